@@ -1,0 +1,32 @@
+/* clock.h: a monotonic clock and where the time of a step goes. */
+#ifndef ZO_CORE_CLOCK_H
+#define ZO_CORE_CLOCK_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+double zo_now(void); /* seconds, CLOCK_MONOTONIC */
+
+/* X(suffix, name): what a step's wall time is spent on. In a parallel region each thread adds its own time divided by the number
+ * of threads, so the parts sum to the wall time but for imbalance, which shows as `other` = wall - sum. */
+#define ZO_PART_LIST(X)                                                                                                        \
+    X(FORM, "form") /* drawing z and forming W + cZ, or moving the stored weights to a point */                                \
+    X(GEMM, "gemm") X(ATTENTION, "attention") X(ELEMENTWISE, "elementwise") X(HEAD, "head") X(BACKWARD, "backward")            \
+    X(UPDATE, "update") X(DATA, "data")
+typedef enum zo_part {
+#define X(id, name) ZO_PART_##id,
+    ZO_PART_LIST(X)
+#undef X
+    ZO_PARTS
+} zo_part;
+
+const char *zo_part_name(zo_part part);
+void zo_part_add(zo_part part, double seconds);      /* thread-safe */
+void zo_part_read(double seconds[ZO_PARTS]);         /* accumulated since the last reset */
+void zo_part_reset(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

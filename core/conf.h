@@ -1,0 +1,57 @@
+/* conf.h: option tables over cJSON. A struct of options is described once by a table; reading it checks names (an unknown key is
+ * an error with a "did you mean"), types and ranges, and fills defaults. */
+#ifndef ZO_CORE_CONF_H
+#define ZO_CORE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cJSON;
+
+typedef enum zo_opt_type {
+    ZO_OPT_INT,    /* int64_t */
+    ZO_OPT_REAL,   /* double */
+    ZO_OPT_BOOL,   /* bool */
+    ZO_OPT_STRING, /* char[ZO_OPT_STRING_BYTES] */
+    ZO_OPT_CHOICE  /* int: index into `choices` */
+} zo_opt_type;
+#define ZO_OPT_STRING_BYTES 256
+
+typedef struct zo_opt {
+    const char *key;      /* NULL ends a table */
+    zo_opt_type type;
+    size_t offset;        /* offsetof(struct, member) */
+    double initial;       /* default of INT, REAL, BOOL, CHOICE (an index) */
+    double least, most;   /* inclusive range of INT and REAL */
+    const char *text;     /* default of STRING */
+    const char *choices;  /* "paper|released|replay" for CHOICE */
+    const char *help;     /* one line with unit, meaning, source */
+} zo_opt;
+
+/* Fill `out` with the table's defaults. */
+void zo_opt_defaults(const zo_opt *table, void *out);
+
+/* Defaults, then the members of `object` (NULL = none). `where` names the object in messages ("optimizer tezo", "config x.json").
+ * Keys in `also` (space-separated, may be NULL) are permitted and skipped. */
+zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const char *also, const char *where, void *out, zo_err *err);
+
+/* The options as a JSON object, every key present (for the config hash and the database). The caller deletes it. */
+struct cJSON *zo_opt_write(const zo_opt *table, const void *options);
+
+/* The nearest of `n` names by edit distance, or NULL when none is near (distance > 1/3 of the length, at least 1). */
+const char *zo_nearest(const char *name, const char *const *names, int n);
+
+/* Parse a file as JSON (comments not allowed). Errors name file, line and column. The caller calls cJSON_Delete. */
+zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
