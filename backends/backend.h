@@ -1,0 +1,160 @@
+/* backend.h: the seam. Where memory is and how operations run; one table of functions, implemented by cpu_*.c (and by cuda_*.cu).
+ *
+ * Conventions. T tokens of a batch are packed (no padding). P = view->npoints points run in one pass: every activation has shape
+ * (P, T, width), row-major, f32, in the backend's memory. "view" operations read parameters at all P points, each weight once.
+ * A parameter argument is an index into the layout; -1 = absent. All slots are mandatory unless marked optional. Operations
+ * are enqueued in order; results are read with `download`. An operation never allocates: scratch is reserved by `reserve`.
+ * Arguments are checked by the caller (models/); a wrong shape here is a bug and dies. */
+#ifndef ZO_BACKENDS_BACKEND_H
+#define ZO_BACKENDS_BACKEND_H
+
+#include "backends/rules.h"
+#include "backends/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum zo_precision {
+    ZO_F32, /* f32 products */
+    ZO_BF16 /* matrix products of linear layers with both inputs rounded to bf16, f32 accumulation; weights stay f32 */
+} zo_precision;
+
+typedef enum zo_act { ZO_ACT_NONE, ZO_ACT_GELU /* erf */, ZO_ACT_GELU_TANH, ZO_ACT_RELU, ZO_ACT_SILU, ZO_ACT_TANH } zo_act;
+typedef enum zo_norm_kind { ZO_LAYERNORM, ZO_RMSNORM } zo_norm_kind;
+
+/* Sequences of a packed batch. Sequence s owns tokens [start[s], start[s+1]). A causal sequence may have a parent: its tokens
+ * attend to all tokens of the parent and then to their own (options of one example share their prompt). Parents have no parent. */
+typedef struct zo_seqs {
+    int n;
+    const int32_t *start;  /* (n + 1) host */
+    const int32_t *parent; /* (n) host; -1 = none; NULL = none has one; always parent[s] < s */
+} zo_seqs;
+
+typedef struct zo_attention {
+    int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
+    bool causal;
+    float scale;                   /* 1/sqrt(head_dim) for every family here */
+} zo_attention;
+
+/* Rotary tables: (positions, head_dim/2) cos and sin in backend memory; rotate-half form (Hugging Face). */
+typedef struct zo_rope { const float *cos, *sin; int head_dim; } zo_rope;
+
+/* Which rows of TABLE parameters a pass touches: for parameter `param`, `n` sorted unique rows. NULL list = every row. */
+typedef struct zo_touched { int nparams; const int *param; const int32_t *const *row; const int32_t *n; } zo_touched;
+
+typedef struct zo_backend {
+    const char *name;           /* "cpu" */
+    char device[128];           /* model name of the device, for the results */
+    zo_space space;             /* where `alloc` allocates */
+    int threads;
+    void *self;                 /* the backend's own state */
+
+    /* memory ------------------------------------------------------------------------------------------------------------- */
+    void *(*alloc)(struct zo_backend *be, zo_tag tag, size_t bytes); /* zero-filled; zo_alloc's rules; given back with release */
+    void (*release)(struct zo_backend *be, void *block);
+    void (*upload)(struct zo_backend *be, void *to, const void *host, size_t bytes);
+    void (*download)(struct zo_backend *be, void *host, const void *from, size_t bytes); /* waits for what was enqueued */
+    void (*copy)(struct zo_backend *be, void *to, const void *from, size_t bytes);
+    void (*zero)(struct zo_backend *be, void *block, size_t bytes);
+
+    /* Called once per model before the first step with the largest (P, T) and the layout: reserve scratch (tag WORKSPACE) for all
+     * operations below, so that no step allocates. May be called again with larger sizes. */
+    void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);
+
+    /* forward, at all points of a view ------------------------------------------------------------------------------------ */
+    /* x[p,t,:] = table[ids[t]] at point p (set), or added when `add`. ids (T) host. */
+    void (*embed)(struct zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
+    /* y (P,T,rows) = x (P,T,cols) W^T + b. weight: MATRIX or TABLE (rows, cols); bias -1 = none. `act` is applied to y; when `pre`
+     * is not NULL the value before `act` is kept there (P,T,rows) for the backward pass. */
+    void (*linear)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act,
+                   const float *x, int64_t tokens, float *y, float *pre);
+    /* As linear without activation, for `nrows` chosen rows of the weight (host): y (P,T,nrows). For label words and small heads. */
+    void (*linear_rows)(struct zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows,
+                        const float *x, int64_t tokens, float *y);
+    /* y = norm(x [+ residual]) * weight + bias over `cols`; when residual is not NULL, x becomes x + residual in place first
+     * (so that the sum is kept). stats (P,T,2) = mean and 1/std, or NULL. bias -1 for RMSNorm. y may be x. */
+    void (*norm)(struct zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
+                 const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
+    /* Language-model head at scored rows: logprob (P,R) = log softmax(x W^T + b)[target]; streaming over row blocks of W, logits
+     * are never all in memory. x (P,R,cols), target (R) host. argmax (P,R) or NULL: the largest logit's index. */
+    void (*head_logprob)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+                         int64_t scored, const int32_t *target, float *logprob, int32_t *argmax);
+
+    /* forward, no parameters ---------------------------------------------------------------------------------------------- */
+    void (*add)(struct zo_backend *be, float *y, const float *x, int64_t n);                     /* y += x */
+    void (*glu)(struct zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y); /* act(gate) * up */
+    void (*rope)(struct zo_backend *be, const zo_rope *rope, const int32_t *position, int points, int64_t tokens, int heads,
+                 int64_t stride, bool inverse, float *x); /* in place on x (P,T,stride), heads * head_dim of each row; position (T) host */
+    /* out (P,T,heads*head_dim). q, k, v rows have strides qs, ks, vs (floats), so a fused qkv matrix needs no copy. lse (P,T,heads)
+     * = log-sum-exp of each row of scores for the backward pass, or NULL. No buffer of sequence length squared for the batch. */
+    void (*attention)(struct zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, int64_t tokens, const float *q,
+                      int64_t qs, const float *k, int64_t ks, const float *v, int64_t vs, float *out, float *lse);
+    /* y (P,R,cols) = x[:, rows, :]; rows (R) host. */
+    void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
+                   float *y);
+
+    /* backward: P = 1, parameters are the stored weights of `store`; gradients are ADDED into `grad` (same layout) ------------ */
+    void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
+                            const float *x, const float *dy, int64_t tokens, float *dx /* set; NULL = not needed */, zo_store *grad);
+    void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,
+                                 int32_t nrows, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
+    void (*act_backward)(struct zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy); /* dy *= act'(pre) in place */
+    void (*glu_backward)(struct zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n,
+                         float *dgate, float *dup); /* dgate may be dy */
+    void (*norm_backward)(struct zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias,
+                          const float *x /* the input after the residual was added */, const float *stats, const float *dy,
+                          int64_t tokens, int64_t cols, float *dx /* set; may be dy */, zo_store *grad);
+    void (*attention_backward)(struct zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q,
+                               int64_t qs, const float *k, int64_t ks, const float *v, int64_t vs, const float *out, const float *lse,
+                               const float *dout, float *dq, float *dk, float *dv /* strides as q, k, v; set */);
+    void (*embed_backward)(struct zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
+                           zo_store *grad);
+    /* dx (R,cols) set and gradients added, for loss = -sum_r weight[r] * logprob[r]; weight (R) host. */
+    void (*head_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight_param, int bias,
+                          const float *x, int64_t scored, const int32_t *target, const float *weight, float *dx, zo_store *grad);
+    void (*scatter_add)(struct zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx); /* dx[rows] += dy */
+
+    /* updates: each a sweep over the arena, elementwise rules of rules.h ------------------------------------------------------ */
+    /* For each element, in this order and each rounded on its own: w *= decay (where the parameter decays; 1 = skip), then for
+     * k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside it are
+     * skipped (NULL = everything). CP and SPAN terms use `factors`. */
+    void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
+                  const zo_touched *touched);
+    /* One first-order rule over all elements: see rules.h. m and v may be NULL where the rule does not use them. */
+    void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
+    /* TeZO-Adam's sweep on factored matrices: w -= lr * M / (sqrt(V2) + eps), M = scale U diag(m) V^T,
+     * V2 = scale^2 (U.U) diag(v) (V.V)^T; m, v (ncoef) host. */
+    void (*tezo_adam)(struct zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
+    void (*draw_factors)(struct zo_backend *be, zo_factors *factors); /* allocates (OPT_STATE) and fills u and v from seed and rank */
+    void (*init_normal)(struct zo_backend *be, zo_store *store, int param, uint64_t seed, float std); /* N(0, std^2), role INIT */
+    double (*dot)(struct zo_backend *be, const zo_store *a, const zo_store *b); /* in fixed blocks, float64 sums, index order */
+    bool (*finite)(struct zo_backend *be, const zo_store *a);
+
+    void (*wait)(struct zo_backend *be);    /* until all that was enqueued is done */
+    void (*close)(struct zo_backend *be);   /* frees everything and `be` itself */
+} zo_backend;
+
+/* Counters kept by the backend for the results (reset by the harness). */
+typedef struct zo_counters { uint64_t normals, weight_bytes_written, linear_flops; } zo_counters;
+void zo_counters_read(zo_counters *counters);
+void zo_counters_reset(void);
+
+/* "cpu"; an unknown or absent device is an error that lists what there is. threads 0 = all cores this process may use. */
+zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err);
+
+/* Helpers over the slots, the same for every backend. */
+zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag);
+void zo_store_free(zo_backend *be, zo_store *store);
+void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
+void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);
+/* A view of stored weights at one point. The view borrows *slot, which must live as long. */
+zo_view zo_view_stored(const zo_store *const *slot);
+/* Factors for a layout: rank[t] given (0 = not factored), scale_power 0, -0.5 or -1 (scale = rank^power). U, V are drawn. */
+zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed);
+void zo_factors_free(zo_backend *be, zo_factors *factors);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,50 @@
+/* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
+ * Sources: SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW). */
+#ifndef ZO_BACKENDS_RULES_H
+#define ZO_BACKENDS_RULES_H
+
+#include "core/num.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_rule_args {
+    float lr;
+    float decay;         /* decoupled: w *= 1 - lr * decay, where the parameter decays */
+    float beta1, beta2, eps;
+    float correct1, correct2; /* 1 - beta^t, or 1 without bias correction */
+} zo_rule_args;
+
+/* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
+#define ZO_RULE_LIST(X) X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw")
+
+typedef enum zo_rule_kind {
+#define X(id, function, name) id,
+    ZO_RULE_LIST(X)
+#undef X
+    ZO_RULES
+} zo_rule_kind;
+
+ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)m;
+    (void)v;
+    float shrunk = *w * (1.0f - a->lr * a->decay * decays);
+    *w = fmaf(-a->lr, *g, shrunk);
+}
+
+ZO_INLINE void zo_rule_adamw(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    float m1 = fmaf(1.0f - a->beta1, *g - *m, *m);
+    float v1 = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*v), *v);
+    *m = m1;
+    *v = v1;
+    float shrunk = *w * (1.0f - a->lr * a->decay * decays);
+    *w = fmaf(-a->lr, (m1 / a->correct1) / (sqrtf(v1 / a->correct2) + a->eps), shrunk);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* store.h: parameters as one flat arena of f32, the layout that names its parts, CP factors, and the view: "the parameters at P
+ * points at once", which is what a forward pass reads instead of weights. */
+#ifndef ZO_BACKENDS_STORE_H
+#define ZO_BACKENDS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/dir.h"
+#include "core/err.h"
+#include "core/mem.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum zo_param_kind {
+    ZO_PARAM_MATRIX, /* (rows = outputs, cols = inputs), row-major, used by linear; a tied language-model head is the TABLE */
+    ZO_PARAM_TABLE,  /* (rows = vocabulary or positions, cols): rows are looked up; only touched rows are read */
+    ZO_PARAM_VECTOR  /* (1, cols): bias or norm */
+} zo_param_kind;
+
+typedef struct zo_param {
+    char name[128];      /* the canonical name inside this program's family table, e.g. "layer.3.attn.q.weight" */
+    zo_param_kind kind;
+    int64_t rows, cols;
+    int64_t offset;      /* first float in the arena, a multiple of 16 */
+    uint32_t id;         /* 32-bit hash of the name: the `tensor` word of every draw, so that z does not depend on what else is there */
+    int block;           /* transformer block, -1 outside the blocks (TeZO's rank rule takes the minimum over a block) */
+    bool whole;          /* TABLE that is also read whole (a tied head): a forward touches every row */
+    bool decay;          /* weight decay applies (not for biases and norms) */
+} zo_param;
+
+/* Immutable once a store exists. Made by the model, freed by the model. */
+typedef struct zo_layout {
+    int n;
+    zo_param *param; /* (n) */
+    int64_t size;    /* floats of the arena, padding included */
+} zo_layout;
+
+/* The 32-bit id of a name (FNV-1a folded); zo_layout_add dies on a collision. */
+uint32_t zo_param_id(const char *name);
+/* Append a parameter and return its index; grows `layout`. Call zo_layout_free at the end. */
+int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay);
+int zo_layout_find(const zo_layout *layout, const char *name); /* -1 when absent */
+void zo_layout_free(zo_layout *layout);
+
+/* Values of a layout, in the backend's memory. Weights, gradients, moments and snapshots are all stores. */
+typedef struct zo_store {
+    const zo_layout *layout;
+    float *data; /* (layout->size), padding zero */
+} zo_store;
+
+/* CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank) ~ N(0, 1), drawn
+ * once per run from (seed, parameter id, ZO_ROLE_U / ZO_ROLE_V, step 0). Element (i, s) of U is element i * rank + s of its draw. */
+typedef struct zo_factors {
+    const zo_layout *layout;
+    uint64_t seed;
+    int *rank;          /* (n) 0 = this parameter is not factored (it gets ZO_DIR_REST) */
+    int64_t *coef_at;   /* (n) first coefficient of the parameter in a coefficient vector */
+    int64_t ncoef;      /* sum of ranks */
+    float *scale;       /* (n) the scale switch: 1, 1/sqrt(rank) or 1/rank */
+    float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0 */
+} zo_factors;
+
+/* The parameters at P points. Built by the engine, read by the backend's `view` operations; a value, borrowed for a call.
+ * Parameter t at point p is  base[p][t] + sum_d coef[p * ndirs + d] * dir[d][t]  (+ the low-rank term of side, see below). */
+typedef struct zo_view {
+    int npoints;
+    const zo_store *const *base;  /* (npoints) */
+    int ndirs;                    /* 0 = the stored weights themselves: no scratch, no draw */
+    const zo_dir *dir;            /* (ndirs) */
+    const float *coef;            /* (npoints, ndirs) */
+    const zo_factors *factors;    /* NULL when there are none */
+    const float *side;            /* (npoints, ncoef) host; not NULL: factored matrices run as x W^T + ((x V) . side) scale U^T and W is not written */
+} zo_view;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
