@@ -76,10 +76,11 @@ typedef struct zo_backend {
      * (so that the sum is kept). stats (P,T,2) = mean and 1/std, or NULL. bias -1 for RMSNorm. y may be x. */
     void (*norm)(struct zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
                  const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
-    /* Language-model head at scored rows: logprob (P,R) = log softmax(x W^T + b)[target]; streaming over row blocks of W, logits
-     * are never all in memory. x (P,R,cols), target (R) host. argmax (P,R) or NULL: the largest logit's index. */
+    /* Language-model head at scored rows: logprob (P,n)[i] = log softmax(x[at[i]] W^T + b)[target[i]]; x (P,R,cols), at (n) row
+     * indices into 0..R-1 and target (n), both host. Several scores may share a row, whose logits are made once. Streaming over
+     * row blocks of W: logits are never all in memory. argmax (P,R) host or NULL: index of the largest logit of each row. */
     void (*head_logprob)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
-                         int64_t scored, const int32_t *target, float *logprob, int32_t *argmax);
+                         int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
 
     /* forward, no parameters ---------------------------------------------------------------------------------------------- */
     void (*add)(struct zo_backend *be, float *y, const float *x, int64_t n);                     /* y += x */
@@ -110,9 +111,10 @@ typedef struct zo_backend {
                                const float *dout, float *dq, float *dk, float *dv /* strides as q, k, v; set */);
     void (*embed_backward)(struct zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
                            zo_store *grad);
-    /* dx (R,cols) set and gradients added, for loss = -sum_r weight[r] * logprob[r]; weight (R) host. */
-    void (*head_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight_param, int bias,
-                          const float *x, int64_t scored, const int32_t *target, const float *weight, float *dx, zo_store *grad);
+    /* dx (R,cols) set and gradients added, for loss = -sum_i amount[i] * logprob[i]; at, target, amount (n) host as head_logprob. */
+    void (*head_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
+                          const float *x, int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n,
+                          float *dx, zo_store *grad);
     void (*scatter_add)(struct zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx); /* dx[rows] += dy */
 
     /* updates: each a sweep over the arena, elementwise rules of rules.h ------------------------------------------------------ */

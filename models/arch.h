@@ -1,0 +1,69 @@
+/* arch.h: the description that parametrises the one transformer. A family file turns a Hugging Face config.json into a zo_arch
+ * and owns the table of tensor names; transformer.c reads only this. */
+#ifndef ZO_MODELS_ARCH_H
+#define ZO_MODELS_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backends/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum zo_class_head {
+    ZO_CLASS_POOLER,     /* BERT: tanh(pooler dense(CLS)) -> classifier */
+    ZO_CLASS_DENSE_TANH, /* RoBERTa: tanh(dense(<s>)) -> out_proj */
+    ZO_CLASS_DENSE_RELU, /* DistilBERT: relu(pre_classifier(CLS)) -> classifier */
+    ZO_CLASS_LAST_TOKEN  /* GPT-2, OPT, LLaMA: score(last token), no bias */
+} zo_class_head;
+
+typedef enum zo_rope_scaling { ZO_ROPE_PLAIN, ZO_ROPE_LINEAR, ZO_ROPE_LLAMA3 } zo_rope_scaling;
+
+typedef struct zo_arch {
+    char family[16];       /* "bert", "roberta", "distilbert", "gpt2", "opt", "llama" */
+    int layers, hidden, heads, kv_heads, head_dim, ffn;
+    int vocab, positions;  /* positions: the longest sequence that has positions (after position_offset is taken off) */
+    int position_offset;   /* RoBERTa: pad + 1 = 2; OPT: 2; else 0: row of the position table = position + offset */
+    int types;             /* segment table rows; 0 = none */
+    int embed;             /* width of the token table; != hidden for OPT-350M: project_in and project_out */
+    bool learned_positions, rope;
+    double rope_theta;
+    zo_rope_scaling rope_scaling;
+    double rope_factor, rope_low_freq, rope_high_freq;
+    int rope_original_positions;
+    bool causal;
+    bool norm_first;       /* pre-norm (GPT-2, OPT, LLaMA); false: post-norm (BERT family, OPT-350M) */
+    bool embed_norm;       /* a norm after the embeddings (BERT family) */
+    bool final_norm;
+    zo_norm_kind norm;
+    float norm_eps;
+    zo_act act;
+    bool gated;            /* act(gate(x)) * up(x) (LLaMA) */
+    bool attn_bias, attn_out_bias, mlp_bias;
+    /* language-model head */
+    bool tied;             /* decoder weight is embed.token */
+    bool head_transform;   /* encoders: dense + act + norm before the decoder */
+    zo_act head_act;
+    bool head_bias;
+    zo_class_head class_head;
+    float init_std;        /* initializer_range */
+    int bos, eos, pad, mask; /* token ids from config.json; -1 = absent */
+} zo_arch;
+
+/* Canonical parameter names (zo_param.name). N = 0..layers-1.
+ *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden)
+ *   embed.norm.{weight,bias}     embed.in.weight (hidden, embed)   embed.out.weight (embed, hidden)
+ *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
+ *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
+ *   final.norm.{weight,bias}
+ *   lm.dense.{weight,bias}  lm.norm.{weight,bias}  lm.decoder.{weight,bias}   (weight absent when tied)
+ *   class.dense.{weight,bias}  class.out.{weight,bias}
+ * Weights are (out, in), row-major, as torch Linear; GPT-2's Conv1D weights are transposed when read and its fused c_attn is cut
+ * into q, k, v. */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

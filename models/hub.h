@@ -1,0 +1,29 @@
+/* hub.h: where models are on disk, and reading them. A model name is a folder, or a name such as `roberta-large` or
+ * `facebook/opt-1.3b` looked up in --models DIR / $ZO_MODELS, then in the Hugging Face cache ($HF_HOME/hub/models--org--name/
+ * snapshots/<rev>/; default ~/.cache/huggingface). When absent the error says where it looked and which command would fetch it. */
+#ifndef ZO_MODELS_HUB_H
+#define ZO_MODELS_HUB_H
+
+#include "models/arch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+zo_status zo_hub_find(const char *name, const char *models_dir /* NULL allowed */, char folder[4096], zo_err *err);
+
+/* config.json -> arch, through the family registry (models/list.h). */
+zo_status zo_arch_read(const char *folder, zo_arch *arch, zo_err *err);
+
+/* Fill `store` (layout made for `arch`) from the folder's safetensors: every parameter of the layout must be there with the right
+ * shape, but for class.* (drawn from `seed`, N(0, init_std), biases zero, as transformers does) when the checkpoint lacks them.
+ * F32, F16, BF16; sharded with model.safetensors.index.json; name prefixes with and without `bert.`, `transformer.`, `model.`, ... */
+zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed, zo_err *err);
+/* Random weights as transformers initialises the family: N(0, init_std) matrices and tables, ones for norms, zeros for biases. */
+void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed);
+zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,67 @@
+/* model.h: weights in, per-example losses out. A model is a zo_arch, a layout, a store of weights, and the three passes below. It
+ * does not know of optimizers; it reads parameters only through views. */
+#ifndef ZO_MODELS_MODEL_H
+#define ZO_MODELS_MODEL_H
+
+#include "backends/backend.h"
+#include "models/arch.h"
+#include "models/batch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_model_spec {
+    const char *folder;    /* a Hugging Face folder (see hub.h), or NULL with `arch` given */
+    const zo_arch *arch;   /* NULL: read from the folder's config.json */
+    bool random;           /* "init": "random": weights from `seed`, no safetensors read */
+    uint64_t seed;         /* of the random weights and of a fresh classification head */
+    zo_head head;
+    int classes;           /* CLASS */
+    const int32_t *word;   /* WORDS: token ids of the label words (classes), copied */
+    zo_precision precision;
+} zo_model_spec;
+
+typedef struct zo_model zo_model;
+
+/* Builds the layout (only the parameters that the objective uses), allocates and fills the weights. */
+zo_status zo_model_open(zo_model **model, const zo_model_spec *spec, zo_backend *be, zo_err *err);
+void zo_model_close(zo_model *model);
+
+const zo_arch *zo_model_arch(const zo_model *model);
+const zo_layout *zo_model_layout(const zo_model *model);
+zo_store *zo_model_store(zo_model *model);
+zo_backend *zo_model_backend(zo_model *model);
+
+/* Reserve activations and scratch for passes of up to `tokens` packed tokens, `seqs` sequences, `rows` head rows and `points`
+ * points; `backward` adds what the gradient pass keeps. After this no pass allocates. May be called again with more. */
+void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, bool backward, const zo_factors *factors);
+
+/* Loss at every point of the view: loss (P) = mean over the batch as the head defines; sums are float64 in index order. */
+void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch, double *loss);
+
+/* For evaluation, P = 1: choice[e] = predicted class / option of each example; nll[e] = its loss (NULL allowed). */
+void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll);
+
+/* Gradient of the loss at the stored weights, ADDED into grad (same layout) times `scale`; *loss = the loss. With `checkpoint`
+ * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
+void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);
+
+/* The last hidden state as transformers' base model returns it: hidden (T, hidden) host. For `zo score` and the golden tests. */
+void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch, float *hidden);
+/* Logits at the batch's `row`s: CLASS (rows, classes), WORDS (rows, words), else (rows, vocab); host. Golden tests. */
+void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch, float *logits);
+/* Log-probabilities of the batch's scores: (scores) host. `zo score`. */
+void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob);
+
+/* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it. */
+zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
+
+/* Predicted bytes by tag for a step of `method_states` extra copies, from the arch alone (zo inspect, planner). */
+typedef struct zo_plan { int64_t parameters, layers_bytes; uint64_t tag_bytes[ZO_TAGS]; } zo_plan;
+void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, bool backward, zo_plan *plan);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
