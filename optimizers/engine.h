@@ -1,0 +1,63 @@
+/* engine.h: the objective that is a model on a backend. It decides how a point is realised and counts what that costs.
+ *
+ *   INPLACE   the papers' way: the stored weights are moved from point to point (+eps, -2 eps, +eps), rounding drift included.
+ *             Sweeps are fused (restore + update + next probe) where that changes no bit: each term is still rounded on its own.
+ *   STREAMED  weights are read-only during the forward; each layer forms W + cZ for all points of the step in one pass; restoring
+ *             is exact by construction. The update is one sweep.
+ *   SIDEPATH  low-rank directions run as y = x W^T + ((x V) . c) U^T beside an untouched W; accumulated CP terms are numbers, so
+ *             factored matrices are never written. REST terms are applied to the small tensors in place.
+ */
+#ifndef ZO_OPTIMIZERS_ENGINE_H
+#define ZO_OPTIMIZERS_ENGINE_H
+
+#include "backends/backend.h"
+#include "optimizers/estimator.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
+const char *zo_realisation_name(zo_realisation r);
+
+/* The loss, as the bench wires it to a model and a dataset. All callbacks get `context`. */
+typedef struct zo_engine_io {
+    void *context;
+    /* loss[p] of the view's points over the batch `which`; chunked by the callee for FULL. */
+    zo_status (*losses)(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err);
+    /* Gradient at the stored weights, added into grad. */
+    zo_status (*gradient)(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err);
+    /* Rows of TABLE parameters that the batch `which` touches; the lists live until the next call. n = 0: none. */
+    void (*touched)(void *context, zo_which which, zo_touched *touched);
+    int most_points; /* points per pass the model was reserved for */
+} zo_engine_io;
+
+typedef struct zo_engine_spec {
+    zo_backend *be;
+    zo_store *weights;        /* borrowed */
+    zo_realisation realisation;
+    uint64_t seed;
+    zo_engine_io io;
+} zo_engine_spec;
+
+typedef struct zo_engine zo_engine;
+zo_engine *zo_engine_new(const zo_engine_spec *spec);
+void zo_engine_free(zo_engine *engine);
+zo_objective *zo_engine_objective(zo_engine *engine);
+
+/* Bring the stored weights to the base point (no pending probe, no deferred update) and return a view for evaluation: in
+ * SIDEPATH the accumulated low-rank numbers stay beside, so read weights through this view only. Mandatory before evaluation,
+ * snapshots of results, and the end of the run. */
+const zo_view *zo_engine_settle(zo_engine *engine);
+/* Fold accumulated side terms into the weights (export). */
+void zo_engine_merge(zo_engine *engine);
+
+/* Forwards as the field counts them: passes of one batch through the model at one point (a MeZO step has 2, a full-batch pass
+ * counts ceil(N / batch) for every point); examples and batch passes are counted by the io callback's owner. */
+typedef struct zo_engine_counts { uint64_t probes, full_probes, gradients; } zo_engine_counts;
+zo_engine_counts zo_engine_counted(const zo_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

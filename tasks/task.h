@@ -1,0 +1,84 @@
+/* task.h: text in, (token spans, options, label) out; splits, templates, metric. A task is one file and one line in list.h. Tasks
+ * know the tokenizer and the batch; they know nothing of transformers or optimizers. */
+#ifndef ZO_TASKS_TASK_H
+#define ZO_TASKS_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "models/batch.h"
+#include "models/tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum zo_form { ZO_FORM_HEAD, ZO_FORM_PROMPT } zo_form;
+typedef enum zo_split { ZO_TRAIN, ZO_DEV, ZO_TEST, ZO_SPLITS } zo_split;
+
+/* How train / dev / test are taken from the task's files; recorded in every row.
+ *   DRAWN  train and dev drawn from the official train file by `data_seed` (first `train`, then `dev` of one permutation), test =
+ *          the official validation file, cut by the same seed when it is longer (MeZO OPT: 1000/500/1000)
+ *   FIRST  train = the first rows of the train file, dev = the first rows of the validation file, test = the rows after those
+ *          (MeZO-SVRG's released code: 512/256; its paper: 512/256/256)
+ *   KSHOT  the LM-BFF folders k-shot/TASK/16-<data_seed> (MeZO medium models); test = the folder's test file */
+typedef enum zo_split_scheme { ZO_SPLIT_DRAWN, ZO_SPLIT_FIRST, ZO_SPLIT_KSHOT } zo_split_scheme;
+
+typedef struct zo_dataset_spec {
+    const char *task;       /* "sst2", "synth-sentiment", ... */
+    zo_form form;
+    const char *data_dir;   /* the layout of shared/data; NULL for synthetic tasks */
+    const zo_tokenizer *tokenizer; /* borrowed for the dataset's life */
+    bool causal;            /* decoder model: HEAD reads the last token, PROMPT ranks options; encoder: CLS, label words at the mask */
+    int64_t context;        /* most tokens of a sequence; longer ones are cut as the papers do (the prompt's left end for causal,
+                               the longer sentence first for encoders), and counted in `truncated` */
+    bool fill;              /* every sequence is brought to exactly `context` tokens by repeating its text (memory studies only) */
+    zo_split_scheme scheme;
+    uint64_t data_seed;
+    int64_t count[ZO_SPLITS]; /* numbers of examples; 0 = none, -1 = all. More than there is = an error that says how many there are */
+} zo_dataset_spec;
+
+typedef enum zo_metric { ZO_ACCURACY, ZO_MACRO_F1, ZO_MATTHEWS, ZO_METRICS } zo_metric;
+
+typedef struct zo_dataset zo_dataset; /* opaque: encoded examples of three splits */
+
+zo_status zo_dataset_open(zo_dataset **dataset, const zo_dataset_spec *spec, zo_err *err);
+void zo_dataset_close(zo_dataset *dataset);
+
+zo_head zo_dataset_head(const zo_dataset *dataset);
+int zo_dataset_classes(const zo_dataset *dataset);           /* CLASS and WORDS; the labels' number for options */
+const int32_t *zo_dataset_words(const zo_dataset *dataset);  /* (classes) label-word ids for WORDS, else NULL */
+int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split);
+int64_t zo_dataset_truncated(const zo_dataset *dataset);
+int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens of the longest packed example */
+int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index);
+const char *zo_dataset_note(const zo_dataset *dataset);      /* e.g. "boolq: train drawn from the validation file, the train file is not there" */
+/* Largest packed sizes over any batch of `n` examples of a split, for reserve: upper bounds, not averages. */
+void zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n, int64_t *tokens, int32_t *seqs, int32_t *rows, int32_t *scores);
+
+/* Pack `n` examples (indices into the split) into a new batch. Options of one example share their longest common prefix as a
+ * parent sequence; the last token of an option, whose output nobody reads, is not run. The caller frees it. */
+zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
+
+/* Order in which training examples are visited: epoch e is a Fisher-Yates permutation drawn from (seed, e); a batch may span two
+ * epochs only at the end of one (the last, shorter batch of an epoch is dropped as DataLoader(drop_last) does not: it is kept and
+ * is shorter, as HF Trainer). index gets the rows of step `step` (from 0) for batch size b; returns how many. A pure function. */
+int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, int32_t *index);
+
+/* metric[m] of choices against labels over `classes` classes; NaN where a metric is undefined. */
+void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
+
+typedef struct zo_task_info { const char *name, *title; bool needs_data; zo_metric headline; int classes; bool has_head, has_prompt; const char *files; } zo_task_info;
+int zo_task_list(const zo_task_info **list); /* all tasks, for `zo list tasks` and did-you-mean */
+
+/* Synthetic language (tasks/synth.c), generated by seed, no data needed. Writes config-free tokenizer files (vocab.txt,
+ * tokenizer_config.json) of the language into `folder`, so that the ordinary tokenizer reads it. */
+zo_status zo_synth_write_tokenizer(const char *folder, zo_err *err);
+/* A corpus for pretraining: `sentences` lines of plain sentences (no labels), in one zo_alloc'd text (DATA), '\n' after each. */
+char *zo_synth_corpus(uint64_t seed, int64_t sentences, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
