@@ -1,7 +1,8 @@
 /* num.h: elementwise mathematics written once for both backends: exp, log, sincos(2 pi u), tanh, erf, sigmoid, and conversions to
  * and from bf16 and f16. Straight-line code (no branch, no table, no libm call but sqrtf and fmaf), so that gcc vectorises loops
  * over it and nvcc compiles it for the device with the same bits: every sum of a product is spelled fmaf. Errors stated per
- * function are against float64 libm over the whole float range named. */
+ * function are against float64 libm over the whole float range named (tests/test_num.c). Polynomial coefficients are our own
+ * weighted minimax fits. Rounding mode: to nearest, with denormals kept. */
 #ifndef ZO_CORE_NUM_H
 #define ZO_CORE_NUM_H
 
@@ -18,8 +19,181 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* to be filled: zo_bits_f32, zo_f32_bits, zo_exp, zo_log, zo_sincos2pi, zo_tanh, zo_erf, zo_sigmoid, zo_bf16_from, zo_bf16_to,
- * zo_f16_from, zo_f16_to */
+
+ZO_INLINE uint32_t zo_f32_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+ZO_INLINE float zo_bits_f32(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* `yes` where mask is all ones, `no` where it is 0 (a select that no compiler turns into a branch). */
+ZO_INLINE float zo_select(uint32_t mask, float yes, float no)
+{
+    return zo_bits_f32((zo_f32_bits(yes) & mask) | (zo_f32_bits(no) & ~mask));
+}
+
+#define ZO_ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: x + magic - magic rounds |x| < 2^22 to an integer, which stands in the low bits */
+
+/* e^x: relative error <= 9e-8 where the result is normal, 1 ulp of 2^-149 where it is denormal; inf above 88.72, 0 below -103.98;
+ * NaN stays NaN. */
+ZO_INLINE float zo_exp(float x)
+{
+    float c = x < -105.0f ? -105.0f : x; /* a NaN passes both comparisons */
+    c = c > 89.0f ? 89.0f : c;
+    float t = fmaf(c, 1.44269504f, ZO_ROUND_MAGIC);
+    float n = t - ZO_ROUND_MAGIC;
+    int32_t k = (int32_t)(zo_f32_bits(t) - 0x4B400000u);
+    float r = fmaf(n, -0.693145752f, c);
+    r = fmaf(n, -1.42860677e-6f, r);
+    float p = fmaf(r, 0.00138144672f, 0.00836878084f);
+    p = fmaf(p, r, 0.0416683927f);
+    p = fmaf(p, r, 0.166665196f);
+    p = fmaf(p, r, 0.49999994f);
+    p = fmaf(p, r * r, r) + 1.0f;
+    int32_t half = k >> 1; /* in two factors: 2^k itself may lie outside the normal range */
+    float a = zo_bits_f32((uint32_t)(half + 127) << 23), b = zo_bits_f32((uint32_t)(k - half + 127) << 23);
+    return p * a * b;
+}
+
+/* log of a positive normal number (anything else gives nonsense, not a trap): relative error <= 1.1e-7. */
+ZO_INLINE float zo_log_normal(float x)
+{
+    uint32_t shifted = zo_f32_bits(x) - 0x3F3504F3u; /* the mantissa to [sqrt(1/2), sqrt(2)) */
+    float e = (float)((int32_t)shifted >> 23);
+    float f = zo_bits_f32((shifted & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
+    float p = fmaf(f, 0.0870043486f, -0.142674863f);
+    p = fmaf(p, f, 0.149147689f);
+    p = fmaf(p, f, -0.16577585f);
+    p = fmaf(p, f, 0.199630633f);
+    p = fmaf(p, f, -0.250013381f);
+    p = fmaf(p, f, 0.333339095f);
+    float s = f * f;
+    float q = fmaf(p, f, -0.5f);
+    float low = fmaf(e, 1.42860677e-6f, s * q);
+    return fmaf(e, 0.693145752f, low + f);
+}
+
+/* log x: relative error <= 1.1e-7; -inf at 0, NaN below, inf at inf; denormals are right. */
+ZO_INLINE float zo_log(float x)
+{
+    uint32_t tiny = (uint32_t)-(int32_t)(x < 1.17549435e-38f);
+    float r = zo_log_normal(zo_select(tiny, x * 8388608.0f, x));
+    r = zo_select(tiny, r - 15.9423847f, r);
+    r = zo_select((uint32_t)-(int32_t)(x == 0.0f), -INFINITY, r);
+    r = zo_select((uint32_t)-(int32_t)(x < 0.0f), NAN, r);
+    return zo_select((uint32_t)-(int32_t)!(x < INFINITY), x, r); /* inf and NaN */
+}
+
+/* sin and cos of 2 pi u for |u| < 2^20: absolute error <= 1e-7. */
+ZO_INLINE void zo_sincos2pi(float u, float *sine, float *cosine)
+{
+    float t = fmaf(u, 4.0f, ZO_ROUND_MAGIC);
+    uint32_t quadrant = zo_f32_bits(t);
+    float a = fmaf(t - ZO_ROUND_MAGIC, -0.25f, u); /* exact, in [-1/8, 1/8] */
+    float s2 = a * a;
+    float s = fmaf(s2, -75.3915024f, 81.5923157f);
+    s = fmaf(s, s2, -41.3416595f);
+    s = fmaf(s, s2, 6.28318548f) * a;
+    float c = fmaf(s2, -83.6630859f, 64.9231796f);
+    c = fmaf(c, s2, -19.7391663f);
+    c = fmaf(c, s2, 1.0f);
+    uint32_t swap = 0u - (quadrant & 1u);
+    float one = zo_select(swap, c, s), two = zo_select(swap, s, c);
+    *sine = zo_bits_f32(zo_f32_bits(one) ^ (quadrant & 2u) << 30);
+    *cosine = zo_bits_f32(zo_f32_bits(two) ^ ((quadrant + 1u) & 2u) << 30);
+}
+
+/* tanh x: relative error <= 1.5e-7. */
+ZO_INLINE float zo_tanh(float x)
+{
+    float t = fabsf(x), s = x * x;
+    float p = fmaf(s, 0.00212622713f, -0.00815955549f);
+    p = fmaf(p, s, 0.0216936804f);
+    p = fmaf(p, s, -0.053945519f);
+    p = fmaf(p, s, 0.133331969f);
+    p = fmaf(p, s, -0.333333313f);
+    float near = fmaf(p * s, t, t);
+    float far = 1.0f - 2.0f / (zo_exp(2.0f * t) + 1.0f);
+    float r = zo_select((uint32_t)-(int32_t)(t < 0.625f), near, far);
+    return zo_bits_f32(zo_f32_bits(r) | (zo_f32_bits(x) & 0x80000000u));
+}
+
+/* erf x: relative error <= 1.9e-7, for |x| > 1e-37. */
+ZO_INLINE float zo_erf(float x)
+{
+    float t = fabsf(x), s = x * x;
+    float p = fmaf(s, 7.85389129e-05f, -0.00080102036f);
+    p = fmaf(p, s, 0.00518832915f);
+    p = fmaf(p, s, -0.0268538129f);
+    p = fmaf(p, s, 0.112835854f);
+    p = fmaf(p, s, -0.37612626f);
+    float near = fmaf(p, s, 1.12837911f) * t;
+    float c = t > 4.0f ? 4.0f : t; /* erf(4) rounds to 1 */
+    float q = fmaf(c, -2.16867575e-05f, 0.000441335229f);
+    q = fmaf(q, c, -0.00420455588f);
+    q = fmaf(q, c, 0.0252082404f);
+    q = fmaf(q, c, -0.108418547f);
+    q = fmaf(q, c, -0.633219898f);
+    q = fmaf(q, c, -1.12957835f);
+    q = fmaf(q, c, 0.000188036793f); /* log erfc */
+    float far = 1.0f - zo_exp(q);
+    float r = zo_select((uint32_t)-(int32_t)(t < 1.0f), near, far);
+    return zo_bits_f32(zo_f32_bits(r) | (zo_f32_bits(x) & 0x80000000u));
+}
+
+/* 1 / (1 + e^-x): relative error <= 1.6e-7 where the result is normal. */
+ZO_INLINE float zo_sigmoid(float x)
+{
+    return 1.0f / (1.0f + zo_exp(-x));
+}
+
+/* f32 -> bf16, round to nearest even; NaN stays a quiet NaN. */
+ZO_INLINE uint16_t zo_bf16_from(float x)
+{
+    uint32_t b = zo_f32_bits(x);
+    uint32_t rounded = (b + 0x7FFFu + (b >> 16 & 1u)) >> 16, quiet = b >> 16 | 0x0040u;
+    uint32_t nan = (uint32_t)-(int32_t)((b & 0x7FFFFFFFu) > 0x7F800000u);
+    return (uint16_t)((quiet & nan) | (rounded & ~nan));
+}
+
+/* bf16 -> f32, exact. */
+ZO_INLINE float zo_bf16_to(uint16_t h)
+{
+    return zo_bits_f32((uint32_t)h << 16);
+}
+
+/* f16 -> f32, exact, denormals and infinities included. */
+ZO_INLINE float zo_f16_to(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = (uint32_t)(h & 0x7FFFu) << 13;
+    float scaled = zo_bits_f32(rest) * 5.19229686e+33f; /* 2^112 moves the exponent's bias from 15 to 127; exact */
+    uint32_t special = (uint32_t)-(int32_t)((h & 0x7C00u) == 0x7C00u);
+    uint32_t bits = (zo_f32_bits(scaled) & ~special) | ((rest | 0x7F800000u) & special);
+    return zo_bits_f32(bits | sign);
+}
+
+/* f32 -> f16, round to nearest even; above 65519.99 gives inf; NaN stays a quiet NaN. */
+ZO_INLINE uint16_t zo_f16_from(float x)
+{
+    uint32_t b = zo_f32_bits(x), sign = b >> 16 & 0x8000u, a = b & 0x7FFFFFFFu;
+    uint32_t normal = (a + 0xFFFu + (a >> 13 & 1u) - 0x38000000u) >> 13;
+    uint32_t denormal = zo_f32_bits(zo_bits_f32(a) + 0.5f) - 0x3F000000u; /* 0.5 has an ulp of 2^-24: the adder rounds for us */
+    uint32_t nan = (uint32_t)-(int32_t)(a > 0x7F800000u), big = (uint32_t)-(int32_t)(a >= 0x477FF000u);
+    uint32_t small = (uint32_t)-(int32_t)(a < 0x38800000u);
+    uint32_t h = (denormal & small) | (normal & ~small);
+    h = (0x7C00u & big) | (h & ~big);
+    h = (0x7E00u & nan) | (h & ~nan);
+    return (uint16_t)(h | sign);
+}
+
 #ifdef __cplusplus
 }
 #endif
