@@ -59,7 +59,7 @@ void zo_mem_limit(zo_space space, uint64_t bytes);
  * the breakdown. */
 void zo_mem_on_oom(void (*handler)(zo_space space, zo_tag tag, size_t bytes, void *context), void *context);
 
-/* Begin a phase: its peak starts at the bytes live now. Peaks of all phases are kept. */
+/* Begin a phase: its peak is at least the bytes live now. Peaks of all phases are kept; a phase entered again goes on. */
 void zo_mem_phase(zo_phase phase);
 zo_peak zo_mem_live(zo_space space);
 zo_peak zo_mem_peak(zo_space space, zo_phase phase);

@@ -1,0 +1,143 @@
+# zo: one non-recursive Makefile (GNU make 4).
+#
+#   make                 packages that are missing, then ./zo
+#   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
+#   make test            every tests/test_*.c; T=rng runs tests/test_rng.c alone, V=1 shows all output
+#   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check           who may include whom, banned words, every header by itself
+#   make bench-peers     the same step in PyTorch, beside ours
+#   make install         PREFIX=/usr/local, DESTDIR= for packagers
+#   make deps clean
+#
+# MODE=release|debug|asan|ubsan chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
+# processor rebuilds what it touches. -j is the number of processors unless given.
+
+MODE ?= release
+CUDA ?= 0
+PREFIX ?= /usr/local
+CC = gcc
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1) --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+export LC_ALL := C
+
+ifneq ($(CUDA),0)
+$(error CUDA=$(CUDA): this tree has the CPU backend only; build with CUDA=0)
+endif
+BACKEND := cpu
+BUILD := build/$(BACKEND)-$(MODE)
+
+optimise.release := -O3
+optimise.debug := -O0 -g3
+optimise.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+optimise.ubsan := -O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=all
+ifeq ($(optimise.$(MODE)),)
+$(error MODE=$(MODE) is not a build: say MODE=release, debug, asan or ubsan)
+endif
+# Never a flag that lets the compiler reassociate or contract: bit-equal directions depend on it.
+NUMERIC := -march=native -mprefer-vector-width=512 -ffp-contract=off -fno-math-errno
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes
+ALL_CFLAGS = -std=c11 $(optimise.$(MODE)) $(NUMERIC) -fopenmp $(WARN) -D_GNU_SOURCE -I. $(LIB_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -fopenmp $(optimise.$(MODE)) $(LDFLAGS)
+
+SOURCES := $(filter-out bench/main.c,$(wildcard $(addsuffix /*.c,core backends models tasks optimizers results bench plots)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
+T ?= *
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
+
+.PHONY: all deps demo test run-tests asan-test check bench-peers install clean FORCE
+all: zo
+
+# ---- what the machine has --------------------------------------------------------------------------------------------
+# Included, so make brings it up to date (packages first) before anything is compiled, then reads itself again: nothing
+# asks pkg-config on a machine that does not have it yet.
+ifneq ($(filter-out clean check deps,$(or $(MAKECMDGOALS),all)),)
+include build/detected.mk
+endif
+
+deps:
+	@.ci/deps
+
+LIBRARIES := sqlite3 libcjson libpcre2-8 libutf8proc zlib lapacke
+build/detected.mk: Makefile .ci/deps | deps
+	@mkdir -p build
+	@{ printf 'LIB_CFLAGS := %s\n' "$$(pkg-config --cflags $(LIBRARIES))" && \
+	   printf 'LIBS := %s\n' "-ldnnl $$(pkg-config --libs $(LIBRARIES)) -lm" && \
+	   printf 'CHECK_LIBS := %s\n' "$$(pkg-config --cflags --libs check)"; } > $@.new && mv $@.new $@
+	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"
+	@if $(CC) -march=native -dM -E -x c /dev/null | grep -q __AVX512F__; then echo 'AVX-512   yes'; \
+	 else echo 'AVX-512   no (correct, and slower than the figures in the README)'; fi
+	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (make check tries the headers with it),no)"
+
+# ---- compile ---------------------------------------------------------------------------------------------------------
+# The flags of the last build, what -march=native means here and the compiler's version: objects depend on this file.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
+
+# What the program says about its own build (core/build.h): rewritten only when it changed.
+$(BUILD)/build_info.c: FORCE $(BUILD)/flags
+	@revision=$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown); \
+	 printf '/* generated */\n#include "core/build.h"\nconst char *zo_build_revision(void) { return "%s"; }\nconst char *zo_build_flags(void) { return "%s"; }\n' \
+	 "$$revision" '$(strip $(optimise.$(MODE)) $(NUMERIC) $(CFLAGS))' > $@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
+
+$(BUILD)/build_info.o: $(BUILD)/build_info.c
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo 'CC    $<'
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# An archive, so that a test links only what it uses. Written anew each time: a removed source leaves no ghost.
+$(BUILD)/libzo.a: $(OBJECTS) $(BUILD)/build_info.o
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a
+	@echo 'LINK  $@'
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+# A link to the build asked for last.
+zo: $(BUILD)/zo FORCE
+	@ln -sfn $(BUILD)/zo zo
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a
+	@$(CC) $(ALL_LDFLAGS) $^ $(CHECK_LIBS) $(LIBS) -o $@
+.PRECIOUS: $(BUILD)/%.o
+
+# ---- run -------------------------------------------------------------------------------------------------------------
+demo: zo
+	@./zo demo $(if $(filter short,$(DEMO)),--short)
+
+test: zo
+	@$(MAKE) run-tests
+
+run-tests: $(TESTS)
+	@V=$(V) tests/run.sh $(BUILD)/tests/logs $(TESTS)
+
+asan-test:
+	@$(MAKE) MODE=asan run-tests
+
+check: deps
+	@tests/check_includes.sh
+	@tests/check_words.sh
+	@CC='$(CC)' NVCC='$(NVCC)' tests/check_headers.sh
+
+bench-peers: zo
+	@bench/peers/run.sh
+
+install: $(BUILD)/zo
+	install -D -m 755 $(BUILD)/zo $(DESTDIR)$(PREFIX)/bin/zo
+	for file in $(wildcard plots/*.gp) $(wildcard paper_configs/*/*.json); do \
+	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/zo/$$file || exit 1; done
+
+clean:
+	rm -rf build zo
+
+-include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o))

@@ -1,0 +1,378 @@
+/* conf.c: option tables read from and written to cJSON, and JSON files with errors that say where. */
+#include "core/conf.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+
+#define KEYS_MOST 256             /* keys of one table and its `also` */
+#define NAME_MOST 64              /* longer names are never "near" */
+#define JSON_MOST_BYTES ((size_t)1 << 29)
+
+/* ---- values ----------------------------------------------------------------------------------------------------------- */
+
+static void *member_of(const zo_opt *opt, void *options)
+{
+    return (char *)options + opt->offset;
+}
+
+static const void *member_of_const(const zo_opt *opt, const void *options)
+{
+    return (const char *)options + opt->offset;
+}
+
+/* The choice `index` of "a|b|c": its start, and its length in *n; NULL past the last. */
+static const char *choice_at(const char *choices, int index, size_t *n)
+{
+    for (const char *at = choices;; at++) {
+        *n = strcspn(at, "|");
+        if (index-- == 0) {
+            return at;
+        }
+        at += *n;
+        if (*at == '\0') {
+            return NULL;
+        }
+    }
+}
+
+static void set_text(char *member, const char *text)
+{
+    memset(member, 0, ZO_OPT_STRING_BYTES);
+    memcpy(member, text, strnlen(text, ZO_OPT_STRING_BYTES - 1));
+}
+
+static void set_default(const zo_opt *opt, void *options)
+{
+    void *member = member_of(opt, options);
+    switch (opt->type) {
+    case ZO_OPT_INT:
+        *(int64_t *)member = (int64_t)opt->initial;
+        break;
+    case ZO_OPT_REAL:
+        *(double *)member = opt->initial;
+        break;
+    case ZO_OPT_BOOL:
+        *(bool *)member = opt->initial != 0;
+        break;
+    case ZO_OPT_STRING:
+        set_text(member, opt->text != NULL ? opt->text : "");
+        break;
+    case ZO_OPT_CHOICE:
+        *(int *)member = (int)opt->initial;
+        break;
+    }
+}
+
+void zo_opt_defaults(const zo_opt *table, void *out)
+{
+    for (const zo_opt *opt = table; opt->key != NULL; opt++) {
+        set_default(opt, out);
+    }
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------------ */
+
+static int least_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits that turn a into b, letter case apart: insert, delete, replace, swap two neighbours (optimal string alignment). */
+static int edit_distance(const char *a, int na, const char *b, int nb)
+{
+    int row[3][NAME_MOST + 1];
+    for (int j = 0; j <= nb; j++) {
+        row[0][j] = j;
+    }
+    for (int i = 1; i <= na; i++) {
+        int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= nb; j++) {
+            int ai = tolower((unsigned char)a[i - 1]), bj = tolower((unsigned char)b[j - 1]);
+            int best = least_of(least_of(last[j], now[j - 1]) + 1, last[j - 1] + (ai != bj));
+            if (i > 1 && j > 1 && ai == tolower((unsigned char)b[j - 2]) && bj == tolower((unsigned char)a[i - 2])) {
+                best = least_of(best, before[j - 2] + 1);
+            }
+            now[j] = best;
+        }
+    }
+    return row[na % 3][nb];
+}
+
+const char *zo_nearest(const char *name, const char *const *names, int n)
+{
+    size_t length = strnlen(name, NAME_MOST + 1);
+    if (length == 0 || length > NAME_MOST) {
+        return NULL;
+    }
+    int most = (int)length / 3, best = most > 1 ? most : 1;
+    const char *nearest = NULL;
+    for (int i = 0; i < n; i++) {
+        size_t other = strnlen(names[i], NAME_MOST + 1);
+        if (other == 0 || other > NAME_MOST) {
+            continue;
+        }
+        int d = edit_distance(name, (int)length, names[i], (int)other);
+        if (d < best || (d == best && nearest == NULL)) {
+            best = d;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+
+static const char *kind_of(const cJSON *value)
+{
+    return cJSON_IsNumber(value)   ? "a number"
+           : cJSON_IsString(value) ? "a string"
+           : cJSON_IsBool(value)   ? "true or false"
+           : cJSON_IsArray(value)  ? "a list"
+           : cJSON_IsObject(value) ? "an object"
+                                   : "null";
+}
+
+static zo_status fail_kind(zo_err *err, const char *where, const zo_opt *opt, const cJSON *value, const char *expected)
+{
+    return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected %s (%s)", where, opt->key, kind_of(value), expected,
+                   opt->help != NULL ? opt->help : "see its documentation");
+}
+
+static zo_status read_number(const zo_opt *opt, const cJSON *value, const char *where, void *member, zo_err *err)
+{
+    bool whole = opt->type == ZO_OPT_INT;
+    if (!cJSON_IsNumber(value)) {
+        return fail_kind(err, where, opt, value, whole ? "a whole number" : "a number");
+    }
+    double x = value->valuedouble;
+    if (!isfinite(x)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is too large to represent; write a finite number", where, opt->key);
+    }
+    if (whole && (x != floor(x) || fabs(x) > 9007199254740992.0)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %.17g; expected a whole number of at most 2^53", where, opt->key, x);
+    }
+    if (x < opt->least || x > opt->most) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %.10g; expected %.10g to %.10g", where, opt->key, x, opt->least, opt->most);
+    }
+    if (whole) {
+        *(int64_t *)member = (int64_t)x;
+    } else {
+        *(double *)member = x;
+    }
+    return ZO_OK;
+}
+
+static zo_status read_choice(const zo_opt *opt, const cJSON *value, const char *where, int *member, zo_err *err)
+{
+    if (!cJSON_IsString(value)) {
+        return fail_kind(err, where, opt, value, "one of its names");
+    }
+    size_t n;
+    const char *choice;
+    for (int i = 0; (choice = choice_at(opt->choices, i, &n)) != NULL; i++) {
+        if (strlen(value->valuestring) == n && memcmp(value->valuestring, choice, n) == 0) {
+            *member = i;
+            return ZO_OK;
+        }
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is \"%.100s\"; expected one of %s", where, opt->key, value->valuestring,
+                   opt->choices);
+}
+
+static zo_status read_value(const zo_opt *opt, const cJSON *value, const char *where, void *options, zo_err *err)
+{
+    void *member = member_of(opt, options);
+    switch (opt->type) {
+    case ZO_OPT_INT:
+    case ZO_OPT_REAL:
+        return read_number(opt, value, where, member, err);
+    case ZO_OPT_BOOL:
+        if (!cJSON_IsBool(value)) {
+            return fail_kind(err, where, opt, value, "true or false");
+        }
+        *(bool *)member = cJSON_IsTrue(value);
+        return ZO_OK;
+    case ZO_OPT_STRING:
+        if (!cJSON_IsString(value)) {
+            return fail_kind(err, where, opt, value, "a string");
+        }
+        if (strlen(value->valuestring) >= ZO_OPT_STRING_BYTES) {
+            return zo_fail(err, ZO_EINPUT, "%s: \"%s\" has %zu bytes; at most %d are permitted", where, opt->key,
+                           strlen(value->valuestring), ZO_OPT_STRING_BYTES - 1);
+        }
+        set_text(member, value->valuestring);
+        return ZO_OK;
+    case ZO_OPT_CHOICE:
+        return read_choice(opt, value, where, member, err);
+    }
+    return ZO_OK;
+}
+
+static const zo_opt *find_option(const zo_opt *table, const char *key)
+{
+    for (const zo_opt *opt = table; opt->key != NULL; opt++) {
+        if (strcmp(opt->key, key) == 0) {
+            return opt;
+        }
+    }
+    return NULL;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; at != NULL && *at != '\0';) {
+        at += strspn(at, " ");
+        size_t m = strcspn(at, " ");
+        if (m == n && m > 0 && memcmp(at, word, n) == 0) {
+            return true;
+        }
+        at += m;
+    }
+    return false;
+}
+
+static zo_status fail_key(zo_err *err, const zo_opt *table, const char *also, const char *where, const char *key)
+{
+    /* The words of `also` are cut apart in a copy; a table longer than KEYS_MOST only loses suggestions. */
+    const char *names[KEYS_MOST];
+    int n = 0;
+    for (const zo_opt *opt = table; opt->key != NULL && n < KEYS_MOST; opt++) {
+        names[n++] = opt->key;
+    }
+    char words[1024];
+    snprintf(words, sizeof words, "%s", also != NULL ? also : "");
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word != NULL && n < KEYS_MOST; word = strtok_r(NULL, " ", &rest)) {
+        names[n++] = word;
+    }
+    const char *nearest = zo_nearest(key, names, n);
+    if (nearest != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; did you mean \"%s\"?", where, key, nearest);
+    }
+    char list[600] = "";
+    size_t at = 0;
+    for (int i = 0; i < n && at < sizeof list; i++) {
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i > 0 ? " " : "", names[i]);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; %s%s", where, key, n > 0 ? "its keys are: " : "it has no keys",
+                   list);
+}
+
+zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const char *also, const char *where, void *out, zo_err *err)
+{
+    zo_opt_defaults(table, out);
+    if (object == NULL) {
+        return ZO_OK;
+    }
+    if (!cJSON_IsObject(object)) {
+        return zo_fail(err, ZO_EINPUT, "%s: is %s; expected an object of options", where, kind_of(object));
+    }
+    for (const cJSON *value = object->child; value != NULL; value = value->next) {
+        const char *key = value->string != NULL ? value->string : "";
+        for (const cJSON *other = object->child; other != value; other = other->next) {
+            if (other->string != NULL && strcmp(other->string, key) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" stands there twice; keep one", where, key);
+            }
+        }
+        if (has_word(also, key)) {
+            continue;
+        }
+        const zo_opt *opt = find_option(table, key);
+        zo_status status = opt == NULL ? fail_key(err, table, also, where, key) : read_value(opt, value, where, out, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+struct cJSON *zo_opt_write(const zo_opt *table, const void *options)
+{
+    cJSON *object = cJSON_CreateObject();
+    for (const zo_opt *opt = table; opt->key != NULL; opt++) {
+        const void *member = member_of_const(opt, options);
+        switch (opt->type) {
+        case ZO_OPT_INT:
+            cJSON_AddNumberToObject(object, opt->key, (double)*(const int64_t *)member);
+            break;
+        case ZO_OPT_REAL:
+            cJSON_AddNumberToObject(object, opt->key, *(const double *)member);
+            break;
+        case ZO_OPT_BOOL:
+            cJSON_AddBoolToObject(object, opt->key, *(const bool *)member);
+            break;
+        case ZO_OPT_STRING:
+            cJSON_AddStringToObject(object, opt->key, member);
+            break;
+        case ZO_OPT_CHOICE: {
+            size_t n;
+            const char *choice = choice_at(opt->choices, *(const int *)member, &n);
+            ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
+            char name[ZO_OPT_STRING_BYTES];
+            snprintf(name, sizeof name, "%.*s", (int)n, choice);
+            cJSON_AddStringToObject(object, opt->key, name);
+            break;
+        }
+        }
+    }
+    return object;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------ */
+
+static zo_status fail_json(zo_err *err, const char *path, const char *text, const char *at)
+{
+    long line = 1;
+    const char *start = text;
+    for (const char *c = text; c < at; c++) {
+        if (*c == '\n') {
+            line++;
+            start = c + 1;
+        }
+    }
+    char found[24];
+    if (*at == '\0') {
+        snprintf(found, sizeof found, "a zero byte or the end");
+    } else if (isprint((unsigned char)*at)) {
+        snprintf(found, sizeof found, "'%c'", *at);
+    } else {
+        snprintf(found, sizeof found, "byte 0x%02x", (unsigned)(unsigned char)*at);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: line %ld, column %ld: not JSON from here on (found %s); look for a missing comma, quote or bracket",
+                   path, line, (long)(at - start) + 1, found);
+}
+
+zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
+{
+    *json = NULL;
+    char *text;
+    size_t bytes;
+    zo_status status = zo_read_file(path, JSON_MOST_BYTES, &text, &bytes, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    /* A zero byte inside a string would silently cut it. */
+    const char *zero = memchr(text, '\0', bytes);
+    const char *end = text;
+    cJSON *root = zero == NULL ? cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0) : NULL;
+    if (root != NULL) {
+        end += strspn(end, " \t\r\n");
+    }
+    if (root == NULL || end != text + bytes) {
+        status = fail_json(err, path, text, zero != NULL ? zero : end);
+        cJSON_Delete(root);
+        root = NULL;
+    }
+    zo_free(text);
+    *json = root;
+    return status;
+}

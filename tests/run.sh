@@ -1,0 +1,40 @@
+#!/bin/sh
+# run.sh LOGS TEST...: run Check programs one after another, a verdict line each, then "N passed, N failed" alone on the last
+# line; the exit status is 1 when anything failed. A program that dies before its summary counts as one failure. V=1 shows all
+# output; else only a failing program's, and lines that begin with "skipped:" or "measured:".
+set -u
+logs=$1
+shift
+mkdir -p "$logs"
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+passed=0 failed=0
+for program in "$@"; do
+    name=${program##*/}
+    log=$logs/$name.log
+    start=$(date +%s%N)
+    status=0
+    "$program" >"$log" 2>&1 || status=$?
+    ms=$((($(date +%s%N) - start) / 1000000))
+    # Check's summary, once per runner: "98%: Checks: 50, Failures: 1, Errors: 0"
+    counts=$(awk -F'[:,]' '/^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/ { n += $3; bad += $5 + $7; seen = 1 }
+        END { if (seen) print n, bad }' "$log")
+    checks=${counts% *} bad=${counts#* }
+    if [ -z "$counts" ]; then
+        checks=0 bad=0
+        [ $status = 0 ] && grep -q '^skipped:' "$log" || { checks=1 bad=1; echo "(no summary; exit status $status)" >>"$log"; }
+    elif [ $status != 0 ] && [ "$bad" = 0 ]; then
+        checks=$((checks + 1)) bad=1
+        echo "(all checks passed, yet the exit status is $status)" >>"$log"
+    fi
+    passed=$((passed + checks - bad)) failed=$((failed + bad))
+    if [ "$bad" = 0 ]; then
+        printf 'ok    %-24s %4d checks %7d ms\n' "$name" "$checks" "$ms"
+        if [ "${V:-}" = 1 ]; then sed 's/^/      /' "$log"; else sed -n '/^skipped:\|^measured:/s/^/      /p' "$log"; fi
+    else
+        printf 'FAIL  %-24s %4d of %d checks failed, %d ms\n' "$name" "$bad" "$checks" "$ms"
+        sed 's/^/      /' "$log"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
