@@ -1,0 +1,92 @@
+/* results.h: the database. One SQLite file (WAL, foreign keys, schema version in PRAGMA user_version); results/schema.sql documents
+ * every column. One writer a cell: the cell's own process; the parent process only claims and reads. Every function that fails
+ * leaves a valid database: rows are written in short transactions. */
+#ifndef ZO_RESULTS_RESULTS_H
+#define ZO_RESULTS_RESULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/mem.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ZO_SCHEMA_VERSION 1
+
+typedef struct zo_results zo_results;
+
+/* Opens or creates. A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
+zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
+void zo_results_close(zo_results *results);
+struct sqlite3 *zo_results_handle(zo_results *results);
+
+/* What identifies a cell: all settings, defaults filled in. Names as in the config and the reports. */
+typedef struct zo_cell_row {
+    char hash[17];                 /* 64-bit content hash of `config`, hex */
+    const char *config;            /* canonical JSON of the cell, every default filled in */
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *device_kind /* "cpu" */, *split;
+    const char *optimizer_options; /* canonical JSON of the optimizer object */
+    int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test;
+    double seconds, lr, eps;
+} zo_cell_row;
+
+typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *kernel; int threads; } zo_host_row;
+
+/* Is a run with this hash and status 'done', 'diverged', 'oom', 'time' or 'unsupported' there (a finished measurement)? */
+bool zo_results_has(zo_results *results, const char *hash);
+/* Insert a run with status 'running'; a former unfinished run of the same hash ('running', 'failed', 'killed') is deleted with its rows. */
+zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, int64_t *run, zo_err *err);
+
+typedef struct zo_step_row {
+    int64_t step;                  /* from 1: steps done */
+    double loss, projected, lr;
+    double seconds;                /* wall time of this step (of the mean step when rows are thinned) */
+    double part[ZO_PARTS];         /* where it went */
+    uint64_t forwards;             /* cumulative */
+    double train_seconds;          /* cumulative time of steps, evaluation excluded */
+} zo_step_row;
+zo_status zo_results_steps(zo_results *results, int64_t run, const zo_step_row *row, int n, zo_err *err);
+
+typedef struct zo_eval_row {
+    int64_t step;
+    const char *split;             /* "dev", "test" */
+    int64_t examples;
+    double accuracy, f1, matthews, loss;
+    double seconds;                /* of this evaluation */
+    uint64_t forwards;             /* training forwards so far */
+    double train_seconds;
+    bool best;                     /* best dev so far */
+} zo_eval_row;
+zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
+
+/* Peak of one phase with its breakdown, and cross-checks. */
+zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, const zo_peak *peak, uint64_t rss_peak_bytes, zo_err *err);
+
+typedef struct zo_run_end {
+    const char *status;            /* done diverged oom time unsupported failed */
+    const char *message;           /* one sentence, or NULL */
+    double accuracy, f1, matthews; /* the headline: test at the best dev step when test > 0, else best dev, else last; NaN = none */
+    const char *selected;          /* "test@best-dev", "best-dev", "last-dev", "last-test": how the headline was chosen */
+    int64_t best_step;
+    double dev_accuracy;           /* best dev accuracy, NaN = none */
+    int64_t steps_done;
+    uint64_t forwards, sequences, tokens, examples, weight_bytes_written, normals;
+    double train_seconds, eval_seconds, load_seconds;
+    double step_ms_median;         /* median wall time of a step, first step excluded when there are more than three */
+    uint64_t peak_bytes, rss_peak_bytes;
+    int64_t parameters;
+    const char *note;              /* dataset and truncation notes, or NULL */
+} zo_run_end;
+zo_status zo_results_end(zo_results *results, int64_t run, const zo_run_end *end, zo_err *err);
+
+/* Mark every 'running' row of this database as 'killed' (the parent does so at start, when no cell of it is alive). */
+zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
