@@ -95,11 +95,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # An archive, so that a test links only what it uses. Written anew each time: a removed source leaves no ghost.
-$(BUILD)/libzo.a: $(OBJECTS) $(BUILD)/build_info.o
+$(BUILD)/libzo.a: $(OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a
+$(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o
 	@echo 'LINK  $@'
 	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
@@ -107,8 +107,9 @@ $(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a
 zo: $(BUILD)/zo FORCE
 	@ln -sfn $(BUILD)/zo zo
 
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a
-	@$(CC) $(ALL_LDFLAGS) $^ $(CHECK_LIBS) $(LIBS) -o $@
+# Order-only: a commit changes the revision, and need not link every test anew.
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) -o $@
 .PRECIOUS: $(BUILD)/%.o
 
 # ---- run -------------------------------------------------------------------------------------------------------------
