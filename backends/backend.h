@@ -35,6 +35,10 @@ typedef struct zo_attention {
     int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
     bool causal;
     float scale;                   /* 1/sqrt(head_dim) for every family here */
+    /* NULL: every token asks. Else the packed tokens that ask, ascending (host): q, out, lse, dout and dq then have nrows rows
+     * instead of T (the last layer of a model whose head reads few rows). */
+    const int32_t *row;
+    int64_t nrows;
 } zo_attention;
 
 /* Rotary tables: (positions, head_dim/2) cos and sin in backend memory; rotate-half form (Hugging Face). */
@@ -73,7 +77,7 @@ typedef struct zo_backend {
     void (*linear_rows)(struct zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows,
                         const float *x, int64_t tokens, float *y);
     /* y = norm(x [+ residual]) * weight + bias over `cols`; when residual is not NULL, x becomes x + residual in place first
-     * (so that the sum is kept). stats (P,T,2) = mean and 1/std, or NULL. bias -1 for RMSNorm. y may be x. */
+     * (so that the sum is kept). stats (P,T,2) = mean and 1/std, or NULL. bias -1 for RMSNorm. y may be x or residual. */
     void (*norm)(struct zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
                  const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
     /* Language-model head at scored rows: logprob (P,n)[i] = log softmax(x[at[i]] W^T + b)[target[i]]; x (P,R,cols), at (n) row

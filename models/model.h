@@ -33,9 +33,19 @@ const zo_layout *zo_model_layout(const zo_model *model);
 zo_store *zo_model_store(zo_model *model);
 zo_backend *zo_model_backend(zo_model *model);
 
-/* Reserve activations and scratch for passes of up to `tokens` packed tokens, `seqs` sequences, `rows` head rows and `points`
- * points; `backward` adds what the gradient pass keeps. After this no pass allocates. May be called again with more. */
-void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, bool backward, const zo_factors *factors);
+/* What the gradient pass keeps: nothing (there is none), all that the backward pass reads, or only each block's input. A bool fits
+ * in C: true = ZO_BACKWARD. */
+typedef enum zo_backward { ZO_FORWARD_ONLY = 0, ZO_BACKWARD = 1, ZO_BACKWARD_CHECKPOINT = 2 } zo_backward;
+
+/* Reserve activations and scratch for passes of up to `tokens` packed tokens, `seqs` sequences, `rows` head rows, `scores` token
+ * scores and `points` points; `backward` adds what the gradient pass keeps. After this no pass allocates. May be called again:
+ * what is reserved is then enough for both calls. */
+void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, zo_backward backward,
+                      const zo_factors *factors);
+
+/* Rows of TABLE parameters that a pass over this batch reads (tables that are read whole are not listed). The lists belong to the
+ * model and live until the next call; zo_model_reserve has sized them. */
+void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touched);
 
 /* Loss at every point of the view: loss (P) = mean over the batch as the head defines; sums are float64 in index order. */
 void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch, double *loss);
@@ -47,9 +57,12 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
  * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);
 
-/* The last hidden state as transformers' base model returns it: hidden (T, hidden) host. For `zo score` and the golden tests. */
+/* The last hidden state as transformers' base model returns it: hidden (T, zo_model_width) host. For `zo score` and the golden
+ * tests. The width is arch->hidden, but for OPT-350M, whose output is projected to arch->embed. */
+int zo_model_width(const zo_model *model);
 void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch, float *hidden);
-/* Logits at the batch's `row`s: CLASS (rows, classes), WORDS (rows, words), else (rows, vocab); host. Golden tests. */
+/* Logits at the batch's `row`s: CLASS (rows, classes), WORDS (rows, words), else (rows, vocab); host. Golden tests; the only pass
+ * that may allocate. */
 void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch, float *logits);
 /* Log-probabilities of the batch's scores: (scores) host. `zo score`. */
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob);
@@ -57,9 +70,11 @@ void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *bat
 /* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it. */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
 
-/* Predicted bytes by tag for a step of `method_states` extra copies, from the arch alone (zo inspect, planner). */
+/* Predicted bytes by tag from the arch alone, before anything is allocated: PARAMS and ACTIVATIONS of one pass (the caller adds
+ * GRADS, OPT_STATE and SNAPSHOT as copies of layers_bytes). For `zo inspect` and the planner. */
 typedef struct zo_plan { int64_t parameters, layers_bytes; uint64_t tag_bytes[ZO_TAGS]; } zo_plan;
-void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, bool backward, zo_plan *plan);
+void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, zo_backward backward,
+                   zo_plan *plan);
 
 #ifdef __cplusplus
 }
