@@ -1,0 +1,76 @@
+"""PyTorch's step and zo's step in turn, in one run, on the same model folder and the same rows of SST-2; the ratio of medians.
+
+Usage: compare.py --zo ./zo --data DIR --models DIR [--steps N] [--rounds N] [--only SUBSTRING] [--json FILE]
+"""
+import argparse
+import json
+import statistics
+import subprocess
+
+import torch
+
+from torch_steps import Peer, sst2_rows
+
+# model folder, form, batch, method of the peer, optimizer of zo, precision of zo, realisation, goal
+CASES = [
+    ("minilm-l6", "head", 16, "mezo", "mezo", "f32", "streamed", 12),
+    ("minilm-l6", "head", 16, "mezo", "mezo", "bf16", "streamed", 18),
+    ("minilm-l6", "head", 64, "mezo", "mezo", "f32", "streamed", 12),
+    ("minilm-l6", "head", 64, "mezo", "mezo", "bf16", "streamed", 18),
+    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "f32", "streamed", 12),
+    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "bf16", "streamed", 18),
+    ("minilm-l6", "head", 16, "fo_adamw", "fo-adamw", "f32", "inplace", 3),
+    ("minilm-l6", "head", 64, "fo_adamw", "fo-adamw", "f32", "inplace", 3),
+]
+
+
+def zo_steps(args, model, form, batch, optimizer, precision, realisation):
+    command = [args.zo, "bench", "step", model, "--task", "sst2", "--form", form, "--batch", str(batch), "--optimizer", optimizer,
+               "--precision", precision, "--realisation", realisation, "--steps", str(args.steps), "--data", args.data,
+               "--models", args.models, "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zo", default="./zo")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--models", required=True)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    rows = sst2_rows(args.data, 2048)
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, f32 (the autocast column: the same under bf16 autocast); "
+          f"{args.rounds} rounds of {args.steps} steps each, in turn; medians in ms")
+    header = ("model", "form", "batch", "method", "precision", "torch f32", "torch autocast", "zo", "ratio", "goal", "where zo's time goes (ms)")
+    print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
+    kept, peers = [], {}
+    for model, form, batch, method, optimizer, precision, realisation, goal in CASES:
+        if args.only not in f"{model} {form} {batch} {method} {precision}":
+            continue
+        peer_key = (model, form, batch)
+        if peer_key not in peers:
+            peers.clear()
+            peers[peer_key] = {cast: Peer(f"{args.models}/{model}", rows, batch, form == "prompt", cast) for cast in (False, True)}
+        theirs, theirs_cast, ours, last = [], [], [], None
+        for peer in peers[peer_key].values():
+            peer.time_steps(method, 1)
+        for _ in range(args.rounds):
+            theirs += peers[peer_key][False].time_steps(method, args.steps)
+            last = zo_steps(args, model, form, batch, optimizer, precision, realisation)
+            ours += last["steps_ms"]
+            theirs_cast += peers[peer_key][True].time_steps(method, max(1, args.steps // 2))
+        a, b, c = (statistics.median(x) for x in (theirs, theirs_cast, ours))
+        parts = ", ".join(f"{name} {ms:.1f}" for name, ms in last["parts_ms"].items() if ms >= 0.05)
+        print(f"| {model} | {form} | {batch} | {method} | {precision} | {a:.1f} | {b:.1f} | {c:.1f} | {a / c:.1f}x | >= {goal}x | {parts} |", flush=True)
+        kept.append(dict(model=model, form=form, batch=batch, method=method, precision=precision, torch_ms=a, torch_autocast_ms=b, zo_ms=c,
+                         ratio=a / c, goal=goal, parts_ms=last["parts_ms"]))
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(dict(torch=torch.__version__, threads=torch.get_num_threads(), steps=args.steps, rounds=args.rounds, cases=kept), f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
