@@ -52,6 +52,7 @@ typedef struct zo_backend {
     char device[128];           /* model name of the device, for the results */
     zo_space space;             /* where `alloc` allocates */
     int threads;
+    bool bf16;                  /* ZO_BF16 can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
 
     /* memory ------------------------------------------------------------------------------------------------------------- */
@@ -145,9 +146,14 @@ typedef struct zo_backend {
 typedef struct zo_counters { uint64_t normals, weight_bytes_written, linear_flops; } zo_counters;
 void zo_counters_read(zo_counters *counters);
 void zo_counters_reset(void);
+void zo_counters_add(zo_counters more); /* for backends; thread-safe */
 
 /* "cpu"; an unknown or absent device is an error that lists what there is. threads 0 = all cores this process may use. */
 zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err);
+
+/* ZO_EUNSUPPORTED with one clear sentence where the device has no instructions for `precision`; ask before the first step. An
+ * operation called with it all the same dies; nothing falls back in silence. */
+zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err);
 
 /* Helpers over the slots, the same for every backend. */
 zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag);

@@ -63,6 +63,10 @@ typedef struct zo_factors {
     float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0 */
 } zo_factors;
 
+/* The unscaled coefficients of a CP or SPAN direction on one factored parameter, coef (rank) host: tau drawn at (seed, parameter
+ * id, step, query, ZO_ROLE_TAU), element s for component s; or the parameter's slice of `span`. */
+void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float *coef);
+
 /* The parameters at P points. Built by the engine, read by the backend's `view` operations; a value, borrowed for a call.
  * Parameter t at point p is  base[p][t] + sum_d coef[p * ndirs + d] * dir[d][t]  (+ the low-rank term of side, see below). */
 typedef struct zo_view {

@@ -1,0 +1,211 @@
+/* backend.c: what every backend shares: the list of them, layouts, stores, factors, counters. */
+#include "backends/backend.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/list.h"
+#include "core/rng.h"
+
+#define X(name) zo_status zo_##name##_open(int threads, zo_backend **be, zo_err *err);
+ZO_BACKEND_LIST(X)
+#undef X
+
+static const struct {
+    const char *name;
+    zo_status (*open)(int threads, zo_backend **be, zo_err *err);
+} backends[] = {
+#define X(name) {#name, zo_##name##_open},
+    ZO_BACKEND_LIST(X)
+#undef X
+};
+
+zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err)
+{
+    char names[256] = "";
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+        if (strcmp(device, backends[i].name) == 0) {
+            return backends[i].open(threads, be, err);
+        }
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", backends[i].name);
+    }
+    *be = NULL;
+    return zo_fail(err, ZO_EINPUT, "device \"%s\" is unknown to this build; it has: %s", device, names);
+}
+
+zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err)
+{
+    if (precision == ZO_BF16 && !be->bf16) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "precision \"bf16\" needs AVX512-BF16 instructions, which this machine (%s) lacks: use "
+                       "\"precision\": \"f32\"", be->device);
+    }
+    return ZO_OK;
+}
+
+/* counters ---------------------------------------------------------------------------------------------------------------- */
+
+static _Atomic uint64_t normals, weight_bytes_written, linear_flops;
+
+void zo_counters_add(zo_counters more)
+{
+    atomic_fetch_add(&normals, more.normals);
+    atomic_fetch_add(&weight_bytes_written, more.weight_bytes_written);
+    atomic_fetch_add(&linear_flops, more.linear_flops);
+}
+
+void zo_counters_read(zo_counters *counters)
+{
+    *counters = (zo_counters){.normals = atomic_load(&normals),
+                              .weight_bytes_written = atomic_load(&weight_bytes_written),
+                              .linear_flops = atomic_load(&linear_flops)};
+}
+
+void zo_counters_reset(void)
+{
+    atomic_store(&normals, 0);
+    atomic_store(&weight_bytes_written, 0);
+    atomic_store(&linear_flops, 0);
+}
+
+/* layouts ----------------------------------------------------------------------------------------------------------------- */
+
+uint32_t zo_param_id(const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (const char *c = name; *c != '\0'; c++) {
+        hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
+    }
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay)
+{
+    ZO_CHECK(rows > 0 && cols > 0, "parameter %s has shape (%lld, %lld)", name, (long long)rows, (long long)cols);
+    ZO_CHECK(strlen(name) < sizeof layout->param->name, "the parameter name %s is longer than %zu bytes", name,
+             sizeof layout->param->name - 1);
+    uint32_t id = zo_param_id(name);
+    for (int i = 0; i < layout->n; i++) {
+        ZO_CHECK(layout->param[i].id != id, "the parameter names %s and %s have the same 32-bit id: rename one", layout->param[i].name,
+                 name);
+    }
+    if ((layout->n & (layout->n - 1)) == 0) { /* full at every power of two */
+        size_t room = layout->n > 0 ? 2 * (size_t)layout->n : 1;
+        layout->param = zo_realloc(layout->param, ZO_HOST, ZO_TAG_OTHER, room * sizeof *layout->param);
+    }
+    zo_param *p = &layout->param[layout->n];
+    *p = (zo_param){.kind = kind, .rows = rows, .cols = cols, .offset = layout->size, .id = id, .block = block, .decay = decay};
+    memcpy(p->name, name, strlen(name) + 1);
+    layout->size += (rows * cols + 15) / 16 * 16;
+    return layout->n++;
+}
+
+int zo_layout_find(const zo_layout *layout, const char *name)
+{
+    for (int i = 0; i < layout->n; i++) {
+        if (strcmp(layout->param[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void zo_layout_free(zo_layout *layout)
+{
+    zo_free(layout->param);
+    *layout = (zo_layout){0};
+}
+
+/* stores ------------------------------------------------------------------------------------------------------------------ */
+
+zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
+{
+    zo_store *store = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *store);
+    store->layout = layout;
+    store->data = be->alloc(be, tag, (size_t)layout->size * sizeof *store->data);
+    return store;
+}
+
+void zo_store_free(zo_backend *be, zo_store *store)
+{
+    if (store != NULL) {
+        be->release(be, store->data);
+        zo_free(store);
+    }
+}
+
+void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host)
+{
+    const zo_param *p = &store->layout->param[param];
+    be->download(be, host, store->data + p->offset, (size_t)(p->rows * p->cols) * sizeof *host);
+}
+
+void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host)
+{
+    const zo_param *p = &store->layout->param[param];
+    be->upload(be, store->data + p->offset, host, (size_t)(p->rows * p->cols) * sizeof *host);
+}
+
+zo_view zo_view_stored(const zo_store *const *slot)
+{
+    return (zo_view){.npoints = 1, .base = slot};
+}
+
+/* factors ----------------------------------------------------------------------------------------------------------------- */
+
+zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
+{
+    zo_factors *f = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, sizeof *f);
+    size_t n = (size_t)layout->n;
+    f->layout = layout;
+    f->seed = seed;
+    f->rank = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->rank);
+    f->coef_at = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->coef_at);
+    f->scale = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->scale);
+    f->u = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->u);
+    f->v = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->v);
+    for (int t = 0; t < layout->n; t++) {
+        ZO_CHECK(rank[t] >= 0, "parameter %s has rank %d", layout->param[t].name, rank[t]);
+        ZO_CHECK(rank[t] == 0 || layout->param[t].kind != ZO_PARAM_VECTOR, "the vector %s cannot have CP factors",
+                 layout->param[t].name);
+        f->rank[t] = rank[t];
+        f->coef_at[t] = f->ncoef;
+        f->ncoef += rank[t];
+        f->scale[t] = rank[t] > 0 ? (float)pow(rank[t], scale_power) : 0.0f;
+    }
+    be->draw_factors(be, f);
+    return f;
+}
+
+void zo_factors_free(zo_backend *be, zo_factors *factors)
+{
+    if (factors == NULL) {
+        return;
+    }
+    for (int t = 0; t < factors->layout->n; t++) {
+        be->release(be, factors->u[t]);
+        be->release(be, factors->v[t]);
+    }
+    zo_free(factors->rank);
+    zo_free(factors->coef_at);
+    zo_free(factors->scale);
+    zo_free(factors->u);
+    zo_free(factors->v);
+    zo_free(factors);
+}
+
+void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float *coef)
+{
+    int rank = factors->rank[param];
+    if (dir->kind == ZO_DIR_SPAN) {
+        memcpy(coef, dir->span + factors->coef_at[param], (size_t)rank * sizeof *coef);
+    } else {
+        zo_stream tau = {.seed = dir->seed,
+                         .tensor = factors->layout->param[param].id,
+                         .step = dir->step,
+                         .query = dir->query,
+                         .role = ZO_ROLE_TAU};
+        zo_normals(tau, 0, rank, coef);
+    }
+}
