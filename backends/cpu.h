@@ -1,5 +1,5 @@
-/* cpu.h: what the files of the CPU backend share: its state, slots that stand in files of their own, per-thread scratch, and the
- * single-threaded oneDNN products. Private to backends/cpu*.c. */
+/* cpu.h: what the files of the CPU backend share: its state, scratch, formed tiles of parameters, single-threaded oneDNN products,
+ * and the slots. Private to backends/cpu*.c. */
 #ifndef ZO_BACKENDS_CPU_H
 #define ZO_BACKENDS_CPU_H
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
+#include "core/clock.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,10 +22,118 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
                                const float *k, int64_t ks, const float *v, int64_t vs, const float *out, const float *lse,
                                const float *dout, float *dq, float *dk, float *dv);
 
-/* The calling thread's scratch (inside a parallel region of at most be->threads threads): at least `bytes` bytes aligned to 64,
- * valid until the operation ends. Outside a step (in `reserve` sizes) it grows; it dies when asked for more than ZO_CPU_SCRATCH. */
+/* scratch (cpu.c) --------------------------------------------------------------------------------------------------------- */
+
+/* The calling thread's scratch (a thread of a parallel region of be->threads threads): at least `bytes` bytes aligned to 64, valid
+ * until the operation ends; a second call gives the same block. It grows to the largest request seen (tag WORKSPACE), so after the
+ * first step nothing is allocated. */
 void *zo_cpu_scratch(zo_backend *be, size_t bytes);
-#define ZO_CPU_SCRATCH ((size_t)3 << 20) /* bytes of scratch a thread */
+
+/* Scratch that all threads see, one block per purpose, the same rules; called outside parallel regions. */
+typedef enum zo_cpu_shared {
+    ZO_CPU_BIAS,    /* a bias or a norm's weights at all points */
+    ZO_CPU_VECTOR,  /* a second one */
+    ZO_CPU_INPUT,   /* the bf16 copy of a linear layer's input */
+    ZO_CPU_SIDE,    /* (x V) . side */
+    ZO_CPU_PARTIAL, /* partial sums of a reduction, one per fixed block */
+    ZO_CPU_DIRS,    /* which directions act, and their coefficients */
+    ZO_CPU_SHAREDS
+} zo_cpu_shared;
+void *zo_cpu_shared_of(zo_backend *be, zo_cpu_shared purpose, size_t bytes);
+
+/* Seconds of this thread since `start`, as its share of the wall time of a region of be->threads threads. */
+void zo_cpu_time(zo_backend *be, zo_part part, double start);
+
+/* forming parameters (cpu_form.c) ------------------------------------------------------------------------------------------ */
+
+/* A parameter at P points: value_p = base_p + sum_d coef[p * ndirs + d] dir_d, every term one fmaf in the order of d. */
+typedef struct zo_cpu_form {
+    const zo_layout *layout;
+    const zo_factors *factors;
+    int param, npoints, ndirs;  /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
+    bool lowrank;               /* some of them are CP or SPAN */
+    const zo_dir **dir;         /* (ndirs) */
+    float *coef;                /* (npoints, ndirs) */
+    const float **base;         /* (npoints): first float of the parameter */
+} zo_cpu_form;
+
+/* `block` (zo_cpu_form_bytes) holds the arrays of the form. */
+size_t zo_cpu_form_bytes(int npoints, int ndirs);
+zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block);
+
+/* Rows [row, row + n) at all points into to[p] (n, cols), as f32 or rounded to bf16. `scratch` has zo_cpu_form_scratch bytes. The
+ * bits do not depend on how rows are cut into calls. decay multiplies the base first (1 = skip). to[p] may be the base itself. */
+size_t zo_cpu_form_scratch(int npoints, int64_t rows);
+void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
+                      void *scratch);
+
+/* products (cpu_gemm.c) ----------------------------------------------------------------------------------------------------- */
+
+/* C (m,n) [+]= A (m,k) B; B is (n,k) row-major when `across` (a weight: y = x W^T), else (k,n). Strides in elements. */
+typedef struct zo_cpu_gemm {
+    zo_precision precision; /* of A and B; C is f32 */
+    bool across, add;
+    int64_t m, n, k, lda, ldb, ldc;
+} zo_cpu_gemm;
+typedef struct zo_cpu_product zo_cpu_product;
+/* The compiled product, made at its first use and kept (outside parallel regions only). */
+const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm);
+size_t zo_cpu_product_scratch(const zo_cpu_product *product);
+/* Run it on the calling thread alone. */
+void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch);
+typedef struct zo_cpu_products zo_cpu_products; /* all that were made */
+zo_cpu_products *zo_cpu_products_open(int threads);
+void zo_cpu_products_close(zo_cpu_products *products);
+
+/* activations (cpu_elementwise.c): y[i] = act(x[i]), y may be x ------------------------------------------------------------- */
+void zo_cpu_act(zo_act act, const float *x, int64_t n, float *y);
+/* d[i] *= act'(x[i]) */
+void zo_cpu_act_slope(zo_act act, const float *x, int64_t n, float *d);
+
+/* the backend's state (cpu.c) ----------------------------------------------------------------------------------------------- */
+typedef struct zo_cpu {
+    zo_cpu_products *products;
+    struct zo_cpu_block { void *data; size_t bytes; } *scratch; /* (threads) */
+    struct zo_cpu_block shared[ZO_CPU_SHAREDS];
+} zo_cpu;
+
+/* slots ------------------------------------------------------------------------------------------------------------------- */
+void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens); /* cpu_linear.c */
+void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
+void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
+                   int64_t tokens, float *y, float *pre);
+void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows, const float *x,
+                        int64_t tokens, float *y);
+void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
+                 const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
+void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+                         int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
+void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n);
+void zo_cpu_glu(zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y);
+void zo_cpu_gather(zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n, float *y);
+void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+                            const float *dy, int64_t tokens, float *dx, zo_store *grad);
+void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
+                                 const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
+void zo_cpu_act_backward(zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy);
+void zo_cpu_glu_backward(zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n, float *dgate,
+                         float *dup);
+void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias, const float *x,
+                          const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad);
+void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
+                           zo_store *grad);
+void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+                          int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
+                          zo_store *grad);
+void zo_cpu_scatter_add(zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx);
+void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
+                  const zo_touched *touched);
+void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
+void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
+void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);
+void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std);
+double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b);
+bool zo_cpu_finite(zo_backend *be, const zo_store *a);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,188 @@
+/* cpu_gemm.c: matrix products by oneDNN, compiled once per shape for ONE thread, so that threads of ours run them side by side on
+ * tiles and the bits of a product do not depend on the number of threads. No allocation in a run: memory objects and the scratchpad
+ * stand ready. */
+#include <dnnl.h>
+#include <omp.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "backends/cpu.h"
+
+#define DNNL_CHECK(call)                                                                                          \
+    do {                                                                                                          \
+        dnnl_status_t status_ = (call);                                                                           \
+        ZO_CHECK(status_ == dnnl_success, "oneDNN: %s gave status %d (dnnl_types.h)", #call, (int)status_);       \
+    } while (0)
+
+typedef struct lane { dnnl_memory_t a, b, c, scratch; } lane; /* of one thread */
+
+struct zo_cpu_product {
+    zo_cpu_gemm gemm;
+    dnnl_primitive_t primitive;
+    size_t scratch_bytes;
+    dnnl_stream_t *stream; /* (threads), borrowed */
+    lane *lane;            /* (threads) */
+};
+
+struct zo_cpu_products {
+    int threads;
+    dnnl_engine_t engine;
+    dnnl_stream_t *stream;    /* (threads) */
+    zo_cpu_product **slot;    /* (room) open addressing, room a power of two, at most half full */
+    size_t n, room;
+};
+
+zo_cpu_products *zo_cpu_products_open(int threads)
+{
+    zo_cpu_products *all = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *all);
+    all->threads = threads;
+    all->room = 256;
+    all->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof(zo_cpu_product *));
+    all->stream = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)threads * sizeof *all->stream);
+    DNNL_CHECK(dnnl_engine_create(&all->engine, dnnl_cpu, 0));
+    for (int t = 0; t < threads; t++) {
+        DNNL_CHECK(dnnl_stream_create(&all->stream[t], all->engine, dnnl_stream_default_flags));
+    }
+    return all;
+}
+
+static void product_free(zo_cpu_product *p, int threads)
+{
+    for (int t = 0; t < threads; t++) {
+        dnnl_memory_destroy(p->lane[t].a);
+        dnnl_memory_destroy(p->lane[t].b);
+        dnnl_memory_destroy(p->lane[t].c);
+        dnnl_memory_destroy(p->lane[t].scratch);
+    }
+    dnnl_primitive_destroy(p->primitive);
+    zo_free(p->lane);
+    zo_free(p);
+}
+
+void zo_cpu_products_close(zo_cpu_products *all)
+{
+    for (size_t i = 0; i < all->room; i++) {
+        if (all->slot[i] != NULL) {
+            product_free(all->slot[i], all->threads);
+        }
+    }
+    for (int t = 0; t < all->threads; t++) {
+        dnnl_stream_destroy(all->stream[t]);
+    }
+    dnnl_engine_destroy(all->engine);
+    zo_free(all->stream);
+    zo_free(all->slot);
+    zo_free(all);
+}
+
+static bool gemm_equal(const zo_cpu_gemm *x, const zo_cpu_gemm *y)
+{
+    return x->precision == y->precision && x->across == y->across && x->add == y->add && x->m == y->m && x->n == y->n &&
+           x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
+}
+
+static size_t gemm_hash(const zo_cpu_gemm *g)
+{
+    int64_t word[] = {g->precision, g->across, g->add, g->m, g->n, g->k, g->lda, g->ldb, g->ldc};
+    uint64_t h = 0x9E3779B97F4A7C15ull;
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++) {
+        h = (h ^ (uint64_t)word[i]) * 0xff51afd7ed558ccdull;
+        h ^= h >> 32;
+    }
+    return (size_t)h;
+}
+
+static zo_cpu_product *product_make(const zo_cpu_products *all, const zo_cpu_gemm *g)
+{
+    dnnl_data_type_t type = g->precision == ZO_BF16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_memory_desc_t a, b, c;
+    DNNL_CHECK(dnnl_memory_desc_init_by_strides(&a, 2, (dnnl_dims_t){g->m, g->k}, type, (dnnl_dims_t){g->lda, 1}));
+    DNNL_CHECK(dnnl_memory_desc_init_by_strides(&b, 2, (dnnl_dims_t){g->k, g->n}, type,
+                                                g->across ? (dnnl_dims_t){1, g->ldb} : (dnnl_dims_t){g->ldb, 1}));
+    DNNL_CHECK(dnnl_memory_desc_init_by_strides(&c, 2, (dnnl_dims_t){g->m, g->n}, dnnl_f32, (dnnl_dims_t){g->ldc, 1}));
+    dnnl_primitive_attr_t attr;
+    DNNL_CHECK(dnnl_primitive_attr_create(&attr));
+    DNNL_CHECK(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
+    if (g->add) {
+        dnnl_post_ops_t ops;
+        DNNL_CHECK(dnnl_post_ops_create(&ops));
+        DNNL_CHECK(dnnl_post_ops_append_sum(ops, 1.0f));
+        DNNL_CHECK(dnnl_primitive_attr_set_post_ops(attr, ops));
+        dnnl_post_ops_destroy(ops);
+    }
+    dnnl_matmul_desc_t desc;
+    DNNL_CHECK(dnnl_matmul_desc_init(&desc, &a, &b, NULL, &c));
+    zo_cpu_product *p = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *p);
+    dnnl_primitive_desc_t pd;
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1); /* oneDNN plans for the threads it sees here: one */
+    DNNL_CHECK(dnnl_primitive_desc_create(&pd, &desc, attr, all->engine, NULL));
+    DNNL_CHECK(dnnl_primitive_create(&p->primitive, pd));
+    omp_set_num_threads(threads);
+    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    p->gemm = *g;
+    p->scratch_bytes = dnnl_memory_desc_get_size(scratch);
+    p->stream = all->stream;
+    p->lane = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)all->threads * sizeof *p->lane);
+    for (int t = 0; t < all->threads; t++) {
+        DNNL_CHECK(dnnl_memory_create(&p->lane[t].a, &a, all->engine, DNNL_MEMORY_NONE));
+        DNNL_CHECK(dnnl_memory_create(&p->lane[t].b, &b, all->engine, DNNL_MEMORY_NONE));
+        DNNL_CHECK(dnnl_memory_create(&p->lane[t].c, &c, all->engine, DNNL_MEMORY_NONE));
+        DNNL_CHECK(dnnl_memory_create(&p->lane[t].scratch, scratch, all->engine, DNNL_MEMORY_NONE));
+    }
+    dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_attr_destroy(attr);
+    return p;
+}
+
+static zo_cpu_product **find(zo_cpu_product **slot, size_t room, const zo_cpu_gemm *g)
+{
+    size_t i = gemm_hash(g) & (room - 1);
+    while (slot[i] != NULL && !gemm_equal(&slot[i]->gemm, g)) {
+        i = (i + 1) & (room - 1);
+    }
+    return &slot[i];
+}
+
+const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
+{
+    zo_cpu_products *all = ((zo_cpu *)be->self)->products;
+    zo_cpu_product **at = find(all->slot, all->room, gemm);
+    if (*at == NULL) {
+        if (2 * (all->n + 1) > all->room) {
+            zo_cpu_product **old = all->slot;
+            size_t n = all->room;
+            all->room *= 2;
+            all->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof *old);
+            for (size_t i = 0; i < n; i++) {
+                if (old[i] != NULL) {
+                    *find(all->slot, all->room, &old[i]->gemm) = old[i];
+                }
+            }
+            zo_free(old);
+            at = find(all->slot, all->room, gemm);
+        }
+        *at = product_make(all, gemm);
+        all->n++;
+    }
+    return *at;
+}
+
+size_t zo_cpu_product_scratch(const zo_cpu_product *product)
+{
+    return (product->scratch_bytes + 63) / 64 * 64;
+}
+
+void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch)
+{
+    int t = omp_get_thread_num();
+    lane *l = &product->lane[t];
+    dnnl_stream_t stream = product->stream[t];
+    DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->a, (void *)(uintptr_t)a, stream));
+    DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->b, (void *)(uintptr_t)b, stream));
+    DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->c, c, stream));
+    DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->scratch, scratch, stream));
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, l->a}, {DNNL_ARG_WEIGHTS, l->b}, {DNNL_ARG_DST, l->c}, {DNNL_ARG_SCRATCHPAD, l->scratch}};
+    DNNL_CHECK(dnnl_primitive_execute(product->primitive, stream, 4, args));
+}
