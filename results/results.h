@@ -19,9 +19,11 @@ extern "C" {
 
 typedef struct zo_results zo_results;
 
-/* Opens or creates. A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
+/* Opens or creates (its folder too). A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
 zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
-void zo_results_close(zo_results *results);
+/* For readers: the file must exist and is not written to, not even where its folder is read-only. */
+zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
+void zo_results_close(zo_results *results); /* NULL is allowed */
 struct sqlite3 *zo_results_handle(zo_results *results);
 
 /* What identifies a cell: all settings, defaults filled in. Names as in the config and the reports. */
@@ -63,8 +65,8 @@ typedef struct zo_eval_row {
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 
-/* Peak of one phase with its breakdown, and cross-checks. */
-zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, const zo_peak *peak, uint64_t rss_peak_bytes, zo_err *err);
+/* Peak of one phase with its breakdown; ZO_PHASES stands for "overall". */
+zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, const zo_peak *peak, zo_err *err);
 
 typedef struct zo_run_end {
     const char *status;            /* done diverged oom time unsupported failed */
@@ -74,10 +76,11 @@ typedef struct zo_run_end {
     int64_t best_step;
     double dev_accuracy;           /* best dev accuracy, NaN = none */
     int64_t steps_done;
-    uint64_t forwards, sequences, tokens, examples, weight_bytes_written, normals;
+    uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
     double train_seconds, eval_seconds, load_seconds;
     double step_ms_median;         /* median wall time of a step, first step excluded when there are more than three */
-    uint64_t peak_bytes, rss_peak_bytes;
+    double part[ZO_PARTS];         /* total seconds of training by part */
+    uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
     int64_t parameters;
     const char *note;              /* dataset and truncation notes, or NULL */
 } zo_run_end;
@@ -85,6 +88,17 @@ zo_status zo_results_end(zo_results *results, int64_t run, const zo_run_end *end
 
 /* Mark every 'running' row of this database as 'killed' (the parent does so at start, when no cell of it is alive). */
 zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
+/* The parent's word on a cell whose process could not say it: sets status ('failed', 'killed', 'oom') and message of the 'running'
+ * row with this hash, which is made first where the cell's process did not come that far. */
+zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, const char *status,
+                             const char *message, zo_err *err);
+/* Status and headline of a finished run, for the closing lines; status is "" when there is none. */
+typedef struct zo_run_brief { char status[16], message[1000]; double accuracy, step_ms; uint64_t peak_bytes; } zo_run_brief;
+zo_run_brief zo_results_brief(zo_results *results, const char *hash);
+
+/* Remember to hold the database alone among writers of cells (flock on the file); ZO_EINPUT with a sentence when another `zo run`
+ * has it. Released by zo_results_close or the end of the process. */
+zo_status zo_results_lock(zo_results *results, zo_err *err);
 
 #ifdef __cplusplus
 }
