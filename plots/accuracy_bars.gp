@@ -1,0 +1,19 @@
+# title: Final accuracy by method and task (mean over seeds; whisker: one standard deviation)
+# needs: finished runs with an accuracy
+# sql: SELECT model || ', ' || form || ', batch ' || batch AS panel, label, task AS x, 100 * avg(accuracy) AS y,
+#             100 * sqrt(max(0, avg(accuracy * accuracy) - avg(accuracy) * avg(accuracy)) * count(*) / max(1, count(*) - 1)) AS deviation
+#      FROM trained WHERE accuracy IS NOT NULL GROUP BY panel, label, task ORDER BY panel, task, label
+@begin
+set ylabel "accuracy (%)"; set yrange [0:105]
+width = 0.8 / series
+set xrange [0.4:xtic_count + 0.6]
+set xtics () rotate by 0
+do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
+set boxwidth width * 0.92
+do for [panel = 1:panels] {
+    @frame
+    plot for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2 with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9), \
+         for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2:3 with yerrorbars linecolor rgb "#444444" linewidth 1 pointtype 0
+}
+@legend
+plot for [s = 1:series] NaN with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9) title series_title[s]

@@ -1,0 +1,574 @@
+/* plot.c: runs the gnuplot scripts of plots/. A script is one file plots/NAME.gp whose head comment holds
+ *     # title: what the picture shows          # needs: what a database must hold to fill it
+ *     # sql: SELECT panel, series, x, y, ...   (continued on following lines that begin with "#      ")
+ * and whose body draws from what this file prepares. Adding a plot is adding that one file; nothing here knows any plot by name.
+ *
+ * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
+ * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. A view `shown` stands ready beside the
+ * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ
+ * within the database, the best learning rate of each by mean dev accuracy where there are several (`lr_kept`); and `trained`, those
+ * of them that were evaluated (all, when none was), with `cell` = model, task, form and batch as one text.
+ * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count[p],
+ * xtic_text[p] (a string for `set xtics`), title_text, and the functions and line styles of plots/prelude.gp. */
+#include "plots/plot.h"
+
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <spawn.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+
+extern char **environ;
+
+enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COLUMNS = 8, PATH_BYTES = 4096 };
+
+typedef struct script {
+    char name[64];
+    char title[256], needs[256];
+    char *sql;  /* owned */
+    char *path; /* owned */
+} script;
+
+typedef struct point {
+    int panel, series;
+    double value[MOST_COLUMNS]; /* x, then the numbers; NaN where NULL */
+} point;
+
+typedef struct table {
+    int panels, series, columns; /* columns counts x and the numbers */
+    char *panel[MOST_PANELS], *label[MOST_SERIES];
+    int xtics;
+    char *xtic[MOST_XTICS];
+    point *points;
+    int n, room;
+} table;
+
+/* ---- scripts ------------------------------------------------------------------------------------------------------------ */
+
+static bool holds_scripts(const char *folder)
+{
+    char path[PATH_BYTES];
+    return zo_path_exists(zo_path_join(path, sizeof path, folder, "prelude.gp"));
+}
+
+/* $ZO_PLOTS, ./plots, plots beside the program, ../share/zo/plots of an installation. */
+static zo_status script_folder(char *folder, size_t bytes, zo_err *err)
+{
+    const char *set = getenv("ZO_PLOTS");
+    if (set) {
+        if (!holds_scripts(set)) {
+            return zo_fail(err, ZO_EINPUT, "$ZO_PLOTS is '%s', which has no prelude.gp: set it to zo's plots folder or unset it", set);
+        }
+        snprintf(folder, bytes, "%s", set);
+        return ZO_OK;
+    }
+    char program[PATH_BYTES - 64], beside[PATH_BYTES];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(program, '/');
+    if (slash) {
+        *slash = 0;
+    }
+    const char *const places[] = {"plots", "%s/plots", "%s/../share/zo/plots", "%s/../../plots"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(beside, sizeof beside, i ? "%s%s" : "%s", i ? program : places[0], i ? places[i] + 2 : "");
+        if (holds_scripts(beside)) {
+            snprintf(folder, bytes, "%s", beside);
+            return ZO_OK;
+        }
+    }
+    return zo_fail(err, ZO_EINPUT, "the folder of plot scripts is neither ./plots nor beside the program: set $ZO_PLOTS to it");
+}
+
+static void script_free(script *s)
+{
+    zo_free(s->sql);
+    zo_free(s->path);
+}
+
+/* Append `text` to the growing string *all. */
+static void text_add(char **all, const char *text)
+{
+    size_t have = *all ? strlen(*all) : 0, more = strlen(text);
+    *all = zo_realloc(*all, ZO_HOST, ZO_TAG_OTHER, have + more + 2);
+    memcpy(*all + have, text, more);
+    memcpy(*all + have + more, "\n", 2);
+}
+
+static zo_status script_read(const char *path, const char *name, script *s, zo_err *err)
+{
+    char *text;
+    size_t bytes;
+    zo_status status = zo_read_file(path, SCRIPT_BYTES, &text, &bytes, err);
+    if (status) {
+        return status;
+    }
+    memset(s, 0, sizeof *s);
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->path = zo_strdup(ZO_TAG_OTHER, path);
+    zo_lines lines = zo_lines_of(text, bytes);
+    bool in_sql = false;
+    for (char *line; (line = zo_lines_next(&lines, NULL)) && line[0] == '#';) {
+        if (!strncmp(line, "# title: ", 9)) {
+            snprintf(s->title, sizeof s->title, "%s", line + 9);
+        } else if (!strncmp(line, "# needs: ", 9)) {
+            snprintf(s->needs, sizeof s->needs, "%s", line + 9);
+        } else if (!strncmp(line, "# sql: ", 7)) {
+            in_sql = true;
+            text_add(&s->sql, line + 7);
+        } else if (in_sql && !strncmp(line, "#      ", 7)) {
+            text_add(&s->sql, line + 7);
+        }
+    }
+    zo_free(text);
+    if (!s->title[0] || !s->needs[0] || !s->sql) {
+        script_free(s);
+        return zo_fail(err, ZO_EINPUT, "%s: the head comment lacks `# title:`, `# needs:` or `# sql:`: see the top of plots/plot.c", path);
+    }
+    return ZO_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const script *)a)->name, ((const script *)b)->name);
+}
+
+/* All scripts of the folder, sorted by name; the caller frees each and the array. */
+static zo_status scripts_read(const char *folder, script **scripts, int *n, zo_err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) {
+        return zo_fail(err, ZO_EIO, "%s: %s", folder, strerror(errno));
+    }
+    *scripts = NULL;
+    *n = 0;
+    zo_status status = ZO_OK;
+    for (struct dirent *entry; !status && (entry = readdir(dir));) {
+        size_t length = strlen(entry->d_name);
+        if (length < 4 || strcmp(entry->d_name + length - 3, ".gp") || !strcmp(entry->d_name, "prelude.gp")) {
+            continue;
+        }
+        char path[PATH_BYTES], name[64];
+        snprintf(name, sizeof name, "%.*s", (int)length - 3, entry->d_name);
+        *scripts = zo_realloc(*scripts, ZO_HOST, ZO_TAG_OTHER, (size_t)(*n + 1) * sizeof **scripts);
+        status = script_read(zo_path_join(path, sizeof path, folder, entry->d_name), name, *scripts + *n, err);
+        *n += status == ZO_OK;
+    }
+    closedir(dir);
+    if (*n) {
+        qsort(*scripts, (size_t)*n, sizeof **scripts, by_name);
+    }
+    return status;
+}
+
+static void scripts_free(script *scripts, int n)
+{
+    for (int i = 0; i < n; i++) {
+        script_free(scripts + i);
+    }
+    zo_free(scripts);
+}
+
+/* ---- the data ----------------------------------------------------------------------------------------------------------- */
+
+static void table_free(table *t)
+{
+    for (int i = 0; i < t->panels; i++) {
+        zo_free(t->panel[i]);
+    }
+    for (int i = 0; i < t->series; i++) {
+        zo_free(t->label[i]);
+    }
+    for (int i = 0; i < t->xtics; i++) {
+        zo_free(t->xtic[i]);
+    }
+    zo_free(t->points);
+}
+
+/* Index of `text` in the list, appended when new; -1 when the list is full. */
+static int list_index(char **list, int *n, int most, const char *text)
+{
+    for (int i = 0; i < *n; i++) {
+        if (!strcmp(list[i], text)) {
+            return i;
+        }
+    }
+    if (*n == most) {
+        return -1;
+    }
+    list[*n] = zo_strdup(ZO_TAG_OTHER, text);
+    return (*n)++;
+}
+
+static const char *column_text(sqlite3_stmt *row, int column)
+{
+    const unsigned char *text = sqlite3_column_text(row, column);
+    return text ? (const char *)text : "";
+}
+
+static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
+{
+    memset(t, 0, sizeof *t);
+    sqlite3_stmt *row;
+    if (sqlite3_prepare_v2(db, s->sql, -1, &row, NULL) != SQLITE_OK) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s", s->path, sqlite3_errmsg(db));
+    }
+    int columns = sqlite3_column_count(row);
+    if (columns < 4 || columns > 2 + MOST_COLUMNS) {
+        sqlite3_finalize(row);
+        return zo_fail(err, ZO_EINPUT, "%s: its SQL gives %d columns; panel, series, x and 1 to %d numbers are expected", s->path, columns, MOST_COLUMNS - 1);
+    }
+    t->columns = columns - 2;
+    int step;
+    while ((step = sqlite3_step(row)) == SQLITE_ROW) {
+        point p = {.panel = list_index(t->panel, &t->panels, MOST_PANELS, column_text(row, 0)),
+                   .series = list_index(t->label, &t->series, MOST_SERIES, column_text(row, 1))};
+        if (p.panel < 0 || p.series < 0) {
+            continue; /* said by the caller: panels == MOST_PANELS */
+        }
+        for (int c = 0; c < t->columns; c++) {
+            int type = sqlite3_column_type(row, c + 2);
+            p.value[c] = type == SQLITE_NULL ? (double)NAN : sqlite3_column_double(row, c + 2);
+            if (c == 0 && type == SQLITE_TEXT) {
+                p.value[0] = 1 + list_index(t->xtic, &t->xtics, MOST_XTICS, column_text(row, 2));
+            }
+        }
+        if (t->n == t->room) {
+            t->room = t->room ? 2 * t->room : 1024;
+            t->points = zo_realloc(t->points, ZO_HOST, ZO_TAG_OTHER, (size_t)t->room * sizeof *t->points);
+        }
+        t->points[t->n++] = p;
+    }
+    zo_status status = step == SQLITE_DONE ? ZO_OK : zo_fail(err, ZO_EIO, "%s: %s", s->path, sqlite3_errmsg(db));
+    sqlite3_finalize(row);
+    return status;
+}
+
+/* ---- gnuplot ------------------------------------------------------------------------------------------------------------ */
+
+/* `text` as a gnuplot double-quoted string; for text to be drawn, the marks of gnuplot's enhanced text are made plain. */
+static void put_string(FILE *f, const char *text, bool drawn)
+{
+    fputc('"', f);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            fputc('\\', f);
+        } else if (drawn && strchr("_^{}@&~", *text)) {
+            fputs("\\\\", f);
+        }
+        fputc(*text == '\n' ? ' ' : *text, f);
+    }
+    fputc('"', f);
+}
+
+static void put_strings(FILE *f, const char *name, char *const *text, int n)
+{
+    fprintf(f, "array %s[%d]\n", name, n > 0 ? n : 1);
+    for (int i = 0; i < n; i++) {
+        fprintf(f, "%s[%d] = ", name, i + 1);
+        put_string(f, text[i], true);
+        fputc('\n', f);
+    }
+}
+
+/* One file a panel: an index block a series, so that `index s-1` is series s everywhere; an empty one holds one NaN row. */
+static zo_status write_panel(const table *t, int panel, const char *path, zo_err *err)
+{
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
+    }
+    for (int s = 0; s < t->series; s++) {
+        bool any = false;
+        for (int i = 0; i < t->n; i++) {
+            const point *p = t->points + i;
+            if (p->panel != panel || p->series != s) {
+                continue;
+            }
+            any = true;
+            for (int c = 0; c < t->columns; c++) {
+                if (isnan(p->value[c])) {
+                    fputs("NaN ", f);
+                } else {
+                    fprintf(f, "%.9g ", p->value[c]);
+                }
+            }
+            fputc('\n', f);
+        }
+        if (!any) {
+            for (int c = 0; c < t->columns; c++) {
+                fputs("NaN ", f);
+            }
+            fputc('\n', f);
+        }
+        fputs("\n\n", f);
+    }
+    bool bad = ferror(f) != 0;
+    if (fclose(f) || bad) {
+        return zo_fail(err, ZO_EIO, "%s: writing failed: %s; is the disk full?", path, strerror(errno));
+    }
+    return ZO_OK;
+}
+
+static zo_status write_driver(const char *path, const char *folder, const char *work, const script *s, const table *t, const char *format,
+                              const char *picture, zo_err *err)
+{
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
+    }
+    fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\nformat = \"%s\"\n", t->panels, t->series, t->xtics, format);
+    fputs("title_text = ", f);
+    put_string(f, s->title, true);
+    fputs("\nout = ", f);
+    put_string(f, picture, false);
+    fputc('\n', f);
+    put_strings(f, "panel_title", t->panel, t->panels);
+    put_strings(f, "series_title", t->label, t->series);
+    put_strings(f, "xtic_text", t->xtic, t->xtics);
+    fprintf(f, "array panel_data[%d]\n", t->panels);
+    for (int p = 0; p < t->panels; p++) {
+        fprintf(f, "panel_data[%d] = \"%s/panel%d.dat\"\n", p + 1, work, p + 1);
+    }
+    fprintf(f, "load \"%s/prelude.gp\"\nload \"%s\"\nunset multiplot\nunset output\n", folder, s->path);
+    if (fclose(f)) {
+        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
+    }
+    return ZO_OK;
+}
+
+/* gnuplot on one file; its complaints go to `log`. */
+static zo_status run_gnuplot(const char *driver, const char *log, zo_err *err)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    char *argv[] = {(char *)"gnuplot", (char *)driver, NULL};
+    pid_t pid;
+    int failed = posix_spawnp(&pid, "gnuplot", &actions, NULL, argv, environ), state = 0;
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed) {
+        return zo_fail(err, ZO_EIO, "gnuplot cannot be started (%s): `make deps` installs the package gnuplot-nox", strerror(failed));
+    }
+    while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(state) && WEXITSTATUS(state) == 0) {
+        return ZO_OK;
+    }
+    char *said = NULL;
+    size_t bytes = 0;
+    if (zo_read_file(log, 1 << 16, &said, &bytes, NULL)) {
+        said = NULL;
+    }
+    zo_status status = zo_fail(err, ZO_EIO, "gnuplot failed on %s: %.400s", driver, said ? said : "(it said nothing)");
+    zo_free(said);
+    return status;
+}
+
+static zo_status render(const char *folder, const char *work, const script *s, const table *t, const char *out, const char *format,
+                        cJSON *files, zo_err *err)
+{
+    char picture[PATH_BYTES], driver[PATH_BYTES], log[PATH_BYTES], name[96];
+    snprintf(name, sizeof name, "%s.%s", s->name, format);
+    zo_path_join(picture, sizeof picture, out, name);
+    zo_path_join(driver, sizeof driver, work, "driver.gp");
+    zo_path_join(log, sizeof log, work, "gnuplot.log");
+    zo_status status = write_driver(driver, folder, work, s, t, format, picture, err);
+    status = status ? status : run_gnuplot(driver, log, err);
+    if (!status) {
+        cJSON_AddItemToArray(files, cJSON_CreateString(picture));
+    }
+    return status;
+}
+
+static void clean_work(const char *work, int panels)
+{
+    char path[PATH_BYTES], name[32];
+    for (int p = 0; p < panels; p++) {
+        snprintf(name, sizeof name, "panel%d.dat", p + 1);
+        unlink(zo_path_join(path, sizeof path, work, name));
+    }
+    unlink(zo_path_join(path, sizeof path, work, "driver.gp"));
+    unlink(zo_path_join(path, sizeof path, work, "gnuplot.log"));
+}
+
+static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, const script *s, const zo_plot_spec *spec, cJSON *report, zo_err *err)
+{
+    cJSON *entry = cJSON_CreateObject();
+    cJSON_AddItemToArray(report, entry);
+    cJSON_AddStringToObject(entry, "plot", s->name);
+    cJSON_AddStringToObject(entry, "title", s->title);
+    table t;
+    zo_status status = table_read(db, s, &t, err);
+    if (!status && t.n == 0) {
+        char why[320];
+        snprintf(why, sizeof why, "needs %s", s->needs);
+        cJSON_AddStringToObject(entry, "skipped", why);
+    } else if (!status) {
+        cJSON *files = cJSON_AddArrayToObject(entry, "files");
+        for (int p = 0; p < t.panels && !status; p++) {
+            char path[PATH_BYTES], name[32];
+            snprintf(name, sizeof name, "panel%d.dat", p + 1);
+            status = write_panel(&t, p, zo_path_join(path, sizeof path, work, name), err);
+        }
+        char formats[64];
+        snprintf(formats, sizeof formats, "%s", spec->formats);
+        char *rest = formats;
+        for (char *format; !status && (format = strtok_r(rest, ",", &rest));) {
+            if (strcmp(format, "png") && strcmp(format, "svg")) {
+                status = zo_fail(err, ZO_EINPUT, "--format names '%s'; png, svg or both (png,svg) are known", format);
+            } else {
+                status = render(folder, work, s, &t, spec->out, format, files, err);
+            }
+        }
+        if (t.panels == MOST_PANELS || t.series == MOST_SERIES) {
+            cJSON_AddStringToObject(entry, "note", "more panels or series than one picture holds; the rest is left out: narrow the database with a config");
+        }
+        clean_work(work, t.panels);
+    }
+    table_free(&t);
+    return status;
+}
+
+/* ---- the public functions ----------------------------------------------------------------------------------------------- */
+
+/* The runs that plots show. Text of the label: the optimizer, then each setting that differs between runs of that optimizer on the
+ * same model, task and form. */
+static const char SHOWN_SQL[] =
+    "CREATE TEMP VIEW varied AS SELECT *,"
+    " json_extract(optimizer_options, '$.mode') AS o_mode, json_extract(optimizer_options, '$.rank') AS o_rank FROM runs;"
+    "CREATE TEMP TABLE labelled AS SELECT v.*, v.optimizer"
+    " || CASE WHEN g.modes > 1 THEN ' ' || coalesce(o_mode, '') ELSE '' END"
+    " || CASE WHEN g.ranks > 1 THEN ' r' || coalesce(o_rank, '') ELSE '' END"
+    " || CASE WHEN g.realisations > 1 THEN ' ' || v.realisation ELSE '' END"
+    " || CASE WHEN g.precisions > 1 THEN ' ' || v.precision ELSE '' END AS label"
+    " FROM varied v JOIN (SELECT optimizer, count(DISTINCT o_mode) AS modes, count(DISTINCT o_rank) AS ranks,"
+    " count(DISTINCT realisation) AS realisations, count(DISTINCT precision) AS precisions FROM varied GROUP BY optimizer) g USING (optimizer);"
+    "CREATE TEMP VIEW lr_score AS SELECT model, task, form, batch, context, label, lr, avg(coalesce(dev_accuracy, accuracy)) AS score"
+    " FROM labelled WHERE status IN ('done', 'time', 'diverged') GROUP BY model, task, form, batch, context, label, lr;"
+    "CREATE TEMP TABLE shown AS SELECT l.*, l.lr AS lr_kept FROM labelled l WHERE l.status IN ('done', 'time', 'diverged', 'oom')"
+    " AND l.lr IS (SELECT s.lr FROM lr_score s WHERE s.model = l.model AND s.task = l.task AND s.form = l.form AND s.batch = l.batch"
+    " AND s.context = l.context AND s.label = l.label ORDER BY s.score DESC, s.lr LIMIT 1);"
+    "CREATE TEMP VIEW trained AS SELECT *, model || ', ' || task || ', ' || form || ', batch ' || batch AS cell FROM shown"
+    " WHERE accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL);";
+
+static bool wanted(const char *only, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (!strncmp(at, name, length) && (at[length] == ',' || !at[length])) {
+            return true;
+        }
+    }
+    return !only;
+}
+
+/* Every name in `only` must be a script. */
+static zo_status check_only(const char *only, const script *scripts, int n, zo_err *err)
+{
+    char names[1024];
+    snprintf(names, sizeof names, "%s", only ? only : "");
+    char *rest = names;
+    for (char *name; (name = strtok_r(rest, ",", &rest));) {
+        bool known = false;
+        char all[1024] = "";
+        for (int i = 0; i < n; i++) {
+            known |= !strcmp(scripts[i].name, name);
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", scripts[i].name);
+        }
+        if (!known) {
+            return zo_fail(err, ZO_EINPUT, "--only names the plot '%s', which is not there: the plots are %s", name, all);
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status plot_all(sqlite3 *db, const char *folder, const script *scripts, int n, const zo_plot_spec *spec, cJSON *report, zo_err *err)
+{
+    char *message = NULL;
+    if (sqlite3_exec(db, SHOWN_SQL, NULL, NULL, &message) != SQLITE_OK) {
+        zo_status status = zo_fail(err, ZO_EINPUT, "%s: %s: is it a database written by zo?", spec->db, message ? message : sqlite3_errmsg(db));
+        sqlite3_free(message);
+        return status;
+    }
+    zo_status status = zo_make_dirs(spec->out, err);
+    const char *temporary = getenv("TMPDIR");
+    char work[PATH_BYTES];
+    snprintf(work, sizeof work, "%s/zo-plot-XXXXXX", temporary ? temporary : "/tmp");
+    if (!status && !mkdtemp(work)) {
+        return zo_fail(err, ZO_EIO, "a temporary folder cannot be made as %s: %s: set $TMPDIR to a folder that can be written", work, strerror(errno));
+    }
+    for (int i = 0; i < n && !status; i++) {
+        if (wanted(spec->only, scripts[i].name)) {
+            status = plot_one(db, folder, work, scripts + i, spec, report, err);
+        }
+    }
+    rmdir(work);
+    return status;
+}
+
+zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
+{
+    *report = NULL;
+    char folder[PATH_BYTES];
+    script *scripts = NULL;
+    int n = 0;
+    zo_status status = script_folder(folder, sizeof folder, err);
+    status = status ? status : scripts_read(folder, &scripts, &n, err);
+    status = status ? status : check_only(spec->only, scripts, n, err);
+    sqlite3 *db = NULL;
+    if (!status && !zo_path_exists(spec->db)) {
+        status = zo_fail(err, ZO_EINPUT, "%s: no such database: `zo run CONFIG --db %s` makes one", spec->db, spec->db);
+    }
+    if (!status && sqlite3_open_v2(spec->db, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+        status = zo_fail(err, ZO_EINPUT, "%s: %s", spec->db, sqlite3_errmsg(db));
+    }
+    if (!status) {
+        sqlite3_busy_timeout(db, 10000);
+        *report = cJSON_CreateArray();
+        status = plot_all(db, folder, scripts, n, spec, *report, err);
+    }
+    if (status) {
+        cJSON_Delete(*report);
+        *report = NULL;
+    }
+    sqlite3_close(db);
+    scripts_free(scripts, n);
+    return status;
+}
+
+zo_status zo_plot_list(cJSON **list, zo_err *err)
+{
+    char folder[PATH_BYTES];
+    script *scripts = NULL;
+    int n = 0;
+    *list = NULL;
+    zo_status status = script_folder(folder, sizeof folder, err);
+    status = status ? status : scripts_read(folder, &scripts, &n, err);
+    if (!status) {
+        *list = cJSON_CreateArray();
+        for (int i = 0; i < n; i++) {
+            cJSON *entry = cJSON_CreateObject();
+            cJSON_AddStringToObject(entry, "plot", scripts[i].name);
+            cJSON_AddStringToObject(entry, "title", scripts[i].title);
+            cJSON_AddStringToObject(entry, "needs", scripts[i].needs);
+            cJSON_AddItemToArray(*list, entry);
+        }
+    }
+    scripts_free(scripts, n);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* plot.h: `zo plot`: every script of plots/ that the database can fill, rendered by gnuplot as PNG and SVG. */
+#ifndef ZO_PLOTS_PLOT_H
+#define ZO_PLOTS_PLOT_H
+
+#include "core/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cJSON;
+
+typedef struct zo_plot_spec {
+    const char *db;      /* database file, opened read-only */
+    const char *out;     /* folder for the pictures, made when absent */
+    const char *only;    /* comma-separated names of plots, NULL = all */
+    const char *formats; /* "png,svg" */
+} zo_plot_spec;
+
+/* Renders and reports: *report becomes an array of {"plot", "title", "files": [...]} or {"plot", "title", "skipped": "why"}; the
+ * caller deletes it. A plot that the data cannot fill is not an error; a missing gnuplot, database or script folder is. */
+zo_status zo_plot(const zo_plot_spec *spec, struct cJSON **report, zo_err *err);
+
+/* {"plot", "title", "needs"} of every script found, for `zo list plots`. */
+zo_status zo_plot_list(struct cJSON **list, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

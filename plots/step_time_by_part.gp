@@ -1,0 +1,19 @@
+# title: Time of a training step by what it is spent on
+# needs: finished training runs
+# sql: SELECT panel, part, label AS x, top - ms AS low, top AS high FROM (
+#        SELECT panel, part, label, ms, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
+#          SELECT r.model || ', ' || r.task || ', batch ' || r.batch || ', context ' || r.context AS panel, p.part, r.label, avg(p.ms) AS ms,
+#                 instr('form gemm attention elementwise head backward update data other', p.part) AS place
+#          FROM parts p JOIN trained r USING (run) WHERE p.ms > 0 GROUP BY panel, p.part, r.label))
+#      ORDER BY panel, instr('form gemm attention elementwise head backward update data other', part), label
+@begin
+set ylabel "time of the mean step (ms)"; set yrange [0:*]
+set xrange [0.4:xtic_count + 0.6]
+set xtics () rotate by -30
+do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
+do for [panel = 1:panels] {
+    @frame
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9)
+}
+@legend
+plot for [s = series:1:-1] NaN with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9) title series_title[s]
