@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
+#include "models/batch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +63,10 @@ typedef struct zo_arch {
  *   class.dense.{weight,bias}  class.out.{weight,bias}
  * Weights are (out, in), row-major, as torch Linear; GPT-2's Conv1D weights are transposed when read and its fused c_attn is cut
  * into q, k, v. */
+
+/* Append the parameters that an objective uses to an empty layout, in the order of the forward pass. With ZO_HEAD_CLASS and
+ * classes = 0 there is no head: the base model alone. A tied token table that the head reads has whole = true. */
+void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *layout);
 
 #ifdef __cplusplus
 }

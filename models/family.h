@@ -1,0 +1,75 @@
+/* family.h: what a family file (models/bert.c, ...) gives: config.json -> zo_arch and back, and the table from canonical parameter
+ * names (models/arch.h) to the names that checkpoints use. Private to models/. Adding a family: one file and one line in list.h. */
+#ifndef ZO_MODELS_FAMILY_H
+#define ZO_MODELS_FAMILY_H
+
+#include "models/arch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cJSON;
+
+/* config.json being read. The first error sticks: after it the readers return their fallback and change nothing, so a family
+ * reads all its fields in a row and looks at `status` at the end. A key that is absent or null takes the fallback. */
+typedef struct zo_config {
+    const struct cJSON *json;
+    const char *path; /* of the file, for messages */
+    zo_status status;
+    zo_err *err;
+} zo_config;
+
+int zo_config_int(zo_config *config, const char *key, int least, int most); /* the key must be there */
+int zo_config_int_or(zo_config *config, const char *key, int fallback, int least, int most);
+double zo_config_real_or(zo_config *config, const char *key, double fallback, double least, double most);
+bool zo_config_bool_or(zo_config *config, const char *key, bool fallback);
+int zo_config_token(zo_config *config, const char *key, int fallback); /* a token id; the first of a list */
+zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback);
+/* A key that, where present, must hold this value, since the one transformer cannot do anything else. */
+void zo_config_only_bool(zo_config *config, const char *key, bool value);
+void zo_config_only_text(zo_config *config, const char *key, const char *value);
+void zo_config_only_empty(zo_config *config, const char *key); /* null, false, {} or [] */
+void zo_config_fail(zo_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A float in as few digits as give it back. */
+void zo_config_add_float(struct cJSON *json, const char *key, float value);
+/* Spelling of an activation in config.json. */
+const char *zo_act_name(zo_act act);
+
+/* How a checkpoint stores a parameter. */
+typedef enum zo_stored {
+    ZO_STORED_PLAIN, /* as it is here */
+    ZO_STORED_CONV1D, /* GPT-2's Conv1D: a matrix is (in, out) */
+    ZO_STORED_THIRD_0, ZO_STORED_THIRD_1, ZO_STORED_THIRD_2 /* the first, second, last third of a Conv1D's outputs (c_attn) */
+} zo_stored;
+
+typedef struct zo_name_row {
+    const char *ours;   /* canonical name with # for the block; with or without its .weight / .bias, which is then appended */
+    const char *theirs; /* name(s) in checkpoints, first the one to write, separated by |; the same # and the same ending */
+    bool base;          /* belongs to the base model: `prefixes` stand before it */
+    zo_stored stored;
+} zo_name_row;
+
+typedef struct zo_family {
+    const char *name;                /* model_type */
+    const char *const *prefixes;     /* tried in order, NULL-terminated; first the one to write */
+    const zo_name_row *names;        /* ends with ours == NULL; the first row that fits wins */
+    const char *class_architecture;  /* "BertForSequenceClassification" */
+    const char *lm_architecture;     /* "BertForMaskedLM" */
+    const char *base_architecture;   /* "BertModel" */
+    bool scaled_residual_init;       /* GPT-2: the projections into the residual stream have std init_std / sqrt(2 layers) */
+    bool pad_row_zero;               /* the padding token's embedding starts as zeros (nn.Embedding's padding_idx) */
+    void (*read)(zo_config *config, zo_arch *arch);                     /* errors through the config; arch starts as zeros */
+    void (*write)(const zo_arch *arch, struct cJSON *json);             /* adds the family's keys */
+} zo_family;
+
+/* NULL when there is none of this name. */
+const zo_family *zo_family_find(const char *name);
+/* Names of all families, NULL-terminated. */
+const char *const *zo_family_names(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,112 @@
+/* layout.c: which parameters an objective needs, in the order in which the forward pass meets them. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "models/arch.h"
+
+static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
+static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay, const char *format, ...)
+{
+    char name[sizeof layout->param->name];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    zo_layout_add(layout, name, kind, rows, cols, block, decay);
+}
+
+/* stem.weight (1, cols) and, for LayerNorm, stem.bias */
+static void add_norm(zo_layout *layout, const zo_arch *arch, int block, int cols, const char *stem)
+{
+    add(layout, ZO_PARAM_VECTOR, 1, cols, block, false, "%s.weight", stem);
+    if (arch->norm == ZO_LAYERNORM) {
+        add(layout, ZO_PARAM_VECTOR, 1, cols, block, false, "%s.bias", stem);
+    }
+}
+
+static void add_linear(zo_layout *layout, int block, int rows, int cols, bool bias, const char *stem)
+{
+    add(layout, ZO_PARAM_MATRIX, rows, cols, block, true, "%s.weight", stem);
+    if (bias) {
+        add(layout, ZO_PARAM_VECTOR, 1, rows, block, false, "%s.bias", stem);
+    }
+}
+
+static void add_block(zo_layout *layout, const zo_arch *a, int block)
+{
+    char stem[64];
+    int q = a->heads * a->head_dim, kv = a->kv_heads * a->head_dim;
+#define STEM(text) (snprintf(stem, sizeof stem, "layer.%d." text, block), stem)
+    if (a->norm_first) {
+        add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
+    }
+    add_linear(layout, block, q, a->hidden, a->attn_bias, STEM("attn.q"));
+    add_linear(layout, block, kv, a->hidden, a->attn_bias, STEM("attn.k"));
+    add_linear(layout, block, kv, a->hidden, a->attn_bias, STEM("attn.v"));
+    add_linear(layout, block, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
+    if (!a->norm_first) {
+        add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
+    }
+    if (a->norm_first) {
+        add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
+    }
+    if (a->gated) {
+        add_linear(layout, block, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
+    }
+    add_linear(layout, block, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
+    add_linear(layout, block, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
+    if (!a->norm_first) {
+        add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
+    }
+#undef STEM
+}
+
+void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *layout)
+{
+    const zo_arch *a = arch;
+    bool lm = head != ZO_HEAD_CLASS;
+    add(layout, ZO_PARAM_TABLE, a->vocab, a->embed, -1, true, "embed.token");
+    /* A tied head reads rows that are no ids of the batch (other words, label words). */
+    layout->param[layout->n - 1].whole = lm && a->tied;
+    if (a->learned_positions) {
+        add(layout, ZO_PARAM_TABLE, a->positions + a->position_offset, a->hidden, -1, true, "embed.position");
+    }
+    if (a->types > 0) {
+        add(layout, ZO_PARAM_TABLE, a->types, a->hidden, -1, true, "embed.type");
+    }
+    if (a->embed_norm) {
+        add_norm(layout, a, -1, a->hidden, "embed.norm");
+    }
+    if (a->embed != a->hidden) {
+        add_linear(layout, -1, a->hidden, a->embed, false, "embed.in");
+    }
+    for (int i = 0; i < a->layers; i++) {
+        add_block(layout, a, i);
+    }
+    if (a->final_norm) {
+        add_norm(layout, a, -1, a->hidden, "final.norm");
+    }
+    if (a->embed != a->hidden) {
+        add_linear(layout, -1, a->embed, a->hidden, false, "embed.out");
+    }
+    if (lm) {
+        if (a->head_transform) {
+            add_linear(layout, -1, a->hidden, a->hidden, true, "lm.dense");
+            add_norm(layout, a, -1, a->hidden, "lm.norm");
+        }
+        if (!a->tied) {
+            add(layout, ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
+        }
+        if (a->head_bias) {
+            add(layout, ZO_PARAM_VECTOR, 1, a->vocab, -1, false, "lm.decoder.bias");
+        }
+    } else if (classes > 0) {
+        bool last = a->class_head == ZO_CLASS_LAST_TOKEN;
+        if (!last) {
+            add_linear(layout, -1, a->hidden, a->hidden, true, "class.dense");
+        }
+        add_linear(layout, -1, classes, a->embed, !last, "class.out");
+    }
+}

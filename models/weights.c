@@ -1,0 +1,377 @@
+/* weights.c: a store of parameters from and to a Hugging Face folder, or drawn at random. Which tensor of the checkpoint is which
+ * parameter is the family's table (models/family.h). */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "models/family.h"
+#include "models/hub.h"
+#include "models/safetensors.h"
+
+#define NAME_BYTES 256
+#define PIECE_FLOATS ((int64_t)1 << 18)
+
+/* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what follows. */
+static int pattern_fits(const char *name, const char *pattern, const char **rest)
+{
+    int block = 0;
+    while (*pattern != '\0') {
+        if (*pattern == '#') {
+            if (*name < '0' || *name > '9') {
+                return -1;
+            }
+            for (block = 0; *name >= '0' && *name <= '9'; name++) {
+                block = block * 10 + (*name - '0');
+            }
+            pattern++;
+        } else if (*name++ != *pattern++) {
+            return -1;
+        }
+    }
+    *rest = name;
+    return block;
+}
+
+/* The row of a canonical name, its block and the ending (".weight", ".bias") that the row leaves open. Dies when there is none:
+ * a layout never lists what its family has no name for. */
+static const zo_name_row *row_of(const zo_family *family, const char *name, int *block, const char **ending)
+{
+    for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
+        const char *rest;
+        *block = pattern_fits(name, row->ours, &rest);
+        if (*block < 0) {
+            continue;
+        }
+        if (*rest == '\0') {
+            /* Tables have no ending here and .weight there; a row that spells the ending has it on both sides. */
+            *ending = strstr(row->ours, ".weight") != NULL || strstr(row->ours, ".bias") != NULL ? "" : ".weight";
+            return row;
+        }
+        if (strcmp(rest, ".weight") == 0 || strcmp(rest, ".bias") == 0) {
+            *ending = rest;
+            return row;
+        }
+    }
+    zo_die(__FILE__, __LINE__, "parameter %s has no name in the table of family %s", name, family->name);
+}
+
+/* The `choice`-th spelling of a row with prefix, block and ending put in; false when there are not so many. */
+static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, int choice, int block, const char *ending)
+{
+    for (; choice > 0; choice--) {
+        theirs = strchr(theirs, '|');
+        if (theirs == NULL) {
+            return false;
+        }
+        theirs++;
+    }
+    int used = snprintf(out, NAME_BYTES, "%s", prefix);
+    for (; *theirs != '\0' && *theirs != '|'; theirs++) {
+        used += *theirs == '#' ? snprintf(out + used, (size_t)(NAME_BYTES - used), "%d", block)
+                               : snprintf(out + used, (size_t)(NAME_BYTES - used), "%c", *theirs);
+    }
+    used += snprintf(out + used, (size_t)(NAME_BYTES - used), "%s", ending);
+    ZO_CHECK(used < NAME_BYTES, "a tensor's name is longer than %d bytes", NAME_BYTES);
+    return true;
+}
+
+/* The checkpoint's tensor of a parameter, or NULL; *stored says how it lies there. `tried` gets the first name looked for. */
+static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *family, const char *name, zo_stored *stored,
+                                  char tried[NAME_BYTES])
+{
+    int block;
+    const char *ending;
+    const zo_name_row *row = row_of(family, name, &block, &ending);
+    static const char *const none[] = {"", NULL};
+    /* TensorFlow's names of a norm's parameters, in old BERT files. */
+    const char *old = strcmp(ending, ".weight") == 0 ? ".gamma" : strcmp(ending, ".bias") == 0 ? ".beta" : NULL;
+    char spelt[NAME_BYTES];
+    *stored = row->stored;
+    tried[0] = '\0';
+    for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
+        for (int choice = 0; spell(spelt, *prefix, row->theirs, choice, block, ending); choice++) {
+            if (tried[0] == '\0') {
+                memcpy(tried, spelt, sizeof spelt);
+            }
+            const zo_tensor *t = zo_tensors_find(tensors, spelt);
+            if (t == NULL && old != NULL) {
+                spell(spelt, *prefix, row->theirs, choice, block, old);
+                t = zo_tensors_find(tensors, spelt);
+            }
+            if (t != NULL) {
+                return t;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The shape that a parameter has in the checkpoint. */
+static int stored_shape(const zo_param *p, zo_stored stored, int64_t shape[2])
+{
+    int64_t parts = stored >= ZO_STORED_THIRD_0 ? 3 : 1;
+    if (p->kind == ZO_PARAM_VECTOR) {
+        shape[0] = parts * p->cols;
+        return 1;
+    }
+    shape[0] = stored == ZO_STORED_PLAIN ? p->rows : p->cols;
+    shape[1] = stored == ZO_STORED_PLAIN ? p->cols : parts * p->rows;
+    return 2;
+}
+
+static const char *shape_text(const int64_t *shape, int dims, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "(");
+    for (int d = 0; d < dims && used < size; d++) {
+        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64, d == 0 ? "" : ", ", shape[d]);
+    }
+    if (used < size) {
+        snprintf(out + used, size - used, ")");
+    }
+    return out;
+}
+
+static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored, zo_err *err)
+{
+    int64_t shape[2];
+    int dims = stored_shape(p, stored, shape);
+    char found[120], expected[60];
+    if (t->dims != dims || memcmp(t->shape, shape, (size_t)dims * sizeof *shape) != 0) {
+        bool head = strncmp(p->name, "class.out", 9) == 0;
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has shape %s; expected %s%s", tensors->path[t->file], t->name,
+                       shape_text(t->shape, t->dims, found, sizeof found), shape_text(shape, dims, expected, sizeof expected),
+                       head ? " for the task's number of classes; use a checkpoint without this head or a task with as many classes"
+                            : " by config.json; weights and config.json are of different models");
+    }
+    if (t->dtype != ZO_DTYPE_F32 && t->dtype != ZO_DTYPE_F16 && t->dtype != ZO_DTYPE_BF16) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype %s; expected F32, F16 or BF16", tensors->path[t->file],
+                       t->name, zo_dtype_name(t->dtype));
+    }
+    return ZO_OK;
+}
+
+/* Upload one tensor; piece (PIECE_FLOATS). */
+static void load_tensor(const zo_tensor *t, const zo_param *p, zo_stored stored, zo_backend *be, zo_store *store, float *piece)
+{
+    float *to = store->data + p->offset;
+    int64_t rows = p->rows, cols = p->cols, count = rows * cols, third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
+    if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
+        for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
+            int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
+            zo_tensor_floats(t, third * count + at, here, piece);
+            be->upload(be, to + at, piece, (size_t)here * sizeof *piece);
+        }
+        return;
+    }
+    /* (cols, wide) there, rows [third * rows, ..) of its transpose here. */
+    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1);
+    block = block < 1 ? 1 : block < rows ? block : rows;
+    float *turned = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols + block) * sizeof *turned);
+    float *line = turned + block * cols;
+    for (int64_t r = 0; r < rows; r += block) {
+        int64_t here = rows - r < block ? rows - r : block;
+        for (int64_t c = 0; c < cols; c++) {
+            zo_tensor_floats(t, c * wide + third * rows + r, here, line);
+            for (int64_t i = 0; i < here; i++) {
+                turned[i * cols + c] = line[i];
+            }
+        }
+        be->upload(be, to + r * cols, turned, (size_t)(here * cols) * sizeof *turned);
+    }
+    zo_free(turned);
+}
+
+/* value in elements [first, first + count) of a parameter */
+static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, int64_t first, int64_t count, float value)
+{
+    float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)count * sizeof *host);
+    for (int64_t i = 0; i < count; i++) {
+        host[i] = value;
+    }
+    be->upload(be, store->data + p->offset + first, host, (size_t)count * sizeof *host);
+    zo_free(host);
+}
+
+static bool is_bias(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 5 && strcmp(name + length - 5, ".bias") == 0;
+}
+
+static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param, uint64_t seed)
+{
+    const zo_param *p = &store->layout->param[param];
+    if (p->kind == ZO_PARAM_VECTOR) {
+        fill_constant(be, store, p, 0, p->cols, is_bias(p->name) ? 0.0f : 1.0f);
+        return;
+    }
+    float std = arch->init_std;
+    const char *part = p->block >= 0 ? strchr(strchr(p->name, '.') + 1, '.') : "";
+    if (family->scaled_residual_init && (strcmp(part, ".attn.o.weight") == 0 || strcmp(part, ".mlp.down.weight") == 0)) {
+        std = (float)(arch->init_std / sqrt(2.0 * arch->layers));
+    }
+    be->init_normal(be, store, param, seed, std);
+    if (family->pad_row_zero && arch->pad >= 0 &&
+        (strcmp(p->name, "embed.token") == 0 || (strcmp(p->name, "embed.position") == 0 && strcmp(arch->family, "roberta") == 0))) {
+        fill_constant(be, store, p, arch->pad * p->cols, p->cols, 0.0f);
+    }
+}
+
+void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    for (int i = 0; i < layout->n; i++) {
+        init_random(arch, family, be, store, i, seed);
+    }
+}
+
+static zo_status fail_missing(const char *folder, const zo_arch *arch, const char *name, const char *tried, const zo_tensors *tensors,
+                              zo_err *err)
+{
+    if (strncmp(name, "lm.", 3) == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" is missing, so the checkpoint has no language-model head; use a checkpoint with "
+                       "one, or the task's form \"head\"", folder, tried);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" (also without its prefix) is missing among the %d of the checkpoint, the first of "
+                   "which is \"%.100s\"; config.json promises a %s of %d layers, so the weights are incomplete or of another model",
+                   folder, tried, tensors->n, tensors->n > 0 ? tensors->tensor[0].name : "", arch->family, arch->layers);
+}
+
+zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
+                          uint64_t seed, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    float *piece = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)PIECE_FLOATS * sizeof *piece);
+    for (int i = 0; i < layout->n && status == ZO_OK; i++) {
+        const zo_param *p = &layout->param[i];
+        zo_stored stored;
+        char tried[NAME_BYTES];
+        const zo_tensor *t = tensor_of(&tensors, family, p->name, &stored, tried);
+        if (t == NULL && strncmp(p->name, "class.", 6) == 0) {
+            init_random(arch, family, be, store, i, seed);
+        } else if (t == NULL) {
+            status = fail_missing(folder, arch, p->name, tried, &tensors, err);
+        } else {
+            status = check_tensor(&tensors, t, p, stored, err);
+            if (status == ZO_OK) {
+                load_tensor(t, p, stored, be, store, piece);
+            }
+        }
+    }
+    zo_free(piece);
+    zo_tensors_close(&tensors);
+    return status;
+}
+
+/* What one tensor of the file being written is made of. */
+typedef struct source { int param; zo_stored stored; } source;
+typedef struct writer {
+    const zo_layout *layout;
+    const zo_store *store;
+    zo_backend *be;
+    float *turned; /* the whole tensor as the file has it, for what is not stored plainly; NULL between tensors */
+} writer;
+
+/* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the layout by name. */
+static float *turn(const writer *w, const source *from)
+{
+    const zo_param *first = &w->layout->param[from->param];
+    int parts = from->stored == ZO_STORED_THIRD_0 ? 3 : 1;
+    int64_t rows = first->rows, cols = first->cols, size = rows * cols;
+    float *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(parts * size) * sizeof *out);
+    float *one = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *one);
+    for (int part = 0; part < parts; part++) {
+        char name[sizeof first->name];
+        snprintf(name, sizeof name, "%s", first->name);
+        if (parts == 3) {
+            *(strstr(name, ".attn.q.") + 6) = "qkv"[part];
+        }
+        int param = zo_layout_find(w->layout, name);
+        zo_store_get(w->be, w->store, param, one);
+        if (first->kind == ZO_PARAM_VECTOR) {
+            memcpy(out + part * size, one, (size_t)size * sizeof *one);
+            continue;
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t c = 0; c < cols; c++) {
+                out[c * parts * rows + part * rows + r] = one[r * cols + c];
+            }
+        }
+    }
+    zo_free(one);
+    return out;
+}
+
+static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
+{
+    writer *w = context;
+    const source *from = entry->from;
+    if (from->stored == ZO_STORED_PLAIN) {
+        w->be->download(w->be, out, w->store->data + w->layout->param[from->param].offset + first, (size_t)count * sizeof *out);
+        return;
+    }
+    if (first == 0) {
+        zo_free(w->turned);
+        w->turned = turn(w, from);
+    }
+    memcpy(out, w->turned + first, (size_t)count * sizeof *out);
+}
+
+zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store,
+                           zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    zo_status status = zo_make_dirs(folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    char path[4096];
+    zo_path_join(path, sizeof path, folder, "model.safetensors");
+    size_t n = (size_t)layout->n;
+    zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *entry);
+    source *from = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *from);
+    char (*name)[NAME_BYTES] = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
+    int entries = 0;
+    for (int i = 0; i < layout->n; i++) {
+        int block;
+        const char *ending;
+        const zo_name_row *row = row_of(family, layout->param[i].name, &block, &ending);
+        if (row->stored == ZO_STORED_THIRD_1 || row->stored == ZO_STORED_THIRD_2) {
+            continue; /* in the file with its first third */
+        }
+        zo_tensor_out *e = &entry[entries];
+        spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, 0, block, ending);
+        from[entries] = (source){.param = i, .stored = row->stored};
+        e->name = name[entries];
+        e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
+        e->from = &from[entries];
+        entries++;
+    }
+    writer w = {.layout = layout, .store = store, .be = be};
+    status = zo_tensors_write(path, entry, entries, fill_piece, &w, err);
+    zo_free(w.turned);
+    zo_free(name);
+    zo_free(from);
+    zo_free(entry);
+    if (status != ZO_OK) {
+        return status;
+    }
+    cJSON *json = zo_arch_write(arch, layout);
+    char *text = cJSON_Print(json);
+    cJSON_Delete(json);
+    zo_path_join(path, sizeof path, folder, "config.json");
+    status = zo_write_file(path, text, strlen(text), err);
+    cJSON_free(text);
+    return status;
+}
