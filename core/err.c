@@ -13,6 +13,12 @@ zo_status zo_fail(zo_err *err, zo_status status, const char *format, ...)
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        /* What stands in somebody's file must not break the line or drive the terminal. */
+        for (unsigned char *at = (unsigned char *)err->text; *at != '\0'; at++) {
+            if (*at < ' ' || *at == 0x7f) {
+                *at = '?';
+            }
+        }
         err->status = status;
     }
     return status;

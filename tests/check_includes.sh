@@ -7,7 +7,7 @@ bad=0
 # may FOLDER 'extended regexp of permitted "..." includes'
 may() {
     folder=$1 permitted=$2
-    files=$(find "$folder" -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' | sort)
+    files=$(find "$folder" -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
     [ -n "$files" ] || return 0
     # shellcheck disable=SC2086
     wrong=$(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $files /dev/null | grep -vE "\"($permitted)\"")
@@ -26,7 +26,7 @@ may results '(core|results)/[a-z0-9_]+\.h'
 may plots '(core|plots)/[a-z0-9_]+\.h'
 
 # CUDA stays behind the seam.
-folders='core backends models tasks optimizers results plots bench'
+folders=$(ls -d core backends models tasks optimizers results plots bench 2>/dev/null)
 # shellcheck disable=SC2086
 if grep -rnE --include='*.c' --include='*.h' 'include[[:space:]]*[<"](cuda|cublas|cudnn|curand|nvml)' $folders; then
     echo "    only *.cu and *.cuh files include CUDA headers"

@@ -7,7 +7,7 @@ logs=$1
 shift
 mkdir -p "$logs"
 export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
-export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 passed=0 failed=0
 for program in "$@"; do
     name=${program##*/}
