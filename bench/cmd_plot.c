@@ -1,0 +1,74 @@
+/* cmd_plot.c: `zo plot`: render what a database can fill, say what it cannot fill and why. */
+#include <cjson/cJSON.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/cmd.h"
+#include "plots/plot.h"
+
+static const char USAGE[] =
+    "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
+    "  --db      results database (results/zo.db)\n"
+    "  --out     folder for the pictures (results/plots)\n"
+    "  --only    names of plots, see `zo list plots` (all)\n"
+    "  --format  png, svg or both (png,svg)\n"
+    "  --json    say on standard output what was rendered, as JSON\n";
+
+static void print_report(const cJSON *report)
+{
+    const cJSON *entry, *file;
+    cJSON_ArrayForEach(entry, report) {
+        const char *name = cJSON_GetObjectItem(entry, "plot")->valuestring;
+        const cJSON *skipped = cJSON_GetObjectItem(entry, "skipped"), *note = cJSON_GetObjectItem(entry, "note");
+        if (skipped) {
+            printf("%-20s not drawn: it %s\n", name, skipped->valuestring);
+        }
+        cJSON_ArrayForEach(file, cJSON_GetObjectItem(entry, "files")) {
+            printf("%-20s %s\n", name, file->valuestring);
+        }
+        if (note) {
+            printf("%-20s note: %s\n", name, note->valuestring);
+        }
+    }
+}
+
+int zo_cmd_plot(int argc, char **argv)
+{
+    static const struct option options[] = {{"db", 1, NULL, 'd'},     {"out", 1, NULL, 'o'},  {"only", 1, NULL, 'n'},
+                                            {"format", 1, NULL, 'f'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    zo_plot_spec spec = {.db = "results/zo.db", .out = "results/plots", .formats = "png,svg"};
+    int json = 0;
+    optind = 1;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 'd': spec.db = optarg; break;
+        case 'o': spec.out = optarg; break;
+        case 'n': spec.only = optarg; break;
+        case 'f': spec.formats = optarg; break;
+        case 'j': json = 1; break;
+        case 'h': fputs(USAGE, stdout); return 0;
+        default: fputs(USAGE, stderr); return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "zo plot: '%s' is not an option: the database is given by --db FILE\n", argv[optind]);
+        return 2;
+    }
+    cJSON *report;
+    zo_err err = {0};
+    if (zo_plot(&spec, &report, &err)) {
+        fprintf(stderr, "zo plot: %s\n", err.text);
+        return 2;
+    }
+    if (json) {
+        char *text = cJSON_Print(report);
+        puts(text);
+        cJSON_free(text);
+    } else {
+        print_report(report);
+    }
+    cJSON_Delete(report);
+    return 0;
+}
