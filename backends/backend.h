@@ -89,7 +89,7 @@ typedef struct zo_backend {
 
     /* forward, no parameters ---------------------------------------------------------------------------------------------- */
     void (*add)(struct zo_backend *be, float *y, const float *x, int64_t n);                     /* y += x */
-    void (*glu)(struct zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y); /* act(gate) * up */
+    void (*glu)(struct zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y); /* act(gate) * up; y may be gate */
     void (*rope)(struct zo_backend *be, const zo_rope *rope, const int32_t *position, int points, int64_t tokens, int heads,
                  int64_t stride, bool inverse, float *x); /* in place on x (P,T,stride), heads * head_dim of each row; position (T) host */
     /* out (P,T,heads*head_dim). q, k, v rows have strides qs, ks, vs (floats), so a fused qkv matrix needs no copy. lse (P,T,heads)

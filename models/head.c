@@ -1,0 +1,201 @@
+/* head.c: from the last hidden state to a loss, and back: classification head, label words at the mask, options ranked by
+ * length-normalised log-probability, language-model loss on a target span (the objectives of MeZO, arXiv 2305.17333, appendix E,
+ * and LM-BFF, arXiv 2012.15723). Small sums run on the host in float64 and index order. */
+#include "models/transformer.h"
+
+#include <math.h>
+#include <string.h>
+
+static zo_act class_act(const zo_arch *a)
+{
+    return a->class_head == ZO_CLASS_DENSE_RELU ? ZO_ACT_RELU : a->class_head == ZO_CLASS_LAST_TOKEN ? ZO_ACT_NONE : ZO_ACT_TANH;
+}
+
+static bool classifies(const zo_model *model)
+{
+    return model->head == ZO_HEAD_CLASS || model->head == ZO_HEAD_WORDS;
+}
+
+/* What the head's last product reads: the hidden rows, behind a dense layer (and a norm) where the family has them. */
+static const float *features(zo_model *model, zo_pass *pass, const zo_view *view)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    bool class = model->head == ZO_HEAD_CLASS, keep = pass->keep != ZO_FORWARD_ONLY;
+    zo_pair dense = class ? model->ids.class_dense : model->ids.lm_dense;
+    if (dense.weight < 0) {
+        return pass->hidden;
+    }
+    be->linear(be, view, model->precision, dense.weight, dense.bias, class ? class_act(a) : a->head_act, pass->hidden, pass->rows,
+               pass->head[1], keep ? pass->head[0] : NULL);
+    if (class) {
+        return pass->head[1];
+    }
+    be->norm(be, view, a->norm, a->norm_eps, model->ids.lm_norm.weight, model->ids.lm_norm.bias, pass->head[1], NULL, pass->rows,
+             model->width, pass->head[2], keep ? pass->head_stats : NULL);
+    return pass->head[2];
+}
+
+void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch)
+{
+    zo_backend *be = model->be;
+    const zo_ids_of *ids = &model->ids;
+    const float *x = features(model, pass, view);
+    if (model->head == ZO_HEAD_CLASS) {
+        be->linear(be, view, ZO_F32, ids->class_out.weight, ids->class_out.bias, ZO_ACT_NONE, x, pass->rows, pass->logits, NULL);
+    } else if (model->head == ZO_HEAD_WORDS) {
+        be->linear_rows(be, view, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x, pass->rows, pass->logits);
+    } else {
+        be->head_logprob(be, view, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->at, batch->target,
+                         pass->scores, pass->logprob, NULL);
+    }
+}
+
+void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, float *logits)
+{
+    zo_backend *be = model->be;
+    const float *x = features(model, pass, view);
+    size_t bytes = (size_t)(pass->rows * model->arch.vocab) * sizeof(float);
+    float *y = be->alloc(be, ZO_TAG_WORKSPACE, bytes);
+    be->linear(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, ZO_ACT_NONE, x, pass->rows, y, NULL);
+    be->download(be, logits, y, bytes);
+    be->release(be, y);
+}
+
+/* ---- losses, on the host ------------------------------------------------------------------------------------------------ */
+
+/* -log softmax(value)[label]; *best = the first largest; value becomes the softmax. */
+static double cross_entropy(double *value, int n, int label, int32_t *best)
+{
+    int top = 0;
+    for (int i = 1; i < n; i++) {
+        top = value[i] > value[top] ? i : top;
+    }
+    double most = value[top], sum = 0.0, chosen = value[label];
+    for (int i = 0; i < n; i++) {
+        value[i] = exp(value[i] - most);
+        sum += value[i];
+    }
+    for (int i = 0; i < n; i++) {
+        value[i] /= sum;
+    }
+    *best = top;
+    return log(sum) - (chosen - most);
+}
+
+/* logits (rows, classes) */
+static double class_loss(zo_model *model, const zo_batch *batch, const float *logits, int32_t *choice, double *nll, double scale,
+                         float *slope)
+{
+    int classes = model->classes;
+    double total = 0.0;
+    for (int32_t e = 0; e < batch->examples; e++) {
+        int64_t at = (int64_t)model->row_of[batch->row[e]] * classes;
+        for (int c = 0; c < classes; c++) {
+            model->value[c] = (double)logits[at + c];
+        }
+        int32_t best;
+        double loss = cross_entropy(model->value, classes, batch->label[e], &best);
+        total += loss;
+        if (choice) {
+            choice[e] = best;
+        }
+        if (nll) {
+            nll[e] = loss;
+        }
+        for (int c = 0; slope && c < classes; c++) {
+            slope[at + c] += (float)((model->value[c] - (c == batch->label[e])) * scale / batch->examples);
+        }
+    }
+    return total / batch->examples;
+}
+
+/* The right option of an example; a training batch of SPAN holds the right one alone. */
+static int32_t right_option(const zo_batch *batch, int32_t e)
+{
+    return batch->example_start[e + 1] - batch->example_start[e] == 1 ? 0 : batch->label[e];
+}
+
+/* logprob (scores) */
+static double option_loss(zo_model *model, const zo_batch *batch, const float *logprob, int32_t *choice, double *nll, double scale,
+                          float *slope)
+{
+    bool span = model->head == ZO_HEAD_SPAN;
+    double total = 0.0, span_sum = 0.0;
+    int64_t span_scores = 0;
+    for (int32_t e = 0; span && e < batch->examples; e++) {
+        int32_t o = batch->example_start[e] + right_option(batch, e);
+        span_scores += batch->option_start[o + 1] - batch->option_start[o];
+    }
+    for (int32_t e = 0; e < batch->examples; e++) {
+        int32_t first = batch->example_start[e], n = batch->example_start[e + 1] - first, right = right_option(batch, e), best;
+        double *mean = model->value;
+        for (int32_t o = 0; o < n; o++) {
+            double sum = 0.0;
+            int32_t from = batch->option_start[first + o], to = batch->option_start[first + o + 1];
+            for (int32_t i = from; i < to; i++) {
+                sum += (double)logprob[i];
+            }
+            mean[o] = sum / (to - from);
+            span_sum += span && o == right ? sum : 0.0;
+        }
+        double right_mean = mean[right], loss = cross_entropy(mean, n, right, &best);
+        loss = span ? -right_mean : loss;
+        total += loss;
+        if (choice) {
+            choice[e] = best;
+        }
+        if (nll) {
+            nll[e] = loss;
+        }
+        for (int32_t o = 0; slope && o < n; o++) {
+            int32_t from = batch->option_start[first + o], to = batch->option_start[first + o + 1];
+            double amount = span ? (o == right) * scale / (double)span_scores
+                                 : ((o == right) - mean[o]) * scale / batch->examples / (to - from);
+            for (int32_t i = from; i < to; i++) {
+                slope[i] = (float)amount;
+            }
+        }
+    }
+    return span ? -span_sum / (double)span_scores : total / batch->examples;
+}
+
+double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, int32_t *choice, double *nll, double scale, float *slope)
+{
+    return classifies(model) ? class_loss(model, batch, host, choice, nll, scale, slope)
+                             : option_loss(model, batch, host, choice, nll, scale, slope);
+}
+
+/* ---- backward ----------------------------------------------------------------------------------------------------------- */
+
+void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const float *slope, zo_store *grad)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    const zo_ids_of *ids = &model->ids;
+    bool class = model->head == ZO_HEAD_CLASS;
+    zo_pair dense = class ? ids->class_dense : ids->lm_dense;
+    const float *x = dense.weight < 0 ? pass->hidden : class ? pass->head[1] : pass->head[2];
+    float *dx = dense.weight < 0 ? pass->dhead : pass->t1;
+    if (classifies(model)) {
+        be->upload(be, pass->dlogits, slope, (size_t)(pass->rows * model->classes) * sizeof(float));
+    }
+    if (class) {
+        be->linear_backward(be, model->store, ZO_F32, ids->class_out.weight, ids->class_out.bias, x, pass->dlogits, pass->rows, dx, grad);
+    } else if (model->head == ZO_HEAD_WORDS) {
+        be->linear_rows_backward(be, model->store, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x,
+                                 pass->dlogits, pass->rows, dx, grad);
+    } else {
+        be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->at,
+                          batch->target, slope, pass->scores, dx, grad);
+    }
+    if (dense.weight < 0) {
+        return;
+    }
+    if (!class) {
+        be->norm_backward(be, model->store, a->norm, ids->lm_norm.weight, ids->lm_norm.bias, pass->head[1], pass->head_stats, dx,
+                          pass->rows, model->width, dx, grad);
+    }
+    be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->width, dx);
+    be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, pass->dhead, grad);
+}

@@ -1,0 +1,446 @@
+/* model.c: a model's life, the passes that others call, and how much memory they take. */
+#include "models/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "models/hub.h"
+#include "models/transformer.h"
+
+zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
+{
+    *out = NULL;
+    zo_model *model = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *model);
+    model->be = be;
+    model->head = spec->head;
+    model->precision = spec->precision;
+    bool classifies = spec->head == ZO_HEAD_CLASS || spec->head == ZO_HEAD_WORDS;
+    model->classes = classifies ? spec->classes : 0;
+    zo_status status = ZO_OK;
+    if (spec->arch) {
+        model->arch = *spec->arch;
+    } else {
+        status = zo_arch_read(spec->folder, &model->arch, err);
+    }
+    if (!status && classifies && spec->classes < 2) {
+        status = zo_fail(err, ZO_EINPUT, "a classification objective needs at least 2 classes, not %d", spec->classes);
+    }
+    for (int c = 0; !status && spec->head == ZO_HEAD_WORDS && c < spec->classes; c++) {
+        if (spec->word[c] < 0 || spec->word[c] >= model->arch.vocab) {
+            status = zo_fail(err, ZO_EINPUT, "label word %d has token id %d, but the model's vocabulary has %d rows: tokenizer and "
+                             "model do not belong together", c, spec->word[c], model->arch.vocab);
+        }
+    }
+    if (status) {
+        zo_model_close(model);
+        return status;
+    }
+    const zo_arch *a = &model->arch;
+    ZO_CHECK(a->layers > 0 && a->heads > 0 && a->kv_heads > 0 && a->heads % a->kv_heads == 0, "an arch with %d layers, %d heads, %d key "
+             "heads; the families' readers refuse such files", a->layers, a->heads, a->kv_heads);
+    zo_arch_layout(a, spec->head, spec->classes, &model->layout);
+    model->ids.block = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->ids.block);
+    model->kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept);
+    model->kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept_in);
+    zo_transformer_wire(model);
+    if (spec->head == ZO_HEAD_WORDS) {
+        model->word = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->classes * sizeof *model->word);
+        memcpy(model->word, spec->word, (size_t)spec->classes * sizeof *model->word);
+    }
+    model->store = zo_store_new(be, &model->layout, ZO_TAG_PARAMS);
+    if (spec->random) {
+        zo_weights_random(a, &model->layout, be, model->store, spec->seed);
+    } else {
+        status = zo_weights_read(spec->folder, a, &model->layout, be, model->store, spec->seed, err);
+    }
+    if (status) {
+        zo_model_close(model);
+        return status;
+    }
+    *out = model;
+    return ZO_OK;
+}
+
+static void free_reserved(zo_model *model)
+{
+    if (model->arena) {
+        model->be->release(model->be, model->arena);
+    }
+    if (model->rope_cos) {
+        model->be->release(model->be, model->rope_cos);
+    }
+    void *const host[] = {model->scratch_ids,     model->row,  model->row_of, model->row_position,
+                          model->at,              model->host, model->amount, model->value,
+                          model->touched_rows[0], model->mark};
+    for (size_t i = 0; i < sizeof host / sizeof host[0]; i++) {
+        zo_free(host[i]);
+    }
+}
+
+void zo_model_close(zo_model *model)
+{
+    if (!model) {
+        return;
+    }
+    free_reserved(model);
+    if (model->store) {
+        zo_store_free(model->be, model->store);
+    }
+    zo_layout_free(&model->layout);
+    zo_free(model->ids.block);
+    zo_free(model->kept);
+    zo_free(model->kept_in);
+    zo_free(model->word);
+    zo_free(model);
+}
+
+const zo_arch *zo_model_arch(const zo_model *model)
+{
+    return &model->arch;
+}
+
+const zo_layout *zo_model_layout(const zo_model *model)
+{
+    return &model->layout;
+}
+
+zo_store *zo_model_store(zo_model *model)
+{
+    return model->store;
+}
+
+zo_backend *zo_model_backend(zo_model *model)
+{
+    return model->be;
+}
+
+int zo_model_width(const zo_model *model)
+{
+    return model->width;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t pass_floats(zo_model *model, int64_t tokens, int64_t rows, int64_t scores, int points, zo_backward backward)
+{
+    rows = rows < tokens ? rows : tokens;
+    zo_pass pass = {.points = points, .tokens = tokens, .rows = rows, .head_rows = rows, .scores = scores};
+    int64_t floats = zo_pass_lay(model, &pass, NULL);
+    if (backward != ZO_FORWARD_ONLY) {
+        pass.points = 1;
+        pass.keep = backward;
+        floats = max64(floats, zo_pass_lay(model, &pass, NULL));
+    }
+    return floats;
+}
+
+static void *host_block(int64_t n, size_t size)
+{
+    return zo_alloc(ZO_HOST, ZO_TAG_ACTIVATIONS, (size_t)n * size);
+}
+
+void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, zo_backward backward,
+                      const zo_factors *factors)
+{
+    (void)seqs; /* offsets are read from the batch */
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);
+    int64_t floats = max64(model->arena_floats, pass_floats(model, tokens, rows, scores, points, backward));
+    free_reserved(model);
+    model->max_tokens = max64(model->max_tokens, tokens);
+    model->max_rows = max64(model->max_rows, rows < tokens ? rows : tokens);
+    model->max_scores = max64(model->max_scores, scores);
+    model->max_points = points > model->max_points ? points : model->max_points;
+    model->arena_floats = floats;
+    model->arena = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)floats * sizeof(float));
+
+    int64_t results = max64(model->max_scores, model->max_rows * model->classes);
+    model->scratch_ids = host_block(model->max_tokens, sizeof *model->scratch_ids);
+    model->row = host_block(model->max_tokens, sizeof *model->row);
+    model->row_of = host_block(model->max_tokens, sizeof *model->row_of);
+    model->row_position = host_block(model->max_tokens, sizeof *model->row_position);
+    model->at = host_block(model->max_scores, sizeof *model->at);
+    model->host = host_block(model->max_points * results, sizeof *model->host);
+    model->amount = host_block(results, sizeof *model->amount);
+    model->value = host_block(max64(model->max_scores, model->classes), sizeof *model->value);
+
+    int64_t table_rows = 0, most = model->max_tokens + model->classes;
+    for (int i = 0; i < model->layout.n; i++) {
+        table_rows = max64(table_rows, model->layout.param[i].kind == ZO_PARAM_TABLE ? model->layout.param[i].rows : 0);
+    }
+    model->mark = host_block(table_rows, 1);
+    model->touched_rows[0] = host_block(4 * most, sizeof *model->touched_rows[0]);
+    for (int i = 1; i < 4; i++) {
+        model->touched_rows[i] = model->touched_rows[0] + i * most;
+    }
+
+    model->rope_cos = NULL;
+    if (a->rope) {
+        int64_t half = a->head_dim / 2;
+        model->rope_positions = a->positions < model->max_tokens ? a->positions : model->max_tokens;
+        size_t bytes = (size_t)(model->rope_positions * half) * sizeof(float);
+        float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
+        zo_rope_tables(a, model->rope_positions, tables, tables + model->rope_positions * half);
+        model->rope_cos = be->alloc(be, ZO_TAG_ACTIVATIONS, 2 * bytes);
+        model->rope_sin = model->rope_cos + model->rope_positions * half;
+        be->upload(be, model->rope_cos, tables, 2 * bytes);
+        zo_free(tables);
+    }
+    be->reserve(be, &model->layout, factors, model->max_points, model->max_tokens);
+}
+
+void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, zo_backward backward,
+                   zo_plan *plan)
+{
+    memset(plan, 0, sizeof *plan);
+    zo_model model = {.arch = *arch, .head = head, .width = arch->embed != arch->hidden ? arch->embed : arch->hidden};
+    model.classes = head == ZO_HEAD_CLASS || head == ZO_HEAD_WORDS ? classes : 0;
+    zo_arch_layout(arch, head, classes, &model.layout);
+    model.kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)arch->layers * sizeof *model.kept);
+    model.kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)arch->layers * sizeof *model.kept_in);
+    for (int i = 0; i < model.layout.n; i++) {
+        const zo_param *p = &model.layout.param[i];
+        plan->parameters += p->rows * p->cols;
+        plan->layers_bytes += p->block >= 0 ? p->rows * p->cols * (int64_t)sizeof(float) : 0;
+    }
+    plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)model.layout.size * sizeof(float);
+    int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
+    if (arch->rope) {
+        floats += (arch->positions < tokens ? arch->positions : tokens) * arch->head_dim;
+    }
+    plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
+    zo_free(model.kept);
+    zo_free(model.kept_in);
+    zo_layout_free(&model.layout);
+}
+
+/* ---- passes ------------------------------------------------------------------------------------------------------------- */
+
+/* Bugs of the batch's maker, told before they become a read out of bounds. */
+static void check_batch(const zo_model *model, const zo_batch *batch)
+{
+    const zo_arch *a = &model->arch;
+    ZO_CHECK(batch->tokens > 0 && batch->tokens <= model->max_tokens, "a batch of %d tokens; zo_model_reserve was told %lld",
+             batch->tokens, (long long)model->max_tokens);
+    ZO_CHECK(batch->start[0] == 0 && batch->start[batch->seqs] == batch->tokens, "the batch's sequences do not cover its tokens");
+    int64_t positions = a->rope ? model->rope_positions : a->positions;
+    for (int32_t t = 0; t < batch->tokens; t++) {
+        ZO_CHECK(batch->id[t] >= 0 && batch->id[t] < a->vocab, "token %d has id %d; the vocabulary has %d rows", t, batch->id[t], a->vocab);
+        ZO_CHECK(batch->position[t] >= 0 && batch->position[t] < positions, "token %d stands at position %d; there are %lld", t,
+                 batch->position[t], (long long)positions);
+        ZO_CHECK(!batch->type || a->types <= 1 || (batch->type[t] >= 0 && batch->type[t] < a->types), "token %d is of segment %d; there "
+                 "are %d", t, batch->type[t], a->types);
+    }
+    for (int32_t s = 0; s < batch->seqs; s++) {
+        ZO_CHECK(batch->start[s] <= batch->start[s + 1], "sequence %d ends before it begins", s);
+        int32_t parent = batch->parent ? batch->parent[s] : -1;
+        ZO_CHECK(parent < s && (parent < 0 || (a->causal && batch->parent[parent] < 0)), "sequence %d has parent %d", s, parent);
+    }
+}
+
+/* Choose the rows of the last hidden state (all of them with `all`) and lay out the buffers. Returns the rows for the transformer,
+ * NULL = all. */
+static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all)
+{
+    check_batch(model, batch);
+    ZO_CHECK(view->npoints <= model->max_points, "%d points; zo_model_reserve was told %d", view->npoints, model->max_points);
+    *pass = (zo_pass){.points = view->npoints, .tokens = batch->tokens, .rows = batch->tokens, .keep = keep};
+    const int32_t *row = NULL;
+    if (!all) {
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            model->row_of[t] = -1;
+        }
+        for (int32_t i = 0; i < batch->rows; i++) {
+            ZO_CHECK(batch->row[i] >= 0 && batch->row[i] < batch->tokens, "head row %d is token %d of %d", i, batch->row[i], batch->tokens);
+            model->row_of[batch->row[i]] = 0;
+        }
+        int32_t n = 0;
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            if (model->row_of[t] == 0) {
+                model->row_of[t] = n;
+                model->row[n] = t;
+                model->row_position[n++] = batch->position[t];
+            }
+        }
+        ZO_CHECK(n > 0 && n <= model->max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->max_rows);
+        pass->rows = pass->head_rows = n;
+        row = n < batch->tokens ? model->row : NULL;
+        if (model->head == ZO_HEAD_OPTIONS || model->head == ZO_HEAD_SPAN) {
+            ZO_CHECK(batch->scores > 0 && batch->scores <= model->max_scores, "%d scores; zo_model_reserve was told %lld", batch->scores,
+                     (long long)model->max_scores);
+            pass->scores = batch->scores;
+            for (int32_t i = 0; i < batch->scores; i++) {
+                ZO_CHECK(batch->at[i] >= 0 && batch->at[i] < batch->rows, "score %d stands at row %d of %d", i, batch->at[i], batch->rows);
+                ZO_CHECK(batch->target[i] >= 0 && batch->target[i] < model->arch.vocab, "score %d asks for token %d; the vocabulary has "
+                         "%d rows", i, batch->target[i], model->arch.vocab);
+                model->at[i] = model->row_of[batch->row[batch->at[i]]];
+            }
+        }
+    }
+    int64_t floats = zo_pass_lay(model, pass, model->arena);
+    ZO_CHECK(floats <= model->arena_floats, "a pass over %d tokens takes %lld floats; zo_model_reserve made room for %lld", batch->tokens,
+             (long long)floats, (long long)model->arena_floats);
+    return row;
+}
+
+static bool classifies(const zo_model *model)
+{
+    return model->head == ZO_HEAD_CLASS || model->head == ZO_HEAD_WORDS;
+}
+
+/* Logits or log-probabilities of all points to model->host; returns how many a point. */
+static int64_t fetch_results(zo_model *model, const zo_pass *pass)
+{
+    int64_t n = classifies(model) ? pass->rows * model->classes : pass->scores;
+    model->be->download(model->be, model->host, classifies(model) ? pass->logits : pass->logprob,
+                        (size_t)(pass->points * n) * sizeof(float));
+    return n;
+}
+
+static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch *batch)
+{
+    zo_pass pass;
+    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    zo_transformer_forward(model, &pass, view, batch, row);
+    zo_head_forward(model, &pass, view, batch);
+    return fetch_results(model, &pass);
+}
+
+void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch, double *loss)
+{
+    int64_t n = run_forward(model, view, batch);
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] = zo_head_loss(model, batch, model->host + p * n, NULL, NULL, 0.0, NULL);
+    }
+}
+
+void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll)
+{
+    ZO_CHECK(view->npoints == 1, "zo_model_predict reads one point, not %d", view->npoints);
+    run_forward(model, view, batch);
+    zo_head_loss(model, batch, model->host, choice, nll, 0.0, NULL);
+}
+
+void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)
+{
+    const zo_store *stored = model->store;
+    zo_view view = zo_view_stored(&stored);
+    zo_pass pass;
+    const int32_t *row = begin_pass(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false);
+    zo_transformer_forward(model, &pass, &view, batch, row);
+    zo_head_forward(model, &pass, &view, batch);
+    int64_t n = fetch_results(model, &pass);
+    memset(model->amount, 0, (size_t)n * sizeof *model->amount);
+    *loss = zo_head_loss(model, batch, model->host, NULL, NULL, scale, model->amount);
+    zo_head_backward(model, &pass, batch, model->amount, grad);
+    zo_transformer_backward(model, &pass, batch, row, grad);
+}
+
+void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch, float *hidden)
+{
+    ZO_CHECK(view->npoints == 1, "zo_model_hidden reads one point, not %d", view->npoints);
+    zo_pass pass;
+    begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, true);
+    zo_transformer_forward(model, &pass, view, batch, NULL);
+    model->be->download(model->be, hidden, pass.hidden, (size_t)(pass.rows * model->width) * sizeof(float));
+}
+
+void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch, float *logits)
+{
+    ZO_CHECK(view->npoints == 1, "zo_model_logits reads one point, not %d", view->npoints);
+    zo_pass pass;
+    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    zo_transformer_forward(model, &pass, view, batch, row);
+    int64_t cols = classifies(model) ? model->classes : model->arch.vocab;
+    float *made = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(pass.rows * cols) * sizeof(float));
+    if (classifies(model)) {
+        zo_head_forward(model, &pass, view, batch);
+        model->be->download(model->be, made, pass.logits, (size_t)(pass.rows * cols) * sizeof(float));
+    } else {
+        zo_head_vocab_logits(model, &pass, view, made);
+    }
+    for (int32_t i = 0; i < batch->rows; i++) {
+        memcpy(logits + i * cols, made + model->row_of[batch->row[i]] * cols, (size_t)cols * sizeof(float));
+    }
+    zo_free(made);
+}
+
+void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob)
+{
+    ZO_CHECK(view->npoints == 1 && !classifies(model), "zo_model_logprobs reads one point of a language-model objective");
+    int64_t n = run_forward(model, view, batch);
+    memcpy(logprob, model->host, (size_t)n * sizeof(float));
+}
+
+/* ---- touched rows ------------------------------------------------------------------------------------------------------- */
+
+static void begin_list(zo_model *model, zo_touched *touched, int param)
+{
+    model->touched_param[touched->nparams] = param;
+    model->touched_list[touched->nparams] = model->touched_rows[touched->nparams];
+}
+
+static void end_list(zo_model *model, zo_touched *touched)
+{
+    int list = touched->nparams++;
+    int64_t rows = model->layout.param[model->touched_param[list]].rows;
+    int32_t n = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        if (model->mark[r]) {
+            model->mark[r] = 0;
+            model->touched_rows[list][n++] = (int32_t)r;
+        }
+    }
+    model->touched_n[list] = n;
+}
+
+void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touched)
+{
+    const zo_ids_of *ids = &model->ids;
+    const zo_arch *a = &model->arch;
+    *touched = (zo_touched){.param = model->touched_param, .row = model->touched_list, .n = model->touched_n};
+    bool scores = !classifies(model), words = model->head == ZO_HEAD_WORDS;
+    bool tied = ids->decoder.weight == ids->token;
+    if (!scores || !tied) {
+        begin_list(model, touched, ids->token);
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            model->mark[batch->id[t]] = 1;
+        }
+        for (int c = 0; words && tied && c < model->classes; c++) {
+            model->mark[model->word[c]] = 1;
+        }
+        end_list(model, touched);
+    }
+    if (ids->position >= 0) {
+        begin_list(model, touched, ids->position);
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            model->mark[batch->position[t] + a->position_offset] = 1;
+        }
+        end_list(model, touched);
+    }
+    if (ids->type >= 0) {
+        begin_list(model, touched, ids->type);
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            model->mark[batch->type && a->types > 1 ? batch->type[t] : 0] = 1;
+        }
+        end_list(model, touched);
+    }
+    if (words && !tied && model->layout.param[ids->decoder.weight].kind == ZO_PARAM_TABLE) {
+        begin_list(model, touched, ids->decoder.weight);
+        for (int c = 0; c < model->classes; c++) {
+            model->mark[model->word[c]] = 1;
+        }
+        end_list(model, touched);
+    }
+}
+
+zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
+{
+    return zo_weights_write(folder, &model->arch, &model->layout, model->be, model->store, err);
+}

@@ -1,0 +1,556 @@
+/* transformer.c: the one forward and the one backward of every family, parametrised by zo_arch: where norms stand and of which kind,
+ * activation, gate, positions (learned or rotary), grouped heads, causal or not. Transformer: Vaswani et al. 2017; pre-norm as in
+ * GPT-2; RMSNorm, RoPE (Su et al., arXiv 2104.09864) and gated MLP as in LLaMA (arXiv 2302.13971).
+ *
+ * Tokens are packed; all points of a view run in one pass. After the last attention only the rows that a head reads go on.
+ * The backward pass is written by hand in the mirror order (there is no graph), at one point, for all parameters. No dropout.
+ * It does not: know of heads and losses (head.c), generate text, cache keys over steps. */
+#include "models/transformer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- where parameters stand --------------------------------------------------------------------------------------------- */
+
+static int find(const zo_model *model, const char *name, bool wanted)
+{
+    int at = zo_layout_find(&model->layout, name);
+    ZO_CHECK(at >= 0 || !wanted, "the layout of family %s lacks %s; zo_arch_layout and transformer.c disagree", model->arch.family, name);
+    return wanted ? at : -1;
+}
+
+static zo_pair find_pair(const zo_model *model, const char *name, bool weight, bool bias)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s.weight", name);
+    zo_pair pair = {find(model, full, weight), -1};
+    snprintf(full, sizeof full, "%s.bias", name);
+    pair.bias = find(model, full, bias);
+    return pair;
+}
+
+static zo_pair find_in_block(const zo_model *model, int layer, const char *name, bool weight, bool bias)
+{
+    char full[128];
+    snprintf(full, sizeof full, "layer.%d.%s", layer, name);
+    return find_pair(model, full, weight, bias);
+}
+
+/* Parameters of a head are in the layout only where the objective uses them. */
+static zo_pair find_optional(const zo_model *model, const char *name)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s.weight", name);
+    zo_pair pair = {zo_layout_find(&model->layout, full), -1};
+    snprintf(full, sizeof full, "%s.bias", name);
+    pair.bias = zo_layout_find(&model->layout, full);
+    return pair;
+}
+
+void zo_transformer_wire(zo_model *model)
+{
+    const zo_arch *a = &model->arch;
+    zo_ids_of *ids = &model->ids;
+    bool norm_bias = a->norm == ZO_LAYERNORM;
+    ids->token = find(model, "embed.token", true);
+    ids->position = find(model, "embed.position", a->learned_positions);
+    ids->type = find(model, "embed.type", a->types > 0);
+    ids->embed_norm = find_pair(model, "embed.norm", a->embed_norm, a->embed_norm && norm_bias);
+    ids->in = find_pair(model, "embed.in", a->embed != a->hidden, false);
+    ids->out = find_pair(model, "embed.out", a->embed != a->hidden, false);
+    ids->final_norm = find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
+    for (int l = 0; l < a->layers; l++) {
+        zo_block_ids *b = &ids->block[l];
+        b->attn_norm = find_in_block(model, l, "attn.norm", true, norm_bias);
+        b->q = find_in_block(model, l, "attn.q", true, a->attn_bias);
+        b->k = find_in_block(model, l, "attn.k", true, a->attn_bias);
+        b->v = find_in_block(model, l, "attn.v", true, a->attn_bias);
+        b->o = find_in_block(model, l, "attn.o", true, a->attn_out_bias);
+        b->mlp_norm = find_in_block(model, l, "mlp.norm", true, norm_bias);
+        b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
+        b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
+        b->down = find_in_block(model, l, "mlp.down", true, a->mlp_bias);
+    }
+    ids->lm_dense = find_optional(model, "lm.dense");
+    ids->lm_norm = find_optional(model, "lm.norm");
+    ids->decoder = find_optional(model, "lm.decoder");
+    if (a->tied) {
+        ids->decoder.weight = ids->token;
+    }
+    ids->class_dense = find_optional(model, "class.dense");
+    ids->class_out = find_optional(model, "class.out");
+    model->width = a->embed != a->hidden ? a->embed : a->hidden;
+}
+
+/* ---- buffers of a pass -------------------------------------------------------------------------------------------------- */
+
+typedef struct lay { float *base; int64_t used; } lay;
+
+static float *take(lay *l, int64_t floats)
+{
+    float *at = l->base ? l->base + l->used : NULL;
+    l->used += (floats + 15) / 16 * 16;
+    return at;
+}
+
+static float *offset(float *base, int64_t floats)
+{
+    return base ? base + floats : NULL;
+}
+
+/* One memory for many purposes: x is the residual stream, h what a norm or the attention makes, r the widest of a block. */
+static void lay_forward(const zo_model *model, zo_pass *pass, lay *l)
+{
+    const zo_arch *a = &model->arch;
+    int64_t n = pass->points * pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    int64_t wide_q = max64(q, a->hidden);
+    float *x = take(l, n * a->hidden);
+    float *h = take(l, n * max64(wide_q, a->embed));
+    float *r = take(l, n * max64(max64(wide_q + 2 * kv, a->ffn * (a->gated ? 2 : 1)), model->width));
+    pass->e = h;
+    pass->x0 = pass->x = x;
+    pass->block = (zo_block_bufs){.in = x, .h1 = a->norm_first ? h : x, .in_rows = x, .h1_rows = a->norm_first ? h : x,
+                                  .q = r, .k = offset(r, n * wide_q), .v = offset(r, n * (wide_q + kv)), .a = h, .mid = x,
+                                  .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(r, n * a->ffn) : NULL,
+                                  .gate = a->gated ? r : NULL, .f = r, .out = h, .y = x};
+    pass->last = h;
+    pass->hidden = a->embed != a->hidden ? r : a->final_norm ? h : x;
+    pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
+}
+
+static zo_block_bufs lay_block(const zo_arch *a, const zo_pass *pass, lay *l, bool last, float *in, float *y)
+{
+    int64_t t = pass->tokens, rows = last ? pass->rows : t;
+    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    zo_block_bufs b = {.in = in, .h1 = in};
+    if (a->norm_first) {
+        b.h1 = take(l, t * a->hidden);
+        b.stats1 = take(l, t * 2);
+    }
+    b.in_rows = b.in;
+    b.h1_rows = b.h1;
+    if (rows < t) {
+        b.in_rows = take(l, rows * a->hidden);
+        b.h1_rows = a->norm_first ? take(l, rows * a->hidden) : b.in_rows;
+    }
+    b.q = take(l, rows * q);
+    b.k = take(l, t * kv);
+    b.v = take(l, t * kv);
+    b.a = take(l, rows * q);
+    b.lse = take(l, rows * a->heads);
+    b.mid = take(l, rows * a->hidden);
+    b.h2 = take(l, rows * a->hidden);
+    b.stats2 = take(l, rows * 2);
+    b.pre = take(l, rows * a->ffn);
+    b.gate = a->gated ? take(l, rows * a->ffn) : NULL;
+    b.f = take(l, rows * a->ffn);
+    if (a->norm_first) {
+        b.out = b.y = y ? y : take(l, rows * a->hidden);
+    } else {
+        b.out = take(l, rows * a->hidden);
+        b.stats3 = take(l, rows * 2);
+        b.y = y ? y : take(l, rows * a->hidden);
+    }
+    return b;
+}
+
+static void lay_gradient(zo_model *model, zo_pass *pass, lay *l)
+{
+    const zo_arch *a = &model->arch;
+    int64_t t = pass->tokens, rows = pass->rows;
+    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    pass->x0 = take(l, t * a->hidden);
+    pass->e = a->embed != a->hidden ? take(l, t * a->embed) : NULL;
+    pass->x = a->embed_norm ? take(l, t * a->hidden) : pass->x0;
+    pass->stats0 = a->embed_norm ? take(l, t * 2) : NULL;
+    float *y;
+    if (pass->keep == ZO_BACKWARD_CHECKPOINT) {
+        for (int i = 0; i < a->layers; i++) {
+            model->kept_in[i] = i == 0 ? pass->x : take(l, t * a->hidden);
+        }
+        /* Sized for all rows; the last block then uses it for its fewer ones. */
+        int64_t real_rows = pass->rows;
+        pass->rows = t;
+        pass->block = lay_block(a, pass, l, false, pass->x, NULL);
+        pass->rows = real_rows;
+        if (rows < t) {
+            pass->block.in_rows = take(l, rows * a->hidden);
+            pass->block.h1_rows = a->norm_first ? take(l, rows * a->hidden) : pass->block.in_rows;
+        }
+        y = pass->block.y;
+    } else {
+        y = pass->x;
+        for (int i = 0; i < a->layers; i++) {
+            model->kept[i] = lay_block(a, pass, l, i == a->layers - 1, y, NULL);
+            y = model->kept[i].y;
+        }
+    }
+    pass->last = a->final_norm ? take(l, rows * a->hidden) : y;
+    pass->last_stats = a->final_norm ? take(l, rows * 2) : NULL;
+    pass->hidden = a->embed != a->hidden ? take(l, rows * model->width) : pass->last;
+    for (int i = 0; i < 3; i++) {
+        pass->head[i] = take(l, rows * model->width);
+    }
+    pass->head_stats = take(l, rows * 2);
+    pass->dlogits = take(l, pass->head_rows * model->classes);
+    pass->dhead = take(l, rows * model->width);
+    int64_t wide = max64(max64(a->hidden, q), model->width);
+    pass->dx = take(l, t * a->hidden);
+    pass->t1 = take(l, t * wide);
+    pass->t2 = take(l, t * wide);
+    pass->r = take(l, t * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)));
+}
+
+int64_t zo_pass_lay(zo_model *model, zo_pass *pass, float *arena)
+{
+    lay l = {.base = arena};
+    if (pass->keep == ZO_FORWARD_ONLY) {
+        lay_forward(model, pass, &l);
+    } else {
+        ZO_CHECK(pass->points == 1, "a gradient pass runs at one point, not at %d", pass->points);
+        lay_gradient(model, pass, &l);
+    }
+    pass->logits = take(&l, pass->points * pass->head_rows * model->classes);
+    pass->logprob = take(&l, pass->points * pass->scores);
+    return l.used;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------------------ */
+
+void zo_rope_tables(const zo_arch *a, int64_t positions, float *cosine, float *sine)
+{
+    int half = a->head_dim / 2;
+    for (int i = 0; i < half; i++) {
+        double inverse = 1.0 / pow(a->rope_theta, 2.0 * i / a->head_dim);
+        if (a->rope_scaling == ZO_ROPE_LINEAR) {
+            inverse /= a->rope_factor;
+        } else if (a->rope_scaling == ZO_ROPE_LLAMA3) {
+            /* Long waves are stretched, short ones kept, those between blended (Llama 3.1). */
+            double turns = a->rope_original_positions * inverse / (2.0 * 3.14159265358979323846);
+            double smooth = (turns - a->rope_low_freq) / (a->rope_high_freq - a->rope_low_freq);
+            smooth = smooth < 0.0 ? 0.0 : smooth > 1.0 ? 1.0 : smooth;
+            inverse = (1.0 - smooth) * inverse / a->rope_factor + smooth * inverse;
+        }
+        float frequency = (float)inverse;
+        for (int64_t p = 0; p < positions; p++) {
+            float angle = (float)p * frequency; /* in f32, as the checkpoints were trained */
+            cosine[p * half + i] = (float)cos((double)angle);
+            sine[p * half + i] = (float)sin((double)angle);
+        }
+    }
+}
+
+zo_seqs zo_seqs_of(const zo_batch *batch)
+{
+    return (zo_seqs){.n = batch->seqs, .start = batch->start, .parent = batch->parent};
+}
+
+static void norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, const float *residual, int64_t tokens, float *y,
+                 float *stats)
+{
+    model->be->norm(model->be, view, model->arch.norm, model->arch.norm_eps, pair.weight, pair.bias, x, residual, tokens,
+                    model->arch.hidden, y, stats);
+}
+
+static void linear(zo_model *model, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y, float *pre)
+{
+    model->be->linear(model->be, view, model->precision, pair.weight, pair.bias, act, x, tokens, y, pre);
+}
+
+static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
+{
+    zo_rope rope = {.cos = model->rope_cos, .sin = model->rope_sin, .head_dim = model->arch.head_dim};
+    model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
+}
+
+static zo_attention attention_of(const zo_arch *a, const int32_t *row, int64_t rows)
+{
+    return (zo_attention){.heads = a->heads, .kv_heads = a->kv_heads, .head_dim = a->head_dim, .causal = a->causal,
+                          .scale = (float)(1.0 / sqrt((double)a->head_dim)), .row = row, .nrows = row ? rows : 0};
+}
+
+/* Rows of the table that the tokens read: positions, or segments. */
+static const int32_t *position_rows(zo_model *model, const zo_batch *batch)
+{
+    for (int32_t t = 0; t < batch->tokens; t++) {
+        model->scratch_ids[t] = batch->position[t] + model->arch.position_offset;
+    }
+    return model->scratch_ids;
+}
+
+static const int32_t *type_rows(zo_model *model, const zo_batch *batch)
+{
+    for (int32_t t = 0; t < batch->tokens; t++) {
+        model->scratch_ids[t] = batch->type && model->arch.types > 1 ? batch->type[t] : 0;
+    }
+    return model->scratch_ids;
+}
+
+static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, const zo_batch *batch)
+{
+    zo_backend *be = model->be;
+    const zo_ids_of *ids = &model->ids;
+    bool project = ids->in.weight >= 0;
+    be->embed(be, view, ids->token, batch->id, pass->tokens, false, project ? pass->e : pass->x0);
+    if (project) {
+        linear(model, view, ids->in, ZO_ACT_NONE, pass->e, pass->tokens, pass->x0, NULL);
+    }
+    if (ids->type >= 0) {
+        be->embed(be, view, ids->type, type_rows(model, batch), pass->tokens, true, pass->x0);
+    }
+    if (ids->position >= 0) {
+        be->embed(be, view, ids->position, position_rows(model, batch), pass->tokens, true, pass->x0);
+    }
+    if (ids->embed_norm.weight >= 0) {
+        norm(model, view, ids->embed_norm, pass->x0, NULL, pass->tokens, pass->x, pass->stats0);
+    }
+}
+
+/* One block. *pending (pre-norm) is what must still be added to b->in, which its first norm does in passing; on return it is what
+ * must still be added to b->y. `row` is not NULL in the last block when fewer rows than tokens go on. With `again` the block is
+ * run for its backward pass: what only the next block reads is not made. */
+static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *view, const zo_batch *batch, int layer,
+                          const zo_block_bufs *b, const int32_t *row, bool again, const float **pending)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    const zo_block_ids *ids = &model->ids.block[layer];
+    bool keep = pass->keep != ZO_FORWARD_ONLY;
+    int64_t t = pass->tokens, rows = row ? pass->rows : t;
+    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+
+    if (a->norm_first) {
+        norm(model, view, ids->attn_norm, b->in, *pending, t, b->h1, b->stats1);
+    }
+    linear(model, view, ids->k, ZO_ACT_NONE, b->h1, t, b->k, NULL);
+    linear(model, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
+    if (row) {
+        size_t bytes = (size_t)(pass->points * rows * a->hidden) * sizeof(float);
+        float *in_rows = keep ? b->in_rows : b->q, *h1_rows = keep ? b->h1_rows : b->q; /* q is free until it is made */
+        be->gather(be, b->in, pass->points, t, a->hidden, row, rows, in_rows);
+        if (!keep) {
+            be->copy(be, b->in_rows, in_rows, bytes);
+        }
+        if (a->norm_first) {
+            be->gather(be, b->h1, pass->points, t, a->hidden, row, rows, h1_rows);
+            if (!keep) {
+                be->copy(be, b->h1_rows, h1_rows, bytes);
+            }
+        }
+    }
+    linear(model, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
+    if (a->rope) {
+        rotate(model, pass, row ? model->row_position : batch->position, rows, a->heads, false, b->q);
+        rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
+    }
+    zo_attention attention = attention_of(a, row, rows);
+    zo_seqs seqs = zo_seqs_of(batch);
+    be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
+
+    /* mid = in + o(a): a forward-only pass adds into the stream, a gradient pass beside it. */
+    float *o = keep ? b->mid : b->q;
+    linear(model, view, ids->o, ZO_ACT_NONE, b->a, rows, o, NULL);
+    norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, keep ? o : b->in_rows, keep ? b->in_rows : o, rows, b->h2, b->stats2);
+    const float *residual = keep ? (a->norm_first ? b->mid : b->h2) : b->out;
+
+    if (a->gated) {
+        linear(model, view, ids->gate, ZO_ACT_NONE, b->h2, rows, b->gate, NULL);
+        linear(model, view, ids->up, ZO_ACT_NONE, b->h2, rows, b->pre, NULL);
+        be->glu(be, a->act, b->gate, b->pre, pass->points * rows * a->ffn, b->f);
+    } else {
+        linear(model, view, ids->up, a->act, b->h2, rows, b->f, keep ? b->pre : NULL);
+    }
+    if (again && a->norm_first) {
+        return;
+    }
+    linear(model, view, ids->down, ZO_ACT_NONE, b->f, rows, b->out, NULL);
+    if (a->norm_first) {
+        *pending = residual;
+    } else {
+        norm(model, view, ids->mlp_norm, keep ? b->out : b->y, residual, rows, b->y, b->stats3);
+    }
+}
+
+/* The buffers of a block: its own where all are kept; else the shared ones around its kept input. */
+static zo_block_bufs block_bufs(const zo_model *model, const zo_pass *pass, int layer)
+{
+    if (pass->keep == ZO_BACKWARD) {
+        return model->kept[layer];
+    }
+    zo_block_bufs b = pass->block;
+    if (pass->keep == ZO_BACKWARD_CHECKPOINT) {
+        bool last = layer == model->arch.layers - 1, pre = model->arch.norm_first;
+        b.in = model->kept_in[layer];
+        if (!pre) {
+            b.h1 = b.in;
+        }
+        if (!last || pass->rows == pass->tokens) {
+            b.in_rows = b.in;
+            b.h1_rows = b.h1;
+        }
+        if (!last) {
+            b.y = model->kept_in[layer + 1];
+            b.out = pre ? b.y : b.out;
+        }
+    }
+    return b;
+}
+
+void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    embed(model, pass, view, batch);
+    const float *pending = NULL;
+    zo_block_bufs b;
+    for (int l = 0; l < a->layers; l++) {
+        b = block_bufs(model, pass, l);
+        block_forward(model, pass, view, batch, l, &b, l == a->layers - 1 ? row : NULL, false, &pending);
+    }
+    float *y = b.y;
+    if (a->final_norm) {
+        norm(model, view, model->ids.final_norm, y, pending, pass->rows, pass->last, pass->last_stats);
+        y = pass->last;
+    } else if (pending) {
+        be->add(be, y, pending, pass->points * pass->rows * a->hidden);
+    }
+    if (model->ids.out.weight >= 0) {
+        linear(model, view, model->ids.out, ZO_ACT_NONE, y, pass->rows, pass->hidden, NULL);
+    }
+}
+
+/* ---- backward ----------------------------------------------------------------------------------------------------------- */
+
+static void linear_backward(zo_model *model, zo_pair pair, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
+{
+    model->be->linear_backward(model->be, model->store, model->precision, pair.weight, pair.bias, x, dy, tokens, dx, grad);
+}
+
+static void norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
+{
+    model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dx, tokens,
+                             model->arch.hidden, dx, grad);
+}
+
+/* rows of `x` (rows, hidden) spread over zeros (tokens, hidden), through `other` */
+static void spread(zo_model *model, const zo_pass *pass, const int32_t *row, float *x, float *other)
+{
+    size_t bytes = (size_t)(pass->tokens * model->arch.hidden) * sizeof(float);
+    model->be->zero(model->be, other, bytes);
+    model->be->scatter_add(model->be, x, model->arch.hidden, row, pass->rows, other);
+    model->be->copy(model->be, x, other, bytes);
+}
+
+/* pass->dx: gradient of the block's output (rows, hidden) in, of its input (tokens, hidden) out. */
+static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, int layer, const zo_block_bufs *b,
+                           const int32_t *row, zo_store *grad)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    const zo_block_ids *ids = &model->ids.block[layer];
+    int64_t t = pass->tokens, rows = row ? pass->rows : t, n = rows * a->hidden;
+    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    float *dx = pass->dx, *t1 = pass->t1, *t2 = pass->t2;
+
+    if (!a->norm_first) {
+        norm_backward(model, ids->mlp_norm, b->out, b->stats3, rows, dx, grad);
+    }
+    float *df = pass->r;
+    linear_backward(model, ids->down, b->f, dx, rows, df, grad);
+    if (a->gated) {
+        float *dup = pass->r + rows * a->ffn;
+        be->glu_backward(be, a->act, b->gate, b->pre, df, rows * a->ffn, df, dup);
+        linear_backward(model, ids->gate, b->h2, df, rows, t1, grad);
+        linear_backward(model, ids->up, b->h2, dup, rows, t2, grad);
+        be->add(be, t1, t2, n);
+    } else {
+        be->act_backward(be, a->act, b->pre, rows * a->ffn, df);
+        linear_backward(model, ids->up, b->h2, df, rows, t1, grad);
+    }
+    if (a->norm_first) {
+        norm_backward(model, ids->mlp_norm, b->mid, b->stats2, rows, t1, grad);
+        be->add(be, dx, t1, n);
+    } else {
+        be->add(be, dx, t1, n);
+        norm_backward(model, ids->attn_norm, b->mid, b->stats2, rows, dx, grad);
+    }
+
+    linear_backward(model, ids->o, b->a, dx, rows, t1, grad);
+    zo_attention attention = attention_of(a, row, rows);
+    zo_seqs seqs = zo_seqs_of(batch);
+    float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
+    be->attention_backward(be, &attention, &seqs, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse, t1, dq, dk, dv);
+    if (a->rope) {
+        rotate(model, pass, row ? model->row_position : batch->position, rows, a->heads, true, dq);
+        rotate(model, pass, batch->position, t, a->kv_heads, true, dk);
+    }
+    /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */
+    float *dh1 = a->norm_first ? t2 : dx;
+    linear_backward(model, ids->q, b->h1_rows, dq, rows, a->norm_first ? t2 : t1, grad);
+    if (!a->norm_first) {
+        be->add(be, dx, t1, n);
+    }
+    if (row) {
+        spread(model, pass, row, dx, t1);
+        if (a->norm_first) {
+            spread(model, pass, row, t2, t1);
+        }
+    }
+    linear_backward(model, ids->k, b->h1, dk, t, t1, grad);
+    be->add(be, dh1, t1, t * a->hidden);
+    linear_backward(model, ids->v, b->h1, dv, t, t1, grad);
+    be->add(be, dh1, t1, t * a->hidden);
+    if (a->norm_first) {
+        norm_backward(model, ids->attn_norm, b->in, b->stats1, t, t2, grad);
+        be->add(be, dx, t2, t * a->hidden);
+    }
+}
+
+void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    const zo_ids_of *ids = &model->ids;
+    const zo_store *stored = model->store;
+    zo_view view = zo_view_stored(&stored);
+    zo_block_bufs b = block_bufs(model, pass, a->layers - 1);
+
+    if (ids->out.weight >= 0) {
+        linear_backward(model, ids->out, pass->last, pass->dhead, pass->rows, pass->dx, grad);
+    } else {
+        be->copy(be, pass->dx, pass->dhead, (size_t)(pass->rows * a->hidden) * sizeof(float));
+    }
+    if (a->final_norm) {
+        norm_backward(model, ids->final_norm, b.y, pass->last_stats, pass->rows, pass->dx, grad);
+    }
+    for (int l = a->layers - 1; l >= 0; l--) {
+        const int32_t *some = l == a->layers - 1 ? row : NULL;
+        b = block_bufs(model, pass, l);
+        if (pass->keep == ZO_BACKWARD_CHECKPOINT && l < a->layers - 1) {
+            const float *pending = NULL; /* the block's input was completed when the next operation first read it */
+            block_forward(model, pass, &view, batch, l, &b, NULL, true, &pending);
+        }
+        block_backward(model, pass, batch, l, &b, some, grad);
+    }
+    if (ids->embed_norm.weight >= 0) {
+        norm_backward(model, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad);
+    }
+    if (ids->position >= 0) {
+        be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+    }
+    if (ids->type >= 0) {
+        be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+    }
+    const float *de = pass->dx;
+    if (ids->in.weight >= 0) {
+        linear_backward(model, ids->in, pass->e, pass->dx, pass->tokens, pass->t1, grad);
+        de = pass->t1;
+    }
+    be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);
+}

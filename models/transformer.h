@@ -1,0 +1,123 @@
+/* transformer.h: what model.c, transformer.c and head.c share: the model itself, where each parameter stands, and the buffers of
+ * one pass. Private to models/. */
+#ifndef ZO_MODELS_TRANSFORMER_H
+#define ZO_MODELS_TRANSFORMER_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A linear layer or a norm: indices into the layout, -1 = absent. */
+typedef struct zo_pair { int weight, bias; } zo_pair;
+
+typedef struct zo_block_ids { zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down; } zo_block_ids;
+
+typedef struct zo_ids_of { /* where each parameter of arch.h's list stands in the layout */
+    int token, position, type;
+    zo_pair embed_norm, in, out, final_norm;
+    zo_block_ids *block; /* (layers) */
+    zo_pair lm_dense, lm_norm, decoder, class_dense, class_out;
+} zo_ids_of;
+
+/* Buffers of one block, in the backend's memory; T tokens, Q = the rows that go through it (T, but in the last block only the rows
+ * that a head reads). In a forward-only pass most of them are the same memory and the leading dimension is P; in a gradient
+ * pass (P = 1) every one is its own and is kept for the backward pass. */
+typedef struct zo_block_bufs {
+    float *in;          // (T, hidden) the block's input
+    float *h1, *stats1; // (T, hidden), (T, 2) pre-norm: norm of the input; post-norm: h1 is the input itself, no stats
+    float *in_rows, *h1_rows; // (Q, hidden) the chosen rows of in and h1
+    float *q, *k, *v;   // (Q, heads * head_dim), (T, kv_heads * head_dim) twice; rotated where the model has RoPE
+    float *a, *lse;     // (Q, heads * head_dim), (Q, heads) attention's output
+    float *mid;         // (Q, hidden) in + o(a)
+    float *h2, *stats2; // (Q, hidden), (Q, 2) norm of mid: what the MLP reads
+    float *pre, *gate;  // (Q, ffn) up before its activation; gate before its activation (gated only)
+    float *f;           // (Q, ffn) what down reads
+    float *out;         // (Q, hidden) h2 or mid + down(f)
+    float *y, *stats3;  // (Q, hidden), (Q, 2) the block's output: pre-norm: out itself; post-norm: its norm
+} zo_block_bufs;
+
+/* Buffers of one pass. Made by zo_pass_lay from the arena; the same function with a NULL arena measures. */
+typedef struct zo_pass {
+    int points;
+    int64_t tokens, rows; /* T; R = rows of the last hidden state that are made (0 < R <= T) */
+    int64_t head_rows, scores; /* R, or 0 when no head runs; token scores */
+    zo_backward keep;
+    float *x0, *e, *x, *stats0; // embeddings before their norm (T, hidden); token rows before project_in (T, embed); after; (T, 2)
+    zo_block_bufs block;       // the buffers of every block of a forward-only or checkpointed pass
+    float *last, *last_stats;  // (R, hidden), (R, 2) the final norm of the blocks' output `y`
+    float *hidden;             // (R, width) what the head reads
+    float *head[3], *head_stats; // (R, width): dense before and after its activation, norm; (R, 2)
+    float *logits, *dlogits;   // (R, classes)
+    float *logprob;            // (scores)
+    float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)
+    float *dhead;              // (R, width)
+} zo_pass;
+
+struct zo_model {
+    zo_arch arch;
+    zo_layout layout;
+    zo_backend *be;
+    zo_store *store;
+    zo_head head;
+    int classes;
+    int32_t *word; /* (classes) WORDS */
+    zo_precision precision;
+    zo_ids_of ids;
+    int width;     /* of what the head reads: embed where the model projects its output, else hidden */
+
+    /* reserved by zo_model_reserve */
+    float *arena;
+    int64_t arena_floats;
+    zo_block_bufs *kept;      /* (layers) gradient pass without checkpoints */
+    float **kept_in;          /* (layers) gradient pass with checkpoints: each block's input */
+    float *rope_cos, *rope_sin; // (rope_positions, head_dim / 2) backend memory
+    int64_t rope_positions;
+    int64_t max_tokens, max_rows, max_scores;
+    int max_points;
+    zo_backward max_keep;
+    /* host: */
+    int32_t *scratch_ids;     /* (max_tokens) table rows of the tokens */
+    int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
+    int32_t *row_position;    /* (max_tokens) positions of `row` */
+    int32_t *at;              /* (max_scores) rows of the scores, as indices into `row` */
+    float *host;              /* (max_points * max(max_scores, max_rows * classes)) */
+    float *amount;            /* (max(max_scores, max_rows * classes)) */
+    double *value;            /* (max_scores) one an option */
+    uint8_t *mark;            /* one a row of the largest table */
+    int32_t *touched_rows[4]; /* (max_tokens + classes) rows of the token, position and type tables and of an untied decoder */
+    int touched_param[4];
+    const int32_t *touched_list[4];
+    int32_t touched_n[4];
+};
+
+/* transformer.c ----------------------------------------------------------------------------------------------------------- */
+/* Find every parameter that the arch asks for in the layout; dies when one is missing (the layout was made from the same arch). */
+void zo_transformer_wire(zo_model *model);
+/* Lay out the buffers of a pass (points, tokens, rows, scores, keep are set) in `arena` and return the floats that it takes. */
+int64_t zo_pass_lay(zo_model *model, zo_pass *pass, float *arena);
+/* Run the blocks. `row` (rows, ascending) are the tokens whose last hidden state is wanted, NULL = all (then pass->rows = tokens);
+ * fills pass->hidden (points, rows, width). */
+void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row);
+/* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of all parameters below the head, added into grad. */
+void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad);
+void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine); /* host; (positions, head_dim / 2) */
+zo_seqs zo_seqs_of(const zo_batch *batch);
+
+/* head.c ------------------------------------------------------------------------------------------------------------------ */
+/* From pass->hidden to what the objective scores: CLASS and WORDS: pass->logits (points, rows, classes); else pass->logprob
+ * (points, scores). argmax is not made here. */
+void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch);
+/* Loss of point p from the downloaded logits (rows, classes) or logprobs (scores); choice, nll (examples) may be NULL. When
+ * `slope` is not NULL: d loss / d logits, or -d loss / d logprob, times scale. */
+double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, int32_t *choice, double *nll, double scale, float *slope);
+/* From slope (host) to pass->dhead; gradients of the head added. */
+void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const float *slope, zo_store *grad);
+/* (rows, vocab) logits of a language-model head, host. */
+void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
