@@ -1,0 +1,760 @@
+/* grid.c: from a config file to cells. The keys of a cell stand in one table below; an optimizer's own keys stand in its
+ * estimator's table. See grid.h for the rules of lists, include and exclude. */
+#include "bench/grid.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+
+#define CELLS_MOST 100000
+#define COUNT_MOST 2147483647.0
+#define STEPS_MOST 4294967295.0 /* the `step` word of a direction has 32 bits */
+
+/* ---- the keys of a cell ------------------------------------------------------------------------------------------------- */
+
+#define MEMBER(m) offsetof(zo_cell, m)
+static const zo_opt cell_keys[] = {
+    {.key = "model", .type = ZO_OPT_STRING, .offset = MEMBER(model), .text = "",
+     .help = "a Hugging Face folder, a name looked up in --models, $ZO_MODELS and the Hugging Face cache, or synth-small"},
+    {.key = "task", .type = ZO_OPT_STRING, .offset = MEMBER(task), .text = "", .help = "see `zo list tasks`"},
+    {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt",
+     .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
+    {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST, .help = "examples"},
+    {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = 128, .least = 4, .most = 1048576,
+     .help = "most tokens of a sequence; longer ones are cut"},
+    {.key = "steps", .type = ZO_OPT_INT, .offset = MEMBER(steps), .least = 0, .most = STEPS_MOST, .help = "budget in steps; 0 = none"},
+    {.key = "forwards", .type = ZO_OPT_INT, .offset = MEMBER(forwards), .least = 0, .most = 9e15,
+     .help = "budget in forward passes of one batch at one point; 0 = none"},
+    {.key = "seconds", .type = ZO_OPT_REAL, .offset = MEMBER(seconds), .least = 0, .most = 1e9,
+     .help = "budget in seconds of training, evaluation excluded; 0 = none"},
+    {.key = "lr", .type = ZO_OPT_REAL, .offset = MEMBER(lr), .initial = -1, .least = 0, .most = 1e6, .help = "step size; absent = the optimizer's"},
+    {.key = "eps", .type = ZO_OPT_REAL, .offset = MEMBER(eps), .initial = -1, .least = 0, .most = 1e3,
+     .help = "perturbation radius; absent = the optimizer's"},
+    {.key = "precision", .type = ZO_OPT_CHOICE, .offset = MEMBER(precision), .choices = "f32|bf16", .help = "of matrix products; weights are f32"},
+    {.key = "realisation", .type = ZO_OPT_CHOICE, .offset = MEMBER(realisation), .choices = "inplace|streamed|sidepath",
+     .help = "how a point becomes weights: inplace moves them, streamed forms W + cZ on the fly, sidepath runs low-rank terms beside W"},
+    {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = -1, .least = 0, .most = STEPS_MOST,
+     .help = "steps between evaluations; 0 = only before and at the end; absent = a tenth of the steps, 100 without a budget in steps"},
+    {.key = "eval_batch", .type = ZO_OPT_INT, .offset = MEMBER(eval_batch), .least = 0, .most = COUNT_MOST,
+     .help = "examples of an evaluation pass; 0 = batch"},
+    {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
+     .help = "steps of one row in the table steps; 0 = every step for 500 steps, then ever fewer"},
+    {.key = "train", .type = ZO_OPT_INT, .offset = MEMBER(train), .initial = 1000, .least = -1, .most = COUNT_MOST,
+     .help = "examples; 0 = none, \"all\""},
+    {.key = "dev", .type = ZO_OPT_INT, .offset = MEMBER(dev), .initial = 500, .least = -1, .most = COUNT_MOST,
+     .help = "examples; 0 = none, \"all\""},
+    {.key = "test", .type = ZO_OPT_INT, .offset = MEMBER(test), .initial = 1000, .least = -1, .most = COUNT_MOST,
+     .help = "examples; 0 = none, \"all\""},
+    {.key = "split", .type = ZO_OPT_CHOICE, .offset = MEMBER(split), .choices = "drawn|first|kshot",
+     .help = "drawn: by data_seed (MeZO on OPT); first: the first rows (MeZO-SVRG); kshot: the k-shot folders (MeZO on RoBERTa)"},
+    {.key = "data_seed", .type = ZO_OPT_INT, .offset = MEMBER(data_seed), .least = 0, .most = 9007199254740992.0,
+     .help = "which examples are drawn; \"seed\" = the training seed. Absent: 0, 13 for kshot"},
+    {.key = "init", .type = ZO_OPT_CHOICE, .offset = MEMBER(init), .choices = "pretrained|random",
+     .help = "random: weights drawn by seed, only config.json and the tokenizer are read (memory and time studies)"},
+    {.key = "fill", .type = ZO_OPT_BOOL, .offset = MEMBER(fill), .help = "repeat each text until it has `context` tokens (memory studies)"},
+    {.key = "device", .type = ZO_OPT_STRING, .offset = MEMBER(device), .text = "cpu", .help = "cpu"},
+    {.key = "threads", .type = ZO_OPT_INT, .offset = MEMBER(threads), .least = 0, .most = 4096, .help = "0 = all cores that the process may use"},
+    {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = 9007199254740992.0,
+     .help = "of directions, batch order and a fresh classification head (data_seed chooses the examples)"},
+    {.key = NULL},
+};
+static const zo_opt no_keys[] = {{.key = NULL}};
+
+/* Keys that may stand in the optimizer's object too, where they win over the top level. */
+static const char *const override_keys[] = {"batch", "context", "steps", "forwards", "seconds", "lr", "eps", "precision",
+                                            "realisation", "eval_every", "eval_batch", "log_every"};
+static const char *const budget_keys[] = {"steps", "forwards", "seconds"};
+/* Keys of a config that are not keys of a cell. */
+static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
+
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
+
+static bool is_one_of(const char *key, const char *const *list, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(key, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const zo_opt *find_key(const zo_opt *table, const char *key)
+{
+    for (; table->key != NULL; table++) {
+        if (strcmp(table->key, key) == 0) {
+            return table;
+        }
+    }
+    return NULL;
+}
+
+static const zo_opt *options_of(const zo_estimator *e)
+{
+    return e->options != NULL ? e->options : no_keys;
+}
+
+void zo_grid_keys(void (*show)(const char *key, const char *help))
+{
+    for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+        show(k->key, k->help);
+    }
+}
+
+static const zo_task_info *find_task(const char *name)
+{
+    const zo_task_info *list;
+    int n = zo_task_list(&list);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(list[i].name, name) == 0) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- one cell ----------------------------------------------------------------------------------------------------------- */
+
+static zo_status fail_name(zo_err *err, const char *where, const char *what, const char *name, const char *const *names, int n)
+{
+    const char *near = zo_nearest(name, names, n);
+    if (near != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: there is no %s \"%.64s\"; did you mean \"%s\"?", where, what, name, near);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: there is no %s \"%.64s\"; see `zo list %ss`", where, what, name, what);
+}
+
+static zo_status find_optimizer(const char *name, const char *where, const zo_estimator **estimator, zo_err *err)
+{
+    *estimator = zo_estimator_find(name);
+    if (*estimator != NULL) {
+        return ZO_OK;
+    }
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    const char *names[256];
+    n = n < 256 ? n : 256;
+    for (int i = 0; i < n; i++) {
+        names[i] = list[i]->name;
+    }
+    return fail_name(err, where, "optimizer", name, names, n);
+}
+
+static zo_status check_task(const zo_cell *c, const char *where, zo_err *err)
+{
+    const zo_task_info *task = find_task(c->task);
+    if (task == NULL) {
+        const zo_task_info *list;
+        int n = zo_task_list(&list);
+        const char *names[256];
+        n = n < 256 ? n : 256;
+        for (int i = 0; i < n; i++) {
+            names[i] = list[i].name;
+        }
+        return fail_name(err, where, "task", c->task, names, n);
+    }
+    if (c->form == ZO_FORM_HEAD ? !task->has_head : !task->has_prompt) {
+        return zo_fail(err, ZO_EINPUT, "%s: task \"%s\" has no %s form; say \"form\": \"%s\"", where, c->task,
+                       c->form == ZO_FORM_HEAD ? "head" : "prompt", c->form == ZO_FORM_HEAD ? "prompt" : "head");
+    }
+    return ZO_OK;
+}
+
+/* Keys that this optimizer never reads are brought to one value, so that a list over them makes no twins; then the rules that bind
+ * several keys. */
+static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *where, zo_err *err)
+{
+    const zo_estimator *e = c->estimator;
+    if (c->model[0] == '\0' || c->task[0] == '\0') {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is missing; say for instance \"%s\"", where, c->model[0] == '\0' ? "model" : "task",
+                       c->model[0] == '\0' ? "model\": \"synth-small" : "task\": \"sst2");
+    }
+    zo_status status = check_task(c, where, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    if (!data_seed_given && c->split == ZO_SPLIT_KSHOT) {
+        c->data_seed = 13;
+    }
+    c->eval_batch = c->eval_batch == c->batch ? 0 : c->eval_batch;
+    if (e->step == NULL) { /* does not train */
+        c->steps = c->forwards = c->eval_every = c->log_every = c->train = 0;
+        c->seconds = c->lr = c->eps = 0;
+        c->realisation = ZO_INPLACE;
+        if (c->dev == 0 && c->test == 0) {
+            return zo_fail(err, ZO_EINPUT, "%s: %s only evaluates, and \"dev\" and \"test\" are both 0; ask for some examples", where, e->name);
+        }
+        return ZO_OK;
+    }
+    c->lr = c->lr < 0 ? e->lr : c->lr;
+    c->eps = e->first_order ? 0 : c->eps < 0 ? e->eps : c->eps;
+    c->realisation = e->first_order ? ZO_INPLACE : c->realisation;
+    if (c->steps == 0 && c->forwards == 0 && c->seconds == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\" or \"seconds\"", where, e->name);
+    }
+    if (c->eval_every < 0) {
+        c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
+    }
+    if (!e->first_order && c->eps == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s divides by \"eps\", which is 0; give a radius such as 1e-3", where, e->name);
+    }
+    if (e->allows != NULL && !e->allows(c->realisation)) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s cannot be realised as \"%s\"; take the pair out with \"exclude\": [{\"optimizer\": \"%s\", \"realisation\": \"%s\"}]",
+                       where, e->name, zo_realisation_name((zo_realisation)c->realisation), e->name,
+                       zo_realisation_name((zo_realisation)c->realisation));
+    }
+    if (c->train == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"train\" is 0, and %s trains; give a number of examples or \"all\"", where, e->name);
+    }
+    if (c->train > 0 && c->batch > c->train) {
+        return zo_fail(err, ZO_EINPUT, "%s: a \"batch\" of %lld is larger than the %lld \"train\" examples; make one smaller or the other larger",
+                       where, (long long)c->batch, (long long)c->train);
+    }
+    return ZO_OK;
+}
+
+/* The canonical form: fixed order, every default filled in; parsing it again gives the same text. */
+static void write_cell(zo_cell *c)
+{
+    cJSON *config = zo_opt_write(cell_keys, c);
+    cJSON *optimizer = cJSON_CreateObject();
+    cJSON_AddStringToObject(optimizer, "name", c->estimator->name);
+    for (const cJSON *o = c->options->child; o != NULL; o = o->next) {
+        cJSON_AddItemToObject(optimizer, o->string, cJSON_Duplicate(o, true));
+    }
+    cJSON_AddItemToObject(config, "optimizer", optimizer);
+    char *text = cJSON_PrintUnformatted(config);
+    c->config = zo_strdup(ZO_TAG_OTHER, text);
+    cJSON_free(text);
+    cJSON_Delete(config);
+    text = cJSON_PrintUnformatted(c->options);
+    c->options_text = zo_strdup(ZO_TAG_OTHER, text);
+    cJSON_free(text);
+    snprintf(c->hash, sizeof c->hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, c->config, strlen(c->config)));
+}
+
+static void replace(cJSON *object, const char *key, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    cJSON_AddItemToObject(object, key, value);
+}
+
+/* "all" -> -1, "data_seed": "seed" -> the seed. */
+static void replace_words(cJSON *object)
+{
+    static const char *const counts[] = {"train", "dev", "test"};
+    for (int i = 0; i < COUNT(counts); i++) {
+        const cJSON *count = cJSON_GetObjectItemCaseSensitive(object, counts[i]);
+        if (cJSON_IsString(count) && strcmp(count->valuestring, "all") == 0) {
+            replace(object, counts[i], cJSON_CreateNumber(-1));
+        }
+    }
+    const cJSON *data_seed = cJSON_GetObjectItemCaseSensitive(object, "data_seed");
+    if (cJSON_IsString(data_seed) && strcmp(data_seed->valuestring, "seed") == 0) {
+        const cJSON *seed = cJSON_GetObjectItemCaseSensitive(object, "seed");
+        replace(object, "data_seed", seed != NULL ? cJSON_Duplicate(seed, true) : cJSON_CreateNumber(0));
+    }
+}
+
+/* `object` holds a value for each key that is given, `optimizer` among them (an object with a name, or a string). */
+static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo_err *err)
+{
+    memset(c, 0, sizeof *c);
+    const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(object, "optimizer");
+    const cJSON *name = cJSON_IsObject(optimizer) ? cJSON_GetObjectItemCaseSensitive(optimizer, "name") : optimizer;
+    if (!cJSON_IsString(name)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"optimizer\" is %s; expected a name, an object such as {\"name\": \"mezo\"}, or a list of them", path,
+                       optimizer == NULL ? "missing" : cJSON_IsObject(optimizer) ? "an object without \"name\"" : "no name");
+    }
+    zo_status status = find_optimizer(name->valuestring, path, &c->estimator, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    /* Cut the optimizer's object in its own keys and the overrides of the cell's. */
+    cJSON *own = cJSON_CreateObject(), *common = cJSON_Duplicate(object, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(common, "optimizer");
+    if (cJSON_IsObject(optimizer)) {
+        bool budget = false;
+        for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
+            budget = budget || is_one_of(o->string, budget_keys, COUNT(budget_keys));
+        }
+        for (int i = 0; budget && i < COUNT(budget_keys); i++) { /* a budget of its own replaces the common one */
+            cJSON_DeleteItemFromObjectCaseSensitive(common, budget_keys[i]);
+        }
+        for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
+            if (find_key(options_of(c->estimator), o->string) == NULL && is_one_of(o->string, override_keys, COUNT(override_keys))) {
+                replace(common, o->string, cJSON_Duplicate(o, true));
+            } else if (strcmp(o->string, "name") != 0) {
+                cJSON_AddItemToObject(own, o->string, cJSON_Duplicate(o, true));
+            }
+        }
+    }
+    replace_words(common);
+    bool data_seed_given = cJSON_HasObjectItem(common, "data_seed");
+    char where[4400];
+    snprintf(where, sizeof where, "%s", path);
+    status = zo_opt_read(cell_keys, common, NULL, where, c, err);
+    if (status == ZO_OK) {
+        snprintf(where, sizeof where, "%s: optimizer %s", path, c->estimator->name);
+        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
+        /* The overrides are named so that a suggestion may be one of them. */
+        status = zo_opt_read(options_of(c->estimator), own,
+                             "batch context steps forwards seconds lr eps precision realisation eval_every eval_batch log_every", where, state,
+                             err);
+        if (status == ZO_OK) {
+            c->options = zo_opt_write(options_of(c->estimator), state);
+        }
+        zo_free(state);
+    }
+    cJSON_Delete(own);
+    cJSON_Delete(common);
+    if (status == ZO_OK) {
+        status = complete_cell(c, data_seed_given, path, err);
+    }
+    if (status == ZO_OK) {
+        write_cell(c);
+    } else {
+        zo_cell_free(c);
+    }
+    return status;
+}
+
+void zo_cell_free(zo_cell *c)
+{
+    cJSON_Delete(c->options);
+    zo_free(c->options_text);
+    zo_free(c->config);
+    c->options = NULL;
+    c->options_text = c->config = NULL;
+}
+
+zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
+{
+    memset(cell, 0, sizeof *cell);
+    cJSON *json = cJSON_Parse(config);
+    if (json == NULL) {
+        return zo_fail(err, ZO_EINPUT, "the cell's configuration is not JSON");
+    }
+    zo_status status = make_cell(cell, json, "cell", err);
+    cJSON_Delete(json);
+    return status;
+}
+
+/* In the order of the choices in cell_keys (a test compares). */
+static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot"},
+                  *const precision_name[] = {"f32", "bf16"};
+
+zo_cell_row zo_cell_to_row(const zo_cell *c)
+{
+    zo_cell_row row = {.config = c->config,
+                       .model = c->model,
+                       .task = c->task,
+                       .form = form_name[c->form],
+                       .optimizer = c->estimator->name,
+                       .precision = precision_name[c->precision],
+                       .realisation = zo_realisation_name((zo_realisation)c->realisation),
+                       .device_kind = c->device,
+                       .split = split_name[c->split],
+                       .optimizer_options = c->options_text,
+                       .batch = c->batch,
+                       .context = c->context,
+                       .steps = c->steps,
+                       .forwards = c->forwards,
+                       .seed = c->seed,
+                       .eval_every = c->eval_every,
+                       .train = c->train,
+                       .dev = c->dev,
+                       .test = c->test,
+                       .seconds = c->seconds,
+                       .lr = c->lr,
+                       .eps = c->eps};
+    memcpy(row.hash, c->hash, sizeof row.hash);
+    return row;
+}
+
+char *zo_cell_label(const zo_cell *c, char *out, size_t size)
+{
+    const char *slash = strrchr(c->model, '/');
+    snprintf(out, size, "%s %s %s seed %lld", slash != NULL && slash[1] != '\0' ? slash + 1 : c->model, c->task, c->estimator->name,
+             (long long)c->seed);
+    return out;
+}
+
+/* ---- products of lists -------------------------------------------------------------------------------------------------- */
+
+/* The values of a key: the members of a list, or the value itself. Calls back with each combination as an object. */
+typedef zo_status (*combine)(void *context, const cJSON *object, zo_err *err);
+
+static zo_status product(const cJSON *const *axis, int naxes, const char *path, combine each, void *context, zo_err *err)
+{
+    int64_t total = 1;
+    for (int i = 0; i < naxes; i++) {
+        int n = cJSON_IsArray(axis[i]) ? cJSON_GetArraySize(axis[i]) : 1;
+        if (n == 0) {
+            return zo_fail(err, ZO_EINPUT, "%s: the list of \"%s\" is empty; give at least one value", path, axis[i]->string);
+        }
+        total *= n;
+        if (total > CELLS_MOST) {
+            return zo_fail(err, ZO_EINPUT, "%s: its lists multiply to more than %d cells; cut it in several configs", path, CELLS_MOST);
+        }
+    }
+    for (int64_t at = 0; at < total; at++) {
+        cJSON *object = cJSON_CreateObject();
+        int64_t rest = at;
+        for (int i = naxes - 1; i >= 0; i--) { /* the last axis runs fastest */
+            int n = cJSON_IsArray(axis[i]) ? cJSON_GetArraySize(axis[i]) : 1;
+            const cJSON *value = cJSON_IsArray(axis[i]) ? cJSON_GetArrayItem(axis[i], (int)(rest % n)) : axis[i];
+            rest /= n;
+            cJSON_AddItemToObject(object, axis[i]->string, cJSON_Duplicate(value, true));
+        }
+        zo_status status = each(context, object, err);
+        cJSON_Delete(object);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+typedef struct builder {
+    zo_grid *grid;
+    const char *path;
+    int64_t room;
+    cJSON *optimizers; /* of the config being expanded: concrete objects */
+    const cJSON *exclude;
+    int64_t *used;     /* (exclude entries) cells that each took out */
+} builder;
+
+static zo_status add_optimizer(void *context, const cJSON *object, zo_err *err)
+{
+    (void)err;
+    cJSON_AddItemToArray(((builder *)context)->optimizers, cJSON_Duplicate(object, true));
+    return ZO_OK;
+}
+
+/* One entry of `optimizer`: a string stays, an object becomes the product of its lists. */
+static zo_status expand_optimizer(builder *b, const cJSON *entry, zo_err *err)
+{
+    if (!cJSON_IsObject(entry)) {
+        cJSON_AddItemToArray(b->optimizers, cJSON_Duplicate(entry, true));
+        return ZO_OK;
+    }
+    int n = cJSON_GetArraySize(entry), i = 0;
+    const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n + 1) * sizeof *axis);
+    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
+        axis[i++] = o;
+    }
+    zo_status status = product(axis, n, b->path, add_optimizer, b, err);
+    zo_free(axis);
+    return status;
+}
+
+/* ---- exclude ------------------------------------------------------------------------------------------------------------ */
+
+static bool same_value(const cJSON *a, const cJSON *wanted)
+{
+    if (cJSON_IsArray(wanted)) {
+        for (const cJSON *w = wanted->child; w != NULL; w = w->next) {
+            if (same_value(a, w)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    if (cJSON_IsNumber(a) && cJSON_IsString(wanted) && strcmp(wanted->valuestring, "all") == 0) {
+        return a->valuedouble == -1;
+    }
+    return cJSON_Compare(a, wanted, true);
+}
+
+static bool matches(const cJSON *config, const cJSON *partial)
+{
+    const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+    for (const cJSON *p = partial->child; p != NULL; p = p->next) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, p->string);
+        if (strcmp(p->string, "optimizer") == 0) {
+            /* a name, a list of names, or an object of the optimizer's keys and common ones */
+            if (!cJSON_IsObject(p)) {
+                if (!same_value(cJSON_GetObjectItemCaseSensitive(optimizer, "name"), p)) {
+                    return false;
+                }
+                continue;
+            }
+            for (const cJSON *o = p->child; o != NULL; o = o->next) {
+                const cJSON *own = cJSON_GetObjectItemCaseSensitive(optimizer, o->string);
+                own = own != NULL ? own : cJSON_GetObjectItemCaseSensitive(config, o->string);
+                if (own == NULL || !same_value(own, o)) {
+                    return false;
+                }
+            }
+        } else if (value == NULL || !same_value(value, p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- a config ----------------------------------------------------------------------------------------------------------- */
+
+static zo_status add_cell(void *context, const cJSON *object, zo_err *err)
+{
+    builder *b = context;
+    zo_grid *g = b->grid;
+    zo_cell cell;
+    zo_status status = make_cell(&cell, object, b->path, err);
+    cJSON *config = cJSON_Parse(status == ZO_OK ? cell.config : "{}");
+    /* An impossible pair may be one that `exclude` takes out: compare what was asked for then. */
+    if (status != ZO_OK && cJSON_GetArraySize(b->exclude) > 0) {
+        cJSON_Delete(config);
+        config = cJSON_Duplicate(object, true);
+        const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+        if (cJSON_IsString(optimizer)) {
+            cJSON *named = cJSON_CreateObject();
+            cJSON_AddStringToObject(named, "name", optimizer->valuestring);
+            replace(config, "optimizer", named);
+        }
+    }
+    int at = 0;
+    for (const cJSON *e = b->exclude != NULL ? b->exclude->child : NULL; e != NULL; e = e->next, at++) {
+        if (matches(config, e)) {
+            b->used[at]++;
+            g->excluded++;
+            cJSON_Delete(config);
+            if (status == ZO_OK) {
+                zo_cell_free(&cell);
+            }
+            return ZO_OK;
+        }
+    }
+    cJSON_Delete(config);
+    if (status != ZO_OK) {
+        return status;
+    }
+    for (int64_t i = 0; i < g->n; i++) {
+        if (strcmp(g->cell[i].hash, cell.hash) == 0) {
+            g->merged++;
+            zo_cell_free(&cell);
+            return ZO_OK;
+        }
+    }
+    if (g->n == CELLS_MOST) {
+        zo_cell_free(&cell);
+        return zo_fail(err, ZO_EINPUT, "%s: more than %d cells; cut it in several configs", b->path, CELLS_MOST);
+    }
+    if (g->n == b->room) {
+        b->room = b->room > 0 ? 2 * b->room : 16;
+        g->cell = zo_realloc(g->cell, ZO_HOST, ZO_TAG_OTHER, (size_t)b->room * sizeof *g->cell);
+    }
+    g->cell[g->n++] = cell;
+    return ZO_OK;
+}
+
+static zo_status expand(builder *b, const cJSON *config, zo_err *err)
+{
+    b->optimizers = cJSON_CreateArray();
+    const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+    zo_status status = ZO_OK;
+    if (cJSON_IsArray(optimizer)) {
+        for (const cJSON *o = optimizer->child; o != NULL && status == ZO_OK; o = o->next) {
+            status = expand_optimizer(b, o, err);
+        }
+    } else if (optimizer != NULL) {
+        status = expand_optimizer(b, optimizer, err);
+    }
+    if (status == ZO_OK) {
+        const cJSON *axis[COUNT(cell_keys) + 1];
+        int n = 0;
+        const cJSON *seed = NULL;
+        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+            const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, k->key);
+            if (value != NULL && strcmp(k->key, "seed") == 0) {
+                seed = value;
+            } else if (value != NULL) {
+                axis[n++] = value;
+            }
+        }
+        cJSON *holder = cJSON_CreateObject(); /* gives the list of optimizers its key */
+        if (optimizer != NULL) {
+            cJSON_AddItemToObject(holder, "optimizer", b->optimizers);
+            axis[n++] = b->optimizers;
+        } else {
+            cJSON_Delete(b->optimizers);
+        }
+        if (seed != NULL) {
+            axis[n++] = seed;
+        }
+        status = product(axis, n, b->path, add_cell, b, err);
+        cJSON_Delete(holder);
+    } else {
+        cJSON_Delete(b->optimizers);
+    }
+    b->optimizers = NULL;
+    return status;
+}
+
+/* Names of keys at the top level, in an `include` or in an `exclude` entry. */
+static zo_status check_keys(const cJSON *object, bool top, const char *where, zo_err *err)
+{
+    if (!cJSON_IsObject(object)) {
+        return zo_fail(err, ZO_EINPUT, "%s: is not an object; expected {\"model\": ..., \"task\": ..., \"optimizer\": ...}", where);
+    }
+    for (const cJSON *o = object->child; o != NULL; o = o->next) {
+        for (const cJSON *other = object->child; other != o; other = other->next) {
+            if (strcmp(other->string, o->string) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" stands there twice; keep one", where, o->string);
+            }
+        }
+        if (find_key(cell_keys, o->string) != NULL || strcmp(o->string, "optimizer") == 0 ||
+            (top && is_one_of(o->string, config_keys, COUNT(config_keys)))) {
+            continue;
+        }
+        const char *names[COUNT(cell_keys) + COUNT(config_keys)];
+        int n = 0;
+        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+            names[n++] = k->key;
+        }
+        for (int i = 0; i < (top ? COUNT(config_keys) : 1); i++) {
+            names[n++] = config_keys[i];
+        }
+        const char *near = zo_nearest(o->string, names, n);
+        if (near != NULL) {
+            return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; did you mean \"%s\"?", where, o->string, near);
+        }
+        const zo_estimator *const *list;
+        int ne = zo_estimator_list(&list);
+        for (int i = 0; i < ne; i++) {
+            if (find_key(options_of(list[i]), o->string) != NULL) {
+                return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" is a key of the optimizer; write \"optimizer\": {\"name\": \"%s\", \"%.64s\": ...}",
+                               where, o->string, list[i]->name, o->string);
+            }
+        }
+        return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; see `zo help run` for all of them", where, o->string);
+    }
+    return ZO_OK;
+}
+
+static zo_status check_list(const cJSON *config, const char *key, const char *path, zo_err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, key);
+    if (list != NULL && !cJSON_IsArray(list)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is not a list; expected a list of partial cells, [{...}, ...]", path, key);
+    }
+    int at = 1;
+    for (const cJSON *e = list != NULL ? list->child : NULL; e != NULL; e = e->next, at++) {
+        char where[4200];
+        snprintf(where, sizeof where, "%s: %s %d", path, key, at);
+        zo_status status = check_keys(e, false, where, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status expand_include(builder *b, const cJSON *config, const cJSON *entry, zo_err *err)
+{
+    cJSON *merged = cJSON_Duplicate(config, true);
+    for (int i = 0; i < COUNT(config_keys); i++) {
+        if (strcmp(config_keys[i], "optimizer") != 0) {
+            cJSON_DeleteItemFromObjectCaseSensitive(merged, config_keys[i]);
+        }
+    }
+    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
+        replace(merged, o->string, cJSON_Duplicate(o, true));
+    }
+    zo_status status = expand(b, merged, err);
+    cJSON_Delete(merged);
+    return status;
+}
+
+static zo_status expand_config(builder *b, const cJSON *config, zo_err *err)
+{
+    zo_status status = check_keys(config, true, b->path, err);
+    status = status == ZO_OK ? check_list(config, "include", b->path, err) : status;
+    status = status == ZO_OK ? check_list(config, "exclude", b->path, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    const cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
+    b->exclude = cJSON_GetObjectItemCaseSensitive(config, "exclude");
+    b->used = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)cJSON_GetArraySize(b->exclude) + 1) * sizeof *b->used);
+    /* A top level that is no cell on its own is a base for `include`. */
+    bool base = cJSON_HasObjectItem(config, "model") && cJSON_HasObjectItem(config, "task") && cJSON_HasObjectItem(config, "optimizer");
+    if (base || include == NULL) {
+        status = expand(b, config, err);
+    }
+    for (const cJSON *e = include != NULL ? include->child : NULL; e != NULL && status == ZO_OK; e = e->next) {
+        status = expand_include(b, config, e, err);
+    }
+    for (int i = 0; status == ZO_OK && i < cJSON_GetArraySize(b->exclude); i++) {
+        if (b->used[i] == 0) {
+            status = zo_fail(err, ZO_EINPUT, "%s: exclude %d matches no cell; mend or delete it", b->path, i + 1);
+        }
+    }
+    zo_free(b->used);
+    if (status == ZO_OK && b->grid->n == 0) {
+        status = zo_fail(err, ZO_EINPUT, "%s: no cell is left after \"exclude\"", b->path);
+    }
+    return status;
+}
+
+static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    snprintf(grid->path, sizeof grid->path, "%s", path);
+    builder b = {.grid = grid, .path = grid->path};
+    zo_status status = expand_config(&b, config, err);
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(config, "name");
+    if (status == ZO_OK && name != NULL && (!cJSON_IsString(name) || strlen(name->valuestring) >= sizeof grid->name)) {
+        status = zo_fail(err, ZO_EINPUT, "%s: \"name\" is not a string of at most %zu bytes", path, sizeof grid->name - 1);
+    }
+    if (status != ZO_OK) {
+        zo_grid_free(grid);
+        return status;
+    }
+    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
+    snprintf(grid->name, sizeof grid->name, "%.*s", (int)strcspn(file, "."), file);
+    if (name != NULL) {
+        snprintf(grid->name, sizeof grid->name, "%s", name->valuestring);
+    }
+    return ZO_OK;
+}
+
+zo_status zo_grid_read(zo_grid *grid, const char *path, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    cJSON *config;
+    zo_status status = zo_json_read(path, &config, err);
+    if (status == ZO_OK) {
+        status = grid_of(grid, config, path, err);
+        cJSON_Delete(config);
+    }
+    return status;
+}
+
+zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    cJSON *config = cJSON_Parse(text);
+    if (config == NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: is not JSON near \"%.20s\"", path, cJSON_GetErrorPtr() != NULL ? cJSON_GetErrorPtr() : "");
+    }
+    zo_status status = grid_of(grid, config, path, err);
+    cJSON_Delete(config);
+    return status;
+}
+
+void zo_grid_free(zo_grid *grid)
+{
+    for (int64_t i = 0; i < grid->n; i++) {
+        zo_cell_free(&grid->cell[i]);
+    }
+    zo_free(grid->cell);
+    grid->cell = NULL;
+    grid->n = 0;
+}

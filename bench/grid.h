@@ -1,0 +1,63 @@
+/* grid.h: a config file expanded into cells. Any key may hold a value or a list; the cells are the product of all lists, in the
+ * order model, task, form, then the other keys of the table in grid.c, then the optimizer with the lists inside its object, then
+ * the seed. `exclude` is a list of partial cells that are left out; each entry of `include` is a config of its own that inherits
+ * what it does not say. A cell is normalised (keys that its optimizer cannot read are set to one value), so equal work has one hash. */
+#ifndef ZO_BENCH_GRID_H
+#define ZO_BENCH_GRID_H
+
+#include "backends/backend.h"
+#include "optimizers/engine.h"
+#include "optimizers/estimator.h"
+#include "results/results.h"
+#include "tasks/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_cell {
+    /* in the order of the table in grid.c; see its help texts */
+    char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
+    int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
+    int64_t batch, context, steps, forwards, seed, data_seed, eval_every, eval_batch, log_every, train, dev, test, threads;
+    double seconds, lr, eps;
+    bool fill;
+    /* derived */
+    const zo_estimator *estimator;
+    struct cJSON *options; /* the optimizer's own keys, every one present */
+    char *options_text;    /* canonical */
+    char *config;          /* canonical JSON of the cell */
+    char hash[17];         /* of config */
+} zo_cell;
+
+typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;
+
+typedef struct zo_grid {
+    char path[4096];
+    char name[ZO_OPT_STRING_BYTES]; /* `name`, or the file's name without .json */
+    int64_t n;
+    zo_cell *cell; /* (n) */
+    int64_t merged, excluded; /* cells that equalled another one; cells that `exclude` took out */
+} zo_grid;
+
+/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. */
+zo_status zo_grid_read(zo_grid *grid, const char *path, zo_err *err);
+/* The same from a text (`path` stands for it in messages). */
+zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
+void zo_grid_free(zo_grid *grid);
+
+/* One cell from its canonical JSON (what a cell's own process gets). */
+zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err);
+void zo_cell_free(zo_cell *cell);
+/* The cell as a database row; borrows from the cell. */
+zo_cell_row zo_cell_to_row(const zo_cell *cell);
+/* "mezo-svrg sst2 minilm-l6 seed 1": for progress lines. */
+char *zo_cell_label(const zo_cell *cell, char *out, size_t size);
+
+/* Names of the keys with their help, for `zo help run`: calls back once a key. */
+void zo_grid_keys(void (*show)(const char *key, const char *help));
+
+#ifdef __cplusplus
+}
+#endif
+#endif
