@@ -60,6 +60,9 @@ void zo_tokenizer_wrap(const zo_tokenizer *tokenizer, const int32_t *a, int64_t 
 int zo_tokenizer_wrap_count(const zo_tokenizer *tokenizer, bool pair);
 
 zo_special_ids zo_tokenizer_special(const zo_tokenizer *tokenizer);
+/* Make `id` the bos, also where the single and pair forms add one. For released code that sets tokenizer.bos_token_id after
+ * loading: MeZO prepends 0 (<s>) to every OPT prompt, where OPT's own tokenizer prepends 2 (</s>). */
+void zo_tokenizer_set_bos(zo_tokenizer *tokenizer, int32_t id);
 /* Largest id + 1, added tokens included. A model's embedding may have more rows. */
 int32_t zo_tokenizer_vocab_size(const zo_tokenizer *tokenizer);
 /* The id of a token as it is spelled in the vocabulary (byte-level pieces in their printable form); -1 when absent. */
