@@ -306,6 +306,35 @@ char *zo_path_join(char *out, size_t size, const char *folder, const char *name)
     return out;
 }
 
+zo_status zo_share_find(const char *name, char *out, size_t size, zo_err *err)
+{
+    const char *set = getenv("ZO_SHARE");
+    if (set != NULL && set[0] != '\0') {
+        zo_path_join(out, size, set, name);
+        return zo_path_exists(out) ? ZO_OK
+                                   : zo_fail(err, ZO_EIO, "%s is not there; ZO_SHARE is %s, set it to the folder that holds %s", out, set, name);
+    }
+    char self[PATH_BYTES];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0) {
+        return zo_fail(err, ZO_EIO, "%s is not found: /proc/self/exe cannot be read; set ZO_SHARE to the folder that holds it", name);
+    }
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    /* The program stands in build/<kind>/ of its tree (its tests one deeper), or in PREFIX/bin. */
+    static const char *const beside[] = {"../..", "../../..", "../share/zo"};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        char base[PATH_BYTES];
+        zo_path_join(base, sizeof base, self, beside[i]);
+        zo_path_join(out, size, base, name);
+        if (zo_path_exists(out)) {
+            return ZO_OK;
+        }
+    }
+    return zo_fail(err, ZO_EIO, "%s is not found in the tree of %s nor in ../share/zo beside it; set ZO_SHARE to the folder that holds it",
+                   name, self);
+}
+
 uint64_t zo_fnv1a(uint64_t hash, const void *data, size_t bytes)
 {
     const uint8_t *at = data;

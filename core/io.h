@@ -41,6 +41,10 @@ zo_status zo_make_dirs(const char *path, zo_err *err); /* mkdir -p */
 /* "a/b": writes into out (of `size` bytes) and returns out; dies when it does not fit 4096 */
 char *zo_path_join(char *out, size_t size, const char *folder, const char *name);
 
+/* Where a file or folder that comes with the program is ("plots", "paper_configs/smoke"): under $ZO_SHARE when that is set, else
+ * in the tree that this program was built in, else in PREFIX/share/zo beside PREFIX/bin. The error names the places. */
+zo_status zo_share_find(const char *name, char *out, size_t size, zo_err *err);
+
 /* SHA-free content hash: 64-bit FNV-1a, chained through `hash` (start with ZO_FNV_START). */
 #define ZO_FNV_START 0xcbf29ce484222325ull
 uint64_t zo_fnv1a(uint64_t hash, const void *data, size_t bytes);

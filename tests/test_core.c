@@ -620,6 +620,22 @@ START_TEST(path_that_does_not_fit_dies)
 }
 END_TEST
 
+START_TEST(files_that_come_with_the_program)
+{
+    zo_err err = {0};
+    char out[512];
+    ck_assert_int_eq(zo_make_dirs(scratch("share/plots"), &err), ZO_OK);
+    setenv("ZO_SHARE", scratch("share"), 1);
+    ck_assert_int_eq(zo_share_find("plots", out, sizeof out, &err), ZO_OK);
+    ck_assert_str_eq(out, scratch("share/plots"));
+    ck_assert_int_eq(zo_share_find("no-such-thing", out, sizeof out, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "ZO_SHARE is ");
+    unsetenv("ZO_SHARE");
+    ck_assert_int_eq(zo_share_find("no-such-thing", out, sizeof out, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "no-such-thing");
+}
+END_TEST
+
 START_TEST(fnv_known_answers)
 {
     /* the reference vectors of FNV-1a, 64 bits */
@@ -864,6 +880,7 @@ static Suite *suite(void)
     tcase_add_test(t, write_replaces_whole_or_not_at_all);
     tcase_add_test(t, folders_and_paths);
     tcase_add_test_raise_signal(t, path_that_does_not_fit_dies, SIGABRT);
+    tcase_add_test(t, files_that_come_with_the_program);
     tcase_add_test(t, fnv_known_answers);
     suite_add_tcase(s, t);
 
