@@ -22,7 +22,8 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     } else {
         status = zo_arch_read(spec->folder, &model->arch, err);
     }
-    if (!status && classifies && spec->classes < 2) {
+    bool no_head = spec->head == ZO_HEAD_CLASS && spec->classes == 0;
+    if (!status && classifies && spec->classes < 2 && !no_head) {
         status = zo_fail(err, ZO_EINPUT, "a classification objective needs at least 2 classes, not %d", spec->classes);
     }
     for (int c = 0; !status && spec->head == ZO_HEAD_WORDS && c < spec->classes; c++) {
@@ -306,6 +307,7 @@ static int64_t fetch_results(zo_model *model, const zo_pass *pass)
 static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch *batch)
 {
     zo_pass pass;
+    ZO_CHECK(model->classes > 0 || !classifies(model), "the model was opened with 0 classes, for its hidden states alone");
     const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
     zo_transformer_forward(model, &pass, view, batch, row);
     zo_head_forward(model, &pass, view, batch);

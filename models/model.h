@@ -17,7 +17,7 @@ typedef struct zo_model_spec {
     bool random;           /* "init": "random": weights from `seed`, no safetensors read */
     uint64_t seed;         /* of the random weights and of a fresh classification head */
     zo_head head;
-    int classes;           /* CLASS */
+    int classes;           /* CLASS and WORDS; CLASS with 0: no head at all, for zo_model_hidden alone */
     const int32_t *word;   /* WORDS: token ids of the label words (classes), copied */
     zo_precision precision;
 } zo_model_spec;

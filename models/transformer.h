@@ -76,7 +76,6 @@ struct zo_model {
     int64_t rope_positions;
     int64_t max_tokens, max_rows, max_scores;
     int max_points;
-    zo_backward max_keep;
     /* host: */
     int32_t *scratch_ids;     /* (max_tokens) table rows of the tokens */
     int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
