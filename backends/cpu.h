@@ -50,11 +50,11 @@ void zo_cpu_time(zo_backend *be, zo_part part, double start);
 typedef struct zo_cpu_form {
     const zo_layout *layout;
     const zo_factors *factors;
-    int param, npoints, ndirs;  /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
-    bool lowrank;               /* some of them are CP or SPAN */
-    const zo_dir **dir;         /* (ndirs) */
-    float *coef;                /* (npoints, ndirs) */
-    const float **base;         /* (npoints): first float of the parameter */
+    int param, npoints, ndirs; /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
+    int rank;                  /* 0 unless some of them are CP or SPAN */
+    const zo_dir **dir;        /* (ndirs) */
+    float *coef;               /* (npoints, ndirs) */
+    const float **base;        /* (npoints): first float of the parameter */
 } zo_cpu_form;
 
 /* `block` (zo_cpu_form_bytes) holds the arrays of the form. */
@@ -63,9 +63,15 @@ zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block);
 
 /* Rows [row, row + n) at all points into to[p] (n, cols), as f32 or rounded to bf16. `scratch` has zo_cpu_form_scratch bytes. The
  * bits do not depend on how rows are cut into calls. decay multiplies the base first (1 = skip). to[p] may be the base itself. */
-size_t zo_cpu_form_scratch(int npoints, int64_t rows);
+size_t zo_cpu_form_scratch(const zo_cpu_form *form);
 void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
                       void *scratch);
+/* A vector parameter at all points into the shared block `purpose` (P, cols); NULL when param is -1. */
+const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose);
+
+/* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL). */
+enum { ZO_CPU_PANEL = 64 };
+void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, int rank, float *z);
 
 /* products (cpu_gemm.c) ----------------------------------------------------------------------------------------------------- */
 

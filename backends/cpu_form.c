@@ -1,0 +1,235 @@
+/* cpu_form.c: forming parameters at points: w + sum_d c_d z_d, each direction drawn once for all points, straight into a tile that
+ * stays in the cache. The stored weights are only read. */
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "core/rng.h"
+
+enum { CHUNK = 1024 }; /* floats of z drawn at a time: 4 KB, in the L1 cache beside the tiles' pieces */
+
+size_t zo_cpu_form_bytes(int npoints, int ndirs)
+{
+    size_t bytes = (size_t)ndirs * sizeof(zo_dir *) + (size_t)npoints * sizeof(float *) +
+                   (size_t)npoints * (size_t)ndirs * sizeof(float);
+    return (bytes + 63) / 64 * 64;
+}
+
+static bool acts(const zo_dir *dir, const zo_factors *factors, int param)
+{
+    bool factored = factors != NULL && factors->rank[param] > 0;
+    return dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST ? !factored : factored);
+}
+
+zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
+{
+    const zo_layout *layout = view->base[0]->layout;
+    zo_cpu_form f = {.layout = layout, .factors = view->factors, .param = param, .npoints = view->npoints};
+    f.dir = block;
+    f.base = (const float **)(f.dir + view->ndirs);
+    f.coef = (float *)(f.base + view->npoints);
+    for (int p = 0; p < view->npoints; p++) {
+        f.base[p] = view->base[p]->data + layout->param[param].offset;
+    }
+    for (int d = 0; d < view->ndirs; d++) {
+        const zo_dir *dir = &view->dir[d];
+        bool used = false;
+        for (int p = 0; p < view->npoints; p++) {
+            used = used || view->coef[p * view->ndirs + d] != 0.0f;
+        }
+        if (used && acts(dir, view->factors, param)) {
+            f.dir[f.ndirs++] = dir;
+            if (dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN) {
+                f.rank = view->factors->rank[param];
+            }
+        }
+    }
+    for (int p = 0; p < view->npoints; p++) {
+        for (int d = 0; d < f.ndirs; d++) {
+            f.coef[p * f.ndirs + d] = view->coef[p * view->ndirs + (f.dir[d] - view->dir)];
+        }
+    }
+    return f;
+}
+
+size_t zo_cpu_form_scratch(const zo_cpu_form *f)
+{
+    size_t floats = CHUNK * (1 + (size_t)f->npoints);
+    if (f->rank > 0) {
+        size_t panel = ZO_CPU_PANEL * ZO_CPU_PANEL;
+        floats = panel * (1 + (size_t)f->npoints) + (size_t)f->rank * (ZO_CPU_PANEL + (size_t)f->ndirs);
+    }
+    return (floats * sizeof(float) + 63) / 64 * 64;
+}
+
+static void to_bf16(const float *x, int64_t n, uint16_t *y)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = zo_bf16_from(x[i]);
+    }
+}
+
+static void add_term(float c, const float *z, const float *from, int64_t n, float *to)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = fmaf(c, z[i], from[i]);
+    }
+}
+
+static void scale_base(const float *base, float decay, int64_t n, float *to)
+{
+    if (decay != 1.0f) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            to[i] = base[i] * decay;
+        }
+    } else if (to != base) {
+        memcpy(to, base, (size_t)n * sizeof *to);
+    }
+}
+
+static zo_stream gauss_stream(const zo_cpu_form *f, const zo_dir *dir)
+{
+    return (zo_stream){.seed = dir->seed,
+                       .tensor = f->layout->param[f->param].id,
+                       .step = dir->step,
+                       .query = dir->query,
+                       .role = ZO_ROLE_Z};
+}
+
+/* Only GAUSS and REST directions: elements in their order, CHUNK at a time. */
+static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_precision precision, void *const *to,
+                      float *scratch)
+{
+    float *z = scratch, *sums = scratch + CHUNK;
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t m = n - at < CHUNK ? n - at : CHUNK;
+        for (int d = 0; d < f->ndirs; d++) {
+            zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
+            for (int p = 0; p < f->npoints; p++) {
+                float *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
+                const float *from = d == 0 ? f->base[p] + first + at : sum;
+                if (d == 0 && decay != 1.0f) {
+                    scale_base(from, decay, m, sum);
+                    from = sum;
+                }
+                add_term(f->coef[p * f->ndirs + d], z, from, m, sum);
+            }
+        }
+        for (int p = 0; p < f->npoints; p++) {
+            float *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
+            if (f->ndirs == 0) {
+                scale_base(f->base[p] + first + at, decay, m, sum);
+            }
+            if (precision == ZO_BF16) {
+                to_bf16(sum, m, (uint16_t *)to[p] + at);
+            }
+        }
+    }
+}
+
+void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, int rank, float *z)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float sum[ZO_CPU_PANEL] = {0};
+        for (int s = 0; s < rank; s++) {
+            float w = a[s] * u[i * rank + s];
+            for (int j = 0; j < ZO_CPU_PANEL; j++) {
+                sum[j] = fmaf(w, vt[s * ZO_CPU_PANEL + j], sum[j]);
+            }
+        }
+        memcpy(z + i * ZO_CPU_PANEL, sum, sizeof sum);
+    }
+}
+
+/* Some directions are of low rank: panels of ZO_CPU_PANEL columns by at most as many rows. */
+static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
+                        float *scratch)
+{
+    int64_t cols = f->layout->param[f->param].cols;
+    int rank = f->rank;
+    float *z = scratch, *sums = z + ZO_CPU_PANEL * ZO_CPU_PANEL;
+    float *vt = sums + (int64_t)f->npoints * ZO_CPU_PANEL * ZO_CPU_PANEL, *a = vt + (int64_t)rank * ZO_CPU_PANEL;
+    const float *u = f->factors->u[f->param], *v = f->factors->v[f->param];
+    for (int d = 0; d < f->ndirs; d++) {
+        if (f->dir[d]->kind == ZO_DIR_CP || f->dir[d]->kind == ZO_DIR_SPAN) {
+            zo_dir_coefs(f->dir[d], f->factors, f->param, a + d * rank);
+            for (int s = 0; s < rank; s++) {
+                a[d * rank + s] *= f->factors->scale[f->param];
+            }
+        }
+    }
+    for (int64_t c0 = 0; c0 < cols; c0 += ZO_CPU_PANEL) {
+        int64_t width = cols - c0 < ZO_CPU_PANEL ? cols - c0 : ZO_CPU_PANEL;
+        for (int s = 0; s < rank; s++) {
+            for (int64_t j = 0; j < ZO_CPU_PANEL; j++) {
+                vt[s * ZO_CPU_PANEL + j] = j < width ? v[(c0 + j) * rank + s] : 0.0f;
+            }
+        }
+        for (int64_t r0 = 0; r0 < n; r0 += ZO_CPU_PANEL) {
+            int64_t m = n - r0 < ZO_CPU_PANEL ? n - r0 : ZO_CPU_PANEL;
+            for (int p = 0; p < f->npoints; p++) {
+                for (int64_t i = 0; i < m; i++) {
+                    scale_base(f->base[p] + (row + r0 + i) * cols + c0, decay, width,
+                               sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL);
+                }
+            }
+            for (int d = 0; d < f->ndirs; d++) {
+                if (f->dir[d]->kind == ZO_DIR_CP || f->dir[d]->kind == ZO_DIR_SPAN) {
+                    zo_cpu_lowrank(u + (row + r0) * rank, a + d * rank, vt, m, rank, z);
+                } else {
+                    for (int64_t i = 0; i < m; i++) {
+                        zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)((row + r0 + i) * cols + c0), width, z + i * ZO_CPU_PANEL);
+                    }
+                }
+                for (int p = 0; p < f->npoints; p++) {
+                    for (int64_t i = 0; i < m; i++) {
+                        float *sum = sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL;
+                        add_term(f->coef[p * f->ndirs + d], z + i * ZO_CPU_PANEL, sum, width, sum);
+                    }
+                }
+            }
+            for (int p = 0; p < f->npoints; p++) {
+                for (int64_t i = 0; i < m; i++) {
+                    const float *sum = sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL;
+                    int64_t at = (r0 + i) * cols + c0;
+                    if (precision == ZO_BF16) {
+                        to_bf16(sum, width, (uint16_t *)to[p] + at);
+                    } else {
+                        memcpy((float *)to[p] + at, sum, (size_t)width * sizeof(float));
+                    }
+                }
+            }
+        }
+    }
+}
+
+void zo_cpu_form_rows(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
+                      void *scratch)
+{
+    int64_t cols = f->layout->param[f->param].cols;
+    if (f->rank > 0) {
+        form_panels(f, row, n, decay, precision, to, scratch);
+    } else {
+        form_flat(f, row * cols, n * cols, decay, precision, to, scratch);
+    }
+}
+
+const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose)
+{
+    if (param < 0) {
+        return NULL;
+    }
+    zo_cpu_form f = zo_cpu_form_of(view, param, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
+    int64_t n = f.layout->param[param].rows * f.layout->param[param].cols;
+    size_t values = ((size_t)(n * view->npoints) * sizeof(float) + 63) / 64 * 64;
+    size_t pointers = ((size_t)view->npoints * sizeof(void *) + 63) / 64 * 64;
+    char *block = zo_cpu_shared_of(be, purpose, values + pointers + zo_cpu_form_scratch(&f));
+    void **to = (void **)(block + values);
+    for (int p = 0; p < view->npoints; p++) {
+        to[p] = (float *)block + p * n;
+    }
+    zo_cpu_form_rows(&f, 0, f.layout->param[param].rows, 1.0f, ZO_F32, to, block + values + pointers);
+    return (const float *)block;
+}

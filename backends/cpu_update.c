@@ -1,0 +1,250 @@
+/* cpu_update.c: sweeps over stores: applying directions, first-order rules, TeZO-Adam, draws of factors and initial weights, and
+ * reductions in fixed blocks. */
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "core/rng.h"
+
+enum { SWEEP = 16384 }; /* floats of a block of a sweep, about */
+
+static int64_t sweep_rows(const zo_param *p)
+{
+    int64_t n = SWEEP / p->cols / ZO_CPU_PANEL * ZO_CPU_PANEL;
+    return n > 0 ? n : (SWEEP / p->cols > 0 ? SWEEP / p->cols : 1);
+}
+
+/* The touched rows of a parameter, or NULL for all. */
+static const int32_t *touched_rows(const zo_touched *touched, const zo_param *p, int param, int32_t *n)
+{
+    if (touched != NULL && p->kind == ZO_PARAM_TABLE) {
+        for (int i = 0; i < touched->nparams; i++) {
+            if (touched->param[i] == param) {
+                *n = touched->n[i];
+                return touched->row[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
+                  const zo_touched *touched)
+{
+    const zo_layout *layout = store->layout;
+    const zo_store *base = store;
+    size_t dirs = ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64, coefs = ((size_t)n * sizeof(float) + 63) / 64 * 64;
+    char *block = zo_cpu_shared_of(be, ZO_CPU_DIRS, dirs + coefs);
+    zo_dir *dir = (zo_dir *)block;
+    float *coef = (float *)(block + dirs);
+    for (int k = 0; k < n; k++) {
+        dir[k] = term[k].dir;
+        coef[k] = (float)term[k].coef;
+    }
+    zo_view view = {.npoints = 1, .base = &base, .ndirs = n, .dir = dir, .coef = coef, .factors = factors};
+    uint64_t written = 0, drawn = 0;
+#pragma omp parallel num_threads(be->threads) reduction(+ : written, drawn)
+    {
+        double start = zo_now();
+        for (int t = 0; t < layout->n; t++) {
+            const zo_param *p = &layout->param[t];
+            size_t head = zo_cpu_form_bytes(1, n);
+            char *scratch = zo_cpu_scratch(be, head);
+            zo_cpu_form form = zo_cpu_form_of(&view, t, scratch);
+            float shrink = p->decay ? (float)decay : 1.0f;
+            if (form.ndirs == 0 && shrink == 1.0f) {
+                continue;
+            }
+            size_t more = zo_cpu_form_scratch(&form);
+            scratch = zo_cpu_scratch(be, head + more);
+            form = zo_cpu_form_of(&view, t, scratch); /* the block may have moved */
+            int32_t nrows = 0;
+            const int32_t *rows = touched_rows(touched, p, t, &nrows);
+            int64_t step = rows != NULL ? 1 : sweep_rows(p), end = rows != NULL ? nrows : p->rows;
+#pragma omp for schedule(dynamic) nowait
+            for (int64_t i = 0; i < end; i += step) {
+                int64_t row = rows != NULL ? rows[i] : i, m = end - i < step ? end - i : step;
+                void *to[1] = {store->data + p->offset + row * p->cols};
+                zo_cpu_form_rows(&form, row, m, shrink, ZO_F32, to, scratch + head);
+                written += (uint64_t)(m * p->cols) * sizeof(float);
+                drawn += (uint64_t)(form.rank == 0 ? form.ndirs * m * p->cols : 0);
+            }
+        }
+        zo_cpu_time(be, ZO_PART_UPDATE, start);
+    }
+    zo_counters_add((zo_counters){.normals = drawn, .weight_bytes_written = written});
+}
+
+void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
+{
+    const zo_layout *layout = w->layout;
+#pragma omp parallel num_threads(be->threads)
+    {
+        double start = zo_now();
+        for (int t = 0; t < layout->n; t++) {
+            const zo_param *p = &layout->param[t];
+            int64_t size = p->rows * p->cols;
+            float decays = p->decay ? 1.0f : 0.0f;
+            float *wp = w->data + p->offset, *mp = m != NULL ? m->data + p->offset : NULL, *vp = v != NULL ? v->data + p->offset : NULL;
+            const float *gp = g->data + p->offset;
+#pragma omp for schedule(dynamic) nowait
+            for (int64_t i = 0; i < size; i += SWEEP) {
+                int64_t end = size - i < SWEEP ? size : i + SWEEP;
+                switch (rule) {
+#define X(id, function, name)                                                                        \
+    case id:                                                                                         \
+        _Pragma("omp simd")                                                                          \
+        for (int64_t j = i; j < end; j++) {                                                          \
+            function(args, decays, &wp[j], &gp[j], mp != NULL ? &mp[j] : NULL, vp != NULL ? &vp[j] : NULL); \
+        }                                                                                            \
+        break;
+                    ZO_RULE_LIST(X)
+#undef X
+                case ZO_RULES:
+                    break;
+                }
+            }
+        }
+        zo_cpu_time(be, ZO_PART_UPDATE, start);
+    }
+    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)layout->size * sizeof(float)});
+}
+
+/* M and V2 exist one panel at a time. */
+void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps)
+{
+    const zo_layout *layout = w->layout;
+    enum { PANEL = ZO_CPU_PANEL };
+    int most = 0;
+    for (int t = 0; t < layout->n; t++) {
+        most = factors->rank[t] > most ? factors->rank[t] : most;
+    }
+    float rate = (float)lr, floor = (float)eps;
+    uint64_t written = 0;
+#pragma omp parallel num_threads(be->threads) reduction(+ : written)
+    {
+        double start = zo_now();
+        float *a = zo_cpu_scratch(be, ((size_t)most * (2 + 3 * PANEL) + 2 * PANEL * PANEL) * sizeof(float));
+        float *b = a + most, *vt = b + most, *vt2 = vt + most * PANEL, *u2 = vt2 + most * PANEL;
+        float *first = u2 + most * PANEL, *second = first + PANEL * PANEL;
+        for (int t = 0; t < layout->n; t++) {
+            int rank = factors->rank[t];
+            if (rank == 0) {
+                continue;
+            }
+            const zo_param *p = &layout->param[t];
+            const float *u = factors->u[t], *vf = factors->v[t];
+            float scale = factors->scale[t], *data = w->data + p->offset;
+            for (int s = 0; s < rank; s++) {
+                a[s] = scale * m[factors->coef_at[t] + s];
+                b[s] = scale * scale * v[factors->coef_at[t] + s];
+            }
+#pragma omp for schedule(dynamic) nowait
+            for (int64_t c0 = 0; c0 < p->cols; c0 += PANEL) {
+                int64_t width = p->cols - c0 < PANEL ? p->cols - c0 : PANEL;
+                for (int s = 0; s < rank; s++) {
+                    for (int64_t j = 0; j < PANEL; j++) {
+                        float x = j < width ? vf[(c0 + j) * rank + s] : 0.0f;
+                        vt[s * PANEL + j] = x;
+                        vt2[s * PANEL + j] = x * x;
+                    }
+                }
+                for (int64_t r0 = 0; r0 < p->rows; r0 += PANEL) {
+                    int64_t n = p->rows - r0 < PANEL ? p->rows - r0 : PANEL;
+                    for (int64_t i = 0; i < n * rank; i++) {
+                        u2[i] = u[r0 * rank + i] * u[r0 * rank + i];
+                    }
+                    zo_cpu_lowrank(u + r0 * rank, a, vt, n, rank, first);
+                    zo_cpu_lowrank(u2, b, vt2, n, rank, second);
+                    for (int64_t i = 0; i < n; i++) {
+                        float *row = data + (r0 + i) * p->cols + c0;
+                        for (int64_t j = 0; j < width; j++) {
+                            row[j] = fmaf(-rate, first[i * PANEL + j] / (sqrtf(second[i * PANEL + j]) + floor), row[j]);
+                        }
+                    }
+                }
+                written += (uint64_t)(p->rows * width) * sizeof(float);
+            }
+        }
+        zo_cpu_time(be, ZO_PART_UPDATE, start);
+    }
+    zo_counters_add((zo_counters){.weight_bytes_written = written});
+}
+
+/* `n` normals of a stream into memory, by fixed pieces in parallel, times std. */
+static void fill_normal(zo_backend *be, zo_stream stream, int64_t n, float std, float *to)
+{
+#pragma omp parallel for num_threads(be->threads) schedule(dynamic) if (n > SWEEP)
+    for (int64_t i = 0; i < n; i += SWEEP) {
+        int64_t m = n - i < SWEEP ? n - i : SWEEP;
+        zo_normals(stream, (uint64_t)i, m, to + i);
+        for (int64_t j = i; j < i + m && std != 1.0f; j++) {
+            to[j] *= std;
+        }
+    }
+    zo_counters_add((zo_counters){.normals = (uint64_t)n});
+}
+
+void zo_cpu_draw_factors(zo_backend *be, zo_factors *f)
+{
+    for (int t = 0; t < f->layout->n; t++) {
+        const zo_param *p = &f->layout->param[t];
+        if (f->rank[t] == 0) {
+            continue;
+        }
+        int64_t nu = p->rows * f->rank[t], nv = p->cols * f->rank[t];
+        f->u[t] = be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nu * sizeof(float));
+        f->v[t] = be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nv * sizeof(float));
+        zo_stream stream = {.seed = f->seed, .tensor = p->id, .role = ZO_ROLE_U};
+        fill_normal(be, stream, nu, 1.0f, f->u[t]);
+        stream.role = ZO_ROLE_V;
+        fill_normal(be, stream, nv, 1.0f, f->v[t]);
+    }
+}
+
+void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std)
+{
+    const zo_param *p = &store->layout->param[param];
+    zo_stream stream = {.seed = seed, .tensor = p->id, .role = ZO_ROLE_INIT};
+    fill_normal(be, stream, p->rows * p->cols, std, store->data + p->offset);
+}
+
+double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
+{
+    int64_t size = a->layout->size, blocks = (size + SWEEP - 1) / SWEEP;
+    double *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)blocks * sizeof *part);
+#pragma omp parallel for num_threads(be->threads) schedule(static)
+    for (int64_t i = 0; i < blocks; i++) {
+        int64_t end = size < (i + 1) * SWEEP ? size : (i + 1) * SWEEP; /* both multiples of 16: the arena is padded with zeros */
+        double sum[16] = {0};
+        for (int64_t j = i * SWEEP; j < end; j += 16) {
+            for (int l = 0; l < 16; l++) {
+                sum[l] += (double)a->data[j + l] * b->data[j + l];
+            }
+        }
+        part[i] = 0.0;
+        for (int l = 0; l < 16; l++) {
+            part[i] += sum[l];
+        }
+    }
+    double sum = 0.0;
+    for (int64_t i = 0; i < blocks; i++) {
+        sum += part[i];
+    }
+    return sum;
+}
+
+bool zo_cpu_finite(zo_backend *be, const zo_store *a)
+{
+    int64_t size = a->layout->size;
+    int bad = 0;
+#pragma omp parallel for num_threads(be->threads) schedule(static) reduction(| : bad)
+    for (int64_t i = 0; i < size; i += SWEEP) {
+        int64_t end = size - i < SWEEP ? size : i + SWEEP;
+        uint32_t any = 0;
+        for (int64_t j = i; j < end; j++) {
+            any |= (uint32_t)((zo_f32_bits(a->data[j]) & 0x7F800000u) == 0x7F800000u);
+        }
+        bad |= (int)any;
+    }
+    return bad == 0;
+}
