@@ -17,7 +17,10 @@ CUDA ?= 0
 PREFIX ?= /usr/local
 CC = gcc
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1) --no-print-directory --no-builtin-rules
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+ifeq ($(MAKELEVEL),0) # a make inside make shares the jobs of the first
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
