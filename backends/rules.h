@@ -1,5 +1,5 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
- * Sources: SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW). */
+ * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
 
@@ -17,7 +17,7 @@ typedef struct zo_rule_args {
 } zo_rule_args;
 
 /* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
-#define ZO_RULE_LIST(X) X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw")
+#define ZO_RULE_LIST(X) X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_MOMENTUM, zo_rule_momentum, "momentum") X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -32,6 +32,15 @@ ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const 
     (void)v;
     float shrunk = *w * (1.0f - a->lr * a->decay * decays);
     *w = fmaf(-a->lr, *g, shrunk);
+}
+
+/* torch.optim.SGD with momentum beta1: the decay is an L2 term inside the momentum. */
+ZO_INLINE void zo_rule_momentum(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)v;
+    float sum = fmaf(a->beta1, *m, fmaf(a->decay * decays, *w, *g));
+    *m = sum;
+    *w = fmaf(-a->lr, sum, *w);
 }
 
 ZO_INLINE void zo_rule_adamw(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)

@@ -2,10 +2,12 @@
  *
  *   INPLACE   the papers' way: the stored weights are moved from point to point (+eps, -2 eps, +eps), rounding drift included.
  *             Sweeps are fused (restore + update + next probe) where that changes no bit: each term is still rounded on its own.
+ *             Of tables that are only looked up, a probe moves the rows that the batch touches; an update moves all rows.
  *   STREAMED  weights are read-only during the forward; each layer forms W + cZ for all points of the step in one pass; restoring
  *             is exact by construction. The update is one sweep.
  *   SIDEPATH  low-rank directions run as y = x W^T + ((x V) . c) U^T beside an untouched W; accumulated CP terms are numbers, so
- *             factored matrices are never written. REST terms are applied to the small tensors in place.
+ *             factored matrices are never written (TeZO-Adam's update apart). REST directions are streamed for the probes and
+ *             applied to the small tensors for the update.
  */
 #ifndef ZO_OPTIMIZERS_ENGINE_H
 #define ZO_OPTIMIZERS_ENGINE_H
@@ -16,9 +18,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
-const char *zo_realisation_name(zo_realisation r);
 
 /* The loss, as the bench wires it to a model and a dataset. All callbacks get `context`. */
 typedef struct zo_engine_io {
@@ -44,6 +43,9 @@ typedef struct zo_engine zo_engine;
 zo_engine *zo_engine_new(const zo_engine_spec *spec);
 void zo_engine_free(zo_engine *engine);
 zo_objective *zo_engine_objective(zo_engine *engine);
+/* The CP factors that an estimator's start() asked for, NULL where there are none: whoever reserves the model's scratch does so
+ * after start() and passes them on. Owned by the engine. */
+const zo_factors *zo_engine_factors(const zo_engine *engine);
 
 /* Bring the stored weights to the base point (no pending probe, no deferred update) and return a view for evaluation: in
  * SIDEPATH the accumulated low-rank numbers stay beside, so read weights through this view only. Mandatory before evaluation,

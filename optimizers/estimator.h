@@ -9,6 +9,10 @@
 extern "C" {
 #endif
 
+/* How the engine realises points; see engine.h. */
+typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
+const char *zo_realisation_name(zo_realisation r);
+
 /* What every estimator gets from the config; its own options stand in its option struct. */
 typedef struct zo_step_context {
     int64_t step;           /* from 0 */
@@ -33,7 +37,7 @@ typedef struct zo_estimator {
     size_t state_bytes;     /* sizeof(state); state starts with the options struct */
     double lr, eps;         /* defaults when the config gives none */
     bool first_order;
-    bool (*allows)(int realisation); /* which realisations of engine.h make sense; NULL = all */
+    bool (*allows)(int realisation); /* zo_realisation; NULL = all make sense */
     /* Called once before the first step, options filled in; may ask the objective for factors; NULL = nothing to do. */
     zo_status (*start)(void *state, zo_objective *o, zo_err *err);
     /* One step. NULL = an estimator that does not train (zero-shot). */

@@ -20,12 +20,19 @@ typedef enum zo_which {
     ZO_BATCH_FULL     /* the whole training set, run in chunks of the batch size, chunk losses weighted by examples */
 } zo_which;
 
+/* Whether store_terms builds the new set over the old one, or beside it and frees the old one afterwards (the released MeZO-SVRG
+ * code does the latter, so its peak holds both). */
+typedef enum zo_store_mode { ZO_STORE_OVER, ZO_STORE_BESIDE } zo_store_mode;
+
 struct zo_factor_spec;
 
 typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
     int64_t ncoef;     /* numbers in a coefficient vector of the CP factors; 0 before make_factors */
+    /* Wishes that an estimator states once, in its start(): */
+    bool decay_all;    /* apply's and rule's decay reaches biases and norms too, which the layout exempts */
+    bool checkpoint;   /* the gradient pass keeps block inputs only and runs blocks again (read by the owner of the model) */
 
     /* loss[p] at point[p], n points over the same batch. The objective decides how (one pass, or the weights moved from point to
      * point). ZO_EDIVERGED when a loss is not finite. Counts forwards. */
@@ -36,28 +43,37 @@ typedef struct zo_objective {
     zo_status (*snapshot)(struct zo_objective *o, zo_err *err);
     /* Materialise a direction combination as a stored tensor set (tag OPT_STATE) that `apply_stored` can add again: what
      * MeZO-SVRG's released code does with its full-batch gradient. */
-    zo_status (*store_terms)(struct zo_objective *o, const zo_term *term, int n, zo_err *err);
+    zo_status (*store_terms)(struct zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err);
     zo_status (*apply_stored)(struct zo_objective *o, double coef, zo_err *err);
 
     /* CP factors (TeZO): rank 1..r_max per matrix, fixed or by the rank rule; see engine.h. Fills o->ncoef. */
     zo_status (*make_factors)(struct zo_objective *o, const struct zo_factor_spec *spec, zo_err *err);
     /* tau of a CP direction: (ncoef) host floats, the same numbers that the direction realises. */
     void (*draw_coefs)(struct zo_objective *o, const zo_dir *dir, float *tau);
+    /* weights -= lr * M / (sqrt(V2) + eps) on factored matrices, M = scale U diag(m) V^T, V2 = scale^2 (U.U) diag(v) (V.V)^T. */
     zo_status (*tezo_adam)(struct zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err);
 
-    /* First order: gradient of the loss at the weights into the objective's gradient store (made at the first call, tag GRADS). */
+    /* First order: gradient of the loss at the weights into the objective's gradient store (made at the first call, tag GRADS).
+     * norm = its Euclidean norm; NULL = not needed. ZO_EDIVERGED when loss or norm is not finite. */
     zo_status (*gradient)(struct zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err);
     /* One elementwise rule over weights, gradient scaled by `scale` (clipping) and moments (made at the first call that needs them,
      * tag OPT_STATE). */
     zo_status (*rule)(struct zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, double scale, zo_err *err);
 } zo_objective;
 
+/* What TeZO does with TABLE parameters; the paper is silent. */
+typedef enum zo_tables {
+    ZO_TABLES_FACTOR, /* as any other matrix */
+    ZO_TABLES_REST,   /* full Gaussian, with ZO_DIR_REST */
+    ZO_TABLES_FREEZE  /* neither: they get factors of rank 1 and scale 0 */
+} zo_tables;
+
 typedef struct zo_factor_spec {
     int rank;             /* > 0: fixed rank, min(rank, rows, cols); 0: the rank rule */
     int rank_max;         /* r_max of the rule */
     double threshold;     /* r_th: count of singular values >= r_th * sigma_1, least over the matrices of a block (recalled form) */
     double scale_power;   /* scale = rank^power: 0, -0.5, -1 */
-    bool embeddings;      /* factor TABLE parameters too */
+    zo_tables tables;
 } zo_factor_spec;
 
 #ifdef __cplusplus

@@ -1,0 +1,516 @@
+/* engine.c: see engine.h. Points become forwards in one of three ways; updates become sweeps; everything is counted here.
+ * It does not know what a model is: losses and gradients come through zo_engine_io. */
+#include "optimizers/engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "optimizers/moves.h"
+#include "optimizers/rank_rule.h"
+
+struct zo_engine {
+    zo_engine_spec spec;
+    zo_objective objective;
+    zo_layout_parts parts;
+    zo_moves weights, anchor;          /* anchor.data NULL before the first snapshot */
+    zo_store *anchor_store, *stored;   /* snapshot(); store_terms() */
+    zo_store *grad, *moment1, *moment2;
+    zo_factors *factors;
+    float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
+    bool span_queued;
+    double *side;                      /* (ncoef) SIDEPATH: accumulated coefficients */
+    /* a pass of at most io.most_points points; all grow to what the estimator asks */
+    const zo_store **base;             /* (points) */
+    float *coef, *side_coef;           /* (points, dirs), (points, ncoef) */
+    zo_dir *dir;
+    int dir_room;
+    int64_t coef_room;
+    float *settled_side;               /* (ncoef) */
+    const zo_store *settled_base;
+    zo_view settled;
+    zo_engine_counts counts;
+};
+
+const char *zo_realisation_name(zo_realisation r)
+{
+    static const char *const name[ZO_REALISATIONS] = {
+        [ZO_INPLACE] = "inplace", [ZO_STREAMED] = "streamed", [ZO_SIDEPATH] = "sidepath"};
+    return name[r];
+}
+
+static bool is_low_rank(const zo_dir *dir)
+{
+    return dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN;
+}
+
+/* The unscaled numbers of a low-rank direction: (ncoef). */
+static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
+{
+    ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call make_factors in start()");
+    if (dir->kind == ZO_DIR_SPAN) {
+        return dir->span;
+    }
+    for (int t = 0; t < e->factors->layout->n; t++) {
+        if (e->factors->rank[t] > 0) {
+            zo_dir_coefs(dir, e->factors, t, e->tau + e->factors->coef_at[t]);
+        }
+    }
+    return e->tau;
+}
+
+static void flush(zo_engine *e, zo_moves *moves)
+{
+    zo_moves_flush(moves);
+    if (moves == &e->weights) {
+        e->span_queued = false;
+    }
+}
+
+static void settle_weights(zo_engine *e)
+{
+    zo_moves_restore(&e->weights);
+    flush(e, &e->weights);
+}
+
+/* losses ------------------------------------------------------------------------------------------------------------------ */
+
+static zo_status check_losses(const double *loss, int n, zo_err *err)
+{
+    for (int p = 0; p < n; p++) {
+        if (!isfinite(loss[p])) {
+            return zo_fail(err, ZO_EDIVERGED, "the loss at probe %d of %d is %g: the run has diverged; a smaller lr or eps may help",
+                           p + 1, n, loss[p]);
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_moves *moves_of(zo_engine *e, zo_base base)
+{
+    ZO_CHECK(base == ZO_BASE_WEIGHTS || e->anchor_store != NULL, "a point at the snapshot before any snapshot was taken");
+    return base == ZO_BASE_WEIGHTS ? &e->weights : &e->anchor;
+}
+
+/* The stored arena walks from point to point. */
+static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    zo_touched touched = {0};
+    if (e->spec.io.touched != NULL) {
+        e->spec.io.touched(e->spec.io.context, which, &touched);
+    }
+    for (int p = 0; p < n; p++) {
+        zo_moves *moves = moves_of(e, point[p].base);
+        zo_moves_probe(moves, point[p].term, point[p].n, &touched);
+        flush(e, moves);
+        const zo_store *slot = point[p].base == ZO_BASE_WEIGHTS ? e->spec.weights : e->anchor_store;
+        zo_view view = zo_view_stored(&slot);
+        zo_status status = e->spec.io.losses(e->spec.io.context, which, &view, &loss[p], err);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+/* The index of `dir` in the pass's list, appended where it is new. */
+static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
+{
+    for (int d = 0; d < view->ndirs; d++) {
+        if (zo_dir_same(&e->dir[d], dir)) {
+            return d;
+        }
+    }
+    if (view->ndirs == e->dir_room) {
+        e->dir_room = e->dir_room > 0 ? 2 * e->dir_room : 4;
+        e->dir = zo_realloc(e->dir, ZO_HOST, ZO_TAG_OTHER, (size_t)e->dir_room * sizeof *e->dir);
+    }
+    e->dir[view->ndirs] = *dir;
+    return view->ndirs++;
+}
+
+/* One pass over n <= most_points points: nothing is written, each layer forms what it needs. */
+static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    bool side = e->spec.realisation == ZO_SIDEPATH;
+    int64_t ncoef = e->objective.ncoef;
+    zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
+    for (int p = 0; p < n; p++) {
+        e->base[p] = point[p].base == ZO_BASE_WEIGHTS ? e->spec.weights : e->anchor_store;
+        for (int i = 0; i < point[p].n; i++) {
+            const zo_dir *dir = &point[p].term[i].dir;
+            if (side && dir->kind == ZO_DIR_GAUSS) {
+                return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" runs low-rank directions only, and this optimizer asks "
+                               "for a dense one: use \"streamed\" or \"inplace\"");
+            }
+            if (!side || !is_low_rank(dir)) {
+                view_dir(e, &view, dir);
+            }
+        }
+    }
+    if (e->coef_room < (int64_t)n * view.ndirs) {
+        e->coef_room = (int64_t)n * view.ndirs;
+        e->coef = zo_realloc(e->coef, ZO_HOST, ZO_TAG_OTHER, (size_t)e->coef_room * sizeof *e->coef);
+    }
+    for (int p = 0; p < n; p++) {
+        float *coef = e->coef + (int64_t)p * view.ndirs, *beside = side ? e->side_coef + p * ncoef : NULL;
+        for (int d = 0; d < view.ndirs; d++) {
+            double sum = 0.0;
+            for (int i = 0; i < point[p].n; i++) {
+                sum += zo_dir_same(&point[p].term[i].dir, &e->dir[d]) ? point[p].term[i].coef : 0.0;
+            }
+            coef[d] = (float)sum;
+        }
+        for (int64_t i = 0; side && i < ncoef; i++) {
+            beside[i] = (float)e->side[i];
+        }
+        for (int i = 0; side && i < point[p].n; i++) {
+            const zo_term *term = &point[p].term[i];
+            if (is_low_rank(&term->dir)) {
+                const float *tau = direction_coefs(e, &term->dir);
+                for (int64_t k = 0; k < ncoef; k++) {
+                    beside[k] += (float)(term->coef * tau[k]);
+                }
+            }
+        }
+    }
+    view.dir = e->dir;
+    view.coef = e->coef;
+    view.side = side && ncoef > 0 ? e->side_coef : NULL;
+    return e->spec.io.losses(e->spec.io.context, which, &view, loss, err);
+}
+
+static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    zo_engine *e = o->self;
+    zo_status status = ZO_OK;
+    if (e->spec.realisation == ZO_INPLACE) {
+        status = losses_inplace(e, which, point, n, loss, err);
+    } else {
+        for (int p = 0; p < n; p++) {
+            moves_of(e, point[p].base); /* dies where there is no snapshot */
+        }
+        for (int p = 0; p < n && status == ZO_OK; p += e->spec.io.most_points) {
+            int pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
+            status = losses_pass(e, which, point + p, pass, loss + p, err);
+        }
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    if (which == ZO_BATCH_FULL) {
+        e->counts.full_probes += (uint64_t)n;
+    } else {
+        e->counts.probes += (uint64_t)n;
+    }
+    return check_losses(loss, n, err);
+}
+
+/* updates ----------------------------------------------------------------------------------------------------------------- */
+
+static void decay_as_wished(zo_engine *e)
+{
+    if (e->objective.decay_all) {
+        zo_parts_decay_all(&e->parts);
+    }
+}
+
+/* Queue one term on the weights; explicit numbers are copied, since the sweep may come after the caller has gone. */
+static void queue_term(zo_engine *e, zo_term term)
+{
+    if (term.dir.kind == ZO_DIR_SPAN && term.coef != 0.0) {
+        if (e->span_queued) {
+            flush(e, &e->weights);
+        }
+        memcpy(e->span, term.dir.span, (size_t)e->objective.ncoef * sizeof *e->span);
+        term.dir.span = e->span;
+        e->span_queued = true;
+    }
+    zo_moves_update(&e->weights, 1.0, &term, 1);
+}
+
+static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+{
+    zo_engine *e = o->self;
+    bool side = e->spec.realisation == ZO_SIDEPATH;
+    if (side && decay != 1.0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" never writes the weights, so it has no weight decay: use "
+                       "\"streamed\" or weight_decay 0");
+    }
+    decay_as_wished(e);
+    zo_moves_update(&e->weights, decay, NULL, 0);
+    for (int i = 0; i < n; i++) {
+        if (!side || !is_low_rank(&term[i].dir)) {
+            queue_term(e, term[i]);
+            continue;
+        }
+        const float *tau = direction_coefs(e, &term[i].dir);
+        for (int64_t k = 0; k < o->ncoef; k++) {
+            e->side[k] += term[i].coef * tau[k];
+        }
+    }
+    if (e->spec.realisation != ZO_INPLACE) {
+        flush(e, &e->weights);
+    }
+    return ZO_OK;
+}
+
+static zo_status engine_snapshot(zo_objective *o, zo_err *err)
+{
+    zo_engine *e = o->self;
+    if (e->spec.realisation == ZO_SIDEPATH) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" keeps no snapshots: use \"streamed\" or \"inplace\"");
+    }
+    settle_weights(e);
+    zo_backend *be = e->spec.be;
+    if (e->anchor_store == NULL) {
+        e->anchor_store = zo_store_new(be, e->spec.weights->layout, ZO_TAG_SNAPSHOT);
+        zo_moves_open(&e->anchor, be, &e->parts, e->anchor_store->data);
+    }
+    double start = zo_now();
+    be->copy(be, e->anchor_store->data, e->spec.weights->data, (size_t)e->spec.weights->layout->size * sizeof(float));
+    zo_moves_forget(&e->anchor);
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+    return ZO_OK;
+}
+
+static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err)
+{
+    (void)err;
+    zo_engine *e = o->self;
+    zo_backend *be = e->spec.be;
+    const zo_layout *layout = e->spec.weights->layout;
+    double start = zo_now();
+    zo_store *old = e->stored;
+    if (old == NULL || mode == ZO_STORE_BESIDE) {
+        e->stored = zo_store_new(be, layout, ZO_TAG_OPT_STATE);
+    } else {
+        be->zero(be, e->stored->data, (size_t)layout->size * sizeof(float));
+    }
+    be->apply(be, e->stored, e->factors, 1.0, term, n, NULL);
+    if (e->stored != old) {
+        zo_store_free(be, old);
+    }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+    return ZO_OK;
+}
+
+/* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
+static zo_status engine_apply_stored(zo_objective *o, double coef, zo_err *err)
+{
+    (void)err;
+    zo_engine *e = o->self;
+    ZO_CHECK(e->stored != NULL, "apply_stored before any store_terms");
+    settle_weights(e);
+    double start = zo_now();
+    zo_rule_args args = {.lr = (float)-coef, .correct1 = 1.0f, .correct2 = 1.0f};
+    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, e->stored, NULL, NULL);
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+    return ZO_OK;
+}
+
+/* factors ----------------------------------------------------------------------------------------------------------------- */
+
+static zo_status engine_make_factors(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
+{
+    (void)err;
+    zo_engine *e = o->self;
+    zo_backend *be = e->spec.be;
+    const zo_layout *layout = e->spec.weights->layout;
+    ZO_CHECK(e->factors == NULL, "factors are made once in a run");
+    settle_weights(e);
+    int *rank = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)layout->n * sizeof *rank);
+    zo_rank_choose(be, e->spec.weights, spec, rank);
+    e->factors = zo_factors_new(be, layout, rank, spec->scale_power, e->spec.seed);
+    zo_free(rank);
+    for (int t = 0; spec->tables == ZO_TABLES_FREEZE && t < layout->n; t++) {
+        if (layout->param[t].kind == ZO_PARAM_TABLE) {
+            e->factors->scale[t] = 0.0f;
+        }
+    }
+    zo_parts_factor(&e->parts, e->factors);
+    o->ncoef = e->factors->ncoef;
+    size_t n = (size_t)o->ncoef;
+    e->tau = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->tau);
+    e->span = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->span);
+    if (e->spec.realisation == ZO_SIDEPATH) {
+        e->side = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->side);
+        e->settled_side = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->settled_side);
+        e->side_coef = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)e->spec.io.most_points * n * sizeof *e->side_coef);
+    }
+    return ZO_OK;
+}
+
+static void engine_draw_coefs(zo_objective *o, const zo_dir *dir, float *tau)
+{
+    zo_engine *e = o->self;
+    memcpy(tau, direction_coefs(e, dir), (size_t)o->ncoef * sizeof *tau);
+}
+
+static zo_status engine_tezo_adam(zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err)
+{
+    (void)err;
+    zo_engine *e = o->self;
+    ZO_CHECK(e->factors != NULL, "TeZO-Adam's sweep needs factors: the estimator must call make_factors in start()");
+    settle_weights(e);
+    double start = zo_now();
+    e->spec.be->tezo_adam(e->spec.be, e->spec.weights, e->factors, m, v, lr, eps);
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+    return ZO_OK;
+}
+
+/* first order ------------------------------------------------------------------------------------------------------------- */
+
+static zo_store *made(zo_engine *e, zo_store **store, zo_tag tag)
+{
+    if (*store == NULL) {
+        *store = zo_store_new(e->spec.be, e->spec.weights->layout, tag);
+    }
+    return *store;
+}
+
+static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err)
+{
+    zo_engine *e = o->self;
+    zo_backend *be = e->spec.be;
+    if (e->spec.io.gradient == NULL) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "this run has no gradients to give to a first-order optimizer");
+    }
+    settle_weights(e);
+    zo_store *grad = made(e, &e->grad, ZO_TAG_GRADS);
+    be->zero(be, grad->data, (size_t)grad->layout->size * sizeof(float));
+    zo_status status = e->spec.io.gradient(e->spec.io.context, which, grad, loss, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    e->counts.gradients++;
+    status = check_losses(loss, 1, err);
+    if (status == ZO_OK && norm != NULL) {
+        *norm = sqrt(be->dot(be, grad, grad));
+        if (!isfinite(*norm)) {
+            return zo_fail(err, ZO_EDIVERGED, "the gradient's norm is %g: the run has diverged; a smaller lr may help", *norm);
+        }
+    }
+    return status;
+}
+
+static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, double scale, zo_err *err)
+{
+    (void)err;
+    zo_engine *e = o->self;
+    zo_backend *be = e->spec.be;
+    ZO_CHECK(e->grad != NULL, "a first-order rule before any gradient");
+    double start = zo_now();
+    zo_store *m = rule == ZO_RULE_SGD ? NULL : made(e, &e->moment1, ZO_TAG_OPT_STATE);
+    zo_store *v = rule == ZO_RULE_ADAMW ? made(e, &e->moment2, ZO_TAG_OPT_STATE) : NULL;
+    zo_layout *own = &e->parts.layout[ZO_LAYOUT_WHOLE];
+    if (scale != 1.0) { /* a decay of everything, on the gradient */
+        zo_layout every = *own;
+        every.param = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)every.n * sizeof *every.param);
+        for (int t = 0; t < every.n; t++) {
+            every.param[t] = own->param[t];
+            every.param[t].decay = true;
+        }
+        zo_store scaled = {.layout = &every, .data = e->grad->data};
+        be->apply(be, &scaled, NULL, scale, NULL, 0, NULL);
+        zo_free(every.param);
+    }
+    decay_as_wished(e);
+    zo_store weights = {.layout = own, .data = e->spec.weights->data};
+    be->rule(be, rule, args, &weights, e->grad, m, v);
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+    return ZO_OK;
+}
+
+/* the engine -------------------------------------------------------------------------------------------------------------- */
+
+zo_engine *zo_engine_new(const zo_engine_spec *spec)
+{
+    ZO_CHECK(spec->io.losses != NULL && spec->io.most_points > 0, "an engine needs io.losses and most_points > 0");
+    zo_engine *e = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *e);
+    e->spec = *spec;
+    e->objective = (zo_objective){.self = e,
+                                  .seed = spec->seed,
+                                  .losses = engine_losses,
+                                  .apply = engine_apply,
+                                  .snapshot = engine_snapshot,
+                                  .store_terms = engine_store_terms,
+                                  .apply_stored = engine_apply_stored,
+                                  .make_factors = engine_make_factors,
+                                  .draw_coefs = engine_draw_coefs,
+                                  .tezo_adam = engine_tezo_adam,
+                                  .gradient = engine_gradient,
+                                  .rule = engine_rule};
+    zo_parts_open(&e->parts, spec->weights->layout);
+    zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights->data);
+    e->base = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->io.most_points * sizeof *e->base);
+    return e;
+}
+
+void zo_engine_free(zo_engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    zo_backend *be = e->spec.be;
+    zo_moves_close(&e->weights);
+    zo_moves_close(&e->anchor);
+    zo_parts_close(&e->parts);
+    zo_store_free(be, e->anchor_store);
+    zo_store_free(be, e->stored);
+    zo_store_free(be, e->grad);
+    zo_store_free(be, e->moment1);
+    zo_store_free(be, e->moment2);
+    zo_factors_free(be, e->factors);
+    zo_free(e->tau);
+    zo_free(e->span);
+    zo_free(e->side);
+    zo_free(e->settled_side);
+    zo_free(e->side_coef);
+    zo_free(e->base);
+    zo_free(e->coef);
+    zo_free(e->dir);
+    zo_free(e);
+}
+
+zo_objective *zo_engine_objective(zo_engine *e)
+{
+    return &e->objective;
+}
+
+const zo_factors *zo_engine_factors(const zo_engine *e)
+{
+    return e->factors;
+}
+
+const zo_view *zo_engine_settle(zo_engine *e)
+{
+    settle_weights(e);
+    e->settled_base = e->spec.weights;
+    e->settled = zo_view_stored(&e->settled_base);
+    if (e->side != NULL && e->objective.ncoef > 0) {
+        for (int64_t i = 0; i < e->objective.ncoef; i++) {
+            e->settled_side[i] = (float)e->side[i];
+        }
+        e->settled.factors = e->factors;
+        e->settled.side = e->settled_side;
+    }
+    return &e->settled;
+}
+
+void zo_engine_merge(zo_engine *e)
+{
+    const zo_view *view = zo_engine_settle(e);
+    if (view->side == NULL) {
+        return;
+    }
+    zo_term term = {.dir = {.kind = ZO_DIR_SPAN, .seed = e->spec.seed, .span = view->side}, .coef = 1.0};
+    e->spec.be->apply(e->spec.be, e->spec.weights, e->factors, 1.0, &term, 1, NULL);
+    memset(e->side, 0, (size_t)e->objective.ncoef * sizeof *e->side);
+    memset(e->settled_side, 0, (size_t)e->objective.ncoef * sizeof *e->settled_side);
+}
+
+zo_engine_counts zo_engine_counted(const zo_engine *e)
+{
+    return e->counts;
+}

@@ -1,0 +1,71 @@
+/* fo_adamw.c: AdamW (Loshchilov & Hutter, arXiv 1711.05101) as torch.optim.AdamW, the first-order baseline of MeZO, whose scripts run
+ * it with schedule linear, clipping to norm 1 and no weight decay (the defaults of transformers 4.28). Dropout is off. */
+#include <math.h>
+#include <stddef.h>
+
+#include "optimizers/first_order.h"
+
+typedef struct state {
+    double beta1, beta2, adam_eps, weight_decay, clip;
+    int schedule;
+    bool checkpoint;
+} state;
+
+static const zo_opt options[] = {
+    {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999,
+     .help = "decay of the first moment"},
+    {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.999, .least = 0.0, .most = 0.9999999,
+     .help = "decay of the second moment"},
+    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 0.0, .most = 1.0,
+     .help = "added to the square root of the second moment"},
+    {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(state, weight_decay), .initial = 0.0, .least = 0.0, .most = 1e3,
+     .help = "decoupled decay, on all but biases and norms"},
+    {.key = "clip", .type = ZO_OPT_REAL, .offset = offsetof(state, clip), .initial = 1.0, .least = 0.0, .most = 1e9,
+     .help = "largest norm of the gradient; 0 = no clipping"},
+    {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, schedule), .initial = ZO_SCHEDULE_CONSTANT,
+     .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},
+    {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(state, checkpoint), .initial = 0,
+     .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"},
+    {.key = NULL}};
+
+static zo_status start(void *self, zo_objective *o, zo_err *err)
+{
+    (void)err;
+    o->checkpoint = ((const state *)self)->checkpoint;
+    return ZO_OK;
+}
+
+static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
+{
+    const state *s = self;
+    double lr, scale, loss, t = (double)c->step + 1.0;
+    zo_status status = zo_schedule_lr(s->schedule, c, &lr, err);
+    if (status == ZO_OK) {
+        status = zo_clipped_gradient(o, s->clip, &loss, &scale, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr};
+    zo_rule_args args = {.lr = (float)lr,
+                         .decay = (float)s->weight_decay,
+                         .beta1 = (float)s->beta1,
+                         .beta2 = (float)s->beta2,
+                         .eps = (float)s->adam_eps,
+                         .correct1 = (float)(1.0 - pow(s->beta1, t)),
+                         .correct2 = (float)(1.0 - pow(s->beta2, t))};
+    return o->rule(o, ZO_RULE_ADAMW, &args, scale, err);
+}
+
+const zo_estimator zo_estimator_fo_adamw = {
+    .name = "fo-adamw",
+    .title = "AdamW on gradients (first order; Loshchilov & Hutter, arXiv 1711.05101)",
+    .loss_is = "L(w) of the step's batch, before the update",
+    .losses_at = "the gradient at w; applies Adam's quotient and a decoupled decay",
+    .options = options,
+    .state_bytes = sizeof(state),
+    .lr = 5e-5,
+    .first_order = true,
+    .start = start,
+    .step = step,
+};

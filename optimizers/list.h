@@ -1,0 +1,16 @@
+/* list.h: the optimizers, one line each: X(suffix) is `extern const zo_estimator zo_estimator_<suffix>`, defined in a file of this
+ * folder. The order is that of `zo list optimizers`. */
+#ifndef ZO_OPTIMIZERS_LIST_H
+#define ZO_OPTIMIZERS_LIST_H
+
+#define ZO_ESTIMATOR_LIST(X) \
+    X(zero_shot)             \
+    X(mezo)                  \
+    X(mezo_svrg)             \
+    X(tezo)                  \
+    X(tezo_m)                \
+    X(tezo_adam)             \
+    X(fo_sgd)                \
+    X(fo_adamw)
+
+#endif

@@ -1,0 +1,110 @@
+/* rank_rule.c: see rank_rule.h. Runs once per training run, before the first step. */
+#include "optimizers/rank_rule.h"
+
+#include <lapacke.h>
+
+enum { PANEL = 256 }; /* rows read from the backend at a time */
+
+/* gram (cols, cols) lower triangle += panel^T panel, panel (rows, cols) */
+static void gram_of_columns(const float *panel, int64_t rows, int64_t cols, double *gram)
+{
+#pragma omp parallel for schedule(dynamic, 8)
+    for (int64_t i = 0; i < cols; i++) {
+        double *out = gram + i * cols;
+        for (int64_t r = 0; r < rows; r++) {
+            const float *w = panel + r * cols;
+            double wi = w[i];
+            for (int64_t j = 0; j <= i; j++) {
+                out[j] += wi * w[j];
+            }
+        }
+    }
+}
+
+/* gram (rows, rows) lower triangle = w w^T, w (rows, cols) */
+static void gram_of_rows(const float *w, int64_t rows, int64_t cols, double *gram)
+{
+#pragma omp parallel for schedule(dynamic, 8)
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            const float *a = w + i * cols, *b = w + j * cols;
+            double sum = 0.0;
+            for (int64_t k = 0; k < cols; k++) {
+                sum += (double)a[k] * b[k];
+            }
+            gram[i * rows + j] = sum;
+        }
+    }
+}
+
+int zo_rank_count(zo_backend *be, const zo_store *store, int param, double threshold)
+{
+    const zo_param *p = &store->layout->param[param];
+    const float *data = store->data + p->offset;
+    bool tall = p->rows >= p->cols;
+    int64_t n = tall ? p->cols : p->rows;
+    int64_t panel_rows = tall && p->rows > PANEL ? PANEL : p->rows;
+    float *panel = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)(panel_rows * p->cols) * sizeof *panel);
+    double *gram = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)(n * n) * sizeof *gram);
+    double *value = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)n * sizeof *value);
+    for (int64_t at = 0; at < p->rows; at += panel_rows) {
+        int64_t rows = p->rows - at < panel_rows ? p->rows - at : panel_rows;
+        be->download(be, panel, data + at * p->cols, (size_t)(rows * p->cols) * sizeof *panel);
+        if (tall) {
+            gram_of_columns(panel, rows, p->cols, gram);
+        } else {
+            gram_of_rows(panel, rows, p->cols, gram);
+        }
+    }
+    int info = (int)LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'N', 'L', (lapack_int)n, gram, (lapack_int)n, value);
+    ZO_CHECK(info == 0, "dsyevd of the Gram matrix of %s failed with %d", p->name, info);
+    int count = 0;
+    for (int64_t i = 0; i < n; i++) { /* ascending eigenvalues = squared singular values */
+        count += value[i] >= threshold * threshold * value[n - 1];
+    }
+    zo_free(panel);
+    zo_free(gram);
+    zo_free(value);
+    return count > 0 ? count : 1;
+}
+
+static bool is_factored(const zo_param *p, const zo_factor_spec *spec)
+{
+    return p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST);
+}
+
+void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec *spec, int *rank)
+{
+    const zo_layout *layout = store->layout;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        int64_t most = p->rows < p->cols ? p->rows : p->cols;
+        if (!is_factored(p, spec)) {
+            rank[t] = 0;
+        } else if (p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE) {
+            rank[t] = 1;
+        } else if (spec->rank > 0) {
+            rank[t] = spec->rank < most ? spec->rank : (int)most;
+        } else {
+            rank[t] = zo_rank_count(be, store, t, spec->threshold);
+        }
+    }
+    if (spec->rank > 0) {
+        return;
+    }
+    /* the least of a block; parameters outside the blocks keep their own; then r_max */
+    for (int t = 0; t < layout->n; t++) {
+        int block = layout->param[t].block;
+        if (layout->param[t].kind != ZO_PARAM_MATRIX || block < 0) {
+            continue;
+        }
+        for (int s = 0; s < layout->n; s++) {
+            if (layout->param[s].block == block && layout->param[s].kind == ZO_PARAM_MATRIX && rank[s] < rank[t]) {
+                rank[t] = rank[s];
+            }
+        }
+    }
+    for (int t = 0; t < layout->n; t++) {
+        rank[t] = rank[t] < spec->rank_max ? rank[t] : spec->rank_max;
+    }
+}

@@ -1,0 +1,23 @@
+/* rank_rule.h: TeZO's layer-wise rank (arXiv 2501.19057, "rank propagation"): how many singular values of a weight are at least
+ * `threshold` times the largest. The form is recalled, not read: see engine.h's zo_factor_spec. */
+#ifndef ZO_OPTIMIZERS_RANK_RULE_H
+#define ZO_OPTIMIZERS_RANK_RULE_H
+
+#include "backends/backend.h"
+#include "optimizers/objective.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* #{i : sigma_i(W) >= threshold * sigma_1(W)} of one MATRIX or TABLE, by the eigenvalues of the Gram matrix of its shorter side in
+ * float64 (so singular values below about 1e-7 sigma_1 are not resolved). At least 1. */
+int zo_rank_count(zo_backend *be, const zo_store *store, int param, double threshold);
+
+/* rank (n of the layout) for every parameter as `spec` says: 0 for vectors and for tables that get the rest direction. */
+void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec *spec, int *rank);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

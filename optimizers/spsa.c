@@ -1,0 +1,49 @@
+/* spsa.c: see spsa.h. */
+#include "optimizers/spsa.h"
+
+#include <string.h>
+
+#include "core/mem.h"
+
+zo_dir zo_gauss(const zo_objective *o, int64_t step, int query)
+{
+    return (zo_dir){.kind = ZO_DIR_GAUSS, .seed = o->seed, .step = (uint32_t)step, .query = (uint32_t)query};
+}
+
+bool zo_allows_dense(int realisation)
+{
+    return realisation != ZO_SIDEPATH;
+}
+
+zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err)
+{
+    size_t terms = 0;
+    for (int i = 0; i < n; i++) {
+        terms += 2 * (size_t)(probe[i].ncentre + probe[i].ndirs);
+    }
+    zo_point *point = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)n * sizeof *point);
+    zo_term *term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, terms * sizeof *term);
+    double *loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)n * sizeof *loss);
+    zo_term *next = term;
+    for (int p = 0; p < 2 * n; p++) {
+        const zo_probe *of = &probe[p / 2];
+        point[p] = (zo_point){.base = of->base, .n = of->ncentre + of->ndirs, .term = next};
+        if (of->ncentre > 0) {
+            memcpy(next, of->centre, (size_t)of->ncentre * sizeof *next);
+        }
+        for (int d = 0; d < of->ndirs; d++) {
+            next[of->ncentre + d] = (zo_term){.dir = of->dir[d], .coef = p % 2 == 0 ? eps : -eps};
+        }
+        next += point[p].n;
+    }
+    zo_status status = o->losses(o, which, point, 2 * n, loss, err);
+    for (int i = 0; i < n && status == ZO_OK; i++) {
+        probe[i].plus = loss[2 * i];
+        probe[i].minus = loss[2 * i + 1];
+        probe[i].projected = (probe[i].plus - probe[i].minus) / (2.0 * eps);
+    }
+    zo_free(point);
+    zo_free(term);
+    zo_free(loss);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* spsa.h: what the zeroth-order estimators share: the two-point estimate (SPSA)
+ *
+ *     projected = (L(centre + eps z) - L(centre - eps z)) / (2 eps),   centre = base + sum of terms,   z = sum of directions
+ *
+ * and the directions that MeZO's family draws. */
+#ifndef ZO_OPTIMIZERS_SPSA_H
+#define ZO_OPTIMIZERS_SPSA_H
+
+#include "optimizers/estimator.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_probe {
+    zo_base base;
+    const zo_term *centre;         /* (ncentre); NULL when there are none */
+    int ncentre;
+    zo_dir dir[2];                 /* z is their sum */
+    int ndirs;
+    double plus, minus, projected; /* out: the two losses and the projected gradient */
+} zo_probe;
+
+/* All 2n losses over one batch in one request: plus and minus of each probe, in order. */
+zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err);
+
+/* z of a step; `query` tells the draws of one step apart. */
+zo_dir zo_gauss(const zo_objective *o, int64_t step, int query);
+
+/* `allows` of estimators whose directions are dense: all but the side path. */
+bool zo_allows_dense(int realisation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
