@@ -1,0 +1,48 @@
+/* copa.c: Choice of Plausible Alternatives (SuperGLUE): cause or effect of a premise. MeZO trains it by teacher forcing on the right
+ * alternative alone and predicts by the mean log-probability of each. */
+#include <ctype.h>
+#include <string.h>
+
+#include "tasks/task_impl.h"
+
+#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"premise", "choice1", "choice2", "question"}
+
+static const zo_source sources[] = {
+    {.part = ZO_FILE_TRAIN, .path = "superglue/COPA/train.jsonl", KEYS},
+    {.part = ZO_FILE_VALIDATION, .path = "superglue/COPA/val.jsonl", KEYS},
+    {.format = ZO_FORMAT_END},
+};
+
+/* The first word in lower case, "I" excepted. */
+static char *lower_first_word(const char *text, zo_table *storage)
+{
+    size_t word = strcspn(text, " ");
+    char *out = zo_table_text(storage, text, strlen(text));
+    for (size_t k = 0; k < word && !(word == 1 && text[0] == 'I'); k++) {
+        out[k] = (char)tolower((unsigned char)out[k]);
+    }
+    return out;
+}
+
+static void shape_premise(zo_record *record, zo_table *storage)
+{
+    const char *premise = record->field[0];
+    size_t n = strlen(premise);
+    while (n && isspace((unsigned char)premise[n - 1])) {
+        n--;
+    }
+    n -= n && premise[n - 1] == '.';
+    record->field[0] = zo_table_format(storage, "%.*s %s", (int)n, premise, strcmp(record->field[3], "effect") == 0 ? "so" : "because");
+    record->field[1] = lower_first_word(record->field[1], storage);
+    record->field[2] = lower_first_word(record->field[2], storage);
+}
+
+const zo_task zo_task_copa = {
+    .info = {.name = "copa", .title = "COPA: the likelier cause or effect", .headline = ZO_ACCURACY, .classes = 2, .files = "superglue/COPA/{train,val}.jsonl"},
+    .label = {"0", "1"},
+    .source = sources,
+    .prompt = "{0} ",
+    .option = {"{1}", "{2}"},
+    .prepare = shape_premise,
+    .teacher_forcing = true,
+};

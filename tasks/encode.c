@@ -1,0 +1,623 @@
+/* encode.c: a row of text to the token ids of its form, packed as it goes into a batch.
+ *
+ *   head     text or pair in the tokenizer's own template (the papers' no-prompt form)
+ *   words    LM-BFF templates (MeZO, RoBERTa experiments): `*cls**sent_0*_It_was*mask*.*sep+*`
+ *   options  MeZO's prompts for causal models: the score of an option is over its last len(encode(prompt + option)) -
+ *            len(encode(prompt)) tokens, both encoded with the tokenizer's special tokens, the prompt without outer spaces
+ *
+ * Every text is cut to the context here. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "core/mem.h"
+#include "tasks/task_impl.h"
+
+enum { PARTS_MOST = 16 };
+
+/* One piece of a mask template. */
+typedef struct part {
+    enum { PART_ID, PART_MASK, PART_TEXT } kind;
+    zo_ids ids;                             /* PART_ID: literal text and special tokens */
+    int field;                              /* PART_TEXT */
+    bool space, lower_first, drop_last;     /* PART_TEXT: "+", "sentl", "sent-" */
+    zo_ids text;                            /* PART_TEXT: of the row at hand */
+    int64_t keep;                           /* ids of `text` that are left after cutting */
+} part;
+
+struct zo_encoder {
+    const zo_task *task;
+    zo_tokenizer *tokenizer;
+    bool causal, fill;
+    int64_t context;
+    zo_head head;
+    int32_t word[ZO_TASK_CLASSES];
+    part part[PARTS_MOST];
+    int parts;
+    int32_t bos; /* token that starts every option sequence and survives cutting; -1 = none */
+    zo_ids a, b, wrapped, full[ZO_TASK_CLASSES];
+    char *text; /* scratch for expanded prompts */
+    size_t room;
+    zo_table storage; /* of prepared fields, per row */
+};
+
+/* ---- pools ---------------------------------------------------------------------------------------------------------------- */
+
+int32_t *zo_pool_add(zo_pool *pool, int64_t n)
+{
+    if (pool->n + n > pool->room) {
+        int64_t room = pool->room ? pool->room : 1024;
+        while (room < pool->n + n) {
+            room *= 2;
+        }
+        pool->at = zo_realloc(pool->at, ZO_HOST, ZO_TAG_DATA, (size_t)room * sizeof *pool->at);
+        pool->room = room;
+    }
+    pool->n += n;
+    return pool->at + (pool->n - n);
+}
+
+void zo_pack_free(zo_pack *pack)
+{
+    zo_pool *pool[] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option};
+    for (size_t k = 0; k < sizeof pool / sizeof *pool; k++) {
+        zo_free(pool[k]->at);
+    }
+    zo_free(pack->example);
+    memset(pack, 0, sizeof *pack);
+}
+
+static zo_packed *pack_begin(zo_pack *pack, int32_t label)
+{
+    if (pack->n == pack->room) {
+        pack->room = pack->room ? 2 * pack->room : 256;
+        pack->example = zo_realloc(pack->example, ZO_HOST, ZO_TAG_DATA, (size_t)pack->room * sizeof *pack->example);
+    }
+    zo_packed *e = &pack->example[pack->n++];
+    *e = (zo_packed){.token = pack->id.n, .seq = pack->length.n, .row = pack->row.n, .score = pack->at.n, .option = pack->option.n, .label = label};
+    return e;
+}
+
+/* A sequence of n tokens at positions from `position` on. types may be NULL (all 0). */
+static void pack_sequence(zo_pack *pack, zo_packed *e, const int32_t *ids, const uint8_t *types, int64_t n, int64_t position, int32_t parent)
+{
+    int32_t *id = zo_pool_add(&pack->id, n), *at = zo_pool_add(&pack->position, n), *type = zo_pool_add(&pack->type, n);
+    for (int64_t t = 0; t < n; t++) {
+        id[t] = ids[t];
+        at[t] = (int32_t)(position + t);
+        type[t] = types ? types[t] : 0;
+    }
+    *zo_pool_add(&pack->length, 1) = (int32_t)n;
+    *zo_pool_add(&pack->parent, 1) = parent;
+    e->tokens += (int32_t)n;
+    e->seqs++;
+}
+
+static void pack_row(zo_pack *pack, zo_packed *e, int64_t token)
+{
+    *zo_pool_add(&pack->row, 1) = (int32_t)token;
+    e->rows++;
+}
+
+/* ---- cutting and filling -------------------------------------------------------------------------------------------------- */
+
+/* Cut two lengths to `most` together as the tokenizers library's longest_first does: the shorter stays whole when it can. */
+static void cut_pair(int64_t *a, int64_t *b, int64_t most)
+{
+    if (*a + *b <= most) {
+        return;
+    }
+    int64_t *shorter = *a > *b ? b : a, *longer = *a > *b ? a : b;
+    if (*shorter <= most / 2) {
+        *longer = most - *shorter;
+    } else {
+        *shorter = most / 2;
+        *longer = most - most / 2;
+    }
+}
+
+/* Repeat the first `n` ids until there are `want`. An empty text stays empty. */
+static void repeat_ids(zo_ids *ids, int64_t want)
+{
+    int64_t n = ids->n;
+    for (int64_t k = 0; n > 0 && ids->n < want; k++) {
+        int32_t id = ids->ids[k % n];
+        uint8_t type = ids->types[k % n];
+        zo_ids_push(ids, id, type);
+    }
+}
+
+static zo_status too_small(const zo_encoder *encoder, int64_t need, zo_err *err)
+{
+    return zo_fail(err, ZO_EINPUT, "context %lld is too small for task %s in this form, which needs at least %lld tokens; raise \"context\"",
+                   (long long)encoder->context, encoder->task->info.name, (long long)need);
+}
+
+/* ---- head form ------------------------------------------------------------------------------------------------------------ */
+
+static zo_status encode_text(zo_encoder *encoder, const char *text, zo_ids *ids, zo_err *err)
+{
+    zo_ids_clear(ids);
+    return zo_tokenizer_encode(encoder->tokenizer, text, strlen(text), ZO_WITHOUT_SPECIALS, ids, err);
+}
+
+static zo_status encode_head(zo_encoder *encoder, const zo_record *record, zo_pack *pack, int64_t *truncated, zo_err *err)
+{
+    const zo_task *task = encoder->task;
+    bool pair = task->texts == 2, named = task->pair_of[0] != task->pair_of[1];
+    int64_t most = encoder->context - zo_tokenizer_wrap_count(encoder->tokenizer, pair);
+    if (most < task->texts) {
+        return too_small(encoder, encoder->context - most + task->texts, err);
+    }
+    zo_ids_clear(&encoder->b);
+    if (encode_text(encoder, record->field[named ? task->pair_of[0] : 0], &encoder->a, err) ||
+        (pair && encode_text(encoder, record->field[named ? task->pair_of[1] : 1], &encoder->b, err))) {
+        return err->status;
+    }
+    if (encoder->fill) {
+        repeat_ids(pair && encoder->b.n ? &encoder->b : &encoder->a, most - (pair && encoder->b.n ? encoder->a.n : encoder->b.n));
+    }
+    int64_t a = encoder->a.n, b = encoder->b.n;
+    *truncated += a + b > most;
+    cut_pair(&a, &b, most);
+    zo_ids *out = &encoder->wrapped;
+    zo_ids_clear(out);
+    zo_tokenizer_wrap(encoder->tokenizer, encoder->a.ids, a, pair ? encoder->b.ids : NULL, b, out);
+    if (out->n == 0) {
+        return zo_fail(err, ZO_EINPUT, "task %s: a row's text gives no token at all, and this tokenizer adds none; remove the empty row", task->info.name);
+    }
+    zo_packed *e = pack_begin(pack, record->label);
+    pack_sequence(pack, e, out->ids, out->types, out->n, 0, -1);
+    pack_row(pack, e, encoder->causal ? out->n - 1 : 0);
+    e->paper_sequences = 1;
+    e->paper_tokens = out->n;
+    return ZO_OK;
+}
+
+/* ---- mask form ------------------------------------------------------------------------------------------------------------ */
+
+/* "sent-_0", "+sentl_1", ...: true and filled when `name` (of n bytes) is a text part. */
+static bool parse_text_part(const char *name, size_t n, part *p)
+{
+    const char *at = name, *end = name + n;
+    *p = (part){.kind = PART_TEXT};
+    p->space = at < end && *at == '+';
+    at += p->space;
+    if (end - at < 6 || memcmp(at, "sent", 4) != 0) {
+        return false;
+    }
+    at += 4;
+    p->lower_first = *at == 'l';
+    at += p->lower_first;
+    p->drop_last = *at == '-';
+    at += p->drop_last;
+    if (end - at != 2 || at[0] != '_' || at[1] < '0' || at[1] >= '0' + ZO_TASK_FIELDS) {
+        return false;
+    }
+    p->field = at[1] - '0';
+    return true;
+}
+
+static bool is_part(const char *name, size_t n, const char *what)
+{
+    return n == strlen(what) && memcmp(name, what, n) == 0;
+}
+
+static zo_status parse_template(zo_encoder *encoder, zo_err *err)
+{
+    const char *name = encoder->task->info.name;
+    zo_special_ids special = zo_tokenizer_special(encoder->tokenizer);
+    int32_t cls = special.cls >= 0 ? special.cls : special.bos, sep = special.sep >= 0 ? special.sep : special.eos;
+    if (special.mask < 0) {
+        return zo_fail(err, ZO_EINPUT, "task %s, form prompt: this model's tokenizer has no mask token; use an encoder, or \"form\": \"head\"", name);
+    }
+    if (cls < 0 || sep < 0) {
+        return zo_fail(err, ZO_EINPUT, "task %s, form prompt: this model's tokenizer lacks its cls or sep token; complete special_tokens_map.json", name);
+    }
+    int masks = 0;
+    for (const char *at = encoder->task->mask_template; *at;) {
+        size_t n = strcspn(at, "*");
+        if (n) {
+            ZO_CHECK(encoder->parts < PARTS_MOST, "the mask template of task %s has more than %d parts", name, PARTS_MOST);
+            part *p = &encoder->part[encoder->parts++];
+            if (is_part(at, n, "mask")) {
+                *p = (part){.kind = PART_MASK};
+                zo_ids_push(&p->ids, special.mask, 0);
+                masks++;
+            } else if (is_part(at, n, "cls") || is_part(at, n, "sep") || is_part(at, n, "sep+")) {
+                *p = (part){.kind = PART_ID};
+                zo_ids_push(&p->ids, at[0] == 'c' ? cls : sep, 0);
+            } else if (!parse_text_part(at, n, p)) {
+                char literal[64];
+                ZO_CHECK(n < sizeof literal, "a literal of the mask template of task %s is too long", name);
+                for (size_t k = 0; k < n; k++) {
+                    literal[k] = at[k] == '_' ? ' ' : at[k];
+                }
+                literal[n] = '\0';
+                *p = (part){.kind = PART_ID};
+                int32_t id = n == 1 ? zo_tokenizer_id(encoder->tokenizer, literal) : -1; /* LM-BFF looks single characters up */
+                if (id >= 0) {
+                    zo_ids_push(&p->ids, id, 0);
+                } else if (zo_tokenizer_encode(encoder->tokenizer, literal, n, ZO_WITHOUT_SPECIALS, &p->ids, err)) {
+                    return err->status;
+                }
+            }
+        }
+        at += n + (at[n] == '*');
+    }
+    ZO_CHECK(masks == 1, "the mask template of task %s has %d masks", name, masks);
+    return ZO_OK;
+}
+
+/* Label words with the leading space that byte-level BPE needs; each must be one token. */
+static zo_status find_words(zo_encoder *encoder, zo_err *err)
+{
+    for (int c = 0; c < encoder->task->info.classes; c++) {
+        char word[64];
+        int n = snprintf(word, sizeof word, " %s", encoder->task->mask_word[c]);
+        ZO_CHECK(n > 0 && (size_t)n < sizeof word, "a label word of task %s is too long", encoder->task->info.name);
+        zo_ids_clear(&encoder->a);
+        if (zo_tokenizer_encode(encoder->tokenizer, word, (size_t)n, ZO_WITHOUT_SPECIALS, &encoder->a, err)) {
+            return err->status;
+        }
+        zo_special_ids special = zo_tokenizer_special(encoder->tokenizer);
+        if (encoder->a.n != 1 || encoder->a.ids[0] == special.unk) {
+            return zo_fail(err, ZO_EINPUT, "task %s, form prompt: the label word \"%s\" is %s in this model's vocabulary, not one token; use \"form\": \"head\" or another model",
+                           encoder->task->info.name, encoder->task->mask_word[c], encoder->a.n == 1 ? "unknown" : "several tokens");
+        }
+        encoder->word[c] = encoder->a.ids[0];
+    }
+    return ZO_OK;
+}
+
+static char *text_room(zo_encoder *encoder, size_t bytes)
+{
+    if (bytes > encoder->room) {
+        encoder->room = bytes < 4096 ? 4096 : 2 * bytes;
+        encoder->text = zo_realloc(encoder->text, ZO_HOST, ZO_TAG_DATA, encoder->room);
+    }
+    return encoder->text;
+}
+
+/* The text of a part as LM-BFF changes it: `sent-` drops the last character, `sentl` lower-cases the first, `+` puts a space. */
+static zo_status encode_part(zo_encoder *encoder, part *p, const char *text, zo_err *err)
+{
+    size_t n = strlen(text);
+    char *out = text_room(encoder, n + 8), *to = out;
+    if (p->drop_last && n > 0) {
+        do {
+            n--;
+        } while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80);
+    }
+    if (p->space) {
+        *to++ = ' ';
+    }
+    utf8proc_int32_t first;
+    utf8proc_ssize_t used = p->lower_first && n ? utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &first) : 0;
+    if (used > 0) {
+        to += utf8proc_encode_char(utf8proc_tolower(first), (utf8proc_uint8_t *)to);
+    } else {
+        used = 0;
+    }
+    memcpy(to, text + used, n - (size_t)used);
+    to += n - (size_t)used;
+    zo_ids_clear(&p->text);
+    return zo_tokenizer_encode(encoder->tokenizer, out, (size_t)(to - out), ZO_WITHOUT_SPECIALS, &p->text, err);
+}
+
+static zo_status encode_words(zo_encoder *encoder, const zo_record *record, zo_pack *pack, int64_t *truncated, zo_err *err)
+{
+    part *text[2] = {NULL, NULL};
+    int64_t fixed = 0;
+    bool cut = false;
+    int ntext = 0;
+    for (int k = 0; k < encoder->parts; k++) {
+        part *p = &encoder->part[k];
+        if (p->kind != PART_TEXT) {
+            fixed += p->ids.n;
+            continue;
+        }
+        ZO_CHECK(ntext < 2, "the mask template of task %s has more than two texts", encoder->task->info.name);
+        if (encode_part(encoder, p, record->field[p->field], err)) {
+            return err->status;
+        }
+        text[ntext++] = p;
+        if (p->field == 0 && encoder->task->first_limit && p->text.n > encoder->task->first_limit && !encoder->fill) {
+            p->text.n = encoder->task->first_limit;
+            cut = true;
+        }
+        p->keep = p->text.n;
+    }
+    int64_t most = encoder->context - fixed, none = 0;
+    if (most < ntext) {
+        return too_small(encoder, fixed + ntext, err);
+    }
+    if (encoder->fill && ntext) {
+        repeat_ids(&text[0]->text, most - (ntext == 2 ? text[1]->text.n : 0));
+        text[0]->keep = text[0]->text.n;
+    }
+    int64_t *a = ntext ? &text[0]->keep : &none, *b = ntext == 2 ? &text[1]->keep : &none;
+    cut = cut || *a + *b > most;
+    cut_pair(a, b, most);
+    *truncated += cut;
+
+    zo_ids *out = &encoder->wrapped;
+    zo_ids_clear(out);
+    int64_t mask = 0;
+    for (int k = 0; k < encoder->parts; k++) {
+        const part *p = &encoder->part[k];
+        const zo_ids *from = p->kind == PART_TEXT ? &p->text : &p->ids;
+        int64_t n = p->kind == PART_TEXT ? p->keep : from->n;
+        mask = p->kind == PART_MASK ? out->n : mask;
+        for (int64_t t = 0; t < n; t++) {
+            zo_ids_push(out, from->ids[t], 0);
+        }
+    }
+    zo_packed *e = pack_begin(pack, record->label);
+    pack_sequence(pack, e, out->ids, NULL, out->n, 0, -1);
+    pack_row(pack, e, mask);
+    e->paper_sequences = 1;
+    e->paper_tokens = out->n;
+    return ZO_OK;
+}
+
+/* ---- option form ---------------------------------------------------------------------------------------------------------- */
+
+/* Append `pattern` with {k} replaced by field k, from byte `used` of the scratch text on; returns the new length. */
+static size_t expand(zo_encoder *encoder, const char *pattern, const zo_record *record, size_t used)
+{
+    for (const char *at = pattern; *at;) {
+        const char *piece = at;
+        size_t n = 1;
+        if (at[0] == '{' && at[1] >= '0' && at[1] < '0' + ZO_TASK_FIELDS && at[2] == '}') {
+            piece = record->field[at[1] - '0'];
+            n = strlen(piece);
+            at += 3;
+        } else {
+            at++;
+        }
+        text_room(encoder, used + n + 1);
+        memcpy(encoder->text + used, piece, n);
+        used += n;
+    }
+    text_room(encoder, used + 1);
+    encoder->text[used] = '\0';
+    return used;
+}
+
+/* Python's strip(' '). */
+static const char *strip_spaces(const char *text, size_t *n)
+{
+    while (*n && *text == ' ') {
+        text++;
+        (*n)--;
+    }
+    while (*n && text[*n - 1] == ' ') {
+        (*n)--;
+    }
+    return text;
+}
+
+static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, zo_ids *ids, zo_err *err)
+{
+    const char *text = strip_spaces(encoder->text, &bytes);
+    zo_ids_clear(ids);
+    if (zo_tokenizer_encode(encoder->tokenizer, text, bytes, ZO_WITH_SPECIALS, ids, err)) {
+        return err->status;
+    }
+    if (encoder->bos >= 0 && ids->n) {
+        ids->ids[0] = encoder->bos;
+    }
+    return ZO_OK;
+}
+
+/* Bring ids (whose last `tail` tokens are the option) to the context: cut at the left, or filled there by repeating the prompt; a
+ * bos stays first. */
+static void fit_left(const zo_encoder *encoder, zo_ids *ids, int64_t tail, int64_t *cuts)
+{
+    int64_t first = encoder->bos >= 0, context = encoder->context, n = ids->n;
+    if (n > context) {
+        memmove(ids->ids + first, ids->ids + n - (context - first), (size_t)(context - first) * sizeof *ids->ids);
+        ids->n = context;
+        *cuts += 1;
+    } else if (encoder->fill && n < context && n - tail > first) {
+        int64_t body = n - tail - first, more = context - n;
+        for (int64_t k = 0; k < more; k++) {
+            zo_ids_push(ids, 0, 0);
+        }
+        memmove(ids->ids + context - tail, ids->ids + n - tail, (size_t)tail * sizeof *ids->ids);
+        for (int64_t t = first + body; t < context - tail; t++) {
+            ids->ids[t] = ids->ids[t - body];
+        }
+    }
+}
+
+static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err)
+{
+    const zo_task *task = encoder->task;
+    zo_record record = *raw;
+    if (task->prepare) {
+        zo_table_free(&encoder->storage);
+        task->prepare(&record, &encoder->storage);
+    }
+    int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : task->info.classes;
+    int64_t option_tokens[ZO_TASK_CLASSES], cuts = 0;
+    size_t prompt_bytes = expand(encoder, task->prompt, &record, 0);
+    if (encode_stripped(encoder, prompt_bytes, &encoder->a, err)) {
+        return err->status;
+    }
+    for (int o = 0; o < n; o++) {
+        size_t bytes = expand(encoder, task->option[first_option + o], &record, prompt_bytes);
+        zo_ids *full = &encoder->full[o];
+        if (encode_stripped(encoder, bytes, full, err)) {
+            return err->status;
+        }
+        int64_t own = full->n - encoder->a.n;
+        if (own < 1) {
+            return zo_fail(err, ZO_EINPUT, "task %s, form prompt: option %d adds no token to its prompt with this tokenizer, so it has no probability; use another model",
+                           task->info.name, first_option + o);
+        }
+        own = own < full->n - 1 ? own : full->n - 1; /* nothing predicts the first token */
+        if (own + 1 + (encoder->bos >= 0) > encoder->context) {
+            return too_small(encoder, own + 1 + (encoder->bos >= 0), err);
+        }
+        fit_left(encoder, full, own, &cuts);
+        if (own < 1) {
+            return zo_fail(err, ZO_EINPUT, "task %s, form prompt: prompt and option %d together are one token, which nothing predicts; remove the empty row",
+                           task->info.name, first_option + o);
+        }
+        option_tokens[o] = own;
+    }
+    *truncated += cuts > 0;
+
+    /* The longest prefix that all options run; an option runs all its tokens but the last. */
+    int64_t shared = encoder->full[0].n - 1;
+    for (int o = 1; o < n; o++) {
+        const zo_ids *x = &encoder->full[0], *y = &encoder->full[o];
+        int64_t most = shared < y->n - 1 ? shared : y->n - 1, k = 0;
+        while (k < most && x->ids[k] == y->ids[k]) {
+            k++;
+        }
+        shared = k;
+    }
+    zo_packed *e = pack_begin(pack, gold_only ? 0 : record.label);
+    int32_t parent = -1;
+    if (n > 1 && shared > 0) {
+        pack_sequence(pack, e, encoder->full[0].ids, NULL, shared, 0, -1);
+        parent = 0;
+    } else {
+        shared = 0;
+    }
+    for (int o = 0; o < n; o++) {
+        const zo_ids *full = &encoder->full[o];
+        int64_t base = e->tokens - shared; /* token t >= shared of this option is token base + t of the example */
+        if (full->n - 1 > shared) {
+            pack_sequence(pack, e, full->ids + shared, NULL, full->n - 1 - shared, shared, parent);
+        }
+        for (int64_t t = full->n - option_tokens[o]; t < full->n; t++) {
+            int32_t token = (int32_t)(t - 1 < shared ? t - 1 : base + t - 1), row = 0;
+            const int32_t *rows = pack->row.at + e->row;
+            while (row < e->rows && rows[row] != token) {
+                row++;
+            }
+            if (row == e->rows) {
+                pack_row(pack, e, token);
+            }
+            *zo_pool_add(&pack->at, 1) = row;
+            *zo_pool_add(&pack->target, 1) = full->ids[t];
+        }
+        *zo_pool_add(&pack->option, 1) = (int32_t)option_tokens[o];
+        e->scores += (int32_t)option_tokens[o];
+        e->options++;
+        e->paper_sequences++;
+        e->paper_tokens += full->n;
+    }
+    return ZO_OK;
+}
+
+/* ---- open ----------------------------------------------------------------------------------------------------------------- */
+
+/* The token in front of every text, or -1. MeZO runs OPT with bos_token_id = 0 (its slow tokenizer then begins prompts with <s>),
+ * though OPT's files name </s> as bos. */
+static zo_status find_bos(zo_encoder *encoder, zo_err *err)
+{
+    encoder->bos = -1;
+    zo_special_ids special = zo_tokenizer_special(encoder->tokenizer);
+    zo_ids_clear(&encoder->a);
+    if (zo_tokenizer_encode(encoder->tokenizer, "a", 1, ZO_WITH_SPECIALS, &encoder->a, err)) {
+        return err->status;
+    }
+    if (zo_tokenizer_wrap_count(encoder->tokenizer, false) > 0 && encoder->a.n > 1 && special.bos >= 0 && encoder->a.ids[0] == special.bos) {
+        const char *spelled = zo_tokenizer_token(encoder->tokenizer, special.bos);
+        bool opt = spelled && strcmp(spelled, "</s>") == 0 && zo_tokenizer_id(encoder->tokenizer, "<s>") == 0;
+        encoder->bos = opt ? 0 : special.bos;
+    }
+    return ZO_OK;
+}
+
+zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+{
+    *out = NULL;
+    const char *name = task->info.name;
+    if (spec->context < 1) {
+        return zo_fail(err, ZO_EINPUT, "task %s: context %lld is not a number of tokens; give \"context\" at least 1", name, (long long)spec->context);
+    }
+    if (spec->form == ZO_FORM_HEAD && !task->texts) {
+        return zo_fail(err, ZO_EINPUT, "task %s has no form \"head\"; use \"form\": \"prompt\" with a causal model", name);
+    }
+    if (spec->form == ZO_FORM_PROMPT && spec->causal && !task->prompt) {
+        return zo_fail(err, ZO_EINPUT, "task %s has no prompt for causal models; use \"form\": \"head\", or an encoder", name);
+    }
+    if (spec->form == ZO_FORM_PROMPT && !spec->causal && !task->mask_template) {
+        return zo_fail(err, ZO_EINPUT, "task %s has no prompt for encoders; use %sa causal model", name, task->texts ? "\"form\": \"head\", or " : "");
+    }
+    zo_encoder *encoder = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *encoder);
+    encoder->task = task;
+    encoder->tokenizer = spec->tokenizer;
+    encoder->causal = spec->causal;
+    encoder->fill = spec->fill;
+    encoder->context = spec->context;
+    zo_status status = ZO_OK;
+    if (spec->form == ZO_FORM_HEAD) {
+        encoder->head = ZO_HEAD_CLASS;
+    } else if (spec->causal) {
+        encoder->head = task->teacher_forcing ? ZO_HEAD_SPAN : ZO_HEAD_OPTIONS;
+        status = find_bos(encoder, err);
+    } else {
+        encoder->head = ZO_HEAD_WORDS;
+        status = parse_template(encoder, err);
+        if (!status) {
+            status = find_words(encoder, err);
+        }
+    }
+    if (status) {
+        zo_encoder_close(encoder);
+        return status;
+    }
+    *out = encoder;
+    return ZO_OK;
+}
+
+void zo_encoder_close(zo_encoder *encoder)
+{
+    if (!encoder) {
+        return;
+    }
+    for (int k = 0; k < encoder->parts; k++) {
+        zo_ids_free(&encoder->part[k].ids);
+        zo_ids_free(&encoder->part[k].text);
+    }
+    for (int o = 0; o < ZO_TASK_CLASSES; o++) {
+        zo_ids_free(&encoder->full[o]);
+    }
+    zo_ids_free(&encoder->a);
+    zo_ids_free(&encoder->b);
+    zo_ids_free(&encoder->wrapped);
+    zo_table_free(&encoder->storage);
+    zo_free(encoder->text);
+    zo_free(encoder);
+}
+
+zo_head zo_encoder_head(const zo_encoder *encoder)
+{
+    return encoder->head;
+}
+
+const int32_t *zo_encoder_words(const zo_encoder *encoder)
+{
+    return encoder->head == ZO_HEAD_WORDS ? encoder->word : NULL;
+}
+
+zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err)
+{
+    zo_err own;
+    err = err ? err : &own;
+    if (encoder->head == ZO_HEAD_CLASS) {
+        return encode_head(encoder, record, pack, truncated, err);
+    }
+    if (encoder->head == ZO_HEAD_WORDS) {
+        return encode_words(encoder, record, pack, truncated, err);
+    }
+    return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN, pack, truncated, err);
+}

@@ -1,0 +1,20 @@
+/* sst5.c: Stanford Sentiment Treebank, five classes. The rows for dev (FIRST) and test are those of the labelled test file, as in
+ * LM-BFF and MeZO; the original dev file is not read. */
+#include "tasks/task_impl.h"
+
+static const zo_source sources[] = {
+    {.part = ZO_FILE_TRAIN, .path = "sst/stsa.fine.train", .format = ZO_FORMAT_LABEL_TEXT},
+    {.part = ZO_FILE_VALIDATION, .path = "sst/stsa.fine.test", .format = ZO_FORMAT_LABEL_TEXT, .note = "sst5: validation rows are those of the labelled test file"},
+    ZO_KSHOT("sst-5", "csv", .format = ZO_FORMAT_CSV, .label = "#0", .field = {"#1"}),
+    {.format = ZO_FORMAT_END},
+};
+
+const zo_task zo_task_sst5 = {
+    .info = {.name = "sst5", .title = "SST-5: sentiment of a sentence, five grades", .headline = ZO_ACCURACY, .classes = 5, .files = "sst/stsa.fine.{train,test}"},
+    .label = {"0", "1", "2", "3", "4"},
+    .source = sources,
+    .texts = 1,
+    .mask_template = "*cls**sent_0*_It_was*mask*.*sep+*",
+    .mask_word = {"terrible", "bad", "okay", "good", "great"},
+    .first_limit = 110,
+};

@@ -1,0 +1,137 @@
+/* task_impl.h: what a task file describes, and what the readers and the encoder share. Private to tasks/.
+ *
+ * A task is a zo_task value: where its rows are, how labels are spelled, and its three forms as data:
+ *   head      the texts through the tokenizer's own template; a classification head reads the first (encoder) or last token
+ *   mask      an LM-BFF template and label words (encoders) (MeZO's medium models)
+ *   options   a prompt and its options (causal models), MeZO's large models */
+#ifndef ZO_TASKS_TASK_IMPL_H
+#define ZO_TASKS_TASK_IMPL_H
+
+#include "tasks/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ZO_TASK_FIELDS = 4, ZO_TASK_CLASSES = 6 };
+
+/* ---- rows ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct zo_record {
+    char *field[ZO_TASK_FIELDS]; /* UTF-8 texts, NULL beyond the task's; owned by the table */
+    int32_t label;
+} zo_record;
+
+typedef struct zo_table {
+    zo_record *record; /* (n) */
+    int64_t n, room;
+    char **block;      /* storage of the texts */
+    int blocks, block_room;
+    size_t used, size; /* of the last block */
+} zo_table;
+
+void zo_table_free(zo_table *table);
+zo_record *zo_table_add(zo_table *table);
+/* `bytes` writable bytes + a NUL that live as long as the table. */
+char *zo_table_text(zo_table *table, const char *text, size_t bytes);
+/* The same from a format. */
+char *zo_table_format(zo_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+typedef enum zo_format {
+    ZO_FORMAT_END = 0,
+    ZO_FORMAT_TSV,       /* tab-separated, no quoting; a column is named by its header, or "#3" in a file without header */
+    ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, no header: columns are "#0", "#1" */
+    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object */
+    ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
+    ZO_FORMAT_LABEL_TEXT /* label, one space, text */
+} zo_format;
+
+/* Which rows a file holds. The KSHOT parts have the seed at the `@` of their path. */
+typedef enum zo_file_part { ZO_FILE_TRAIN, ZO_FILE_VALIDATION, ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST, ZO_FILE_PARTS } zo_file_part;
+
+typedef struct zo_source {
+    zo_file_part part;
+    int choice;        /* alternatives of a part: of the lowest choice whose files are all there, all files are read in order */
+    const char *path;  /* below the data folder, `.gz` permitted behind it */
+    zo_format format;  /* ZO_FORMAT_END ends a list */
+    const char *label; /* column or key */
+    const char *field[ZO_TASK_FIELDS];
+    const char *note;  /* said in the dataset's note when this file is read; NULL = nothing to say */
+    char label_end;    /* a label ends before this character ("DESC:manner"); 0 = none */
+} zo_source;
+
+/* The four sources of an LM-BFF k-shot folder; the test file stands in each seed's folder, or once above them. */
+#define ZO_KSHOT(folder, extension, ...)                                                                              \
+    {.part = ZO_FILE_KSHOT_TRAIN, .path = "k-shot/" folder "/16-@/train." extension, __VA_ARGS__},                    \
+        {.part = ZO_FILE_KSHOT_DEV, .path = "k-shot/" folder "/16-@/dev." extension, __VA_ARGS__},                    \
+        {.part = ZO_FILE_KSHOT_TEST, .path = "k-shot/" folder "/16-@/test." extension, __VA_ARGS__},                  \
+        {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = "k-shot/" folder "/test." extension, __VA_ARGS__}
+
+struct zo_task;
+/* Append the rows of one file. `path` is the file itself. */
+zo_status zo_source_read(const struct zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err);
+
+/* ---- tasks --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct zo_task {
+    zo_task_info info;
+    const char *label[ZO_TASK_CLASSES]; /* spellings of each class in the files, apart by '|' */
+    const zo_source *source;            /* NULL for synthetic tasks */
+    bool train_from_validation;         /* where the training file is absent: all splits out of the validation file, and say so */
+    /* synthetic tasks: append row `index` of a part (ZO_FILE_TRAIN or _VALIDATION) of `rows[part]` rows */
+    void (*generate)(zo_table *table, zo_file_part part, int64_t index);
+    int64_t rows[2];
+
+    int texts;                          /* head form: field[0] alone (1) or the pair field[0], field[1] (2); 0 = no head form */
+    int pair_of[2];                     /* the fields of the head form, when they are not 0 and 1 */
+
+    const char *mask_template;          /* LM-BFF's language; NULL = no such form */
+    const char *mask_word[ZO_TASK_CLASSES];
+    int first_limit;                    /* most tokens of field 0 in the mask form (first_sent_limit); 0 = none */
+
+    const char *prompt;                 /* option form: text with {0}..{3} for fields; NULL = no such form */
+    const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c */
+    void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
+    bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */
+} zo_task;
+
+const zo_task *zo_task_find(const char *name, zo_err *err); /* NULL: err has a did-you-mean */
+
+/* ---- encoded examples ---------------------------------------------------------------------------------------------------- */
+
+/* A packed example, as it goes into a batch; all indices are relative to the example. */
+typedef struct zo_packed {
+    int64_t token, seq, row, score, option; /* where it begins in the pools */
+    int32_t tokens, seqs, rows, scores, options;
+    int32_t label;
+    int32_t paper_sequences;
+    int64_t paper_tokens;
+} zo_packed;
+
+typedef struct zo_pool { int32_t *at; int64_t n, room; } zo_pool;
+int32_t *zo_pool_add(zo_pool *pool, int64_t n); /* room for n more, counted in; valid until the next call */
+
+typedef struct zo_pack {
+    zo_packed *example; /* (n) */
+    int64_t n, room;
+    zo_pool id, position, type;  /* per token */
+    zo_pool length, parent;      /* per sequence: tokens; parent's index in the example or -1 */
+    zo_pool row;                 /* per row: token index in the example */
+    zo_pool at, target;          /* per score */
+    zo_pool option;              /* per option: number of scores */
+} zo_pack;
+void zo_pack_free(zo_pack *pack);
+
+typedef struct zo_encoder zo_encoder;
+/* Checks that the task has the form for this kind of model and that label words are single tokens. */
+zo_status zo_encoder_open(zo_encoder **encoder, const zo_task *task, const zo_dataset_spec *spec, zo_err *err);
+void zo_encoder_close(zo_encoder *encoder);
+zo_head zo_encoder_head(const zo_encoder *encoder);
+const int32_t *zo_encoder_words(const zo_encoder *encoder); /* (classes) or NULL */
+/* Append one example; `gold_only`: the right option alone. Counts a cut in *truncated. */
+zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
