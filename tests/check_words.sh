@@ -33,7 +33,7 @@ ban() {
         '[-](Ofas[t]|ffast-mat[h]|funsafe-mat[h]|fassociative-mat[h])|use_fast_mat[h]' $all
     ban 'say it in an issue, or do it' '\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b' $all
     ban 'no unbounded, shell-running or stateful C function: snprintf, strtol, strtok_r, posix_spawn, mkstemp' \
-        '(^|[^a-zA-Z0-9_])(system|gets|strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|tmpnam|alloca)\(' $code
+        '(^|[^a-zA-Z0-9_])(system|gets|strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|tmpnam|alloca)\(' $program
     ban 'one generator: core/rng.h' '(^|[^a-zA-Z0-9_])(rand|srand|random|drand48|lrand48)\(' $code
     ban 'every byte through the ledger: zo_alloc, zo_realloc, zo_strdup (core/mem.h)' \
         '(^|[^a-zA-Z0-9_>.])(malloc|calloc|realloc|strdup|strndup|asprintf|aligned_alloc|posix_memalign)\(' \
