@@ -69,25 +69,26 @@ build/detected.mk: Makefile .ci/deps | deps
 	@mkdir -p build
 	@{ printf 'LIB_CFLAGS := %s\n' "$$(pkg-config --cflags $(LIBRARIES))" && \
 	   printf 'LIBS := %s\n' "-ldnnl $$(pkg-config --libs $(LIBRARIES)) -lm" && \
-	   printf 'CHECK_LIBS := %s\n' "$$(pkg-config --cflags --libs check)"; } > $@.new && mv $@.new $@
+	   printf 'CHECK_LIBS := %s\n' "$$(pkg-config --cflags --libs check)"; } > $@.$$PPID && mv -f $@.$$PPID $@
 	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"
 	@if $(CC) -march=native -dM -E -x c /dev/null | grep -q __AVX512F__; then echo 'AVX-512   yes'; \
 	 else echo 'AVX-512   no (correct, and slower than the figures in the README)'; fi
 	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (make check tries the headers with it),no)"
 
 # ---- compile ---------------------------------------------------------------------------------------------------------
+# Files are written under a name with make's own process id and moved, so that two makes in one tree do not meet.
 # The flags of the last build, what -march=native means here and the compiler's version: objects depend on this file.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.new
-	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
+	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.$$PPID
+	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
 
 # What the program says about its own build (core/build.h): rewritten only when it changed.
 $(BUILD)/build_info.c: FORCE $(BUILD)/flags
 	@revision=$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown); \
 	 printf '/* generated */\n#include "core/build.h"\nconst char *zo_build_revision(void) { return "%s"; }\nconst char *zo_build_flags(void) { return "%s"; }\n' \
-	 "$$revision" '$(strip $(optimise.$(MODE)) $(NUMERIC) $(CFLAGS))' > $@.new
-	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
+	 "$$revision" '$(strip $(optimise.$(MODE)) $(NUMERIC) $(CFLAGS))' > $@.$$PPID
+	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
 
 $(BUILD)/build_info.o: $(BUILD)/build_info.c
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -102,8 +103,7 @@ $(filter $(BUILD)/results/%,$(OBJECTS)): $(wildcard results/*.sql)
 
 # An archive, so that a test links only what it uses. Written anew each time: a removed source leaves no ghost.
 $(BUILD)/libzo.a: $(OBJECTS)
-	@rm -f $@
-	@ar rcs $@ $^
+	@rm -f $@.$$PPID && ar rcs $@.$$PPID $^ && mv -f $@.$$PPID $@
 
 $(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o
 	@echo 'LINK  $@'
