@@ -1,0 +1,45 @@
+/* report.h: what the database says, as tables: one object a cell or a group of seeds, the papers' table of methods by tasks, and
+ * any SELECT. Reads the database only. */
+#ifndef ZO_RESULTS_REPORT_H
+#define ZO_RESULTS_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "results/results.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cJSON;
+
+typedef enum zo_table_format { ZO_TABLE_MD, ZO_TABLE_CSV, ZO_TABLE_JSON } zo_table_format;
+/* "md", "csv" or "json". */
+zo_status zo_table_format_of(const char *name, zo_table_format *format, zo_err *err);
+/* An array of objects with scalar members (objects inside are printed as JSON): columns are the keys of all rows, in the order in
+ * which they come. JSON prints the array as it is. */
+void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format);
+
+typedef struct zo_report_spec {
+    bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */
+    const char *best;     /* "lr" or "lr,rank": of the cells that differ only in these keys and the seed, keep the setting with the
+                             best mean dev accuracy (the smaller value on a tie); NULL = keep all */
+    const char *columns;  /* key whose values are the paper table's columns; "task" */
+    const char *metric;   /* accuracy, f1, matthews, dev_accuracy: what stands in the paper table */
+    const char *where;    /* an SQL condition on the columns of the view `report`; NULL = all */
+} zo_report_spec;
+
+/* Objects with at least model task form optimizer batch context seed status accuracy step_ms device_hours peak_bytes forwards;
+ * groups have accuracy_std, n and seeds (a list) beside them. The caller deletes *rows. */
+zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err);
+/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n), then what it cost. */
+zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
+
+/* One read-only statement. The caller deletes *rows. */
+zo_status zo_results_select(zo_results *results, const char *sql, struct cJSON **rows, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
