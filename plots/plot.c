@@ -57,39 +57,24 @@ typedef struct table {
 
 /* ---- scripts ------------------------------------------------------------------------------------------------------------ */
 
-static bool holds_scripts(const char *folder)
-{
-    char path[PATH_BYTES];
-    return zo_path_exists(zo_path_join(path, sizeof path, folder, "prelude.gp"));
-}
-
-/* $ZO_PLOTS, ./plots, plots beside the program, ../share/zo/plots of an installation. */
+/* $ZO_PLOTS, or the plots folder that came with the program; prelude.gp tells it from any other. */
 static zo_status script_folder(char *folder, size_t bytes, zo_err *err)
 {
+    char prelude[PATH_BYTES];
     const char *set = getenv("ZO_PLOTS");
-    if (set) {
-        if (!holds_scripts(set)) {
-            return zo_fail(err, ZO_EINPUT, "$ZO_PLOTS is '%s', which has no prelude.gp: set it to zo's plots folder or unset it", set);
+    if (!set) {
+        zo_status status = zo_share_find("plots/prelude.gp", prelude, sizeof prelude, err);
+        if (status == ZO_OK) {
+            *strrchr(prelude, '/') = 0;
+            snprintf(folder, bytes, "%s", prelude);
         }
-        snprintf(folder, bytes, "%s", set);
-        return ZO_OK;
+        return status;
     }
-    char program[PATH_BYTES - 64], beside[PATH_BYTES];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(program, '/');
-    if (slash) {
-        *slash = 0;
+    if (!zo_path_exists(zo_path_join(prelude, sizeof prelude, set, "prelude.gp"))) {
+        return zo_fail(err, ZO_EINPUT, "$ZO_PLOTS is '%s', which has no prelude.gp: set it to zo's plots folder or unset it", set);
     }
-    const char *const places[] = {"plots", "%s/plots", "%s/../share/zo/plots", "%s/../../plots"};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        snprintf(beside, sizeof beside, i ? "%s%s" : "%s", i ? program : places[0], i ? places[i] + 2 : "");
-        if (holds_scripts(beside)) {
-            snprintf(folder, bytes, "%s", beside);
-            return ZO_OK;
-        }
-    }
-    return zo_fail(err, ZO_EINPUT, "the folder of plot scripts is neither ./plots nor beside the program: set $ZO_PLOTS to it");
+    snprintf(folder, bytes, "%s", set);
+    return ZO_OK;
 }
 
 static void script_free(script *s)
