@@ -171,7 +171,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     zo_cpu_gemm gemm = {.precision = precision, .across = true, .m = b->cut.size, .n = b->nb, .k = w->cols, .lda = w->cols,
                         .ldb = w->cols, .ldc = b->nb};
     b->full = zo_cpu_product_of(be, &gemm);
-    gemm.n = w->rows - (b->n - 1) * b->nb;
+    gemm.n = gemm.ldc = w->rows - (b->n - 1) * b->nb;
     b->last = zo_cpu_product_of(be, &gemm);
     b->pad = zo_cpu_product_scratch(b->full);
     b->pad = b->pad > zo_cpu_product_scratch(b->last) ? b->pad : zo_cpu_product_scratch(b->last);
@@ -182,7 +182,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
         zo_cpu_gemm beside = {.precision = ZO_F32, .across = true, .add = true, .m = b->cut.size, .n = b->nb, .k = b->rank,
                               .lda = b->rank, .ldb = b->rank, .ldc = b->nb};
         b->side_full = zo_cpu_product_of(be, &beside);
-        beside.n = gemm.n;
+        beside.n = beside.ldc = gemm.n;
         b->side_last = zo_cpu_product_of(be, &beside);
         size_t full = zo_cpu_product_scratch(b->side_full), last = zo_cpu_product_scratch(b->side_last);
         b->pad = b->pad > full ? b->pad : full;
