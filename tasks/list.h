@@ -12,4 +12,7 @@
     X(boolq)             \
     X(wsc)               \
     X(wic)               \
-    X(copa)
+    X(copa)              \
+    X(synth_sentiment)   \
+    X(synth_entailment)  \
+    X(synth_acceptability)

@@ -224,7 +224,7 @@ static bool is_number_key(const char *key)
 static int find_column(const columns *header, const char *key)
 {
     if (is_number_key(key)) {
-        return atoi(key + 1);
+        return (int)strtol(key + 1, NULL, 10);
     }
     for (int c = 0; c < header->n; c++) {
         if (header->bytes[c] == strlen(key) && memcmp(header->at[c], key, header->bytes[c]) == 0) {
