@@ -10,17 +10,20 @@
 
 /* ---- lists of ids ---- */
 
-void zo_ids_clear(zo_ids *ids) {
+void zo_ids_clear(zo_ids *ids)
+{
     ids->n = 0;
 }
 
-void zo_ids_free(zo_ids *ids) {
+void zo_ids_free(zo_ids *ids)
+{
     zo_free(ids->ids);
     zo_free(ids->types);
     *ids = (zo_ids){0};
 }
 
-void zo_ids_push(zo_ids *ids, int32_t id, uint8_t type) {
+void zo_ids_push(zo_ids *ids, int32_t id, uint8_t type)
+{
     if (ids->n == ids->room) {
         ids->room = ids->room ? ids->room * 2 : 64;
         ids->ids = zo_realloc(ids->ids, ZO_HOST, ZO_TAG_DATA, (size_t)ids->room * sizeof *ids->ids);
@@ -32,45 +35,50 @@ void zo_ids_push(zo_ids *ids, int32_t id, uint8_t type) {
 
 /* ---- building ---- */
 
-zo_norm *zo_tokenizer_push_norm(zo_tokenizer *t, zo_norm_kind kind) {
+zo_norm *zo_tokenizer_push_norm(zo_tokenizer *t, zo_norm_kind kind)
+{
     t->norms = zo_realloc(t->norms, ZO_HOST, ZO_TAG_DATA, ((size_t)t->norms_n + 1) * sizeof *t->norms);
     t->norms[t->norms_n].kind = kind;
     return &t->norms[t->norms_n++];
 }
 
-zo_pre *zo_tokenizer_push_pre(zo_tokenizer *t, zo_pre_kind kind) {
+zo_pre *zo_tokenizer_push_pre(zo_tokenizer *t, zo_pre_kind kind)
+{
     t->pres = zo_realloc(t->pres, ZO_HOST, ZO_TAG_DATA, ((size_t)t->pres_n + 1) * sizeof *t->pres);
     t->pres[t->pres_n].kind = kind;
     return &t->pres[t->pres_n++];
 }
 
-void zo_template_push(zo_template *form, zo_part_kind kind, int32_t id, uint8_t type) {
+void zo_template_push(zo_template *form, zo_template_kind kind, int32_t id, uint8_t type)
+{
     if (form->n == form->room) {
         form->room = form->room ? form->room * 2 : 8;
         form->parts = zo_realloc(form->parts, ZO_HOST, ZO_TAG_DATA, (size_t)form->room * sizeof *form->parts);
     }
-    form->parts[form->n++] = (zo_part){kind, type, id};
+    form->parts[form->n++] = (zo_template_part){kind, type, id};
 }
 
-void zo_tokenizer_set_cls_sep(zo_tokenizer *t, int32_t cls, int32_t sep, bool is_roberta) {
+void zo_tokenizer_set_cls_sep(zo_tokenizer *t, int32_t cls, int32_t sep, bool is_roberta)
+{
     uint8_t second = is_roberta ? 0 : 1;
     t->special.cls = cls;
     t->special.sep = sep;
     t->single.n = t->pair.n = 0;
-    zo_template_push(&t->single, ZO_PART_SPECIAL, cls, 0);
-    zo_template_push(&t->single, ZO_PART_A, 0, 0);
-    zo_template_push(&t->single, ZO_PART_SPECIAL, sep, 0);
-    zo_template_push(&t->pair, ZO_PART_SPECIAL, cls, 0);
-    zo_template_push(&t->pair, ZO_PART_A, 0, 0);
-    zo_template_push(&t->pair, ZO_PART_SPECIAL, sep, 0);
+    zo_template_push(&t->single, ZO_TEMPLATE_SPECIAL, cls, 0);
+    zo_template_push(&t->single, ZO_TEMPLATE_A, 0, 0);
+    zo_template_push(&t->single, ZO_TEMPLATE_SPECIAL, sep, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, cls, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_A, 0, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, sep, 0);
     if (is_roberta) {
-        zo_template_push(&t->pair, ZO_PART_SPECIAL, sep, 0);
+        zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, sep, 0);
     }
-    zo_template_push(&t->pair, ZO_PART_B, 0, second);
-    zo_template_push(&t->pair, ZO_PART_SPECIAL, sep, second);
+    zo_template_push(&t->pair, ZO_TEMPLATE_B, 0, second);
+    zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, sep, second);
 }
 
-zo_status zo_tokenizer_push_added(zo_tokenizer *t, zo_added flags, const char *content, int64_t id, zo_err *err) {
+zo_status zo_tokenizer_push_added(zo_tokenizer *t, zo_added flags, const char *content, int64_t id, zo_err *err)
+{
     if (*content == 0) {
         return ZO_OK;
     }
@@ -104,7 +112,8 @@ zo_status zo_tokenizer_push_added(zo_tokenizer *t, zo_added flags, const char *c
 
 /* ---- added tokens in a text: leftmost, then longest ---- */
 
-static int compare_added(const void *left, const void *right, void *context) {
+static int compare_added(const void *left, const void *right, void *context)
+{
     const zo_added *added = context;
     int32_t l = *(const int32_t *)left, r = *(const int32_t *)right;
     uint8_t first_l = (uint8_t)added[l].pattern[0], first_r = (uint8_t)added[r].pattern[0];
@@ -117,7 +126,8 @@ static int compare_added(const void *left, const void *right, void *context) {
     return l < r ? -1 : l > r;
 }
 
-static void finder_build(zo_finder *finder, const zo_tokenizer *t, bool normalized) {
+static void finder_build(zo_finder *finder, const zo_tokenizer *t, bool normalized)
+{
     int32_t n = 0;
     finder->order = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)t->added_n + 1) * sizeof *finder->order);
     for (int32_t i = 0; i < t->added_n; i++) {
@@ -137,7 +147,8 @@ static void finder_build(zo_finder *finder, const zo_tokenizer *t, bool normaliz
 }
 
 /* The added token that matches at text[at..n), or NULL. */
-static const zo_added *finder_at(const zo_finder *finder, const zo_tokenizer *t, const char *text, int64_t at, int64_t n) {
+static const zo_added *finder_at(const zo_finder *finder, const zo_tokenizer *t, const char *text, int64_t at, int64_t n)
+{
     uint8_t first = (uint8_t)text[at];
     for (int32_t i = finder->begin[first]; i < finder->begin[first + 1]; i++) {
         const zo_added *added = &t->added[finder->order[i]];
@@ -148,7 +159,8 @@ static const zo_added *finder_at(const zo_finder *finder, const zo_tokenizer *t,
     return NULL;
 }
 
-static bool is_single_word(const char *text, int64_t start, int64_t stop, int64_t n) {
+static bool is_single_word(const char *text, int64_t start, int64_t stop, int64_t n)
+{
     int32_t c;
     if (start > 0) {
         zo_utf8_next(zo_utf8_before(text, text + start), &c);
@@ -163,7 +175,8 @@ static bool is_single_word(const char *text, int64_t start, int64_t stop, int64_
     return true;
 }
 
-static int64_t strip_left(const char *text, int64_t start) {
+static int64_t strip_left(const char *text, int64_t start)
+{
     int32_t c;
     while (start > 0) {
         const char *before = zo_utf8_before(text, text + start);
@@ -176,7 +189,8 @@ static int64_t strip_left(const char *text, int64_t start) {
     return start;
 }
 
-static int64_t strip_right(const char *text, int64_t stop, int64_t n) {
+static int64_t strip_right(const char *text, int64_t stop, int64_t n)
+{
     int32_t c;
     while (stop < n) {
         int length = zo_utf8_next(text + stop, &c);
@@ -192,7 +206,8 @@ typedef zo_status (*span_encoder)(zo_tokenizer *t, const char *text, int64_t n, 
 
 /* Push the ids of added tokens, and let `encode` do what stands between them. */
 static zo_status encode_around_added(zo_tokenizer *t, const zo_finder *finder, const char *text, int64_t n, bool first,
-                                     span_encoder encode, zo_ids *out, zo_err *err) {
+                                     span_encoder encode, zo_ids *out, zo_err *err)
+{
     int64_t done = 0;
     for (int64_t at = 0; at < n;) {
         const zo_added *added = finder_at(finder, t, text, at, n);
@@ -226,7 +241,8 @@ static zo_status encode_around_added(zo_tokenizer *t, const zo_finder *finder, c
 
 /* ---- the pipeline ---- */
 
-static zo_status encode_pieces(zo_tokenizer *t, const char *text, int64_t n, bool first, zo_ids *out, zo_err *err) {
+static zo_status encode_pieces(zo_tokenizer *t, const char *text, int64_t n, bool first, zo_ids *out, zo_err *err)
+{
     const char *cut;
     const zo_pieces *pieces;
     zo_status status = zo_pre_apply(t->pres, t->pres_n, &t->splitter, text, n, first, &cut, &pieces, err);
@@ -237,7 +253,8 @@ static zo_status encode_pieces(zo_tokenizer *t, const char *text, int64_t n, boo
 }
 
 /* *out: `text` after all normalizers, in one of the two scratch texts or `text` itself. */
-static zo_status normalize(zo_tokenizer *t, const char **text, int64_t *n, bool *lead, zo_err *err) {
+static zo_status normalize(zo_tokenizer *t, const char **text, int64_t *n, bool *lead, zo_err *err)
+{
     for (int i = 0; i < t->norms_n && *n > 0; i++) {
         zo_text *out = &t->norm_text[i % 2];
         zo_status status = zo_norm_apply(&t->norms[i], *text, *n, out, lead, err);
@@ -250,12 +267,14 @@ static zo_status normalize(zo_tokenizer *t, const char **text, int64_t *n, bool 
     return ZO_OK;
 }
 
-static zo_status encode_normalized(zo_tokenizer *t, const char *text, int64_t n, bool first, zo_ids *out, zo_err *err) {
+static zo_status encode_normalized(zo_tokenizer *t, const char *text, int64_t n, bool first, zo_ids *out, zo_err *err)
+{
     zo_status status = normalize(t, &text, &n, &first, err);
     return status != ZO_OK ? status : encode_around_added(t, &t->normal, text, n, first, encode_pieces, out, err);
 }
 
-static zo_status encode_side(zo_tokenizer *t, const char *text, size_t bytes, zo_ids *out, zo_err *err) {
+static zo_status encode_side(zo_tokenizer *t, const char *text, size_t bytes, zo_ids *out, zo_err *err)
+{
     out->n = 0;
     if (bytes > MOST_TEXT_BYTES) {
         return zo_fail(err, ZO_EINPUT, "a text of %zu bytes is too long to tokenize at once; at most %zu are expected", bytes,
@@ -272,18 +291,20 @@ static zo_status encode_side(zo_tokenizer *t, const char *text, size_t bytes, zo
 }
 
 static void fill(const zo_template *form, bool specials, const int32_t *a, int64_t a_n, const int32_t *b, int64_t b_n,
-                 zo_ids *out) {
+                 zo_ids *out)
+{
     for (int32_t i = 0; i < form->n; i++) {
-        zo_part part = form->parts[i];
-        const int32_t *ids = part.kind == ZO_PART_A ? a : part.kind == ZO_PART_B ? b : &part.id;
-        int64_t n = part.kind == ZO_PART_A ? a_n : part.kind == ZO_PART_B ? b_n : specials ? 1 : 0;
+        zo_template_part part = form->parts[i];
+        const int32_t *ids = part.kind == ZO_TEMPLATE_A ? a : part.kind == ZO_TEMPLATE_B ? b : &part.id;
+        int64_t n = part.kind == ZO_TEMPLATE_A ? a_n : part.kind == ZO_TEMPLATE_B ? b_n : specials ? 1 : 0;
         for (int64_t j = 0; j < n; j++) {
             zo_ids_push(out, ids[j], part.type);
         }
     }
 }
 
-zo_status zo_tokenizer_encode(zo_tokenizer *t, const char *text, size_t bytes, zo_specials specials, zo_ids *out, zo_err *err) {
+zo_status zo_tokenizer_encode(zo_tokenizer *t, const char *text, size_t bytes, zo_specials specials, zo_ids *out, zo_err *err)
+{
     zo_status status = encode_side(t, text, bytes, &t->side[0], err);
     if (status == ZO_OK) {
         fill(&t->single, specials == ZO_WITH_SPECIALS, t->side[0].ids, t->side[0].n, NULL, 0, out);
@@ -292,7 +313,8 @@ zo_status zo_tokenizer_encode(zo_tokenizer *t, const char *text, size_t bytes, z
 }
 
 zo_status zo_tokenizer_encode_pair(zo_tokenizer *t, const char *a, size_t a_bytes, const char *b, size_t b_bytes,
-                                   zo_specials specials, zo_ids *out, zo_err *err) {
+                                   zo_specials specials, zo_ids *out, zo_err *err)
+{
     zo_status status = encode_side(t, a, a_bytes, &t->side[0], err);
     if (status == ZO_OK) {
         status = encode_side(t, b, b_bytes, &t->side[1], err);
@@ -303,31 +325,35 @@ zo_status zo_tokenizer_encode_pair(zo_tokenizer *t, const char *a, size_t a_byte
     return status;
 }
 
-void zo_tokenizer_wrap(const zo_tokenizer *t, const int32_t *a, int64_t a_n, const int32_t *b, int64_t b_n, zo_ids *out) {
+void zo_tokenizer_wrap(const zo_tokenizer *t, const int32_t *a, int64_t a_n, const int32_t *b, int64_t b_n, zo_ids *out)
+{
     fill(b ? &t->pair : &t->single, true, a, a_n, b, b_n, out);
 }
 
-int zo_tokenizer_wrap_count(const zo_tokenizer *t, bool pair) {
+int zo_tokenizer_wrap_count(const zo_tokenizer *t, bool pair)
+{
     const zo_template *form = pair ? &t->pair : &t->single;
     int count = 0;
     for (int32_t i = 0; i < form->n; i++) {
-        count += form->parts[i].kind == ZO_PART_SPECIAL;
+        count += form->parts[i].kind == ZO_TEMPLATE_SPECIAL;
     }
     return count;
 }
 
 /* ---- asking ---- */
 
-zo_special_ids zo_tokenizer_special(const zo_tokenizer *t) {
+zo_special_ids zo_tokenizer_special(const zo_tokenizer *t)
+{
     return t->special;
 }
 
-void zo_tokenizer_set_bos(zo_tokenizer *t, int32_t id) {
+void zo_tokenizer_set_bos(zo_tokenizer *t, int32_t id)
+{
     zo_template *forms[2] = {&t->single, &t->pair};
     for (int f = 0; f < 2; f++) {
         for (int32_t i = 0; i < forms[f]->n; i++) {
-            zo_part *part = &forms[f]->parts[i];
-            if (part->kind == ZO_PART_SPECIAL && part->id == t->special.bos) {
+            zo_template_part *part = &forms[f]->parts[i];
+            if (part->kind == ZO_TEMPLATE_SPECIAL && part->id == t->special.bos) {
                 part->id = id;
             }
         }
@@ -335,7 +361,8 @@ void zo_tokenizer_set_bos(zo_tokenizer *t, int32_t id) {
     t->special.bos = id;
 }
 
-int32_t zo_tokenizer_vocab_size(const zo_tokenizer *t) {
+int32_t zo_tokenizer_vocab_size(const zo_tokenizer *t)
+{
     int32_t size = t->model.vocab.size;
     for (int32_t i = 0; i < t->added_n; i++) {
         size = t->added[i].id >= size ? t->added[i].id + 1 : size;
@@ -343,7 +370,8 @@ int32_t zo_tokenizer_vocab_size(const zo_tokenizer *t) {
     return size;
 }
 
-int32_t zo_tokenizer_id(const zo_tokenizer *t, const char *token) {
+int32_t zo_tokenizer_id(const zo_tokenizer *t, const char *token)
+{
     int32_t id = zo_vocab_find(&t->model.vocab, token, strlen(token));
     for (int32_t i = 0; id < 0 && i < t->added_n; i++) {
         id = strcmp(t->added[i].content, token) == 0 ? t->added[i].id : -1;
@@ -351,7 +379,8 @@ int32_t zo_tokenizer_id(const zo_tokenizer *t, const char *token) {
     return id;
 }
 
-static const zo_added *added_of(const zo_tokenizer *t, int32_t id) {
+static const zo_added *added_of(const zo_tokenizer *t, int32_t id)
+{
     for (int32_t i = 0; i < t->added_n; i++) {
         if (t->added[i].id == id) {
             return &t->added[i];
@@ -360,7 +389,8 @@ static const zo_added *added_of(const zo_tokenizer *t, int32_t id) {
     return NULL;
 }
 
-const char *zo_tokenizer_token(const zo_tokenizer *t, int32_t id) {
+const char *zo_tokenizer_token(const zo_tokenizer *t, int32_t id)
+{
     const zo_vocab *vocab = &t->model.vocab;
     if (id >= 0 && id < vocab->size && vocab->offset[id] >= 0) {
         return vocab->pool + vocab->offset[id];
@@ -370,7 +400,8 @@ const char *zo_tokenizer_token(const zo_tokenizer *t, int32_t id) {
 }
 
 /* The bytes that `token` stands for; *is_bytes when they come from a byte spelling. */
-static void token_bytes(const zo_tokenizer *t, const char *token, zo_text *out) {
+static void token_bytes(const zo_tokenizer *t, const char *token, zo_text *out)
+{
     size_t n = strlen(token);
     if (t->byte_level) {
         const zo_byte_chars *chars = zo_byte_chars_get();
@@ -399,7 +430,8 @@ static void token_bytes(const zo_tokenizer *t, const char *token, zo_text *out) 
     }
 }
 
-char *zo_tokenizer_show(const zo_tokenizer *t, int32_t id, char *out, size_t size) {
+char *zo_tokenizer_show(const zo_tokenizer *t, int32_t id, char *out, size_t size)
+{
     const char *token = zo_tokenizer_token(t, id);
     if (size == 0) {
         return out;
@@ -445,7 +477,8 @@ char *zo_tokenizer_show(const zo_tokenizer *t, int32_t id, char *out, size_t siz
 
 /* ---- opening and closing ---- */
 
-static int32_t first_known(const zo_tokenizer *t, const char *const *names) {
+static int32_t first_known(const zo_tokenizer *t, const char *const *names)
+{
     int32_t id = -1;
     for (; id < 0 && *names; names++) {
         id = zo_tokenizer_id(t, *names);
@@ -453,7 +486,8 @@ static int32_t first_known(const zo_tokenizer *t, const char *const *names) {
     return id;
 }
 
-void zo_tokenizer_guess_specials(zo_tokenizer *t) {
+void zo_tokenizer_guess_specials(zo_tokenizer *t)
+{
     zo_special_ids *s = &t->special;
     static const char *const bos[] = {"<s>", "<|begin_of_text|>", "<|endoftext|>", NULL};
     static const char *const eos[] = {"</s>", "<|end_of_text|>", "<|endoftext|>", NULL};
@@ -473,7 +507,8 @@ void zo_tokenizer_guess_specials(zo_tokenizer *t) {
 }
 
 /* What can only be known when all is read: patterns, finders, forms, how tokens are spelled. */
-static zo_status finish(zo_tokenizer *t, zo_err *err) {
+static zo_status finish(zo_tokenizer *t, zo_err *err)
+{
     zo_model_finish(&t->model);
     for (int32_t i = 0; i < t->added_n; i++) {
         zo_added *added = &t->added[i];
@@ -491,17 +526,17 @@ static zo_status finish(zo_tokenizer *t, zo_err *err) {
     finder_build(&t->raw, t, false);
     finder_build(&t->normal, t, true);
     if (t->single.n == 0) {
-        zo_template_push(&t->single, ZO_PART_A, 0, 0);
+        zo_template_push(&t->single, ZO_TEMPLATE_A, 0, 0);
     }
     if (t->pair.n == 0) {
-        zo_template_push(&t->pair, ZO_PART_A, 0, 0);
-        zo_template_push(&t->pair, ZO_PART_B, 0, 1);
+        zo_template_push(&t->pair, ZO_TEMPLATE_A, 0, 0);
+        zo_template_push(&t->pair, ZO_TEMPLATE_B, 0, 1);
     }
     int32_t size = zo_tokenizer_vocab_size(t);
     const zo_template *forms[2] = {&t->single, &t->pair};
     for (int f = 0; f < 2; f++) {
         for (int32_t i = 0; i < forms[f]->n; i++) {
-            if (forms[f]->parts[i].kind == ZO_PART_SPECIAL && forms[f]->parts[i].id >= size) {
+            if (forms[f]->parts[i].kind == ZO_TEMPLATE_SPECIAL && forms[f]->parts[i].id >= size) {
                 return zo_fail(err, ZO_EINPUT, "the post-processor adds id %d, but the vocabulary ends at %d",
                                forms[f]->parts[i].id, size - 1);
             }
@@ -525,14 +560,16 @@ static zo_status finish(zo_tokenizer *t, zo_err *err) {
     return ZO_OK;
 }
 
-static zo_tokenizer *tokenizer_new(void) {
+static zo_tokenizer *tokenizer_new(void)
+{
     zo_tokenizer *t = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *t);
     t->special = (zo_special_ids){-1, -1, -1, -1, -1, -1, -1};
     t->model.unk = -1;
     return t;
 }
 
-static zo_status hand_over(zo_tokenizer *t, zo_status status, zo_tokenizer **out) {
+static zo_status hand_over(zo_tokenizer *t, zo_status status, zo_tokenizer **out)
+{
     if (status != ZO_OK) {
         zo_tokenizer_close(t);
         t = NULL;
@@ -541,7 +578,8 @@ static zo_status hand_over(zo_tokenizer *t, zo_status status, zo_tokenizer **out
     return status;
 }
 
-zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err) {
+zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err)
+{
     zo_tokenizer *t = tokenizer_new();
     zo_status status = zo_tokenizer_read_json(t, text, bytes, err);
     if (status == ZO_OK) {
@@ -553,7 +591,8 @@ zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t 
     return hand_over(t, status, tokenizer);
 }
 
-zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err *err) {
+zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err *err)
+{
     zo_tokenizer *t = tokenizer_new();
     zo_status status = zo_tokenizer_read_folder(t, folder, err);
     if (status == ZO_OK) {
@@ -565,12 +604,14 @@ zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err
     return hand_over(t, status, tokenizer);
 }
 
-static void pattern_free(zo_pattern *pattern) {
+static void pattern_free(zo_pattern *pattern)
+{
     zo_regex_free(pattern->regex);
     zo_free(pattern->literal);
 }
 
-void zo_tokenizer_close(zo_tokenizer *t) {
+void zo_tokenizer_close(zo_tokenizer *t)
+{
     if (t == NULL) {
         return;
     }

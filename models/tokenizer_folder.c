@@ -20,20 +20,23 @@ typedef struct side_files {
     cJSON *config, *tokenizer_config, *special_map, *added; /* NULL where the folder has no such file */
 } side_files;
 
-static bool has_file(const char *folder, const char *name) {
+static bool has_file(const char *folder, const char *name)
+{
     char path[4096], packed[4096 + 4];
     zo_path_join(path, sizeof path, folder, name);
     snprintf(packed, sizeof packed, "%s.gz", path);
     return zo_path_exists(path) || zo_path_exists(packed);
 }
 
-static zo_status read_side(const char *folder, const char *name, cJSON **json, zo_err *err) {
+static zo_status read_side(const char *folder, const char *name, cJSON **json, zo_err *err)
+{
     char path[4096];
     zo_path_join(path, sizeof path, folder, name);
     return zo_path_exists(path) ? zo_json_read(path, json, err) : ZO_OK;
 }
 
-static zo_status side_open(side_files *side, const char *folder, zo_err *err) {
+static zo_status side_open(side_files *side, const char *folder, zo_err *err)
+{
     zo_status status = read_side(folder, "config.json", &side->config, err);
     if (status == ZO_OK) {
         status = read_side(folder, "tokenizer_config.json", &side->tokenizer_config, err);
@@ -44,19 +47,22 @@ static zo_status side_open(side_files *side, const char *folder, zo_err *err) {
     return status != ZO_OK ? status : read_side(folder, "added_tokens.json", &side->added, err);
 }
 
-static void side_close(side_files *side) {
+static void side_close(side_files *side)
+{
     cJSON_Delete(side->config);
     cJSON_Delete(side->tokenizer_config);
     cJSON_Delete(side->special_map);
     cJSON_Delete(side->added);
 }
 
-static bool side_bool(const cJSON *json, const char *key, bool initial) {
+static bool side_bool(const cJSON *json, const char *key, bool initial)
+{
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(json, key);
     return cJSON_IsBool(member) ? cJSON_IsTrue(member) : initial;
 }
 
-static const char *side_string(const cJSON *json, const char *key) {
+static const char *side_string(const cJSON *json, const char *key)
+{
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(json, key);
     return cJSON_IsString(member) ? member->valuestring : "";
 }
@@ -69,12 +75,14 @@ static const special_name special_names[] = {SPECIAL(bos), SPECIAL(eos), SPECIAL
                                              SPECIAL(sep), SPECIAL(mask), SPECIAL(unk)};
 #define SPECIALS_N (int)(sizeof special_names / sizeof special_names[0])
 
-static int32_t *special_slot(zo_special_ids *special, int which) {
+static int32_t *special_slot(zo_special_ids *special, int which)
+{
     return (int32_t *)((char *)special + special_names[which].offset);
 }
 
 /* A special token stands as "text" or as {"content": "text", "lstrip": ...}; NULL where the files do not name it. */
-static const cJSON *named_token(const side_files *side, int which) {
+static const cJSON *named_token(const side_files *side, int which)
+{
     const cJSON *token = cJSON_GetObjectItemCaseSensitive(side->special_map, special_names[which].token_key);
     if (token == NULL || cJSON_IsNull(token)) {
         token = cJSON_GetObjectItemCaseSensitive(side->tokenizer_config, special_names[which].token_key);
@@ -82,11 +90,13 @@ static const cJSON *named_token(const side_files *side, int which) {
     return token && (cJSON_IsString(token) || cJSON_IsObject(token)) ? token : NULL;
 }
 
-static const char *token_content(const cJSON *token) {
+static const char *token_content(const cJSON *token)
+{
     return cJSON_IsString(token) ? token->valuestring : side_string(token, "content");
 }
 
-static zo_added token_flags(const cJSON *token) {
+static zo_added token_flags(const cJSON *token)
+{
     return (zo_added){.single_word = side_bool(token, "single_word", false),
                       .left_strip = side_bool(token, "lstrip", false),
                       .right_strip = side_bool(token, "rstrip", false),
@@ -94,7 +104,8 @@ static zo_added token_flags(const cJSON *token) {
                       .special = true};
 }
 
-static void resolve_specials(zo_tokenizer *t, const side_files *side) {
+static void resolve_specials(zo_tokenizer *t, const side_files *side)
+{
     for (int i = 0; i < SPECIALS_N; i++) {
         int32_t *slot = special_slot(&t->special, i);
         const cJSON *token = named_token(side, i);
@@ -110,7 +121,8 @@ static void resolve_specials(zo_tokenizer *t, const side_files *side) {
 
 /* ---- folders without a tokenizer.json ---- */
 
-static zo_status read_vocab_lines(zo_tokenizer *t, const char *path, zo_err *err) {
+static zo_status read_vocab_lines(zo_tokenizer *t, const char *path, zo_err *err)
+{
     char *text, *line;
     size_t bytes, length;
     zo_status status = zo_read_file_or_gz(path, MOST_FILE_BYTES, &text, &bytes, err);
@@ -132,7 +144,8 @@ static zo_status read_vocab_lines(zo_tokenizer *t, const char *path, zo_err *err
     return status;
 }
 
-static zo_status read_vocab_object(zo_tokenizer *t, const char *path, zo_err *err) {
+static zo_status read_vocab_object(zo_tokenizer *t, const char *path, zo_err *err)
+{
     cJSON *json = NULL;
     const cJSON *item;
     zo_status status = zo_json_read(path, &json, err);
@@ -162,7 +175,8 @@ static zo_status read_vocab_object(zo_tokenizer *t, const char *path, zo_err *er
     return status;
 }
 
-static zo_status read_merge_lines(zo_tokenizer *t, const char *path, zo_err *err) {
+static zo_status read_merge_lines(zo_tokenizer *t, const char *path, zo_err *err)
+{
     char *text, *line;
     size_t bytes, length;
     zo_status status = zo_read_file_or_gz(path, MOST_FILE_BYTES, &text, &bytes, err);
@@ -191,7 +205,8 @@ static zo_status read_merge_lines(zo_tokenizer *t, const char *path, zo_err *err
 }
 
 /* The special tokens that a file names are cut out of texts, as transformers does. */
-static zo_status push_named_specials(zo_tokenizer *t, const side_files *side, zo_err *err) {
+static zo_status push_named_specials(zo_tokenizer *t, const side_files *side, zo_err *err)
+{
     zo_status status = ZO_OK;
     for (int i = 0; status == ZO_OK && i < SPECIALS_N; i++) {
         const cJSON *token = named_token(side, i);
@@ -203,7 +218,8 @@ static zo_status push_named_specials(zo_tokenizer *t, const side_files *side, zo
 }
 
 /* The added tokens of tokenizer_config.json and added_tokens.json, then the special tokens. */
-static zo_status push_named_added(zo_tokenizer *t, const side_files *side, zo_err *err) {
+static zo_status push_named_added(zo_tokenizer *t, const side_files *side, zo_err *err)
+{
     const cJSON *item, *decoder = cJSON_GetObjectItemCaseSensitive(side->tokenizer_config, "added_tokens_decoder");
     zo_status status = ZO_OK;
     cJSON_ArrayForEach(item, decoder) {
@@ -224,7 +240,8 @@ static zo_status push_named_added(zo_tokenizer *t, const side_files *side, zo_er
 }
 
 /* The special tokens that a tokenizer class has without being told; left where the files say otherwise. */
-static zo_status push_class_special(zo_tokenizer *t, const side_files *side, int which, const char *content, zo_err *err) {
+static zo_status push_class_special(zo_tokenizer *t, const side_files *side, int which, const char *content, zo_err *err)
+{
     int32_t id = zo_tokenizer_id(t, content);
     if (named_token(side, which) != NULL || id < 0) {
         return ZO_OK;
@@ -237,7 +254,8 @@ static zo_status push_class_special(zo_tokenizer *t, const side_files *side, int
 enum { BOS, EOS, PAD, CLS, SEP, MASK, UNK };
 typedef struct class_special { int which; const char *content; } class_special;
 
-static zo_status push_class_specials(zo_tokenizer *t, const side_files *side, const class_special *list, int n, zo_err *err) {
+static zo_status push_class_specials(zo_tokenizer *t, const side_files *side, const class_special *list, int n, zo_err *err)
+{
     zo_status status = push_named_added(t, side, err);
     for (int i = 0; status == ZO_OK && i < n; i++) {
         status = push_class_special(t, side, list[i].which, list[i].content, err);
@@ -248,7 +266,8 @@ static zo_status push_class_specials(zo_tokenizer *t, const side_files *side, co
     return status;
 }
 
-static zo_status read_bert_folder(zo_tokenizer *t, const char *folder, const side_files *side, zo_err *err) {
+static zo_status read_bert_folder(zo_tokenizer *t, const char *folder, const side_files *side, zo_err *err)
+{
     static const class_special specials[] = {{UNK, "[UNK]"}, {SEP, "[SEP]"}, {PAD, "[PAD]"}, {CLS, "[CLS]"}, {MASK, "[MASK]"}};
     char path[4096];
     zo_status status = read_vocab_lines(t, zo_path_join(path, sizeof path, folder, "vocab.txt"), err);
@@ -278,17 +297,19 @@ static zo_status read_bert_folder(zo_tokenizer *t, const char *folder, const sid
     return ZO_OK;
 }
 
-static void set_leading_bos(zo_tokenizer *t) {
+static void set_leading_bos(zo_tokenizer *t)
+{
     t->single.n = t->pair.n = 0;
-    zo_template_push(&t->single, ZO_PART_SPECIAL, t->special.bos, 0);
-    zo_template_push(&t->single, ZO_PART_A, 0, 0);
-    zo_template_push(&t->pair, ZO_PART_SPECIAL, t->special.bos, 0);
-    zo_template_push(&t->pair, ZO_PART_A, 0, 0);
-    zo_template_push(&t->pair, ZO_PART_B, 0, 1);
+    zo_template_push(&t->single, ZO_TEMPLATE_SPECIAL, t->special.bos, 0);
+    zo_template_push(&t->single, ZO_TEMPLATE_A, 0, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, t->special.bos, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_A, 0, 0);
+    zo_template_push(&t->pair, ZO_TEMPLATE_B, 0, 1);
 }
 
 static zo_status read_byte_level_folder(zo_tokenizer *t, const char *folder, const side_files *side, const char *vocab,
-                                        const char *merges, zo_err *err) {
+                                        const char *merges, zo_err *err)
+{
     static const class_special gpt2[] = {{BOS, "<|endoftext|>"}, {EOS, "<|endoftext|>"}, {UNK, "<|endoftext|>"}};
     static const class_special opt[] = {{BOS, "</s>"}, {EOS, "</s>"}, {PAD, "<pad>"}};
     static const class_special roberta[] = {{BOS, "<s>"},   {EOS, "</s>"},  {CLS, "<s>"},   {SEP, "</s>"},
@@ -333,7 +354,8 @@ static zo_status read_byte_level_folder(zo_tokenizer *t, const char *folder, con
     return ZO_OK;
 }
 
-static zo_status read_tokenizer_json(zo_tokenizer *t, const char *folder, const side_files *side, zo_err *err) {
+static zo_status read_tokenizer_json(zo_tokenizer *t, const char *folder, const side_files *side, zo_err *err)
+{
     char path[4096], *text;
     size_t bytes;
     zo_path_join(path, sizeof path, folder, "tokenizer.json");
@@ -356,7 +378,8 @@ static zo_status read_tokenizer_json(zo_tokenizer *t, const char *folder, const 
     return ZO_OK;
 }
 
-zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err) {
+zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err)
+{
     if (!zo_path_is_dir(folder)) {
         return zo_fail(err, ZO_EIO, "%s is not a folder; a model's folder with a tokenizer.json is expected", folder);
     }

@@ -198,13 +198,13 @@ typedef struct zo_finder {
     int32_t begin[257];  /* range of `order` per first byte */
 } zo_finder;
 
-typedef enum zo_part_kind { ZO_PART_A, ZO_PART_B, ZO_PART_SPECIAL } zo_part_kind;
-typedef struct zo_part { zo_part_kind kind; uint8_t type; int32_t id; } zo_part;
+typedef enum zo_template_kind { ZO_TEMPLATE_A, ZO_TEMPLATE_B, ZO_TEMPLATE_SPECIAL } zo_template_kind;
+typedef struct zo_template_part { zo_template_kind kind; uint8_t type; int32_t id; } zo_template_part;
 typedef struct zo_template {
-    zo_part *parts;
+    zo_template_part *parts;
     int32_t n, room;
 } zo_template;
-void zo_template_push(zo_template *form, zo_part_kind kind, int32_t id, uint8_t type);
+void zo_template_push(zo_template *form, zo_template_kind kind, int32_t id, uint8_t type);
 
 struct zo_tokenizer {
     zo_norm *norms;

@@ -16,7 +16,8 @@
 
 /* ---- reading members; `where` is the path of the object, as "pre_tokenizer.pretokenizers[1]" ---- */
 
-static zo_status read_bool(const cJSON *object, const char *key, bool initial, const char *where, bool *out, zo_err *err) {
+static zo_status read_bool(const cJSON *object, const char *key, bool initial, const char *where, bool *out, zo_err *err)
+{
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
     *out = initial;
     if (member == NULL || cJSON_IsNull(member)) {
@@ -30,7 +31,8 @@ static zo_status read_bool(const cJSON *object, const char *key, bool initial, c
 }
 
 /* NULL where absent or null. */
-static zo_status read_string(const cJSON *object, const char *key, const char *where, const char **out, zo_err *err) {
+static zo_status read_string(const cJSON *object, const char *key, const char *where, const char **out, zo_err *err)
+{
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
     *out = NULL;
     if (member == NULL || cJSON_IsNull(member)) {
@@ -43,7 +45,8 @@ static zo_status read_string(const cJSON *object, const char *key, const char *w
     return ZO_OK;
 }
 
-static zo_status need_string(const cJSON *object, const char *key, const char *where, const char **out, zo_err *err) {
+static zo_status need_string(const cJSON *object, const char *key, const char *where, const char **out, zo_err *err)
+{
     zo_status status = read_string(object, key, where, out, err);
     if (status == ZO_OK && *out == NULL) {
         return zo_fail(err, ZO_EINPUT, "%s has no %s", where, key);
@@ -51,7 +54,8 @@ static zo_status need_string(const cJSON *object, const char *key, const char *w
     return status;
 }
 
-static bool read_id(const cJSON *item, int64_t *id) {
+static bool read_id(const cJSON *item, int64_t *id)
+{
     if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) || item->valuedouble >= ZO_TOKEN_ID_LIMIT ||
         item->valuedouble != floor(item->valuedouble)) {
         return false;
@@ -61,7 +65,8 @@ static bool read_id(const cJSON *item, int64_t *id) {
 }
 
 /* {"String": "..."} or {"Regex": "..."} */
-static zo_status read_pattern(const cJSON *object, const char *where, zo_pattern *pattern, zo_err *err) {
+static zo_status read_pattern(const cJSON *object, const char *where, zo_pattern *pattern, zo_err *err)
+{
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, "pattern");
     const cJSON *literal = cJSON_GetObjectItemCaseSensitive(member, "String");
     const cJSON *regex = cJSON_GetObjectItemCaseSensitive(member, "Regex");
@@ -83,7 +88,8 @@ static zo_status read_pattern(const cJSON *object, const char *where, zo_pattern
 }
 
 /* Every name of `choices` ("A|B|C") has its place as number; -1 when `name` is none. */
-static int choice_of(const char *name, const char *choices) {
+static int choice_of(const char *name, const char *choices)
+{
     size_t n = strlen(name);
     for (int i = 0;; i++) {
         const char *bar = strchr(choices, '|');
@@ -99,7 +105,8 @@ static int choice_of(const char *name, const char *choices) {
 }
 
 static zo_status need_choice(const cJSON *object, const char *key, const char *initial, const char *choices, const char *where,
-                             int *out, zo_err *err) {
+                             int *out, zo_err *err)
+{
     const char *name;
     zo_status status = read_string(object, key, where, &name, err);
     if (status != ZO_OK) {
@@ -114,7 +121,8 @@ static zo_status need_choice(const cJSON *object, const char *key, const char *i
                      : zo_fail(err, ZO_EUNSUPPORTED, "%s.%s \"%.60s\" is not supported; these are: %s", where, key, name, choices);
 }
 
-static zo_status type_of(const cJSON *object, const char *choices, const char *where, int *out, zo_err *err) {
+static zo_status type_of(const cJSON *object, const char *choices, const char *where, int *out, zo_err *err)
+{
     if (!cJSON_IsObject(object)) {
         return zo_fail(err, ZO_EINPUT, "%s is not an object", where);
     }
@@ -126,7 +134,8 @@ static zo_status type_of(const cJSON *object, const char *choices, const char *w
 static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err);
 
 static zo_status read_steps(zo_tokenizer *t, const cJSON *object, const char *key, const char *where, int depth,
-                            zo_status (*read)(zo_tokenizer *, const cJSON *, const char *, int, zo_err *), zo_err *err) {
+                            zo_status (*read)(zo_tokenizer *, const cJSON *, const char *, int, zo_err *), zo_err *err)
+{
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key), *item;
     if (!cJSON_IsArray(list)) {
         return zo_fail(err, ZO_EINPUT, "%s.%s is not a list", where, key);
@@ -146,7 +155,8 @@ static zo_status read_steps(zo_tokenizer *t, const cJSON *object, const char *ke
     return ZO_OK;
 }
 
-static zo_status read_bert_norm(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err) {
+static zo_status read_bert_norm(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err)
+{
     zo_norm *norm = zo_tokenizer_push_norm(t, ZO_NORM_BERT);
     zo_status status = read_bool(object, "clean_text", true, where, &norm->clean_text, err);
     if (status == ZO_OK) {
@@ -162,7 +172,8 @@ static zo_status read_bert_norm(zo_tokenizer *t, const cJSON *object, const char
 }
 
 static zo_status set_content(char **content, int64_t *content_n, const cJSON *object, const char *key, const char *where,
-                             zo_err *err) {
+                             zo_err *err)
+{
     const char *text;
     zo_status status = need_string(object, key, where, &text, err);
     if (status == ZO_OK) {
@@ -172,7 +183,8 @@ static zo_status set_content(char **content, int64_t *content_n, const cJSON *ob
     return status;
 }
 
-static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err) {
+static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err)
+{
     enum { SEQUENCE = ZO_NORM_BYTE_LEVEL + 1 };
     int kind;
     zo_status status = type_of(object,
@@ -207,7 +219,8 @@ static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *whe
 
 /* ---- pre-tokenizer ---- */
 
-static zo_status read_metaspace(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err) {
+static zo_status read_metaspace(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err)
+{
     zo_pre *pre = zo_tokenizer_push_pre(t, ZO_PRE_METASPACE);
     zo_status status = set_content(&pre->content, &pre->content_n, object, "replacement", where, err);
     int32_t c;
@@ -228,7 +241,8 @@ static zo_status read_metaspace(zo_tokenizer *t, const cJSON *object, const char
 
 #define BEHAVIORS "Removed|Isolated|MergedWithPrevious|MergedWithNext|Contiguous"
 
-static zo_status read_behavior(const cJSON *object, const char *initial, const char *where, zo_pre *pre, zo_err *err) {
+static zo_status read_behavior(const cJSON *object, const char *initial, const char *where, zo_pre *pre, zo_err *err)
+{
     int behavior;
     zo_status status = need_choice(object, "behavior", initial, BEHAVIORS, where, &behavior, err);
     if (status == ZO_OK) {
@@ -237,7 +251,8 @@ static zo_status read_behavior(const cJSON *object, const char *initial, const c
     return status;
 }
 
-static zo_status read_byte_level(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err) {
+static zo_status read_byte_level(zo_tokenizer *t, const cJSON *object, const char *where, zo_err *err)
+{
     zo_pre *pre = zo_tokenizer_push_pre(t, ZO_PRE_BYTE_LEVEL);
     bool use_regex;
     zo_status status = read_bool(object, "add_prefix_space", true, where, &pre->prefix_space, err);
@@ -250,7 +265,8 @@ static zo_status read_byte_level(zo_tokenizer *t, const cJSON *object, const cha
     return status;
 }
 
-static zo_status read_pre(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err) {
+static zo_status read_pre(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err)
+{
     enum { SEQUENCE, BYTE_LEVEL, DIGITS, SPLIT, METASPACE, BERT, WHITESPACE, WHITESPACE_SPLIT, PUNCTUATION };
     int kind;
     zo_status status = type_of(object,
@@ -300,7 +316,8 @@ static zo_status read_pre(zo_tokenizer *t, const cJSON *object, const char *wher
 
 /* ---- model ---- */
 
-static zo_status read_vocab(zo_model *model, const cJSON *object, zo_err *err) {
+static zo_status read_vocab(zo_model *model, const cJSON *object, zo_err *err)
+{
     const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(object, "vocab"), *item;
     if (!cJSON_IsObject(vocab)) {
         return zo_fail(err, ZO_EINPUT, "model.vocab is not an object of token: id");
@@ -320,7 +337,8 @@ static zo_status read_vocab(zo_model *model, const cJSON *object, zo_err *err) {
 }
 
 /* A merge is "left right" or ["left", "right"]. */
-static zo_status read_merge(zo_model *model, const cJSON *item, uint32_t rank, zo_err *err) {
+static zo_status read_merge(zo_model *model, const cJSON *item, uint32_t rank, zo_err *err)
+{
     if (cJSON_IsString(item)) {
         const char *text = item->valuestring, *space = strchr(text, ' ');
         if (space != NULL && strchr(space + 1, ' ') == NULL) {
@@ -336,7 +354,8 @@ static zo_status read_merge(zo_model *model, const cJSON *item, uint32_t rank, z
     return zo_fail(err, ZO_EINPUT, "entry %u is neither \"left right\" nor [\"left\", \"right\"]", rank);
 }
 
-static zo_status read_bpe(zo_tokenizer *t, const cJSON *object, zo_err *err) {
+static zo_status read_bpe(zo_tokenizer *t, const cJSON *object, zo_err *err)
+{
     zo_model *model = &t->model;
     model->kind = ZO_MODEL_BPE;
     const cJSON *dropout = cJSON_GetObjectItemCaseSensitive(object, "dropout");
@@ -387,7 +406,8 @@ static zo_status read_bpe(zo_tokenizer *t, const cJSON *object, zo_err *err) {
     return ZO_OK;
 }
 
-static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *err) {
+static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *err)
+{
     zo_model *model = &t->model;
     model->kind = ZO_MODEL_WORDPIECE;
     const char *prefix, *unk;
@@ -415,7 +435,8 @@ static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *er
     return ZO_OK;
 }
 
-static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err) {
+static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "model");
     if (!cJSON_IsObject(object)) {
         return zo_fail(err, ZO_EINPUT, "it has no object \"model\", so it is no tokenizer.json");
@@ -434,7 +455,8 @@ static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err) {
 
 /* ---- added tokens ---- */
 
-static zo_status read_added(zo_tokenizer *t, const cJSON *root, zo_err *err) {
+static zo_status read_added(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "added_tokens"), *item;
     if (list == NULL || cJSON_IsNull(list)) {
         return ZO_OK;
@@ -482,7 +504,8 @@ static zo_status read_added(zo_tokenizer *t, const cJSON *root, zo_err *err) {
 /* ---- post-processor ---- */
 
 /* ["[SEP]", 102] */
-static zo_status read_token_pair(const cJSON *object, const char *key, const char *where, int32_t *id, zo_err *err) {
+static zo_status read_token_pair(const cJSON *object, const char *key, const char *where, int32_t *id, zo_err *err)
+{
     const cJSON *pair = cJSON_GetObjectItemCaseSensitive(object, key);
     int64_t value;
     if (!cJSON_IsArray(pair) || cJSON_GetArraySize(pair) != 2 || !read_id(pair->child->next, &value)) {
@@ -492,7 +515,8 @@ static zo_status read_token_pair(const cJSON *object, const char *key, const cha
     return ZO_OK;
 }
 
-static zo_status read_cls_sep(zo_tokenizer *t, const cJSON *object, const char *where, bool is_roberta, zo_err *err) {
+static zo_status read_cls_sep(zo_tokenizer *t, const cJSON *object, const char *where, bool is_roberta, zo_err *err)
+{
     int32_t cls = -1, sep = -1;
     zo_status status = read_token_pair(object, "cls", where, &cls, err);
     if (status == ZO_OK) {
@@ -506,7 +530,8 @@ static zo_status read_cls_sep(zo_tokenizer *t, const cJSON *object, const char *
 }
 
 static zo_status push_special_part(zo_template *form, const cJSON *specials, const char *name, uint8_t type, const char *where,
-                                   zo_err *err) {
+                                   zo_err *err)
+{
     const cJSON *ids = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(specials, name), "ids"), *item;
     if (!cJSON_IsArray(ids)) {
         return zo_fail(err, ZO_EINPUT, "%s names \"%.60s\", which post_processor.special_tokens does not define", where, name);
@@ -516,12 +541,13 @@ static zo_status push_special_part(zo_template *form, const cJSON *specials, con
         if (!read_id(item, &id)) {
             return zo_fail(err, ZO_EINPUT, "post_processor.special_tokens[\"%.60s\"].ids holds something that is no id", name);
         }
-        zo_template_push(form, ZO_PART_SPECIAL, (int32_t)id, type);
+        zo_template_push(form, ZO_TEMPLATE_SPECIAL, (int32_t)id, type);
     }
     return ZO_OK;
 }
 
-static zo_status read_form(zo_template *form, const cJSON *object, const char *key, const char *where, zo_err *err) {
+static zo_status read_form(zo_template *form, const cJSON *object, const char *key, const char *where, zo_err *err)
+{
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key), *item;
     const cJSON *specials = cJSON_GetObjectItemCaseSensitive(object, "special_tokens");
     if (!cJSON_IsArray(list)) {
@@ -546,7 +572,7 @@ static zo_status read_form(zo_template *form, const cJSON *object, const char *k
                 return status;
             }
         } else if (strcmp(name->valuestring, "A") == 0 || strcmp(name->valuestring, "B") == 0) {
-            zo_template_push(form, name->valuestring[0] == 'A' ? ZO_PART_A : ZO_PART_B, 0, (uint8_t)type_id);
+            zo_template_push(form, name->valuestring[0] == 'A' ? ZO_TEMPLATE_A : ZO_TEMPLATE_B, 0, (uint8_t)type_id);
         } else {
             return zo_fail(err, ZO_EINPUT, "%s.Sequence.id is \"%.20s\"; A or B is expected", inner, name->valuestring);
         }
@@ -554,7 +580,8 @@ static zo_status read_form(zo_template *form, const cJSON *object, const char *k
     return ZO_OK;
 }
 
-static zo_status read_post(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err) {
+static zo_status read_post(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err)
+{
     enum { SEQUENCE, TEMPLATE, BERT, ROBERTA, BYTE_LEVEL };
     int kind;
     zo_status status = type_of(object, "Sequence|TemplateProcessing|BertProcessing|RobertaProcessing|ByteLevel", where, &kind,
@@ -579,12 +606,14 @@ static zo_status read_post(zo_tokenizer *t, const cJSON *object, const char *whe
 }
 
 static zo_status read_optional(zo_tokenizer *t, const cJSON *root, const char *key,
-                               zo_status (*read)(zo_tokenizer *, const cJSON *, const char *, int, zo_err *), zo_err *err) {
+                               zo_status (*read)(zo_tokenizer *, const cJSON *, const char *, int, zo_err *), zo_err *err)
+{
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, key);
     return object == NULL || cJSON_IsNull(object) ? ZO_OK : read(t, object, key, 0, err);
 }
 
-static zo_status read_root(zo_tokenizer *t, const cJSON *root, zo_err *err) {
+static zo_status read_root(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
     zo_status status = read_model(t, root, err);
     if (status == ZO_OK) {
         status = read_optional(t, root, "normalizer", read_norm, err);
@@ -602,7 +631,8 @@ static zo_status read_root(zo_tokenizer *t, const cJSON *root, zo_err *err) {
 }
 
 /* cJSON ends a string at \u0000, so a file with that escape would be read wrongly without a word. */
-static bool has_zero(const char *text, size_t bytes) {
+static bool has_zero(const char *text, size_t bytes)
+{
     if (memchr(text, 0, bytes) != NULL) {
         return true;
     }
@@ -620,7 +650,8 @@ static bool has_zero(const char *text, size_t bytes) {
     return false;
 }
 
-zo_status zo_tokenizer_read_json(zo_tokenizer *t, const char *text, size_t bytes, zo_err *err) {
+zo_status zo_tokenizer_read_json(zo_tokenizer *t, const char *text, size_t bytes, zo_err *err)
+{
     if (!zo_utf8_valid(text, (int64_t)bytes)) {
         return zo_fail(err, ZO_EINPUT, "it is not UTF-8 throughout, as JSON must be");
     }

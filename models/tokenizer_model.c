@@ -9,7 +9,8 @@
 #include "core/mem.h"
 #include "models/tokenizer_impl.h"
 
-static uint64_t hash_bytes(const char *data, size_t n) {
+static uint64_t hash_bytes(const char *data, size_t n)
+{
     uint64_t hash = 0x9E3779B97F4A7C15ull ^ n;
     while (n >= 8) {
         uint64_t word;
@@ -29,7 +30,8 @@ static uint64_t hash_bytes(const char *data, size_t n) {
 
 /* ---- vocabulary ---- */
 
-static void vocab_index(zo_vocab *vocab, int32_t id) {
+static void vocab_index(zo_vocab *vocab, int32_t id)
+{
     size_t mask = vocab->slots_n - 1;
     size_t slot = hash_bytes(vocab->pool + vocab->offset[id], vocab->bytes[id]) & mask;
     while (vocab->slots[slot] != 0) {
@@ -39,7 +41,8 @@ static void vocab_index(zo_vocab *vocab, int32_t id) {
     vocab->used++;
 }
 
-static void vocab_grow_slots(zo_vocab *vocab) {
+static void vocab_grow_slots(zo_vocab *vocab)
+{
     if (vocab->slots_n > 0 && vocab->used * 2 < vocab->slots_n) {
         return;
     }
@@ -54,7 +57,8 @@ static void vocab_grow_slots(zo_vocab *vocab) {
     }
 }
 
-static void vocab_grow_ids(zo_vocab *vocab, int32_t id) {
+static void vocab_grow_ids(zo_vocab *vocab, int32_t id)
+{
     if (id >= vocab->room) {
         int32_t room = vocab->room ? vocab->room : 1024;
         while (room <= id) {
@@ -69,7 +73,8 @@ static void vocab_grow_ids(zo_vocab *vocab, int32_t id) {
     }
 }
 
-zo_status zo_vocab_add(zo_vocab *vocab, const char *token, size_t bytes, int64_t id, zo_err *err) {
+zo_status zo_vocab_add(zo_vocab *vocab, const char *token, size_t bytes, int64_t id, zo_err *err)
+{
     if (id < 0 || id >= ZO_TOKEN_ID_LIMIT) {
         return zo_fail(err, ZO_EINPUT, "token \"%.60s\" has id %lld, but ids run from 0 to %d", token, (long long)id,
                        ZO_TOKEN_ID_LIMIT - 1);
@@ -106,7 +111,8 @@ zo_status zo_vocab_add(zo_vocab *vocab, const char *token, size_t bytes, int64_t
     return ZO_OK;
 }
 
-int32_t zo_vocab_find(const zo_vocab *vocab, const char *token, size_t bytes) {
+int32_t zo_vocab_find(const zo_vocab *vocab, const char *token, size_t bytes)
+{
     if (vocab->slots_n == 0 || bytes > vocab->longest_bytes) {
         return -1;
     }
@@ -120,7 +126,8 @@ int32_t zo_vocab_find(const zo_vocab *vocab, const char *token, size_t bytes) {
     return -1;
 }
 
-void zo_vocab_free(zo_vocab *vocab) {
+void zo_vocab_free(zo_vocab *vocab)
+{
     zo_free(vocab->pool);
     zo_free(vocab->offset);
     zo_free(vocab->bytes);
@@ -130,11 +137,13 @@ void zo_vocab_free(zo_vocab *vocab) {
 
 /* ---- merges ---- */
 
-static uint64_t pair_of(int32_t left, int32_t right) {
+static uint64_t pair_of(int32_t left, int32_t right)
+{
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
 
-static size_t pair_slot(const zo_model *model, uint64_t pair) {
+static size_t pair_slot(const zo_model *model, uint64_t pair)
+{
     size_t mask = model->merges_n - 1;
     uint64_t hash = pair * 0x9E3779B97F4A7C15ull;
     size_t slot = (size_t)(hash ^ hash >> 31) & mask;
@@ -144,7 +153,8 @@ static size_t pair_slot(const zo_model *model, uint64_t pair) {
     return slot;
 }
 
-static const zo_merge *merge_find(const zo_model *model, int32_t left, int32_t right) {
+static const zo_merge *merge_find(const zo_model *model, int32_t left, int32_t right)
+{
     if (model->merges_n == 0) {
         return NULL;
     }
@@ -152,7 +162,8 @@ static const zo_merge *merge_find(const zo_model *model, int32_t left, int32_t r
     return merge->id >= 0 ? merge : NULL;
 }
 
-void zo_model_reserve_merges(zo_model *model, size_t n) {
+void zo_model_reserve_merges(zo_model *model, size_t n)
+{
     size_t room = 64;
     while (room < n * 2 + 2) {
         room *= 2;
@@ -176,7 +187,8 @@ void zo_model_reserve_merges(zo_model *model, size_t n) {
 }
 
 zo_status zo_model_add_merge(zo_model *model, const char *left, size_t left_n, const char *right, size_t right_n, uint32_t rank,
-                             zo_err *err) {
+                             zo_err *err)
+{
     int32_t left_id = zo_vocab_find(&model->vocab, left, left_n);
     int32_t right_id = zo_vocab_find(&model->vocab, right, right_n);
     size_t skip = model->prefix ? strlen(model->prefix) : 0;
@@ -199,7 +211,8 @@ zo_status zo_model_add_merge(zo_model *model, const char *left, size_t left_n, c
     return ZO_OK;
 }
 
-void zo_model_finish(zo_model *model) {
+void zo_model_finish(zo_model *model)
+{
     char name[8];
     for (int b = 0; b < 256; b++) {
         snprintf(name, sizeof name, "<0x%02X>", b);
@@ -215,11 +228,13 @@ void zo_model_finish(zo_model *model) {
 
 /* ---- BPE ---- */
 
-static bool candidate_less(zo_candidate a, zo_candidate b) {
+static bool candidate_less(zo_candidate a, zo_candidate b)
+{
     return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
 }
 
-static void heap_push(zo_model *model, zo_candidate candidate) {
+static void heap_push(zo_model *model, zo_candidate candidate)
+{
     if (model->heap_n == model->heap_room) {
         model->heap_room = model->heap_room ? model->heap_room * 2 : 64;
         model->heap = zo_realloc(model->heap, ZO_HOST, ZO_TAG_DATA, (size_t)model->heap_room * sizeof *model->heap);
@@ -232,7 +247,8 @@ static void heap_push(zo_model *model, zo_candidate candidate) {
     model->heap[hole] = candidate;
 }
 
-static zo_candidate heap_pop(zo_model *model) {
+static zo_candidate heap_pop(zo_model *model)
+{
     zo_candidate top = model->heap[0], last = model->heap[--model->heap_n];
     int64_t hole = 0, n = model->heap_n;
     for (;;) {
@@ -253,7 +269,8 @@ static zo_candidate heap_pop(zo_model *model) {
     return top;
 }
 
-static void symbol_push(zo_model *model, int32_t id) {
+static void symbol_push(zo_model *model, int32_t id)
+{
     if (model->symbols_n == model->symbols_room) {
         model->symbols_room = model->symbols_room ? model->symbols_room * 2 : 64;
         model->symbols = zo_realloc(model->symbols, ZO_HOST, ZO_TAG_DATA,
@@ -266,7 +283,8 @@ static void symbol_push(zo_model *model, int32_t id) {
 /* The id of the character from `at` to `next`, with the prefix of inner and the suffix of last characters; *spelling is what
  * was looked up. */
 static int32_t char_token(zo_model *model, const char *at, const char *next, bool is_first, bool is_last, const char **spelling,
-                          int64_t *spelling_n) {
+                          int64_t *spelling_n)
+{
     const char *prefix = !is_first && model->prefix ? model->prefix : "";
     const char *suffix = is_last && model->suffix ? model->suffix : "";
     *spelling = at;
@@ -285,7 +303,8 @@ static int32_t char_token(zo_model *model, const char *at, const char *next, boo
     return zo_vocab_find(&model->vocab, model->scratch.data, (size_t)model->scratch.n);
 }
 
-static bool push_byte_tokens(zo_model *model, const char *spelling, int64_t n) {
+static bool push_byte_tokens(zo_model *model, const char *spelling, int64_t n)
+{
     for (int64_t i = 0; i < n; i++) {
         if (model->byte_id[(uint8_t)spelling[i]] < 0) {
             return false;
@@ -297,14 +316,16 @@ static bool push_byte_tokens(zo_model *model, const char *spelling, int64_t n) {
     return true;
 }
 
-static void push_candidate(zo_model *model, int32_t at, int32_t after) {
+static void push_candidate(zo_model *model, int32_t at, int32_t after)
+{
     const zo_merge *merge = merge_find(model, model->symbols[at].id, model->symbols[after].id);
     if (merge != NULL) {
         heap_push(model, (zo_candidate){merge->rank, at, merge->id});
     }
 }
 
-static void bpe_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out) {
+static void bpe_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out)
+{
     model->symbols_n = model->heap_n = 0;
     bool unk_waits = false; /* an unknown not yet pushed, so that fuse_unk may swallow the next */
     for (const char *at = piece, *end = piece + n; at < end;) {
@@ -363,7 +384,8 @@ static void bpe_encode(zo_model *model, const char *piece, int64_t n, zo_ids *ou
 
 /* ---- WordPiece ---- */
 
-static void wordpiece_encode(zo_model *model, const char *word, int64_t n, zo_ids *out) {
+static void wordpiece_encode(zo_model *model, const char *word, int64_t n, zo_ids *out)
+{
     int64_t chars = 0;
     for (int64_t i = 0; i < n; i++) {
         chars += ((uint8_t)word[i] & 0xC0) != 0x80;
@@ -398,7 +420,8 @@ static void wordpiece_encode(zo_model *model, const char *word, int64_t n, zo_id
 #define MOST_CACHED_BYTES 64
 #define MOST_CACHED_WORDS (1u << 17)
 
-static zo_word *word_slot(zo_model *model, uint64_t hash, const char *piece, uint32_t n) {
+static zo_word *word_slot(zo_model *model, uint64_t hash, const char *piece, uint32_t n)
+{
     size_t mask = model->words_n - 1, slot = hash & mask;
     for (; model->words[slot].hash != 0; slot = (slot + 1) & mask) {
         const zo_word *word = &model->words[slot];
@@ -409,7 +432,8 @@ static zo_word *word_slot(zo_model *model, uint64_t hash, const char *piece, uin
     return &model->words[slot];
 }
 
-static void words_grow(zo_model *model) {
+static void words_grow(zo_model *model)
+{
     if (model->words_used >= MOST_CACHED_WORDS) { /* begin anew */
         memset(model->words, 0, model->words_n * sizeof *model->words);
         model->words_used = 0;
@@ -430,7 +454,8 @@ static void words_grow(zo_model *model) {
     zo_free(old);
 }
 
-static void encode_word(zo_model *model, const char *piece, int64_t n, zo_ids *out) {
+static void encode_word(zo_model *model, const char *piece, int64_t n, zo_ids *out)
+{
     if (model->kind == ZO_MODEL_WORDPIECE) {
         wordpiece_encode(model, piece, n, out);
         return;
@@ -445,7 +470,8 @@ static void encode_word(zo_model *model, const char *piece, int64_t n, zo_ids *o
     bpe_encode(model, piece, n, out);
 }
 
-void zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out) {
+void zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out)
+{
     if (n > MOST_CACHED_BYTES) {
         encode_word(model, piece, n, out);
         return;
@@ -465,7 +491,8 @@ void zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out)
     }
 }
 
-void zo_model_free(zo_model *model) {
+void zo_model_free(zo_model *model)
+{
     zo_vocab_free(&model->vocab);
     zo_free(model->merges);
     zo_free(model->prefix);

@@ -21,12 +21,14 @@ struct zo_regex {
     char *source;
 };
 
-static void *pcre_allocate(PCRE2_SIZE bytes, void *context) {
+static void *pcre_allocate(PCRE2_SIZE bytes, void *context)
+{
     (void)context;
     return zo_try_alloc(ZO_HOST, ZO_TAG_DATA, bytes);
 }
 
-static void pcre_release(void *block, void *context) {
+static void pcre_release(void *block, void *context)
+{
     (void)context;
     zo_free(block);
 }
@@ -38,12 +40,14 @@ static void pcre_release(void *block, void *context) {
     "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
 #define HEX_SET "0-9A-Fa-f"
 
-static void append_string(zo_text *out, const char *text) {
+static void append_string(zo_text *out, const char *text)
+{
     zo_text_append(out, text, (int64_t)strlen(text));
 }
 
 /* Append a class's set, bracketed outside of brackets. A complement inside brackets has no spelling as a set; `fallback` is. */
-static void append_set(zo_text *out, const char *set, bool complement, bool in_class, const char *fallback) {
+static void append_set(zo_text *out, const char *set, bool complement, bool in_class, const char *fallback)
+{
     if (in_class) {
         append_string(out, complement ? fallback : set);
         return;
@@ -53,12 +57,14 @@ static void append_set(zo_text *out, const char *set, bool complement, bool in_c
     append_string(out, "]");
 }
 
-static bool is_hex(char c) {
+static bool is_hex(char c)
+{
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 /* *at points behind a backslash; moves it behind the escape. */
-static zo_status translate_escape(zo_text *out, const char **at, bool in_class, zo_err *err) {
+static zo_status translate_escape(zo_text *out, const char **at, bool in_class, zo_err *err)
+{
     char c = **at;
     switch (c) {
     case 's': case 'S':
@@ -88,9 +94,17 @@ static zo_status translate_escape(zo_text *out, const char **at, bool in_class, 
         return zo_fail(err, ZO_EUNSUPPORTED, "the escape \\%c is not supported", c);
     case 0:
         return zo_fail(err, ZO_EINPUT, "it ends in a backslash");
-    default:
+    default: /* with the braces of \p{L} and \x{41}, so that no brace of an escape looks like a repetition's */
         zo_text_append(out, "\\", 1);
         zo_text_append(out, *at, 1);
+        if ((c == 'p' || c == 'P' || c == 'x') && (*at)[1] == '{') {
+            int64_t length = (int64_t)strcspn(*at, "}") + 1;
+            if ((*at)[length - 1] != '}') {
+                return zo_fail(err, ZO_EINPUT, "\\%c{ has no closing brace", c);
+            }
+            zo_text_append(out, *at + 1, length - 1);
+            *at += length - 1;
+        }
         break;
     }
     ++*at;
@@ -98,7 +112,8 @@ static zo_status translate_escape(zo_text *out, const char **at, bool in_class, 
 }
 
 /* `at` points at '['; the bracket, a leading ^ and a leading ] are copied. */
-static const char *translate_class_open(zo_text *out, const char *at) {
+static const char *translate_class_open(zo_text *out, const char *at)
+{
     zo_text_append(out, at++, 1);
     if (*at == '^') {
         zo_text_append(out, at++, 1);
@@ -110,7 +125,8 @@ static const char *translate_class_open(zo_text *out, const char *at) {
     return at;
 }
 
-static zo_status translate_group(zo_text *out, const char **at, zo_err *err) {
+static zo_status translate_group(zo_text *out, const char **at, zo_err *err)
+{
     const char *p = *at + 2; /* behind "(?" */
     if (*p == '#' || strchr(":=!><|", *p) == NULL || *p == 0) {
         for (; *p && *p != ')' && *p != ':'; p++) {
@@ -124,7 +140,8 @@ static zo_status translate_group(zo_text *out, const char **at, zo_err *err) {
     return ZO_OK;
 }
 
-static zo_status regex_translate(zo_text *out, const char *source, zo_err *err) {
+static zo_status regex_translate(zo_text *out, const char *source, zo_err *err)
+{
     bool in_class = false;
     zo_status status = ZO_OK;
     for (const char *at = source; *at && status == ZO_OK;) {
@@ -155,7 +172,8 @@ static zo_status regex_translate(zo_text *out, const char *source, zo_err *err) 
     return status;
 }
 
-zo_status zo_regex_compile(zo_regex **regex, const char *source, zo_err *err) {
+zo_status zo_regex_compile(zo_regex **regex, const char *source, zo_err *err)
+{
     *regex = NULL;
     zo_text text = {0};
     zo_status status = regex_translate(&text, source, err);
@@ -196,7 +214,8 @@ zo_status zo_regex_compile(zo_regex **regex, const char *source, zo_err *err) {
     return ZO_OK;
 }
 
-void zo_regex_free(zo_regex *regex) {
+void zo_regex_free(zo_regex *regex)
+{
     if (regex == NULL) {
         return;
     }
@@ -209,7 +228,8 @@ void zo_regex_free(zo_regex *regex) {
 }
 
 zo_status zo_pattern_next(const zo_pattern *pattern, const char *text, int64_t n, zo_cursor *cursor, bool *found, int64_t *start,
-                          int64_t *end, zo_err *err) {
+                          int64_t *end, zo_err *err)
+{
     *found = false;
     if (pattern->regex == NULL) {
         const char *hit = pattern->literal_n > 0 && cursor->at < n
@@ -256,7 +276,8 @@ zo_status zo_pattern_next(const zo_pattern *pattern, const char *text, int64_t n
 
 /* ---- pieces ---- */
 
-void zo_pieces_push(zo_pieces *pieces, int64_t start, int64_t n, bool first) {
+void zo_pieces_push(zo_pieces *pieces, int64_t start, int64_t n, bool first)
+{
     if (pieces->n == pieces->room) {
         pieces->room = pieces->room ? pieces->room * 2 : 64;
         pieces->at = zo_realloc(pieces->at, ZO_HOST, ZO_TAG_DATA, (size_t)pieces->room * sizeof *pieces->at);
@@ -264,7 +285,8 @@ void zo_pieces_push(zo_pieces *pieces, int64_t start, int64_t n, bool first) {
     pieces->at[pieces->n++] = (zo_piece){start, n, first};
 }
 
-void zo_splitter_free(zo_splitter *splitter) {
+void zo_splitter_free(zo_splitter *splitter)
+{
     for (int i = 0; i < 2; i++) {
         zo_free(splitter->pieces[i].at);
         zo_text_free(&splitter->text[i]);
@@ -273,14 +295,16 @@ void zo_splitter_free(zo_splitter *splitter) {
     *splitter = (zo_splitter){0};
 }
 
-static void push_part(zo_pieces *out, zo_piece whole, int64_t start, int64_t n) {
+static void push_part(zo_pieces *out, zo_piece whole, int64_t start, int64_t n)
+{
     if (n > 0) {
         zo_pieces_push(out, whole.start + start, n, whole.first && start == 0);
     }
 }
 
 /* Cut `whole` by its alternating parts matches[] (start, n relative to the piece; first = is a match). */
-static void push_by_behavior(zo_pieces *out, zo_piece whole, const zo_pieces *matches, zo_behavior behavior) {
+static void push_by_behavior(zo_pieces *out, zo_piece whole, const zo_pieces *matches, zo_behavior behavior)
+{
     const zo_piece *m = matches->at;
     int64_t count = matches->n;
     switch (behavior) {
@@ -334,7 +358,8 @@ static void push_by_behavior(zo_pieces *out, zo_piece whole, const zo_pieces *ma
 }
 
 static zo_status split_by_pattern(const zo_pre *pre, zo_behavior behavior, zo_pieces *matches, const char *text, zo_piece whole,
-                                  zo_pieces *out, zo_err *err) {
+                                  zo_pieces *out, zo_err *err)
+{
     zo_cursor cursor = {0, -1};
     int64_t done = 0, start, end;
     bool found;
@@ -362,7 +387,8 @@ static zo_status split_by_pattern(const zo_pre *pre, zo_behavior behavior, zo_pi
 
 /* Every character of the class is a match of its own. */
 static void split_by_class(bool (*is_member)(int32_t), zo_behavior behavior, zo_pieces *matches, const char *text, zo_piece whole,
-                           zo_pieces *out) {
+                           zo_pieces *out)
+{
     const char *begin = text + whole.start;
     int64_t done = 0;
     matches->n = 0;
@@ -385,7 +411,8 @@ static void split_by_class(bool (*is_member)(int32_t), zo_behavior behavior, zo_
 }
 
 /* \w+|[^\w\s]+ */
-static void split_whitespace(const char *text, zo_piece whole, zo_pieces *out) {
+static void split_whitespace(const char *text, zo_piece whole, zo_pieces *out)
+{
     const char *begin = text + whole.start;
     int64_t start = 0;
     int sort = 0; /* 0 space, 1 word, 2 other */
@@ -407,12 +434,14 @@ static void split_whitespace(const char *text, zo_piece whole, zo_pieces *out) {
     }
 }
 
-static bool starts_with(const char *text, int64_t n, const char *prefix, int64_t prefix_n) {
+static bool starts_with(const char *text, int64_t n, const char *prefix, int64_t prefix_n)
+{
     return n >= prefix_n && memcmp(text, prefix, (size_t)prefix_n) == 0;
 }
 
 static zo_status byte_level_piece(const zo_pre *pre, zo_splitter *s, const char *text, zo_piece piece, zo_text *out_text,
-                                  zo_pieces *out, zo_err *err) {
+                                  zo_pieces *out, zo_err *err)
+{
     zo_text prefixed = {0};
     zo_piece whole = piece;
     if (pre->prefix_space && text[piece.start] != ' ') {
@@ -444,7 +473,8 @@ static zo_status byte_level_piece(const zo_pre *pre, zo_splitter *s, const char 
 }
 
 static void metaspace_piece(const zo_pre *pre, zo_splitter *s, const char *text, zo_piece piece, zo_text *out_text,
-                            zo_pieces *out) {
+                            zo_pieces *out)
+{
     int64_t begin = out_text->n;
     const char *from = text + piece.start;
     bool has_mark = from[0] == ' ' || starts_with(from, piece.n, pre->content, pre->content_n);
@@ -469,7 +499,8 @@ static void metaspace_piece(const zo_pre *pre, zo_splitter *s, const char *text,
 }
 
 static zo_status apply_step(const zo_pre *pre, zo_splitter *s, const char *text, zo_piece piece, zo_text *out_text,
-                            zo_pieces *out, zo_err *err) {
+                            zo_pieces *out, zo_err *err)
+{
     switch (pre->kind) {
     case ZO_PRE_BYTE_LEVEL:
         return byte_level_piece(pre, s, text, piece, out_text, out, err);
@@ -495,7 +526,8 @@ static zo_status apply_step(const zo_pre *pre, zo_splitter *s, const char *text,
 }
 
 zo_status zo_pre_apply(const zo_pre *pre, int pre_n, zo_splitter *s, const char *text, int64_t n, bool first,
-                       const char **out_text, const zo_pieces **out_pieces, zo_err *err) {
+                       const char **out_text, const zo_pieces **out_pieces, zo_err *err)
+{
     int now = 0;
     s->pieces[0].n = 0;
     if (n > 0) {

@@ -11,7 +11,8 @@
 
 /* ---- growing text ---- */
 
-static void text_reserve(zo_text *text, int64_t more) {
+static void text_reserve(zo_text *text, int64_t more)
+{
     if (text->n + more <= text->room) {
         return;
     }
@@ -23,7 +24,8 @@ static void text_reserve(zo_text *text, int64_t more) {
     text->room = room;
 }
 
-void zo_text_append(zo_text *text, const char *data, int64_t n) {
+void zo_text_append(zo_text *text, const char *data, int64_t n)
+{
     if (n <= 0) {
         return;
     }
@@ -32,12 +34,14 @@ void zo_text_append(zo_text *text, const char *data, int64_t n) {
     text->n += n;
 }
 
-void zo_text_append_char(zo_text *text, int32_t code_point) {
+void zo_text_append_char(zo_text *text, int32_t code_point)
+{
     text_reserve(text, 4);
     text->n += utf8proc_encode_char(code_point, (utf8proc_uint8_t *)text->data + text->n);
 }
 
-void zo_text_free(zo_text *text) {
+void zo_text_free(zo_text *text)
+{
     zo_free(text->data);
     *text = (zo_text){0};
 }
@@ -45,7 +49,8 @@ void zo_text_free(zo_text *text) {
 /* ---- UTF-8 ---- */
 
 /* Length of the well-formed character at `at`, or minus the length of the maximal malformed part (at least 1). */
-static int utf8_measure(const uint8_t *at, const uint8_t *end) {
+static int utf8_measure(const uint8_t *at, const uint8_t *end)
+{
     uint8_t lead = at[0];
     if (lead < 0x80) {
         return 1;
@@ -66,7 +71,8 @@ static int utf8_measure(const uint8_t *at, const uint8_t *end) {
     return more + 1;
 }
 
-bool zo_utf8_valid(const char *data, int64_t n) {
+bool zo_utf8_valid(const char *data, int64_t n)
+{
     const uint8_t *at = (const uint8_t *)data, *end = at + n;
     while (at < end) {
         int length = utf8_measure(at, end);
@@ -78,7 +84,8 @@ bool zo_utf8_valid(const char *data, int64_t n) {
     return true;
 }
 
-void zo_utf8_repair(zo_text *out, const char *data, int64_t n) {
+void zo_utf8_repair(zo_text *out, const char *data, int64_t n)
+{
     const uint8_t *at = (const uint8_t *)data, *end = at + n;
     while (at < end) {
         int length = utf8_measure(at, end);
@@ -92,7 +99,8 @@ void zo_utf8_repair(zo_text *out, const char *data, int64_t n) {
     }
 }
 
-int zo_utf8_next(const char *at, int32_t *code_point) {
+int zo_utf8_next(const char *at, int32_t *code_point)
+{
     const uint8_t *u = (const uint8_t *)at;
     if (u[0] < 0x80) {
         *code_point = u[0];
@@ -110,7 +118,8 @@ int zo_utf8_next(const char *at, int32_t *code_point) {
     return 4;
 }
 
-const char *zo_utf8_before(const char *begin, const char *end) {
+const char *zo_utf8_before(const char *begin, const char *end)
+{
     do {
         end--;
     } while (end > begin && ((uint8_t)*end & 0xC0) == 0x80);
@@ -121,7 +130,8 @@ const char *zo_utf8_before(const char *begin, const char *end) {
 
 typedef struct range { int32_t first, last; } range;
 
-static bool in_ranges(const range *ranges, int n, int32_t c) {
+static bool in_ranges(const range *ranges, int n, int32_t c)
+{
     int low = 0, high = n;
     while (low < high) {
         int middle = (low + high) / 2;
@@ -135,12 +145,14 @@ static bool in_ranges(const range *ranges, int n, int32_t c) {
 }
 #define IN_RANGES(table, c) in_ranges(table, (int)(sizeof(table) / sizeof(table)[0]), c)
 
-bool zo_is_space(int32_t c) {
+bool zo_is_space(int32_t c)
+{
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
            c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool zo_is_numeric(int32_t c) {
+bool zo_is_numeric(int32_t c)
+{
     if (c < 0x80) {
         return c >= '0' && c <= '9';
     }
@@ -155,7 +167,8 @@ static const range later_punctuation[] = {
     {0x12FF1, 0x12FF2}, {0x16E97, 0x16FE2}, {0x1E95E, 0x1E95F}
 };
 
-bool zo_is_punctuation(int32_t c) {
+bool zo_is_punctuation(int32_t c)
+{
     if (c < 0x80) {
         return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
     }
@@ -177,7 +190,8 @@ static const range later_marks[] = {
     {0x1CF00, 0x1CF46}, {0x1E000, 0x1E4EF}, {0x1E944, 0x1E94A}
 };
 
-static bool is_mark_nonspacing_then(int32_t c) {
+static bool is_mark_nonspacing_then(int32_t c)
+{
     if (c < 0x300) {
         return false;
     }
@@ -196,7 +210,8 @@ static const range later_marks_all[] = {
     {0x1E08F, 0x1E4EF}
 };
 
-static bool is_mark(int32_t c) {
+static bool is_mark(int32_t c)
+{
     if (c < 0x300) {
         return false;
     }
@@ -207,7 +222,8 @@ static bool is_mark(int32_t c) {
     return c == 0x1CF2 || c == 0x1CF3;
 }
 
-bool zo_is_word(int32_t c) {
+bool zo_is_word(int32_t c)
+{
     if (c < 0x80) {
         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
     }
@@ -222,14 +238,16 @@ bool zo_is_word(int32_t c) {
     }
 }
 
-static bool is_chinese(int32_t c) {
+static bool is_chinese(int32_t c)
+{
     static const range ranges[] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},  {0x20000, 0x2A6DF},
                                    {0x2A700, 0x2B81F}, {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
     return c >= 0x3400 && IN_RANGES(ranges, c);
 }
 
 static bool is_control_to_drop(int32_t c) { /* Cc, Cf and Co, but not tab and line ends */
-    if (c < 0x80) {
+    if (c < 0x80)
+{
         return (c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127;
     }
     utf8proc_category_t category = utf8proc_category(c);
@@ -238,7 +256,8 @@ static bool is_control_to_drop(int32_t c) { /* Cc, Cf and Co, but not tab and li
 
 /* ---- byte-level characters: printable Latin-1 stand for themselves, the others take 256, 257, ... in order ---- */
 
-const zo_byte_chars *zo_byte_chars_get(void) {
+const zo_byte_chars *zo_byte_chars_get(void)
+{
     static zo_byte_chars table;
     static bool ready;
     if (!ready) {
@@ -258,7 +277,8 @@ const zo_byte_chars *zo_byte_chars_get(void) {
 
 /* ---- normalizers ---- */
 
-static bool is_ascii(const char *data, int64_t n) {
+static bool is_ascii(const char *data, int64_t n)
+{
     uint8_t any = 0;
     for (int64_t i = 0; i < n; i++) {
         any |= (uint8_t)data[i];
@@ -267,7 +287,8 @@ static bool is_ascii(const char *data, int64_t n) {
 }
 
 /* Append the normal form of in[0..n): options of utf8proc, UTF8PROC_COMPAT and UTF8PROC_COMPOSE or 0. */
-static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int options, zo_err *err) {
+static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int options, zo_err *err)
+{
     if (is_ascii(in, n)) {
         zo_text_append(out, in, n);
         return ZO_OK;
@@ -295,7 +316,8 @@ static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int
                                          utf8proc_errmsg(length));
 }
 
-static void append_lower(zo_text *out, const char *in, int64_t n) {
+static void append_lower(zo_text *out, const char *in, int64_t n)
+{
     int32_t c;
     for (const char *at = in, *end = in + n; at < end;) {
         at += zo_utf8_next(at, &c);
@@ -310,7 +332,8 @@ static void append_lower(zo_text *out, const char *in, int64_t n) {
     }
 }
 
-static void bert_ascii(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead) {
+static void bert_ascii(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead)
+{
     text_reserve(out, n);
     char *to = out->data + out->n;
     for (int64_t i = 0; i < n; i++) {
@@ -327,7 +350,8 @@ static void bert_ascii(const zo_norm *norm, const char *in, int64_t n, zo_text *
     out->n = to - out->data;
 }
 
-static zo_status bert_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err) {
+static zo_status bert_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err)
+{
     if (is_ascii(in, n)) {
         bert_ascii(norm, in, n, out, lead);
         return ZO_OK;
@@ -377,7 +401,8 @@ static zo_status bert_apply(const zo_norm *norm, const char *in, int64_t n, zo_t
     return status;
 }
 
-static void strip_spaces(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead) {
+static void strip_spaces(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead)
+{
     const char *begin = in, *end = in + n;
     int32_t c;
     while (norm->left && begin < end) {
@@ -399,7 +424,8 @@ static void strip_spaces(const zo_norm *norm, const char *in, int64_t n, zo_text
     zo_text_append(out, begin, end - begin);
 }
 
-static zo_status replace_all(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err) {
+static zo_status replace_all(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err)
+{
     zo_cursor cursor = {0, -1};
     int64_t done = 0, start, end;
     bool found;
@@ -418,7 +444,8 @@ static zo_status replace_all(const zo_norm *norm, const char *in, int64_t n, zo_
     }
 }
 
-zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err) {
+zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err)
+{
     out->n = 0;
     int32_t c;
     switch (norm->kind) {

@@ -1,0 +1,488 @@
+/* test_tokenizer.c: token for token against golden files of the `tokenizers` library (tests/golden/make_tokenizers.py): small
+ * tokenizers of every kind, one per feature, and the real ones where they are on this machine; special ids; errors that name
+ * their place; and mutated tokenizers and texts, which may be refused but never crash. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/unquote.h"
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "models/tokenizer.h"
+#include "tests/fuzz.h"
+
+#define GOLDEN "tests/golden/tokenizers/"
+#define PAIRS 100
+#define MOST_BYTES ((size_t)64 << 20)
+
+static zo_err err;
+
+typedef struct corpus {
+    char *text;
+    char *line[4096]; /* into text */
+    size_t bytes[4096];
+    int n;
+} corpus;
+
+static void corpus_open(corpus *c)
+{
+    size_t bytes, length;
+    memset(c, 0, sizeof *c);
+    ck_assert_msg(zo_read_file(GOLDEN "corpus.jsonl.gz", MOST_BYTES, &c->text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_lines lines = zo_lines_of(c->text, bytes);
+    for (char *line; (line = zo_lines_next(&lines, &length)) != NULL && c->n < 4096;) {
+        ck_assert_msg(zo_line_unquote(line, &length, &err) == ZO_OK, "corpus line %ld %s", lines.number, err.text);
+        c->line[c->n] = line;
+        c->bytes[c->n++] = length;
+    }
+    ck_assert_msg(c->n >= 500, "the corpus has %d lines", c->n);
+}
+
+/* "1 2 3" or "1 2 3 | 0 0 1": whether `got` is that. */
+static bool ids_equal(const char *expected, const zo_ids *got)
+{
+    char *end;
+    bool with_types = strchr(expected, '|') != NULL;
+    for (int64_t i = 0; i < got->n; i++) {
+        if (strtol(expected, &end, 10) != got->ids[i] || end == expected) {
+            return false;
+        }
+        expected = end;
+    }
+    expected += strspn(expected, " |");
+    for (int64_t i = 0; with_types && i < got->n; i++) {
+        if (strtol(expected, &end, 10) != got->types[i] || end == expected) {
+            return false;
+        }
+        expected = end;
+    }
+    return *expected == 0;
+}
+
+static void print_mismatch(const char *name, int line, const char *text, const char *expected, const zo_ids *got)
+{
+    printf("%s: line %d \"%.200s\"\n  expected %.400s\n  got     ", name, line, text, expected);
+    for (int64_t i = 0; i < got->n && i < 80; i++) {
+        printf(" %d", got->ids[i]);
+    }
+    printf("\n");
+}
+
+/* Encode without special tokens, then wrap: the same ids as with them. */
+static void check_wrap(zo_tokenizer *t, const corpus *c, int i, const zo_ids *expected)
+{
+    zo_ids bare = {0}, wrapped = {0};
+    ck_assert(zo_tokenizer_encode(t, c->line[i], c->bytes[i], ZO_WITHOUT_SPECIALS, &bare, &err) == ZO_OK);
+    zo_tokenizer_wrap(t, bare.ids, bare.n, NULL, 0, &wrapped);
+    ck_assert_int_eq(wrapped.n, expected->n);
+    ck_assert_int_eq(wrapped.n, bare.n + zo_tokenizer_wrap_count(t, false));
+    ck_assert(wrapped.n == 0 || memcmp(wrapped.ids, expected->ids, (size_t)wrapped.n * sizeof *wrapped.ids) == 0);
+    zo_ids_free(&bare);
+    zo_ids_free(&wrapped);
+}
+
+static void compare(const char *name, const char *folder, const char *golden)
+{
+    corpus *c = calloc(1, sizeof *c);
+    corpus_open(c);
+    char *text;
+    size_t bytes;
+    ck_assert_msg(zo_read_file(golden, MOST_BYTES, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_tokenizer *t;
+    ck_assert_msg(zo_tokenizer_open(&t, folder, &err) == ZO_OK, "%s: %s", name, err.text);
+    zo_lines lines = zo_lines_of(text, bytes);
+    zo_ids ids = {0};
+    int wrong = 0, done = 0;
+    for (int i = 0; i < c->n + PAIRS; i++) {
+        char *expected = zo_lines_next(&lines, NULL);
+        ck_assert_msg(expected != NULL, "%s ends at line %d", golden, i);
+        zo_ids_clear(&ids);
+        int a = i < c->n ? i : 2 * (i - c->n), b = a + 1;
+        zo_status status = i < c->n ? zo_tokenizer_encode(t, c->line[a], c->bytes[a], ZO_WITH_SPECIALS, &ids, &err)
+                                    : zo_tokenizer_encode_pair(t, c->line[a], c->bytes[a], c->line[b], c->bytes[b],
+                                                               ZO_WITH_SPECIALS, &ids, &err);
+        ck_assert_msg(status == ZO_OK, "%s: line %d: %s", name, i + 1, err.text);
+        if (!ids_equal(expected, &ids) && wrong++ < 5) {
+            print_mismatch(name, i + 1, c->line[a], expected, &ids);
+        }
+        if (i < c->n) {
+            check_wrap(t, c, i, &ids);
+        }
+        done++;
+    }
+    printf("%-18s %d of %d lines and pairs equal\n", name, done - wrong, done);
+    ck_assert_msg(wrong == 0, "%s: %d of %d differ", name, wrong, done);
+    zo_ids_free(&ids);
+    zo_tokenizer_close(t);
+    zo_free(text);
+    zo_free(c->text);
+    free(c);
+}
+
+static const char *const kinds[] = {"gpt2",   "roberta", "roberta-slow",      "opt-slow",       "llama", "llama-metaspace",
+                                    "llama3", "smollm",  "wordpiece-uncased", "wordpiece-cased"};
+#define KINDS (int)(sizeof kinds / sizeof kinds[0])
+
+START_TEST(test_kind)
+{
+    char folder[256], golden[256];
+    snprintf(folder, sizeof folder, GOLDEN "%s", kinds[_i]);
+    snprintf(golden, sizeof golden, GOLDEN "%s/ids.gz", kinds[_i]);
+    compare(kinds[_i], folder, golden);
+}
+END_TEST
+
+/* name, then the folder below $ZO_TEST_MODELS */
+static const char *const real[][2] = {{"gpt2", "tokenizers/gpt2"},
+                                      {"roberta-base", "tokenizers/roberta-base"},
+                                      {"bert-base-uncased", "tokenizers/bert-base-uncased"},
+                                      {"babyberta-8k", "tokenizers/babyberta-8k"},
+                                      {"stories260K", "stories260K"},
+                                      {"minilm-l6", "minilm-l6"},
+                                      {"smollm2-135m", "smollm2-135m"}};
+#define REAL (int)(sizeof real / sizeof real[0])
+
+START_TEST(test_real)
+{
+    const char *root = getenv("ZO_TEST_MODELS");
+    char folder[4096], golden[256];
+    zo_path_join(folder, sizeof folder, root ? root : "../shared/models", real[_i][1]);
+    snprintf(golden, sizeof golden, GOLDEN "real/%s.gz", real[_i][0]);
+    if (!zo_path_is_dir(folder)) {
+        printf("skipped: %s is not there (ZO_TEST_MODELS names the folder of real models)\n", folder);
+        return;
+    }
+    compare(real[_i][0], folder, golden);
+}
+END_TEST
+
+/* ---- one tokenizer per feature ---- */
+
+static int check_feature(const cJSON *row, const cJSON *texts)
+{
+    const char *name = cJSON_GetObjectItem(row, "name")->valuestring;
+    char *json = cJSON_PrintUnformatted(cJSON_GetObjectItem(row, "tokenizer"));
+    const cJSON *text, *expected = cJSON_GetObjectItem(row, "ids")->child, *id;
+    zo_tokenizer *t;
+    ck_assert_msg(zo_tokenizer_parse(&t, json, strlen(json), name, &err) == ZO_OK, "%s", err.text);
+    zo_ids ids = {0};
+    int wrong = 0;
+    cJSON_ArrayForEach(text, texts) {
+        zo_ids_clear(&ids);
+        ck_assert_msg(zo_tokenizer_encode(t, text->valuestring, strlen(text->valuestring), ZO_WITH_SPECIALS, &ids, &err) == ZO_OK,
+                      "%s: %s", name, err.text);
+        int64_t i = 0;
+        bool equal = ids.n == cJSON_GetArraySize(expected);
+        cJSON_ArrayForEach(id, expected) {
+            equal = equal && ids.ids[i] == id->valueint;
+            i++;
+        }
+        if (!equal) {
+            char *want = cJSON_PrintUnformatted(expected);
+            print_mismatch(name, 0, text->valuestring, want, &ids);
+            free(want);
+            wrong++;
+        }
+        expected = expected->next;
+    }
+    zo_ids_free(&ids);
+    zo_tokenizer_close(t);
+    free(json);
+    return wrong;
+}
+
+START_TEST(test_features)
+{
+    char *text;
+    size_t bytes;
+    ck_assert_msg(zo_read_file(GOLDEN "features.jsonl.gz", MOST_BYTES, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_lines lines = zo_lines_of(text, bytes);
+    cJSON *texts = cJSON_Parse(zo_lines_next(&lines, NULL));
+    int wrong = 0, done = 0;
+    for (char *line; (line = zo_lines_next(&lines, NULL)) != NULL; done++) {
+        cJSON *row = cJSON_Parse(line);
+        ck_assert(row != NULL);
+        wrong += check_feature(row, texts);
+        cJSON_Delete(row);
+    }
+    printf("%d features, %d texts each, %d wrong\n", done, cJSON_GetArraySize(texts), wrong);
+    ck_assert_int_ge(done, 90);
+    ck_assert_int_eq(wrong, 0);
+    cJSON_Delete(texts);
+    zo_free(text);
+}
+END_TEST
+
+/* ---- ids, spellings, special ids ---- */
+
+static zo_tokenizer *open_kind(const char *kind)
+{
+    char folder[256];
+    zo_tokenizer *t;
+    snprintf(folder, sizeof folder, GOLDEN "%s", kind);
+    ck_assert_msg(zo_tokenizer_open(&t, folder, &err) == ZO_OK, "%s", err.text);
+    return t;
+}
+
+static void check_special(const char *kind, zo_special_ids expected)
+{
+    zo_tokenizer *t = open_kind(kind);
+    zo_special_ids got = zo_tokenizer_special(t);
+    ck_assert_msg(memcmp(&got, &expected, sizeof got) == 0, "%s: bos %d eos %d pad %d cls %d sep %d mask %d unk %d", kind, got.bos,
+                  got.eos, got.pad, got.cls, got.sep, got.mask, got.unk);
+    zo_tokenizer_close(t);
+}
+
+START_TEST(test_special_ids)
+{
+    check_special("gpt2", (zo_special_ids){0, 0, -1, -1, -1, -1, -1});
+    check_special("roberta", (zo_special_ids){0, 2, 1, 0, 2, 4, 3});
+    check_special("roberta-slow", (zo_special_ids){0, 2, 1, 0, 2, 4, 3});
+    check_special("opt-slow", (zo_special_ids){2, 2, 1, -1, -1, 4, 2});
+    check_special("llama", (zo_special_ids){1, 2, -1, -1, -1, -1, 0});
+    check_special("wordpiece-cased", (zo_special_ids){-1, -1, 0, 2, 3, 4, 1});
+    check_special("wordpiece-uncased", (zo_special_ids){-1, -1, 0, 2, 3, 4, 1});
+}
+END_TEST
+
+START_TEST(test_set_bos)
+{
+    zo_tokenizer *t = open_kind("opt-slow");
+    zo_ids ids = {0};
+    ck_assert(zo_tokenizer_encode(t, "the", 3, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK);
+    ck_assert_int_eq(ids.ids[0], 2);
+    zo_tokenizer_set_bos(t, 0);
+    zo_ids_clear(&ids);
+    ck_assert(zo_tokenizer_encode(t, "the", 3, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK);
+    ck_assert_int_eq(ids.ids[0], 0);
+    ck_assert_int_eq(zo_tokenizer_special(t).bos, 0);
+    zo_ids_free(&ids);
+    zo_tokenizer_close(t);
+}
+END_TEST
+
+START_TEST(test_spellings)
+{
+    char shown[64];
+    zo_tokenizer *t = open_kind("gpt2");
+    int32_t space = zo_tokenizer_id(t, "Ġ");
+    ck_assert_int_ge(space, 0);
+    ck_assert_str_eq(zo_tokenizer_token(t, space), "Ġ");
+    ck_assert_str_eq(zo_tokenizer_show(t, space, shown, sizeof shown), " ");
+    ck_assert_str_eq(zo_tokenizer_show(t, zo_tokenizer_id(t, "Ċ"), shown, sizeof shown), "\\x0A");
+    ck_assert_str_eq(zo_tokenizer_show(t, zo_tokenizer_id(t, "Ã"), shown, sizeof shown), "\\xC3");
+    ck_assert_str_eq(zo_tokenizer_show(t, 0, shown, sizeof shown), "<|endoftext|>");
+    ck_assert_str_eq(zo_tokenizer_show(t, 0, shown, 4), "<|e");
+    ck_assert_int_eq(zo_tokenizer_id(t, "no such token"), -1);
+    ck_assert_ptr_null(zo_tokenizer_token(t, zo_tokenizer_vocab_size(t)));
+    ck_assert_ptr_null(zo_tokenizer_token(t, -1));
+    zo_tokenizer_close(t);
+    t = open_kind("llama");
+    ck_assert_str_eq(zo_tokenizer_show(t, zo_tokenizer_id(t, "<0xE2>"), shown, sizeof shown), "\\xE2");
+    ck_assert_str_eq(zo_tokenizer_show(t, zo_tokenizer_id(t, "▁the"), shown, sizeof shown), " the");
+    zo_tokenizer_close(t);
+}
+END_TEST
+
+/* A malformed sequence reads as U+FFFD, one for each maximal part. */
+START_TEST(test_malformed_utf8)
+{
+    static const struct { const char *bad, *good; } cases[] = {
+        {"a\xFF" "b", "a\xEF\xBF\xBD" "b"},         {"\xC3", "\xEF\xBF\xBD"},
+        {"\xE2\x82", "\xEF\xBF\xBD"},               {"\xE2\x82" "a", "\xEF\xBF\xBD" "a"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}, {"\xF0\x9F\x98", "\xEF\xBF\xBD"},
+        {"\xC0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD"},   {"\xF5", "\xEF\xBF\xBD"}};
+    zo_tokenizer *t = open_kind("gpt2");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        zo_ids bad = {0}, good = {0};
+        ck_assert(zo_tokenizer_encode(t, cases[i].bad, strlen(cases[i].bad), ZO_WITH_SPECIALS, &bad, &err) == ZO_OK);
+        ck_assert(zo_tokenizer_encode(t, cases[i].good, strlen(cases[i].good), ZO_WITH_SPECIALS, &good, &err) == ZO_OK);
+        ck_assert_msg(bad.n == good.n && memcmp(bad.ids, good.ids, (size_t)bad.n * sizeof *bad.ids) == 0, "case %zu", i);
+        zo_ids_free(&bad);
+        zo_ids_free(&good);
+    }
+    zo_tokenizer_close(t);
+}
+END_TEST
+
+/* ---- refusals ---- */
+
+#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\"]]}"
+
+START_TEST(test_refusals)
+{
+    static const struct { const char *json, *says; } cases[] = {
+        {"", "no valid JSON"},
+        {"{", "no valid JSON"},
+        {"{} x", "no valid JSON"},
+        {"{\"a\":\"\xFF\"}", "not UTF-8"},
+        {"{\"a\":\"\\u0000\"}", "zero character"},
+        {"[]", "no object \"model\""},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "model.type \"Unigram\" is not supported"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "model.vocab[\"a\"]"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1e9},\"merges\":[]}}", "model.vocab[\"a\"]"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "id 0 belongs to two tokens"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}", "needs the token \"b\""},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", "entry 0 is neither"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"u\"}}", "model.unk_token \"u\""},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", "model.dropout"},
+        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", "model.unk_token \"[UNK]\""},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Nmt\"}}", "normalizer.type \"Nmt\" is not supported"},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Precompiled\"}]}}",
+         "normalizer.normalizers[1].type \"Precompiled\" is not supported"},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":3,\"content\":\"\"}}", "normalizer.pattern"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "pre_tokenizer.type \"UnicodeScripts\""},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}}", "pre_tokenizer.pattern.Regex"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a[b]]\"},\"behavior\":\"Isolated\"}}", "inside a character class"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{1,2}+\"},\"behavior\":\"Isolated\"}}", "{n,m}+"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Glued\"}}", "behavior \"Glued\""},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":3}}", "pre_tokenizer.add_prefix_space is not true or false"},
+        {"{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"c\"}]}", "belongs to \"b\""},
+        {"{" MODEL ",\"added_tokens\":[{\"content\":\"c\"}]}", "added_tokens[0] has no id"},
+        {"{" MODEL ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",99],\"cls\":[\"c\",98]}}", "adds id 98"},
+        {"{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}],"
+         "\"pair\":[],\"special_tokens\":{}}}", "names \"x\""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        zo_tokenizer *t;
+        zo_status status = zo_tokenizer_parse(&t, cases[i].json, strlen(cases[i].json), "t.json", &err);
+        ck_assert_msg(status != ZO_OK && t == NULL, "%s was accepted", cases[i].json);
+        ck_assert_msg(strncmp(err.text, "t.json: ", 8) == 0 && strstr(err.text, cases[i].says) != NULL, "%s gave: %s", cases[i].json,
+                      err.text);
+    }
+    zo_tokenizer *t;
+    ck_assert(zo_tokenizer_open(&t, "tests/golden", &err) != ZO_OK);
+    ck_assert_msg(strstr(err.text, "has no tokenizer") != NULL, "%s", err.text);
+    ck_assert(zo_tokenizer_open(&t, "tests/no-such-folder", &err) != ZO_OK);
+    ck_assert_msg(strstr(err.text, "is not a folder") != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(test_unquote)
+{
+    char line[] = " \"a\\u0000\\n\\\"\\u00e9\\ud83d\\ude00\\ud800x\" ";
+    size_t length = strlen(line);
+    ck_assert(zo_line_unquote(line, &length, &err) == ZO_OK);
+    static const char expected[] = "a\0\n\"\xC3\xA9\xF0\x9F\x98\x80\xEF\xBF\xBDx";
+    ck_assert_int_eq((int)length, (int)sizeof expected - 1);
+    ck_assert(memcmp(line, expected, length) == 0);
+    static const char *const bad[] = {"", "a", "\"", "\"a", "\"a\"b\"", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"a\tb\""};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char copy[16];
+        length = strlen(bad[i]);
+        memcpy(copy, bad[i], length + 1);
+        ck_assert_msg(zo_line_unquote(copy, &length, &err) == ZO_EINPUT, "%s was accepted", bad[i]);
+    }
+}
+END_TEST
+
+/* ---- mutation ---- */
+
+static uint64_t random_state = 1;
+
+static void try_texts(zo_tokenizer *t, const corpus *c)
+{
+    zo_ids ids = {0};
+    char text[512], shown[32];
+    for (int i = 0; i < 4; i++) {
+        int line = (int)fuzz_below(&random_state, (size_t)c->n);
+        size_t n = c->bytes[line] < 256 ? c->bytes[line] : 256;
+        memcpy(text, c->line[line], n);
+        n = fuzz_mutate(fuzz_next(&random_state), text, n, sizeof text);
+        zo_ids_clear(&ids);
+        if (zo_tokenizer_encode_pair(t, text, n, c->line[line], n < c->bytes[line] ? n : c->bytes[line], ZO_WITH_SPECIALS, &ids,
+                                     &err) != ZO_OK) {
+            ck_assert_int_gt((int)strlen(err.text), 0);
+            continue;
+        }
+        for (int64_t j = 0; j < ids.n; j++) {
+            ck_assert(ids.ids[j] >= 0 && ids.ids[j] < zo_tokenizer_vocab_size(t));
+            zo_tokenizer_show(t, ids.ids[j], shown, sizeof shown);
+        }
+    }
+    zo_ids_free(&ids);
+}
+
+static int fuzz_one(const char *json, size_t bytes, int rounds, const corpus *c)
+{
+    int accepted = 0;
+    char *copy = malloc(bytes + 256);
+    for (int i = 0; i < rounds; i++) {
+        memcpy(copy, json, bytes);
+        size_t n = fuzz_mutate(fuzz_next(&random_state), copy, bytes, bytes + 256);
+        zo_tokenizer *t;
+        if (zo_tokenizer_parse(&t, copy, n, "mutated", &err) == ZO_OK) {
+            accepted++;
+            try_texts(t, c);
+            zo_tokenizer_close(t);
+        } else {
+            ck_assert_ptr_null(t);
+            ck_assert_msg(strncmp(err.text, "mutated: ", 9) == 0 && strlen(err.text) > 12, "%s", err.text);
+        }
+    }
+    free(copy);
+    return accepted;
+}
+
+START_TEST(test_mutated)
+{
+    corpus *c = calloc(1, sizeof *c);
+    corpus_open(c);
+    char *text, path[256];
+    size_t bytes, length;
+    double started = zo_now();
+    uint64_t live = zo_mem_live(ZO_HOST).total_bytes;
+    int accepted = 0, tried = 0;
+    ck_assert(zo_read_file(GOLDEN "features.jsonl.gz", MOST_BYTES, &text, &bytes, &err) == ZO_OK);
+    zo_lines lines = zo_lines_of(text, bytes);
+    zo_lines_next(&lines, NULL);
+    for (char *line; (line = zo_lines_next(&lines, &length)) != NULL; tried += 20) {
+        char *from = strstr(line, "\"tokenizer\":"), *to = strstr(line, ",\"ids\":[[");
+        ck_assert(from != NULL && to != NULL);
+        from += strlen("\"tokenizer\":");
+        accepted += fuzz_one(from, (size_t)(to - from), 20, c);
+    }
+    zo_free(text);
+    static const char *const whole[] = {"roberta", "llama-metaspace", "llama3", "wordpiece-uncased"};
+    for (int i = 0; i < 4; i++, tried += 20) {
+        snprintf(path, sizeof path, GOLDEN "%s/tokenizer.json.gz", whole[i]);
+        ck_assert(zo_read_file(path, MOST_BYTES, &text, &bytes, &err) == ZO_OK);
+        accepted += fuzz_one(text, bytes, 20, c);
+        zo_free(text);
+    }
+    printf("%d mutated tokenizers, %d accepted, %.1f s\n", tried, accepted, zo_now() - started);
+    ck_assert_msg(zo_mem_live(ZO_HOST).total_bytes == live, "%llu bytes leaked",
+                  (unsigned long long)(zo_mem_live(ZO_HOST).total_bytes - live));
+    zo_free(c->text);
+    free(c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tokenizer");
+    TCase *kinds_case = tcase_create("kinds"), *real_case = tcase_create("real"), *rest = tcase_create("rest");
+    tcase_set_timeout(kinds_case, 60);
+    tcase_set_timeout(real_case, 60);
+    tcase_set_timeout(rest, 120);
+    tcase_add_loop_test(kinds_case, test_kind, 0, KINDS);
+    tcase_add_loop_test(real_case, test_real, 0, REAL);
+    tcase_add_test(rest, test_features);
+    tcase_add_test(rest, test_special_ids);
+    tcase_add_test(rest, test_set_bos);
+    tcase_add_test(rest, test_spellings);
+    tcase_add_test(rest, test_malformed_utf8);
+    tcase_add_test(rest, test_refusals);
+    tcase_add_test(rest, test_unquote);
+    tcase_add_test(rest, test_mutated);
+    suite_add_tcase(suite, kinds_case);
+    suite_add_tcase(suite, real_case);
+    suite_add_tcase(suite, rest);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
