@@ -16,10 +16,10 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     model->precision = spec->precision;
     bool classifies = spec->head == ZO_HEAD_CLASS || spec->head == ZO_HEAD_WORDS;
     model->classes = classifies ? spec->classes : 0;
-    zo_status status = ZO_OK;
+    zo_status status = zo_backend_check(be, spec->precision, err);
     if (spec->arch) {
         model->arch = *spec->arch;
-    } else {
+    } else if (!status) {
         status = zo_arch_read(spec->folder, &model->arch, err);
     }
     bool no_head = spec->head == ZO_HEAD_CLASS && spec->classes == 0;
