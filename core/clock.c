@@ -32,6 +32,14 @@ void zo_part_add(zo_part part, double seconds)
     }
 }
 
+void zo_part_move(zo_part from, zo_part to, double seconds)
+{
+    uint64_t held = atomic_load_explicit(&part_ns[from], memory_order_relaxed), ns = seconds > 0 ? (uint64_t)(seconds * 1e9 + 0.5) : 0;
+    ns = ns < held ? ns : held;
+    atomic_fetch_sub_explicit(&part_ns[from], ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&part_ns[to], ns, memory_order_relaxed);
+}
+
 void zo_part_read(double seconds[ZO_PARTS])
 {
     for (int i = 0; i < ZO_PARTS; i++) {

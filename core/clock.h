@@ -23,6 +23,8 @@ typedef enum zo_part {
 
 const char *zo_part_name(zo_part part);
 void zo_part_add(zo_part part, double seconds);      /* thread-safe */
+/* Time that one module booked on `from` and its caller knows to belong to `to`; at most what `from` holds. */
+void zo_part_move(zo_part from, zo_part to, double seconds);
 void zo_part_read(double seconds[ZO_PARTS]);         /* accumulated since the last reset */
 void zo_part_reset(void);
 

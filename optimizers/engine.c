@@ -280,7 +280,6 @@ static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const z
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
     const zo_layout *layout = e->spec.weights->layout;
-    double start = zo_now();
     zo_store *old = e->stored;
     if (old == NULL || mode == ZO_STORE_BESIDE) {
         e->stored = zo_store_new(be, layout, ZO_TAG_OPT_STATE);
@@ -291,7 +290,6 @@ static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const z
     if (e->stored != old) {
         zo_store_free(be, old);
     }
-    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
 }
 
@@ -302,10 +300,8 @@ static zo_status engine_apply_stored(zo_objective *o, double coef, zo_err *err)
     zo_engine *e = o->self;
     ZO_CHECK(e->stored != NULL, "apply_stored before any store_terms");
     settle_weights(e);
-    double start = zo_now();
     zo_rule_args args = {.lr = (float)-coef, .correct1 = 1.0f, .correct2 = 1.0f};
     e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, e->stored, NULL, NULL);
-    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
 }
 
@@ -353,9 +349,7 @@ static zo_status engine_tezo_adam(zo_objective *o, const float *m, const float *
     zo_engine *e = o->self;
     ZO_CHECK(e->factors != NULL, "TeZO-Adam's sweep needs factors: the estimator must call make_factors in start()");
     settle_weights(e);
-    double start = zo_now();
     e->spec.be->tezo_adam(e->spec.be, e->spec.weights, e->factors, m, v, lr, eps);
-    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
 }
 
@@ -400,7 +394,6 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
     ZO_CHECK(e->grad != NULL, "a first-order rule before any gradient");
-    double start = zo_now();
     zo_store *m = rule == ZO_RULE_SGD ? NULL : made(e, &e->moment1, ZO_TAG_OPT_STATE);
     zo_store *v = rule == ZO_RULE_ADAMW ? made(e, &e->moment2, ZO_TAG_OPT_STATE) : NULL;
     zo_layout *own = &e->parts.layout[ZO_LAYOUT_WHOLE];
@@ -418,7 +411,6 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     decay_as_wished(e);
     zo_store weights = {.layout = own, .data = e->spec.weights->data};
     be->rule(be, rule, args, &weights, e->grad, m, v);
-    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
 }
 

@@ -211,10 +211,8 @@ static void sweep(zo_moves *moves, double decay, const zo_move *move, int n)
             decay = 1.0;
         }
     }
-    /* a fused sweep is shared out by terms */
-    double seconds = zo_now() - start, form = n > 0 ? seconds * probes / n : 0.0;
-    zo_part_add(ZO_PART_FORM, form);
-    zo_part_add(ZO_PART_UPDATE, seconds - form);
+    /* The backend counts all sweeps as updates; the share of the terms that move to or from a probe is forming points. */
+    zo_part_move(ZO_PART_UPDATE, ZO_PART_FORM, n > 0 ? (zo_now() - start) * probes / n : 0.0);
 }
 
 void zo_moves_flush(zo_moves *moves)

@@ -57,7 +57,7 @@ static const zo_opt options_adam[] = {
     TEZO_BETA1,
     {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.999, .least = 0.0, .most = 0.9999999,
      .help = "decay of the second moment"},
-    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 0.0, .most = 1.0,
+    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 1e-20, .most = 1.0,
      .help = "added to the square root of the second moment"},
     {.key = "bias_correction", .type = ZO_OPT_BOOL, .offset = offsetof(state, bias_correction), .initial = 1,
      .help = "divide the moments by 1 - beta^t, as Adam does (the paper is silent)"},

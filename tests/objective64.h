@@ -1,0 +1,316 @@
+/* objective64.h: an objective in float64 over a closed-form loss, for the tests of estimators and the oracle of the engine's. It
+ * implements optimizers/objective.h by dense vectors and nothing clever: every direction is written out. Header only. */
+#ifndef ZO_TESTS_OBJECTIVE64_H
+#define ZO_TESTS_OBJECTIVE64_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/backend.h"
+#include "core/rng.h"
+#include "optimizers/estimator.h"
+
+typedef struct objective64 {
+    zo_objective o;
+    const zo_layout *layout;
+    void *context;
+    double (*loss)(void *context, zo_which which, const double *w);              /* w (layout->size) */
+    void (*gradient)(void *context, zo_which which, const double *w, double *g); /* g set; NULL = none */
+    double *w, *anchor, *stored, *g, *m, *v, *z, *at; /* (layout->size) */
+    int *rank;                                        /* (n) */
+    double *scale;
+    int64_t *coef_at;
+    float *u, *f;                                     /* factors: U at u + offset_u[t], V at f + offset_v[t] */
+    int64_t *offset_u, *offset_v;
+    float *tau;
+    uint64_t probes, full_probes, gradients;
+    int applied;                                      /* terms of the last apply */
+} objective64;
+
+static double *vector64(const objective64 *q)
+{
+    return calloc((size_t)q->layout->size, sizeof(double));
+}
+
+static void tau64(objective64 *q, const zo_dir *dir, float *tau)
+{
+    for (int t = 0; t < q->layout->n; t++) {
+        if (dir->kind == ZO_DIR_SPAN) {
+            memcpy(tau + q->coef_at[t], dir->span + q->coef_at[t], (size_t)q->rank[t] * sizeof *tau);
+        } else if (q->rank[t] > 0) {
+            zo_stream s = {dir->seed, q->layout->param[t].id, dir->step, dir->query, ZO_ROLE_TAU};
+            zo_normals_scalar(s, 0, q->rank[t], tau + q->coef_at[t]);
+        }
+    }
+}
+
+/* The direction, written out: z (layout->size). */
+static void direction64(objective64 *q, const zo_dir *dir, double *z)
+{
+    memset(z, 0, (size_t)q->layout->size * sizeof *z);
+    bool low = dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN;
+    if (low) {
+        tau64(q, dir, q->tau);
+    }
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        int64_t n = p->rows * p->cols;
+        int r = q->rank != NULL ? q->rank[t] : 0;
+        if (low) {
+            for (int64_t i = 0; i < n && r > 0; i++) {
+                double sum = 0.0;
+                for (int s = 0; s < r; s++) {
+                    sum += (double)q->u[q->offset_u[t] + i / p->cols * r + s] * q->tau[q->coef_at[t] + s] *
+                           q->f[q->offset_v[t] + i % p->cols * r + s];
+                }
+                z[p->offset + i] = q->scale[t] * sum;
+            }
+        } else if (dir->kind == ZO_DIR_GAUSS || r == 0) {
+            float *draw = malloc((size_t)n * sizeof *draw);
+            zo_stream s = {dir->seed, p->id, dir->step, dir->query, ZO_ROLE_Z};
+            zo_normals(s, 0, n, draw);
+            for (int64_t i = 0; i < n; i++) {
+                z[p->offset + i] = draw[i];
+            }
+            free(draw);
+        }
+    }
+}
+
+static void add64(objective64 *q, const zo_term *term, int n, double *w)
+{
+    for (int k = 0; k < n; k++) {
+        direction64(q, &term[k].dir, q->z);
+        for (int64_t i = 0; i < q->layout->size; i++) {
+            w[i] += term[k].coef * q->z[i];
+        }
+    }
+}
+
+static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    objective64 *q = o->self;
+    for (int p = 0; p < n; p++) {
+        memcpy(q->at, point[p].base == ZO_BASE_WEIGHTS ? q->w : q->anchor, (size_t)q->layout->size * sizeof *q->at);
+        add64(q, point[p].term, point[p].n, q->at);
+        loss[p] = q->loss(q->context, which, q->at);
+        *(which == ZO_BATCH_FULL ? &q->full_probes : &q->probes) += 1;
+        if (!isfinite(loss[p])) {
+            return zo_fail(err, ZO_EDIVERGED, "diverged");
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status apply64(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        for (int64_t i = 0; i < p->rows * p->cols && (p->decay || o->decay_all); i++) {
+            q->w[p->offset + i] *= decay;
+        }
+    }
+    add64(q, term, n, q->w);
+    q->applied = n;
+    return ZO_OK;
+}
+
+static zo_status snapshot64(zo_objective *o, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    memcpy(q->anchor, q->w, (size_t)q->layout->size * sizeof *q->w);
+    return ZO_OK;
+}
+
+static zo_status store_terms64(zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err)
+{
+    (void)mode;
+    (void)err;
+    objective64 *q = o->self;
+    memset(q->stored, 0, (size_t)q->layout->size * sizeof *q->stored);
+    add64(q, term, n, q->stored);
+    return ZO_OK;
+}
+
+static zo_status apply_stored64(zo_objective *o, double coef, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int64_t i = 0; i < q->layout->size; i++) {
+        q->w[i] += coef * q->stored[i];
+    }
+    return ZO_OK;
+}
+
+/* Fixed ranks only: the rank rule has a test of its own. */
+static zo_status make_factors64(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    size_t n = (size_t)q->layout->n;
+    q->rank = calloc(n, sizeof *q->rank);
+    q->scale = calloc(n, sizeof *q->scale);
+    q->coef_at = calloc(n, sizeof *q->coef_at);
+    q->offset_u = calloc(n, sizeof *q->offset_u);
+    q->offset_v = calloc(n, sizeof *q->offset_v);
+    int64_t nu = 0, nv = 0;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        int64_t most = p->rows < p->cols ? p->rows : p->cols;
+        bool frozen = p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE;
+        bool factored = p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST);
+        q->rank[t] = !factored ? 0 : frozen ? 1 : spec->rank < most ? spec->rank : (int)most;
+        q->scale[t] = q->rank[t] > 0 && !frozen ? pow(q->rank[t], spec->scale_power) : 0.0;
+        q->coef_at[t] = o->ncoef;
+        q->offset_u[t] = nu;
+        q->offset_v[t] = nv;
+        o->ncoef += q->rank[t];
+        nu += p->rows * q->rank[t];
+        nv += p->cols * q->rank[t];
+    }
+    q->u = calloc((size_t)nu + 1, sizeof *q->u);
+    q->f = calloc((size_t)nv + 1, sizeof *q->f);
+    q->tau = calloc((size_t)o->ncoef + 1, sizeof *q->tau);
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        zo_normals((zo_stream){o->seed, p->id, 0, 0, ZO_ROLE_U}, 0, p->rows * q->rank[t], q->u + q->offset_u[t]);
+        zo_normals((zo_stream){o->seed, p->id, 0, 0, ZO_ROLE_V}, 0, p->cols * q->rank[t], q->f + q->offset_v[t]);
+    }
+    return ZO_OK;
+}
+
+static void draw_coefs64(zo_objective *o, const zo_dir *dir, float *tau)
+{
+    tau64(o->self, dir, tau);
+}
+
+static zo_status tezo_adam64(zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        for (int64_t i = 0; i < p->rows * p->cols && q->rank[t] > 0; i++) {
+            double first = 0.0, second = 0.0;
+            for (int s = 0; s < q->rank[t]; s++) {
+                double uv = (double)q->u[q->offset_u[t] + i / p->cols * q->rank[t] + s] *
+                            q->f[q->offset_v[t] + i % p->cols * q->rank[t] + s];
+                first += q->scale[t] * m[q->coef_at[t] + s] * uv;
+                second += q->scale[t] * q->scale[t] * v[q->coef_at[t] + s] * uv * uv;
+            }
+            q->w[p->offset + i] -= lr * first / (sqrt(second) + eps);
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status gradient64(zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    q->gradient(q->context, which, q->w, q->g);
+    *loss = q->loss(q->context, which, q->w);
+    double sum = 0.0;
+    for (int64_t i = 0; i < q->layout->size; i++) {
+        sum += q->g[i] * q->g[i];
+    }
+    if (norm != NULL) {
+        *norm = sqrt(sum);
+    }
+    q->gradients++;
+    return ZO_OK;
+}
+
+/* torch.optim.SGD and torch.optim.AdamW in float64, written from their documentation and not from rules.h. */
+static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, double scale, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        double decay = p->decay || o->decay_all ? a->decay : 0.0;
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+            double g = scale * q->g[i];
+            if (rule == ZO_RULE_ADAMW) {
+                q->w[i] -= (double)a->lr * decay * q->w[i];
+                q->m[i] = a->beta1 * q->m[i] + (1.0 - a->beta1) * g;
+                q->v[i] = a->beta2 * q->v[i] + (1.0 - a->beta2) * g * g;
+                q->w[i] -= a->lr * (q->m[i] / a->correct1) / (sqrt(q->v[i] / a->correct2) + a->eps);
+            } else {
+                g += decay * q->w[i];
+                q->m[i] = (rule == ZO_RULE_MOMENTUM ? a->beta1 * q->m[i] : 0.0) + g;
+                q->w[i] -= a->lr * q->m[i];
+            }
+        }
+    }
+    return ZO_OK;
+}
+
+static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void *context,
+                                    double (*loss)(void *, zo_which, const double *),
+                                    void (*gradient)(void *, zo_which, const double *, double *))
+{
+    objective64 *q = calloc(1, sizeof *q);
+    q->layout = layout;
+    q->context = context;
+    q->loss = loss;
+    q->gradient = gradient;
+    double **vectors[] = {&q->w, &q->anchor, &q->stored, &q->g, &q->m, &q->v, &q->z, &q->at};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        *vectors[i] = vector64(q);
+    }
+    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .apply = apply64, .snapshot = snapshot64,
+                          .store_terms = store_terms64, .apply_stored = apply_stored64, .make_factors = make_factors64,
+                          .draw_coefs = draw_coefs64, .tezo_adam = tezo_adam64, .gradient = gradient64, .rule = rule64};
+    return q;
+}
+
+static void objective64_free(objective64 *q)
+{
+    void *all[] = {q->w, q->anchor, q->stored, q->g, q->m, q->v, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f,
+                   q->offset_u, q->offset_v, q->tau, q};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(all[i]);
+    }
+}
+
+/* An estimator with its state, options from JSON text (NULL = defaults). */
+typedef struct running { const zo_estimator *e; void *state; zo_objective *o; int64_t step; } running;
+
+static running running_new(const char *name, const char *json, zo_objective *o)
+{
+    running r = {.e = zo_estimator_find(name), .o = o};
+    zo_err err = {0};
+    cJSON *object = json != NULL ? cJSON_Parse(json) : NULL;
+    r.state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, r.e->state_bytes);
+    zo_status status = zo_opt_read(r.e->options, object, NULL, name, r.state, &err);
+    if (status == ZO_OK && r.e->start != NULL) {
+        status = r.e->start(r.state, o, &err);
+    }
+    cJSON_Delete(object);
+    ZO_CHECK(status == ZO_OK, "%s", err.text);
+    return r;
+}
+
+static zo_status running_step(running *r, int64_t batches_per_epoch, int64_t steps, double lr, double eps, zo_step_report *report)
+{
+    zo_err err = {0};
+    zo_step_context c = {.step = r->step, .steps = steps, .batches_per_epoch = batches_per_epoch, .lr = lr, .eps = eps};
+    zo_status status = r->e->step(r->state, r->o, &c, report, &err);
+    r->step++;
+    return status;
+}
+
+static void running_free(running *r)
+{
+    if (r->e->stop != NULL) {
+        r->e->stop(r->state);
+    }
+    zo_free(r->state);
+}
+
+#endif

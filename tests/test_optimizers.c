@@ -1,0 +1,466 @@
+/* test_optimizers.c: the estimators on closed forms in float64: expectation and variance of the estimates, MeZO-SVRG's modes, the
+ * learning-rate rule, first-order rules against PyTorch, and a conformance loop over the registry. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "tests/objective64.h"
+
+/* L_B(w) = 1/2 sum_j h_j (w_j - mean_B t_j)^2 over N examples; the batch of a step is one example. */
+enum { ROWS = 7, COLS = 5, EXTRA = 4, EXAMPLES = 3, MOST = 64 };
+
+typedef struct quadratic {
+    zo_layout layout;
+    double h[MOST], target[EXAMPLES][MOST];
+    int example; /* the current batch */
+} quadratic;
+
+static void quadratic_open(quadratic *q, bool vector)
+{
+    memset(q, 0, sizeof *q);
+    zo_layout_add(&q->layout, "matrix", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
+    if (vector) {
+        zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
+    }
+    for (int t = 0; t < q->layout.n; t++) {
+        const zo_param *p = &q->layout.param[t];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+            q->h[i] = 0.5 + zo_uniform((zo_stream){.seed = 5, .role = ZO_ROLE_DATA}, (uint64_t)i);
+            for (int e = 0; e < EXAMPLES; e++) {
+                q->target[e][i] = 2.0 * zo_uniform((zo_stream){.seed = 6, .step = (uint32_t)e, .role = ZO_ROLE_DATA}, (uint64_t)i) - 1.0;
+            }
+        }
+    }
+}
+
+static double quadratic_target(const quadratic *q, zo_which which, int64_t i)
+{
+    if (which == ZO_BATCH_CURRENT) {
+        return q->target[q->example][i];
+    }
+    double sum = 0.0;
+    for (int e = 0; e < EXAMPLES; e++) {
+        sum += q->target[e][i] / EXAMPLES;
+    }
+    return sum;
+}
+
+static double quadratic_loss(void *context, zo_which which, const double *w)
+{
+    const quadratic *q = context;
+    double sum = 0.0;
+    for (int64_t i = 0; i < q->layout.size; i++) {
+        double d = w[i] - quadratic_target(q, which, i);
+        sum += 0.5 * q->h[i] * d * d;
+    }
+    return sum;
+}
+
+static void quadratic_gradient(void *context, zo_which which, const double *w, double *g)
+{
+    const quadratic *q = context;
+    for (int64_t i = 0; i < q->layout.size; i++) {
+        g[i] = q->h[i] * (w[i] - quadratic_target(q, which, i));
+    }
+}
+
+/* Mean and spread of what an estimator does over many seeds. */
+typedef struct sample { double sum[MOST], squares[MOST], deviation /* sum of |x - expected|^2 */, deviation2; int n; } sample;
+
+static void sample_add(sample *s, const double *x, const double *expected, int64_t size)
+{
+    double d = 0.0;
+    for (int64_t i = 0; i < size; i++) {
+        s->sum[i] += x[i];
+        s->squares[i] += x[i] * x[i];
+        d += (x[i] - expected[i]) * (x[i] - expected[i]);
+    }
+    s->deviation += d;
+    s->deviation2 += d * d;
+    s->n++;
+}
+
+/* Every coordinate's mean lies within 5 standard errors, and the mean square of those distances is about 1. */
+static void assert_unbiased(const sample *s, const double *expected, int64_t size, const char *what)
+{
+    double chi = 0.0;
+    int used = 0;
+    for (int64_t i = 0; i < size; i++) {
+        double mean = s->sum[i] / s->n, variance = s->squares[i] / s->n - mean * mean;
+        if (variance <= 0.0) {
+            continue; /* padding */
+        }
+        double distance = (mean - expected[i]) / sqrt(variance / s->n);
+        ck_assert_msg(fabs(distance) < 5.0, "%s: coordinate %d has mean %g, expected %g: %.1f standard errors", what, (int)i, mean,
+                      expected[i], distance);
+        chi += distance * distance;
+        used++;
+    }
+    ck_assert_int_gt(used, 0);
+    ck_assert_msg(chi / used < 1.0 + 6.0 * sqrt(2.0 / used), "%s: mean square distance %g", what, chi / used);
+}
+
+/* E |g - G|^2 / |G|^2 lies within 5 standard errors of the formula. */
+static void assert_variance(const sample *s, double square_norm, double formula, const char *what)
+{
+    double mean = s->deviation / s->n, error = sqrt((s->deviation2 / s->n - mean * mean) / s->n);
+    ck_assert_msg(fabs(mean / square_norm - formula) < 5.0 * error / square_norm, "%s: variance %g +- %g, formula %g", what,
+                  mean / square_norm, error / square_norm, formula);
+    printf("measured: %s: E|g-G|^2/|G|^2 = %.3f +- %.3f, formula %.3f\n", what, mean / square_norm, error / square_norm, formula);
+}
+
+/* The estimate of one first step with lr 1, from w = 0: w0 - w1. */
+static void first_estimates(quadratic *q, const char *name, const char *json, int draws, const double *expected, sample *s)
+{
+    memset(s, 0, sizeof *s);
+    for (int k = 0; k < draws; k++) {
+        objective64 *o = objective64_new(&q->layout, 1000 + (uint64_t)k, q, quadratic_loss, NULL);
+        running r = running_new(name, json, &o->o);
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 0, 1.0, 1e-2, &report), ZO_OK);
+        double x[MOST];
+        for (int64_t i = 0; i < q->layout.size; i++) {
+            x[i] = -o->w[i];
+        }
+        sample_add(s, x, expected, q->layout.size);
+        running_free(&r);
+        objective64_free(o);
+    }
+}
+
+static double square_norm(const double *x, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += x[i] * x[i];
+    }
+    return sum;
+}
+
+START_TEST(mezo_is_unbiased)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    double g[MOST] = {0}, zero[MOST] = {0};
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    sample s;
+    first_estimates(&q, "mezo", NULL, 20000, g, &s);
+    assert_unbiased(&s, g, q.layout.size, "mezo");
+    double d = ROWS * COLS + EXTRA;
+    assert_variance(&s, square_norm(g, q.layout.size), d + 1.0, "mezo");
+    first_estimates(&q, "mezo", "{\"queries\": 4}", 8000, g, &s);
+    assert_unbiased(&s, g, q.layout.size, "mezo with 4 queries");
+    assert_variance(&s, square_norm(g, q.layout.size), (d + 1.0) / 4.0, "mezo with 4 queries");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+START_TEST(tezo_is_unbiased)
+{
+    quadratic q;
+    quadratic_open(&q, false);
+    double g[MOST] = {0}, zero[MOST] = {0}, times[MOST];
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    static const char *const scale[] = {"none", "sqrt", "rank"};
+    for (int r = 1; r <= 4; r++) {
+        for (int k = 0; k < 3; k++) {
+            /* with Z scaled by c the estimate is c^2 r times the gradient: r, 1, 1/r */
+            double factor = k == 0 ? r : k == 1 ? 1.0 : 1.0 / r;
+            for (int i = 0; i < MOST; i++) {
+                times[i] = factor * g[i];
+            }
+            char json[128], what[128];
+            snprintf(json, sizeof json, "{\"rank\": %d, \"scale\": \"%s\", \"rest\": \"freeze\"}", r, scale[k]);
+            snprintf(what, sizeof what, "tezo, rank %d, scale %s", r, scale[k]);
+            sample s;
+            first_estimates(&q, "tezo", json, 30000, times, &s);
+            assert_unbiased(&s, times, q.layout.size, what);
+            double m = ROWS, n = COLS;
+            if (k == 1) {
+                assert_variance(&s, square_norm(g, q.layout.size), 1.0 + m * n + (2.0 * m * n + 6.0 * (m + n) + 10.0) / r, what);
+            }
+        }
+    }
+    zo_layout_free(&q.layout);
+    quadratic_open(&q, true);
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    sample s;
+    first_estimates(&q, "tezo", "{\"rank\": 2}", 30000, g, &s);
+    assert_unbiased(&s, g, q.layout.size, "tezo with a vector trained");
+    for (int i = 0; i < MOST; i++) {
+        times[i] = 0.1 * g[i] * (i < ROWS * COLS);
+    }
+    /* tezo-m's first step is (1 - beta1) times tezo's */
+    first_estimates(&q, "tezo-m", "{\"rank\": 2, \"rest\": \"freeze\"}", 30000, times, &s);
+    assert_unbiased(&s, times, q.layout.size, "tezo-m, first step");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Full step with eta1, then a mini-batch step with eta2: the second move divided by -eta2. */
+static void svrg_estimates(quadratic *q, const char *options, int draws, double eta1, double eta2, const double *expected, sample *s)
+{
+    memset(s, 0, sizeof *s);
+    char json[256];
+    snprintf(json, sizeof json, "{%s, \"q\": 2, \"eta2\": %g}", options, eta2);
+    for (int k = 0; k < draws; k++) {
+        objective64 *o = objective64_new(&q->layout, 77 + (uint64_t)k, q, quadratic_loss, NULL);
+        running r = running_new("mezo-svrg", json, &o->o);
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 3, 0, eta1, 1e-2, &report), ZO_OK);
+        ck_assert(report.full_batch && report.lr == eta1);
+        double x[MOST];
+        memcpy(x, o->w, (size_t)q->layout.size * sizeof *x);
+        ck_assert_int_eq(running_step(&r, 3, 0, eta1, 1e-2, &report), ZO_OK);
+        ck_assert(!report.full_batch && report.lr == eta2);
+        ck_assert_uint_eq(o->full_probes, 2);
+        ck_assert_uint_eq(o->probes, 4);
+        for (int64_t i = 0; i < q->layout.size; i++) {
+            x[i] = (x[i] - o->w[i]) / eta2;
+        }
+        sample_add(s, x, expected, q->layout.size);
+        running_free(&r);
+        objective64_free(o);
+    }
+}
+
+START_TEST(svrg_modes_have_their_expectations)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    q.example = 1;
+    const double eta1 = 0.02, eta2 = 0.02;
+    double full[MOST] = {0}, mini[MOST] = {0}, zero[MOST] = {0}, paper[MOST], released[MOST];
+    quadratic_gradient(&q, ZO_BATCH_FULL, zero, full);
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, mini);
+    for (int64_t i = 0; i < q.layout.size; i++) {
+        /* w1 = w0 - eta1 g, E g = full. paper: grad_I(w1) - grad_I(w0) + g. released: the second estimate stands at
+         * w1 - eta2 pg z, so that grad_I(w1) - grad_I(there) = eta2 h grad_I(w1) in the mean. */
+        paper[i] = full[i] - eta1 * q.h[i] * full[i];
+        released[i] = full[i] + eta2 * q.h[i] * (mini[i] - eta1 * q.h[i] * full[i]);
+    }
+    sample s;
+    svrg_estimates(&q, "\"mode\": \"paper\", \"z\": \"shared\"", 20000, eta1, eta2, paper, &s);
+    assert_unbiased(&s, paper, q.layout.size, "mezo-svrg paper, shared z");
+    svrg_estimates(&q, "\"mode\": \"paper\", \"z\": \"fresh\"", 20000, eta1, eta2, paper, &s);
+    assert_unbiased(&s, paper, q.layout.size, "mezo-svrg paper, fresh z");
+    svrg_estimates(&q, "\"mode\": \"replay\"", 20000, eta1, eta2, paper, &s);
+    assert_unbiased(&s, paper, q.layout.size, "mezo-svrg replay");
+    svrg_estimates(&q, "\"mode\": \"released\"", 20000, eta1, eta2, released, &s);
+    assert_unbiased(&s, released, q.layout.size, "mezo-svrg released");
+    first_estimates(&q, "mezo-svrg", NULL, 20000, full, &s);
+    assert_unbiased(&s, full, q.layout.size, "mezo-svrg, full-batch step");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+static void svrg_run(quadratic *q, const char *json, int steps, double *w)
+{
+    objective64 *o = objective64_new(&q->layout, 3, q, quadratic_loss, NULL);
+    running r = running_new("mezo-svrg", json, &o->o);
+    for (int k = 0; k < steps; k++) {
+        zo_step_report report;
+        q->example = k % EXAMPLES;
+        ck_assert_int_eq(running_step(&r, EXAMPLES, 0, 2e-2, 1e-3, &report), ZO_OK);
+    }
+    memcpy(w, o->w, (size_t)q->layout.size * sizeof *w);
+    running_free(&r);
+    objective64_free(o);
+}
+
+START_TEST(svrg_replay_is_paper)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    static const char *const z[] = {"shared", "fresh"};
+    for (int k = 0; k < 2; k++) {
+        for (int period = 1; period <= 7; period += 3) {
+            char json[128];
+            double paper[MOST], replay[MOST];
+            snprintf(json, sizeof json, "{\"mode\": \"paper\", \"z\": \"%s\", \"q\": %d, \"eta2\": 0.01}", z[k], period);
+            svrg_run(&q, json, 60, paper);
+            snprintf(json, sizeof json, "{\"mode\": \"replay\", \"z\": \"%s\", \"q\": %d, \"eta2\": 0.01}", z[k], period);
+            svrg_run(&q, json, 60, replay);
+            for (int64_t i = 0; i < q.layout.size; i++) {
+                ck_assert_double_eq_tol(paper[i], replay[i], 1e-11);
+            }
+        }
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* A learning rate of 1.5 makes the loss grow at each full-batch step: the paper's rule divides after two windows, the released one
+ * after four, down to its floors, which can raise a learning rate (eta2 = 0 here). */
+START_TEST(svrg_rule_anneals)
+{
+    quadratic q;
+    quadratic_open(&q, false);
+    static const struct { const char *rule; double anneal, full, mini; int steps; } c[] = {
+        {"paper", 5, 0.3, 0.0, 6}, {"off", 5, 1.5, 0.0, 6}, {"released", 5, 1.5, 0.0, 8}, {"released", 1e6, 1e-5, 1e-6, 12}};
+    for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
+        objective64 *o = objective64_new(&q.layout, 4, &q, quadratic_loss, NULL);
+        char json[128];
+        snprintf(json, sizeof json, "{\"eta2\": 0.0, \"window\": 2, \"rule\": \"%s\", \"anneal\": %g}", c[k].rule, c[k].anneal);
+        running r = running_new("mezo-svrg", json, &o->o);
+        zo_step_report report = {0};
+        double full = 0.0, mini = -1.0;
+        for (int step = 0; step < c[k].steps; step++) {
+            ck_assert_int_eq(running_step(&r, EXAMPLES, 0, 1.5, 1e-3, &report), ZO_OK);
+            *(report.full_batch ? &full : &mini) = report.lr;
+        }
+        ck_assert_msg(fabs(full / c[k].full - 1.0) < 1e-12, "case %zu: eta1 is %g, expected %g", k, full, c[k].full);
+        ck_assert_double_eq_tol(mini, c[k].mini, 1e-12);
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+START_TEST(mezo_decays_as_asked)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    for (int all = 0; all < 2; all++) {
+        objective64 *o = objective64_new(&q.layout, 9, &q, quadratic_loss, NULL);
+        memset(q.h, 0, sizeof q.h); /* a flat loss: only decay moves the weights */
+        for (int64_t i = 0; i < q.layout.size; i++) {
+            o->w[i] = 1.0;
+        }
+        running r = running_new("mezo", all ? "{\"weight_decay\": 0.5, \"decay_on\": \"all\"}" : "{\"weight_decay\": 0.5}", &o->o);
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 0, 0.1, 1e-3, &report), ZO_OK);
+        ck_assert_double_eq_tol(o->w[0], 0.95, 1e-15);
+        ck_assert_double_eq_tol(o->w[q.layout.param[1].offset], all ? 0.95 : 1.0, 1e-15);
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Dense Adam over EMA[kappa Z] with the separable second moment, all written out in the m x n space, for some steps. */
+START_TEST(tezo_adam_is_its_formula)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    const double b1 = 0.8, b2 = 0.95, lr = 0.01, eps = 1e-6;
+    objective64 *o = objective64_new(&q.layout, 21, &q, quadratic_loss, NULL);
+    running r = running_new("tezo-adam",
+                            "{\"rank\": 3, \"beta1\": 0.8, \"beta2\": 0.95, \"adam_eps\": 1e-6, \"rest_lr\": 0.02}", &o->o);
+    double expected[MOST] = {0}, first[MOST] = {0}, second[MOST] = {0}, kappa2 = 0.0;
+    for (int step = 0; step < 12; step++) {
+        zo_step_report report;
+        q.example = step % EXAMPLES;
+        ck_assert_int_eq(running_step(&r, 1, 0, lr, 1e-3, &report), ZO_OK);
+        zo_dir cp = {.kind = ZO_DIR_CP, .seed = 21, .step = (uint32_t)step}, rest = {.kind = ZO_DIR_REST, .seed = 21, .step = (uint32_t)step};
+        double z[MOST], k = report.projected, c1 = 1 - pow(b1, step + 1), c2 = 1 - pow(b2, step + 1);
+        direction64(o, &cp, z);
+        kappa2 = b2 * kappa2 + (1 - b2) * k * k;
+        float tau[3];
+        draw_coefs64(&o->o, &cp, tau);
+        for (int i = 0; i < ROWS * COLS; i++) {
+            double squares = 0.0;
+            for (int s = 0; s < 3; s++) {
+                double uv = (double)o->u[i / COLS * 3 + s] * o->f[i % COLS * 3 + s];
+                squares += k * k * tau[s] * tau[s] * uv * uv / 3.0;
+            }
+            first[i] = b1 * first[i] + (1 - b1) * k * z[i];
+            second[i] = b2 * second[i] + (1 - b2) * squares;
+            expected[i] -= lr * (first[i] / c1) / (sqrt(second[i] / c2) + eps);
+        }
+        direction64(o, &rest, z);
+        for (int64_t i = q.layout.param[1].offset; i < q.layout.param[1].offset + EXTRA; i++) {
+            expected[i] -= 0.02 * k / (sqrt(kappa2 / c2) + eps) * z[i];
+        }
+    }
+    for (int64_t i = 0; i < q.layout.size; i++) {
+        ck_assert_double_eq_tol(o->w[i], expected[i], 2e-6);
+    }
+    running_free(&r);
+    objective64_free(o);
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+START_TEST(linear_schedule_needs_steps)
+{
+    quadratic q;
+    quadratic_open(&q, true);
+    static const char *const name[] = {"fo-sgd", "fo-adamw"};
+    for (int k = 0; k < 2; k++) {
+        objective64 *o = objective64_new(&q.layout, 4, &q, quadratic_loss, quadratic_gradient);
+        running r = running_new(name[k], "{\"schedule\": \"linear\"}", &o->o);
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 0, 0.1, 0, &report), ZO_EINPUT);
+        r.step = 5;
+        ck_assert_int_eq(running_step(&r, 1, 10, 0.1, 0, &report), ZO_OK);
+        ck_assert_double_eq_tol(report.lr, 0.05, 1e-15);
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Every entry of list.h: complete, counted as it says, and a convex quadratic falls (zero-shot: does not move). */
+START_TEST(conformance)
+{
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    ck_assert_int_ge(n, 8);
+    const zo_estimator *e = list[_i];
+    ck_assert_ptr_eq(zo_estimator_find(e->name), e);
+    ck_assert(e->title != NULL && e->loss_is != NULL && e->losses_at != NULL && e->options != NULL && e->state_bytes > 0);
+    ck_assert(e->step == NULL || e->lr > 0.0);
+    quadratic q;
+    quadratic_open(&q, true);
+    double before = 0.0, after = 0.0;
+    for (int seed = 0; seed < 20; seed++) {
+        objective64 *o = objective64_new(&q.layout, 31 + (uint64_t)seed, &q, quadratic_loss, quadratic_gradient);
+        before += quadratic_loss(&q, ZO_BATCH_FULL, o->w);
+        running r = running_new(e->name, strcmp(e->name, "mezo-svrg") == 0 ? "{\"eta2\": 0.002}" : NULL, &o->o);
+        for (int step = 0; step < 60 && e->step != NULL; step++) {
+            zo_step_report report = {.loss = NAN, .lr = NAN};
+            q.example = step % EXAMPLES;
+            uint64_t probes = o->probes, full = o->full_probes, gradients = o->gradients;
+            ck_assert_int_eq(running_step(&r, EXAMPLES, 60, 0.01, 1e-3, &report), ZO_OK);
+            ck_assert(isfinite(report.loss) && isfinite(report.lr));
+            ck_assert_int_eq(isnan(report.projected) != 0, e->first_order);
+            ck_assert_uint_eq(o->gradients - gradients, e->first_order);
+            ck_assert_uint_eq(o->full_probes - full, report.full_batch ? 2 : 0);
+            ck_assert(e->first_order ? o->probes == probes : report.full_batch ? o->probes == probes : o->probes >= probes + 2);
+        }
+        after += quadratic_loss(&q, ZO_BATCH_FULL, o->w);
+        running_free(&r);
+        objective64_free(o);
+    }
+    ck_assert_msg(e->step == NULL ? after == before : after < before, "%s: the loss went from %g to %g", e->name, before / 20, after / 20);
+    ck_assert_ptr_null(zo_estimator_find("no-such"));
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+int main(void)
+{
+    const zo_estimator *const *list;
+    Suite *suite = suite_create("optimizers");
+    TCase *tests = tcase_create("closed forms");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, mezo_is_unbiased);
+    tcase_add_test(tests, tezo_is_unbiased);
+    tcase_add_test(tests, svrg_modes_have_their_expectations);
+    tcase_add_test(tests, svrg_replay_is_paper);
+    tcase_add_test(tests, svrg_rule_anneals);
+    tcase_add_test(tests, mezo_decays_as_asked);
+    tcase_add_test(tests, tezo_adam_is_its_formula);
+    tcase_add_test(tests, linear_schedule_needs_steps);
+    tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
