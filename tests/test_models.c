@@ -488,7 +488,9 @@ static void check_gradient(zo_model *model, const zo_batch *b, const char *what)
     }
     zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 21};
     const zo_store *slot[2] = {zo_model_store(model), zo_model_store(model)};
-    float h = 1e-4f, coef[2] = {h, -h};
+    /* ReLU has kinks: a step so small that few units cross theirs, and a wider bound for those that do. */
+    bool kinks = zo_model_arch(model)->act == ZO_ACT_RELU;
+    float h = kinks ? 2e-5f : 1e-4f, coef[2] = {h, -h};
     for (int k = 0; k < 4; k++) {
         dir.step = (uint32_t)k;
         zo_term term = {.dir = dir, .coef = 1.0};
@@ -498,7 +500,7 @@ static void check_gradient(zo_model *model, const zo_batch *b, const char *what)
         double pair[2];
         zo_model_losses(model, &view, b, pair);
         double measured = (pair[0] - pair[1]) / (2.0 * (double)h), exact = be->dot(be, grad, z);
-        ck_assert_msg(fabs(measured - exact) <= 1e-2 * norm, "%s: slope %g by differences, %g by the gradient of norm %g", what,
+        ck_assert_msg(fabs(measured - exact) <= (kinks ? 4e-2 : 1e-2) * norm, "%s: slope %g by differences, %g by the gradient of norm %g", what,
                       measured, exact, norm);
     }
     check_touched(model, b);
