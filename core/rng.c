@@ -34,15 +34,16 @@ void zo_normals_scalar(zo_stream stream, uint64_t first, long n, float *out)
     }
 }
 
-#define ROUND(k)                                                                       \
-    do {                                                                               \
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;     \
-        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ (k0 + 0x9E3779B9u * (uint32_t)(k));  \
-        uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3 ^ (k1 + 0xBB67AE85u * (uint32_t)(k));  \
-        c1 = (uint32_t)p1;                                                             \
-        c3 = (uint32_t)p0;                                                             \
-        c0 = n0;                                                                       \
-        c2 = n2;                                                                       \
+/* One round on words kept in 64-bit lanes: a product then needs no shuffling. Only the low half of a lane counts; what stands in the
+ * high half is masked where it would matter. */
+#define LOW 0xFFFFFFFFull
+#define ROUND(k)                                                                           \
+    do {                                                                                   \
+        uint64_t p0 = 0xD2511F53ull * (c0 & LOW), p1 = 0xCD9E8D57ull * (c2 & LOW);         \
+        c0 = (p1 >> 32) ^ c1 ^ (uint32_t)(k0 + 0x9E3779B9u * (uint32_t)(k));               \
+        c2 = (p0 >> 32) ^ c3 ^ (uint32_t)(k1 + 0xBB67AE85u * (uint32_t)(k));               \
+        c1 = p1;                                                                           \
+        c3 = p0;                                                                           \
     } while (0)
 
 /* The words of WIDE blocks from `index` on: lane l of block i in w[l][i]. */
@@ -50,7 +51,7 @@ static void philox_wide(zo_stream s, uint32_t index, uint32_t w[4][WIDE])
 {
     uint32_t k0 = (uint32_t)s.seed, k1 = (uint32_t)(s.seed >> 32), tag = s.query | (uint32_t)s.role << 24;
     for (uint32_t i = 0; i < WIDE; i++) {
-        uint32_t c0 = index + i, c1 = s.tensor, c2 = s.step, c3 = tag;
+        uint64_t c0 = (uint32_t)(index + i), c1 = s.tensor, c2 = s.step, c3 = tag;
         ROUND(0);
         ROUND(1);
         ROUND(2);
@@ -61,10 +62,10 @@ static void philox_wide(zo_stream s, uint32_t index, uint32_t w[4][WIDE])
         ROUND(7);
         ROUND(8);
         ROUND(9);
-        w[0][i] = c0;
-        w[1][i] = c1;
-        w[2][i] = c2;
-        w[3][i] = c3;
+        w[0][i] = (uint32_t)c0;
+        w[1][i] = (uint32_t)c1;
+        w[2][i] = (uint32_t)c2;
+        w[3][i] = (uint32_t)c3;
     }
 }
 
