@@ -1,0 +1,583 @@
+/* cell.c: the process of one cell: the loop, the budget, the clock, evaluations, rows. It dies with its parent.
+ *
+ * Selection, as the papers do it: dev is evaluated every eval_every steps and after the last; whenever dev accuracy is better than
+ * ever before (step 0 does not compete), test is evaluated at once, so "test@best-dev" needs no second copy of the weights. Both
+ * stay outside the timed steps. */
+#include "bench/cell.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "bench/cmd.h"
+#include "bench/setup.h"
+#include "core/build.h"
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/mem.h"
+
+#define NEWS_SECONDS 0.1  /* at most ten lines a second */
+#define WRITE_SECONDS 2.0 /* step rows are written at least this often */
+#define ROWS_MOST 256
+#define TIMES_MOST 4096   /* the median is over the last so many steps */
+#define EVERY_STEP 500    /* rows of every step up to here, then one each step/500 steps */
+
+typedef struct run {
+    zo_cell cell;
+    zo_results *results;
+    int64_t id;
+    zo_setup setup;
+    double load_seconds, train_seconds, eval_seconds;
+    double part[ZO_PARTS];
+    int64_t step;                       /* steps done */
+    /* rows of steps not yet written, and the one being gathered */
+    zo_step_row row[ROWS_MOST];
+    int rows;
+    zo_step_row gather;
+    int64_t gathered;
+    double written_at;
+    double *step_seconds;               /* (TIMES_MOST) ring */
+    int64_t timed;
+    /* evaluations */
+    int64_t evaluated_at;               /* step of the last dev evaluation; -1 = none */
+    double dev_best;                    /* NaN = none */
+    int64_t best_step;
+    double headline[ZO_METRICS];
+    const char *selected;
+    /* news */
+    double news_at, loss;
+    const char *phase;
+} run;
+
+static run the; /* one cell a process; the out-of-memory handler needs it */
+
+/* ---- provenance --------------------------------------------------------------------------------------------------------- */
+
+zo_host_row zo_host(const char *device, int threads)
+{
+    static struct utsname name;
+    static char kernel[sizeof name.sysname + sizeof name.release + sizeof name.machine + 4];
+    uname(&name);
+    snprintf(kernel, sizeof kernel, "%s %s %s", name.sysname, name.release, name.machine);
+    return (zo_host_row){.host = name.nodename,
+                         .device = device,
+                         .compiler = "gcc " __VERSION__,
+                         .flags = zo_build_flags(),
+                         .revision = zo_build_revision(),
+                         .kernel = kernel,
+                         .threads = threads};
+}
+
+/* ---- news to the parent ------------------------------------------------------------------------------------------------- */
+
+static void send_news(cJSON *news)
+{
+    char *text = cJSON_PrintUnformatted(news);
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in place of the NUL */
+    for (size_t at = 0; at < n + 1;) {
+        ssize_t w = write(ZO_CELL_NEWS_FD, text + at, n + 1 - at);
+        if (w < 0 && errno != EINTR) {
+            break; /* the parent is gone, and so shall we be */
+        }
+        at += w > 0 ? (size_t)w : 0;
+    }
+    cJSON_free(text);
+    cJSON_Delete(news);
+}
+
+static void send_error(const zo_err *err)
+{
+    cJSON *news = cJSON_CreateObject();
+    cJSON_AddStringToObject(news, "error", err->text);
+    cJSON_AddBoolToObject(news, "input", err->status == ZO_EINPUT || err->status == ZO_EIO);
+    send_news(news);
+}
+
+/* How much of the budget is used: the limit that is nearest. */
+static double fraction_done(const run *r)
+{
+    const zo_cell *c = &r->cell;
+    double f = 0;
+    if (c->steps > 0) {
+        f = fmax(f, (double)r->step / (double)c->steps);
+    }
+    if (c->forwards > 0) {
+        f = fmax(f, (double)r->setup.counts.forwards / (double)c->forwards);
+    }
+    if (c->seconds > 0) {
+        f = fmax(f, r->train_seconds / c->seconds);
+    }
+    return f;
+}
+
+static void send_progress(run *r, bool now)
+{
+    double t = zo_now();
+    if (!now && t - r->news_at < NEWS_SECONDS) {
+        return;
+    }
+    r->news_at = t;
+    cJSON *news = cJSON_CreateObject();
+    cJSON_AddStringToObject(news, "phase", r->phase);
+    cJSON_AddNumberToObject(news, "step", (double)r->step);
+    cJSON_AddNumberToObject(news, "fraction", fraction_done(r));
+    if (isfinite(r->loss)) {
+        cJSON_AddNumberToObject(news, "loss", r->loss);
+    }
+    if (isfinite(r->dev_best)) {
+        cJSON_AddNumberToObject(news, "dev", r->dev_best);
+    }
+    cJSON_AddNumberToObject(news, "forwards", (double)r->setup.counts.forwards);
+    cJSON_AddNumberToObject(news, "tokens", (double)r->setup.counts.tokens);
+    cJSON_AddNumberToObject(news, "seconds", r->train_seconds);
+    send_news(news);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
+
+static zo_status write_rows(run *r, zo_err *err)
+{
+    zo_status status = zo_results_steps(r->results, r->id, r->row, r->rows, err);
+    r->rows = 0;
+    r->written_at = zo_now();
+    return status;
+}
+
+static void close_gathered(run *r)
+{
+    if (r->gathered == 0) {
+        return;
+    }
+    double n = (double)r->gathered;
+    zo_step_row *g = &r->gather;
+    g->loss /= n;
+    g->seconds /= n;
+    for (int k = 0; k < ZO_PARTS; k++) {
+        g->part[k] /= n;
+    }
+    g->step = r->step;
+    g->forwards = r->setup.counts.forwards;
+    g->train_seconds = r->train_seconds;
+    r->row[r->rows++] = *g;
+    memset(g, 0, sizeof *g);
+    r->gathered = 0;
+}
+
+static zo_status record_step(run *r, const zo_step_report *report, double seconds, zo_err *err)
+{
+    zo_step_row *g = &r->gather;
+    g->loss += report->loss;
+    g->projected = report->projected;
+    g->lr = report->lr;
+    g->seconds += seconds;
+    for (int k = 0; k < ZO_PARTS; k++) {
+        g->part[k] += r->setup.part[k];
+        r->part[k] += r->setup.part[k];
+    }
+    r->gathered++;
+    int64_t every = r->cell.log_every > 0 ? r->cell.log_every : r->step <= EVERY_STEP ? 1 : r->step / EVERY_STEP;
+    if (r->gathered >= every) {
+        close_gathered(r);
+    }
+    if (r->rows == ROWS_MOST || (r->rows > 0 && zo_now() - r->written_at > WRITE_SECONDS)) {
+        return write_rows(r, err);
+    }
+    return ZO_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_step_ms(const run *r)
+{
+    int64_t n = r->timed < TIMES_MOST ? r->timed : TIMES_MOST;
+    if (n == 0) {
+        return NAN;
+    }
+    qsort(r->step_seconds, (size_t)n, sizeof *r->step_seconds, by_value);
+    return 1e3 * (n % 2 == 1 ? r->step_seconds[n / 2] : (r->step_seconds[n / 2 - 1] + r->step_seconds[n / 2]) / 2);
+}
+
+static void record_time(run *r, double seconds)
+{
+    if (r->step == 4) { /* more than three: the first one, which warms caches, is left out */
+        memmove(r->step_seconds, r->step_seconds + 1, 2 * sizeof *r->step_seconds);
+        r->timed--;
+    }
+    r->step_seconds[r->timed % TIMES_MOST] = seconds;
+    r->timed++;
+}
+
+/* ---- the end of a run --------------------------------------------------------------------------------------------------- */
+
+static zo_status end_run(run *r, const char *status_text, const char *message, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    close_gathered(r);
+    status = write_rows(r, err);
+    for (int phase = 0; phase <= ZO_PHASES && status == ZO_OK; phase++) {
+        zo_peak peak = phase < ZO_PHASES ? zo_mem_peak(ZO_HOST, (zo_phase)phase) : zo_mem_peak_overall(ZO_HOST);
+        if (peak.total_bytes > 0) {
+            status = zo_results_memory(r->results, r->id, (zo_phase)phase, &peak, err);
+        }
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_setup *s = &r->setup;
+    int64_t parameters = 0;
+    if (s->model != NULL) {
+        const zo_layout *layout = zo_model_layout(s->model);
+        for (int i = 0; i < layout->n; i++) {
+            parameters += layout->param[i].rows * layout->param[i].cols;
+        }
+    }
+    char note[1200] = "";
+    if (s->dataset != NULL) {
+        const char *text = zo_dataset_note(s->dataset);
+        int64_t cut = zo_dataset_truncated(s->dataset);
+        snprintf(note, sizeof note, "%.1000s", text != NULL ? text : "");
+        if (cut > 0) {
+            snprintf(note + strlen(note), sizeof note - strlen(note), "%s%lld sequences were cut to %lld tokens", note[0] ? "; " : "",
+                     (long long)cut, (long long)r->cell.context);
+        }
+    }
+    zo_run_end end = {.status = status_text,
+                      .message = message,
+                      .accuracy = r->headline[ZO_ACCURACY],
+                      .f1 = r->headline[ZO_MACRO_F1],
+                      .matthews = r->headline[ZO_MATTHEWS],
+                      .selected = r->selected,
+                      .best_step = r->best_step,
+                      .dev_accuracy = r->dev_best,
+                      .steps_done = r->step,
+                      .forwards = s->counts.forwards,
+                      .sequences = s->counts.sequences,
+                      .tokens = s->counts.tokens,
+                      .paper_tokens = s->counts.paper_tokens,
+                      .examples = s->counts.examples,
+                      .weight_bytes_written = s->counters.weight_bytes_written,
+                      .normals = s->counters.normals,
+                      .train_seconds = r->train_seconds,
+                      .eval_seconds = r->eval_seconds,
+                      .load_seconds = r->load_seconds,
+                      .step_ms_median = median_step_ms(r),
+                      .peak_bytes = zo_mem_peak_overall(ZO_HOST).total_bytes,
+                      .train_peak_bytes = zo_mem_peak(ZO_HOST, ZO_PHASE_TRAIN).total_bytes,
+                      .rss_peak_bytes = zo_rss_peak_bytes(),
+                      .parameters = parameters,
+                      .note = note[0] ? note : NULL};
+    memcpy(end.part, r->part, sizeof end.part);
+    return zo_results_end(r->results, r->id, &end, err);
+}
+
+/* Out of memory is a measurement: the row says what was held and what was asked for. */
+static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
+{
+    (void)context;
+    zo_peak live = zo_mem_live(space);
+    char text[1000];
+    int at = snprintf(text, sizeof text, "out of memory: asked for %.1f MB of %s while %.1f MB were live (", (double)bytes / 1e6, zo_tag_name(tag),
+                      (double)live.total_bytes / 1e6);
+    bool first = true;
+    for (int t = 0; t < ZO_TAGS && at < (int)sizeof text; t++) {
+        if (live.tag_bytes[t] > 0) {
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.1f", first ? "" : ", ", zo_tag_name((zo_tag)t),
+                           (double)live.tag_bytes[t] / 1e6);
+            first = false;
+        }
+    }
+    snprintf(text + (at < 900 ? at : 900), 100, "); a smaller batch or context, or a machine with more memory, may do");
+    zo_mem_limit(ZO_HOST, 0); /* the words of the end need a few bytes more */
+    zo_err err = {0};
+    if (the.id == 0) { /* a check: no row */
+        _exit(ZO_CELL_ENDED);
+    }
+    if (end_run(&the, "oom", text, &err) != ZO_OK) {
+        send_error(&err);
+        _exit(ZO_CELL_INPUT);
+    }
+    zo_results_close(the.results);
+    _exit(ZO_CELL_ENDED);
+}
+
+/* ---- evaluation --------------------------------------------------------------------------------------------------------- */
+
+static void set_headline(run *r, const zo_evaluation *e, const char *selected)
+{
+    memcpy(r->headline, e->metric, sizeof r->headline);
+    r->selected = selected;
+    r->best_step = r->step;
+}
+
+/* One split at the current weights, and its row. *best: dev is better than ever before (in), or test stands for such a dev (test). */
+static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluation *e, zo_err *err)
+{
+    zo_setup_evaluate(&r->setup, split, e);
+    r->eval_seconds += e->seconds;
+    if (split == ZO_DEV) {
+        bool competes = r->step > 0 || r->cell.estimator->step == NULL;
+        *best = competes && !(e->metric[ZO_ACCURACY] <= r->dev_best);
+    }
+    zo_eval_row row = {.step = r->step,
+                       .split = split == ZO_DEV ? "dev" : "test",
+                       .examples = e->examples,
+                       .accuracy = e->metric[ZO_ACCURACY],
+                       .f1 = e->metric[ZO_MACRO_F1],
+                       .matthews = e->metric[ZO_MATTHEWS],
+                       .loss = e->loss,
+                       .seconds = e->seconds,
+                       .forwards = r->setup.counts.forwards,
+                       .train_seconds = r->train_seconds,
+                       .best = *best};
+    return zo_results_eval(r->results, r->id, &row, err);
+}
+
+/* `last`: training is over. Where there is no dev set, test is evaluated at the end only. */
+static zo_status evaluate(run *r, bool last, zo_err *err)
+{
+    bool has_dev = zo_dataset_size(r->setup.dataset, ZO_DEV) > 0, has_test = zo_dataset_size(r->setup.dataset, ZO_TEST) > 0;
+    if (r->evaluated_at == r->step || (!has_dev && !(has_test && last))) {
+        return ZO_OK;
+    }
+    r->evaluated_at = r->step;
+    zo_mem_phase(ZO_PHASE_EVAL);
+    r->phase = "eval";
+    send_progress(r, true);
+    zo_evaluation e;
+    bool best = false;
+    zo_status status = evaluate_split(r, has_dev ? ZO_DEV : ZO_TEST, &best, &e, err);
+    if (status == ZO_OK && !has_dev) {
+        set_headline(r, &e, "last-test");
+    } else if (status == ZO_OK && best) {
+        r->dev_best = e.metric[ZO_ACCURACY];
+        set_headline(r, &e, "best-dev");
+        if (has_test) {
+            status = evaluate_split(r, ZO_TEST, &best, &e, err);
+            set_headline(r, &e, "test@best-dev");
+        }
+    }
+    zo_mem_phase(ZO_PHASE_TRAIN);
+    r->phase = "train";
+    return status;
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------------------------- */
+
+/* 0 = go on, else why not: 's' the budget is used, 't' time ended before another budget did. */
+static char budget_end(const run *r)
+{
+    const zo_cell *c = &r->cell;
+    if ((c->steps > 0 && r->step >= c->steps) || (c->forwards > 0 && r->setup.counts.forwards >= (uint64_t)c->forwards)) {
+        return 's';
+    }
+    if (c->seconds > 0 && r->train_seconds >= c->seconds) {
+        return c->steps > 0 || c->forwards > 0 ? 't' : 's';
+    }
+    return 0;
+}
+
+/* Steps until the budget is used; *ended says why it is. */
+static zo_status train(run *r, char *ended, zo_err *err)
+{
+    while ((*ended = budget_end(r)) == 0) {
+        zo_step_report report;
+        double seconds;
+        zo_status status = zo_setup_step(&r->setup, r->step, &report, &seconds, err);
+        r->train_seconds += seconds;
+        if (status != ZO_OK) {
+            return status;
+        }
+        r->step++;
+        r->loss = report.loss;
+        record_time(r, seconds);
+        status = record_step(r, &report, seconds, err);
+        if (status == ZO_OK && r->cell.eval_every > 0 && r->step % r->cell.eval_every == 0 && budget_end(r) == 0) {
+            status = evaluate(r, false, err);
+        }
+        if (status != ZO_OK) {
+            return status;
+        }
+        send_progress(r, false);
+    }
+    return ZO_OK;
+}
+
+static zo_status run_cell(run *r, zo_err *err)
+{
+    bool trains = r->cell.estimator->step != NULL;
+    zo_mem_phase(ZO_PHASE_TRAIN);
+    zo_status status = evaluate(r, !trains, err);
+    char ended = 's';
+    if (status == ZO_OK && trains) {
+        status = train(r, &ended, err);
+        if (status == ZO_OK) {
+            status = evaluate(r, true, err);
+        }
+    }
+    if (status == ZO_EDIVERGED) {
+        char message[1100];
+        snprintf(message, sizeof message, "step %lld: %s", (long long)r->step + 1, err->text);
+        return end_run(r, "diverged", message, err);
+    }
+    if (status == ZO_EUNSUPPORTED) {
+        return end_run(r, "unsupported", err->text, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    return end_run(r, ended == 't' ? "time" : "done", ended == 't' ? "the budget in seconds ended before the other one" : NULL, err);
+}
+
+/* ---- the process -------------------------------------------------------------------------------------------------------- */
+
+/* What may be allocated: the memory that is free now, or what a control group leaves, or $ZO_MEMORY_LIMIT in bytes; a little is kept
+ * for what the ledger does not see. */
+static uint64_t read_bytes(const char *path, const char *key)
+{
+    char *text;
+    size_t n;
+    uint64_t bytes = 0;
+    if (zo_read_file(path, 1 << 20, &text, &n, NULL) != ZO_OK) {
+        return 0;
+    }
+    const char *at = key != NULL ? strstr(text, key) : text;
+    if (at != NULL) {
+        at += key != NULL ? strlen(key) : 0;
+        bytes = strtoull(at, NULL, 10); /* "max" reads as 0 = none */
+    }
+    zo_free(text);
+    return bytes;
+}
+
+static void limit_memory(void)
+{
+    const char *wish = getenv("ZO_MEMORY_LIMIT");
+    uint64_t limit = 1024 * read_bytes("/proc/meminfo", "MemAvailable:");
+    uint64_t group = read_bytes("/sys/fs/cgroup/memory.max", NULL), used = read_bytes("/sys/fs/cgroup/memory.current", NULL);
+    if (group > used && (limit == 0 || group - used < limit)) {
+        limit = group - used;
+    }
+    limit = limit > 200u << 20 ? limit - (128u << 20) : limit;
+    if (wish != NULL && strtoull(wish, NULL, 10) > 0) {
+        limit = strtoull(wish, NULL, 10);
+    }
+    zo_mem_limit(ZO_HOST, limit);
+    zo_mem_on_oom(on_oom, NULL);
+}
+
+static cJSON *read_job(void)
+{
+    static char text[1 << 16];
+    size_t n = fread(text, 1, sizeof text - 1, stdin);
+    text[n] = '\0';
+    return cJSON_Parse(text);
+}
+
+static const char *text_in(const cJSON *job, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(job, key);
+    return cJSON_IsString(v) ? v->valuestring : NULL;
+}
+
+static int end_process(const zo_err *err)
+{
+    send_error(err);
+    return err->status == ZO_EINPUT || err->status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
+}
+
+/* What a check found: sizes for the dry run. */
+static void send_check(run *r)
+{
+    cJSON *news = cJSON_CreateObject();
+    zo_peak live = zo_mem_live(ZO_HOST);
+    int64_t floats = zo_model_layout(r->setup.model)->size;
+    cJSON_AddNumberToObject(news, "arena_bytes", (double)floats * 4);
+    cJSON *tags = cJSON_AddObjectToObject(news, "bytes");
+    for (int t = 0; t < ZO_TAGS; t++) {
+        cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)t), (double)live.tag_bytes[t]);
+    }
+    send_news(news);
+}
+
+int zo_cmd_cell(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    run *r = &the;
+    zo_err err = {0};
+    double start = zo_now();
+    cJSON *job = read_job();
+    if (job == NULL || text_in(job, "config") == NULL || fcntl(ZO_CELL_NEWS_FD, F_GETFD) < 0) {
+        fprintf(stderr, "zo cell: is started by `zo run`, not by hand\n");
+        return ZO_CELL_INPUT;
+    }
+    const cJSON *parent = cJSON_GetObjectItemCaseSensitive(job, "parent");
+    if (cJSON_IsNumber(parent) && getppid() != (pid_t)parent->valuedouble) {
+        return ZO_CELL_FAILED; /* it died before prctl could bind us to it */
+    }
+    zo_mem_phase(ZO_PHASE_LOAD);
+    limit_memory();
+    r->dev_best = r->loss = NAN;
+    for (int m = 0; m < ZO_METRICS; m++) {
+        r->headline[m] = NAN;
+    }
+    r->evaluated_at = -1;
+    r->phase = "load";
+    r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
+    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
+    zo_backend *be = NULL;
+    zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), &err);
+    status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, &be, &err) : status;
+    if (status != ZO_OK) {
+        return end_process(&err);
+    }
+    bool check = text_in(job, "db") == NULL;
+    if (check) {
+        status = zo_setup_open(&r->setup, &r->cell, &dirs, be, &err);
+        if (status != ZO_OK) {
+            return end_process(&err);
+        }
+        send_check(r);
+        return ZO_CELL_ENDED;
+    }
+    zo_host_row host = zo_host(be->device, be->threads);
+    zo_cell_row row = zo_cell_to_row(&r->cell);
+    status = zo_results_open(&r->results, text_in(job, "db"), true, &err);
+    status = status == ZO_OK ? zo_results_begin(r->results, &row, &host, &r->id, &err) : status;
+    if (status != ZO_OK) {
+        return end_process(&err);
+    }
+    send_progress(r, true);
+    status = zo_setup_open(&r->setup, &r->cell, &dirs, be, &err);
+    r->load_seconds = zo_now() - start;
+    if (status == ZO_EUNSUPPORTED) {
+        status = end_run(r, "unsupported", err.text, &err);
+    } else if (status == ZO_OK) {
+        status = run_cell(r, &err);
+        send_progress(r, true);
+    }
+    if (status != ZO_OK) { /* the parent writes the row's status */
+        return end_process(&err);
+    }
+    zo_setup_close(&r->setup);
+    be->close(be);
+    zo_results_close(r->results);
+    zo_cell_free(&r->cell);
+    zo_free(r->step_seconds);
+    cJSON_Delete(job);
+    return ZO_CELL_ENDED;
+}

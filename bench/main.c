@@ -1,0 +1,157 @@
+/* main.c: `zo COMMAND ...`. One row of the table below is one command. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/cell.h"
+#include "bench/cmd.h"
+#include "bench/grid.h"
+#include "core/build.h"
+#include "core/conf.h"
+
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary; /* NULL = not for people */
+    const char *help;
+} command;
+
+static const command commands[] = {
+    {"run", zo_cmd_run, "run the cells of a config that are not done yet",
+     "usage: zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--json]\n"
+     "\n"
+     "  --db FILE     results database, made when absent (results/zo.db)\n"
+     "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --dry-run     say what would run and the memory that it is predicted to take; run nothing\n"
+     "  --json        one JSON object a cell on standard output\n"
+     "\n"
+     "Exit code: 0 all done, 1 some cell failed, 2 the input was wrong.\n"
+     "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
+     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
+     "precision, realisation, eval_every, eval_batch and log_every may stand too and win. \"exclude\": [partial cells];\n"
+     "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
+     "\n"
+     "Keys of a cell:\n"},
+    {"report", zo_cmd_report, "tables of what a database holds",
+     "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric accuracy] [--where SQL]\n"
+     "\n"
+     "Without --group, markdown is the papers' table: methods by tasks, mean and standard deviation over seeds, then what it cost;\n"
+     "csv and json have one object a cell. --group seed: one object for the cells that differ in nothing but the seed.\n"
+     "--best KEY[,KEY]: of the settings that differ only in these keys keep the one with the best mean dev accuracy.\n"
+     "--by KEY: what the columns of the papers' table are. --metric: accuracy, f1, matthews or dev_accuracy.\n"
+     "--where: an SQL condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\".\n"},
+    {"plot", zo_cmd_plot, "pictures of what a database holds",
+     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"},
+    {"sql", zo_cmd_sql, "one read-only SQL statement",
+     "usage: zo sql --db FILE \"SELECT ...\" [--format md|csv|json | --json]\n\nThe tables are documented in results/schema.sql.\n"},
+    {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
+     "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
+    {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
+     "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"},
+    {"score", zo_cmd_score, "hidden states and log-probabilities of lines of text",
+     "usage: zo score MODEL [FILE] [--json] [--no-special] [--models DIR]\n"},
+    {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
+     "usage: zo inspect MODEL [--batch N] [--context N] [--models DIR] [--json]\n"},
+    {"bench", zo_cmd_bench, "micro-benchmarks", "usage: zo bench step|rng|gemm [--json] ...\n"},
+    {"demo", zo_cmd_demo, "pretrain a small model and fine-tune it by all methods; no data needed",
+     "usage: zo demo [--short] [--db FILE] [--out DIR]\n"
+     "\n"
+     "Pretrains a small encoder on a synthetic language (kept in results/cache), runs a matrix of methods, tasks and seeds and a memory\n"
+     "sweep into results/demo.db, and draws the plots into results/demo. --short: a tenth of it, to see that everything works.\n"},
+    {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
+    {"version", cmd_version, "what this program was built from", "usage: zo version\n"},
+    {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const command *find(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i].name;
+    }
+    const char *near = zo_nearest(name, names, COMMANDS);
+    if (near != NULL) {
+        fprintf(stderr, "zo: there is no command \"%.60s\"; did you mean \"zo %s\"?\n", name, near);
+    } else {
+        fprintf(stderr, "zo: there is no command \"%.60s\"; `zo help` lists them\n", name);
+    }
+    return 2;
+}
+
+static void show_key(const char *key, const char *help)
+{
+    printf("  %-12s %s\n", key, help);
+}
+
+static void show_help(const command *c)
+{
+    fputs(c->help, stdout);
+    if (c->run == zo_cmd_run) {
+        zo_grid_keys(show_key);
+    }
+}
+
+static int cmd_help(int argc, char **argv)
+{
+    if (argc > 1) {
+        const command *c = find(argv[1]);
+        if (c == NULL) {
+            return unknown(argv[1]);
+        }
+        show_help(c);
+        return 0;
+    }
+    printf("zo: zeroth-order and first-order fine-tuning of language models, measured\n\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        if (commands[i].summary != NULL) {
+            printf("  zo %-10s %s\n", commands[i].name, commands[i].summary);
+        }
+    }
+    printf("\n`zo help COMMAND` says more. `zo demo` needs no data and no download.\n");
+    return 0;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("zo %s\n%s, %s\n", zo_build_revision(), __VERSION__, zo_build_flags());
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error of write, not a death */
+    if (argc < 2) {
+        cmd_help(0, NULL);
+        return 2;
+    }
+    const char *name = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help"
+                       : strcmp(argv[1], "--version") == 0                          ? "version"
+                                                                                    : argv[1];
+    const command *c = find(name);
+    if (c == NULL) {
+        return unknown(argv[1]);
+    }
+    if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+        show_help(c);
+        return 0;
+    }
+    return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,701 @@
+/* run.c: the parent: checks, starts and watches the cells' processes, shows the live line, keeps their rows honest when they die. */
+#include "bench/run.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/args.h"
+#include "bench/cell.h"
+#include "bench/cmd.h"
+#include "bench/paths.h"
+#include "bench/predict.h"
+#include "bench/pretrain.h"
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/mem.h"
+
+#define LIVE_SECONDS 0.2   /* on a terminal */
+#define PLAIN_SECONDS 15.0 /* elsewhere */
+
+extern char **environ;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
+/* ---- the live line ------------------------------------------------------------------------------------------------------ */
+
+typedef struct live {
+    bool terminal, shown;
+    double start, said_at;
+    int64_t done, todo;     /* cells of this invocation */
+    char label[1200];
+    const zo_cell *cell;
+    /* last news */
+    char phase[16];
+    double step, fraction, loss, dev, forwards, tokens, seconds;
+} live;
+
+static void clear_line(live *l)
+{
+    if (l->terminal && l->shown) {
+        fputs("\r\033[K", stderr);
+    }
+    l->shown = false;
+}
+
+static char *duration_text(double seconds, char *out, size_t size)
+{
+    long s = (long)(seconds + 0.5);
+    if (s < 60) {
+        snprintf(out, size, "%lds", s);
+    } else if (s < 3600) {
+        snprintf(out, size, "%ldm%02lds", s / 60, s % 60);
+    } else {
+        snprintf(out, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    }
+    return out;
+}
+
+static char *rate_text(double rate, char *out, size_t size)
+{
+    if (rate >= 1e4) {
+        snprintf(out, size, "%.1fk", rate / 1e3);
+    } else {
+        snprintf(out, size, rate >= 100 ? "%.0f" : "%.1f", rate);
+    }
+    return out;
+}
+
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 120;
+}
+
+static void show_live(live *l, bool now)
+{
+    double t = zo_now();
+    if (!now && t - l->said_at < (l->terminal ? LIVE_SECONDS : PLAIN_SECONDS)) {
+        return;
+    }
+    l->said_at = t;
+    char line[2000], a[32], b[32];
+    int at = snprintf(line, sizeof line, "[%lld/%lld] %s | %s", (long long)l->done + 1, (long long)l->todo, l->label, l->phase);
+    if (l->cell->steps > 0) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " step %.0f/%lld", l->step, (long long)l->cell->steps);
+    } else {
+        at += snprintf(line + at, sizeof line - (size_t)at, " step %.0f", l->step);
+    }
+    if (isfinite(l->loss)) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " | loss %.4f", l->loss);
+    }
+    if (isfinite(l->dev)) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " | best dev %.3f", l->dev);
+    }
+    if (l->seconds > 0) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " | %s forwards/s, %s tokens/s", rate_text(l->forwards / l->seconds, a, sizeof a),
+                       rate_text(l->tokens / l->seconds, b, sizeof b));
+    }
+    double done = ((double)l->done + l->fraction) / (double)l->todo;
+    if (done > 0.002) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " | ETA %s", duration_text((t - l->start) * (1 - done) / done, a, sizeof a));
+    }
+    if (l->terminal) {
+        int width = terminal_width() - 1;
+        fprintf(stderr, "\r%.*s\033[K", width, line);
+        l->shown = true;
+    } else {
+        fprintf(stderr, "%s\n", line);
+    }
+    fflush(stderr);
+}
+
+/* ---- a cell's process --------------------------------------------------------------------------------------------------- */
+
+typedef struct child {
+    pid_t pid;
+    int news, complaints; /* read ends */
+    char line[8192];
+    size_t line_n;
+    char last[2000];      /* tail of its standard error */
+    size_t last_n;
+    char error[1100];     /* what it said is wrong */
+    bool input;           /* and that it is the input or the database */
+    cJSON *check;         /* answer of a check */
+} child;
+
+static void close_pair(int pair[2])
+{
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* Starts `zo cell` and gives it its job. */
+static zo_status start_child(child *c, const cJSON *job, zo_err *err)
+{
+    memset(c, 0, sizeof *c);
+    int in[2], news[2], complaints[2];
+    if (pipe2(in, O_CLOEXEC) != 0) {
+        return zo_fail(err, ZO_EIO, "a pipe cannot be made: %s", strerror(errno));
+    }
+    if (pipe2(news, O_CLOEXEC) != 0) {
+        close_pair(in);
+        return zo_fail(err, ZO_EIO, "a pipe cannot be made: %s", strerror(errno));
+    }
+    if (pipe2(complaints, O_CLOEXEC) != 0) {
+        close_pair(in);
+        close_pair(news);
+        return zo_fail(err, ZO_EIO, "a pipe cannot be made: %s", strerror(errno));
+    }
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&files, complaints[1], STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&files, news[1], ZO_CELL_NEWS_FD);
+    posix_spawnattr_init(&attributes);
+    /* A group of its own: Ctrl-C reaches the parent alone, which ends the cell and says so in its row. */
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    char program[4096];
+    zo_program_path(program);
+    char *const argv[] = {"zo", "cell", NULL};
+    int code = posix_spawn(&c->pid, program, &files, &attributes, argv, environ);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    close(in[0]);
+    close(news[1]);
+    close(complaints[1]);
+    c->news = news[0];
+    c->complaints = complaints[0];
+    if (code != 0) {
+        close(in[1]);
+        close(c->news);
+        close(c->complaints);
+        return zo_fail(err, ZO_EIO, "%s: the process of a cell cannot be started: %s", program, strerror(code));
+    }
+    char *text = cJSON_PrintUnformatted(job);
+    for (size_t at = 0, n = strlen(text); at < n;) {
+        ssize_t w = write(in[1], text + at, n - at);
+        if (w < 0 && errno != EINTR) {
+            break; /* it died at once: its end says why */
+        }
+        at += w > 0 ? (size_t)w : 0;
+    }
+    cJSON_free(text);
+    close(in[1]);
+    return ZO_OK;
+}
+
+static void take_line(child *c, live *l)
+{
+    cJSON *news = cJSON_Parse(c->line);
+    const cJSON *error = cJSON_GetObjectItemCaseSensitive(news, "error");
+    if (cJSON_IsString(error)) {
+        snprintf(c->error, sizeof c->error, "%s", error->valuestring);
+        c->input = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(news, "input"));
+    } else if (cJSON_HasObjectItem(news, "bytes")) {
+        c->check = news;
+        return;
+    } else if (news != NULL && l != NULL) {
+        static const char *const keys[] = {"step", "fraction", "loss", "dev", "forwards", "tokens", "seconds"};
+        double *const to[] = {&l->step, &l->fraction, &l->loss, &l->dev, &l->forwards, &l->tokens, &l->seconds};
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            const cJSON *v = cJSON_GetObjectItemCaseSensitive(news, keys[i]);
+            if (cJSON_IsNumber(v)) {
+                *to[i] = v->valuedouble;
+            }
+        }
+        const cJSON *phase = cJSON_GetObjectItemCaseSensitive(news, "phase");
+        if (cJSON_IsString(phase)) {
+            snprintf(l->phase, sizeof l->phase, "%s", phase->valuestring);
+        }
+        show_live(l, false);
+    }
+    cJSON_Delete(news);
+}
+
+static bool read_news(child *c, live *l) /* false at the end */
+{
+    char block[4096];
+    ssize_t n = read(c->news, block, sizeof block);
+    if (n <= 0) {
+        return n < 0 && errno == EINTR;
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        if (block[i] == '\n') {
+            c->line[c->line_n] = '\0';
+            take_line(c, l);
+            c->line_n = 0;
+        } else if (c->line_n < sizeof c->line - 1) {
+            c->line[c->line_n++] = block[i];
+        }
+    }
+    return true;
+}
+
+static bool read_complaints(child *c)
+{
+    char block[1000];
+    ssize_t n = read(c->complaints, block, sizeof block);
+    if (n <= 0) {
+        return n < 0 && errno == EINTR;
+    }
+    size_t room = sizeof c->last - 1;
+    if (c->last_n + (size_t)n > room) { /* keep the tail */
+        size_t drop = c->last_n + (size_t)n - room;
+        memmove(c->last, c->last + drop, c->last_n - drop);
+        c->last_n -= drop;
+    }
+    memcpy(c->last + c->last_n, block, (size_t)n);
+    c->last_n += (size_t)n;
+    c->last[c->last_n] = '\0';
+    return true;
+}
+
+/* Watches until the process has ended; returns its wait status. An interrupt kills it. */
+static int watch_child(child *c, live *l)
+{
+    bool news = true, complaints = true;
+    while (news || complaints) {
+        struct pollfd fds[2] = {{.fd = news ? c->news : -1, .events = POLLIN}, {.fd = complaints ? c->complaints : -1, .events = POLLIN}};
+        int n = poll(fds, 2, 500);
+        if (interrupted) {
+            kill(c->pid, SIGKILL);
+        }
+        if (n > 0 && fds[0].revents != 0) {
+            news = read_news(c, l);
+        }
+        if (n > 0 && fds[1].revents != 0) {
+            complaints = read_complaints(c);
+        }
+        if (l != NULL && l->terminal && n == 0) {
+            show_live(l, false);
+        }
+    }
+    close(c->news);
+    close(c->complaints);
+    int status;
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+static cJSON *make_job(const zo_cell *cell, const zo_run_spec *spec, bool check)
+{
+    cJSON *job = cJSON_CreateObject();
+    cJSON_AddStringToObject(job, "config", cell->config);
+    cJSON_AddNumberToObject(job, "parent", (double)getpid());
+    if (!check) {
+        cJSON_AddStringToObject(job, "db", spec->db);
+    }
+    if (spec->dirs.data != NULL) {
+        cJSON_AddStringToObject(job, "data", spec->dirs.data);
+    }
+    if (spec->dirs.models != NULL) {
+        cJSON_AddStringToObject(job, "models", spec->dirs.models);
+    }
+    return job;
+}
+
+/* One sentence on how a process ended that did not end well. */
+static void death_text(const child *c, int status, char *out, size_t size)
+{
+    /* the last line of what it wrote */
+    char tail[600] = "";
+    const char *end = c->last + c->last_n;
+    while (end > c->last && (end[-1] == '\n' || end[-1] == ' ')) {
+        end--;
+    }
+    const char *start = end;
+    while (start > c->last && start[-1] != '\n') {
+        start--;
+    }
+    snprintf(tail, sizeof tail, "%s%.*s", end > start ? ": " : "", (int)(end - start), start);
+    if (c->error[0] != '\0') {
+        snprintf(out, size, "%s", c->error);
+    } else if (WIFSIGNALED(status)) {
+        snprintf(out, size, "its process was ended by signal %d (%s)%s%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                 WTERMSIG(status) == SIGKILL ? ", which the system also does when memory runs out" : "", tail);
+    } else {
+        snprintf(out, size, "its process ended with code %d%s", WEXITSTATUS(status), tail);
+    }
+}
+
+/* ---- checks before anything runs ---------------------------------------------------------------------------------------- */
+
+static void show_pretraining(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds)
+{
+    live *l = context;
+    double t = zo_now();
+    bool last = step >= steps;
+    if (!last && t - l->said_at < (l->terminal ? LIVE_SECONDS : PLAIN_SECONDS)) {
+        return;
+    }
+    l->said_at = t;
+    char bar[41], eta[32];
+    int filled = steps > 0 ? (int)(40 * step / steps) : 0;
+    for (int i = 0; i < 40; i++) {
+        bar[i] = i < filled ? '#' : '.';
+    }
+    bar[40] = '\0';
+    duration_text(step > 0 ? seconds * (double)(steps - step) / (double)step : 0, eta, sizeof eta);
+    fprintf(stderr, "%spretraining %s [%s] %lld/%lld loss %.3f ETA %s%s", l->terminal ? "\r" : "", model, bar, (long long)step, (long long)steps,
+            loss, eta, l->terminal && !last ? "\033[K" : "\n");
+    fflush(stderr);
+    l->shown = false;
+}
+
+/* The part of a cell's config that decides whether it can be opened (and, `fine`, what it takes). */
+static char *check_key(const zo_cell *cell, bool fine)
+{
+    cJSON *config = cJSON_Parse(cell->config);
+    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "eval_every", "log_every", "threads"},
+                             *const coarse[] = {"optimizer", "realisation"};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
+        cJSON_DeleteItemFromObjectCaseSensitive(config, always[i]);
+    }
+    for (size_t i = 0; i < 2 && !fine; i++) {
+        cJSON_DeleteItemFromObjectCaseSensitive(config, coarse[i]);
+    }
+    char *text = cJSON_PrintUnformatted(config), *key = zo_strdup(ZO_TAG_OTHER, text);
+    cJSON_free(text);
+    cJSON_Delete(config);
+    return key;
+}
+
+/* Opens data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
+static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, cJSON **found, zo_err *err)
+{
+    child c;
+    cJSON *job = make_job(cell, spec, true);
+    zo_status status = start_child(&c, job, err);
+    cJSON_Delete(job);
+    if (status != ZO_OK) {
+        return status;
+    }
+    int ended = watch_child(&c, NULL);
+    *found = c.check;
+    if (WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0') {
+        char label[1200];
+        zo_fail(err, ZO_EINPUT, "%s", c.error);
+        return zo_fail_in(err, zo_cell_label(cell, label, sizeof label));
+    }
+    return ZO_OK;
+}
+
+/* predicted[i] = bytes of cell i, 0 = not known; NULL = only check. Cells with todo[i] false are left out. */
+static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, live *l, double *predicted, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    char **key = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *key);
+    cJSON **found = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *found);
+    for (int64_t i = 0; i < grid->n && status == ZO_OK && !interrupted; i++) {
+        if (!todo[i]) {
+            continue;
+        }
+        char folder[4096];
+        status = zo_model_folder(grid->cell[i].model, spec->dirs.models, show_pretraining, l, folder, err);
+        if (status != ZO_OK) {
+            zo_fail_in(err, grid->path);
+            break;
+        }
+        key[i] = check_key(&grid->cell[i], predicted != NULL);
+        int64_t same = 0;
+        while (same < i && (key[same] == NULL || strcmp(key[same], key[i]) != 0)) {
+            same++;
+        }
+        if (same == i) {
+            if (l->terminal) {
+                char label[1200];
+                fprintf(stderr, "\rchecking %.*s\033[K", terminal_width() - 12, zo_cell_label(&grid->cell[i], label, sizeof label));
+                l->shown = true;
+            }
+            status = check_cell(&grid->cell[i], spec, &found[i], err);
+        }
+        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[same], "bytes");
+        const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[same], "arena_bytes");
+        if (predicted != NULL && bytes != NULL && cJSON_IsNumber(arena)) {
+            zo_method_copies copies = zo_method_copies_of(grid->cell[i].estimator->name, grid->cell[i].options);
+            for (int t = 0; t < ZO_TAGS; t++) {
+                const cJSON *b = cJSON_GetObjectItemCaseSensitive(bytes, zo_tag_name((zo_tag)t));
+                predicted[i] += (cJSON_IsNumber(b) ? b->valuedouble : 0) + copies.copies[t] * arena->valuedouble;
+            }
+        }
+    }
+    clear_line(l);
+    for (int64_t i = 0; i < grid->n; i++) {
+        zo_free(key[i]);
+        cJSON_Delete(found[i]);
+    }
+    zo_free(key);
+    zo_free(found);
+    return status;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------ */
+
+static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skipped)
+{
+    cJSON *o = cJSON_CreateObject();
+    zo_cell_row row = zo_cell_to_row(cell);
+    cJSON_AddStringToObject(o, "hash", cell->hash);
+    cJSON_AddStringToObject(o, "model", row.model);
+    cJSON_AddStringToObject(o, "task", row.task);
+    cJSON_AddStringToObject(o, "form", row.form);
+    cJSON_AddStringToObject(o, "optimizer", row.optimizer);
+    cJSON_AddNumberToObject(o, "seed", (double)row.seed);
+    cJSON_AddStringToObject(o, "status", brief->status);
+    cJSON_AddBoolToObject(o, "skipped", skipped);
+    if (isfinite(brief->accuracy)) {
+        cJSON_AddNumberToObject(o, "accuracy", brief->accuracy);
+    }
+    if (isfinite(brief->step_ms)) {
+        cJSON_AddNumberToObject(o, "step_ms", brief->step_ms);
+    }
+    if (brief->peak_bytes > 0) {
+        cJSON_AddNumberToObject(o, "peak_bytes", (double)brief->peak_bytes);
+    }
+    if (brief->message[0] != '\0') {
+        cJSON_AddStringToObject(o, "message", brief->message);
+    }
+    char *text = cJSON_PrintUnformatted(o);
+    puts(text);
+    fflush(stdout);
+    cJSON_free(text);
+    cJSON_Delete(o);
+}
+
+static void say_end(live *l, const zo_run_brief *brief)
+{
+    clear_line(l);
+    char numbers[200] = "";
+    int at = 0;
+    if (isfinite(brief->accuracy)) {
+        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", accuracy %.3f", brief->accuracy);
+    }
+    if (isfinite(brief->step_ms)) {
+        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", %.3g ms a step", brief->step_ms);
+    }
+    if (brief->peak_bytes > 0) {
+        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", peak %.1f MB", (double)brief->peak_bytes / 1e6);
+    }
+    fprintf(stderr, "[%lld/%lld] %s: %s%s%s%s\n", (long long)l->done + 1, (long long)l->todo, l->label, brief->status, numbers,
+            brief->message[0] != '\0' ? ": " : "", brief->message);
+}
+
+/* Runs one cell; returns 0, 1 or 2, or -1 when the whole run must stop. */
+static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, live *l)
+{
+    zo_err err = {0};
+    child c;
+    l->cell = cell;
+    zo_cell_label(cell, l->label, sizeof l->label);
+    snprintf(l->phase, sizeof l->phase, "load");
+    l->step = l->fraction = l->forwards = l->tokens = l->seconds = 0;
+    l->loss = l->dev = NAN;
+    if (l->terminal) {
+        show_live(l, true);
+    }
+    cJSON *job = make_job(cell, spec, false);
+    zo_status status = start_child(&c, job, &err);
+    cJSON_Delete(job);
+    if (status != ZO_OK) {
+        clear_line(l);
+        fprintf(stderr, "zo run: %s\n", err.text);
+        return -1;
+    }
+    int ended = watch_child(&c, l);
+    int code = 0;
+    if (!WIFEXITED(ended) || WEXITSTATUS(ended) != ZO_CELL_ENDED) {
+        char text[1100];
+        bool killed = interrupted != 0;
+        if (killed) {
+            snprintf(text, sizeof text, "interrupted by signal %d", (int)interrupted);
+        } else {
+            death_text(&c, ended, text, sizeof text);
+        }
+        zo_cell_row row = zo_cell_to_row(cell);
+        zo_host_row host = zo_host(NULL, 0);
+        if (zo_results_abandon(results, &row, &host, killed ? "killed" : "failed", text, &err) != ZO_OK) {
+            clear_line(l);
+            fprintf(stderr, "zo run: %s: %s\nzo run: %s\n", l->label, text, err.text);
+            return -1;
+        }
+        code = c.input ? 2 : 1;
+    } else if (c.last_n > 0) {
+        clear_line(l);
+        fputs(c.last, stderr);
+    }
+    zo_run_brief brief = zo_results_brief(results, cell->hash);
+    say_end(l, &brief);
+    if (spec->json) {
+        print_cell(cell, &brief, false);
+    }
+    return code;
+}
+
+static void print_dry(const zo_grid *grid, const bool *todo, const double *predicted, bool json)
+{
+    cJSON *list = cJSON_CreateArray();
+    int64_t left = 0;
+    for (int64_t i = 0; i < grid->n; i++) {
+        char label[1200];
+        left += todo[i];
+        if (json) {
+            cJSON *o = cJSON_CreateObject();
+            cJSON_AddStringToObject(o, "hash", grid->cell[i].hash);
+            cJSON_AddBoolToObject(o, "done", !todo[i]);
+            cJSON_AddItemToObject(o, "predicted_bytes", todo[i] ? cJSON_CreateNumber(predicted[i]) : cJSON_CreateNull());
+            cJSON_AddItemToObject(o, "config", cJSON_Parse(grid->cell[i].config));
+            cJSON_AddItemToArray(list, o);
+        } else if (todo[i]) {
+            printf("%s  %8.1f MB  %s  lr %g batch %lld context %lld %s\n", grid->cell[i].hash, predicted[i] / 1e6,
+                   zo_cell_label(&grid->cell[i], label, sizeof label), grid->cell[i].lr, (long long)grid->cell[i].batch,
+                   (long long)grid->cell[i].context, grid->cell[i].options_text);
+        } else {
+            printf("%s      done     %s\n", grid->cell[i].hash, zo_cell_label(&grid->cell[i], label, sizeof label));
+        }
+    }
+    if (json) {
+        char *text = cJSON_Print(list);
+        puts(text);
+        cJSON_free(text);
+    } else {
+        printf("%lld cells, %lld to run, %lld equal to others, %lld excluded\n", (long long)grid->n, (long long)left, (long long)grid->merged,
+               (long long)grid->excluded);
+    }
+    cJSON_Delete(list);
+}
+
+static zo_status open_results(const char *db, zo_results **results, zo_err *err)
+{
+    zo_status status = zo_results_open(results, db, true, err);
+    if (status == ZO_OK) {
+        status = zo_results_lock(*results, err);
+    }
+    if (status == ZO_OK) {
+        status = zo_results_sweep_running(*results, err);
+    }
+    return status;
+}
+
+static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, live *l)
+{
+    int worst = 0;
+    int64_t bad = 0;
+    for (int64_t i = 0; i < grid->n && !interrupted; i++) {
+        if (!todo[i]) {
+            if (spec->json) {
+                zo_run_brief brief = zo_results_brief(results, grid->cell[i].hash);
+                print_cell(&grid->cell[i], &brief, true);
+            }
+            continue;
+        }
+        int code = run_one(&grid->cell[i], spec, results, l);
+        if (code < 0) {
+            return 2;
+        }
+        worst = code > worst ? code : worst;
+        bad += code != 0;
+        l->done++;
+    }
+    clear_line(l);
+    if (interrupted) {
+        fprintf(stderr, "zo run: interrupted; start the same command again to go on\n");
+        return 1;
+    }
+    if (bad > 0) {
+        fprintf(stderr, "zo run: %lld of %lld cells failed; start the same command again to try them again\n", (long long)bad,
+                (long long)l->todo);
+    }
+    return worst;
+}
+
+int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
+{
+    zo_err err = {0};
+    live l = {.terminal = isatty(STDERR_FILENO) != 0, .start = zo_now()};
+    bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *todo);
+    double *predicted = spec->dry ? zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *predicted) : NULL;
+    zo_results *results = NULL;
+    zo_status status = ZO_OK;
+    interrupted = 0;
+    struct sigaction action = {.sa_handler = on_signal}, old[2];
+    sigaction(SIGINT, &action, &old[0]);
+    sigaction(SIGTERM, &action, &old[1]);
+    /* A database that is there says what is done; a new one is made when all checks have passed. */
+    if (zo_path_exists(spec->db)) {
+        status = spec->dry ? zo_results_open_read(&results, spec->db, &err) : open_results(spec->db, &results, &err);
+    }
+    for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
+        todo[i] = results == NULL || !zo_results_has(results, grid->cell[i].hash);
+        l.todo += todo[i];
+    }
+    if (status == ZO_OK) {
+        status = check_cells(grid, todo, spec, &l, predicted, &err);
+    }
+    if (status == ZO_OK && results == NULL && !spec->dry && !interrupted) {
+        status = open_results(spec->db, &results, &err);
+    }
+    int code = 0;
+    if (status != ZO_OK) {
+        fprintf(stderr, "zo run: %s\n", err.text);
+        code = 2;
+    } else if (spec->dry) {
+        print_dry(grid, todo, predicted, spec->json);
+    } else if (interrupted) {
+        code = 1;
+    } else {
+        if (l.todo < grid->n) {
+            fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - l.todo), (long long)grid->n);
+        }
+        l.start = zo_now();
+        l.said_at = 0;
+        code = run_todo(grid, todo, spec, results, &l);
+    }
+    sigaction(SIGINT, &old[0], NULL);
+    sigaction(SIGTERM, &old[1], NULL);
+    zo_results_close(results);
+    zo_free(todo);
+    zo_free(predicted);
+    return code;
+}
+
+int zo_cmd_run(int argc, char **argv)
+{
+    zo_run_spec spec = {.db = "results/zo.db"};
+    const char *config;
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
+                            {"--data", ZO_ARG_TEXT, &spec.dirs.data},
+                            {"--models", ZO_ARG_TEXT, &spec.dirs.models},
+                            {"--dry-run", ZO_ARG_FLAG, &spec.dry},
+                            {"--json", ZO_ARG_FLAG, &spec.json},
+                            {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    zo_grid grid = {0};
+    if (zo_args_read(argc, argv, table, &config, 1, 1, NULL, "zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--json]",
+                     &err) ||
+        zo_grid_read(&grid, config, &err)) {
+        fprintf(stderr, "zo run: %s\n", err.text);
+        return 2;
+    }
+    int code = zo_run_grid(&grid, &spec);
+    zo_grid_free(&grid);
+    return code;
+}

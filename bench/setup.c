@@ -1,0 +1,325 @@
+/* setup.c: see setup.h. The loss that an engine sees is made here: the step's batch, or the whole training set in chunks. */
+#include "bench/setup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/pretrain.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "models/hub.h"
+#include "models/tokenizer.h"
+
+/* ---- what the engine asks ----------------------------------------------------------------------------------------------- */
+
+static void count(zo_setup *s, const zo_batch *batch, int points)
+{
+    uint64_t p = (uint64_t)points;
+    s->counts.forwards += p;
+    s->counts.examples += p * (uint64_t)batch->examples;
+    s->counts.sequences += p * (uint64_t)batch->paper_sequences;
+    s->counts.tokens += p * (uint64_t)batch->tokens;
+    s->counts.paper_tokens += p * (uint64_t)batch->paper_tokens;
+}
+
+/* Chunk number `chunk` of the whole training set, in file order; NULL after the last. */
+static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
+{
+    int64_t first = chunk * s->cell->batch;
+    if (first >= s->train_size) {
+        return NULL;
+    }
+    int64_t n = s->train_size - first < s->cell->batch ? s->train_size - first : s->cell->batch;
+    for (int64_t i = 0; i < n; i++) {
+        s->index[i] = (int32_t)(first + i);
+    }
+    double start = zo_now();
+    zo_batch *batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, (int32_t)n);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
+    return batch;
+}
+
+static zo_status io_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    if (which == ZO_BATCH_CURRENT) {
+        count(s, s->batch, view->npoints);
+        zo_model_losses(s->model, view, s->batch, loss);
+        return ZO_OK;
+    }
+    double *part = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)view->npoints * sizeof *part);
+    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
+    zo_batch *batch;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        count(s, batch, view->npoints);
+        zo_model_losses(s->model, view, batch, part);
+        for (int p = 0; p < view->npoints; p++) {
+            loss[p] += part[p] * batch->examples / (double)s->train_size;
+        }
+        zo_batch_free(batch);
+    }
+    zo_free(part);
+    return ZO_OK;
+}
+
+static zo_status io_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    bool checkpoint = zo_engine_objective(s->engine)->checkpoint;
+    if (which == ZO_BATCH_CURRENT) {
+        count(s, s->batch, 1);
+        zo_model_grad(s->model, s->batch, 1.0, checkpoint, grad, loss);
+        return ZO_OK;
+    }
+    *loss = 0;
+    zo_batch *batch;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        double part, weight = batch->examples / (double)s->train_size;
+        count(s, batch, 1);
+        zo_model_grad(s->model, batch, weight, checkpoint, grad, &part);
+        *loss += weight * part;
+        zo_batch_free(batch);
+    }
+    return ZO_OK;
+}
+
+static void io_touched(void *context, zo_which which, zo_touched *touched)
+{
+    zo_setup *s = context;
+    if (which == ZO_BATCH_CURRENT) {
+        zo_model_touched(s->model, s->batch, touched);
+    } else {
+        memset(touched, 0, sizeof *touched); /* every row */
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+static const char *data_dir(const zo_setup_dirs *dirs)
+{
+    return dirs->data != NULL ? dirs->data : getenv("ZO_DATA");
+}
+
+static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_arch *arch, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    if (c->context > arch->positions) {
+        return zo_fail(err, ZO_EINPUT, "a \"context\" of %lld tokens is longer than the %d positions of %s; lower it", (long long)c->context,
+                       arch->positions, c->model);
+    }
+    zo_tokenizer *tokenizer;
+    zo_status status = zo_tokenizer_open(&tokenizer, s->folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    if (zo_tokenizer_vocab_size(tokenizer) > arch->vocab) {
+        status = zo_fail(err, ZO_EINPUT, "%s: its tokenizer has %d tokens, its embedding only %d rows; tokenizer and weights are not of one model",
+                         s->folder, zo_tokenizer_vocab_size(tokenizer), arch->vocab);
+    }
+    if (strcmp(arch->family, "opt") == 0 && c->form == ZO_FORM_PROMPT) {
+        zo_tokenizer_set_bos(tokenizer, 0); /* as MeZO's code does for OPT */
+    }
+    if (status == ZO_OK) {
+        zo_dataset_spec spec = {.task = c->task,
+                                .form = (zo_form)c->form,
+                                .data_dir = data_dir(dirs),
+                                .tokenizer = tokenizer,
+                                .causal = arch->causal,
+                                .context = c->context,
+                                .fill = c->fill,
+                                .scheme = (zo_split_scheme)c->split,
+                                .data_seed = (uint64_t)c->data_seed,
+                                .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
+        status = zo_dataset_open(&s->dataset, &spec, err);
+    }
+    zo_tokenizer_close(tokenizer);
+    if (status != ZO_OK) {
+        return status;
+    }
+    s->train_size = zo_dataset_size(s->dataset, ZO_TRAIN);
+    if (c->estimator->step != NULL && c->batch > s->train_size) {
+        return zo_fail(err, ZO_EINPUT, "a \"batch\" of %lld is larger than the %lld training examples of %s; make it smaller", (long long)c->batch,
+                       (long long)s->train_size, c->task);
+    }
+    return ZO_OK;
+}
+
+static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_model_spec spec = {.folder = s->folder,
+                          .arch = arch,
+                          .random = c->init == ZO_INIT_RANDOM,
+                          .seed = (uint64_t)c->seed,
+                          .head = zo_dataset_head(s->dataset),
+                          .classes = zo_dataset_classes(s->dataset),
+                          .word = zo_dataset_words(s->dataset),
+                          .precision = (zo_precision)c->precision};
+    return zo_model_open(&s->model, &spec, s->be, err);
+}
+
+/* Points of one pass: the two probes of a two-point estimate where nothing is moved, else one. */
+static int points_of(const zo_cell *c)
+{
+    return c->estimator->step == NULL || c->estimator->first_order || c->realisation == ZO_INPLACE ? 1 : 2;
+}
+
+static int64_t eval_batch(const zo_cell *c)
+{
+    return c->eval_batch > 0 ? c->eval_batch : c->batch;
+}
+
+static zo_status open_estimator(zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    const zo_estimator *e = c->estimator;
+    zo_engine_spec spec = {.be = s->be,
+                           .weights = zo_model_store(s->model),
+                           .realisation = (zo_realisation)c->realisation,
+                           .seed = (uint64_t)c->seed,
+                           .io = {.context = s,
+                                  .losses = io_losses,
+                                  .gradient = io_gradient,
+                                  .touched = io_touched,
+                                  .most_points = points_of(c)}};
+    s->engine = zo_engine_new(&spec);
+    s->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
+    zo_status status = e->options != NULL ? zo_opt_read(e->options, c->options, NULL, e->name, s->state, err) : ZO_OK;
+    if (status == ZO_OK && e->start != NULL) {
+        status = e->start(s->state, zo_engine_objective(s->engine), err);
+        s->started = true;
+    }
+    return status;
+}
+
+/* Room for the largest batch of training and of evaluation: after this no step allocates activations. */
+static void reserve(zo_setup *s)
+{
+    const zo_cell *c = s->cell;
+    const zo_factors *factors = zo_engine_factors(s->engine);
+    int64_t tokens;
+    int32_t seqs, rows, scores;
+    if (c->estimator->step != NULL) {
+        zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)c->batch, &tokens, &seqs, &rows, &scores);
+        zo_backward backward = !c->estimator->first_order                        ? ZO_FORWARD_ONLY
+                               : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
+                                                                            : ZO_BACKWARD;
+        zo_model_reserve(s->model, tokens, seqs, rows, scores, points_of(c), backward, factors);
+    }
+    for (int split = ZO_DEV; split <= ZO_TEST; split++) {
+        int32_t size = zo_dataset_size(s->dataset, (zo_split)split);
+        if (size > 0) {
+            int64_t n = eval_batch(c) < size ? eval_batch(c) : size;
+            zo_dataset_bounds(s->dataset, (zo_split)split, (int32_t)n, &tokens, &seqs, &rows, &scores);
+            zo_model_reserve(s->model, tokens, seqs, rows, scores, 1, ZO_FORWARD_ONLY, factors);
+        }
+    }
+}
+
+zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err)
+{
+    memset(s, 0, sizeof *s);
+    s->cell = cell;
+    s->be = be;
+    zo_arch arch;
+    zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
+    status = status == ZO_OK ? zo_model_folder(cell->model, dirs->models, NULL, NULL, s->folder, err) : status;
+    status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
+    status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
+    status = status == ZO_OK ? open_model(s, &arch, err) : status;
+    status = status == ZO_OK ? open_estimator(s, err) : status;
+    if (status != ZO_OK) {
+        zo_setup_close(s);
+        return status;
+    }
+    int64_t most = eval_batch(cell) > cell->batch ? eval_batch(cell) : cell->batch;
+    s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
+    reserve(s);
+    zo_counters_reset();
+    zo_part_reset();
+    return ZO_OK;
+}
+
+void zo_setup_close(zo_setup *s)
+{
+    if (s->started && s->cell->estimator->stop != NULL) {
+        s->cell->estimator->stop(s->state);
+    }
+    zo_engine_free(s->engine);
+    zo_model_close(s->model);
+    if (s->dataset != NULL) {
+        zo_dataset_close(s->dataset);
+    }
+    if (s->batch != NULL) {
+        zo_batch_free(s->batch);
+    }
+    zo_free(s->state);
+    zo_free(s->index);
+    memset(s, 0, sizeof *s);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------ */
+
+zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, double *seconds, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_part_reset();
+    zo_counters_reset();
+    double start = zo_now();
+    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, s->index);
+    s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
+    zo_step_context context = {.step = step,
+                               .steps = c->steps,
+                               .batches_per_epoch = (s->train_size + c->batch - 1) / c->batch,
+                               .lr = c->lr,
+                               .eps = c->eps};
+    *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = c->lr};
+    zo_status status = c->estimator->step(s->state, zo_engine_objective(s->engine), &context, report, err);
+    s->be->wait(s->be);
+    *seconds = zo_now() - start;
+    zo_batch_free(s->batch);
+    s->batch = NULL;
+    zo_part_read(s->part);
+    zo_counters counters;
+    zo_counters_read(&counters);
+    s->counters.normals += counters.normals;
+    s->counters.weight_bytes_written += counters.weight_bytes_written;
+    s->counters.linear_flops += counters.linear_flops;
+    return status;
+}
+
+void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
+{
+    double start = zo_now();
+    int32_t n = zo_dataset_size(s->dataset, split), most = (int32_t)eval_batch(s->cell);
+    int32_t *choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *choice),
+            *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *label);
+    double *nll = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *nll);
+    const zo_view *view = zo_engine_settle(s->engine);
+    double sum = 0;
+    for (int32_t first = 0; first < n; first += most) {
+        int32_t m = n - first < most ? n - first : most;
+        for (int32_t i = 0; i < m; i++) {
+            s->index[i] = first + i;
+            label[first + i] = zo_dataset_label(s->dataset, split, first + i);
+        }
+        zo_batch *batch = zo_dataset_batch(s->dataset, split, s->index, m);
+        zo_model_predict(s->model, view, batch, choice + first, nll + first);
+        zo_batch_free(batch);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        sum += nll[i];
+    }
+    zo_metrics(choice, label, n, zo_dataset_classes(s->dataset), result->metric);
+    result->examples = n;
+    result->loss = n > 0 ? sum / n : NAN;
+    result->seconds = zo_now() - start;
+    zo_free(choice);
+    zo_free(label);
+    zo_free(nll);
+}

@@ -1,0 +1,52 @@
+/* setup.h: everything that one cell needs, opened in order: backend, tokenizer, dataset, model, engine, estimator; its step and its
+ * evaluation. Used by the cell's process and by `zo bench step`, so that both measure the same thing. */
+#ifndef ZO_BENCH_SETUP_H
+#define ZO_BENCH_SETUP_H
+
+#include "bench/grid.h"
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
+
+/* What the training forwards were, counted here. */
+typedef struct zo_setup_counts {
+    uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */
+    uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
+} zo_setup_counts;
+
+typedef struct zo_setup {
+    const zo_cell *cell; /* borrowed */
+    char folder[4096];
+    zo_backend *be;
+    zo_dataset *dataset;
+    zo_model *model;
+    zo_engine *engine;
+    void *state;         /* of the estimator */
+    bool started;
+    zo_batch *batch;     /* of the current step */
+    int32_t *index;      /* (max of batch and evaluation batch) */
+    int64_t train_size;
+    zo_setup_counts counts;
+    double part[ZO_PARTS];      /* seconds of the last step */
+    zo_counters counters;       /* of all steps */
+} zo_setup;
+
+/* On failure everything is given back. Backends are opened apart, because a row wants the device before anything can fail. */
+zo_status zo_setup_open(zo_setup *setup, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err);
+void zo_setup_close(zo_setup *setup); /* not the backend */
+
+/* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
+zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
+
+typedef struct zo_evaluation { int64_t examples; double metric[ZO_METRICS], loss, seconds; } zo_evaluation;
+/* All examples of a split at the current weights. */
+void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
