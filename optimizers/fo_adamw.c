@@ -47,13 +47,15 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         return status;
     }
     *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr};
+    /* The rule works with the betas as floats: 1 - 0.999f is 5e-5 off 0.001, and the corrections must be off with it. */
+    float beta1 = (float)s->beta1, beta2 = (float)s->beta2;
     zo_rule_args args = {.lr = (float)lr,
                          .decay = (float)s->weight_decay,
-                         .beta1 = (float)s->beta1,
-                         .beta2 = (float)s->beta2,
+                         .beta1 = beta1,
+                         .beta2 = beta2,
                          .eps = (float)s->adam_eps,
-                         .correct1 = (float)(1.0 - pow(s->beta1, t)),
-                         .correct2 = (float)(1.0 - pow(s->beta2, t))};
+                         .correct1 = (float)(1.0 - pow(beta1, t)),
+                         .correct2 = (float)(1.0 - pow(beta2, t))};
     return o->rule(o, ZO_RULE_ADAMW, &args, scale, err);
 }
 

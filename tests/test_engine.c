@@ -1,0 +1,699 @@
+/* test_engine.c: the engine on a small network through the CPU backend: the three realisations against each other and against the
+ * same estimators on a float64 objective, what stays bit for bit, what is counted, what is kept in memory, and the rank rule. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "core/io.h"
+#include "optimizers/engine.h"
+#include "optimizers/rank_rule.h"
+#include "tests/objective64.h"
+
+/* logits = norm(gelu(E[id] W1^T + b1)) W2^T + b2, cross-entropy; an "example" is a token with a label. */
+enum { VOCAB = 60, WIDTH = 20, HIDDEN = 33, CLASSES = 3, EXAMPLES = 24, BATCH = 6 };
+enum { EMBED, W1, B1, NORM_W, NORM_B, W2, B2, PARAMS };
+
+typedef struct net {
+    zo_backend *be;
+    zo_layout layout;
+    zo_store *store;
+    int32_t id[EXAMPLES], label[EXAMPLES];
+    int64_t step;          /* chooses the current batch */
+    bool nan;              /* the next loss is not a number */
+    int table[1];
+    int32_t rows[EXAMPLES], nrows[1];
+    const int32_t *row_list[1];
+    float *x, *h, *y;
+} net;
+
+static void range_of(const net *m, zo_which which, int *first, int *n)
+{
+    *first = which == ZO_BATCH_FULL ? 0 : (int)(m->step * BATCH % EXAMPLES);
+    *n = which == ZO_BATCH_FULL ? EXAMPLES : BATCH;
+}
+
+static void net_open(net *m, int threads)
+{
+    memset(m, 0, sizeof *m);
+    zo_err err = {0};
+    ck_assert_int_eq(zo_backend_open("cpu", threads, &m->be, &err), ZO_OK);
+    zo_layout_add(&m->layout, "embed.token", ZO_PARAM_TABLE, VOCAB, WIDTH, -1, true);
+    zo_layout_add(&m->layout, "w1", ZO_PARAM_MATRIX, HIDDEN, WIDTH, 0, true);
+    zo_layout_add(&m->layout, "b1", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
+    zo_layout_add(&m->layout, "norm.weight", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
+    zo_layout_add(&m->layout, "norm.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
+    zo_layout_add(&m->layout, "w2", ZO_PARAM_MATRIX, CLASSES, HIDDEN, -1, true);
+    zo_layout_add(&m->layout, "b2", ZO_PARAM_VECTOR, 1, CLASSES, -1, false);
+    m->store = zo_store_new(m->be, &m->layout, ZO_TAG_PARAMS);
+    for (int t = 0; t < PARAMS; t++) {
+        m->be->init_normal(m->be, m->store, t, 3, 0.3f);
+    }
+    for (int i = 0; i < HIDDEN; i++) {
+        m->store->data[m->layout.param[NORM_W].offset + i] += 1.0f;
+    }
+    for (int e = 0; e < EXAMPLES; e++) {
+        m->id[e] = (int32_t)zo_below((zo_stream){.seed = 8, .role = ZO_ROLE_DATA}, (uint64_t)e, VOCAB);
+        m->label[e] = m->id[e] % CLASSES;
+    }
+    m->x = calloc(4 * EXAMPLES * WIDTH, sizeof(float));
+    m->h = calloc(4 * EXAMPLES * HIDDEN, sizeof(float));
+    m->y = calloc(4 * EXAMPLES * CLASSES, sizeof(float));
+    m->be->reserve(m->be, &m->layout, NULL, 4, EXAMPLES);
+}
+
+static void net_close(net *m)
+{
+    zo_store_free(m->be, m->store);
+    zo_layout_free(&m->layout);
+    m->be->close(m->be);
+    free(m->x);
+    free(m->h);
+    free(m->y);
+}
+
+static double cross_entropy(const double *logit, int label)
+{
+    double most = fmax(logit[0], fmax(logit[1], logit[2])), sum = 0.0;
+    for (int c = 0; c < CLASSES; c++) {
+        sum += exp(logit[c] - most);
+    }
+    return most + log(sum) - logit[label];
+}
+
+static zo_status net_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
+{
+    (void)err;
+    net *m = context;
+    int first, n;
+    range_of(m, which, &first, &n);
+    m->be->embed(m->be, view, EMBED, m->id + first, n, false, m->x);
+    m->be->linear(m->be, view, ZO_F32, W1, B1, ZO_ACT_GELU, m->x, n, m->h, NULL);
+    m->be->norm(m->be, view, ZO_LAYERNORM, 1e-5f, NORM_W, NORM_B, m->h, NULL, n, HIDDEN, m->h, NULL);
+    m->be->linear(m->be, view, ZO_F32, W2, B2, ZO_ACT_NONE, m->h, n, m->y, NULL);
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] = m->nan ? NAN : 0.0;
+        for (int i = 0; i < n; i++) {
+            double logit[CLASSES];
+            for (int c = 0; c < CLASSES; c++) {
+                logit[c] = m->y[(p * n + i) * CLASSES + c];
+            }
+            loss[p] += cross_entropy(logit, m->label[first + i]) / n;
+        }
+    }
+    return ZO_OK;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
+static void net_touched(void *context, zo_which which, zo_touched *touched)
+{
+    net *m = context;
+    int first, n, kept = 0;
+    range_of(m, which, &first, &n);
+    memcpy(m->rows, m->id + first, (size_t)n * sizeof *m->rows);
+    qsort(m->rows, (size_t)n, sizeof *m->rows, compare_rows);
+    for (int i = 0; i < n; i++) {
+        if (i == 0 || m->rows[i] != m->rows[kept - 1]) {
+            m->rows[kept++] = m->rows[i];
+        }
+    }
+    m->table[0] = EMBED;
+    m->row_list[0] = m->rows;
+    m->nrows[0] = kept;
+    *touched = (zo_touched){.nparams = 1, .param = m->table, .row = m->row_list, .n = m->nrows};
+}
+
+static double net_loss64(void *context, zo_which which, const double *w)
+{
+    const net *m = context;
+    const zo_param *p = m->layout.param;
+    int first, n;
+    range_of(m, which, &first, &n);
+    double loss = 0.0;
+    for (int i = first; i < first + n; i++) {
+        double h[HIDDEN], mean = 0.0, var = 0.0, logit[CLASSES];
+        for (int o = 0; o < HIDDEN; o++) {
+            double sum = w[p[B1].offset + o];
+            for (int k = 0; k < WIDTH; k++) {
+                sum += w[p[EMBED].offset + m->id[i] * WIDTH + k] * w[p[W1].offset + o * WIDTH + k];
+            }
+            h[o] = 0.5 * sum * (1.0 + erf(sum / sqrt(2.0)));
+            mean += h[o] / HIDDEN;
+        }
+        for (int o = 0; o < HIDDEN; o++) {
+            var += (h[o] - mean) * (h[o] - mean) / HIDDEN;
+        }
+        for (int c = 0; c < CLASSES; c++) {
+            logit[c] = w[p[B2].offset + c];
+            for (int o = 0; o < HIDDEN; o++) {
+                double y = (h[o] - mean) / sqrt(var + 1e-5) * w[p[NORM_W].offset + o] + w[p[NORM_B].offset + o];
+                logit[c] += y * w[p[W2].offset + c * HIDDEN + o];
+            }
+        }
+        loss += cross_entropy(logit, m->label[i]) / n;
+    }
+    return loss;
+}
+
+static zo_engine *engine_on(net *m, zo_realisation realisation, int most_points, bool touched, uint64_t seed)
+{
+    zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = realisation, .seed = seed,
+                           .io = {.context = m, .losses = net_losses, .touched = touched ? net_touched : NULL, .most_points = most_points}};
+    return zo_engine_new(&spec);
+}
+
+static uint64_t hash_of(const zo_store *store)
+{
+    return zo_fnv1a(ZO_FNV_START, store->data, (size_t)store->layout->size * sizeof(float));
+}
+
+/* realisations against the float64 oracle ----------------------------------------------------------------------------------- */
+
+static const struct { const char *name, *json; double lr, eps; bool sidepath; int most_points; } runs[] = {
+    {"mezo", NULL, 2e-3, 1e-2, false, 2},
+    {"mezo", "{\"queries\": 3, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 4},
+    {"mezo", "{\"weight_decay\": 0.1, \"decay_on\": \"all\"}", 2e-3, 1e-2, false, 1},
+    {"mezo-svrg", "{\"eta2\": 1e-3}", 2e-3, 1e-2, false, 4},
+    {"mezo-svrg", "{\"eta2\": 1e-3, \"z\": \"fresh\", \"q\": 5}", 2e-3, 1e-2, false, 3},
+    {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"replay\", \"q\": 5}", 2e-3, 1e-2, false, 4},
+    {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"released\"}", 2e-3, 1e-2, false, 2},
+    {"tezo", "{\"rank\": 4}", 2e-3, 1e-2, true, 2},
+    {"tezo", "{\"rank\": 4, \"embeddings\": \"rest\", \"scale\": \"none\"}", 5e-4, 4e-3, true, 2},
+    {"tezo", "{\"rank\": 2, \"embeddings\": \"freeze\", \"rest\": \"freeze\"}", 2e-3, 1e-2, true, 1},
+    {"tezo-m", "{\"rank\": 4}", 2e-3, 1e-2, true, 2},
+    {"tezo-adam", "{\"rank\": 4}", 5e-4, 1e-2, true, 2},
+    {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\"}", 5e-4, 1e-2, true, 2},
+};
+enum { STEPS = 200 };
+
+START_TEST(realisations_agree_with_float64)
+{
+    net m;
+    net_open(&m, 2);
+    objective64 *o = objective64_new(&m.layout, 11, &m, net_loss64, NULL);
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        o->w[i] = m.store->data[i];
+    }
+    float *start = calloc((size_t)m.layout.size, sizeof *start);
+    memcpy(start, m.store->data, (size_t)m.layout.size * sizeof *start);
+    double projected[STEPS], square = 0.0;
+    running oracle = running_new(runs[_i].name, runs[_i].json, &o->o);
+    for (int step = 0; step < STEPS; step++) {
+        zo_step_report report;
+        m.step = step;
+        ck_assert_int_eq(running_step(&oracle, EXAMPLES / BATCH, STEPS, runs[_i].lr, runs[_i].eps, &report), ZO_OK);
+        projected[step] = report.projected;
+        square += report.projected * report.projected / STEPS;
+    }
+    running_free(&oracle);
+    double moved = 0.0;
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        moved = fmax(moved, fabs(o->w[i] - start[i]));
+    }
+    for (int realisation = 0; realisation < (runs[_i].sidepath ? ZO_REALISATIONS : ZO_SIDEPATH); realisation++) {
+        memcpy(m.store->data, start, (size_t)m.layout.size * sizeof *start);
+        zo_engine *e = engine_on(&m, (zo_realisation)realisation, runs[_i].most_points, true, 11);
+        running r = running_new(runs[_i].name, runs[_i].json, zo_engine_objective(e));
+        double worst = 0.0;
+        for (int step = 0; step < STEPS; step++) {
+            zo_step_report report;
+            m.step = step;
+            ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, STEPS, runs[_i].lr, runs[_i].eps, &report), ZO_OK);
+            worst = fmax(worst, fabs(report.projected - projected[step]));
+        }
+        uint64_t before = hash_of(m.store);
+        const zo_view *view = zo_engine_settle(e);
+        ck_assert(realisation == ZO_INPLACE || hash_of(m.store) == before);
+        double settled, merged;
+        zo_err err;
+        ck_assert_int_eq(net_losses(&m, ZO_BATCH_FULL, view, &settled, &err), ZO_OK);
+        zo_engine_merge(e);
+        ck_assert_int_eq(net_losses(&m, ZO_BATCH_FULL, zo_engine_settle(e), &merged, &err), ZO_OK);
+        ck_assert_double_eq_tol(settled, merged, 2e-6);
+        ck_assert_double_eq_tol(merged, net_loss64(&m, ZO_BATCH_FULL, o->w), 2e-5);
+        double apart = 0.0;
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            apart = fmax(apart, fabs(m.store->data[i] - o->w[i]));
+        }
+        printf("measured: %s %s, %s: projected gradients agree to %.1e of their rms, weights to %.1e (moved %.1e)\n", runs[_i].name,
+               runs[_i].json != NULL ? runs[_i].json : "", zo_realisation_name((zo_realisation)realisation), worst / sqrt(square), apart, moved);
+        ck_assert_msg(worst < 1e-4 * sqrt(square), "projected gradients differ by %g, rms %g", worst, sqrt(square));
+        ck_assert_msg(apart < 2e-5 && apart < 1e-2 * moved, "weights differ by %g, moved by %g", apart, moved);
+        zo_engine_counts counts = zo_engine_counted(e);
+        ck_assert_uint_eq(counts.probes, o->probes);
+        ck_assert_uint_eq(counts.full_probes, o->full_probes);
+        running_free(&r);
+        zo_engine_free(e);
+    }
+    free(start);
+    objective64_free(o);
+    net_close(&m);
+}
+END_TEST
+
+/* bits -------------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(streamed_restores_every_bit)
+{
+    net m;
+    net_open(&m, 2);
+    zo_engine *e = engine_on(&m, ZO_STREAMED, 2, true, 5);
+    zo_objective *o = zo_engine_objective(e);
+    uint64_t before = hash_of(m.store);
+    for (int step = 0; step < 20; step++) {
+        zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = (uint32_t)step};
+        zo_term plus = {.dir = dir, .coef = 1e-2}, minus = {.dir = dir, .coef = -1e-2};
+        zo_point point[3] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}, {.n = 0}};
+        double loss[3];
+        zo_err err;
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 3, loss, &err), ZO_OK);
+        ck_assert_uint_eq(hash_of(m.store), before);
+        ck_assert(loss[0] != loss[1]);
+    }
+    zo_engine_free(e);
+    net_close(&m);
+}
+END_TEST
+
+/* What an engine was asked to apply, in order; and the same again on another store. */
+typedef struct record { zo_objective outer, *inner; zo_term term[4 * STEPS]; double decay[4 * STEPS]; int n[4 * STEPS], applies, terms; } record;
+
+static zo_status record_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    record *r = o->self;
+    return r->inner->losses(r->inner, which, point, n, loss, err);
+}
+
+static zo_status record_apply(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+{
+    record *r = o->self;
+    r->decay[r->applies] = decay;
+    r->n[r->applies++] = n;
+    memcpy(r->term + r->terms, term, (size_t)n * sizeof *term);
+    r->terms += n;
+    return r->inner->apply(r->inner, decay, term, n, err);
+}
+
+START_TEST(log_replays_every_bit)
+{
+    net m;
+    net_open(&m, 2);
+    float *start = calloc((size_t)m.layout.size, sizeof *start);
+    memcpy(start, m.store->data, (size_t)m.layout.size * sizeof *start);
+    zo_engine *e = engine_on(&m, ZO_STREAMED, 2, true, 5);
+    record *log = calloc(1, sizeof *log);
+    log->inner = zo_engine_objective(e);
+    log->outer = (zo_objective){.self = log, .seed = 5, .losses = record_losses, .apply = record_apply};
+    running r = running_new("mezo", "{\"weight_decay\": 0.01}", &log->outer);
+    for (int step = 0; step < STEPS; step++) {
+        zo_step_report report;
+        m.step = step;
+        ck_assert_int_eq(running_step(&r, 4, STEPS, 2e-3, 1e-2, &report), ZO_OK);
+    }
+    zo_engine_settle(e);
+    uint64_t trained = hash_of(m.store);
+    zo_engine_free(e);
+    /* another process would hold the first weights, the seed and the log */
+    net again;
+    net_open(&again, 1);
+    ck_assert_int_eq(memcmp(again.store->data, start, (size_t)m.layout.size * sizeof *start), 0);
+    e = engine_on(&again, ZO_INPLACE, 1, false, 5);
+    zo_objective *o = zo_engine_objective(e);
+    for (int k = 0, at = 0; k < log->applies; at += log->n[k++]) {
+        zo_err err;
+        ck_assert_int_eq(o->apply(o, log->decay[k], log->term + at, log->n[k], &err), ZO_OK);
+    }
+    zo_engine_settle(e);
+    ck_assert_uint_eq(hash_of(again.store), trained);
+    zo_engine_free(e);
+    running_free(&r);
+    free(log);
+    free(start);
+    net_close(&again);
+    net_close(&m);
+}
+END_TEST
+
+/* Fused, deferred, settled in between or not, on one thread or two: the same bits as the papers' four separate sweeps. */
+START_TEST(inplace_sweeps_change_no_bit)
+{
+    uint64_t hash[4];
+    for (int way = 0; way < 4; way++) {
+        net m;
+        net_open(&m, way == 3 ? 1 : 2);
+        zo_engine *e = engine_on(&m, ZO_INPLACE, 1, false, 5);
+        zo_objective *o = zo_engine_objective(e);
+        for (int step = 0; step < 30; step++) {
+            zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = (uint32_t)step};
+            zo_term plus = {.dir = dir, .coef = 1e-3}, minus = {.dir = dir, .coef = -1e-3}, update = {.dir = dir, .coef = 1e-4 * (step - 9)};
+            zo_term way_down = {.dir = dir, .coef = -2e-3};
+            zo_point point[2] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}};
+            double loss[2], decay = step % 3 == 0 ? 0.999 : 1.0;
+            zo_err err;
+            m.step = step;
+            if (way == 0) {
+                m.be->apply(m.be, m.store, NULL, 1.0, &plus, 1, NULL);
+                m.be->apply(m.be, m.store, NULL, 1.0, &way_down, 1, NULL);
+                m.be->apply(m.be, m.store, NULL, 1.0, &plus, 1, NULL);
+                m.be->apply(m.be, m.store, NULL, decay, &update, 1, NULL);
+                continue;
+            }
+            ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss, &err), ZO_OK);
+            ck_assert_int_eq(o->apply(o, decay, &update, update.coef != 0.0, &err), ZO_OK);
+            if (way == 2 && step % 4 == 0) {
+                zo_engine_settle(e);
+            }
+        }
+        zo_engine_settle(e);
+        hash[way] = hash_of(m.store);
+        zo_engine_free(e);
+        net_close(&m);
+    }
+    ck_assert_uint_eq(hash[1], hash[0]);
+    ck_assert_uint_eq(hash[2], hash[0]);
+    ck_assert_uint_eq(hash[3], hash[0]);
+}
+END_TEST
+
+/* Moving only the touched rows changes neither loss; rows that are not touched keep their bits until an update. */
+START_TEST(touched_rows_are_enough)
+{
+    net m;
+    net_open(&m, 2);
+    float *start = calloc((size_t)m.layout.size, sizeof *start);
+    memcpy(start, m.store->data, (size_t)m.layout.size * sizeof *start);
+    zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = 1};
+    zo_term plus = {.dir = dir, .coef = 1e-2}, minus = {.dir = dir, .coef = -1e-2};
+    zo_point point[2] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}};
+    double loss[3][2];
+    zo_err err;
+    for (int way = 0; way < 3; way++) {
+        memcpy(m.store->data, start, (size_t)m.layout.size * sizeof *start);
+        zo_engine *e = engine_on(&m, way == 2 ? ZO_STREAMED : ZO_INPLACE, 2, way == 1, 5);
+        zo_objective *o = zo_engine_objective(e);
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss[way], &err), ZO_OK);
+        zo_touched touched;
+        net_touched(&m, ZO_BATCH_CURRENT, &touched);
+        int64_t changed = 0;
+        for (int row = 0; row < VOCAB; row++) {
+            changed += memcmp(m.store->data + row * WIDTH, start + row * WIDTH, WIDTH * sizeof(float)) != 0;
+        }
+        ck_assert_int_eq(changed, way == 0 ? VOCAB : way == 1 ? touched.n[0] : 0);
+        /* another batch touches other rows: the old ones come back, up to rounding */
+        m.step = 1;
+        double other[2];
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, other, &err), ZO_OK);
+        m.step = 0;
+        zo_engine_settle(e);
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            ck_assert_double_eq_tol(m.store->data[i], start[i], 1e-6);
+        }
+        zo_engine_free(e);
+    }
+    ck_assert(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
+    ck_assert(loss[2][0] == loss[0][0]); /* w + eps z is formed by the same operation */
+    ck_assert_double_eq_tol(loss[2][1], loss[0][1], 1e-6);
+    free(start);
+    net_close(&m);
+}
+END_TEST
+
+START_TEST(a_loss_that_is_not_finite_is_divergence)
+{
+    for (int realisation = 0; realisation < ZO_SIDEPATH; realisation++) {
+        net m;
+        net_open(&m, 1);
+        zo_engine *e = engine_on(&m, (zo_realisation)realisation, 2, true, 5);
+        running r = running_new("mezo", NULL, zo_engine_objective(e));
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 1, 1e-3, 1e-2, &report), ZO_OK);
+        m.nan = true;
+        ck_assert_int_eq(running_step(&r, 1, 1, 1e-3, 1e-2, &report), ZO_EDIVERGED);
+        zo_engine_settle(e);
+        ck_assert(m.be->finite(m.be, m.store));
+        running_free(&r);
+        zo_engine_free(e);
+        net_close(&m);
+    }
+}
+END_TEST
+
+START_TEST(dense_directions_have_no_side_path)
+{
+    net m;
+    net_open(&m, 1);
+    zo_engine *e = engine_on(&m, ZO_SIDEPATH, 2, true, 5);
+    running r = running_new("mezo", NULL, zo_engine_objective(e));
+    zo_step_report report;
+    ck_assert(!r.e->allows(ZO_SIDEPATH) && r.e->allows(ZO_INPLACE) && r.e->allows(ZO_STREAMED));
+    ck_assert_int_eq(running_step(&r, 1, 1, 1e-3, 1e-2, &report), ZO_EUNSUPPORTED);
+    running_free(&r);
+    zo_engine_free(e);
+    net_close(&m);
+}
+END_TEST
+
+/* first order --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct line { zo_backend *be; zo_layout layout; zo_store *store; } line;
+
+static zo_status line_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
+{
+    (void)context, (void)which, (void)view, (void)err;
+    *loss = 0.0;
+    return ZO_OK;
+}
+
+/* The gradient h (w - t) of tests/golden/make_rules.py, and its loss. */
+static zo_status line_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    (void)which, (void)err;
+    const line *l = context;
+    *loss = 0.0;
+    for (int i = 0; i < 6; i++) {
+        double h = 0.5 + i / 6.0, d = l->store->data[i] - cos(i);
+        grad->data[i] += (float)(h * d);
+        *loss += 0.5 * h * d * d;
+    }
+    return ZO_OK;
+}
+
+START_TEST(first_order_is_torch)
+{
+    /* printed by tests/golden/make_rules.py with torch 2.15 */
+    static const struct { const char *name, *json; double lr, w[6]; } c[] = {
+        {"fo-sgd", NULL, 0.1, {-0.257394023, -0.107956522, -0.227708496, -0.331600577, -0.100436154, 0.450557779}},
+        {"fo-sgd", "{\"momentum\": 0.9, \"weight_decay\": 0.05, \"clip\": 0.7}", 0.1,
+         {-0.197370885, -0.064846554, -0.229974594, -0.390366444, -0.184280961, 0.389231598}},
+        {"fo-adamw", "{\"weight_decay\": 0.1}", 0.05, {-0.361588402, -0.118329869, -0.362458139, -0.125768685, 0.118165150, 0.367615632}},
+        {"fo-adamw", "{\"clip\": 0}", 0.05, {-0.375808398, -0.126660605, -0.364733779, -0.123715503, 0.126424627, 0.382614120}},
+    };
+    for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
+        line l = {0};
+        zo_err err;
+        ck_assert_int_eq(zo_backend_open("cpu", 1, &l.be, &err), ZO_OK);
+        zo_layout_add(&l.layout, "w", ZO_PARAM_MATRIX, 2, 3, 0, true);
+        l.store = zo_store_new(l.be, &l.layout, ZO_TAG_PARAMS);
+        for (int i = 0; i < 6; i++) {
+            l.store->data[i] = (float)((i - 2.5) / 4);
+        }
+        zo_engine_spec spec = {.be = l.be, .weights = l.store, .realisation = ZO_INPLACE, .seed = 1,
+                               .io = {.context = &l, .losses = line_losses, .gradient = line_gradient, .most_points = 1}};
+        zo_engine *e = zo_engine_new(&spec);
+        running r = running_new(c[k].name, c[k].json, zo_engine_objective(e));
+        for (int step = 0; step < 5; step++) {
+            zo_step_report report;
+            ck_assert_int_eq(running_step(&r, 1, 5, c[k].lr, 0.0, &report), ZO_OK);
+        }
+        zo_engine_settle(e);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_double_eq_tol(l.store->data[i], c[k].w[i], 1e-6);
+        }
+        ck_assert_uint_eq(zo_engine_counted(e).gradients, 5);
+        running_free(&r);
+        zo_engine_free(e);
+        zo_store_free(l.be, l.store);
+        zo_layout_free(&l.layout);
+        l.be->close(l.be);
+    }
+}
+END_TEST
+
+/* memory ------------------------------------------------------------------------------------------------------------------ */
+
+/* A loss that needs no activations, on an arena of 32 MB. */
+static zo_status flat_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
+{
+    (void)context, (void)which, (void)err;
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] = p;
+    }
+    return ZO_OK;
+}
+
+static zo_status flat_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    (void)context, (void)which, (void)grad, (void)err;
+    *loss = 0.0;
+    return ZO_OK;
+}
+
+START_TEST(methods_keep_what_they_say)
+{
+    static const struct { const char *name, *json; zo_realisation realisation; double least, most; } c[] = {
+        {"mezo", NULL, ZO_INPLACE, 1.0, 1.02},
+        {"mezo", "{\"queries\": 4}", ZO_STREAMED, 1.0, 1.02},
+        {"mezo-svrg", "{\"mode\": \"replay\", \"q\": 4}", ZO_INPLACE, 1.0, 1.02},
+        {"mezo-svrg", "{\"mode\": \"replay\", \"q\": 4}", ZO_STREAMED, 1.0, 1.02},
+        {"mezo-svrg", "{\"mode\": \"paper\", \"q\": 4}", ZO_INPLACE, 3.0, 3.02},
+        {"mezo-svrg", "{\"mode\": \"released\", \"q\": 4}", ZO_INPLACE, 3.0, 3.02},
+        {"tezo", "{\"rank\": 8}", ZO_SIDEPATH, 1.0, 1.04},
+        {"tezo-m", "{\"rank\": 8}", ZO_INPLACE, 1.0, 1.04},
+        {"tezo-adam", "{\"rank\": 8}", ZO_STREAMED, 1.0, 1.04},
+        {"fo-sgd", NULL, ZO_INPLACE, 2.0, 2.02},
+        {"fo-sgd", "{\"momentum\": 0.9}", ZO_INPLACE, 3.0, 3.02},
+        {"fo-adamw", NULL, ZO_INPLACE, 4.0, 4.02},
+    };
+    zo_backend *be;
+    zo_err err;
+    ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
+    zo_layout layout = {0};
+    for (int t = 0; t < 8; t++) {
+        char name[32];
+        snprintf(name, sizeof name, "w%d", t);
+        zo_layout_add(&layout, name, t == 0 ? ZO_PARAM_TABLE : ZO_PARAM_MATRIX, 1024, 1024, t - 1, true);
+    }
+    zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
+    double copy = (double)layout.size * sizeof(float);
+    for (int t = 0; t < layout.n; t++) {
+        be->init_normal(be, store, t, 1, 0.02f);
+    }
+    uint64_t around = zo_mem_live(ZO_HOST).total_bytes - (uint64_t)copy;
+    for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
+        zo_engine_spec spec = {.be = be, .weights = store, .realisation = c[k].realisation, .seed = 1,
+                               .io = {.losses = flat_losses, .gradient = flat_gradient, .most_points = 4}};
+        zo_mem_reset_peaks();
+        zo_engine *e = zo_engine_new(&spec);
+        running r = running_new(c[k].name, c[k].json, zo_engine_objective(e));
+        for (int step = 0; step < 6; step++) {
+            zo_step_report report;
+            ck_assert_int_eq(running_step(&r, 4, 6, 1e-9, 1e-3, &report), ZO_OK);
+        }
+        zo_peak peak = zo_mem_peak_overall(ZO_HOST);
+        double copies = ((double)peak.total_bytes - (double)around) / copy;
+        printf("measured: %s %s, %s: %.3f copies of the weights\n", c[k].name, c[k].json != NULL ? c[k].json : "",
+               zo_realisation_name(c[k].realisation), copies);
+        ck_assert_msg(copies >= c[k].least && copies <= c[k].most, "%s keeps %.3f copies; expected %.2f to %.2f", c[k].name, copies,
+                      c[k].least, c[k].most);
+        running_free(&r);
+        zo_engine_free(e);
+    }
+    zo_store_free(be, store);
+    zo_layout_free(&layout);
+    be->close(be);
+}
+END_TEST
+
+/* the rank rule ------------------------------------------------------------------------------------------------------------- */
+
+/* A matrix with the singular values given: a diagonal between two Householder reflections. */
+static void fill_singular(zo_store *store, int param, const double *sigma, int n)
+{
+    const zo_param *p = &store->layout->param[param];
+    int64_t rows = p->rows, cols = p->cols;
+    double *w = calloc((size_t)(rows * cols), sizeof *w);
+    for (int i = 0; i < n; i++) {
+        w[i * cols + i] = sigma[i];
+    }
+    for (int side = 0; side < 2; side++) {
+        int64_t m = side == 0 ? rows : cols, other = side == 0 ? cols : rows;
+        double norm = 0.0;
+        double *h = calloc((size_t)m, sizeof *h);
+        for (int64_t i = 0; i < m; i++) {
+            h[i] = zo_uniform((zo_stream){.seed = 2, .step = (uint32_t)side, .tensor = (uint32_t)param, .role = ZO_ROLE_DATA}, (uint64_t)i) - 0.5;
+            norm += h[i] * h[i];
+        }
+        for (int64_t j = 0; j < other; j++) {
+            int64_t at = side == 0 ? j : j * cols, step = side == 0 ? cols : 1;
+            double dot = 0.0;
+            for (int64_t i = 0; i < m; i++) {
+                dot += h[i] * w[at + i * step];
+            }
+            for (int64_t i = 0; i < m; i++) {
+                w[at + i * step] -= 2.0 * dot / norm * h[i];
+            }
+        }
+        free(h);
+    }
+    for (int64_t i = 0; i < rows * cols; i++) {
+        store->data[p->offset + i] = (float)w[i];
+    }
+    free(w);
+}
+
+START_TEST(rank_rule_counts_singular_values)
+{
+    zo_backend *be;
+    zo_err err;
+    ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
+    zo_layout layout = {0};
+    zo_layout_add(&layout, "tall", ZO_PARAM_MATRIX, 300, 20, 0, true);
+    zo_layout_add(&layout, "wide", ZO_PARAM_MATRIX, 12, 40, 0, true);
+    zo_layout_add(&layout, "next", ZO_PARAM_MATRIX, 16, 16, 1, true);
+    zo_layout_add(&layout, "bias", ZO_PARAM_VECTOR, 1, 16, 1, false);
+    zo_layout_add(&layout, "table", ZO_PARAM_TABLE, 30, 16, -1, true);
+    zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
+    static const double tall[] = {4.0, 3.0, 1.01, 0.99, 0.5, 0.01}, wide[] = {10.0, 2.51, 2.49, 1.0};
+    double next[16], table[] = {1.0, 0.3, 0.26, 0.2};
+    for (int i = 0; i < 16; i++) {
+        next[i] = 1.0 - 0.02 * i;
+    }
+    fill_singular(store, 0, tall, 6);
+    fill_singular(store, 1, wide, 4);
+    fill_singular(store, 2, next, 16);
+    fill_singular(store, 4, table, 4);
+    ck_assert_int_eq(zo_rank_count(be, store, 0, 0.25), 3);
+    ck_assert_int_eq(zo_rank_count(be, store, 1, 0.25), 2);
+    ck_assert_int_eq(zo_rank_count(be, store, 2, 0.25), 16);
+    ck_assert_int_eq(zo_rank_count(be, store, 0, 1.0), 1);
+    int rank[5];
+    zo_factor_spec spec = {.rank_max = 10, .threshold = 0.25};
+    zo_rank_choose(be, store, &spec, rank);
+    ck_assert(rank[0] == 2 && rank[1] == 2 && rank[2] == 10 && rank[3] == 0 && rank[4] == 3);
+    spec.tables = ZO_TABLES_REST;
+    zo_rank_choose(be, store, &spec, rank);
+    ck_assert(rank[0] == 2 && rank[4] == 0);
+    spec = (zo_factor_spec){.rank = 14, .tables = ZO_TABLES_FREEZE};
+    zo_rank_choose(be, store, &spec, rank);
+    ck_assert(rank[0] == 14 && rank[1] == 12 && rank[2] == 14 && rank[3] == 0 && rank[4] == 1);
+    zo_store_free(be, store);
+    zo_layout_free(&layout);
+    be->close(be);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("engine");
+    TCase *tests = tcase_create("engine");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, realisations_agree_with_float64, 0, sizeof runs / sizeof *runs);
+    tcase_add_test(tests, streamed_restores_every_bit);
+    tcase_add_test(tests, log_replays_every_bit);
+    tcase_add_test(tests, inplace_sweeps_change_no_bit);
+    tcase_add_test(tests, touched_rows_are_enough);
+    tcase_add_test(tests, a_loss_that_is_not_finite_is_divergence);
+    tcase_add_test(tests, dense_directions_have_no_side_path);
+    tcase_add_test(tests, first_order_is_torch);
+    tcase_add_test(tests, methods_keep_what_they_say);
+    tcase_add_test(tests, rank_rule_counts_singular_values);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
