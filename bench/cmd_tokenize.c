@@ -6,7 +6,7 @@
 #include "bench/args.h"
 #include "bench/cmd.h"
 #include "bench/unquote.h"
-#include "core/mem.h"
+#include "core/io.h"
 #include "models/hub.h"
 #include "models/tokenizer.h"
 
@@ -67,9 +67,10 @@ static zo_status tokenize(const tokenize_args *args, zo_err *err)
 {
     char folder[4096];
     zo_tokenizer *tokenizer = NULL;
-    zo_status status = zo_hub_find(args->model, args->models_dir, folder, err);
+    bool is_folder = zo_path_is_dir(args->model); /* a tokenizer alone will do, where the hub wants a config.json */
+    zo_status status = is_folder ? ZO_OK : zo_hub_find(args->model, args->models_dir, folder, err);
     if (status == ZO_OK) {
-        status = zo_tokenizer_open(&tokenizer, folder, err);
+        status = zo_tokenizer_open(&tokenizer, is_folder ? args->model : folder, err);
     }
     if (status != ZO_OK) {
         return status;

@@ -233,7 +233,9 @@ static zo_status encode_around_added(zo_tokenizer *t, const zo_finder *finder, c
                 return status;
             }
         }
-        zo_ids_push(out, added->id, 0);
+        if (start < stop) { /* else a neighbour's stripping has swallowed it */
+            zo_ids_push(out, added->id, 0);
+        }
         done = stop;
     }
     return done < n ? encode(t, text + done, n - done, first && done == 0, out, err) : ZO_OK;

@@ -33,11 +33,12 @@ static void pcre_release(void *block, void *context)
     zo_free(block);
 }
 
-/* White_Space, without PCRE2's extra U+180E; and Oniguruma's \w: Alphabetic, M*, Nd, Pc and six Latin-1 numbers. */
+/* White_Space, without PCRE2's extra U+180E; and Oniguruma's \w: Alphabetic, M*, Nd, Pc, and, outside of brackets only, six
+ * Latin-1 numbers. */
 #define SPACE_SET "\\t-\\r\\x{20}\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
 #define WORD_SET                                                                                                       \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}"     \
-    "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+#define BARE_WORD_SET WORD_SET "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
 #define HEX_SET "0-9A-Fa-f"
 
 static void append_string(zo_text *out, const char *text)
@@ -67,17 +68,14 @@ static zo_status translate_escape(zo_text *out, const char **at, bool in_class, 
 {
     char c = **at;
     switch (c) {
-    case 's': case 'S':
+    case 's': case 'S': /* [\S] is PCRE2's own: it lacks U+180E */
         append_set(out, SPACE_SET, c == 'S', in_class, "\\S");
         break;
-    case 'w': case 'W':
-        append_set(out, WORD_SET, c == 'W', in_class, "\\W");
-        break;
-    case 'h': case 'H':
-        if (c == 'H' && in_class) {
-            return zo_fail(err, ZO_EUNSUPPORTED, "\\H inside a character class is not supported");
+    case 'w': case 'W': case 'h': case 'H':
+        if (in_class && (c == 'W' || c == 'H')) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "\\%c inside a character class is not supported", c);
         }
-        append_set(out, HEX_SET, c == 'H', in_class, "");
+        append_set(out, c == 'h' || c == 'H' ? HEX_SET : in_class ? WORD_SET : BARE_WORD_SET, c == 'W' || c == 'H', in_class, "");
         break;
     case 'u':
         for (int i = 1; i <= 4; i++) {

@@ -245,13 +245,19 @@ static bool is_chinese(int32_t c)
     return c >= 0x3400 && IN_RANGES(ranges, c);
 }
 
+/* Category Cf since Unicode 8, which BertNormalizer keeps. */
+static const range later_formats[] = {{0x890, 0x891}, {0x8E2, 0x8E2}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}};
+
 static bool is_control_to_drop(int32_t c) { /* Cc, Cf and Co, but not tab and line ends */
     if (c < 0x80)
 {
         return (c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127;
     }
     utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO;
+    if (category == UTF8PROC_CATEGORY_CF) {
+        return !IN_RANGES(later_formats, c);
+    }
+    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CO;
 }
 
 /* ---- byte-level characters: printable Latin-1 stand for themselves, the others take 256, 257, ... in order ---- */
