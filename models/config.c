@@ -312,7 +312,8 @@ struct cJSON *zo_arch_write(const zo_arch *arch, const zo_layout *layout)
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
     int out = zo_layout_find(layout, "class.out.weight");
-    bool lm = zo_layout_find(layout, "lm.dense.weight") >= 0 || (arch->causal && out < 0);
+    bool decoder = arch->tied || zo_layout_find(layout, "lm.decoder.weight") >= 0;
+    bool lm = zo_layout_find(layout, "lm.dense.weight") >= 0 || (arch->causal && out < 0 && decoder);
     cJSON *json = cJSON_CreateObject();
     cJSON *architectures = cJSON_AddArrayToObject(json, "architectures");
     cJSON_AddItemToArray(architectures, cJSON_CreateString(out >= 0 ? family->class_architecture

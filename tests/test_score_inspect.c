@@ -1,5 +1,6 @@
-/* test_score.c: `zo score` on the stories260K checkpoint against transformers (tests/golden/make_score.py), and its bad input. The
- * checkpoint is looked for in $ZO_TEST_MODELS, default ../shared/models; the test says so where it is absent. */
+/* test_score_inspect.c: `zo score` on the stories260K checkpoint against transformers (tests/golden/make_score.py) and its bad input;
+ * `zo inspect`'s prediction against the ledger. The checkpoint is looked for in $ZO_TEST_MODELS, default ../shared/models; the test
+ * says so where it is absent. */
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include "bench/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/model.h"
 
 #define GOLDEN "tests/golden/score_stories260k.jsonl.gz"
 
@@ -145,22 +147,100 @@ START_TEST(bad_input)
 }
 END_TEST
 
+static double number_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItem(object, key);
+    ck_assert_msg(cJSON_IsNumber(item), "no number %s", key);
+    return item->valuedouble;
+}
+
+/* The prediction from config.json alone against what the same passes take from the ledger. */
+START_TEST(prediction_is_what_the_ledger_says)
+{
+    static const struct { const char *folder; zo_head head; int classes, rows; } models[] = {
+        {"tests/golden/models/bert", ZO_HEAD_CLASS, 2, 8}, {"tests/golden/models/llama", ZO_HEAD_OPTIONS, 0, 16},
+        {"tests/golden/models/opt-post-norm", ZO_HEAD_OPTIONS, 0, 16}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char *out, *errors;
+        const char *argv[] = {"inspect", models[i].folder, "--json", "--batch", "8", "--context=40"};
+        int code = run(zo_cmd_inspect, 6, argv, &out, &errors);
+        ck_assert_msg(code == 0, "%s", errors);
+        cJSON *json = cJSON_Parse(out);
+        ck_assert_ptr_nonnull(json);
+        const cJSON *plan;
+        cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted"))
+        {
+            const char *method = cJSON_GetObjectItem(plan, "method")->valuestring;
+            zo_backward backward = strstr(method, "checkpoint") != NULL ? ZO_BACKWARD_CHECKPOINT
+                                   : strncmp(method, "fo-", 3) == 0     ? ZO_BACKWARD
+                                                                        : ZO_FORWARD_ONLY;
+            int points = strcmp(cJSON_GetObjectItem(plan, "realisation")->valuestring, "streamed") == 0 ? 2 : 1;
+            zo_backend *be;
+            zo_model *opened;
+            zo_err err = {0};
+            zo_peak before = zo_mem_live(ZO_HOST);
+            ck_assert_msg(zo_backend_open("cpu", 0, &be, &err) == ZO_OK, "%s", err.text);
+            zo_model_spec spec = {.folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes};
+            ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
+            zo_model_reserve(opened, 320, 16, models[i].rows, models[i].rows, points, backward, NULL);
+            zo_peak now = zo_mem_live(ZO_HOST);
+            static const zo_tag tags[] = {ZO_TAG_PARAMS, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
+            for (size_t t = 0; t < 3; t++) {
+                char key[64];
+                snprintf(key, sizeof key, "%s_bytes", zo_tag_name(tags[t]));
+                double taken = (double)(now.tag_bytes[tags[t]] - before.tag_bytes[tags[t]]), predicted = number_of(plan, key);
+                ck_assert_msg(fabs(taken / predicted - 1) < 0.05 || fabs(taken - predicted) < 16384, "%s, %s: %s is %g, predicted %g",
+                              models[i].folder, method, key, taken, predicted);
+            }
+            zo_model_close(opened);
+            be->close(be);
+        }
+        cJSON_Delete(json);
+        zo_free(out);
+        zo_free(errors);
+    }
+}
+END_TEST
+
+START_TEST(config_without_weights)
+{
+    char path[128], *text, *out, *errors;
+    size_t bytes;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_read_file("tests/golden/models/gpt2/config.json", 100000, &text, &bytes, &err), ZO_OK);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    ck_assert_int_eq(zo_write_file(path, text, bytes, &err), ZO_OK);
+    zo_free(text);
+    const char *argv[] = {"inspect", folder, "--context", "10"}, *longer[] = {"inspect", folder, "--context", "100"};
+    ck_assert_int_eq(run(zo_cmd_inspect, 4, argv, &out, &errors), 0);
+    ck_assert_msg(strstr(out, "no weights") != NULL && strstr(out, "gpt2") != NULL, "%s", out);
+    zo_free(out);
+    zo_free(errors);
+    ck_assert_int_eq(run(zo_cmd_inspect, 4, longer, &out, &errors), 2);
+    ck_assert_msg(strstr(errors, "40 positions") != NULL, "%s", errors);
+    zo_free(out);
+    zo_free(errors);
+}
+END_TEST
+
 int main(void)
 {
     const char *models = getenv("ZO_TEST_MODELS");
     char path[4096];
     snprintf(model, sizeof model, "%.2900s/stories260K", models != NULL ? models : "../shared/models");
     zo_path_join(path, sizeof path, model, "model.safetensors");
-    if (!zo_path_exists(path)) {
-        printf("skipped: %s is not there\n", path);
-        return 0;
-    }
-    Suite *suite = suite_create("score");
-    TCase *tests = tcase_create("score");
+    Suite *suite = suite_create("score and inspect");
+    TCase *tests = tcase_create("score and inspect");
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 120);
-    tcase_add_test(tests, agrees_with_transformers);
-    tcase_add_test(tests, bad_input);
+    tcase_add_test(tests, prediction_is_what_the_ledger_says);
+    tcase_add_test(tests, config_without_weights);
+    if (zo_path_exists(path)) {
+        tcase_add_test(tests, agrees_with_transformers);
+        tcase_add_test(tests, bad_input);
+    } else {
+        printf("skipped: zo score against transformers, since %s is not there\n", path);
+    }
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
