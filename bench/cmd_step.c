@@ -1,0 +1,229 @@
+/* cmd_step.c: `zo bench step`: the time of a training step on a real model and real rows, and where it goes. It runs what a cell of
+ * `zo run` runs (bench/setup.h), without evaluations and without a database. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/args.h"
+#include "bench/cmd.h"
+#include "bench/setup.h"
+#include "core/mem.h"
+
+enum { WARM_UP = 2 }; /* steps before those that count: they make products and touch pages */
+
+typedef struct wish {
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *init, *data, *models;
+    int64_t batch, context, steps, train, threads;
+    bool json, fill;
+} wish;
+
+typedef struct timing {
+    double *step_ms; /* (steps) */
+    double part_ms[ZO_PARTS], other_ms, median_ms;
+    zo_setup_counts counts;
+    zo_counters counters;
+    zo_peak peak;
+} timing;
+
+/* The one cell that the command line describes, through the same reader as a config file. */
+static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
+{
+    cJSON *config = cJSON_CreateObject();
+    cJSON *optimizer = w->optimizer[0] == '{' ? cJSON_Parse(w->optimizer) : cJSON_CreateString(w->optimizer);
+    if (optimizer == NULL) {
+        cJSON_Delete(config);
+        return zo_fail(err, ZO_EINPUT, "--optimizer '%.200s' is not JSON; expected a name, or an object such as {\"name\": \"tezo\", \"rank\": 16}",
+                       w->optimizer);
+    }
+    cJSON_AddItemToObject(config, "optimizer", optimizer);
+    const struct { const char *key, *value; } texts[] = {{"model", w->model}, {"task", w->task}, {"form", w->form},
+                                                         {"precision", w->precision}, {"realisation", w->realisation}, {"init", w->init}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cJSON_AddStringToObject(config, texts[i].key, texts[i].value);
+    }
+    const struct { const char *key; int64_t value; } counts[] = {{"batch", w->batch}, {"context", w->context}, {"train", w->train}, {"dev", 0},
+                                                                 {"test", 0}, {"threads", w->threads}, {"steps", w->steps + WARM_UP}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        cJSON_AddNumberToObject(config, counts[i].key, (double)counts[i].value);
+    }
+    cJSON_AddBoolToObject(config, "fill", w->fill);
+    char *text = cJSON_PrintUnformatted(config);
+    zo_status status = zo_grid_parse(grid, text, "zo bench step", err);
+    cJSON_free(text);
+    cJSON_Delete(config);
+    return status;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_of(const double *value, int64_t n)
+{
+    double *sorted = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *sorted);
+    memcpy(sorted, value, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    double median = n % 2 == 1 ? sorted[n / 2] : 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]);
+    zo_free(sorted);
+    return median;
+}
+
+static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *err)
+{
+    zo_mem_phase(ZO_PHASE_TRAIN);
+    for (int64_t step = 0; step < steps + WARM_UP; step++) {
+        if (step == WARM_UP) {
+            memset(&setup->counts, 0, sizeof setup->counts);
+            memset(&setup->counters, 0, sizeof setup->counters);
+        }
+        zo_step_report report;
+        double seconds;
+        zo_status status = zo_setup_step(setup, step, &report, &seconds, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+        if (step >= WARM_UP) {
+            double rest = seconds;
+            t->step_ms[step - WARM_UP] = 1e3 * seconds;
+            for (int p = 0; p < ZO_PARTS; p++) {
+                t->part_ms[p] += 1e3 * setup->part[p] / (double)steps;
+                rest -= setup->part[p];
+            }
+            t->other_ms += 1e3 * rest / (double)steps;
+        }
+    }
+    t->median_ms = median_of(t->step_ms, steps);
+    t->counts = setup->counts;
+    t->counters = setup->counters;
+    t->peak = zo_mem_peak(ZO_HOST, ZO_PHASE_TRAIN);
+    return ZO_OK;
+}
+
+static void print_json(const wish *w, const zo_setup *setup, const timing *t)
+{
+    const zo_cell *c = setup->cell;
+    double steps = (double)w->steps;
+    cJSON *out = cJSON_CreateObject();
+    cJSON_AddStringToObject(out, "model", w->model);
+    cJSON_AddStringToObject(out, "task", w->task);
+    cJSON_AddStringToObject(out, "form", w->form);
+    cJSON_AddStringToObject(out, "optimizer", c->estimator->name);
+    cJSON_AddRawToObject(out, "options", c->options_text);
+    cJSON_AddNumberToObject(out, "batch", (double)c->batch);
+    cJSON_AddNumberToObject(out, "context", (double)c->context);
+    cJSON_AddStringToObject(out, "precision", w->precision);
+    cJSON_AddStringToObject(out, "realisation", zo_realisation_name((zo_realisation)c->realisation));
+    cJSON_AddStringToObject(out, "device", setup->be->device);
+    cJSON_AddNumberToObject(out, "threads", setup->be->threads);
+    cJSON_AddNumberToObject(out, "step_ms", t->median_ms);
+    cJSON_AddItemToObject(out, "steps_ms", cJSON_CreateDoubleArray(t->step_ms, (int)w->steps));
+    cJSON *parts = cJSON_AddObjectToObject(out, "parts_ms"); /* means over the steps */
+    for (int p = 0; p < ZO_PARTS; p++) {
+        cJSON_AddNumberToObject(parts, zo_part_name((zo_part)p), t->part_ms[p]);
+    }
+    cJSON_AddNumberToObject(parts, "other", t->other_ms);
+    cJSON_AddNumberToObject(out, "forwards", (double)t->counts.forwards / steps);
+    cJSON_AddNumberToObject(out, "tokens", (double)t->counts.tokens / steps);
+    cJSON_AddNumberToObject(out, "normals", (double)t->counters.normals / steps);
+    cJSON_AddNumberToObject(out, "linear_flops", (double)t->counters.linear_flops / steps);
+    cJSON_AddNumberToObject(out, "weight_bytes_written", (double)t->counters.weight_bytes_written / steps);
+    cJSON_AddNumberToObject(out, "peak_bytes", (double)t->peak.total_bytes);
+    cJSON *tags = cJSON_AddObjectToObject(out, "peak_by_tag");
+    for (int tag = 0; tag < ZO_TAGS; tag++) {
+        cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)tag), (double)t->peak.tag_bytes[tag]);
+    }
+    char *text = cJSON_Print(out);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(out);
+}
+
+static void print_text(const wish *w, const zo_setup *setup, const timing *t)
+{
+    const zo_cell *c = setup->cell;
+    double steps = (double)w->steps;
+    printf("%s, %s %s, %s, batch %lld, %s, %s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name, (long long)c->batch,
+           w->precision, zo_realisation_name((zo_realisation)c->realisation), setup->be->threads, setup->be->device);
+    printf("%.2f ms a step (median of %lld); per step: %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
+           "weights written\n",
+           t->median_ms, (long long)w->steps, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,
+           1e-6 * (double)t->counters.normals / steps, 1e-9 * (double)t->counters.linear_flops / steps,
+           1e-6 * (double)t->counters.weight_bytes_written / steps);
+    for (int p = 0; p < ZO_PARTS; p++) {
+        if (t->part_ms[p] >= 0.005) {
+            printf("  %-12s %8.2f ms\n", zo_part_name((zo_part)p), t->part_ms[p]);
+        }
+    }
+    printf("  %-12s %8.2f ms\npeak %.1f MB:", "other", t->other_ms, 1e-6 * (double)t->peak.total_bytes);
+    for (int tag = 0; tag < ZO_TAGS; tag++) {
+        if (t->peak.tag_bytes[tag] > 0) {
+            printf(" %s %.1f", zo_tag_name((zo_tag)tag), 1e-6 * (double)t->peak.tag_bytes[tag]);
+        }
+    }
+    printf("\n");
+}
+
+static zo_status run(const wish *w, zo_err *err)
+{
+    zo_grid grid;
+    zo_backend *be = NULL;
+    zo_setup setup;
+    zo_status status = grid_of(w, &grid, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    const zo_cell *cell = &grid.cell[0];
+    zo_setup_dirs dirs = {.data = w->data, .models = w->models};
+    if (grid.n != 1 || cell->estimator->step == NULL) {
+        status = zo_fail(err, ZO_EINPUT, "zo bench step times the steps of one optimizer that trains; \"%.100s\" %s", w->optimizer,
+                         grid.n != 1 ? "stands for several" : "has none");
+    }
+    status = status == ZO_OK ? zo_backend_open(cell->device, (int)cell->threads, &be, err) : status;
+    status = status == ZO_OK ? zo_setup_open(&setup, cell, &dirs, be, err) : status;
+    if (status == ZO_OK) {
+        timing t = {.step_ms = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)w->steps * sizeof(double))};
+        status = time_steps(&setup, w->steps, &t, err);
+        if (status == ZO_OK) {
+            (w->json ? print_json : print_text)(w, &setup, &t);
+        }
+        zo_free(t.step_ms);
+        zo_setup_close(&setup);
+    }
+    if (be != NULL) {
+        be->close(be);
+    }
+    zo_grid_free(&grid);
+    return status;
+}
+
+int zo_cmd_bench_step(int argc, char **argv)
+{
+    wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained",
+              .batch = 16, .context = 128, .steps = 20, .train = 1000};
+    const zo_arg table[] = {{"--task", ZO_ARG_TEXT, &w.task},           {"--form", ZO_ARG_TEXT, &w.form},
+                            {"--optimizer", ZO_ARG_TEXT, &w.optimizer}, {"--precision", ZO_ARG_TEXT, &w.precision},
+                            {"--realisation", ZO_ARG_TEXT, &w.realisation}, {"--init", ZO_ARG_TEXT, &w.init},
+                            {"--batch", ZO_ARG_INT, &w.batch},          {"--context", ZO_ARG_INT, &w.context},
+                            {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
+                            {"--threads", ZO_ARG_INT, &w.threads},      {"--fill", ZO_ARG_FLAG, &w.fill},
+                            {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
+                            {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
+    static const char usage[] =
+        "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16] "
+        "[--realisation inplace|streamed|sidepath] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--data DIR] "
+        "[--models DIR] [--json]";
+    zo_err err = {0};
+    int words;
+    zo_status status = zo_args_read(argc, argv, table, &w.model, 1, 1, &words, usage, &err);
+    if (status == ZO_OK && (w.steps < 1 || w.steps > 1000000)) {
+        status = zo_fail(&err, ZO_EINPUT, "--steps is %lld; expected 1 to 1000000", (long long)w.steps);
+    }
+    status = status == ZO_OK ? run(&w, &err) : status;
+    if (status != ZO_OK) {
+        fprintf(stderr, "zo bench step: %s\n", err.text);
+    }
+    return status == ZO_OK ? 0 : status == ZO_EINPUT || status == ZO_EIO ? 2 : 1;
+}
