@@ -5,7 +5,8 @@
 
 writes tests/golden/tokenizers/: corpus.jsonl.gz (a JSON string a line), <kind>/ (a model folder and ids.gz), features.jsonl.gz (one
 tokenizer a line with texts and ids of its own), real/<name>.gz (ids of the folders named, whose files are not in this repository).
-A line of ids is "id id id"; the last PAIRS lines are "ids | types" of the pair forms of lines 2i and 2i+1.
+The library trains in hash order, so each run makes other vocabularies: commit what one run wrote as a whole. A line of ids is
+"id id id"; the last PAIRS lines are "ids | types" of the pair forms of lines 2i and 2i+1.
 """
 import gzip
 import json
@@ -370,7 +371,8 @@ def main():
     opt.post_processor = processors.TemplateProcessing(single="</s> $A", pair="</s> $A $B:1", special_tokens=[("</s>", 2)])
     write_kind("opt-slow", opt, corpus, {
         "vocab.json": vocab, "merges.txt": merges, "config.json": '{"model_type": "opt", "bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 1}\n',
-        "tokenizer_config.json": '{"unk_token": {"content": "</s>"}, "bos_token": {"content": "</s>"}, "eos_token": "</s>", "pad_token": "<pad>",'
+        "tokenizer_config.json": '{"unk_token": {"__type": "AddedToken", "content": "</s>"}, "eos_token": "</s>", "pad_token": "<pad>",'
+                                 ' "bos_token": {"__type": "AddedToken", "content": "</s>"},'
                                  ' "add_prefix_space": false, "add_bos_token": true, "tokenizer_class": "GPT2Tokenizer"}\n'})
     llama = make_llama(training)
     write_kind("llama", llama, corpus)
