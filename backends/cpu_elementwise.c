@@ -1,65 +1,12 @@
 /* cpu_elementwise.c: activations, norms, sums and gathers, forward and backward. Rows in parallel; each row's sums in 16 fixed lanes. */
 #include <string.h>
 
+#include "backends/act.h"
 #include "backends/cpu.h"
 
 enum { PIECE = 4096, SMALL = 32768 }; /* elements a piece of work; below SMALL a thread team costs more than it gives */
 
 /* activations --------------------------------------------------------------------------------------------------------------- */
-
-ZO_INLINE float gelu(float x)
-{
-    return 0.5f * x * (1.0f + zo_erf(x * 0.707106781f));
-}
-
-ZO_INLINE float gelu_slope(float x)
-{
-    return fmaf(x * 0.398942280f, zo_exp(-0.5f * x * x), 0.5f * (1.0f + zo_erf(x * 0.707106781f)));
-}
-
-ZO_INLINE float gelu_tanh(float x)
-{
-    return 0.5f * x * (1.0f + zo_tanh(0.797884561f * fmaf(0.044715f * x * x, x, x)));
-}
-
-ZO_INLINE float gelu_tanh_slope(float x)
-{
-    float t = zo_tanh(0.797884561f * fmaf(0.044715f * x * x, x, x));
-    float inner = 0.797884561f * fmaf(0.134145f * x, x, 1.0f);
-    return fmaf(0.5f * x * fmaf(-t, t, 1.0f), inner, 0.5f * (1.0f + t));
-}
-
-ZO_INLINE float silu(float x)
-{
-    return x * zo_sigmoid(x);
-}
-
-ZO_INLINE float silu_slope(float x)
-{
-    float s = zo_sigmoid(x);
-    return s * fmaf(x, 1.0f - s, 1.0f);
-}
-
-ZO_INLINE float relu(float x)
-{
-    return x > 0.0f ? x : 0.0f * x; /* a NaN stays one */
-}
-
-ZO_INLINE float relu_slope(float x)
-{
-    return x > 0.0f ? 1.0f : 0.0f;
-}
-
-ZO_INLINE float tanh_slope(float x)
-{
-    float t = zo_tanh(x);
-    return fmaf(-t, t, 1.0f);
-}
-
-/* X(enumerator, function, slope) of the activations that do something */
-#define ACT_LIST(X)                                                                                                    \
-    X(ZO_ACT_GELU, gelu, gelu_slope) X(ZO_ACT_GELU_TANH, gelu_tanh, gelu_tanh_slope) X(ZO_ACT_RELU, relu, relu_slope)  \
-    X(ZO_ACT_SILU, silu, silu_slope) X(ZO_ACT_TANH, zo_tanh, tanh_slope)
 
 void zo_cpu_act(zo_act act, const float *x, int64_t n, float *y)
 {
@@ -76,8 +23,49 @@ void zo_cpu_act(zo_act act, const float *x, int64_t n, float *y)
             y[i] = function(x[i]);            \
         }                                     \
         break;
-        ACT_LIST(X)
+        ZO_ACT_LIST(X)
 #undef X
+    }
+}
+
+/* y[t * stride + i] = act(x[t * n + i] + b[i]) for one width n, a constant where the compiler can use it. */
+#define FINISH(function)                                                            \
+    for (int64_t t = 0; t < rows; t++) {                                            \
+        const float *from = x + t * n;                                              \
+        float *to = y + t * stride;                                                 \
+        _Pragma("omp simd")                                                         \
+        for (int64_t i = 0; i < n; i++) {                                           \
+            to[i] = function(from[i] + b[i]);                                       \
+        }                                                                           \
+    }
+
+ZO_INLINE float same(float x)
+{
+    return x;
+}
+
+static inline __attribute__((always_inline)) void finish(zo_act act, const float *restrict x, const float *restrict b, int64_t rows,
+                                                         int64_t n, float *restrict y, int64_t stride)
+{
+    switch (act) {
+    case ZO_ACT_NONE:
+        FINISH(same);
+        break;
+#define X(id, function, slope) \
+    case id:                   \
+        FINISH(function);      \
+        break;
+        ZO_ACT_LIST(X)
+#undef X
+    }
+}
+
+void zo_cpu_finish(zo_act act, const float *x, const float *b, int64_t rows, int64_t n, float *y, int64_t stride)
+{
+    if (n == 64) { /* nearly every block */
+        finish(act, x, b, rows, 64, y, stride);
+    } else {
+        finish(act, x, b, rows, n, y, stride);
     }
 }
 
@@ -93,7 +81,7 @@ void zo_cpu_act_slope(zo_act act, const float *x, int64_t n, float *d)
             d[i] *= slope(x[i]);              \
         }                                     \
         break;
-        ACT_LIST(X)
+        ZO_ACT_LIST(X)
 #undef X
     }
 }

@@ -6,25 +6,14 @@
 
 enum { WIDE = 64 }; /* counters a batch: 256 normals */
 
-/* Words (a, b) of a block -> two normals: radius sqrt(-2 log u), u = (a + 1/2) / 2^32 in (0, 1], angle b / 2^32 turns. */
-ZO_INLINE void box_muller(uint32_t a, uint32_t b, float *one, float *two)
-{
-    float u = fmaf((float)a, 2.32830644e-10f, 1.16415322e-10f);
-    float radius = sqrtf(-2.0f * zo_log_normal(u));
-    float sine, cosine;
-    zo_sincos2pi((float)(int32_t)b * 2.32830644e-10f, &sine, &cosine);
-    *one = radius * cosine;
-    *two = radius * sine;
-}
-
 void zo_normals_scalar(zo_stream stream, uint64_t first, long n, float *out)
 {
     uint64_t end = first + (uint64_t)n;
     for (uint64_t block = first / 4; block * 4 < end; block++) {
         zo_block w = zo_stream_block(stream, (uint32_t)block);
         float z[4];
-        box_muller(w.lane[0], w.lane[1], &z[0], &z[1]);
-        box_muller(w.lane[2], w.lane[3], &z[2], &z[3]);
+        zo_normal_pair(w.lane[0], w.lane[1], &z[0], &z[1]);
+        zo_normal_pair(w.lane[2], w.lane[3], &z[2], &z[3]);
         for (int lane = 0; lane < 4; lane++) {
             uint64_t e = block * 4 + (uint64_t)lane;
             if (e >= first && e < end) {
@@ -75,10 +64,10 @@ static void normals_wide(zo_stream s, uint32_t index, float *out)
     float z[4][WIDE];
     philox_wide(s, index, w);
     for (int i = 0; i < WIDE; i++) {
-        box_muller(w[0][i], w[1][i], &z[0][i], &z[1][i]);
+        zo_normal_pair(w[0][i], w[1][i], &z[0][i], &z[1][i]);
     }
     for (int i = 0; i < WIDE; i++) {
-        box_muller(w[2][i], w[3][i], &z[2][i], &z[3][i]);
+        zo_normal_pair(w[2][i], w[3][i], &z[2][i], &z[3][i]);
     }
     for (int i = 0; i < WIDE; i++) {
         out[4 * i] = z[0][i];

@@ -55,6 +55,17 @@ ZO_INLINE zo_block zo_stream_block(zo_stream s, uint32_t index)
     return zo_philox(index, s.tensor, s.step, s.query | (uint32_t)s.role << 24, (uint32_t)s.seed, (uint32_t)(s.seed >> 32));
 }
 
+/* Words (a, b) of a block -> two normals: radius sqrt(-2 log u), u = (a + 1/2) / 2^32 in (0, 1], angle b / 2^32 turns. */
+ZO_INLINE void zo_normal_pair(uint32_t a, uint32_t b, float *one, float *two)
+{
+    float u = fmaf((float)a, 2.32830644e-10f, 1.16415322e-10f);
+    float radius = sqrtf(-2.0f * zo_log_normal(u));
+    float sine, cosine;
+    zo_sincos2pi((float)(int32_t)b * 2.32830644e-10f, &sine, &cosine);
+    *one = radius * cosine;
+    *two = radius * sine;
+}
+
 /* Standard normals of elements [first, first + n): any alignment, any n. The wide form (64 counters at a time, plain loops that
  * gcc vectorises); bit-equal to zo_normals_scalar. Elements are limited to 2^34 a tensor. */
 void zo_normals(zo_stream stream, uint64_t first, long n, float *out);

@@ -18,7 +18,7 @@ may() {
 }
 
 may core 'core/[a-z0-9_]+\.h'
-may backends '(core|backends)/[a-z0-9_]+\.h'
+may backends '(core|backends)/[a-z0-9_]+\.(h|cuh)'
 may models '(core|backends|models)/[a-z0-9_]+\.h'
 may tasks '(core|tasks)/[a-z0-9_]+\.h|models/(tokenizer|batch)\.h'
 may optimizers '(core|backends|optimizers)/[a-z0-9_]+\.h'

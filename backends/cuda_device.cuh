@@ -1,0 +1,263 @@
+/* cuda_device.cuh: what the CUDA files share: the one way to launch, errors, the backend's state, scratch and staging, directions and
+ * parameters as kernels read them, and parameters formed in registers.
+ *
+ * The same files compile three ways: by nvcc for the device, by nvcc's host pass, and by g++ with tests/shim in front of the include
+ * path, where blocks run one after another and the threads of a block as fibres. So: every launch through ZO_LAUNCH, dynamic shared
+ * memory through ZO_SHARED_DYNAMIC, no inline assembly, no textures, no cooperative groups. Bits: no fused product but a spelled fmaf
+ * (nvcc -fmad=false), no approximate division or root.
+ *
+ * Order and races: one stream; a kernel may rely on all earlier ones. No float atomics: the order of a sum never depends on the
+ * schedule. Sums over threads go through zo_block_sum, whose tree is fixed. */
+#ifndef ZO_BACKENDS_CUDA_DEVICE_CUH
+#define ZO_BACKENDS_CUDA_DEVICE_CUH
+
+#include <cuda_runtime.h>
+
+#include "backends/cuda.h"
+#include "core/clock.h"
+#include "core/rng.h"
+
+/* Tier 1: dies with the call, its place and CUDA's own words. */
+#define CUDA_CHECK(call)                                                                                              \
+    do {                                                                                                              \
+        cudaError_t cuda_status_ = (call);                                                                            \
+        ZO_CHECK(cuda_status_ == cudaSuccess, "CUDA: %s: %s (%s)", #call, cudaGetErrorString(cuda_status_),           \
+                 cudaGetErrorName(cuda_status_));                                                                     \
+    } while (0)
+
+/* ZO_LAUNCH((kernel<2>), grid, block, shared_bytes, stream, arguments...): put a kernel with template arguments in parentheses. grid and
+ * block are dim3 or int. A grid of zero blocks is a bug of the caller. */
+#ifdef __CUDACC__
+#define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                              \
+    do {                                                                                       \
+        (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__);                  \
+        CUDA_CHECK(cudaGetLastError());                                                        \
+    } while (0)
+/* type *name = this block's dynamic shared memory, 16-byte aligned. */
+#define ZO_SHARED_DYNAMIC(type, name)                                                          \
+    extern __shared__ __align__(16) unsigned char zo_shared_dynamic_[];                        \
+    type *name = reinterpret_cast<type *>(zo_shared_dynamic_)
+#else
+#define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                              \
+    zo_shim_launch(#kernel, (grid), (block), (shared_bytes), [=]() { (kernel)(__VA_ARGS__); })
+#define ZO_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(zo_shim_shared_dynamic())
+#endif
+
+/* state -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Device scratch, one block per purpose (tag WORKSPACE). zo_cuda_reserve makes them large enough for every operation, so that no step
+ * allocates; a block that is too small all the same grows once, after the stream is empty. */
+typedef enum zo_cuda_shared {
+    ZO_CUDA_BIAS,      /* a bias or a norm's weights at all points */
+    ZO_CUDA_VECTOR,    /* a second one */
+    ZO_CUDA_WEIGHT,    /* a formed matrix, or a block of its rows, at all points */
+    ZO_CUDA_INPUT,     /* the bf16 copy of a linear layer's input */
+    ZO_CUDA_SIDE,      /* (x V) . side */
+    ZO_CUDA_LOGIT,     /* a block of logits */
+    ZO_CUDA_ROWS,      /* per-row state of the head */
+    ZO_CUDA_PARTIAL,   /* partial sums, one per fixed block */
+    ZO_CUDA_ATTENTION, /* sums of dout * out, work lists */
+    ZO_CUDA_VIEW,      /* the staged view, see zo_cuda_view_of */
+    ZO_CUDA_BLAS,      /* cuBLASLt's workspace */
+    ZO_CUDA_SHAREDS
+} zo_cuda_shared;
+
+struct zo_cuda;
+zo_cuda *zo_cuda_of(zo_backend *be);
+cudaStream_t zo_cuda_stream(zo_backend *be);
+int zo_cuda_multiprocessors(zo_backend *be);
+void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes);
+
+/* A copy of host data on the device, in stream order: for ids, rows, tables of an operation. Valid for kernels launched by this operation
+ * (at most 8 stagings each). 16-byte aligned. The host data may change as soon as this returns. */
+const void *zo_cuda_stage(zo_backend *be, const void *host, size_t bytes);
+
+/* From here on the device's time belongs to `part` (core/clock.h); resolved by be->wait. Cheap where the part does not change. */
+void zo_cuda_part(zo_backend *be, zo_part part);
+
+/* Blocks for n items at `each` items a block, at least 1, never more than CUDA's limit (kernels stride over the grid). */
+static inline unsigned zo_cuda_grid(int64_t n, int64_t each)
+{
+    int64_t blocks = (n + each - 1) / each;
+    return (unsigned)(blocks < 1 ? 1 : blocks > 0x7FFFFFFF ? 0x7FFFFFFF : blocks);
+}
+
+/* parameters and directions as kernels read them ---------------------------------------------------------------------------------- */
+
+struct zo_cuda_param {
+    int64_t rows, cols, offset; /* as zo_param */
+    int64_t coef_at;            /* first of its `rank` coefficients */
+    const float *u, *v;         /* (rows,rank), (cols,rank) device */
+    uint32_t id;
+    int rank;                   /* 0 = not factored */
+    float scale;
+};
+zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factors /* or NULL */, int param);
+
+struct zo_cuda_dir {
+    uint64_t seed;
+    uint32_t step, query;
+    int kind; /* zo_dir_kind */
+};
+
+/* A view on the device. Directions whose coefficients are all zero are left out. Everything that changes from step to step (seed, step,
+ * coefficients) is read from device memory, never a kernel argument. */
+struct zo_cuda_view {
+    int npoints, ndirs, ncoef;
+    bool lowrank;              /* some direction is CP or SPAN */
+    const float *const *base;  /* (npoints) first float of each arena */
+    const zo_cuda_dir *dir;    /* (ndirs) */
+    const float *coef;         /* (npoints, ndirs) */
+    const float *amount;       /* (ndirs, ncoef): a CP or SPAN direction's coefficients times the parameter's scale; NULL without any */
+    const float *side;         /* (npoints, ncoef): view->side times the parameter's scale; NULL without */
+};
+/* Staged once and reused while the same view comes again (compared by value). Valid until another view is staged. */
+zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view);
+/* Whether a direction of this view acts on the parameter (then it must be formed), as zo_cpu_form_of decides. */
+bool zo_cuda_acts(const zo_view *view, int param);
+
+/* A vector parameter at all points, (P, cols) f32 in the block `purpose`; where nothing acts and all points share a base, the stored
+ * vector itself is copied per point all the same. NULL when param is -1. */
+const float *zo_cuda_form_vector(zo_backend *be, const zo_view *view, int param, zo_cuda_shared purpose);
+/* Rows [row, row + n) of a parameter at all points into `to` (P, n, cols), f32 or bf16 (uint16_t). side is not added. */
+void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t row, int64_t n, zo_precision precision, void *to);
+
+/* A product of row-major matrices: C (m,n) = op(A) op(B) [+ C], `batch` of them. op(A) is A (m,k), or A^T with A (k,m) when ta;
+ * op(B) is B (k,n), or B^T with B (n,k) when tb. A and B f32 or both bf16, C f32; sums are f32. Strides in elements. */
+struct zo_cuda_gemm {
+    zo_precision precision;
+    bool ta, tb, add;
+    bool gelu_tanh;              /* y = gelu_tanh(.) in the product's epilogue; only with bias */
+    int64_t m, n, k, lda, ldb, ldc;
+    int64_t batch, stride_a, stride_b, stride_c, stride_bias; /* batch 1: strides are not read */
+    const float *bias;           /* (n) a row, added to every row of C, or NULL */
+};
+void zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c);
+void zo_cuda_products_open(zo_backend *be);
+void zo_cuda_products_close(zo_backend *be);
+
+/* device functions ----------------------------------------------------------------------------------------------------------------- */
+
+/* The four normals of block `index` (elements 4 index .. 4 index + 3), the bits of zo_normals. */
+static __device__ __forceinline__ void zo_normal4(zo_stream stream, uint32_t index, float z[4])
+{
+    zo_block w = zo_stream_block(stream, index);
+    zo_normal_pair(w.lane[0], w.lane[1], &z[0], &z[1]);
+    zo_normal_pair(w.lane[2], w.lane[3], &z[2], &z[3]);
+}
+
+static __device__ __forceinline__ zo_stream zo_stream_of(const zo_cuda_dir &dir, uint32_t id, zo_role role)
+{
+    zo_stream s;
+    s.seed = dir.seed;
+    s.tensor = id;
+    s.step = dir.step;
+    s.query = dir.query;
+    s.role = role;
+    return s;
+}
+
+/* Element (i, j) of U diag(amount) V^T, summed in the order of the components: the bits of zo_cpu_lowrank. u at row i, v at row j. */
+static __device__ __forceinline__ float zo_lowrank_at(const float *u, const float *v, const float *amount, int rank)
+{
+    float sum = 0.0f;
+    for (int s = 0; s < rank; s++) {
+        sum = fmaf(amount[s] * u[s], v[s], sum);
+    }
+    return sum;
+}
+
+static __device__ __forceinline__ bool zo_dir_acts(int kind, int rank)
+{
+    return kind == ZO_DIR_GAUSS || (kind == ZO_DIR_REST ? rank == 0 : rank > 0);
+}
+
+/* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). */
+static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
+                                                     float z[4])
+{
+    if (dir.kind == ZO_DIR_GAUSS || dir.kind == ZO_DIR_REST) {
+        zo_normal4(zo_stream_of(dir, p.id, ZO_ROLE_Z), (uint32_t)index, z);
+        return;
+    }
+    int64_t e = 4 * index, i = e / p.cols, j = e % p.cols;
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        z[l] = i < p.rows ? zo_lowrank_at(p.u + i * p.rank, p.v + j * p.rank, amount + p.coef_at, p.rank) : 0.0f;
+        j++;
+        if (j == p.cols) {
+            j = 0;
+            i++;
+        }
+    }
+}
+
+/* w[p][l] = element 4 index + l of the parameter at points first .. first + N - 1 (those below npoints): each direction drawn once for
+ * all N. Arenas are padded to 16 floats, so the last four may be read whole. */
+template <int N>
+static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const zo_cuda_param &p, int first, int64_t index, float w[N][4])
+{
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+        if (first + n < view.npoints) {
+            float4 base = *reinterpret_cast<const float4 *>(view.base[first + n] + p.offset + 4 * index);
+            w[n][0] = base.x;
+            w[n][1] = base.y;
+            w[n][2] = base.z;
+            w[n][3] = base.w;
+        }
+    }
+    for (int d = 0; d < view.ndirs; d++) {
+        zo_cuda_dir dir = view.dir[d];
+        if (!zo_dir_acts(dir.kind, p.rank)) {
+            continue;
+        }
+        float z[4];
+        zo_direction4(p, dir, view.lowrank ? view.amount + (int64_t)d * view.ncoef : nullptr, index, z);
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+            if (first + n < view.npoints) {
+                float c = view.coef[(first + n) * view.ndirs + d];
+#pragma unroll
+                for (int l = 0; l < 4; l++) {
+                    w[n][l] = fmaf(c, z[l], w[n][l]);
+                }
+            }
+        }
+    }
+}
+
+/* Sum over the threads of a block (a multiple of 32, at most 1024), the same in all threads; the order is fixed by the tree alone. Every
+ * thread must call it. `partial` is __shared__ float[32]; it may be used again at once. */
+static __device__ __forceinline__ float zo_warp_sum(float x)
+{
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+        x += __shfl_xor_sync(0xFFFFFFFFu, x, step);
+    }
+    return x;
+}
+
+static __device__ __forceinline__ float zo_block_sum(float x, float *partial)
+{
+    int lane = (int)(threadIdx.x % 32), warp = (int)(threadIdx.x / 32), warps = (int)((blockDim.x + 31) / 32);
+    x = zo_warp_sum(x);
+    __syncthreads(); /* the last use of `partial` is over */
+    if (lane == 0) {
+        partial[warp] = x;
+    }
+    __syncthreads();
+    return zo_warp_sum(lane < warps ? partial[lane] : 0.0f);
+}
+
+static __device__ __forceinline__ float zo_warp_max(float x)
+{
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+        float other = __shfl_xor_sync(0xFFFFFFFFu, x, step);
+        x = other > x ? other : x;
+    }
+    return x;
+}
+
+#endif
