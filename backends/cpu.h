@@ -52,6 +52,7 @@ typedef struct zo_cpu_form {
     const zo_factors *factors;
     int param, npoints, ndirs; /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
     int rank;                  /* 0 unless some of them are CP or SPAN */
+    int draws;                 /* rank 0: how many of them are drawn; one that has the draw of the one before it is not */
     const zo_dir **dir;        /* (ndirs) */
     float *coef;               /* (npoints, ndirs) */
     const float **base;        /* (npoints): first float of the parameter */
@@ -93,6 +94,8 @@ void zo_cpu_products_close(zo_cpu_products *products);
 
 /* activations (cpu_elementwise.c): y[i] = act(x[i]), y may be x ------------------------------------------------------------- */
 void zo_cpu_act(zo_act act, const float *x, int64_t n, float *y);
+/* y[t * stride + i] = act(x[t * n + i] + b[i]): a product's tile (rows, n) finished into its place; b (n). */
+void zo_cpu_finish(zo_act act, const float *x, const float *b, int64_t rows, int64_t n, float *y, int64_t stride);
 /* d[i] *= act'(x[i]) */
 void zo_cpu_act_slope(zo_act act, const float *x, int64_t n, float *d);
 

@@ -20,6 +20,13 @@ static bool acts(const zo_dir *dir, const zo_factors *factors, int param)
     return dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST ? !factored : factored);
 }
 
+/* Is the draw of direction d that of d - 1? So it is when a probe is taken back and an update along it follows in one sweep. */
+static bool drawn_before(const zo_cpu_form *f, int d)
+{
+    return d > 0 && f->dir[d]->seed == f->dir[d - 1]->seed && f->dir[d]->step == f->dir[d - 1]->step &&
+           f->dir[d]->query == f->dir[d - 1]->query;
+}
+
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
 {
     const zo_layout *layout = view->base[0]->layout;
@@ -37,7 +44,8 @@ zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
             used = used || view->coef[p * view->ndirs + d] != 0.0f;
         }
         if (used && acts(dir, view->factors, param)) {
-            f.dir[f.ndirs++] = dir;
+            f.dir[f.ndirs] = dir;
+            f.draws += !drawn_before(&f, f.ndirs++);
             if (dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN) {
                 f.rank = view->factors->rank[param];
             }
@@ -106,7 +114,9 @@ static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float deca
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t m = n - at < CHUNK ? n - at : CHUNK;
         for (int d = 0; d < f->ndirs; d++) {
-            zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
+            if (!drawn_before(f, d)) {
+                zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
+            }
             for (int p = 0; p < f->npoints; p++) {
                 float *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
                 const float *from = d == 0 ? f->base[p] + first + at : sum;

@@ -66,7 +66,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
                 void *to[1] = {store->data + p->offset + row * p->cols};
                 zo_cpu_form_rows(&form, row, m, shrink, ZO_F32, to, scratch + head);
                 written += (uint64_t)(m * p->cols) * sizeof(float);
-                drawn += (uint64_t)(form.rank == 0 ? form.ndirs * m * p->cols : 0);
+                drawn += (uint64_t)(form.rank == 0 ? form.draws * m * p->cols : 0);
             }
         }
         zo_cpu_time(be, ZO_PART_UPDATE, start);
