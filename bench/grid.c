@@ -183,7 +183,7 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     }
     c->eval_batch = c->eval_batch == c->batch ? 0 : c->eval_batch;
     if (e->step == NULL) { /* does not train */
-        c->steps = c->forwards = c->eval_every = c->log_every = c->train = 0;
+        c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
         c->seconds = c->lr = c->eps = 0;
         c->realisation = ZO_INPLACE;
         if (c->dev == 0 && c->test == 0) {

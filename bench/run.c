@@ -18,7 +18,6 @@
 #include "bench/args.h"
 #include "bench/cell.h"
 #include "bench/cmd.h"
-#include "bench/paths.h"
 #include "bench/predict.h"
 #include "bench/pretrain.h"
 #include "core/clock.h"
@@ -172,10 +171,9 @@ static zo_status start_child(child *c, const cJSON *job, zo_err *err)
     /* A group of its own: Ctrl-C reaches the parent alone, which ends the cell and says so in its row. */
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
-    char program[4096];
-    zo_program_path(program);
     char *const argv[] = {"zo", "cell", NULL};
-    int code = posix_spawn(&c->pid, program, &files, &attributes, argv, environ);
+    /* The link itself, not its target: it holds even when the program's file has been replaced meanwhile. */
+    int code = posix_spawn(&c->pid, "/proc/self/exe", &files, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     close(in[0]);
@@ -187,7 +185,7 @@ static zo_status start_child(child *c, const cJSON *job, zo_err *err)
         close(in[1]);
         close(c->news);
         close(c->complaints);
-        return zo_fail(err, ZO_EIO, "%s: the process of a cell cannot be started: %s", program, strerror(code));
+        return zo_fail(err, ZO_EIO, "the process of a cell cannot be started: %s", strerror(code));
     }
     char *text = cJSON_PrintUnformatted(job);
     for (size_t at = 0, n = strlen(text); at < n;) {
