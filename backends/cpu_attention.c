@@ -183,25 +183,105 @@ static void block_of(const asking *q, int64_t from, bool causal, int64_t own_tok
     b->nv = (b->count + LANES - 1) / LANES;
     b->sees_all = (int32_t)own_tokens - 1;
     b->sees_most = causal ? 0 : (int32_t)own_tokens - 1;
-    for (int l = 0; l < b->nv * LANES; l++) {
-        int64_t lane = from + (l < b->count ? l : b->count - 1), i = lane % q->n; /* lanes without a query repeat the last */
+    int64_t i = from % q->n;
+    int head = q->head + (int)(from / q->n);
+    for (int l = 0; l < b->nv * LANES; l++) { /* lanes without a query repeat the last */
         b->at[l] = q->first + i;
-        b->head[l] = q->head + (int)(lane / q->n);
+        b->head[l] = head;
         b->sees[l] = causal ? (int32_t)(q->row ? q->row[i] - q->start : i) : (int32_t)own_tokens - 1;
         b->sees_all = b->sees[l] < b->sees_all ? b->sees[l] : b->sees_all;
         b->sees_most = b->sees[l] > b->sees_most ? b->sees[l] : b->sees_most;
+        if (l + 1 < b->count && ++i == q->n) {
+            i = 0;
+            head++;
+        }
     }
+}
+
+/* 16 rows of 16 become columns: four rounds of exchanging halves, quarters, ... between pairs of rows. */
+static inline void transpose(vec x[LANES])
+{
+    typedef int32_t pick __attribute__((vector_size(64)));
+    static const pick low[4] = {{0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30},
+                                {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29},
+                                {0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27},
+                                {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
+    static const pick high[4] = {{1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31},
+                                 {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31},
+                                 {4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31},
+                                 {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}};
+#pragma GCC unroll 4
+    for (int round = 0; round < 4; round++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            int other = i | 1 << round;
+            if (other != i) {
+                vec a = x[i], b = x[other];
+                x[i] = __builtin_shuffle(a, b, low[round]);
+                x[other] = __builtin_shuffle(a, b, high[round]);
+            }
+        }
+    }
+}
+
+static inline vec load(const float *x)
+{
+    vec y;
+    memcpy(&y, x, sizeof y);
+    return y;
+}
+
+static const float *lane_row(const block *b, int l, const float *x, int64_t stride, int width)
+{
+    return x + b->at[l] * stride + (int64_t)b->head[l] * width;
 }
 
 /* Rows of the lanes (row-major, stride floats) to columns (width, nv vectors), times scale. */
 static void to_lanes(const block *b, const float *x, int64_t stride, int width, float scale, vec *out)
 {
-    float *to = (float *)out;
-    int w = b->nv * LANES;
-    for (int l = 0; l < w; l++) {
-        const float *from = x + b->at[l] * stride + (int64_t)b->head[l] * width;
-        for (int d = 0; d < width; d++) {
-            to[d * w + l] = from[d] * scale;
+    int w = b->nv * LANES, whole = width / LANES * LANES;
+    for (int v = 0; v < b->nv; v++) {
+        for (int d = 0; d < whole; d += LANES) {
+            vec square[LANES];
+            for (int l = 0; l < LANES; l++) {
+                square[l] = load(lane_row(b, v * LANES + l, x, stride, width) + d) * splat(scale);
+            }
+            transpose(square);
+            for (int i = 0; i < LANES; i++) {
+                out[(d + i) * b->nv + v] = square[i];
+            }
+        }
+    }
+    for (int l = 0; whole < width && l < w; l++) {
+        const float *from = lane_row(b, l, x, stride, width);
+        for (int d = whole; d < width; d++) {
+            ((float *)out)[d * w + l] = from[d] * scale;
+        }
+    }
+}
+
+/* Columns (width, nv vectors) times scale (nv vectors) to the rows of the lanes in use. */
+static void from_lanes(const block *b, const vec *x, const vec *scale, int width, int64_t stride, float *out)
+{
+    int w = b->nv * LANES, whole = width / LANES * LANES;
+    for (int v = 0; v < b->nv; v++) {
+        int lanes = b->count - v * LANES < LANES ? b->count - v * LANES : LANES;
+        for (int d = 0; d < whole; d += LANES) {
+            vec square[LANES];
+            for (int i = 0; i < LANES; i++) {
+                square[i] = x[(d + i) * b->nv + v] * scale[v];
+            }
+            transpose(square);
+            for (int l = 0; l < lanes; l++) {
+                int lane = v * LANES + l;
+                memcpy(out + b->at[lane] * stride + (int64_t)b->head[lane] * width + d, &square[l], sizeof(vec));
+            }
+        }
+    }
+    for (int l = 0; whole < width && l < b->count; l++) {
+        float *to = out + b->at[l] * stride + (int64_t)b->head[l] * width;
+        for (int d = whole; d < width; d++) {
+            to[d] = ((const float *)x)[d * w + l] * ((const float *)scale)[l];
         }
     }
 }
@@ -311,20 +391,27 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
         softmax_tile(t.n, w, (float *)f->score, f->most, f->sum, f->shrink);
         for (int d = 0; !first && d < width; d++) {
             for (int i = 0; i < nv; i++) {
-                answer[d * nv + i] *= *(const vec *)(const void *)(f->shrink + i * LANES);
+                answer[d * nv + i] *= load(f->shrink + i * LANES);
             }
         }
         product(width, nv, t.n, values, 1, vs, f->score, nv, answer, nv, !first);
     }
-    const float *columns = (const float *)answer;
-    for (int l = 0; l < b->count; l++) {
-        float scale = 1.0f / f->sum[l];
-        float *to = out + b->at[l] * ((int64_t)a->heads * width) + (int64_t)b->head[l] * width;
-        for (int d = 0; d < width; d++) {
-            to[d] = columns[d * w + l] * scale;
-        }
-        if (lse) {
-            lse[b->at[l] * a->heads + b->head[l]] = f->most[l] + zo_log(f->sum[l]);
+    vec scale[VECTORS];
+    for (int i = 0; i < nv; i++) {
+        scale[i] = splat(1.0f) / load(f->sum + i * LANES);
+    }
+    from_lanes(b, answer, scale, width, (int64_t)a->heads * width, out);
+    for (int l = 0; lse && l < b->count; l++) {
+        lse[b->at[l] * a->heads + b->head[l]] = f->most[l] + zo_log(f->sum[l]);
+    }
+}
+
+/* Ask for the rows that the next head will read; a row of one head is too short for the processor to foresee the next. */
+static void fetch(const float *x, int64_t stride, int64_t n, int width)
+{
+    for (int64_t i = 0; i < n && i < TILE; i++) {
+        for (int d = 0; d < width; d += LANES) {
+            __builtin_prefetch(x + i * stride + d);
         }
     }
 }
@@ -344,17 +431,26 @@ void zo_cpu_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs
 {
     int64_t rows = a->row ? a->nrows : tokens, group = a->heads / a->kv_heads;
     int64_t blocks = (longest(seqs) * group + BLOCK - 1) / BLOCK, each = (int64_t)points * seqs->n * a->kv_heads;
+    /* Where there is enough work, a thread takes all heads of a sequence: their numbers lie side by side. */
+    int chunk = blocks * each >= (int64_t)8 * be->threads * a->kv_heads ? a->kv_heads : 1;
 #pragma omp parallel num_threads(be->threads)
     {
         double start = zo_now();
         void *scratch = zo_cpu_scratch(be, forward_bytes(a));
-#pragma omp for schedule(dynamic) nowait
+#pragma omp for schedule(dynamic, chunk) nowait
         for (int64_t i = 0; i < blocks * each; i++) {
             int64_t from = (blocks - 1 - i / each) * BLOCK; /* late queries see most keys: the longest work first */
             int64_t p = i % each / (seqs->n * a->kv_heads);
             int s = (int)(i / a->kv_heads % seqs->n), kv_head = (int)(i % a->kv_heads);
             asking asks = asking_of(a, seqs, s, kv_head);
             if (from < asks.lanes) {
+                if (kv_head + 1 < a->kv_heads) {
+                    int width = a->head_dim, next = kv_head + 1;
+                    int64_t n = seqs->start[s + 1] - seqs->start[s], at = p * tokens + seqs->start[s];
+                    fetch(q + (p * rows + asks.first) * qs + (asks.head + group) * width, qs, asks.n, (int)group * width);
+                    fetch(k + at * ks + next * width, ks, n, width);
+                    fetch(v + at * vs + next * width, vs, n, width);
+                }
                 attend(a, seqs, s, kv_head, from, &asks, q + p * rows * qs, qs, k + p * tokens * ks, ks, v + p * tokens * vs, vs,
                        out + p * rows * a->heads * a->head_dim, lse ? lse + p * rows * a->heads : NULL, scratch);
             }
@@ -443,13 +539,8 @@ static void attend_backward(const zo_attention *a, const zo_seqs *seqs, int s, i
         product(t.n, rv, w, slope, w, 1, query_row, rv, made, rv, false);
         add_rows(made, rv, t.n, width, dk + t.first * ks + (int64_t)kv_head * width, ks);
     }
-    const float *columns = (const float *)dquery;
-    for (int l = 0; l < b->count; l++) {
-        float *to = dq + b->at[l] * qs + (int64_t)b->head[l] * width;
-        for (int d = 0; d < width; d++) {
-            to[d] = columns[d * w + l] * a->scale;
-        }
-    }
+    vec scale[VECTORS] = {splat(a->scale), splat(a->scale), splat(a->scale), splat(a->scale)};
+    from_lanes(b, dquery, scale, width, qs, dq);
 }
 
 void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q, int64_t qs,
