@@ -10,12 +10,12 @@ extern "C" {
 
 ZO_INLINE float zo_act_gelu(float x)
 {
-    return 0.5f * x * (1.0f + zo_erf(x * 0.707106781f));
+    return x * zo_normal_cdf(x);
 }
 
 ZO_INLINE float zo_act_gelu_slope(float x)
 {
-    return fmaf(x * 0.398942280f, zo_exp(-0.5f * x * x), 0.5f * (1.0f + zo_erf(x * 0.707106781f)));
+    return fmaf(x * 0.398942280f, zo_exp(-0.5f * x * x), zo_normal_cdf(x));
 }
 
 ZO_INLINE float zo_act_gelu_tanh(float x)

@@ -274,6 +274,7 @@ void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, 
     /* A formed block is not to be formed twice: its pieces stay on one thread. Stored weights may be cut both ways. */
     bool formed = b.tile_bytes > 0;
     int64_t groups = formed ? 1 : b.runs * b.cut.n;
+    static const float zeros[BLOCK];
 #pragma omp parallel num_threads(be->threads)
     {
         lane l = lane_open(&b);
@@ -284,18 +285,15 @@ void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, 
             for (int64_t j = formed ? 0 : item % groups; j < (formed ? b.runs * b.cut.n : item % groups + 1); j++) {
                 int64_t skip, at = blocks_product(&b, (int)(j / b.cut.n), j % b.cut.n, row, n, &l, &skip);
                 double start = zo_now();
-                for (int64_t t = skip; t < b.cut.size; t++) {
-                    float *c = l.c + t * n, *out = y + (at + t) * b.rows + row;
-                    if (add != NULL) {
-                        const float *bp = add + (at + t) / tokens * b.rows + row;
-                        for (int64_t i = 0; i < n; i++) {
-                            c[i] += bp[i];
-                        }
-                    }
+                for (int64_t t = skip, end; t < b.cut.size; t = end) { /* rows of one point together: they share a bias */
+                    int64_t p = (at + t) / tokens;
+                    end = min64(b.cut.size, (p + 1) * tokens - at);
+                    const float *c = l.c + t * n, *bp = add != NULL ? add + p * b.rows + row : zeros;
+                    float *out = y + (at + t) * b.rows + row;
                     if (pre != NULL) {
-                        memcpy(pre + (at + t) * b.rows + row, c, (size_t)n * sizeof *c);
+                        zo_cpu_finish(ZO_ACT_NONE, c, bp, end - t, n, pre + (at + t) * b.rows + row, b.rows);
                     }
-                    zo_cpu_act(act, c, n, out);
+                    zo_cpu_finish(act, c, bp, end - t, n, out, b.rows);
                 }
                 l.rest_s += zo_now() - start;
             }

@@ -42,6 +42,15 @@ ZO_INLINE float zo_select(uint32_t mask, float yes, float no)
 
 #define ZO_ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: x + magic - magic rounds |x| < 2^22 to an integer, which stands in the low bits */
 
+/* e^r for |r| <= 0.347. Polynomials are summed in pairs (Estrin) where a loop would else wait for one chain of fmaf. */
+ZO_INLINE float zo_exp_near(float r)
+{
+    float s = r * r;
+    float a = fmaf(r, 0.166665196f, 0.49999994f), b = fmaf(r, 0.00836878084f, 0.0416683927f);
+    float p = fmaf(fmaf(s, 0.00138144672f, b), s, a);
+    return fmaf(p, s, r) + 1.0f;
+}
+
 /* e^x: relative error <= 9e-8 where the result is normal, 1 ulp of 2^-149 where it is denormal; inf above 88.72, 0 below -103.98;
  * NaN stays NaN. */
 ZO_INLINE float zo_exp(float x)
@@ -53,11 +62,7 @@ ZO_INLINE float zo_exp(float x)
     int32_t k = (int32_t)(zo_f32_bits(t) - 0x4B400000u);
     float r = fmaf(n, -0.693145752f, c);
     r = fmaf(n, -1.42860677e-6f, r);
-    float p = fmaf(r, 0.00138144672f, 0.00836878084f);
-    p = fmaf(p, r, 0.0416683927f);
-    p = fmaf(p, r, 0.166665196f);
-    p = fmaf(p, r, 0.49999994f);
-    p = fmaf(p, r * r, r) + 1.0f;
+    float p = zo_exp_near(r);
     int32_t half = k >> 1; /* in two factors: 2^k itself may lie outside the normal range */
     float a = zo_bits_f32((uint32_t)(half + 127) << 23), b = zo_bits_f32((uint32_t)(k - half + 127) << 23);
     return p * a * b;
@@ -147,6 +152,25 @@ ZO_INLINE float zo_erf(float x)
     float far = 1.0f - zo_exp(q);
     float r = zo_select((uint32_t)-(int32_t)(t < 1.0f), near, far);
     return zo_bits_f32(zo_f32_bits(r) | (zo_f32_bits(x) & 0x80000000u));
+}
+
+/* The standard normal's distribution function, for GELU: x Phi(x). Relative error <= 6e-6 for x in [-6, 0), absolute error <= 1e-7
+ * everywhere; decays to 2^-126 below -6, and stays there. */
+ZO_INLINE float zo_normal_cdf(float x)
+{
+    float t = fabsf(x), c = t > 6.0f ? 6.0f : t;
+    float c2 = c * c, c4 = c2 * c2;
+    float p0 = fmaf(c, -1.15110707f, 6.29765822e-08f), p1 = fmaf(c, -0.0524881035f, -0.459201425f);
+    float p2 = fmaf(c, -2.06408404e-05f, 0.00699630613f), p3 = fmaf(c, 8.25119714e-05f, -0.000282332156f);
+    float p4 = fmaf(c, 1.35973983e-06f, -1.3471451e-05f), p5 = fmaf(c, 2.04526063e-09f, -7.92508601e-08f);
+    float low = fmaf(p1, c2, p0), middle = fmaf(p3, c2, p2), high = fmaf(p5, c2, p4);
+    float p = fmaf(fmaf(high, c4, middle), c4, low); /* log2(2 Phi(-t)) on [0, 6] */
+    p = fmaf(c - t, 9.0f, p - 1.0f);
+    p = p < -126.0f ? -126.0f : p;
+    float whole = p + ZO_ROUND_MAGIC;
+    float r = (p - (whole - ZO_ROUND_MAGIC)) * 0.693147181f;
+    float q = zo_exp_near(r) * zo_bits_f32((zo_f32_bits(whole) - 0x4B400000u + 127u) << 23);
+    return zo_select(0u - (zo_f32_bits(x) >> 31), q, 1.0f - q);
 }
 
 /* 1 / (1 + e^-x): relative error <= 1.6e-7 where the result is normal. */
