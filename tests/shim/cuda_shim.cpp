@@ -1,0 +1,613 @@
+/* cuda_shim.cpp: the stand-in behind tests/shim/cuda_runtime.h: fibres, barriers, warps, and device memory that the host cannot touch. */
+#include <cuda_runtime.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define SHIM_ASAN 1
+#else
+#define SHIM_ASAN 0
+#endif
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+bool zo_shim_reverse;
+int zo_shim_devices = 1;
+
+static const char *kernel_name = "(no kernel)";
+
+void zo_shim_die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "shim: kernel %s, block (%u,%u,%u), thread (%u,%u,%u): ", kernel_name, blockIdx.x, blockIdx.y, blockIdx.z,
+            threadIdx.x, threadIdx.y, threadIdx.z);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    abort();
+}
+
+/* fibres -------------------------------------------------------------------------------------------------------------------------- */
+
+enum { THREADS = 1024, STACK_BYTES = 256 << 10 };
+enum thread_state { NOT_STARTED, RUNNABLE, AT_BARRIER, IN_WARP, DONE };
+
+struct fibre { void *sp; char *stack; int thread; void *fake_stack; };
+
+/* Save the callee-saved registers and the stack pointer in *from, go on where `to` was saved. */
+extern "C" void zo_shim_switch(void **from, void *to);
+#if !defined(__x86_64__)
+#error "tests/shim/cuda_shim.cpp switches stacks on x86-64 only"
+#endif
+__asm__(".text\n.globl zo_shim_switch\n.type zo_shim_switch,@function\nzo_shim_switch:\n"
+        "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+        "movq %rsp, (%rdi)\nmovq %rsi, %rsp\n"
+        "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n"
+        ".size zo_shim_switch, .-zo_shim_switch\n");
+
+struct warp { const char *what; unsigned mask, here; int waiting, parity; uint64_t slot[2][32]; };
+
+static struct block {
+    int threads, next, live, at_barrier;
+    void (*body)(const void *);
+    const void *context;
+    char *shared;
+    thread_state state[THREADS];
+    int fibre_of[THREADS];
+    warp warps[THREADS / 32];
+} now;
+
+static fibre fibres[THREADS];
+static int idle[THREADS], nidle;   /* fibres without a thread */
+static fibre *running;             /* NULL: the scheduler */
+static void *scheduler_sp;
+#if SHIM_ASAN
+static void *scheduler_fake_stack;
+static const void *scheduler_stack;
+static size_t scheduler_stack_bytes;
+#endif
+
+static void to_fibre(fibre *f)
+{
+    running = f;
+#if SHIM_ASAN
+    __sanitizer_start_switch_fiber(&scheduler_fake_stack, f->stack, STACK_BYTES);
+#endif
+    zo_shim_switch(&scheduler_sp, f->sp);
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
+#endif
+    running = nullptr;
+}
+
+/* last: the fibre's frames are gone for good */
+static void to_scheduler(fibre *f, bool last)
+{
+#if SHIM_ASAN
+    __sanitizer_start_switch_fiber(last ? nullptr : &f->fake_stack, scheduler_stack, scheduler_stack_bytes);
+#else
+    (void)last;
+#endif
+    zo_shim_switch(&f->sp, scheduler_sp);
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(f->fake_stack, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+}
+
+static void set_thread(int t)
+{
+    int at = zo_shim_reverse ? now.threads - 1 - t : t;
+    threadIdx = {(unsigned)at % blockDim.x, (unsigned)at / blockDim.x % blockDim.y, (unsigned)at / (blockDim.x * blockDim.y)};
+}
+
+/* Position of thread t (in the order of running) in the block. */
+static int index_of(int t)
+{
+    return zo_shim_reverse ? now.threads - 1 - t : t;
+}
+
+/* A fibre takes one thread after another until one waits (then it stays with that one) or none is left. */
+static void fibre_main(void)
+{
+    fibre *f = running;
+#if SHIM_ASAN
+    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+    while (now.next < now.threads) {
+        int t = now.next++;
+        f->thread = t;
+        now.fibre_of[t] = (int)(f - fibres);
+        now.state[t] = RUNNABLE;
+        set_thread(t);
+        now.body(now.context);
+        now.state[f->thread] = DONE;
+        now.live--;
+    }
+    idle[nidle++] = (int)(f - fibres);
+    to_scheduler(f, true);
+    abort();
+}
+
+static void fibre_start(fibre *f)
+{
+    if (f->stack == nullptr) {
+        void *map = mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (map == MAP_FAILED) {
+            zo_shim_die("no memory for the stack of a thread");
+        }
+        f->stack = static_cast<char *>(map);
+    }
+    void **top = reinterpret_cast<void **>(f->stack + STACK_BYTES) - 8;
+    memset(top, 0, 8 * sizeof *top);
+    top[6] = reinterpret_cast<void *>(fibre_main);
+    f->sp = top;
+}
+
+static void give_way(thread_state state)
+{
+    fibre *f = running;
+    if (f == nullptr) {
+        zo_shim_die("a barrier outside a kernel");
+    }
+    now.state[f->thread] = state;
+    to_scheduler(f, false);
+    set_thread(f->thread);
+}
+
+static void release_barrier(void)
+{
+    if (now.at_barrier > 0 && now.at_barrier == now.live) {
+        for (int t = 0; t < now.threads; t++) {
+            now.state[t] = now.state[t] == AT_BARRIER ? RUNNABLE : now.state[t];
+        }
+        now.at_barrier = 0;
+    }
+}
+
+void zo_shim_barrier(void)
+{
+    now.at_barrier++;
+    if (now.next == now.threads && now.at_barrier == now.live) {
+        release_barrier(); /* the last to come need not wait */
+        return;
+    }
+    give_way(AT_BARRIER);
+}
+
+int zo_shim_lane(void)
+{
+    return index_of(running->thread) % 32;
+}
+
+const uint64_t *zo_shim_meet(const char *what, unsigned mask, uint64_t value)
+{
+    int at = index_of(running->thread), lane = at % 32;
+    warp *w = &now.warps[at / 32];
+    int lanes = now.threads - at / 32 * 32 < 32 ? now.threads - at / 32 * 32 : 32;
+    unsigned all = lanes == 32 ? 0xFFFFFFFFu : (1u << lanes) - 1;
+    if ((mask & all) != all) {
+        zo_shim_die("%s with mask %#x; whole warps only", what, mask);
+    }
+    if (w->here != 0 && w->what != what && strcmp(w->what, what) != 0) {
+        zo_shim_die("lanes of one warp are in %s and in %s", w->what, what);
+    }
+    int parity = w->parity;
+    w->what = what;
+    w->here |= 1u << lane;
+    w->slot[parity][lane] = value;
+    if (w->here == all) {
+        w->here = 0;
+        w->parity = !parity;
+        for (int l = 0; l < lanes; l++) {
+            int t = index_of(at / 32 * 32 + l);
+            now.state[t] = now.state[t] == IN_WARP ? RUNNABLE : now.state[t];
+        }
+    } else {
+        give_way(IN_WARP);
+    }
+    return w->slot[parity];
+}
+
+/* Next thread that can run, from t on; -1 when none. */
+static int next_runnable(int t)
+{
+    for (int i = 0; i < now.threads; i++) {
+        int at = t + i < now.threads ? t + i : t + i - now.threads;
+        if (now.state[at] == RUNNABLE) {
+            return at;
+        }
+    }
+    return -1;
+}
+
+static void run_block(void)
+{
+    now.next = now.at_barrier = 0;
+    now.live = now.threads;
+    memset(now.state, 0, sizeof now.state);
+    memset(now.warps, 0, sizeof now.warps);
+    nidle = 0;
+    for (int i = THREADS - 1; i >= 0; i--) {
+        idle[nidle++] = i;
+    }
+    int t = 0;
+    while (now.live > 0) {
+        if (now.next < now.threads) {
+            fibre *f = &fibres[idle[--nidle]];
+            fibre_start(f);
+            to_fibre(f);
+            continue;
+        }
+        release_barrier();
+        t = next_runnable(t);
+        if (t < 0) {
+            int waiting = 0, in_warp = 0;
+            for (int i = 0; i < now.threads; i++) {
+                waiting += now.state[i] == AT_BARRIER;
+                in_warp += now.state[i] == IN_WARP;
+            }
+            zo_shim_die("%d threads wait at __syncthreads and %d in warp operations for others that do not come", waiting, in_warp);
+        }
+        to_fibre(&fibres[now.fibre_of[t]]);
+        t = t + 1 < now.threads ? t + 1 : 0;
+    }
+}
+
+void *zo_shim_shared_dynamic(void)
+{
+    return now.shared;
+}
+
+/* launches ------------------------------------------------------------------------------------------------------------------------ */
+
+enum { KERNELS = 512, SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10 };
+static struct { const char *name; unsigned long launches, threads; } kernels[KERNELS];
+static struct { const void *kernel; int bytes; } allowed[KERNELS];
+static int nkernels, nallowed;
+
+int zo_shim_kernels(void)
+{
+    return nkernels;
+}
+
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads)
+{
+    *launches = kernels[i].launches;
+    *threads = kernels[i].threads;
+    return kernels[i].name;
+}
+
+cudaError_t zo_shim_func_attribute(const void *kernel, cudaFuncAttribute attr, int value)
+{
+    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > SHARED_MOST || nallowed == KERNELS) {
+        return cudaErrorInvalidValue;
+    }
+    allowed[nallowed++] = {kernel, value};
+    return cudaSuccess;
+}
+
+static size_t shared_limit(const void *kernel)
+{
+    int most = SHARED_DEFAULT;
+    for (int i = 0; i < nallowed; i++) {
+        most = allowed[i].kernel == kernel && allowed[i].bytes > most ? allowed[i].bytes : most;
+    }
+    return (size_t)most;
+}
+
+static void count(const char *name, unsigned long threads)
+{
+    int i = 0;
+    while (i < nkernels && strcmp(kernels[i].name, name) != 0) {
+        i++;
+    }
+    if (i < KERNELS) {
+        nkernels += i == nkernels;
+        kernels[i].name = name;
+        kernels[i].launches++;
+        kernels[i].threads += threads;
+    }
+}
+
+void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*body)(const void *),
+                 const void *context)
+{
+    unsigned long threads = (unsigned long)block.x * block.y * block.z, blocks = (unsigned long)grid.x * grid.y * grid.z;
+    kernel_name = name;
+    gridDim = grid;
+    blockDim = block;
+    if (running != nullptr) {
+        zo_shim_die("launched from inside a kernel");
+    }
+    if (blocks == 0 || threads == 0 || threads > THREADS || block.z > 64 || grid.y > 65535 || grid.z > 65535 || grid.x > 0x7FFFFFFFu) {
+        zo_shim_die("a grid of (%u,%u,%u) blocks of (%u,%u,%u) threads is not allowed", grid.x, grid.y, grid.z, block.x, block.y, block.z);
+    }
+    if (shared_bytes > shared_limit(kernel)) {
+        zo_shim_die("%zu bytes of dynamic shared memory, %zu allowed; see cudaFuncSetAttribute", shared_bytes, shared_limit(kernel));
+    }
+    count(name, blocks * threads);
+    now.threads = (int)threads;
+    now.body = body;
+    now.context = context;
+    /* exactly this many bytes, so that AddressSanitizer sees its end; aligned to 16 as on the device */
+    void *shared = nullptr;
+    if (posix_memalign(&shared, 16, shared_bytes > 0 ? shared_bytes : 1) != 0) {
+        zo_shim_die("no memory");
+    }
+    now.shared = static_cast<char *>(shared);
+    zo_shim_device_open();
+    for (unsigned long i = 0; i < blocks; i++) {
+        unsigned long at = zo_shim_reverse ? blocks - 1 - i : i;
+        blockIdx = {(unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / ((unsigned long)grid.x * grid.y))};
+        memset(shared, 0xFF, shared_bytes); /* NaN: nothing may rely on what it holds at first */
+        run_block();
+    }
+    zo_shim_device_close();
+    free(shared);
+    kernel_name = "(no kernel)";
+}
+
+/* device memory ------------------------------------------------------------------------------------------------------------------- */
+
+/* Without AddressSanitizer blocks are pages of one range that has no access rights between kernels; with it they are heap blocks,
+ * poisoned between kernels. A block begins at a multiple of 256 and is filled with NaN. */
+enum { BLOCKS = 65536, PAGE = 4096 };
+static const size_t DEVICE_BYTES = (size_t)8 << 30;
+static struct { char *at; size_t bytes; } blocks[BLOCKS];
+static int nblocks, opened;
+static size_t live_bytes;
+#if !SHIM_ASAN
+static const size_t RANGE_BYTES = (size_t)1 << 36; /* of addresses */
+static char *range;
+static size_t range_used;
+#endif
+
+static void rights(bool open)
+{
+#if SHIM_ASAN
+    for (int i = 0; i < nblocks; i++) {
+        if (open) {
+            ASAN_UNPOISON_MEMORY_REGION(blocks[i].at, blocks[i].bytes);
+        } else {
+            ASAN_POISON_MEMORY_REGION(blocks[i].at, blocks[i].bytes);
+        }
+    }
+#else
+    if (range_used > 0 && mprotect(range, range_used, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0) {
+        zo_shim_die("mprotect: %s", strerror(errno));
+    }
+#endif
+}
+
+void zo_shim_device_open(void)
+{
+    if (opened++ == 0) {
+        rights(true);
+    }
+}
+
+void zo_shim_device_close(void)
+{
+    if (--opened == 0) {
+        rights(false);
+    }
+}
+
+bool zo_shim_is_device(const void *at, size_t bytes)
+{
+    const char *p = static_cast<const char *>(at);
+    for (int i = 0; i < nblocks; i++) {
+        if (p >= blocks[i].at && p + bytes <= blocks[i].at + blocks[i].bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cudaError_t cudaMalloc(void **block, size_t bytes)
+{
+    size_t size = bytes > 0 ? bytes : 1;
+    char *at = nullptr;
+    if (nblocks == BLOCKS || live_bytes + size > DEVICE_BYTES) {
+        return cudaErrorMemoryAllocation;
+    }
+#if SHIM_ASAN
+    void *heap = nullptr;
+    if (posix_memalign(&heap, 256, size) != 0) {
+        return cudaErrorMemoryAllocation;
+    }
+    at = static_cast<char *>(heap);
+#else
+    size_t pages = (size + PAGE - 1) / PAGE * PAGE;
+    if (range == nullptr) {
+        void *map = mmap(nullptr, RANGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (map == MAP_FAILED) {
+            return cudaErrorMemoryAllocation;
+        }
+        range = static_cast<char *>(map);
+    }
+    if (range_used + pages > RANGE_BYTES) {
+        return cudaErrorMemoryAllocation;
+    }
+    at = range + range_used;
+    range_used += pages;
+#endif
+    blocks[nblocks++] = {at, size};
+    zo_shim_device_open();
+    memset(at, 0xFF, size);
+    live_bytes += size;
+    zo_shim_device_close();
+    *block = at;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *block)
+{
+    if (block == nullptr) {
+        return cudaSuccess;
+    }
+    for (int i = 0; i < nblocks; i++) {
+        if (blocks[i].at == block) {
+            live_bytes -= blocks[i].bytes;
+#if SHIM_ASAN
+            ASAN_UNPOISON_MEMORY_REGION(block, blocks[i].bytes);
+            free(block);
+#else
+            (void)madvise(block, (blocks[i].bytes + PAGE - 1) / PAGE * PAGE, MADV_DONTNEED); /* its addresses are not used again */
+#endif
+            blocks[i] = blocks[--nblocks];
+            return cudaSuccess;
+        }
+    }
+    return cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
+{
+    *total_bytes = DEVICE_BYTES;
+    *free_bytes = DEVICE_BYTES - live_bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **block, size_t bytes, unsigned)
+{
+    return posix_memalign(block, 64, bytes > 0 ? bytes : 1) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *block)
+{
+    free(block);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
+{
+    bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+    bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+    if (bytes > 0 && (zo_shim_is_device(to, bytes) != to_device || zo_shim_is_device(from, bytes) != from_device)) {
+        zo_shim_die("a copy of %zu bytes whose ends are not where its kind (%d) says", bytes, (int)kind);
+    }
+    zo_shim_device_open();
+    memmove(to, from, bytes);
+    zo_shim_device_close();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t)
+{
+    if (bytes > 0 && !zo_shim_is_device(block, bytes)) {
+        zo_shim_die("a fill of %zu bytes that are not in one device block", bytes);
+    }
+    zo_shim_device_open();
+    memset(block, value, bytes);
+    zo_shim_device_close();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *block, int value, size_t bytes)
+{
+    return cudaMemsetAsync(block, value, bytes, nullptr);
+}
+
+/* the rest of the runtime: one device, streams that are always empty ------------------------------------------------------------------ */
+
+struct zo_shim_stream { int unused; };
+struct zo_shim_event { double seconds; };
+static zo_shim_stream only_stream;
+
+const char *cudaGetErrorName(cudaError_t status)
+{
+    switch (status) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+    case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    }
+    return "?";
+}
+
+const char *cudaGetErrorString(cudaError_t status)
+{
+    return status == cudaErrorNoDevice ? "no CUDA-capable device is detected" : cudaGetErrorName(status);
+}
+
+cudaError_t cudaGetLastError(void) { return cudaSuccess; }
+
+cudaError_t cudaGetDeviceCount(int *n)
+{
+    *n = zo_shim_devices;
+    return zo_shim_devices > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaSetDevice(int ordinal)
+{
+    return ordinal >= 0 && ordinal < zo_shim_devices ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *prop, int ordinal)
+{
+    memset(prop, 0, sizeof *prop);
+    snprintf(prop->name, sizeof prop->name, "shim");
+    prop->major = 9;
+    prop->multiProcessorCount = 3;
+    prop->totalGlobalMem = DEVICE_BYTES;
+    return cudaSetDevice(ordinal);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int ordinal)
+{
+    switch (attr) {
+    case cudaDevAttrMultiProcessorCount: *value = 3; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = SHARED_MOST; break;
+    }
+    return cudaSetDevice(ordinal);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+    *stream = &only_stream;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize(void) { return cudaSuccess; }
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+    *event = static_cast<zo_shim_event *>(calloc(1, sizeof **event));
+    return *event != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    event->seconds = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
+{
+    *ms = (float)(1e3 * (to->seconds - from->seconds));
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    free(event);
+    return cudaSuccess;
+}
