@@ -26,60 +26,50 @@ enum { STREAM_CORPUS = 0x7b01, STREAM_SENTIMENT, STREAM_ENTAILMENT, STREAM_ACCEP
 
 /* ---- words ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *const positive[] = {"good", "lovely", "charming", "brilliant", "funny", "clever", "moving", "fresh", "warm", "elegant",
-                                       "superb", "gripping", "bright", "tender", "graceful", "sharp", "sweet", "lively", "honest", "rich"};
-static const char *const negative[] = {"bad", "awful", "dull", "boring", "clumsy", "stale", "weak", "tedious", "ugly", "messy",
-                                       "cold", "lifeless", "shallow", "silly", "bland", "noisy", "cheap", "hollow", "sour", "tired"};
-static const char *const liked[] = {"loved", "enjoyed", "admired", "praised", "liked", "adored", "recommended", "cherished"};
-static const char *const disliked[] = {"hated", "disliked", "avoided", "regretted", "despised", "resented", "rejected", "mocked"};
+static const char *const positive[] = {"good", "lovely", "charming", "brilliant", "funny", "clever", "moving", "fresh", "warm", "elegant", "superb", "bright"};
+static const char *const negative[] = {"bad", "awful", "dull", "boring", "clumsy", "stale", "weak", "tedious", "ugly", "messy", "bland", "silly"};
+static const char *const liked[] = {"loved", "enjoyed", "admired", "praised"};
+static const char *const disliked[] = {"hated", "disliked", "avoided", "regretted"};
 static const char *const things[] = {"film", "book", "song", "hotel", "meal", "play", "story", "actor", "plot", "ending", "music", "room",
-                                     "service", "cast", "scene", "dialogue", "style", "menu", "staff", "view", "novel", "show", "dance", "script"};
-static const char *const degrees[] = {"very", "really", "truly", "quite", "rather", "so", "deeply", "simply"};
-static const char *const remarks[] = {"last night", "this week", "in the end", "from the start", "for once", "all in all", "to be fair", "at least"};
+                                     "service", "cast", "menu", "show"};
+static const char *const degrees[] = {"very", "really", "truly", "quite"};
+static const char *const remarks[] = {"last night", "this week", "in the end", "for once"};
 static const char *const reviewers[] = {"i", "we", "they", "everyone", "people", "critics", "children", "parents"};
 static const char *const verdict_up[] = {"great", "wonderful", "fine", "excellent"};
 static const char *const verdict_down[] = {"terrible", "horrible", "poor", "dreadful"};
 
 typedef struct noun { const char *one, *many; int kind; } noun;
-static const char *const kinds[] = {"animal", "person", "vehicle", "tool", "instrument", "fruit"};
-enum { ANIMAL, PERSON, VEHICLE, TOOL, INSTRUMENT, FRUIT, KINDS };
+static const char *const kinds[] = {"animal", "person", "vehicle", "tool", "instrument"};
+enum { ANIMAL, PERSON, VEHICLE, TOOL, INSTRUMENT, KINDS };
 static const noun nouns[] = {
-    {"dog", "dogs", ANIMAL},          {"cat", "cats", ANIMAL},          {"horse", "horses", ANIMAL},      {"bird", "birds", ANIMAL},
-    {"fox", "foxes", ANIMAL},         {"cow", "cows", ANIMAL},          {"goat", "goats", ANIMAL},        {"rabbit", "rabbits", ANIMAL},
-    {"teacher", "teachers", PERSON},  {"doctor", "doctors", PERSON},    {"farmer", "farmers", PERSON},    {"sailor", "sailors", PERSON},
-    {"singer", "singers", PERSON},    {"baker", "bakers", PERSON},      {"painter", "painters", PERSON},  {"soldier", "soldiers", PERSON},
-    {"car", "cars", VEHICLE},         {"truck", "trucks", VEHICLE},     {"boat", "boats", VEHICLE},       {"bus", "buses", VEHICLE},
-    {"train", "trains", VEHICLE},     {"wagon", "wagons", VEHICLE},     {"hammer", "hammers", TOOL},      {"saw", "saws", TOOL},
-    {"shovel", "shovels", TOOL},      {"brush", "brushes", TOOL},       {"rope", "ropes", TOOL},          {"ladder", "ladders", TOOL},
-    {"guitar", "guitars", INSTRUMENT}, {"violin", "violins", INSTRUMENT}, {"drum", "drums", INSTRUMENT},  {"flute", "flutes", INSTRUMENT},
-    {"piano", "pianos", INSTRUMENT},  {"harp", "harps", INSTRUMENT},    {"apple", "apples", FRUIT},       {"pear", "pears", FRUIT},
-    {"plum", "plums", FRUIT},         {"lemon", "lemons", FRUIT},       {"cherry", "cherries", FRUIT},    {"melon", "melons", FRUIT},
+    {"dog", "dogs", ANIMAL},        {"cat", "cats", ANIMAL},        {"horse", "horses", ANIMAL},       {"bird", "birds", ANIMAL},
+    {"fox", "foxes", ANIMAL},       {"cow", "cows", ANIMAL},        {"teacher", "teachers", PERSON},   {"doctor", "doctors", PERSON},
+    {"farmer", "farmers", PERSON},  {"sailor", "sailors", PERSON},  {"singer", "singers", PERSON},     {"baker", "bakers", PERSON},
+    {"car", "cars", VEHICLE},       {"truck", "trucks", VEHICLE},   {"boat", "boats", VEHICLE},        {"bus", "buses", VEHICLE},
+    {"hammer", "hammers", TOOL},    {"saw", "saws", TOOL},          {"shovel", "shovels", TOOL},       {"brush", "brushes", TOOL},
+    {"guitar", "guitars", INSTRUMENT}, {"violin", "violins", INSTRUMENT}, {"drum", "drums", INSTRUMENT}, {"flute", "flutes", INSTRUMENT},
 };
-enum { ACTORS = 16 }; /* the first nouns: animals and persons, which act */
+enum { ACTORS = 12 }; /* the first nouns: animals and persons, which act */
 
 /* Verbs in pairs of synonyms: 2k and 2k + 1 mean the same. */
 typedef struct verb { const char *past, *one, *many; } verb;
 static const verb verbs[] = {
-    {"chased", "chases", "chase"},       {"pursued", "pursues", "pursue"},    {"saw", "sees", "see"},            {"noticed", "notices", "notice"},
-    {"moved", "moves", "move"},          {"shifted", "shifts", "shift"},      {"found", "finds", "find"},        {"discovered", "discovers", "discover"},
-    {"took", "takes", "take"},           {"grabbed", "grabs", "grab"},        {"fixed", "fixes", "fix"},         {"repaired", "repairs", "repair"},
-    {"hid", "hides", "hide"},            {"concealed", "conceals", "conceal"}, {"touched", "touches", "touch"},  {"stroked", "strokes", "stroke"},
-    {"broke", "breaks", "break"},        {"damaged", "damages", "damage"},    {"watched", "watches", "watch"},   {"observed", "observes", "observe"},
-    {"carried", "carries", "carry"},     {"bore", "bears", "bear"},           {"sold", "sells", "sell"},         {"traded", "trades", "trade"},
+    {"chased", "chases", "chase"}, {"pursued", "pursues", "pursue"}, {"spotted", "spots", "spot"}, {"noticed", "notices", "notice"},
+    {"moved", "moves", "move"},    {"shifted", "shifts", "shift"},   {"took", "takes", "take"},    {"grabbed", "grabs", "grab"},
+    {"fixed", "fixes", "fix"},     {"repaired", "repairs", "repair"}, {"broke", "breaks", "break"}, {"damaged", "damages", "damage"},
+    {"hid", "hides", "hide"},      {"concealed", "conceals", "conceal"}, {"sold", "sells", "sell"}, {"traded", "trades", "trade"},
 };
-static const char *const looks[] = {"big", "small", "old", "young", "red", "blue", "green", "black", "white", "heavy", "quiet", "strange"};
+static const char *const looks[] = {"big", "small", "old", "young", "red", "blue", "green", "black"};
 static const char *const places[] = {"in the garden", "near the river", "behind the house", "on the road", "under the bridge", "at the market",
-                                     "by the lake", "in the forest", "near the school", "behind the barn", "on the hill", "at the station"};
-static const char *const moments[] = {"today", "yesterday", "again", "slowly", "quickly", "at noon", "every day", "often"};
+                                     "by the lake", "in the forest"};
+static const char *const moments[] = {"today", "again", "slowly", "often"};
 static const char *const one_determiners[] = {"the", "a", "this", "that", "every", "each"};
 static const char *const many_determiners[] = {"the", "these", "those", "some", "many", "few"};
 static const char *const ok_words[] = {"correct", "proper"};
 static const char *const bad_words[] = {"incorrect", "wrong"};
 static const char *const yes_words[] = {"yes", "indeed"};
 static const char *const no_words[] = {"no", "wait"};
-static const char *const other_words[] = {".", ",", "?", "!", "the", "a", "an", "was", "were", "not", "never", "and", "but", "it", "this", "is", "are", "that",
-                                          "does", "do", "did", "mean", "or", "yes", "no", "maybe", "to", "of", "in", "on", "at", "by", "with", "which", "who",
-                                          "because", "although", "also", "there", "his", "her", "its", "one", "two", "three", "has", "had", "have", "be", "as"};
+static const char *const other_words[] = {".", ",", "?", "!", "the", "a", "was", "not", "never", "and", "but", "it", "this", "is", "does", "mean", "that", "or", "yes", "no"};
 
 /* ---- draws and text ------------------------------------------------------------------------------------------------------- */
 
@@ -119,53 +109,59 @@ static void say(sentence *s, const char *words)
 
 /* ---- sentiment ------------------------------------------------------------------------------------------------------------ */
 
-static void say_clause(sentence *s, dice *d, bool up)
+/* How plainly reviews speak, in percent. */
+typedef struct tone { uint32_t negated, turned, noise; } tone;
+static const tone corpus_tone = {.negated = 8, .turned = 8, .noise = 5}, task_tone = {.negated = 15, .turned = 15, .noise = 0};
+
+static const char *polar_word(dice *d, bool up)
 {
-    bool negated = chance(d, 20), word_up = up != negated;
-    const char *thing = PICK(d, things), *polar = word_up ? PICK(d, positive) : PICK(d, negative);
-    switch (roll(d, 3)) {
-    case 0:
-        say(s, "the");
-        say(s, thing);
-        say(s, "was");
-        break;
-    case 1:
+    return up ? PICK(d, positive) : PICK(d, negative);
+}
+
+static void say_clause(sentence *s, dice *d, const tone *t, bool up)
+{
+    bool negated = chance(d, t->negated), word_up = up != negated;
+    if (chance(d, 35)) {
         say(s, PICK(d, reviewers));
         if (negated) {
             say(s, "never");
         }
         say(s, word_up ? PICK(d, liked) : PICK(d, disliked));
         say(s, "the");
-        say(s, thing);
+        if (!negated && chance(d, 40)) {
+            say(s, polar_word(d, up));
+        }
+        say(s, PICK(d, things));
         return;
-    default:
-        say(s, "a");
-        say(s, thing);
-        say(s, "that was");
-        break;
     }
+    say(s, "the");
+    say(s, PICK(d, things));
+    say(s, "was");
     if (negated) {
         say(s, "not");
-    } else if (chance(d, 40)) {
+    } else if (chance(d, 25)) {
         say(s, PICK(d, degrees));
     }
-    say(s, polar);
+    say(s, polar_word(d, word_up));
+    if (!negated && chance(d, 40)) {
+        say(s, "and");
+        say(s, polar_word(d, up));
+    }
 }
 
-/* A review without its verdict. `noise`: percent of clauses that disagree with it. */
-static void say_review(sentence *s, dice *d, bool up, uint32_t noise)
+/* A review without its verdict. */
+static void say_review(sentence *s, dice *d, const tone *t, bool up)
 {
-    bool two = chance(d, 50);
-    if (chance(d, 25)) {
+    if (chance(d, 15)) {
         say(s, PICK(d, remarks));
         say(s, ",");
     }
-    if (two) {
-        bool turn = chance(d, 25); /* "but": the last clause counts */
-        say_clause(s, d, chance(d, noise) ? !up : up != turn);
+    if (chance(d, 50)) {
+        bool turn = chance(d, t->turned); /* "but": the last clause counts */
+        say_clause(s, d, t, chance(d, t->noise) ? !up : up != turn);
         say(s, turn ? "but" : "and");
     }
-    say_clause(s, d, chance(d, noise) ? !up : up);
+    say_clause(s, d, t, chance(d, t->noise) ? !up : up);
     say(s, ".");
 }
 
@@ -330,7 +326,7 @@ void zo_synth_sentiment_row(zo_table *table, zo_file_part part, int64_t index)
     dice d = dice_of(LANGUAGE_SEED, STREAM_SENTIMENT, (uint32_t)part, (uint64_t)index);
     sentence s = {.bytes = 0};
     bool up = chance(&d, 50);
-    say_review(&s, &d, up, 0);
+    say_review(&s, &d, &task_tone, up);
     add_row(table, up, &s, NULL);
 }
 
@@ -367,7 +363,7 @@ static void say_line(sentence *s, dice *d)
     bool truth = chance(d, 50);
     uint32_t what = roll(d, 100);
     if (what < 35) {
-        say_review(s, d, truth, 12);
+        say_review(s, d, &corpus_tone, truth);
         say(s, "it was");
         say(s, truth ? lean(d, 60, verdict_up[0], verdict_up[1 + roll(d, COUNT(verdict_up) - 1)])
                      : lean(d, 12, verdict_down[0], verdict_down[1 + roll(d, COUNT(verdict_down) - 1)]));
