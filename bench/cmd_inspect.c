@@ -1,7 +1,8 @@
-/* cmd_inspect.c: `zo inspect`: what a model folder holds, and how many bytes a training step of each method would take, by tag, from
- * config.json alone. PARAMS and ACTIVATIONS come from the model's own lay-out of a pass, WORKSPACE from the backend's reservation,
- * GRADS, OPT_STATE and SNAPSHOT are what the method keeps. A batch of N examples of C tokens; causal models: two options an
- * example, one token each, that share their prompt. Data and the evaluation's own batch are not in it. */
+/* cmd_inspect.c: `zo inspect`: what a model folder holds, and how many bytes a training step of each method would
+ * take, by tag, from config.json alone. PARAMS and ACTIVATIONS come from the model's own lay-out of a pass,
+ * WORKSPACE from the backend's reservation, GRADS, OPT_STATE and SNAPSHOT are what the method keeps. A batch of N
+ * examples of C tokens; causal models: two options an example, one token each, that share their prompt. Data and
+ * the evaluation's own batch are not in it. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,7 +130,8 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
         zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, m->points, m->backward, p);
         uint64_t copy = p->tag_bytes[ZO_TAG_PARAMS];
         p->tag_bytes[ZO_TAG_GRADS] += (uint64_t)m->grads * copy;
-        p->tag_bytes[ZO_TAG_OPT_STATE] += (uint64_t)m->opt_state * copy + (m->factors ? factor_bytes(&layout, args->rank) : 0);
+        p->tag_bytes[ZO_TAG_OPT_STATE] += (uint64_t)m->opt_state * copy +
+                                          (m->factors ? factor_bytes(&layout, args->rank) : 0);
         p->tag_bytes[ZO_TAG_SNAPSHOT] += (uint64_t)m->snapshot * copy;
         status = workspace_bytes(&layout, m->points, tokens, &p->tag_bytes[ZO_TAG_WORKSPACE], err);
     }
@@ -154,10 +156,13 @@ static void print_json(const report *r, const inspect_args *args)
     cJSON_AddStringToObject(json, "folder", r->folder);
     cJSON_AddStringToObject(json, "family", a->family);
     cJSON_AddBoolToObject(json, "causal", a->causal);
-    const struct { const char *key; int64_t value; } numbers[] = {
-        {"layers", a->layers}, {"hidden", a->hidden}, {"heads", a->heads}, {"kv_heads", a->kv_heads}, {"head_dim", a->head_dim},
-        {"ffn", a->ffn}, {"vocab", a->vocab}, {"positions", a->positions}, {"parameters", r->plan[0].parameters},
-        {"batch", args->batch}, {"context", r->context}};
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {{"layers", a->layers},     {"hidden", a->hidden},       {"heads", a->heads},
+                   {"kv_heads", a->kv_heads}, {"head_dim", a->head_dim},   {"ffn", a->ffn},
+                   {"vocab", a->vocab},       {"positions", a->positions}, {"parameters", r->plan[0].parameters},
+                   {"batch", args->batch},    {"context", r->context}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
     }
@@ -209,8 +214,8 @@ static void print_text(const report *r, const inspect_args *args)
     printf("heads        %d of %d, %d of keys and values\n", a->heads, a->head_dim, a->kv_heads);
     printf("vocabulary   %d, positions %d\n", a->vocab, a->positions);
     if (r->disk.found) {
-        printf("on disk      %d tensors in %d file%s, %.1f MiB:", r->disk.tensors, r->disk.files, r->disk.files == 1 ? "" : "s",
-               mib(r->disk.bytes));
+        printf("on disk      %d tensors in %d file%s, %.1f MiB:", r->disk.tensors, r->disk.files,
+               r->disk.files == 1 ? "" : "s", mib(r->disk.bytes));
         for (int d = 0; d < ZO_DTYPES; d++) {
             if (r->disk.elements[d] > 0) {
                 printf(" %s %.6g M", zo_dtype_name((zo_dtype)d), (double)r->disk.elements[d] / 1e6);
@@ -222,8 +227,10 @@ static void print_text(const report *r, const inspect_args *args)
     }
     printf("parameters   %.6g M with %s, held as F32\n", (double)r->plan[0].parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head");
-    printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch, (long long)r->context);
-    static const zo_tag shown[] = {ZO_TAG_PARAMS, ZO_TAG_GRADS, ZO_TAG_OPT_STATE, ZO_TAG_SNAPSHOT, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
+    printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
+           (long long)r->context);
+    static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
+                                   ZO_TAG_SNAPSHOT, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
     printf("%-18s %-10s", "method", "");
     for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
         printf(" %11s", zo_tag_name(shown[t]));
@@ -254,12 +261,14 @@ static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
     r->classes = r->arch.causal ? 0 : 2;
     r->context = args->context > 0 ? args->context : r->arch.positions < 128 ? r->arch.positions : 128;
     if (r->context > r->arch.positions) {
-        return zo_fail(err, ZO_EINPUT, "--context is %lld, but %s has %d positions; make it shorter", (long long)r->context, args->model,
-                       r->arch.positions);
+        return zo_fail(err, ZO_EINPUT, "--context is %lld, but %s has %d positions; make it shorter",
+                       (long long)r->context, args->model, r->arch.positions);
     }
     if (args->batch < 1 || args->batch > 1 << 20 || args->batch * r->context > 1 << 28 || args->rank < 1) {
-        return zo_fail(err, ZO_EINPUT, "--batch %lld with context %lld and rank %lld; expected at least 1 each and at most %d tokens in all",
-                       (long long)args->batch, (long long)r->context, (long long)args->rank, 1 << 28);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "--batch %lld with context %lld and rank %lld; expected at least 1 each and at most %d tokens in all",
+            (long long)args->batch, (long long)r->context, (long long)args->rank, 1 << 28);
     }
     return plan_methods(r, args, err);
 }
@@ -267,12 +276,9 @@ static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
 int zo_cmd_inspect(int argc, char **argv)
 {
     inspect_args args = {.batch = 16, .rank = 8};
-    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},
-                            {"--batch", ZO_ARG_INT, &args.batch},
-                            {"--context", ZO_ARG_INT, &args.context},
-                            {"--rank", ZO_ARG_INT, &args.rank},
-                            {"--models", ZO_ARG_TEXT, &args.models_dir},
-                            {NULL, ZO_ARG_FLAG, NULL}};
+    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
+                            {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
+                            {"--models", ZO_ARG_TEXT, &args.models_dir}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     report r = {0};
     zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);

@@ -1,6 +1,6 @@
-/* cmd_score.c: `zo score`: a line of text in, one JSON object out: its ids, the last hidden state (first token for encoders, last
- * for causal models) and, for causal models, the log-probability of each token given those before it. Lines are run in packed
- * batches; a line's numbers do not depend on its neighbours beyond rounding. */
+/* cmd_score.c: `zo score`: a line of text in, one JSON object out: its ids, the last hidden state (first token for
+ * encoders, last for causal models) and, for causal models, the log-probability of each token given those before
+ * it. Lines are run in packed batches; a line's numbers do not depend on its neighbours beyond rounding. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,8 @@ typedef struct scorer {
     zo_tokenizer *tokenizer;
     waiting wait;
     int64_t tokens, lines; /* reserved */
-    float *hidden;         /* (tokens, width) */
-    float *logprob;        /* (tokens) */
+    float *hidden; /* (tokens, width) */
+    float *logprob; /* (tokens) */
 } scorer;
 
 static int32_t *ints(int64_t n)
@@ -102,7 +102,8 @@ static void flush_lines(scorer *s)
     if (batch->tokens > 0 && (batch->tokens > s->tokens || wait->lines > s->lines)) {
         s->tokens = batch->tokens > s->tokens ? batch->tokens : s->tokens;
         s->lines = wait->lines > s->lines ? wait->lines : s->lines;
-        zo_model_reserve(s->model, s->tokens, (int32_t)s->lines, (int32_t)s->tokens, (int32_t)s->tokens, 1, ZO_FORWARD_ONLY, NULL);
+        zo_model_reserve(s->model, s->tokens, (int32_t)s->lines, (int32_t)s->tokens, (int32_t)s->tokens, 1,
+                         ZO_FORWARD_ONLY, NULL);
         s->hidden = zo_realloc(s->hidden, ZO_HOST, ZO_TAG_DATA, (size_t)(s->tokens * width) * sizeof *s->hidden);
         s->logprob = zo_realloc(s->logprob, ZO_HOST, ZO_TAG_DATA, (size_t)s->tokens * sizeof *s->logprob);
     }
@@ -125,7 +126,8 @@ static void flush_lines(scorer *s)
         print_floats("hidden", n > 0 ? s->hidden + token * width : NULL, n > 0 ? width : 0);
         if (arch->causal) {
             int32_t from = batch->option_start[l];
-            print_floats("logprob", batch->scores > 0 ? s->logprob + from : NULL, batch->option_start[l + 1] - from);
+            print_floats("logprob", batch->scores > 0 ? s->logprob + from : NULL,
+                         batch->option_start[l + 1] - from);
         }
         puts("}");
     }
@@ -144,18 +146,23 @@ static zo_status take_line(scorer *s, char *line, size_t length, const score_arg
         return status;
     }
     wait->start[wait->lines] = wait->ids.n;
-    status = zo_tokenizer_encode(s->tokenizer, line, length, args->no_special ? ZO_WITHOUT_SPECIALS : ZO_WITH_SPECIALS, &wait->ids, err);
+    status = zo_tokenizer_encode(s->tokenizer, line, length,
+                                 args->no_special ? ZO_WITHOUT_SPECIALS : ZO_WITH_SPECIALS, &wait->ids, err);
     if (status != ZO_OK) {
         return status;
     }
     int64_t n = wait->ids.n - wait->start[wait->lines];
     if (n > arch->positions) {
-        return zo_fail(err, ZO_EINPUT, "has %lld tokens, but the model has %d positions; cut the line", (long long)n, arch->positions);
+        return zo_fail(err, ZO_EINPUT, "has %lld tokens, but the model has %d positions; cut the line",
+                       (long long)n, arch->positions);
     }
     for (int64_t t = wait->start[wait->lines]; t < wait->ids.n; t++) {
         if (wait->ids.ids[t] >= arch->vocab) {
-            return zo_fail(err, ZO_EINPUT, "token id %d lies outside the model's vocabulary of %d; tokenizer and weights are of different "
-                           "models", wait->ids.ids[t], arch->vocab);
+            return zo_fail(
+                err, ZO_EINPUT,
+                "token id %d lies outside the model's vocabulary of %d; tokenizer and weights are of different "
+                "models",
+                wait->ids.ids[t], arch->vocab);
         }
     }
     wait->start[++wait->lines] = wait->ids.n;

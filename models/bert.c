@@ -1,4 +1,5 @@
-/* bert.c: BERT (Devlin et al., arXiv 1810.04805): post-norm encoder, learned positions, two segments, pooler head. */
+/* bert.c: BERT (Devlin et al., arXiv 1810.04805): post-norm encoder, learned positions, two segments, pooler head.
+ */
 #include <cjson/cJSON.h>
 
 #include "models/family.h"

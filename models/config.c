@@ -67,7 +67,8 @@ static const cJSON *config_get(const zo_config *config, const char *key)
 static const char *item_text(const cJSON *item, char *out, int size)
 {
     char *text = cJSON_PrintUnformatted(item);
-    snprintf(out, (size_t)size, "%.*s%s", size - 4, text != NULL ? text : "?", text != NULL && (int)strlen(text) > size - 4 ? "..." : "");
+    snprintf(out, (size_t)size, "%.*s%s", size - 4, text != NULL ? text : "?",
+             text != NULL && (int)strlen(text) > size - 4 ? "..." : "");
     cJSON_free(text);
     return out;
 }
@@ -100,8 +101,9 @@ int zo_config_int(zo_config *config, const char *key, int least, int most)
         return least;
     }
     if (item == NULL) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"%s\" is missing; expected a whole number from %d to %d",
-                                 config->path, key, least, most);
+        config->status = zo_fail(config->err, ZO_EINPUT,
+                                 "%s: key \"%s\" is missing; expected a whole number from %d to %d", config->path,
+                                 key, least, most);
         return least;
     }
     return config_int_of(config, key, item, least, least, most);
@@ -110,7 +112,8 @@ int zo_config_int(zo_config *config, const char *key, int least, int most)
 int zo_config_int_or(zo_config *config, const char *key, int fallback, int least, int most)
 {
     const cJSON *item = config_get(config, key);
-    return item == NULL || config->status != ZO_OK ? fallback : config_int_of(config, key, item, fallback, least, most);
+    return item == NULL || config->status != ZO_OK ? fallback
+                                                   : config_int_of(config, key, item, fallback, least, most);
 }
 
 double zo_config_real_or(zo_config *config, const char *key, double fallback, double least, double most)
@@ -154,9 +157,13 @@ int zo_config_token(zo_config *config, const char *key, int fallback)
 }
 
 /* The first spelling of an activation is the one written. */
-static const struct { const char *name; zo_act act; } acts[] = {
-    {"gelu", ZO_ACT_GELU},     {"gelu_new", ZO_ACT_GELU_TANH}, {"gelu_pytorch_tanh", ZO_ACT_GELU_TANH}, {"gelu_fast", ZO_ACT_GELU_TANH},
-    {"relu", ZO_ACT_RELU},     {"silu", ZO_ACT_SILU},          {"swish", ZO_ACT_SILU},                  {"tanh", ZO_ACT_TANH}};
+static const struct {
+    const char *name;
+    zo_act act;
+} acts[] = {
+    {"gelu", ZO_ACT_GELU},           {"gelu_new", ZO_ACT_GELU_TANH}, {"gelu_pytorch_tanh", ZO_ACT_GELU_TANH},
+    {"gelu_fast", ZO_ACT_GELU_TANH}, {"relu", ZO_ACT_RELU},          {"silu", ZO_ACT_SILU},
+    {"swish", ZO_ACT_SILU},          {"tanh", ZO_ACT_TANH}};
 #define ACTS ((int)(sizeof acts / sizeof *acts))
 
 const char *zo_act_name(zo_act act)
@@ -181,16 +188,18 @@ zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback)
         }
     }
     char text[80];
-    zo_config_fail(config, "key \"%s\" is %s, an activation that is not supported; supported are gelu, gelu_new, "
-                   "gelu_pytorch_tanh, gelu_fast, relu, silu, swish and tanh", key, item_text(item, text, sizeof text));
+    zo_config_fail(config,
+                   "key \"%s\" is %s, an activation that is not supported; supported are gelu, gelu_new, "
+                   "gelu_pytorch_tanh, gelu_fast, relu, silu, swish and tanh",
+                   key, item_text(item, text, sizeof text));
     return fallback;
 }
 
 void zo_config_only_bool(zo_config *config, const char *key, bool value)
 {
     if (zo_config_bool_or(config, key, value) != value) {
-        zo_config_fail(config, "key \"%s\" is %s, which is not supported; use a model where it is %s", key, value ? "false" : "true",
-                       value ? "true" : "false");
+        zo_config_fail(config, "key \"%s\" is %s, which is not supported; use a model where it is %s", key,
+                       value ? "false" : "true", value ? "true" : "false");
     }
 }
 
@@ -208,7 +217,8 @@ void zo_config_only_empty(zo_config *config, const char *key)
 {
     const cJSON *item = config_get(config, key);
     char text[80];
-    bool empty = item == NULL || cJSON_IsFalse(item) || ((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child == NULL);
+    bool empty = item == NULL || cJSON_IsFalse(item) ||
+                 ((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child == NULL);
     if (!empty) {
         zo_config_fail(config, "key \"%s\" is %s, which is not supported; use a model without it", key,
                        item_text(item, text, sizeof text));
@@ -222,21 +232,29 @@ static void check_arch(zo_config *config, const zo_arch *arch)
         return;
     }
     if (arch->heads * (int64_t)arch->head_dim != arch->hidden && strcmp(arch->family, "llama") != 0) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: hidden size %d is not a multiple of %d attention heads", config->path,
+        config->status = zo_fail(config->err, ZO_EINPUT,
+                                 "%s: hidden size %d is not a multiple of %d attention heads", config->path,
                                  arch->hidden, arch->heads);
     } else if (arch->kv_heads < 1 || arch->heads % arch->kv_heads != 0) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"num_key_value_heads\" is %d; expected a divisor of the %d attention heads",
-                                 config->path, arch->kv_heads, arch->heads);
+        config->status = zo_fail(
+            config->err, ZO_EINPUT,
+            "%s: key \"num_key_value_heads\" is %d; expected a divisor of the %d attention heads", config->path,
+            arch->kv_heads, arch->heads);
     } else if (arch->rope && arch->head_dim % 2 != 0) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: the head size is %d; rotary positions need an even one", config->path,
+        config->status = zo_fail(config->err, ZO_EINPUT,
+                                 "%s: the head size is %d; rotary positions need an even one", config->path,
                                  arch->head_dim);
     } else if (arch->positions < 1) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"max_position_embeddings\" leaves %d positions after the offset of %d; "
-                                 "expected at least 1", config->path, arch->positions, arch->position_offset);
+        config->status = zo_fail(config->err, ZO_EINPUT,
+                                 "%s: key \"max_position_embeddings\" leaves %d positions after the offset of %d; "
+                                 "expected at least 1",
+                                 config->path, arch->positions, arch->position_offset);
     } else if (arch->pad >= arch->vocab || arch->bos >= arch->vocab || arch->eos >= arch->vocab) {
         int id = arch->pad >= arch->vocab ? arch->pad : arch->bos >= arch->vocab ? arch->bos : arch->eos;
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: special token id %d lies outside the vocabulary of %d (keys pad_token_id, "
-                                 "bos_token_id, eos_token_id, vocab_size)", config->path, id, arch->vocab);
+        config->status = zo_fail(config->err, ZO_EINPUT,
+                                 "%s: special token id %d lies outside the vocabulary of %d (keys pad_token_id, "
+                                 "bos_token_id, eos_token_id, vocab_size)",
+                                 config->path, id, arch->vocab);
     }
 }
 
@@ -247,17 +265,19 @@ zo_status zo_arch_parse(const struct cJSON *json, const char *path, zo_arch *arc
         return zo_fail(err, ZO_EINPUT, "%s: expected a JSON object as Hugging Face's config.json has", path);
     }
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "model_type");
-    if (!cJSON_IsString(type)) {
-        return zo_fail(err, ZO_EINPUT, "%s: key \"model_type\" is missing; expected one of bert, roberta, distilbert, gpt2, opt, llama",
-                       path);
-    }
-    const zo_family *family = zo_family_find(type->valuestring);
+    const zo_family *family = cJSON_IsString(type) ? zo_family_find(type->valuestring) : NULL;
     if (family == NULL) {
         char known[200] = "";
         for (int i = 0; i < FAMILIES; i++) {
-            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i == 0 ? "" : ", ", families[i]->name);
+            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i == 0 ? "" : ", ",
+                     families[i]->name);
         }
-        return zo_fail(err, ZO_EUNSUPPORTED, "%s: key \"model_type\" is \"%.60s\", an architecture that is not supported; supported are %s",
+        if (!cJSON_IsString(type)) {
+            return zo_fail(err, ZO_EINPUT, "%s: key \"model_type\" is missing; expected one of %s", path, known);
+        }
+        return zo_fail(err, ZO_EUNSUPPORTED,
+                       "%s: key \"model_type\" is \"%.60s\", an architecture that is not supported; supported "
+                       "are %s",
                        path, type->valuestring, known);
     }
     snprintf(arch->family, sizeof arch->family, "%s", family->name);
@@ -328,7 +348,8 @@ struct cJSON *zo_arch_write(const zo_arch *arch, const zo_layout *layout)
     add_token(json, "pad_token_id", arch->pad);
     family->write(arch, json);
     if (out >= 0) {
-        cJSON *id2label = cJSON_AddObjectToObject(json, "id2label"), *label2id = cJSON_AddObjectToObject(json, "label2id");
+        cJSON *id2label = cJSON_AddObjectToObject(json, "id2label"),
+              *label2id = cJSON_AddObjectToObject(json, "label2id");
         for (int i = 0; i < layout->param[out].rows; i++) {
             char id[16], label[32];
             snprintf(id, sizeof id, "%d", i);

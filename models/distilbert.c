@@ -1,4 +1,5 @@
-/* distilbert.c: DistilBERT (Sanh et al., arXiv 1910.01108): BERT's encoder without segments and pooler; relu before the classifier. */
+/* distilbert.c: DistilBERT (Sanh et al., arXiv 1910.01108): BERT's encoder without segments and pooler; relu
+ * before the classifier. */
 #include <cjson/cJSON.h>
 
 #include "models/family.h"

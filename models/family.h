@@ -1,5 +1,6 @@
-/* family.h: what a family file (models/bert.c, ...) gives: config.json -> zo_arch and back, and the table from canonical parameter
- * names (models/arch.h) to the names that checkpoints use. Private to models/. Adding a family: one file and one line in list.h. */
+/* family.h: what a family file (models/bert.c, ...) gives: config.json -> zo_arch and back, and the table from
+ * canonical parameter names (models/arch.h) to the names that checkpoints use. Private to models/. Adding a
+ * family: one file and one line in list.h. */
 #ifndef ZO_MODELS_FAMILY_H
 #define ZO_MODELS_FAMILY_H
 
@@ -11,8 +12,9 @@ extern "C" {
 
 struct cJSON;
 
-/* config.json being read. The first error sticks: after it the readers return their fallback and change nothing, so a family
- * reads all its fields in a row and looks at `status` at the end. A key that is absent or null takes the fallback. */
+/* config.json being read. The first error sticks: after it the readers return their fallback and change nothing,
+ * so a family reads all its fields in a row and looks at `status` at the end. A key that is absent or null takes
+ * the fallback. */
 typedef struct zo_config {
     const struct cJSON *json;
     const char *path; /* of the file, for messages */
@@ -41,27 +43,32 @@ const char *zo_act_name(zo_act act);
 typedef enum zo_stored {
     ZO_STORED_PLAIN, /* as it is here */
     ZO_STORED_CONV1D, /* GPT-2's Conv1D: a matrix is (in, out) */
-    ZO_STORED_THIRD_0, ZO_STORED_THIRD_1, ZO_STORED_THIRD_2 /* the first, second, last third of a Conv1D's outputs (c_attn) */
+    ZO_STORED_THIRD_0,
+    ZO_STORED_THIRD_1,
+    ZO_STORED_THIRD_2 /* the first, second, last third of a Conv1D's outputs (c_attn) */
 } zo_stored;
 
 typedef struct zo_name_row {
-    const char *ours;   /* canonical name with # for the block; with or without its .weight / .bias, which is then appended */
-    const char *theirs; /* name(s) in checkpoints, first the one to write, separated by |; the same # and the same ending */
-    bool base;          /* belongs to the base model: `prefixes` stand before it */
+    const char *ours; /* canonical name with # for the block; with or without its .weight / .bias, which is then
+                         appended */
+    const char *theirs; /* name(s) in checkpoints, first the one to write, separated by |; the same # and the same
+                           ending */
+    bool base; /* belongs to the base model: `prefixes` stand before it */
     zo_stored stored;
 } zo_name_row;
 
 typedef struct zo_family {
-    const char *name;                /* model_type */
-    const char *const *prefixes;     /* tried in order, NULL-terminated; first the one to write */
-    const zo_name_row *names;        /* ends with ours == NULL; the first row that fits wins */
-    const char *class_architecture;  /* "BertForSequenceClassification" */
-    const char *lm_architecture;     /* "BertForMaskedLM" */
-    const char *base_architecture;   /* "BertModel" */
-    bool scaled_residual_init;       /* GPT-2: the projections into the residual stream have std init_std / sqrt(2 layers) */
-    bool pad_row_zero;               /* the padding token's embedding starts as zeros (nn.Embedding's padding_idx) */
-    void (*read)(zo_config *config, zo_arch *arch);                     /* errors through the config; arch starts as zeros */
-    void (*write)(const zo_arch *arch, struct cJSON *json);             /* adds the family's keys */
+    const char *name; /* model_type */
+    const char *const *prefixes; /* tried in order, NULL-terminated; first the one to write */
+    const zo_name_row *names; /* ends with ours == NULL; the first row that fits wins */
+    const char *class_architecture; /* "BertForSequenceClassification" */
+    const char *lm_architecture; /* "BertForMaskedLM" */
+    const char *base_architecture; /* "BertModel" */
+    bool scaled_residual_init; /* GPT-2: the projections into the residual stream have std init_std / sqrt(2
+                                  layers) */
+    bool pad_row_zero; /* the padding token's embedding starts as zeros (nn.Embedding's padding_idx) */
+    void (*read)(zo_config *config, zo_arch *arch); /* errors through the config; arch starts as zeros */
+    void (*write)(const zo_arch *arch, struct cJSON *json); /* adds the family's keys */
 } zo_family;
 
 /* NULL when there is none of this name. */

@@ -1,25 +1,25 @@
-/* gpt2.c: GPT-2 (Radford et al., 2019): pre-norm decoder, learned positions, Conv1D weights (in, out), fused c_attn. */
+/* gpt2.c: GPT-2 (Radford et al., 2019): pre-norm decoder, learned positions, Conv1D weights (in, out), fused
+ * c_attn. */
 #include <cjson/cJSON.h>
 
 #include "models/family.h"
 
 static const char *const prefixes[] = {"transformer.", "", NULL};
 
-static const zo_name_row names[] = {
-    {"embed.token", "wte", true, ZO_STORED_PLAIN},
-    {"embed.position", "wpe", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.norm", "h.#.ln_1", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.q", "h.#.attn.c_attn", true, ZO_STORED_THIRD_0},
-    {"layer.#.attn.k", "h.#.attn.c_attn", true, ZO_STORED_THIRD_1},
-    {"layer.#.attn.v", "h.#.attn.c_attn", true, ZO_STORED_THIRD_2},
-    {"layer.#.attn.o", "h.#.attn.c_proj", true, ZO_STORED_CONV1D},
-    {"layer.#.mlp.norm", "h.#.ln_2", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.up", "h.#.mlp.c_fc", true, ZO_STORED_CONV1D},
-    {"layer.#.mlp.down", "h.#.mlp.c_proj", true, ZO_STORED_CONV1D},
-    {"final.norm", "ln_f", true, ZO_STORED_PLAIN},
-    {"lm.decoder", "lm_head", false, ZO_STORED_PLAIN},
-    {"class.out", "score", false, ZO_STORED_PLAIN},
-    {0}};
+static const zo_name_row names[] = {{"embed.token", "wte", true, ZO_STORED_PLAIN},
+                                    {"embed.position", "wpe", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.norm", "h.#.ln_1", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.q", "h.#.attn.c_attn", true, ZO_STORED_THIRD_0},
+                                    {"layer.#.attn.k", "h.#.attn.c_attn", true, ZO_STORED_THIRD_1},
+                                    {"layer.#.attn.v", "h.#.attn.c_attn", true, ZO_STORED_THIRD_2},
+                                    {"layer.#.attn.o", "h.#.attn.c_proj", true, ZO_STORED_CONV1D},
+                                    {"layer.#.mlp.norm", "h.#.ln_2", true, ZO_STORED_PLAIN},
+                                    {"layer.#.mlp.up", "h.#.mlp.c_fc", true, ZO_STORED_CONV1D},
+                                    {"layer.#.mlp.down", "h.#.mlp.c_proj", true, ZO_STORED_CONV1D},
+                                    {"final.norm", "ln_f", true, ZO_STORED_PLAIN},
+                                    {"lm.decoder", "lm_head", false, ZO_STORED_PLAIN},
+                                    {"class.out", "score", false, ZO_STORED_PLAIN},
+                                    {0}};
 
 static void config_read(zo_config *c, zo_arch *a)
 {

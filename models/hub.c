@@ -1,5 +1,5 @@
-/* hub.c: from a model's name to its folder. Nothing is downloaded: when a model is not on disk, the error says where it was looked
- * for and which command fetches it. */
+/* hub.c: from a model's name to its folder. Nothing is downloaded: when a model is not on disk, the error says
+ * where it was looked for and which command fetches it. */
 #include "models/hub.h"
 
 #include <dirent.h>
@@ -13,7 +13,9 @@
 #define FOLDER_MOST 3500 /* leaves room for the names of files below the folder */
 
 /* Places tried so far, for the message. */
-typedef struct search { char tried[700]; } search;
+typedef struct search {
+    char tried[700];
+} search;
 
 static void note(search *s, const char *place)
 {
@@ -39,7 +41,8 @@ static bool try_under(search *s, const char *folder, const char *name, char out[
     return is_model(out);
 }
 
-/* The snapshot that refs/main names; without refs/main the only one there is. false: none. *err is filled when there are several. */
+/* The snapshot that refs/main names; without refs/main the only one there is. false: none. *err is filled when
+ * there are several. */
 static bool find_snapshot(const char *repository, char out[4096], zo_err *err)
 {
     char path[4096], revision[128] = "";
@@ -71,15 +74,22 @@ static bool find_snapshot(const char *repository, char out[4096], zo_err *err)
         closedir(dir);
     }
     if (found > 1) {
-        zo_fail(err, ZO_EINPUT, "%s: holds %d snapshots and no refs/main that says which one to use; give the snapshot's folder as the "
-                "model", repository, found);
+        zo_fail(err, ZO_EINPUT,
+                "%s: holds %d snapshots and no refs/main that says which one to use; give the snapshot's folder "
+                "as the "
+                "model",
+                repository, found);
     }
     return found == 1;
 }
 
 /* The hub moved the models that had no organisation below one; both names are in use, also in caches. */
-static const struct { const char *start, *organisation; } moved[] = {
-    {"bert-", "google-bert"}, {"roberta-", "FacebookAI"}, {"distilbert-", "distilbert"}, {"gpt2", "openai-community"}};
+static const struct {
+    const char *start, *organisation;
+} moved[] = {{"bert-", "google-bert"},
+             {"roberta-", "FacebookAI"},
+             {"distilbert-", "distilbert"},
+             {"gpt2", "openai-community"}};
 
 static bool other_name(const char *name, char *out, size_t size)
 {
@@ -98,11 +108,16 @@ static bool other_name(const char *name, char *out, size_t size)
     return false;
 }
 
-/* The cache as huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub. */
+/* The cache as huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub,
+ * ~/.cache/huggingface/hub. */
 static bool cache_folder(char *out, size_t size)
 {
-    const struct { const char *variable, *below; } places[] = {
-        {"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"XDG_CACHE_HOME", "/huggingface/hub"}, {"HOME", "/.cache/huggingface/hub"}};
+    const struct {
+        const char *variable, *below;
+    } places[] = {{"HF_HUB_CACHE", ""},
+                  {"HF_HOME", "/hub"},
+                  {"XDG_CACHE_HOME", "/huggingface/hub"},
+                  {"HOME", "/.cache/huggingface/hub"}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *value = getenv(places[i].variable);
         if (value != NULL && value[0] != '\0') {
@@ -119,20 +134,23 @@ static bool try_cache(search *s, const char *name, char out[4096], zo_err *err)
         return false;
     }
     for (size_t used = strlen(file); *name != '\0'; name++) {
-        used += (size_t)snprintf(file + used, sizeof file - used, "%s", *name == '/' ? "--" : (char[]){*name, '\0'});
+        used += (size_t)snprintf(file + used, sizeof file - used, "%s",
+                                 *name == '/' ? "--" : (char[]){*name, '\0'});
     }
     zo_path_join(repository, sizeof repository, cache, file);
     note(s, repository);
     return find_snapshot(repository, out, err);
 }
 
-/* org/name or name of letters, digits and -_. only: what the hub permits, and nothing that climbs out of a folder. */
+/* org/name or name of letters, digits and -_. only: what the hub permits, and nothing that climbs out of a folder.
+ */
 static bool is_hub_name(const char *name)
 {
     int slashes = 0;
     for (const char *c = name; *c != '\0'; c++) {
         slashes += *c == '/';
-        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("-_./", *c) != NULL;
+        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                      strchr("-_./", *c) != NULL;
         if (!letter || (*c == '/' && (c == name || c[1] == '\0'))) {
             return false;
         }
@@ -143,7 +161,9 @@ static bool is_hub_name(const char *name)
 zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096], zo_err *err)
 {
     if (name[0] == '\0' || strlen(name) > FOLDER_MOST) {
-        return zo_fail(err, ZO_EINPUT, "the model's name has %zu bytes; expected a folder or a name such as facebook/opt-1.3b", strlen(name));
+        return zo_fail(err, ZO_EINPUT,
+                       "the model's name has %zu bytes; expected a folder or a name such as facebook/opt-1.3b",
+                       strlen(name));
     }
     search s = {0};
     if (zo_path_is_dir(name)) {
@@ -152,13 +172,19 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
             return ZO_OK;
         }
         if (!is_hub_name(name)) {
-            return zo_fail(err, ZO_EINPUT, "%s: is a folder without config.json; expected a Hugging Face model folder with config.json, "
-                           "model.safetensors and the tokenizer's files", name);
+            return zo_fail(
+                err, ZO_EINPUT,
+                "%s: is a folder without config.json; expected a Hugging Face model folder with config.json, "
+                "model.safetensors and the tokenizer's files",
+                name);
         }
     }
     if (!is_hub_name(name)) {
-        return zo_fail(err, ZO_EINPUT, "model \"%s\": there is no such folder; give an existing Hugging Face folder, or a name such as "
-                       "roberta-large or facebook/opt-1.3b", name);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "model \"%s\": there is no such folder; give an existing Hugging Face folder, or a name such as "
+            "roberta-large or facebook/opt-1.3b",
+            name);
     }
     note(&s, "./");
     const char *last = strrchr(name, '/') != NULL ? strrchr(name, '/') + 1 : name;
@@ -170,12 +196,16 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
     }
     char other[256];
     zo_err several = {0};
-    if (try_cache(&s, name, folder, &several) || (other_name(name, other, sizeof other) && try_cache(&s, other, folder, &several))) {
+    if (try_cache(&s, name, folder, &several) ||
+        (other_name(name, other, sizeof other) && try_cache(&s, other, folder, &several))) {
         return ZO_OK;
     }
     if (several.status != ZO_OK) {
         return zo_fail(err, several.status, "%s", several.text);
     }
-    return zo_fail(err, ZO_EIO, "model \"%.200s\" is not on this machine (looked in %s); fetch it with `huggingface-cli download %.200s`, "
-                   "or give its folder or --models DIR", name, s.tried, name);
+    return zo_fail(
+        err, ZO_EIO,
+        "model \"%.200s\" is not on this machine (looked in %s); fetch it with `huggingface-cli download %.200s`, "
+        "or give its folder or --models DIR",
+        name, s.tried, name);
 }

@@ -1,6 +1,7 @@
-/* hub.h: where models are on disk, and reading them. A model name is a folder, or a name such as `roberta-large` or
- * `facebook/opt-1.3b` looked up in --models DIR / $ZO_MODELS, then in the Hugging Face cache ($HF_HOME/hub/models--org--name/
- * snapshots/<rev>/; default ~/.cache/huggingface). When absent the error says where it looked and which command would fetch it. */
+/* hub.h: where models are on disk, and reading them. A model name is a folder, or a name such as `roberta-large`
+ * or `facebook/opt-1.3b` looked up in --models DIR, then $ZO_MODELS, then in the Hugging Face cache
+ * ($HF_HOME/hub/models--org--name/snapshots/<rev>/; default ~/.cache/huggingface). When absent the error says
+ * where it looked and which command would fetch it. */
 #ifndef ZO_MODELS_HUB_H
 #define ZO_MODELS_HUB_H
 
@@ -21,15 +22,21 @@ zo_status zo_arch_parse(const struct cJSON *json, const char *path, zo_arch *arc
 /* config.json of an arch whose head is the one in `layout`; the caller calls cJSON_Delete. */
 struct cJSON *zo_arch_write(const zo_arch *arch, const zo_layout *layout);
 
-/* Fill `store` (layout made for `arch`) from the folder's safetensors: every parameter of the layout must be there with the right
- * shape, but for class.* (drawn from `seed`, N(0, init_std), biases zero, as transformers does) when the checkpoint lacks them.
- * F32, F16, BF16; sharded with model.safetensors.index.json; name prefixes with and without `bert.`, `transformer.`, `model.`, ... */
-zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed, zo_err *err);
-/* Random weights as transformers initialises the family: N(0, init_std) matrices and tables, ones for norms, zeros for biases. */
-void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed);
-/* config.json and model.safetensors (F32) into `folder`, made if need be, under the names of the transformers class that has this
- * head, so that its from_pretrained loads the folder. Files there under these names are replaced. */
-zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err);
+/* Fill `store` (layout made for `arch`) from the folder's safetensors: every parameter of the layout must be there
+ * with the right shape, but for class.* (drawn from `seed`, N(0, init_std), biases zero, as transformers does)
+ * when the checkpoint lacks them. F32, F16, BF16; sharded with model.safetensors.index.json; name prefixes with
+ * and without `bert.`, `transformer.`, `model.`, ... */
+zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                          zo_store *store, uint64_t seed, zo_err *err);
+/* Random weights as transformers initialises the family: N(0, init_std) matrices and tables, ones for norms, zeros
+ * for biases. */
+void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
+                       uint64_t seed);
+/* config.json and model.safetensors (F32) into `folder`, made if need be, under the names of the transformers
+ * class that has this head, so that its from_pretrained loads the folder. Files there under these names are
+ * replaced. */
+zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                           const zo_store *store, zo_err *err);
 
 #ifdef __cplusplus
 }

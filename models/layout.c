@@ -4,10 +4,11 @@
 
 #include "models/arch.h"
 
-static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay, const char *format, ...)
-    __attribute__((format(printf, 7, 8)));
+static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay,
+                const char *format, ...) __attribute__((format(printf, 7, 8)));
 
-static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay, const char *format, ...)
+static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay,
+                const char *format, ...)
 {
     char name[sizeof layout->param->name];
     va_list args;

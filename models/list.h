@@ -1,5 +1,5 @@
-/* list.h: the model families, one line each. X(suffix): zo_family_<suffix> is defined in models/<suffix>.c and its `name` is
- * config.json's model_type. */
+/* list.h: the model families, one line each. X(suffix): zo_family_<suffix> is defined in models/<suffix>.c and its
+ * `name` is config.json's model_type. */
 #ifndef ZO_MODELS_LIST_H
 #define ZO_MODELS_LIST_H
 

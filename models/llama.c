@@ -1,6 +1,6 @@
-/* llama.c: LLaMA 1 to 3 and what shares its architecture and model_type (SmolLM2, TinyLlama, ...): pre-norm decoder, RMSNorm,
- * rotary positions (plain, linear, llama3 scaling), grouped-query attention, gated SiLU. It does not do: sliding windows, dynamic
- * or YaRN scaling, partial rotary. */
+/* llama.c: LLaMA 1 to 3 and what shares its architecture and model_type (SmolLM2, TinyLlama, ...): pre-norm
+ * decoder, RMSNorm, rotary positions (plain, linear, llama3 scaling), grouped-query attention, gated SiLU. It does
+ * not do: sliding windows, dynamic or YaRN scaling, partial rotary. */
 #include <cjson/cJSON.h>
 #include <string.h>
 
@@ -36,7 +36,8 @@ static void rope_read(zo_config *c, zo_arch *a)
         return;
     }
     if (!cJSON_IsObject(scaling)) {
-        zo_config_fail(c, "key \"%s\" is not an object; expected one such as {\"rope_type\": \"llama3\", ...} or null", key);
+        zo_config_fail(
+            c, "key \"%s\" is not an object; expected one such as {\"rope_type\": \"llama3\", ...} or null", key);
         return;
     }
     zo_config inner = {.json = scaling, .path = c->path, .status = ZO_OK, .err = c->err};
@@ -59,15 +60,19 @@ static void rope_read(zo_config *c, zo_arch *a)
         a->rope_high_freq = zo_config_real_or(&inner, "high_freq_factor", 0, 0, 1e6);
         a->rope_original_positions = zo_config_int(&inner, "original_max_position_embeddings", 1, 1 << 24);
         if (!(a->rope_low_freq > 0 && a->rope_high_freq > a->rope_low_freq)) {
-            zo_config_fail(&inner, "key \"%s\" has low_freq_factor %g and high_freq_factor %g; expected 0 < low < high", key,
-                           a->rope_low_freq, a->rope_high_freq);
+            zo_config_fail(&inner,
+                           "key \"%s\" has low_freq_factor %g and high_freq_factor %g; expected 0 < low < high",
+                           key, a->rope_low_freq, a->rope_high_freq);
         }
     } else if (strcmp(name, "default") != 0) {
-        zo_config_fail(&inner, "key \"%s.rope_type\" is \"%.40s\", which is not supported; supported are default, linear and llama3",
-                       key, name);
+        zo_config_fail(
+            &inner,
+            "key \"%s.rope_type\" is \"%.40s\", which is not supported; supported are default, linear and llama3",
+            key, name);
     }
     if (a->rope_scaling != ZO_ROPE_PLAIN && !(a->rope_factor >= 1)) {
-        zo_config_fail(&inner, "key \"%s.factor\" is %g or missing; expected a number of at least 1", key, a->rope_factor);
+        zo_config_fail(&inner, "key \"%s.factor\" is %g or missing; expected a number of at least 1", key,
+                       a->rope_factor);
     }
     c->status = inner.status;
 }
@@ -84,7 +89,8 @@ static void config_read(zo_config *c, zo_arch *a)
     a->heads = zo_config_int(c, "num_attention_heads", 1, 4096);
     a->kv_heads = zo_config_int_or(c, "num_key_value_heads", a->heads, 1, 4096);
     if (a->hidden % a->heads != 0) {
-        zo_config_fail(c, "key \"hidden_size\" is %d; expected a multiple of the %d attention heads", a->hidden, a->heads);
+        zo_config_fail(c, "key \"hidden_size\" is %d; expected a multiple of the %d attention heads", a->hidden,
+                       a->heads);
     }
     a->head_dim = zo_config_int_or(c, "head_dim", a->hidden / a->heads, 1, 1 << 16);
     a->ffn = zo_config_int(c, "intermediate_size", 1, 1 << 22);

@@ -1,28 +1,27 @@
-/* opt.c: OPT (Zhang et al., arXiv 2205.01068): pre-norm decoder, learned positions from row 2, relu; the 350M is post-norm without
- * a final norm and projects its embeddings in and out. */
+/* opt.c: OPT (Zhang et al., arXiv 2205.01068): pre-norm decoder, learned positions from row 2, relu; the 350M is
+ * post-norm without a final norm and projects its embeddings in and out. */
 #include <cjson/cJSON.h>
 
 #include "models/family.h"
 
 static const char *const prefixes[] = {"model.decoder.", "decoder.", "", NULL};
 
-static const zo_name_row names[] = {
-    {"embed.token", "embed_tokens", true, ZO_STORED_PLAIN},
-    {"embed.position", "embed_positions", true, ZO_STORED_PLAIN},
-    {"embed.in", "project_in", true, ZO_STORED_PLAIN},
-    {"embed.out", "project_out", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.q", "layers.#.self_attn.q_proj", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.k", "layers.#.self_attn.k_proj", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.v", "layers.#.self_attn.v_proj", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.o", "layers.#.self_attn.out_proj", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.norm", "layers.#.self_attn_layer_norm", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.up", "layers.#.fc1", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.down", "layers.#.fc2", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.norm", "layers.#.final_layer_norm", true, ZO_STORED_PLAIN},
-    {"final.norm", "final_layer_norm", true, ZO_STORED_PLAIN},
-    {"lm.decoder", "lm_head", false, ZO_STORED_PLAIN},
-    {"class.out", "score", false, ZO_STORED_PLAIN},
-    {0}};
+static const zo_name_row names[] = {{"embed.token", "embed_tokens", true, ZO_STORED_PLAIN},
+                                    {"embed.position", "embed_positions", true, ZO_STORED_PLAIN},
+                                    {"embed.in", "project_in", true, ZO_STORED_PLAIN},
+                                    {"embed.out", "project_out", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.q", "layers.#.self_attn.q_proj", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.k", "layers.#.self_attn.k_proj", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.v", "layers.#.self_attn.v_proj", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.o", "layers.#.self_attn.out_proj", true, ZO_STORED_PLAIN},
+                                    {"layer.#.attn.norm", "layers.#.self_attn_layer_norm", true, ZO_STORED_PLAIN},
+                                    {"layer.#.mlp.up", "layers.#.fc1", true, ZO_STORED_PLAIN},
+                                    {"layer.#.mlp.down", "layers.#.fc2", true, ZO_STORED_PLAIN},
+                                    {"layer.#.mlp.norm", "layers.#.final_layer_norm", true, ZO_STORED_PLAIN},
+                                    {"final.norm", "final_layer_norm", true, ZO_STORED_PLAIN},
+                                    {"lm.decoder", "lm_head", false, ZO_STORED_PLAIN},
+                                    {"class.out", "score", false, ZO_STORED_PLAIN},
+                                    {0}};
 
 static void config_read(zo_config *c, zo_arch *a)
 {

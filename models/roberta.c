@@ -38,7 +38,8 @@ static void config_read(zo_config *c, zo_arch *a)
     a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
     a->pad = zo_config_token(c, "pad_token_id", 1);
     if (a->pad < 0) {
-        zo_config_fail(c, "key \"pad_token_id\" is negative; RoBERTa's positions start at pad_token_id + 1, so it must be 0 or more");
+        zo_config_fail(c, "key \"pad_token_id\" is negative; RoBERTa's positions start at pad_token_id + 1, so it "
+                          "must be 0 or more");
         a->pad = 1;
     }
     a->position_offset = a->pad + 1;

@@ -1,6 +1,6 @@
 /* safetensors.c: see safetensors.h. The format: 8 bytes little-endian length N, N bytes of JSON
- * {"name": {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, .., "__metadata__": {..}}, then the data; offsets count
- * from the end of the header, and the tensors cover the data without holes or overlaps. */
+ * {"name": {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, .., "__metadata__": {..}}, then the
+ * data; offsets count from the end of the header, and the tensors cover the data without holes or overlaps. */
 #include "models/safetensors.h"
 
 #include <cjson/cJSON.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/conf.h"
@@ -19,7 +20,10 @@
 #define NAME_MOST_BYTES 512
 #define SHARDS_MOST 4096
 
-static const struct { const char *name; int bits; } dtypes[ZO_DTYPES] = {
+static const struct {
+    const char *name;
+    int bits;
+} dtypes[ZO_DTYPES] = {
 #define X(id, name, bits) {name, bits},
     ZO_DTYPE_LIST(X)
 #undef X
@@ -30,7 +34,10 @@ const char *zo_dtype_name(zo_dtype dtype)
     return dtypes[dtype].name;
 }
 
-typedef struct span { uint64_t begin, end; const char *name; } span;
+typedef struct span {
+    uint64_t begin, end;
+    const char *name;
+} span;
 
 static int span_order(const void *a, const void *b)
 {
@@ -58,7 +65,8 @@ static bool whole_number(const cJSON *item, uint64_t *value)
 }
 
 /* One entry of the header into *t (name borrowed from the JSON) and *at. */
-static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char *path, zo_tensor *t, span *at, zo_err *err)
+static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char *path, zo_tensor *t, span *at,
+                             zo_err *err)
 {
     const char *name = item->string;
     if (name == NULL || name[0] == '\0' || strlen(name) > NAME_MOST_BYTES) {
@@ -68,50 +76,69 @@ static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char 
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape");
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
-    if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2) {
-        return zo_fail(err, ZO_EINPUT, "%s: the header's entry of tensor \"%.100s\" lacks a proper dtype, shape or data_offsets; "
-                       "the file is damaged, fetch it again", path, name);
+    if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets) ||
+        cJSON_GetArraySize(offsets) != 2) {
+        return zo_fail(err, ZO_EINPUT,
+                       "%s: the header's entry of tensor \"%.100s\" lacks a proper dtype, shape or data_offsets; "
+                       "the file is damaged, fetch it again",
+                       path, name);
     }
     *t = (zo_tensor){.name = item->string, .count = 1};
-    for (t->dtype = 0; t->dtype < ZO_DTYPES && strcmp(dtypes[t->dtype].name, dtype->valuestring) != 0; t->dtype++) {
+    for (t->dtype = 0; t->dtype < ZO_DTYPES && strcmp(dtypes[t->dtype].name, dtype->valuestring) != 0;
+         t->dtype++) {
     }
     if (t->dtype == ZO_DTYPES) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype \"%.20s\", which is not known; expected F32, F16 or BF16",
+        return zo_fail(err, ZO_EUNSUPPORTED,
+                       "%s: tensor \"%.100s\" has dtype \"%.20s\", which is not known; expected F32, F16 or BF16",
                        path, name, dtype->valuestring);
     }
     for (const cJSON *dim = shape->child; dim != NULL; dim = dim->next) {
         uint64_t value;
         if (t->dims == ZO_TENSOR_DIMS || !whole_number(dim, &value)) {
-            return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has a shape that is not a list of at most %d sizes; the file is "
-                           "damaged, fetch it again", path, name, ZO_TENSOR_DIMS);
+            return zo_fail(err, ZO_EINPUT,
+                           "%s: tensor \"%.100s\" has a shape that is not a list of at most %d sizes; the file is "
+                           "damaged, fetch it again",
+                           path, name, ZO_TENSOR_DIMS);
         }
         t->shape[t->dims++] = (int64_t)value;
         if (__builtin_mul_overflow(t->count, (int64_t)value, &t->count) || t->count > INT64_MAX / 64) {
-            return zo_fail(err, ZO_EINPUT, "%s: the sizes of tensor \"%.100s\" multiply to more than a file can hold; the file is "
-                           "damaged, fetch it again", path, name);
+            return zo_fail(err, ZO_EINPUT,
+                           "%s: the sizes of tensor \"%.100s\" multiply to more than a file can hold; the file is "
+                           "damaged, fetch it again",
+                           path, name);
         }
     }
-    if (!whole_number(offsets->child, &at->begin) || !whole_number(offsets->child->next, &at->end) || at->begin > at->end) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has data_offsets that are not two whole numbers in order; the file is "
-                       "damaged, fetch it again", path, name);
+    if (!whole_number(offsets->child, &at->begin) || !whole_number(offsets->child->next, &at->end) ||
+        at->begin > at->end) {
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: tensor \"%.100s\" has data_offsets that are not two whole numbers in order; the file is "
+            "damaged, fetch it again",
+            path, name);
     }
     uint64_t expected = (uint64_t)t->count * (uint64_t)dtypes[t->dtype].bits / 8;
     if (at->end - at->begin != expected) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has %llu bytes by its offsets and %llu by its shape and dtype %s; the file "
-                       "is damaged, fetch it again", path, name, (unsigned long long)(at->end - at->begin),
-                       (unsigned long long)expected, dtypes[t->dtype].name);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: tensor \"%.100s\" has %llu bytes by its offsets and %llu by its shape and dtype %s; the file "
+            "is damaged, fetch it again",
+            path, name, (unsigned long long)(at->end - at->begin), (unsigned long long)expected,
+            dtypes[t->dtype].name);
     }
     if (at->end > data_bytes) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" ends at byte %llu of the data, but the file holds only %llu: it was cut "
-                       "off, fetch it again", path, name, (unsigned long long)at->end, (unsigned long long)data_bytes);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: tensor \"%.100s\" ends at byte %llu of the data, but the file holds only %llu: it was cut "
+            "off, fetch it again",
+            path, name, (unsigned long long)at->end, (unsigned long long)data_bytes);
     }
     at->name = t->name;
     return ZO_OK;
 }
 
 /* All entries of a parsed header appended to *tensors; the caller closes *tensors after an error. */
-static zo_status parse_header(zo_tensors *tensors, const cJSON *json, const uint8_t *data, uint64_t data_bytes, int file,
-                              const char *path, span *spans, zo_err *err)
+static zo_status parse_header(zo_tensors *tensors, const cJSON *json, const uint8_t *data, uint64_t data_bytes,
+                              int file, const char *path, span *spans, zo_err *err)
 {
     int n = 0;
     for (const cJSON *item = json->child; item != NULL; item = item->next) {
@@ -133,24 +160,31 @@ static zo_status parse_header(zo_tensors *tensors, const cJSON *json, const uint
     uint64_t at = 0;
     for (int i = 0; i < n; i++) {
         if (spans[i].begin != at) {
-            return zo_fail(err, ZO_EINPUT, "%s: the data of tensor \"%.100s\" begins at byte %llu where byte %llu was expected (a hole or "
-                           "an overlap); the file is damaged, fetch it again", path, spans[i].name,
-                           (unsigned long long)spans[i].begin, (unsigned long long)at);
+            return zo_fail(
+                err, ZO_EINPUT,
+                "%s: the data of tensor \"%.100s\" begins at byte %llu where byte %llu was expected (a hole or "
+                "an overlap); the file is damaged, fetch it again",
+                path, spans[i].name, (unsigned long long)spans[i].begin, (unsigned long long)at);
         }
         at = spans[i].end;
     }
     if (at != data_bytes) {
-        return zo_fail(err, ZO_EINPUT, "%s: the header accounts for %llu bytes of data and the file has %llu; the file is damaged, "
-                       "fetch it again", path, (unsigned long long)at, (unsigned long long)data_bytes);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: the header accounts for %llu bytes of data and the file has %llu; the file is damaged, "
+            "fetch it again",
+            path, (unsigned long long)at, (unsigned long long)data_bytes);
     }
     return ZO_OK;
 }
 
 /* Append the tensors of one file's bytes. */
-static zo_status parse_file(zo_tensors *tensors, const uint8_t *data, size_t bytes, int file, const char *path, zo_err *err)
+static zo_status parse_file(zo_tensors *tensors, const uint8_t *data, size_t bytes, int file, const char *path,
+                            zo_err *err)
 {
     if (bytes < 8) {
-        return zo_fail(err, ZO_EINPUT, "%s: has %zu bytes, less than a safetensors header; fetch it again", path, bytes);
+        return zo_fail(err, ZO_EINPUT, "%s: has %zu bytes, less than a safetensors header; fetch it again", path,
+                       bytes);
     }
     uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; i--) {
@@ -160,25 +194,30 @@ static zo_status parse_file(zo_tensors *tensors, const uint8_t *data, size_t byt
         bool pointer = bytes > 12 && memcmp(data, "version https://git-lfs", bytes < 23 ? bytes : 23) == 0;
         return zo_fail(err, ZO_EINPUT, "%s: %s", path,
                        pointer ? "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
-                               : "the first 8 bytes give a header longer than the file; it is no safetensors file or was cut off, fetch it again");
+                               : "the first 8 bytes give a header longer than the file; it is no safetensors file "
+                                 "or was cut off, fetch it again");
     }
     const char *text = (const char *)data + 8;
     const char *end = text;
-    cJSON *json = memchr(text, '\0', header_bytes) == NULL ? cJSON_ParseWithLengthOpts(text, header_bytes, &end, 0) : NULL;
+    cJSON *json = memchr(text, '\0', header_bytes) == NULL ? cJSON_ParseWithLengthOpts(text, header_bytes, &end, 0)
+                                                           : NULL;
     while (json != NULL && end < text + header_bytes && *end == ' ') {
         end++;
     }
     if (!cJSON_IsObject(json) || end != text + header_bytes) {
         cJSON_Delete(json);
-        return zo_fail(err, ZO_EINPUT, "%s: the header is not a JSON object; the file is damaged, fetch it again", path);
+        return zo_fail(err, ZO_EINPUT, "%s: the header is not a JSON object; the file is damaged, fetch it again",
+                       path);
     }
     int entries = cJSON_GetArraySize(json);
     if (tensors->n + entries > tensors->room) {
         tensors->room = tensors->n + entries;
-        tensors->tensor = zo_realloc(tensors->tensor, ZO_HOST, ZO_TAG_DATA, (size_t)tensors->room * sizeof *tensors->tensor);
+        tensors->tensor = zo_realloc(tensors->tensor, ZO_HOST, ZO_TAG_DATA,
+                                     (size_t)tensors->room * sizeof *tensors->tensor);
     }
     span *spans = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)entries * sizeof *spans);
-    zo_status status = parse_header(tensors, json, data + 8 + header_bytes, bytes - 8 - header_bytes, file, path, spans, err);
+    zo_status status = parse_header(tensors, json, data + 8 + header_bytes, bytes - 8 - header_bytes, file, path,
+                                    spans, err);
     zo_free(spans);
     cJSON_Delete(json);
     return status;
@@ -192,7 +231,8 @@ static zo_status sort_names(zo_tensors *tensors, const char *path, zo_err *err)
     }
     for (int i = 1; i < tensors->n; i++) {
         if (strcmp(tensors->tensor[i - 1].name, tensors->tensor[i].name) == 0) {
-            return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" occurs twice; expected each name once", path, tensors->tensor[i].name);
+            return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" occurs twice; expected each name once", path,
+                           tensors->tensor[i].name);
         }
     }
     return ZO_OK;
@@ -233,18 +273,24 @@ static zo_status open_file(zo_tensors *tensors, const char *path, zo_err *err)
 }
 
 /* Every file that the index names, once; then every name of the index must be in the file that it says. */
-static zo_status open_shards(zo_tensors *tensors, const char *folder, const char *index, const cJSON *json, zo_err *err)
+static zo_status open_shards(zo_tensors *tensors, const char *folder, const char *index, const cJSON *json,
+                             zo_err *err)
 {
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
     if (!cJSON_IsObject(names) || names->child == NULL) {
-        return zo_fail(err, ZO_EINPUT, "%s: key \"weight_map\" is missing or empty; expected an object from tensor names to files", index);
+        return zo_fail(err, ZO_EINPUT,
+                       "%s: key \"weight_map\" is missing or empty; expected an object from tensor names to files",
+                       index);
     }
     char path[4096];
     for (const cJSON *item = names->child; item != NULL; item = item->next) {
         const char *file = cJSON_IsString(item) ? item->valuestring : "";
         if (file[0] == '\0' || strchr(file, '/') != NULL || strlen(file) > 255) {
-            return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" is said to be in \"%.100s\"; expected the name of a file in the same "
-                           "folder", index, item->string, file);
+            return zo_fail(
+                err, ZO_EINPUT,
+                "%s: tensor \"%.100s\" is said to be in \"%.100s\"; expected the name of a file in the same "
+                "folder",
+                index, item->string, file);
         }
         zo_path_join(path, sizeof path, folder, file);
         int known = 0;
@@ -255,10 +301,13 @@ static zo_status open_shards(zo_tensors *tensors, const char *folder, const char
             continue;
         }
         if (tensors->files == SHARDS_MOST) {
-            return zo_fail(err, ZO_EINPUT, "%s: names more than %d files; expected the shards of one model", index, SHARDS_MOST);
+            return zo_fail(err, ZO_EINPUT, "%s: names more than %d files; expected the shards of one model", index,
+                           SHARDS_MOST);
         }
         if (!zo_path_exists(path)) {
-            return zo_fail(err, ZO_EIO, "%s: names the shard \"%.100s\", which is not in the folder; fetch the missing file", index, file);
+            return zo_fail(err, ZO_EIO,
+                           "%s: names the shard \"%.100s\", which is not in the folder; fetch the missing file",
+                           index, file);
         }
         zo_status status = open_file(tensors, path, err);
         if (status != ZO_OK) {
@@ -270,8 +319,11 @@ static zo_status open_shards(zo_tensors *tensors, const char *folder, const char
         const zo_tensor *t = zo_tensors_find(tensors, item->string);
         zo_path_join(path, sizeof path, folder, item->valuestring);
         if (t == NULL || strcmp(tensors->path[t->file], path) != 0) {
-            status = zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" is not in the file \"%.100s\" that the index names; index and shards "
-                             "are of different models, fetch them again", index, item->string, item->valuestring);
+            status = zo_fail(
+                err, ZO_EINPUT,
+                "%s: tensor \"%.100s\" is not in the file \"%.100s\" that the index names; index and shards "
+                "are of different models, fetch them again",
+                index, item->string, item->valuestring);
         }
     }
     return status;
@@ -299,10 +351,11 @@ zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err)
             }
         } else {
             zo_path_join(path, sizeof path, folder, "pytorch_model.bin");
-            status = zo_fail(err, ZO_EIO, "%s: has neither model.safetensors nor model.safetensors.index.json; %s", folder,
-                             zo_path_exists(path)
-                                 ? "it has pytorch_model.bin, so save it again with transformers' save_pretrained (safe_serialization=True)"
-                                 : "fetch the weights, or say \"init\": \"random\" for random ones");
+            status = zo_fail(
+                err, ZO_EIO, "%s: has neither model.safetensors nor model.safetensors.index.json; %s", folder,
+                zo_path_exists(path) ? "it has pytorch_model.bin, so save it again with transformers' "
+                                       "save_pretrained (safe_serialization=True)"
+                                     : "fetch the weights, or say \"init\": \"random\" for random ones");
         }
     }
     if (status != ZO_OK) {
@@ -348,8 +401,9 @@ const zo_tensor *zo_tensors_find(const zo_tensors *tensors, const char *name)
 
 void zo_tensor_floats(const zo_tensor *tensor, int64_t first, int64_t n, float *out)
 {
-    ZO_CHECK(first >= 0 && n >= 0 && first + n <= tensor->count, "elements %lld to %lld of tensor %s, which has %lld", (long long)first,
-             (long long)(first + n), tensor->name, (long long)tensor->count);
+    ZO_CHECK(first >= 0 && n >= 0 && first + n <= tensor->count,
+             "elements %lld to %lld of tensor %s, which has %lld", (long long)first, (long long)(first + n),
+             tensor->name, (long long)tensor->count);
     ZO_CHECK(tensor->dtype == ZO_DTYPE_F32 || tensor->dtype == ZO_DTYPE_F16 || tensor->dtype == ZO_DTYPE_BF16,
              "tensor %s of dtype %s read as floats", tensor->name, dtypes[tensor->dtype].name);
     if (tensor->dtype == ZO_DTYPE_F32) {
@@ -364,6 +418,20 @@ void zo_tensor_floats(const zo_tensor *tensor, int64_t first, int64_t n, float *
     }
 }
 
+void zo_tensors_drop(const zo_tensors *tensors, const zo_tensor *tensor, int64_t first, int64_t n)
+{
+    if (tensors->map[tensor->file].bytes == 0) {
+        return; /* the caller's memory */
+    }
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), size = (uintptr_t)dtypes[tensor->dtype].bits / 8;
+    uintptr_t begin = (uintptr_t)tensor->data + (uintptr_t)first * size, end = begin + (uintptr_t)n * size;
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (begin < end) {
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+}
+
 /* The header as JSON text padded with spaces to a multiple of 8; cJSON_free it. */
 static char *header_text(const zo_tensor_out *entry, int n, size_t *bytes)
 {
@@ -374,7 +442,8 @@ static char *header_text(const zo_tensor_out *entry, int n, size_t *bytes)
     for (int i = 0; i < n; i++) {
         cJSON *item = cJSON_AddObjectToObject(json, entry[i].name);
         cJSON_AddStringToObject(item, "dtype", "F32");
-        cJSON *shape = cJSON_AddArrayToObject(item, "shape"), *offsets = cJSON_AddArrayToObject(item, "data_offsets");
+        cJSON *shape = cJSON_AddArrayToObject(item, "shape"),
+              *offsets = cJSON_AddArrayToObject(item, "data_offsets");
         double size = 4;
         for (int d = 0; d < entry[i].dims; d++) {
             cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)entry[i].shape[d]));
@@ -390,7 +459,8 @@ static char *header_text(const zo_tensor_out *entry, int n, size_t *bytes)
 }
 
 zo_status zo_tensors_write(const char *path, const zo_tensor_out *entry, int n,
-                           void (*fill)(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context),
+                           void (*fill)(const zo_tensor_out *entry, int64_t first, int64_t count, float *out,
+                                        void *context),
                            void *context, zo_err *err)
 {
     enum { PIECE = 1 << 16 };

@@ -1,5 +1,5 @@
-/* weights.c: a store of parameters from and to a Hugging Face folder, or drawn at random. Which tensor of the checkpoint is which
- * parameter is the family's table (models/family.h). */
+/* weights.c: a store of parameters from and to a Hugging Face folder, or drawn at random. Which tensor of the
+ * checkpoint is which parameter is the family's table (models/family.h). */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
@@ -14,7 +14,8 @@
 #define NAME_BYTES 256
 #define PIECE_FLOATS ((int64_t)1 << 18)
 
-/* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what follows. */
+/* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what
+ * follows. */
 static int pattern_fits(const char *name, const char *pattern, const char **rest)
 {
     int block = 0;
@@ -35,8 +36,8 @@ static int pattern_fits(const char *name, const char *pattern, const char **rest
     return block;
 }
 
-/* The row of a canonical name, its block and the ending (".weight", ".bias") that the row leaves open. Dies when there is none:
- * a layout never lists what its family has no name for. */
+/* The row of a canonical name, its block and the ending (".weight", ".bias") that the row leaves open. Dies when
+ * there is none: a layout never lists what its family has no name for. */
 static const zo_name_row *row_of(const zo_family *family, const char *name, int *block, const char **ending)
 {
     for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
@@ -59,7 +60,8 @@ static const zo_name_row *row_of(const zo_family *family, const char *name, int 
 }
 
 /* The `choice`-th spelling of a row with prefix, block and ending put in; false when there are not so many. */
-static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, int choice, int block, const char *ending)
+static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, int choice, int block,
+                  const char *ending)
 {
     for (; choice > 0; choice--) {
         theirs = strchr(theirs, '|');
@@ -78,9 +80,10 @@ static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, 
     return true;
 }
 
-/* The checkpoint's tensor of a parameter, or NULL; *stored says how it lies there. `tried` gets the first name looked for. */
-static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *family, const char *name, zo_stored *stored,
-                                  char tried[NAME_BYTES])
+/* The checkpoint's tensor of a parameter, or NULL; *stored says how it lies there. `tried` gets the first name
+ * looked for. */
+static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *family, const char *name,
+                                  zo_stored *stored, char tried[NAME_BYTES])
 {
     int block;
     const char *ending;
@@ -134,35 +137,41 @@ static const char *shape_text(const int64_t *shape, int dims, char *out, size_t 
     return out;
 }
 
-static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored, zo_err *err)
+static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
+                              zo_err *err)
 {
     int64_t shape[2];
     int dims = stored_shape(p, stored, shape);
     char found[120], expected[60];
     if (t->dims != dims || memcmp(t->shape, shape, (size_t)dims * sizeof *shape) != 0) {
         bool head = strncmp(p->name, "class.out", 9) == 0;
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has shape %s; expected %s%s", tensors->path[t->file], t->name,
-                       shape_text(t->shape, t->dims, found, sizeof found), shape_text(shape, dims, expected, sizeof expected),
-                       head ? " for the task's number of classes; use a checkpoint without this head or a task with as many classes"
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has shape %s; expected %s%s", tensors->path[t->file],
+                       t->name, shape_text(t->shape, t->dims, found, sizeof found),
+                       shape_text(shape, dims, expected, sizeof expected),
+                       head ? " for the task's number of classes; use a checkpoint without this head or a task "
+                              "with as many classes"
                             : " by config.json; weights and config.json are of different models");
     }
     if (t->dtype != ZO_DTYPE_F32 && t->dtype != ZO_DTYPE_F16 && t->dtype != ZO_DTYPE_BF16) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype %s; expected F32, F16 or BF16", tensors->path[t->file],
-                       t->name, zo_dtype_name(t->dtype));
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype %s; expected F32, F16 or BF16",
+                       tensors->path[t->file], t->name, zo_dtype_name(t->dtype));
     }
     return ZO_OK;
 }
 
 /* Upload one tensor; piece (PIECE_FLOATS). */
-static void load_tensor(const zo_tensor *t, const zo_param *p, zo_stored stored, zo_backend *be, zo_store *store, float *piece)
+static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
+                        zo_backend *be, zo_store *store, float *piece)
 {
     float *to = store->data + p->offset;
-    int64_t rows = p->rows, cols = p->cols, count = rows * cols, third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
+    int64_t rows = p->rows, cols = p->cols, count = rows * cols,
+            third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
     if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
         for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
             int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
             zo_tensor_floats(t, third * count + at, here, piece);
             be->upload(be, to + at, piece, (size_t)here * sizeof *piece);
+            zo_tensors_drop(tensors, t, third * count + at, here);
         }
         return;
     }
@@ -182,10 +191,12 @@ static void load_tensor(const zo_tensor *t, const zo_param *p, zo_stored stored,
         be->upload(be, to + r * cols, turned, (size_t)(here * cols) * sizeof *turned);
     }
     zo_free(turned);
+    zo_tensors_drop(tensors, t, 0, t->count);
 }
 
 /* value in elements [first, first + count) of a parameter */
-static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, int64_t first, int64_t count, float value)
+static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, int64_t first, int64_t count,
+                          float value)
 {
     float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)count * sizeof *host);
     for (int64_t i = 0; i < count; i++) {
@@ -201,7 +212,8 @@ static bool is_bias(const char *name)
     return length > 5 && strcmp(name + length - 5, ".bias") == 0;
 }
 
-static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param, uint64_t seed)
+static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param,
+                        uint64_t seed)
 {
     const zo_param *p = &store->layout->param[param];
     if (p->kind == ZO_PARAM_VECTOR) {
@@ -210,17 +222,20 @@ static void init_random(const zo_arch *arch, const zo_family *family, zo_backend
     }
     float std = arch->init_std;
     const char *part = p->block >= 0 ? strchr(strchr(p->name, '.') + 1, '.') : "";
-    if (family->scaled_residual_init && (strcmp(part, ".attn.o.weight") == 0 || strcmp(part, ".mlp.down.weight") == 0)) {
+    if (family->scaled_residual_init &&
+        (strcmp(part, ".attn.o.weight") == 0 || strcmp(part, ".mlp.down.weight") == 0)) {
         std = (float)(arch->init_std / sqrt(2.0 * arch->layers));
     }
     be->init_normal(be, store, param, seed, std);
     if (family->pad_row_zero && arch->pad >= 0 &&
-        (strcmp(p->name, "embed.token") == 0 || (strcmp(p->name, "embed.position") == 0 && strcmp(arch->family, "roberta") == 0))) {
+        (strcmp(p->name, "embed.token") == 0 ||
+         (strcmp(p->name, "embed.position") == 0 && strcmp(arch->family, "roberta") == 0))) {
         fill_constant(be, store, p, arch->pad * p->cols, p->cols, 0.0f);
     }
 }
 
-void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, uint64_t seed)
+void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
+                       uint64_t seed)
 {
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
@@ -229,20 +244,26 @@ void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend 
     }
 }
 
-static zo_status fail_missing(const char *folder, const zo_arch *arch, const char *name, const char *tried, const zo_tensors *tensors,
-                              zo_err *err)
+static zo_status fail_missing(const char *folder, const zo_arch *arch, const char *name, const char *tried,
+                              const zo_tensors *tensors, zo_err *err)
 {
     if (strncmp(name, "lm.", 3) == 0) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" is missing, so the checkpoint has no language-model head; use a checkpoint with "
-                       "one, or the task's form \"head\"", folder, tried);
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: tensor \"%s\" is missing, so the checkpoint has no language-model head; use a checkpoint with "
+            "one, or the task's form \"head\"",
+            folder, tried);
     }
-    return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" (also without its prefix) is missing among the %d of the checkpoint, the first of "
-                   "which is \"%.100s\"; config.json promises a %s of %d layers, so the weights are incomplete or of another model",
-                   folder, tried, tensors->n, tensors->n > 0 ? tensors->tensor[0].name : "", arch->family, arch->layers);
+    return zo_fail(
+        err, ZO_EINPUT,
+        "%s: tensor \"%s\" (also without its prefix) is missing among the %d of the checkpoint, the first of "
+        "which is \"%.100s\"; config.json promises a %s of %d layers, so the weights are incomplete or of another "
+        "model",
+        folder, tried, tensors->n, tensors->n > 0 ? tensors->tensor[0].name : "", arch->family, arch->layers);
 }
 
-zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
-                          uint64_t seed, zo_err *err)
+zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                          zo_store *store, uint64_t seed, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
@@ -264,7 +285,7 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
         } else {
             status = check_tensor(&tensors, t, p, stored, err);
             if (status == ZO_OK) {
-                load_tensor(t, p, stored, be, store, piece);
+                load_tensor(&tensors, t, p, stored, be, store, piece);
             }
         }
     }
@@ -274,7 +295,10 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
 }
 
 /* What one tensor of the file being written is made of. */
-typedef struct source { int param; zo_stored stored; } source;
+typedef struct source {
+    int param;
+    zo_stored stored;
+} source;
 typedef struct writer {
     const zo_layout *layout;
     const zo_store *store;
@@ -282,7 +306,8 @@ typedef struct writer {
     float *turned; /* the whole tensor as the file has it, for what is not stored plainly; NULL between tensors */
 } writer;
 
-/* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the layout by name. */
+/* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the
+ * layout by name. */
 static float *turn(const writer *w, const source *from)
 {
     const zo_param *first = &w->layout->param[from->param];
@@ -317,7 +342,8 @@ static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count,
     writer *w = context;
     const source *from = entry->from;
     if (from->stored == ZO_STORED_PLAIN) {
-        w->be->download(w->be, out, w->store->data + w->layout->param[from->param].offset + first, (size_t)count * sizeof *out);
+        w->be->download(w->be, out, w->store->data + w->layout->param[from->param].offset + first,
+                        (size_t)count * sizeof *out);
         return;
     }
     if (first == 0) {
@@ -327,8 +353,8 @@ static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count,
     memcpy(out, w->turned + first, (size_t)count * sizeof *out);
 }
 
-zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store,
-                           zo_err *err)
+zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                           const zo_store *store, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);

@@ -1,5 +1,5 @@
-/* test_load.c: from names and files to weights: hub look-ups, config.json, safetensors, tensor names, layouts, random weights, and
- * back to disk. Every malformed input must give one sentence and no crash. */
+/* test_load.c: from names and files to weights: hub look-ups, config.json, safetensors, tensor names, layouts,
+ * random weights, and back to disk. Every malformed input must give one sentence and no crash. */
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -72,25 +72,36 @@ static void put_text(const char *path, const char *text)
 
 static void assert_sentence(const zo_err *err, const char *part)
 {
-    ck_assert_msg(err->status != ZO_OK && err->text[0] != '\0' && strpbrk(err->text, "\n\r\033") == NULL, "status %d, \"%s\"", err->status,
-                  err->text);
+    ck_assert_msg(err->status != ZO_OK && err->text[0] != '\0' && strpbrk(err->text, "\n\r\033") == NULL,
+                  "status %d, \"%s\"", err->status, err->text);
     ck_assert_msg(strstr(err->text, part) != NULL, "\"%s\" does not say \"%s\"", err->text, part);
 }
 
-/* ---- config.json ------------------------------------------------------------------------------------------------------- */
+/* ---- config.json
+ * ------------------------------------------------------------------------------------------------------- */
 
-#define BERT "\"model_type\":\"bert\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3," \
-             "\"intermediate_size\":20,\"max_position_embeddings\":16,\"type_vocab_size\":2,\"hidden_act\":\"gelu\""
-#define ROBERTA "\"model_type\":\"roberta\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3," \
-                "\"intermediate_size\":20,\"max_position_embeddings\":18,\"type_vocab_size\":1,\"layer_norm_eps\":1e-5"
-#define DISTILBERT "\"model_type\":\"distilbert\",\"vocab_size\":50,\"dim\":12,\"n_layers\":2,\"n_heads\":3,\"hidden_dim\":20," \
-                   "\"max_position_embeddings\":16,\"activation\":\"gelu\""
-#define GPT2 "\"model_type\":\"gpt2\",\"vocab_size\":50,\"n_embd\":12,\"n_layer\":2,\"n_head\":3,\"n_positions\":16"
-#define OPT "\"model_type\":\"opt\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3," \
-            "\"ffn_dim\":20,\"max_position_embeddings\":16"
+#define BERT                                                                                                \
+    "\"model_type\":\"bert\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":3,"                                                                                            \
+    "\"intermediate_size\":20,\"max_position_embeddings\":16,\"type_vocab_size\":2,\"hidden_act\":\"gelu\""
+#define ROBERTA                                                                                                \
+    "\"model_type\":\"roberta\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":3,"                                                                                               \
+    "\"intermediate_size\":20,\"max_position_embeddings\":18,\"type_vocab_size\":1,\"layer_norm_eps\":1e-5"
+#define DISTILBERT                                                                                               \
+    "\"model_type\":\"distilbert\",\"vocab_size\":50,\"dim\":12,\"n_layers\":2,\"n_heads\":3,\"hidden_dim\":20," \
+    "\"max_position_embeddings\":16,\"activation\":\"gelu\""
+#define GPT2 \
+    "\"model_type\":\"gpt2\",\"vocab_size\":50,\"n_embd\":12,\"n_layer\":2,\"n_head\":3,\"n_positions\":16"
+#define OPT                                                                                                \
+    "\"model_type\":\"opt\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":3,"                                                                                           \
+    "\"ffn_dim\":20,\"max_position_embeddings\":16"
 #define OPT350 OPT ",\"word_embed_proj_dim\":8,\"do_layer_norm_before\":false"
-#define LLAMA "\"model_type\":\"llama\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":6," \
-              "\"num_key_value_heads\":2,\"intermediate_size\":20,\"max_position_embeddings\":16,\"rms_norm_eps\":1e-5"
+#define LLAMA                                                                                                \
+    "\"model_type\":\"llama\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":6,"                                                                                             \
+    "\"num_key_value_heads\":2,\"intermediate_size\":20,\"max_position_embeddings\":16,\"rms_norm_eps\":1e-5"
 
 static zo_status parse(const char *text, zo_arch *arch, zo_err *err)
 {
@@ -114,25 +125,34 @@ static zo_arch arch_of(const char *members)
 START_TEST(config_fields)
 {
     zo_arch a = arch_of(BERT);
-    ck_assert(!a.causal && !a.norm_first && a.embed_norm && !a.final_norm && a.tied && a.head_transform && a.head_bias);
-    ck_assert(a.learned_positions && !a.rope && a.types == 2 && a.head_dim == 4 && a.kv_heads == 3 && a.embed == 12);
+    ck_assert(!a.causal && !a.norm_first && a.embed_norm && !a.final_norm && a.tied && a.head_transform &&
+              a.head_bias);
+    ck_assert(a.learned_positions && !a.rope && a.types == 2 && a.head_dim == 4 && a.kv_heads == 3 &&
+              a.embed == 12);
     ck_assert(a.act == ZO_ACT_GELU && a.norm_eps == 1e-12f && a.class_head == ZO_CLASS_POOLER && a.pad == 0);
     a = arch_of(ROBERTA);
-    ck_assert(a.position_offset == 2 && a.positions == 16 && a.norm_eps == 1e-5f && a.class_head == ZO_CLASS_DENSE_TANH);
+    ck_assert(a.position_offset == 2 && a.positions == 16 && a.norm_eps == 1e-5f &&
+              a.class_head == ZO_CLASS_DENSE_TANH);
     a = arch_of(DISTILBERT);
     ck_assert(a.types == 0 && a.ffn == 20 && a.class_head == ZO_CLASS_DENSE_RELU && a.head_act == ZO_ACT_GELU);
     a = arch_of(GPT2);
-    ck_assert(a.causal && a.norm_first && a.final_norm && a.ffn == 48 && a.act == ZO_ACT_GELU_TANH && a.norm_eps == 1e-5f);
+    ck_assert(a.causal && a.norm_first && a.final_norm && a.ffn == 48 && a.act == ZO_ACT_GELU_TANH &&
+              a.norm_eps == 1e-5f);
     a = arch_of(OPT);
-    ck_assert(a.causal && a.norm_first && a.final_norm && a.position_offset == 2 && a.act == ZO_ACT_RELU && a.embed == 12);
+    ck_assert(a.causal && a.norm_first && a.final_norm && a.position_offset == 2 && a.act == ZO_ACT_RELU &&
+              a.embed == 12);
     a = arch_of(OPT350);
     ck_assert(!a.norm_first && !a.final_norm && a.embed == 8);
     a = arch_of(LLAMA);
-    ck_assert(a.rope && a.rope_theta == 10000 && a.rope_scaling == ZO_ROPE_PLAIN && a.kv_heads == 2 && a.head_dim == 2 && a.gated);
+    ck_assert(a.rope && a.rope_theta == 10000 && a.rope_scaling == ZO_ROPE_PLAIN && a.kv_heads == 2 &&
+              a.head_dim == 2 && a.gated);
     ck_assert(!a.tied && !a.attn_bias && a.norm == ZO_RMSNORM && a.act == ZO_ACT_SILU);
-    a = arch_of(LLAMA ",\"rope_theta\":500000.0,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
-                      "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192},\"eos_token_id\":[4,5]");
-    ck_assert(a.rope_scaling == ZO_ROPE_LLAMA3 && a.rope_theta == 5e5 && a.rope_factor == 8 && a.rope_original_positions == 8192);
+    a = arch_of(LLAMA
+                ",\"rope_theta\":500000.0,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_"
+                "factor\":1.0,"
+                "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192},\"eos_token_id\":[4,5]");
+    ck_assert(a.rope_scaling == ZO_ROPE_LLAMA3 && a.rope_theta == 5e5 && a.rope_factor == 8 &&
+              a.rope_original_positions == 8192);
     ck_assert_int_eq(a.eos, 4);
     a = arch_of(LLAMA ",\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2,\"rope_theta\":20000}");
     ck_assert(a.rope_scaling == ZO_ROPE_LINEAR && a.rope_theta == 20000 && a.rope_factor == 2);
@@ -141,14 +161,17 @@ END_TEST
 
 START_TEST(config_errors)
 {
-    static const struct { const char *text, *says; } wrong[] = {
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {
         {"[]", "JSON object"},
         {"{}", "\"model_type\" is missing"},
         {"{\"model_type\":\"t5\"}", "\"t5\""},
         {"{\"model_type\":\"bert\"}", "\"num_hidden_layers\" is missing"},
         {"{" ROBERTA ",\"hidden_act\":\"mish\"}", "\"hidden_act\" is \"mish\""},
         {"{" DISTILBERT ",\"sinusoidal_pos_embds\":true}", "sinusoidal_pos_embds"},
-        {"{" BERT ",\"position_embedding_type\":\"relative_key\"}", "\"position_embedding_type\" is \"relative_key\""},
+        {"{" BERT ",\"position_embedding_type\":\"relative_key\"}",
+         "\"position_embedding_type\" is \"relative_key\""},
         {"{" BERT ",\"is_decoder\":true}", "is_decoder"},
         {"{" BERT ",\"quantization_config\":{\"bits\":4}}", "quantization_config"},
         {"{" BERT ",\"pruned_heads\":{\"1\":[0]}}", "pruned_heads"},
@@ -164,15 +187,18 @@ START_TEST(config_errors)
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}", "\"yarn\""},
         {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", "\"dynamic\""},
         {"{" LLAMA ",\"rope_scaling\":{\"type\":\"linear\"}}", "factor"},
-        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "original_max_position_embeddings"},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}",
+         "original_max_position_embeddings"},
         {"{" LLAMA ",\"rope_scaling\":7}", "rope_scaling"},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":1.5}", "\"num_hidden_layers\" is 1.5"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":1e99}", "num_hidden_layers"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":-1}", "num_hidden_layers"},
-        {"{\"model_type\":\"opt\",\"num_hidden_layers\":2,\"hidden_size\":12,\"num_attention_heads\":5,\"ffn_dim\":4,\"vocab_size\":9,"
-         "\"max_position_embeddings\":16}", "multiple"},
+        {"{\"model_type\":\"opt\",\"num_hidden_layers\":2,\"hidden_size\":12,\"num_attention_heads\":5,\"ffn_"
+         "dim\":4,\"vocab_size\":9,"
+         "\"max_position_embeddings\":16}",
+         "multiple"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         zo_arch arch;
@@ -192,9 +218,10 @@ END_TEST
 
 START_TEST(config_mutations)
 {
-    static const char *const seeds[] = {"{" BERT "}", "{" OPT350 "}",
-                                        "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
-                                        "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}}"};
+    static const char *const seeds[] = {
+        "{" BERT "}", "{" OPT350 "}",
+        "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
+        "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}}"};
     for (uint64_t seed = 0; seed < 6000; seed++) {
         char text[1200] = "";
         const char *from = seeds[seed % 3];
@@ -204,7 +231,8 @@ START_TEST(config_mutations)
         cJSON *json = cJSON_ParseWithLength(text, n);
         zo_arch arch;
         zo_err err = {0};
-        if (zo_arch_parse(json, "config.json", &arch, &err) == ZO_OK && arch.layers < 10 && arch.hidden < 5000 && arch.embed < 5000) {
+        if (zo_arch_parse(json, "config.json", &arch, &err) == ZO_OK && arch.layers < 10 && arch.hidden < 5000 &&
+            arch.embed < 5000) {
             zo_layout layout = {0};
             zo_arch_layout(&arch, ZO_HEAD_SPAN, 0, &layout);
             ck_assert_int_gt(layout.n, 0);
@@ -217,7 +245,8 @@ START_TEST(config_mutations)
 }
 END_TEST
 
-/* ---- layouts ----------------------------------------------------------------------------------------------------------- */
+/* ---- layouts
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static int64_t parameters(const zo_arch *arch, zo_head head, int classes)
 {
@@ -234,31 +263,42 @@ static int64_t parameters(const zo_arch *arch, zo_head head, int classes)
 /* Numbers that the papers or transformers' num_parameters() give. */
 START_TEST(layout_parameter_counts)
 {
-    zo_arch a = arch_of("\"model_type\":\"bert\",\"vocab_size\":30522,\"hidden_size\":768,\"num_hidden_layers\":12,\"num_attention_heads\":12,"
+    zo_arch a = arch_of("\"model_type\":\"bert\",\"vocab_size\":30522,\"hidden_size\":768,\"num_hidden_layers\":"
+                        "12,\"num_attention_heads\":12,"
                         "\"intermediate_size\":3072,\"max_position_embeddings\":512,\"type_vocab_size\":2");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_CLASS, 2), 109482240 + 2 * 768 + 2);
     ck_assert_int_eq(parameters(&a, ZO_HEAD_CLASS, 0), 109482240 - 768 * 769); /* without the pooler */
-    ck_assert_int_eq(parameters(&a, ZO_HEAD_WORDS, 2), 109514298);              /* BertForMaskedLM */
-    a = arch_of("\"model_type\":\"roberta\",\"vocab_size\":50265,\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,"
-                "\"intermediate_size\":4096,\"max_position_embeddings\":514,\"type_vocab_size\":1,\"layer_norm_eps\":1e-5");
+    ck_assert_int_eq(parameters(&a, ZO_HEAD_WORDS, 2), 109514298); /* BertForMaskedLM */
+    a = arch_of("\"model_type\":\"roberta\",\"vocab_size\":50265,\"hidden_size\":1024,\"num_hidden_layers\":24,"
+                "\"num_attention_heads\":16,"
+                "\"intermediate_size\":4096,\"max_position_embeddings\":514,\"type_vocab_size\":1,\"layer_norm_"
+                "eps\":1e-5");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_CLASS, 2), 355361794); /* RobertaForSequenceClassification */
     ck_assert_int_eq(parameters(&a, ZO_HEAD_WORDS, 2), 355412057); /* RobertaForMaskedLM */
-    a = arch_of("\"model_type\":\"distilbert\",\"vocab_size\":30522,\"dim\":768,\"n_layers\":6,\"n_heads\":12,\"hidden_dim\":3072,"
+    a = arch_of("\"model_type\":\"distilbert\",\"vocab_size\":30522,\"dim\":768,\"n_layers\":6,\"n_heads\":12,"
+                "\"hidden_dim\":3072,"
                 "\"max_position_embeddings\":512");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_CLASS, 0), 66362880);
     ck_assert_int_eq(parameters(&a, ZO_HEAD_CLASS, 2), 66955010);
-    a = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":50257,\"n_embd\":768,\"n_layer\":12,\"n_head\":12,\"n_positions\":1024");
+    a = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":50257,\"n_embd\":768,\"n_layer\":12,\"n_head\":12,\"n_"
+                "positions\":1024");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_OPTIONS, 0), 124439808);
-    a = arch_of("\"model_type\":\"opt\",\"vocab_size\":50272,\"hidden_size\":768,\"num_hidden_layers\":12,\"num_attention_heads\":12,"
+    a = arch_of("\"model_type\":\"opt\",\"vocab_size\":50272,\"hidden_size\":768,\"num_hidden_layers\":12,\"num_"
+                "attention_heads\":12,"
                 "\"ffn_dim\":3072,\"max_position_embeddings\":2048");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_OPTIONS, 0), 125239296);
-    a = arch_of("\"model_type\":\"opt\",\"vocab_size\":50272,\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,"
-                "\"ffn_dim\":4096,\"max_position_embeddings\":2048,\"word_embed_proj_dim\":512,\"do_layer_norm_before\":false");
+    a = arch_of("\"model_type\":\"opt\",\"vocab_size\":50272,\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_"
+                "attention_heads\":16,"
+                "\"ffn_dim\":4096,\"max_position_embeddings\":2048,\"word_embed_proj_dim\":512,\"do_layer_norm_"
+                "before\":false");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_OPTIONS, 0), 331196416);
-    a = arch_of("\"model_type\":\"llama\",\"vocab_size\":49152,\"hidden_size\":576,\"num_hidden_layers\":30,\"num_attention_heads\":9,"
-                "\"num_key_value_heads\":3,\"intermediate_size\":1536,\"max_position_embeddings\":8192,\"tie_word_embeddings\":true");
+    a = arch_of("\"model_type\":\"llama\",\"vocab_size\":49152,\"hidden_size\":576,\"num_hidden_layers\":30,\"num_"
+                "attention_heads\":9,"
+                "\"num_key_value_heads\":3,\"intermediate_size\":1536,\"max_position_embeddings\":8192,\"tie_word_"
+                "embeddings\":true");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_OPTIONS, 0), 134515008);
-    a = arch_of("\"model_type\":\"llama\",\"vocab_size\":32000,\"hidden_size\":4096,\"num_hidden_layers\":32,\"num_attention_heads\":32,"
+    a = arch_of("\"model_type\":\"llama\",\"vocab_size\":32000,\"hidden_size\":4096,\"num_hidden_layers\":32,"
+                "\"num_attention_heads\":32,"
                 "\"intermediate_size\":11008,\"max_position_embeddings\":2048");
     ck_assert_int_eq(parameters(&a, ZO_HEAD_OPTIONS, 0), 6738415616);
 }
@@ -280,20 +320,29 @@ START_TEST(layout_marks)
     ck_assert_int_eq(zo_layout_find(&layout, "lm.dense.weight"), -1);
     zo_layout_free(&layout);
     zo_arch_layout(&a, ZO_HEAD_WORDS, 2, &layout);
-    ck_assert(layout.param[0].whole && zo_layout_find(&layout, "lm.decoder.weight") < 0 && zo_layout_find(&layout, "lm.decoder.bias") > 0);
+    ck_assert(layout.param[0].whole && zo_layout_find(&layout, "lm.decoder.weight") < 0 &&
+              zo_layout_find(&layout, "lm.decoder.bias") > 0);
     ck_assert_int_eq(zo_layout_find(&layout, "class.dense.weight"), -1);
     zo_layout_free(&layout);
     a = arch_of(LLAMA);
     zo_arch_layout(&a, ZO_HEAD_OPTIONS, 0, &layout);
-    ck_assert(!layout.param[0].whole && zo_layout_find(&layout, "lm.decoder.weight") > 0 && zo_layout_find(&layout, "final.norm.bias") < 0);
+    ck_assert(!layout.param[0].whole && zo_layout_find(&layout, "lm.decoder.weight") > 0 &&
+              zo_layout_find(&layout, "final.norm.bias") < 0);
     zo_layout_free(&layout);
 }
 END_TEST
 
-/* ---- checkpoints made by hand ------------------------------------------------------------------------------------------ */
+/* ---- checkpoints made by hand
+ * ------------------------------------------------------------------------------------------ */
 
 /* A file being put together: header entries and data. */
-typedef struct made { char *header; size_t used; uint8_t *data; size_t bytes; int n; } made;
+typedef struct made {
+    char *header;
+    size_t used;
+    uint8_t *data;
+    size_t bytes;
+    int n;
+} made;
 enum { MADE_HEADER = 1 << 16, MADE_DATA = 1 << 20 };
 
 static made made_new(void)
@@ -309,7 +358,8 @@ static float value_of(const char *name, int64_t i)
     return (float)((zo_param_id(name) % 13 + (uint64_t)i * 7) % 128) / 16 - 4;
 }
 
-static void made_add(made *m, const char *name, const char *dtype, int64_t rows, int64_t cols /* 0: one dimension */)
+static void made_add(made *m, const char *name, const char *dtype, int64_t rows,
+                     int64_t cols /* 0: one dimension */)
 {
     int64_t count = rows * (cols > 0 ? cols : 1);
     size_t size = strcmp(dtype, "F32") == 0 ? 4 : 2, begin = m->bytes;
@@ -322,7 +372,8 @@ static void made_add(made *m, const char *name, const char *dtype, int64_t rows,
     }
     char shape[64];
     snprintf(shape, sizeof shape, cols > 0 ? "%lld,%lld" : "%lld", (long long)rows, (long long)cols);
-    m->used += (size_t)snprintf(m->header + m->used, MADE_HEADER - m->used, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+    m->used += (size_t)snprintf(m->header + m->used, MADE_HEADER - m->used,
+                                "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
                                 m->n++ > 0 ? "," : "", name, dtype, shape, begin, m->bytes);
 }
 
@@ -354,26 +405,42 @@ static void made_put(made *m, const char *path)
 }
 
 /* Every tensor of the tiny BERT above as the hub's files name it; `skip` is left out, `odd` gets one row more. */
-static void bert_tensors(made *m, const char *prefix, const char *dtype, bool old_names, const char *skip, const char *odd)
+static void bert_tensors(made *m, const char *prefix, const char *dtype, bool old_names, const char *skip,
+                         const char *odd)
 {
-    static const struct { const char *name; int rows, cols; } tensors[] = {
-        {"embeddings.word_embeddings.weight", 50, 12}, {"embeddings.position_embeddings.weight", 16, 12},
-        {"embeddings.token_type_embeddings.weight", 2, 12}, {"embeddings.LayerNorm.weight", 12, 0}, {"embeddings.LayerNorm.bias", 12, 0},
-        {"encoder.layer.#.attention.self.query.weight", 12, 12}, {"encoder.layer.#.attention.self.query.bias", 12, 0},
-        {"encoder.layer.#.attention.self.key.weight", 12, 12}, {"encoder.layer.#.attention.self.key.bias", 12, 0},
-        {"encoder.layer.#.attention.self.value.weight", 12, 12}, {"encoder.layer.#.attention.self.value.bias", 12, 0},
-        {"encoder.layer.#.attention.output.dense.weight", 12, 12}, {"encoder.layer.#.attention.output.dense.bias", 12, 0},
-        {"encoder.layer.#.attention.output.LayerNorm.weight", 12, 0}, {"encoder.layer.#.attention.output.LayerNorm.bias", 12, 0},
-        {"encoder.layer.#.intermediate.dense.weight", 20, 12}, {"encoder.layer.#.intermediate.dense.bias", 20, 0},
-        {"encoder.layer.#.output.dense.weight", 12, 20}, {"encoder.layer.#.output.dense.bias", 12, 0},
-        {"encoder.layer.#.output.LayerNorm.weight", 12, 0}, {"encoder.layer.#.output.LayerNorm.bias", 12, 0},
-        {"pooler.dense.weight", 12, 12}, {"pooler.dense.bias", 12, 0}};
+    static const struct {
+        const char *name;
+        int rows, cols;
+    } tensors[] = {{"embeddings.word_embeddings.weight", 50, 12},
+                   {"embeddings.position_embeddings.weight", 16, 12},
+                   {"embeddings.token_type_embeddings.weight", 2, 12},
+                   {"embeddings.LayerNorm.weight", 12, 0},
+                   {"embeddings.LayerNorm.bias", 12, 0},
+                   {"encoder.layer.#.attention.self.query.weight", 12, 12},
+                   {"encoder.layer.#.attention.self.query.bias", 12, 0},
+                   {"encoder.layer.#.attention.self.key.weight", 12, 12},
+                   {"encoder.layer.#.attention.self.key.bias", 12, 0},
+                   {"encoder.layer.#.attention.self.value.weight", 12, 12},
+                   {"encoder.layer.#.attention.self.value.bias", 12, 0},
+                   {"encoder.layer.#.attention.output.dense.weight", 12, 12},
+                   {"encoder.layer.#.attention.output.dense.bias", 12, 0},
+                   {"encoder.layer.#.attention.output.LayerNorm.weight", 12, 0},
+                   {"encoder.layer.#.attention.output.LayerNorm.bias", 12, 0},
+                   {"encoder.layer.#.intermediate.dense.weight", 20, 12},
+                   {"encoder.layer.#.intermediate.dense.bias", 20, 0},
+                   {"encoder.layer.#.output.dense.weight", 12, 20},
+                   {"encoder.layer.#.output.dense.bias", 12, 0},
+                   {"encoder.layer.#.output.LayerNorm.weight", 12, 0},
+                   {"encoder.layer.#.output.LayerNorm.bias", 12, 0},
+                   {"pooler.dense.weight", 12, 12},
+                   {"pooler.dense.bias", 12, 0}};
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         const char *hash = strchr(tensors[i].name, '#');
         for (int block = 0; block < (hash != NULL ? 2 : 1); block++) {
             char name[200];
             if (hash != NULL) {
-                snprintf(name, sizeof name, "%s%.*s%d%s", prefix, (int)(hash - tensors[i].name), tensors[i].name, block, hash + 1);
+                snprintf(name, sizeof name, "%s%.*s%d%s", prefix, (int)(hash - tensors[i].name), tensors[i].name,
+                         block, hash + 1);
             } else {
                 snprintf(name, sizeof name, "%s%s", prefix, tensors[i].name);
             }
@@ -384,14 +451,15 @@ static void bert_tensors(made *m, const char *prefix, const char *dtype, bool ol
                 strcpy(end + 10, "beta");
             }
             if (skip == NULL || strcmp(name, skip) != 0) {
-                made_add(m, name, dtype, tensors[i].rows + (odd != NULL && strcmp(name, odd) == 0), tensors[i].cols);
+                made_add(m, name, dtype, tensors[i].rows + (odd != NULL && strcmp(name, odd) == 0),
+                         tensors[i].cols);
             }
         }
     }
 }
 
-static zo_status read_into(const char *folder, const zo_arch *arch, zo_head head, int classes, zo_layout *layout, zo_store **store,
-                           uint64_t seed, zo_err *err)
+static zo_status read_into(const char *folder, const zo_arch *arch, zo_head head, int classes, zo_layout *layout,
+                           zo_store **store, uint64_t seed, zo_err *err)
 {
     *layout = (zo_layout){0};
     zo_arch_layout(arch, head, classes, layout);
@@ -418,7 +486,8 @@ static void assert_values(const zo_store *store, const char *name, const char *t
 {
     float *host = values_of(store, name);
     for (int64_t i = 0; i < n; i++) {
-        ck_assert_msg(host[i] == value_of(theirs, i), "%s[%lld] is %g, expected %g", name, (long long)i, host[i], value_of(theirs, i));
+        ck_assert_msg(host[i] == value_of(theirs, i), "%s[%lld] is %g, expected %g", name, (long long)i, host[i],
+                      value_of(theirs, i));
     }
     free(host);
 }
@@ -435,13 +504,15 @@ START_TEST(reads_each_dtype_and_prefix)
         zo_layout layout;
         zo_store *store;
         zo_err err = {0};
-        ck_assert_msg(read_into(folder, &arch, ZO_HEAD_CLASS, 3, &layout, &store, 7, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(read_into(folder, &arch, ZO_HEAD_CLASS, 3, &layout, &store, 7, &err) == ZO_OK, "%s",
+                      err.text);
         char name[100];
         snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", prefix);
         assert_values(store, "embed.token", name, 600);
         snprintf(name, sizeof name, "%sencoder.layer.1.output.dense.weight", prefix);
         assert_values(store, "layer.1.mlp.down.weight", name, 240);
-        snprintf(name, sizeof name, "%sencoder.layer.0.attention.output.LayerNorm.%s", prefix, i == 2 || i == 3 ? "gamma" : "weight");
+        snprintf(name, sizeof name, "%sencoder.layer.0.attention.output.LayerNorm.%s", prefix,
+                 i == 2 || i == 3 ? "gamma" : "weight");
         assert_values(store, "layer.0.attn.norm.weight", name, 12);
         snprintf(name, sizeof name, "%spooler.dense.bias", prefix);
         assert_values(store, "class.dense.bias", name, 12);
@@ -483,13 +554,15 @@ START_TEST(reads_a_classifier_and_a_masked_head)
     zo_layout layout;
     zo_store *store;
     zo_err err = {0};
-    ck_assert_msg(read_into(below("heads"), &arch, ZO_HEAD_CLASS, 3, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(read_into(below("heads"), &arch, ZO_HEAD_CLASS, 3, &layout, &store, 1, &err) == ZO_OK, "%s",
+                  err.text);
     assert_values(store, "class.out.weight", "classifier.weight", 36);
     drop(&layout, store);
     ck_assert(read_into(below("heads"), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_EINPUT);
     assert_sentence(&err, "\"classifier.weight\" has shape (3, 12); expected (2, 12)");
     drop(&layout, store);
-    ck_assert_msg(read_into(below("heads"), &arch, ZO_HEAD_WORDS, 2, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(read_into(below("heads"), &arch, ZO_HEAD_WORDS, 2, &layout, &store, 1, &err) == ZO_OK, "%s",
+                  err.text);
     assert_values(store, "lm.decoder.bias", "cls.predictions.bias", 50);
     assert_values(store, "lm.norm.weight", "cls.predictions.transform.LayerNorm.gamma", 12);
     drop(&layout, store);
@@ -498,12 +571,27 @@ END_TEST
 
 START_TEST(reads_conv1d_turned_and_cut)
 {
-    zo_arch arch = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":9,\"n_embd\":4,\"n_layer\":1,\"n_head\":2,\"n_positions\":5,\"n_inner\":6");
-    static const struct { const char *name; int rows, cols; } tensors[] = {
-        {"wte.weight", 9, 4}, {"wpe.weight", 5, 4}, {"h.0.ln_1.weight", 4, 0}, {"h.0.ln_1.bias", 4, 0},
-        {"h.0.attn.c_attn.weight", 4, 12}, {"h.0.attn.c_attn.bias", 12, 0}, {"h.0.attn.c_proj.weight", 4, 4}, {"h.0.attn.c_proj.bias", 4, 0},
-        {"h.0.ln_2.weight", 4, 0}, {"h.0.ln_2.bias", 4, 0}, {"h.0.mlp.c_fc.weight", 4, 6}, {"h.0.mlp.c_fc.bias", 6, 0},
-        {"h.0.mlp.c_proj.weight", 6, 4}, {"h.0.mlp.c_proj.bias", 4, 0}, {"ln_f.weight", 4, 0}, {"ln_f.bias", 4, 0}};
+    zo_arch arch = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":9,\"n_embd\":4,\"n_layer\":1,\"n_head\":2,\"n_"
+                           "positions\":5,\"n_inner\":6");
+    static const struct {
+        const char *name;
+        int rows, cols;
+    } tensors[] = {{"wte.weight", 9, 4},
+                   {"wpe.weight", 5, 4},
+                   {"h.0.ln_1.weight", 4, 0},
+                   {"h.0.ln_1.bias", 4, 0},
+                   {"h.0.attn.c_attn.weight", 4, 12},
+                   {"h.0.attn.c_attn.bias", 12, 0},
+                   {"h.0.attn.c_proj.weight", 4, 4},
+                   {"h.0.attn.c_proj.bias", 4, 0},
+                   {"h.0.ln_2.weight", 4, 0},
+                   {"h.0.ln_2.bias", 4, 0},
+                   {"h.0.mlp.c_fc.weight", 4, 6},
+                   {"h.0.mlp.c_fc.bias", 6, 0},
+                   {"h.0.mlp.c_proj.weight", 6, 4},
+                   {"h.0.mlp.c_proj.bias", 4, 0},
+                   {"ln_f.weight", 4, 0},
+                   {"ln_f.bias", 4, 0}};
     made m = made_new();
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         made_add(&m, tensors[i].name, "BF16", tensors[i].rows, tensors[i].cols);
@@ -512,8 +600,10 @@ START_TEST(reads_conv1d_turned_and_cut)
     zo_layout layout;
     zo_store *store;
     zo_err err = {0};
-    ck_assert_msg(read_into(below("gpt2"), &arch, ZO_HEAD_OPTIONS, 0, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
-    float *k = values_of(store, "layer.0.attn.k.weight"), *v = values_of(store, "layer.0.attn.v.bias"), *up = values_of(store, "layer.0.mlp.up.weight");
+    ck_assert_msg(read_into(below("gpt2"), &arch, ZO_HEAD_OPTIONS, 0, &layout, &store, 1, &err) == ZO_OK, "%s",
+                  err.text);
+    float *k = values_of(store, "layer.0.attn.k.weight"), *v = values_of(store, "layer.0.attn.v.bias"),
+          *up = values_of(store, "layer.0.mlp.up.weight");
     for (int out = 0; out < 4; out++) {
         ck_assert(v[out] == value_of("h.0.attn.c_attn.bias", 8 + out));
         for (int in = 0; in < 4; in++) {
@@ -535,7 +625,9 @@ END_TEST
 START_TEST(missing_and_wrong_tensors)
 {
     zo_arch arch = arch_of(BERT);
-    static const struct { const char *skip, *odd, *dtype, *says; } wrong[] = {
+    static const struct {
+        const char *skip, *odd, *dtype, *says;
+    } wrong[] = {
         {"bert.encoder.layer.1.output.dense.bias", NULL, "F32", "\"bert.encoder.layer.1.output.dense.bias\""},
         {"bert.embeddings.word_embeddings.weight", NULL, "F32", "word_embeddings.weight"},
         {NULL, "bert.embeddings.word_embeddings.weight", "F32", "shape (51, 12); expected (50, 12)"},
@@ -586,18 +678,23 @@ START_TEST(sharded_folders)
     made_put(&two, below("shards/b.safetensors"));
     char index[200];
     snprintf(index, sizeof index, "%s/shards/model.safetensors.index.json", root);
-    put_text(index, "{\"weight_map\":{\"bert.embeddings.word_embeddings.weight\":\"a.safetensors\",\"bert.pooler.dense.bias\":\"b.safetensors\"}}");
-    ck_assert_msg(read_into(below("shards"), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
+    put_text(index, "{\"weight_map\":{\"bert.embeddings.word_embeddings.weight\":\"a.safetensors\",\"bert.pooler."
+                    "dense.bias\":\"b.safetensors\"}}");
+    ck_assert_msg(read_into(below("shards"), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_OK, "%s",
+                  err.text);
     assert_values(store, "class.dense.bias", "bert.pooler.dense.bias", 12);
     drop(&layout, store);
-    static const struct { const char *text, *says; } wrong[] = {
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {
         {"{}", "weight_map"},
         {"{\"weight_map\":{}}", "weight_map"},
         {"{\"weight_map\":{\"a\":3}}", "the name of a file"},
         {"{\"weight_map\":{\"a\":\"../a.safetensors\"}}", "the name of a file"},
         {"{\"weight_map\":{\"a\":\"c.safetensors\"}}", "c.safetensors"},
         {"{\"weight_map\":{\"nobody\":\"a.safetensors\"}}", "\"nobody\""},
-        {"{\"weight_map\":{\"bert.pooler.dense.bias\":\"a.safetensors\",\"x\":\"b.safetensors\"}}", "bert.pooler.dense.bias"},
+        {"{\"weight_map\":{\"bert.pooler.dense.bias\":\"a.safetensors\",\"x\":\"b.safetensors\"}}",
+         "bert.pooler.dense.bias"},
         {"{\"weight_map\":", "model.safetensors.index.json"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -616,11 +713,16 @@ START_TEST(sharded_folders)
 }
 END_TEST
 
-/* ---- hostile safetensors ------------------------------------------------------------------------------------------------ */
+/* ---- hostile safetensors
+ * ------------------------------------------------------------------------------------------------ */
 
 START_TEST(hostile_headers)
 {
-    static const struct { const char *header; int data; const char *says; } wrong[] = {
+    static const struct {
+        const char *header;
+        int data;
+        const char *says;
+    } wrong[] = {
         {"", 0, "JSON object"},
         {"[]", 0, "JSON object"},
         {"{} x", 0, "JSON object"},
@@ -633,8 +735,12 @@ START_TEST(hostile_headers)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "5"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "hole"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 8, "in order"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "overlap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "twice"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[0,8]}}",
+         8, "overlap"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+         "\"data_offsets\":[4,8]}}",
+         8, "twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0.5],\"data_offsets\":[0,2]}}", 4, "shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "multiply"},
@@ -647,27 +753,33 @@ START_TEST(hostile_headers)
         uint8_t *file = file_of(wrong[i].header, data, (size_t)wrong[i].data, &bytes);
         zo_tensors tensors;
         zo_err err = {0};
-        ck_assert_msg(zo_tensors_parse(&tensors, file, bytes, "w.safetensors", &err) != ZO_OK, "taken: %s", wrong[i].header);
+        ck_assert_msg(zo_tensors_parse(&tensors, file, bytes, "w.safetensors", &err) != ZO_OK, "taken: %s",
+                      wrong[i].header);
         assert_sentence(&err, wrong[i].says);
         free(file);
     }
     zo_tensors tensors;
     zo_err err = {0};
     const char *pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n";
-    ck_assert(zo_tensors_parse(&tensors, (const uint8_t *)pointer, strlen(pointer), "w.safetensors", &err) != ZO_OK);
+    ck_assert(zo_tensors_parse(&tensors, (const uint8_t *)pointer, strlen(pointer), "w.safetensors", &err) !=
+              ZO_OK);
     assert_sentence(&err, "git lfs pull");
     size_t bytes; /* scalars, empty tensors and padding are fine */
-    uint8_t *file = file_of("{\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],"
-                            "\"data_offsets\":[4,4]},\"__metadata__\":{\"format\":\"pt\"}}   ", data, 4, &bytes);
+    uint8_t *file = file_of(
+        "{\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],"
+        "\"data_offsets\":[4,4]},\"__metadata__\":{\"format\":\"pt\"}}   ",
+        data, 4, &bytes);
     ck_assert_msg(zo_tensors_parse(&tensors, file, bytes, "w.safetensors", &err) == ZO_OK, "%s", err.text);
-    ck_assert(tensors.n == 2 && zo_tensors_find(&tensors, "s")->count == 1 && zo_tensors_find(&tensors, "e")->count == 0);
+    ck_assert(tensors.n == 2 && zo_tensors_find(&tensors, "s")->count == 1 &&
+              zo_tensors_find(&tensors, "e")->count == 0);
     ck_assert_ptr_null(zo_tensors_find(&tensors, "__metadata__"));
     zo_tensors_close(&tensors);
     free(file);
 }
 END_TEST
 
-/* Every truncation and thousands of mutations of a small file: refused in one sentence, or taken with every element readable. */
+/* Every truncation and thousands of mutations of a small file: refused in one sentence, or taken with every
+ * element readable. */
 START_TEST(mutated_files)
 {
     made m = made_new();
@@ -717,7 +829,8 @@ START_TEST(mutated_files)
 }
 END_TEST
 
-/* ---- random weights, writing ------------------------------------------------------------------------------------------- */
+/* ---- random weights, writing
+ * ------------------------------------------------------------------------------------------- */
 
 static void moments(const float *x, int64_t n, double *mean, double *std)
 {
@@ -732,23 +845,32 @@ static void moments(const float *x, int64_t n, double *mean, double *std)
 
 START_TEST(random_weights)
 {
-    zo_arch arch = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":500,\"n_embd\":64,\"n_layer\":8,\"n_head\":4,\"n_positions\":16,\"pad_token_id\":3");
+    zo_arch arch = arch_of("\"model_type\":\"gpt2\",\"vocab_size\":500,\"n_embd\":64,\"n_layer\":8,\"n_head\":4,"
+                           "\"n_positions\":16,\"pad_token_id\":3");
     zo_layout layout = {0};
     zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 0, &layout);
     zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
     zo_weights_random(&arch, &layout, be, store, 11);
-    static const struct { const char *name; double std; int n; } expected[] = {
-        {"embed.token", 0.02, 32000}, {"layer.2.mlp.up.weight", 0.02, 16384}, {"layer.2.attn.q.weight", 0.02, 4096},
-        {"layer.2.mlp.down.weight", 0.005, 16384}, {"layer.7.attn.o.weight", 0.005, 4096}};
+    static const struct {
+        const char *name;
+        double std;
+        int n;
+    } expected[] = {{"embed.token", 0.02, 32000},
+                    {"layer.2.mlp.up.weight", 0.02, 16384},
+                    {"layer.2.attn.q.weight", 0.02, 4096},
+                    {"layer.2.mlp.down.weight", 0.005, 16384},
+                    {"layer.7.attn.o.weight", 0.005, 4096}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         double mean, std;
         float *x = values_of(store, expected[i].name);
         moments(x, expected[i].n, &mean, &std);
-        ck_assert_msg(fabs(mean) < 5 * expected[i].std / sqrt(expected[i].n) && fabs(std / expected[i].std - 1) < 0.06,
+        ck_assert_msg(fabs(mean) < 5 * expected[i].std / sqrt(expected[i].n) &&
+                          fabs(std / expected[i].std - 1) < 0.06,
                       "%s: mean %g, std %g", expected[i].name, mean, std);
         free(x);
     }
-    float *norm = values_of(store, "layer.0.attn.norm.weight"), *bias = values_of(store, "layer.0.mlp.up.bias"), *row = values_of(store, "embed.token");
+    float *norm = values_of(store, "layer.0.attn.norm.weight"), *bias = values_of(store, "layer.0.mlp.up.bias"),
+          *row = values_of(store, "embed.token");
     ck_assert(norm[0] == 1 && norm[63] == 1 && bias[0] == 0 && bias[255] == 0 && row[3 * 64] != 0);
     free(norm);
     free(bias);
@@ -769,30 +891,49 @@ END_TEST
 /* Random weights of every family and head, written and read again: the same description, the same bits. */
 START_TEST(write_then_read)
 {
-    static const struct { const char *members; zo_head head; } models[] = {
-        {BERT, ZO_HEAD_CLASS}, {BERT, ZO_HEAD_WORDS}, {BERT ",\"tie_word_embeddings\":false", ZO_HEAD_WORDS}, {ROBERTA, ZO_HEAD_CLASS},
-        {ROBERTA, ZO_HEAD_SPAN}, {DISTILBERT, ZO_HEAD_CLASS}, {DISTILBERT, ZO_HEAD_WORDS}, {GPT2, ZO_HEAD_CLASS}, {GPT2, ZO_HEAD_OPTIONS},
-        {OPT, ZO_HEAD_CLASS}, {OPT, ZO_HEAD_OPTIONS}, {OPT350, ZO_HEAD_OPTIONS}, {OPT350, ZO_HEAD_CLASS}, {LLAMA, ZO_HEAD_OPTIONS},
-        {OPT ",\"enable_bias\":false,\"tie_word_embeddings\":false,\"_remove_final_layer_norm\":true", ZO_HEAD_SPAN},
-        {LLAMA ",\"tie_word_embeddings\":true,\"attention_bias\":true,\"mlp_bias\":true,\"head_dim\":4", ZO_HEAD_CLASS},
-        {LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
-               "\"original_max_position_embeddings\":8192}", ZO_HEAD_SPAN}};
+    static const struct {
+        const char *members;
+        zo_head head;
+    } models[] = {{BERT, ZO_HEAD_CLASS},
+                  {BERT, ZO_HEAD_WORDS},
+                  {BERT ",\"tie_word_embeddings\":false", ZO_HEAD_WORDS},
+                  {ROBERTA, ZO_HEAD_CLASS},
+                  {ROBERTA, ZO_HEAD_SPAN},
+                  {DISTILBERT, ZO_HEAD_CLASS},
+                  {DISTILBERT, ZO_HEAD_WORDS},
+                  {GPT2, ZO_HEAD_CLASS},
+                  {GPT2, ZO_HEAD_OPTIONS},
+                  {OPT, ZO_HEAD_CLASS},
+                  {OPT, ZO_HEAD_OPTIONS},
+                  {OPT350, ZO_HEAD_OPTIONS},
+                  {OPT350, ZO_HEAD_CLASS},
+                  {LLAMA, ZO_HEAD_OPTIONS},
+                  {OPT ",\"enable_bias\":false,\"tie_word_embeddings\":false,\"_remove_final_layer_norm\":true",
+                   ZO_HEAD_SPAN},
+                  {LLAMA ",\"tie_word_embeddings\":true,\"attention_bias\":true,\"mlp_bias\":true,\"head_dim\":4",
+                   ZO_HEAD_CLASS},
+                  {LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
+                         "\"high_freq_factor\":4.0,"
+                         "\"original_max_position_embeddings\":8192}",
+                   ZO_HEAD_SPAN}};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         zo_arch arch = arch_of(models[i].members), back;
         zo_layout layout = {0};
         zo_err err = {0};
         zo_arch_layout(&arch, models[i].head, 3, &layout);
-        zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS), *read = zo_store_new(be, &layout, ZO_TAG_PARAMS);
+        zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS),
+                 *read = zo_store_new(be, &layout, ZO_TAG_PARAMS);
         zo_weights_random(&arch, &layout, be, store, 5 + i);
         const char *folder = below("written%zu/deep", i);
         ck_assert_msg(zo_weights_write(folder, &arch, &layout, be, store, &err) == ZO_OK, "%s", err.text);
         ck_assert_msg(zo_arch_read(folder, &back, &err) == ZO_OK, "%s", err.text);
-        ck_assert_msg(memcmp(&arch, &back, sizeof arch) == 0, "%s: the description came back changed", models[i].members);
+        ck_assert_msg(memcmp(&arch, &back, sizeof arch) == 0, "%s: the description came back changed",
+                      models[i].members);
         ck_assert_msg(zo_weights_read(folder, &back, &layout, be, read, 99, &err) == ZO_OK, "%s", err.text);
         for (int p = 0; p < layout.n; p++) {
             float *a = values_of(store, layout.param[p].name), *b = values_of(read, layout.param[p].name);
-            ck_assert_msg(memcmp(a, b, (size_t)(layout.param[p].rows * layout.param[p].cols) * sizeof *a) == 0, "%s: %s came back changed",
-                          arch.family, layout.param[p].name);
+            ck_assert_msg(memcmp(a, b, (size_t)(layout.param[p].rows * layout.param[p].cols) * sizeof *a) == 0,
+                          "%s: %s came back changed", arch.family, layout.param[p].name);
             free(a);
             free(b);
         }
@@ -811,7 +952,9 @@ START_TEST(write_then_read)
 }
 END_TEST
 
-/* ---- hub ----------------------------------------------------------------------------------------------------------------- */
+/* ---- hub
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void found(const char *name, const char *dir, const char *expected)
 {

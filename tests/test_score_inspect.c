@@ -1,6 +1,6 @@
-/* test_score_inspect.c: `zo score` on the stories260K checkpoint against transformers (tests/golden/make_score.py) and its bad input;
- * `zo inspect`'s prediction against the ledger. The checkpoint is looked for in $ZO_TEST_MODELS, default ../shared/models; the test
- * says so where it is absent. */
+/* test_score_inspect.c: `zo score` on the stories260K checkpoint against transformers (tests/golden/make_score.py)
+ * and its bad input; `zo inspect`'s prediction against the ledger. The checkpoint is looked for in
+ * $ZO_TEST_MODELS, default ../shared/models; the test says so where it is absent. */
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <fcntl.h>
@@ -32,7 +32,8 @@ static void stop(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* Run a command with its output in folder/out and its errors in folder/err; both are read back. Check's fork keeps it apart. */
+/* Run a command with its output in folder/out and its errors in folder/err; both are read back. Check's fork keeps
+ * it apart. */
 static int run(int (*command)(int, char **), int argc, const char **argv, char **out, char **errors)
 {
     char paths[2][128];
@@ -63,7 +64,8 @@ static int run(int (*command)(int, char **), int argc, const char **argv, char *
 static double largest_difference(const cJSON *a, const cJSON *b, const char *key, long line)
 {
     const cJSON *x = cJSON_GetObjectItem(a, key), *y = cJSON_GetObjectItem(b, key);
-    ck_assert_msg(cJSON_IsArray(x) && cJSON_IsArray(y) && cJSON_GetArraySize(x) == cJSON_GetArraySize(y), "line %ld: %s", line, key);
+    ck_assert_msg(cJSON_IsArray(x) && cJSON_IsArray(y) && cJSON_GetArraySize(x) == cJSON_GetArraySize(y),
+                  "line %ld: %s", line, key);
     double worst = 0;
     for (x = x->child, y = y->child; x != NULL; x = x->next, y = y->next) {
         worst = fmax(worst, fabs(x->valuedouble - y->valuedouble));
@@ -113,7 +115,9 @@ START_TEST(agrees_with_transformers)
         cJSON_Delete(b);
     }
     ck_assert_ptr_null(zo_lines_next(&made, NULL));
-    printf("measured: zo score on stories260K: largest difference to transformers: hidden %.2g, log-probability %.2g\n", hidden, logprob);
+    printf("measured: zo score on stories260K: largest difference to transformers: hidden %.2g, log-probability "
+           "%.2g\n",
+           hidden, logprob);
     ck_assert_msg(hidden <= 5e-5 && logprob <= 5e-5, "hidden %g, logprob %g", hidden, logprob);
     zo_free(golden);
     zo_free(out);
@@ -130,7 +134,11 @@ START_TEST(bad_input)
         fputs(i == 600 ? "?\n" : "word ", f);
     }
     fclose(f);
-    const struct { const char *argv[4]; int argc; const char *says; } wrong[] = {
+    const struct {
+        const char *argv[4];
+        int argc;
+        const char *says;
+    } wrong[] = {
         {{"score"}, 1, "usage"},
         {{"score", model, "no/such/file"}, 3, "no/such/file"},
         {{"score", "no/such/model/at/all"}, 2, "no/such/model"},
@@ -157,9 +165,13 @@ static double number_of(const cJSON *object, const char *key)
 /* The prediction from config.json alone against what the same passes take from the ledger. */
 START_TEST(prediction_is_what_the_ledger_says)
 {
-    static const struct { const char *folder; zo_head head; int classes, rows; } models[] = {
-        {"tests/golden/models/bert", ZO_HEAD_CLASS, 2, 8}, {"tests/golden/models/llama", ZO_HEAD_OPTIONS, 0, 16},
-        {"tests/golden/models/opt-post-norm", ZO_HEAD_OPTIONS, 0, 16}};
+    static const struct {
+        const char *folder;
+        zo_head head;
+        int classes, rows;
+    } models[] = {{"tests/golden/models/bert", ZO_HEAD_CLASS, 2, 8},
+                  {"tests/golden/models/llama", ZO_HEAD_OPTIONS, 0, 16},
+                  {"tests/golden/models/opt-post-norm", ZO_HEAD_OPTIONS, 0, 16}};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         char *out, *errors;
         const char *argv[] = {"inspect", models[i].folder, "--json", "--batch", "8", "--context=40"};
@@ -180,7 +192,8 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_err err = {0};
             zo_peak before = zo_mem_live(ZO_HOST);
             ck_assert_msg(zo_backend_open("cpu", 0, &be, &err) == ZO_OK, "%s", err.text);
-            zo_model_spec spec = {.folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes};
+            zo_model_spec spec = {
+                .folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes};
             ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
             zo_model_reserve(opened, 320, 16, models[i].rows, models[i].rows, points, backward, NULL);
             zo_peak now = zo_mem_live(ZO_HOST);
@@ -188,9 +201,10 @@ START_TEST(prediction_is_what_the_ledger_says)
             for (size_t t = 0; t < 3; t++) {
                 char key[64];
                 snprintf(key, sizeof key, "%s_bytes", zo_tag_name(tags[t]));
-                double taken = (double)(now.tag_bytes[tags[t]] - before.tag_bytes[tags[t]]), predicted = number_of(plan, key);
-                ck_assert_msg(fabs(taken / predicted - 1) < 0.05 || fabs(taken - predicted) < 16384, "%s, %s: %s is %g, predicted %g",
-                              models[i].folder, method, key, taken, predicted);
+                double taken = (double)(now.tag_bytes[tags[t]] - before.tag_bytes[tags[t]]),
+                       predicted = number_of(plan, key);
+                ck_assert_msg(fabs(taken / predicted - 1) < 0.05 || fabs(taken - predicted) < 16384,
+                              "%s, %s: %s is %g, predicted %g", models[i].folder, method, key, taken, predicted);
             }
             zo_model_close(opened);
             be->close(be);
@@ -211,7 +225,8 @@ START_TEST(config_without_weights)
     snprintf(path, sizeof path, "%s/config.json", folder);
     ck_assert_int_eq(zo_write_file(path, text, bytes, &err), ZO_OK);
     zo_free(text);
-    const char *argv[] = {"inspect", folder, "--context", "10"}, *longer[] = {"inspect", folder, "--context", "100"};
+    const char *argv[] = {"inspect", folder, "--context", "10"},
+               *longer[] = {"inspect", folder, "--context", "100"};
     ck_assert_int_eq(run(zo_cmd_inspect, 4, argv, &out, &errors), 0);
     ck_assert_msg(strstr(out, "no weights") != NULL && strstr(out, "gpt2") != NULL, "%s", out);
     zo_free(out);
