@@ -33,16 +33,6 @@ const zo_family *zo_family_find(const char *name)
     return NULL;
 }
 
-const char *const *zo_family_names(void)
-{
-    static const char *const names[] = {
-#define X(id) #id,
-        ZO_FAMILY_LIST(X)
-#undef X
-        NULL};
-    return names;
-}
-
 void zo_config_fail(zo_config *config, const char *format, ...)
 {
     if (config->status != ZO_OK) {

@@ -73,8 +73,6 @@ typedef struct zo_family {
 
 /* NULL when there is none of this name. */
 const zo_family *zo_family_find(const char *name);
-/* Names of all families, NULL-terminated. */
-const char *const *zo_family_names(void);
 
 #ifdef __cplusplus
 }
