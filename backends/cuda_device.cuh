@@ -43,6 +43,35 @@
 #define ZO_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(zo_shim_shared_dynamic())
 #endif
 
+/* parameters and directions as kernels read them ---------------------------------------------------------------------------------- */
+
+struct zo_cuda_param {
+    int64_t rows, cols, offset; /* as zo_param */
+    int64_t coef_at;            /* first of its `rank` coefficients */
+    const float *u, *v;         /* (rows,rank), (cols,rank) device */
+    uint32_t id;
+    int rank;                   /* 0 = not factored */
+    float scale;
+};
+
+struct zo_cuda_dir {
+    uint64_t seed;
+    uint32_t step, query;
+    int kind; /* zo_dir_kind */
+};
+
+/* A view on the device. Directions whose coefficients are all zero are left out. Everything that changes from step to step (seed, step,
+ * coefficients) is read from device memory, never a kernel argument. */
+struct zo_cuda_view {
+    int npoints, ndirs, ncoef;
+    bool lowrank;              /* some direction is CP or SPAN */
+    const float *const *base;  /* (npoints) first float of each arena */
+    const zo_cuda_dir *dir;    /* (ndirs) */
+    const float *coef;         /* (npoints, ndirs) */
+    const float *amount;       /* (ndirs, ncoef): a CP or SPAN direction's coefficients times the parameter's scale; NULL without any */
+    const float *side;         /* (npoints, ncoef): view->side times the parameter's scale; NULL without */
+};
+
 /* state -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Device scratch, one block per purpose (tag WORKSPACE). zo_cuda_reserve makes them large enough for every operation, so that no step
@@ -62,10 +91,31 @@ typedef enum zo_cuda_shared {
     ZO_CUDA_SHAREDS
 } zo_cuda_shared;
 
-struct zo_cuda;
-zo_cuda *zo_cuda_of(zo_backend *be);
-cudaStream_t zo_cuda_stream(zo_backend *be);
-int zo_cuda_multiprocessors(zo_backend *be);
+struct zo_cuda_products; /* cuda_gemm.cu */
+struct zo_cuda_mark { cudaEvent_t event; zo_part part; };
+
+struct zo_cuda {
+    int ordinal, multiprocessors;
+    cudaStream_t stream;
+    size_t context_bytes;
+    zo_cuda_products *products;
+    struct { void *data; size_t bytes; } shared[ZO_CUDA_SHAREDS];
+    int64_t most_rows;    /* points * tokens of the last reserve: what depends on them is made for so many at once */
+    size_t tile_bytes;    /* see zo_cuda_set_tile */
+    /* staging: a pinned ring and its image on the device, in two halves; grown rings stay until close, copies may be under way */
+    struct { char *pinned, *device; size_t half_bytes, at; cudaEvent_t left[2]; } ring;
+    void *retired[64];
+    int nretired;
+    /* the staged view: what it was made of, and what kernels get */
+    struct { char *key, *image; size_t key_bytes, key_room, image_room; zo_cuda_view view; } staged;
+    /* device time by part */
+    zo_cuda_mark *mark;
+    int nmarks;
+};
+static inline zo_cuda *zo_cuda_of(zo_backend *be)
+{
+    return static_cast<zo_cuda *>(be->self);
+}
 void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes);
 
 /* A copy of host data on the device, in stream order: for ids, rows, tables of an operation. Valid for kernels launched by this operation
@@ -82,35 +132,10 @@ static inline unsigned zo_cuda_grid(int64_t n, int64_t each)
     return (unsigned)(blocks < 1 ? 1 : blocks > 0x7FFFFFFF ? 0x7FFFFFFF : blocks);
 }
 
-/* parameters and directions as kernels read them ---------------------------------------------------------------------------------- */
+/* parameters, views, products ----------------------------------------------------------------------------------------------------- */
 
-struct zo_cuda_param {
-    int64_t rows, cols, offset; /* as zo_param */
-    int64_t coef_at;            /* first of its `rank` coefficients */
-    const float *u, *v;         /* (rows,rank), (cols,rank) device */
-    uint32_t id;
-    int rank;                   /* 0 = not factored */
-    float scale;
-};
 zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factors /* or NULL */, int param);
 
-struct zo_cuda_dir {
-    uint64_t seed;
-    uint32_t step, query;
-    int kind; /* zo_dir_kind */
-};
-
-/* A view on the device. Directions whose coefficients are all zero are left out. Everything that changes from step to step (seed, step,
- * coefficients) is read from device memory, never a kernel argument. */
-struct zo_cuda_view {
-    int npoints, ndirs, ncoef;
-    bool lowrank;              /* some direction is CP or SPAN */
-    const float *const *base;  /* (npoints) first float of each arena */
-    const zo_cuda_dir *dir;    /* (ndirs) */
-    const float *coef;         /* (npoints, ndirs) */
-    const float *amount;       /* (ndirs, ncoef): a CP or SPAN direction's coefficients times the parameter's scale; NULL without any */
-    const float *side;         /* (npoints, ncoef): view->side times the parameter's scale; NULL without */
-};
 /* Staged once and reused while the same view comes again (compared by value). Valid until another view is staged. */
 zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view);
 /* Whether a direction of this view acts on the parameter (then it must be formed), as zo_cpu_form_of decides. */
@@ -119,8 +144,12 @@ bool zo_cuda_acts(const zo_view *view, int param);
 /* A vector parameter at all points, (P, cols) f32 in the block `purpose`; where nothing acts and all points share a base, the stored
  * vector itself is copied per point all the same. NULL when param is -1. */
 const float *zo_cuda_form_vector(zo_backend *be, const zo_view *view, int param, zo_cuda_shared purpose);
-/* Rows [row, row + n) of a parameter at all points into `to` (P, n, cols), f32 or bf16 (uint16_t). side is not added. */
+/* Rows [row, row + n) of a parameter at all points into `to` (P, n, cols), f32 or bf16 (uint16_t). row * cols is a multiple of 4. side
+ * is not added. */
 void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t row, int64_t n, zo_precision precision, void *to);
+/* Chosen rows of a parameter at all points, to (P, n, cols) f32 set, or added when `add`; rows (n) on the device. With side, as embed
+ * and linear_rows want it. */
+void zo_cuda_form_chosen(zo_backend *be, const zo_view *view, int param, const int32_t *rows, int64_t n, bool add, float *to);
 
 /* A product of row-major matrices: C (m,n) = op(A) op(B) [+ C], `batch` of them. op(A) is A (m,k), or A^T with A (k,m) when ta;
  * op(B) is B (k,n), or B^T with B (n,k) when tb. A and B f32 or both bf16, C f32; sums are f32. Strides in elements. */
@@ -132,9 +161,11 @@ struct zo_cuda_gemm {
     int64_t batch, stride_a, stride_b, stride_c, stride_bias; /* batch 1: strides are not read */
     const float *bias;           /* (n) a row, added to every row of C, or NULL */
 };
-void zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c);
-void zo_cuda_products_open(zo_backend *be);
-void zo_cuda_products_close(zo_backend *be);
+/* False, and nothing done, where cuBLASLt has no algorithm for it: then ask without bias and finish with zo_cuda_finish. Dies when
+ * there is none for a product without an epilogue. */
+bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c);
+zo_status zo_cuda_products_open(zo_cuda_products **products, zo_err *err); /* loads the library */
+void zo_cuda_products_close(zo_cuda_products *products);
 
 /* device functions ----------------------------------------------------------------------------------------------------------------- */
 
