@@ -178,6 +178,7 @@ zo_status zo_cpu_open(int threads, zo_backend **be, zo_err *err)
     zo_backend *b = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *b);
     *b = cpu_table;
     b->threads = threads > 0 ? threads : cores;
+    omp_set_num_threads(b->threads); /* also for what libraries and other modules run in parallel */
     b->bf16 = has_bf16();
     device_name(b->device, sizeof b->device);
     zo_cpu *cpu = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *cpu);

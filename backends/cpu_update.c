@@ -74,9 +74,29 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
     zo_counters_add((zo_counters){.normals = drawn, .weight_bytes_written = written});
 }
 
+/* One loop for each rule, over arrays that do not overlap, so that it is vectorised. A rule that has no use for m or v gets other
+ * memory of the length, which it does not touch. */
+#define X(id, function, name)                                                                                                     \
+    static void function##_over(zo_rule_args args, float decays, int64_t n, float *restrict w, const float *restrict g,           \
+                                float *restrict m, float *restrict v)                                                             \
+    {                                                                                                                             \
+        _Pragma("omp simd") for (int64_t j = 0; j < n; j++)                                                                       \
+        {                                                                                                                         \
+            function(&args, decays, &w[j], &g[j], &m[j], &v[j]);                                                                  \
+        }                                                                                                                         \
+    }
+ZO_RULE_LIST(X)
+#undef X
+
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
 {
+    static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *, float *, float *) = {
+#define X(id, function, name) [id] = function##_over,
+        ZO_RULE_LIST(X)
+#undef X
+    };
     const zo_layout *layout = w->layout;
+    float *first = m != NULL ? m->data : w->data, *second = v != NULL ? v->data : w->data;
 #pragma omp parallel num_threads(be->threads)
     {
         double start = zo_now();
@@ -84,24 +104,10 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
             float decays = p->decay ? 1.0f : 0.0f;
-            float *wp = w->data + p->offset, *mp = m != NULL ? m->data + p->offset : NULL, *vp = v != NULL ? v->data + p->offset : NULL;
-            const float *gp = g->data + p->offset;
 #pragma omp for schedule(dynamic) nowait
             for (int64_t i = 0; i < size; i += SWEEP) {
-                int64_t end = size - i < SWEEP ? size : i + SWEEP;
-                switch (rule) {
-#define X(id, function, name)                                                                        \
-    case id:                                                                                         \
-        _Pragma("omp simd")                                                                          \
-        for (int64_t j = i; j < end; j++) {                                                          \
-            function(args, decays, &wp[j], &gp[j], mp != NULL ? &mp[j] : NULL, vp != NULL ? &vp[j] : NULL); \
-        }                                                                                            \
-        break;
-                    ZO_RULE_LIST(X)
-#undef X
-                case ZO_RULES:
-                    break;
-                }
+                int64_t n = size - i < SWEEP ? size - i : SWEEP, at = p->offset + i;
+                over[rule](*args, decays, n, w->data + at, g->data + at, first + at, second + at);
             }
         }
         zo_cpu_time(be, ZO_PART_UPDATE, start);
