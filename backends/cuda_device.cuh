@@ -39,7 +39,7 @@
     type *name = reinterpret_cast<type *>(zo_shared_dynamic_)
 #else
 #define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                              \
-    zo_shim_launch(#kernel, (kernel), (grid), (block), (shared_bytes), __VA_ARGS__)
+    ((void)(stream), zo_shim_launch(#kernel, (kernel), (grid), (block), (shared_bytes), __VA_ARGS__))
 #define ZO_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(zo_shim_shared_dynamic())
 #endif
 
