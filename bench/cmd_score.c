@@ -217,6 +217,9 @@ static zo_status score(scorer *s, const score_args *args, zo_err *err)
         status = zo_backend_open("cpu", 0, &s->be, err);
     }
     if (status == ZO_OK) {
+        status = zo_backend_check(s->be, args->bf16 ? ZO_BF16 : ZO_F32, err);
+    }
+    if (status == ZO_OK) {
         /* Encoders: the base model alone, so that a checkpoint with any head or none will do. */
         zo_model_spec spec = {.folder = folder,
                               .arch = &arch,
