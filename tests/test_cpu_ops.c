@@ -236,13 +236,16 @@ static void linear_case(int64_t rows, int64_t cols, int64_t tokens, int points, 
     char what[200];
     snprintf(what, sizeof what, "linear rows %lld cols %lld tokens %lld points %d %s act %d", (long long)rows, (long long)cols,
              (long long)tokens, points, kind_name[kind], (int)act);
-    /* side products stay f32 beside a bf16 product of the stored weight: the reference rounds the sum, so it is looser */
-    double *want = linear_reference(&m, &s.view, W, BIAS, act, x, tokens, precision == ZO_BF16);
+    double *want = linear_reference(&m, &s.view, W, BIAS, ZO_ACT_NONE, x, tokens, precision == ZO_BF16), limit = 1e-5;
+    if (precision == ZO_BF16) { /* the reference rounds the float64 sum, the backend its f32; and a side product stays f32 */
+        limit = 3e-2;
+    }
     m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, y, pre);
-    close_to(y, want, points * tokens * rows, precision == ZO_BF16 ? 3e-2 : 1e-5, what);
-    zo_free(want);
-    want = linear_reference(&m, &s.view, W, BIAS, ZO_ACT_NONE, x, tokens, precision == ZO_BF16);
-    close_to(pre, want, points * tokens * rows, precision == ZO_BF16 ? 3e-2 : 1e-5, what);
+    close_to(pre, want, points * tokens * rows, limit, what);
+    for (int64_t i = 0; i < points * tokens * rows; i++) {
+        want[i] = act_of(act, want[i]);
+    }
+    close_to(y, want, points * tokens * rows, limit, what);
     zo_free(want);
     zo_free(x);
     zo_free(y);
@@ -258,7 +261,9 @@ START_TEST(linear_layers)
         for (int points = 1; points <= 4; points *= 2) {
             for (int i = 0; i < 5; i++) {
                 for (int j = 0; j < 5; j++) {
-                    linear_case(size[i], size[j], size[(i + 2 * j + kind) % 5], points, kind, (zo_act)((i + j) % 6), ZO_F32);
+                    if (points == 1 || (i + j + kind) % 3 == 0) {
+                        linear_case(size[i], size[j], size[(i + 2 * j + kind) % 5], points, kind, (zo_act)((i + j) % 6), ZO_F32);
+                    }
                 }
             }
         }
@@ -573,7 +578,7 @@ END_TEST
 START_TEST(elementwise)
 {
     zo_backend *be = backend(2);
-    for (int64_t n = 1; n < 80000; n = n * 41 + 2) {
+    for (int64_t n = 1; n < 80000; n = n * 200 + 7) {
         float *a = values(n, 1), *b = values(n, 2), *d = values(n, 3), *y = zeros((size_t)n * 4), *y2 = zeros((size_t)n * 4);
         double *want = zeros((size_t)n * sizeof *want), *want2 = zeros((size_t)n * sizeof *want2);
         for (int act = ZO_ACT_NONE; act <= ZO_ACT_TANH; act++) {
