@@ -10,6 +10,7 @@
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
 {
     *out = NULL;
+    ZO_CHECK(spec->folder || (spec->arch && spec->random), "a model without a folder needs an arch and random weights");
     zo_model *model = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *model);
     model->be = be;
     model->head = spec->head;
@@ -245,6 +246,24 @@ static void check_batch(const zo_model *model, const zo_batch *batch)
     }
 }
 
+static bool classifies(const zo_model *model)
+{
+    return model->head == ZO_HEAD_CLASS || model->head == ZO_HEAD_WORDS;
+}
+
+static void check_labels(const zo_model *model, const zo_batch *batch)
+{
+    for (int32_t e = 0; e < batch->examples; e++) {
+        int32_t choices = classifies(model) ? model->classes : batch->example_start[e + 1] - batch->example_start[e];
+        ZO_CHECK((batch->label[e] >= 0 && batch->label[e] < choices) || choices == 1,
+                 "example %d has label %d of %d", e, batch->label[e], choices);
+    }
+    for (int32_t o = 0; !classifies(model) && o < batch->options; o++) {
+        ZO_CHECK(batch->option_start[o] < batch->option_start[o + 1] && batch->option_start[o + 1] <= batch->scores,
+                 "option %d has no token that is scored", o);
+    }
+}
+
 /* Choose the rows of the last hidden state (all of them with `all`) and lay out the buffers. Returns the rows for the transformer,
  * NULL = all. */
 static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all)
@@ -290,11 +309,6 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
     return row;
 }
 
-static bool classifies(const zo_model *model)
-{
-    return model->head == ZO_HEAD_CLASS || model->head == ZO_HEAD_WORDS;
-}
-
 /* Logits or log-probabilities of all points to model->host; returns how many a point. */
 static int64_t fetch_results(zo_model *model, const zo_pass *pass)
 {
@@ -316,6 +330,7 @@ static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch 
 
 void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch, double *loss)
 {
+    check_labels(model, batch);
     int64_t n = run_forward(model, view, batch);
     for (int p = 0; p < view->npoints; p++) {
         loss[p] = zo_head_loss(model, batch, model->host + p * n, NULL, NULL, 0.0, NULL);
@@ -325,6 +340,7 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll)
 {
     ZO_CHECK(view->npoints == 1, "zo_model_predict reads one point, not %d", view->npoints);
+    check_labels(model, batch);
     run_forward(model, view, batch);
     zo_head_loss(model, batch, model->host, choice, nll, 0.0, NULL);
 }
@@ -334,6 +350,7 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     const zo_store *stored = model->store;
     zo_view view = zo_view_stored(&stored);
     zo_pass pass;
+    check_labels(model, batch);
     const int32_t *row = begin_pass(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false);
     zo_transformer_forward(model, &pass, &view, batch, row);
     zo_head_forward(model, &pass, &view, batch);
