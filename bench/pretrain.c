@@ -212,7 +212,9 @@ static zo_status train(const recipe *r, const corpus *c, zo_model *model, zo_pre
         loss = step == 0 ? report.loss : loss + 0.05 * (report.loss - loss);
         if (progress != NULL && status == ZO_OK && (zo_now() - said > 0.5 || step + 1 == r->steps)) {
             said = zo_now();
-            progress(context, r->name, step + 1, r->steps, loss, said - begin);
+            if (!progress(context, r->name, step + 1, r->steps, loss, said - begin)) {
+                status = zo_fail(err, ZO_ETIME, "the pretraining of %s was interrupted", r->name);
+            }
         }
     }
     zo_engine_settle(engine);

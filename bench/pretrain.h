@@ -16,8 +16,8 @@ extern "C" {
 int zo_synth_model_count(void);
 const char *zo_synth_model_name(int i); /* "synth-small", "synth-tiny" */
 
-/* Progress of a pretraining: called about once a second and at the end. */
-typedef void (*zo_pretrain_progress)(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds);
+/* Progress of a pretraining: called about twice a second and at the end; false = stop (ZO_ETIME, nothing is left behind). */
+typedef bool (*zo_pretrain_progress)(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds);
 
 /* The folder of a model by name: synthetic ones are made when they are not in the cache yet, others come from zo_hub_find. */
 zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_progress progress, void *context, char folder[4096],

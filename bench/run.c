@@ -337,13 +337,13 @@ static void death_text(const child *c, int status, char *out, size_t size)
 
 /* ---- checks before anything runs ---------------------------------------------------------------------------------------- */
 
-static void show_pretraining(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds)
+static bool show_pretraining(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds)
 {
     live *l = context;
     double t = zo_now();
     bool last = step >= steps;
-    if (!last && t - l->said_at < (l->terminal ? LIVE_SECONDS : PLAIN_SECONDS)) {
-        return;
+    if (interrupted || (!last && t - l->said_at < (l->terminal ? LIVE_SECONDS : PLAIN_SECONDS))) {
+        return !interrupted;
     }
     l->said_at = t;
     char bar[41], eta[32];
@@ -357,6 +357,7 @@ static void show_pretraining(void *context, const char *model, int64_t step, int
             loss, eta, l->terminal && !last ? "\033[K" : "\n");
     fflush(stderr);
     l->shown = false;
+    return true;
 }
 
 /* The part of a cell's config that decides whether it can be opened (and, `fine`, what it takes). */
@@ -654,7 +655,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     int code = 0;
     if (status != ZO_OK) {
         fprintf(stderr, "zo run: %s\n", err.text);
-        code = 2;
+        code = interrupted ? 1 : 2;
     } else if (spec->dry) {
         print_dry(grid, todo, predicted, spec->json);
     } else if (interrupted) {

@@ -1,0 +1,249 @@
+/* test_grid.c: configs expanded into cells: products, overrides, include, exclude, canonical form, and the words of each mistake. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/grid.h"
+#include "core/mem.h"
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+
+static zo_grid parse(const char *text)
+{
+    zo_grid g;
+    zo_err err = {0};
+    ck_assert_msg(zo_grid_parse(&g, text, "c.json", &err) == ZO_OK, "%s", err.text);
+    return g;
+}
+
+static void refuse(const char *text, const char *words)
+{
+    zo_grid g;
+    zo_err err = {0};
+    ck_assert_msg(zo_grid_parse(&g, text, "c.json", &err) == ZO_EINPUT, "accepted: %s", text);
+    ASSERT_HAS(err.text, "c.json");
+    ASSERT_HAS(err.text, words);
+    ck_assert_int_eq(g.n, 0);
+}
+
+#define BASE "\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 10"
+
+START_TEST(product_of_lists)
+{
+    zo_grid g = parse("{\"model\": [\"a\", \"b\"], \"task\": [\"sst2\", \"rte\"], \"optimizer\": [\"mezo\", {\"name\": \"tezo\", \"rank\": [4, 8]}],"
+                      "\"steps\": 10, \"seed\": [1, 2, 3]}");
+    ck_assert_int_eq(g.n, 2 * 2 * 3 * 3);
+    /* the seed runs fastest, then the optimizer */
+    ck_assert_int_eq(g.cell[0].seed, 1);
+    ck_assert_int_eq(g.cell[1].seed, 2);
+    ck_assert_str_eq(g.cell[0].estimator->name, "mezo");
+    ck_assert_str_eq(g.cell[3].estimator->name, "tezo");
+    ASSERT_HAS(g.cell[3].options_text, "\"rank\":4");
+    ASSERT_HAS(g.cell[6].options_text, "\"rank\":8");
+    ck_assert_str_eq(g.cell[9].task, "rte");
+    ck_assert_str_eq(g.cell[18].model, "b");
+    for (int64_t i = 0; i < g.n; i++) {
+        for (int64_t j = 0; j < i; j++) {
+            ck_assert_str_ne(g.cell[i].hash, g.cell[j].hash);
+        }
+    }
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(defaults_and_canonical_form)
+{
+    zo_grid g = parse("{" BASE "}");
+    const zo_cell *c = &g.cell[0];
+    ck_assert_int_eq(g.n, 1);
+    ck_assert_double_eq(c->lr, c->estimator->lr);
+    ck_assert_double_eq(c->eps, c->estimator->eps);
+    ck_assert_int_eq(c->eval_every, 1);
+    ck_assert_int_eq(c->train, 1000);
+    ck_assert_int_eq(c->form, ZO_FORM_HEAD);
+    zo_cell again;
+    zo_err err = {0};
+    ck_assert_msg(zo_cell_parse(&again, c->config, &err) == ZO_OK, "%s", err.text);
+    ck_assert_str_eq(again.config, c->config);
+    ck_assert_str_eq(again.hash, c->hash);
+    zo_cell_row row = zo_cell_to_row(c);
+    ck_assert_str_eq(row.form, "head");
+    ck_assert_str_eq(row.split, "drawn");
+    ck_assert_str_eq(row.precision, "f32");
+    ck_assert_str_eq(row.realisation, "inplace");
+    zo_cell_free(&again);
+    zo_grid_free(&g);
+    /* names in rows are the names of the config */
+    g = parse("{" BASE ", \"form\": \"prompt\", \"split\": \"kshot\", \"precision\": \"bf16\", \"realisation\": \"streamed\"}");
+    row = zo_cell_to_row(&g.cell[0]);
+    ck_assert_str_eq(row.form, "prompt");
+    ck_assert_str_eq(row.split, "kshot");
+    ck_assert_str_eq(row.precision, "bf16");
+    ck_assert_str_eq(row.realisation, "streamed");
+    ck_assert_int_eq(g.cell[0].data_seed, 13);
+    zo_grid_free(&g);
+    /* what is written out with its default is the same cell */
+    g = parse("{" BASE ", \"lr\": [1e-6], \"batch\": [16, 16], \"train\": 1000}");
+    ck_assert_int_eq(g.n, 1);
+    ck_assert_int_eq(g.merged, 1);
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(words_for_numbers)
+{
+    zo_grid g = parse("{" BASE ", \"train\": \"all\", \"dev\": 0, \"data_seed\": \"seed\", \"seed\": [7, 8]}");
+    ck_assert_int_eq(g.cell[0].train, -1);
+    ck_assert_int_eq(g.cell[0].data_seed, 7);
+    ck_assert_int_eq(g.cell[1].data_seed, 8);
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(overrides_of_an_optimizer)
+{
+    zo_grid g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"lr\": [1, 2], \"optimizer\": [\"mezo\","
+                      "{\"name\": \"fo-adamw\", \"lr\": 5e-5, \"forwards\": 30}, {\"name\": \"tezo\", \"realisation\": [\"inplace\", \"sidepath\"]}]}");
+    /* mezo twice, fo-adamw once (its lr wins, so the list makes twins), tezo four times */
+    ck_assert_int_eq(g.n, 2 + 1 + 4);
+    ck_assert_int_eq(g.merged, 1);
+    const zo_cell *fo = NULL;
+    for (int64_t i = 0; i < g.n; i++) {
+        fo = g.cell[i].estimator->first_order ? &g.cell[i] : fo;
+    }
+    ck_assert_ptr_nonnull(fo);
+    ck_assert_double_eq(fo->lr, 5e-5);
+    ck_assert_int_eq(fo->forwards, 30);
+    ck_assert_int_eq(fo->steps, 0); /* a budget of its own replaces the common one */
+    ck_assert_double_eq(fo->eps, 0);
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(keys_that_are_not_read_make_no_twins)
+{
+    zo_grid g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": [10, 20], \"lr\": [1, 2], \"eps\": [0.1, 0.2],"
+                      "\"realisation\": [\"inplace\", \"streamed\"], \"optimizer\": [\"zero-shot\", \"fo-sgd\"]}");
+    ck_assert_int_eq(g.n, 1 + 4); /* zero-shot once; fo-sgd by steps and lr */
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(include_and_exclude)
+{
+    zo_grid g = parse("{\"model\": [\"a\", \"b\"], \"task\": \"sst2\", \"optimizer\": [\"mezo\", \"tezo\"], \"steps\": 10, \"seed\": [1, 2],"
+                      "\"realisation\": [\"inplace\", \"sidepath\"],"
+                      "\"exclude\": [{\"optimizer\": \"mezo\", \"realisation\": \"sidepath\"}, {\"model\": \"b\", \"seed\": [2]}],"
+                      "\"include\": [{\"model\": \"b\", \"task\": \"rte\", \"optimizer\": \"fo-sgd\", \"seed\": 5}]}");
+    /* a: mezo inplace x 2, tezo x 2 x 2; b: seed 1 only: 1 + 2; and one included (both realisations are one to fo-sgd) */
+    ck_assert_int_eq(g.n, 6 + 3 + 1);
+    ck_assert_str_eq(g.cell[g.n - 1].task, "rte");
+    ck_assert_int_eq(g.cell[g.n - 1].steps, 10);
+    zo_grid_free(&g);
+    g = parse("{\"steps\": 10, \"optimizer\": \"mezo\", \"include\": [{\"model\": \"a\", \"task\": \"rte\"}]}");
+    ck_assert_int_eq(g.n, 1);
+    zo_grid_free(&g);
+    g = parse("{" BASE ", \"train\": [\"all\", 100], \"exclude\": [{\"train\": \"all\"}], \"notes\": \"x\", \"expect\": {\"a\": 1}, \"name\": \"n\"}");
+    ck_assert_int_eq(g.n, 1);
+    ck_assert_int_eq(g.cell[0].train, 100);
+    ck_assert_str_eq(g.name, "n");
+    zo_grid_free(&g);
+}
+END_TEST
+
+START_TEST(mistakes)
+{
+    refuse("{" BASE ", \"bacth\": 4}", "did you mean \"batch\"?");
+    refuse("{" BASE ", \"rank\": 4}", "is a key of the optimizer");
+    refuse("{" BASE ", \"qqqqqqq\": 4}", "zo help run");
+    refuse("{" BASE ", \"batch\": \"many\"}", "\"batch\" is a string");
+    refuse("{" BASE ", \"batch\": []}", "the list of \"batch\" is empty");
+    refuse("{" BASE ", \"batch\": 0}", "\"batch\" is 0");
+    refuse("{" BASE ", \"form\": \"heads\"}", "expected one of head|prompt");
+    refuse("{" BASE ", \"batch\": 2000}", "a \"batch\" of 2000 is larger than the 1000 \"train\" examples");
+    refuse("{" BASE ", \"eps\": 0}", "divides by \"eps\"");
+    refuse("{" BASE ", \"realisation\": \"sidepath\"}", "cannot be realised as \"sidepath\"");
+    refuse("{" BASE ", \"exclude\": [{\"task\": \"rte\"}]}", "exclude 1 matches no cell");
+    refuse("{" BASE ", \"exclude\": {\"task\": \"rte\"}}", "is not a list");
+    refuse("{" BASE ", \"exclude\": [{\"task\": \"sst2\"}]}", "no cell is left");
+    refuse("{" BASE ", \"include\": [{\"tsak\": \"rte\"}]}", "did you mean \"task\"?");
+    refuse("{" BASE ", \"batch\": 4, \"batch\": 8}", "stands there twice");
+    refuse("{\"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 1}", "\"model\" is missing");
+    refuse("{\"model\": \"m\", \"task\": \"sst3\", \"optimizer\": \"mezo\", \"steps\": 1}", "did you mean \"sst2\"?");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezzo\", \"steps\": 1}", "did you mean \"mezo\"?");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"rank\": 4}, \"steps\": 1}", "an object without \"name\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 1}", "\"optimizer\" is missing");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"tezo\", \"rnak\": 4}, \"steps\": 1}", "did you mean \"rank\"?");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"tezo\", \"seed\": 4}, \"steps\": 1}", "there is no key \"seed\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\"}", "has no budget");
+    refuse("{\"model\": \"m\", \"task\": \"wic\", \"optimizer\": \"mezo\", \"steps\": 1}", "has no head form");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"zero-shot\", \"dev\": 0, \"test\": 0}", "only evaluates");
+    refuse("{\"model\": \"m\"", "is not JSON");
+    refuse("[1, 2]", "is not an object");
+    refuse("{" BASE ", \"seed\": [1.5]}", "expected a whole number");
+}
+END_TEST
+
+START_TEST(too_many_cells)
+{
+    char text[20000] = "{" BASE ", \"seed\": [0";
+    for (int i = 1; i < 1000; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), ",%d", i);
+    }
+    snprintf(text + strlen(text), sizeof text - strlen(text), "], \"data_seed\": [0");
+    for (int i = 1; i < 200; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), ",%d", i);
+    }
+    snprintf(text + strlen(text), sizeof text - strlen(text), "]}");
+    refuse(text, "more than 100000 cells");
+}
+END_TEST
+
+/* Mutated configs: an answer, never a crash. */
+START_TEST(mutations)
+{
+    static const char seed_text[] = "{\"model\": [\"a\"], \"task\": \"sst2\", \"optimizer\": [\"mezo\", {\"name\": \"tezo\", \"rank\": [4]}],"
+                                    "\"steps\": 10, \"exclude\": [{\"seed\": 3}], \"include\": [{\"seed\": [4, 5], \"lr\": 1e-3}], \"seed\": [1, 3]}";
+    uint32_t state = 12345;
+    for (int round = 0; round < 4000; round++) {
+        char text[sizeof seed_text];
+        memcpy(text, seed_text, sizeof text);
+        for (int k = 0; k < 1 + round % 3; k++) {
+            state = state * 1664525u + 1013904223u;
+            static const char alphabet[] = "{}[]\",:0123456789eE-+.abcnrt ";
+            text[(state >> 8) % (sizeof text - 1)] = alphabet[(state >> 3) % (sizeof alphabet - 1)];
+        }
+        zo_grid g;
+        zo_err err = {0};
+        if (zo_grid_parse(&g, text, "c.json", &err) == ZO_OK) {
+            ck_assert_int_gt(g.n, 0);
+        } else {
+            ck_assert_int_gt((int)strlen(err.text), 10);
+        }
+        zo_grid_free(&g);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("grid");
+    tcase_add_test(t, product_of_lists);
+    tcase_add_test(t, defaults_and_canonical_form);
+    tcase_add_test(t, words_for_numbers);
+    tcase_add_test(t, overrides_of_an_optimizer);
+    tcase_add_test(t, keys_that_are_not_read_make_no_twins);
+    tcase_add_test(t, include_and_exclude);
+    tcase_add_test(t, mistakes);
+    tcase_add_test(t, too_many_cells);
+    tcase_add_test(t, mutations);
+    Suite *s = suite_create("grid");
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,389 @@
+/* test_run.c: `zo run` end to end on a model and data that the test makes: exit codes, skipping, SIGKILL of everything and of one cell,
+ * SIGINT, out of memory, divergence, bad input. This program stands in for `zo`: started with a command it is that command, and the
+ * cells' processes are started from it too. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/cell.h"
+#include "bench/cmd.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "tasks/task.h"
+
+static char folder[64]; /* model/, configs, databases; made by main, removed at the end */
+static char said[1 << 16]; /* standard output and error of the last command */
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+
+static const char *scratch(const char *name)
+{
+    static char path[8][256];
+    static int turn;
+    turn = (turn + 1) % 8;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+/* %M in a config stands for the model's folder. */
+static const char *config(const char *name, const char *text)
+{
+    char whole[4000] = "";
+    const char *mark = strstr(text, "%M");
+    snprintf(whole, sizeof whole, "%.*s%s%s", (int)(mark != NULL ? mark - text : (long)strlen(text)), text, mark != NULL ? scratch("model") : "",
+             mark != NULL ? mark + 2 : "");
+    zo_err err = {0};
+    ck_assert_msg(zo_write_file(scratch(name), whole, strlen(whole), &err) == ZO_OK, "%s", err.text);
+    return strdup(scratch(name)); /* lives as long as the test's process */
+}
+
+/* ---- starting commands -------------------------------------------------------------------------------------------------- */
+
+static int output;
+
+static pid_t start(const char *const *argv, rlim_t file_bytes)
+{
+    output = open(scratch("said"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(output, 1);
+        dup2(output, 2);
+        if (file_bytes > 0) {
+            struct rlimit limit = {file_bytes, file_bytes};
+            setrlimit(RLIMIT_FSIZE, &limit);
+        }
+        execv("/proc/self/exe", (char *const *)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int finish(pid_t pid)
+{
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    lseek(output, 0, SEEK_SET);
+    ssize_t n = read(output, said, sizeof said - 1);
+    said[n > 0 ? n : 0] = '\0';
+    close(output);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run(const char *path, const char *db)
+{
+    const char *const argv[] = {"zo", "run", path, "--db", scratch(db), NULL};
+    return finish(start(argv, 0));
+}
+
+static void nap(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* ---- looking into databases --------------------------------------------------------------------------------------------- */
+
+/* The first column of all rows, ';' after each; "" when the file or its tables are not there yet. */
+static const char *ask(const char *db, const char *sql)
+{
+    static char text[4][8000];
+    static int turn;
+    turn = (turn + 1) % 4;
+    text[turn][0] = '\0';
+    sqlite3 *handle;
+    sqlite3_stmt *s = NULL;
+    if (sqlite3_open_v2(scratch(db), &handle, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+        sqlite3_busy_timeout(handle, 5000);
+        if (sqlite3_prepare_v2(handle, sql, -1, &s, NULL) == SQLITE_OK) {
+            while (sqlite3_step(s) == SQLITE_ROW) {
+                size_t at = strlen(text[turn]);
+                snprintf(text[turn] + at, sizeof text[turn] - at, "%s;", (const char *)sqlite3_column_text(s, 0));
+            }
+        }
+        sqlite3_finalize(s);
+    }
+    sqlite3_close(handle);
+    return text[turn];
+}
+
+/* All that does not depend on the clock. */
+static const char results_sql[] =
+    "SELECT hash || status || coalesce(accuracy, '-') || coalesce(dev_accuracy, '-') || steps || forwards || tokens || best_step || "
+    "(SELECT group_concat(step || ':' || loss || ':' || coalesce(projected, '-'), ' ') FROM steps WHERE steps.run = runs.run AND step % 50 = 0) || "
+    "(SELECT group_concat(step || split || accuracy || loss, ' ') FROM evaluations e WHERE e.run = runs.run) FROM runs ORDER BY hash";
+
+/* ---- the model ---------------------------------------------------------------------------------------------------------- */
+
+static void make_model(void)
+{
+    zo_err err = {0};
+    ZO_CHECK(zo_make_dirs(scratch("model"), &err) == ZO_OK && zo_synth_write_tokenizer(scratch("model"), &err) == ZO_OK, "%s", err.text);
+    static const char text[] = "{\"model_type\": \"bert\", \"vocab_size\": 1000, \"hidden_size\": 16, \"num_hidden_layers\": 1,"
+                               "\"num_attention_heads\": 2, \"intermediate_size\": 32, \"hidden_act\": \"gelu\", \"max_position_embeddings\": 64,"
+                               "\"type_vocab_size\": 2, \"layer_norm_eps\": 1e-12}";
+    ZO_CHECK(zo_write_file(scratch("model/config.json"), text, strlen(text), &err) == ZO_OK, "%s", err.text);
+}
+
+#define SMALL "\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32, \"dev\": 8, \"test\": 8, \"threads\": 1"
+
+/* ---- tests -------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(runs_and_skips)
+{
+    const char *path = config("a.json", "{" SMALL ", \"steps\": 20, \"optimizer\": [\"zero-shot\", \"mezo\", \"fo-sgd\"], \"seed\": [1, 2]}");
+    ck_assert_msg(run(path, "a.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE status = 'done'"), "6;");
+    ck_assert_str_eq(ask("a.db", "SELECT DISTINCT forwards FROM runs WHERE optimizer = 'mezo'"), "40;");
+    ck_assert_str_eq(ask("a.db", "SELECT DISTINCT count(*) FROM steps GROUP BY run"), "20;");
+    ck_assert_str_eq(ask("a.db", "SELECT DISTINCT selected FROM runs"), "test@best-dev;");
+    ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE train_peak_bytes > peak_bytes"), "0;");
+    ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM peaks p JOIN runs r USING (run) WHERE phase = 'overall' AND p.bytes <> r.peak_bytes"), "0;");
+    ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE abs((SELECT sum(seconds) FROM parts WHERE parts.run = runs.run) - train_seconds)"
+                                 " > 0.05 * train_seconds + 0.001 AND steps > 0"), "0;");
+    const char *began = ask("a.db", "SELECT group_concat(run || began) FROM runs");
+    ck_assert_int_eq(run(path, "a.db"), 0);
+    ASSERT_HAS(said, "6 of 6 cells are done already");
+    ck_assert_str_eq(ask("a.db", "SELECT group_concat(run || began) FROM runs"), began);
+    const char *const dry[] = {"zo", "run", path, "--db", scratch("never.db"), "--dry-run", "--json", NULL};
+    ck_assert_int_eq(finish(start(dry, 0)), 0);
+    cJSON *list = cJSON_Parse(said);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 6);
+    ck_assert(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 1), "predicted_bytes")->valuedouble > 10000);
+    cJSON_Delete(list);
+    ck_assert(!zo_path_exists(scratch("never.db")));
+    const char *const report[] = {"zo", "report", "--db", scratch("a.db"), "--json", "--group", "seed", NULL};
+    ck_assert_int_eq(finish(start(report, 0)), 0);
+    list = cJSON_Parse(said);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 3);
+    cJSON_Delete(list);
+}
+END_TEST
+
+#define LONG "{" SMALL ", \"steps\": 1500, \"eval_every\": 100, \"optimizer\": [\"mezo\", {\"name\": \"tezo-adam\", \"rank\": 2}, \"fo-adamw\"]}"
+
+/* The whole program is killed, twice, at different places; the same command finishes, and nobody sees a difference. */
+START_TEST(killed_in_the_middle)
+{
+    const char *path = config("k.json", LONG);
+    ck_assert_msg(run(path, "whole.db") == 0, "%s", said);
+    for (int kill_at = 0; kill_at < 2; kill_at++) {
+        const char *const argv[] = {"zo", "run", path, "--db", scratch("killed.db"), NULL};
+        pid_t pid = start(argv, 0);
+        for (int i = 0; i < 2000; i++) {
+            char want[16];
+            snprintf(want, sizeof want, "%d;", kill_at + 1);
+            bool there = strcmp(ask("killed.db", "SELECT count(*) FROM runs"), want) == 0;
+            if (there && strcmp(ask("killed.db", "SELECT count(*) FROM runs r JOIN evaluations e USING (run) WHERE r.status = 'running'"), "0;") != 0) {
+                break;
+            }
+            nap(3);
+        }
+        kill(pid, SIGKILL);
+        finish(pid);
+        nap(50); /* the cell dies with its parent */
+        ck_assert_str_eq(ask("killed.db", "PRAGMA integrity_check"), "ok;");
+    }
+    const char *done = ask("killed.db", "SELECT group_concat(run || began, ' ') FROM runs WHERE status = 'done'");
+    char before[1000];
+    snprintf(before, sizeof before, "%s", done);
+    ck_assert_msg(run(path, "killed.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("killed.db", "PRAGMA integrity_check"), "ok;");
+    ck_assert_str_eq(ask("killed.db", results_sql), ask("whole.db", results_sql));
+    if (strcmp(before, "(null);") != 0) { /* what was done then was not touched */
+        ASSERT_HAS(ask("killed.db", "SELECT group_concat(run || began, ' ') FROM runs WHERE status = 'done'"), strtok(before, " ;"));
+    }
+}
+END_TEST
+
+/* The process whose parent is `parent`; 0 = none. */
+static pid_t child_of(pid_t parent)
+{
+    DIR *proc = opendir("/proc");
+    pid_t found = 0;
+    for (struct dirent *e; (e = readdir(proc)) != NULL && found == 0;) {
+        char path[300], text[600] = "";
+        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+        FILE *f = e->d_name[0] >= '0' && e->d_name[0] <= '9' ? fopen(path, "r") : NULL;
+        if (f != NULL) {
+            size_t n = fread(text, 1, sizeof text - 1, f);
+            text[n] = '\0';
+            fclose(f);
+            int ppid = 0;
+            const char *paren = strrchr(text, ')');
+            if (paren != NULL && sscanf(paren + 1, " %*c %d", &ppid) == 1 && ppid == (int)parent) {
+                found = (pid_t)atoi(e->d_name);
+            }
+        }
+    }
+    closedir(proc);
+    return found;
+}
+
+static void wait_for_training(const char *db)
+{
+    for (int i = 0; i < 3000 && strcmp(ask(db, "SELECT count(*) > 0 FROM runs r JOIN evaluations e USING (run) WHERE r.status = 'running'"), "1;") != 0;
+         i++) {
+        nap(3);
+    }
+}
+
+START_TEST(one_cell_crashes)
+{
+    const char *path = config("c.json", LONG);
+    const char *const argv[] = {"zo", "run", path, "--db", scratch("crash.db"), NULL};
+    pid_t pid = start(argv, 0);
+    wait_for_training("crash.db");
+    pid_t cell = child_of(pid);
+    ck_assert_int_gt(cell, 0);
+    kill(cell, SIGSEGV);
+    ck_assert_int_eq(finish(pid), 1);
+    ck_assert_str_eq(ask("crash.db", "SELECT status FROM runs ORDER BY status"), "done;done;failed;");
+    ASSERT_HAS(ask("crash.db", "SELECT message FROM runs WHERE status = 'failed'"), "signal 11");
+    ASSERT_HAS(said, "1 of 3 cells failed");
+    ck_assert_int_eq(run(path, "crash.db"), 0);
+    ck_assert_str_eq(ask("crash.db", "SELECT DISTINCT status FROM runs"), "done;");
+}
+END_TEST
+
+START_TEST(interrupted)
+{
+    const char *path = config("i.json", LONG);
+    const char *const argv[] = {"zo", "run", path, "--db", scratch("int.db"), NULL};
+    pid_t pid = start(argv, 0);
+    wait_for_training("int.db");
+    const char *const second[] = {"zo", "run", path, "--db", scratch("int.db"), NULL};
+    int first_output = output;
+    ck_assert_int_eq(finish(start(second, 0)), 2); /* two at once */
+    ASSERT_HAS(said, "another `zo run`");
+    output = first_output;
+    kill(pid, SIGINT);
+    ck_assert_int_eq(finish(pid), 1);
+    ck_assert_str_eq(ask("int.db", "SELECT status FROM runs ORDER BY run DESC LIMIT 1"), "killed;");
+    ASSERT_HAS(ask("int.db", "SELECT message FROM runs ORDER BY run DESC LIMIT 1"), "interrupted");
+}
+END_TEST
+
+START_TEST(outcomes_are_rows)
+{
+    const char *path = config("o.json", "{" SMALL ", \"steps\": 20, \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e6, \"weight_decay\": 1000}}");
+    ck_assert_msg(run(path, "o.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("o.db", "SELECT status FROM runs"), "diverged;");
+    ASSERT_HAS(ask("o.db", "SELECT message FROM runs"), "step ");
+    setenv("ZO_MEMORY_LIMIT", "400000", 1);
+    path = config("m.json", "{" SMALL ", \"steps\": 20, \"optimizer\": \"fo-adamw\"}");
+    int code = run(path, "m.db");
+    unsetenv("ZO_MEMORY_LIMIT");
+    ck_assert_msg(code == 0, "%s", said);
+    ck_assert_str_eq(ask("m.db", "SELECT status FROM runs"), "oom;");
+    ASSERT_HAS(ask("m.db", "SELECT message FROM runs"), "out of memory: asked for");
+    ck_assert_str_eq(ask("m.db", "SELECT sum(bytes) > 100000 FROM memory WHERE phase = 'overall'"), "1;");
+    path = config("t.json", "{" SMALL ", \"steps\": 1000000, \"eval_every\": 0, \"seconds\": 0.2, \"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(path, "t.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("t.db", "SELECT status FROM runs"), "time;");
+    path = config("f.json", "{" SMALL ", \"forwards\": 25, \"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(path, "f.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("f.db", "SELECT status || steps || ' ' || forwards FROM runs"), "done13 26;");
+}
+END_TEST
+
+static void refuse(const char *text, const char *words)
+{
+    unlink(scratch("bad.db"));
+    const char *path = config("bad.json", text);
+    ck_assert_msg(run(path, "bad.db") == 2, "%s", said);
+    ASSERT_HAS(said, words);
+    ck_assert_msg(strchr(said, '\n') == said + strlen(said) - 1, "more than one line: %s", said);
+    ck_assert(!zo_path_exists(scratch("bad.db"))); /* nothing half-written */
+}
+
+START_TEST(bad_input)
+{
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"contxt\": 3}", "bad.json: there is no key \"contxt\"; did you mean \"context\"?");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\",", "bad.json: line");
+    refuse("{\"model\": \"no-such-model\", \"task\": \"synth-sentiment\", \"steps\": 5, \"optimizer\": \"mezo\"}", "no-such-model");
+    refuse("{\"model\": \"%M\", \"task\": \"synth-sentiment\", \"steps\": 5, \"context\": 48, \"optimizer\": \"mezo\"}", "safetensors");
+    refuse("{\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"steps\": 5, \"context\": 65, \"optimizer\": \"mezo\"}",
+           "longer than the 64 positions");
+    refuse("{\"model\": \"%M\", \"init\": \"random\", \"task\": \"sst2\", \"steps\": 5, \"context\": 48, \"optimizer\": \"mezo\"}", "sst2");
+    refuse("{\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"steps\": 5, \"context\": 48, \"train\": \"all\", \"batch\": 100000,"
+           "\"optimizer\": \"mezo\"}", "a \"batch\" of 100000 is larger than");
+    refuse("{\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"steps\": 5, \"context\": 48, \"train\": 1000000, \"optimizer\": \"mezo\"}",
+           "1000000");
+    const char *const argv[] = {"zo", "run", config("x.json", "{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\"}"), "--db", "/proc/nowhere/x.db", NULL};
+    ck_assert_int_eq(finish(start(argv, 0)), 2);
+    ASSERT_HAS(said, "/proc/nowhere");
+    const char *const typo[] = {"zo", "run", scratch("x.json"), "--dbb", "x.db", NULL};
+    ck_assert_int_eq(finish(start(typo, 0)), 2);
+    ASSERT_HAS(said, "did you mean --db?");
+    const char *const absent[] = {"zo", "run", scratch("absent.json"), NULL};
+    ck_assert_int_eq(finish(start(absent, 0)), 2);
+    ASSERT_HAS(said, "absent.json");
+}
+END_TEST
+
+/* A limit on file sizes stands for a full disk. */
+START_TEST(full_disk)
+{
+    const char *path = config("d.json", "{" SMALL ", \"steps\": 3000, \"log_every\": 1, \"optimizer\": \"mezo\", \"eval_every\": 0}");
+    const char *const argv[] = {"zo", "run", path, "--db", scratch("disk.db"), NULL};
+    ck_assert_msg(finish(start(argv, 150000)) == 2, "%s", said);
+    ASSERT_HAS(said, "disk.db");
+    ck_assert_str_eq(ask("disk.db", "PRAGMA integrity_check"), "ok;");
+    ck_assert_msg(run(path, "disk.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("disk.db", "SELECT status || (SELECT count(*) FROM steps) FROM runs"), "done3000;");
+}
+END_TEST
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *where)
+{
+    (void)s;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        signal(SIGXFSZ, SIG_IGN);
+        return strcmp(argv[1], "cell") == 0     ? zo_cmd_cell(argc - 1, argv + 1)
+               : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
+               : strcmp(argv[1], "report") == 0 ? zo_cmd_report(argc - 1, argv + 1)
+                                                : 127;
+    }
+    snprintf(folder, sizeof folder, "build/test_run.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    make_model();
+    TCase *t = tcase_create("run");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, runs_and_skips);
+    tcase_add_test(t, killed_in_the_middle);
+    tcase_add_test(t, one_cell_crashes);
+    tcase_add_test(t, interrupted);
+    tcase_add_test(t, outcomes_are_rows);
+    tcase_add_test(t, bad_input);
+    tcase_add_test(t, full_disk);
+    Suite *s = suite_create("run");
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return failed != 0;
+}
