@@ -103,7 +103,7 @@ struct zo_cuda {
     int64_t most_rows;    /* points * tokens of the last reserve: what depends on them is made for so many at once */
     size_t tile_bytes;    /* see zo_cuda_set_tile */
     /* staging: a pinned ring and its image on the device, in two halves; grown rings stay until close, copies may be under way */
-    struct { char *pinned, *device; size_t half_bytes, at; cudaEvent_t left[2]; } ring;
+    struct { char *pinned, *device; size_t half_bytes, side, at; cudaEvent_t left[2]; } ring;
     void *retired[64];
     int nretired;
     /* the staged view: what it was made of, and what kernels get */

@@ -1,0 +1,520 @@
+/* cuda.cu: the CUDA backend: its table of functions, opening a device, memory, staging of host data, and device time by part.
+ *
+ * Memory: cudaMalloc behind the ledger (spaces DEVICE and PINNED). What the context, the stream and the libraries take before the first
+ * block is measured apart (zo_cuda_memory). Not here: several devices in one process at once; CUDA graphs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/cuda_device.cuh"
+
+/* the ledger's allocators ---------------------------------------------------------------------------------------------------------- */
+
+static void *device_allocate(size_t bytes)
+{
+    void *block = NULL;
+    cudaError_t status = cudaMalloc(&block, bytes > 0 ? bytes : 1);
+    if (status == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError(); /* the ledger tells it */
+        return NULL;
+    }
+    CUDA_CHECK(status);
+    CUDA_CHECK(cudaMemset(block, 0, bytes > 0 ? bytes : 1));
+    CUDA_CHECK(cudaDeviceSynchronize()); /* the streams of backends do not wait for the default one */
+    return block;
+}
+
+static void device_release(void *block)
+{
+    CUDA_CHECK(cudaFree(block));
+}
+
+static void *pinned_allocate(size_t bytes)
+{
+    void *block = NULL;
+    cudaError_t status = cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault);
+    if (status == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        return NULL;
+    }
+    CUDA_CHECK(status);
+    return memset(block, 0, bytes > 0 ? bytes : 1);
+}
+
+static void pinned_release(void *block)
+{
+    CUDA_CHECK(cudaFreeHost(block));
+}
+
+/* memory slots ----------------------------------------------------------------------------------------------------------------------- */
+
+static void *cuda_alloc(zo_backend *be, zo_tag tag, size_t bytes)
+{
+    return zo_alloc(be->space, tag, bytes);
+}
+
+static void cuda_release(zo_backend *be, void *block)
+{
+    CUDA_CHECK(cudaStreamSynchronize(zo_cuda_of(be)->stream)); /* a kernel may still read it */
+    zo_free(block);
+}
+
+static void cuda_upload(zo_backend *be, void *to, const void *host, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    CUDA_CHECK(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream));
+    CUDA_CHECK(cudaStreamSynchronize(cuda->stream)); /* the host's bytes may change now */
+}
+
+static void cuda_download(zo_backend *be, void *host, const void *from, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    CUDA_CHECK(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream));
+    CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+}
+
+static void cuda_copy(zo_backend *be, void *to, const void *from, size_t bytes)
+{
+    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, zo_cuda_of(be)->stream));
+}
+
+static void cuda_zero(zo_backend *be, void *block, size_t bytes)
+{
+    CUDA_CHECK(cudaMemsetAsync(block, 0, bytes, zo_cuda_of(be)->stream));
+}
+
+void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    if (cuda->shared[purpose].bytes < bytes) {
+        CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+        zo_free(cuda->shared[purpose].data);
+        cuda->shared[purpose].data = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
+        cuda->shared[purpose].bytes = bytes;
+    }
+    return cuda->shared[purpose].data;
+}
+
+/* staging ------------------------------------------------------------------------------------------------------------------------------ */
+
+enum { RING_BYTES = 1 << 20, STAGINGS = 8 };
+
+static void ring_open(zo_cuda *cuda, size_t half_bytes)
+{
+    cuda->ring.half_bytes = half_bytes;
+    cuda->ring.at = cuda->ring.side = 0;
+    cuda->ring.pinned = static_cast<char *>(zo_alloc(ZO_PINNED, ZO_TAG_WORKSPACE, 2 * half_bytes));
+    cuda->ring.device = static_cast<char *>(zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, 2 * half_bytes));
+}
+
+/* `bytes` of the ring, in one half. Before a half is written anew, the copies out of it have happened. */
+static size_t ring_take(zo_cuda *cuda, size_t bytes)
+{
+    size_t need = (bytes + 255) / 256 * 256, half = cuda->ring.half_bytes;
+    if (need > half / STAGINGS) {
+        ZO_CHECK(cuda->nretired + 2 <= (int)(sizeof cuda->retired / sizeof *cuda->retired), "the staging ring grew %d times",
+                 cuda->nretired / 2);
+        cuda->retired[cuda->nretired++] = cuda->ring.pinned;
+        cuda->retired[cuda->nretired++] = cuda->ring.device;
+        while (half < need * STAGINGS) {
+            half *= 2;
+        }
+        ring_open(cuda, half);
+    }
+    if (cuda->ring.at + need > half) { /* on to the other half */
+        CUDA_CHECK(cudaEventRecord(cuda->ring.left[cuda->ring.side], cuda->stream));
+        cuda->ring.side = !cuda->ring.side;
+        cuda->ring.at = 0;
+        CUDA_CHECK(cudaEventSynchronize(cuda->ring.left[cuda->ring.side]));
+    }
+    size_t at = cuda->ring.side * half + cuda->ring.at;
+    cuda->ring.at += need;
+    return at;
+}
+
+/* Host bytes to `to` on the device, or to the ring's image of them when `to` is NULL. */
+static void *stage(zo_backend *be, void *to, const void *host, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    size_t at = ring_take(cuda, bytes > 0 ? bytes : 1);
+    void *device = to != NULL ? to : cuda->ring.device + at;
+    if (bytes > 0) {
+        memcpy(cuda->ring.pinned + at, host, bytes);
+        CUDA_CHECK(cudaMemcpyAsync(device, cuda->ring.pinned + at, bytes, cudaMemcpyHostToDevice, cuda->stream));
+    }
+    return device;
+}
+
+const void *zo_cuda_stage(zo_backend *be, const void *host, size_t bytes)
+{
+    return stage(be, NULL, host, bytes);
+}
+
+/* views --------------------------------------------------------------------------------------------------------------------------------- */
+
+zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factors, int param)
+{
+    const zo_param *p = &layout->param[param];
+    zo_cuda_param q = {};
+    q.rows = p->rows;
+    q.cols = p->cols;
+    q.offset = p->offset;
+    q.id = p->id;
+    if (factors != NULL && factors->rank[param] > 0) {
+        q.rank = factors->rank[param];
+        q.coef_at = factors->coef_at[param];
+        q.scale = factors->scale[param];
+        q.u = factors->u[param];
+        q.v = factors->v[param];
+    }
+    return q;
+}
+
+static bool dir_used(const zo_view *view, int d)
+{
+    bool used = false;
+    for (int p = 0; p < view->npoints; p++) {
+        used = used || view->coef[p * view->ndirs + d] != 0.0f;
+    }
+    return used;
+}
+
+bool zo_cuda_acts(const zo_view *view, int param)
+{
+    bool factored = view->factors != NULL && view->factors->rank[param] > 0;
+    for (int d = 0; d < view->ndirs; d++) {
+        zo_dir_kind kind = view->dir[d].kind;
+        if ((kind == ZO_DIR_GAUSS || (kind == ZO_DIR_REST ? !factored : factored)) && dir_used(view, d)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Bytes appended to a growing host buffer; with NULL only counted. */
+struct zo_cuda_writer { char *to; size_t at; };
+
+static void put(zo_cuda_writer *w, const void *from, size_t bytes)
+{
+    if (w->to != NULL && bytes > 0) {
+        memcpy(w->to + w->at, from, bytes);
+    }
+    w->at += bytes;
+}
+
+/* What a staged view is made of, by value. */
+static size_t view_key(const zo_view *view, char *to)
+{
+    zo_cuda_writer w = {to, 0};
+    const zo_factors *f = view->factors;
+    size_t ncoef = f != NULL ? (size_t)f->ncoef : 0;
+    const void *who[2] = {f, f != NULL ? f->layout : NULL};
+    bool side = view->side != NULL;
+    uint64_t seed = f != NULL ? f->seed : 0;
+    put(&w, who, sizeof who);
+    if (f != NULL) {
+        put(&w, f->rank, (size_t)f->layout->n * sizeof *f->rank);
+        put(&w, f->scale, (size_t)f->layout->n * sizeof *f->scale);
+    }
+    put(&w, &side, sizeof side);
+    put(&w, &seed, sizeof seed);
+    put(&w, &view->npoints, sizeof view->npoints);
+    put(&w, &view->ndirs, sizeof view->ndirs);
+    for (int p = 0; p < view->npoints; p++) {
+        put(&w, &view->base[p]->data, sizeof(float *));
+    }
+    put(&w, view->coef, (size_t)view->npoints * (size_t)view->ndirs * sizeof(float));
+    for (int d = 0; d < view->ndirs; d++) {
+        const zo_dir *dir = &view->dir[d];
+        put(&w, &dir->kind, sizeof dir->kind);
+        put(&w, &dir->seed, sizeof dir->seed);
+        put(&w, &dir->step, sizeof dir->step);
+        put(&w, &dir->query, sizeof dir->query);
+        if (dir->kind == ZO_DIR_SPAN) {
+            put(&w, dir->span, ncoef * sizeof(float));
+        }
+    }
+    if (side) {
+        put(&w, view->side, (size_t)view->npoints * ncoef * sizeof(float));
+    }
+    return w.at;
+}
+
+static void host_room(char **block, size_t *room, size_t bytes)
+{
+    if (*room < bytes) {
+        *block = static_cast<char *>(zo_realloc(*block, ZO_HOST, ZO_TAG_WORKSPACE, bytes));
+        *room = bytes;
+    }
+}
+
+static size_t round16(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    size_t bytes = view_key(view, NULL);
+    /* the candidate stands behind the key of the staged one */
+    host_room(&cuda->staged.key, &cuda->staged.key_room, cuda->staged.key_bytes + bytes);
+    char *fresh = cuda->staged.key + cuda->staged.key_bytes;
+    view_key(view, fresh);
+    if (cuda->staged.key_bytes == bytes && memcmp(cuda->staged.key, fresh, bytes) == 0) {
+        return cuda->staged.view;
+    }
+    memmove(cuda->staged.key, fresh, bytes);
+    cuda->staged.key_bytes = bytes;
+
+    const zo_factors *f = view->factors;
+    size_t ncoef = f != NULL ? (size_t)f->ncoef : 0, P = (size_t)view->npoints, D = (size_t)view->ndirs;
+    size_t base = 0, dir = round16(P * sizeof(float *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
+    size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(D * ncoef * sizeof(float));
+    size_t total = side + (view->side != NULL ? round16(P * ncoef * sizeof(float)) : 0);
+    host_room(&cuda->staged.image, &cuda->staged.image_room, total);
+    char *image = cuda->staged.image;
+    memset(image, 0, total);
+    zo_cuda_view v = {};
+    v.npoints = view->npoints;
+    v.ncoef = (int)ncoef;
+    for (int p = 0; p < view->npoints; p++) {
+        reinterpret_cast<const float **>(image + base)[p] = view->base[p]->data;
+    }
+    zo_cuda_dir *dirs = reinterpret_cast<zo_cuda_dir *>(image + dir);
+    float *amounts = reinterpret_cast<float *>(image + amount), *coefs = reinterpret_cast<float *>(image + coef);
+    int used = 0;
+    for (int d = 0; d < view->ndirs; d++) {
+        used += dir_used(view, d);
+    }
+    for (int d = 0; d < view->ndirs; d++) {
+        const zo_dir *from = &view->dir[d];
+        if (!dir_used(view, d)) {
+            continue;
+        }
+        zo_cuda_dir *to = &dirs[v.ndirs];
+        to->seed = from->seed;
+        to->step = from->step;
+        to->query = from->query;
+        to->kind = from->kind;
+        for (int p = 0; p < view->npoints; p++) {
+            coefs[p * used + v.ndirs] = view->coef[p * view->ndirs + d];
+        }
+        if (from->kind == ZO_DIR_CP || from->kind == ZO_DIR_SPAN) {
+            v.lowrank = true;
+            for (int t = 0; t < f->layout->n; t++) {
+                float *a = amounts + (size_t)v.ndirs * ncoef + f->coef_at[t];
+                if (f->rank[t] > 0) {
+                    zo_dir_coefs(from, f, t, a);
+                    for (int s = 0; s < f->rank[t]; s++) {
+                        a[s] *= f->scale[t];
+                    }
+                }
+            }
+        }
+        v.ndirs++;
+    }
+    for (int p = 0; p < view->npoints && view->side != NULL; p++) {
+        for (int t = 0; t < f->layout->n; t++) {
+            for (int64_t s = f->coef_at[t]; s < f->coef_at[t] + f->rank[t]; s++) {
+                reinterpret_cast<float *>(image + side)[(size_t)p * ncoef + (size_t)s] = f->scale[t] * view->side[(size_t)p * ncoef + (size_t)s];
+            }
+        }
+    }
+    char *device = static_cast<char *>(zo_cuda_shared_of(be, ZO_CUDA_VIEW, total));
+    stage(be, device, image, total);
+    v.base = reinterpret_cast<const float *const *>(device + base);
+    v.dir = reinterpret_cast<const zo_cuda_dir *>(device + dir);
+    v.coef = reinterpret_cast<const float *>(device + coef);
+    v.amount = reinterpret_cast<const float *>(device + amount);
+    v.side = view->side != NULL ? reinterpret_cast<const float *>(device + side) : NULL;
+    cuda->staged.view = v;
+    return v;
+}
+
+/* device time -------------------------------------------------------------------------------------------------------------------------- */
+
+enum { MARKS = 4096 };
+
+/* What stands between two marks took place after the first and belongs to its part. */
+static void marks_settle(zo_cuda *cuda)
+{
+    if (cuda->nmarks == 0) {
+        return;
+    }
+    if (cuda->mark[cuda->nmarks - 1].part != ZO_PARTS) {
+        CUDA_CHECK(cudaEventRecord(cuda->mark[cuda->nmarks].event, cuda->stream));
+        cuda->mark[cuda->nmarks++].part = ZO_PARTS;
+    }
+    CUDA_CHECK(cudaEventSynchronize(cuda->mark[cuda->nmarks - 1].event));
+    for (int i = 0; i + 1 < cuda->nmarks; i++) {
+        float ms;
+        if (cuda->mark[i].part != ZO_PARTS) {
+            CUDA_CHECK(cudaEventElapsedTime(&ms, cuda->mark[i].event, cuda->mark[i + 1].event));
+            zo_part_add(cuda->mark[i].part, 1e-3 * ms);
+        }
+    }
+    cuda->nmarks = 0;
+}
+
+void zo_cuda_part(zo_backend *be, zo_part part)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    if (cuda->nmarks > 0 && cuda->mark[cuda->nmarks - 1].part == part) {
+        return;
+    }
+    if (cuda->nmarks + 1 == MARKS) {
+        marks_settle(cuda);
+    }
+    CUDA_CHECK(cudaEventRecord(cuda->mark[cuda->nmarks].event, cuda->stream));
+    cuda->mark[cuda->nmarks++].part = part;
+}
+
+static void cuda_wait(zo_backend *be)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+    marks_settle(cuda);
+}
+
+/* opening and closing -------------------------------------------------------------------------------------------------------------------- */
+
+static void cuda_close(zo_backend *be)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    cuda_wait(be);
+    zo_cuda_products_close(cuda->products);
+    for (int s = 0; s < ZO_CUDA_SHAREDS; s++) {
+        zo_free(cuda->shared[s].data);
+    }
+    for (int i = 0; i < cuda->nretired; i++) {
+        zo_free(cuda->retired[i]);
+    }
+    zo_free(cuda->ring.pinned);
+    zo_free(cuda->ring.device);
+    zo_free(cuda->staged.key);
+    zo_free(cuda->staged.image);
+    for (int i = 0; i < MARKS; i++) {
+        CUDA_CHECK(cudaEventDestroy(cuda->mark[i].event));
+    }
+    for (int half = 0; half < 2; half++) {
+        CUDA_CHECK(cudaEventDestroy(cuda->ring.left[half]));
+    }
+    zo_free(cuda->mark);
+    CUDA_CHECK(cudaStreamDestroy(cuda->stream));
+    zo_free(cuda);
+    zo_free(be);
+}
+
+void zo_cuda_set_tile(zo_backend *be, size_t bytes)
+{
+    zo_cuda_of(be)->tile_bytes = bytes;
+}
+
+void zo_cuda_memory_read(zo_backend *be, zo_cuda_memory *memory)
+{
+    size_t free_bytes, total_bytes;
+    CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+    memory->context_bytes = zo_cuda_of(be)->context_bytes;
+    memory->used_bytes = total_bytes - free_bytes;
+    memory->total_bytes = total_bytes;
+    memory->ledger_bytes = zo_mem_live(ZO_DEVICE).total_bytes;
+}
+
+static void table_fill(zo_backend *be)
+{
+    be->name = "cuda";
+    be->space = ZO_DEVICE;
+    be->bf16 = true; /* from compute capability 8.0 on, asked for at opening */
+    be->alloc = cuda_alloc;
+    be->release = cuda_release;
+    be->upload = cuda_upload;
+    be->download = cuda_download;
+    be->copy = cuda_copy;
+    be->zero = cuda_zero;
+    be->reserve = zo_cuda_reserve;
+    be->embed = zo_cuda_embed;
+    be->linear = zo_cuda_linear;
+    be->linear_rows = zo_cuda_linear_rows;
+    be->norm = zo_cuda_norm;
+    be->head_logprob = zo_cuda_head_logprob;
+    be->add = zo_cuda_add;
+    be->glu = zo_cuda_glu;
+    be->rope = zo_cuda_rope;
+    be->attention = zo_cuda_attention;
+    be->gather = zo_cuda_gather;
+    be->linear_backward = zo_cuda_linear_backward;
+    be->linear_rows_backward = zo_cuda_linear_rows_backward;
+    be->act_backward = zo_cuda_act_backward;
+    be->glu_backward = zo_cuda_glu_backward;
+    be->norm_backward = zo_cuda_norm_backward;
+    be->attention_backward = zo_cuda_attention_backward;
+    be->embed_backward = zo_cuda_embed_backward;
+    be->head_backward = zo_cuda_head_backward;
+    be->scatter_add = zo_cuda_scatter_add;
+    be->apply = zo_cuda_apply;
+    be->rule = zo_cuda_rule;
+    be->tezo_adam = zo_cuda_tezo_adam;
+    be->draw_factors = zo_cuda_draw_factors;
+    be->init_normal = zo_cuda_init_normal;
+    be->dot = zo_cuda_dot;
+    be->finite = zo_cuda_finite;
+    be->wait = cuda_wait;
+    be->close = cuda_close;
+}
+
+zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
+{
+    int devices = 0;
+    size_t free_bytes, total_bytes;
+    *be = NULL;
+    cudaError_t status = cudaGetDeviceCount(&devices);
+    if (status != cudaSuccess || devices == 0) {
+        (void)cudaGetLastError();
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": this machine has no CUDA device (%s); use a machine with a GPU and its "
+                       "driver, or \"device\": \"cpu\"", status == cudaSuccess ? "none found" : cudaGetErrorString(status));
+    }
+    int at = ordinal < 0 ? 0 : ordinal;
+    if (at >= devices) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda:%d\": this machine has %d CUDA device%s; give a number below that", at, devices,
+                       devices == 1 ? "" : "s");
+    }
+    cudaDeviceProp prop;
+    CUDA_CHECK(cudaSetDevice(at));
+    CUDA_CHECK(cudaGetDeviceProperties(&prop, at));
+    if (prop.major < 8) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda:%d\": %s has compute capability %d.%d; this program is built for 8.0 and later", at,
+                       prop.name, prop.major, prop.minor);
+    }
+    zo_cuda_products *products = NULL;
+    zo_status opened = zo_cuda_products_open(&products, err);
+    if (opened != ZO_OK) {
+        return opened;
+    }
+    zo_space_ops device = {device_allocate, device_release}, pinned = {pinned_allocate, pinned_release};
+    zo_mem_register(ZO_DEVICE, device);
+    zo_mem_register(ZO_PINNED, pinned);
+    zo_backend *b = static_cast<zo_backend *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *b));
+    zo_cuda *cuda = static_cast<zo_cuda *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *cuda));
+    table_fill(b);
+    snprintf(b->device, sizeof b->device, "%.127s", prop.name);
+    b->threads = threads > 0 ? threads : 1;
+    b->self = cuda;
+    cuda->ordinal = at;
+    cuda->multiprocessors = prop.multiProcessorCount;
+    cuda->products = products;
+    cuda->tile_bytes = (size_t)256 << 20;
+    CUDA_CHECK(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    cuda->mark = static_cast<zo_cuda_mark *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, MARKS * sizeof *cuda->mark));
+    for (int i = 0; i < MARKS; i++) {
+        CUDA_CHECK(cudaEventCreateWithFlags(&cuda->mark[i].event, cudaEventDefault));
+    }
+    for (int half = 0; half < 2; half++) {
+        CUDA_CHECK(cudaEventCreateWithFlags(&cuda->ring.left[half], cudaEventDisableTiming));
+        CUDA_CHECK(cudaEventRecord(cuda->ring.left[half], cuda->stream));
+    }
+    CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+    cuda->context_bytes = total_bytes - free_bytes; /* on a card of one's own: context, stream, library, events */
+    ring_open(cuda, RING_BYTES);
+    *be = b;
+    return ZO_OK;
+}

@@ -1,0 +1,280 @@
+/* cuda_gemm.cu: matrix products by cuBLASLt, with our workspace. A plan (descriptors and the algorithm that the library ranks first) is
+ * made at the first use of a shape and kept. f32 products are f32 throughout, never TF32; bf16 products sum in f32. Split sums that depend
+ * on the schedule are not allowed, so the same product gives the same bits.
+ *
+ * The library is opened at run time, so that the program starts where it is missing. It works on column-major matrices: a row-major
+ * C = A B is read as C^T = B^T A^T, so the operands change places and a bias along a row of C is one along a column. */
+#include <cublasLt.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/cuda_device.cuh"
+
+enum { WORKSPACE_BYTES = 32 << 20 };
+
+#define BLAS_LIST(X)                                                                                                       \
+    X(cublasLtCreate) X(cublasLtDestroy) X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy)                          \
+    X(cublasLtMatmulDescSetAttribute) X(cublasLtMatrixLayoutCreate) X(cublasLtMatrixLayoutDestroy)                         \
+    X(cublasLtMatrixLayoutSetAttribute) X(cublasLtMatmulPreferenceCreate) X(cublasLtMatmulPreferenceDestroy)               \
+    X(cublasLtMatmulPreferenceSetAttribute) X(cublasLtMatmulAlgoGetHeuristic) X(cublasLtMatmul)
+
+#define BLAS_CHECK(call)                                                                                                   \
+    do {                                                                                                                   \
+        cublasStatus_t blas_status_ = (call);                                                                              \
+        ZO_CHECK(blas_status_ == CUBLAS_STATUS_SUCCESS, "cuBLASLt: %s gave status %d (cublas_api.h)", #call, (int)blas_status_); \
+    } while (0)
+
+/* Everything that a plan depends on; all bytes are set, so that keys compare as bytes. */
+struct plan_key {
+    zo_cuda_gemm gemm; /* bias: not NULL or NULL */
+    uint32_t align_a, align_b, align_c, align_bias;
+};
+
+struct plan {
+    plan_key key;
+    bool possible, used;
+    cublasLtMatmulDesc_t op;
+    cublasLtMatrixLayout_t first, second, result;
+    cublasLtMatmulAlgo_t algo;
+};
+
+struct zo_cuda_products {
+    void *library;
+#define X(name) decltype(&::name) name;
+    BLAS_LIST(X)
+#undef X
+    cublasLtHandle_t handle;
+    cublasLtMatmulPreference_t preference;
+    plan *slot; /* (room) open addressing, room a power of two, at most half full */
+    size_t n, room;
+};
+
+/* library ------------------------------------------------------------------------------------------------------------------------- */
+
+static zo_status library_open(zo_cuda_products *all, zo_err *err)
+{
+#ifdef __CUDACC__
+    char name[64], path[2][256] = {"", ""};
+    const char *home = getenv("CUDA_HOME");
+    snprintf(name, sizeof name, "libcublasLt.so.%d", CUBLAS_VER_MAJOR);
+    snprintf(path[0], sizeof path[0], "%.150s/lib64/%s", home != NULL ? home : "/usr/local/cuda", name);
+    all->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (all->library == NULL) {
+        all->library = dlopen(path[0], RTLD_NOW | RTLD_LOCAL);
+    }
+    if (all->library == NULL) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": %s is neither among the loader's paths nor at %s; install cuBLAS of CUDA %d or "
+                       "name its folder in LD_LIBRARY_PATH", name, path[0], CUBLAS_VER_MAJOR);
+    }
+#define X(function)                                                                                              \
+    all->function = reinterpret_cast<decltype(&::function)>(dlsym(all->library, #function));                     \
+    if (all->function == NULL) {                                                                                 \
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": %s has no function %s; it is not cuBLAS of CUDA %d", name, #function, \
+                       CUBLAS_VER_MAJOR);                                                                        \
+    }
+#else
+    (void)err;
+#define X(function) all->function = ::function;
+#endif
+    BLAS_LIST(X)
+#undef X
+    return ZO_OK;
+}
+
+zo_status zo_cuda_products_open(zo_cuda_products **products, zo_err *err)
+{
+    zo_cuda_products *all = static_cast<zo_cuda_products *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *all));
+    *products = NULL;
+    if (library_open(all, err) != ZO_OK) {
+        if (all->library != NULL) {
+            dlclose(all->library);
+        }
+        zo_free(all);
+        return ZO_EUNSUPPORTED;
+    }
+    uint64_t workspace = WORKSPACE_BYTES;
+    uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    BLAS_CHECK(all->cublasLtCreate(&all->handle));
+    BLAS_CHECK(all->cublasLtMatmulPreferenceCreate(&all->preference));
+    BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace));
+    BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes));
+    all->room = 256;
+    all->slot = static_cast<plan *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof *all->slot));
+    *products = all;
+    return ZO_OK;
+}
+
+static void plan_free(const zo_cuda_products *all, plan *p)
+{
+    BLAS_CHECK(all->cublasLtMatrixLayoutDestroy(p->first));
+    BLAS_CHECK(all->cublasLtMatrixLayoutDestroy(p->second));
+    BLAS_CHECK(all->cublasLtMatrixLayoutDestroy(p->result));
+    BLAS_CHECK(all->cublasLtMatmulDescDestroy(p->op));
+}
+
+void zo_cuda_products_close(zo_cuda_products *all)
+{
+    for (size_t i = 0; i < all->room; i++) {
+        if (all->slot[i].used) {
+            plan_free(all, &all->slot[i]);
+        }
+    }
+    BLAS_CHECK(all->cublasLtMatmulPreferenceDestroy(all->preference));
+    BLAS_CHECK(all->cublasLtDestroy(all->handle));
+    if (all->library != NULL) {
+        dlclose(all->library);
+    }
+    zo_free(all->slot);
+    zo_free(all);
+}
+
+/* plans ----------------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t alignment_of(const void *at)
+{
+    uintptr_t bits = reinterpret_cast<uintptr_t>(at) | 256;
+    return static_cast<uint32_t>(bits & (~bits + 1));
+}
+
+/* rows x cols as the library sees it, `batch` of them */
+static cublasLtMatrixLayout_t layout_make(const zo_cuda_products *all, cudaDataType_t type, int64_t rows, int64_t cols, int64_t ld,
+                                          int64_t batch, int64_t stride)
+{
+    cublasLtMatrixLayout_t layout;
+    int32_t count = static_cast<int32_t>(batch);
+    BLAS_CHECK(all->cublasLtMatrixLayoutCreate(&layout, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld));
+    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count));
+    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
+    return layout;
+}
+
+static void plan_make(zo_cuda_products *all, const plan_key *key, const void *bias, plan *p)
+{
+    const zo_cuda_gemm *g = &key->gemm;
+    cudaDataType_t type = g->precision == ZO_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    cublasOperation_t first = g->tb ? CUBLAS_OP_T : CUBLAS_OP_N, second = g->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
+    p->key = *key;
+    p->used = true;
+    BLAS_CHECK(all->cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
+    BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
+    if (bias != NULL) {
+        cublasLtEpilogue_t epilogue = g->gelu_tanh ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
+        if (g->batch > 1) {
+            BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, &g->stride_bias,
+                                                           sizeof g->stride_bias));
+        }
+    }
+    p->first = layout_make(all, type, g->tb ? g->k : g->n, g->tb ? g->n : g->k, g->ldb, g->batch, g->stride_b);
+    p->second = layout_make(all, type, g->ta ? g->m : g->k, g->ta ? g->k : g->m, g->lda, g->batch, g->stride_a);
+    p->result = layout_make(all, CUDA_R_32F, g->n, g->m, g->ldc, g->batch, g->stride_c);
+    const struct { cublasLtMatmulPreferenceAttributes_t attribute; uint32_t bytes; } align[] = {
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key->align_b}, /* operands change places */
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key->align_a},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key->align_c},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key->align_c}};
+    for (const auto &a : align) {
+        BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, a.attribute, &a.bytes, sizeof a.bytes));
+    }
+    cublasLtMatmulHeuristicResult_t found;
+    int n = 0;
+    cublasStatus_t status = all->cublasLtMatmulAlgoGetHeuristic(all->handle, p->op, p->first, p->second, p->result, p->result, all->preference,
+                                                                1, &found, &n);
+    p->possible = status == CUBLAS_STATUS_SUCCESS && n > 0;
+    if (p->possible) {
+        p->algo = found.algo;
+    }
+}
+
+static size_t key_hash(const plan_key *key)
+{
+    uint64_t h = 0x9E3779B97F4A7C15ull;
+    const unsigned char *byte = reinterpret_cast<const unsigned char *>(key);
+    for (size_t i = 0; i < sizeof *key; i++) {
+        h = (h ^ byte[i]) * 0x100000001b3ull;
+    }
+    return static_cast<size_t>(h ^ h >> 32);
+}
+
+static plan *find(plan *slot, size_t room, const plan_key *key)
+{
+    size_t i = key_hash(key) & (room - 1);
+    while (slot[i].used && memcmp(&slot[i].key, key, sizeof *key) != 0) {
+        i = (i + 1) & (room - 1);
+    }
+    return &slot[i];
+}
+
+static plan *plan_of(zo_cuda_products *all, const plan_key *key, const void *bias)
+{
+    plan *at = find(all->slot, all->room, key);
+    if (at->used) {
+        return at;
+    }
+    if (2 * (all->n + 1) > all->room) {
+        size_t room = 2 * all->room;
+        plan *fresh = static_cast<plan *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, room * sizeof *fresh));
+        for (size_t i = 0; i < all->room; i++) {
+            if (all->slot[i].used) {
+                *find(fresh, room, &all->slot[i].key) = all->slot[i];
+            }
+        }
+        zo_free(all->slot);
+        all->slot = fresh;
+        all->room = room;
+        at = find(fresh, room, key);
+    }
+    plan_make(all, key, bias, at);
+    all->n++;
+    return at;
+}
+
+bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    zo_cuda_products *all = cuda->products;
+    plan_key key;
+    memset(&key, 0, sizeof key); /* padding too */
+    zo_cuda_gemm *g = &key.gemm;
+    g->precision = gemm->precision;
+    g->ta = gemm->ta;
+    g->tb = gemm->tb;
+    g->add = gemm->add;
+    g->gelu_tanh = gemm->gelu_tanh;
+    g->m = gemm->m;
+    g->n = gemm->n;
+    g->k = gemm->k;
+    g->lda = gemm->lda;
+    g->ldb = gemm->ldb;
+    g->ldc = gemm->ldc;
+    g->batch = gemm->batch > 1 ? gemm->batch : 1;
+    if (g->batch > 1) {
+        g->stride_a = gemm->stride_a;
+        g->stride_b = gemm->stride_b;
+        g->stride_c = gemm->stride_c;
+        g->stride_bias = gemm->bias != NULL ? gemm->stride_bias : 0;
+    }
+    /* the key holds only whether there is a bias: in align_bias, 0 without one */
+    key.align_a = alignment_of(a);
+    key.align_b = alignment_of(b);
+    key.align_c = alignment_of(c);
+    key.align_bias = gemm->bias != NULL ? alignment_of(gemm->bias) : 0;
+    const void *bias = gemm->bias;
+    plan *p = plan_of(all, &key, bias);
+    if (!p->possible) {
+        ZO_CHECK(gemm->bias != NULL, "cuBLASLt has no algorithm for a product (%lld, %lld, %lld) of %s", (long long)g->m, (long long)g->n,
+                 (long long)g->k, g->precision == ZO_BF16 ? "bf16" : "f32");
+        return false;
+    }
+    if (bias != NULL) {
+        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
+    }
+    const float one = 1.0f, beta = g->add ? 1.0f : 0.0f;
+    void *workspace = zo_cuda_shared_of(be, ZO_CUDA_BLAS, WORKSPACE_BYTES);
+    BLAS_CHECK(all->cublasLtMatmul(all->handle, p->op, &one, b, p->first, a, p->second, &beta, c, p->result, c, p->result, &p->algo, workspace,
+                                   WORKSPACE_BYTES, cuda->stream));
+    return true;
+}

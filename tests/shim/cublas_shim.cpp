@@ -1,0 +1,198 @@
+/* cublas_shim.cpp: see cublasLt.h. D = epilogue(alpha op(A) op(B) + beta C), column-major, with float64 sums. Every operand is checked to
+ * lie in device memory as a whole. */
+#include <cublasLt.h>
+
+bool zo_shim_no_epilogue;
+
+struct zo_shim_matmul { cublasOperation_t ta, tb; cublasLtEpilogue_t epilogue; const float *bias; int64_t bias_stride; };
+struct zo_shim_layout { cudaDataType_t type; int64_t rows, cols, ld, stride; int32_t batch; };
+struct zo_shim_preference { uint64_t unused; };
+
+template <class T>
+static cublasStatus_t make(T **out)
+{
+    *out = static_cast<T *>(calloc(1, sizeof **out));
+    return *out != nullptr ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+template <class T>
+static cublasStatus_t take(T *to, const void *value, size_t bytes)
+{
+    if (bytes != sizeof *to) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    memcpy(to, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
+{
+    *handle = nullptr;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale)
+{
+    cublasStatus_t status = make(desc);
+    if (status == CUBLAS_STATUS_SUCCESS) {
+        (*desc)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    }
+    return compute == CUBLAS_COMPUTE_32F && scale == CUDA_R_32F ? status : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
+{
+    free(desc);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attr, const void *value, size_t bytes)
+{
+    switch (attr) {
+    case CUBLASLT_MATMUL_DESC_TRANSA: return take(&desc->ta, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB: return take(&desc->tb, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(&desc->epilogue, value, bytes);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(&desc->bias, value, bytes);
+    case CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE: return take(&desc->bias_stride, value, bytes);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows, uint64_t cols, int64_t ld)
+{
+    cublasStatus_t status = make(layout);
+    if (status == CUBLAS_STATUS_SUCCESS) {
+        **layout = {type, (int64_t)rows, (int64_t)cols, ld, 0, 1};
+    }
+    return ld >= (int64_t)rows ? status : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
+{
+    free(layout);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attr, const void *value,
+                                                size_t bytes)
+{
+    return attr == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT ? take(&layout->batch, value, bytes) : take(&layout->stride, value, bytes);
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference) { return make(preference); }
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+    free(preference);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t attr, const void *,
+                                                    size_t bytes)
+{
+    return bytes == (attr == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? sizeof(uint64_t) : sizeof(uint32_t)) ? CUBLAS_STATUS_SUCCESS
+                                                                                                             : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatmulPreference_t, int most,
+                                              cublasLtMatmulHeuristicResult_t *found, int *n)
+{
+    bool possible = most > 0 && !(zo_shim_no_epilogue && op->epilogue != CUBLASLT_EPILOGUE_DEFAULT);
+    *n = possible ? 1 : 0;
+    if (possible) {
+        *found = {};
+    }
+    return possible ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+static void check(const char *what, const void *at, const zo_shim_layout *l)
+{
+    int64_t elements = (l->batch - 1) * l->stride + (l->cols - 1) * l->ld + l->rows;
+    if (!zo_shim_is_device(at, (size_t)elements * (l->type == CUDA_R_16BF ? 2 : 4))) {
+        zo_shim_die("a product's operand %s (%lld, %lld) is not in one device block", what, (long long)l->rows, (long long)l->cols);
+    }
+}
+
+static float element(const void *at, const zo_shim_layout *l, int64_t i)
+{
+    if (l->type == CUDA_R_32F) {
+        return static_cast<const float *>(at)[i];
+    }
+    uint32_t bits = (uint32_t)static_cast<const uint16_t *>(at)[i] << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static double gelu_tanh(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const void *alpha, const void *a, cublasLtMatrixLayout_t la,
+                              const void *b, cublasLtMatrixLayout_t lb, const void *beta, const void *c, cublasLtMatrixLayout_t lc, void *d,
+                              cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *, void *workspace, size_t workspace_bytes, cudaStream_t)
+{
+    int64_t m = op->ta == CUBLAS_OP_T ? la->cols : la->rows, k = op->ta == CUBLAS_OP_T ? la->rows : la->cols;
+    int64_t n = op->tb == CUBLAS_OP_T ? lb->rows : lb->cols, kb = op->tb == CUBLAS_OP_T ? lb->cols : lb->rows;
+    if (k != kb || lc->rows != m || lc->cols != n || ld->rows != m || ld->cols != n || la->type != lb->type || lc->type != CUDA_R_32F ||
+        la->batch != lb->batch || la->batch != ld->batch || c != d) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    check("A", a, la);
+    check("B", b, lb);
+    check("D", d, ld);
+    bool biased = op->epilogue != CUBLASLT_EPILOGUE_DEFAULT;
+    int64_t biases = biased ? (la->batch - 1) * op->bias_stride + m : 0;
+    if (!zo_shim_is_device(workspace, workspace_bytes) || (biased && !zo_shim_is_device(op->bias, (size_t)biases * sizeof(float)))) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    float al, be;
+    memcpy(&al, alpha, sizeof al);
+    memcpy(&be, beta, sizeof be);
+    zo_shim_device_open();
+    double *ka = static_cast<double *>(malloc((size_t)(k * m) * sizeof *ka)), *kb_ = static_cast<double *>(malloc((size_t)(k * n) * sizeof *kb_));
+    for (int64_t p = 0; p < la->batch; p++) {
+        for (int64_t i = 0; i < m; i++) { /* both with k innermost */
+            for (int64_t l = 0; l < k; l++) {
+                ka[i * k + l] = element(a, la, p * la->stride + (op->ta == CUBLAS_OP_T ? i * la->ld + l : l * la->ld + i));
+            }
+        }
+        for (int64_t j = 0; j < n; j++) {
+            for (int64_t l = 0; l < k; l++) {
+                kb_[j * k + l] = element(b, lb, p * lb->stride + (op->tb == CUBLAS_OP_T ? l * lb->ld + j : j * lb->ld + l));
+            }
+        }
+        for (int64_t j = 0; j < n; j++) {
+            for (int64_t i = 0; i < m; i++) {
+                double lane[8] = {0}, sum = 0;
+                int64_t l = 0;
+                for (; l + 8 <= k; l += 8) {
+                    for (int q = 0; q < 8; q++) {
+                        lane[q] += ka[i * k + l + q] * kb_[j * k + l + q];
+                    }
+                }
+                for (; l < k; l++) {
+                    sum += ka[i * k + l] * kb_[j * k + l];
+                }
+                for (double x : lane) {
+                    sum += x;
+                }
+                float *at = static_cast<float *>(d) + p * ld->stride + j * ld->ld + i;
+                double y = al * sum + (be != 0.0f ? be * (double)*at : 0.0);
+                if (biased) {
+                    y += op->bias[p * op->bias_stride + i];
+                    y = op->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS ? gelu_tanh(y) : y;
+                }
+                *at = (float)y;
+            }
+        }
+    }
+    free(ka);
+    free(kb_);
+    zo_shim_device_close();
+    return CUBLAS_STATUS_SUCCESS;
+}
