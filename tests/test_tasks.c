@@ -1,0 +1,1136 @@
+/* test_tasks.c: reading rows, splits, the three forms, batches, metrics, the synthetic language.
+ *
+ * Two tokenizers made here: the synthetic language's WordPiece for encoders, and one that gives a token a byte for causal models, so
+ * that the texts of examples can be read back from batches. Real data are read where $ZO_TEST_DATA (../shared/data) is there. */
+#include <check.h>
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+#include "tasks/task.h"
+#include "tests/fuzz.h"
+
+/* Rows that data_seed 0 draws out of 300 and 80: they must stay for ever. */
+enum { GOLDEN_TRAIN_0 = 286, GOLDEN_TRAIN_1 = 279, GOLDEN_DEV_0 = 58, GOLDEN_TEST_0 = 1077 };
+
+static char folder[64]; /* scratch: data folders and tokenizers, removed at the end */
+static zo_tokenizer *words, *bytes_plain, *bytes_bos;
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+
+/* ---- help ----------------------------------------------------------------------------------------------------------------- */
+
+static void put(const char *name, const char *text)
+{
+    char path[512], parent[512];
+    zo_err err = {0};
+    zo_path_join(path, sizeof path, folder, name);
+    snprintf(parent, sizeof parent, "%s", path);
+    *strrchr(parent, '/') = '\0';
+    ck_assert_msg(zo_make_dirs(parent, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_write_file(path, text, strlen(text), &err) == ZO_OK, "%s", err.text);
+}
+
+static void forget(const char *name)
+{
+    char path[512];
+    unlink(zo_path_join(path, sizeof path, folder, name));
+}
+
+/* A tokenizer.json whose tokens are the printable bytes, space (Ġ) and line feed (Ċ); ids: <s> 0, then ' ', '\n', '!' .. '~'. */
+static zo_tokenizer *make_byte_tokenizer(bool bos)
+{
+    static char text[8192];
+    size_t n = 0;
+    n += (size_t)sprintf(text + n, "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 0, \"content\": \"<s>\", \"special\": true, \"single_word\": false, "
+                                   "\"lstrip\": false, \"rstrip\": false, \"normalized\": false}], \"normalizer\": null, "
+                                   "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}, ");
+    if (bos) {
+        n += (size_t)sprintf(text + n, "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}, "
+                                       "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}, "
+                                       "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 1}}, "
+                                       "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [0], \"tokens\": [\"<s>\"]}}}, ");
+    } else {
+        n += (size_t)sprintf(text + n, "\"post_processor\": null, ");
+    }
+    n += (size_t)sprintf(text + n, "\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
+                                   "\"vocab\": {\"<s>\": 0, \"\\u0120\": 1, \"\\u010a\": 2");
+    for (int c = '!'; c <= '~'; c++) {
+        n += (size_t)sprintf(text + n, ", \"%s%c\": %d", c == '"' || c == '\\' ? "\\" : "", c, c - '!' + 3);
+    }
+    n += (size_t)sprintf(text + n, "}, \"merges\": []}}");
+    zo_tokenizer *t;
+    zo_err err = {0};
+    if (zo_tokenizer_parse(&t, text, n, "bytes", &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    return t;
+}
+
+static char byte_of(int32_t id)
+{
+    return id == 0 ? '^' : id == 1 ? ' ' : id == 2 ? '\n' : (char)(id - 3 + '!');
+}
+
+static zo_dataset_spec spec_of(const char *task, zo_form form, bool causal)
+{
+    zo_dataset_spec s = {.task = task, .form = form, .data_dir = folder, .tokenizer = causal ? bytes_plain : words, .causal = causal, .context = 1024,
+                         .scheme = ZO_SPLIT_DRAWN, .data_seed = 7, .count = {-1, 0, -1}};
+    return s;
+}
+
+static zo_dataset *open_or_die(const zo_dataset_spec *spec)
+{
+    zo_dataset *d = NULL;
+    zo_err err = {0};
+    ck_assert_msg(zo_dataset_open(&d, spec, &err) == ZO_OK, "%s: %s", spec->task, err.text);
+    return d;
+}
+
+static const char *open_error(const zo_dataset_spec *spec)
+{
+    static zo_err err;
+    zo_dataset *d = NULL;
+    memset(&err, 0, sizeof err);
+    ck_assert_msg(zo_dataset_open(&d, spec, &err) != ZO_OK, "task %s opened, an error was expected", spec->task);
+    ck_assert_ptr_null(d);
+    ck_assert_int_ne(err.status, ZO_OK);
+    ck_assert_msg(strchr(err.text, '\n') == NULL, "more than a line: %s", err.text);
+    return err.text;
+}
+
+/* All the text that option o of example 0 of a batch is, its parent's tokens and its last target included; '|' before what is scored. */
+static const char *option_text(const zo_batch *b, int32_t o, char *out)
+{
+    int32_t from = b->option_start[o], to = b->option_start[o + 1], n = to - from;
+    /* The last scored row is the option's last token; walk back from its sequence to the parent. */
+    int32_t last = b->row[b->at[to - 1]], seq = 0;
+    while (b->start[seq + 1] <= last) {
+        seq++;
+    }
+    char *at = out;
+    int32_t run = last + 1 - b->start[seq] + (b->parent[seq] < 0 ? 0 : b->start[b->parent[seq] + 1] - b->start[b->parent[seq]]), done = 0;
+    for (int32_t part = b->parent[seq] < 0 ? seq : b->parent[seq];; part = seq) {
+        int32_t end = part == seq ? last + 1 : b->start[part + 1];
+        for (int32_t t = b->start[part]; t < end; t++, done++) {
+            ck_assert_int_eq(b->position[t], done);
+            if (done == run + 1 - n) {
+                *at++ = '|';
+            }
+            *at++ = byte_of(b->id[t]);
+            if (done >= run - n) { /* the score that this row makes */
+                ck_assert_int_eq(b->row[b->at[from + done - (run - n)]], t);
+            }
+        }
+        if (part == seq) {
+            break;
+        }
+    }
+    if (n == 1) {
+        *at++ = '|';
+    }
+    *at++ = byte_of(b->target[to - 1]);
+    *at = '\0';
+    for (int32_t s = from; s + 1 < to; s++) { /* each target but the last is the token after its row */
+        ck_assert_int_eq(byte_of(b->target[s]), out[strlen(out) - (size_t)(to - s)]);
+    }
+    return out;
+}
+
+static zo_batch *batch_of(const zo_dataset *d, zo_split split, int32_t index)
+{
+    return zo_dataset_batch(d, split, &index, 1);
+}
+
+static const char *text_of(const zo_dataset *d, zo_split split, int32_t index)
+{
+    static char out[4096];
+    zo_batch *b = batch_of(d, split, index);
+    ck_assert(b->tokens < (int)sizeof out);
+    for (int32_t t = 0; t < b->tokens; t++) {
+        out[t] = byte_of(b->id[t]);
+    }
+    out[b->tokens] = '\0';
+    zo_batch_free(b);
+    return out;
+}
+
+static const char *words_of(zo_tokenizer *t, const zo_batch *b)
+{
+    static char out[4096];
+    size_t n = 0;
+    for (int32_t k = 0; k < b->tokens; k++) {
+        n += (size_t)snprintf(out + n, sizeof out - n, "%s%s", k ? " " : "", zo_tokenizer_token(t, b->id[k]));
+    }
+    return out;
+}
+
+/* What must hold for every batch. */
+static void check_batch(const zo_dataset *d, zo_split split, const int32_t *index, int32_t n, int64_t context)
+{
+    zo_batch *b = zo_dataset_batch(d, split, index, n);
+    ck_assert_int_eq(b->examples, n);
+    ck_assert_int_eq(b->start[0], 0);
+    ck_assert_int_eq(b->start[b->seqs], b->tokens);
+    for (int32_t s = 0; s < b->seqs; s++) {
+        int32_t parent = b->parent[s];
+        ck_assert(b->start[s + 1] > b->start[s]);
+        ck_assert(parent < s && parent >= -1);
+        ck_assert(parent < 0 || b->parent[parent] == -1);
+        int32_t first = parent < 0 ? 0 : b->start[parent + 1] - b->start[parent];
+        for (int32_t t = b->start[s]; t < b->start[s + 1]; t++) {
+            ck_assert_int_eq(b->position[t], first + t - b->start[s]);
+            ck_assert(b->position[t] < context);
+            ck_assert(b->id[t] >= 0);
+        }
+    }
+    zo_head head = zo_dataset_head(d);
+    if (head == ZO_HEAD_CLASS || head == ZO_HEAD_WORDS) {
+        ck_assert_int_eq(b->rows, n);
+        ck_assert_int_eq(b->seqs, n);
+        ck_assert_int_eq(b->scores, 0);
+    }
+    for (int32_t r = 0; r < b->rows; r++) {
+        ck_assert(b->row[r] >= 0 && b->row[r] < b->tokens);
+        ck_assert(r == 0 || head == ZO_HEAD_SPAN || head == ZO_HEAD_OPTIONS || b->row[r] > b->row[r - 1]);
+        for (int32_t q = 0; q < r; q++) {
+            ck_assert_int_ne(b->row[r], b->row[q]);
+        }
+    }
+    for (int32_t s = 0; s < b->scores; s++) {
+        ck_assert(b->at[s] >= 0 && b->at[s] < b->rows && b->target[s] >= 0);
+    }
+    ck_assert_int_eq(b->option_start[b->options], b->scores);
+    ck_assert_int_eq(b->example_start[n], b->options);
+    for (int32_t o = 0; o < b->options; o++) {
+        ck_assert(b->option_start[o + 1] > b->option_start[o]);
+    }
+    for (int32_t e = 0; e < n; e++) {
+        int32_t choices = b->options ? b->example_start[e + 1] - b->example_start[e] : zo_dataset_classes(d);
+        ck_assert(choices > 0 && b->label[e] >= 0 && b->label[e] < choices);
+        ck_assert_int_eq(b->label[e], zo_dataset_label(d, split, index[e]));
+    }
+    ck_assert_int_eq(b->paper_sequences, b->options ? b->options : n);
+    ck_assert(b->paper_tokens >= b->tokens);
+    int64_t tokens;
+    int32_t seqs, rows, scores;
+    zo_dataset_bounds(d, split, n, &tokens, &seqs, &rows, &scores);
+    ck_assert(b->tokens <= tokens && b->seqs <= seqs && b->rows <= rows && b->scores <= scores);
+    zo_batch_free(b);
+}
+
+static void check_all_batches(const zo_dataset *d, int64_t context)
+{
+    for (int s = 0; s < ZO_SPLITS; s++) {
+        int32_t size = zo_dataset_size(d, (zo_split)s), index[16];
+        for (int32_t first = 0; first < size && first < 256; first += 16) {
+            int32_t n = 0;
+            while (n < 16 && first + n < size) {
+                index[n] = first + n;
+                n++;
+            }
+            check_batch(d, (zo_split)s, index, n, context);
+        }
+    }
+}
+
+/* ---- metrics, order ------------------------------------------------------------------------------------------------------- */
+
+START_TEST(metrics_by_hand)
+{
+    /* true 6 / false 4; tp 4, fn 2, fp 1, tn 3 */
+    const int32_t label[10] = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, choice[10] = {1, 1, 1, 1, 0, 0, 1, 0, 0, 0};
+    double m[ZO_METRICS];
+    zo_metrics(choice, label, 10, 2, m);
+    ck_assert_double_eq_tol(m[ZO_ACCURACY], 0.7, 1e-15);
+    ck_assert_double_eq_tol(m[ZO_MATTHEWS], (4.0 * 3 - 1 * 2) / sqrt(5.0 * 6 * 4 * 5), 1e-15);
+    ck_assert_double_eq_tol(m[ZO_MACRO_F1], 0.5 * (2.0 * 4 / (2 * 4 + 1 + 2) + 2.0 * 3 / (2 * 3 + 2 + 1)), 1e-15);
+    /* three classes: sklearn gives 0.5, 0.48888..., and Gorodkin's 0.2611... for this one */
+    const int32_t label3[6] = {0, 0, 1, 1, 2, 2}, choice3[6] = {0, 1, 1, 1, 0, 0};
+    zo_metrics(choice3, label3, 6, 3, m);
+    ck_assert_double_eq_tol(m[ZO_ACCURACY], 0.5, 1e-15);
+    ck_assert_double_eq_tol(m[ZO_MACRO_F1], (2.0 / 5 + 4.0 / 5 + 0) / 3, 1e-15);
+    ck_assert_double_eq_tol(m[ZO_MATTHEWS], (3 * 6 - (3 * 2 + 3 * 2)) / sqrt((36.0 - 18) * (36.0 - 12)), 1e-15);
+    /* a class that is nowhere is left out; a choice outside is wrong; constants have no correlation */
+    const int32_t same[4] = {1, 1, 1, 1}, out[4] = {1, 1, -1, 9};
+    zo_metrics(same, same, 4, 5, m);
+    ck_assert_double_eq(m[ZO_MACRO_F1], 1);
+    ck_assert_double_eq(m[ZO_MATTHEWS], 0);
+    zo_metrics(out, same, 4, 5, m);
+    ck_assert_double_eq(m[ZO_ACCURACY], 0.5);
+    ck_assert_double_eq_tol(m[ZO_MACRO_F1], 2.0 * 2 / (2 + 4), 1e-15);
+    zo_metrics(same, same, 0, 2, m);
+    ck_assert(isnan(m[ZO_ACCURACY]) && isnan(m[ZO_MACRO_F1]) && isnan(m[ZO_MATTHEWS]));
+}
+END_TEST
+
+START_TEST(matthews_is_the_correlation)
+{
+    /* For two classes it is Pearson's correlation of the indicators. */
+    uint64_t state = 5;
+    for (int trial = 0; trial < 50; trial++) {
+        int32_t label[64], choice[64];
+        double sx = 0, sy = 0, sxy = 0, m[ZO_METRICS];
+        for (int k = 0; k < 64; k++) {
+            label[k] = (int32_t)fuzz_below(&state, 2);
+            choice[k] = fuzz_below(&state, 3) ? label[k] : (int32_t)fuzz_below(&state, 2);
+            sx += label[k];
+            sy += choice[k];
+            sxy += label[k] * choice[k];
+        }
+        zo_metrics(choice, label, 64, 2, m);
+        double r = (64 * sxy - sx * sy) / sqrt((64 * sx - sx * sx) * (64 * sy - sy * sy));
+        ck_assert_double_eq_tol(m[ZO_MATTHEWS], r, 1e-12);
+    }
+}
+END_TEST
+
+START_TEST(order_is_a_permutation_each_epoch)
+{
+    int32_t index[8], other[8], first[50], seen[50];
+    for (int epoch = 0; epoch < 3; epoch++) {
+        memset(seen, 0, sizeof seen);
+        int same = 0;
+        for (int s = 0; s < 7; s++) {
+            int32_t n = zo_batch_order(11, 50, 8, epoch * 7 + s, index);
+            ck_assert_int_eq(n, s < 6 ? 8 : 2);
+            ck_assert_int_eq(zo_batch_order(11, 50, 8, epoch * 7 + s, other), n); /* a pure function */
+            ck_assert_mem_eq(index, other, (size_t)n * sizeof *index);
+            for (int k = 0; k < n; k++) {
+                ck_assert(index[k] >= 0 && index[k] < 50);
+                seen[index[k]]++;
+                same += epoch > 0 && first[s * 8 + k] == index[k];
+                first[s * 8 + k] = epoch == 0 ? index[k] : first[s * 8 + k];
+            }
+        }
+        for (int k = 0; k < 50; k++) {
+            ck_assert_int_eq(seen[k], 1);
+        }
+        ck_assert(same < 15);
+    }
+    ck_assert_int_eq(zo_batch_order(11, 3, 8, 4, index), 3); /* a batch of more than there is */
+    zo_batch_order(11, 50, 8, 0, index);
+    zo_batch_order(12, 50, 8, 0, other);
+    ck_assert(memcmp(index, other, sizeof index) != 0);
+}
+END_TEST
+
+/* ---- formats -------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(tsv_with_a_header)
+{
+    put("glue/SST-2/train.tsv", "sentence\tlabel\nhide new secretions \t0\r\n\na fine one\t1\n");
+    put("glue/SST-2/dev.tsv", "label\tsentence\textra\n1\tcolumns by name\tx\n0\t\ty"); /* other order, no last newline, empty text */
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    s.tokenizer = bytes_bos;
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 2);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 0), "^hide new secretions ");
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 1), "^a fine one");
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 1), 1);
+    ck_assert_str_eq(text_of(d, ZO_TEST, 0), "^columns by name");
+    ck_assert_str_eq(text_of(d, ZO_TEST, 1), "^");
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_int_eq(b->row[0], b->tokens - 1); /* causal: the last token */
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.tokenizer = bytes_plain;
+    ASSERT_HAS(open_error(&s), "no token at all");
+}
+END_TEST
+
+START_TEST(tsv_without_header_and_gz)
+{
+    char path[512];
+    put("glue/CoLA/train.tsv", "gj04\t1\t\tOur friends won't buy.\nbc\t0\t*\t\"Quoted\" stays.\n");
+    forget("glue/CoLA/dev.tsv");
+    gzFile gz = gzopen(zo_path_join(path, sizeof path, folder, "glue/CoLA/dev.tsv.gz"), "wb");
+    gzputs(gz, "x\t0\t*\tPacked.\n");
+    gzclose(gz);
+    zo_dataset_spec s = spec_of("cola", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 1), "\"Quoted\" stays.");
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 0), 1);
+    ck_assert_str_eq(text_of(d, ZO_TEST, 0), "Packed.");
+    zo_dataset_close(d);
+}
+END_TEST
+
+START_TEST(csv_with_quotes)
+{
+    put("k-shot/trec/16-13/train.csv", "3,\"Who, \"\"quoted\"\", is it ?\"\n5,How far ?\n");
+    put("k-shot/trec/16-13/dev.csv", "0,What ?\n");
+    put("k-shot/trec/test.csv", "1,Which ?\n4,Where ?\n");
+    zo_dataset_spec s = spec_of("trec", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_KSHOT;
+    s.data_seed = 13;
+    s.count[ZO_DEV] = -1;
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 0), "Who, \"quoted\", is it ?");
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 0), 3);
+    ck_assert_str_eq(text_of(d, ZO_TEST, 1), "Where ?");
+    ck_assert_int_eq(zo_dataset_size(d, ZO_DEV), 1);
+    zo_dataset_close(d);
+    put("k-shot/trec/16-13/dev.csv", "0,\"open\n");
+    const char *text = open_error(&s);
+    ASSERT_HAS(text, "dev.csv:1");
+    ASSERT_HAS(text, "quote");
+    s.data_seed = 5;
+    text = open_error(&s);
+    ASSERT_HAS(text, "k-shot/trec/16-5/train.csv");
+    ASSERT_HAS(text, "13, 21, 42, 87 and 100");
+}
+END_TEST
+
+START_TEST(label_text_and_latin1)
+{
+    put("trec/train.txt", "NUM:dist How far ?\nENTY:animal Caf\xe9 \xff ?\n");
+    put("trec/test.txt", "DESC:def na\xc3\xafve ?\n");
+    zo_dataset_spec s = spec_of("trec", ZO_FORM_HEAD, false);
+    s.scheme = ZO_SPLIT_FIRST;
+    zo_dataset *d = open_or_die(&s); /* what the bytes became is seen by the reader of one below */
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 0), 5);
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 1), 1);
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TEST, 0), 0);
+    zo_dataset_close(d);
+    put("trec/train.txt", "NUM:dist How far ?\nNospace\n");
+    ASSERT_HAS(open_error(&s), "train.txt:2");
+    put("trec/train.txt", "NUMB:dist How far ?\n");
+    ASSERT_HAS(open_error(&s), "label \"NUMB:dist\" is not one of task trec");
+}
+END_TEST
+
+START_TEST(json_lines_and_maps)
+{
+    put("superglue/WSC/train.jsonl", "{\"text\": \"Ann told Bob. He left.\", \"target\": {\"span1_text\": \"bob.\", \"span2_text\": \"He\", \"span1_index\": 2}, \"label\": false}\n");
+    put("superglue/WSC/val.jsonl", "{\"text\": \"A\\u0041 b\", \"target\": {\"span1_text\": \"b\", \"span2_text\": \"b\", \"span1_index\": 1}, \"label\": true}");
+    zo_dataset_spec s = spec_of("wsc", ZO_FORM_PROMPT, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    zo_dataset *d = open_or_die(&s);
+    char text[4096];
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, text),
+                     "Ann told Bob. He left.\nIn the previous sentence, does the pronoun \"he\" refer to Bob? Yes or No?\n|No");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+
+    put("glue/QNLI/train_9k.json", "{\"0\": {\"text_a\": \"q1?\", \"text_b\": \"s1\", \"label\": \"entailment\"}, \"1\": {\"text_a\": \"q2?\", \"text_b\": \"s2\", \"label\": \"not_entailment\"}}");
+    put("glue/QNLI/dev_1k.json", "{\"0\": {\"text_a\": \"q3?\", \"text_b\": \"s3\", \"label\": \"entailment\"}}");
+    put("glue/QNLI/dev.tsv", "index\tquestion\tsentence\tlabel\n0\tq4?\ts4\tentailment\n");
+    s = spec_of("qnli", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 3);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 2), "q3?s3");
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 1), 1);
+    ASSERT_HAS(zo_dataset_note(d), "9,999 of the 104,743");
+    zo_dataset_close(d);
+    put("glue/QNLI/train.tsv", "index\tquestion\tsentence\tlabel\n0\tofficial?\ts\tentailment\n"); /* the official file goes first */
+    d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 1);
+    ck_assert_str_eq(zo_dataset_note(d), "");
+    zo_dataset_close(d);
+    forget("glue/QNLI/train.tsv");
+    forget("glue/QNLI/dev_1k.json"); /* half a choice is none */
+    ASSERT_HAS(open_error(&s), "glue/QNLI/train.tsv, glue/QNLI/train_9k.json, glue/QNLI/dev_1k.json");
+}
+END_TEST
+
+START_TEST(mrpc_reads_names_with_signs_and_a_mark)
+{
+    put("glue/MRPC/train.tsv", "\xEF\xBB\xBFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tfirst\tsecond\n");
+    put("glue/MRPC/dev.tsv", "\xEF\xBB\xBFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tthird\tfourth\n");
+    zo_dataset_spec s = spec_of("mrpc", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 0), "firstsecond");
+    ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 0), 1);
+    zo_dataset_close(d);
+}
+END_TEST
+
+/* ---- errors --------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(errors_name_file_line_and_fix)
+{
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, false);
+    put("glue/SST-2/dev.tsv", "sentence\tlabel\nb\t0\n");
+    put("glue/SST-2/train.tsv", "sentence\tlabel\na\t1\nb\n");
+    ASSERT_HAS(open_error(&s), "train.tsv:3: 1 column where task sst2 needs 2");
+    put("glue/SST-2/train.tsv", "sentence\tlabel\na\t1\nb\t2\n");
+    ASSERT_HAS(open_error(&s), "train.tsv:3: label \"2\" is not one of task sst2 (0, 1)");
+    put("glue/SST-2/train.tsv", "index\tsentence\n0\ta\n");
+    ASSERT_HAS(open_error(&s), "no column \"label\"");
+    put("glue/SST-2/train.tsv", "");
+    ASSERT_HAS(open_error(&s), "is empty");
+    put("glue/SST-2/train.tsv", "sentence\tlabel\n");
+    ASSERT_HAS(open_error(&s), "no rows");
+    put("glue/SST-2/train.tsv", "sentence\tlabel\na\t1\nb\t0\n");
+    s.count[ZO_TRAIN] = 3;
+    const char *text = open_error(&s);
+    ASSERT_HAS(text, "has 2 training rows");
+    ASSERT_HAS(text, "train = 3");
+    s.count[ZO_TRAIN] = -1;
+    s.count[ZO_DEV] = -1;
+    ASSERT_HAS(open_error(&s), "both take \"all\"");
+    s.count[ZO_DEV] = -3;
+    ASSERT_HAS(open_error(&s), "-3 dev examples");
+    s.count[ZO_DEV] = 0;
+    s.count[ZO_TEST] = INT64_MAX;
+    ASSERT_HAS(open_error(&s), "test = 9223372036854775807");
+    s = spec_of("sst3", ZO_FORM_HEAD, false);
+    ASSERT_HAS(open_error(&s), "did you mean \"sst");
+    s = spec_of("sst2", ZO_FORM_HEAD, false);
+    s.data_dir = NULL;
+    ASSERT_HAS(open_error(&s), "--data");
+    s.data_dir = "/no/such/place";
+    ASSERT_HAS(open_error(&s), "/no/such/place is not there");
+    s = spec_of("mnli", ZO_FORM_HEAD, false);
+    forget("glue/MNLI/train.tsv");
+    ASSERT_HAS(open_error(&s), "no training file");
+    s = spec_of("synth-sentiment", ZO_FORM_HEAD, false);
+    s.context = 2;
+    ASSERT_HAS(open_error(&s), "context 2 is too small");
+    s.context = 0;
+    ASSERT_HAS(open_error(&s), "context 0");
+    s = spec_of("synth-sentiment", ZO_FORM_PROMPT, false);
+    s.context = 6;
+    ASSERT_HAS(open_error(&s), "context 6 is too small");
+    s = spec_of("synth-sentiment", ZO_FORM_PROMPT, false);
+    s.scheme = ZO_SPLIT_KSHOT;
+    ASSERT_HAS(open_error(&s), "no k-shot");
+    s = spec_of("synth-sentiment", ZO_FORM_PROMPT, true);
+    s.context = 5;
+    ASSERT_HAS(open_error(&s), "context 5 is too small");
+    s = spec_of("sst2", ZO_FORM_PROMPT, false);
+    s.tokenizer = bytes_plain;
+    ASSERT_HAS(open_error(&s), "no mask token");
+    s = spec_of("trec", ZO_FORM_PROMPT, false); /* "Description" is no word of the synthetic language */
+    ASSERT_HAS(open_error(&s), "label word \"Description\"");
+    s = spec_of("trec", ZO_FORM_PROMPT, true);
+    ASSERT_HAS(open_error(&s), "no prompt for causal models");
+    s = spec_of("copa", ZO_FORM_HEAD, true);
+    ASSERT_HAS(open_error(&s), "no form \"head\"");
+    s = spec_of("copa", ZO_FORM_PROMPT, false);
+    ASSERT_HAS(open_error(&s), "no prompt for encoders");
+    put("superglue/COPA/val.jsonl", "{\"premise\": \"a.\", \"choice1\": \"b\", \"question\": \"cause\", \"label\": 0}\n");
+    s = spec_of("copa", ZO_FORM_PROMPT, true);
+    s.count[ZO_TRAIN] = 0;
+    ASSERT_HAS(open_error(&s), "val.jsonl:1: no text \"choice2\"");
+    put("superglue/COPA/val.jsonl", "{\"premise\": \"a.\", \"choice1\": \n");
+    ASSERT_HAS(open_error(&s), "val.jsonl:1: not JSON");
+    put("superglue/COPA/val.jsonl", "[1]\n");
+    ASSERT_HAS(open_error(&s), "a JSON object");
+    put("superglue/COPA/val.jsonl", "{\"premise\": \"a.\", \"choice1\": \"b\", \"choice2\": \"c\", \"question\": \"cause\"}\n");
+    ASSERT_HAS(open_error(&s), "no \"label\" here");
+}
+END_TEST
+
+START_TEST(malformed_files_never_crash)
+{
+    static const char tsv[] = "sentence\tlabel\nhide new secretions\t0\nthe second one is fine\t1\nthird\t1\n";
+    static const char csv[] = "3,\"Who, \"\"quoted\"\" is it ?\"\n5,How far ?\n0,What ?\n";
+    static const char jsonl[] = "{\"text\": \"Ann told Bob. He left.\", \"target\": {\"span1_text\": \"Bob\", \"span2_text\": \"He\", \"span1_index\": 2}, \"label\": true}\n"
+                                "{\"text\": \"x y\", \"target\": {\"span1_text\": \"y\", \"span2_text\": \"x\", \"span1_index\": 1}, \"label\": false}\n";
+    static const char map[] = "{\"0\": {\"text_a\": \"q1?\", \"text_b\": \"s1\", \"label\": \"entailment\"}, \"1\": {\"text_a\": \"q2?\", \"text_b\": \"s2\", \"label\": \"not_entailment\"}}";
+    static const struct { const char *task, *file, *text; zo_form form; bool causal; zo_split_scheme scheme; } cases[] = {
+        {"sst2", "glue/SST-2/train.tsv", tsv, ZO_FORM_PROMPT, false, ZO_SPLIT_FIRST},
+        {"trec", "k-shot/trec/16-7/train.csv", csv, ZO_FORM_HEAD, false, ZO_SPLIT_KSHOT},
+        {"wsc", "superglue/WSC/train.jsonl", jsonl, ZO_FORM_PROMPT, true, ZO_SPLIT_FIRST},
+        {"qnli", "glue/QNLI/train_9k.json", map, ZO_FORM_HEAD, true, ZO_SPLIT_FIRST},
+    };
+    put("glue/QNLI/dev_1k.json", map);
+    int opened = 0, refused = 0;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        put(cases[c].file, cases[c].text);
+        char path[512], buffer[2048];
+        zo_path_join(path, sizeof path, folder, cases[c].file);
+        for (uint64_t seed = 0; seed < 400; seed++) {
+            size_t n = strlen(cases[c].text);
+            memcpy(buffer, cases[c].text, n);
+            n = fuzz_mutate(seed, buffer, n, sizeof buffer);
+            zo_err err = {0};
+            FILE *f = fopen(path, "wb");
+            ck_assert_ptr_nonnull(f);
+            fwrite(buffer, 1, n, f);
+            fclose(f);
+            zo_dataset_spec s = spec_of(cases[c].task, cases[c].form, cases[c].causal);
+            s.scheme = cases[c].scheme;
+            s.count[ZO_TEST] = 0;
+            zo_dataset *d = NULL;
+            if (zo_dataset_open(&d, &s, &err) == ZO_OK) {
+                check_all_batches(d, s.context);
+                zo_dataset_close(d);
+                opened++;
+            } else {
+                ck_assert_msg(err.text[0] && err.status != ZO_OK, "no message for seed %llu of %s", (unsigned long long)seed, cases[c].task);
+                refused++;
+            }
+        }
+    }
+    ck_assert_msg(opened > 100 && refused > 100, "%d opened, %d refused", opened, refused);
+}
+END_TEST
+
+/* ---- splits --------------------------------------------------------------------------------------------------------------- */
+
+static void put_numbers(const char *name, int from, int n)
+{
+    static char text[65536];
+    size_t used = (size_t)sprintf(text, "sentence\tlabel\n");
+    for (int k = 0; k < n; k++) {
+        used += (size_t)sprintf(text + used, "row%04d\t%d\n", from + k, k % 2);
+    }
+    put(name, text);
+}
+
+static int number_at(const zo_dataset *d, zo_split split, int32_t k)
+{
+    return atoi(text_of(d, split, k) + 3);
+}
+
+START_TEST(splits_are_disjoint_and_stay)
+{
+    put_numbers("glue/SST-2/train.tsv", 0, 300);
+    put_numbers("glue/SST-2/dev.tsv", 1000, 80);
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
+    s.count[ZO_TRAIN] = 100;
+    s.count[ZO_DEV] = 50;
+    s.count[ZO_TEST] = 40;
+    zo_dataset *d = open_or_die(&s), *again = open_or_die(&s);
+    int seen[1100] = {0}, moved = 0;
+    for (int split = 0; split < ZO_SPLITS; split++) {
+        ck_assert_int_eq(zo_dataset_size(d, (zo_split)split), s.count[split]);
+        for (int32_t k = 0; k < s.count[split]; k++) {
+            int row = number_at(d, (zo_split)split, k);
+            ck_assert_int_eq(seen[row]++, 0);
+            ck_assert(split == ZO_TEST ? row >= 1000 : row < 300);
+            ck_assert_int_eq(row, number_at(again, (zo_split)split, k));
+            moved += row != k && row != k + 1000;
+        }
+    }
+    ck_assert(moved > 150);
+    zo_dataset_close(again);
+    /* dev follows train in the same permutation, so train does not depend on how many dev rows there are */
+    s.count[ZO_DEV] = 0;
+    again = open_or_die(&s);
+    ck_assert_int_eq(number_at(d, ZO_TRAIN, 99), number_at(again, ZO_TRAIN, 99));
+    zo_dataset_close(again);
+    s.data_seed = 8;
+    again = open_or_die(&s);
+    int same = 0;
+    for (int32_t k = 0; k < 100; k++) {
+        same += number_at(d, ZO_TRAIN, k) == number_at(again, ZO_TRAIN, k);
+    }
+    ck_assert(same < 10);
+    zo_dataset_close(again);
+    zo_dataset_close(d);
+    /* a golden row: the drawn rows must be the same for ever */
+    s.data_seed = 0;
+    s.count[ZO_DEV] = 3;
+    d = open_or_die(&s);
+    int drawn[4] = {number_at(d, ZO_TRAIN, 0), number_at(d, ZO_TRAIN, 1), number_at(d, ZO_DEV, 0), number_at(d, ZO_TEST, 0)};
+    zo_dataset_close(d);
+    printf("measured: rows drawn by data_seed 0: %d %d %d %d\n", drawn[0], drawn[1], drawn[2], drawn[3]);
+    ck_assert_int_eq(drawn[0], GOLDEN_TRAIN_0);
+    ck_assert_int_eq(drawn[1], GOLDEN_TRAIN_1);
+    ck_assert_int_eq(drawn[2], GOLDEN_DEV_0);
+    ck_assert_int_eq(drawn[3], GOLDEN_TEST_0);
+
+    s.scheme = ZO_SPLIT_FIRST;
+    s.count[ZO_DEV] = 20;
+    s.count[ZO_TEST] = -1;
+    d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 60);
+    ck_assert_int_eq(number_at(d, ZO_TRAIN, 99), 99);
+    ck_assert_int_eq(number_at(d, ZO_DEV, 19), 1019);
+    ck_assert_int_eq(number_at(d, ZO_TEST, 0), 1020);
+    zo_dataset_close(d);
+    s.count[ZO_DEV] = 80; /* "all" of nothing */
+    ASSERT_HAS(open_error(&s), "too few for dev = 80, test = all");
+}
+END_TEST
+
+START_TEST(boolq_without_its_train_file)
+{
+    static char text[8192];
+    size_t used = 0;
+    for (int k = 0; k < 30; k++) {
+        used += (size_t)sprintf(text + used, "{\"question\": \"is it %d\", \"passage\": \"row%04d\", \"label\": %s}\n", k, k, k % 3 ? "true" : "false");
+    }
+    put("superglue/BoolQ/val.jsonl", text);
+    forget("superglue/BoolQ/train.jsonl");
+    zo_dataset_spec s = spec_of("boolq", ZO_FORM_HEAD, true);
+    s.count[ZO_TRAIN] = 10;
+    s.count[ZO_DEV] = 5;
+    zo_dataset *d = open_or_die(&s);
+    ASSERT_HAS(zo_dataset_note(d), "boolq: train, dev and test drawn from the validation file, the train file is not there");
+    int seen[30] = {0};
+    for (int split = 0; split < ZO_SPLITS; split++) {
+        for (int32_t k = 0; k < zo_dataset_size(d, (zo_split)split); k++) {
+            ck_assert_int_eq(seen[number_at(d, (zo_split)split, k)]++, 0);
+        }
+    }
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 15);
+    zo_dataset_close(d);
+    s = spec_of("boolq", ZO_FORM_PROMPT, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    s.count[ZO_TRAIN] = 1;
+    d = open_or_die(&s);
+    char out[4096];
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, out), "row0000 Is it 0?\n|No");
+    ck_assert_str_eq(option_text(b, 1, out), "row0000 Is it 0?\n|Yes");
+    ck_assert_int_eq(b->label[0], 0);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+}
+END_TEST
+
+/* ---- forms ---------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(mask_templates)
+{
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_PROMPT, false);
+    put("glue/SST-2/train.tsv", "sentence\tlabel\nthe plot was dull .\t0\n");
+    put("glue/SST-2/dev.tsv", "sentence\tlabel\nthe plot was dull and the song was good and the cast was bad .\t0\n");
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_head(d), ZO_HEAD_WORDS);
+    ck_assert_str_eq(zo_tokenizer_token(words, zo_dataset_words(d)[0]), "terrible");
+    ck_assert_str_eq(zo_tokenizer_token(words, zo_dataset_words(d)[1]), "great");
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the plot was dull . it was [MASK] . [SEP]");
+    ck_assert_int_eq(b->row[0], 8);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 12; /* the text is cut, never the template */
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TEST, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the plot was dull and the it was [MASK] . [SEP]");
+    ck_assert_int_eq(b->row[0], 9);
+    ck_assert_int_eq(zo_dataset_truncated(d), 1);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 40;
+    s.fill = true;
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_int_eq(b->tokens, 40);
+    ck_assert_int_eq(b->row[0], 37);
+    ck_assert_str_eq(zo_tokenizer_token(words, b->id[6]), "the"); /* the text again */
+    zo_batch_free(b);
+    zo_dataset_close(d);
+
+    /* sent-_0 drops the last character, sentl_1 lower-cases the first, "+" leaves WordPiece alone */
+    s = spec_of("rte", ZO_FORM_PROMPT, false);
+    put("glue/RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tthe dog chased the cat.\tThe animal chased the cat.\tentailment\n");
+    put("glue/RTE/dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tthe dog chased the cat.\tThe animal\tnot_entailment\n");
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the dog chased the cat ? [MASK] , the animal chased the cat . [SEP]");
+    ck_assert_int_eq(b->label[0], 0);
+    ck_assert_str_eq(zo_tokenizer_token(words, zo_dataset_words(d)[0]), "yes");
+    for (int32_t t = 0; t < b->tokens; t++) {
+        ck_assert_int_eq(b->type[t], 0);
+    }
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 13; /* 5 + 6 text tokens into 8: the shorter keeps half, as longest_first leaves it */
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the dog chased the ? [MASK] , the animal chased the [SEP]");
+    zo_batch_free(b);
+    b = batch_of(d, ZO_TEST, 0); /* 5 + 2: nothing to cut */
+    ck_assert_str_eq(words_of(words, b), "[CLS] the dog chased the cat ? [MASK] , the animal [SEP]");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+}
+END_TEST
+
+START_TEST(head_form_of_encoders)
+{
+    zo_dataset_spec s = spec_of("rte", ZO_FORM_HEAD, false);
+    put("glue/RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tthe dog chased the cat.\tthe animal chased the cat.\tentailment\n");
+    put("glue/RTE/dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tthe dog\tthe animal chased the cat in the garden.\tnot_entailment\n");
+    zo_dataset *d = open_or_die(&s);
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the dog chased the cat . [SEP] the animal chased the cat . [SEP]");
+    ck_assert_int_eq(b->row[0], 0);
+    ck_assert_int_eq(b->type[7], 0);
+    ck_assert_int_eq(b->type[8], 1);
+    ck_assert_int_eq(zo_dataset_head(d), ZO_HEAD_CLASS);
+    ck_assert_ptr_null(zo_dataset_words(d));
+    ck_assert_int_eq(zo_dataset_classes(d), 2);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 9; /* six tokens of text: 2 whole and 4 of the longer */
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TEST, 0);
+    ck_assert_str_eq(words_of(words, b), "[CLS] the dog [SEP] the animal chased the [SEP]");
+    ck_assert_int_eq(zo_dataset_truncated(d), 2);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 64;
+    s.fill = true;
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TEST, 0);
+    ck_assert_int_eq(b->tokens, 64);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+}
+END_TEST
+
+START_TEST(prompts_and_options)
+{
+    char out[4096];
+    put("glue/SST-2/train.tsv", "sentence\tlabel\n  a fine one \t1\n");
+    put("glue/SST-2/dev.tsv", "sentence\tlabel\nb\t0\n");
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_PROMPT, true);
+    zo_dataset *d = open_or_die(&s);
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_int_eq(zo_dataset_head(d), ZO_HEAD_OPTIONS);
+    ck_assert_str_eq(option_text(b, 0, out), "a fine one It was| terrible");
+    ck_assert_str_eq(option_text(b, 1, out), "a fine one It was| great");
+    ck_assert_int_eq(b->seqs, 3); /* the prompt with the common space, "terribl", "grea" */
+    ck_assert_int_eq(b->start[1], 18);
+    ck_assert_int_eq(b->tokens, 18 + 7 + 4);
+    ck_assert_int_eq(b->rows, 9 + 6 - 2); /* the space and the first letter are each asked at one row for both */
+    ck_assert_int_eq(b->paper_sequences, 2);
+    ck_assert_int_eq(b->paper_tokens, 26 + 23);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+
+    s.tokenizer = bytes_bos;
+    s.context = 15; /* cut at the left, the bos stays; both options are cut to the same length at different places */
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, out), "^t was| terrible");
+    ck_assert_str_eq(option_text(b, 1, out), "^e It was| great");
+    ck_assert_int_eq(zo_dataset_truncated(d), 2); /* "b It was terrible" is too long as well */
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.tokenizer = bytes_plain;
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 1, out), "ne It was| great");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.tokenizer = bytes_bos;
+    s.context = 60;
+    s.fill = true;
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 1, out), "^a fine one It wasa fine one It wasa fine one It wasa | great");
+    ck_assert_int_eq(b->paper_tokens, 120);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+
+    /* options that are one token apart read one row: Yes and No of WordPiece, here "Y" and "N" of bytes: no, three letters; WiC */
+    put("superglue/WiC/train.jsonl", "{\"word\": \"bank\", \"sentence1\": \"By the bank.\", \"sentence2\": \"In a bank.\", \"label\": true}\n");
+    put("superglue/WiC/val.jsonl", "{\"word\": \"bank\", \"sentence1\": \"By the bank.\", \"sentence2\": \"In a bank.\", \"label\": false}\n");
+    s = spec_of("wic", ZO_FORM_PROMPT, true);
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, out), "Does the word \"bank\" have the same meaning in these two sentences? Yes, No?\nBy the bank.\nIn a bank.\n|No");
+    ck_assert_int_eq(b->label[0], 1);
+    ck_assert_int_eq(b->at[0], b->at[2]); /* both first letters are asked at the line feed */
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    put("superglue/CB/train.jsonl", "{\"premise\": \"p.\", \"hypothesis\": \"h\", \"label\": \"neutral\"}\n");
+    put("superglue/CB/val.jsonl", "{\"premise\": \"p.\", \"hypothesis\": \"h\", \"label\": \"contradiction\"}\n");
+    s = spec_of("cb", ZO_FORM_PROMPT, true);
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 2, out), "Suppose p. Can we infer that \"h\"? Yes, No, or Maybe?\n|Maybe");
+    ck_assert_int_eq(b->label[0], 2);
+    ck_assert_int_eq(b->options, 3);
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    put("glue/RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tp.\th.\tentailment\n");
+    s = spec_of("rte", ZO_FORM_PROMPT, true);
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, out), "p.\nDoes this mean that \"h.\" is true? Yes or No?\n|Yes");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+}
+END_TEST
+
+START_TEST(copa_trains_on_the_right_option_alone)
+{
+    char out[4096];
+    put("superglue/COPA/train.jsonl", "{\"premise\": \"The man left. \", \"choice1\": \"HE slept.\", \"choice2\": \"I am sad.\", \"question\": \"effect\", \"label\": 1}\n");
+    put("superglue/COPA/val.jsonl", "{\"premise\": \"It fell.\", \"choice1\": \"He slept.\", \"choice2\": \"He pushed.\", \"question\": \"cause\", \"label\": 1}\n");
+    zo_dataset_spec s = spec_of("copa", ZO_FORM_PROMPT, true);
+    zo_dataset *d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_head(d), ZO_HEAD_SPAN);
+    zo_batch *b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_int_eq(b->options, 1);
+    ck_assert_int_eq(b->label[0], 0);
+    ck_assert_int_eq(b->seqs, 1);
+    ck_assert_str_eq(option_text(b, 0, out), "The man left so| I am sad.");
+    zo_batch_free(b);
+    b = batch_of(d, ZO_TEST, 0);
+    ck_assert_int_eq(b->options, 2);
+    ck_assert_int_eq(b->label[0], 1);
+    ck_assert_str_eq(option_text(b, 0, out), "It fell because| he slept.");
+    ck_assert_str_eq(option_text(b, 1, out), "It fell because| he pushed.");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+}
+END_TEST
+
+/* ---- the synthetic language ----------------------------------------------------------------------------------------------- */
+
+START_TEST(synthetic_text_is_known_and_steady)
+{
+    size_t n, m;
+    char *text = zo_synth_corpus(3, 2000, &n), *again = zo_synth_corpus(3, 2000, &m), *other = zo_synth_corpus(4, 2000, &m);
+    ck_assert_str_eq(text, again);
+    ck_assert_str_ne(text, other);
+    ck_assert_uint_eq(strlen(text), n);
+    int lines = 0, verdicts = 0;
+    zo_lines all = zo_lines_of(text, n);
+    zo_ids ids = {0};
+    size_t length;
+    for (char *line; (line = zo_lines_next(&all, &length));) {
+        zo_err err = {0};
+        zo_ids_clear(&ids);
+        ck_assert(zo_tokenizer_encode(words, line, length, ZO_WITHOUT_SPECIALS, &ids, &err) == ZO_OK);
+        ck_assert_msg(ids.n >= 5 && ids.n <= 40, "%lld tokens: %s", (long long)ids.n, line);
+        for (int64_t k = 0; k < ids.n; k++) {
+            ck_assert_msg(ids.ids[k] != zo_tokenizer_special(words).unk, "a word of \"%s\" is not in the vocabulary", line);
+        }
+        verdicts += strstr(line, " it was ") != NULL;
+        lines++;
+    }
+    ck_assert_int_eq(lines, 2000);
+    ck_assert(verdicts > 400);
+    zo_ids_free(&ids);
+    zo_free(text);
+    zo_free(again);
+    zo_free(other);
+    static const char *const tasks[] = {"synth-sentiment", "synth-entailment", "synth-acceptability"};
+    for (int k = 0; k < 3; k++) {
+        for (int form = 0; form < 3; form++) {
+            zo_dataset_spec s = spec_of(tasks[k], form == 0 ? ZO_FORM_HEAD : ZO_FORM_PROMPT, form == 2);
+            s.data_dir = NULL;
+            s.context = 512;
+            s.count[ZO_TRAIN] = 400;
+            s.count[ZO_DEV] = 100;
+            s.count[ZO_TEST] = 600;
+            zo_dataset *d = open_or_die(&s);
+            ck_assert_int_eq(zo_dataset_truncated(d), 0);
+            int32_t ones = 0, size = zo_dataset_size(d, ZO_TEST);
+            for (int32_t i = 0; i < size; i++) {
+                ones += zo_dataset_label(d, ZO_TEST, i);
+            }
+            ck_assert_msg(abs(2 * ones - size) < size / 6, "%s: %d of %d are ones", tasks[k], ones, size);
+            check_all_batches(d, s.context);
+            if (form < 2) {
+                for (int32_t i = 0; i < size; i++) {
+                    zo_batch *b = batch_of(d, ZO_TEST, i);
+                    ck_assert(b->tokens >= 7 && b->tokens <= 40);
+                    for (int32_t t = 0; t < b->tokens; t++) {
+                        ck_assert_int_ne(b->id[t], zo_tokenizer_special(words).unk);
+                    }
+                    zo_batch_free(b);
+                }
+            }
+            zo_dataset_close(d);
+        }
+    }
+}
+END_TEST
+
+START_TEST(bounds_are_reached)
+{
+    zo_dataset_spec s = spec_of("synth-sentiment", ZO_FORM_PROMPT, true);
+    s.count[ZO_TRAIN] = 64;
+    s.count[ZO_TEST] = 0;
+    zo_dataset *d = open_or_die(&s);
+    int32_t index[64];
+    for (int32_t k = 0; k < 64; k++) {
+        index[k] = k;
+    }
+    zo_batch *b = zo_dataset_batch(d, ZO_TRAIN, index, 64);
+    int64_t tokens, longest = zo_dataset_longest(d, ZO_TRAIN);
+    int32_t seqs, rows, scores;
+    zo_dataset_bounds(d, ZO_TRAIN, 64, &tokens, &seqs, &rows, &scores);
+    ck_assert_int_eq(tokens, b->tokens); /* the whole split is its own worst batch */
+    ck_assert_int_eq(seqs, b->seqs);
+    ck_assert_int_eq(rows, b->rows);
+    ck_assert_int_eq(scores, b->scores);
+    zo_batch_free(b);
+    zo_dataset_bounds(d, ZO_TRAIN, 1, &tokens, &seqs, &rows, &scores);
+    ck_assert_int_eq(tokens, longest);
+    zo_dataset_bounds(d, ZO_TRAIN, 100, &tokens, &seqs, &rows, &scores);
+    ck_assert_int_eq(tokens, 100 * longest);
+    zo_dataset_bounds(d, ZO_TEST, 4, &tokens, &seqs, &rows, &scores);
+    ck_assert_int_eq(tokens + seqs + rows + scores, 0);
+    zo_dataset_close(d);
+}
+END_TEST
+
+START_TEST(memory_is_given_back)
+{
+    zo_dataset_spec s = spec_of("synth-entailment", ZO_FORM_PROMPT, true);
+    s.count[ZO_TRAIN] = 50;
+    zo_dataset *d = open_or_die(&s); /* the tokenizer's cache is warm after this */
+    zo_dataset_close(d);
+    uint64_t before = zo_mem_live(ZO_HOST).total_bytes;
+    d = open_or_die(&s);
+    zo_dataset_close(d);
+    s.context = 4;
+    ASSERT_HAS(open_error(&s), "too small");
+    ck_assert_uint_eq(zo_mem_live(ZO_HOST).total_bytes, before);
+}
+END_TEST
+
+START_TEST(the_list_is_complete)
+{
+    static const char *const names[] = {"sst2", "cola", "rte", "mrpc", "qnli", "mnli", "trec", "sst5", "cb", "boolq", "wsc", "wic", "copa",
+                                        "synth-sentiment", "synth-entailment", "synth-acceptability"};
+    const zo_task_info *list;
+    int n = zo_task_list(&list);
+    ck_assert_int_eq(n, (int)(sizeof names / sizeof *names));
+    for (int k = 0; k < n; k++) {
+        int found = 0;
+        for (int i = 0; i < n; i++) {
+            found += strcmp(list[i].name, names[k]) == 0;
+        }
+        ck_assert_msg(found == 1, "%s", names[k]);
+        ck_assert(list[k].title && list[k].classes >= 2 && list[k].has_prompt == (list[k].has_mask_prompt || list[k].has_option_prompt));
+        ck_assert(list[k].needs_data == (list[k].files != NULL) && (list[k].has_head || list[k].has_prompt));
+    }
+}
+END_TEST
+
+/* ---- real data ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(real_files)
+{
+    const char *data = getenv("ZO_TEST_DATA"), *models = getenv("ZO_TEST_MODELS");
+    data = data ? data : "../shared/data";
+    models = models ? models : "../shared/models";
+    char bert[4096];
+    zo_path_join(bert, sizeof bert, models, "tokenizers/bert-base-uncased");
+    if (!zo_path_is_dir(data) || !zo_path_is_dir(bert)) {
+        printf("skipped: real data, %s or %s is not there\n", data, bert);
+        return;
+    }
+    zo_tokenizer *t;
+    zo_err err = {0};
+    ck_assert_msg(zo_tokenizer_open(&t, bert, &err) == ZO_OK, "%s", err.text);
+    static const struct { const char *task; int32_t train, validation, kshot_classes, kshot_test; } known[] = {
+        {"sst2", 67349, 872, 2, 872},   {"cola", 8551, 1043, 2, 1043}, {"rte", 2490, 277, 2, 277}, {"mrpc", 3668, 408, 2, 408},
+        {"qnli", 9999, 5463, 2, 5463},  {"mnli", 9999, 1000, 3, 1000}, {"trec", 5452, 500, 6, 500}, {"sst5", 8544, 2210, 5, 2210},
+        {"cb", 250, 56, 0, 0},          {"boolq", 0, 3270, 0, 0},      {"wsc", 554, 104, 0, 0},    {"wic", 5428, 638, 0, 0},
+        {"copa", 400, 100, 0, 0},
+    };
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        bool causal = known[k].kshot_classes == 0;
+        zo_dataset_spec s = {.task = known[k].task, .form = ZO_FORM_PROMPT, .data_dir = data, .tokenizer = t, .causal = causal, .context = 512, .count = {0, 0, -1}};
+        zo_dataset *d = open_or_die(&s);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), known[k].validation);
+        check_all_batches(d, s.context);
+        zo_dataset_close(d);
+        s.count[ZO_TRAIN] = 1 << 30; /* the message says how many there are */
+        s.count[ZO_TEST] = 0;
+        char count[64];
+        snprintf(count, sizeof count, "has %d %s rows", known[k].train ? known[k].train : known[k].validation, known[k].train ? "training" : "validation");
+        ASSERT_HAS(open_error(&s), count);
+        if (!causal) {
+            static const uint64_t seeds[] = {13, 21, 42, 87, 100};
+            for (int seed = 0; seed < 5; seed++) {
+                zo_dataset_spec ks = {.task = known[k].task, .form = ZO_FORM_PROMPT, .data_dir = data, .tokenizer = t, .context = 512, .scheme = ZO_SPLIT_KSHOT,
+                                      .data_seed = seeds[seed], .count = {-1, -1, seed ? 0 : -1}};
+                d = open_or_die(&ks);
+                ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 16 * known[k].kshot_classes);
+                ck_assert_int_eq(zo_dataset_size(d, ZO_DEV), 16 * known[k].kshot_classes);
+                ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), seed ? 0 : known[k].kshot_test);
+                int per_class[8] = {0};
+                for (int32_t i = 0; i < zo_dataset_size(d, ZO_TRAIN); i++) {
+                    per_class[zo_dataset_label(d, ZO_TRAIN, i)]++;
+                }
+                for (int c = 0; c < known[k].kshot_classes; c++) {
+                    ck_assert_int_eq(per_class[c], 16);
+                }
+                zo_dataset_close(d);
+            }
+        }
+    }
+    zo_tokenizer_close(t);
+}
+END_TEST
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+int main(void)
+{
+    snprintf(folder, sizeof folder, "%s/zo-tasks-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(folder)) {
+        perror("mkdtemp");
+        return 1;
+    }
+    zo_err err = {0};
+    char language[128];
+    snprintf(language, sizeof language, "%s/language", folder);
+    if (zo_synth_write_tokenizer(language, &err) || zo_tokenizer_open(&words, language, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    bytes_plain = make_byte_tokenizer(false);
+    bytes_bos = make_byte_tokenizer(true);
+    Suite *suite = suite_create("tasks");
+    TCase *c = tcase_create("tasks");
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, metrics_by_hand);
+    tcase_add_test(c, matthews_is_the_correlation);
+    tcase_add_test(c, order_is_a_permutation_each_epoch);
+    tcase_add_test(c, tsv_with_a_header);
+    tcase_add_test(c, tsv_without_header_and_gz);
+    tcase_add_test(c, csv_with_quotes);
+    tcase_add_test(c, label_text_and_latin1);
+    tcase_add_test(c, json_lines_and_maps);
+    tcase_add_test(c, mrpc_reads_names_with_signs_and_a_mark);
+    tcase_add_test(c, errors_name_file_line_and_fix);
+    tcase_add_test(c, malformed_files_never_crash);
+    tcase_add_test(c, splits_are_disjoint_and_stay);
+    tcase_add_test(c, boolq_without_its_train_file);
+    tcase_add_test(c, mask_templates);
+    tcase_add_test(c, head_form_of_encoders);
+    tcase_add_test(c, prompts_and_options);
+    tcase_add_test(c, copa_trains_on_the_right_option_alone);
+    tcase_add_test(c, synthetic_text_is_known_and_steady);
+    tcase_add_test(c, bounds_are_reached);
+    tcase_add_test(c, memory_is_given_back);
+    tcase_add_test(c, the_list_is_complete);
+    tcase_add_test(c, real_files);
+    suite_add_tcase(suite, c);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    zo_tokenizer_close(words);
+    zo_tokenizer_close(bytes_plain);
+    zo_tokenizer_close(bytes_bos);
+    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return failed != 0;
+}
