@@ -4,7 +4,7 @@
  * Work is cut into tiles that know their parameter by a binary search in the list of parts; what changes from step to step is read from
  * device memory. Parameters of a sweep with CP or SPAN terms go through panels of PANEL x PANEL, whose factors are shared by the block;
  * all others are flat runs of 16-byte accesses. */
-#include "backends/cuda_device.cuh"
+#include "backends/cuda_access.cuh"
 
 enum {
     THREADS = 256,
@@ -54,37 +54,6 @@ static __device__ __forceinline__ void flat_range(const part &p, int64_t tile, i
     }
 }
 
-/* Four floats from element `e` on, a multiple of 4; only those in [first, end) are touched. */
-static __device__ __forceinline__ void load4(const float *data, int64_t e, int64_t first, int64_t end, float x[4])
-{
-    if (e >= first && e + 4 <= end) {
-        float4 all = *reinterpret_cast<const float4 *>(data + e);
-        x[0] = all.x;
-        x[1] = all.y;
-        x[2] = all.z;
-        x[3] = all.w;
-        return;
-    }
-#pragma unroll
-    for (int l = 0; l < 4; l++) {
-        x[l] = e + l >= first && e + l < end ? data[e + l] : 0.0f;
-    }
-}
-
-static __device__ __forceinline__ void store4(float *data, int64_t e, int64_t first, int64_t end, const float x[4])
-{
-    if (e >= first && e + 4 <= end) {
-        *reinterpret_cast<float4 *>(data + e) = make_float4(x[0], x[1], x[2], x[3]);
-        return;
-    }
-#pragma unroll
-    for (int l = 0; l < 4; l++) {
-        if (e + l >= first && e + l < end) {
-            data[e + l] = x[l];
-        }
-    }
-}
-
 /* apply, flat ---------------------------------------------------------------------------------------------------------------------- */
 
 /* data (arena). An update along a probe that is taken back in the same sweep draws it once: equal draws stand beside each other. */
@@ -99,7 +68,7 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
         flat_range(p, tile, &first, &end);
         for (int64_t quad = first / 4 + threadIdx.x; quad * 4 < end; quad += THREADS) {
             float x[4], z[4];
-            load4(w, 4 * quad, first, end, x);
+            zo_load4(w, 4 * quad, first, end, true, x);
 #pragma unroll
             for (int l = 0; l < 4; l++) {
                 x[l] *= factor;
@@ -121,7 +90,7 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
                     x[l] = fmaf(c, z[l], x[l]);
                 }
             }
-            store4(w, 4 * quad, first, end, x);
+            zo_store4(w, 4 * quad, first, end, true, x);
         }
     }
 }
@@ -215,38 +184,20 @@ static __device__ __forceinline__ void normals_at(zo_stream stream, int64_t e, f
 
 static __device__ __forceinline__ void panel_load(const part &p, const place &at, const float *w, float x[4][4])
 {
+    int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        const float *from = w + at.row[i] * p.param.cols + at.col;
-        if (at.row[i] >= 0 && p.param.cols % 4 == 0 && at.col < p.param.cols) {
-            float4 all = *reinterpret_cast<const float4 *>(from);
-            x[i][0] = all.x;
-            x[i][1] = all.y;
-            x[i][2] = all.z;
-            x[i][3] = all.w;
-        } else {
-#pragma unroll
-            for (int l = 0; l < 4; l++) {
-                x[i][l] = at.row[i] >= 0 && at.col + l < p.param.cols ? from[l] : 0.0f;
-            }
-        }
+        zo_load4(w + (at.row[i] >= 0 ? at.row[i] * cols : 0), at.col, 0, at.row[i] >= 0 ? cols : 0, cols % 4 == 0, x[i]);
     }
 }
 
 static __device__ __forceinline__ void panel_store(const part &p, const place &at, const float x[4][4], float *w)
 {
+    int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        float *to = w + at.row[i] * p.param.cols + at.col;
-        if (at.row[i] >= 0 && p.param.cols % 4 == 0 && at.col < p.param.cols) {
-            *reinterpret_cast<float4 *>(to) = make_float4(x[i][0], x[i][1], x[i][2], x[i][3]);
-        } else {
-#pragma unroll
-            for (int l = 0; l < 4; l++) {
-                if (at.row[i] >= 0 && at.col + l < p.param.cols) {
-                    to[l] = x[i][l];
-                }
-            }
+        if (at.row[i] >= 0) {
+            zo_store4(w + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, x[i]);
         }
     }
 }
@@ -445,24 +396,24 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         flat_range(p, tile, &first, &end);
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4], mx[4] = {0.0f}, vx[4] = {0.0f};
-            load4(w + offset, e, first, end, wx);
-            load4(g + offset, e, first, end, gx);
+            zo_load4(w + offset, e, first, end, true, wx);
+            zo_load4(g + offset, e, first, end, true, gx);
             if (m != nullptr) {
-                load4(m + offset, e, first, end, mx);
+                zo_load4(m + offset, e, first, end, true, mx);
             }
             if (v != nullptr) {
-                load4(v + offset, e, first, end, vx);
+                zo_load4(v + offset, e, first, end, true, vx);
             }
 #pragma unroll
             for (int l = 0; l < 4; l++) {
                 rule_one<RULE>(a, decays, &wx[l], gx[l], &mx[l], &vx[l]);
             }
-            store4(w + offset, e, first, end, wx);
+            zo_store4(w + offset, e, first, end, true, wx);
             if (m != nullptr) {
-                store4(m + offset, e, first, end, mx);
+                zo_store4(m + offset, e, first, end, true, mx);
             }
             if (v != nullptr) {
-                store4(v + offset, e, first, end, vx);
+                zo_store4(v + offset, e, first, end, true, vx);
             }
         }
     }
@@ -562,7 +513,7 @@ static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, 
         for (int l = 0; l < 4; l++) {
             z[l] *= std;
         }
-        store4(to, 4 * quad, 0, n, z);
+        zo_store4(to, 4 * quad, 0, n, true, z);
     }
 }
 
@@ -647,7 +598,7 @@ static __global__ void __launch_bounds__(THREADS) find_not_finite(const float *a
     int bad = 0;
     for (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < size; e += 4 * (int64_t)gridDim.x * THREADS) {
         float x[4];
-        load4(a, e, 0, size, x);
+        zo_load4(a, e, 0, size, true, x);
 #pragma unroll
         for (int l = 0; l < 4; l++) {
             bad |= (zo_f32_bits(x[l]) & 0x7F800000u) == 0x7F800000u;

@@ -1,0 +1,44 @@
+/* cuda_access.cuh: four floats at a time, in one 16-byte access where that is possible. */
+#ifndef ZO_BACKENDS_CUDA_ACCESS_CUH
+#define ZO_BACKENDS_CUDA_ACCESS_CUH
+
+#include "backends/cuda_device.cuh"
+
+/* Elements e .. e + 3 of data; only those in [first, end) are touched, the others are 0. wide: data + e is 16-byte aligned. */
+static __device__ __forceinline__ void zo_load4(const float *data, int64_t e, int64_t first, int64_t end, bool wide, float x[4])
+{
+    if (wide && e >= first && e + 4 <= end) {
+        float4 all = *reinterpret_cast<const float4 *>(data + e);
+        x[0] = all.x;
+        x[1] = all.y;
+        x[2] = all.z;
+        x[3] = all.w;
+        return;
+    }
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        x[l] = e + l >= first && e + l < end ? data[e + l] : 0.0f;
+    }
+}
+
+static __device__ __forceinline__ void zo_store4(float *data, int64_t e, int64_t first, int64_t end, bool wide, const float x[4])
+{
+    if (wide && e >= first && e + 4 <= end) {
+        *reinterpret_cast<float4 *>(data + e) = make_float4(x[0], x[1], x[2], x[3]);
+        return;
+    }
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        if (e + l >= first && e + l < end) {
+            data[e + l] = x[l];
+        }
+    }
+}
+
+/* Whether rows of `stride` floats from x on can be read four at a time. NULL is as good as aligned. */
+static inline bool zo_cuda_wide(const void *x, int64_t stride)
+{
+    return ((uintptr_t)x & 15) == 0 && stride % 4 == 0;
+}
+
+#endif
