@@ -9,6 +9,8 @@
 #   make install         PREFIX=/usr/local, DESTDIR= for packagers
 #   make deps clean
 #
+# CUDA=0 builds for the processor alone, CUDA=1 the GPU backend too (an error without nvcc), CUDA=auto whichever the machine allows.
+#
 # MODE=release|debug|asan|ubsan chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
 # processor rebuilds what it touches. -j is the number of processors unless given.
 
@@ -26,10 +28,18 @@ endif
 .SUFFIXES:
 export LC_ALL := C
 
-ifneq ($(CUDA),0)
-$(error CUDA=$(CUDA): this tree has the CPU backend only; build with CUDA=0)
+ifeq ($(CUDA),auto)
+CUDA := $(if $(NVCC),1,0)
 endif
-BACKEND := cpu
+ifeq ($(CUDA),1)
+ifeq ($(NVCC),)
+$(error CUDA=1 needs nvcc, and there is none in PATH nor in /usr/local/cuda/bin; install the CUDA toolkit, say NVCC=..., or build with CUDA=0)
+endif
+else ifneq ($(CUDA),0)
+$(error CUDA=$(CUDA) is not a choice: say CUDA=0, CUDA=1 or CUDA=auto)
+endif
+export CUDA
+BACKEND := $(if $(filter 1,$(CUDA)),cuda,cpu)
 BUILD := build/$(BACKEND)-$(MODE)
 
 optimise.release := -O3
@@ -45,8 +55,23 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes
 ALL_CFLAGS = -std=c11 $(optimise.$(MODE)) $(NUMERIC) -fopenmp $(WARN) -D_GNU_SOURCE -I. $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -fopenmp $(optimise.$(MODE)) $(LDFLAGS)
 
+# The CUDA backend: machine code for these architectures and PTX of the last. The host's half of a .cu file obeys the rules above too.
+CXX = g++
+CUDA_SOURCES := $(wildcard backends/cuda*.cu)
+CUDA_ARCHS ?= 80 90
+ifeq ($(CUDA),1)
+CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+NVCC_FLAGS = -std=c++17 -O3 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -fmad=false -prec-div=true -prec-sqrt=true -ftz=false \
+    $(if $(findstring -Werror,$(CFLAGS)),-Werror all-warnings) -ccbin $(CXX) -I. -D_GNU_SOURCE \
+    -Xcompiler -Wall,-Wno-unknown-pragmas,-ffp-contract=off,-fno-math-errno
+ALL_CFLAGS += -DZO_CUDA
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
+CUDA_LIBS := -L$(CUDA_HOME)/lib64 -lcudart_static -lpthread -ldl -lrt
+endif
+
 SOURCES := $(filter-out bench/main.c,$(wildcard $(addsuffix /*.c,core backends models tasks optimizers results bench plots)))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CUDA_OBJECTS)
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 T ?= *
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
@@ -73,14 +98,14 @@ build/detected.mk: Makefile .ci/deps | deps
 	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"
 	@if $(CC) -march=native -dM -E -x c /dev/null | grep -q __AVX512F__; then echo 'AVX-512   yes'; \
 	 else echo 'AVX-512   no (correct, and slower than the figures in the README)'; fi
-	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (make check tries the headers with it),no)"
+	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (make CUDA=1 builds the GPU backend),no)"
 
 # ---- compile ---------------------------------------------------------------------------------------------------------
 # Files are written under a name with make's own process id and moved, so that two makes in one tree do not meet.
 # The flags of the last build, what -march=native means here and the compiler's version: objects depend on this file.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.$$PPID
+	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)$(if $(CUDA_OBJECTS), $(NVCC) $(NVCC_FLAGS))'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
 
 # What the program says about its own build (core/build.h): rewritten only when it changed.
@@ -98,6 +123,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@echo 'CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+$(CUDA_OBJECTS): $(BUILD)/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo 'NVCC  $<'
+	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
 # Text that core/embed.h puts into an object is not among the includes that the compiler reports.
 $(filter $(BUILD)/results/%,$(OBJECTS)): $(wildcard results/*.sql)
 
@@ -107,7 +137,7 @@ $(BUILD)/libzo.a: $(OBJECTS)
 
 $(BUILD)/zo: $(BUILD)/bench/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o
 	@echo 'LINK  $@'
-	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(CUDA_LIBS) -o $@
 
 # A link to the build asked for last.
 zo: $(BUILD)/zo FORCE
@@ -115,8 +145,29 @@ zo: $(BUILD)/zo FORCE
 
 # Order-only: a commit changes the revision, and need not link every test anew.
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
-	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
 .PRECIOUS: $(BUILD)/%.o
+
+# ---- the CUDA files without CUDA ---------------------------------------------------------------------------------------
+# tests/shim stands in for the toolkit: the same files, compiled by g++, their kernels run on the processor (tests/test_cuda_*.c).
+SHIM_FLAGS = -std=c++17 $(patsubst -O3,-O2,$(optimise.$(MODE))) $(NUMERIC) -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra \
+    -Wshadow -Wno-unknown-pragmas -D_GNU_SOURCE -Itests/shim -I. $(CFLAGS)
+SHIM_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/shim/%.o) $(patsubst %.cpp,$(BUILD)/shim/%.o,$(wildcard tests/shim/*.cpp))
+
+$(BUILD)/shim/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo 'SHIM  $<'
+	@$(CXX) $(SHIM_FLAGS) -MMD -MP -x c++ -c $< -o $@
+
+$(BUILD)/shim/%.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(CXX) $(SHIM_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/shim/libcuda.a: $(SHIM_OBJECTS)
+	@rm -f $@.$$PPID && ar rcs $@.$$PPID $^ && mv -f $@.$$PPID $@
+
+$(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
 
 # ---- run -------------------------------------------------------------------------------------------------------------
 demo: zo
@@ -147,4 +198,4 @@ install: $(BUILD)/zo
 clean:
 	rm -rf build zo
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o))
+-include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(SHIM_OBJECTS))

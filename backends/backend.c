@@ -3,36 +3,71 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/list.h"
 #include "core/rng.h"
 
-#define X(name) zo_status zo_##name##_open(int threads, zo_backend **be, zo_err *err);
+#define X(name) zo_status zo_##name##_open(int ordinal, int threads, zo_backend **be, zo_err *err);
 ZO_BACKEND_LIST(X)
 #undef X
 
 static const struct {
     const char *name;
-    zo_status (*open)(int threads, zo_backend **be, zo_err *err);
+    zo_status (*open)(int ordinal, int threads, zo_backend **be, zo_err *err);
 } backends[] = {
 #define X(name) {#name, zo_##name##_open},
     ZO_BACKEND_LIST(X)
 #undef X
 };
 
+/* The number behind "name:", -1 where there is none, -2 where it is not a number. */
+static int ordinal_of(const char *device, size_t name)
+{
+    if (device[name] == '\0') {
+        return -1;
+    }
+    const char *digits = device + name + 1;
+    size_t n = strspn(digits, "0123456789");
+    return n > 0 && n < 5 && digits[n] == '\0' ? (int)strtol(digits, NULL, 10) : -2;
+}
+
+/* The most capable backend whose device is there. */
+static zo_status open_any(int threads, zo_backend **be, zo_err *err)
+{
+    zo_status status = ZO_EUNSUPPORTED;
+    for (size_t i = sizeof backends / sizeof *backends; i > 0 && status == ZO_EUNSUPPORTED; i--) {
+        status = backends[i - 1].open(-1, threads, be, err);
+    }
+    return status;
+}
+
 zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err)
 {
     char names[256] = "";
+    size_t name = strcspn(device, ":");
+    *be = NULL;
+    if (strcmp(device, "auto") == 0) {
+        return open_any(threads, be, err);
+    }
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
-        if (strcmp(device, backends[i].name) == 0) {
-            return backends[i].open(threads, be, err);
+        if (strlen(backends[i].name) == name && memcmp(device, backends[i].name, name) == 0) {
+            int ordinal = ordinal_of(device, name);
+            if (ordinal == -2) {
+                return zo_fail(err, ZO_EINPUT, "device \"%s\": after the colon stands a number from 0 on, as in \"%s:0\"", device,
+                               backends[i].name);
+            }
+            return backends[i].open(ordinal, threads, be, err);
         }
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", backends[i].name);
     }
-    *be = NULL;
-    return zo_fail(err, ZO_EINPUT, "device \"%s\" is unknown to this build; it has: %s", device, names);
+    if (name == 4 && memcmp(device, "cuda", 4) == 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\": this program was built without the CUDA backend; build it with make CUDA=1, or use "
+                       "\"cpu\"", device);
+    }
+    return zo_fail(err, ZO_EINPUT, "device \"%s\" is unknown to this build; it has: %s, auto", device, names);
 }
 
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err)

@@ -148,7 +148,8 @@ void zo_counters_read(zo_counters *counters);
 void zo_counters_reset(void);
 void zo_counters_add(zo_counters more); /* for backends; thread-safe */
 
-/* "cpu"; an unknown or absent device is an error that lists what there is. threads 0 = all cores this process may use. */
+/* "cpu", "cuda", "cuda:N", or "auto": the GPU where this build has the backend and the machine one, else the processor. An unknown name is
+ * ZO_EINPUT; a device that is not there is ZO_EUNSUPPORTED, never another one in its stead. threads 0 = all cores this process may use. */
 zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err);
 
 /* ZO_EUNSUPPORTED with one clear sentence where the device has no instructions for `precision`; ask before the first step. An

@@ -168,10 +168,13 @@ static const zo_backend cpu_table = {
     .close = cpu_close,
 };
 
-zo_status zo_cpu_open(int threads, zo_backend **be, zo_err *err)
+zo_status zo_cpu_open(int ordinal, int threads, zo_backend **be, zo_err *err)
 {
     int cores = usable_cores();
     *be = NULL;
+    if (ordinal >= 0) {
+        return zo_fail(err, ZO_EINPUT, "device \"cpu:%d\": the processor has no numbers; say \"cpu\"", ordinal);
+    }
     if (threads < 0 || threads > 4096) {
         return zo_fail(err, ZO_EINPUT, "threads is %d; expected 0 (all %d cores) to 4096", threads, cores);
     }

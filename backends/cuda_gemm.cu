@@ -64,13 +64,13 @@ static zo_status library_open(zo_cuda_products *all, zo_err *err)
         all->library = dlopen(path[0], RTLD_NOW | RTLD_LOCAL);
     }
     if (all->library == NULL) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": %s is neither among the loader's paths nor at %s; install cuBLAS of CUDA %d or "
+        return zo_fail(err, ZO_EIO, "device \"cuda\": %s is neither among the loader's paths nor at %s; install cuBLAS of CUDA %d or "
                        "name its folder in LD_LIBRARY_PATH", name, path[0], CUBLAS_VER_MAJOR);
     }
 #define X(function)                                                                                              \
     all->function = reinterpret_cast<decltype(&::function)>(dlsym(all->library, #function));                     \
     if (all->function == NULL) {                                                                                 \
-        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": %s has no function %s; it is not cuBLAS of CUDA %d", name, #function, \
+        return zo_fail(err, ZO_EIO, "device \"cuda\": %s has no function %s; it is not cuBLAS of CUDA %d", name, #function, \
                        CUBLAS_VER_MAJOR);                                                                        \
     }
 #else
@@ -91,7 +91,7 @@ zo_status zo_cuda_products_open(zo_cuda_products **products, zo_err *err)
             dlclose(all->library);
         }
         zo_free(all);
-        return ZO_EUNSUPPORTED;
+        return ZO_EIO;
     }
     uint64_t workspace = WORKSPACE_BYTES;
     uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
