@@ -34,7 +34,7 @@ typedef struct recipe {
 } recipe;
 
 static const recipe recipes[] = {
-    {"synth-small", 3, 128, 4, 512, 2400, 120, 32, 1.5e-3, 0.01, 0.2, 1},
+    {"synth-small", 3, 128, 4, 512, 1500, 100, 32, 1.5e-3, 0.01, 0.2, 1},
     {"synth-tiny", 2, 64, 2, 256, 400, 40, 32, 3e-3, 0.01, 0.2, 1},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes, POSITIONS = 2048, RECIPE_VERSION = 1 };
