@@ -6,6 +6,7 @@
  *            len(encode(prompt)) tokens, both encoded with the tokenizer's special tokens, the prompt without outer spaces
  *
  * Every text is cut to the context here. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,9 +400,15 @@ static const char *strip_spaces(const char *text, size_t *n)
     return text;
 }
 
-static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, zo_ids *ids, zo_err *err)
+/* The scratch text's first `bytes` bytes; `lstrip` takes all white space from its front, as MeZO does with what it runs but not with
+ * what it counts. */
+static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, bool lstrip, zo_ids *ids, zo_err *err)
 {
     const char *text = strip_spaces(encoder->text, &bytes);
+    while (lstrip && bytes && isspace((unsigned char)*text)) {
+        text++;
+        bytes--;
+    }
     zo_ids_clear(ids);
     if (zo_tokenizer_encode(encoder->tokenizer, text, bytes, ZO_WITH_SPECIALS, ids, err)) {
         return err->status;
@@ -444,16 +451,20 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
     int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : task->info.classes;
     int64_t option_tokens[ZO_TASK_CLASSES], cuts = 0;
     size_t prompt_bytes = expand(encoder, task->prompt, &record, 0);
-    if (encode_stripped(encoder, prompt_bytes, &encoder->a, err)) {
+    if (encode_stripped(encoder, prompt_bytes, false, &encoder->a, err)) {
         return err->status;
     }
     for (int o = 0; o < n; o++) {
         size_t bytes = expand(encoder, task->option[first_option + o], &record, prompt_bytes);
         zo_ids *full = &encoder->full[o];
-        if (encode_stripped(encoder, bytes, full, err)) {
+        if (encode_stripped(encoder, bytes, false, full, err)) {
             return err->status;
         }
         int64_t own = full->n - encoder->a.n;
+        size_t spaces = strspn(encoder->text, " ");
+        if (isspace((unsigned char)encoder->text[spaces]) && encode_stripped(encoder, bytes, true, full, err)) {
+            return err->status;
+        }
         if (own < 1) {
             return zo_fail(err, ZO_EINPUT, "task %s, form prompt: option %d adds no token to its prompt with this tokenizer, so it has no probability; use another model",
                            task->info.name, first_option + o);
