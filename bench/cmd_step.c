@@ -217,13 +217,15 @@ int zo_cmd_bench_step(int argc, char **argv)
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;
+    argv[0] = (char *)"bench step"; /* for messages */
     zo_status status = zo_args_read(argc, argv, table, &w.model, 1, 1, &words, usage, &err);
     if (status == ZO_OK && (w.steps < 1 || w.steps > 1000000)) {
         status = zo_fail(&err, ZO_EINPUT, "--steps is %lld; expected 1 to 1000000", (long long)w.steps);
     }
     status = status == ZO_OK ? run(&w, &err) : status;
     if (status != ZO_OK) {
-        fprintf(stderr, "zo bench step: %s\n", err.text);
+        /* what the readers of arguments and configs say begins so already */
+        fprintf(stderr, "%s%s\n", strncmp(err.text, "zo bench step", 13) == 0 ? "" : "zo bench step: ", err.text);
     }
     return status == ZO_OK ? 0 : status == ZO_EINPUT || status == ZO_EIO ? 2 : 1;
 }

@@ -441,6 +441,69 @@ START_TEST(a_loss_that_is_not_finite_is_divergence)
 }
 END_TEST
 
+/* By central differences in float64. */
+static zo_status net_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    (void)err;
+    net *m = context;
+    double *w = calloc((size_t)m->layout.size, sizeof *w);
+    for (int64_t i = 0; i < m->layout.size; i++) {
+        w[i] = m->store->data[i];
+    }
+    *loss = net_loss64(m, which, w);
+    for (int64_t i = 0; i < m->layout.size; i++) {
+        double at = w[i], plus, minus;
+        w[i] = at + 1e-4;
+        plus = net_loss64(m, which, w);
+        w[i] = at - 1e-4;
+        minus = net_loss64(m, which, w);
+        w[i] = at;
+        grad->data[i] += (float)((plus - minus) / 2e-4);
+    }
+    free(w);
+    return ZO_OK;
+}
+
+/* Every entry of list.h in every realisation that it allows: some steps on the network with its own defaults. */
+START_TEST(conformance)
+{
+    const zo_estimator *const *list;
+    zo_estimator_list(&list);
+    const zo_estimator *e = list[_i];
+    for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
+        if (e->step == NULL || (e->allows != NULL && !e->allows(realisation))) {
+            continue;
+        }
+        net m;
+        net_open(&m, 2);
+        zo_engine_spec spec = {.be = m.be, .weights = m.store, .realisation = (zo_realisation)realisation, .seed = 4,
+                               .io = {.context = &m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched, .most_points = 2}};
+        zo_engine *engine = zo_engine_new(&spec);
+        running r = running_new(e->name, NULL, zo_engine_objective(engine));
+        double before, after;
+        zo_err err;
+        ck_assert_int_eq(net_losses(&m, ZO_BATCH_FULL, zo_engine_settle(engine), &before, &err), ZO_OK);
+        for (int step = 0; step < 3; step++) {
+            zo_step_report report = {.loss = NAN, .lr = NAN};
+            m.step = step;
+            zo_engine_counts was = zo_engine_counted(engine);
+            ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, 3, e->lr, e->eps, &report), ZO_OK);
+            zo_engine_counts is = zo_engine_counted(engine);
+            ck_assert(isfinite(report.loss) && isfinite(report.lr) && (isnan(report.projected) != 0) == e->first_order);
+            ck_assert_uint_eq(is.gradients - was.gradients, e->first_order);
+            ck_assert_int_eq(is.full_probes > was.full_probes, report.full_batch);
+            ck_assert_int_eq(is.probes > was.probes, !e->first_order && !report.full_batch);
+        }
+        ck_assert_int_eq(net_losses(&m, ZO_BATCH_FULL, zo_engine_settle(engine), &after, &err), ZO_OK);
+        ck_assert_msg(fabs(after - before) < 0.1 && m.be->finite(m.be, m.store), "%s, %s: the loss went from %g to %g", e->name,
+                      zo_realisation_name((zo_realisation)realisation), before, after);
+        running_free(&r);
+        zo_engine_free(engine);
+        net_close(&m);
+    }
+}
+END_TEST
+
 START_TEST(dense_directions_have_no_side_path)
 {
     net m;
@@ -677,6 +740,7 @@ END_TEST
 
 int main(void)
 {
+    const zo_estimator *const *list;
     Suite *suite = suite_create("engine");
     TCase *tests = tcase_create("engine");
     tcase_set_timeout(tests, 120);
@@ -686,6 +750,7 @@ int main(void)
     tcase_add_test(tests, inplace_sweeps_change_no_bit);
     tcase_add_test(tests, touched_rows_are_enough);
     tcase_add_test(tests, a_loss_that_is_not_finite_is_divergence);
+    tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
     tcase_add_test(tests, dense_directions_have_no_side_path);
     tcase_add_test(tests, first_order_is_torch);
     tcase_add_test(tests, methods_keep_what_they_say);
