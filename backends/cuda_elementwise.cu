@@ -3,6 +3,7 @@
  * order of the tokens, those of norms over groups of GROUP tokens and then over the groups, as there. */
 #include "backends/act.h"
 #include "backends/cuda_access.cuh"
+#include "backends/cuda_linear.cuh"
 
 enum {
     THREADS = 256,
@@ -238,6 +239,9 @@ void zo_cuda_embed(zo_backend *be, const zo_view *view, int table, const int32_t
     zo_cuda_part(be, ZO_PART_FORM);
     const int32_t *rows = static_cast<const int32_t *>(zo_cuda_stage(be, ids, (size_t)tokens * sizeof *rows));
     zo_cuda_form_chosen(be, view, table, rows, tokens, add, x);
+    zo_counters counters = {};
+    counters.normals = zo_cuda_drawn(view, table) * (uint64_t)(tokens * view->base[0]->layout->param[table].cols);
+    zo_counters_add(counters);
 }
 
 /* y (P,n,cols) = x (P,tokens,cols) at rows (n): a block a row. */
@@ -443,9 +447,9 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
         return;
     }
     norm_args a = {};
-    zo_cuda_part(be, ZO_PART_ELEMENTWISE);
     a.w = zo_cuda_form_vector(be, view, weight, ZO_CUDA_BIAS);
     a.b = zo_cuda_form_vector(be, view, bias, ZO_CUDA_VECTOR);
+    zo_cuda_part(be, ZO_PART_ELEMENTWISE);
     a.residual = residual;
     a.x = x;
     a.y = y;
