@@ -106,6 +106,23 @@ static zo_stream gauss_stream(const zo_cpu_form *f, const zo_dir *dir)
                        .role = ZO_ROLE_Z};
 }
 
+/* The last term and the rounding in one pass. */
+static void add_term_bf16(float c, const float *z, const float *from, int64_t n, uint16_t *to)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = zo_bf16_from(fmaf(c, z[i], from[i]));
+    }
+}
+
+/* Ask for the lines of [x, x + n), which are read after the next draw: memory and the generator then work at the same time. */
+static void fetch(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 16) {
+        __builtin_prefetch(x + i);
+    }
+}
+
 /* Only GAUSS and REST directions: elements in their order, CHUNK at a time. */
 static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_precision precision, void *const *to,
                       float *scratch)
@@ -115,25 +132,38 @@ static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float deca
         int64_t m = n - at < CHUNK ? n - at : CHUNK;
         for (int d = 0; d < f->ndirs; d++) {
             if (!drawn_before(f, d)) {
+                if (d == 0) {
+                    for (int p = 0; p < f->npoints; p++) {
+                        if (p == 0 || f->base[p] != f->base[p - 1]) {
+                            fetch(f->base[p] + first + at, m);
+                        }
+                    }
+                }
                 zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
             }
             for (int p = 0; p < f->npoints; p++) {
-                float *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
+                float c = f->coef[p * f->ndirs + d], *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
                 const float *from = d == 0 ? f->base[p] + first + at : sum;
                 if (d == 0 && decay != 1.0f) {
                     scale_base(from, decay, m, sum);
                     from = sum;
                 }
-                add_term(f->coef[p * f->ndirs + d], z, from, m, sum);
+                if (precision == ZO_BF16 && d == f->ndirs - 1) {
+                    add_term_bf16(c, z, from, m, (uint16_t *)to[p] + at);
+                } else {
+                    add_term(c, z, from, m, sum);
+                }
             }
         }
-        for (int p = 0; p < f->npoints; p++) {
-            float *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
-            if (f->ndirs == 0) {
-                scale_base(f->base[p] + first + at, decay, m, sum);
-            }
-            if (precision == ZO_BF16) {
-                to_bf16(sum, m, (uint16_t *)to[p] + at);
+        for (int p = 0; p < f->npoints && f->ndirs == 0; p++) {
+            const float *base = f->base[p] + first + at;
+            if (precision == ZO_F32) {
+                scale_base(base, decay, m, (float *)to[p] + at);
+            } else if (decay == 1.0f) {
+                to_bf16(base, m, (uint16_t *)to[p] + at);
+            } else {
+                scale_base(base, decay, m, sums);
+                to_bf16(sums, m, (uint16_t *)to[p] + at);
             }
         }
     }
