@@ -66,8 +66,8 @@ static inline void zo_shim_launch(const char *name, void (*kernel)(Parameters...
                 [](const void *context) { (*static_cast<decltype(body) const *>(context))(); }, &body);
 }
 /* Kernels launched so far, by name (as written in the launch), for the list that the suite prints. */
-int zo_shim_kernels(void);
-const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+extern "C" int zo_shim_kernels(void);
+extern "C" const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 
 /* barriers and warps ---------------------------------------------------------------------------------------------------------------- */
 

@@ -356,9 +356,10 @@ void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, si
 
 /* device memory ------------------------------------------------------------------------------------------------------------------- */
 
-/* Without AddressSanitizer blocks are pages of one range that has no access rights between kernels; with it they are heap blocks,
- * poisoned between kernels. A block begins at a multiple of 256 and is filled with NaN. */
-enum { BLOCKS = 65536, PAGE = 4096 };
+/* Without AddressSanitizer blocks are pages of one range that has no access rights between kernels (blocks from LARGE bytes on stand
+ * outside it: changing their rights takes long); with it they are heap blocks, poisoned between kernels. A block begins at a multiple of
+ * 256 and is filled with NaN. */
+enum { BLOCKS = 65536, PAGE = 4096, LARGE = 16 << 20 };
 static const size_t DEVICE_BYTES = (size_t)8 << 30;
 static struct { char *at; size_t bytes; } blocks[BLOCKS];
 static int nblocks, opened;
@@ -426,7 +427,14 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     at = static_cast<char *>(heap);
 #else
     size_t pages = (size + PAGE - 1) / PAGE * PAGE;
-    if (range == nullptr) {
+    if (size >= LARGE) {
+        void *map = mmap(nullptr, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (map == MAP_FAILED) {
+            return cudaErrorMemoryAllocation;
+        }
+        at = static_cast<char *>(map);
+        pages = 0;
+    } else if (range == nullptr) {
         void *map = mmap(nullptr, RANGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (map == MAP_FAILED) {
             return cudaErrorMemoryAllocation;
@@ -436,7 +444,7 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     if (range_used + pages > RANGE_BYTES) {
         return cudaErrorMemoryAllocation;
     }
-    at = range + range_used;
+    at = pages > 0 ? range + range_used : at;
     range_used += pages;
 #endif
     blocks[nblocks++] = {at, size};
@@ -460,7 +468,8 @@ cudaError_t cudaFree(void *block)
             ASAN_UNPOISON_MEMORY_REGION(block, blocks[i].bytes);
             free(block);
 #else
-            (void)madvise(block, (blocks[i].bytes + PAGE - 1) / PAGE * PAGE, MADV_DONTNEED); /* its addresses are not used again */
+            size_t pages = (blocks[i].bytes + PAGE - 1) / PAGE * PAGE;
+            (void)(blocks[i].bytes >= LARGE ? munmap(block, pages) : madvise(block, pages, MADV_DONTNEED)); /* addresses are not used again */
 #endif
             blocks[i] = blocks[--nblocks];
             return cudaSuccess;

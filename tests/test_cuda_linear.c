@@ -1,0 +1,373 @@
+/* test_cuda_linear.c: linear layers, chosen rows, the head and their gradients of the CUDA backend, run on the processor by tests/shim,
+ * against the CPU backend; memory, staging and devices. */
+#include "tests/cuda_pair.h"
+
+/* W + cZ formed on both sides is bit-equal; the products differ by the order of their sums. */
+static const double PRODUCT = 2e-6;
+
+typedef struct linear_arg { int kind, points, tokens, bias, act; zo_precision precision; bool pre; } linear_arg;
+
+static void linear_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    (void)p;
+    const linear_arg *a = arg;
+    pair_view v;
+    pair_view_new(&v, side, a->kind, a->points);
+    side->be->linear(side->be, &v.view, a->precision, P_W, a->bias, (zo_act)a->act, b[0], a->tokens, b[1], a->pre ? b[2] : NULL);
+    pair_view_free(&v);
+}
+
+static void linear_case(pair *p, linear_arg a)
+{
+    int64_t x = (int64_t)a.points * a.tokens * p->cols, y = (int64_t)a.points * a.tokens * p->rows;
+    float *in = pair_values(x, 1), *out = pair_values(y, 2);
+    pair_buffer b[] = {{in, x}, {out, y}, {out, a.pre ? y : 1}};
+    pair_compare(p, a.precision == ZO_BF16 ? "linear bf16" : "linear f32",
+                 pair_text("%s P=%d T=%d (%d,%d)%s act %d%s", pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols,
+                           a.bias >= 0 ? " bias" : "", a.act, a.pre ? " pre" : ""),
+                 linear_op, &a, b, 3, a.precision == ZO_BF16 ? 2e-5 : PRODUCT);
+    zo_free(in);
+    zo_free(out);
+}
+
+START_TEST(linear)
+{
+    static const int shape[][3] = {{37, 29, 11}, {64, 48, 16}};
+    for (int s = 0; s < 2; s++) {
+        pair p;
+        pair_new(&p, shape[s][0], shape[s][1], 53, 5);
+        for (int kind = 0; kind < VIEWS; kind++) {
+            for (int points = 1; points <= 5; points += kind == VIEW_GAUSS ? 1 : 2) {
+                linear_case(&p, (linear_arg){kind, points, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_F32, false});
+            }
+            if (p.side[PAIR_CPU].be->bf16) {
+                linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_BF16, false});
+            }
+        }
+        for (int act = ZO_ACT_NONE; act <= ZO_ACT_TANH; act++) {
+            linear_case(&p, (linear_arg){VIEW_GAUSS, 2, shape[s][2], P_BIAS, act, ZO_F32, false});
+            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], P_BIAS, act, ZO_F32, true});
+            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], -1, act, ZO_F32, false});
+        }
+        pair_free(&p);
+    }
+    if (!pair_backend(PAIR_CPU)->bf16) {
+        printf("skipped: bf16 products, which this processor does not have to compare with\n");
+    }
+}
+END_TEST
+
+START_TEST(linear_without_epilogues)
+{
+    pair p;
+    pair_new(&p, 37, 29, 53, 5);
+    zo_shim_no_epilogue = true;
+    linear_case(&p, (linear_arg){VIEW_GAUSS, 2, 9, P_BIAS, ZO_ACT_GELU_TANH, ZO_F32, false});
+    linear_case(&p, (linear_arg){VIEW_STORED, 3, 9, P_BIAS, ZO_ACT_RELU, ZO_F32, false});
+    linear_case(&p, (linear_arg){VIEW_SIDE, 2, 9, P_BIAS, ZO_ACT_NONE, ZO_F32, true});
+    zo_shim_no_epilogue = false;
+    pair_free(&p);
+}
+END_TEST
+
+/* chosen rows ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct rows_arg { int kind, points, tokens, bias; const int32_t *rows; int32_t n; } rows_arg;
+
+static void rows_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    (void)p;
+    const rows_arg *a = arg;
+    pair_view v;
+    pair_view_new(&v, side, a->kind, a->points);
+    side->be->linear_rows(side->be, &v.view, P_TABLE, a->bias, a->rows, a->n, b[0], a->tokens, b[1]);
+    pair_view_free(&v);
+}
+
+static void rows_backward_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    (void)p;
+    const rows_arg *a = arg;
+    side->be->linear_rows_backward(side->be, side->weights, P_TABLE, a->bias, a->rows, a->n, b[0], b[1], a->tokens, a->kind ? b[2] : NULL,
+                                   side->grad);
+}
+
+START_TEST(linear_rows)
+{
+    static const int32_t rows[] = {52, 0, 17, 17, 3};
+    static const int shape[][2] = {{37, 29}, {64, 48}};
+    for (int s = 0; s < 2; s++) {
+        pair p;
+        pair_new(&p, shape[s][0], shape[s][1], 53, 5);
+        for (int kind = 0; kind < VIEWS; kind++) {
+            for (int points = 1; points <= 3; points++) {
+                rows_arg a = {kind, points, 7, points == 2 ? -1 : P_TABLE_BIAS, rows, 5};
+                int64_t x = points * 7 * p.cols, y = points * 7 * 5;
+                float *in = pair_values(x, 3), *out = pair_values(y, 4);
+                pair_buffer b[] = {{in, x}, {out, y}};
+                pair_compare(&p, "linear_rows", pair_text("%s P=%d T=7 5 rows of (53,%d)", pair_view_name[kind], points, (int)p.cols), rows_op, &a,
+                             b, 2, PRODUCT);
+                zo_free(in);
+                zo_free(out);
+            }
+        }
+        for (int with_input = 0; with_input < 2; with_input++) {
+            rows_arg a = {with_input, 1, 7, with_input ? P_TABLE_BIAS : -1, rows, 5};
+            float *x = pair_values(7 * p.cols, 3), *dy = pair_values(7 * 5, 4);
+            pair_buffer b[] = {{x, 7 * p.cols}, {dy, 7 * 5}, {x, 7 * p.cols}};
+            pair_compare(&p, "linear_rows_backward", pair_text("T=7 5 rows of (53,%d)%s", (int)p.cols, with_input ? " dx bias" : ""),
+                         rows_backward_op, &a, b, 3, 0.0);
+            zo_free(x);
+            zo_free(dy);
+        }
+        pair_free(&p);
+    }
+}
+END_TEST
+
+/* gradients -------------------------------------------------------------------------------------------------------------------------- */
+
+static void backward_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    (void)p;
+    const linear_arg *a = arg;
+    side->be->linear_backward(side->be, side->weights, a->precision, P_W, a->bias, b[0], b[1], a->tokens, a->pre ? b[2] : NULL, side->grad);
+}
+
+START_TEST(linear_backward)
+{
+    static const int shape[][3] = {{37, 29, 11}, {64, 48, 40}, {33, 70, 1}};
+    for (int s = 0; s < 3; s++) {
+        pair p;
+        pair_new(&p, shape[s][0], shape[s][1], 53, 0);
+        for (int with_input = 0; with_input < 2; with_input++) {
+            linear_arg a = {.tokens = shape[s][2], .bias = with_input ? P_BIAS : -1, .pre = with_input};
+            int64_t nx = a.tokens * p.cols, ny = a.tokens * p.rows;
+            float *x = pair_values(nx, 5), *dy = pair_values(ny, 6);
+            pair_buffer b[] = {{x, nx}, {dy, ny}, {x, nx}};
+            pair_compare(&p, "linear_backward", pair_text("T=%d (%d,%d)%s", a.tokens, (int)p.rows, (int)p.cols, with_input ? " dx bias" : ""),
+                         backward_op, &a, b, 3, PRODUCT);
+            zo_free(x);
+            zo_free(dy);
+        }
+        pair_free(&p);
+    }
+}
+END_TEST
+
+/* the head ---------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct head_arg {
+    int kind, points, rows, bias;
+    zo_precision precision;
+    const int32_t *at, *target;
+    const float *amount;
+    int64_t n;
+    int32_t *argmax; /* (PAIR_SIDES, P * R) */
+    size_t tile;
+} head_arg;
+
+static void head_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    const head_arg *a = arg;
+    pair_view v;
+    int which = side == &p->side[PAIR_CUDA];
+    if (which) {
+        zo_cuda_set_tile(side->be, a->tile);
+    }
+    pair_view_new(&v, side, a->kind, a->points);
+    side->be->head_logprob(side->be, &v.view, a->precision, P_TABLE, a->bias, b[0], a->rows, a->at, a->target, a->n, b[1],
+                           a->argmax != NULL ? a->argmax + which * a->points * a->rows : NULL);
+    pair_view_free(&v);
+}
+
+static void head_backward_op(const pair *p, pair_side *side, float *const *b, const void *arg)
+{
+    const head_arg *a = arg;
+    if (side == &p->side[PAIR_CUDA]) {
+        zo_cuda_set_tile(side->be, a->tile);
+    }
+    side->be->head_backward(side->be, side->weights, a->precision, P_TABLE, a->bias, b[0], a->rows, a->at, a->target, a->amount, a->n, b[1],
+                            side->grad);
+}
+
+enum { ROWS = 6, SCORES = 9 };
+static const int32_t score_at[SCORES] = {0, 0, 1, 2, 3, 5, 5, 5, 4}, score_target[SCORES] = {3, 210, 0, 65, 64, 63, 63, 127, 1};
+static const float score_amount[SCORES] = {0.5f, -0.25f, 1.0f, 0.125f, 0.75f, 0.3f, 0.2f, -1.0f, 2.0f};
+
+static void head_case(pair *p, head_arg a)
+{
+    int64_t x = (int64_t)a.points * a.rows * p->cols;
+    int32_t argmax[PAIR_SIDES * 5 * ROWS];
+    float *in = pair_values(x, 7), *out = pair_values(a.points * a.n, 8);
+    pair_buffer b[] = {{in, x}, {out, a.points * a.n}};
+    a.argmax = argmax;
+    pair_compare(p, a.precision == ZO_BF16 ? "head_logprob bf16" : "head_logprob f32",
+                 pair_text("%s P=%d R=%d n=%d (%d,%d)%s, %zu B tiles", pair_view_name[a.kind], a.points, a.rows, (int)a.n, (int)p->vocabulary,
+                           (int)p->cols, a.bias >= 0 ? " bias" : "", a.tile),
+                 head_op, &a, b, 2, a.precision == ZO_BF16 ? 2e-5 : PRODUCT);
+    ck_assert_mem_eq(argmax, argmax + a.points * a.rows, (size_t)(a.points * a.rows) * sizeof *argmax);
+    zo_free(in);
+    zo_free(out);
+}
+
+START_TEST(head)
+{
+    static const int shape[][2] = {{211, 29}, {256, 48}};
+    for (int s = 0; s < 2; s++) {
+        pair p;
+        pair_new(&p, 16, shape[s][1], shape[s][0], 5);
+        for (int kind = 0; kind < VIEWS; kind++) {
+            for (int points = 1; points <= 3; points++) {
+                head_arg a = {.kind = kind, .points = points, .rows = ROWS, .bias = points == 2 ? -1 : P_TABLE_BIAS, .at = score_at,
+                              .target = score_target, .n = SCORES, .tile = points == 1 ? 1 : (size_t)1 << 20};
+                head_case(&p, a);
+                a.precision = ZO_BF16;
+                if (p.side[PAIR_CPU].be->bf16) {
+                    head_case(&p, a);
+                }
+            }
+        }
+        for (int big = 0; big < 2; big++) {
+            head_arg a = {.rows = ROWS, .bias = big ? P_TABLE_BIAS : -1, .at = score_at, .target = score_target, .amount = score_amount, .n = SCORES,
+                          .tile = big ? (size_t)1 << 20 : 1};
+            float *x = pair_values(ROWS * p.cols, 9);
+            pair_buffer b[] = {{x, ROWS * p.cols}, {x, ROWS * p.cols}};
+            pair_compare(&p, "head_backward", pair_text("R=%d n=%d (%d,%d), %zu B tiles", ROWS, SCORES, shape[s][0], shape[s][1], a.tile),
+                         head_backward_op, &a, b, 2, PRODUCT);
+            zo_free(x);
+        }
+        pair_free(&p);
+    }
+}
+END_TEST
+
+/* A NaN in a weight reaches the log-probabilities, as on the CPU. */
+START_TEST(head_keeps_nan)
+{
+    pair p;
+    pair_new(&p, 16, 29, 211, 0);
+    p.weights[p.layout.param[P_TABLE].offset + 100 * 29] = NAN;
+    head_arg a = {.kind = VIEW_STORED, .points = 1, .rows = ROWS, .bias = -1, .at = score_at, .target = score_target, .n = SCORES, .tile = 1};
+    float *x = pair_values(ROWS * p.cols, 9), *out = pair_values(SCORES, 10);
+    for (int s = 0; s < PAIR_SIDES; s++) {
+        zo_backend *be = p.side[s].be;
+        float *b[2], got[SCORES];
+        be->upload(be, p.side[s].weights->data, p.weights, (size_t)p.layout.size * sizeof(float));
+        b[0] = be->alloc(be, ZO_TAG_ACTIVATIONS, ROWS * 29 * sizeof(float));
+        b[1] = be->alloc(be, ZO_TAG_ACTIVATIONS, SCORES * sizeof(float));
+        be->upload(be, b[0], x, ROWS * 29 * sizeof(float));
+        head_op(&p, &p.side[s], b, &a);
+        be->download(be, got, b[1], sizeof got);
+        for (int i = 0; i < SCORES; i++) {
+            ck_assert(isnan(got[i]));
+        }
+        be->release(be, b[0]);
+        be->release(be, b[1]);
+    }
+    zo_free(x);
+    zo_free(out);
+    pair_free(&p);
+}
+END_TEST
+
+/* memory, staging, devices -------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(memory_slots)
+{
+    zo_backend *be = pair_backend(PAIR_CUDA);
+    uint64_t before = zo_mem_live(ZO_DEVICE).total_bytes;
+    zo_cuda_memory memory;
+    float *block = be->alloc(be, ZO_TAG_PARAMS, 4000), host[1000], back[1000];
+    be->download(be, back, block, 4000);
+    for (int i = 0; i < 1000; i++) {
+        ck_assert(back[i] == 0.0f);
+        host[i] = (float)i;
+    }
+    ck_assert_uint_eq(zo_mem_live(ZO_DEVICE).total_bytes, before + 4000);
+    be->upload(be, block, host, 4000);
+    float *copy = be->alloc(be, ZO_TAG_PARAMS, 4000);
+    be->copy(be, copy, block, 4000);
+    be->zero(be, block, 2000);
+    be->download(be, back, copy, 4000);
+    ck_assert_mem_eq(back, host, 4000);
+    be->download(be, back, block, 4000);
+    ck_assert(back[499] == 0.0f && back[500] == 500.0f);
+    zo_cuda_memory_read(be, &memory);
+    ck_assert_uint_eq(memory.ledger_bytes, before + 8000);
+    ck_assert_uint_ge(memory.used_bytes, memory.ledger_bytes);
+    be->release(be, block);
+    be->release(be, copy);
+    ck_assert_uint_eq(zo_mem_live(ZO_DEVICE).total_bytes, before);
+}
+END_TEST
+
+/* After a first step nothing is allocated by steps of the same kind, nor of smaller batches. */
+START_TEST(steps_do_not_allocate)
+{
+    pair p;
+    pair_new(&p, 37, 29, 53, 5);
+    pair_side *side = &p.side[PAIR_CUDA];
+    zo_backend *be = side->be;
+    float *b[3];
+    for (int i = 0; i < 3; i++) {
+        b[i] = be->alloc(be, ZO_TAG_ACTIVATIONS, 4 * 70 * 37 * sizeof(float));
+    }
+    uint64_t after_first = 0;
+    for (int step = 0; step < 200; step++) { /* also: the staging ring goes round */
+        linear_arg a = {step % VIEWS, 1 + step % 4, step < VIEWS * 4 ? 70 : 1 + step % 70, P_BIAS, ZO_ACT_GELU, step % 2 ? ZO_BF16 : ZO_F32, true};
+        linear_op(&p, side, b, &a);
+        if (step == 2 * VIEWS * 4) {
+            after_first = zo_mem_live(ZO_DEVICE).total_bytes;
+        }
+    }
+    ck_assert_uint_eq(zo_mem_live(ZO_DEVICE).total_bytes, after_first);
+    for (int i = 0; i < 3; i++) {
+        be->release(be, b[i]);
+    }
+    pair_free(&p);
+}
+END_TEST
+
+START_TEST(devices)
+{
+    zo_backend *be;
+    zo_err err = {0};
+    ck_assert(zo_cuda_open(7, 0, &be, &err) == ZO_EUNSUPPORTED && be == NULL);
+    ck_assert_msg(strstr(err.text, "cuda:7") != NULL && strstr(err.text, "1 CUDA device;") != NULL, "%s", err.text);
+    zo_shim_devices = 0;
+    ck_assert(zo_cuda_open(-1, 0, &be, &err) == ZO_EUNSUPPORTED && be == NULL);
+    ck_assert_msg(strstr(err.text, "no CUDA device") != NULL, "%s", err.text);
+    zo_shim_devices = 1;
+    ck_assert(zo_cuda_open(0, 0, &be, &err) == ZO_OK);
+    ck_assert_str_eq(be->name, "cuda");
+    ck_assert_str_eq(be->device, "shim");
+    be->close(be);
+    ck_assert(zo_backend_open("cpu:0", 0, &be, &err) == ZO_EINPUT && be == NULL);
+    ck_assert(zo_backend_open("cuda:x", 0, &be, &err) != ZO_OK && be == NULL);
+    ck_assert(zo_backend_open("auto", 0, &be, &err) == ZO_OK);
+    be->close(be);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cuda_linear");
+    TCase *tc = tcase_create("all");
+    tcase_set_timeout(tc, 300);
+    tcase_add_test(tc, linear);
+    tcase_add_test(tc, linear_without_epilogues);
+    tcase_add_test(tc, linear_rows);
+    tcase_add_test(tc, linear_backward);
+    tcase_add_test(tc, head);
+    tcase_add_test(tc, head_keeps_nan);
+    tcase_add_test(tc, memory_slots);
+    tcase_add_test(tc, steps_do_not_allocate);
+    tcase_add_test(tc, devices);
+    suite_add_tcase(s, tc);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
