@@ -70,9 +70,10 @@ void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float dec
 /* A vector parameter at all points into the shared block `purpose` (P, cols); NULL when param is -1. */
 const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose);
 
-/* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL). */
+/* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL); `room` (n, rank) is
+ * written. */
 enum { ZO_CPU_PANEL = 64 };
-void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, int rank, float *z);
+void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, int rank, float *room, float *z);
 
 /* products (cpu_gemm.c) ----------------------------------------------------------------------------------------------------- */
 

@@ -129,9 +129,9 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
 #pragma omp parallel num_threads(be->threads) reduction(+ : written)
     {
         double start = zo_now();
-        float *a = zo_cpu_scratch(be, ((size_t)most * (2 + 3 * PANEL) + 2 * PANEL * PANEL) * sizeof(float));
+        float *a = zo_cpu_scratch(be, ((size_t)most * (2 + 4 * PANEL) + 2 * PANEL * PANEL) * sizeof(float));
         float *b = a + most, *vt = b + most, *vt2 = vt + most * PANEL, *u2 = vt2 + most * PANEL;
-        float *first = u2 + most * PANEL, *second = first + PANEL * PANEL;
+        float *room = u2 + most * PANEL, *first = room + most * PANEL, *second = first + PANEL * PANEL;
         for (int t = 0; t < layout->n; t++) {
             int rank = factors->rank[t];
             if (rank == 0) {
@@ -159,8 +159,8 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
                     for (int64_t i = 0; i < n * rank; i++) {
                         u2[i] = u[r0 * rank + i] * u[r0 * rank + i];
                     }
-                    zo_cpu_lowrank(u + r0 * rank, a, vt, n, rank, first);
-                    zo_cpu_lowrank(u2, b, vt2, n, rank, second);
+                    zo_cpu_lowrank(u + r0 * rank, a, vt, n, rank, room, first);
+                    zo_cpu_lowrank(u2, b, vt2, n, rank, room, second);
                     for (int64_t i = 0; i < n; i++) {
                         float *row = data + (r0 + i) * p->cols + c0;
                         for (int64_t j = 0; j < width; j++) {
