@@ -247,6 +247,13 @@ static void host_room(char **block, size_t *room, size_t bytes)
     }
 }
 
+void *zo_cuda_host_of(zo_backend *be, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    host_room(&cuda->host.data, &cuda->host.room, bytes);
+    return cuda->host.data;
+}
+
 static size_t round16(size_t bytes)
 {
     return (bytes + 15) / 16 * 16;
@@ -393,6 +400,7 @@ static void cuda_close(zo_backend *be)
     zo_free(cuda->ring.device);
     zo_free(cuda->staged.key);
     zo_free(cuda->staged.image);
+    zo_free(cuda->host.data);
     for (int i = 0; i < MARKS; i++) {
         CUDA_CHECK(cudaEventDestroy(cuda->mark[i].event));
     }

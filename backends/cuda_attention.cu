@@ -545,7 +545,7 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
         w.nqueries += blocks_of(tokens * group, lanes_each);
         w.nkeys += blocks_of(tokens, keys_each);
     }
-    char *block = static_cast<char *>(zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
+    char *block = static_cast<char *>(zo_cuda_host_of(be, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
     sequence *seq = reinterpret_cast<sequence *>(block);
     work *item = reinterpret_cast<work *>(block + head);
     w.nqueries = w.nkeys = 0;
@@ -581,7 +581,6 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
         }
     }
     const char *on_device = static_cast<const char *>(zo_cuda_stage(be, block, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
-    zo_free(block);
     w.seq = reinterpret_cast<const sequence *>(on_device);
     w.keys = reinterpret_cast<const work *>(on_device + head);
     w.queries = w.keys + w.nkeys;

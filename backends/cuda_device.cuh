@@ -111,12 +111,16 @@ struct zo_cuda {
     /* device time by part */
     zo_cuda_mark *mark;
     int nmarks;
+    struct { char *data; size_t room; } host; /* see zo_cuda_host_of */
 };
 static inline zo_cuda *zo_cuda_of(zo_backend *be)
 {
     return static_cast<zo_cuda *>(be->self);
 }
 void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes);
+
+/* Host scratch where an operation makes what it stages: one block, valid until the next call. */
+void *zo_cuda_host_of(zo_backend *be, size_t bytes);
 
 /* A copy of host data on the device, in stream order: for ids, rows, tables of an operation. Valid for kernels launched by this operation
  * (at most 8 stagings each). 16-byte aligned. The host data may change as soon as this returns. */

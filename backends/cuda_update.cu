@@ -249,26 +249,28 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
 
 /* parts on the host ------------------------------------------------------------------------------------------------------------------ */
 
-/* A list of parts on its way to the device: made, filled, staged, freed within one call. */
+/* A list of parts on its way to the device, in host scratch with room for all parameters. */
 struct part_list {
     part *list;
     int n;
     int64_t tiles;
 };
 
-static part_list parts_new(const zo_layout *layout)
+static part_list parts_in(void *room)
 {
     part_list l = {};
-    l.list = static_cast<part *>(zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)layout->n * sizeof(part)));
+    l.list = static_cast<part *>(room);
     return l;
 }
 
-static const part *parts_stage(zo_backend *be, part_list *l)
+static part_list parts_new(zo_backend *be, const zo_layout *layout)
 {
-    const part *staged = l->n > 0 ? static_cast<const part *>(zo_cuda_stage(be, l->list, (size_t)l->n * sizeof(part))) : nullptr;
-    zo_free(l->list);
-    l->list = nullptr;
-    return staged;
+    return parts_in(zo_cuda_host_of(be, (size_t)layout->n * sizeof(part)));
+}
+
+static const part *parts_stage(zo_backend *be, const part_list *l)
+{
+    return l->n > 0 ? static_cast<const part *>(zo_cuda_stage(be, l->list, (size_t)l->n * sizeof(part))) : nullptr;
 }
 
 static void parts_add(part_list *l, const zo_layout *layout, const zo_factors *factors, int param, const int32_t *row, int64_t nrows,
@@ -315,10 +317,11 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
 {
     const zo_layout *layout = store->layout;
     zo_cuda_part(be, ZO_PART_UPDATE);
-    size_t dirs = ((size_t)n * sizeof(zo_dir) + 15) / 16 * 16;
-    char *block = static_cast<char *>(zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, dirs + (size_t)n * sizeof(float)));
-    zo_dir *dir = reinterpret_cast<zo_dir *>(block);
-    float *coef = reinterpret_cast<float *>(block + dirs), shrink = (float)decay;
+    size_t each = (size_t)layout->n * sizeof(part), dirs = (size_t)n * sizeof(zo_dir);
+    char *block = static_cast<char *>(zo_cuda_host_of(be, 2 * each + dirs + (size_t)n * sizeof(float)));
+    part_list flat = parts_in(block), panels = parts_in(block + each);
+    zo_dir *dir = reinterpret_cast<zo_dir *>(block + 2 * each);
+    float *coef = reinterpret_cast<float *>(block + 2 * each + dirs), shrink = (float)decay;
     for (int k = 0; k < n; k++) {
         dir[k] = term[k].dir;
         coef[k] = (float)term[k].coef;
@@ -331,7 +334,6 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     view.dir = dir;
     view.coef = coef;
     view.factors = factors;
-    part_list flat = parts_new(layout), panels = parts_new(layout);
     zo_counters counters = {};
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -352,19 +354,17 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
         counters.weight_bytes_written += (uint64_t)(nrows * p->cols) * sizeof(float);
         counters.normals += (uint64_t)(a.lowrank ? 0 : a.draws * nrows * p->cols);
     }
-    int nflat = flat.n, npanels = panels.n;
     const part *flat_parts = parts_stage(be, &flat), *panel_parts = parts_stage(be, &panels);
     const float *factor = static_cast<const float *>(zo_cuda_stage(be, &shrink, sizeof shrink));
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
-    if (nflat > 0) {
-        ZO_LAUNCH(apply_flat, zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, flat_parts, nflat, flat.tiles,
+    if (flat.n > 0) {
+        ZO_LAUNCH(apply_flat, zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, flat_parts, flat.n, flat.tiles,
                   factor, store->data);
     }
-    if (npanels > 0) {
-        ZO_LAUNCH(apply_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, panel_parts, npanels,
+    if (panels.n > 0) {
+        ZO_LAUNCH(apply_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, panel_parts, panels.n,
                   panels.tiles, factor, store->data);
     }
-    zo_free(block);
     zo_counters_add(counters);
 }
 
@@ -423,18 +423,17 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 {
     const zo_layout *layout = w->layout;
     zo_cuda_part(be, ZO_PART_UPDATE);
-    part_list flat = parts_new(layout);
+    part_list flat = parts_new(be, layout);
     for (int t = 0; t < layout->n; t++) {
         parts_add(&flat, layout, NULL, t, nullptr, layout->param[t].rows, false);
     }
-    int n = flat.n;
     const part *parts = parts_stage(be, &flat);
     const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
     float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
     switch (rule) {
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
-        ZO_LAUNCH((rule_flat<id>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, n, flat.tiles, \
+        ZO_LAUNCH((rule_flat<id>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, flat.n, flat.tiles, \
                   w->data, static_cast<const float *>(g->data), first, second);                                               \
         break;
         ZO_RULE_LIST(X)
@@ -479,7 +478,7 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
 {
     const zo_layout *layout = w->layout;
     zo_cuda_part(be, ZO_PART_UPDATE);
-    part_list panels = parts_new(layout);
+    part_list panels = parts_new(be, layout);
     zo_counters counters = {};
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -488,15 +487,14 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
             counters.weight_bytes_written += (uint64_t)(p->rows * p->cols) * sizeof(float);
         }
     }
-    int n = panels.n;
     const part *parts = parts_stage(be, &panels);
-    if (n > 0) {
+    if (panels.n > 0) {
         adam_scalars scalars = {(float)lr, (float)eps};
         size_t bytes = (size_t)factors->ncoef * sizeof(float);
         const adam_scalars *on_device = static_cast<const adam_scalars *>(zo_cuda_stage(be, &scalars, sizeof scalars));
         const float *first = static_cast<const float *>(zo_cuda_stage(be, m, bytes));
         const float *second = static_cast<const float *>(zo_cuda_stage(be, v, bytes));
-        ZO_LAUNCH(tezo_adam_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, n, panels.tiles,
+        ZO_LAUNCH(tezo_adam_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, panels.n, panels.tiles,
                   first, second, w->data);
     }
     zo_counters_add(counters);
@@ -584,12 +582,11 @@ double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b)
     double *partial = static_cast<double *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, bytes));
     ZO_LAUNCH(dot_blocks, zo_cuda_grid(blocks, THREADS / LANES), THREADS, 0, zo_cuda_of(be)->stream, static_cast<const float *>(a->data),
               static_cast<const float *>(b->data), size, blocks, partial);
-    double *host = static_cast<double *>(zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, bytes)), sum = 0.0;
+    double *host = static_cast<double *>(zo_cuda_host_of(be, bytes)), sum = 0.0;
     be->download(be, host, partial, bytes);
     for (int64_t i = 0; i < blocks; i++) {
         sum += host[i];
     }
-    zo_free(host);
     return sum;
 }
 
