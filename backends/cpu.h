@@ -89,6 +89,11 @@ const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
 size_t zo_cpu_product_scratch(const zo_cpu_product *product);
 /* Run it on the calling thread alone. */
 void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch);
+/* C (m,n) = beta C + op(A) op(B), row-major, any sizes, f32, on the calling thread alone: for the gradients, whose k is a batch's number
+ * of tokens. Both runs stand in a parallel region (of one thread or more). */
+void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                  float beta, float *c, int64_t ldc);
+bool zo_cpu_has_bf16(void); /* the machine has AVX512-BF16, and oneDNN was not told to leave it */
 typedef struct zo_cpu_products zo_cpu_products; /* all that were made */
 zo_cpu_products *zo_cpu_products_open(int threads);
 void zo_cpu_products_close(zo_cpu_products *products);

@@ -1,21 +1,11 @@
 /* cpu_backward.c: gradients of linear layers, chosen rows, the language-model head and embeddings. Products are f32 whatever the
  * precision of the forward pass. Work is cut into blocks that do not depend on the number of threads; a block of a gradient belongs
  * to one thread, which adds tokens in their order. */
-#include <dnnl.h>
 #include <string.h>
 
 #include "backends/cpu.h"
 
 enum { BLOCK = 64, TOKENS = 128, SUPER = 2048 }; /* rows of a weight, tokens of an input gradient, rows of the head at a time */
-
-/* C (m,n) = beta C + op(A) op(B), row-major, on the calling thread when in a parallel region. */
-static void sgemm(char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
-                  float beta, float *c, int64_t ldc)
-{
-    dnnl_status_t status = dnnl_sgemm(ta, tb, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
-    ZO_CHECK(status == dnnl_success, "oneDNN: sgemm (%lld, %lld, %lld) gave status %d", (long long)m, (long long)n, (long long)k,
-             (int)status);
-}
 
 static float *param_of(zo_store *store, int param)
 {
@@ -37,11 +27,11 @@ static void linear_parts(const float *w, const float *x, const float *dy, int64_
     for (int64_t item = 0; item < across + down; item++) {
         if (item < across) {
             int64_t t = item * TOKENS, n = tokens - t < TOKENS ? tokens - t : TOKENS;
-            sgemm('N', 'N', n, cols, rows, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
+            zo_cpu_sgemm(false, false, n, cols, rows, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
             continue;
         }
         int64_t row = (item - across) * BLOCK, n = rows - row < BLOCK ? rows - row : BLOCK;
-        sgemm('T', 'N', n, cols, tokens, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+        zo_cpu_sgemm(true, false, n, cols, tokens, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
         if (gb != NULL) {
             for (int64_t t = 0; t < tokens; t++) {
                 for (int64_t i = row; i < row + n; i++) {
@@ -151,7 +141,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
 #pragma omp for schedule(dynamic)
                 for (int64_t v = 0; v < m; v += BLOCK) {
                     int64_t k = m - v < BLOCK ? m - v : BLOCK;
-                    sgemm('N', 'T', rows, k, cols, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
+                    zo_cpu_sgemm(false, true, rows, k, cols, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
                 }
 #pragma omp for schedule(static)
                 for (int64_t r = 0; r < rows; r++) {

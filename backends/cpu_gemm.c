@@ -168,6 +168,18 @@ const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
     return *at;
 }
 
+void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                  float beta, float *c, int64_t ldc)
+{
+    omp_set_num_threads(1); /* as below */
+    DNNL_CHECK(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc));
+}
+
+bool zo_cpu_has_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
 size_t zo_cpu_product_scratch(const zo_cpu_product *product)
 {
     return (product->scratch_bytes + 63) / 64 * 64;
@@ -176,6 +188,7 @@ size_t zo_cpu_product_scratch(const zo_cpu_product *product)
 void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch)
 {
     int t = omp_get_thread_num();
+    omp_set_num_threads(1); /* of this region's task only: a product of a one-thread region would else make a team of its own */
     lane *l = &product->lane[t];
     dnnl_stream_t stream = product->stream[t];
     DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->a, (void *)(uintptr_t)a, stream));
