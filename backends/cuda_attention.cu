@@ -106,12 +106,12 @@ static __device__ __forceinline__ int sees_most(const attention_args &a, const s
 
 /* ---- tiles in shared memory: rows of D + 4 floats, zero where there is nothing ------------------------------------------------- */
 
-/* to (N, D + 4): rows of the lanes. */
+/* to (N, D + 4): rows of the lanes, the first n, and zeros up to a multiple of four. */
 template <int D, int N>
-static __device__ __forceinline__ void load_lanes(const attention_args &a, const lanes<N> *l, const float *from, int64_t stride, float scale,
-                                                  float *to)
+static __device__ __forceinline__ void load_lanes(const attention_args &a, const lanes<N> *l, int n, const float *from, int64_t stride,
+                                                  float scale, float *to)
 {
-    for (int i = (int)threadIdx.x; i < N * (D / 4); i += THREADS) {
+    for (int i = (int)threadIdx.x; i < (n + 3) / 4 * D; i += THREADS) {
         int r = i / (D / 4), d = 4 * (i % (D / 4));
         float x[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         if (l->at[r] >= 0) {
@@ -121,11 +121,12 @@ static __device__ __forceinline__ void load_lanes(const attention_args &a, const
     }
 }
 
-/* to (N, D + 4): rows first .. first + n - 1 of keys or values, `from` being the head's first column. */
-template <int D, int N>
+/* to (N, D + 4): rows first .. first + n - 1 of keys or values, `from` being the head's first column. Rows after those up to a multiple of
+ * four become zero, the rest stays what it was. */
+template <int D>
 static __device__ __forceinline__ void load_keys(const attention_args &a, const float *from, int64_t stride, int64_t first, int n, float *to)
 {
-    for (int i = (int)threadIdx.x; i < N * (D / 4); i += THREADS) {
+    for (int i = (int)threadIdx.x; i < (n + 3) / 4 * D; i += THREADS) {
         int r = i / (D / 4), d = 4 * (i % (D / 4));
         float x[4];
         zo_load4(from + (first + (r < n ? r : 0)) * stride, d, 0, r < n ? a.head_dim : 0, a.wide, x);
@@ -133,18 +134,11 @@ static __device__ __forceinline__ void load_keys(const attention_args &a, const 
     }
 }
 
-/* s[i][c] = x row (ty R + i) . y row (tx + 8 c) over `width` columns, in their order. */
-template <int D, int R, int C>
-static __device__ __forceinline__ void products(const float *x, const float *y, int width, float s[R][C])
+/* s[i][c] = x row (ty R + i) . y row (tx + 8 c), c < M, over `width` columns, in their order. */
+template <int D, int R, int C, int M>
+static __device__ __forceinline__ void products_of(const float *x, const float *y, int width, float s[R][C])
 {
     int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS);
-#pragma unroll
-    for (int i = 0; i < R; i++) {
-#pragma unroll
-        for (int c = 0; c < C; c++) {
-            s[i][c] = 0.0f;
-        }
-    }
 #pragma unroll 2
     for (int d = 0; d < width; d += 4) {
         float4 one[R];
@@ -153,7 +147,7 @@ static __device__ __forceinline__ void products(const float *x, const float *y, 
             one[i] = *reinterpret_cast<const float4 *>(x + (ty * R + i) * (D + 4) + d);
         }
 #pragma unroll
-        for (int c = 0; c < C; c++) {
+        for (int c = 0; c < M; c++) {
             float4 two = *reinterpret_cast<const float4 *>(y + (tx + ACROSS * c) * (D + 4) + d);
 #pragma unroll
             for (int i = 0; i < R; i++) {
@@ -163,6 +157,24 @@ static __device__ __forceinline__ void products(const float *x, const float *y, 
                 s[i][c] = fmaf(one[i].w, two.w, s[i][c]);
             }
         }
+    }
+}
+
+/* The same for the first n rows of y; where they fit into half of a tile, only that half is made. What stands in s for others is nonsense. */
+template <int D, int R, int C>
+static __device__ __forceinline__ void products(const float *x, const float *y, int n, int width, float s[R][C])
+{
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+#pragma unroll
+        for (int c = 0; c < C; c++) {
+            s[i][c] = 0.0f;
+        }
+    }
+    if (2 * n <= ACROSS * C) {
+        products_of<D, R, C, C / 2>(x, y, width, s);
+    } else {
+        products_of<D, R, C, C>(x, y, width, s);
     }
 }
 
@@ -310,7 +322,7 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
     const float *k = a.k + p * a.tokens * a.ks + kv_head * a.head_dim, *v = a.v + p * a.tokens * a.vs + kv_head * a.head_dim;
     lanes_fill(a, s, kv_head, item.from, &who);
     __syncthreads();
-    load_lanes<D>(a, &who, a.q + p * a.rows * a.qs, a.qs, a.scale, query);
+    load_lanes<D>(a, &who, shape::QUERIES, a.q + p * a.rows * a.qs, a.qs, a.scale, query);
     int last = sees_most(a, s, item.from, shape::QUERIES);
     float most[R], sum[R], answer[R][D / ACROSS];
     clear<D, R>(answer);
@@ -323,12 +335,12 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
     for (int at = 0; at < n; at++) {
         tile t = tile_of<shape::KEYS>(s, last, at);
         __syncthreads(); /* the last use of `other` is over */
-        load_keys<D, shape::KEYS>(a, k, a.ks, t.first, t.n, other);
+        load_keys<D>(a, k, a.ks, t.first, t.n, other);
         __syncthreads();
         float now[R][C];
-        products<D, R, C>(query, other, a.head_dim, now);
+        products<D, R, C>(query, other, t.n, a.head_dim, now);
         __syncthreads();
-        load_keys<D, shape::KEYS>(a, v, a.vs, t.first, t.n, other);
+        load_keys<D>(a, v, a.vs, t.first, t.n, other);
 #pragma unroll
         for (int i = 0; i < R; i++) {
             int sees = t.own ? who.sees[ty * R + i] - t.at : t.n; /* last key of the tile that is seen */
@@ -345,7 +357,7 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
             sum[i] *= shrink;
 #pragma unroll
             for (int c = 0; c < C; c++) {
-                now[i][c] = zo_exp(now[i][c] - fresh);
+                now[i][c] = ACROSS * c < t.n ? zo_exp(now[i][c] - fresh) : 0.0f;
                 sum[i] += now[i][c];
             }
 #pragma unroll
@@ -409,8 +421,8 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
     const float *k = a.k + kv_head * a.head_dim, *v = a.v + kv_head * a.head_dim;
     lanes_fill(a, s, kv_head, item.from, &who);
     __syncthreads();
-    load_lanes<D>(a, &who, a.q, a.qs, a.scale, query);
-    load_lanes<D>(a, &who, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
+    load_lanes<D>(a, &who, shape::QUERIES, a.q, a.qs, a.scale, query);
+    load_lanes<D>(a, &who, shape::QUERIES, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
     int last = sees_most(a, s, item.from, shape::QUERIES);
     float sum[R][D / ACROSS];
     clear<D, R>(sum);
@@ -419,13 +431,13 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
         tile t = tile_of<shape::KEYS>(s, last, at);
         float now[R][C], steep[R][C];
         __syncthreads();
-        load_keys<D, shape::KEYS>(a, v, a.vs, t.first, t.n, other);
+        load_keys<D>(a, v, a.vs, t.first, t.n, other);
         __syncthreads();
-        products<D, R, C>(slope, other, a.head_dim, steep);
+        products<D, R, C>(slope, other, t.n, a.head_dim, steep);
         __syncthreads();
-        load_keys<D, shape::KEYS>(a, k, a.ks, t.first, t.n, other);
+        load_keys<D>(a, k, a.ks, t.first, t.n, other);
         __syncthreads();
-        products<D, R, C>(query, other, a.head_dim, now);
+        products<D, R, C>(query, other, t.n, a.head_dim, now);
 #pragma unroll
         for (int i = 0; i < R; i++) {
             int sees = t.own ? who.sees[ty * R + i] - t.at : t.n;
@@ -468,8 +480,8 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
     sequence own = a.seq[item.sequence];
     int keys = own.tokens - item.from < shape::KEYS ? own.tokens - item.from : shape::KEYS;
     int64_t first = (int64_t)own.start + item.from;
-    load_keys<D, shape::KEYS>(a, a.k + kv_head * a.head_dim, a.ks, first, keys, key);
-    load_keys<D, shape::KEYS>(a, a.v + kv_head * a.head_dim, a.vs, first, keys, value);
+    load_keys<D>(a, a.k + kv_head * a.head_dim, a.ks, first, keys, key);
+    load_keys<D>(a, a.v + kv_head * a.head_dim, a.vs, first, keys, value);
     float dk[R][D / ACROSS], dv[R][D / ACROSS];
     clear<D, R>(dk);
     clear<D, R>(dv);
@@ -488,12 +500,12 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
             __syncthreads();
             lanes_fill(a, s, kv_head, from, &who);
             __syncthreads();
-            load_lanes<D>(a, &who, a.q, a.qs, a.scale, query);
-            load_lanes<D>(a, &who, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
+            load_lanes<D>(a, &who, n, a.q, a.qs, a.scale, query);
+            load_lanes<D>(a, &who, n, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
             __syncthreads();
             float now[R][C], steep[R][C];
-            products<D, R, C>(key, query, a.head_dim, now);
-            products<D, R, C>(value, slope, a.head_dim, steep);
+            products<D, R, C>(key, query, n, a.head_dim, now);
+            products<D, R, C>(value, slope, n, a.head_dim, steep);
 #pragma unroll
             for (int c = 0; c < C; c++) {
                 int l = tx + ACROSS * c, sees = child ? INT32_MAX : who.sees[l] - item.from;
@@ -522,12 +534,13 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
 
 /* ---- on the host ------------------------------------------------------------------------------------------------------------------ */
 
-/* The sequences and two lists of work on the device: blocks of `lanes_each` lanes, late ones first (they see most keys), and blocks of
+/* The sequences and two lists of work on the device: blocks of 16 `rows` lanes, late ones first (they see most keys), and blocks of
  * `keys_each` keys (0: none). */
 struct staged {
     const sequence *seq;
     const work *queries, *keys;
     int64_t nqueries, nkeys;
+    int rows; /* the one of `choice` that was taken */
 };
 
 static int64_t blocks_of(int64_t n, int64_t each)
@@ -535,15 +548,16 @@ static int64_t blocks_of(int64_t n, int64_t each)
     return each > 0 ? (n + each - 1) / each : 0;
 }
 
-static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int lanes_each, int keys_each)
+/* choice (nchoice): rows of a tile that a thread may have. Where sequences are short, or few of their tokens ask, small tiles waste less;
+ * a block costs its lanes and, so the estimate, 16 more for what does not depend on them. What a lane gets does not depend on it. */
+static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, const int *choice, int nchoice, int keys_each)
 {
     int64_t group = a->heads / a->kv_heads, longest = 0, row = 0;
     staged w = {};
     size_t head = ((size_t)seqs->n * sizeof(sequence) + 15) / 16 * 16;
-    for (int s = 0; s < seqs->n; s++) { /* at most: with a row list fewer ask */
-        int64_t tokens = seqs->start[s + 1] - seqs->start[s];
-        w.nqueries += blocks_of(tokens * group, lanes_each);
-        w.nkeys += blocks_of(tokens, keys_each);
+    for (int s = 0; s < seqs->n; s++) {
+        w.nqueries += blocks_of((seqs->start[s + 1] - seqs->start[s]) * group, DOWN); /* at most */
+        w.nkeys += blocks_of(seqs->start[s + 1] - seqs->start[s], keys_each);
     }
     char *block = static_cast<char *>(zo_cuda_host_of(be, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
     sequence *seq = reinterpret_cast<sequence *>(block);
@@ -565,18 +579,29 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
             }
             q->queries = (int32_t)row - q->first;
         }
-        int64_t blocks = blocks_of(q->queries * group, lanes_each);
-        longest = longest > blocks ? longest : blocks;
+        longest = longest > q->queries * group ? longest : q->queries * group;
         for (int64_t i = 0; i < blocks_of(q->tokens, keys_each); i++) {
             item[w.nkeys].sequence = s;
             item[w.nkeys++].from = (int32_t)(i * keys_each);
         }
     }
-    for (int64_t i = longest - 1; i >= 0; i--) {
+    int64_t least = INT64_MAX;
+    for (int c = 0; c < nchoice; c++) {
+        int64_t lanes_each = DOWN * choice[c], cost = 0;
         for (int s = 0; s < seqs->n; s++) {
-            if (i * lanes_each < seq[s].queries * group) {
+            cost += blocks_of(seq[s].queries * group, lanes_each) * (lanes_each + 16);
+        }
+        if (cost < least) {
+            least = cost;
+            w.rows = choice[c];
+        }
+    }
+    int64_t lanes_each = DOWN * w.rows;
+    for (int64_t from = blocks_of(longest, lanes_each) * lanes_each - lanes_each; from >= 0; from -= lanes_each) {
+        for (int s = 0; s < seqs->n; s++) {
+            if (from < seq[s].queries * group) {
                 item[w.nkeys + w.nqueries].sequence = s;
-                item[w.nkeys + w.nqueries++].from = (int32_t)(i * lanes_each);
+                item[w.nkeys + w.nqueries++].from = (int32_t)from;
             }
         }
     }
@@ -622,17 +647,30 @@ static void allow_shared(Kernel *kernel, int bytes)
 }
 
 template <int D, int R, int C>
-static void forward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, attention_args args)
+static void forward_tiles(zo_backend *be, const zo_attention *a, int points, const staged &w, const attention_args &args)
 {
     typedef forward_shape<D, R, C> shape;
-    staged w = stage_work(be, a, seqs, shape::QUERIES, 0);
-    args.seq = w.seq;
-    args.list = w.queries;
-    if (w.nqueries > 0) {
+    static_assert(shape::BYTES <= 96 << 10, "more shared memory than every card has");
+    if (w.rows == R && w.nqueries > 0) {
         allow_shared(attend<D, R, C>, shape::BYTES);
         ZO_LAUNCH((attend<D, R, C>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads, (unsigned)points), THREADS, shape::BYTES,
                   zo_cuda_of(be)->stream, args);
     }
+}
+
+/* The columns of a tile do not depend on the choice of rows, and so no bit does. */
+template <int D, int MOST, int C>
+static void forward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, attention_args args)
+{
+    static const int choice[] = {MOST, MOST / 2, 1};
+    staged w = stage_work(be, a, seqs, choice, MOST > 2 ? 3 : 2, 0);
+    args.seq = w.seq;
+    args.list = w.queries;
+    forward_tiles<D, MOST, C>(be, a, points, w, args);
+    if (MOST > 2) {
+        forward_tiles<D, MOST / 2, C>(be, a, points, w, args);
+    }
+    forward_tiles<D, 1, C>(be, a, points, w, args);
 }
 
 static void check_head(const zo_attention *a)
@@ -662,15 +700,16 @@ void zo_cuda_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seq
     }
 }
 
-/* RQ, CQ: the kernel that owns queries; RK, CK: the one that owns keys. At most 99 KiB of shared memory each. */
+/* RQ, CQ: the kernel that owns queries; RK, CK: the one that owns keys. At most 96 KiB of dynamic shared memory each. */
 template <int D, int RQ, int CQ, int RK, int CK>
 static void backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, attention_args args)
 {
     typedef query_shape<D, RQ, CQ> queries;
     typedef key_shape<D, RK, CK> keys;
-    static_assert(queries::BYTES <= 99 << 10 && keys::BYTES <= 99 << 10, "more shared memory than every card has");
+    static_assert(queries::BYTES <= 96 << 10 && keys::BYTES <= 96 << 10, "more shared memory than every card has");
     cudaStream_t stream = zo_cuda_of(be)->stream;
-    staged w = stage_work(be, a, seqs, queries::QUERIES, keys::KEYS);
+    const int rows = RQ;
+    staged w = stage_work(be, a, seqs, &rows, 1, keys::KEYS);
     args.seq = w.seq;
     args.list = w.queries;
     if (w.nqueries > 0) {

@@ -191,6 +191,8 @@ static void draws(void)
 
 static const zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
 static const zo_dir other = {.kind = ZO_DIR_GAUSS, .seed = 8, .step = 4};
+static const zo_dir next_query = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 3, .query = 2};
+static const zo_dir next_step = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 4, .query = 2};
 static const zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
 static const zo_dir cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
 
@@ -215,7 +217,8 @@ static void applies(void)
     world_new(&m);
     float *span = values(m.factors->ncoef, 21);
     zo_dir spanned = {.kind = ZO_DIR_SPAN, .span = span};
-    zo_term one[] = {{gauss, 1e-3}}, back[] = {{gauss, -1e-3}, {gauss, -2e-4}, {other, 3e-4}, {gauss, 1e-4}};
+    zo_term one[] = {{gauss, 1e-3}}, back[] = {{gauss, -1e-3}, {gauss, -2e-4}, {other, 3e-4}, {gauss, 1e-4}, {next_query, 1e-3},
+                                                {next_step, 1e-3}};
     zo_term mixed[] = {{rest, 1e-2}, {cp, -2e-2}, {gauss, 1e-3}, {spanned, 0.5}, {other, 0.0}};
     zo_term low[] = {{cp, 0.25}};
     int params[] = {TABLE, NARROW};
@@ -224,8 +227,8 @@ static void applies(void)
     zo_touched some = {.nparams = 2, .param = params, .row = rows, .n = counts}, nothing = some;
     nothing.n = none;
     apply_both(&m, "1 GAUSS term, no factors", NULL, NULL, 1.0, one, 1, NULL);
-    apply_both(&m, "4 GAUSS terms, decay, factors", m.factors, m.factors_gpu, 0.999, back, 4, NULL);
-    apply_both(&m, "4 GAUSS terms, touched rows", m.factors, m.factors_gpu, 0.999, back, 4, &some);
+    apply_both(&m, "6 GAUSS terms, decay, factors", m.factors, m.factors_gpu, 0.999, back, 6, NULL);
+    apply_both(&m, "6 GAUSS terms, touched rows", m.factors, m.factors_gpu, 0.999, back, 6, &some);
     apply_both(&m, "no term, decay", NULL, NULL, 0.75, NULL, 0, NULL);
     apply_both(&m, "REST + CP + GAUSS + SPAN, decay", m.factors, m.factors_gpu, 0.99, mixed, 5, NULL);
     apply_both(&m, "REST + CP + GAUSS + SPAN, touched rows", m.factors, m.factors_gpu, 1.0, mixed, 5, &some);
@@ -650,6 +653,10 @@ typedef struct shape {
 
 static const shape shapes[] = {
     {2, 2, 8, 2, true, false, false, {1, 5, 64, 65, 3}, {-1, -1, -1, -1, -1}},
+    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}},
+    {2, 2, 64, 2, true, false, true, {25, 31, 9, 18}, {-1, -1, -1, -1}},
+    {2, 2, 64, 1, false, false, false, {9, 3, 16, 1}, {-1, -1, -1, -1}},
+    {1, 1, 96, 1, true, false, false, {15, 12, 100}, {-1, -1, 1}},
     {2, 2, 64, 2, false, false, true, {70, 1, 131}, {-1, -1, -1}},
     {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}},
     {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}},
