@@ -35,6 +35,7 @@ typedef struct run {
     zo_results *results;
     int64_t id;
     zo_setup setup;
+    zo_space space;                     /* where the model lives: its ledger is the one that is recorded */
     double load_seconds, train_seconds, eval_seconds;
     double part[ZO_PARTS];
     int64_t step;                       /* steps done */
@@ -228,7 +229,7 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
     close_gathered(r);
     status = write_rows(r, err);
     for (int phase = 0; phase <= ZO_PHASES && status == ZO_OK; phase++) {
-        zo_peak peak = phase < ZO_PHASES ? zo_mem_peak(ZO_HOST, (zo_phase)phase) : zo_mem_peak_overall(ZO_HOST);
+        zo_peak peak = phase < ZO_PHASES ? zo_mem_peak(r->space, (zo_phase)phase) : zo_mem_peak_overall(r->space);
         if (peak.total_bytes > 0) {
             status = zo_results_memory(r->results, r->id, (zo_phase)phase, &peak, err);
         }
@@ -274,8 +275,8 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
                       .eval_seconds = r->eval_seconds,
                       .load_seconds = r->load_seconds,
                       .step_ms_median = median_step_ms(r),
-                      .peak_bytes = zo_mem_peak_overall(ZO_HOST).total_bytes,
-                      .train_peak_bytes = zo_mem_peak(ZO_HOST, ZO_PHASE_TRAIN).total_bytes,
+                      .peak_bytes = zo_mem_peak_overall(r->space).total_bytes,
+                      .train_peak_bytes = zo_mem_peak(r->space, ZO_PHASE_TRAIN).total_bytes,
                       .rss_peak_bytes = zo_rss_peak_bytes(),
                       .parameters = parameters,
                       .note = note[0] ? note : NULL};
@@ -322,17 +323,36 @@ static void set_headline(run *r, const zo_evaluation *e, const char *selected)
     r->best_step = r->step;
 }
 
+/* The last update, where it was put off, is training and not evaluation. */
+static void settle(run *r)
+{
+    if (r->step == 0) {
+        return;
+    }
+    double seconds;
+    zo_setup_settle(&r->setup, &seconds);
+    r->train_seconds += seconds;
+    for (int k = 0; k < ZO_PARTS; k++) {
+        r->part[k] += r->setup.part[k];
+    }
+}
+
 /* One split at the current weights, and its row. *best: dev is better than ever before (in), or test stands for such a dev (test). */
 static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluation *e, zo_err *err)
 {
+    const char *name = split == ZO_DEV ? "dev" : "test";
     zo_setup_evaluate(&r->setup, split, e);
     r->eval_seconds += e->seconds;
+    if (!isfinite(e->loss)) { /* choices from such numbers are no accuracy */
+        return zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help", name,
+                       (long long)r->step, e->loss);
+    }
     if (split == ZO_DEV) {
         bool competes = r->step > 0 || r->cell.estimator->step == NULL;
         *best = competes && !(e->metric[ZO_ACCURACY] <= r->dev_best);
     }
     zo_eval_row row = {.step = r->step,
-                       .split = split == ZO_DEV ? "dev" : "test",
+                       .split = name,
                        .examples = e->examples,
                        .accuracy = e->metric[ZO_ACCURACY],
                        .f1 = e->metric[ZO_MACRO_F1],
@@ -353,6 +373,7 @@ static zo_status evaluate(run *r, bool last, zo_err *err)
         return ZO_OK;
     }
     r->evaluated_at = r->step;
+    settle(r);
     zo_mem_phase(ZO_PHASE_EVAL);
     r->phase = "eval";
     send_progress(r, true);
@@ -412,6 +433,7 @@ static zo_status train(run *r, char *ended, zo_err *err)
         }
         send_progress(r, false);
     }
+    settle(r);
     return ZO_OK;
 }
 
@@ -502,7 +524,7 @@ static int end_process(const zo_err *err)
 static void send_check(run *r)
 {
     cJSON *news = cJSON_CreateObject();
-    zo_peak live = zo_mem_live(ZO_HOST);
+    zo_peak live = zo_mem_live(r->space);
     int64_t floats = zo_model_layout(r->setup.model)->size;
     cJSON_AddNumberToObject(news, "arena_bytes", (double)floats * 4);
     cJSON *tags = cJSON_AddObjectToObject(news, "bytes");
@@ -545,6 +567,7 @@ int zo_cmd_cell(int argc, char **argv)
     if (status != ZO_OK) {
         return end_process(&err);
     }
+    r->space = be->space;
     bool check = text_in(job, "db") == NULL;
     if (check) {
         status = zo_setup_open(&r->setup, &r->cell, &dirs, be, &err);

@@ -98,7 +98,7 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
     t->median_ms = median_of(t->step_ms, steps);
     t->counts = setup->counts;
     t->counters = setup->counters;
-    t->peak = zo_mem_peak(ZO_HOST, ZO_PHASE_TRAIN);
+    t->peak = zo_mem_peak(setup->be->space, ZO_PHASE_TRAIN);
     return ZO_OK;
 }
 

@@ -239,8 +239,6 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     int64_t most = eval_batch(cell) > cell->batch ? eval_batch(cell) : cell->batch;
     s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
     reserve(s);
-    zo_counters_reset();
-    zo_part_reset();
     return ZO_OK;
 }
 
@@ -264,11 +262,26 @@ void zo_setup_close(zo_setup *s)
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
 
+static void start_parts(void)
+{
+    zo_part_reset();
+    zo_counters_reset();
+}
+
+static void take_parts(zo_setup *s)
+{
+    zo_part_read(s->part);
+    zo_counters counters;
+    zo_counters_read(&counters);
+    s->counters.normals += counters.normals;
+    s->counters.weight_bytes_written += counters.weight_bytes_written;
+    s->counters.linear_flops += counters.linear_flops;
+}
+
 zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, double *seconds, zo_err *err)
 {
     const zo_cell *c = s->cell;
-    zo_part_reset();
-    zo_counters_reset();
+    start_parts();
     double start = zo_now();
     int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, s->index);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
@@ -284,13 +297,18 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     *seconds = zo_now() - start;
     zo_batch_free(s->batch);
     s->batch = NULL;
-    zo_part_read(s->part);
-    zo_counters counters;
-    zo_counters_read(&counters);
-    s->counters.normals += counters.normals;
-    s->counters.weight_bytes_written += counters.weight_bytes_written;
-    s->counters.linear_flops += counters.linear_flops;
+    take_parts(s);
     return status;
+}
+
+void zo_setup_settle(zo_setup *s, double *seconds)
+{
+    start_parts();
+    double start = zo_now();
+    zo_engine_settle(s->engine);
+    s->be->wait(s->be);
+    *seconds = zo_now() - start;
+    take_parts(s);
 }
 
 void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)

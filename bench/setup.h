@@ -31,7 +31,7 @@ typedef struct zo_setup {
     int32_t *index;      /* (max of batch and evaluation batch) */
     int64_t train_size;
     zo_setup_counts counts;
-    double part[ZO_PARTS];      /* seconds of the last step */
+    double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */
 } zo_setup;
 
@@ -41,6 +41,10 @@ void zo_setup_close(zo_setup *setup); /* not the backend */
 
 /* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
+
+/* Brings the weights to the base point. An update that the realisation put off (inplace sweeps it with the next probe) is made now:
+ * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */
+void zo_setup_settle(zo_setup *setup, double *seconds);
 
 typedef struct zo_evaluation { int64_t examples; double metric[ZO_METRICS], loss, seconds; } zo_evaluation;
 /* All examples of a split at the current weights. */

@@ -171,6 +171,16 @@ START_TEST(runs_and_skips)
 }
 END_TEST
 
+/* An update that inplace puts off until the next probe is training's, also where an evaluation or the end comes first. */
+START_TEST(updates_are_training)
+{
+    const char *path = config("u.json", "{" SMALL ", \"steps\": 20, \"eval_every\": [0, 1], \"realisation\": [\"inplace\", \"streamed\"], \"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(path, "u.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("u.db", "SELECT count(DISTINCT normals) FROM runs GROUP BY realisation"), "1;1;");
+    ck_assert_str_eq(ask("u.db", "SELECT count(*) FROM runs r JOIN parts p USING (run) WHERE part = 'update' AND seconds > 0"), "4;");
+}
+END_TEST
+
 #define LONG "{" SMALL ", \"steps\": 1500, \"eval_every\": 100, \"optimizer\": [\"mezo\", {\"name\": \"tezo-adam\", \"rank\": 2}, \"fo-adamw\"]}"
 
 /* The whole program is killed, twice, at different places; the same command finishes, and nobody sees a difference. */
@@ -281,6 +291,12 @@ START_TEST(outcomes_are_rows)
     ck_assert_msg(run(path, "o.db") == 0, "%s", said);
     ck_assert_str_eq(ask("o.db", "SELECT status FROM runs"), "diverged;");
     ASSERT_HAS(ask("o.db", "SELECT message FROM runs"), "step ");
+    /* Weights that are not numbers choose a class, but that is no accuracy: an evaluation that finds them first ends the cell. */
+    path = config("n.json", "{" SMALL ", \"steps\": 20, \"eval_every\": 1, \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e6, \"weight_decay\": 1000}}");
+    ck_assert_msg(run(path, "n.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("n.db", "SELECT status FROM runs"), "diverged;");
+    ASSERT_HAS(ask("n.db", "SELECT message FROM runs"), "the loss on dev after ");
+    ck_assert_str_eq(ask("n.db", "SELECT count(*) FROM evaluations WHERE loss IS NULL"), "0;");
     setenv("ZO_MEMORY_LIMIT", "400000", 1);
     path = config("m.json", "{" SMALL ", \"steps\": 20, \"optimizer\": \"fo-adamw\"}");
     int code = run(path, "m.db");
@@ -372,6 +388,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("run");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
+    tcase_add_test(t, updates_are_training);
     tcase_add_test(t, killed_in_the_middle);
     tcase_add_test(t, one_cell_crashes);
     tcase_add_test(t, interrupted);
