@@ -345,6 +345,45 @@ START_TEST(streamed_equals_applied)
 }
 END_TEST
 
+START_TEST(points_with_other_bases)
+{
+    /* three points on two stores run in one pass; each equals its own pass on every bit */
+    enum { T = 21, ROWS = 70, COLS = 40, P = 3 };
+    for (int kind = STORED; kind <= GAUSS; kind++) {
+        for (int precision = ZO_F32; precision <= (backend(2)->bf16 ? ZO_BF16 : ZO_F32); precision++) {
+            world m;
+            world_new(&m, 2, ROWS, COLS, 50, 3);
+            zo_store *copy = zo_store_new(m.be, &m.layout, ZO_TAG_SNAPSHOT);
+            for (int t = 0; t < m.layout.n; t++) {
+                m.be->init_normal(m.be, copy, t, 6, 0.3f);
+            }
+            for (int pattern = 0; pattern < 4; pattern++) {
+                setting s;
+                setting_new(&s, &m, kind, P);
+                for (int p = 0; p < P; p++) {
+                    s.base[p] = (0x3465 >> (3 * pattern + p)) & 1 ? copy : m.store;
+                }
+                float *x = values(P * T * COLS, 1), *y = zeros(P * T * ROWS * 4), one[T * ROWS];
+                m.be->linear(m.be, &s.view, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x, T, y, NULL);
+                for (int p = 0; p < P; p++) {
+                    zo_view alone = s.view;
+                    alone.npoints = 1;
+                    alone.base = &s.base[p];
+                    alone.coef = &s.coef[p * alone.ndirs];
+                    m.be->linear(m.be, &alone, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x + p * T * COLS, T, one, NULL);
+                    ck_assert_msg(memcmp(one, y + p * T * ROWS, sizeof one) == 0, "%s, pattern %d, point %d", kind_name[kind], pattern, p);
+                }
+                zo_free(x);
+                zo_free(y);
+                setting_free(&s);
+            }
+            zo_store_free(m.be, copy);
+            world_free(&m);
+        }
+    }
+}
+END_TEST
+
 /* Everything once with `threads` threads; returns a hash of all bits. */
 static uint64_t hash_of(uint64_t h, const void *data, size_t bytes)
 {
@@ -1012,6 +1051,7 @@ int main(void)
     tcase_add_test(tc, linear_layers);
     tcase_add_test(tc, linear_bf16);
     tcase_add_test(tc, streamed_equals_applied);
+    tcase_add_test(tc, points_with_other_bases);
     tcase_add_test(tc, any_number_of_threads);
     tcase_add_test(tc, no_allocation_after_the_first_step);
     tcase_add_test(tc, chosen_rows_and_embedding);
