@@ -100,7 +100,8 @@ typedef struct zo_backend {
     void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
                    float *y);
 
-    /* backward: P = 1, parameters are the stored weights of `store`; gradients are ADDED into `grad` (same layout) ------------ */
+    /* backward: P = 1, parameters are the stored weights of `store`; gradients are ADDED into `grad` (same layout).
+     * Products of the gradients are f32 on the CPU whatever `precision` says -------------------------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
                             const float *x, const float *dy, int64_t tokens, float *dx /* set; NULL = not needed */, zo_store *grad);
     void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,

@@ -66,8 +66,8 @@ ZO_INLINE void zo_normal_pair(uint32_t a, uint32_t b, float *one, float *two)
     *two = radius * sine;
 }
 
-/* Standard normals of elements [first, first + n): any alignment, any n. The wide form (64 counters at a time, plain loops that
- * gcc vectorises); bit-equal to zo_normals_scalar. Elements are limited to 2^34 a tensor. */
+/* Standard normals of elements [first, first + n): any alignment, any n. The wide form (64 counters at a time, in
+ * vectors); bit-equal to zo_normals_scalar. Elements are limited to 2^34 a tensor. */
 void zo_normals(zo_stream stream, uint64_t first, long n, float *out);
 /* The scalar twin, one block at a time: the oracle. */
 void zo_normals_scalar(zo_stream stream, uint64_t first, long n, float *out);
