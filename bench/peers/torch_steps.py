@@ -5,7 +5,8 @@ seed, two forwards in eval mode, then theta -= lr * projected * z. Batches are p
 encoders; for causal models the prompt "{sentence} It was" with the options " terrible" and " great", both as full sequences, scored
 by their length-normalised log-probability (what the public code calls train_as_classification).
 
-First order: AdamW, dropout off, one backward pass a step. Nothing here is tuned against: it is the plain way to write it.
+First order: AdamW, dropout off, one backward pass a step. Nothing here is tuned against: it is the plain way to write it. Rows are
+tokenised before the clock starts, as zo's are; a step pads its batch.
 """
 import gzip
 import os
@@ -41,25 +42,28 @@ class Peer:
         self.model.eval()
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.adamw = None
+        self.encoded = [self.encode(sentence) for sentence, _ in rows]
+
+    def encode(self, sentence):
+        """For a head the tokenizer's dictionary; for a prompt (ids, tokens of the option) of each option."""
+        if not self.prompt:
+            return self.tokenizer(sentence, truncation=True, max_length=128)
+        start = len(self.tokenizer(f"{sentence} It was")["input_ids"])
+        options = (self.tokenizer(f"{sentence} It was {word}")["input_ids"] for word in ("terrible", "great"))
+        return [(full, len(full) - start) for full in options]
 
     def next_batch(self):
-        chosen = [self.rows[(self.at + i) % len(self.rows)] for i in range(self.batch)]
+        chosen = [(self.at + i) % len(self.rows) for i in range(self.batch)]
         self.at += self.batch
-        labels = torch.tensor([label for _, label in chosen])
+        labels = torch.tensor([self.rows[k][1] for k in chosen])
         if not self.prompt:
-            return self.tokenizer([s for s, _ in chosen], padding=True, truncation=True, max_length=128, return_tensors="pt"), labels, None
-        ids, lengths = [], []
-        for sentence, _ in chosen:
-            start = len(self.tokenizer(f"{sentence} It was")["input_ids"])
-            for word in ("terrible", "great"):
-                full = self.tokenizer(f"{sentence} It was {word}")["input_ids"]
-                ids.append(full)
-                lengths.append(len(full) - start)
-        longest = max(map(len, ids))
+            return self.tokenizer.pad([self.encoded[k] for k in chosen], padding=True, return_tensors="pt"), labels, None
+        options = [option for k in chosen for option in self.encoded[k]]
+        longest = max(len(ids) for ids, _ in options)
         pad = self.tokenizer.pad_token_id or 0
-        tokens = torch.tensor([[pad] * (longest - len(x)) + x for x in ids])
-        mask = torch.tensor([[0] * (longest - len(x)) + [1] * len(x) for x in ids])
-        return {"input_ids": tokens, "attention_mask": mask}, labels, lengths
+        tokens = torch.tensor([[pad] * (longest - len(ids)) + ids for ids, _ in options])
+        mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids, _ in options])
+        return {"input_ids": tokens, "attention_mask": mask}, labels, [n for _, n in options]
 
     def loss(self, packed):
         inputs, labels, lengths = packed
