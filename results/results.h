@@ -72,7 +72,7 @@ typedef struct zo_run_end {
     const char *status;            /* done diverged oom time unsupported failed */
     const char *message;           /* one sentence, or NULL */
     double accuracy, f1, matthews; /* the headline: test at the best dev step when test > 0, else best dev, else last; NaN = none */
-    const char *selected;          /* "test@best-dev", "best-dev", "last-dev", "last-test": how the headline was chosen */
+    const char *selected;          /* "test@best-dev", "best-dev", "last-test": how the headline was chosen */
     int64_t best_step;
     double dev_accuracy;           /* best dev accuracy, NaN = none */
     int64_t steps_done;

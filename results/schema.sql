@@ -51,7 +51,7 @@ CREATE TABLE runs (
     accuracy          REAL,                  -- the headline, 0..1, chosen as `selected` says
     f1                REAL,                  -- macro-F1 of the same evaluation
     matthews          REAL,
-    selected          TEXT,                  -- test@best-dev, best-dev, last-dev, last-test
+    selected          TEXT,                  -- test@best-dev, best-dev (no test examples), last-test (no dev examples)
     best_step         INTEGER,               -- step of the headline
     dev_accuracy      REAL,                  -- best dev accuracy
     steps             INTEGER,               -- steps done
