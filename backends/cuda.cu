@@ -149,6 +149,42 @@ const void *zo_cuda_stage(zo_backend *be, const void *host, size_t bytes)
     return stage(be, NULL, host, bytes);
 }
 
+static void host_room(char **block, size_t *room, size_t bytes)
+{
+    if (*room < bytes) {
+        *block = static_cast<char *>(zo_realloc(*block, ZO_HOST, ZO_TAG_WORKSPACE, bytes));
+        *room = bytes;
+    }
+}
+
+void *zo_cuda_host_of(zo_backend *be, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    host_room(&cuda->host.data, &cuda->host.room, bytes);
+    return cuda->host.data;
+}
+
+const void *zo_cuda_stage_kept(zo_backend *be, zo_cuda_kept which, const void *host, size_t bytes)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    auto *kept = &cuda->kept[which];
+    if (bytes > 0 && kept->bytes == bytes && memcmp(kept->host, host, bytes) == 0) {
+        return kept->device;
+    }
+    host_room(&kept->host, &kept->room, bytes);
+    if (kept->device == NULL || kept->device_room < bytes) {
+        CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+        zo_free(kept->device);
+        kept->device = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
+        kept->device_room = bytes;
+    }
+    if (bytes > 0) {
+        memcpy(kept->host, host, bytes);
+    }
+    kept->bytes = bytes;
+    return stage(be, kept->device, host, bytes);
+}
+
 /* views --------------------------------------------------------------------------------------------------------------------------------- */
 
 zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factors, int param)
@@ -237,21 +273,6 @@ static size_t view_key(const zo_view *view, char *to)
         put(&w, view->side, (size_t)view->npoints * ncoef * sizeof(float));
     }
     return w.at;
-}
-
-static void host_room(char **block, size_t *room, size_t bytes)
-{
-    if (*room < bytes) {
-        *block = static_cast<char *>(zo_realloc(*block, ZO_HOST, ZO_TAG_WORKSPACE, bytes));
-        *room = bytes;
-    }
-}
-
-void *zo_cuda_host_of(zo_backend *be, size_t bytes)
-{
-    zo_cuda *cuda = zo_cuda_of(be);
-    host_room(&cuda->host.data, &cuda->host.room, bytes);
-    return cuda->host.data;
 }
 
 static size_t round16(size_t bytes)
@@ -401,6 +422,10 @@ static void cuda_close(zo_backend *be)
     zo_free(cuda->staged.key);
     zo_free(cuda->staged.image);
     zo_free(cuda->host.data);
+    for (int i = 0; i < ZO_CUDA_KEPTS; i++) {
+        zo_free(cuda->kept[i].host);
+        zo_free(cuda->kept[i].device);
+    }
     for (int i = 0; i < MARKS; i++) {
         CUDA_CHECK(cudaEventDestroy(cuda->mark[i].event));
     }

@@ -6,6 +6,8 @@
  * the batch. A block has 16 x 8 threads: a thread has R rows of a tile of scores and C of its columns. Two kernels in the backward pass,
  * one that owns queries (dq) and one that owns keys (dk, dv): no atomics, so bits do not depend on the schedule.
  * It does not: use tensor cores, drop out, mask padding (there is none), keep keys over calls. */
+#include <string.h>
+
 #include "backends/cuda_access.cuh"
 
 enum { THREADS = 128, DOWN = 16, ACROSS = 8 }; /* THREADS = DOWN x ACROSS */
@@ -46,7 +48,7 @@ void zo_cuda_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, 
     zo_cuda_part(be, ZO_PART_ATTENTION);
     int half = rope->head_dim / 2;
     bool wide = half % 4 == 0 && zo_cuda_wide(x, stride) && zo_cuda_wide(rope->cos, half) && zo_cuda_wide(rope->sin, half);
-    const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage(be, position, (size_t)tokens * sizeof *at));
+    const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_POSITIONS, position, (size_t)tokens * sizeof *at));
     ZO_LAUNCH(rope_rows, zo_cuda_grid(points * tokens, 1), THREADS, 0, zo_cuda_of(be)->stream, rope->cos, rope->sin, at, tokens, heads, half,
               stride, inverse ? -1.0f : 1.0f, wide, x);
 }
@@ -560,6 +562,7 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
         w.nkeys += blocks_of(seqs->start[s + 1] - seqs->start[s], keys_each);
     }
     char *block = static_cast<char *>(zo_cuda_host_of(be, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
+    memset(block, 0, head); /* the gap before the lists is compared too */
     sequence *seq = reinterpret_cast<sequence *>(block);
     work *item = reinterpret_cast<work *>(block + head);
     w.nqueries = w.nkeys = 0;
@@ -605,7 +608,8 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
             }
         }
     }
-    const char *on_device = static_cast<const char *>(zo_cuda_stage(be, block, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
+    const char *on_device = static_cast<const char *>(
+        zo_cuda_stage_kept(be, ZO_CUDA_SEQUENCES, block, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
     w.seq = reinterpret_cast<const sequence *>(on_device);
     w.keys = reinterpret_cast<const work *>(on_device + head);
     w.queries = w.keys + w.nkeys;
@@ -632,7 +636,7 @@ static attention_args args_of(zo_backend *be, const zo_attention *a, const zo_se
     args.causal = a->causal;
     args.wide = a->head_dim % 4 == 0 && zo_cuda_wide(q, qs) && zo_cuda_wide(k, ks) && zo_cuda_wide(v, vs) && zo_cuda_wide(out, 0);
     if (a->row != NULL && a->nrows > 0) {
-        args.row = static_cast<const int32_t *>(zo_cuda_stage(be, a->row, (size_t)a->nrows * sizeof *a->row));
+        args.row = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_ASKING, a->row, (size_t)a->nrows * sizeof *a->row));
     }
     return args;
 }

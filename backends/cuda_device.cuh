@@ -91,6 +91,9 @@ typedef enum zo_cuda_shared {
     ZO_CUDA_SHAREDS
 } zo_cuda_shared;
 
+/* Host data that comes again layer after layer. */
+typedef enum zo_cuda_kept { ZO_CUDA_POSITIONS, ZO_CUDA_SEQUENCES, ZO_CUDA_ASKING, ZO_CUDA_KEPTS } zo_cuda_kept;
+
 struct zo_cuda_products; /* cuda_gemm.cu */
 struct zo_cuda_mark { cudaEvent_t event; zo_part part; };
 
@@ -112,12 +115,17 @@ struct zo_cuda {
     zo_cuda_mark *mark;
     int nmarks;
     struct { char *data; size_t room; } host; /* see zo_cuda_host_of */
+    struct { char *host; void *device; size_t bytes, room, device_room; } kept[ZO_CUDA_KEPTS]; /* see zo_cuda_stage_kept */
 };
 static inline zo_cuda *zo_cuda_of(zo_backend *be)
 {
     return static_cast<zo_cuda *>(be->self);
 }
 void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes);
+
+/* The same in a block of its own for each `which`; nothing is copied where it holds these bytes already. Valid until the next call for
+ * this `which`. */
+const void *zo_cuda_stage_kept(zo_backend *be, zo_cuda_kept which, const void *host, size_t bytes);
 
 /* Host scratch where an operation makes what it stages: one block, valid until the next call. */
 void *zo_cuda_host_of(zo_backend *be, size_t bytes);

@@ -361,6 +361,7 @@ struct norm_args {
     const float *w, *b, *residual;
     float *x, *y, *stats;
     int64_t tokens, total, cols; /* total = P tokens */
+    int64_t step;                /* floats from a point's w and b to the next one's */
     float eps;
     bool centred, wide;
 };
@@ -374,7 +375,7 @@ static __global__ void __launch_bounds__(team<WARPS>::THREADS_OF) norm_rows(norm
     if (t >= a.total) {
         return; /* with its whole team */
     }
-    const float *w = a.w + t / a.tokens * cols, *b = a.b != nullptr ? a.b + t / a.tokens * cols : nullptr;
+    const float *w = a.w + t / a.tokens * a.step, *b = a.b != nullptr ? a.b + t / a.tokens * a.step : nullptr;
     float v[HELD][4], sum = 0.0f;
 #pragma unroll
     for (int k = 0; k < HELD; k++) {
@@ -447,8 +448,15 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
         return;
     }
     norm_args a = {};
-    a.w = zo_cuda_form_vector(be, view, weight, ZO_CUDA_BIAS);
-    a.b = zo_cuda_form_vector(be, view, bias, ZO_CUDA_VECTOR);
+    if (zo_cuda_one_base(view) && !zo_cuda_acts(view, weight) && (bias < 0 || !zo_cuda_acts(view, bias))) {
+        const zo_store *store = view->base[0]; /* the stored vectors serve all points */
+        a.w = store->data + store->layout->param[weight].offset;
+        a.b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;
+    } else {
+        a.w = zo_cuda_form_vector(be, view, weight, ZO_CUDA_BIAS);
+        a.b = zo_cuda_form_vector(be, view, bias, ZO_CUDA_VECTOR);
+        a.step = cols;
+    }
     zo_cuda_part(be, ZO_PART_ELEMENTWISE);
     a.residual = residual;
     a.x = x;

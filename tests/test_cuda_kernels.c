@@ -546,6 +546,7 @@ static void rows(void)
 
 /* norms ---------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Two points: w + 0.1 z and w - 0.1 z; three: the stored weights at all of them. */
 static void norm_case(zo_norm_kind kind, int64_t cols, int points, int64_t tokens, bool biased, bool residual, bool in_place)
 {
     zo_layout layout = {0};
@@ -559,7 +560,7 @@ static void norm_case(zo_norm_kind kind, int64_t cols, int points, int64_t token
         cpu->init_normal(cpu, g, t, 6, 1.0f);
         gpu->init_normal(gpu, gg, t, 6, 1.0f);
     }
-    const zo_store *base[2] = {w, w}, *base_gpu[2] = {gw, gw};
+    const zo_store *base[3] = {w, w, w}, *base_gpu[3] = {gw, gw, gw};
     float coef[2] = {0.1f, -0.1f};
     zo_view view = {.npoints = points, .base = base, .ndirs = points == 2, .dir = &gauss, .coef = coef}, view_gpu = view;
     view_gpu.base = base_gpu;
@@ -610,6 +611,7 @@ static void norms(void)
             norm_case((zo_norm_kind)kind, shapes[i].cols, 1, shapes[i].tokens, biased, false, false);
             norm_case((zo_norm_kind)kind, shapes[i].cols, 2, shapes[i].tokens, biased, true, false);
             norm_case((zo_norm_kind)kind, shapes[i].cols, 1, shapes[i].tokens, biased, true, true);
+            norm_case((zo_norm_kind)kind, shapes[i].cols, 3, shapes[i].tokens, biased, false, false);
         }
     }
 }
