@@ -257,6 +257,7 @@ void zo_setup_close(zo_setup *s)
     }
     zo_free(s->state);
     zo_free(s->index);
+    zo_free(s->order.row);
     memset(s, 0, sizeof *s);
 }
 
@@ -283,7 +284,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     const zo_cell *c = s->cell;
     start_parts();
     double start = zo_now();
-    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, s->index);
+    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     zo_step_context context = {.step = step,

@@ -30,6 +30,7 @@ typedef struct zo_setup {
     zo_batch *batch;     /* of the current step */
     int32_t *index;      /* (max of batch and evaluation batch) */
     int64_t train_size;
+    zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */

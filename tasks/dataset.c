@@ -588,19 +588,23 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
     return batch;
 }
 
-int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, int32_t *index)
+int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index)
 {
     ZO_CHECK(train_size > 0 && b > 0 && step >= 0, "batch order asked for %d rows, batch %d, step %lld", train_size, b, (long long)step);
     int64_t steps = ((int64_t)train_size + b - 1) / b, epoch = step / steps, first = step % steps * b;
     int32_t n = first + b <= train_size ? b : (int32_t)(train_size - first);
-    int32_t *order = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)train_size * sizeof *order);
-    for (int32_t k = 0; k < train_size; k++) {
-        order[k] = k;
+    zo_order own = {.row = NULL}, *order = kept ? kept : &own;
+    if (!order->row || order->epoch != epoch) {
+        order->row = order->row ? order->row : zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)train_size * sizeof *order->row);
+        order->epoch = epoch;
+        for (int32_t k = 0; k < train_size; k++) {
+            order->row[k] = k;
+        }
+        zo_stream s = {.seed = seed, .tensor = STREAM_BATCHES, .step = (uint32_t)epoch, .role = ZO_ROLE_DATA};
+        zo_shuffle(s, order->row, train_size);
     }
-    zo_stream s = {.seed = seed, .tensor = STREAM_BATCHES, .step = (uint32_t)epoch, .role = ZO_ROLE_DATA};
-    zo_shuffle(s, order, train_size);
-    memcpy(index, order + first, (size_t)n * sizeof *index);
-    zo_free(order);
+    memcpy(index, order->row + first, (size_t)n * sizeof *index);
+    zo_free(own.row);
     return n;
 }
 

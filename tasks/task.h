@@ -67,8 +67,11 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
 
 /* Order in which training examples are visited: epoch e is a Fisher-Yates permutation drawn from (seed, e); a batch may span two
  * epochs only at the end of one (the last, shorter batch of an epoch is dropped as DataLoader(drop_last) does not: it is kept and
- * is shorter, as HF Trainer). index gets the rows of step `step` (from 0) for batch size b; returns how many. A pure function. */
-int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, int32_t *index);
+ * is shorter, as HF Trainer). index gets the rows of step `step` (from 0) for batch size b; returns how many. A pure function: `kept` only
+ * spares drawing an epoch's permutation at each of its steps. It is {0} at first, serves one seed and one train_size, and its owner
+ * frees `row`; NULL = draw it anew. */
+typedef struct zo_order { int32_t *row; int64_t epoch; } zo_order; /* row (train_size) */
+int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index);
 
 /* metric[m] of choices against labels over `classes` classes, as scikit-learn defines them: classes that occur in neither are left
  * out of macro-F1, an F1 of a class never chosen rightly is 0, and Matthews (any number of classes: Gorodkin's R_K) is 0 when one

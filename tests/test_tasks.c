@@ -296,13 +296,14 @@ END_TEST
 START_TEST(order_is_a_permutation_each_epoch)
 {
     int32_t index[8], other[8], first[50], seen[50];
+    zo_order kept = {.row = NULL};
     for (int epoch = 0; epoch < 3; epoch++) {
         memset(seen, 0, sizeof seen);
         int same = 0;
         for (int s = 0; s < 7; s++) {
-            int32_t n = zo_batch_order(11, 50, 8, epoch * 7 + s, index);
+            int32_t n = zo_batch_order(11, 50, 8, epoch * 7 + s, &kept, index);
             ck_assert_int_eq(n, s < 6 ? 8 : 2);
-            ck_assert_int_eq(zo_batch_order(11, 50, 8, epoch * 7 + s, other), n); /* a pure function */
+            ck_assert_int_eq(zo_batch_order(11, 50, 8, epoch * 7 + s, NULL, other), n); /* a pure function */
             ck_assert_mem_eq(index, other, (size_t)n * sizeof *index);
             for (int k = 0; k < n; k++) {
                 ck_assert(index[k] >= 0 && index[k] < 50);
@@ -316,9 +317,13 @@ START_TEST(order_is_a_permutation_each_epoch)
         }
         ck_assert(same < 15);
     }
-    ck_assert_int_eq(zo_batch_order(11, 3, 8, 4, index), 3); /* a batch of more than there is */
-    zo_batch_order(11, 50, 8, 0, index);
-    zo_batch_order(12, 50, 8, 0, other);
+    zo_batch_order(11, 50, 8, 3, &kept, index); /* and back in time */
+    zo_batch_order(11, 50, 8, 3, NULL, other);
+    ck_assert_mem_eq(index, other, sizeof index);
+    zo_free(kept.row);
+    ck_assert_int_eq(zo_batch_order(11, 3, 8, 4, NULL, index), 3); /* a batch of more than there is */
+    zo_batch_order(11, 50, 8, 0, NULL, index);
+    zo_batch_order(12, 50, 8, 0, NULL, other);
     ck_assert(memcmp(index, other, sizeof index) != 0);
 }
 END_TEST
