@@ -231,7 +231,7 @@ static zo_status keep_best(report *r, const char *keys, zo_err *err)
     return ZO_OK;
 }
 
-static zo_status read_report(zo_results *results, const zo_report_spec *spec, report *r, zo_err *err)
+static zo_status read_report(zo_results *results, const zo_report_spec *spec, bool evaluated_only, report *r, zo_err *err)
 {
     memset(r, 0, sizeof *r);
     char sql[2000];
@@ -249,6 +249,17 @@ static zo_status read_report(zo_results *results, const zo_report_spec *spec, re
     for (const cJSON *row = r->rows->child; row != NULL; row = row->next) {
         const cJSON *config = cJSON_GetObjectItemCaseSensitive(row, "config");
         r->cells[r->n++] = (cell){.row = row, .flat = flatten(cJSON_IsString(config) ? config->valuestring : "{}")};
+    }
+    if (evaluated_only) { /* studies of memory and time have no place in a table of accuracies */
+        int kept = 0;
+        for (int i = 0; i < r->n; i++) {
+            if (number_of(&r->cells[i], "dev") == 0 && number_of(&r->cells[i], "test") == 0) {
+                cJSON_Delete(r->cells[i].flat);
+            } else {
+                r->cells[kept++] = r->cells[i];
+            }
+        }
+        r->n = kept;
     }
     make_groups(r);
     if (spec->best != NULL) {
@@ -382,7 +393,7 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
 {
     *rows = NULL;
     report r;
-    zo_status status = read_report(results, spec, &r, err);
+    zo_status status = read_report(results, spec, false, &r, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -606,7 +617,7 @@ static zo_status check_spec(const report *r, const zo_report_spec *spec, zo_err 
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err)
 {
     report r;
-    zo_status status = read_report(results, spec, &r, err);
+    zo_status status = read_report(results, spec, true, &r, err);
     if (status != ZO_OK) {
         return status;
     }

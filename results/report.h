@@ -33,7 +33,8 @@ typedef struct zo_report_spec {
 /* Objects with at least model task form optimizer batch context seed status accuracy step_ms device_hours peak_bytes forwards;
  * groups have accuracy_std, n and seeds (a list) beside them. The caller deletes *rows. */
 zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err);
-/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n), then what it cost. */
+/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n), then what it cost.
+ * Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
 
 /* One read-only statement. The caller deletes *rows. */
