@@ -5,8 +5,8 @@
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. A view `shown` stands ready beside the
- * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ
- * within the database, the best learning rate of each by mean dev accuracy where there are several (`lr_kept`); and `trained`, those
+ * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those of its settings that differ
+ * on one model, task and form, the best learning rate of each by mean dev accuracy where there are several (`lr_kept`); and `trained`, those
  * of them that were evaluated (all, when none was), with `cell` = model, task, form and batch as one text.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count[p],
  * xtic_text[p] (a string for `set xtics`), title_text, and the functions and line styles of plots/prelude.gp. */
@@ -431,20 +431,26 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
 
 /* ---- the public functions ----------------------------------------------------------------------------------------------- */
 
-/* The runs that plots show. Text of the label: the optimizer, then each setting that differs between runs of that optimizer on the
- * same model, task and form. */
+/* The runs that plots show. Text of the label: the optimizer, then each of its own keys, eps, realisation and precision where runs of
+ * that optimizer on the same model, task and form differ in it, so that a mean over a label is over seeds. The learning rate is chosen
+ * by dev and by nothing else, as `zo report --best lr` does it: a seed without a dev accuracy counts as 0. Where there is a test set
+ * and no dev set it stands in the label. */
 static const char SHOWN_SQL[] =
-    "CREATE TEMP VIEW varied AS SELECT *,"
-    " json_extract(optimizer_options, '$.mode') AS o_mode, json_extract(optimizer_options, '$.rank') AS o_rank FROM runs;"
+    "CREATE TEMP TABLE differing AS SELECT optimizer, model, task, form, o.key FROM runs, json_each(optimizer_options) o"
+    " GROUP BY optimizer, model, task, form, o.key HAVING count(DISTINCT o.value) > 1;"
     "CREATE TEMP TABLE labelled AS SELECT v.*, v.optimizer"
-    " || CASE WHEN g.modes > 1 THEN ' ' || coalesce(o_mode, '') ELSE '' END"
-    " || CASE WHEN g.ranks > 1 THEN ' r' || coalesce(o_rank, '') ELSE '' END"
+    " || coalesce((SELECT group_concat(CASE o.key WHEN 'mode' THEN ' ' WHEN 'rank' THEN ' r' ELSE ' ' || o.key || ' ' END || o.value, '')"
+    " FROM json_each(v.optimizer_options) o WHERE EXISTS (SELECT 1 FROM differing d WHERE d.optimizer = v.optimizer AND d.model = v.model"
+    " AND d.task = v.task AND d.form = v.form AND d.key = o.key)), '')"
+    " || CASE WHEN g.radii > 1 THEN ' eps ' || v.eps ELSE '' END"
     " || CASE WHEN g.realisations > 1 THEN ' ' || v.realisation ELSE '' END"
-    " || CASE WHEN g.precisions > 1 THEN ' ' || v.precision ELSE '' END AS label"
-    " FROM varied v JOIN (SELECT optimizer, count(DISTINCT o_mode) AS modes, count(DISTINCT o_rank) AS ranks,"
-    " count(DISTINCT realisation) AS realisations, count(DISTINCT precision) AS precisions FROM varied GROUP BY optimizer) g USING (optimizer);"
-    "CREATE TEMP VIEW lr_score AS SELECT model, task, form, batch, context, label, lr, avg(coalesce(dev_accuracy, accuracy)) AS score"
-    " FROM labelled WHERE status IN ('done', 'time', 'diverged') GROUP BY model, task, form, batch, context, label, lr;"
+    " || CASE WHEN g.precisions > 1 THEN ' ' || v.precision ELSE '' END"
+    " || CASE WHEN g.rates > 1 AND v.dev = 0 AND v.test <> 0 THEN ' lr ' || v.lr ELSE '' END AS label"
+    " FROM runs v JOIN (SELECT optimizer, model, task, form, count(DISTINCT eps) AS radii, count(DISTINCT realisation) AS realisations,"
+    " count(DISTINCT precision) AS precisions, count(DISTINCT lr) AS rates FROM runs"
+    " GROUP BY optimizer, model, task, form) g USING (optimizer, model, task, form);"
+    "CREATE TEMP VIEW lr_score AS SELECT model, task, form, batch, context, label, lr, avg(coalesce(dev_accuracy, 0)) AS score"
+    " FROM labelled WHERE status IN ('done', 'time', 'diverged', 'oom') GROUP BY model, task, form, batch, context, label, lr;"
     "CREATE TEMP TABLE shown AS SELECT l.*, l.lr AS lr_kept FROM labelled l WHERE l.status IN ('done', 'time', 'diverged', 'oom')"
     " AND l.lr IS (SELECT s.lr FROM lr_score s WHERE s.model = l.model AND s.task = l.task AND s.form = l.form AND s.batch = l.batch"
     " AND s.context = l.context AND s.label = l.label ORDER BY s.score DESC, s.lr LIMIT 1);"
