@@ -72,10 +72,6 @@ static cJSON *flatten(const char *config)
         return cJSON_CreateObject();
     }
     cJSON *optimizer = cJSON_DetachItemFromObjectCaseSensitive(json, "optimizer");
-    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(json, "seed"), *data_seed = cJSON_GetObjectItemCaseSensitive(json, "data_seed");
-    if (seed != NULL && data_seed != NULL && seed->valuedouble != 0 && cJSON_Compare(seed, data_seed, true)) {
-        cJSON_ReplaceItemInObjectCaseSensitive(json, "data_seed", cJSON_CreateString("seed"));
-    }
     cJSON_DeleteItemFromObjectCaseSensitive(json, "seed");
     for (cJSON *o = optimizer != NULL ? optimizer->child : NULL; o != NULL;) {
         cJSON *next = o->next;
@@ -92,6 +88,35 @@ static cJSON *flatten(const char *config)
     }
     cJSON_Delete(optimizer);
     return json;
+}
+
+static bool is_data_seed(const cell *c, double seed)
+{
+    const cJSON *data_seed = cJSON_GetObjectItemCaseSensitive(c->flat, "data_seed");
+    return cJSON_IsNumber(data_seed) && data_seed->valuedouble == seed;
+}
+
+/* data_seed becomes "seed" in cells where it follows the seed, so that they group: it equals theirs, and no cell of another seed on the
+ * same model, task and split has it too. */
+static void mark_following_data_seeds(report *r)
+{
+    bool *follows = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->n + 1);
+    for (int i = 0; i < r->n; i++) {
+        const cell *a = &r->cells[i];
+        double seed = number_of(a, "seed");
+        follows[i] = is_data_seed(a, seed);
+        for (int j = 0; j < r->n && follows[i]; j++) {
+            const cell *b = &r->cells[j];
+            follows[i] = number_of(b, "seed") == seed || !is_data_seed(b, seed) || !same(a, b, "model") || !same(a, b, "task") ||
+                         !same(a, b, "split");
+        }
+    }
+    for (int i = 0; i < r->n; i++) {
+        if (follows[i]) {
+            cJSON_ReplaceItemInObjectCaseSensitive(r->cells[i].flat, "data_seed", cJSON_CreateString("seed"));
+        }
+    }
+    zo_free(follows);
 }
 
 /* The cells whose settings differ in nothing but `but` (comma-separated keys). */
@@ -165,13 +190,14 @@ static double mean_of(const report *r, int group, const char *key, double *std, 
 }
 
 /* Score of a setting for --best: mean dev accuracy over its seeds; a seed that has none (it diverged before the first evaluation, or
- * ran out of memory) counts as 0. */
+ * ran out of memory) counts as 0, one that did not end (failed, killed) does not count. */
 static double dev_score(const report *r, int group)
 {
     double sum = 0;
     int n = 0;
     for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group) {
+        const char *status = string_of(&r->cells[i], "status");
+        if (r->cells[i].group == group && strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0) {
             double x = number_of(&r->cells[i], "dev_accuracy");
             sum += isfinite(x) ? x : 0;
             n++;
@@ -212,6 +238,14 @@ static zo_status keep_best(report *r, const char *keys, zo_err *err)
             const cell *a = &r->cells[r->first[g]], *b = &r->cells[r->first[h]];
             if (g == h || drop[h] || !same_setting(a, b, keys)) {
                 continue;
+            }
+            if (number_of(a, "dev") == 0 && number_of(a, "test") == 0) {
+                continue; /* a study of memory and time: there is nothing to choose by */
+            }
+            if (number_of(a, "dev") == 0) {
+                zo_free(drop);
+                return zo_fail(err, ZO_EINPUT, "--best: %s on %s ran without dev examples, and test must not choose; run it with \"dev\" "
+                               "above 0, or leave it out with --where", string_of(a, "optimizer"), string_of(a, "task"));
             }
             double mine = dev_score(r, g), other = dev_score(r, h);
             drop[g] = other > mine || (other == mine && smaller_setting(b, a, keys));
@@ -261,6 +295,7 @@ static zo_status read_report(zo_results *results, const zo_report_spec *spec, bo
         }
         r->n = kept;
     }
+    mark_following_data_seeds(r);
     make_groups(r);
     if (spec->best != NULL) {
         status = keep_best(r, spec->best, err);

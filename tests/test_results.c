@@ -48,15 +48,16 @@ static int64_t number(zo_results *r, const char *sql)
 
 static const zo_host_row host = {.host = "here", .device = "cpu", .compiler = "c", .flags = "-O", .revision = "abc", .kernel = "k", .threads = 2};
 
-/* One finished cell with an accuracy. */
-static void add_cell(zo_results *r, const char *optimizer, const char *task, double lr, int seed, const char *status, double dev, double test)
+/* One finished cell with an accuracy; dev NaN and `dev_examples` 0: it had no dev set. */
+static void add_cell_on(zo_results *r, const char *optimizer, const char *task, double lr, int seed, int data_seed, int dev_examples,
+                        const char *status, double dev, double test)
 {
     char config[600];
-    snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"data_seed\":0,"
-             "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, optimizer);
+    snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"data_seed\":%d,"
+             "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, data_seed, optimizer);
     zo_cell_row cell = {.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
                         .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .optimizer_options = "{\"rank\":4}", .batch = 16,
-                        .context = 128, .steps = 10, .seed = seed, .lr = lr, .eps = 1e-3, .train = 100, .dev = 50, .test = 50};
+                        .context = 128, .steps = 10, .seed = seed, .lr = lr, .eps = 1e-3, .train = 100, .dev = dev_examples, .test = 50};
     snprintf(cell.hash, sizeof cell.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
     zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .matthews = NAN, .selected = isfinite(test) ? "test@best-dev" : NULL,
                       .best_step = 5, .dev_accuracy = dev, .steps_done = 10, .forwards = 20, .train_seconds = 36, .eval_seconds = 36,
@@ -205,6 +206,11 @@ static char *paper(zo_results *r, zo_report_spec spec)
     return text;
 }
 
+static void add_cell(zo_results *r, const char *optimizer, const char *task, double lr, int seed, const char *status, double dev, double test)
+{
+    add_cell_on(r, optimizer, task, lr, seed, 0, 50, status, dev, test);
+}
+
 static zo_results *sample(const char *name)
 {
     zo_results *r = open_new(name);
@@ -270,6 +276,48 @@ START_TEST(report_best_lr)
     ck_assert_int_eq(zo_report_rows(r, &wrong, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "no cell here has a key \"rnk\"");
     zo_results_close(r);
+}
+END_TEST
+
+/* Test never chooses; a cell that was killed is no reason against its learning rate. */
+START_TEST(best_is_by_dev_alone)
+{
+    zo_results *r = open_new("no-dev.db");
+    add_cell_on(r, "mezo", "sst2", 1e-3, 1, 0, 0, "done", NAN, 0.5);
+    add_cell_on(r, "mezo", "sst2", 1e-2, 1, 0, 0, "done", NAN, 0.9);
+    cJSON *rows;
+    zo_err err = {0};
+    zo_report_spec best = {.by_seed_group = true, .best = "lr", .columns = "task", .metric = "accuracy"};
+    ck_assert_int_eq(zo_report_rows(r, &best, &rows, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "without dev examples");
+    zo_results_close(r);
+    r = open_new("killed.db");
+    add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.9, 0.5);
+    add_cell(r, "mezo", "sst2", 1e-3, 2, "killed", NAN, NAN);
+    add_cell(r, "mezo", "sst2", 1e-2, 1, "done", 0.6, 0.9);
+    rows = rows_of(r, best);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 1);
+    ck_assert_double_eq(in_row(rows, 0, "lr"), 1e-3);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* A data_seed that follows the seed makes one group, 0 among them; one that is fixed makes one group too, even where a seed equals it. */
+START_TEST(data_seeds_group)
+{
+    for (int fixed = 0; fixed < 2; fixed++) {
+        zo_results *r = open_new(fixed ? "fixed.db" : "follow.db");
+        static const int seed[] = {0, 13, 21};
+        for (int k = 0; k < 3; k++) {
+            add_cell_on(r, "mezo", "sst2", 1e-3, seed[k], fixed ? 13 : seed[k], 50, "done", 0.5, 0.5);
+        }
+        cJSON *rows = rows_of(r, (zo_report_spec){.by_seed_group = true});
+        ck_assert_int_eq(cJSON_GetArraySize(rows), 1);
+        ck_assert_double_eq(in_row(rows, 0, "n"), 3);
+        cJSON_Delete(rows);
+        zo_results_close(r);
+    }
 }
 END_TEST
 
@@ -343,6 +391,8 @@ int main(void)
     tcase_add_test(t, report_cells);
     tcase_add_test(t, report_groups);
     tcase_add_test(t, report_best_lr);
+    tcase_add_test(t, best_is_by_dev_alone);
+    tcase_add_test(t, data_seeds_group);
     tcase_add_test(t, report_paper_table);
     tcase_add_test(t, select_reads_only);
     Suite *s = suite_create("results");
