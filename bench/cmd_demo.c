@@ -67,7 +67,7 @@ static int show(const char *db, const char *out)
 
 int zo_cmd_demo(int argc, char **argv)
 {
-    const char *db = "results/demo.db", *out = "results/demo";
+    const char *db = NULL, *out = NULL;
     bool quick = false;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--out", ZO_ARG_TEXT, &out}, {"--short", ZO_ARG_FLAG, &quick}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
@@ -75,6 +75,8 @@ int zo_cmd_demo(int argc, char **argv)
         fprintf(stderr, "%s\n", err.text);
         return 2;
     }
+    db = db != NULL ? db : quick ? "results/demo-short.db" : "results/demo.db";
+    out = out != NULL ? out : quick ? "results/demo-short" : "results/demo";
     double start = zo_now();
     int code = quick ? run_text(zo_demo_short, "paper_configs/demo/short.json", db) : run_text(zo_demo_matrix, "paper_configs/demo/matrix.json", db);
     if (code < 2 && !quick) {

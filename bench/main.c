@@ -63,7 +63,8 @@ static const command commands[] = {
      "usage: zo demo [--short] [--db FILE] [--out DIR]\n"
      "\n"
      "Pretrains a small encoder on a synthetic language (kept in results/cache), runs a matrix of methods, tasks and seeds and a memory\n"
-     "sweep into results/demo.db, and draws the plots into results/demo. --short: a tenth of it, to see that everything works.\n"},
+     "sweep into results/demo.db, and draws the plots into results/demo. --short: a smaller one in seconds (results/demo-short), to see that\n"
+     "everything works.\n"},
     {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
     {"version", cmd_version, "what this program was built from", "usage: zo version\n"},
     {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
