@@ -9,6 +9,9 @@
 #   make install         PREFIX=/usr/local, DESTDIR= for packagers
 #   make deps clean
 #
+#   make gpu-check       parity, sanitizer and timings on this machine's GPU (CUDA=1); an error where there is none
+#   make dist            build/dist: a folder and a tarball that run on any x86-64 Linux (AVX2, glibc >= 2.36) without root
+#
 # CUDA=0 builds for the processor alone, CUDA=1 the GPU backend too (an error without nvcc), CUDA=auto whichever the machine allows.
 #
 # MODE=release|debug|asan|ubsan chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
@@ -40,7 +43,10 @@ $(error CUDA=$(CUDA) is not a choice: say CUDA=0, CUDA=1 or CUDA=auto)
 endif
 export CUDA
 BACKEND := $(if $(filter 1,$(CUDA)),cuda,cpu)
-BUILD := build/$(BACKEND)-$(MODE)
+# MARCH: the processor to build for; another than this machine's makes code for shared libraries, in a folder of its own.
+MARCH ?= native
+SHARED := $(filter-out native,$(MARCH))
+BUILD := build/$(BACKEND)-$(MODE)$(SHARED:%=-%)
 
 optimise.release := -O3
 optimise.debug := -O0 -g3
@@ -50,11 +56,12 @@ ifeq ($(optimise.$(MODE)),)
 $(error MODE=$(MODE) is not a build: say MODE=release, debug, asan or ubsan)
 endif
 # Never a flag that lets the compiler reassociate or contract: bit-equal directions depend on it.
-NUMERIC := -march=native -mprefer-vector-width=512 -ffp-contract=off -fno-math-errno
+NUMERIC := -march=$(MARCH)$(if $(SHARED), -fPIC) -mprefer-vector-width=512 -ffp-contract=off -fno-math-errno
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes
 ALL_CFLAGS = -std=c11 $(optimise.$(MODE)) $(NUMERIC) -fopenmp $(WARN) -D_GNU_SOURCE -I. $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -fopenmp $(optimise.$(MODE)) $(LDFLAGS)
 
+comma := ,
 # The CUDA backend: machine code for these architectures and PTX of the last. The host's half of a .cu file obeys the rules above too.
 CXX = g++
 CUDA_SOURCES := $(wildcard backends/cuda*.cu)
@@ -64,7 +71,7 @@ CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
 NVCC_FLAGS = -std=c++17 -O3 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
     -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -fmad=false -prec-div=true -prec-sqrt=true -ftz=false \
     $(if $(findstring -Werror,$(CFLAGS)),-Werror all-warnings) -ccbin $(CXX) -I. -D_GNU_SOURCE \
-    -Xcompiler -Wall,-Wno-unknown-pragmas,-ffp-contract=off,-fno-math-errno
+    -Xcompiler $(if $(SHARED),-fPIC$(comma))-Wall,-Wno-unknown-pragmas,-ffp-contract=off,-fno-math-errno,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics
 ALL_CFLAGS += -DZO_CUDA
 CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
 CUDA_LIBS := -L$(CUDA_HOME)/lib64 -lcudart_static -lpthread -ldl -lrt
@@ -105,7 +112,7 @@ build/detected.mk: Makefile .ci/deps | deps
 # The flags of the last build, what -march=native means here and the compiler's version: objects depend on this file.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)$(if $(CUDA_OBJECTS), $(NVCC) $(NVCC_FLAGS))'; $(CC) -march=native -dM -E -x c /dev/null | cksum; } > $@.$$PPID
+	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)$(if $(CUDA_OBJECTS), $(NVCC) $(NVCC_FLAGS))'; $(CC) -march=$(MARCH) -dM -E -x c /dev/null | cksum; } > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
 
 # What the program says about its own build (core/build.h): rewritten only when it changed.
@@ -169,6 +176,31 @@ $(BUILD)/shim/libcuda.a: $(SHIM_OBJECTS)
 $(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
 
+# The same tests against the card itself, for gpu-check.
+GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/gpu/%,$(wildcard tests/test_cuda_*.c))
+$(BUILD)/gpu/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/tests/shim/none.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_LDFLAGS) $(RPATH) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
+
+# ---- a folder for machines without packages ------------------------------------------------------------------------------
+# The program is a library, once per level of the instruction set; the loader takes the best that the processor has (glibc-hwcaps).
+# An old-style run path, because it holds for the libraries' own libraries too.
+RPATH = $(if $(SHARED),-Wl$(comma)--disable-new-dtags$(comma)-rpath$(comma)'$$ORIGIN/../lib')
+$(BUILD)/libzo.so: $(OBJECTS) $(BUILD)/build_info.o
+	@echo 'LINK  $@'
+	@$(CC) -shared -Wl,-soname,libzo.so $(ALL_LDFLAGS) $^ $(LIBS) $(CUDA_LIBS) -o $@
+$(BUILD)/zo-shared: $(BUILD)/bench/main.o $(BUILD)/libzo.so
+	@$(CC) $(ALL_LDFLAGS) $(RPATH) $(BUILD)/bench/main.o -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) -o $@
+
+.PHONY: gpu-check gpu-tests dist
+gpu-tests: $(GPU_TESTS)
+gpu-check:
+	@$(MAKE) CUDA=1 zo gpu-tests
+	@bench/gpu-check
+
+dist:
+	@MAKE='$(MAKE)' .ci/dist
+
 # ---- run -------------------------------------------------------------------------------------------------------------
 demo: zo
 	@./zo demo $(if $(filter short,$(DEMO)),--short)
@@ -188,7 +220,7 @@ check: deps
 	@CC='$(CC)' NVCC='$(NVCC)' tests/check_headers.sh
 
 bench-peers: zo
-	@bench/peers/run.sh
+	@bench/peers/run.sh '$(or $(DATA),../shared/data)' '$(or $(MODELS),../shared/models)' $(ARGS)
 
 install: $(BUILD)/zo
 	install -D -m 755 $(BUILD)/zo $(DESTDIR)$(PREFIX)/bin/zo

@@ -2,7 +2,7 @@
 # needs: finished training runs
 # sql: SELECT panel, part, label AS x, top - ms AS low, top AS high FROM (
 #        SELECT panel, part, label, ms, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.model || ', ' || r.task || ', batch ' || r.batch || ', context ' || r.context AS panel, p.part, r.label, avg(p.ms) AS ms,
+#          SELECT r.cell || ', context ' || r.context AS panel, p.part, r.label, avg(p.ms) AS ms,
 #                 instr('form gemm attention elementwise head backward update data other', p.part) AS place
 #          FROM parts p JOIN trained r USING (run) WHERE p.ms > 0 GROUP BY panel, p.part, r.label))
 #      ORDER BY panel, instr('form gemm attention elementwise head backward update data other', part), label
