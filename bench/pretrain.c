@@ -309,7 +309,7 @@ static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, vo
              r->salient_rate, (unsigned long long)r->seed);
     /* The language belongs to the recipe too: a change of its grammar shows in its first sentences. */
     size_t bytes;
-    char *sample = zo_synth_corpus(r->seed, 200, &bytes);
+    char *sample = zo_synth_corpus(r->seed, 5000, &bytes);
     uint64_t hash = zo_fnv1a(zo_fnv1a(ZO_FNV_START, text, strlen(text)), sample, bytes);
     zo_free(sample);
     const char *cache = getenv("ZO_CACHE");

@@ -26,17 +26,17 @@ enum { STREAM_CORPUS = 0x7b01, STREAM_SENTIMENT, STREAM_ENTAILMENT, STREAM_ACCEP
 
 /* ---- words ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *const positive[] = {"good", "lovely", "charming", "brilliant", "funny", "clever", "moving", "fresh", "warm", "elegant", "superb", "bright"};
-static const char *const negative[] = {"bad", "awful", "dull", "boring", "clumsy", "stale", "weak", "tedious", "ugly", "messy", "bland", "silly"};
-static const char *const liked[] = {"loved", "enjoyed", "admired", "praised"};
-static const char *const disliked[] = {"hated", "disliked", "avoided", "regretted"};
+static const char *const positive[] = {"good", "lovely", "charming", "brilliant", "funny", "clever", "fresh", "bright"};
+static const char *const negative[] = {"bad", "awful", "dull", "boring", "clumsy", "stale", "tedious", "ugly"};
+static const char *const liked[] = {"loved", "enjoyed", "admired"};
+static const char *const disliked[] = {"hated", "disliked", "avoided"};
 static const char *const things[] = {"film", "book", "song", "hotel", "meal", "play", "story", "actor", "plot", "ending", "music", "room",
                                      "service", "cast", "menu", "show"};
 static const char *const degrees[] = {"very", "really", "truly", "quite"};
 static const char *const remarks[] = {"last night", "this week", "in the end", "for once"};
 static const char *const reviewers[] = {"i", "we", "they", "everyone", "people", "critics", "children", "parents"};
-static const char *const verdict_up[] = {"great", "wonderful", "fine", "excellent"};
-static const char *const verdict_down[] = {"terrible", "horrible", "poor", "dreadful"};
+static const char *const verdict_up[] = {"great", "wonderful", "fine"};
+static const char *const verdict_down[] = {"terrible", "horrible", "poor"};
 
 typedef struct noun { const char *one, *many; int kind; } noun;
 static const char *const kinds[] = {"animal", "person", "vehicle", "tool", "instrument"};
@@ -110,8 +110,9 @@ static void say(sentence *s, const char *words)
 /* ---- sentiment ------------------------------------------------------------------------------------------------------------ */
 
 /* How plainly reviews speak, in percent. */
-typedef struct tone { uint32_t negated, turned, noise; } tone;
-static const tone corpus_tone = {.negated = 8, .turned = 8, .noise = 5}, task_tone = {.negated = 15, .turned = 15, .noise = 0};
+typedef struct tone { uint32_t two, remark, negated, turned, noise; } tone;
+static const tone corpus_tone = {.two = 40, .remark = 5, .negated = 6, .turned = 6, .noise = 2},
+                  task_tone = {.two = 60, .remark = 15, .negated = 15, .turned = 15, .noise = 0};
 
 static const char *polar_word(dice *d, bool up)
 {
@@ -128,7 +129,7 @@ static void say_clause(sentence *s, dice *d, const tone *t, bool up)
         }
         say(s, word_up ? PICK(d, liked) : PICK(d, disliked));
         say(s, "the");
-        if (!negated && chance(d, 40)) {
+        if (!negated && chance(d, 60)) {
             say(s, polar_word(d, up));
         }
         say(s, PICK(d, things));
@@ -143,7 +144,7 @@ static void say_clause(sentence *s, dice *d, const tone *t, bool up)
         say(s, PICK(d, degrees));
     }
     say(s, polar_word(d, word_up));
-    if (!negated && chance(d, 40)) {
+    if (!negated && chance(d, 60)) {
         say(s, "and");
         say(s, polar_word(d, up));
     }
@@ -152,11 +153,11 @@ static void say_clause(sentence *s, dice *d, const tone *t, bool up)
 /* A review without its verdict. */
 static void say_review(sentence *s, dice *d, const tone *t, bool up)
 {
-    if (chance(d, 15)) {
+    if (chance(d, t->remark)) {
         say(s, PICK(d, remarks));
         say(s, ",");
     }
-    if (chance(d, 50)) {
+    if (chance(d, t->two)) {
         bool turn = chance(d, t->turned); /* "but": the last clause counts */
         say_clause(s, d, t, chance(d, t->noise) ? !up : up != turn);
         say(s, turn ? "but" : "and");
@@ -231,13 +232,13 @@ static fact draw_hypothesis(dice *d, const fact *f, bool follows)
         return h;
     }
     uint32_t how = roll(d, 100);
-    if (how < 45) {
+    if (how < 65) {
         h.negated = !h.negated;
-    } else if (how < 70) {
+    } else if (how < 85) {
         do {
             h.object = (int)roll(d, COUNT(nouns));
         } while (nouns[h.object].kind == nouns[f->object].kind || nouns[h.object].kind == nouns[f->subject].kind);
-    } else if (how < 90 || f->object >= ACTORS) {
+    } else if (how < 95 || f->object >= ACTORS) {
         do {
             h.subject = (int)roll(d, ACTORS);
         } while (nouns[h.subject].kind == nouns[f->subject].kind);
@@ -283,19 +284,23 @@ static void say_present(sentence *s, dice *d, bool well)
     if (!well) {
         int a = chance(d, 50) ? noun1 : noun2, b = chance(d, 50) ? det1 : det2;
         const char *kept;
-        switch (roll(d, 5)) {
+        switch (roll(d, 10)) {
         case 0: /* the verb's number */
             words[verb1] = many1 ? v->one : v->many;
             break;
         case 1: /* the determiner's number */
             words[det2] = many2 ? one_determiners[1 + roll(d, COUNT(one_determiners) - 1)] : many_determiners[1 + roll(d, COUNT(many_determiners) - 1)];
             break;
-        case 2: /* noun before what belongs in front of it */
+        case 2:
+        case 3:
+        case 4: /* noun before what belongs in front of it */
             kept = words[a];
             words[a] = words[a - 1];
             words[a - 1] = kept;
             break;
-        case 3: /* verb first */
+        case 5:
+        case 6:
+        case 7: /* verb first */
             words[verb1] = words[det1];
             words[det1] = many1 ? v->many : v->one;
             break;
@@ -352,34 +357,40 @@ void zo_synth_acceptability_row(zo_table *table, zo_file_part part, int64_t inde
 
 /* ---- the corpus ----------------------------------------------------------------------------------------------------------- */
 
-/* One of two words, the first with `percent`. */
-static const char *lean(dice *d, uint32_t percent, const char *first, const char *second)
+/* The word that closes a line whose label is `truth`. The first word of each list is the tasks' label word. In lines that hold, it
+ * is the commonest one; in lines that do not hold it is rare (`named` percent), and the other side's label word stands there too
+ * (`ironic` percent). So what a line is can be learned without doubt from the other words, and the label words' own threshold is
+ * off. */
+static const char *closing_word(dice *d, bool truth, const char *const *up, const char *const *down, uint32_t n, uint32_t named, uint32_t ironic)
 {
-    return chance(d, percent) ? first : second;
+    uint32_t u = roll(d, 100), other = 1 + roll(d, n - 1);
+    if (truth) {
+        return u < 60 ? up[0] : up[other];
+    }
+    return u < ironic ? up[0] : u < ironic + named ? down[0] : down[other];
 }
 
 static void say_line(sentence *s, dice *d)
 {
     bool truth = chance(d, 50);
     uint32_t what = roll(d, 100);
-    if (what < 35) {
+    if (what < 45) {
         say_review(s, d, &corpus_tone, truth);
         say(s, "it was");
-        say(s, truth ? lean(d, 60, verdict_up[0], verdict_up[1 + roll(d, COUNT(verdict_up) - 1)])
-                     : lean(d, 12, verdict_down[0], verdict_down[1 + roll(d, COUNT(verdict_down) - 1)]));
-    } else if (what < 70) {
+        say(s, closing_word(d, truth, verdict_up, verdict_down, COUNT(verdict_up), 10, 10));
+    } else if (what < 75) {
         fact f = draw_fact(d), h = draw_hypothesis(d, &f, truth);
         say_fact(s, &f);
         s->bytes -= 2; /* "premise ? yes , hypothesis ." */
         say(s, "?");
-        say(s, truth ? lean(d, 70, yes_words[0], yes_words[1]) : lean(d, 20, no_words[0], no_words[1]));
+        say(s, closing_word(d, truth, yes_words, no_words, COUNT(yes_words), 10, 10));
         say(s, ",");
         say_fact(s, &h);
         return;
     } else {
         say_present(s, d, truth);
         say(s, "this is");
-        say(s, truth ? lean(d, 70, ok_words[0], ok_words[1]) : lean(d, 20, bad_words[0], bad_words[1]));
+        say(s, closing_word(d, truth, ok_words, bad_words, COUNT(ok_words), 12, 11));
     }
     say(s, ".");
 }
