@@ -230,12 +230,10 @@ static zo_status parse_template(zo_encoder *encoder, zo_err *err)
                 *p = (part){.kind = PART_ID};
                 zo_ids_push(&p->ids, at[0] == 'c' ? cls : sep, 0);
             } else if (!parse_text_part(at, n, p)) {
-                char literal[64];
-                ZO_CHECK(n < sizeof literal, "a literal of the mask template of task %s is too long", name);
-                for (size_t k = 0; k < n; k++) {
-                    literal[k] = at[k] == '_' ? ' ' : at[k];
+                char *literal = zo_table_text(&encoder->storage, at, n);
+                for (char *c = literal; *c; c++) {
+                    *c = *c == '_' ? ' ' : *c;
                 }
-                literal[n] = '\0';
                 *p = (part){.kind = PART_ID};
                 int32_t id = n == 1 ? zo_tokenizer_id(encoder->tokenizer, literal) : -1; /* LM-BFF looks single characters up */
                 if (id >= 0) {
