@@ -73,7 +73,9 @@ NVCC_FLAGS = -std=c++17 -O3 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a)
     $(if $(findstring -Werror,$(CFLAGS)),-Werror all-warnings) -ccbin $(CXX) -I. -D_GNU_SOURCE \
     -Xcompiler $(if $(SHARED),-fPIC$(comma))-Wall,-Wno-unknown-pragmas,-ffp-contract=off,-fno-math-errno,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics
 ALL_CFLAGS += -DZO_CUDA
-CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
+# one for all processors
+CUDA_BUILD := build/nvcc-$(MODE)$(if $(SHARED),-shared)
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(CUDA_BUILD)/%.o)
 CUDA_LIBS := -L$(CUDA_HOME)/lib64 -lcudart_static -lpthread -ldl -lrt
 endif
 
@@ -112,7 +114,7 @@ build/detected.mk: Makefile .ci/deps | deps
 # The flags of the last build, what -march=native means here and the compiler's version: objects depend on this file.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)$(if $(CUDA_OBJECTS), $(NVCC) $(NVCC_FLAGS))'; $(CC) -march=$(MARCH) -dM -E -x c /dev/null | cksum; } > $@.$$PPID
+	@{ echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)'; $(CC) -march=$(MARCH) -dM -E -x c /dev/null | cksum; } > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
 
 # What the program says about its own build (core/build.h): rewritten only when it changed.
@@ -130,10 +132,17 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@echo 'CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(CUDA_OBJECTS): $(BUILD)/%.o: %.cu $(BUILD)/flags
+ifeq ($(CUDA),1)
+$(CUDA_BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@{ echo '$(NVCC) $(NVCC_FLAGS)'; $(NVCC) --version; } > $@.$$PPID
+	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
+
+$(CUDA_OBJECTS): $(CUDA_BUILD)/%.o: %.cu $(CUDA_BUILD)/flags
 	@mkdir -p $(@D)
 	@echo 'NVCC  $<'
 	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+endif
 
 # Text that core/embed.h puts into an object is not among the includes that the compiler reports.
 $(filter $(BUILD)/results/%,$(OBJECTS)): $(wildcard results/*.sql)

@@ -13,7 +13,7 @@
 enum { WARM_UP = 2 }; /* steps before those that count: they make products and touch pages */
 
 typedef struct wish {
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *init, *data, *models;
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *init, *device, *data, *models;
     int64_t batch, context, steps, train, threads;
     bool json, fill;
 } wish;
@@ -38,7 +38,8 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
     }
     cJSON_AddItemToObject(config, "optimizer", optimizer);
     const struct { const char *key, *value; } texts[] = {{"model", w->model}, {"task", w->task}, {"form", w->form},
-                                                         {"precision", w->precision}, {"realisation", w->realisation}, {"init", w->init}};
+                                                         {"precision", w->precision}, {"realisation", w->realisation}, {"init", w->init},
+                                                         {"device", w->device}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         cJSON_AddStringToObject(config, texts[i].key, texts[i].value);
     }
@@ -201,19 +202,20 @@ static zo_status run(const wish *w, zo_err *err)
 
 int zo_cmd_bench_step(int argc, char **argv)
 {
-    wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained",
+    wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained", .device = "cpu",
               .batch = 16, .context = 128, .steps = 20, .train = 1000};
     const zo_arg table[] = {{"--task", ZO_ARG_TEXT, &w.task},           {"--form", ZO_ARG_TEXT, &w.form},
                             {"--optimizer", ZO_ARG_TEXT, &w.optimizer}, {"--precision", ZO_ARG_TEXT, &w.precision},
                             {"--realisation", ZO_ARG_TEXT, &w.realisation}, {"--init", ZO_ARG_TEXT, &w.init},
                             {"--batch", ZO_ARG_INT, &w.batch},          {"--context", ZO_ARG_INT, &w.context},
                             {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
-                            {"--threads", ZO_ARG_INT, &w.threads},      {"--fill", ZO_ARG_FLAG, &w.fill},
+                            {"--threads", ZO_ARG_INT, &w.threads},      {"--device", ZO_ARG_TEXT, &w.device},
+                            {"--fill", ZO_ARG_FLAG, &w.fill},
                             {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
         "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16] "
-        "[--realisation inplace|streamed|sidepath] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--data DIR] "
+        "[--realisation inplace|streamed|sidepath] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;

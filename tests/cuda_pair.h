@@ -14,6 +14,7 @@
 #include "core/rng.h"
 
 /* tests/shim/cuda_runtime.h, for C */
+extern const bool zo_shim_present; /* false on a card: then only the comparison with the CPU is left */
 extern bool zo_shim_reverse, zo_shim_no_epilogue;
 extern int zo_shim_devices;
 int zo_shim_kernels(void);

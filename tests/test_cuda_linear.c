@@ -333,8 +333,12 @@ START_TEST(devices)
 {
     zo_backend *be;
     zo_err err = {0};
-    ck_assert(zo_cuda_open(7, 0, &be, &err) == ZO_EUNSUPPORTED && be == NULL);
-    ck_assert_msg(strstr(err.text, "cuda:7") != NULL && strstr(err.text, "1 CUDA device;") != NULL, "%s", err.text);
+    ck_assert(zo_cuda_open(4000, 0, &be, &err) == ZO_EUNSUPPORTED && be == NULL);
+    ck_assert_msg(strstr(err.text, "cuda:4000") != NULL, "%s", err.text);
+    if (!zo_shim_present) {
+        printf("skipped: absent devices, which a card cannot show\n");
+        return;
+    }
     zo_shim_devices = 0;
     ck_assert(zo_cuda_open(-1, 0, &be, &err) == ZO_EUNSUPPORTED && be == NULL);
     ck_assert_msg(strstr(err.text, "no CUDA device") != NULL, "%s", err.text);

@@ -52,6 +52,7 @@ constexpr int warpSize = 32;
 /* launches ------------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct zo_shim_stream *cudaStream_t;
+extern "C" const bool zo_shim_present; /* true; false in programs linked with none.c */
 extern bool zo_shim_reverse; /* run blocks and threads last first */
 
 void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*body)(const void *),

@@ -17,6 +17,7 @@
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
+const bool zo_shim_present = true;
 bool zo_shim_reverse;
 int zo_shim_devices = 1;
 

@@ -1,0 +1,25 @@
+/* none.c: what tests/test_cuda_*.c ask of the shim, for programs that run on a card instead: nothing is there to turn round or switch off. */
+#include <stdbool.h>
+#include <stddef.h>
+
+extern const bool zo_shim_present;
+extern bool zo_shim_reverse, zo_shim_no_epilogue;
+extern int zo_shim_devices;
+int zo_shim_kernels(void);
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+
+const bool zo_shim_present = false;
+bool zo_shim_reverse, zo_shim_no_epilogue;
+int zo_shim_devices;
+
+int zo_shim_kernels(void)
+{
+    return 0;
+}
+
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads)
+{
+    (void)i;
+    *launches = *threads = 0;
+    return NULL;
+}
