@@ -514,12 +514,6 @@ static const char *text_in(const cJSON *job, const char *key)
     return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
-static int end_process(const zo_err *err)
-{
-    send_error(err);
-    return err->status == ZO_EINPUT || err->status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
-}
-
 /* What a check found: sizes for the dry run. */
 static void send_check(run *r)
 {
@@ -534,23 +528,63 @@ static void send_check(run *r)
     send_news(news);
 }
 
+/* The job, from the parse to the last row; whatever it opened stands in `r` and *be, and is given back by the caller. */
+static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
+{
+    double start = zo_now();
+    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
+    zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), err);
+    status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, be, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    r->space = (*be)->space;
+    if (text_in(job, "db") == NULL) { /* a check */
+        status = zo_setup_open(&r->setup, &r->cell, &dirs, *be, err);
+        if (status == ZO_OK) {
+            send_check(r);
+        }
+        return status;
+    }
+    zo_host_row host = zo_host((*be)->device, (*be)->threads);
+    zo_cell_row row = zo_cell_to_row(&r->cell);
+    status = zo_results_open(&r->results, text_in(job, "db"), true, err);
+    status = status == ZO_OK ? zo_results_begin(r->results, &row, &host, &r->id, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    send_progress(r, true);
+    status = zo_setup_open(&r->setup, &r->cell, &dirs, *be, err);
+    r->load_seconds = zo_now() - start;
+    if (status == ZO_EUNSUPPORTED) {
+        char message[sizeof err->text];
+        snprintf(message, sizeof message, "%s", err->text);
+        return end_run(r, "unsupported", message, err);
+    }
+    if (status == ZO_OK) {
+        status = run_cell(r, err);
+        send_progress(r, true);
+    }
+    return status;
+}
+
 int zo_cmd_cell(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    run *r = &the;
-    zo_err err = {0};
-    double start = zo_now();
     cJSON *job = read_job();
-    if (job == NULL || text_in(job, "config") == NULL || fcntl(ZO_CELL_NEWS_FD, F_GETFD) < 0) {
+    if (text_in(job, "config") == NULL || fcntl(ZO_CELL_NEWS_FD, F_GETFD) < 0) {
         fprintf(stderr, "zo cell: is started by `zo run`, not by hand\n");
+        cJSON_Delete(job);
         return ZO_CELL_INPUT;
     }
     const cJSON *parent = cJSON_GetObjectItemCaseSensitive(job, "parent");
     if (cJSON_IsNumber(parent) && getppid() != (pid_t)parent->valuedouble) {
+        cJSON_Delete(job);
         return ZO_CELL_FAILED; /* it died before prctl could bind us to it */
     }
+    run *r = &the;
     zo_mem_phase(ZO_PHASE_LOAD);
     limit_memory();
     r->dev_best = r->loss = NAN;
@@ -560,47 +594,20 @@ int zo_cmd_cell(int argc, char **argv)
     r->evaluated_at = -1;
     r->phase = "load";
     r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
-    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
+    zo_err err = {0};
     zo_backend *be = NULL;
-    zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), &err);
-    status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, &be, &err) : status;
-    if (status != ZO_OK) {
-        return end_process(&err);
-    }
-    r->space = be->space;
-    bool check = text_in(job, "db") == NULL;
-    if (check) {
-        status = zo_setup_open(&r->setup, &r->cell, &dirs, be, &err);
-        if (status != ZO_OK) {
-            return end_process(&err);
-        }
-        send_check(r);
-        return ZO_CELL_ENDED;
-    }
-    zo_host_row host = zo_host(be->device, be->threads);
-    zo_cell_row row = zo_cell_to_row(&r->cell);
-    status = zo_results_open(&r->results, text_in(job, "db"), true, &err);
-    status = status == ZO_OK ? zo_results_begin(r->results, &row, &host, &r->id, &err) : status;
-    if (status != ZO_OK) {
-        return end_process(&err);
-    }
-    send_progress(r, true);
-    status = zo_setup_open(&r->setup, &r->cell, &dirs, be, &err);
-    r->load_seconds = zo_now() - start;
-    if (status == ZO_EUNSUPPORTED) {
-        status = end_run(r, "unsupported", err.text, &err);
-    } else if (status == ZO_OK) {
-        status = run_cell(r, &err);
-        send_progress(r, true);
-    }
-    if (status != ZO_OK) { /* the parent writes the row's status */
-        return end_process(&err);
+    int code = ZO_CELL_ENDED;
+    if (do_job(r, job, &be, &err) != ZO_OK) { /* the parent writes the row's status */
+        send_error(&err);
+        code = err.status == ZO_EINPUT || err.status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
     }
     zo_setup_close(&r->setup);
-    be->close(be);
+    if (be != NULL) {
+        be->close(be);
+    }
     zo_results_close(r->results);
     zo_cell_free(&r->cell);
     zo_free(r->step_seconds);
     cJSON_Delete(job);
-    return ZO_CELL_ENDED;
+    return code;
 }

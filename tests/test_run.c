@@ -46,7 +46,10 @@ static const char *config(const char *name, const char *text)
              mark != NULL ? mark + 2 : "");
     zo_err err = {0};
     ck_assert_msg(zo_write_file(scratch(name), whole, strlen(whole), &err) == ZO_OK, "%s", err.text);
-    return strdup(scratch(name)); /* lives as long as the test's process */
+    static char *kept[64]; /* as long as the test's process lives */
+    static int n;
+    ck_assert_int_lt(n, 64);
+    return kept[n++] = strdup(scratch(name));
 }
 
 /* ---- starting commands -------------------------------------------------------------------------------------------------- */
@@ -257,10 +260,10 @@ START_TEST(one_cell_crashes)
     wait_for_training("crash.db");
     pid_t cell = child_of(pid);
     ck_assert_int_gt(cell, 0);
-    kill(cell, SIGSEGV);
+    kill(cell, SIGUSR1); /* ends a process as a crash does, and no sanitizer steps in */
     ck_assert_int_eq(finish(pid), 1);
     ck_assert_str_eq(ask("crash.db", "SELECT status FROM runs ORDER BY status"), "done;done;failed;");
-    ASSERT_HAS(ask("crash.db", "SELECT message FROM runs WHERE status = 'failed'"), "signal 11");
+    ASSERT_HAS(ask("crash.db", "SELECT message FROM runs WHERE status = 'failed'"), "signal 10");
     ASSERT_HAS(said, "1 of 3 cells failed");
     ck_assert_int_eq(run(path, "crash.db"), 0);
     ck_assert_str_eq(ask("crash.db", "SELECT DISTINCT status FROM runs"), "done;");
