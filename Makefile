@@ -11,6 +11,7 @@
 #
 #   make gpu-check       parity, sanitizer and timings on this machine's GPU (CUDA=1); an error where there is none
 #   make dist            build/dist: a folder and a tarball that run on any x86-64 Linux (AVX2, glibc >= 2.36) without root
+#   make dist-check      run a small config from that tarball in a root that holds nothing but the C library
 #
 # CUDA=0 builds for the processor alone, CUDA=1 the GPU backend too (an error without nvcc), CUDA=auto whichever the machine allows.
 #
@@ -201,7 +202,7 @@ $(BUILD)/libzo.so: $(OBJECTS) $(BUILD)/build_info.o
 $(BUILD)/zo-shared: $(BUILD)/bench/main.o $(BUILD)/libzo.so
 	@$(CC) $(ALL_LDFLAGS) $(RPATH) $(BUILD)/bench/main.o -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) -o $@
 
-.PHONY: gpu-check gpu-tests dist
+.PHONY: gpu-check gpu-tests dist dist-check
 gpu-tests: $(GPU_TESTS)
 gpu-check:
 	@$(MAKE) CUDA=1 zo gpu-tests
@@ -209,6 +210,8 @@ gpu-check:
 
 dist:
 	@MAKE='$(MAKE)' .ci/dist
+dist-check:
+	@.ci/dist-check
 
 # ---- run -------------------------------------------------------------------------------------------------------------
 demo: zo

@@ -504,7 +504,9 @@ zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
     if (status != cudaSuccess || devices == 0) {
         (void)cudaGetLastError();
         return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": this machine has no CUDA device (%s); use a machine with a GPU and its "
-                       "driver, or \"device\": \"cpu\"", status == cudaSuccess ? "none found" : cudaGetErrorString(status));
+                       "driver, or \"device\": \"cpu\"", status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this program's CUDA"
+                       : status == cudaSuccess                ? "none found"
+                                                              : cudaGetErrorString(status));
     }
     int at = ordinal < 0 ? 0 : ordinal;
     if (at >= devices) {
