@@ -5,9 +5,9 @@
  *                  last clause counts); in the corpus a verdict closes the review: "it was great ."
  *   entailment     pairs "premise ? yes , hypothesis ." over facts: who did what to whom, where
  *   acceptability  present-tense sentences with agreement, or with one violation; "this is correct ."
- * The corpus is noisier than the tasks, and its verdicts are more varied: clauses of a review agree with its verdict in four cases
- * of five, and the papers' label words are not equally frequent. So a pretrained model carries the labels in its representations,
- * its zero-shot threshold is off, and fine-tuning has something to gain.
+ * The corpus says plainly what a line is, by one of several closing words, but the papers' label words are not equally frequent
+ * among them (closing_word). So a pretrained model carries the labels in its representations, its zero-shot threshold is off, and
+ * fine-tuning has something to gain.
  * It is no test of language understanding: it is a load that every optimizer here learns within seconds. */
 #include "tasks/synth.h"
 

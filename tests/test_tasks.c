@@ -253,7 +253,7 @@ START_TEST(metrics_by_hand)
     ck_assert_double_eq_tol(m[ZO_ACCURACY], 0.7, 1e-15);
     ck_assert_double_eq_tol(m[ZO_MATTHEWS], (4.0 * 3 - 1 * 2) / sqrt(5.0 * 6 * 4 * 5), 1e-15);
     ck_assert_double_eq_tol(m[ZO_MACRO_F1], 0.5 * (2.0 * 4 / (2 * 4 + 1 + 2) + 2.0 * 3 / (2 * 3 + 2 + 1)), 1e-15);
-    /* three classes: sklearn gives 0.5, 0.48888..., and Gorodkin's 0.2611... for this one */
+    /* three classes: F1 of 2/5, 4/5 and 0; R_K of (c s - sum p t) / sqrt((s^2 - sum p^2)(s^2 - sum t^2)) */
     const int32_t label3[6] = {0, 0, 1, 1, 2, 2}, choice3[6] = {0, 1, 1, 1, 0, 0};
     zo_metrics(choice3, label3, 6, 3, m);
     ck_assert_double_eq_tol(m[ZO_ACCURACY], 0.5, 1e-15);
@@ -840,7 +840,7 @@ START_TEST(prompts_and_options)
     zo_batch_free(b);
     zo_dataset_close(d);
 
-    /* options that are one token apart read one row: Yes and No of WordPiece, here "Y" and "N" of bytes: no, three letters; WiC */
+    /* the first tokens of all options are asked at one row */
     put("superglue/WiC/train.jsonl", "{\"word\": \"bank\", \"sentence1\": \"By the bank.\", \"sentence2\": \"In a bank.\", \"label\": true}\n");
     put("superglue/WiC/val.jsonl", "{\"word\": \"bank\", \"sentence1\": \"By the bank.\", \"sentence2\": \"In a bank.\", \"label\": false}\n");
     s = spec_of("wic", ZO_FORM_PROMPT, true);
