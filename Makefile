@@ -33,7 +33,7 @@ endif
 export LC_ALL := C
 
 ifeq ($(CUDA),auto)
-CUDA := $(if $(NVCC),1,0)
+override CUDA := $(if $(NVCC),1,0)
 endif
 ifeq ($(CUDA),1)
 ifeq ($(NVCC),)
