@@ -354,6 +354,26 @@ START_TEST(devices)
 }
 END_TEST
 
+bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]); /* tests/shim/curand.cpp */
+
+START_TEST(philox_is_curands)
+{
+    for (uint32_t i = 0; i < 10000; i++) {
+        uint32_t c[4], k[2], want[4], word[6];
+        zo_words((zo_stream){.seed = 5, .tensor = i, .role = ZO_ROLE_DATA}, 0, 6, word);
+        memcpy(c, word, sizeof c);
+        memcpy(k, word + 4, sizeof k);
+        if (!zo_curand_block(c, k, want)) {
+            printf("skipped: cuRAND's header is not installed\n");
+            return;
+        }
+        zo_block got = zo_philox(c[0], c[1], c[2], c[3], k[0], k[1]);
+        ck_assert_mem_eq(got.lane, want, sizeof want);
+    }
+    printf("Philox4x32-10: 10000 blocks equal to cuRAND's\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cuda_linear");
@@ -368,6 +388,7 @@ int main(void)
     tcase_add_test(tc, memory_slots);
     tcase_add_test(tc, steps_do_not_allocate);
     tcase_add_test(tc, devices);
+    tcase_add_test(tc, philox_is_curands);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,12 +1,15 @@
 /* none.c: what tests/test_cuda_*.c ask of the shim, for programs that run on a card instead: nothing is there to turn round or switch off. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 extern const bool zo_shim_present;
 extern bool zo_shim_reverse, zo_shim_no_epilogue;
 extern int zo_shim_devices;
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+
+bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 const bool zo_shim_present = false;
 bool zo_shim_reverse, zo_shim_no_epilogue;
@@ -22,4 +25,12 @@ const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *thread
     (void)i;
     *launches = *threads = 0;
     return NULL;
+}
+
+bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+{
+    (void)counter;
+    (void)key;
+    (void)out;
+    return false;
 }
