@@ -364,6 +364,77 @@ zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err)
     return status;
 }
 
+/* ---- fingerprint ---------------------------------------------------------------------------------------------------------- */
+
+#define PRINT_PIECES 16
+#define PRINT_PIECE_BYTES 4096
+
+/* A whole small file (`whole`), or name, size, header and pieces of a weights file. */
+static zo_status add_print(uint64_t *print, const char *folder, const char *name, bool whole, zo_err *err)
+{
+    char path[4096];
+    zo_map map;
+    zo_status status = zo_map_open(&map, zo_path_join(path, sizeof path, folder, name), err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    uint64_t bytes = map.bytes, head = 0;
+    *print = zo_fnv1a(*print, name, strlen(name) + 1);
+    *print = zo_fnv1a(*print, &bytes, sizeof bytes);
+    for (int i = 0; i < 8 && bytes >= 8; i++) {
+        head |= (uint64_t)map.data[i] << (8 * i);
+    }
+    head = head <= HEADER_MOST_BYTES ? head + 8 : 8;
+    head = whole || head > bytes ? bytes : head;
+    *print = zo_fnv1a(*print, map.data, (size_t)head);
+    for (uint64_t i = 0; i < PRINT_PIECES && head < bytes; i++) {
+        uint64_t at = head + (bytes - head) / PRINT_PIECES * i, left = bytes - at;
+        *print = zo_fnv1a(*print, map.data + at, (size_t)(left < PRINT_PIECE_BYTES ? left : PRINT_PIECE_BYTES));
+    }
+    zo_map_close(&map);
+    return ZO_OK;
+}
+
+static bool is_there(const char *folder, const char *name)
+{
+    char path[4096];
+    return zo_path_exists(zo_path_join(path, sizeof path, folder, name));
+}
+
+static zo_status add_shard_prints(uint64_t *print, const char *folder, zo_err *err)
+{
+    char path[4096];
+    cJSON *json;
+    zo_status status = zo_json_read(zo_path_join(path, sizeof path, folder, "model.safetensors.index.json"), &json, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
+    const char *last = "";
+    for (const cJSON *item = names != NULL ? names->child : NULL; item != NULL && status == ZO_OK; item = item->next) {
+        const char *file = cJSON_IsString(item) ? item->valuestring : "";
+        if (strcmp(file, last) != 0 && strchr(file, '/') == NULL && is_there(folder, file)) { /* what is wrong, opening it says */
+            status = add_print(print, folder, file, false, err);
+            last = file;
+        }
+    }
+    cJSON_Delete(json);
+    return status;
+}
+
+zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err)
+{
+    *print = ZO_FNV_START;
+    zo_status status = add_print(print, folder, "config.json", true, err);
+    if (status == ZO_OK && is_there(folder, "model.safetensors")) {
+        status = add_print(print, folder, "model.safetensors", false, err);
+    } else if (status == ZO_OK && is_there(folder, "model.safetensors.index.json")) {
+        status = add_print(print, folder, "model.safetensors.index.json", true, err);
+        status = status == ZO_OK ? add_shard_prints(print, folder, err) : status;
+    }
+    return status;
+}
+
 void zo_tensors_close(zo_tensors *tensors)
 {
     for (int i = 0; i < tensors->n; i++) {

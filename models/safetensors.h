@@ -60,6 +60,11 @@ void zo_tensor_floats(const zo_tensor *tensor, int64_t first, int64_t n, float *
  * mapped file. */
 void zo_tensors_drop(const zo_tensors *tensors, const zo_tensor *tensor, int64_t first, int64_t n);
 
+/* 64-bit FNV-1a over a model folder: config.json, the index where there is one, and of every weights file its name, size, header and
+ * 16 pieces of 4 KB spread over its data. Cheap, so it tells other weights from these, not a single altered number. Without weights
+ * (random ones): config.json alone. */
+zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err);
+
 /* Writing: F32 tensors. `fill` is called for each entry in turn with pieces [first, first + n) in order. The file
  * appears under its name only when it is whole. */
 typedef struct zo_tensor_out {
