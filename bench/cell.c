@@ -1,8 +1,8 @@
 /* cell.c: the process of one cell: the loop, the budget, the clock, evaluations, rows. It dies with its parent.
  *
- * Selection, as the papers do it: dev is evaluated every eval_every steps and after the last; whenever dev accuracy is better than
- * ever before (step 0 does not compete), test is evaluated at once, so "test@best-dev" needs no second copy of the weights. Both
- * stay outside the timed steps. */
+ * Selection, as the papers do it: dev is evaluated every eval_every steps (or at each tenth of the budget) and after the last;
+ * whenever dev accuracy (or, with `select` loss, dev loss) is better than ever before (step 0 does not compete), test is evaluated
+ * at once, so "test@best-dev" needs no second copy of the weights. Both stay outside the timed steps. */
 #include "bench/cell.h"
 
 #include <cjson/cJSON.h>
@@ -18,11 +18,13 @@
 #include <unistd.h>
 
 #include "bench/cmd.h"
+#include "bench/pretrain.h"
 #include "bench/setup.h"
 #include "core/build.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/safetensors.h"
 
 #define NEWS_SECONDS 0.1  /* at most ten lines a second */
 #define WRITE_SECONDS 2.0 /* step rows are written at least this often */
@@ -49,7 +51,8 @@ typedef struct run {
     int64_t timed;
     /* evaluations */
     int64_t evaluated_at;               /* step of the last dev evaluation; -1 = none */
-    double dev_best;                    /* NaN = none */
+    double dev_best, score_best;        /* dev accuracy and the score (selection_score) of the selected evaluation; NaN = none */
+    int64_t tenths;                     /* of the budget, at the last evaluation of ZO_EVAL_TENTHS */
     int64_t best_step;
     double headline[ZO_METRICS];
     const char *selected;
@@ -337,6 +340,12 @@ static void settle(run *r)
     }
 }
 
+/* What the best dev evaluation has most of. */
+static double selection_score(const zo_cell *c, const zo_evaluation *e)
+{
+    return c->select == ZO_SELECT_LOSS ? -e->loss : e->metric[ZO_ACCURACY];
+}
+
 /* One split at the current weights, and its row. *best: dev is better than ever before (in), or test stands for such a dev (test). */
 static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluation *e, zo_err *err)
 {
@@ -349,7 +358,7 @@ static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluatio
     }
     if (split == ZO_DEV) {
         bool competes = r->step > 0 || r->cell.estimator->step == NULL;
-        *best = competes && !(e->metric[ZO_ACCURACY] <= r->dev_best);
+        *best = competes && !(selection_score(&r->cell, e) <= r->score_best);
     }
     zo_eval_row row = {.step = r->step,
                        .split = name,
@@ -383,11 +392,13 @@ static zo_status evaluate(run *r, bool last, zo_err *err)
     if (status == ZO_OK && !has_dev) {
         set_headline(r, &e, "last-test");
     } else if (status == ZO_OK && best) {
+        bool by_loss = r->cell.select == ZO_SELECT_LOSS;
         r->dev_best = e.metric[ZO_ACCURACY];
-        set_headline(r, &e, "best-dev");
+        r->score_best = selection_score(&r->cell, &e);
+        set_headline(r, &e, by_loss ? "best-dev-loss" : "best-dev");
         if (has_test) {
             status = evaluate_split(r, ZO_TEST, &best, &e, err);
-            set_headline(r, &e, "test@best-dev");
+            set_headline(r, &e, by_loss ? "test@best-dev-loss" : "test@best-dev");
         }
     }
     zo_mem_phase(ZO_PHASE_TRAIN);
@@ -410,6 +421,21 @@ static char budget_end(const run *r)
     return 0;
 }
 
+/* Is there an evaluation after this step? By tenths, of the budget that is nearest to its end: as many for a method of two forwards a
+ * step as for one that reads the whole training set. */
+static bool evaluation_due(run *r)
+{
+    const zo_cell *c = &r->cell;
+    if (c->eval_every >= 0) {
+        return c->eval_every > 0 && r->step % c->eval_every == 0;
+    }
+    int64_t tenths = 10 * (int64_t)r->setup.counts.forwards / c->forwards, by_steps = c->steps > 0 ? 10 * r->step / c->steps : 0;
+    tenths = by_steps > tenths ? by_steps : tenths;
+    bool due = tenths > r->tenths;
+    r->tenths = tenths;
+    return due;
+}
+
 /* Steps until the budget is used; *ended says why it is. */
 static zo_status train(run *r, char *ended, zo_err *err)
 {
@@ -425,7 +451,7 @@ static zo_status train(run *r, char *ended, zo_err *err)
         r->loss = report.loss;
         record_time(r, seconds);
         status = record_step(r, &report, seconds, err);
-        if (status == ZO_OK && r->cell.eval_every > 0 && r->step % r->cell.eval_every == 0 && budget_end(r) == 0) {
+        if (status == ZO_OK && evaluation_due(r) && budget_end(r) == 0) {
             status = evaluate(r, false, err);
         }
         if (status != ZO_OK) {
@@ -528,6 +554,23 @@ static void send_check(run *r)
     send_news(news);
 }
 
+/* Model and data of the row. A folder that cannot be found or read is left to zo_setup_open, which says what is wrong with it. */
+static zo_status record_source(run *r, const zo_setup_dirs *dirs, zo_err *err)
+{
+    char folder[4096], text[17];
+    uint64_t print;
+    zo_err ignored = {0};
+    zo_source_row source = {.data_folder = zo_setup_data_dir(dirs)};
+    if (zo_model_folder(r->cell.model, dirs->models, NULL, NULL, folder, &ignored) == ZO_OK) {
+        source.model_folder = folder;
+        if (zo_model_fingerprint(folder, &print, &ignored) == ZO_OK) {
+            snprintf(text, sizeof text, "%016llx", (unsigned long long)print);
+            source.model_fingerprint = text;
+        }
+    }
+    return zo_results_source(r->results, r->id, &source, err);
+}
+
 /* The job, from the parse to the last row; whatever it opened stands in `r` and *be, and is given back by the caller. */
 static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
 {
@@ -554,7 +597,8 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
         return status;
     }
     send_progress(r, true);
-    status = zo_setup_open(&r->setup, &r->cell, &dirs, *be, err);
+    status = record_source(r, &dirs, err);
+    status = status == ZO_OK ? zo_setup_open(&r->setup, &r->cell, &dirs, *be, err) : status;
     r->load_seconds = zo_now() - start;
     if (status == ZO_EUNSUPPORTED) {
         char message[sizeof err->text];
@@ -587,7 +631,7 @@ int zo_cmd_cell(int argc, char **argv)
     run *r = &the;
     zo_mem_phase(ZO_PHASE_LOAD);
     limit_memory();
-    r->dev_best = r->loss = NAN;
+    r->dev_best = r->score_best = r->loss = NAN;
     for (int m = 0; m < ZO_METRICS; m++) {
         r->headline[m] = NAN;
     }

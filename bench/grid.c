@@ -38,8 +38,12 @@ static const zo_opt cell_keys[] = {
     {.key = "precision", .type = ZO_OPT_CHOICE, .offset = MEMBER(precision), .choices = "f32|bf16", .help = "of matrix products; weights are f32"},
     {.key = "realisation", .type = ZO_OPT_CHOICE, .offset = MEMBER(realisation), .choices = "inplace|streamed|sidepath",
      .help = "how a point becomes weights: inplace moves them, streamed forms W + cZ on the fly, sidepath runs low-rank terms beside W"},
-    {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = -1, .least = 0, .most = STEPS_MOST,
-     .help = "steps between evaluations; 0 = only before and at the end; absent = a tenth of the steps, 100 without a budget in steps"},
+    {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = ZO_EVAL_TENTHS, .least = ZO_EVAL_TENTHS,
+     .most = STEPS_MOST,
+     .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps or forwards, "
+             "every 100 steps of one in seconds"},
+    {.key = "select", .type = ZO_OPT_CHOICE, .offset = MEMBER(select), .choices = "accuracy|loss",
+     .help = "which dev evaluation is the best: accuracy (MeZO on RoBERTa, MeZO-SVRG) or loss (MeZO on OPT)"},
     {.key = "eval_batch", .type = ZO_OPT_INT, .offset = MEMBER(eval_batch), .least = 0, .most = COUNT_MOST,
      .help = "examples of an evaluation pass; 0 = batch"},
     {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
@@ -184,6 +188,7 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     c->eval_batch = c->eval_batch == c->batch ? 0 : c->eval_batch;
     if (e->step == NULL) { /* does not train */
         c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
+        c->select = ZO_SELECT_ACCURACY;
         c->seconds = c->lr = c->eps = 0;
         c->realisation = ZO_INPLACE;
         if (c->dev == 0 && c->test == 0) {
@@ -197,9 +202,10 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     if (c->steps == 0 && c->forwards == 0 && c->seconds == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\" or \"seconds\"", where, e->name);
     }
-    if (c->eval_every < 0) {
+    if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0) {
         c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
     }
+    c->select = c->dev != 0 ? c->select : ZO_SELECT_ACCURACY; /* there is nothing to select by */
     if (!e->first_order && c->eps == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s divides by \"eps\", which is 0; give a radius such as 1e-3", where, e->name);
     }
@@ -347,7 +353,7 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
 
 /* In the order of the choices in cell_keys (a test compares). */
 static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot"},
-                  *const precision_name[] = {"f32", "bf16"};
+                  *const precision_name[] = {"f32", "bf16"}, *const select_name[] = {"accuracy", "loss"};
 
 zo_cell_row zo_cell_to_row(const zo_cell *c)
 {
@@ -360,6 +366,7 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .realisation = zo_realisation_name((zo_realisation)c->realisation),
                        .device_kind = c->device,
                        .split = split_name[c->split],
+                       .selection = select_name[c->select],
                        .optimizer_options = c->options_text,
                        .batch = c->batch,
                        .context = c->context,

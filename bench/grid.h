@@ -18,7 +18,7 @@ extern "C" {
 typedef struct zo_cell {
     /* in the order of the table in grid.c; see its help texts */
     char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
-    int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
+    int form, split, init, precision, realisation, select; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation, zo_selection */
     int64_t batch, context, steps, forwards, seed, data_seed, eval_every, eval_batch, log_every, train, dev, test, threads;
     double seconds, lr, eps;
     bool fill;
@@ -31,6 +31,8 @@ typedef struct zo_cell {
 } zo_cell;
 
 typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;
+typedef enum zo_selection { ZO_SELECT_ACCURACY, ZO_SELECT_LOSS } zo_selection;
+#define ZO_EVAL_TENTHS (-1) /* eval_every: at each tenth of the budget in forwards (or steps, whichever is further) */
 
 typedef struct zo_grid {
     char path[4096];

@@ -20,9 +20,12 @@
 #include "bench/cmd.h"
 #include "bench/predict.h"
 #include "bench/pretrain.h"
+#include "core/build.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/hub.h"
+#include "models/safetensors.h"
 
 #define LIVE_SECONDS 0.2   /* on a terminal */
 #define PLAIN_SECONDS 15.0 /* elsewhere */
@@ -364,7 +367,7 @@ static bool show_pretraining(void *context, const char *model, int64_t step, int
 static char *check_key(const zo_cell *cell, bool fine)
 {
     cJSON *config = cJSON_Parse(cell->config);
-    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "eval_every", "log_every", "threads"},
+    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "eval_every", "select", "log_every", "threads"},
                              *const coarse[] = {"optimizer", "realisation"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(config, always[i]);
@@ -594,6 +597,64 @@ static zo_status open_results(const char *db, zo_results **results, zo_err *err)
     return status;
 }
 
+/* The fingerprint that a cell's model has now: of the folder that its name leads to, or, where that would have to be made first, of
+ * the one that its row names. False where neither is there. */
+static bool fingerprint_now(const zo_cell *cell, const zo_run_spec *spec, const zo_run_brief *brief, char text[17])
+{
+    char folder[4096];
+    uint64_t print;
+    zo_err ignored = {0};
+    if (zo_hub_find(cell->model, spec->dirs.models, folder, &ignored) != ZO_OK) {
+        snprintf(folder, sizeof folder, "%s", brief->model_folder);
+    }
+    if (folder[0] == '\0' || zo_model_fingerprint(folder, &print, &ignored) != ZO_OK) {
+        return false;
+    }
+    snprintf(text, 17, "%016llx", (unsigned long long)print);
+    return true;
+}
+
+/* One line where cells that are skipped were done by another program or on another model than those of today. */
+static void say_stale(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results)
+{
+    const char *now = zo_build_revision();
+    int64_t revisions = 0, models = 0;
+    char revision[64] = "", model[ZO_OPT_STRING_BYTES] = "", print[17] = "";
+    const char *asked = NULL; /* the model whose fingerprint `print` is: cells of one model follow each other */
+    for (int64_t i = 0; i < grid->n; i++) {
+        if (todo[i]) {
+            continue;
+        }
+        const zo_cell *cell = &grid->cell[i];
+        zo_run_brief brief = zo_results_brief(results, cell->hash);
+        if (brief.revision[0] != '\0' && strcmp(brief.revision, now) != 0) {
+            if (revisions++ == 0) {
+                memcpy(revision, brief.revision, sizeof revision);
+            }
+        }
+        if (asked == NULL || strcmp(asked, cell->model) != 0) {
+            asked = cell->model;
+            print[0] = '\0';
+            fingerprint_now(cell, spec, &brief, print);
+        }
+        if (print[0] != '\0' && brief.model_fingerprint[0] != '\0' && strcmp(print, brief.model_fingerprint) != 0) {
+            if (models++ == 0) {
+                memcpy(model, cell->model, sizeof model);
+            }
+        }
+    }
+    if (revisions > 0) {
+        fprintf(stderr, "%lld cells were done by another revision (%s, now %s)", (long long)revisions, revision, now);
+    }
+    if (models > 0) {
+        fprintf(stderr, "%s%lld cells were done with another model than now lies under that name (%s)", revisions > 0 ? ", " : "",
+                (long long)models, model);
+    }
+    if (revisions + models > 0) {
+        fprintf(stderr, "; delete the database or name another with --db to run them again\n");
+    }
+}
+
 static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, live *l)
 {
     int worst = 0;
@@ -667,6 +728,9 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         l.start = zo_now();
         l.said_at = 0;
         code = run_todo(grid, todo, spec, results, &l);
+    }
+    if (code != 2 && results != NULL) {
+        say_stale(grid, todo, spec, results);
     }
     sigaction(SIGINT, &old[0], NULL);
     sigaction(SIGTERM, &old[1], NULL);

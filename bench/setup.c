@@ -99,7 +99,7 @@ static void io_touched(void *context, zo_which which, zo_touched *touched)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------ */
 
-static const char *data_dir(const zo_setup_dirs *dirs)
+const char *zo_setup_data_dir(const zo_setup_dirs *dirs)
 {
     return dirs->data != NULL ? dirs->data : getenv("ZO_DATA");
 }
@@ -126,7 +126,7 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
     if (status == ZO_OK) {
         zo_dataset_spec spec = {.task = c->task,
                                 .form = (zo_form)c->form,
-                                .data_dir = data_dir(dirs),
+                                .data_dir = zo_setup_data_dir(dirs),
                                 .tokenizer = tokenizer,
                                 .causal = arch->causal,
                                 .context = c->context,

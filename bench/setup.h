@@ -12,6 +12,8 @@ extern "C" {
 
 typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
 
+const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was given */
+
 /* What the training forwards were, counted here. */
 typedef struct zo_setup_counts {
     uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */

@@ -337,8 +337,8 @@ static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_r
     status = prepare(r,
                      "INSERT INTO runs (hash, config, status, model, task, form, optimizer, optimizer_options, batch, context,"
                      " steps_budget, forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, device_kind, split,"
-                     " eval_every, train, dev, test, revision, compiler, flags, host, kernel, device, driver, threads, began)"
-                     " VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                     " eval_every, selection, train, dev, test, revision, compiler, flags, host, kernel, device, driver, threads, began)"
+                     " VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
                      " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
                      &b, err);
     if (status != ZO_OK) {
@@ -364,6 +364,7 @@ static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_r
     put_text(&b, c->device_kind);
     put_text(&b, c->split);
     put_int(&b, c->eval_every);
+    put_text(&b, c->selection);
     put_int(&b, c->train);
     put_int(&b, c->dev);
     put_int(&b, c->test);
@@ -385,6 +386,20 @@ zo_status zo_results_begin(zo_results *r, const zo_cell_row *cell, const zo_host
     zo_status status = begin(r, err);
     if (status == ZO_OK) {
         status = end_transaction(r, insert_run(r, cell, host, run, err), err);
+    }
+    return status;
+}
+
+zo_status zo_results_source(zo_results *r, int64_t run, const zo_source_row *source, zo_err *err)
+{
+    binder b;
+    zo_status status = prepare(r, "UPDATE runs SET model_folder = ?, model_fingerprint = ?, data_folder = ? WHERE run = ?", &b, err);
+    if (status == ZO_OK) {
+        put_text(&b, source->model_folder);
+        put_text(&b, source->model_fingerprint);
+        put_text(&b, source->data_folder);
+        put_int(&b, run);
+        status = step_and_finish(&b, err);
     }
     return status;
 }
@@ -587,19 +602,26 @@ zo_status zo_results_abandon(zo_results *r, const zo_cell_row *cell, const zo_ho
     return end_transaction(r, status, err);
 }
 
+static void take_text(binder *b, int column, char *out, size_t size) /* NULL leaves it as it is */
+{
+    const unsigned char *text = sqlite3_column_text(b->s, column);
+    if (text != NULL) {
+        snprintf(out, size, "%s", (const char *)text);
+    }
+}
+
 zo_run_brief zo_results_brief(zo_results *r, const char *hash)
 {
     zo_run_brief brief = {.accuracy = NAN, .step_ms = NAN};
     binder b;
-    if (prepare(r, "SELECT status, message, accuracy, step_ms, peak_bytes FROM runs WHERE hash = ?", &b, NULL) != ZO_OK) {
+    if (prepare(r, "SELECT status, message, accuracy, step_ms, peak_bytes, revision, model_folder, model_fingerprint FROM runs WHERE hash = ?", &b, NULL) !=
+        ZO_OK) {
         return brief;
     }
     put_text(&b, hash);
     if (sqlite3_step(b.s) == SQLITE_ROW) {
-        snprintf(brief.status, sizeof brief.status, "%s", (const char *)sqlite3_column_text(b.s, 0));
-        if (sqlite3_column_type(b.s, 1) == SQLITE_TEXT) {
-            snprintf(brief.message, sizeof brief.message, "%s", (const char *)sqlite3_column_text(b.s, 1));
-        }
+        take_text(&b, 0, brief.status, sizeof brief.status);
+        take_text(&b, 1, brief.message, sizeof brief.message);
         if (sqlite3_column_type(b.s, 2) == SQLITE_FLOAT) {
             brief.accuracy = sqlite3_column_double(b.s, 2);
         }
@@ -607,6 +629,9 @@ zo_run_brief zo_results_brief(zo_results *r, const char *hash)
             brief.step_ms = sqlite3_column_double(b.s, 3);
         }
         brief.peak_bytes = (uint64_t)sqlite3_column_int64(b.s, 4);
+        take_text(&b, 5, brief.revision, sizeof brief.revision);
+        take_text(&b, 6, brief.model_folder, sizeof brief.model_folder);
+        take_text(&b, 7, brief.model_fingerprint, sizeof brief.model_fingerprint);
     }
     sqlite3_finalize(b.s);
     return brief;

@@ -30,7 +30,8 @@ struct sqlite3 *zo_results_handle(zo_results *results);
 typedef struct zo_cell_row {
     char hash[17];                 /* 64-bit content hash of `config`, hex */
     const char *config;            /* canonical JSON of the cell, every default filled in */
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *device_kind /* "cpu" */, *split;
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *device_kind /* "cpu" */, *split,
+        *selection;                /* accuracy, loss */
     const char *optimizer_options; /* canonical JSON of the optimizer object */
     int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test;
     double seconds, lr, eps;
@@ -38,10 +39,16 @@ typedef struct zo_cell_row {
 
 typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *kernel; int threads; } zo_host_row;
 
+/* What a run was made from; NULL = not known. */
+typedef struct zo_source_row { const char *model_folder, *model_fingerprint, *data_folder; } zo_source_row;
+
 /* Is a run with this hash and status 'done', 'diverged', 'oom', 'time' or 'unsupported' there (a finished measurement)? */
 bool zo_results_has(zo_results *results, const char *hash);
 /* Insert a run with status 'running'; a former unfinished run of the same hash ('running', 'failed', 'killed') is deleted with its rows. */
 zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, int64_t *run, zo_err *err);
+
+/* Said as soon as it is known, before the model is opened. */
+zo_status zo_results_source(zo_results *results, int64_t run, const zo_source_row *source, zo_err *err);
 
 typedef struct zo_step_row {
     int64_t step;                  /* from 1: steps done */
@@ -72,9 +79,9 @@ typedef struct zo_run_end {
     const char *status;            /* done diverged oom time unsupported failed */
     const char *message;           /* one sentence, or NULL */
     double accuracy, f1, matthews; /* the headline: test at the best dev step when test > 0, else best dev, else last; NaN = none */
-    const char *selected;          /* "test@best-dev", "best-dev", "last-test": how the headline was chosen */
+    const char *selected;          /* "test@best-dev", "best-dev", "last-test", or with -loss: how the headline was chosen */
     int64_t best_step;
-    double dev_accuracy;           /* best dev accuracy, NaN = none */
+    double dev_accuracy;           /* dev accuracy at best_step, NaN = none */
     int64_t steps_done;
     uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
     double train_seconds, eval_seconds, load_seconds;
@@ -92,8 +99,13 @@ zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
  * row with this hash, which is made first where the cell's process did not come that far. */
 zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, const char *status,
                              const char *message, zo_err *err);
-/* Status and headline of a finished run, for the closing lines; status is "" when there is none. */
-typedef struct zo_run_brief { char status[16], message[1000]; double accuracy, step_ms; uint64_t peak_bytes; } zo_run_brief;
+/* Status, headline and provenance of a finished run, for the closing lines; status is "" when there is none. */
+typedef struct zo_run_brief {
+    char status[16], message[1000];
+    double accuracy, step_ms;
+    uint64_t peak_bytes;
+    char revision[64], model_folder[4096], model_fingerprint[17]; /* "" = not recorded */
+} zo_run_brief;
 zo_run_brief zo_results_brief(zo_results *results, const char *hash);
 
 /* Remember to hold the database alone among writers of cells (flock on the file); ZO_EINPUT with a sentence when another `zo run`

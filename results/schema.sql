@@ -32,7 +32,8 @@ CREATE TABLE runs (
     realisation       TEXT NOT NULL,         -- inplace, streamed, sidepath
     device_kind       TEXT NOT NULL,         -- cpu
     split             TEXT NOT NULL,         -- drawn, first, kshot (tasks/task.h)
-    eval_every        INTEGER NOT NULL,      -- steps; 0 = only at the end
+    eval_every        INTEGER NOT NULL,      -- steps; 0 = only at the end; -1 = at each tenth of the budget
+    selection         TEXT NOT NULL,         -- accuracy, loss: what the best dev evaluation is (key `select`)
     train             INTEGER NOT NULL,      -- examples; -1 = all
     dev               INTEGER NOT NULL,
     test              INTEGER NOT NULL,
@@ -45,15 +46,20 @@ CREATE TABLE runs (
     device            TEXT,                  -- processor or accelerator
     driver            TEXT,
     threads           INTEGER,
+    model_folder      TEXT,                  -- where `model` was found
+    model_fingerprint TEXT,                  -- 64-bit FNV-1a, 16 hex digits, over its config.json and headers, sizes and samples of its
+                                             -- weights files (models/safetensors.h)
+    data_folder       TEXT,                  -- --data or $ZO_DATA as given; NULL = none was given
     began             TEXT NOT NULL,         -- UTC
     ended             TEXT,
     -- outcome
     accuracy          REAL,                  -- the headline, 0..1, chosen as `selected` says
     f1                REAL,                  -- macro-F1 of the same evaluation
     matthews          REAL,
-    selected          TEXT,                  -- test@best-dev, best-dev (no test examples), last-test (no dev examples)
+    selected          TEXT,                  -- test@best-dev, best-dev (no test examples), last-test (no dev examples); with selection
+                                             -- loss: test@best-dev-loss, best-dev-loss
     best_step         INTEGER,               -- step of the headline
-    dev_accuracy      REAL,                  -- best dev accuracy
+    dev_accuracy      REAL,                  -- dev accuracy at best_step: the best one where selection is accuracy
     steps             INTEGER,               -- steps done
     forwards          INTEGER,               -- passes of one batch through the model at one point, in training: a MeZO step has 2, a
                                              -- full-batch pass counts ceil(N / batch) for every point, a gradient counts 1
@@ -109,7 +115,7 @@ CREATE TABLE evaluations (
     seconds       REAL,
     forwards      INTEGER,                   -- training forwards so far
     train_seconds REAL,                      -- so far
-    best          INTEGER NOT NULL,          -- 1 = the best dev accuracy so far (step 0 does not compete)
+    best          INTEGER NOT NULL,          -- 1 = the best dev evaluation so far by `selection` (step 0 does not compete)
     PRIMARY KEY (run, step, split)
 ) STRICT, WITHOUT ROWID;
 

@@ -84,6 +84,17 @@ START_TEST(defaults_and_canonical_form)
     ck_assert_str_eq(row.realisation, "streamed");
     ck_assert_int_eq(g.cell[0].data_seed, 13);
     zo_grid_free(&g);
+    /* evaluations by tenths of a budget in forwards, whatever its place, and select survive being written out */
+    g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 100, \"select\": \"loss\"}");
+    ck_assert_int_eq(g.cell[0].eval_every, ZO_EVAL_TENTHS);
+    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).selection, "loss");
+    ck_assert_msg(zo_cell_parse(&again, g.cell[0].config, &err) == ZO_OK, "%s", err.text);
+    ck_assert_str_eq(again.hash, g.cell[0].hash);
+    zo_cell_free(&again);
+    zo_grid_free(&g);
+    g = parse("{" BASE ", \"dev\": 0, \"select\": [\"accuracy\", \"loss\"]}"); /* nothing to select by: no twins */
+    ck_assert_int_eq(g.n, 1);
+    zo_grid_free(&g);
     /* what is written out with its default is the same cell */
     g = parse("{" BASE ", \"lr\": [1e-6], \"batch\": [16, 16], \"train\": 1000}");
     ck_assert_int_eq(g.n, 1);

@@ -56,7 +56,7 @@ static void add_cell_on(zo_results *r, const char *optimizer, const char *task, 
     snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"data_seed\":%d,"
              "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, data_seed, optimizer);
     zo_cell_row cell = {.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .optimizer_options = "{\"rank\":4}", .batch = 16,
+                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{\"rank\":4}", .batch = 16,
                         .context = 128, .steps = 10, .seed = seed, .lr = lr, .eps = 1e-3, .train = 100, .dev = dev_examples, .test = 50};
     snprintf(cell.hash, sizeof cell.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
     zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .matthews = NAN, .selected = isfinite(test) ? "test@best-dev" : NULL,
@@ -133,7 +133,7 @@ START_TEST(life_of_a_run)
     zo_results *r = open_new("life.db");
     zo_err err = {0};
     zo_cell_row cell = {.hash = "0123456789abcdef", .config = "{}", .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .optimizer_options = "{}", .batch = 1};
+                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{}", .batch = 1};
     int64_t run;
     ck_assert_int_eq(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
     ck_assert(!zo_results_has(r, cell.hash));

@@ -22,6 +22,7 @@
 #include "bench/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/safetensors.h"
 #include "tasks/task.h"
 
 static char folder[64]; /* model/, configs, databases; made by main, removed at the end */
@@ -171,6 +172,73 @@ START_TEST(runs_and_skips)
     list = cJSON_Parse(said);
     ck_assert_int_eq(cJSON_GetArraySize(list), 3);
     cJSON_Delete(list);
+}
+END_TEST
+
+static void tell(const char *db, const char *sql)
+{
+    sqlite3 *handle;
+    ck_assert_int_eq(sqlite3_open(scratch(db), &handle), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+/* A row names program, model and data; cells that are skipped although these are others now are named. */
+START_TEST(made_from)
+{
+    const char *path = config("s.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\", \"seed\": [1, 2]}");
+    const char *const argv[] = {"zo", "run", path, "--db", scratch("s.db"), "--data", "some/where", NULL};
+    ck_assert_msg(finish(start(argv, 0)) == 0, "%s", said);
+    char want[600];
+    snprintf(want, sizeof want, "%s some/where 16;", scratch("model"));
+    ck_assert_str_eq(ask("s.db", "SELECT DISTINCT model_folder || ' ' || data_folder || ' ' || length(model_fingerprint) FROM runs"), want);
+    ck_assert_int_eq(run(path, "s.db"), 0);
+    ck_assert_ptr_null(strstr(said, "delete the database"));
+    tell("s.db", "UPDATE runs SET revision = 'abc' WHERE seed = 1");
+    ck_assert_int_eq(run(path, "s.db"), 0);
+    ASSERT_HAS(said, "1 cells were done by another revision (abc, now ");
+    ASSERT_HAS(said, "; delete the database or name another with --db to run them again\n");
+    ck_assert_ptr_null(strstr(said, "another model"));
+    /* a file of weights appears in the model's folder, then another of the same size */
+    char text[100000] = {[0] = 2, [8] = '{', [9] = '}'};
+    zo_err err = {0};
+    ck_assert_int_eq(zo_write_file(scratch("model/model.safetensors"), text, sizeof text, &err), ZO_OK);
+    ck_assert_int_eq(run(path, "s.db"), 0);
+    ASSERT_HAS(said, "2 cells were done with another model than now lies under that name (");
+    uint64_t before, after;
+    ck_assert_int_eq(zo_model_fingerprint(scratch("model"), &before, &err), ZO_OK);
+    memset(text + 10, 1, sizeof text - 10);
+    ck_assert_int_eq(zo_write_file(scratch("model/model.safetensors"), text, sizeof text, &err), ZO_OK);
+    ck_assert_int_eq(zo_model_fingerprint(scratch("model"), &after, &err), ZO_OK);
+    ck_assert_uint_ne(before, after);
+    unlink(scratch("model/model.safetensors"));
+}
+END_TEST
+
+/* The best dev evaluation is the one of the highest accuracy, or of the lowest loss. */
+START_TEST(selection)
+{
+    const char *path = config("l.json", "{" SMALL ", \"steps\": 40, \"eval_every\": 4, \"select\": [\"accuracy\", \"loss\"], \"optimizer\": "
+                              "{\"name\": \"fo-adamw\", \"lr\": 0.01}}");
+    ck_assert_msg(run(path, "l.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("l.db", "SELECT selection || ' ' || selected FROM runs ORDER BY run"), "accuracy test@best-dev;loss test@best-dev-loss;");
+    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'loss' AND "
+                                 "e.split = 'dev' AND e.step > 0 ORDER BY e.loss, e.step LIMIT 1"), "1;");
+    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'accuracy' AND "
+                                 "e.split = 'dev' AND e.step > 0 ORDER BY e.accuracy DESC, e.step LIMIT 1"), "1;");
+    ck_assert_str_eq(ask("l.db", "SELECT dev_accuracy = (SELECT accuracy FROM evaluations e WHERE e.run = runs.run AND split = 'dev' "
+                                 "AND step = best_step) FROM runs"), "1;1;");
+}
+END_TEST
+
+/* Of a budget in forwards each method gets as many evaluations, whatever a step costs it. */
+START_TEST(evaluations_by_forwards)
+{
+    const char *path = config("e.json", "{" SMALL ", \"forwards\": 400, \"optimizer\": [\"mezo\", \"mezo-svrg\", \"fo-sgd\"]}");
+    ck_assert_msg(run(path, "e.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("e.db", "SELECT count(*) FROM evaluations WHERE step > 0 AND split = 'dev' GROUP BY run"), "10;10;10;");
+    ck_assert_str_eq(ask("e.db", "SELECT count(*) FROM evaluations WHERE forwards NOT BETWEEN 400 * (round(forwards / 40.0) / 10) AND "
+                                 "400 * (round(forwards / 40.0) / 10) + 19"), "0;");
 }
 END_TEST
 
@@ -391,6 +459,9 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("run");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
+    tcase_add_test(t, made_from);
+    tcase_add_test(t, selection);
+    tcase_add_test(t, evaluations_by_forwards);
     tcase_add_test(t, updates_are_training);
     tcase_add_test(t, killed_in_the_middle);
     tcase_add_test(t, one_cell_crashes);
