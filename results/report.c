@@ -23,6 +23,8 @@ typedef struct report {
     int n;
     int *first; /* (groups) first cell */
     int groups;
+    char uneven[200]; /* of --best: a method whose settings ran on different seeds; "" = none */
+    int uneven_n;     /* how many such */
 } report;
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
@@ -189,6 +191,13 @@ static double mean_of(const report *r, int group, const char *key, double *std, 
     return mean;
 }
 
+/* Does a cell count for --best? It does not where it did not end. */
+static bool counts_for_best(const cell *c)
+{
+    const char *status = string_of(c, "status");
+    return strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0;
+}
+
 /* Score of a setting for --best: mean dev accuracy over its seeds; a seed that has none (it diverged before the first evaluation, or
  * ran out of memory) counts as 0, one that did not end (failed, killed) does not count. */
 static double dev_score(const report *r, int group)
@@ -196,14 +205,34 @@ static double dev_score(const report *r, int group)
     double sum = 0;
     int n = 0;
     for (int i = 0; i < r->n; i++) {
-        const char *status = string_of(&r->cells[i], "status");
-        if (r->cells[i].group == group && strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0) {
+        if (r->cells[i].group == group && counts_for_best(&r->cells[i])) {
             double x = number_of(&r->cells[i], "dev_accuracy");
             sum += isfinite(x) ? x : 0;
             n++;
         }
     }
     return n > 0 ? sum / n : 0;
+}
+
+static bool has_seed(const report *r, int group, double seed)
+{
+    for (int i = 0; i < r->n; i++) {
+        if (r->cells[i].group == group && counts_for_best(&r->cells[i]) && number_of(&r->cells[i], "seed") == seed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every counting seed of group g is one of group h too. */
+static bool seeds_within(const report *r, int g, int h)
+{
+    for (int i = 0; i < r->n; i++) {
+        if (r->cells[i].group == g && counts_for_best(&r->cells[i]) && !has_seed(r, h, number_of(&r->cells[i], "seed"))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool smaller_setting(const cell *a, const cell *b, const char *keys)
@@ -215,6 +244,21 @@ static bool smaller_setting(const cell *a, const cell *b, const char *keys)
         }
     }
     return false;
+}
+
+/* A mean over other seeds is another mean: names the kept settings that were compared with one of other seeds. */
+static void note_uneven(report *r, const char *keys, const bool *drop)
+{
+    for (int g = 0; g < r->groups; g++) {
+        bool uneven = false;
+        const cell *a = &r->cells[r->first[g]];
+        for (int h = 0; h < r->groups && !drop[g] && !uneven; h++) {
+            uneven = drop[h] && same_setting(a, &r->cells[r->first[h]], keys) && !(seeds_within(r, g, h) && seeds_within(r, h, g));
+        }
+        if (uneven && r->uneven_n++ == 0) {
+            snprintf(r->uneven, sizeof r->uneven, "%.60s on %.60s", string_of(a, "optimizer"), string_of(a, "task"));
+        }
+    }
 }
 
 static zo_status keep_best(report *r, const char *keys, zo_err *err)
@@ -251,6 +295,7 @@ static zo_status keep_best(report *r, const char *keys, zo_err *err)
             drop[g] = other > mine || (other == mine && smaller_setting(b, a, keys));
         }
     }
+    note_uneven(r, keys, drop);
     int kept = 0;
     for (int i = 0; i < r->n; i++) {
         if (drop[r->cells[i].group]) {
@@ -513,21 +558,42 @@ static void make_label(const report *r, const zo_report_spec *spec, int group, c
     free_texts(&keys);
 }
 
-/* Text of one table entry: "85.3 ± 1.2 (3)", or why there is no number. */
+/* Text of one table entry: "85.3 ± 1.2 (3)", then ", 1 diverged" for seeds that did not end well, or why there is no number. */
 static void entry_text(const report *r, const zo_report_spec *spec, int group, char *out, size_t size)
 {
     double std;
-    int n;
+    int n, cells = 0;
     double mean = mean_of(r, group, spec->metric, &std, &n);
-    const char *status = group_status(r, group);
-    if (n == 0) {
-        snprintf(out, size, "%s", strcmp(status, "done") == 0 ? "no evaluation" : status);
-    } else if (n == 1) {
-        snprintf(out, size, "%.1f%s%s", 100 * mean, strcmp(status, "done") == 0 ? "" : " ", strcmp(status, "done") == 0 ? "" : status);
-    } else {
-        snprintf(out, size, "%.1f ± %.1f (%d)%s%s", 100 * mean, 100 * std, n, strcmp(status, "done") == 0 ? "" : " ",
-                 strcmp(status, "done") == 0 ? "" : status);
+    texts status = {0};
+    int count[8] = {0}; /* of each; there are seven statuses beside done */
+    for (int i = 0; i < r->n; i++) {
+        if (r->cells[i].group == group) {
+            const char *s = string_of(&r->cells[i], "status");
+            cells++;
+            if (strcmp(s, "done") != 0) {
+                count[text_index(&status, s)]++;
+            }
+        }
     }
+    int at = 0;
+    if (n == 1 && cells == 1) {
+        at = snprintf(out, size, "%.1f", 100 * mean);
+    } else if (n == 1) {
+        at = snprintf(out, size, "%.1f (1)", 100 * mean);
+    } else if (n > 1) {
+        at = snprintf(out, size, "%.1f ± %.1f (%d)", 100 * mean, 100 * std, n);
+    } else if (status.n == 0) {
+        at = snprintf(out, size, "no evaluation");
+    }
+    for (int k = 0; k < status.n && at < (int)size; k++) {
+        const char *comma = at > 0 ? ", " : "";
+        if (cells == 1) {
+            at += snprintf(out + at, size - (size_t)at, "%s%s", comma, status.text[k]);
+        } else {
+            at += snprintf(out + at, size - (size_t)at, "%s%d %s", comma, count[k], status.text[k]);
+        }
+    }
+    free_texts(&status);
 }
 
 static void range_text(double low, double high, const char *format, char *out, size_t size)
@@ -696,7 +762,20 @@ zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE 
         if (spec->best != NULL) {
             fprintf(out, "; %s chosen by the best mean dev accuracy of the settings in the database", spec->best);
         }
-        fprintf(out, ".\nA forward is one batch through the model at one point. Device-hours are of optimizer steps, then with evaluation."
+        fprintf(out, ".\n");
+        bool diverged = false;
+        for (int i = 0; i < r.n; i++) {
+            diverged = diverged || strcmp(string_of(&r.cells[i], "status"), "diverged") == 0;
+        }
+        if (diverged) {
+            fprintf(out, "A diverged seed enters the mean with its best evaluation before it diverged; one without any is left out of the mean "
+                         "and of (n)%s.\n", spec->best != NULL ? ", but counts as 0 on dev in the choice above" : "");
+        }
+        if (r.uneven_n > 0) {
+            fprintf(out, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.\n",
+                    r.uneven, r.uneven_n > 1 ? " and others" : "");
+        }
+        fprintf(out, "A forward is one batch through the model at one point. Device-hours are of optimizer steps, then with evaluation."
                      " Peak MB (10^6 bytes): largest sum of live bytes in the ledger, all phases.\n");
         free_texts(&how);
     }

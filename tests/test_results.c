@@ -328,12 +328,21 @@ START_TEST(report_paper_table)
     ASSERT_HAS(text, "## m, head");
     ASSERT_HAS(text, "mezo lr=0.001");
     ASSERT_HAS(text, "70.0 ± 10.0 (3)");
-    ASSERT_HAS(text, "90.0 ± 0.0 (2) mixed");
+    ASSERT_HAS(text, "90.0 ± 0.0 (2), 1 diverged");
+    ASSERT_HAS(text, "A diverged seed enters the mean with");
+    ck_assert_ptr_null(strstr(text, "counts as 0 on dev"));
     free(text);
     text = paper(r, (zo_report_spec){.best = "lr"});
     ck_assert_ptr_null(strstr(text, "lr=0.001"));
     ASSERT_HAS(text, "| mezo   | 80.0 ± 0.0 (3)");
     ASSERT_HAS(text, "lr chosen by the best mean dev accuracy");
+    ASSERT_HAS(text, "counts as 0 on dev");
+    ck_assert_ptr_null(strstr(text, "Beware"));
+    free(text);
+    add_cell(r, "mezo", "sst2", 1e-4, 1, "done", 0.5, 0.5); /* one seed where the others have three; and of rte a killed one */
+    add_cell(r, "mezo", "rte", 1e-4, 1, "killed", NAN, NAN);
+    text = paper(r, (zo_report_spec){.best = "lr"});
+    ASSERT_HAS(text, "Beware: mezo on sst2");
     free(text);
     zo_err err = {0};
     zo_report_spec wrong = {.columns = "tsk", .metric = "accuracy"};
