@@ -56,7 +56,11 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
             gram_of_rows(panel, rows, p->cols, gram);
         }
     }
-    int info = (int)LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'N', 'L', (lapack_int)n, gram, (lapack_int)n, value);
+    /* The lower triangle by rows is the upper one by columns, which LAPACK takes as it is: no copy of n x n, and work space of ours. */
+    lapack_int order = (lapack_int)n, nwork = 2 * order + 1, niwork = 1; /* what 'N' needs */
+    double *work = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)nwork * sizeof *work);
+    lapack_int iwork;
+    int info = (int)LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'U', order, gram, order, value, work, nwork, &iwork, niwork);
     ZO_CHECK(info == 0, "dsyevd of the Gram matrix of %s failed with %d", p->name, info);
     int count = 0;
     for (int64_t i = 0; i < n; i++) { /* ascending eigenvalues = squared singular values */
@@ -65,6 +69,7 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
     zo_free(panel);
     zo_free(gram);
     zo_free(value);
+    zo_free(work);
     return count > 0 ? count : 1;
 }
 
