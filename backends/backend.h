@@ -132,7 +132,7 @@ typedef struct zo_backend {
     /* One first-order rule over all elements: see rules.h. m and v may be NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
     /* TeZO-Adam's sweep on factored matrices: w -= lr * M / (sqrt(V2) + eps), M = scale U diag(m) V^T,
-     * V2 = scale^2 (U.U) diag(v) (V.V)^T; m, v (ncoef) host. */
+     * V2 = scale^2 (U.U) diag(v) (V.V)^T; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
     void (*tezo_adam)(struct zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
     void (*draw_factors)(struct zo_backend *be, zo_factors *factors); /* allocates (OPT_STATE) and fills u and v from seed and rank */
     void (*init_normal)(struct zo_backend *be, zo_store *store, int param, uint64_t seed, float std); /* N(0, std^2), role INIT */

@@ -134,7 +134,7 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
         float *room = u2 + most * PANEL, *first = room + most * PANEL, *second = first + PANEL * PANEL;
         for (int t = 0; t < layout->n; t++) {
             int rank = factors->rank[t];
-            if (rank == 0) {
+            if (rank == 0 || factors->scale[t] == 0.0f) { /* not factored, or frozen */
                 continue;
             }
             const zo_param *p = &layout->param[t];

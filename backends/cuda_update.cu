@@ -482,7 +482,7 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
     zo_counters counters = {};
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        if (factors->rank[t] > 0) {
+        if (factors->rank[t] > 0 && factors->scale[t] != 0.0f) { /* not frozen */
             parts_add(&panels, layout, factors, t, nullptr, p->rows, true);
             counters.weight_bytes_written += (uint64_t)(p->rows * p->cols) * sizeof(float);
         }

@@ -998,7 +998,13 @@ START_TEST(rules_and_reductions)
             double now = m.factors->rank[t] > 0 ? was - 0.01 * first / (sqrt(second) + 1e-5) : was;
             ck_assert(fabs(w->data[p->offset + e] - now) < 1e-6);
         }
+        m.factors->scale[t] = 0.0f;
     }
+    zo_counters before, after;
+    zo_counters_read(&before);
+    m.be->tezo_adam(m.be, w, m.factors, mm, vv, 0.01, 1e-5); /* all frozen: nothing is written */
+    zo_counters_read(&after);
+    ck_assert_uint_eq(after.weight_bytes_written, before.weight_bytes_written);
     zo_free(wm);
     zo_free(wv);
     zo_free(ww);
