@@ -121,7 +121,7 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
                          s->folder, zo_tokenizer_vocab_size(tokenizer), arch->vocab);
     }
     if (strcmp(arch->family, "opt") == 0 && c->form == ZO_FORM_PROMPT) {
-        zo_tokenizer_set_bos(tokenizer, 0); /* as MeZO's code does for OPT */
+        zo_tokenizer_set_bos(tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */
     }
     if (status == ZO_OK) {
         zo_dataset_spec spec = {.task = c->task,

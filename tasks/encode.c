@@ -411,9 +411,6 @@ static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, bool lstrip,
     if (zo_tokenizer_encode(encoder->tokenizer, text, bytes, ZO_WITH_SPECIALS, ids, err)) {
         return err->status;
     }
-    if (encoder->bos >= 0 && ids->n) {
-        ids->ids[0] = encoder->bos;
-    }
     return ZO_OK;
 }
 
@@ -527,8 +524,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
 
-/* The token in front of every text, or -1. MeZO runs OPT with bos_token_id = 0 (its slow tokenizer then begins prompts with <s>),
- * though OPT's files name </s> as bos. */
+/* The token that the tokenizer puts in front of every text, or -1. (MeZO's other bos for OPT is set on the tokenizer, bench/setup.c.) */
 static zo_status find_bos(zo_encoder *encoder, zo_err *err)
 {
     encoder->bos = -1;
@@ -538,9 +534,7 @@ static zo_status find_bos(zo_encoder *encoder, zo_err *err)
         return err->status;
     }
     if (zo_tokenizer_wrap_count(encoder->tokenizer, false) > 0 && encoder->a.n > 1 && special.bos >= 0 && encoder->a.ids[0] == special.bos) {
-        const char *spelled = zo_tokenizer_token(encoder->tokenizer, special.bos);
-        bool opt = spelled && strcmp(spelled, "</s>") == 0 && zo_tokenizer_id(encoder->tokenizer, "<s>") == 0;
-        encoder->bos = opt ? 0 : special.bos;
+        encoder->bos = special.bos;
     }
     return ZO_OK;
 }
