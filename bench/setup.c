@@ -69,21 +69,9 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
 {
     (void)err;
     zo_setup *s = context;
-    bool checkpoint = zo_engine_objective(s->engine)->checkpoint;
-    if (which == ZO_BATCH_CURRENT) {
-        count(s, s->batch, 1);
-        zo_model_grad(s->model, s->batch, 1.0, checkpoint, grad, loss);
-        return ZO_OK;
-    }
-    *loss = 0;
-    zo_batch *batch;
-    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
-        double part, weight = batch->examples / (double)s->train_size;
-        count(s, batch, 1);
-        zo_model_grad(s->model, batch, weight, checkpoint, grad, &part);
-        *loss += weight * part;
-        zo_batch_free(batch);
-    }
+    ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
+    count(s, s->batch, 1);
+    zo_model_grad(s->model, s->batch, 1.0, zo_engine_objective(s->engine)->checkpoint, grad, loss);
     return ZO_OK;
 }
 

@@ -1,4 +1,4 @@
-/* engine.c: see engine.h. Points become forwards in one of three ways; updates become sweeps; everything is counted here.
+/* engine.c: see engine.h. Points become forwards in one of three ways; updates become sweeps.
  * It does not know what a model is: losses and gradients come through zo_engine_io. */
 #include "optimizers/engine.h"
 
@@ -29,7 +29,6 @@ struct zo_engine {
     float *settled_side;               /* (ncoef) */
     const zo_store *settled_base;
     zo_view settled;
-    zo_engine_counts counts;
 };
 
 const char *zo_realisation_name(zo_realisation r)
@@ -197,11 +196,6 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
     }
     if (status != ZO_OK) {
         return status;
-    }
-    if (which == ZO_BATCH_FULL) {
-        e->counts.full_probes += (uint64_t)n;
-    } else {
-        e->counts.probes += (uint64_t)n;
     }
     return check_losses(loss, n, err);
 }
@@ -377,7 +371,6 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, 
     if (status != ZO_OK) {
         return status;
     }
-    e->counts.gradients++;
     status = check_losses(loss, 1, err);
     if (status == ZO_OK && norm != NULL) {
         *norm = sqrt(be->dot(be, grad, grad));
@@ -488,21 +481,4 @@ const zo_view *zo_engine_settle(zo_engine *e)
         e->settled.side = e->settled_side;
     }
     return &e->settled;
-}
-
-void zo_engine_merge(zo_engine *e)
-{
-    const zo_view *view = zo_engine_settle(e);
-    if (view->side == NULL) {
-        return;
-    }
-    zo_term term = {.dir = {.kind = ZO_DIR_SPAN, .seed = e->spec.seed, .span = view->side}, .coef = 1.0};
-    e->spec.be->apply(e->spec.be, e->spec.weights, e->factors, 1.0, &term, 1, NULL);
-    memset(e->side, 0, (size_t)e->objective.ncoef * sizeof *e->side);
-    memset(e->settled_side, 0, (size_t)e->objective.ncoef * sizeof *e->settled_side);
-}
-
-zo_engine_counts zo_engine_counted(const zo_engine *e)
-{
-    return e->counts;
 }

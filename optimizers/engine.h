@@ -1,4 +1,5 @@
-/* engine.h: the objective that is a model on a backend. It decides how a point is realised and counts what that costs.
+/* engine.h: the objective that is a model on a backend. It decides how a point is realised. What a run costs is counted by the owner
+ * of the io callbacks (forwards) and by the backend (normals, bytes written).
  *
  *   INPLACE   the papers' way: the stored weights are moved from point to point (+eps, -2 eps, +eps), rounding drift included.
  *             Sweeps are fused (restore + update + next probe) where that changes no bit: each term is still rounded on its own.
@@ -24,7 +25,7 @@ typedef struct zo_engine_io {
     void *context;
     /* loss[p] of the view's points over the batch `which`; chunked by the callee for FULL. */
     zo_status (*losses)(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err);
-    /* Gradient at the stored weights, added into grad. */
+    /* Gradient at the stored weights, added into grad. No optimizer asks for that of FULL: a caller that has no use for it may refuse. */
     zo_status (*gradient)(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err);
     /* Rows of TABLE parameters that the batch `which` touches; the lists live until the next call. n = 0: none. */
     void (*touched)(void *context, zo_which which, zo_touched *touched);
@@ -51,13 +52,6 @@ const zo_factors *zo_engine_factors(const zo_engine *engine);
  * SIDEPATH the accumulated low-rank numbers stay beside, so read weights through this view only. Mandatory before evaluation,
  * snapshots of results, and the end of the run. */
 const zo_view *zo_engine_settle(zo_engine *engine);
-/* Fold accumulated side terms into the weights (export). */
-void zo_engine_merge(zo_engine *engine);
-
-/* Forwards as the field counts them: passes of one batch through the model at one point (a MeZO step has 2, a full-batch pass
- * counts ceil(N / batch) for every point); examples and batch passes are counted by the io callback's owner. */
-typedef struct zo_engine_counts { uint64_t probes, full_probes, gradients; } zo_engine_counts;
-zo_engine_counts zo_engine_counted(const zo_engine *engine);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "models/model.h"
 #include "optimizers/engine.h"
+#include "tests/fold_side.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
 enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, OPT = 4, LLAMA = 6, CPU = 0, CUDA = 1, SIDES = 2, CLASSES = 3 };
@@ -250,8 +251,7 @@ static float *run_estimator(int side, int family, const zo_estimator *e, int rea
         after_second = r.step == 1 ? zo_mem_live(r.be->space).total_bytes : after_second;
     }
     ck_assert_uint_eq(zo_mem_live(r.be->space).total_bytes, after_second); /* steps do not allocate */
-    zo_engine_settle(engine);
-    zo_engine_merge(engine);
+    fold_side(engine, r.be, zo_model_store(r.model));
     float *weights = host_of(r.be, zo_model_store(r.model));
     *size = zo_model_layout(r.model)->size;
     if (e->stop != NULL) {
