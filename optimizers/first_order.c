@@ -1,6 +1,13 @@
 /* first_order.c: see first_order.h. */
 #include "optimizers/first_order.h"
 
+zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err)
+{
+    (void)err;
+    o->checkpoint = ((const zo_first_order *)state)->checkpoint;
+    return ZO_OK;
+}
+
 zo_status zo_schedule_lr(int schedule, const zo_step_context *c, double *lr, zo_err *err)
 {
     *lr = c->lr;

@@ -1,6 +1,8 @@
-/* first_order.h: what fo_sgd.c and fo_adamw.c share: the learning-rate schedule and the clipping of the gradient. */
+/* first_order.h: what fo_sgd.c and fo_adamw.c share: options, the learning-rate schedule and the clipping of the gradient. */
 #ifndef ZO_OPTIMIZERS_FIRST_ORDER_H
 #define ZO_OPTIMIZERS_FIRST_ORDER_H
+
+#include <stddef.h>
 
 #include "optimizers/estimator.h"
 
@@ -9,6 +11,27 @@ extern "C" {
 #endif
 
 typedef enum zo_schedule { ZO_SCHEDULE_CONSTANT, ZO_SCHEDULE_LINEAR } zo_schedule;
+
+/* Begins the state of a first-order optimizer. */
+typedef struct zo_first_order {
+    double weight_decay, clip;
+    int schedule;
+    bool checkpoint;
+} zo_first_order;
+
+/* Rows of its option table: where zo_first_order stands at offset 0. */
+#define ZO_FIRST_ORDER_OPTIONS(decay_help, clip_initial)                                                                              \
+    {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(zo_first_order, weight_decay), .initial = 0.0, .least = 0.0,      \
+     .most = 1e3, .help = decay_help},                                                                                                \
+    {.key = "clip", .type = ZO_OPT_REAL, .offset = offsetof(zo_first_order, clip), .initial = (clip_initial), .least = 0.0,           \
+     .most = 1e9, .help = "largest norm of the gradient; 0 = no clipping"},                                                           \
+    {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = offsetof(zo_first_order, schedule), .initial = ZO_SCHEDULE_CONSTANT,         \
+     .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},                            \
+    {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
+     .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
+
+/* The estimator's start(). */
+zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err);
 
 /* lr of a step: constant, or lr (1 - step / steps) (linear decay to 0 without warm-up, as transformers does). ZO_EINPUT where the
  * budget is not in steps. */

@@ -6,9 +6,8 @@
 #include "optimizers/first_order.h"
 
 typedef struct state {
-    double beta1, beta2, adam_eps, weight_decay, clip;
-    int schedule;
-    bool checkpoint;
+    zo_first_order common;
+    double beta1, beta2, adam_eps;
 } state;
 
 static const zo_opt options[] = {
@@ -18,30 +17,16 @@ static const zo_opt options[] = {
      .help = "decay of the second moment"},
     {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 0.0, .most = 1.0,
      .help = "added to the square root of the second moment"},
-    {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(state, weight_decay), .initial = 0.0, .least = 0.0, .most = 1e3,
-     .help = "decoupled decay, on all but biases and norms"},
-    {.key = "clip", .type = ZO_OPT_REAL, .offset = offsetof(state, clip), .initial = 1.0, .least = 0.0, .most = 1e9,
-     .help = "largest norm of the gradient; 0 = no clipping"},
-    {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, schedule), .initial = ZO_SCHEDULE_CONSTANT,
-     .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},
-    {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(state, checkpoint), .initial = 0,
-     .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"},
+    ZO_FIRST_ORDER_OPTIONS("decoupled decay, on all but biases and norms", 1.0),
     {.key = NULL}};
-
-static zo_status start(void *self, zo_objective *o, zo_err *err)
-{
-    (void)err;
-    o->checkpoint = ((const state *)self)->checkpoint;
-    return ZO_OK;
-}
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
     double lr, scale, loss, t = (double)c->step + 1.0;
-    zo_status status = zo_schedule_lr(s->schedule, c, &lr, err);
+    zo_status status = zo_schedule_lr(s->common.schedule, c, &lr, err);
     if (status == ZO_OK) {
-        status = zo_clipped_gradient(o, s->clip, &loss, &scale, err);
+        status = zo_clipped_gradient(o, s->common.clip, &loss, &scale, err);
     }
     if (status != ZO_OK) {
         return status;
@@ -50,7 +35,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     /* The rule works with the betas as floats: 1 - 0.999f is 5e-5 off 0.001, and the corrections must be off with it. */
     float beta1 = (float)s->beta1, beta2 = (float)s->beta2;
     zo_rule_args args = {.lr = (float)lr,
-                         .decay = (float)s->weight_decay,
+                         .decay = (float)s->common.weight_decay,
                          .beta1 = beta1,
                          .beta2 = beta2,
                          .eps = (float)s->adam_eps,
@@ -68,6 +53,6 @@ const zo_estimator zo_estimator_fo_adamw = {
     .state_bytes = sizeof(state),
     .lr = 5e-5,
     .first_order = true,
-    .start = start,
+    .start = zo_first_order_start,
     .step = step,
 };
