@@ -198,20 +198,10 @@ static zo_status record_step(run *r, const zo_step_report *report, double second
     return ZO_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_step_ms(const run *r)
 {
     int64_t n = r->timed < TIMES_MOST ? r->timed : TIMES_MOST;
-    if (n == 0) {
-        return NAN;
-    }
-    qsort(r->step_seconds, (size_t)n, sizeof *r->step_seconds, by_value);
-    return 1e3 * (n % 2 == 1 ? r->step_seconds[n / 2] : (r->step_seconds[n / 2 - 1] + r->step_seconds[n / 2]) / 2);
+    return 1e3 * zo_median(r->step_seconds, n);
 }
 
 static void record_time(run *r, double seconds)

@@ -56,22 +56,6 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
     return status;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of(const double *value, int64_t n)
-{
-    double *sorted = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *sorted);
-    memcpy(sorted, value, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    double median = n % 2 == 1 ? sorted[n / 2] : 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]);
-    zo_free(sorted);
-    return median;
-}
-
 static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *err)
 {
     zo_mem_phase(ZO_PHASE_TRAIN);
@@ -96,10 +80,13 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
             t->other_ms += 1e3 * rest / (double)steps;
         }
     }
-    t->median_ms = median_of(t->step_ms, steps);
+    t->peak = zo_mem_peak(setup->be->space, ZO_PHASE_TRAIN);
+    double *sorted = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)steps * sizeof *sorted); /* step_ms keeps the order of the steps */
+    memcpy(sorted, t->step_ms, (size_t)steps * sizeof *sorted);
+    t->median_ms = zo_median(sorted, steps);
+    zo_free(sorted);
     t->counts = setup->counts;
     t->counters = setup->counters;
-    t->peak = zo_mem_peak(setup->be->space, ZO_PHASE_TRAIN);
     return ZO_OK;
 }
 

@@ -300,6 +300,21 @@ void zo_setup_settle(zo_setup *s, double *seconds)
     take_parts(s);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double zo_median(double *value, int64_t n)
+{
+    if (n == 0) {
+        return NAN;
+    }
+    qsort(value, (size_t)n, sizeof *value, by_value);
+    return n % 2 == 1 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;
+}
+
 void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
 {
     double start = zo_now();

@@ -49,6 +49,9 @@ zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, d
  * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */
 void zo_setup_settle(zo_setup *setup, double *seconds);
 
+/* Sorts value (n); NaN for n = 0. It allocates nothing, so that a ledger can be read around it. */
+double zo_median(double *value, int64_t n);
+
 typedef struct zo_evaluation { int64_t examples; double metric[ZO_METRICS], loss, seconds; } zo_evaluation;
 /* All examples of a split at the current weights. */
 void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
