@@ -1,4 +1,6 @@
-/* setup.c: see setup.h. The loss that an engine sees is made here: the step's batch, or the whole training set in chunks. */
+/* setup.c: see setup.h. The loss that an engine sees is made here: the step's batch, or the whole training set in chunks of the batch
+ * size, whose mean losses are weighted by their examples. Where a loss is a mean over tokens (copa: ZO_HEAD_SPAN) a chunk weighs by
+ * its examples all the same, so the sum is not quite the mean over all tokens. */
 #include "bench/setup.h"
 
 #include <math.h>

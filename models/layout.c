@@ -97,6 +97,10 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
             add_linear(layout, -1, a->hidden, a->hidden, true, "lm.dense");
             add_norm(layout, a, -1, a->hidden, "lm.norm");
         }
+        /* Tied as config.json says, as transformers does. MeZO's released RoBERTa code loads the decoder as a copy of the embedding and
+         * trains it untied (without --tie_emb): there the head has vocab x hidden more trained numbers, each direction perturbs the
+         * two apart, and its memory is that much larger. "tie_word_embeddings": false in config.json, with lm_head.decoder.weight in
+         * the checkpoint, gives that. */
         if (!a->tied) {
             add(layout, ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
         }

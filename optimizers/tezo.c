@@ -9,7 +9,11 @@
  *                 M' = scale U diag(M) V^T,  N' = scale^2 (U.U) diag(N) (V.V)^T  (separable second moment, Eq. 8)
  *
  * What is not factored (biases, norms, tables if so wished) gets a full Gaussian z in the same probe and w -= rest_lr kappa z; with
- * TeZO-Adam kappa is divided by sqrt(EMA kappa^2) + adam_eps, the same second moment with E z^2 = 1. It has no weight decay. */
+ * TeZO-Adam kappa is divided by sqrt(EMA kappa^2) + adam_eps, the same second moment with E z^2 = 1. It has no weight decay.
+ *
+ * Decided here, without an option: the rest has no momentum, with tezo-m and tezo-adam neither (a dense direction's momentum is a copy
+ * of the weights, which the method is there to spare), so it moves by the step's own kappa z while the factors move by their average;
+ * the probe of factors and rest is one, with one kappa. */
 #include <math.h>
 #include <stddef.h>
 

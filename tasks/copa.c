@@ -1,5 +1,8 @@
 /* copa.c: Choice of Plausible Alternatives (SuperGLUE): cause or effect of a premise. MeZO trains it by teacher forcing on the right
- * alternative alone and predicts by the mean log-probability of each. */
+ * alternative alone and predicts by the mean log-probability of each.
+ *
+ * The training loss is the mean over all target tokens of the batch, as a language model's loss is in transformers: a long alternative
+ * weighs more than a short one. The loss of dev and test is the mean over examples of their means, so the two are not on one scale. */
 #include <ctype.h>
 #include <string.h>
 
