@@ -7,6 +7,28 @@
 extern "C" {
 #endif
 
+/* What `zo help bench` says, and `zo bench` without a word. */
+#define ZO_BENCH_HELP                                                                                                                 \
+    "usage: zo bench rng  [--threads N] [--json]\n"                                                                                   \
+    "       zo bench gemm [--threads N] [--json]\n"                                                                                   \
+    "       zo bench step MODEL [OPTIONS] [--json]\n"                                                                                 \
+    "\n"                                                                                                                              \
+    "rng: normals a second. gemm: linear layers at the shapes of small models, weights stored or drawn on the way. step: the time of\n" \
+    "a training step on a model and a task, and where it goes; it runs what a cell of `zo run` runs.\n"                               \
+    "  --threads N         0 = all cores that the process may use (0)\n"                                                              \
+    "  --json              one JSON object or list on standard output\n"                                                              \
+    "Options of step, as the keys of a config (`zo help run`):\n"                                                                     \
+    "  --task NAME         (sst2)            --form head|prompt    (head)\n"                                                          \
+    "  --optimizer NAME    (mezo), or an object such as '{\"name\": \"tezo\", \"rank\": 16}'\n"                                       \
+    "  --batch N           (16)              --context N           (128)\n"                                                           \
+    "  --precision f32|bf16 (f32)            --realisation inplace|streamed|sidepath (streamed)\n"                                    \
+    "  --steps N           steps that count, after two that warm up (20)\n"                                                           \
+    "  --train N           examples (1000)   --init pretrained|random (pretrained)\n"                                                 \
+    "  --fill              every text is brought to --context tokens\n"                                                               \
+    "  --device NAME       cpu, cuda, cuda:N or auto (cpu)\n"                                                                         \
+    "  --data DIR          task files ($ZO_DATA)\n"                                                                                   \
+    "  --models DIR        where model names are looked up first ($ZO_MODELS)\n"
+
 int zo_cmd_run(int argc, char **argv);
 int zo_cmd_report(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);

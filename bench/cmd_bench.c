@@ -154,7 +154,11 @@ static int bench_gemm(int threads, bool json)
 int zo_cmd_bench(int argc, char **argv)
 {
     static const char *const usage = "zo bench step|rng|gemm [--json] [--threads N]";
-    if (argc > 1 && strcmp(argv[1], "step") == 0) {
+    if (argc < 2) {
+        fputs(ZO_BENCH_HELP, stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "step") == 0) {
         return zo_cmd_bench_step(argc - 1, argv + 1);
     }
     bool json = false;

@@ -55,10 +55,24 @@ static const command commands[] = {
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"},
     {"score", zo_cmd_score, "hidden states and log-probabilities of lines of text",
-     "usage: zo score MODEL [FILE] [--json] [--no-special] [--models DIR]\n"},
+     "usage: zo score MODEL [FILE] [--json] [--no-special] [--bf16] [--models DIR]\n"
+     "\n"
+     "One JSON object for each line of FILE (or of standard input): \"ids\", \"hidden\" (the last hidden state at the first token of an\n"
+     "encoder, the last of a causal model) and, for causal models, \"logprob\" of each token given those before it.\n"
+     "  --json        a line is a JSON string, so that a text may hold line ends\n"
+     "  --no-special  without the tokenizer's special tokens\n"
+     "  --bf16        matrix products in bf16 (f32)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
     {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
-     "usage: zo inspect MODEL [--batch N] [--context N] [--models DIR] [--json]\n"},
-    {"bench", zo_cmd_bench, "micro-benchmarks", "usage: zo bench step|rng|gemm [--json] ...\n"},
+     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--models DIR] [--json]\n"
+     "\n"
+     "Family, layers, parameters, types on disk, and the bytes by tag that a training step of each method is predicted to take.\n"
+     "  --batch N     examples of the step (16)\n"
+     "  --context N   tokens of an example (128, at most the model's positions)\n"
+     "  --rank N      of TeZO's factors (8)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --json        all of it as one JSON object\n"},
+    {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP},
     {"demo", zo_cmd_demo, "pretrain a small model and fine-tune it by all methods; no data needed",
      "usage: zo demo [--short] [--db FILE] [--out DIR]\n"
      "\n"
