@@ -1,24 +1,13 @@
 /* bert.c: BERT (Devlin et al., arXiv 1810.04805): post-norm encoder, learned positions, two segments, pooler head.
- */
+ * The encoder's part of it is RoBERTa's too. */
 #include <cjson/cJSON.h>
 
-#include "models/family.h"
+#include "models/bert_encoder.h"
 
 static const char *const prefixes[] = {"bert.", "", NULL};
 
 static const zo_name_row names[] = {
-    {"embed.token", "embeddings.word_embeddings", true, ZO_STORED_PLAIN},
-    {"embed.position", "embeddings.position_embeddings", true, ZO_STORED_PLAIN},
-    {"embed.type", "embeddings.token_type_embeddings", true, ZO_STORED_PLAIN},
-    {"embed.norm", "embeddings.LayerNorm", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.q", "encoder.layer.#.attention.self.query", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.k", "encoder.layer.#.attention.self.key", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.v", "encoder.layer.#.attention.self.value", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.o", "encoder.layer.#.attention.output.dense", true, ZO_STORED_PLAIN},
-    {"layer.#.attn.norm", "encoder.layer.#.attention.output.LayerNorm", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.up", "encoder.layer.#.intermediate.dense", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.down", "encoder.layer.#.output.dense", true, ZO_STORED_PLAIN},
-    {"layer.#.mlp.norm", "encoder.layer.#.output.LayerNorm", true, ZO_STORED_PLAIN},
+    ZO_BERT_ENCODER_NAMES,
     {"lm.dense", "cls.predictions.transform.dense", false, ZO_STORED_PLAIN},
     {"lm.norm", "cls.predictions.transform.LayerNorm", false, ZO_STORED_PLAIN},
     {"lm.decoder.weight", "cls.predictions.decoder.weight", false, ZO_STORED_PLAIN},
@@ -27,7 +16,7 @@ static const zo_name_row names[] = {
     {"class.out", "classifier", false, ZO_STORED_PLAIN},
     {0}};
 
-static void config_read(zo_config *c, zo_arch *a)
+void zo_bert_encoder_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "is_decoder", false);
     zo_config_only_text(c, "position_embedding_type", "absolute");
@@ -40,25 +29,31 @@ static void config_read(zo_config *c, zo_arch *a)
     a->positions = zo_config_int(c, "max_position_embeddings", 1, 1 << 24);
     a->types = zo_config_int_or(c, "type_vocab_size", 2, 1, 1024);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_eps", 1e-12, 0, 1);
-    a->act = a->head_act = zo_config_act(c, "hidden_act", ZO_ACT_GELU);
+    a->act = zo_config_act(c, "hidden_act", ZO_ACT_GELU);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", true);
     a->init_std = (float)zo_config_real_or(c, "initializer_range", 0.02, 0, 10);
-    a->bos = zo_config_token(c, "bos_token_id", -1);
-    a->eos = zo_config_token(c, "eos_token_id", -1);
-    a->pad = zo_config_token(c, "pad_token_id", 0);
     a->learned_positions = a->embed_norm = a->attn_bias = a->attn_out_bias = a->mlp_bias = true;
     a->norm = ZO_LAYERNORM;
     a->head_transform = a->head_bias = true;
+}
+
+static void config_read(zo_config *c, zo_arch *a)
+{
+    zo_bert_encoder_read(c, a);
+    a->head_act = a->act;
+    a->bos = zo_config_token(c, "bos_token_id", -1);
+    a->eos = zo_config_token(c, "eos_token_id", -1);
+    a->pad = zo_config_token(c, "pad_token_id", 0);
     a->class_head = ZO_CLASS_POOLER;
 }
 
-static void config_write(const zo_arch *a, cJSON *json)
+void zo_bert_encoder_write(const zo_arch *a, cJSON *json)
 {
     cJSON_AddNumberToObject(json, "num_hidden_layers", a->layers);
     cJSON_AddNumberToObject(json, "hidden_size", a->hidden);
     cJSON_AddNumberToObject(json, "num_attention_heads", a->heads);
     cJSON_AddNumberToObject(json, "intermediate_size", a->ffn);
-    cJSON_AddNumberToObject(json, "max_position_embeddings", a->positions);
+    cJSON_AddNumberToObject(json, "max_position_embeddings", a->positions + a->position_offset);
     cJSON_AddNumberToObject(json, "type_vocab_size", a->types);
     cJSON_AddStringToObject(json, "position_embedding_type", "absolute");
     cJSON_AddStringToObject(json, "hidden_act", zo_act_name(a->act));
@@ -75,5 +70,5 @@ const zo_family zo_family_bert = {
     .base_architecture = "BertModel",
     .pad_row_zero = true,
     .read = config_read,
-    .write = config_write,
+    .write = zo_bert_encoder_write,
 };

@@ -1,0 +1,34 @@
+/* bert_encoder.h: what bert.c and roberta.c share: the encoder's rows of the tables of names, and its keys of config.json. Private to
+ * models/; the functions stand in bert.c. */
+#ifndef ZO_MODELS_BERT_ENCODER_H
+#define ZO_MODELS_BERT_ENCODER_H
+
+#include "models/family.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rows of zo_name_row. */
+#define ZO_BERT_ENCODER_NAMES                                                                   \
+    {"embed.token", "embeddings.word_embeddings", true, ZO_STORED_PLAIN},                       \
+    {"embed.position", "embeddings.position_embeddings", true, ZO_STORED_PLAIN},                \
+    {"embed.type", "embeddings.token_type_embeddings", true, ZO_STORED_PLAIN},                  \
+    {"embed.norm", "embeddings.LayerNorm", true, ZO_STORED_PLAIN},                              \
+    {"layer.#.attn.q", "encoder.layer.#.attention.self.query", true, ZO_STORED_PLAIN},          \
+    {"layer.#.attn.k", "encoder.layer.#.attention.self.key", true, ZO_STORED_PLAIN},            \
+    {"layer.#.attn.v", "encoder.layer.#.attention.self.value", true, ZO_STORED_PLAIN},          \
+    {"layer.#.attn.o", "encoder.layer.#.attention.output.dense", true, ZO_STORED_PLAIN},        \
+    {"layer.#.attn.norm", "encoder.layer.#.attention.output.LayerNorm", true, ZO_STORED_PLAIN}, \
+    {"layer.#.mlp.up", "encoder.layer.#.intermediate.dense", true, ZO_STORED_PLAIN},            \
+    {"layer.#.mlp.down", "encoder.layer.#.output.dense", true, ZO_STORED_PLAIN},                \
+    {"layer.#.mlp.norm", "encoder.layer.#.output.LayerNorm", true, ZO_STORED_PLAIN}
+
+/* All but heads and special tokens; positions as max_position_embeddings has them. */
+void zo_bert_encoder_read(zo_config *config, zo_arch *arch);
+void zo_bert_encoder_write(const zo_arch *arch, struct cJSON *json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
