@@ -40,14 +40,14 @@ static int show(const char *db, const char *out)
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {
         status = zo_report_paper(results, &spec, stdout, &err);
-        zo_results_close(results);
     }
     cJSON *drawn = NULL;
     if (status == ZO_OK) {
         fflush(stdout);
-        zo_plot_spec plots = {.db = db, .out = out, .formats = "png,svg"};
+        zo_plot_spec plots = {.db = zo_results_handle(results), .out = out, .formats = "png,svg"};
         status = zo_plot(&plots, &drawn, &err);
     }
+    zo_results_close(results);
     if (status != ZO_OK) {
         fprintf(stderr, "zo demo: %s\n", err.text);
         return 2;

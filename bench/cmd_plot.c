@@ -6,6 +6,7 @@
 
 #include "bench/cmd.h"
 #include "plots/plot.h"
+#include "results/results.h"
 
 static const char USAGE[] =
     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
@@ -38,12 +39,13 @@ int zo_cmd_plot(int argc, char **argv)
     static const struct option options[] = {{"db", 1, NULL, 'd'},     {"out", 1, NULL, 'o'},  {"only", 1, NULL, 'n'},
                                             {"format", 1, NULL, 'f'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    zo_plot_spec spec = {.db = "results/zo.db", .out = "results/plots", .formats = "png,svg"};
+    const char *db = "results/zo.db";
+    zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg"};
     int json = 0;
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'd': spec.db = optarg; break;
+        case 'd': db = optarg; break;
         case 'o': spec.out = optarg; break;
         case 'n': spec.only = optarg; break;
         case 'f': spec.formats = optarg; break;
@@ -58,7 +60,14 @@ int zo_cmd_plot(int argc, char **argv)
     }
     cJSON *report;
     zo_err err = {0};
-    if (zo_plot(&spec, &report, &err)) {
+    zo_results *results;
+    zo_status status = zo_results_open_read(&results, db, &err);
+    if (status == ZO_OK) {
+        spec.db = zo_results_handle(results);
+        status = zo_plot(&spec, &report, &err);
+        zo_results_close(results);
+    }
+    if (status != ZO_OK) {
         fprintf(stderr, "zo plot: %s\n", err.text);
         return 2;
     }

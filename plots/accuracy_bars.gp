@@ -1,6 +1,7 @@
-# title: Final accuracy by method and task (mean over seeds; whisker: one standard deviation)
+# title: Final accuracy by method and task
+# caption: mean over seeds; whisker: one standard deviation
 # needs: finished runs with an accuracy
-# sql: SELECT model || ', ' || form || ', batch ' || batch AS panel, label, task AS x, 100 * avg(accuracy) AS y,
+# sql: SELECT model || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS panel, label, task AS x, 100 * avg(accuracy) AS y,
 #             100 * sqrt(max(0, avg(accuracy * accuracy) - avg(accuracy) * avg(accuracy)) * count(*) / max(1, count(*) - 1)) AS deviation
 #      FROM trained WHERE accuracy IS NOT NULL GROUP BY panel, label, task ORDER BY panel, task, label
 @begin
@@ -12,8 +13,8 @@ do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
 set boxwidth width * 0.92
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2 with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9), \
+    plot for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2 with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
          for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2:3 with yerrorbars linecolor rgb "#444444" linewidth 1 pointtype 0
 }
 @legend
-plot for [s = 1:series] NaN with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9) title series_title[s]
+plot for [s = 1:series] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s]

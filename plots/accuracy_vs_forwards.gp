@@ -1,4 +1,5 @@
-# title: Dev accuracy against forward passes (mean over seeds; band: lowest to highest seed)
+# title: Dev accuracy against forward passes
+# caption: mean over seeds; band: lowest to highest seed
 # needs: runs with dev evaluations (dev > 0 and eval_every > 0)
 # sql: SELECT r.cell AS panel, r.label, avg(e.forwards) AS x,
 #             100 * avg(e.accuracy) AS y, 100 * min(e.accuracy) AS low, 100 * max(e.accuracy) AS high
@@ -9,7 +10,7 @@ set xlabel "forward passes of one batch (log scale)"; set ylabel "dev accuracy (
 set logscale x
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour[1 + (s - 1) % 8] fillstyle transparent solid 0.12 noborder, \
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour_of(s) fillstyle transparent solid 0.12 noborder, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s
 }
 @legend

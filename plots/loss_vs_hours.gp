@@ -1,4 +1,5 @@
-# title: Training loss against device-hours, evaluation excluded (mean over seeds, moving average of 10 rows)
+# title: Training loss against device-hours
+# caption: evaluation excluded; mean over seeds, moving average of 10 rows
 # needs: finished training runs with at least two recorded steps
 # sql: SELECT cell AS panel, label, avg(hours) AS x, avg(smooth) AS y
 #      FROM (SELECT s.run, s.step, r.cell, r.label, s.train_seconds / 3600.0 AS hours,

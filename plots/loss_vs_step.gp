@@ -1,4 +1,5 @@
-# title: Training loss against steps (mean over seeds, moving average of 10 rows)
+# title: Training loss against steps
+# caption: mean over seeds, moving average of 10 rows
 # needs: finished training runs with at least two recorded steps
 # sql: SELECT cell AS panel, label, step, avg(smooth) AS y
 #      FROM (SELECT s.run, s.step, r.cell, r.label,

@@ -1,8 +1,9 @@
-# title: Peak memory of training by what it holds (ledger bytes at the moment of the peak)
+# title: Peak memory of training by what it holds
+# caption: ledger bytes at the moment of the peak
 # needs: finished training runs
 # sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high FROM (
 #        SELECT panel, tag, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell || ', context ' || r.context AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
+#          SELECT r.cell AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
 #                 instr('params grads opt_state snapshot activations workspace data other', m.tag) AS place
 #          FROM memory m JOIN trained r USING (run) WHERE m.phase = 'train' GROUP BY panel, m.tag, r.label))
 #      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label
@@ -13,7 +14,7 @@ set xtics () rotate by -30
 do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour[1 + (s - 1) % 8]
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s)
 }
 @legend
-plot for [s = series:1:-1] NaN with boxes linecolor rgb colour[1 + (s - 1) % 8] title series_title[s]
+plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) title series_title[s]

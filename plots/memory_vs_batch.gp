@@ -1,10 +1,11 @@
 # title: Peak memory of training against batch size
-# needs: runs of one model and context with at least two batch sizes
-# sql: WITH p AS (SELECT r.model, r.task, r.form, r.context, r.label, r.batch, avg(k.bytes) / 1e6 AS mb FROM shown r
-#                 JOIN peaks k ON k.run = r.run AND k.phase = 'train' GROUP BY r.model, r.task, r.form, r.context, r.label, r.batch)
-#      SELECT model || ', ' || task || ', context ' || context AS panel, label, batch AS x, mb FROM p
-#      WHERE (SELECT count(DISTINCT q.batch) FROM p q WHERE q.model = p.model AND q.task = p.task AND q.form = p.form AND q.context = p.context) > 1
-#      ORDER BY panel, label, batch
+# caption: a line joins runs that differ in nothing else
+# needs: runs that differ in nothing but the batch size, at least two of them
+# sql: WITH p AS (SELECT model || ', ' || task || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', context ' || context AS panel,
+#                        line, batch AS x, avg(k.bytes) / 1e6 AS mb
+#                 FROM shown r JOIN peaks k ON k.run = r.run AND k.phase = 'train' GROUP BY panel, line, x)
+#      SELECT panel, line, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1
+#      ORDER BY panel, line, x
 @begin
 set xlabel "batch size (log scale)"; set ylabel "peak memory (MB)"; set yrange [0:*]
 set logscale x 2

@@ -1,10 +1,11 @@
 # title: Peak memory of training against context length
-# needs: runs of one model and batch size with at least two context lengths
-# sql: WITH p AS (SELECT r.model, r.task, r.form, r.context, r.label, r.batch, avg(k.bytes) / 1e6 AS mb FROM shown r
-#                 JOIN peaks k ON k.run = r.run AND k.phase = 'train' GROUP BY r.model, r.task, r.form, r.context, r.label, r.batch)
-#      SELECT model || ', ' || task || ', batch ' || batch AS panel, label, context AS x, mb FROM p
-#      WHERE (SELECT count(DISTINCT q.context) FROM p q WHERE q.model = p.model AND q.task = p.task AND q.form = p.form AND q.batch = p.batch) > 1
-#      ORDER BY panel, label, context
+# caption: a line joins runs that differ in nothing else
+# needs: runs that differ in nothing but the context length, at least two of them
+# sql: WITH p AS (SELECT model || ', ' || task || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', batch ' || batch AS panel,
+#                        line, context AS x, avg(k.bytes) / 1e6 AS mb
+#                 FROM shown r JOIN peaks k ON k.run = r.run AND k.phase = 'train' GROUP BY panel, line, x)
+#      SELECT panel, line, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1
+#      ORDER BY panel, line, x
 @begin
 set xlabel "context length in tokens (log scale)"; set ylabel "peak memory (MB)"; set yrange [0:*]
 set logscale x 2

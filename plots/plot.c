@@ -1,15 +1,16 @@
 /* plot.c: runs the gnuplot scripts of plots/. A script is one file plots/NAME.gp whose head comment holds
  *     # title: what the picture shows          # needs: what a database must hold to fill it
+ *     # caption: how it was made, in small print (may be absent)
  *     # sql: SELECT panel, series, x, y, ...   (continued on following lines that begin with "#      ")
  * and whose body draws from what this file prepares. Adding a plot is adding that one file; nothing here knows any plot by name.
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. A view `shown` stands ready beside the
- * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those of its settings that differ
- * on one model, task and form, the best learning rate of each by mean dev accuracy where there are several (`lr_kept`); and `trained`, those
- * of them that were evaluated (all, when none was), with `cell` = model, task, form and batch as one text.
+ * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ within one
+ * cell, `line` that names those that differ between batches and contexts too, the best learning rate of each by mean dev accuracy where
+ * there are several (`lr_kept`); and `trained`, those of them that were evaluated (all, when none was), with `cell` as one text.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count[p],
- * xtic_text[p] (a string for `set xtics`), title_text, and the functions and line styles of plots/prelude.gp. */
+ * xtic_text[p] (a string for `set xtics`), title_text, caption_text, and the functions and line styles of plots/prelude.gp. */
 #include "plots/plot.h"
 
 #include <cjson/cJSON.h>
@@ -36,7 +37,7 @@ enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 
 
 typedef struct script {
     char name[64];
-    char title[256], needs[256];
+    char title[256], caption[256], needs[256];
     char *sql;  /* owned */
     char *path; /* owned */
 } script;
@@ -108,6 +109,8 @@ static zo_status script_read(const char *path, const char *name, script *s, zo_e
     for (char *line; (line = zo_lines_next(&lines, NULL)) && line[0] == '#';) {
         if (!strncmp(line, "# title: ", 9)) {
             snprintf(s->title, sizeof s->title, "%s", line + 9);
+        } else if (!strncmp(line, "# caption: ", 11)) {
+            snprintf(s->caption, sizeof s->caption, "%s", line + 11);
         } else if (!strncmp(line, "# needs: ", 9)) {
             snprintf(s->needs, sizeof s->needs, "%s", line + 9);
         } else if (!strncmp(line, "# sql: ", 7)) {
@@ -307,8 +310,8 @@ static zo_status write_panel(const table *t, int panel, const char *path, zo_err
     return ZO_OK;
 }
 
-static zo_status write_driver(const char *path, const char *folder, const char *work, const script *s, const table *t, const char *format,
-                              const char *picture, zo_err *err)
+static zo_status write_driver(const char *path, const char *folder, const char *work, const script *s, const table *t, const char *caption,
+                              const char *format, const char *picture, zo_err *err)
 {
     FILE *f = fopen(path, "w");
     if (!f) {
@@ -317,6 +320,8 @@ static zo_status write_driver(const char *path, const char *folder, const char *
     fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\nformat = \"%s\"\n", t->panels, t->series, t->xtics, format);
     fputs("title_text = ", f);
     put_string(f, s->title, true);
+    fputs("\ncaption_text = ", f);
+    put_string(f, caption, true);
     fputs("\nout = ", f);
     put_string(f, picture, false);
     fputc('\n', f);
@@ -364,15 +369,15 @@ static zo_status run_gnuplot(const char *driver, const char *log, zo_err *err)
     return status;
 }
 
-static zo_status render(const char *folder, const char *work, const script *s, const table *t, const char *out, const char *format,
-                        cJSON *files, zo_err *err)
+static zo_status render(const char *folder, const char *work, const script *s, const table *t, const char *caption,
+                        const char *out, const char *format, cJSON *files, zo_err *err)
 {
     char picture[PATH_BYTES], driver[PATH_BYTES], log[PATH_BYTES], name[96];
     snprintf(name, sizeof name, "%s.%s", s->name, format);
     zo_path_join(picture, sizeof picture, out, name);
     zo_path_join(driver, sizeof driver, work, "driver.gp");
     zo_path_join(log, sizeof log, work, "gnuplot.log");
-    zo_status status = write_driver(driver, folder, work, s, t, format, picture, err);
+    zo_status status = write_driver(driver, folder, work, s, t, caption, format, picture, err);
     status = status ? status : run_gnuplot(driver, log, err);
     if (!status) {
         cJSON_AddItemToArray(files, cJSON_CreateString(picture));
@@ -389,6 +394,16 @@ static void clean_work(const char *work, int panels)
     }
     unlink(zo_path_join(path, sizeof path, work, "driver.gp"));
     unlink(zo_path_join(path, sizeof path, work, "gnuplot.log"));
+}
+
+/* Was there a learning rate to choose by dev? */
+static bool lr_was_chosen(sqlite3 *db)
+{
+    sqlite3_stmt *row;
+    bool chosen = sqlite3_prepare_v2(db, "SELECT 1 FROM lr_score WHERE NOT study GROUP BY model, task, form, fill, batch, context, label HAVING count(*) > 1",
+                                     -1, &row, NULL) == SQLITE_OK && sqlite3_step(row) == SQLITE_ROW;
+    sqlite3_finalize(row);
+    return chosen;
 }
 
 static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, const script *s, const zo_plot_spec *spec, cJSON *report, zo_err *err)
@@ -410,14 +425,17 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
             snprintf(name, sizeof name, "panel%d.dat", p + 1);
             status = write_panel(&t, p, zo_path_join(path, sizeof path, work, name), err);
         }
-        char formats[64];
+        bool chosen = lr_was_chosen(db);
+        char caption[400], formats[64];
+        snprintf(caption, sizeof caption, "%s%s%s", s->caption, s->caption[0] && chosen ? "; " : "",
+                 chosen ? "of several learning rates the best on dev" : "");
         snprintf(formats, sizeof formats, "%s", spec->formats);
         char *rest = formats;
         for (char *format; !status && (format = strtok_r(rest, ",", &rest));) {
             if (strcmp(format, "png") && strcmp(format, "svg")) {
                 status = zo_fail(err, ZO_EINPUT, "--format names '%s'; png, svg or both (png,svg) are known", format);
             } else {
-                status = render(folder, work, s, &t, spec->out, format, files, err);
+                status = render(folder, work, s, &t, caption, spec->out, format, files, err);
             }
         }
         if (t.panels == MOST_PANELS || t.series == MOST_SERIES) {
@@ -431,31 +449,43 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
 
 /* ---- the public functions ----------------------------------------------------------------------------------------------- */
 
-/* The runs that plots show. Text of the label: the optimizer, then each of its own keys, eps, realisation and precision where runs of
- * that optimizer on the same model, task and form differ in it, so that a mean over a label is over seeds. The learning rate is chosen
- * by dev and by nothing else, as `zo report --best lr` does it: a seed without a dev accuracy counts as 0. Where there is a test set
- * and no dev set it stands in the label. */
+/* The runs that plots show. Nothing is averaged but runs that differ in the seed alone (and in data_seed where that follows the seed):
+ * every key of the config by which runs of one optimizer in one cell of the plots differ stands in the label, a key by which they differ
+ * in any batch or context in `line`, the label of the sweeps over these. A cell is model, task, form, batch, context, fill, and whether
+ * there was anything to evaluate (`study`: neither dev nor test). The learning rate is chosen by dev and by nothing else, as
+ * `zo report --best lr` does it: a seed without a dev accuracy counts as 0. Where there is a test set and no dev set it stands in the label. */
 static const char SHOWN_SQL[] =
-    "CREATE TEMP TABLE differing AS SELECT optimizer, model, task, form, o.key FROM runs, json_each(optimizer_options) o"
-    " GROUP BY optimizer, model, task, form, o.key HAVING count(DISTINCT o.value) > 1;"
-    "CREATE TEMP TABLE labelled AS SELECT v.*, v.optimizer"
-    " || coalesce((SELECT group_concat(CASE o.key WHEN 'mode' THEN ' ' WHEN 'rank' THEN ' r' ELSE ' ' || o.key || ' ' END || o.value, '')"
-    " FROM json_each(v.optimizer_options) o WHERE EXISTS (SELECT 1 FROM differing d WHERE d.optimizer = v.optimizer AND d.model = v.model"
-    " AND d.task = v.task AND d.form = v.form AND d.key = o.key)), '')"
-    " || CASE WHEN g.radii > 1 THEN ' eps ' || v.eps ELSE '' END"
-    " || CASE WHEN g.realisations > 1 THEN ' ' || v.realisation ELSE '' END"
-    " || CASE WHEN g.precisions > 1 THEN ' ' || v.precision ELSE '' END"
-    " || CASE WHEN g.rates > 1 AND v.dev = 0 AND v.test <> 0 THEN ' lr ' || v.lr ELSE '' END AS label"
-    " FROM runs v JOIN (SELECT optimizer, model, task, form, count(DISTINCT eps) AS radii, count(DISTINCT realisation) AS realisations,"
-    " count(DISTINCT precision) AS precisions, count(DISTINCT lr) AS rates FROM runs"
-    " GROUP BY optimizer, model, task, form) g USING (optimizer, model, task, form);"
-    "CREATE TEMP VIEW lr_score AS SELECT model, task, form, batch, context, label, lr, avg(coalesce(dev_accuracy, 0)) AS score"
-    " FROM labelled WHERE status IN ('done', 'time', 'diverged', 'oom') GROUP BY model, task, form, batch, context, label, lr;"
-    "CREATE TEMP TABLE shown AS SELECT l.*, l.lr AS lr_kept FROM labelled l WHERE l.status IN ('done', 'time', 'diverged', 'oom')"
-    " AND l.lr IS (SELECT s.lr FROM lr_score s WHERE s.model = l.model AND s.task = l.task AND s.form = l.form AND s.batch = l.batch"
-    " AND s.context = l.context AND s.label = l.label ORDER BY s.score DESC, s.lr LIMIT 1);"
-    "CREATE TEMP VIEW trained AS SELECT *, model || ', ' || task || ', ' || form || ', batch ' || batch AS cell FROM shown"
-    " WHERE accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL);";
+    "CREATE TEMP TABLE finished AS SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,"
+    " count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates FROM (SELECT *, dev = 0 AND test = 0 AS study,"
+    " coalesce(json_extract(config, '$.fill'), 0) AS fill, json_extract(config, '$.data_seed') AS data_seed FROM main.runs"
+    " WHERE status IN ('done', 'time', 'diverged', 'oom'));"
+    "CREATE TEMP VIEW given AS"
+    " SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k"
+    " WHERE k.key NOT IN ('seed', 'data_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')"
+    " UNION ALL SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'"
+    " UNION ALL SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0 AND f.test <> 0"
+    " UNION ALL SELECT f.*, 1001, 'data_seed', CASE WHEN f.data_seed = f.seed AND NOT EXISTS (SELECT 1 FROM finished g WHERE g.seed <> f.seed"
+    " AND g.data_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split) THEN 'seed' ELSE f.data_seed END FROM finished f;"
+    "CREATE TEMP TABLE setting AS SELECT run, place,"
+    " CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value"
+    " WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,"
+    " min(value) OVER c <> max(value) OVER c OR count(value) OVER c < cellmates AS in_label,"
+    " min(value) OVER l <> max(value) OVER l OR count(value) OVER l < linemates AS in_line FROM given"
+    " WINDOW c AS (PARTITION BY optimizer, model, task, form, study, fill, batch, context, place < 0, name),"
+    " l AS (PARTITION BY optimizer, model, task, form, study, fill, place < 0, name);"
+    "DELETE FROM setting WHERE NOT in_line OR words IS NULL; CREATE INDEX temp.setting_of ON setting (run, place);"
+    "CREATE TEMP TABLE labelled AS SELECT *, optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s"
+    " WHERE s.run = f.run AND in_label ORDER BY place)), '') AS label,"
+    " optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') AS line,"
+    " CASE WHEN fill THEN ', filled' ELSE '' END AS filled FROM finished f;"
+    "CREATE TEMP TABLE lr_score AS SELECT model, task, form, study, fill, batch, context, label, lr, avg(coalesce(dev_accuracy, 0)) AS score"
+    " FROM labelled GROUP BY model, task, form, study, fill, batch, context, label, lr;"
+    "CREATE TEMP TABLE shown AS SELECT l.*, l.lr AS lr_kept FROM labelled l"
+    " WHERE l.lr IS (SELECT s.lr FROM lr_score s WHERE s.model = l.model AND s.task = l.task AND s.form = l.form AND s.study = l.study"
+    " AND s.fill = l.fill AND s.batch = l.batch AND s.context = l.context AND s.label = l.label ORDER BY s.score DESC, s.lr LIMIT 1);"
+    "CREATE TEMP VIEW trained AS SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell"
+    " FROM shown WHERE study = (SELECT min(study) FROM shown)"
+    " AND (accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL));";
 
 static bool wanted(const char *only, const char *name)
 {
@@ -492,7 +522,7 @@ static zo_status plot_all(sqlite3 *db, const char *folder, const script *scripts
 {
     char *message = NULL;
     if (sqlite3_exec(db, SHOWN_SQL, NULL, NULL, &message) != SQLITE_OK) {
-        zo_status status = zo_fail(err, ZO_EINPUT, "%s: %s: is it a database written by zo?", spec->db, message ? message : sqlite3_errmsg(db));
+        zo_status status = zo_fail(err, ZO_EINPUT, "the database: %s: is it one written by zo?", message ? message : sqlite3_errmsg(db));
         sqlite3_free(message);
         return status;
     }
@@ -521,23 +551,14 @@ zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
     zo_status status = script_folder(folder, sizeof folder, err);
     status = status ? status : scripts_read(folder, &scripts, &n, err);
     status = status ? status : check_only(spec->only, scripts, n, err);
-    sqlite3 *db = NULL;
-    if (!status && !zo_path_exists(spec->db)) {
-        status = zo_fail(err, ZO_EINPUT, "%s: no such database: `zo run CONFIG --db %s` makes one", spec->db, spec->db);
-    }
-    if (!status && sqlite3_open_v2(spec->db, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
-        status = zo_fail(err, ZO_EINPUT, "%s: %s", spec->db, sqlite3_errmsg(db));
-    }
     if (!status) {
-        sqlite3_busy_timeout(db, 10000);
         *report = cJSON_CreateArray();
-        status = plot_all(db, folder, scripts, n, spec, *report, err);
+        status = plot_all(spec->db, folder, scripts, n, spec, *report, err);
     }
     if (status) {
         cJSON_Delete(*report);
         *report = NULL;
     }
-    sqlite3_close(db);
     scripts_free(scripts, n);
     return status;
 }

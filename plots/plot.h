@@ -9,9 +9,10 @@ extern "C" {
 #endif
 
 struct cJSON;
+struct sqlite3;
 
 typedef struct zo_plot_spec {
-    const char *db;      /* database file, opened read-only */
+    struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it; temporary tables are made in it */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all */
     const char *formats; /* "png,svg" */

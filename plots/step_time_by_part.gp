@@ -2,7 +2,7 @@
 # needs: finished training runs
 # sql: SELECT panel, part, label AS x, top - ms AS low, top AS high FROM (
 #        SELECT panel, part, label, ms, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell || ', context ' || r.context AS panel, p.part, r.label, avg(p.ms) AS ms,
+#          SELECT r.cell AS panel, p.part, r.label, avg(p.ms) AS ms,
 #                 instr('form gemm attention elementwise head backward update data other', p.part) AS place
 #          FROM parts p JOIN trained r USING (run) WHERE p.ms > 0 GROUP BY panel, p.part, r.label))
 #      ORDER BY panel, instr('form gemm attention elementwise head backward update data other', part), label
@@ -13,7 +13,7 @@ set xtics () rotate by -30
 do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9)
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s)
 }
 @legend
-plot for [s = series:1:-1] NaN with boxes linecolor rgb colour[1 + (s - 1) % 8] fillstyle solid (s > 8 ? 0.45 : 0.9) title series_title[s]
+plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s]

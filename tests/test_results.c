@@ -12,6 +12,7 @@
 
 #include "core/io.h"
 #include "core/mem.h"
+#include "plots/plot.h"
 #include "results/report.h"
 #include "results/results.h"
 
@@ -67,6 +68,47 @@ static void add_cell_on(zo_results *r, const char *optimizer, const char *task, 
     ck_assert_msg(zo_results_begin(r, &cell, &host, &run, &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
 }
+
+/* Runs that differ in a setting have a label each, those that differ in the seed alone share one. */
+START_TEST(plot_labels)
+{
+    zo_results *r = open_new("labels.db");
+    zo_err err = {0};
+    static const struct { int steps, data_seed; const char *init; } of[] = {{10, 1, "random"}, {10, 2, "random"}, {20, 1, "random"}, {20, 1, "drawn"}};
+    for (int i = 0; i < 4; i++) {
+        char config[300];
+        int seed = i == 1 ? 2 : 1;
+        snprintf(config, sizeof config, "{\"batch\":16,\"steps\":%d,\"init\":\"%s\",\"seed\":%d,\"data_seed\":%d,\"optimizer\":{\"name\":\"o\",\"rank\":4}}",
+                 of[i].steps, of[i].init, seed, of[i].data_seed);
+        zo_cell_row cell = {.config = config, .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32", .realisation = "inplace",
+                            .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{}", .batch = 16, .context = 32,
+                            .steps = of[i].steps, .seed = seed, .lr = 1e-3, .train = 100, .dev = 10, .test = 50};
+        snprintf(cell.hash, sizeof cell.hash, "%016d", i);
+        zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .matthews = NAN, .selected = "test@best-dev", .dev_accuracy = 0.5};
+        int64_t run;
+        ck_assert_msg(zo_results_begin(r, &cell, &host, &run, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
+    }
+    if (system("gnuplot --version > /dev/null 2>&1") != 0) {
+        printf("skipped: plot_labels wants gnuplot\n");
+        zo_results_close(r);
+        return;
+    }
+    zo_plot_spec spec = {.db = zo_results_handle(r), .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
+    cJSON *report;
+    ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(report);
+    char *svg;
+    size_t bytes;
+    ck_assert_msg(zo_read_file(scratch("plots/accuracy_bars.svg"), 1 << 20, &svg, &bytes, &err) == ZO_OK, "%s", err.text);
+    ASSERT_HAS(svg, ">o steps 10 init random<");
+    ASSERT_HAS(svg, ">o steps 20 init random<");
+    ASSERT_HAS(svg, ">o steps 20 init drawn<");
+    ck_assert_ptr_null(strstr(svg, "seed 1"));
+    zo_free(svg);
+    zo_results_close(r);
+}
+END_TEST
 
 START_TEST(new_database)
 {
@@ -393,6 +435,7 @@ int main(void)
         return 1;
     }
     TCase *t = tcase_create("results");
+    tcase_add_test(t, plot_labels);
     tcase_add_test(t, new_database);
     tcase_add_test(t, refused_files);
     tcase_add_test(t, one_writer_of_cells);
