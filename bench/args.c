@@ -22,12 +22,12 @@ static zo_status fail_option(const zo_arg *table, const char *name, int length, 
     text[length] = '\0';
     const char *near = zo_nearest(text, names, n);
     if (near != NULL) {
-        return zo_fail(err, ZO_EINPUT, "zo %s: there is no option %s; did you mean %s?", command, text, near);
+        return zo_fail(err, ZO_EINPUT, "there is no option %s; did you mean %s?", text, near);
     }
-    return zo_fail(err, ZO_EINPUT, "zo %s: there is no option %s; see `zo help %s`", command, text, command);
+    return zo_fail(err, ZO_EINPUT, "there is no option %s; see `zo help %s`", text, command);
 }
 
-static zo_status read_value(const zo_arg *a, const char *value, const char *command, zo_err *err)
+static zo_status read_value(const zo_arg *a, const char *value, zo_err *err)
 {
     if (a->type == ZO_ARG_TEXT) {
         *(const char **)a->out = value;
@@ -36,8 +36,11 @@ static zo_status read_value(const zo_arg *a, const char *value, const char *comm
     char *end;
     errno = 0;
     long long n = strtoll(value, &end, 10);
-    if (errno != 0 || end == value || *end != '\0' || n < 0) {
-        return zo_fail(err, ZO_EINPUT, "zo %s: %s is \"%.40s\"; expected a whole number of at least 0", command, a->name, value);
+    if (end != value && *end == '\0' && n < 0) {
+        return zo_fail(err, ZO_EINPUT, "%s is %.40s; expected a whole number that is not negative", a->name, value);
+    }
+    if (errno != 0 || end == value || *end != '\0') {
+        return zo_fail(err, ZO_EINPUT, "%s is \"%.40s\"; expected a whole number of at least 0", a->name, value);
     }
     *(int64_t *)a->out = n;
     return ZO_OK;
@@ -57,7 +60,7 @@ zo_status zo_args_read(int argc, char **argv, const zo_arg *table, const char **
         }
         if (!options || at[0] != '-' || at[1] == '\0') {
             if (n == most) {
-                return zo_fail(err, ZO_EINPUT, "zo %s: \"%.100s\" is one word too many; usage: %s", command, at, usage);
+                return zo_fail(err, ZO_EINPUT, "\"%.100s\" is one word too many; usage: %s", at, usage);
             }
             word[n++] = at;
             continue;
@@ -72,22 +75,22 @@ zo_status zo_args_read(int argc, char **argv, const zo_arg *table, const char **
         }
         if (a->type == ZO_ARG_FLAG) {
             if (at[length] == '=') {
-                return zo_fail(err, ZO_EINPUT, "zo %s: %s takes no value", command, a->name);
+                return zo_fail(err, ZO_EINPUT, "%s takes no value", a->name);
             }
             *(bool *)a->out = true;
             continue;
         }
         const char *value = at[length] == '=' ? at + length + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (value == NULL) {
-            return zo_fail(err, ZO_EINPUT, "zo %s: %s wants a value; usage: %s", command, a->name, usage);
+            return zo_fail(err, ZO_EINPUT, "%s wants a value; usage: %s", a->name, usage);
         }
-        zo_status status = read_value(a, value, command, err);
+        zo_status status = read_value(a, value, err);
         if (status != ZO_OK) {
             return status;
         }
     }
     if (n < least) {
-        return zo_fail(err, ZO_EINPUT, "zo %s: something is missing; usage: %s", command, usage);
+        return zo_fail(err, ZO_EINPUT, "something is missing; usage: %s", usage);
     }
     if (words != NULL) {
         *words = n;

@@ -24,7 +24,7 @@ typedef struct zo_arg {
 } zo_arg;
 
 /* argv[0] is the command's name. Positional words go to word[0 .. *words), at most `most`; `least` of them must be there, and `usage`
- * stands in the messages. */
+ * stands in the messages, which do not begin with the command's name: the caller says that. */
 zo_status zo_args_read(int argc, char **argv, const zo_arg *table, const char **word, int least, int most, int *words, const char *usage,
                        zo_err *err);
 

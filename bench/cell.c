@@ -343,8 +343,10 @@ static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluatio
     zo_setup_evaluate(&r->setup, split, e);
     r->eval_seconds += e->seconds;
     if (!isfinite(e->loss)) { /* choices from such numbers are no accuracy */
-        return zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help", name,
-                       (long long)r->step, e->loss);
+        return r->step > 0 ? zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help",
+                                     name, (long long)r->step, e->loss)
+                           : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
+                                     "weights, or try \"precision\": \"f32\"", name, e->loss);
     }
     if (split == ZO_DEV) {
         bool competes = r->step > 0 || r->cell.estimator->step == NULL;
@@ -458,6 +460,11 @@ static zo_status run_cell(run *r, zo_err *err)
     bool trains = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
     zo_status status = evaluate(r, !trains, err);
+    if (status == ZO_EDIVERGED) { /* no step has to do with it */
+        char message[sizeof err->text];
+        snprintf(message, sizeof message, "%s", err->text);
+        return end_run(r, "diverged", message, err);
+    }
     char ended = 's';
     if (status == ZO_OK && trains) {
         status = train(r, &ended, err);
@@ -568,7 +575,10 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
     zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
     zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), err);
     status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, be, err) : status;
-    if (status != ZO_OK) {
+    if (status == ZO_EUNSUPPORTED && text_in(job, "db") == NULL) {
+        err->status = status = ZO_EINPUT; /* a device that is not there is a mistake of the config */
+    }
+    if (status != ZO_OK || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(job, "device_only"))) {
         return status;
     }
     r->space = (*be)->space;

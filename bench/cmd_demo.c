@@ -72,7 +72,7 @@ int zo_cmd_demo(int argc, char **argv)
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--out", ZO_ARG_TEXT, &out}, {"--short", ZO_ARG_FLAG, &quick}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo demo [--short] [--db FILE] [--out DIR]", &err) != ZO_OK) {
-        fprintf(stderr, "%s\n", err.text);
+        fprintf(stderr, "zo demo: %s\n", err.text);
         return 2;
     }
     db = db != NULL ? db : quick ? "results/demo-short.db" : "results/demo.db";

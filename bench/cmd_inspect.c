@@ -9,6 +9,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/pretrain.h"
 #include "core/mem.h"
 #include "models/hub.h"
 #include "models/model.h"
@@ -247,7 +248,7 @@ static void print_text(const report *r, const inspect_args *args)
 
 static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
 {
-    zo_status status = zo_hub_find(args->model, args->models_dir, r->folder, err);
+    zo_status status = zo_model_find(args->model, args->models_dir, r->folder, err);
     if (status == ZO_OK) {
         status = zo_arch_read(r->folder, &r->arch, err);
     }
@@ -264,11 +265,12 @@ static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "--context is %lld, but %s has %d positions; make it shorter",
                        (long long)r->context, args->model, r->arch.positions);
     }
-    if (args->batch < 1 || args->batch > 1 << 20 || args->batch * r->context > 1 << 28 || args->rank < 1) {
-        return zo_fail(
-            err, ZO_EINPUT,
-            "--batch %lld with context %lld and rank %lld; expected at least 1 each and at most %d tokens in all",
-            (long long)args->batch, (long long)r->context, (long long)args->rank, 1 << 28);
+    if (args->batch < 1 || args->rank < 1) {
+        return zo_fail(err, ZO_EINPUT, "--%s is 0; expected at least 1", args->batch < 1 ? "batch" : "rank");
+    }
+    if (args->batch > 1 << 20 || args->batch * r->context > 1 << 28) {
+        return zo_fail(err, ZO_EINPUT, "--batch is %lld with a context of %lld; expected at most %d tokens in all",
+                       (long long)args->batch, (long long)r->context, 1 << 28);
     }
     return plan_methods(r, args, err);
 }

@@ -7,6 +7,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/pretrain.h"
 #include "bench/unquote.h"
 #include "core/mem.h"
 #include "models/hub.h"
@@ -206,7 +207,7 @@ static zo_status score(scorer *s, const score_args *args, zo_err *err)
 {
     char folder[4096];
     zo_arch arch;
-    zo_status status = zo_hub_find(args->model, args->models_dir, folder, err);
+    zo_status status = zo_model_find(args->model, args->models_dir, folder, err);
     if (status == ZO_OK) {
         status = zo_arch_read(folder, &arch, err);
     }

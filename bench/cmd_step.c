@@ -213,7 +213,7 @@ int zo_cmd_bench_step(int argc, char **argv)
     }
     status = status == ZO_OK ? run(&w, &err) : status;
     if (status != ZO_OK) {
-        /* what the readers of arguments and configs say begins so already */
+        /* what the reader of configs says begins so already */
         fprintf(stderr, "%s%s\n", strncmp(err.text, "zo bench step", 13) == 0 ? "" : "zo bench step: ", err.text);
     }
     return status == ZO_OK ? 0 : status == ZO_EINPUT || status == ZO_EIO ? 2 : 1;

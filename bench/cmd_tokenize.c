@@ -5,6 +5,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/pretrain.h"
 #include "bench/unquote.h"
 #include "core/io.h"
 #include "models/hub.h"
@@ -68,7 +69,7 @@ static zo_status tokenize(const tokenize_args *args, zo_err *err)
     char folder[4096];
     zo_tokenizer *tokenizer = NULL;
     bool is_folder = zo_path_is_dir(args->model); /* a tokenizer alone will do, where the hub wants a config.json */
-    zo_status status = is_folder ? ZO_OK : zo_hub_find(args->model, args->models_dir, folder, err);
+    zo_status status = is_folder ? ZO_OK : zo_model_find(args->model, args->models_dir, folder, err);
     if (status == ZO_OK) {
         status = zo_tokenizer_open(&tokenizer, is_folder ? args->model : folder, err);
     }
@@ -99,7 +100,7 @@ int zo_cmd_tokenize(int argc, char **argv)
     args.model = word[0];
     args.file = words > 1 && strcmp(word[1], "-") != 0 ? word[1] : NULL;
     if (status != ZO_OK) {
-        fprintf(stderr, "%s\n", err.text);
+        fprintf(stderr, "zo tokenize: %s\n", err.text);
         return 2;
     }
     status = tokenize(&args, &err);

@@ -13,6 +13,7 @@
 
 #define CELLS_MOST 100000
 #define COUNT_MOST 2147483647.0
+#define SEED_MOST 9007199254740991.0 /* 2^53 - 1: JSON numbers are doubles, so 2^53 may have been written as 2^53 + 1 */
 #define STEPS_MOST 4294967295.0 /* the `step` word of a direction has 32 bits */
 
 /* ---- the keys of a cell ------------------------------------------------------------------------------------------------- */
@@ -49,14 +50,14 @@ static const zo_opt cell_keys[] = {
     {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
      .help = "steps of one row in the table steps; 0 = every step for 500 steps, then ever fewer"},
     {.key = "train", .type = ZO_OPT_INT, .offset = MEMBER(train), .initial = 1000, .least = -1, .most = COUNT_MOST,
-     .help = "examples; 0 = none, \"all\""},
+     .help = "examples, or \"all\"; 0 = none"},
     {.key = "dev", .type = ZO_OPT_INT, .offset = MEMBER(dev), .initial = 500, .least = -1, .most = COUNT_MOST,
-     .help = "examples; 0 = none, \"all\""},
+     .help = "examples, or \"all\"; 0 = none; a task with fewer wants a number that it has"},
     {.key = "test", .type = ZO_OPT_INT, .offset = MEMBER(test), .initial = 1000, .least = -1, .most = COUNT_MOST,
-     .help = "examples; 0 = none, \"all\""},
+     .help = "examples, or \"all\"; 0 = none; a task with fewer wants a number that it has"},
     {.key = "split", .type = ZO_OPT_CHOICE, .offset = MEMBER(split), .choices = "drawn|first|kshot",
      .help = "drawn: by data_seed (MeZO on OPT); first: the first rows (MeZO-SVRG); kshot: the k-shot folders (MeZO on RoBERTa)"},
-    {.key = "data_seed", .type = ZO_OPT_INT, .offset = MEMBER(data_seed), .least = 0, .most = 9007199254740992.0,
+    {.key = "data_seed", .type = ZO_OPT_INT, .offset = MEMBER(data_seed), .least = 0, .most = SEED_MOST,
      .help = "which examples are drawn; \"seed\" = the training seed. Absent: 0, 13 for kshot"},
     {.key = "init", .type = ZO_OPT_CHOICE, .offset = MEMBER(init), .choices = "pretrained|random",
      .help = "random: weights drawn by seed, only config.json and the tokenizer are read (memory and time studies)"},
@@ -64,7 +65,7 @@ static const zo_opt cell_keys[] = {
     {.key = "device", .type = ZO_OPT_STRING, .offset = MEMBER(device), .text = "cpu",
      .help = "cpu; cuda or cuda:N, where this build has the CUDA backend; auto: the GPU where there is one, else the processor"},
     {.key = "threads", .type = ZO_OPT_INT, .offset = MEMBER(threads), .least = 0, .most = 4096, .help = "0 = all cores that the process may use"},
-    {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = 9007199254740992.0,
+    {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST,
      .help = "of directions, batch order and a fresh classification head (data_seed chooses the examples)"},
     {.key = NULL},
 };
@@ -104,11 +105,9 @@ static const zo_opt *options_of(const zo_estimator *e)
     return e->options != NULL ? e->options : no_keys;
 }
 
-void zo_grid_keys(void (*show)(const char *key, const char *help))
+const zo_opt *zo_grid_keys(void)
 {
-    for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
-        show(k->key, k->help);
-    }
+    return cell_keys;
 }
 
 static const zo_task_info *find_task(const char *name)
@@ -285,6 +284,7 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     /* Cut the optimizer's object in its own keys and the overrides of the cell's. */
     cJSON *own = cJSON_CreateObject(), *common = cJSON_Duplicate(object, true);
     cJSON_DeleteItemFromObjectCaseSensitive(common, "optimizer");
+    cJSON *top = cJSON_Duplicate(common, true);
     if (cJSON_IsObject(optimizer)) {
         bool budget = false;
         for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
@@ -302,10 +302,12 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
         }
     }
     replace_words(common);
+    replace_words(top);
     bool data_seed_given = cJSON_HasObjectItem(common, "data_seed");
     char where[4400];
     snprintf(where, sizeof where, "%s", path);
-    status = zo_opt_read(cell_keys, common, NULL, where, c, err);
+    status = zo_opt_read(cell_keys, top, NULL, where, c, err); /* a value that is not used is checked all the same */
+    status = status == ZO_OK ? zo_opt_read(cell_keys, common, NULL, where, c, err) : status;
     if (status == ZO_OK) {
         snprintf(where, sizeof where, "%s: optimizer %s", path, c->estimator->name);
         void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
@@ -320,6 +322,7 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     }
     cJSON_Delete(own);
     cJSON_Delete(common);
+    cJSON_Delete(top);
     if (status == ZO_OK) {
         status = complete_cell(c, data_seed_given, path, err);
     }
@@ -336,8 +339,9 @@ void zo_cell_free(zo_cell *c)
     cJSON_Delete(c->options);
     zo_free(c->options_text);
     zo_free(c->config);
+    zo_free(c->varied);
     c->options = NULL;
-    c->options_text = c->config = NULL;
+    c->options_text = c->config = c->varied = NULL;
 }
 
 zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
@@ -388,9 +392,79 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
 char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 {
     const char *slash = strrchr(c->model, '/');
-    snprintf(out, size, "%s %s %s seed %lld", slash != NULL && slash[1] != '\0' ? slash + 1 : c->model, c->task, c->estimator->name,
-             (long long)c->seed);
+    int at = snprintf(out, size, "%s %s %s", slash != NULL && slash[1] != '\0' ? slash + 1 : c->model, c->task, c->estimator->name);
+    if (c->estimator->step != NULL && at < (int)size) {
+        at += snprintf(out + at, size - (size_t)at, " lr %g", c->lr);
+    }
+    if (at < (int)size) {
+        snprintf(out + at, size - (size_t)at, "%s seed %lld", c->varied != NULL ? c->varied : "", (long long)c->seed);
+    }
     return out;
+}
+
+/* ---- what tells cells apart --------------------------------------------------------------------------------------------- */
+
+/* Appends " key value" to the label of each cell of [0, n) where another of these cells has another value. */
+static void add_varied(zo_grid *g, const int64_t *member, cJSON *const *object, int64_t n, const char *key)
+{
+    bool varies = false;
+    const cJSON *first = cJSON_GetObjectItemCaseSensitive(object[0], key);
+    for (int64_t i = 1; i < n && !varies; i++) {
+        varies = !cJSON_Compare(first, cJSON_GetObjectItemCaseSensitive(object[i], key), true);
+    }
+    for (int64_t i = 0; i < n && varies; i++) {
+        zo_cell *c = &g->cell[member[i]];
+        char *value = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(object[i], key));
+        size_t value_n = strlen(value);
+        bool quoted = value_n >= 2 && value[0] == '"';
+        size_t used = c->varied != NULL ? strlen(c->varied) : 0, room = used + strlen(key) + value_n + 3;
+        c->varied = zo_realloc(c->varied, ZO_HOST, ZO_TAG_OTHER, room);
+        snprintf(c->varied + used, room - used, " %s %.*s", key, (int)(value_n - 2 * quoted), value + quoted);
+        cJSON_free(value);
+    }
+}
+
+static void mark_varied(zo_grid *g)
+{
+    static const char *const said[] = {"model", "task", "optimizer", "lr", "seed"}; /* are in every label */
+    cJSON **config = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *config);
+    cJSON **options = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *options);
+    int64_t *member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
+    for (int64_t i = 0; i < g->n; i++) {
+        config[i] = cJSON_Parse(g->cell[i].config);
+    }
+    /* The settings of all cells are compared among those of one optimizer: between optimizers they differ by its own defaults. */
+    const zo_estimator *const *list;
+    int estimators = zo_estimator_list(&list);
+    for (int e = 0; e < estimators; e++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < g->n; i++) {
+            if (g->cell[i].estimator == list[e]) {
+                member[n] = i;
+                options[n++] = config[i];
+            }
+        }
+        if (n < 2) {
+            continue;
+        }
+        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+            if (!is_one_of(k->key, said, COUNT(said))) {
+                add_varied(g, member, options, n, k->key);
+            }
+        }
+        for (int64_t i = 0; i < n; i++) {
+            options[i] = g->cell[member[i]].options;
+        }
+        for (const zo_opt *k = options_of(list[e]); k->key != NULL; k++) {
+            add_varied(g, member, options, n, k->key);
+        }
+    }
+    for (int64_t i = 0; i < g->n; i++) {
+        cJSON_Delete(config[i]);
+    }
+    zo_free(config);
+    zo_free(options);
+    zo_free(member);
 }
 
 /* ---- products of lists -------------------------------------------------------------------------------------------------- */
@@ -730,6 +804,7 @@ static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, z
     if (name != NULL) {
         snprintf(grid->name, sizeof grid->name, "%s", name->valuestring);
     }
+    mark_varied(grid);
     return ZO_OK;
 }
 

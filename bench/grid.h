@@ -28,6 +28,7 @@ typedef struct zo_cell {
     char *options_text;    /* canonical */
     char *config;          /* canonical JSON of the cell */
     char hash[17];         /* of config */
+    char *varied;          /* " batch 8 rank 4": settings that differ between the grid's cells of this optimizer; NULL = none */
 } zo_cell;
 
 typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;
@@ -53,11 +54,11 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err);
 void zo_cell_free(zo_cell *cell);
 /* The cell as a database row; borrows from the cell. */
 zo_cell_row zo_cell_to_row(const zo_cell *cell);
-/* "mezo-svrg sst2 minilm-l6 seed 1": for progress lines. */
+/* "minilm-l6 sst2 mezo lr 1e-06 batch 8 seed 1": for progress lines; between lr and seed stands what varies over the grid. */
 char *zo_cell_label(const zo_cell *cell, char *out, size_t size);
 
-/* Names of the keys with their help, for `zo help run`: calls back once a key. */
-void zo_grid_keys(void (*show)(const char *key, const char *help));
+/* The keys of a cell, for `zo help run`. */
+const zo_opt *zo_grid_keys(void);
 
 #ifdef __cplusplus
 }

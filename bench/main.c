@@ -1,10 +1,12 @@
 /* main.c: `zo COMMAND ...`. One row of the table below is one command. */
+#include <cjson/cJSON.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/args.h"
 #include "bench/cell.h"
 #include "bench/cmd.h"
 #include "bench/grid.h"
@@ -23,18 +25,21 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --dry-run     say what would run and the memory that it is predicted to take; run nothing\n"
+     "  --redo        run cells again that are done; their rows are replaced\n"
      "  --json        one JSON object a cell on standard output\n"
      "\n"
+     "A cell that diverged is run again without --redo when another model lies under its name now. A dry run makes no synthetic model.\n"
      "Exit code: 0 all done, 1 some cell failed, 2 the input was wrong.\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
-     "precision, realisation, eval_every, eval_batch and log_every may stand too and win. \"exclude\": [partial cells];\n"
+     "precision, realisation, eval_every, eval_batch and log_every may stand too and win. One budget there (steps, forwards or seconds)\n"
+     "replaces all three of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
      "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
@@ -53,7 +58,12 @@ static const command commands[] = {
     {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
      "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
-     "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"},
+     "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
+     "\n"
+     "For each line of FILE (or of standard input) one line of token ids with blanks between them.\n"
+     "  --json        a line of input is a JSON string, so that a text may hold line ends; the output stays lines of ids\n"
+     "  --no-special  without the tokenizer's special tokens\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
     {"score", zo_cmd_score, "hidden states and log-probabilities of lines of text",
      "usage: zo score MODEL [FILE] [--json] [--no-special] [--bf16] [--models DIR]\n"
      "\n"
@@ -80,7 +90,7 @@ static const command commands[] = {
      "sweep into results/demo.db, and draws the plots into results/demo. --short: a smaller one in seconds (results/demo-short), to see that\n"
      "everything works.\n"},
     {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
-    {"version", cmd_version, "what this program was built from", "usage: zo version\n"},
+    {"version", cmd_version, "what this program was built from", "usage: zo version [--json]\n"},
     {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -110,16 +120,29 @@ static int unknown(const char *name)
     return 2;
 }
 
-static void show_key(const char *key, const char *help)
+/* key, what may stand there, its default in brackets (none where the help says what absence means) */
+static void show_keys(void)
 {
-    printf("  %-12s %s\n", key, help);
+    zo_cell cell = {.seed = 0};
+    zo_opt_defaults(zo_grid_keys(), &cell);
+    cJSON *defaults = zo_opt_write(zo_grid_keys(), &cell);
+    static const char *const kind[] = {"whole number", "number", "true|false", "text", ""};
+    for (const zo_opt *k = zo_grid_keys(); k->key != NULL; k++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(defaults, k->key);
+        char *text = cJSON_PrintUnformatted(value);
+        bool has = !(cJSON_IsNumber(value) && value->valuedouble < 0) && strcmp(text, "\"\"") != 0;
+        printf("  %-12s %s%s%s%s: %s\n", k->key, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "", has ? text : "",
+               has ? ")" : "", k->help);
+        cJSON_free(text);
+    }
+    cJSON_Delete(defaults);
 }
 
 static void show_help(const command *c)
 {
     fputs(c->help, stdout);
     if (c->run == zo_cmd_run) {
-        zo_grid_keys(show_key);
+        show_keys();
     }
 }
 
@@ -145,9 +168,25 @@ static int cmd_help(int argc, char **argv)
 
 static int cmd_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    printf("zo %s\n%s, %s\n", zo_build_revision(), __VERSION__, zo_build_flags());
+    bool json = false;
+    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo version [--json]", &err) != ZO_OK) {
+        fprintf(stderr, "zo version: %s\n", err.text);
+        return 2;
+    }
+    if (!json) {
+        printf("zo %s\n%s, %s\n", zo_build_revision(), __VERSION__, zo_build_flags());
+        return 0;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "revision", zo_build_revision());
+    cJSON_AddStringToObject(o, "compiler", __VERSION__);
+    cJSON_AddStringToObject(o, "flags", zo_build_flags());
+    char *text = cJSON_PrintUnformatted(o);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(o);
     return 0;
 }
 
@@ -177,7 +216,7 @@ int main(int argc, char **argv)
     if (c == NULL) {
         return unknown(argv[1]);
     }
-    if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         show_help(c);
         return 0;
     }

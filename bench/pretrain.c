@@ -301,7 +301,8 @@ static void remove_folder(const char *folder)
     }
 }
 
-static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, void *context, char folder[4096], zo_err *err)
+/* Where a synthetic model lies in the cache, made or not. */
+static zo_status place_synth(const recipe *r, char folder[4096], zo_err *err)
 {
     char text[400];
     snprintf(text, sizeof text, "%d %s %d %d %d %d %lld %lld %d %.17g %.17g %.17g %.17g %.17g %llu", RECIPE_VERSION, r->name, r->layers, r->hidden,
@@ -318,12 +319,18 @@ static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, vo
         return zo_fail(err, ZO_EINPUT, "$ZO_CACHE has %zu bytes; at most 3900 are permitted", strlen(cache));
     }
     snprintf(folder, 4096, "%s/%s-%016llx", cache, r->name, (unsigned long long)hash);
-    if (zo_path_is_dir(folder)) {
-        return ZO_OK;
+    return ZO_OK;
+}
+
+static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, void *context, char folder[4096], zo_err *err)
+{
+    zo_status status = place_synth(r, folder, err);
+    if (status != ZO_OK || zo_path_is_dir(folder)) {
+        return status;
     }
-    char made[4096];
-    snprintf(made, sizeof made, "%s/%s-%016llx.%ld", cache, r->name, (unsigned long long)hash, (long)getpid());
-    zo_status status = zo_make_dirs(made, err);
+    char made[4096 + 24];
+    snprintf(made, sizeof made, "%s.%ld", folder, (long)getpid());
+    status = zo_make_dirs(made, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -335,13 +342,40 @@ static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, vo
     return status;
 }
 
-zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_progress progress, void *context, char folder[4096],
-                          zo_err *err)
+static const recipe *find_recipe(const char *name)
 {
     for (int i = 0; i < RECIPES; i++) {
         if (strcmp(recipes[i].name, name) == 0) {
-            return synth_folder(&recipes[i], progress, context, folder, err);
+            return &recipes[i];
         }
     }
-    return zo_hub_find(name, models_dir, folder, err);
+    return NULL;
+}
+
+bool zo_model_is_unmade(const char *name)
+{
+    const recipe *r = find_recipe(name);
+    char folder[4096];
+    return r != NULL && place_synth(r, folder, NULL) == ZO_OK && !zo_path_is_dir(folder);
+}
+
+zo_status zo_model_find(const char *name, const char *models_dir, char folder[4096], zo_err *err)
+{
+    const recipe *r = find_recipe(name);
+    if (r == NULL) {
+        return zo_hub_find(name, models_dir, folder, err);
+    }
+    zo_status status = place_synth(r, folder, err);
+    if (status == ZO_OK && !zo_path_is_dir(folder)) {
+        status = zo_fail(err, ZO_EINPUT, "%s is not made yet (%s is not there); `zo run` on a config with \"model\": \"%s\" makes it", name,
+                         folder, name);
+    }
+    return status;
+}
+
+zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_progress progress, void *context, char folder[4096],
+                          zo_err *err)
+{
+    const recipe *r = find_recipe(name);
+    return r != NULL ? synth_folder(r, progress, context, folder, err) : zo_hub_find(name, models_dir, folder, err);
 }

@@ -19,6 +19,10 @@ const char *zo_synth_model_name(int i); /* "synth-small", "synth-tiny" */
 /* Progress of a pretraining: called about twice a second and at the end; false = stop (ZO_ETIME, nothing is left behind). */
 typedef bool (*zo_pretrain_progress)(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds);
 
+/* Is this a synthetic model that is not in the cache yet? */
+bool zo_model_is_unmade(const char *name);
+/* The folder of a model that is there; nothing is made: a synthetic one that is not in the cache is an error that says what makes it. */
+zo_status zo_model_find(const char *name, const char *models_dir, char folder[4096], zo_err *err);
 /* The folder of a model by name: synthetic ones are made when they are not in the cache yet, others come from zo_hub_find. */
 zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_progress progress, void *context, char folder[4096],
                           zo_err *err);

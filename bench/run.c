@@ -297,13 +297,18 @@ static int watch_child(child *c, live *l)
     return status;
 }
 
-static cJSON *make_job(const zo_cell *cell, const zo_run_spec *spec, bool check)
+typedef enum job_kind { JOB_RUN, JOB_CHECK, JOB_CHECK_DEVICE } job_kind;
+
+static cJSON *make_job(const zo_cell *cell, const zo_run_spec *spec, job_kind kind)
 {
     cJSON *job = cJSON_CreateObject();
     cJSON_AddStringToObject(job, "config", cell->config);
     cJSON_AddNumberToObject(job, "parent", (double)getpid());
-    if (!check) {
+    if (kind == JOB_RUN) {
         cJSON_AddStringToObject(job, "db", spec->db);
+    }
+    if (kind == JOB_CHECK_DEVICE) {
+        cJSON_AddTrueToObject(job, "device_only");
     }
     if (spec->dirs.data != NULL) {
         cJSON_AddStringToObject(job, "data", spec->dirs.data);
@@ -381,11 +386,11 @@ static char *check_key(const zo_cell *cell, bool fine)
     return key;
 }
 
-/* Opens data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
-static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, cJSON **found, zo_err *err)
+/* Opens the device, data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
+static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, job_kind kind, cJSON **found, zo_err *err)
 {
     child c;
-    cJSON *job = make_job(cell, spec, true);
+    cJSON *job = make_job(cell, spec, kind);
     zo_status status = start_child(&c, job, err);
     cJSON_Delete(job);
     if (status != ZO_OK) {
@@ -401,10 +406,27 @@ static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, cJSON 
     return ZO_OK;
 }
 
-/* predicted[i] = bytes of cell i, 0 = not known; NULL = only check. Cells with todo[i] false are left out. */
-static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, live *l, double *predicted, zo_err *err)
+/* Every device that cells ask for is there: found before a model is made. */
+static zo_status check_devices(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_err *err)
 {
     zo_status status = ZO_OK;
+    const char *asked = "cpu"; /* cells of one device follow each other, mostly */
+    for (int64_t i = 0; i < grid->n && status == ZO_OK && !interrupted; i++) {
+        if (todo[i] && strcmp(grid->cell[i].device, asked) != 0) {
+            cJSON *none = NULL;
+            asked = grid->cell[i].device;
+            status = check_cell(&grid->cell[i], spec, JOB_CHECK_DEVICE, &none, err);
+            cJSON_Delete(none);
+        }
+    }
+    return status;
+}
+
+/* predicted[i] = bytes of cell i, 0 = not known; NULL = only check. Cells with todo[i] false are left out, and in a dry run those
+ * whose model would have to be made first. */
+static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, live *l, double *predicted, zo_err *err)
+{
+    zo_status status = check_devices(grid, todo, spec, err);
     char **key = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *key);
     cJSON **found = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *found);
     for (int64_t i = 0; i < grid->n && status == ZO_OK && !interrupted; i++) {
@@ -412,6 +434,9 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
             continue;
         }
         char folder[4096];
+        if (spec->dry && zo_model_is_unmade(grid->cell[i].model)) {
+            continue;
+        }
         status = zo_model_folder(grid->cell[i].model, spec->dirs.models, show_pretraining, l, folder, err);
         if (status != ZO_OK) {
             zo_fail_in(err, grid->path);
@@ -428,7 +453,7 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
                 fprintf(stderr, "\rchecking %.*s\033[K", terminal_width() - 12, zo_cell_label(&grid->cell[i], label, sizeof label));
                 l->shown = true;
             }
-            status = check_cell(&grid->cell[i], spec, &found[i], err);
+            status = check_cell(&grid->cell[i], spec, JOB_CHECK, &found[i], err);
         }
         const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[same], "bytes");
         const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[same], "arena_bytes");
@@ -461,7 +486,9 @@ static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skip
     cJSON_AddStringToObject(o, "task", row.task);
     cJSON_AddStringToObject(o, "form", row.form);
     cJSON_AddStringToObject(o, "optimizer", row.optimizer);
+    cJSON_AddNumberToObject(o, "lr", row.lr);
     cJSON_AddNumberToObject(o, "seed", (double)row.seed);
+    cJSON_AddItemToObject(o, "config", cJSON_Parse(cell->config));
     cJSON_AddStringToObject(o, "status", brief->status);
     cJSON_AddBoolToObject(o, "skipped", skipped);
     if (isfinite(brief->accuracy)) {
@@ -514,7 +541,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *res
     if (l->terminal) {
         show_live(l, true);
     }
-    cJSON *job = make_job(cell, spec, false);
+    cJSON *job = make_job(cell, spec, JOB_RUN);
     zo_status status = start_child(&c, job, &err);
     cJSON_Delete(job);
     if (status != ZO_OK) {
@@ -552,6 +579,8 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *res
     return code;
 }
 
+static const char unmade_note[] = "the model is not made yet; zo run makes it";
+
 static void print_dry(const zo_grid *grid, const bool *todo, const double *predicted, bool json)
 {
     cJSON *list = cJSON_CreateArray();
@@ -563,13 +592,20 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
             cJSON *o = cJSON_CreateObject();
             cJSON_AddStringToObject(o, "hash", grid->cell[i].hash);
             cJSON_AddBoolToObject(o, "done", !todo[i]);
-            cJSON_AddItemToObject(o, "predicted_bytes", todo[i] ? cJSON_CreateNumber(predicted[i]) : cJSON_CreateNull());
+            cJSON_AddItemToObject(o, "predicted_bytes", todo[i] && predicted[i] > 0 ? cJSON_CreateNumber(predicted[i]) : cJSON_CreateNull());
+            if (todo[i] && zo_model_is_unmade(grid->cell[i].model)) {
+                cJSON_AddStringToObject(o, "note", unmade_note);
+            }
             cJSON_AddItemToObject(o, "config", cJSON_Parse(grid->cell[i].config));
             cJSON_AddItemToArray(list, o);
         } else if (todo[i]) {
-            printf("%s  %8.1f MB  %s  lr %g batch %lld context %lld %s\n", grid->cell[i].hash, predicted[i] / 1e6,
-                   zo_cell_label(&grid->cell[i], label, sizeof label), grid->cell[i].lr, (long long)grid->cell[i].batch,
-                   (long long)grid->cell[i].context, grid->cell[i].options_text);
+            char size[32] = "not known";
+            if (predicted[i] > 0) {
+                snprintf(size, sizeof size, "%.1f MB", predicted[i] / 1e6);
+            }
+            bool is_unmade = predicted[i] <= 0 && zo_model_is_unmade(grid->cell[i].model);
+            printf("%s  %11s  %s  %s%s%s\n", grid->cell[i].hash, size, zo_cell_label(&grid->cell[i], label, sizeof label),
+                   grid->cell[i].options_text, is_unmade ? "; " : "", is_unmade ? unmade_note : "");
         } else {
             printf("%s      done     %s\n", grid->cell[i].hash, zo_cell_label(&grid->cell[i], label, sizeof label));
         }
@@ -604,7 +640,7 @@ static bool fingerprint_now(const zo_cell *cell, const zo_run_spec *spec, const 
     char folder[4096];
     uint64_t print;
     zo_err ignored = {0};
-    if (zo_hub_find(cell->model, spec->dirs.models, folder, &ignored) != ZO_OK) {
+    if (zo_model_find(cell->model, spec->dirs.models, folder, &ignored) != ZO_OK) {
         snprintf(folder, sizeof folder, "%s", brief->model_folder);
     }
     if (folder[0] == '\0' || zo_model_fingerprint(folder, &print, &ignored) != ZO_OK) {
@@ -651,8 +687,17 @@ static void say_stale(const zo_grid *grid, const bool *todo, const zo_run_spec *
                 (long long)models, model);
     }
     if (revisions + models > 0) {
-        fprintf(stderr, "; delete the database or name another with --db to run them again\n");
+        fprintf(stderr, "; --redo runs all cells again, --db with another name keeps both\n");
     }
+}
+
+/* A cell that diverged on another model than now lies under its name: mended weights are tried without being asked. */
+static bool is_mended(const zo_cell *cell, const zo_run_spec *spec, zo_results *results)
+{
+    zo_run_brief brief = zo_results_brief(results, cell->hash);
+    char now[17];
+    return strcmp(brief.status, "diverged") == 0 && brief.model_fingerprint[0] != '\0' && fingerprint_now(cell, spec, &brief, now) &&
+           strcmp(now, brief.model_fingerprint) != 0;
 }
 
 static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, live *l)
@@ -666,6 +711,13 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
                 print_cell(&grid->cell[i], &brief, true);
             }
             continue;
+        }
+        if (zo_results_has(results, grid->cell[i].hash)) {
+            zo_err err = {0};
+            if (zo_results_forget(results, grid->cell[i].hash, &err) != ZO_OK) {
+                fprintf(stderr, "zo run: %s\n", err.text);
+                return 2;
+            }
         }
         int code = run_one(&grid->cell[i], spec, results, l);
         if (code < 0) {
@@ -704,7 +756,8 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         status = spec->dry ? zo_results_open_read(&results, spec->db, &err) : open_results(spec->db, &results, &err);
     }
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
-        todo[i] = results == NULL || !zo_results_has(results, grid->cell[i].hash);
+        todo[i] = spec->redo || results == NULL || !zo_results_has(results, grid->cell[i].hash) ||
+                  is_mended(&grid->cell[i], spec, results);
         l.todo += todo[i];
     }
     if (status == ZO_OK) {
@@ -748,12 +801,13 @@ int zo_cmd_run(int argc, char **argv)
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
+                            {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_grid grid = {0};
-    if (zo_args_read(argc, argv, table, &config, 1, 1, NULL, "zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--json]",
-                     &err) ||
+    if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
+                     "zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]", &err) ||
         zo_grid_read(&grid, config, &err)) {
         fprintf(stderr, "zo run: %s\n", err.text);
         return 2;

@@ -14,6 +14,7 @@ typedef struct zo_run_spec {
     zo_setup_dirs dirs;
     bool json;     /* one JSON object a cell on standard output */
     bool dry;      /* say what would run; run nothing, write nothing */
+    bool redo;     /* run cells again that are done; their rows are replaced */
 } zo_run_spec;
 
 /* Runs the cells that the database does not have; 0, 1 or 2 as `zo run`. Messages and the live line go to standard error. */

@@ -322,6 +322,17 @@ bool zo_results_has(zo_results *r, const char *hash)
     return has;
 }
 
+zo_status zo_results_forget(zo_results *r, const char *hash, zo_err *err)
+{
+    binder b;
+    zo_status status = prepare(r, "DELETE FROM runs WHERE hash = ?", &b, err);
+    if (status == ZO_OK) {
+        put_text(&b, hash);
+        status = step_and_finish(&b, err);
+    }
+    return status;
+}
+
 static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_row *h, int64_t *run, zo_err *err)
 {
     binder b;

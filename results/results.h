@@ -44,6 +44,8 @@ typedef struct zo_source_row { const char *model_folder, *model_fingerprint, *da
 
 /* Is a run with this hash and status 'done', 'diverged', 'oom', 'time' or 'unsupported' there (a finished measurement)? */
 bool zo_results_has(zo_results *results, const char *hash);
+/* Deletes the finished run of this hash with its rows: the cell is to be run again. */
+zo_status zo_results_forget(zo_results *results, const char *hash, zo_err *err);
 /* Insert a run with status 'running'; a former unfinished run of the same hash ('running', 'failed', 'killed') is deleted with its rows. */
 zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, int64_t *run, zo_err *err);
 

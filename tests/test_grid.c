@@ -164,6 +164,21 @@ START_TEST(include_and_exclude)
 }
 END_TEST
 
+START_TEST(labels_tell_cells_apart)
+{
+    zo_grid g = parse("{\"model\": \"a/m\", \"task\": \"sst2\", \"batch\": [4, 8], \"precision\": [\"f32\", \"bf16\"], \"steps\": 10, \"seed\": 3, "
+                      "\"optimizer\": {\"name\": \"tezo\", \"rank\": [2, 4], \"lr\": 0.5}}");
+    char text[3][300];
+    ck_assert_str_eq(zo_cell_label(&g.cell[0], text[0], sizeof text[0]), "m sst2 tezo lr 0.5 batch 4 precision f32 rank 2 seed 3");
+    ck_assert_str_eq(zo_cell_label(&g.cell[7], text[1], sizeof text[1]), "m sst2 tezo lr 0.5 batch 8 precision bf16 rank 4 seed 3");
+    zo_grid_free(&g);
+    g = parse("{" BASE "}");
+    snprintf(text[1], sizeof text[1], "m sst2 mezo lr %g seed 0", g.cell[0].lr);
+    ck_assert_str_eq(zo_cell_label(&g.cell[0], text[2], sizeof text[2]), text[1]);
+    zo_grid_free(&g);
+}
+END_TEST
+
 START_TEST(mistakes)
 {
     refuse("{" BASE ", \"bacth\": 4}", "did you mean \"batch\"?");
@@ -194,6 +209,10 @@ START_TEST(mistakes)
     refuse("{\"model\": \"m\"", "is not JSON");
     refuse("[1, 2]", "is not an object");
     refuse("{" BASE ", \"seed\": [1.5]}", "expected a whole number");
+    refuse("{" BASE ", \"seed\": 9007199254740993}", "\"seed\" is");
+    /* what an optimizer's own key hides is checked too */
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e-3}, \"steps\": 1, \"lr\": \"x\"}", "\"lr\" is a string");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"forwards\": 9}, \"steps\": -1}", "\"steps\" is -1");
 }
 END_TEST
 
@@ -247,6 +266,7 @@ int main(void)
     tcase_add_test(t, overrides_of_an_optimizer);
     tcase_add_test(t, keys_that_are_not_read_make_no_twins);
     tcase_add_test(t, include_and_exclude);
+    tcase_add_test(t, labels_tell_cells_apart);
     tcase_add_test(t, mistakes);
     tcase_add_test(t, too_many_cells);
     tcase_add_test(t, mutations);

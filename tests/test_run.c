@@ -193,11 +193,11 @@ START_TEST(made_from)
     snprintf(want, sizeof want, "%s some/where 16;", scratch("model"));
     ck_assert_str_eq(ask("s.db", "SELECT DISTINCT model_folder || ' ' || data_folder || ' ' || length(model_fingerprint) FROM runs"), want);
     ck_assert_int_eq(run(path, "s.db"), 0);
-    ck_assert_ptr_null(strstr(said, "delete the database"));
+    ck_assert_ptr_null(strstr(said, "--redo"));
     tell("s.db", "UPDATE runs SET revision = 'abc' WHERE seed = 1");
     ck_assert_int_eq(run(path, "s.db"), 0);
     ASSERT_HAS(said, "1 cells were done by another revision (abc, now ");
-    ASSERT_HAS(said, "; delete the database or name another with --db to run them again\n");
+    ASSERT_HAS(said, "; --redo runs all cells again, --db with another name keeps both\n");
     ck_assert_ptr_null(strstr(said, "another model"));
     /* a file of weights appears in the model's folder, then another of the same size */
     char text[100000] = {[0] = 2, [8] = '{', [9] = '}'};
@@ -211,7 +211,43 @@ START_TEST(made_from)
     ck_assert_int_eq(zo_write_file(scratch("model/model.safetensors"), text, sizeof text, &err), ZO_OK);
     ck_assert_int_eq(zo_model_fingerprint(scratch("model"), &after, &err), ZO_OK);
     ck_assert_uint_ne(before, after);
+    /* a cell that diverged is tried again on other weights, and all of them by --redo */
+    tell("s.db", "UPDATE runs SET accuracy = 7");
+    tell("s.db", "UPDATE runs SET status = 'diverged' WHERE seed = 2");
+    ck_assert_int_eq(run(path, "s.db"), 0);
+    ASSERT_HAS(said, "1 of 2 cells are done already");
+    ck_assert_str_eq(ask("s.db", "SELECT status || (accuracy = 7) FROM runs ORDER BY seed"), "done1;done0;");
+    tell("s.db", "UPDATE runs SET status = 'diverged' WHERE seed = 2");
+    ck_assert_int_eq(run(path, "s.db"), 0);
+    ASSERT_HAS(said, "2 of 2 cells are done already");
+    tell("s.db", "UPDATE runs SET accuracy = 7");
+    const char *const redo[] = {"zo", "run", path, "--db", scratch("s.db"), "--redo", NULL};
+    ck_assert_int_eq(finish(start(redo, 0)), 0);
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM runs WHERE status = 'done' AND accuracy <= 1"), "2;");
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM steps"), "4;");
     unlink(scratch("model/model.safetensors"));
+}
+END_TEST
+
+/* What is not there is said before anything is made: a device, or in a dry run a synthetic model. */
+START_TEST(nothing_is_made)
+{
+    setenv("ZO_CACHE", scratch("no-cache"), 1);
+    static const char *const device[] = {"cuda:77", "cpu"};
+    for (int k = 0; k < 4; k++) {
+        char text[600];
+        snprintf(text, sizeof text, "{\"model\": \"synth-tiny\", \"task\": \"synth-sentiment\", \"steps\": 1, \"optimizer\": \"mezo\", \"device\": \"%s\"}",
+                 device[k / 2]);
+        const char *path = config("m.json", text);
+        const char *const argv[] = {"zo", "run", path, "--db", scratch("m.db"), k % 2 ? "--json" : "--dry-run", "--dry-run", NULL};
+        ck_assert_int_eq(finish(start(argv, 0)), k < 2 ? 2 : 0);
+        ASSERT_HAS(said, k < 2 ? "device \"cuda:77\"" : "the model is not made yet; zo run makes it");
+    }
+    const char *const argv[] = {"zo", "run", config("m.json", "{" SMALL ", \"device\": \"cuda:77\", \"steps\": 1, \"optimizer\": \"mezo\"}"), "--db", scratch("m.db"), NULL};
+    ck_assert_int_eq(finish(start(argv, 0)), 2);
+    ck_assert(!zo_path_exists(scratch("m.db")));
+    ck_assert(!zo_path_exists(scratch("no-cache")));
+    unsetenv("ZO_CACHE");
 }
 END_TEST
 
@@ -460,6 +496,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
     tcase_add_test(t, made_from);
+    tcase_add_test(t, nothing_is_made);
     tcase_add_test(t, selection);
     tcase_add_test(t, evaluations_by_forwards);
     tcase_add_test(t, updates_are_training);
