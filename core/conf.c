@@ -351,6 +351,17 @@ static zo_status fail_json(zo_err *err, const char *path, const char *text, cons
                    path, line, (long)(at - start) + 1, found);
 }
 
+/* The first escaped zero byte ("\\u0000") of a text, or NULL. */
+static const char *find_escaped_zero(const char *text)
+{
+    for (const char *at = strchr(text, '\\'); at != NULL && at[1] != '\0'; at = strchr(at + 2, '\\')) {
+        if (strncmp(at, "\\u0000", 6) == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
 {
     *json = NULL;
@@ -360,8 +371,13 @@ zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
-    /* A zero byte inside a string would silently cut it. */
+    /* A zero byte inside a string would silently cut it, escaped or not. */
     const char *zero = memchr(text, '\0', bytes);
+    if (zero == NULL && (zero = find_escaped_zero(text)) != NULL) {
+        status = zo_fail(err, ZO_EINPUT, "%s: byte %td: a string holds a zero byte (\\u0000), which no text here may; take it out", path, zero - text);
+        zo_free(text);
+        return status;
+    }
     const char *end = text;
     cJSON *root = zero == NULL ? cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0) : NULL;
     if (root != NULL) {
