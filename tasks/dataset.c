@@ -224,7 +224,8 @@ static zo_status cut_picks(const zo_task *task, const zo_dataset_spec *spec, con
                 snprintf(list + used, sizeof list - used, "%s%s = %lld", used ? ", " : "", split_name[split[k]], (long long)count);
             }
         }
-        return zo_fail(err, ZO_EINPUT, "task %s has %lld %s rows, too few for %s; ask for fewer", task->info.name, (long long)size, what, list);
+        return zo_fail(err, ZO_EINPUT, "task %s has %lld %s rows, too few for %s; ask for fewer in the config (without \"dev\" and \"test\" there, they are 500 and "
+                       "1000)", task->info.name, (long long)size, what, list);
     }
     int64_t first = 0;
     for (int k = 0; k < n; k++) {
