@@ -650,6 +650,13 @@ static void print_panel(const report *r, const zo_report_spec *spec, const int *
                         const texts *methods, const texts *columns, int panel, FILE *out)
 {
     cJSON *scores = cJSON_CreateArray(), *costs = cJSON_CreateArray();
+    bool peaks_differ = false; /* in some row of this panel */
+    for (int m = 0; m < methods->n; m++) {
+        char training[100], overall[100];
+        cost_text(r, panel_of, method_of, panel, m, "train_peak_bytes", 1e-6, "%.4g", training, sizeof training);
+        cost_text(r, panel_of, method_of, panel, m, "peak_bytes", 1e-6, "%.4g", overall, sizeof overall);
+        peaks_differ = peaks_differ || strcmp(training, overall) != 0;
+    }
     for (int m = 0; m < methods->n; m++) {
         cJSON *score = cJSON_CreateObject();
         cJSON_AddStringToObject(score, "method", methods->text[m]);
@@ -684,8 +691,9 @@ static void print_panel(const report *r, const zo_report_spec *spec, const int *
             {"step ms", "step_ms", "%.3g", 1},
             {"device-hours", "device_hours", "%.3g", 1},
             {"with evaluation", "device_hours_total", "%.3g", 1},
-            {"peak MB", "peak_bytes", "%.4g", 1e-6}};
-        for (size_t k = 0; k < COUNT(column); k++) {
+            {"training peak MB", "train_peak_bytes", "%.4g", 1e-6},
+            {"overall peak MB", "peak_bytes", "%.4g", 1e-6}};
+        for (size_t k = 0; k < COUNT(column) - !peaks_differ; k++) {
             cost_text(r, panel_of, method_of, panel, m, column[k].key, column[k].scale, column[k].format, text, sizeof text);
             cJSON_AddStringToObject(cost, column[k].title, text);
         }
@@ -709,7 +717,14 @@ static zo_status check_spec(const report *r, const zo_report_spec *spec, zo_err 
     if (!known) {
         return zo_fail(err, ZO_EINPUT, "--metric is \"%.40s\"; expected accuracy, f1, matthews or dev_accuracy", spec->metric);
     }
-    if (r->n > 0 && value_of(&r->cells[0], spec->columns) == NULL) {
+    if (strcmp(spec->columns, "seed") == 0) {
+        return zo_fail(err, ZO_EINPUT, "--by seed: an entry of this table is a mean over seeds; --format csv has one row for each seed");
+    }
+    bool is_key = r->n == 0;
+    for (int i = 0; i < r->n && !is_key; i++) {
+        is_key = cJSON_HasObjectItem(r->cells[i].flat, spec->columns);
+    }
+    if (!is_key) {
         return zo_fail(err, ZO_EINPUT, "--by: the cells have no key \"%.40s\"; expected a key of the config such as task or batch", spec->columns);
     }
     return ZO_OK;
@@ -776,7 +791,8 @@ zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE 
                     r.uneven, r.uneven_n > 1 ? " and others" : "");
         }
         fprintf(out, "A forward is one batch through the model at one point. Device-hours are of optimizer steps, then with evaluation."
-                     " Peak MB (10^6 bytes): largest sum of live bytes in the ledger, all phases.\n");
+                     " Peak MB (10^6 bytes): largest sum of live bytes in the ledger, in training; overall counts loading and evaluation too"
+                     " and stands where it differs.\n");
         free_texts(&how);
     }
     free_texts(&panels);

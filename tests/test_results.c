@@ -389,6 +389,9 @@ START_TEST(report_paper_table)
     zo_err err = {0};
     zo_report_spec wrong = {.columns = "tsk", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
+    wrong.columns = "seed";
+    ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "--by seed");
     wrong = (zo_report_spec){.columns = "task", .metric = "acc"};
     ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
     zo_results_close(r);
