@@ -1,6 +1,7 @@
 /* cmd_score.c: `zo score`: a line of text in, one JSON object out: its ids, the last hidden state (first token for
  * encoders, last for causal models) and, for causal models, the log-probability of each token given those before
  * it. Lines are run in packed batches; a line's numbers do not depend on its neighbours beyond rounding. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,18 @@ static zo_batch *batch_of(const waiting *wait)
     return b;
 }
 
+/* JSON has no word for a number that is not finite. */
+static zo_status check_finite(const char *what, const float *x, int64_t n, zo_err *err)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) {
+            return zo_fail(err, ZO_EINPUT, "the model's \"%s\" has the value %g at place %lld; expected finite numbers: check its weights", what,
+                           (double)x[i], (long long)i);
+        }
+    }
+    return ZO_OK;
+}
+
 static void print_floats(const char *key, const float *x, int64_t n)
 {
     printf(", \"%s\": [", key);
@@ -93,9 +106,10 @@ static void print_floats(const char *key, const float *x, int64_t n)
     putchar(']');
 }
 
-/* Run what waits and print it. */
-static void flush_lines(scorer *s)
+/* Run what waits and print it; *done = the lines printed, also where a value is not finite and the rest is not. */
+static zo_status flush_lines(scorer *s, int *done, zo_err *err)
 {
+    zo_status status = ZO_OK;
     waiting *wait = &s->wait;
     const zo_arch *arch = zo_model_arch(s->model);
     int width = zo_model_width(s->model);
@@ -116,25 +130,35 @@ static void flush_lines(scorer *s)
     if (arch->causal && batch->scores > 0) {
         zo_model_logprobs(s->model, &view, batch, s->logprob);
     }
-    for (int l = 0; l < wait->lines; l++) {
+    for (*done = 0; *done < wait->lines; ++*done) {
+        int l = *done;
         int64_t first = wait->start[l], n = wait->start[l + 1] - first;
+        int64_t token = first + (arch->causal && n > 0 ? n - 1 : 0);
+        const float *hidden = n > 0 ? s->hidden + token * width : NULL;
+        const float *logprob = batch->scores > 0 ? s->logprob + batch->option_start[l] : NULL;
+        int64_t scores = arch->causal ? batch->option_start[l + 1] - batch->option_start[l] : 0;
+        status = check_finite("hidden", hidden, n > 0 ? width : 0, err);
+        if (status == ZO_OK) {
+            status = check_finite("logprob", logprob, scores, err);
+        }
+        if (status != ZO_OK) {
+            break;
+        }
         printf("{\"ids\": [");
         for (int64_t t = 0; t < n; t++) {
             printf("%s%d", t > 0 ? ", " : "", wait->ids.ids[first + t]);
         }
         putchar(']');
-        int64_t token = first + (arch->causal && n > 0 ? n - 1 : 0);
-        print_floats("hidden", n > 0 ? s->hidden + token * width : NULL, n > 0 ? width : 0);
+        print_floats("hidden", hidden, n > 0 ? width : 0);
         if (arch->causal) {
-            int32_t from = batch->option_start[l];
-            print_floats("logprob", batch->scores > 0 ? s->logprob + from : NULL,
-                         batch->option_start[l + 1] - from);
+            print_floats("logprob", logprob, scores);
         }
         puts("}");
     }
     zo_batch_free(batch);
     zo_ids_clear(&wait->ids);
     wait->lines = 0;
+    return status;
 }
 
 /* One line of text to the waiting ones. */
@@ -167,10 +191,21 @@ static zo_status take_line(scorer *s, char *line, size_t length, const score_arg
         }
     }
     wait->start[++wait->lines] = wait->ids.n;
-    if (wait->ids.n >= BATCH_TOKENS || wait->lines == BATCH_LINES) {
-        flush_lines(s);
-    }
     return ZO_OK;
+}
+
+/* flush_lines() with the line named where it fails; *printed counts lines from the start. */
+static zo_status print_waiting(scorer *s, const char *name, long *printed, zo_err *err)
+{
+    int done;
+    zo_status status = flush_lines(s, &done, err);
+    *printed += done;
+    if (status != ZO_OK) {
+        char where[4200];
+        snprintf(where, sizeof where, "%s: line %ld", name, *printed + 1);
+        zo_fail_in(err, where);
+    }
+    return status;
 }
 
 static zo_status score_lines(scorer *s, FILE *in, const score_args *args, zo_err *err)
@@ -180,6 +215,7 @@ static zo_status score_lines(scorer *s, FILE *in, const score_args *args, zo_err
     size_t room = 0;
     ssize_t got;
     zo_status status = ZO_OK;
+    long printed = 0;
     for (long number = 1; status == ZO_OK && (got = getline(&line, &room, in)) >= 0; number++) {
         size_t length = (size_t)got;
         length -= length > 0 && line[length - 1] == '\n';
@@ -188,17 +224,16 @@ static zo_status score_lines(scorer *s, FILE *in, const score_args *args, zo_err
         if (status != ZO_OK) {
             snprintf(where, sizeof where, "%s: line %ld", name, number);
             zo_fail_in(err, where);
+        } else if (s->wait.ids.n >= BATCH_TOKENS || s->wait.lines == BATCH_LINES) {
+            status = print_waiting(s, name, &printed, err);
         }
     }
     free(line);
     if (status == ZO_OK && s->wait.lines > 0) {
-        flush_lines(s);
+        status = print_waiting(s, name, &printed, err);
     }
     if (status == ZO_OK && ferror(in)) {
         status = zo_fail(err, ZO_EIO, "%s: cannot be read to its end; check the file", name);
-    }
-    if (fflush(stdout) != 0 && status == ZO_OK) {
-        status = zo_fail(err, ZO_EIO, "standard output cannot be written; is the disk full?");
     }
     return status;
 }

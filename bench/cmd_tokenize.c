@@ -56,9 +56,6 @@ static zo_status tokenize_lines(zo_tokenizer *tokenizer, const tokenize_args *ar
     if (status == ZO_OK && ferror(in)) {
         status = zo_fail(err, ZO_EIO, "%s: cannot be read to its end; check the file", name);
     }
-    if (fflush(stdout) != 0 && status == ZO_OK) {
-        status = zo_fail(err, ZO_EIO, "standard output cannot be written; is the disk full?");
-    }
     free(line);
     zo_ids_free(&ids);
     return status;

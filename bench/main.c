@@ -1,5 +1,7 @@
 /* main.c: `zo COMMAND ...`. One row of the table below is one command. */
 #include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,14 +202,43 @@ static void bound_spinning(char **argv)
     }
 }
 
+/* A closed descriptor 0, 1 or 2 would be given to the next file opened, and what is meant for people would land in a database. What is
+ * put in its place cannot be written to either. */
+static void occupy_standard_descriptors(void)
+{
+    int got;
+    do {
+        got = open("/dev/null", O_RDONLY);
+    } while (got >= 0 && got <= 2);
+    if (got > 2) {
+        close(got);
+    }
+}
+
+/* The exit code once standard output is written to its end: 2 and one sentence where it could not be, without the sentence where its
+ * reader went away (a pager, head). */
+static int end_output(const char *name, int code)
+{
+    bool bad = fflush(stdout) != 0;
+    if (!bad && !ferror(stdout)) {
+        return code;
+    }
+    struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (poll(&reader, 1, 0) < 0 || (reader.revents & POLLERR) == 0) {
+        fprintf(stderr, "zo %s: standard output cannot be written; is the disk full?\n", name);
+    }
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     bound_spinning(argv);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error of write, not a death */
     if (argc < 2) {
         cmd_help(0, NULL);
-        return 2;
+        return end_output("help", 2);
     }
     const char *name = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help"
                        : strcmp(argv[1], "--version") == 0                          ? "version"
@@ -218,7 +249,7 @@ int main(int argc, char **argv)
     }
     if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         show_help(c);
-        return 0;
+        return end_output(name, 0);
     }
-    return c->run(argc - 1, argv + 1);
+    return end_output(name, c->run(argc - 1, argv + 1));
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/embed.h"
@@ -141,6 +142,16 @@ static zo_status end_transaction(zo_results *r, zo_status status, zo_err *err)
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
+/* `path` in a file: URI of SQLite. */
+static void uri_of(const char *path, char *uri, size_t size)
+{
+    size_t at = (size_t)snprintf(uri, size, "file:");
+    for (; *path != '\0' && at + 20 < size; path++) {
+        at += (size_t)snprintf(uri + at, size - at, strchr("?#%", *path) != NULL ? "%%%02X" : "%c", (unsigned char)*path);
+    }
+    snprintf(uri + at, size - at, "?immutable=1");
+}
+
 static zo_status check_version(zo_results *r, bool create, zo_err *err)
 {
     bool ok;
@@ -255,12 +266,19 @@ zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *e
         sqlite3_busy_timeout(r->db, BUSY_MS);
         bool ok;
         read_number(r, "SELECT count(*) FROM sqlite_master", &ok);
-        if (!ok && (sqlite3_errcode(r->db) & 0xff) == SQLITE_CANTOPEN) {
+        int code = sqlite3_errcode(r->db) & 0xff;
+        if (!ok && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
             /* WAL wants to make its -shm file beside it, which a read-only folder forbids: nobody else writes there either. */
-            char uri[4200];
-            snprintf(uri, sizeof uri, "file:%s?immutable=1", path);
+            char uri[3 * sizeof r->path], beside[sizeof r->path + 8];
+            uri_of(path, uri, sizeof uri);
             sqlite3_close(r->db);
-            if (sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK) {
+            r->db = NULL;
+            struct stat log;
+            snprintf(beside, sizeof beside, "%s-wal", path);
+            if (stat(beside, &log) == 0 && log.st_size > 0) {
+                status = zo_fail(err, ZO_EIO, "%s: its last runs stand in %s, which cannot be read in a folder without write permission; copy "
+                                 "both into one with it", path, beside);
+            } else if (sqlite3_open_v2(uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK) {
                 status = fail_sql(r, err);
             }
         }
