@@ -11,16 +11,13 @@ import torch
 
 from torch_steps import Peer, sst2_rows
 
-# model folder, form, batch, method of the peer, optimizer of zo, precision of zo, realisation, goal
+# model folder, form, batch, method of the peer, optimizer and realisation of zo, (precision of zo, goal) pairs
 CASES = [
-    ("minilm-l6", "head", 16, "mezo", "mezo", "f32", "streamed", 12),
-    ("minilm-l6", "head", 16, "mezo", "mezo", "bf16", "streamed", 18),
-    ("minilm-l6", "head", 64, "mezo", "mezo", "f32", "streamed", 12),
-    ("minilm-l6", "head", 64, "mezo", "mezo", "bf16", "streamed", 18),
-    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "f32", "streamed", 12),
-    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "bf16", "streamed", 18),
-    ("minilm-l6", "head", 16, "fo_adamw", "fo-adamw", "f32", "inplace", 3),
-    ("minilm-l6", "head", 64, "fo_adamw", "fo-adamw", "f32", "inplace", 3),
+    ("minilm-l6", "head", 16, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
+    ("minilm-l6", "head", 64, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
+    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
+    ("minilm-l6", "head", 16, "fo_adamw", "fo-adamw", "inplace", (("f32", 3),)),
+    ("minilm-l6", "head", 64, "fo_adamw", "fo-adamw", "inplace", (("f32", 3),)),
 ]
 
 
@@ -46,27 +43,28 @@ def main():
           f"{args.rounds} rounds of {args.steps} steps each, in turn; medians in ms")
     header = ("model", "form", "batch", "method", "precision", "torch f32", "torch autocast", "zo", "torch f32 / zo", "torch autocast / zo", "goal (f32 / zo)", "where zo's time goes (ms)")
     print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
-    kept, peers = [], {}
-    for model, form, batch, method, optimizer, precision, realisation, goal in CASES:
-        if args.only not in f"{model} {form} {batch} {method} {precision}":
+    kept = []
+    for model, form, batch, method, optimizer, realisation, variants in CASES:
+        if args.only not in f"{model} {form} {batch} {method}":
             continue
-        peer_key = (model, form, batch)
-        if peer_key not in peers:
-            peers.clear()
-            peers[peer_key] = {cast: Peer(f"{args.models}/{model}", rows, batch, form == "prompt", cast) for cast in (False, True)}
-        theirs, theirs_cast, ours, last = [], [], [], None
-        for peer in peers[peer_key].values():
+        peers = [Peer(f"{args.models}/{model}", rows, batch, form == "prompt", cast) for cast in (False, True)]
+        for peer in peers:
             peer.time_steps(method, 1)
+        theirs, theirs_cast, ours, last = [], [], {}, {}
         for _ in range(args.rounds):
-            theirs += peers[peer_key][False].time_steps(method, args.steps)
-            last = zo_steps(args, model, form, batch, optimizer, precision, realisation)
-            ours += last["steps_ms"]
-            theirs_cast += peers[peer_key][True].time_steps(method, max(1, args.steps // 2))
-        a, b, c = (statistics.median(x) for x in (theirs, theirs_cast, ours))
-        parts = ", ".join(f"{name} {ms:.1f}" for name, ms in last["parts_ms"].items() if ms >= 0.05)
-        print(f"| {model} | {form} | {batch} | {method} | {precision} | {a:.1f} | {b:.1f} | {c:.1f} | {a / c:.1f}x | {b / c:.1f}x | >= {goal}x | {parts} |", flush=True)
-        kept.append(dict(model=model, form=form, batch=batch, method=method, precision=precision, torch_ms=a, torch_autocast_ms=b, zo_ms=c,
-                         ratio=a / c, ratio_autocast=b / c, goal=goal, parts_ms=last["parts_ms"]))
+            theirs += peers[0].time_steps(method, args.steps)
+            for precision, _ in variants:
+                last[precision] = zo_steps(args, model, form, batch, optimizer, precision, realisation)
+                ours.setdefault(precision, []).extend(last[precision]["steps_ms"])
+            theirs_cast += peers[1].time_steps(method, max(1, args.steps // 2))
+        a, b = statistics.median(theirs), statistics.median(theirs_cast)
+        for precision, goal in variants:
+            c = statistics.median(ours[precision])
+            parts = ", ".join(f"{name} {ms:.1f}" for name, ms in last[precision]["parts_ms"].items() if ms >= 0.05)
+            print(f"| {model} | {form} | {batch} | {method} | {precision} | {a:.1f} | {b:.1f} | {c:.1f} | {a / c:.1f}x | {b / c:.1f}x | >= {goal}x "
+                  f"| {parts} |", flush=True)
+            kept.append(dict(model=model, form=form, batch=batch, method=method, precision=precision, torch_ms=a, torch_autocast_ms=b,
+                             zo_ms=c, ratio=a / c, ratio_autocast=b / c, goal=goal, parts_ms=last[precision]["parts_ms"]))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(dict(torch=torch.__version__, threads=torch.get_num_threads(), steps=args.steps, rounds=args.rounds, cases=kept), f, indent=1)
