@@ -52,6 +52,8 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
         zo_model_losses(s->model, view, s->batch, loss);
         return ZO_OK;
     }
+    ZO_CHECK(s->cell->estimator->full_batch, "%s asks for the whole training set; its file must say .full_batch = true",
+             s->cell->estimator->name);
     double *part = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)view->npoints * sizeof *part);
     memset(loss, 0, (size_t)view->npoints * sizeof *loss);
     zo_batch *batch;
@@ -186,26 +188,61 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
     return status;
 }
 
+/* Chunks of a split in file order: evaluation, and the full batches of training. */
+static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *most)
+{
+    int64_t total = zo_dataset_size(s->dataset, split);
+    for (int64_t first = 0; first < total; first += size) {
+        int32_t n = (int32_t)(total - first < size ? total - first : size);
+        for (int32_t i = 0; i < n; i++) {
+            s->index[i] = (int32_t)first + i;
+        }
+        zo_dataset_measure(s->dataset, split, s->index, n, most);
+    }
+}
+
+/* The batches of training are known where the number of steps is: no step has fewer than one forward. With a budget in seconds
+ * alone, the worst batch that could be drawn. */
+static zo_sizes train_sizes(zo_setup *s)
+{
+    const zo_cell *c = s->cell;
+    zo_sizes most = {0};
+    int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
+    if (steps == 0) {
+        return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)c->batch);
+    }
+    for (int64_t step = 0; step < steps; step++) {
+        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
+        zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
+    }
+    if (c->estimator->full_batch) {
+        measure_chunks(s, ZO_TRAIN, c->batch, &most);
+    }
+    return most;
+}
+
+static void reserve_for(zo_setup *s, const zo_sizes *most, int points, zo_backward backward)
+{
+    zo_model_reserve(s->model, most->tokens, (int32_t)most->seqs, (int32_t)most->rows, (int32_t)most->scores, points, backward,
+                     zo_engine_factors(s->engine));
+}
+
 /* Room for the largest batch of training and of evaluation: after this no step allocates activations. */
 static void reserve(zo_setup *s)
 {
     const zo_cell *c = s->cell;
-    const zo_factors *factors = zo_engine_factors(s->engine);
-    int64_t tokens;
-    int32_t seqs, rows, scores;
     if (c->estimator->step != NULL) {
-        zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)c->batch, &tokens, &seqs, &rows, &scores);
-        zo_backward backward = !c->estimator->first_order                        ? ZO_FORWARD_ONLY
-                               : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
-                                                                            : ZO_BACKWARD;
-        zo_model_reserve(s->model, tokens, seqs, rows, scores, points_of(c), backward, factors);
+        zo_sizes most = train_sizes(s);
+        reserve_for(s, &most, points_of(c),
+                    !c->estimator->first_order                       ? ZO_FORWARD_ONLY
+                    : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
+                                                                 : ZO_BACKWARD);
     }
     for (int split = ZO_DEV; split <= ZO_TEST; split++) {
-        int32_t size = zo_dataset_size(s->dataset, (zo_split)split);
-        if (size > 0) {
-            int64_t n = eval_batch(c) < size ? eval_batch(c) : size;
-            zo_dataset_bounds(s->dataset, (zo_split)split, (int32_t)n, &tokens, &seqs, &rows, &scores);
-            zo_model_reserve(s->model, tokens, seqs, rows, scores, 1, ZO_FORWARD_ONLY, factors);
+        if (zo_dataset_size(s->dataset, (zo_split)split) > 0) {
+            zo_sizes most = {0};
+            measure_chunks(s, (zo_split)split, eval_batch(c), &most);
+            reserve_for(s, &most, 1, ZO_FORWARD_ONLY);
         }
     }
 }

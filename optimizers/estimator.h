@@ -37,6 +37,7 @@ typedef struct zo_estimator {
     size_t state_bytes;     /* sizeof(state); state starts with the options struct */
     double lr, eps;         /* defaults when the config gives none */
     bool first_order;
+    bool full_batch;        /* it asks for losses over ZO_BATCH_FULL */
     bool (*allows)(int realisation); /* zo_realisation; NULL = all make sense */
     /* Called once before the first step, options filled in; may ask the objective for factors; NULL = nothing to do. */
     zo_status (*start)(void *state, zo_objective *o, zo_err *err);

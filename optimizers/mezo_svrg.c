@@ -227,6 +227,7 @@ const zo_estimator zo_estimator_mezo_svrg = {
     .state_bytes = sizeof(state),
     .lr = 1e-4,
     .eps = 1e-3,
+    .full_batch = true,
     .allows = zo_allows_dense,
     .start = start,
     .step = step,

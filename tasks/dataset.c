@@ -507,7 +507,7 @@ const char *zo_dataset_note(const zo_dataset *dataset)
     return dataset->note;
 }
 
-void zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n, int64_t *tokens, int32_t *seqs, int32_t *rows, int32_t *scores)
+zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n)
 {
     const split_data *data = &dataset->split[split];
     int64_t bound[SIZES], size = data->pack.n;
@@ -515,10 +515,34 @@ void zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n, int
         const int64_t *sum = data->largest[k];
         bound[k] = n <= size ? sum[n < 0 ? 0 : n] : size ? n * sum[1] : 0;
     }
-    *tokens = bound[SIZE_TOKENS];
-    *seqs = (int32_t)bound[SIZE_SEQS];
-    *rows = (int32_t)bound[SIZE_ROWS];
-    *scores = (int32_t)bound[SIZE_SCORES];
+    return (zo_sizes){bound[SIZE_TOKENS], bound[SIZE_SEQS], bound[SIZE_ROWS], bound[SIZE_SCORES]};
+}
+
+static zo_sizes sizes_of(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
+{
+    zo_sizes sum = {0};
+    for (int32_t k = 0; k < n; k++) {
+        const zo_packed *e = example_at(dataset, split, index[k]);
+        sum.tokens += e->tokens;
+        sum.seqs += e->seqs;
+        sum.rows += e->rows;
+        sum.scores += e->scores;
+    }
+    return sum;
+}
+
+static void raise_to(int64_t *most, int64_t n)
+{
+    *most = n > *most ? n : *most;
+}
+
+void zo_dataset_measure(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n, zo_sizes *most)
+{
+    zo_sizes sum = sizes_of(dataset, split, index, n);
+    raise_to(&most->tokens, sum.tokens);
+    raise_to(&most->seqs, sum.seqs);
+    raise_to(&most->rows, sum.rows);
+    raise_to(&most->scores, sum.scores);
 }
 
 /* ---- batches -------------------------------------------------------------------------------------------------------------- */
@@ -531,25 +555,21 @@ static int32_t *batch_ints(int64_t n)
 zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
 {
     const zo_pack *pack = &dataset->split[split].pack;
-    int64_t tokens = 0, seqs = 0, rows = 0, scores = 0, options = 0;
+    zo_sizes size = sizes_of(dataset, split, index, n);
+    int64_t options = 0;
     for (int32_t k = 0; k < n; k++) {
-        const zo_packed *e = example_at(dataset, split, index[k]);
-        tokens += e->tokens;
-        seqs += e->seqs;
-        rows += e->rows;
-        scores += e->scores;
-        options += e->options;
+        options += example_at(dataset, split, index[k])->options;
     }
-    ZO_CHECK(tokens <= INT32_MAX, "a batch of %lld tokens does not fit 31 bits", (long long)tokens);
+    ZO_CHECK(size.tokens <= INT32_MAX, "a batch of %lld tokens does not fit 31 bits", (long long)size.tokens);
     zo_batch *batch = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *batch);
-    batch->id = batch_ints(tokens);
-    batch->position = batch_ints(tokens);
-    batch->type = batch_ints(tokens);
-    batch->start = batch_ints(seqs + 1);
-    batch->parent = batch_ints(seqs);
-    batch->row = batch_ints(rows);
-    batch->at = batch_ints(scores);
-    batch->target = batch_ints(scores);
+    batch->id = batch_ints(size.tokens);
+    batch->position = batch_ints(size.tokens);
+    batch->type = batch_ints(size.tokens);
+    batch->start = batch_ints(size.seqs + 1);
+    batch->parent = batch_ints(size.seqs);
+    batch->row = batch_ints(size.rows);
+    batch->at = batch_ints(size.scores);
+    batch->target = batch_ints(size.scores);
     batch->option_start = batch_ints(options + 1);
     batch->example_start = batch_ints(n + 1);
     batch->label = batch_ints(n);

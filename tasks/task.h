@@ -55,9 +55,13 @@ int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens
 /* The label that a batch carries: the class, or the right option's index among the options that the batch has. */
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index);
 const char *zo_dataset_note(const zo_dataset *dataset);      /* e.g. "boolq: train drawn from the validation file, the train file is not there" */
-/* Largest packed sizes over any batch of `n` distinct examples of a split (any at all when n > size), for reserve: upper bounds,
- * not averages. Each is over its own worst batch. */
-void zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n, int64_t *tokens, int32_t *seqs, int32_t *rows, int32_t *scores);
+/* Packed sizes, for reserve. */
+typedef struct zo_sizes { int64_t tokens, seqs, rows, scores; } zo_sizes;
+/* The largest of each over any batch of `n` distinct examples of a split (any at all when n > size): upper bounds, each of its own
+ * worst batch. For a batch that is not known yet. */
+zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n);
+/* Each of *most is raised to what the batch of the `n` examples index[] takes. */
+void zo_dataset_measure(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n, zo_sizes *most);
 
 /* Pack `n` examples (indices into the split) into a new batch. Options of one example share their longest common prefix as a
  * parent sequence; the last token of an option, whose output nobody reads, is not run. Tasks of teacher forcing (copa:

@@ -220,10 +220,10 @@ static void check_batch(const zo_dataset *d, zo_split split, const int32_t *inde
     }
     ck_assert_int_eq(b->paper_sequences, b->options ? b->options : n);
     ck_assert(b->paper_tokens >= b->tokens);
-    int64_t tokens;
-    int32_t seqs, rows, scores;
-    zo_dataset_bounds(d, split, n, &tokens, &seqs, &rows, &scores);
-    ck_assert(b->tokens <= tokens && b->seqs <= seqs && b->rows <= rows && b->scores <= scores);
+    zo_sizes bound = zo_dataset_bounds(d, split, n), size = {0};
+    ck_assert(b->tokens <= bound.tokens && b->seqs <= bound.seqs && b->rows <= bound.rows && b->scores <= bound.scores);
+    zo_dataset_measure(d, split, index, n, &size);
+    ck_assert(b->tokens == size.tokens && b->seqs == size.seqs && b->rows == size.rows && b->scores == size.scores);
     zo_batch_free(b);
 }
 
@@ -969,20 +969,26 @@ START_TEST(bounds_are_reached)
         index[k] = k;
     }
     zo_batch *b = zo_dataset_batch(d, ZO_TRAIN, index, 64);
-    int64_t tokens, longest = zo_dataset_longest(d, ZO_TRAIN);
-    int32_t seqs, rows, scores;
-    zo_dataset_bounds(d, ZO_TRAIN, 64, &tokens, &seqs, &rows, &scores);
-    ck_assert_int_eq(tokens, b->tokens); /* the whole split is its own worst batch */
-    ck_assert_int_eq(seqs, b->seqs);
-    ck_assert_int_eq(rows, b->rows);
-    ck_assert_int_eq(scores, b->scores);
+    zo_sizes bound = zo_dataset_bounds(d, ZO_TRAIN, 64);
+    ck_assert_int_eq(bound.tokens, b->tokens); /* the whole split is its own worst batch */
+    ck_assert_int_eq(bound.seqs, b->seqs);
+    ck_assert_int_eq(bound.rows, b->rows);
+    ck_assert_int_eq(bound.scores, b->scores);
     zo_batch_free(b);
-    zo_dataset_bounds(d, ZO_TRAIN, 1, &tokens, &seqs, &rows, &scores);
-    ck_assert_int_eq(tokens, longest);
-    zo_dataset_bounds(d, ZO_TRAIN, 100, &tokens, &seqs, &rows, &scores);
-    ck_assert_int_eq(tokens, 100 * longest);
-    zo_dataset_bounds(d, ZO_TEST, 4, &tokens, &seqs, &rows, &scores);
-    ck_assert_int_eq(tokens + seqs + rows + scores, 0);
+    int64_t longest = zo_dataset_longest(d, ZO_TRAIN);
+    ck_assert_int_eq(zo_dataset_bounds(d, ZO_TRAIN, 1).tokens, longest);
+    ck_assert_int_eq(zo_dataset_bounds(d, ZO_TRAIN, 100).tokens, 100 * longest);
+    bound = zo_dataset_bounds(d, ZO_TEST, 4);
+    ck_assert_int_eq(bound.tokens + bound.seqs + bound.rows + bound.scores, 0);
+    zo_sizes most = {.tokens = longest};
+    zo_dataset_measure(d, ZO_TRAIN, index, 1, &most);
+    zo_dataset_measure(d, ZO_TRAIN, index + 1, 3, &most);
+    zo_dataset_measure(d, ZO_TRAIN, index, 2, &most); /* a smaller batch lowers nothing */
+    b = zo_dataset_batch(d, ZO_TRAIN, index + 1, 3);
+    ck_assert_int_eq(most.tokens, b->tokens > longest ? b->tokens : longest);
+    ck_assert_int_eq(most.seqs, b->seqs);
+    ck_assert_int_eq(most.scores, b->scores);
+    zo_batch_free(b);
     zo_dataset_close(d);
 }
 END_TEST
