@@ -159,9 +159,7 @@ static zo_status read_part(zo_dataset *dataset, const zo_dataset_spec *spec, zo_
     const zo_task *task = dataset->task;
     *found = true;
     if (!task->source) {
-        for (int64_t k = 0; k < task->rows[part]; k++) {
-            task->generate(table, part, k);
-        }
+        task->generate(table, part);
         return ZO_OK;
     }
     int choice = choose_files(task, spec, part);

@@ -317,42 +317,84 @@ static void say_present(sentence *s, dice *d, bool well)
 
 /* ---- rows of the tasks ---------------------------------------------------------------------------------------------------- */
 
-static zo_record *add_row(zo_table *table, bool label, const sentence *a, const sentence *b)
+enum { TRAIN_ROWS = 4096, VALIDATION_ROWS = 2048 };
+
+typedef struct row { bool label; sentence a, b; } row; /* b is empty where the task has one text */
+
+static void draw_sentiment(row *r, dice *d)
+{
+    r->label = chance(d, 50);
+    say_review(&r->a, d, &task_tone, r->label);
+}
+
+static void draw_entailment(row *r, dice *d)
+{
+    r->label = chance(d, 50);
+    fact f = draw_fact(d), h = draw_hypothesis(d, &f, r->label);
+    say_fact(&r->a, &f);
+    say_fact(&r->b, &h);
+}
+
+static void draw_acceptability(row *r, dice *d)
+{
+    r->label = chance(d, 50);
+    say_present(&r->a, d, r->label);
+}
+
+static void add_row(zo_table *table, const row *r)
 {
     zo_record *record = zo_table_add(table);
-    record->label = label;
-    record->field[0] = zo_table_text(table, a->text, a->bytes);
-    record->field[1] = b ? zo_table_text(table, b->text, b->bytes) : NULL;
-    return record;
+    record->label = r->label;
+    record->field[0] = zo_table_text(table, r->a.text, r->a.bytes);
+    record->field[1] = r->b.bytes ? zo_table_text(table, r->b.text, r->b.bytes) : NULL;
 }
 
-void zo_synth_sentiment_row(zo_table *table, zo_file_part part, int64_t index)
+static bool same_texts(const zo_record *record, const row *r)
 {
-    dice d = dice_of(LANGUAGE_SEED, STREAM_SENTIMENT, (uint32_t)part, (uint64_t)index);
-    sentence s = {.bytes = 0};
-    bool up = chance(&d, 50);
-    say_review(&s, &d, &task_tone, up);
-    add_row(table, up, &s, NULL);
+    return strcmp(record->field[0], r->a.text) == 0 && (!record->field[1] || strcmp(record->field[1], r->b.text) == 0);
 }
 
-void zo_synth_entailment_row(zo_table *table, zo_file_part part, int64_t index)
+/* One list of distinct rows, its head the train file and the rest the validation file: a draw that was there before is left out. */
+static void draw_rows(zo_table *table, zo_file_part part, uint32_t what, void (*draw)(row *r, dice *d))
 {
-    dice d = dice_of(LANGUAGE_SEED, STREAM_ENTAILMENT, (uint32_t)part, (uint64_t)index);
-    sentence premise = {.bytes = 0}, hypothesis = {.bytes = 0};
-    bool follows = chance(&d, 50);
-    fact f = draw_fact(&d), h = draw_hypothesis(&d, &f, follows);
-    say_fact(&premise, &f);
-    say_fact(&hypothesis, &h);
-    add_row(table, follows, &premise, &hypothesis);
+    enum { SLOTS = 1 << 14 };
+    int64_t first = part == ZO_FILE_TRAIN ? 0 : TRAIN_ROWS, end = first + (part == ZO_FILE_TRAIN ? TRAIN_ROWS : VALIDATION_ROWS);
+    int32_t *slot = zo_alloc(ZO_HOST, ZO_TAG_DATA, SLOTS * sizeof *slot); /* by hash: 1 + the row, 0 = free */
+    zo_table all = {0};
+    for (uint64_t k = 0; all.n < end; k++) {
+        dice d = dice_of(LANGUAGE_SEED, what, 0, k);
+        row r = {.label = false};
+        draw(&r, &d);
+        uint64_t at = zo_fnv1a(zo_fnv1a(ZO_FNV_START, r.a.text, r.a.bytes), r.b.text, r.b.bytes) % SLOTS;
+        while (slot[at] && !same_texts(&all.record[slot[at] - 1], &r)) {
+            at = (at + 1) % SLOTS;
+        }
+        if (slot[at]) {
+            continue;
+        }
+        add_row(&all, &r);
+        slot[at] = (int32_t)all.n;
+        if (all.n > first) {
+            add_row(table, &r);
+        }
+    }
+    zo_free(slot);
+    zo_table_free(&all);
 }
 
-void zo_synth_acceptability_row(zo_table *table, zo_file_part part, int64_t index)
+void zo_synth_sentiment_rows(zo_table *table, zo_file_part part)
 {
-    dice d = dice_of(LANGUAGE_SEED, STREAM_ACCEPTABILITY, (uint32_t)part, (uint64_t)index);
-    sentence s = {.bytes = 0};
-    bool well = chance(&d, 50);
-    say_present(&s, &d, well);
-    add_row(table, well, &s, NULL);
+    draw_rows(table, part, STREAM_SENTIMENT, draw_sentiment);
+}
+
+void zo_synth_entailment_rows(zo_table *table, zo_file_part part)
+{
+    draw_rows(table, part, STREAM_ENTAILMENT, draw_entailment);
+}
+
+void zo_synth_acceptability_rows(zo_table *table, zo_file_part part)
+{
+    draw_rows(table, part, STREAM_ACCEPTABILITY, draw_acceptability);
 }
 
 /* ---- the corpus ----------------------------------------------------------------------------------------------------------- */

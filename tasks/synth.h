@@ -8,12 +8,11 @@
 extern "C" {
 #endif
 
-enum { ZO_SYNTH_TRAIN_ROWS = 4096, ZO_SYNTH_VALIDATION_ROWS = 2048 };
-
-/* Row `index` of a part of each task, the same for ever: the "files" that splits are drawn from. */
-void zo_synth_sentiment_row(zo_table *table, zo_file_part part, int64_t index);
-void zo_synth_entailment_row(zo_table *table, zo_file_part part, int64_t index);
-void zo_synth_acceptability_row(zo_table *table, zo_file_part part, int64_t index);
+/* Append the rows of a part (ZO_FILE_TRAIN or _VALIDATION) of each task, the same for ever: the "files" that splits are drawn from. No
+ * text (or pair) stands twice in the two parts of a task, so no split holds a row of another. */
+void zo_synth_sentiment_rows(zo_table *table, zo_file_part part);
+void zo_synth_entailment_rows(zo_table *table, zo_file_part part);
+void zo_synth_acceptability_rows(zo_table *table, zo_file_part part);
 
 #ifdef __cplusplus
 }

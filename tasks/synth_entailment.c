@@ -5,8 +5,7 @@
 const zo_task zo_task_synth_entailment = {
     .info = {.name = "synth-entailment", .title = "Synthetic pairs: does the second sentence follow", .headline = ZO_ACCURACY, .classes = 2},
     .label = {"0", "1"},
-    .generate = zo_synth_entailment_row,
-    .rows = {ZO_SYNTH_TRAIN_ROWS, ZO_SYNTH_VALIDATION_ROWS},
+    .generate = zo_synth_entailment_rows,
     .texts = 2,
     .mask_template = "*cls**sent-_0*?*mask*,*+sentl_1**sep+*",
     .mask_word = {"No", "Yes"},

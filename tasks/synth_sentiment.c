@@ -4,8 +4,7 @@
 const zo_task zo_task_synth_sentiment = {
     .info = {.name = "synth-sentiment", .title = "Synthetic reviews: their tone", .headline = ZO_ACCURACY, .classes = 2},
     .label = {"0", "1"},
-    .generate = zo_synth_sentiment_row,
-    .rows = {ZO_SYNTH_TRAIN_ROWS, ZO_SYNTH_VALIDATION_ROWS},
+    .generate = zo_synth_sentiment_rows,
     .texts = 1,
     .mask_template = "*cls**sent_0*_It_was*mask*.*sep+*",
     .mask_word = {"terrible", "great"},

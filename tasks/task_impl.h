@@ -78,9 +78,8 @@ typedef struct zo_task {
     const char *label[ZO_TASK_CLASSES]; /* spellings of each class in the files, apart by '|' */
     const zo_source *source;            /* NULL for synthetic tasks */
     bool train_from_validation;         /* where the training file is absent: all splits out of the validation file, and say so */
-    /* synthetic tasks: append row `index` of a part (ZO_FILE_TRAIN or _VALIDATION) of `rows[part]` rows */
-    void (*generate)(zo_table *table, zo_file_part part, int64_t index);
-    int64_t rows[2];
+    /* synthetic tasks: append the rows of a part (ZO_FILE_TRAIN or _VALIDATION) */
+    void (*generate)(zo_table *table, zo_file_part part);
 
     int texts;                          /* head form: field[0] alone (1) or the pair field[0], field[1] (2); 0 = no head form */
     int pair_of[2];                     /* the fields of the head form, when they are not 0 and 1 */

@@ -958,6 +958,42 @@ START_TEST(synthetic_text_is_known_and_steady)
 }
 END_TEST
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* No sentence stands in two splits, nor twice in one. */
+START_TEST(synthetic_splits_share_no_text)
+{
+    enum { ROWS = 4096 + 2048 };
+    static const char *const tasks[] = {"synth-sentiment", "synth-entailment", "synth-acceptability"};
+    static char *texts[ROWS];
+    for (int k = 0; k < 3; k++) {
+        zo_dataset_spec s = spec_of(tasks[k], ZO_FORM_HEAD, true);
+        s.data_dir = NULL;
+        s.count[ZO_DEV] = 1000;
+        zo_dataset *d = open_or_die(&s);
+        int n = 0;
+        for (int split = 0; split < ZO_SPLITS; split++) {
+            for (int32_t i = 0; i < zo_dataset_size(d, (zo_split)split); i++) {
+                ck_assert_int_lt(n, ROWS);
+                texts[n++] = strdup(text_of(d, (zo_split)split, i));
+            }
+        }
+        ck_assert_int_eq(n, ROWS);
+        qsort(texts, ROWS, sizeof *texts, by_text);
+        for (int i = 0; i < ROWS; i++) {
+            ck_assert_msg(i == 0 || strcmp(texts[i - 1], texts[i]) != 0, "%s: twice: %s", tasks[k], texts[i]);
+        }
+        for (int i = 0; i < ROWS; i++) {
+            free(texts[i]);
+        }
+        zo_dataset_close(d);
+    }
+}
+END_TEST
+
 START_TEST(bounds_are_reached)
 {
     zo_dataset_spec s = spec_of("synth-sentiment", ZO_FORM_PROMPT, true);
@@ -1130,6 +1166,7 @@ int main(void)
     tcase_add_test(c, prompts_and_options);
     tcase_add_test(c, copa_trains_on_the_right_option_alone);
     tcase_add_test(c, synthetic_text_is_known_and_steady);
+    tcase_add_test(c, synthetic_splits_share_no_text);
     tcase_add_test(c, bounds_are_reached);
     tcase_add_test(c, memory_is_given_back);
     tcase_add_test(c, the_list_is_complete);
