@@ -397,6 +397,21 @@ void zo_synth_acceptability_rows(zo_table *table, zo_file_part part)
     draw_rows(table, part, STREAM_ACCEPTABILITY, draw_acceptability);
 }
 
+const char *zo_synth_word(uint32_t number)
+{
+    static const struct { const char *const *word; uint32_t n; } list[] = {
+        {things, COUNT(things)}, {positive, COUNT(positive)}, {negative, COUNT(negative)}, {looks, COUNT(looks)}, {reviewers, COUNT(reviewers)},
+        {liked, COUNT(liked)},   {disliked, COUNT(disliked)}, {degrees, COUNT(degrees)},   {moments, COUNT(moments)}};
+    uint32_t words = 0, k = 0;
+    for (uint32_t i = 0; i < COUNT(list); i++) {
+        words += list[i].n;
+    }
+    for (number %= words; number >= list[k].n; k++) {
+        number -= list[k].n;
+    }
+    return list[k].word[number];
+}
+
 /* ---- the corpus ----------------------------------------------------------------------------------------------------------- */
 
 /* The word that closes a line whose label is `truth`. The first word of each list is the tasks' label word. In lines that hold, it

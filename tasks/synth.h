@@ -14,6 +14,9 @@ void zo_synth_sentiment_rows(zo_table *table, zo_file_part part);
 void zo_synth_entailment_rows(zo_table *table, zo_file_part part);
 void zo_synth_acceptability_rows(zo_table *table, zo_file_part part);
 
+/* Some word of the language, the same for the same number; one token of its tokenizer. */
+const char *zo_synth_word(uint32_t number);
+
 #ifdef __cplusplus
 }
 #endif

@@ -994,6 +994,31 @@ START_TEST(synthetic_splits_share_no_text)
 }
 END_TEST
 
+/* The mean of SST-2's 67349 training sentences is 11.36 tokens of GPT-2's BPE (tasks/synth_lengths.c). */
+START_TEST(lengths_are_those_of_sst2)
+{
+    zo_dataset_spec s = spec_of("synth-lengths", ZO_FORM_HEAD, false);
+    s.data_dir = NULL;
+    s.count[ZO_TRAIN] = 4000;
+    zo_dataset *d = open_or_die(&s);
+    double sum = 0;
+    int ones = 0;
+    for (int32_t i = 0; i < 4000; i++) {
+        zo_batch *b = batch_of(d, ZO_TRAIN, i);
+        ck_assert(b->tokens >= 3 && b->tokens <= 66); /* [CLS] and [SEP] */
+        for (int32_t t = 0; t < b->tokens; t++) {
+            ck_assert_int_ne(b->id[t], zo_tokenizer_special(words).unk);
+        }
+        sum += b->tokens - 2;
+        ones += b->label[0];
+        zo_batch_free(b);
+    }
+    ck_assert_double_eq_tol(sum / 4000, 11.36, 0.5);
+    ck_assert_int_lt(abs(2 * ones - 4000), 200);
+    zo_dataset_close(d);
+}
+END_TEST
+
 START_TEST(bounds_are_reached)
 {
     zo_dataset_spec s = spec_of("synth-sentiment", ZO_FORM_PROMPT, true);
@@ -1047,7 +1072,7 @@ END_TEST
 START_TEST(the_list_is_complete)
 {
     static const char *const names[] = {"sst2", "cola", "rte", "mrpc", "qnli", "mnli", "trec", "sst5", "cb", "boolq", "wsc", "wic", "copa",
-                                        "synth-sentiment", "synth-entailment", "synth-acceptability"};
+                                        "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
     const zo_task_info *list;
     int n = zo_task_list(&list);
     ck_assert_int_eq(n, (int)(sizeof names / sizeof *names));
@@ -1167,6 +1192,7 @@ int main(void)
     tcase_add_test(c, copa_trains_on_the_right_option_alone);
     tcase_add_test(c, synthetic_text_is_known_and_steady);
     tcase_add_test(c, synthetic_splits_share_no_text);
+    tcase_add_test(c, lengths_are_those_of_sst2);
     tcase_add_test(c, bounds_are_reached);
     tcase_add_test(c, memory_is_given_back);
     tcase_add_test(c, the_list_is_complete);
