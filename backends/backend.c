@@ -70,8 +70,18 @@ zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_e
     return zo_fail(err, ZO_EINPUT, "device \"%s\" is unknown to this build; it has: %s, auto", device, names);
 }
 
+const char *zo_precision_name(zo_precision precision)
+{
+    static const char *const name[ZO_PRECISIONS] = {"f32", "bf16", "tf32", "f16"};
+    return name[precision];
+}
+
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err)
 {
+    if ((precision == ZO_TF32 && !be->tf32) || (precision == ZO_F16 && !be->f16)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "precision \"%s\" needs a GPU (\"device\": \"cuda\"); device \"%s\" (%s) has f32%s",
+                       zo_precision_name(precision), be->name, be->device, be->bf16 ? " and bf16" : "");
+    }
     if (precision == ZO_BF16 && !be->bf16) {
         return zo_fail(err, ZO_EUNSUPPORTED, "precision \"bf16\" needs AVX512-BF16 instructions, which this machine (%s) lacks: use "
                        "\"precision\": \"f32\"", be->device);

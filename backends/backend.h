@@ -15,9 +15,13 @@
 extern "C" {
 #endif
 
+/* Inputs of the matrix products of linear layers and of the language-model head; sums, results and everything else are f32. */
 typedef enum zo_precision {
-    ZO_F32, /* f32 products */
-    ZO_BF16 /* matrix products of linear layers with both inputs rounded to bf16, f32 accumulation; weights stay f32 */
+    ZO_F32,  /* f32 products, never TF32 */
+    ZO_BF16, /* both inputs rounded to bf16, to nearest even */
+    ZO_TF32, /* both inputs f32, of which the tensor cores read 10 bits of mantissa (rounded or cut: the library's choice); gradients too */
+    ZO_F16,  /* both inputs rounded to IEEE half, to nearest even; above 65519 to infinity, so such a run ends `diverged` */
+    ZO_PRECISIONS
 } zo_precision;
 
 typedef enum zo_act { ZO_ACT_NONE, ZO_ACT_GELU /* erf */, ZO_ACT_GELU_TANH, ZO_ACT_RELU, ZO_ACT_SILU, ZO_ACT_TANH } zo_act;
@@ -52,7 +56,7 @@ typedef struct zo_backend {
     char device[128];           /* model name of the device, for the results */
     zo_space space;             /* where `alloc` allocates */
     int threads;
-    bool bf16;                  /* ZO_BF16 can run here; see zo_backend_check */
+    bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
 
     /* memory ------------------------------------------------------------------------------------------------------------- */
@@ -101,7 +105,7 @@ typedef struct zo_backend {
                    float *y);
 
     /* backward: P = 1, parameters are the stored weights of `store`; gradients are ADDED into `grad` (same layout).
-     * Products of the gradients are f32 on the CPU whatever `precision` says -------------------------------------------------- */
+     * Products of the gradients are f32 whatever `precision` says, but TF32 where it says that --------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
                             const float *x, const float *dy, int64_t tokens, float *dx /* set; NULL = not needed */, zo_store *grad);
     void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,
@@ -152,6 +156,8 @@ void zo_counters_add(zo_counters more); /* for backends; thread-safe */
 /* "cpu", "cuda", "cuda:N", or "auto": the GPU where this build has the backend and the machine one, else the processor. An unknown name is
  * ZO_EINPUT; a device that is not there is ZO_EUNSUPPORTED, never another one in its stead. threads 0 = all cores this process may use. */
 zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err);
+
+const char *zo_precision_name(zo_precision precision); /* as configs spell it */
 
 /* ZO_EUNSUPPORTED with one clear sentence where the device has no instructions for `precision`; ask before the first step. An
  * operation called with it all the same dies; nothing falls back in silence. */

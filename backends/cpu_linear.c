@@ -56,8 +56,8 @@ static int64_t block_rows(int npoints, int64_t rows, int64_t cols, zo_precision 
 
 static void check_precision(const zo_backend *be, zo_precision precision)
 {
-    ZO_CHECK(precision == ZO_F32 || be->bf16, "bf16 products on %s, which has no AVX512-BF16; zo_backend_check tells before a run",
-             be->device);
+    ZO_CHECK(precision == ZO_F32 || (precision == ZO_BF16 && be->bf16), "%s products on %s, which has none; zo_backend_check tells before a run",
+             zo_precision_name(precision), be->device);
 }
 
 /* The input as the products read it: itself, or its bf16 copy (n values). */

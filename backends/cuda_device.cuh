@@ -156,8 +156,8 @@ bool zo_cuda_acts(const zo_view *view, int param);
 /* A vector parameter at all points, (P, cols) f32 in the block `purpose`; where nothing acts and all points share a base, the stored
  * vector itself is copied per point all the same. NULL when param is -1. */
 const float *zo_cuda_form_vector(zo_backend *be, const zo_view *view, int param, zo_cuda_shared purpose);
-/* Rows [row, row + n) of a parameter at all points into `to` (P, n, cols), f32 or bf16 (uint16_t). row * cols is a multiple of 4. side
- * is not added. */
+/* Rows [row, row + n) of a parameter at all points into `to` (P, n, cols), as products of `precision` read them. row * cols is a multiple
+ * of 4. side is not added. */
 void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t row, int64_t n, zo_precision precision, void *to);
 /* Chosen rows of a parameter at all points, to (P, n, cols) f32 set, or added when `add`; rows (n) on the device. With side, as embed
  * and linear_rows want it. */

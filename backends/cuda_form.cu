@@ -1,28 +1,8 @@
 /* cuda_form.cu: parameters formed at points, w + sum_d c_d z_d: z lives in registers, each direction is drawn once for up to four points,
  * each stored weight is read once. The bits are those of cpu_form.c. */
-#include "backends/cuda_device.cuh"
+#include "backends/cuda_round.cuh"
 
 enum { THREADS = 256, MOST = 4 }; /* points that one thread forms together */
-
-static __device__ __forceinline__ void store4(float *to, const float w[4])
-{
-    *reinterpret_cast<float4 *>(to) = make_float4(w[0], w[1], w[2], w[3]);
-}
-
-static __device__ __forceinline__ void store4(uint16_t *to, const float w[4])
-{
-    *reinterpret_cast<ushort4 *>(to) = make_ushort4(zo_bf16_from(w[0]), zo_bf16_from(w[1]), zo_bf16_from(w[2]), zo_bf16_from(w[3]));
-}
-
-static __device__ __forceinline__ void store1(float *to, float w)
-{
-    *to = w;
-}
-
-static __device__ __forceinline__ void store1(uint16_t *to, float w)
-{
-    *to = zo_bf16_from(w);
-}
 
 /* Elements [4 index, 4 index + n) of a parameter at points first .. first + N - 1 to `to` (P, n). */
 template <int N, class T>
@@ -36,12 +16,12 @@ static __global__ void __launch_bounds__(THREADS) form_kernel(zo_cuda_view view,
         for (int k = 0; k < N; k++) {
             T *at = to + (first + k) * n + 4 * i;
             if (whole) {
-                store4(at, w[k]);
+                zo_write4(at, w[k]);
             } else {
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
                     if (4 * i + l < n) {
-                        store1(at + l, w[k][l]);
+                        zo_write1(at + l, w[k][l]);
                     }
                 }
             }
@@ -83,7 +63,9 @@ void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t r
     zo_cuda_view v = zo_cuda_view_of(be, view);
     zo_cuda_part(be, ZO_PART_FORM);
     if (precision == ZO_BF16) {
-        form_all<uint16_t>(be, v, p, first / 4, n * p.cols, to);
+        form_all<zo_cuda_bf16>(be, v, p, first / 4, n * p.cols, to);
+    } else if (precision == ZO_F16) {
+        form_all<zo_cuda_f16>(be, v, p, first / 4, n * p.cols, to);
     } else {
         form_all<float>(be, v, p, first / 4, n * p.cols, to);
     }

@@ -346,7 +346,7 @@ static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluatio
         return r->step > 0 ? zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help",
                                      name, (long long)r->step, e->loss)
                            : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
-                                     "weights%s", name, e->loss, r->cell.precision == ZO_BF16 ? ", or try \"precision\": \"f32\"" : "");
+                                     "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
     }
     if (split == ZO_DEV) {
         bool competes = r->step > 0 || r->cell.estimator->step == NULL;

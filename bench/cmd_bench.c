@@ -122,7 +122,7 @@ static int bench_gemm(int threads, bool json)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const struct shape *s = &shapes[i];
         for (int precision = ZO_F32; precision <= (be->bf16 ? ZO_BF16 : ZO_F32); precision++) {
-            const char *name = precision == ZO_F32 ? "f32" : "bf16";
+            const char *name = zo_precision_name((zo_precision)precision);
             double flops = 2.0 * (double)s->tokens * (double)s->rows * (double)s->cols;
             double stored = flops / linear_seconds(be, s, (zo_precision)precision, 1);
             double drawn = 2.0 * flops / linear_seconds(be, s, (zo_precision)precision, 2);

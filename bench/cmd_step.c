@@ -201,7 +201,7 @@ int zo_cmd_bench_step(int argc, char **argv)
                             {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
-        "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16] "
+        "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16|tf32|f16] "
         "[--realisation inplace|streamed|sidepath] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};

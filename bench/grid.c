@@ -36,7 +36,8 @@ static const zo_opt cell_keys[] = {
     {.key = "lr", .type = ZO_OPT_REAL, .offset = MEMBER(lr), .initial = -1, .least = 0, .most = 1e6, .help = "step size; absent = the optimizer's"},
     {.key = "eps", .type = ZO_OPT_REAL, .offset = MEMBER(eps), .initial = -1, .least = 0, .most = 1e3,
      .help = "perturbation radius; absent = the optimizer's"},
-    {.key = "precision", .type = ZO_OPT_CHOICE, .offset = MEMBER(precision), .choices = "f32|bf16", .help = "of matrix products; weights are f32"},
+    {.key = "precision", .type = ZO_OPT_CHOICE, .offset = MEMBER(precision), .choices = "f32|bf16|tf32|f16",
+     .help = "of matrix products: what their inputs are rounded to; sums are f32. tf32 and f16 need a GPU"},
     {.key = "realisation", .type = ZO_OPT_CHOICE, .offset = MEMBER(realisation), .choices = "inplace|streamed|sidepath",
      .help = "how a point becomes weights: inplace moves them, streamed forms W + cZ on the fly, sidepath runs low-rank terms beside W"},
     {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = ZO_EVAL_TENTHS, .least = ZO_EVAL_TENTHS,
@@ -358,7 +359,7 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
 
 /* In the order of the choices in cell_keys (a test compares). */
 static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot"},
-                  *const precision_name[] = {"f32", "bf16"}, *const select_name[] = {"accuracy", "loss"};
+                  *const select_name[] = {"accuracy", "loss"};
 
 zo_cell_row zo_cell_to_row(const zo_cell *c)
 {
@@ -367,7 +368,7 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .task = c->task,
                        .form = form_name[c->form],
                        .optimizer = c->estimator->name,
-                       .precision = precision_name[c->precision],
+                       .precision = zo_precision_name((zo_precision)c->precision),
                        .realisation = zo_realisation_name((zo_realisation)c->realisation),
                        .device_kind = c->device,
                        .split = split_name[c->split],

@@ -28,7 +28,7 @@ CREATE TABLE runs (
     lr                REAL NOT NULL,
     eps               REAL NOT NULL,         -- perturbation radius; 0 for first-order methods
     seed              INTEGER NOT NULL,      -- of directions, batch order and a fresh head
-    precision         TEXT NOT NULL,         -- f32, bf16 (products)
+    precision         TEXT NOT NULL,         -- f32, bf16, tf32, f16 (inputs of products)
     realisation       TEXT NOT NULL,         -- inplace, streamed, sidepath
     device_kind       TEXT NOT NULL,         -- cpu
     split             TEXT NOT NULL,         -- drawn, first, kshot (tasks/task.h)

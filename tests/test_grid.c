@@ -84,6 +84,15 @@ START_TEST(defaults_and_canonical_form)
     ck_assert_str_eq(row.realisation, "streamed");
     ck_assert_int_eq(g.cell[0].data_seed, 13);
     zo_grid_free(&g);
+    static const char *const precision[ZO_PRECISIONS] = {"f32", "bf16", "tf32", "f16"};
+    for (int p = 0; p < ZO_PRECISIONS; p++) {
+        char text[200];
+        snprintf(text, sizeof text, "{" BASE ", \"precision\": \"%s\"}", precision[p]);
+        g = parse(text);
+        ck_assert_int_eq(g.cell[0].precision, p);
+        ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).precision, precision[p]);
+        zo_grid_free(&g);
+    }
     /* evaluations by tenths of a budget in forwards, whatever its place, and select survive being written out */
     g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 100, \"select\": \"loss\"}");
     ck_assert_int_eq(g.cell[0].eval_every, ZO_EVAL_TENTHS);
