@@ -36,7 +36,7 @@ typedef struct scorer {
     zo_model *model;
     zo_tokenizer *tokenizer;
     waiting wait;
-    int64_t tokens, lines; /* reserved */
+    int64_t tokens; /* reserved */
     float *hidden; /* (tokens, width) */
     float *logprob; /* (tokens) */
 } scorer;
@@ -114,11 +114,9 @@ static zo_status flush_lines(scorer *s, int *done, zo_err *err)
     const zo_arch *arch = zo_model_arch(s->model);
     int width = zo_model_width(s->model);
     zo_batch *batch = batch_of(wait);
-    if (batch->tokens > 0 && (batch->tokens > s->tokens || wait->lines > s->lines)) {
-        s->tokens = batch->tokens > s->tokens ? batch->tokens : s->tokens;
-        s->lines = wait->lines > s->lines ? wait->lines : s->lines;
-        zo_model_reserve(s->model, s->tokens, (int32_t)s->lines, (int32_t)s->tokens, (int32_t)s->tokens, 1,
-                         ZO_FORWARD_ONLY, NULL);
+    if (batch->tokens > s->tokens) {
+        s->tokens = batch->tokens;
+        zo_model_reserve(s->model, s->tokens, (int32_t)s->tokens, (int32_t)s->tokens, 1, ZO_FORWARD_ONLY, NULL);
         s->hidden = zo_realloc(s->hidden, ZO_HOST, ZO_TAG_DATA, (size_t)(s->tokens * width) * sizeof *s->hidden);
         s->logprob = zo_realloc(s->logprob, ZO_HOST, ZO_TAG_DATA, (size_t)s->tokens * sizeof *s->logprob);
     }

@@ -274,7 +274,7 @@ static zo_status make_model(const recipe *r, const char *folder, zo_pretrain_pro
     }
     if (status == ZO_OK) {
         int64_t tokens = c.longest * r->batch;
-        zo_model_reserve(model, tokens, r->batch, (int32_t)tokens, (int32_t)tokens, 1, ZO_BACKWARD, NULL);
+        zo_model_reserve(model, tokens, (int32_t)tokens, (int32_t)tokens, 1, ZO_BACKWARD, NULL);
         status = train(r, &c, model, progress, context, err);
     }
     status = status == ZO_OK ? zo_model_save(model, folder, err) : status;

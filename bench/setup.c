@@ -223,7 +223,7 @@ static zo_sizes train_sizes(zo_setup *s)
 
 static void reserve_for(zo_setup *s, const zo_sizes *most, int points, zo_backward backward)
 {
-    zo_model_reserve(s->model, most->tokens, (int32_t)most->seqs, (int32_t)most->rows, (int32_t)most->scores, points, backward,
+    zo_model_reserve(s->model, most->tokens, (int32_t)most->rows, (int32_t)most->scores, points, backward,
                      zo_engine_factors(s->engine));
 }
 

@@ -146,10 +146,9 @@ static void *host_block(int64_t n, size_t size)
     return zo_alloc(ZO_HOST, ZO_TAG_ACTIVATIONS, (size_t)n * size);
 }
 
-void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, zo_backward backward,
+void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
                       const zo_factors *factors)
 {
-    (void)seqs; /* offsets are read from the batch */
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);

@@ -37,10 +37,10 @@ zo_backend *zo_model_backend(zo_model *model);
  * in C: true = ZO_BACKWARD. */
 typedef enum zo_backward { ZO_FORWARD_ONLY = 0, ZO_BACKWARD = 1, ZO_BACKWARD_CHECKPOINT = 2 } zo_backward;
 
-/* Reserve activations and scratch for passes of up to `tokens` packed tokens, `seqs` sequences, `rows` head rows, `scores` token
- * scores and `points` points; `backward` adds what the gradient pass keeps. After this no pass allocates. May be called again:
- * what is reserved is then enough for both calls. */
-void zo_model_reserve(zo_model *model, int64_t tokens, int32_t seqs, int32_t rows, int32_t scores, int points, zo_backward backward,
+/* Reserve activations and scratch for passes of up to `tokens` packed tokens (in any number of sequences), `rows` head rows,
+ * `scores` token scores and `points` points; `backward` adds what the gradient pass keeps. After this no pass allocates. May be called
+ * again: what is reserved is then enough for both calls. */
+void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
                       const zo_factors *factors);
 
 /* Rows of TABLE parameters that a pass over this batch reads (tables that are read whole are not listed). The lists belong to the

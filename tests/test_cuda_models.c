@@ -138,7 +138,7 @@ START_TEST(families_agree)
             zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 2}};
             float coef[2 * POINTS] = {0.01f, 0.0f, -0.01f, 0.0f, 0.01f, 0.02f};
             zo_view view = {.npoints = POINTS, .base = base, .ndirs = 2, .dir = dir, .coef = coef};
-            zo_model_reserve(model, b->tokens, b->seqs, b->rows, b->scores, POINTS, ZO_BACKWARD, NULL);
+            zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_BACKWARD, NULL);
             zo_model_losses(model, &stored, b, &loss[side][0]);
             zo_model_losses(model, &view, b, &loss[side][1]);
             zo_model_predict(model, &stored, b, choice[side], nll[side]);
@@ -146,7 +146,7 @@ START_TEST(families_agree)
             for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
                 zo_store *g = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS);
                 if (checkpoint) {
-                    zo_model_reserve(model, b->tokens, b->seqs, b->rows, b->scores, POINTS, ZO_BACKWARD_CHECKPOINT, NULL);
+                    zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_BACKWARD_CHECKPOINT, NULL);
                 }
                 zo_model_grad(model, b, 0.5, checkpoint, g, &first_order[side][checkpoint]);
                 grad[side][checkpoint] = host_of(be, g);
@@ -240,7 +240,7 @@ static float *run_estimator(int side, int family, const zo_estimator *e, int rea
     ck_assert(e->options == NULL || zo_opt_read(e->options, NULL, NULL, e->name, state, &err) == ZO_OK);
     ck_assert_msg(e->start == NULL || e->start(state, o, &err) == ZO_OK, "%s", err.text);
     const zo_batch *b = r.batch[0];
-    zo_model_reserve(r.model, b->tokens, b->seqs, b->rows, b->scores, 2, e->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY, zo_engine_factors(engine));
+    zo_model_reserve(r.model, b->tokens, b->rows, b->scores, 2, e->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY, zo_engine_factors(engine));
     uint64_t after_second = 0;
     for (r.step = 0; r.step < STEPS; r.step++) {
         zo_step_context c = {.step = r.step, .steps = STEPS, .batches_per_epoch = 2, .lr = e->lr, .eps = e->eps};

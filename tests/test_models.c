@@ -146,7 +146,7 @@ static zo_batch *option_batch(int32_t examples, bool shared, int vocab, uint64_t
 
 static void reserve(zo_model *model, const zo_batch *b, int points, zo_backward backward)
 {
-    zo_model_reserve(model, b->tokens, b->seqs, b->rows, b->scores, points, backward, NULL);
+    zo_model_reserve(model, b->tokens, b->rows, b->scores, points, backward, NULL);
 }
 
 static double loss_at(zo_model *model, const zo_batch *b)

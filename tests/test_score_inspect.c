@@ -195,7 +195,7 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_model_spec spec = {
                 .folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes};
             ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
-            zo_model_reserve(opened, 320, 16, models[i].rows, models[i].rows, points, backward, NULL);
+            zo_model_reserve(opened, 320, models[i].rows, models[i].rows, points, backward, NULL);
             zo_peak now = zo_mem_live(ZO_HOST);
             static const zo_tag tags[] = {ZO_TAG_PARAMS, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
             for (size_t t = 0; t < 3; t++) {

@@ -60,7 +60,7 @@ static void predict(zo_dataset *dataset, zo_backend *be, int32_t n, int32_t *cho
         .folder = model_folder, .head = zo_dataset_head(dataset), .classes = zo_dataset_classes(dataset)};
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
     zo_sizes most = zo_dataset_bounds(dataset, ZO_TEST, BATCH);
-    zo_model_reserve(model, most.tokens, (int32_t)most.seqs, (int32_t)most.rows, (int32_t)most.scores, 1, ZO_FORWARD_ONLY, NULL);
+    zo_model_reserve(model, most.tokens, (int32_t)most.rows, (int32_t)most.scores, 1, ZO_FORWARD_ONLY, NULL);
     const zo_store *slot = zo_model_store(model);
     zo_view view = zo_view_stored(&slot);
     for (int32_t first = 0; first < n; first += BATCH) {
