@@ -14,6 +14,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/model.h"
+#include "tasks/task.h"
 
 #define GOLDEN "tests/golden/score_stories260k.jsonl.gz"
 
@@ -155,6 +156,85 @@ START_TEST(bad_input)
 }
 END_TEST
 
+/* An encoder over the synthetic vocabulary in folder/weights; `spoil` = the weights that become NaN: 0 none, 1 the embedding of a token
+ * that no line has, 2 all. */
+static const char *make_encoder(int spoil)
+{
+    static char path[128];
+    char file[160], *text;
+    size_t bytes;
+    zo_err err = {0};
+    snprintf(path, sizeof path, "%s/weights", folder);
+    ck_assert_msg(zo_make_dirs(path, &err) == ZO_OK && zo_synth_write_tokenizer(path, &err) == ZO_OK, "%s", err.text);
+    static const char config[] = "{\"model_type\": \"bert\", \"vocab_size\": 400, \"hidden_size\": 16, \"num_hidden_layers\": 1,"
+                                 "\"num_attention_heads\": 2, \"intermediate_size\": 32, \"hidden_act\": \"gelu\", \"max_position_embeddings\": 64,"
+                                 "\"type_vocab_size\": 2, \"layer_norm_eps\": 1e-12}";
+    snprintf(file, sizeof file, "%s/config.json", path);
+    ck_assert_int_eq(zo_write_file(file, config, sizeof config - 1, &err), ZO_OK);
+    zo_backend *be;
+    zo_model *made;
+    zo_model_spec spec = {.folder = path, .random = true, .seed = 3, .head = ZO_HEAD_CLASS, .classes = 0};
+    ck_assert_msg(zo_backend_open("cpu", 1, &be, &err) == ZO_OK && zo_model_open(&made, &spec, be, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_model_save(made, path, &err) == ZO_OK, "%s", err.text);
+    zo_model_close(made);
+    be->close(be);
+    snprintf(file, sizeof file, "%s/model.safetensors", path);
+    ck_assert_int_eq(zo_read_file(file, 1 << 24, &text, &bytes, &err), ZO_OK);
+    uint64_t header;
+    memcpy(&header, text, 8);
+    char *data = text + 8 + header;
+    if (spoil == 1) {
+        char *json = zo_alloc(ZO_HOST, ZO_TAG_OTHER, header + 1);
+        memcpy(json, text + 8, header);
+        cJSON *tensors = cJSON_Parse(json), *one = NULL, *words = NULL;
+        cJSON_ArrayForEach(one, tensors) {
+            words = strstr(one->string, "word_embeddings.weight") != NULL ? one : words;
+        }
+        ck_assert_ptr_nonnull(words);
+        double start = cJSON_GetArrayItem(cJSON_GetObjectItem(words, "data_offsets"), 0)->valuedouble;
+        memset(data + (size_t)start + 399 * 16 * sizeof(float), 0xff, 16 * sizeof(float));
+        cJSON_Delete(tensors);
+        zo_free(json);
+    } else if (spoil == 2) {
+        memset(data, 0xff, bytes - 8 - header);
+    }
+    ck_assert_int_eq(zo_write_file(file, text, bytes, &err), ZO_OK);
+    zo_free(text);
+    return path;
+}
+
+/* JSON has no NaN: a line that comes to it is an error, and one whose values are numbers is printed. */
+START_TEST(weights_that_are_not_numbers)
+{
+    char lines[128], *out, *errors;
+    snprintf(lines, sizeof lines, "%s/lines", folder);
+    zo_err err = {0};
+    static const char text[] = "the film was good .\nthe book was dull .\n";
+    ck_assert_int_eq(zo_write_file(lines, text, sizeof text - 1, &err), ZO_OK);
+    for (int spoil = 0; spoil < 3; spoil++) {
+        const char *argv[] = {"score", make_encoder(spoil), lines};
+        int code = run(zo_cmd_score, 3, argv, &out, &errors);
+        if (spoil < 2) {
+            ck_assert_msg(code == 0, "%s", errors);
+            zo_lines made = zo_lines_of(out, strlen(out));
+            for (char *line; (line = zo_lines_next(&made, NULL)) != NULL;) {
+                cJSON *object = cJSON_Parse(line);
+                ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(object, "hidden")), 16);
+                cJSON_Delete(object);
+            }
+            ck_assert_int_eq(made.number, 2);
+        } else {
+            ck_assert_int_eq(code, 2);
+            ck_assert_str_eq(out, "");
+            ck_assert_msg(strstr(errors, "line 1") != NULL && strstr(errors, "\"hidden\"") != NULL && strstr(errors, "check its weights") != NULL, "%s", errors);
+            ck_assert_msg(strchr(errors, '\n') == errors + strlen(errors) - 1, "more than one line: %s", errors);
+        }
+        zo_free(out);
+        zo_free(errors);
+    }
+}
+END_TEST
+
 static double number_of(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItem(object, key);
@@ -250,6 +330,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, prediction_is_what_the_ledger_says);
     tcase_add_test(tests, config_without_weights);
+    tcase_add_test(tests, weights_that_are_not_numbers);
     if (zo_path_exists(path)) {
         tcase_add_test(tests, agrees_with_transformers);
         tcase_add_test(tests, bad_input);

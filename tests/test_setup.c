@@ -1,0 +1,134 @@
+/* test_setup.c: what bench/setup.c decides when it opens a cell: the token that OPT's prompts begin with. The folders are made here: a
+ * config.json and a byte-level BPE whose texts begin with </s>, as OPT's do. */
+#include <check.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bench/setup.h"
+#include "core/io.h"
+
+enum { BOS = 0, EOS = 2 }; /* <s>, </s> */
+
+static char folder[64];
+
+static void put(const char *model, const char *name, const char *text)
+{
+    char parent[256], path[256];
+    zo_err err = {0};
+    zo_path_join(parent, sizeof parent, folder, model);
+    ck_assert_msg(zo_make_dirs(parent, &err) == ZO_OK &&
+                  zo_write_file(zo_path_join(path, sizeof path, parent, name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
+}
+
+static void put_model(const char *model, const char *config)
+{
+    char text[8192];
+    size_t n = (size_t)sprintf(text, "{\"version\": \"1.0\", \"added_tokens\": [");
+    static const char *const special[] = {"<s>", "<pad>", "</s>"};
+    for (int k = 0; k < 3; k++) {
+        n += (size_t)sprintf(text + n, "%s{\"id\": %d, \"content\": \"%s\", \"special\": true, \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
+                             "\"normalized\": false}", k ? ", " : "", k, special[k]);
+    }
+    n += (size_t)sprintf(text + n, "], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
+                         "\"use_regex\": true}, \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"</s>\", "
+                         "\"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [{\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}, "
+                         "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}, "
+                         "{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}], \"special_tokens\": {\"</s>\": {\"id\": \"</s>\", \"ids\": [2], \"tokens\": [\"</s>\"]}}}, "
+                         "\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
+                         "\"vocab\": {\"<s>\": 0, \"<pad>\": 1, \"</s>\": 2, \"\\u0120\": 3");
+    int id = 4;
+    for (int c = '!'; c <= '~'; c++) {
+        n += (size_t)sprintf(text + n, ", \"%s%c\": %d", c == '"' || c == '\\' ? "\\" : "", c, id++);
+    }
+    n += (size_t)sprintf(text + n, ", \"he\": %d, \"the\": %d, \"\\u0120w\": %d}, \"merges\": [\"h e\", \"t he\", \"\\u0120 w\"]}}", id, id + 1, id + 2);
+    ck_assert_uint_lt(n, sizeof text);
+    put(model, "tokenizer.json", text);
+    put(model, "tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\", \"bos_token\": \"</s>\", \"eos_token\": \"</s>\", \"pad_token\": \"<pad>\"}");
+    put(model, "config.json", config);
+}
+
+/* The first training examples of a cell, as one batch; the caller frees it. */
+static zo_batch *first_batch(const char *model, const char *form)
+{
+    enum { EXAMPLES = 8 };
+    char text[600];
+    snprintf(text, sizeof text, "{\"model\": \"%s/%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"form\": \"%s\", \"context\": 200, \"batch\": 4, "
+             "\"train\": %d, \"dev\": 0, \"test\": 0, \"threads\": 1, \"steps\": 1, \"optimizer\": \"mezo\"}", folder, model, form, EXAMPLES);
+    zo_grid grid;
+    zo_backend *be;
+    zo_setup setup;
+    zo_setup_dirs dirs = {NULL, NULL};
+    zo_err err = {0};
+    ck_assert_msg(zo_grid_parse(&grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_backend_open("cpu", 1, &be, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_setup_open(&setup, &grid.cell[0], &dirs, be, &err) == ZO_OK, "%s", err.text);
+    int32_t index[EXAMPLES];
+    for (int32_t i = 0; i < EXAMPLES; i++) {
+        index[i] = i;
+    }
+    zo_batch *b = zo_dataset_batch(setup.dataset, ZO_TRAIN, index, EXAMPLES);
+    zo_setup_close(&setup);
+    be->close(be);
+    zo_grid_free(&grid);
+    return b;
+}
+
+/* MeZO's code sets bos_token_id = 0 for OPT, so its prompts begin with <s>; those of other families, and OPT's texts under a head, begin
+ * as their tokenizer says. Nothing else differs. */
+START_TEST(prompts_of_opt_begin_with_s)
+{
+    put_model("opt", "{\"model_type\": \"opt\", \"vocab_size\": 128, \"hidden_size\": 16, \"num_hidden_layers\": 1, \"ffn_dim\": 32, \"num_attention_heads\": 2, "
+              "\"max_position_embeddings\": 256, \"word_embed_proj_dim\": 16, \"do_layer_norm_before\": true, \"activation_function\": \"relu\", "
+              "\"bos_token_id\": 2, \"eos_token_id\": 2, \"pad_token_id\": 1}");
+    put_model("gpt2", "{\"model_type\": \"gpt2\", \"vocab_size\": 128, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 256}");
+    zo_batch *opt = first_batch("opt", "prompt"), *other = first_batch("gpt2", "prompt"), *head = first_batch("opt", "head");
+    ck_assert_int_eq(opt->tokens, other->tokens);
+    ck_assert_int_eq(opt->seqs, other->seqs);
+    int texts = 0;
+    for (int32_t s = 0; s < opt->seqs; s++) {
+        for (int32_t t = opt->start[s]; t < opt->start[s + 1]; t++) {
+            bool first = t == opt->start[s] && opt->parent[s] < 0;
+            ck_assert_int_eq(other->id[t], first ? EOS : opt->id[t]);
+            ck_assert(first ? opt->id[t] == BOS : opt->id[t] > EOS);
+            texts += first;
+        }
+    }
+    ck_assert_int_eq(texts, opt->examples);
+    for (int32_t s = 0; s < head->seqs; s++) {
+        ck_assert_int_eq(head->id[head->start[s]], EOS);
+    }
+    zo_batch_free(opt);
+    zo_batch_free(other);
+    zo_batch_free(head);
+}
+END_TEST
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *where)
+{
+    (void)s;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+int main(void)
+{
+    snprintf(folder, sizeof folder, "build/test_setup.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    TCase *t = tcase_create("setup");
+    tcase_add_test(t, prompts_of_opt_begin_with_s);
+    Suite *s = suite_create("setup");
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return failed != 0;
+}
