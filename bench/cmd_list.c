@@ -10,6 +10,7 @@
 #include "bench/args.h"
 #include "bench/cmd.h"
 #include "bench/pretrain.h"
+#include "bench/shapes.h"
 #include "core/io.h"
 #include "models/hub.h"
 #include "optimizers/engine.h"
@@ -168,6 +169,13 @@ static zo_status list_models(request *q, zo_err *err)
         cJSON_AddStringToObject(row, "model", zo_synth_model_name(i));
         cJSON_AddStringToObject(row, "family", "bert");
         cJSON_AddStringToObject(row, "folder", "pretrained by zo on a synthetic language when first asked for");
+        cJSON_AddItemToArray(q->rows, row);
+    }
+    for (int i = 0; i < zo_shape_count(); i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "model", zo_shape_name(i));
+        cJSON_AddStringToObject(row, "family", zo_shape_family(i));
+        cJSON_AddStringToObject(row, "folder", "sizes alone, for measurements with \"init\": \"random\"");
         cJSON_AddItemToArray(q->rows, row);
     }
     list_models_in(q, q->models);

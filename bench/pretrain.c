@@ -6,14 +6,13 @@
 #include "bench/pretrain.h"
 
 #include <cjson/cJSON.h>
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "bench/cache.h"
+#include "bench/shapes.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -286,21 +285,6 @@ static zo_status make_model(const recipe *r, const char *folder, zo_pretrain_pro
     return status;
 }
 
-static void remove_folder(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-        char path[4096];
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            unlink(zo_path_join(path, sizeof path, folder, e->d_name));
-        }
-    }
-    if (dir != NULL) {
-        closedir(dir);
-        rmdir(folder);
-    }
-}
-
 /* Where a synthetic model lies in the cache, made or not. */
 static zo_status place_synth(const recipe *r, char folder[4096], zo_err *err)
 {
@@ -308,38 +292,22 @@ static zo_status place_synth(const recipe *r, char folder[4096], zo_err *err)
     snprintf(text, sizeof text, "%d %s %d %d %d %d %lld %lld %d %.17g %.17g %.17g %.17g %.17g %llu", RECIPE_VERSION, r->name, r->layers, r->hidden,
              r->heads, r->ffn, (long long)r->steps, (long long)r->warmup, r->batch, r->init_std, r->lr, r->weight_decay, r->mask_rate,
              r->salient_rate, (unsigned long long)r->seed);
-    /* The language belongs to the recipe too: a change of its grammar shows in its first sentences. */
-    size_t bytes;
-    char *sample = zo_synth_corpus(r->seed, 5000, &bytes);
-    uint64_t hash = zo_fnv1a(zo_fnv1a(ZO_FNV_START, text, strlen(text)), sample, bytes);
-    zo_free(sample);
-    const char *cache = getenv("ZO_CACHE");
-    cache = cache != NULL && cache[0] != '\0' ? cache : "results/cache";
-    if (strlen(cache) > 3900) {
-        return zo_fail(err, ZO_EINPUT, "$ZO_CACHE has %zu bytes; at most 3900 are permitted", strlen(cache));
-    }
-    snprintf(folder, 4096, "%s/%s-%016llx", cache, r->name, (unsigned long long)hash);
-    return ZO_OK;
+    return zo_cache_place(r->name, text, folder, err);
+}
+
+typedef struct making { const recipe *recipe; zo_pretrain_progress progress; void *context; } making;
+
+static zo_status make_folder(const char *folder, void *context, zo_err *err)
+{
+    making *m = context;
+    return make_model(m->recipe, folder, m->progress, m->context, err);
 }
 
 static zo_status synth_folder(const recipe *r, zo_pretrain_progress progress, void *context, char folder[4096], zo_err *err)
 {
+    making m = {r, progress, context};
     zo_status status = place_synth(r, folder, err);
-    if (status != ZO_OK || zo_path_is_dir(folder)) {
-        return status;
-    }
-    char made[4096 + 24];
-    snprintf(made, sizeof made, "%s.%ld", folder, (long)getpid());
-    status = zo_make_dirs(made, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    status = make_model(r, made, progress, context, err);
-    if (status == ZO_OK && rename(made, folder) != 0 && !zo_path_is_dir(folder)) {
-        status = zo_fail(err, ZO_EIO, "%s: cannot be renamed to %s: %s", made, folder, strerror(errno));
-    }
-    remove_folder(made); /* gone already when it was renamed */
-    return status;
+    return status == ZO_OK ? zo_cache_make(folder, make_folder, &m, err) : status;
 }
 
 static const recipe *find_recipe(const char *name)
@@ -363,7 +331,7 @@ zo_status zo_model_find(const char *name, const char *models_dir, char folder[40
 {
     const recipe *r = find_recipe(name);
     if (r == NULL) {
-        return zo_hub_find(name, models_dir, folder, err);
+        return zo_shape_is(name) ? zo_shape_folder(name, folder, err) : zo_hub_find(name, models_dir, folder, err);
     }
     zo_status status = place_synth(r, folder, err);
     if (status == ZO_OK && !zo_path_is_dir(folder)) {
@@ -377,5 +345,5 @@ zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_
                           zo_err *err)
 {
     const recipe *r = find_recipe(name);
-    return r != NULL ? synth_folder(r, progress, context, folder, err) : zo_hub_find(name, models_dir, folder, err);
+    return r != NULL ? synth_folder(r, progress, context, folder, err) : zo_model_find(name, models_dir, folder, err);
 }

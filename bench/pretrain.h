@@ -21,7 +21,8 @@ typedef bool (*zo_pretrain_progress)(void *context, const char *model, int64_t s
 
 /* Is this a synthetic model that is not in the cache yet? */
 bool zo_model_is_unmade(const char *name);
-/* The folder of a model that is there; nothing is made: a synthetic one that is not in the cache is an error that says what makes it. */
+/* The folder of a model that is there; nothing is trained: a synthetic one that is not in the cache is an error that says what makes it.
+ * A shape (bench/shapes.h) is always there: its small folder is written. */
 zo_status zo_model_find(const char *name, const char *models_dir, char folder[4096], zo_err *err);
 /* The folder of a model by name: synthetic ones are made when they are not in the cache yet, others come from zo_hub_find. */
 zo_status zo_model_folder(const char *name, const char *models_dir, zo_pretrain_progress progress, void *context, char folder[4096],

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bench/pretrain.h"
+#include "bench/shapes.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "models/hub.h"
@@ -150,7 +151,8 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
                           .head = zo_dataset_head(s->dataset),
                           .classes = zo_dataset_classes(s->dataset),
                           .word = zo_dataset_words(s->dataset),
-                          .precision = (zo_precision)c->precision};
+                          .precision = (zo_precision)c->precision,
+                          .storage = (zo_storage)c->storage};
     return zo_model_open(&s->model, &spec, s->be, err);
 }
 
@@ -172,6 +174,7 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
     zo_engine_spec spec = {.be = s->be,
                            .weights = zo_model_store(s->model),
                            .realisation = (zo_realisation)c->realisation,
+                           .accumulate = (zo_accumulate)c->accumulate,
                            .seed = (uint64_t)c->seed,
                            .io = {.context = s,
                                   .losses = io_losses,
@@ -255,6 +258,9 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     zo_arch arch;
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
     status = status == ZO_OK ? zo_model_folder(cell->model, dirs->models, NULL, NULL, s->folder, err) : status;
+    if (status == ZO_OK && zo_shape_is(cell->model) && cell->init != ZO_INIT_RANDOM) {
+        status = zo_fail(err, ZO_EINPUT, "%s is a size without weights; say \"init\": \"random\"", cell->model);
+    }
     status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
     status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
     status = status == ZO_OK ? open_model(s, &arch, err) : status;
