@@ -164,18 +164,32 @@ void zo_layout_free(zo_layout *layout)
 
 /* stores ------------------------------------------------------------------------------------------------------------------ */
 
-zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
+const char *zo_storage_name(zo_storage storage)
+{
+    static const char *const name[ZO_STORAGES] = {"f32", "bf16", "f16"};
+    return name[storage];
+}
+
+zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag)
 {
     zo_store *store = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *store);
     store->layout = layout;
-    store->data = be->alloc(be, tag, (size_t)layout->size * sizeof *store->data);
+    store->storage = storage;
+    void *arena = be->alloc(be, tag, (size_t)layout->size * (size_t)zo_storage_bytes(storage));
+    store->data = storage == ZO_STORAGE_F32 ? arena : NULL;
+    store->half = storage == ZO_STORAGE_F32 ? NULL : arena;
     return store;
+}
+
+zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
+{
+    return zo_store_new_as(be, layout, ZO_STORAGE_F32, tag);
 }
 
 void zo_store_free(zo_backend *be, zo_store *store)
 {
     if (store != NULL) {
-        be->release(be, store->data);
+        be->release(be, zo_store_at(store, 0));
         zo_free(store);
     }
 }
@@ -183,13 +197,55 @@ void zo_store_free(zo_backend *be, zo_store *store)
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host)
 {
     const zo_param *p = &store->layout->param[param];
-    be->download(be, host, store->data + p->offset, (size_t)(p->rows * p->cols) * sizeof *host);
+    zo_store_read(be, store, p->offset, p->rows * p->cols, host);
 }
 
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host)
 {
     const zo_param *p = &store->layout->param[param];
-    be->upload(be, store->data + p->offset, host, (size_t)(p->rows * p->cols) * sizeof *host);
+    zo_store_write(be, store, p->offset, p->rows * p->cols, host);
+}
+
+/* Host copies of 16-bit numbers are converted in pieces. */
+enum { HALVES = 1 << 18 };
+
+static uint16_t *halves_new(int64_t n)
+{
+    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n < HALVES ? n : HALVES) * sizeof(uint16_t));
+}
+
+void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host)
+{
+    if (store->storage == ZO_STORAGE_F32) {
+        be->download(be, host, store->data + first, (size_t)n * sizeof *host);
+        return;
+    }
+    uint16_t *half = halves_new(n);
+    for (int64_t at = 0; at < n; at += HALVES) {
+        int64_t m = n - at < HALVES ? n - at : HALVES;
+        be->download(be, half, store->half + first + at, (size_t)m * sizeof *half);
+        for (int64_t i = 0; i < m; i++) {
+            host[at + i] = zo_half_to(store->storage, half[i]);
+        }
+    }
+    zo_free(half);
+}
+
+void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host)
+{
+    if (store->storage == ZO_STORAGE_F32) {
+        be->upload(be, store->data + first, host, (size_t)n * sizeof *host);
+        return;
+    }
+    uint16_t *half = halves_new(n);
+    for (int64_t at = 0; at < n; at += HALVES) {
+        int64_t m = n - at < HALVES ? n - at : HALVES;
+        for (int64_t i = 0; i < m; i++) {
+            half[i] = zo_half_from(store->storage, host[at + i]);
+        }
+        be->upload(be, store->half + first + at, half, (size_t)m * sizeof *half);
+    }
+    zo_free(half);
 }
 
 zo_view zo_view_stored(const zo_store *const *slot)

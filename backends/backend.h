@@ -104,7 +104,7 @@ typedef struct zo_backend {
     void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
                    float *y);
 
-    /* backward: P = 1, parameters are the stored weights of `store`; gradients are ADDED into `grad` (same layout).
+    /* backward: P = 1, parameters are the stored weights of `store`, f32; gradients are ADDED into `grad` (same layout).
      * Products of the gradients are f32 whatever `precision` says, but TF32 where it says that --------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
                             const float *x, const float *dy, int64_t tokens, float *dx /* set; NULL = not needed */, zo_store *grad);
@@ -128,19 +128,19 @@ typedef struct zo_backend {
     void (*scatter_add)(struct zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx); /* dx[rows] += dy */
 
     /* updates: each a sweep over the arena, elementwise rules of rules.h ------------------------------------------------------ */
-    /* For each element, in this order and each rounded on its own: w *= decay (where the parameter decays; 1 = skip), then for
-     * k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside it are
-     * skipped (NULL = everything). CP and SPAN terms use `factors`. */
+    /* For each element, in this order and each rounded on its own, to the store's type: w *= decay (where the parameter decays; 1 =
+     * skip), then for k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside
+     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
-    /* One first-order rule over all elements: see rules.h. m and v may be NULL where the rule does not use them. */
+    /* One first-order rule over all elements: see rules.h. m and v may be NULL where the rule does not use them. g, m and v are f32. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
     /* TeZO-Adam's sweep on factored matrices: w -= lr * M / (sqrt(V2) + eps), M = scale U diag(m) V^T,
      * V2 = scale^2 (U.U) diag(v) (V.V)^T; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
     void (*tezo_adam)(struct zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
     void (*draw_factors)(struct zo_backend *be, zo_factors *factors); /* allocates (OPT_STATE) and fills u and v from seed and rank */
     void (*init_normal)(struct zo_backend *be, zo_store *store, int param, uint64_t seed, float std); /* N(0, std^2), role INIT */
-    double (*dot)(struct zo_backend *be, const zo_store *a, const zo_store *b); /* in fixed blocks, float64 sums, index order */
+    double (*dot)(struct zo_backend *be, const zo_store *a, const zo_store *b); /* both f32; in fixed blocks, float64 sums, index order */
     bool (*finite)(struct zo_backend *be, const zo_store *a);
 
     void (*wait)(struct zo_backend *be);    /* until all that was enqueued is done */
@@ -164,7 +164,9 @@ const char *zo_precision_name(zo_precision precision); /* as configs spell it */
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err);
 
 /* Helpers over the slots, the same for every backend. */
-zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag);
+const char *zo_storage_name(zo_storage storage); /* as configs spell it */
+zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag); /* of f32 */
+zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag);
 void zo_store_free(zo_backend *be, zo_store *store);
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);
@@ -178,3 +180,6 @@ void zo_factors_free(zo_backend *be, zo_factors *factors);
 }
 #endif
 #endif
+/* Elements [first, first + n) of the arena to and from host floats. */
+void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host);
+void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host);

@@ -46,6 +46,10 @@ void zo_cpu_time(zo_backend *be, zo_part part, double start);
 
 /* forming parameters (cpu_form.c) ------------------------------------------------------------------------------------------ */
 
+/* x (n) <- numbers held as `storage`, and back with one rounding each. */
+void zo_cpu_load(zo_storage storage, const void *from, int64_t n, float *x);
+void zo_cpu_save(zo_storage storage, const float *x, int64_t n, void *to);
+
 /* A parameter at P points: value_p = base_p + sum_d coef[p * ndirs + d] dir_d, every term one fmaf in the order of d. */
 typedef struct zo_cpu_form {
     const zo_layout *layout;
@@ -55,18 +59,19 @@ typedef struct zo_cpu_form {
     int draws;                 /* rank 0: how many of them are drawn; one that has the draw of the one before it is not */
     const zo_dir **dir;        /* (ndirs) */
     float *coef;               /* (npoints, ndirs) */
-    const float **base;        /* (npoints): first float of the parameter */
+    const void **base;         /* (npoints): first element of the parameter */
+    zo_storage storage;        /* of the bases */
+    bool each;                 /* decay and every term are rounded to `storage` on their own: a sweep over stored weights */
 } zo_cpu_form;
 
 /* `block` (zo_cpu_form_bytes) holds the arrays of the form. */
 size_t zo_cpu_form_bytes(int npoints, int ndirs);
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block);
 
-/* Rows [row, row + n) at all points into to[p] (n, cols), as f32 or rounded to bf16. `scratch` has zo_cpu_form_scratch bytes. The
- * bits do not depend on how rows are cut into calls. decay multiplies the base first (1 = skip). to[p] may be the base itself. */
+/* Rows [row, row + n) at all points into to[p] (n, cols), as `type`. `scratch` has zo_cpu_form_scratch bytes. The bits do not depend on
+ * how rows are cut into calls. decay multiplies the base first (1 = skip). to[p] may be the base itself where `type` is its storage. */
 size_t zo_cpu_form_scratch(const zo_cpu_form *form);
-void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
-                      void *scratch);
+void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, void *scratch);
 /* A vector parameter at all points into the shared block `purpose` (P, cols); NULL when param is -1. */
 const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose);
 

@@ -9,7 +9,7 @@ enum { CHUNK = 1024 }; /* floats of z drawn at a time: 4 KB, in the L1 cache bes
 
 size_t zo_cpu_form_bytes(int npoints, int ndirs)
 {
-    size_t bytes = (size_t)ndirs * sizeof(zo_dir *) + (size_t)npoints * sizeof(float *) +
+    size_t bytes = (size_t)ndirs * sizeof(zo_dir *) + (size_t)npoints * sizeof(void *) +
                    (size_t)npoints * (size_t)ndirs * sizeof(float);
     return (bytes + 63) / 64 * 64;
 }
@@ -30,12 +30,17 @@ static bool drawn_before(const zo_cpu_form *f, int d)
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
 {
     const zo_layout *layout = view->base[0]->layout;
-    zo_cpu_form f = {.layout = layout, .factors = view->factors, .param = param, .npoints = view->npoints};
+    zo_cpu_form f = {.layout = layout,
+                     .factors = view->factors,
+                     .param = param,
+                     .npoints = view->npoints,
+                     .storage = view->base[0]->storage};
     f.dir = block;
-    f.base = (const float **)(f.dir + view->ndirs);
+    f.base = (const void **)(f.dir + view->ndirs);
     f.coef = (float *)(f.base + view->npoints);
     for (int p = 0; p < view->npoints; p++) {
-        f.base[p] = view->base[p]->data + layout->param[param].offset;
+        ZO_CHECK(view->base[p]->storage == f.storage, "a view over stores of two types");
+        f.base[p] = zo_store_at(view->base[p], layout->param[param].offset);
     }
     for (int d = 0; d < view->ndirs; d++) {
         const zo_dir *dir = &view->dir[d];
@@ -69,11 +74,54 @@ size_t zo_cpu_form_scratch(const zo_cpu_form *f)
     return (floats * sizeof(float) + 63) / 64 * 64;
 }
 
-static void to_bf16(const float *x, int64_t n, uint16_t *y)
+#define LOAD(convert)                         \
+    _Pragma("omp simd")                       \
+    for (int64_t i = 0; i < n; i++) {         \
+        x[i] = convert(half[i]);              \
+    }
+#define SAVE(convert)                         \
+    _Pragma("omp simd")                       \
+    for (int64_t i = 0; i < n; i++) {         \
+        half[i] = convert(x[i]);              \
+    }
+
+void zo_cpu_load(zo_storage storage, const void *from, int64_t n, float *x)
 {
+    const uint16_t *half = from;
+    if (storage == ZO_STORAGE_BF16) {
+        LOAD(zo_bf16_to)
+    } else if (storage == ZO_STORAGE_F16) {
+        LOAD(zo_f16_to)
+    } else if (from != x) {
+        memcpy(x, from, (size_t)n * sizeof *x);
+    }
+}
+
+void zo_cpu_save(zo_storage storage, const float *x, int64_t n, void *to)
+{
+    uint16_t *half = to;
+    if (storage == ZO_STORAGE_BF16) {
+        SAVE(zo_bf16_from)
+    } else if (storage == ZO_STORAGE_F16) {
+        SAVE(zo_f16_from)
+    } else if (to != x) {
+        memcpy(to, x, (size_t)n * sizeof *x);
+    }
+}
+
+/* What a sweep over stored numbers does after each of its steps. */
+static void round_each(const zo_cpu_form *f, float *x, int64_t n)
+{
+    if (f->each && f->storage == ZO_STORAGE_BF16) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        y[i] = zo_bf16_from(x[i]);
+        for (int64_t i = 0; i < n; i++) {
+            x[i] = zo_bf16_to(zo_bf16_from(x[i]));
+        }
+    } else if (f->each && f->storage == ZO_STORAGE_F16) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            x[i] = zo_f16_to(zo_f16_from(x[i]));
+        }
     }
 }
 
@@ -85,16 +133,21 @@ static void add_term(float c, const float *z, const float *from, int64_t n, floa
     }
 }
 
-static void scale_base(const float *base, float decay, int64_t n, float *to)
+/* n elements of point p's base from `at` on, times decay, in f32: the stored ones where they are that already, else in `room`. */
+static const float *base_of(const zo_cpu_form *f, int p, int64_t at, int64_t n, float decay, float *room)
 {
+    if (f->storage == ZO_STORAGE_F32 && decay == 1.0f) {
+        return (const float *)f->base[p] + at;
+    }
+    zo_cpu_load(f->storage, (const char *)f->base[p] + at * zo_storage_bytes(f->storage), n, room);
     if (decay != 1.0f) {
 #pragma omp simd
         for (int64_t i = 0; i < n; i++) {
-            to[i] = base[i] * decay;
+            room[i] *= decay;
         }
-    } else if (to != base) {
-        memcpy(to, base, (size_t)n * sizeof *to);
+        round_each(f, room, n);
     }
+    return room;
 }
 
 static zo_stream gauss_stream(const zo_cpu_form *f, const zo_dir *dir)
@@ -115,56 +168,46 @@ static void add_term_bf16(float c, const float *z, const float *from, int64_t n,
     }
 }
 
-/* Ask for the lines of [x, x + n), which are read after the next draw: memory and the generator then work at the same time. */
-static void fetch(const float *x, int64_t n)
+/* Ask for the lines of these bytes, which are read after the next draw: memory and the generator then work at the same time. */
+static void fetch(const char *x, int64_t bytes)
 {
-    for (int64_t i = 0; i < n; i += 16) {
+    for (int64_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch(x + i);
     }
 }
 
 /* Only GAUSS and REST directions: elements in their order, CHUNK at a time. */
-static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_precision precision, void *const *to,
-                      float *scratch)
+static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
     float *z = scratch, *sums = scratch + CHUNK;
+    int64_t size = zo_storage_bytes(f->storage), out = zo_storage_bytes(type);
+    bool fused = type == ZO_STORAGE_BF16 && !f->each && f->ndirs > 0; /* the last term and the rounding in one pass */
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t m = n - at < CHUNK ? n - at : CHUNK;
         for (int d = 0; d < f->ndirs; d++) {
             if (!drawn_before(f, d)) {
-                if (d == 0) {
-                    for (int p = 0; p < f->npoints; p++) {
-                        if (p == 0 || f->base[p] != f->base[p - 1]) {
-                            fetch(f->base[p] + first + at, m);
-                        }
+                for (int p = 0; d == 0 && p < f->npoints; p++) {
+                    if (p == 0 || f->base[p] != f->base[p - 1]) {
+                        fetch((const char *)f->base[p] + (first + at) * size, m * size);
                     }
                 }
                 zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
             }
             for (int p = 0; p < f->npoints; p++) {
-                float c = f->coef[p * f->ndirs + d], *sum = precision == ZO_F32 ? (float *)to[p] + at : sums + p * CHUNK;
-                const float *from = d == 0 ? f->base[p] + first + at : sum;
-                if (d == 0 && decay != 1.0f) {
-                    scale_base(from, decay, m, sum);
-                    from = sum;
-                }
-                if (precision == ZO_BF16 && d == f->ndirs - 1) {
+                float c = f->coef[p * f->ndirs + d], *sum = type == ZO_STORAGE_F32 ? (float *)to[p] + at : sums + p * CHUNK;
+                const float *from = d == 0 ? base_of(f, p, first + at, m, decay, sum) : sum;
+                if (fused && d == f->ndirs - 1) {
                     add_term_bf16(c, z, from, m, (uint16_t *)to[p] + at);
                 } else {
                     add_term(c, z, from, m, sum);
+                    round_each(f, sum, m);
                 }
             }
         }
-        for (int p = 0; p < f->npoints && f->ndirs == 0; p++) {
-            const float *base = f->base[p] + first + at;
-            if (precision == ZO_F32) {
-                scale_base(base, decay, m, (float *)to[p] + at);
-            } else if (decay == 1.0f) {
-                to_bf16(base, m, (uint16_t *)to[p] + at);
-            } else {
-                scale_base(base, decay, m, sums);
-                to_bf16(sums, m, (uint16_t *)to[p] + at);
-            }
+        for (int p = 0; p < f->npoints && !fused; p++) {
+            float *sum = type == ZO_STORAGE_F32 ? (float *)to[p] + at : sums + p * CHUNK;
+            const float *from = f->ndirs == 0 ? base_of(f, p, first + at, m, decay, sum) : sum;
+            zo_cpu_save(type, from, m, (char *)to[p] + at * out);
         }
     }
 }
@@ -208,8 +251,7 @@ void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, 
 }
 
 /* Some directions are of low rank: panels of ZO_CPU_PANEL columns by at most as many rows. */
-static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
-                        float *scratch)
+static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
     int64_t cols = f->layout->param[f->param].cols;
     int rank = f->rank;
@@ -236,8 +278,9 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
             int64_t m = n - r0 < ZO_CPU_PANEL ? n - r0 : ZO_CPU_PANEL;
             for (int p = 0; p < f->npoints; p++) {
                 for (int64_t i = 0; i < m; i++) {
-                    scale_base(f->base[p] + (row + r0 + i) * cols + c0, decay, width,
-                               sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL);
+                    float *sum = sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL;
+                    const float *from = base_of(f, p, (row + r0 + i) * cols + c0, width, decay, sum);
+                    zo_cpu_load(ZO_STORAGE_F32, from, width, sum);
                 }
             }
             for (int d = 0; d < f->ndirs; d++) {
@@ -252,32 +295,27 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
                     for (int64_t i = 0; i < m; i++) {
                         float *sum = sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL;
                         add_term(f->coef[p * f->ndirs + d], z + i * ZO_CPU_PANEL, sum, width, sum);
+                        round_each(f, sum, width);
                     }
                 }
             }
             for (int p = 0; p < f->npoints; p++) {
                 for (int64_t i = 0; i < m; i++) {
                     const float *sum = sums + (p * ZO_CPU_PANEL + i) * ZO_CPU_PANEL;
-                    int64_t at = (r0 + i) * cols + c0;
-                    if (precision == ZO_BF16) {
-                        to_bf16(sum, width, (uint16_t *)to[p] + at);
-                    } else {
-                        memcpy((float *)to[p] + at, sum, (size_t)width * sizeof(float));
-                    }
+                    zo_cpu_save(type, sum, width, (char *)to[p] + ((r0 + i) * cols + c0) * zo_storage_bytes(type));
                 }
             }
         }
     }
 }
 
-void zo_cpu_form_rows(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_precision precision, void *const *to,
-                      void *scratch)
+void zo_cpu_form_rows(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, void *scratch)
 {
     int64_t cols = f->layout->param[f->param].cols;
     if (f->rank > 0) {
-        form_panels(f, row, n, decay, precision, to, scratch);
+        form_panels(f, row, n, decay, type, to, scratch);
     } else {
-        form_flat(f, row * cols, n * cols, decay, precision, to, scratch);
+        form_flat(f, row * cols, n * cols, decay, type, to, scratch);
     }
 }
 
@@ -295,6 +333,6 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
     for (int p = 0; p < view->npoints; p++) {
         to[p] = (float *)block + p * n;
     }
-    zo_cpu_form_rows(&f, 0, f.layout->param[param].rows, 1.0f, ZO_F32, to, block + values + pointers);
+    zo_cpu_form_rows(&f, 0, f.layout->param[param].rows, 1.0f, ZO_STORAGE_F32, to, block + values + pointers);
     return (const float *)block;
 }

@@ -47,6 +47,12 @@ static int64_t piece_at(const pieces *p, int64_t i, int64_t *skip)
     return at;
 }
 
+/* What a product of this precision reads. */
+static zo_storage type_of(zo_precision precision)
+{
+    return precision == ZO_BF16 ? ZO_STORAGE_BF16 : ZO_STORAGE_F32;
+}
+
 static int64_t block_rows(int npoints, int64_t rows, int64_t cols, zo_precision precision)
 {
     int64_t row_bytes = npoints * cols * (precision == ZO_BF16 ? 2 : 4), n = TILE_BYTES / row_bytes / 16 * 16;
@@ -155,8 +161,8 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     b->rows = w->rows;
     b->cols = w->cols;
     b->tokens = tokens;
-    bool stored = b->form.ndirs == 0 && precision == ZO_F32;
-    b->nb = stored ? min64(w->rows, BLOCK) : block_rows(view->npoints, w->rows, w->cols, precision);
+    bool stored = b->form.ndirs == 0 && b->form.storage == type_of(precision); /* the products read the arena itself */
+    b->nb = stored && precision == ZO_F32 ? min64(w->rows, BLOCK) : block_rows(view->npoints, w->rows, w->cols, precision);
     b->n = (w->rows + b->nb - 1) / b->nb;
     int run = run_length(&b->form, 0);
     for (int p = 0; p < view->npoints; p += run) {
@@ -216,26 +222,26 @@ static void blocks_form(const blocks *b, int64_t row, int64_t n, lane *l)
     int step = b->form.npoints / b->runs;
     if (b->tile_bytes == 0) {
         for (int r = 0; r < b->runs; r++) {
-            l->to[r] = (void *)(uintptr_t)(b->form.base[r * step] + row * b->cols);
+            l->to[r] = (void *)((uintptr_t)b->form.base[r * step] + (uintptr_t)(row * b->cols * zo_storage_bytes(b->form.storage)));
         }
         return;
     }
     double start = zo_now();
     zo_cpu_form form = b->form; /* one point a run is enough where nothing is added to the base */
-    const float *base[1];
+    const void *base[1];
     if (step > 1) {
         for (int r = 0; r < b->runs; r++) {
             base[0] = b->form.base[r * step];
             form.npoints = 1;
             form.base = base;
             l->to[r] = l->tile + b->tile_bytes * (size_t)r;
-            zo_cpu_form_rows(&form, row, n, 1.0f, b->precision, &l->to[r], l->form);
+            zo_cpu_form_rows(&form, row, n, 1.0f, type_of(b->precision), &l->to[r], l->form);
         }
     } else {
         for (int p = 0; p < form.npoints; p++) {
             l->to[p] = l->tile + b->tile_bytes * (size_t)p;
         }
-        zo_cpu_form_rows(&form, row, n, 1.0f, b->precision, l->to, l->form);
+        zo_cpu_form_rows(&form, row, n, 1.0f, type_of(b->precision), l->to, l->form);
     }
     l->form_s += zo_now() - start;
 }
@@ -473,7 +479,7 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
             for (int p = 0; p < P; p++) {
                 to[p] = w + (p * (int64_t)nrows + r) * cols;
             }
-            zo_cpu_form_rows(&f, rows[r], 1, 1.0f, ZO_F32, to, scratch + pointers);
+            zo_cpu_form_rows(&f, rows[r], 1, 1.0f, ZO_STORAGE_F32, to, scratch + pointers);
             for (int p = 0; p < P && has_side(view, weight); p++) {
                 add_side(view, weight, p, rows[r], to[p]);
             }
@@ -510,7 +516,7 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
         }
 #pragma omp for schedule(dynamic, 8) nowait
         for (int64_t t = 0; t < tokens; t++) {
-            zo_cpu_form_rows(&f, ids[t], 1, 1.0f, ZO_F32, to, scratch + pointers + row * (size_t)P);
+            zo_cpu_form_rows(&f, ids[t], 1, 1.0f, ZO_STORAGE_F32, to, scratch + pointers + row * (size_t)P);
             for (int p = 0; p < P; p++) {
                 float *from = to[p], *out = x + (p * tokens + t) * cols;
                 if (has_side(view, table)) {

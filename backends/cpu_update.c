@@ -57,15 +57,16 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
             size_t more = zo_cpu_form_scratch(&form);
             scratch = zo_cpu_scratch(be, head + more);
             form = zo_cpu_form_of(&view, t, scratch); /* the block may have moved */
+            form.each = true;
             int32_t nrows = 0;
             const int32_t *rows = touched_rows(touched, p, t, &nrows);
             int64_t step = rows != NULL ? 1 : sweep_rows(p), end = rows != NULL ? nrows : p->rows;
 #pragma omp for schedule(dynamic) nowait
             for (int64_t i = 0; i < end; i += step) {
                 int64_t row = rows != NULL ? rows[i] : i, m = end - i < step ? end - i : step;
-                void *to[1] = {store->data + p->offset + row * p->cols};
-                zo_cpu_form_rows(&form, row, m, shrink, ZO_F32, to, scratch + head);
-                written += (uint64_t)(m * p->cols) * sizeof(float);
+                void *to[1] = {zo_store_at(store, p->offset + row * p->cols)};
+                zo_cpu_form_rows(&form, row, m, shrink, store->storage, to, scratch + head);
+                written += (uint64_t)(m * p->cols * zo_storage_bytes(store->storage));
                 drawn += (uint64_t)(form.rank == 0 ? form.draws * m * p->cols : 0);
             }
         }
@@ -96,10 +97,10 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
 #undef X
     };
     const zo_layout *layout = w->layout;
-    float *first = m != NULL ? m->data : w->data, *second = v != NULL ? v->data : w->data;
 #pragma omp parallel num_threads(be->threads)
     {
         double start = zo_now();
+        float *room = w->storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, SWEEP * sizeof *room) : NULL;
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
@@ -107,12 +108,15 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
 #pragma omp for schedule(dynamic) nowait
             for (int64_t i = 0; i < size; i += SWEEP) {
                 int64_t n = size - i < SWEEP ? size - i : SWEEP, at = p->offset + i;
-                over[rule](*args, decays, n, w->data + at, g->data + at, first + at, second + at);
+                float *x = room != NULL ? room : w->data + at;
+                zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
+                over[rule](*args, decays, n, x, g->data + at, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
+                zo_cpu_save(w->storage, x, n, zo_store_at(w, at));
             }
         }
         zo_cpu_time(be, ZO_PART_UPDATE, start);
     }
-    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)layout->size * sizeof(float)});
+    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage))});
 }
 
 /* M and V2 exist one panel at a time. */
@@ -139,7 +143,7 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
             }
             const zo_param *p = &layout->param[t];
             const float *u = factors->u[t], *vf = factors->v[t];
-            float scale = factors->scale[t], *data = w->data + p->offset;
+            float scale = factors->scale[t];
             for (int s = 0; s < rank; s++) {
                 a[s] = scale * m[factors->coef_at[t] + s];
                 b[s] = scale * scale * v[factors->coef_at[t] + s];
@@ -162,13 +166,16 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
                     zo_cpu_lowrank(u + r0 * rank, a, vt, n, rank, room, first);
                     zo_cpu_lowrank(u2, b, vt2, n, rank, room, second);
                     for (int64_t i = 0; i < n; i++) {
-                        float *row = data + (r0 + i) * p->cols + c0;
+                        float row[PANEL];
+                        void *stored = zo_store_at(w, p->offset + (r0 + i) * p->cols + c0);
+                        zo_cpu_load(w->storage, stored, width, row);
                         for (int64_t j = 0; j < width; j++) {
                             row[j] = fmaf(-rate, first[i * PANEL + j] / (sqrtf(second[i * PANEL + j]) + floor), row[j]);
                         }
+                        zo_cpu_save(w->storage, row, width, stored);
                     }
                 }
-                written += (uint64_t)(p->rows * width) * sizeof(float);
+                written += (uint64_t)(p->rows * width * zo_storage_bytes(w->storage));
             }
         }
         zo_cpu_time(be, ZO_PART_UPDATE, start);
@@ -177,14 +184,21 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
 }
 
 /* `n` normals of a stream into memory, by fixed pieces in parallel, times std. */
-static void fill_normal(zo_backend *be, zo_stream stream, int64_t n, float std, float *to)
+static void fill_normal(zo_backend *be, zo_stream stream, int64_t n, float std, zo_storage storage, void *to)
 {
-#pragma omp parallel for num_threads(be->threads) schedule(dynamic) if (n > SWEEP)
-    for (int64_t i = 0; i < n; i += SWEEP) {
-        int64_t m = n - i < SWEEP ? n - i : SWEEP;
-        zo_normals(stream, (uint64_t)i, m, to + i);
-        for (int64_t j = i; j < i + m && std != 1.0f; j++) {
-            to[j] *= std;
+#pragma omp parallel num_threads(be->threads) if (n > SWEEP)
+    {
+        float *room = storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, SWEEP * sizeof *room) : NULL;
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < n; i += SWEEP) {
+            int64_t m = n - i < SWEEP ? n - i : SWEEP;
+            char *at = (char *)to + i * zo_storage_bytes(storage);
+            float *x = room != NULL ? room : (float *)at;
+            zo_normals(stream, (uint64_t)i, m, x);
+            for (int64_t j = 0; j < m && std != 1.0f; j++) {
+                x[j] *= std;
+            }
+            zo_cpu_save(storage, x, m, at);
         }
     }
     zo_counters_add((zo_counters){.normals = (uint64_t)n});
@@ -201,9 +215,9 @@ void zo_cpu_draw_factors(zo_backend *be, zo_factors *f)
         f->u[t] = be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nu * sizeof(float));
         f->v[t] = be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nv * sizeof(float));
         zo_stream stream = {.seed = f->seed, .tensor = p->id, .role = ZO_ROLE_U};
-        fill_normal(be, stream, nu, 1.0f, f->u[t]);
+        fill_normal(be, stream, nu, 1.0f, ZO_STORAGE_F32, f->u[t]);
         stream.role = ZO_ROLE_V;
-        fill_normal(be, stream, nv, 1.0f, f->v[t]);
+        fill_normal(be, stream, nv, 1.0f, ZO_STORAGE_F32, f->v[t]);
     }
 }
 
@@ -211,7 +225,7 @@ void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t see
 {
     const zo_param *p = &store->layout->param[param];
     zo_stream stream = {.seed = seed, .tensor = p->id, .role = ZO_ROLE_INIT};
-    fill_normal(be, stream, p->rows * p->cols, std, store->data + p->offset);
+    fill_normal(be, stream, p->rows * p->cols, std, store->storage, zo_store_at(store, p->offset));
 }
 
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
@@ -246,8 +260,11 @@ bool zo_cpu_finite(zo_backend *be, const zo_store *a)
 #pragma omp parallel for num_threads(be->threads) schedule(static) reduction(| : bad)
     for (int64_t i = 0; i < size; i += SWEEP) {
         int64_t end = size - i < SWEEP ? size : i + SWEEP;
-        uint32_t any = 0;
-        for (int64_t j = i; j < end; j++) {
+        uint32_t any = 0, mask = a->storage == ZO_STORAGE_BF16 ? 0x7F80u : 0x7C00u; /* of a 16-bit exponent */
+        for (int64_t j = i; j < end && a->half != NULL; j++) {
+            any |= (uint32_t)((a->half[j] & mask) == mask);
+        }
+        for (int64_t j = i; j < end && a->half == NULL; j++) {
             any |= (uint32_t)((zo_f32_bits(a->data[j]) & 0x7F800000u) == 0x7F800000u);
         }
         bad |= (int)any;

@@ -1,5 +1,5 @@
-/* store.h: parameters as one flat arena of f32, the layout that names its parts, CP factors, and the view: "the parameters at P
- * points at once", which is what a forward pass reads instead of weights. */
+/* store.h: parameters as one flat arena of f32 or of 16-bit numbers, the layout that names its parts, CP factors, and the view: "the
+ * parameters at P points at once", which is what a forward pass reads instead of weights. */
 #ifndef ZO_BACKENDS_STORE_H
 #define ZO_BACKENDS_STORE_H
 
@@ -9,6 +9,7 @@
 #include "core/dir.h"
 #include "core/err.h"
 #include "core/mem.h"
+#include "core/num.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +25,7 @@ typedef struct zo_param {
     char name[128];      /* the canonical name inside this program's family table, e.g. "layer.3.attn.q.weight" */
     zo_param_kind kind;
     int64_t rows, cols;
-    int64_t offset;      /* first float in the arena, a multiple of 16 */
+    int64_t offset;      /* first element in the arena, a multiple of 16 */
     uint32_t id;         /* 32-bit hash of the name: the `tensor` word of every draw, so that z does not depend on what else is there */
     int block;           /* transformer block, -1 outside the blocks (TeZO's rank rule takes the minimum over a block) */
     bool whole;          /* TABLE that is also read whole (a tied head): a forward touches every row */
@@ -35,7 +36,7 @@ typedef struct zo_param {
 typedef struct zo_layout {
     int n;
     zo_param *param; /* (n) */
-    int64_t size;    /* floats of the arena, padding included */
+    int64_t size;    /* elements of the arena, padding included */
 } zo_layout;
 
 /* The 32-bit id of a name (FNV-1a folded); zo_layout_add dies on a collision. */
@@ -45,11 +46,21 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
 int zo_layout_find(const zo_layout *layout, const char *name); /* -1 when absent */
 void zo_layout_free(zo_layout *layout);
 
-/* Values of a layout, in the backend's memory. Weights, gradients, moments and snapshots are all stores. */
+/* Values of a layout, in the backend's memory. Weights, gradients, moments and snapshots are all stores. Weights may be held in 16 bits,
+ * and so is then a snapshot of them; everything else is f32. An operation reads exactly, computes in f32, and rounds to nearest even where
+ * it writes. */
 typedef struct zo_store {
     const zo_layout *layout;
-    float *data; /* (layout->size), padding zero */
+    float *data;        /* (layout->size), padding zero; NULL in a store of 16 bits */
+    zo_storage storage; /* F32 unless said */
+    uint16_t *half;     /* (layout->size), padding zero; NULL in a store of f32 */
 } zo_store;
+
+/* Where element `at` of the arena stands. */
+static inline void *zo_store_at(const zo_store *store, int64_t at)
+{
+    return store->storage == ZO_STORAGE_F32 ? (void *)(store->data + at) : (void *)(store->half + at);
+}
 
 /* CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank) ~ N(0, 1), drawn
  * once per run from (seed, parameter id, ZO_ROLE_U / ZO_ROLE_V, step 0). Element (i, s) of U is element i * rank + s of its draw. */
@@ -71,7 +82,7 @@ void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float
  * Parameter t at point p is  base[p][t] + sum_d coef[p * ndirs + d] * dir[d][t]  (+ the low-rank term of side, see below). */
 typedef struct zo_view {
     int npoints;
-    const zo_store *const *base;  /* (npoints) */
+    const zo_store *const *base;  /* (npoints), all of one storage */
     int ndirs;                    /* 0 = the stored weights themselves: no scratch, no draw */
     const zo_dir *dir;            /* (ndirs) */
     const float *coef;            /* (npoints, ndirs) */

@@ -542,8 +542,9 @@ static void send_check(run *r)
 {
     cJSON *news = cJSON_CreateObject();
     zo_peak live = zo_mem_live(r->space);
-    int64_t floats = zo_model_layout(r->setup.model)->size;
-    cJSON_AddNumberToObject(news, "arena_bytes", (double)floats * 4);
+    const zo_store *weights = zo_model_store(r->setup.model);
+    cJSON_AddNumberToObject(news, "arena_bytes", (double)weights->layout->size * 4); /* gradients, moments, stored directions are f32 */
+    cJSON_AddNumberToObject(news, "snapshot_bytes", (double)(weights->layout->size * zo_storage_bytes(weights->storage)));
     cJSON *tags = cJSON_AddObjectToObject(news, "bytes");
     for (int t = 0; t < ZO_TAGS; t++) {
         cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)t), (double)live.tag_bytes[t]);

@@ -22,6 +22,7 @@ extern "C" {
     "  --optimizer NAME    (mezo), or an object such as '{\"name\": \"tezo\", \"rank\": 16}'\n"                                       \
     "  --batch N           (16)              --context N           (128)\n"                                                           \
     "  --precision f32|bf16|tf32|f16 (f32)   --realisation inplace|streamed|sidepath (streamed)\n"                                    \
+    "  --storage f32|bf16|f16 (f32)          --accumulate weights|log (weights)\n"                                                    \
     "  --steps N           steps that count, after two that warm up (20)\n"                                                           \
     "  --train N           examples (1000)   --init pretrained|random (pretrained)\n"                                                 \
     "  --fill              every text is brought to --context tokens\n"                                                               \

@@ -13,7 +13,7 @@
 enum { WARM_UP = 2 }; /* steps before those that count: they make products and touch pages */
 
 typedef struct wish {
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *init, *device, *data, *models;
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models;
     int64_t batch, context, steps, train, threads;
     bool json, fill;
 } wish;
@@ -39,7 +39,7 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
     cJSON_AddItemToObject(config, "optimizer", optimizer);
     const struct { const char *key, *value; } texts[] = {{"model", w->model}, {"task", w->task}, {"form", w->form},
                                                          {"precision", w->precision}, {"realisation", w->realisation}, {"init", w->init},
-                                                         {"device", w->device}};
+                                                         {"storage", w->storage}, {"accumulate", w->accumulate}, {"device", w->device}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         cJSON_AddStringToObject(config, texts[i].key, texts[i].value);
     }
@@ -104,6 +104,8 @@ static void print_json(const wish *w, const zo_setup *setup, const timing *t)
     cJSON_AddNumberToObject(out, "context", (double)c->context);
     cJSON_AddStringToObject(out, "precision", w->precision);
     cJSON_AddStringToObject(out, "realisation", zo_realisation_name((zo_realisation)c->realisation));
+    cJSON_AddStringToObject(out, "storage", w->storage);
+    cJSON_AddStringToObject(out, "accumulate", w->accumulate);
     cJSON_AddStringToObject(out, "device", setup->be->device);
     cJSON_AddNumberToObject(out, "threads", setup->be->threads);
     cJSON_AddNumberToObject(out, "step_ms", t->median_ms);
@@ -133,8 +135,9 @@ static void print_text(const wish *w, const zo_setup *setup, const timing *t)
 {
     const zo_cell *c = setup->cell;
     double steps = (double)w->steps;
-    printf("%s, %s %s, %s, batch %lld, %s, %s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name, (long long)c->batch,
-           w->precision, zo_realisation_name((zo_realisation)c->realisation), setup->be->threads, setup->be->device);
+    printf("%s, %s %s, %s, batch %lld, %s, %s, weights in %s%s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name,
+           (long long)c->batch, w->precision, zo_realisation_name((zo_realisation)c->realisation), w->storage,
+           c->accumulate == ZO_ACCUMULATE_LOG ? " and a log" : "", setup->be->threads, setup->be->device);
     printf("%.2f ms a step (median of %lld); per step: %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
            "weights written\n",
            t->median_ms, (long long)w->steps, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,
@@ -190,10 +193,11 @@ static zo_status run(const wish *w, zo_err *err)
 int zo_cmd_bench_step(int argc, char **argv)
 {
     wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained", .device = "cpu",
-              .batch = 16, .context = 128, .steps = 20, .train = 1000};
+              .storage = "f32", .accumulate = "weights", .batch = 16, .context = 128, .steps = 20, .train = 1000};
     const zo_arg table[] = {{"--task", ZO_ARG_TEXT, &w.task},           {"--form", ZO_ARG_TEXT, &w.form},
                             {"--optimizer", ZO_ARG_TEXT, &w.optimizer}, {"--precision", ZO_ARG_TEXT, &w.precision},
                             {"--realisation", ZO_ARG_TEXT, &w.realisation}, {"--init", ZO_ARG_TEXT, &w.init},
+                            {"--storage", ZO_ARG_TEXT, &w.storage},     {"--accumulate", ZO_ARG_TEXT, &w.accumulate},
                             {"--batch", ZO_ARG_INT, &w.batch},          {"--context", ZO_ARG_INT, &w.context},
                             {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
                             {"--threads", ZO_ARG_INT, &w.threads},      {"--device", ZO_ARG_TEXT, &w.device},
@@ -202,7 +206,7 @@ int zo_cmd_bench_step(int argc, char **argv)
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
         "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16|tf32|f16] "
-        "[--realisation inplace|streamed|sidepath] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
+        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;

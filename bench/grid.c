@@ -40,6 +40,11 @@ static const zo_opt cell_keys[] = {
      .help = "of matrix products: what their inputs are rounded to; sums are f32. tf32 and f16 need a GPU"},
     {.key = "realisation", .type = ZO_OPT_CHOICE, .offset = MEMBER(realisation), .choices = "inplace|streamed|sidepath",
      .help = "how a point becomes weights: inplace moves them, streamed forms W + cZ on the fly, sidepath runs low-rank terms beside W"},
+    {.key = "storage", .type = ZO_OPT_CHOICE, .offset = MEMBER(storage), .choices = "f32|bf16|f16",
+     .help = "how weights are held, whatever is computed in f32 from them: a sweep rounds each of its terms to it"},
+    {.key = "accumulate", .type = ZO_OPT_CHOICE, .offset = MEMBER(accumulate), .choices = "weights|log",
+     .help = "where updates go: into the weights, rounded to their storage, or beside weights that are never written, as directions and "
+             "coefficients (streamed, sidepath)"},
     {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = ZO_EVAL_TENTHS, .least = ZO_EVAL_TENTHS,
      .most = STEPS_MOST,
      .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps or forwards, "
@@ -74,7 +79,9 @@ static const zo_opt no_keys[] = {{.key = NULL}};
 
 /* Keys that may stand in the optimizer's object too, where they win over the top level. */
 static const char *const override_keys[] = {"batch", "context", "steps", "forwards", "seconds", "lr", "eps", "precision",
-                                            "realisation", "eval_every", "eval_batch", "log_every"};
+                                            "realisation", "storage", "accumulate", "eval_every", "eval_batch", "log_every"};
+/* Keys that a canonical config has only where they are not the default: they are younger than results that are worth keeping. */
+static const char *const late_keys[] = {"storage", "accumulate"};
 static const char *const budget_keys[] = {"steps", "forwards", "seconds"};
 /* Keys of a config that are not keys of a cell. */
 static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
@@ -170,6 +177,27 @@ static zo_status check_task(const zo_cell *c, const char *where, zo_err *err)
     return ZO_OK;
 }
 
+/* The defaults of a cell's keys; the caller deletes them. */
+static cJSON *initial_values(void)
+{
+    zo_cell initial;
+    zo_opt_defaults(cell_keys, &initial);
+    return zo_opt_write(cell_keys, &initial);
+}
+
+/* A canonical config with every key; the caller deletes it. */
+static cJSON *whole_config(const zo_cell *c)
+{
+    cJSON *config = cJSON_Parse(c->config), *initial = initial_values();
+    for (int i = 0; i < COUNT(late_keys); i++) {
+        if (!cJSON_HasObjectItem(config, late_keys[i])) {
+            cJSON_AddItemToObject(config, late_keys[i], cJSON_DetachItemFromObjectCaseSensitive(initial, late_keys[i]));
+        }
+    }
+    cJSON_Delete(initial);
+    return config;
+}
+
 /* Keys that this optimizer never reads are brought to one value, so that a list over them makes no twins; then the rules that bind
  * several keys. */
 static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *where, zo_err *err)
@@ -192,6 +220,7 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
         c->select = ZO_SELECT_ACCURACY;
         c->seconds = c->lr = c->eps = 0;
         c->realisation = ZO_INPLACE;
+        c->accumulate = ZO_ACCUMULATE_WEIGHTS;
         if (c->dev == 0 && c->test == 0) {
             return zo_fail(err, ZO_EINPUT, "%s: %s only evaluates, and \"dev\" and \"test\" are both 0; ask for some examples", where, e->name);
         }
@@ -200,6 +229,16 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     c->lr = c->lr < 0 ? e->lr : c->lr;
     c->eps = e->first_order ? 0 : c->eps < 0 ? e->eps : c->eps;
     c->realisation = e->first_order ? ZO_INPLACE : c->realisation;
+    if (e->first_order && (c->storage != ZO_STORAGE_F32 || c->accumulate != ZO_ACCUMULATE_WEIGHTS)) {
+        const char *key = c->storage != ZO_STORAGE_F32 ? "storage" : "accumulate";
+        const char *value = c->storage != ZO_STORAGE_F32 ? zo_storage_name((zo_storage)c->storage) : "log";
+        return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held and updated in f32, not with \"%s\": \"%s\"; take the pair "
+                       "out with \"exclude\": [{\"optimizer\": \"%s\", \"%s\": \"%s\"}]", where, e->name, key, value, e->name, key, value);
+    }
+    if (c->accumulate == ZO_ACCUMULATE_LOG && c->realisation == ZO_INPLACE) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"accumulate\": \"log\" never writes the weights, which \"realisation\": \"inplace\" moves; say \"streamed\" "
+                       "or \"sidepath\", or take the pair out with \"exclude\": [{\"realisation\": \"inplace\", \"accumulate\": \"log\"}]", where);
+    }
     if (c->steps == 0 && c->forwards == 0 && c->seconds == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\" or \"seconds\"", where, e->name);
     }
@@ -225,10 +264,16 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     return ZO_OK;
 }
 
-/* The canonical form: fixed order, every default filled in; parsing it again gives the same text. */
+/* The canonical form: fixed order, every default filled in but those of late_keys; parsing it again gives the same text. */
 static void write_cell(zo_cell *c)
 {
-    cJSON *config = zo_opt_write(cell_keys, c);
+    cJSON *config = zo_opt_write(cell_keys, c), *initial = initial_values();
+    for (int i = 0; i < COUNT(late_keys); i++) {
+        if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(config, late_keys[i]), cJSON_GetObjectItemCaseSensitive(initial, late_keys[i]), true)) {
+            cJSON_DeleteItemFromObjectCaseSensitive(config, late_keys[i]);
+        }
+    }
+    cJSON_Delete(initial);
     cJSON *optimizer = cJSON_CreateObject();
     cJSON_AddStringToObject(optimizer, "name", c->estimator->name);
     for (const cJSON *o = c->options->child; o != NULL; o = o->next) {
@@ -314,8 +359,8 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
         void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
         /* The overrides are named so that a suggestion may be one of them. */
         status = zo_opt_read(options_of(c->estimator), own,
-                             "batch context steps forwards seconds lr eps precision realisation eval_every eval_batch log_every", where, state,
-                             err);
+                             "batch context steps forwards seconds lr eps precision realisation storage accumulate eval_every eval_batch log_every",
+                             where, state, err);
         if (status == ZO_OK) {
             c->options = zo_opt_write(options_of(c->estimator), state);
         }
@@ -370,6 +415,8 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .optimizer = c->estimator->name,
                        .precision = zo_precision_name((zo_precision)c->precision),
                        .realisation = zo_realisation_name((zo_realisation)c->realisation),
+                       .storage = zo_storage_name((zo_storage)c->storage),
+                       .accumulate = zo_accumulate_name((zo_accumulate)c->accumulate),
                        .device_kind = c->device,
                        .split = split_name[c->split],
                        .selection = select_name[c->select],
@@ -432,7 +479,7 @@ static void mark_varied(zo_grid *g)
     cJSON **options = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *options);
     int64_t *member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
     for (int64_t i = 0; i < g->n; i++) {
-        config[i] = cJSON_Parse(g->cell[i].config);
+        config[i] = whole_config(&g->cell[i]);
     }
     /* The settings of all cells are compared among those of one optimizer: between optimizers they differ by its own defaults. */
     const zo_estimator *const *list;
@@ -590,7 +637,7 @@ static zo_status add_cell(void *context, const cJSON *object, zo_err *err)
     zo_grid *g = b->grid;
     zo_cell cell;
     zo_status status = make_cell(&cell, object, b->path, err);
-    cJSON *config = cJSON_Parse(status == ZO_OK ? cell.config : "{}");
+    cJSON *config = status == ZO_OK ? whole_config(&cell) : cJSON_CreateObject();
     /* An impossible pair may be one that `exclude` takes out: compare what was asked for then. */
     if (status != ZO_OK && cJSON_GetArraySize(b->exclude) > 0) {
         cJSON_Delete(config);

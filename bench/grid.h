@@ -19,6 +19,7 @@ typedef struct zo_cell {
     /* in the order of the table in grid.c; see its help texts */
     char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
     int form, split, init, precision, realisation, select; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation, zo_selection */
+    int storage, accumulate;                               /* zo_storage, zo_accumulate */
     int64_t batch, context, steps, forwards, seed, data_seed, eval_every, eval_batch, log_every, train, dev, test, threads;
     double seconds, lr, eps;
     bool fill;

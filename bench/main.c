@@ -40,8 +40,8 @@ static const command commands[] = {
      "Exit code: 0 all done, 1 some cell failed, 2 the input was wrong.\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
-     "precision, realisation, eval_every, eval_batch and log_every may stand too and win. One budget there (steps, forwards or seconds)\n"
-     "replaces all three of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
+     "precision, realisation, storage, accumulate, eval_every, eval_batch and log_every may stand too and win. One budget there (steps,\n"
+     "forwards or seconds) replaces all three of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
      "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},

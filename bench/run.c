@@ -457,11 +457,13 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
         }
         const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[same], "bytes");
         const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[same], "arena_bytes");
-        if (predicted != NULL && bytes != NULL && cJSON_IsNumber(arena)) {
+        const cJSON *snapshot = cJSON_GetObjectItemCaseSensitive(found[same], "snapshot_bytes");
+        if (predicted != NULL && bytes != NULL && cJSON_IsNumber(arena) && cJSON_IsNumber(snapshot)) {
             zo_method_copies copies = zo_method_copies_of(grid->cell[i].estimator->name, grid->cell[i].options);
+            bool logged = grid->cell[i].accumulate == ZO_ACCUMULATE_LOG; /* nothing is copied: snapshots and stored directions are terms */
             for (int t = 0; t < ZO_TAGS; t++) {
-                const cJSON *b = cJSON_GetObjectItemCaseSensitive(bytes, zo_tag_name((zo_tag)t));
-                predicted[i] += (cJSON_IsNumber(b) ? b->valuedouble : 0) + copies.copies[t] * arena->valuedouble;
+                const cJSON *b = cJSON_GetObjectItemCaseSensitive(bytes, zo_tag_name((zo_tag)t)), *copy = t == ZO_TAG_SNAPSHOT ? snapshot : arena;
+                predicted[i] += (cJSON_IsNumber(b) ? b->valuedouble : 0) + (logged ? 0 : copies.copies[t]) * copy->valuedouble;
             }
         }
     }

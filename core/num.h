@@ -211,6 +211,31 @@ ZO_INLINE uint16_t zo_f16_from(float x)
     return (uint16_t)(h | sign);
 }
 
+/* How numbers that stay are held. Computed with in f32 all the same: read exactly, rounded to nearest even where they are written. */
+typedef enum zo_storage { ZO_STORAGE_F32, ZO_STORAGE_BF16, ZO_STORAGE_F16, ZO_STORAGES } zo_storage;
+
+ZO_INLINE int zo_storage_bytes(zo_storage storage)
+{
+    return storage == ZO_STORAGE_F32 ? 4 : 2;
+}
+
+/* To and from the bits of a 16-bit storage. */
+ZO_INLINE uint16_t zo_half_from(zo_storage storage, float x)
+{
+    return storage == ZO_STORAGE_BF16 ? zo_bf16_from(x) : zo_f16_from(x);
+}
+
+ZO_INLINE float zo_half_to(zo_storage storage, uint16_t h)
+{
+    return storage == ZO_STORAGE_BF16 ? zo_bf16_to(h) : zo_f16_to(h);
+}
+
+/* What is read again after x was written. */
+ZO_INLINE float zo_storage_round(zo_storage storage, float x)
+{
+    return storage == ZO_STORAGE_F32 ? x : zo_half_to(storage, zo_half_from(storage, x));
+}
+
 #ifdef __cplusplus
 }
 #endif

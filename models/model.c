@@ -49,7 +49,7 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
         model->word = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->classes * sizeof *model->word);
         memcpy(model->word, spec->word, (size_t)spec->classes * sizeof *model->word);
     }
-    model->store = zo_store_new(be, &model->layout, ZO_TAG_PARAMS);
+    model->store = zo_store_new_as(be, &model->layout, spec->storage, ZO_TAG_PARAMS);
     if (spec->random) {
         zo_weights_random(a, &model->layout, be, model->store, spec->seed);
     } else {

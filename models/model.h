@@ -20,6 +20,7 @@ typedef struct zo_model_spec {
     int classes;           /* CLASS and WORDS; CLASS with 0: no head at all, for zo_model_hidden alone */
     const int32_t *word;   /* WORDS: token ids of the label words (classes), copied */
     zo_precision precision;
+    zo_storage storage;    /* of the weights: rounded once, when they are read or drawn; gradients need F32 */
 } zo_model_spec;
 
 typedef struct zo_model zo_model;

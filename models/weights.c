@@ -163,14 +163,13 @@ static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, con
 static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
                         zo_backend *be, zo_store *store, float *piece)
 {
-    float *to = store->data + p->offset;
     int64_t rows = p->rows, cols = p->cols, count = rows * cols,
             third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
     if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
         for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
             int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
             zo_tensor_floats(t, third * count + at, here, piece);
-            be->upload(be, to + at, piece, (size_t)here * sizeof *piece);
+            zo_store_write(be, store, p->offset + at, here, piece);
             zo_tensors_drop(tensors, t, third * count + at, here);
         }
         return;
@@ -188,7 +187,7 @@ static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_
                 turned[i * cols + c] = line[i];
             }
         }
-        be->upload(be, to + r * cols, turned, (size_t)(here * cols) * sizeof *turned);
+        zo_store_write(be, store, p->offset + r * cols, here * cols, turned);
     }
     zo_free(turned);
     zo_tensors_drop(tensors, t, 0, t->count);
@@ -202,7 +201,7 @@ static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, in
     for (int64_t i = 0; i < count; i++) {
         host[i] = value;
     }
-    be->upload(be, store->data + p->offset + first, host, (size_t)count * sizeof *host);
+    zo_store_write(be, store, p->offset + first, count, host);
     zo_free(host);
 }
 
@@ -262,6 +261,23 @@ static zo_status fail_missing(const char *folder, const zo_arch *arch, const cha
         folder, tried, tensors->n, tensors->n > 0 ? tensors->tensor[0].name : "", arch->family, arch->layers);
 }
 
+/* f16 ends at 65504, where f32 and bf16 go on. */
+static zo_status fail_range(const char *folder, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
+{
+    const char *name = "";
+    for (int i = 0; i < layout->n && name[0] == '\0'; i++) {
+        int64_t n = layout->param[i].rows * layout->param[i].cols;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *host);
+        zo_store_get(be, store, i, host);
+        for (int64_t j = 0; j < n && name[0] == '\0'; j++) {
+            name = isfinite(host[j]) ? "" : layout->param[i].name;
+        }
+        zo_free(host);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: parameter %s has a value that is not finite in f16, whose largest is 65504; use \"storage\": "
+                   "\"bf16\" or \"f32\"", folder, name);
+}
+
 zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
                           zo_store *store, uint64_t seed, zo_err *err)
 {
@@ -291,6 +307,9 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
     }
     zo_free(piece);
     zo_tensors_close(&tensors);
+    if (status == ZO_OK && store->storage == ZO_STORAGE_F16 && !be->finite(be, store)) {
+        status = fail_range(folder, layout, be, store, err);
+    }
     return status;
 }
 
@@ -342,8 +361,7 @@ static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count,
     writer *w = context;
     const source *from = entry->from;
     if (from->stored == ZO_STORED_PLAIN) {
-        w->be->download(w->be, out, w->store->data + w->layout->param[from->param].offset + first,
-                        (size_t)count * sizeof *out);
+        zo_store_read(w->be, w->store, w->layout->param[from->param].offset + first, count, out);
         return;
     }
     if (first == 0) {

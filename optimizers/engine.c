@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "optimizers/moves.h"
 #include "optimizers/rank_rule.h"
+#include "optimizers/term_log.h"
 
 struct zo_engine {
     zo_engine_spec spec;
@@ -15,18 +16,21 @@ struct zo_engine {
     zo_layout_parts parts;
     zo_moves weights, anchor;          /* anchor.data NULL before the first snapshot */
     zo_store *anchor_store, *stored;   /* snapshot(); store_terms() */
+    zo_term_log log;                        /* ZO_ACCUMULATE_LOG: the dense updates; the anchor and the stored terms then stand there and here: */
+    zo_term *stored_term;              /* (stored_terms) */
+    int stored_terms;
     zo_store *grad, *moment1, *moment2;
     zo_factors *factors;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
     bool span_queued;
-    double *side;                      /* (ncoef) SIDEPATH: accumulated coefficients */
+    double *side;                      /* (ncoef) SIDEPATH and ZO_ACCUMULATE_LOG: accumulated low-rank coefficients */
     /* a pass of at most io.most_points points; all grow to what the estimator asks */
     const zo_store **base;             /* (points) */
     float *coef, *side_coef;           /* (points, dirs), (points, ncoef) */
     zo_dir *dir;
     int dir_room;
     int64_t coef_room;
-    float *settled_side;               /* (ncoef) */
+    float *side_sum;                   /* (ncoef) side, rounded */
     const zo_store *settled_base;
     zo_view settled;
 };
@@ -36,6 +40,17 @@ const char *zo_realisation_name(zo_realisation r)
     static const char *const name[ZO_REALISATIONS] = {
         [ZO_INPLACE] = "inplace", [ZO_STREAMED] = "streamed", [ZO_SIDEPATH] = "sidepath"};
     return name[r];
+}
+
+const char *zo_accumulate_name(zo_accumulate a)
+{
+    static const char *const name[ZO_ACCUMULATES] = {[ZO_ACCUMULATE_WEIGHTS] = "weights", [ZO_ACCUMULATE_LOG] = "log"};
+    return name[a];
+}
+
+static bool is_logged(const zo_engine *e)
+{
+    return e->spec.accumulate == ZO_ACCUMULATE_LOG;
 }
 
 static bool is_low_rank(const zo_dir *dir)
@@ -87,7 +102,7 @@ static zo_status check_losses(const double *loss, int n, zo_err *err)
 
 static zo_moves *moves_of(zo_engine *e, zo_base base)
 {
-    ZO_CHECK(base == ZO_BASE_WEIGHTS || e->anchor_store != NULL, "a point at the snapshot before any snapshot was taken");
+    ZO_CHECK(base == ZO_BASE_WEIGHTS || e->anchor_store != NULL || e->log.has_anchor, "a point at the snapshot before any snapshot was taken");
     return base == ZO_BASE_WEIGHTS ? &e->weights : &e->anchor;
 }
 
@@ -112,6 +127,22 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     return ZO_OK;
 }
 
+static void reserve_dirs(zo_engine *e, int n)
+{
+    if (n > e->dir_room) {
+        e->dir_room = n < 4 ? 4 : n > 2 * e->dir_room ? n : 2 * e->dir_room;
+        e->dir = zo_realloc(e->dir, ZO_HOST, ZO_TAG_OTHER, (size_t)e->dir_room * sizeof *e->dir);
+    }
+}
+
+static void reserve_coefs(zo_engine *e, int64_t n)
+{
+    if (n > e->coef_room) {
+        e->coef_room = n;
+        e->coef = zo_realloc(e->coef, ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *e->coef);
+    }
+}
+
 /* The index of `dir` in the pass's list, appended where it is new. */
 static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
 {
@@ -120,12 +151,33 @@ static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
             return d;
         }
     }
-    if (view->ndirs == e->dir_room) {
-        e->dir_room = e->dir_room > 0 ? 2 * e->dir_room : 4;
-        e->dir = zo_realloc(e->dir, ZO_HOST, ZO_TAG_OTHER, (size_t)e->dir_room * sizeof *e->dir);
-    }
+    reserve_dirs(e, view->ndirs + 1);
     e->dir[view->ndirs] = *dir;
     return view->ndirs++;
+}
+
+/* The log's directions, each in the column of its term, and the sum of its low-rank terms, which stands beside W (SIDEPATH) or in the
+ * column after them. Returns how many columns are the log's own. */
+static int log_dirs(zo_engine *e, zo_view *view)
+{
+    for (int64_t i = 0; e->side != NULL && i < e->objective.ncoef; i++) {
+        e->side_sum[i] = (float)e->side[i];
+    }
+    reserve_dirs(e, e->log.n + 1);
+    for (int d = 0; d < e->log.n; d++) {
+        e->dir[d] = e->log.term[d].dir;
+    }
+    view->ndirs = e->log.n;
+    if (e->side != NULL && e->spec.realisation != ZO_SIDEPATH && e->objective.ncoef > 0) {
+        e->dir[view->ndirs++] = (zo_dir){.kind = ZO_DIR_SPAN, .span = e->side_sum};
+    }
+    return view->ndirs;
+}
+
+/* Of column d of log_dirs. The low-rank sum has coefficient 1: there is no snapshot of it. */
+static double log_coef(const zo_engine *e, zo_base base, int d)
+{
+    return d < e->log.n ? zo_term_log_coef(&e->log, base, d) : 1.0;
 }
 
 /* One pass over n <= most_points points: nothing is written, each layer forms what it needs. */
@@ -134,8 +186,9 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     bool side = e->spec.realisation == ZO_SIDEPATH;
     int64_t ncoef = e->objective.ncoef;
     zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
+    int logged = is_logged(e) ? log_dirs(e, &view) : 0;
     for (int p = 0; p < n; p++) {
-        e->base[p] = point[p].base == ZO_BASE_WEIGHTS ? e->spec.weights : e->anchor_store;
+        e->base[p] = point[p].base == ZO_BASE_WEIGHTS || is_logged(e) ? e->spec.weights : e->anchor_store;
         for (int i = 0; i < point[p].n; i++) {
             const zo_dir *dir = &point[p].term[i].dir;
             if (side && dir->kind == ZO_DIR_GAUSS) {
@@ -147,14 +200,11 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
             }
         }
     }
-    if (e->coef_room < (int64_t)n * view.ndirs) {
-        e->coef_room = (int64_t)n * view.ndirs;
-        e->coef = zo_realloc(e->coef, ZO_HOST, ZO_TAG_OTHER, (size_t)e->coef_room * sizeof *e->coef);
-    }
+    reserve_coefs(e, (int64_t)n * view.ndirs);
     for (int p = 0; p < n; p++) {
         float *coef = e->coef + (int64_t)p * view.ndirs, *beside = side ? e->side_coef + p * ncoef : NULL;
         for (int d = 0; d < view.ndirs; d++) {
-            double sum = 0.0;
+            double sum = d < logged ? log_coef(e, point[p].base, d) : 0.0;
             for (int i = 0; i < point[p].n; i++) {
                 sum += zo_dir_same(&point[p].term[i].dir, &e->dir[d]) ? point[p].term[i].coef : 0.0;
             }
@@ -183,6 +233,10 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
 {
     zo_engine *e = o->self;
     zo_status status = ZO_OK;
+    if (e->spec.realisation == ZO_INPLACE && is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"inplace\" moves the weights, which accumulate \"log\" never writes: use \"streamed\" or "
+                       "\"accumulate\": \"weights\"");
+    }
     if (e->spec.realisation == ZO_INPLACE) {
         status = losses_inplace(e, which, point, n, loss, err);
     } else {
@@ -223,10 +277,38 @@ static void queue_term(zo_engine *e, zo_term term)
     zo_moves_update(&e->weights, 1.0, &term, 1);
 }
 
+static void add_to_side(zo_engine *e, const zo_term *term)
+{
+    const float *tau = direction_coefs(e, &term->dir);
+    for (int64_t k = 0; k < e->objective.ncoef; k++) {
+        e->side[k] += term->coef * tau[k];
+    }
+}
+
+static zo_status apply_logged(zo_engine *e, const zo_term *term, int n, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    for (int i = 0; i < n && status == ZO_OK; i++) {
+        if (is_low_rank(&term[i].dir)) {
+            add_to_side(e, &term[i]);
+        } else {
+            status = zo_term_log_add(&e->log, e->factors, &term[i], err);
+        }
+    }
+    return status;
+}
+
 static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_engine *e = o->self;
     bool side = e->spec.realisation == ZO_SIDEPATH;
+    if (is_logged(e)) {
+        if (decay != 1.0) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" never writes the weights, so it has no weight decay: use weight_decay 0 or "
+                           "\"accumulate\": \"weights\"");
+        }
+        return apply_logged(e, term, n, err);
+    }
     if (side && decay != 1.0) {
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" never writes the weights, so it has no weight decay: use "
                        "\"streamed\" or weight_decay 0");
@@ -238,10 +320,7 @@ static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term
             queue_term(e, term[i]);
             continue;
         }
-        const float *tau = direction_coefs(e, &term[i].dir);
-        for (int64_t k = 0; k < o->ncoef; k++) {
-            e->side[k] += term[i].coef * tau[k];
-        }
+        add_to_side(e, &term[i]);
     }
     if (e->spec.realisation != ZO_INPLACE) {
         flush(e, &e->weights);
@@ -255,14 +334,20 @@ static zo_status engine_snapshot(zo_objective *o, zo_err *err)
     if (e->spec.realisation == ZO_SIDEPATH) {
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" keeps no snapshots: use \"streamed\" or \"inplace\"");
     }
+    if (is_logged(e)) {
+        ZO_CHECK(e->factors == NULL, "a snapshot of a log with low-rank terms");
+        zo_term_log_snapshot(&e->log);
+        return ZO_OK;
+    }
     settle_weights(e);
     zo_backend *be = e->spec.be;
+    const zo_store *w = e->spec.weights;
     if (e->anchor_store == NULL) {
-        e->anchor_store = zo_store_new(be, e->spec.weights->layout, ZO_TAG_SNAPSHOT);
-        zo_moves_open(&e->anchor, be, &e->parts, e->anchor_store->data);
+        e->anchor_store = zo_store_new_as(be, w->layout, w->storage, ZO_TAG_SNAPSHOT);
+        zo_moves_open(&e->anchor, be, &e->parts, e->anchor_store);
     }
     double start = zo_now();
-    be->copy(be, e->anchor_store->data, e->spec.weights->data, (size_t)e->spec.weights->layout->size * sizeof(float));
+    be->copy(be, zo_store_at(e->anchor_store, 0), zo_store_at(w, 0), (size_t)w->layout->size * (size_t)zo_storage_bytes(w->storage));
     zo_moves_forget(&e->anchor);
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
@@ -274,6 +359,12 @@ static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const z
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
     const zo_layout *layout = e->spec.weights->layout;
+    if (is_logged(e)) { /* terms are values: they are kept as such */
+        e->stored_term = zo_realloc(e->stored_term, ZO_HOST, ZO_TAG_OPT_STATE, (size_t)n * sizeof *term);
+        memcpy(e->stored_term, term, (size_t)n * sizeof *term);
+        e->stored_terms = n;
+        return ZO_OK;
+    }
     zo_store *old = e->stored;
     if (old == NULL || mode == ZO_STORE_BESIDE) {
         e->stored = zo_store_new(be, layout, ZO_TAG_OPT_STATE);
@@ -290,9 +381,16 @@ static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const z
 /* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
 static zo_status engine_apply_stored(zo_objective *o, double coef, zo_err *err)
 {
-    (void)err;
     zo_engine *e = o->self;
-    ZO_CHECK(e->stored != NULL, "apply_stored before any store_terms");
+    ZO_CHECK(e->stored != NULL || e->stored_term != NULL, "apply_stored before any store_terms");
+    if (is_logged(e)) {
+        zo_status status = ZO_OK;
+        for (int i = 0; i < e->stored_terms && status == ZO_OK; i++) {
+            zo_term term = {.dir = e->stored_term[i].dir, .coef = coef * e->stored_term[i].coef};
+            status = zo_term_log_add(&e->log, e->factors, &term, err);
+        }
+        return status;
+    }
     settle_weights(e);
     zo_rule_args args = {.lr = (float)-coef, .correct1 = 1.0f, .correct2 = 1.0f};
     e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, e->stored, NULL, NULL);
@@ -323,9 +421,11 @@ static zo_status engine_make_factors(zo_objective *o, const zo_factor_spec *spec
     size_t n = (size_t)o->ncoef;
     e->tau = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->tau);
     e->span = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->span);
-    if (e->spec.realisation == ZO_SIDEPATH) {
+    if (e->spec.realisation == ZO_SIDEPATH || is_logged(e)) {
         e->side = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->side);
-        e->settled_side = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->settled_side);
+        e->side_sum = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->side_sum);
+    }
+    if (e->spec.realisation == ZO_SIDEPATH) {
         e->side_coef = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)e->spec.io.most_points * n * sizeof *e->side_coef);
     }
     return ZO_OK;
@@ -339,8 +439,11 @@ static void engine_draw_coefs(zo_objective *o, const zo_dir *dir, float *tau)
 
 static zo_status engine_tezo_adam(zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err)
 {
-    (void)err;
     zo_engine *e = o->self;
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "TeZO-Adam's update is no sum of directions, which is all that accumulate \"log\" keeps: use "
+                       "\"accumulate\": \"weights\"");
+    }
     ZO_CHECK(e->factors != NULL, "TeZO-Adam's sweep needs factors: the estimator must call make_factors in start()");
     settle_weights(e);
     e->spec.be->tezo_adam(e->spec.be, e->spec.weights, e->factors, m, v, lr, eps);
@@ -363,6 +466,10 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, 
     zo_backend *be = e->spec.be;
     if (e->spec.io.gradient == NULL) {
         return zo_fail(err, ZO_EUNSUPPORTED, "this run has no gradients to give to a first-order optimizer");
+    }
+    if (e->spec.weights->storage != ZO_STORAGE_F32 || is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are held in f32 and updated there: use \"storage\": \"f32\" and "
+                       "\"accumulate\": \"weights\"");
     }
     settle_weights(e);
     zo_store *grad = made(e, &e->grad, ZO_TAG_GRADS);
@@ -427,7 +534,12 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .gradient = engine_gradient,
                                   .rule = engine_rule};
     zo_parts_open(&e->parts, spec->weights->layout);
-    zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights->data);
+    zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
+    if (is_logged(e)) {
+        zo_term_log_open(&e->log, spec->weights->layout);
+        reserve_dirs(e, ZO_LOG_MOST + 4);
+        reserve_coefs(e, (int64_t)spec->io.most_points * (ZO_LOG_MOST + 4));
+    }
     e->base = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->io.most_points * sizeof *e->base);
     return e;
 }
@@ -443,6 +555,8 @@ void zo_engine_free(zo_engine *e)
     zo_parts_close(&e->parts);
     zo_store_free(be, e->anchor_store);
     zo_store_free(be, e->stored);
+    zo_term_log_close(&e->log);
+    zo_free(e->stored_term);
     zo_store_free(be, e->grad);
     zo_store_free(be, e->moment1);
     zo_store_free(be, e->moment2);
@@ -450,7 +564,7 @@ void zo_engine_free(zo_engine *e)
     zo_free(e->tau);
     zo_free(e->span);
     zo_free(e->side);
-    zo_free(e->settled_side);
+    zo_free(e->side_sum);
     zo_free(e->side_coef);
     zo_free(e->base);
     zo_free(e->coef);
@@ -473,12 +587,16 @@ const zo_view *zo_engine_settle(zo_engine *e)
     settle_weights(e);
     e->settled_base = e->spec.weights;
     e->settled = zo_view_stored(&e->settled_base);
-    if (e->side != NULL && e->objective.ncoef > 0) {
-        for (int64_t i = 0; i < e->objective.ncoef; i++) {
-            e->settled_side[i] = (float)e->side[i];
-        }
-        e->settled.factors = e->factors;
-        e->settled.side = e->settled_side;
+    int n = log_dirs(e, &e->settled);
+    reserve_coefs(e, n);
+    for (int d = 0; d < n; d++) {
+        e->coef[d] = (float)log_coef(e, ZO_BASE_WEIGHTS, d);
     }
+    e->settled.dir = e->dir;
+    e->settled.coef = e->coef;
+    if (n > 0 || e->spec.realisation == ZO_SIDEPATH) {
+        e->settled.factors = e->factors;
+    }
+    e->settled.side = e->spec.realisation == ZO_SIDEPATH && e->objective.ncoef > 0 ? e->side_sum : NULL;
     return &e->settled;
 }

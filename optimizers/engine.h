@@ -9,6 +9,11 @@
  *   SIDEPATH  low-rank directions run as y = x W^T + ((x V) . c) U^T beside an untouched W; accumulated CP terms are numbers, so
  *             factored matrices are never written (TeZO-Adam's update apart). REST directions are streamed for the probes and
  *             applied to the small tensors for the update.
+ *
+ * Updates accumulate in the weights, rounded to their type (f32, or 16 bits, where an update below half an ulp is lost), or in a log of
+ * (direction, coefficient) terms beside weights that are never written: every point is then base + log + probe, formed in f32. Of the log
+ * equal directions are one term, and terms of low rank one vector of coefficients; each dense direction costs one more draw a parameter
+ * and pass. Not with INPLACE, weight decay, TeZO-Adam or first-order rules.
  */
 #ifndef ZO_OPTIMIZERS_ENGINE_H
 #define ZO_OPTIMIZERS_ENGINE_H
@@ -19,6 +24,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;
+const char *zo_accumulate_name(zo_accumulate a);
 
 /* The loss, as the bench wires it to a model and a dataset. All callbacks get `context`. */
 typedef struct zo_engine_io {
@@ -36,6 +44,7 @@ typedef struct zo_engine_spec {
     zo_backend *be;
     zo_store *weights;        /* borrowed */
     zo_realisation realisation;
+    zo_accumulate accumulate;
     uint64_t seed;
     zo_engine_io io;
 } zo_engine_spec;
@@ -49,8 +58,8 @@ zo_objective *zo_engine_objective(zo_engine *engine);
 const zo_factors *zo_engine_factors(const zo_engine *engine);
 
 /* Bring the stored weights to the base point (no pending probe, no deferred update) and return a view for evaluation: in
- * SIDEPATH the accumulated low-rank numbers stay beside, so read weights through this view only. Mandatory before evaluation,
- * snapshots of results, and the end of the run. */
+ * SIDEPATH the accumulated low-rank numbers stay beside, and so does a log, so read weights through this view only; it lives until the
+ * next call of the objective. Mandatory before evaluation, snapshots of results, and the end of the run. */
 const zo_view *zo_engine_settle(zo_engine *engine);
 
 #ifdef __cplusplus

@@ -146,9 +146,9 @@ static void rows_copy(zo_rows *rows, const zo_touched *touched, const int *table
 
 /* the queue --------------------------------------------------------------------------------------------------------------- */
 
-void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, float *data)
+void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, const zo_store *store)
 {
-    *moves = (zo_moves){.be = be, .parts = parts, .data = data, .slot = -1};
+    *moves = (zo_moves){.be = be, .parts = parts, .store = *store, .slot = -1};
 }
 
 void zo_moves_close(zo_moves *moves)
@@ -177,9 +177,9 @@ static void queue_push(zo_moves *moves, zo_move move)
 static void sweep_part(zo_moves *moves, int part, double decay, const zo_term *term, int n, const zo_touched *touched)
 {
     const zo_factors *factors = &moves->parts->factors[part];
-    zo_store store = {.layout = &moves->parts->layout[part], .data = moves->data};
-    if (store.layout->n > 0) {
-        moves->be->apply(moves->be, &store, factors->layout != NULL ? factors : NULL, decay, term, n, touched);
+    moves->store.layout = &moves->parts->layout[part];
+    if (moves->store.layout->n > 0) {
+        moves->be->apply(moves->be, &moves->store, factors->layout != NULL ? factors : NULL, decay, term, n, touched);
     }
 }
 

@@ -1,6 +1,6 @@
 /* moves.h: a stored set of weights that terms move. A queue holds what has yet to be applied, so that several terms become one
  * sweep; the store's position is the probe where it stands. No bit depends on what is swept together: each term is rounded on its
- * own, in the order in which it was queued. Private to the engine. */
+ * own, to the store's type, in the order in which it was queued. Private to the engine. */
 #ifndef ZO_OPTIMIZERS_MOVES_H
 #define ZO_OPTIMIZERS_MOVES_H
 
@@ -42,7 +42,7 @@ typedef struct zo_move {
 typedef struct zo_moves {
     zo_backend *be;
     const zo_layout_parts *parts;
-    float *data;        /* the arena that is moved */
+    zo_store store;     /* what is moved; the layout is that of the part swept */
     zo_move *queue;
     zo_term *sweep;     /* scratch of a sweep, as long as the queue */
     int n, room;
@@ -52,7 +52,7 @@ typedef struct zo_moves {
     int slot;           /* rows[slot] are those that the position moved; -1 = every row */
 } zo_moves;
 
-void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, float *data);
+void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, const zo_store *store);
 void zo_moves_close(zo_moves *moves);
 /* Apply the queue. */
 void zo_moves_flush(zo_moves *moves);

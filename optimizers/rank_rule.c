@@ -40,7 +40,6 @@ static void gram_of_rows(const float *w, int64_t rows, int64_t cols, double *gra
 int zo_rank_count(zo_backend *be, const zo_store *store, int param, double threshold)
 {
     const zo_param *p = &store->layout->param[param];
-    const float *data = store->data + p->offset;
     bool tall = p->rows >= p->cols;
     int64_t n = tall ? p->cols : p->rows;
     int64_t panel_rows = tall && p->rows > PANEL ? PANEL : p->rows;
@@ -49,7 +48,7 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
     double *value = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)n * sizeof *value);
     for (int64_t at = 0; at < p->rows; at += panel_rows) {
         int64_t rows = p->rows - at < panel_rows ? p->rows - at : panel_rows;
-        be->download(be, panel, data + at * p->cols, (size_t)(rows * p->cols) * sizeof *panel);
+        zo_store_read(be, store, p->offset + at * p->cols, rows * p->cols, panel);
         if (tall) {
             gram_of_columns(panel, rows, p->cols, gram);
         } else {

@@ -354,7 +354,7 @@ static zo_status read_report(zo_results *results, const zo_report_spec *spec, bo
 /* ---- objects ------------------------------------------------------------------------------------------------------------ */
 
 static const char *const identity[] = {"model", "task", "form", "optimizer"};
-static const char *const settings[] = {"batch", "context", "precision", "realisation", "lr", "eps"};
+static const char *const settings[] = {"batch", "context", "precision", "realisation", "storage", "accumulate", "lr", "eps"};
 static const char *const averaged[] = {"accuracy", "f1",           "matthews",           "dev_accuracy", "best_step", "steps",
                                        "step_ms",  "device_hours", "device_hours_total", "forwards",     "sequences", "tokens"};
 static const char *const largest[] = {"peak_bytes", "train_peak_bytes", "rss_peak_bytes", "parameters"};

@@ -24,6 +24,7 @@ ZO_EMBED(zo_schema_sql, "results/schema.sql");
 
 struct zo_results {
     sqlite3 *db;
+    bool reads; /* opened by zo_results_open_read */
     int lock; /* descriptor that holds the flock; -1 = none. Closed after the database, since closing it drops SQLite's locks too */
     char path[4096];
 };
@@ -152,6 +153,46 @@ static void uri_of(const char *path, char *uri, size_t size)
     snprintf(uri + at, size - at, "?immutable=1");
 }
 
+/* The statement that makes the view `report`, from the schema's text. */
+static void report_view(const char *create, char *sql, size_t size)
+{
+    const char *from = strstr(zo_schema_sql, "CREATE VIEW report AS");
+    ZO_CHECK(from != NULL && strchr(from, ';') != NULL, "results/schema.sql has no view `report`");
+    from += strlen("CREATE VIEW");
+    snprintf(sql, size, "%s%.*s", create, (int)(strchr(from, ';') + 1 - from), from);
+}
+
+/* Version 1 had no columns `storage` and `accumulate`: every run was what their defaults say. */
+static zo_status upgrade(zo_results *r, zo_err *err)
+{
+    static const char *const column[] = {"storage TEXT NOT NULL DEFAULT 'f32'", "accumulate TEXT NOT NULL DEFAULT 'weights'"};
+    zo_status status = begin(r, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool ok;
+    if (read_number(r, "PRAGMA user_version", &ok) == 1) { /* else another program was faster */
+        char sql[4096];
+        for (size_t i = 0; i < sizeof column / sizeof *column && status == ZO_OK; i++) {
+            snprintf(sql, sizeof sql, "ALTER TABLE runs ADD COLUMN %s", column[i]);
+            status = run_sql(r, sql, err);
+        }
+        report_view("DROP VIEW report; CREATE VIEW", sql, sizeof sql);
+        status = status == ZO_OK ? run_sql(r, sql, err) : status;
+        status = status == ZO_OK ? run_sql(r, "PRAGMA user_version = 2", err) : status;
+    }
+    return end_transaction(r, status, err);
+}
+
+/* The same for a reader, in views that stand before the tables for this connection alone. */
+static zo_status show_upgraded(zo_results *r, zo_err *err)
+{
+    char sql[4096];
+    zo_status status = run_sql(r, "CREATE TEMP VIEW runs AS SELECT *, 'f32' AS storage, 'weights' AS accumulate FROM main.runs", err);
+    report_view("CREATE TEMP VIEW", sql, sizeof sql);
+    return status == ZO_OK ? run_sql(r, sql, err) : status;
+}
+
 static zo_status check_version(zo_results *r, bool create, zo_err *err)
 {
     bool ok;
@@ -161,6 +202,9 @@ static zo_status check_version(zo_results *r, bool create, zo_err *err)
     }
     if (version == ZO_SCHEMA_VERSION) {
         return ZO_OK;
+    }
+    if (version == 1) {
+        return r->reads ? show_upgraded(r, err) : upgrade(r, err);
     }
     if (version > ZO_SCHEMA_VERSION) {
         return zo_fail(err, ZO_EINPUT, "%s: has schema version %lld, this program knows up to %d; use the newer program or another file",
@@ -258,6 +302,7 @@ zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *e
         return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
     zo_results *r = new_results(path);
+    r->reads = true;
     zo_status status = ZO_OK;
     if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
         status = fail_sql(r, err);
@@ -365,9 +410,9 @@ static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_r
     }
     status = prepare(r,
                      "INSERT INTO runs (hash, config, status, model, task, form, optimizer, optimizer_options, batch, context,"
-                     " steps_budget, forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, device_kind, split,"
+                     " steps_budget, forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, storage, accumulate, device_kind, split,"
                      " eval_every, selection, train, dev, test, revision, compiler, flags, host, kernel, device, driver, threads, began)"
-                     " VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                     " VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
                      " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
                      &b, err);
     if (status != ZO_OK) {
@@ -390,6 +435,8 @@ static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_r
     put_int(&b, c->seed);
     put_text(&b, c->precision);
     put_text(&b, c->realisation);
+    put_text(&b, c->storage);
+    put_text(&b, c->accumulate);
     put_text(&b, c->device_kind);
     put_text(&b, c->split);
     put_int(&b, c->eval_every);

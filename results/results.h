@@ -15,13 +15,14 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 1
+#define ZO_SCHEMA_VERSION 2
 
 typedef struct zo_results zo_results;
 
-/* Opens or creates (its folder too). A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
+/* Opens or creates (its folder too); a database of an older schema is brought to this one. A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
 zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
-/* For readers: the file must exist and is not written to, not even where its folder is read-only. */
+/* For readers: the file must exist and is not written to, not even where its folder is read-only; one of an older schema reads as if it had
+ * been brought to this one. */
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
 void zo_results_close(zo_results *results); /* NULL is allowed */
 struct sqlite3 *zo_results_handle(zo_results *results);
@@ -30,7 +31,8 @@ struct sqlite3 *zo_results_handle(zo_results *results);
 typedef struct zo_cell_row {
     char hash[17];                 /* 64-bit content hash of `config`, hex */
     const char *config;            /* canonical JSON of the cell, every default filled in */
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *device_kind /* "cpu" */, *split,
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate,
+        *device_kind /* "cpu" */, *split,
         *selection;                /* accuracy, loss */
     const char *optimizer_options; /* canonical JSON of the optimizer object */
     int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test;

@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 1 (PRAGMA user_version). Embedded into the program; applied to a new file in
+-- schema.sql: the results database, schema version 2 (PRAGMA user_version). Embedded into the program; applied to a new file in
 -- one transaction. WAL, foreign keys on. One row of `runs` is one cell of the matrix.
 --
 -- Units stand in the names or beside the column. "Training" time is the wall time of optimizer steps alone (batch packing
@@ -7,7 +7,7 @@
 CREATE TABLE runs (
     run               INTEGER PRIMARY KEY,
     hash              TEXT NOT NULL UNIQUE,  -- 64-bit content hash of `config`, 16 hex digits
-    config            TEXT NOT NULL,         -- canonical JSON of the cell, every default filled in
+    config            TEXT NOT NULL,         -- canonical JSON of the cell, defaults filled in (but of storage and accumulate)
     status            TEXT NOT NULL CHECK (status IN ('running', 'done', 'diverged', 'oom', 'time', 'unsupported', 'failed', 'killed')),
                                              -- diverged: a loss was not finite; oom: the ledger's limit was reached; time: the
                                              -- budget in seconds ended before the one in steps or forwards; unsupported: this
@@ -30,6 +30,8 @@ CREATE TABLE runs (
     seed              INTEGER NOT NULL,      -- of directions, batch order and a fresh head
     precision         TEXT NOT NULL,         -- f32, bf16, tf32, f16 (inputs of products)
     realisation       TEXT NOT NULL,         -- inplace, streamed, sidepath
+    storage           TEXT NOT NULL DEFAULT 'f32',     -- f32, bf16, f16: how weights are held (since version 2)
+    accumulate        TEXT NOT NULL DEFAULT 'weights', -- weights, log: where updates go (since version 2)
     device_kind       TEXT NOT NULL,         -- cpu
     split             TEXT NOT NULL,         -- drawn, first, kshot (tasks/task.h)
     eval_every        INTEGER NOT NULL,      -- steps; 0 = only at the end; -1 = at each tenth of the budget
@@ -141,9 +143,9 @@ CREATE INDEX runs_by_cell ON runs (model, task, form, optimizer, seed);
 
 -- Finished cells under the names that reports use.
 CREATE VIEW report AS
-    SELECT run, hash, model, task, form, optimizer, optimizer_options, batch, context, seed, precision, realisation, lr, eps, train, dev,
-           test, split, status, message, accuracy, f1, matthews, dev_accuracy, selected, best_step, steps, step_ms, device_hours,
-           device_hours_total, peak_bytes, train_peak_bytes, rss_peak_bytes, forwards, sequences, tokens, parameters, note
+    SELECT run, hash, model, task, form, optimizer, optimizer_options, batch, context, seed, precision, realisation, storage, accumulate,
+           lr, eps, train, dev, test, split, status, message, accuracy, f1, matthews, dev_accuracy, selected, best_step, steps, step_ms,
+           device_hours, device_hours_total, peak_bytes, train_peak_bytes, rss_peak_bytes, forwards, sequences, tokens, parameters, note
     FROM runs WHERE status <> 'running';
 
 -- Peak of each phase.

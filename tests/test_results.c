@@ -57,7 +57,7 @@ static void add_cell_on(zo_results *r, const char *optimizer, const char *task, 
     snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"data_seed\":%d,"
              "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, data_seed, optimizer);
     zo_cell_row cell = {.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{\"rank\":4}", .batch = 16,
+                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{\"rank\":4}", .batch = 16,
                         .context = 128, .steps = 10, .seed = seed, .lr = lr, .eps = 1e-3, .train = 100, .dev = dev_examples, .test = 50};
     snprintf(cell.hash, sizeof cell.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
     zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .matthews = NAN, .selected = isfinite(test) ? "test@best-dev" : NULL,
@@ -81,7 +81,7 @@ START_TEST(plot_labels)
         snprintf(config, sizeof config, "{\"batch\":16,\"steps\":%d,\"init\":\"%s\",\"seed\":%d,\"data_seed\":%d,\"optimizer\":{\"name\":\"o\",\"rank\":4}}",
                  of[i].steps, of[i].init, seed, of[i].data_seed);
         zo_cell_row cell = {.config = config, .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32", .realisation = "inplace",
-                            .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{}", .batch = 16, .context = 32,
+                            .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{}", .batch = 16, .context = 32,
                             .steps = of[i].steps, .seed = seed, .lr = 1e-3, .train = 100, .dev = 10, .test = 50};
         snprintf(cell.hash, sizeof cell.hash, "%016d", i);
         zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .matthews = NAN, .selected = "test@best-dev", .dev_accuracy = 0.5};
@@ -170,12 +170,44 @@ START_TEST(one_writer_of_cells)
 }
 END_TEST
 
+/* A database of schema version 1 (no columns storage and accumulate) is read as it is, and brought to this version by whoever writes. */
+START_TEST(older_schema)
+{
+    zo_results *r = open_new("v1.db");
+    zo_err err = {0};
+    add_cell_on(r, "mezo", "t", 1e-3, 1, 0, 10, "done", 0.5, 0.5);
+    ck_assert_int_eq(sqlite3_exec(zo_results_handle(r),
+                                  "DROP VIEW report; ALTER TABLE runs DROP COLUMN storage; ALTER TABLE runs DROP COLUMN accumulate;"
+                                  "CREATE VIEW report AS SELECT run, hash, model, accuracy FROM runs WHERE status <> 'running'; PRAGMA user_version = 1",
+                                  NULL, NULL, NULL), SQLITE_OK);
+    zo_results_close(r);
+    static const char *const seen[] = {"SELECT count(*) FROM report WHERE storage = 'f32' AND accumulate = 'weights'",
+                                       "SELECT count(*) FROM runs WHERE storage = 'f32' AND precision = 'f32'"};
+    ck_assert_msg(zo_results_open_read(&r, scratch("v1.db"), &err) == ZO_OK, "%s", err.text);
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        ck_assert_int_eq(number(r, seen[i]), 1);
+    }
+    ck_assert_int_eq(number(r, "PRAGMA user_version"), 1);
+    zo_results_close(r);
+    for (int again = 0; again < 2; again++) {
+        ck_assert_msg(zo_results_open(&r, scratch("v1.db"), false, &err) == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
+        for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+            ck_assert_int_eq(number(r, seen[i]), 1);
+        }
+        add_cell_on(r, "mezo", "t", 1e-3, 2 + again, 0, 10, "done", 0.5, 0.5);
+        sqlite3_exec(zo_results_handle(r), "DELETE FROM runs WHERE seed > 1", NULL, NULL, NULL);
+        zo_results_close(r);
+    }
+}
+END_TEST
+
 START_TEST(life_of_a_run)
 {
     zo_results *r = open_new("life.db");
     zo_err err = {0};
     zo_cell_row cell = {.hash = "0123456789abcdef", .config = "{}", .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .optimizer_options = "{}", .batch = 1};
+                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{}", .batch = 1};
     int64_t run;
     ck_assert_int_eq(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
     ck_assert(!zo_results_has(r, cell.hash));
@@ -442,6 +474,7 @@ int main(void)
     tcase_add_test(t, new_database);
     tcase_add_test(t, refused_files);
     tcase_add_test(t, one_writer_of_cells);
+    tcase_add_test(t, older_schema);
     tcase_add_test(t, life_of_a_run);
     tcase_add_test(t, report_cells);
     tcase_add_test(t, report_groups);
