@@ -199,46 +199,18 @@ static void stop(void *self)
     zo_free(s->v_hat);
 }
 
-#define LOSS_IS "L(w + eps Z) of the step's batch, before the update"
+#define TEZO(called, applies)                                                             \
+    .title = called " (Sun et al., arXiv 2501.19057)",                                    \
+    .loss_is = "L(w + eps Z) of the step's batch, before the update",                     \
+    .losses_at = "w +- eps Z, Z low-rank with fixed factors; " applies,                   \
+    .state_bytes = sizeof(state), .eps = 1e-3, .stop = stop
 
 const zo_estimator zo_estimator_tezo = {
-    .name = "tezo",
-    .title = "TeZO (Sun et al., arXiv 2501.19057)",
-    .loss_is = LOSS_IS,
-    .losses_at = "w +- eps Z, Z low-rank with fixed factors; applies Z",
-    .options = options,
-    .state_bytes = sizeof(state),
-    .lr = 1e-6,
-    .eps = 1e-3,
-    .start = start,
-    .step = step,
-    .stop = stop,
-};
+    TEZO("TeZO", "applies Z"), .name = "tezo", .options = options, .lr = 1e-6, .start = start, .step = step};
 
 const zo_estimator zo_estimator_tezo_m = {
-    .name = "tezo-m",
-    .title = "TeZO-m (Sun et al., arXiv 2501.19057)",
-    .loss_is = LOSS_IS,
-    .losses_at = "w +- eps Z, Z low-rank with fixed factors; applies the average of past Z, r numbers a matrix",
-    .options = options_m,
-    .state_bytes = sizeof(state),
-    .lr = 1e-6,
-    .eps = 1e-3,
-    .start = start_m,
-    .step = step_m,
-    .stop = stop,
-};
+    TEZO("TeZO-m", "applies the average of past Z, r numbers a matrix"), .name = "tezo-m", .options = options_m, .lr = 1e-6, .start = start_m, .step = step_m};
 
 const zo_estimator zo_estimator_tezo_adam = {
-    .name = "tezo-adam",
-    .title = "TeZO-Adam (Sun et al., arXiv 2501.19057)",
-    .loss_is = LOSS_IS,
-    .losses_at = "w +- eps Z, Z low-rank with fixed factors; one dense Adam sweep from 2r numbers a matrix",
-    .options = options_adam,
-    .state_bytes = sizeof(state),
-    .lr = 1e-5,
-    .eps = 1e-3,
-    .start = start_adam,
-    .step = step_adam,
-    .stop = stop,
-};
+    TEZO("TeZO-Adam", "one dense Adam sweep from 2r numbers a matrix"),
+    .name = "tezo-adam", .options = options_adam, .lr = 1e-5, .start = start_adam, .step = step_adam};

@@ -119,6 +119,16 @@ static char *keep_text(zo_table *table, const char *text, size_t bytes)
     return out;
 }
 
+/* The next line that is not empty; NULL at the end. */
+static char *next_row(zo_lines *lines, size_t *length)
+{
+    char *line;
+    do {
+        line = zo_lines_next(lines, length);
+    } while (line && *length == 0);
+    return line;
+}
+
 static bool spelled_as(const char *spellings, const char *text, size_t bytes)
 {
     for (const char *at = spellings;; at++) {
@@ -161,18 +171,15 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
 
 typedef struct columns { char *at[COLUMNS_MOST]; size_t bytes[COLUMNS_MOST]; int n; } columns;
 
-static void cut_tabs(char *line, size_t length, columns *c)
+/* At every `mark`, into `most` columns at most: the last one is the rest of the line. */
+static void cut_marks(char *line, size_t length, char mark, int most, columns *c)
 {
     c->n = 0;
-    char *at = line, *end = line + length;
-    while (c->n < COLUMNS_MOST) {
-        char *tab = memchr(at, '\t', (size_t)(end - at));
+    for (char *at = line, *end = line + length; at;) {
+        char *found = c->n + 1 < most ? memchr(at, mark, (size_t)(end - at)) : NULL;
         c->at[c->n] = at;
-        c->bytes[c->n++] = (size_t)((tab ? tab : end) - at);
-        if (!tab) {
-            return;
-        }
-        at = tab + 1;
+        c->bytes[c->n++] = (size_t)((found ? found : end) - at);
+        at = found ? found + 1 : NULL;
     }
 }
 
@@ -211,6 +218,17 @@ static bool cut_commas(char *line, size_t length, columns *c)
         }
         at++;
     }
+    return true;
+}
+
+/* False when a quote stays open. */
+static bool cut_row(zo_format format, char *line, size_t length, columns *c)
+{
+    if (format == ZO_FORMAT_CSV) {
+        return cut_commas(line, length, c);
+    }
+    bool tabs = format == ZO_FORMAT_TSV;
+    cut_marks(line, length, tabs ? '\t' : ' ', tabs ? COLUMNS_MOST : 2, c);
     return true;
 }
 
@@ -256,7 +274,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         if (!line) {
             return zo_fail(err, ZO_EINPUT, "%s: the file is empty, a header line with \"%s\" was expected; fetch it again", path, keys[0]);
         }
-        cut_tabs(line, length, &c);
+        cut_row(source->format, line, length, &c);
     }
     for (int k = 0; k < nkeys; k++) {
         column[k] = find_column(&c, keys[k]);
@@ -266,21 +284,15 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         }
         most = column[k] > most ? column[k] : most;
     }
-    for (char *line; (line = zo_lines_next(&lines, &length));) {
-        if (length == 0) {
-            continue;
-        }
-        if (source->format == ZO_FORMAT_CSV) {
-            if (!cut_commas(line, length, &c)) {
-                return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened and not closed on this line; close it, or double a quote that is meant as one", path,
-                               lines.number);
-            }
-        } else {
-            cut_tabs(line, length, &c);
+    for (char *line; (line = next_row(&lines, &length));) {
+        if (!cut_row(source->format, line, length, &c)) {
+            return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened and not closed on this line; close it, or double a quote that is meant as one", path,
+                           lines.number);
         }
         if (c.n <= most) {
+            const char *mark = source->format == ZO_FORMAT_CSV ? "commas" : source->format == ZO_FORMAT_TSV ? "tabs" : "a space";
             return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where task %s needs %d (apart by %s); mend or remove the row", path, lines.number, c.n,
-                           c.n == 1 ? "" : "s", task->info.name, most + 1, source->format == ZO_FORMAT_CSV ? "commas" : "tabs");
+                           c.n == 1 ? "" : "s", task->info.name, most + 1, mark);
         }
         zo_record *record = zo_table_add(table);
         snprintf(where, sizeof where, "%s:%ld", path, lines.number);
@@ -290,29 +302,6 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         for (int k = 1; k < nkeys; k++) {
             record->field[k - 1] = keep_text(table, c.at[column[k]], c.bytes[column[k]]);
         }
-    }
-    return ZO_OK;
-}
-
-static zo_status read_label_text(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
-{
-    zo_lines lines = zo_lines_of(text, bytes);
-    size_t length;
-    char where[WHERE_BYTES];
-    for (char *line; (line = zo_lines_next(&lines, &length));) {
-        if (length == 0) {
-            continue;
-        }
-        char *space = memchr(line, ' ', length);
-        if (!space) {
-            return zo_fail(err, ZO_EINPUT, "%s:%ld: no space between label and text; a row of task %s is \"label text\"", path, lines.number, task->info.name);
-        }
-        zo_record *record = zo_table_add(table);
-        snprintf(where, sizeof where, "%s:%ld", path, lines.number);
-        if (read_label(task, source, where, line, (size_t)(space - line), &record->label, err)) {
-            return err ? err->status : ZO_EINPUT;
-        }
-        record->field[0] = keep_text(table, space + 1, length - (size_t)(space + 1 - line));
     }
     return ZO_OK;
 }
@@ -374,10 +363,7 @@ static zo_status read_jsonl(const zo_task *task, const zo_source *source, const 
     zo_lines lines = zo_lines_of(text, bytes);
     size_t length;
     char where[WHERE_BYTES];
-    for (char *line; (line = zo_lines_next(&lines, &length));) {
-        if (length == 0) {
-            continue;
-        }
+    for (char *line; (line = next_row(&lines, &length));) {
         const char *end = NULL;
         cJSON *object = cJSON_ParseWithLengthOpts(line, length + 1, &end, true);
         if (!object) {
@@ -444,8 +430,6 @@ zo_status zo_source_read(const zo_task *task, const zo_source *source, const cha
         status = read_jsonl(task, source, path, at, bytes, table, err);
     } else if (source->format == ZO_FORMAT_JSON_MAP) {
         status = read_json_map(task, source, path, at, bytes, table, err);
-    } else if (source->format == ZO_FORMAT_LABEL_TEXT) {
-        status = read_label_text(task, source, path, at, bytes, table, err);
     } else {
         status = read_columns(task, source, path, at, bytes, table, err);
     }

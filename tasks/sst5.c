@@ -2,10 +2,13 @@
  * LM-BFF and MeZO; the original dev file is not read. */
 #include "tasks/task_impl.h"
 
+#define COLUMNS .label = "#0", .field = {"#1"}
+
 static const zo_source sources[] = {
-    {.part = ZO_FILE_TRAIN, .path = "sst/stsa.fine.train", .format = ZO_FORMAT_LABEL_TEXT},
-    {.part = ZO_FILE_VALIDATION, .path = "sst/stsa.fine.test", .format = ZO_FORMAT_LABEL_TEXT, .note = "sst5: validation rows are those of the labelled test file"},
-    ZO_KSHOT("sst-5", "csv", .format = ZO_FORMAT_CSV, .label = "#0", .field = {"#1"}),
+    {.part = ZO_FILE_TRAIN, .path = "sst/stsa.fine.train", .format = ZO_FORMAT_LABEL_TEXT, COLUMNS},
+    {.part = ZO_FILE_VALIDATION, .path = "sst/stsa.fine.test", .format = ZO_FORMAT_LABEL_TEXT, COLUMNS,
+     .note = "sst5: validation rows are those of the labelled test file"},
+    ZO_KSHOT("sst-5", "csv", .format = ZO_FORMAT_CSV, COLUMNS),
     {.format = ZO_FORMAT_END},
 };
 

@@ -43,7 +43,7 @@ typedef enum zo_format {
     ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, no header: columns are "#0", "#1" */
     ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object */
     ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
-    ZO_FORMAT_LABEL_TEXT /* label, one space, text */
+    ZO_FORMAT_LABEL_TEXT /* label, one space, text: "#0" and "#1" */
 } zo_format;
 
 /* Which rows a file holds. The KSHOT parts have the seed at the `@` of their path. */

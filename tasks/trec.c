@@ -1,12 +1,12 @@
 /* trec.c: TREC question types, six classes (Li and Roth 2002); classes in LM-BFF's order. */
 #include "tasks/task_impl.h"
 
-#define COLUMNS .format = ZO_FORMAT_LABEL_TEXT, .label_end = ':'
+#define COLUMNS .label = "#0", .field = {"#1"}
 
 static const zo_source sources[] = {
-    {.part = ZO_FILE_TRAIN, .path = "trec/train.txt", COLUMNS},
-    {.part = ZO_FILE_VALIDATION, .path = "trec/test.txt", COLUMNS},
-    ZO_KSHOT("trec", "csv", .format = ZO_FORMAT_CSV, .label = "#0", .field = {"#1"}),
+    {.part = ZO_FILE_TRAIN, .path = "trec/train.txt", .format = ZO_FORMAT_LABEL_TEXT, .label_end = ':', COLUMNS},
+    {.part = ZO_FILE_VALIDATION, .path = "trec/test.txt", .format = ZO_FORMAT_LABEL_TEXT, .label_end = ':', COLUMNS},
+    ZO_KSHOT("trec", "csv", .format = ZO_FORMAT_CSV, COLUMNS),
     {.format = ZO_FORMAT_END},
 };
 
