@@ -43,6 +43,9 @@ static int show(const char *db, const char *out)
     }
     cJSON *drawn = NULL;
     if (status == ZO_OK) {
+        status = zo_report_choose(results, "lr", &err);
+    }
+    if (status == ZO_OK) {
         fflush(stdout);
         zo_plot_spec plots = {.db = zo_results_handle(results), .out = out, .formats = "png,svg"};
         status = zo_plot(&plots, &drawn, &err);

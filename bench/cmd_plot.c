@@ -6,7 +6,7 @@
 
 #include "bench/cmd.h"
 #include "plots/plot.h"
-#include "results/results.h"
+#include "results/report.h"
 
 static const char USAGE[] =
     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
@@ -64,7 +64,8 @@ int zo_cmd_plot(int argc, char **argv)
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {
         spec.db = zo_results_handle(results);
-        status = zo_plot(&spec, &report, &err);
+        status = zo_report_choose(results, "lr", &err);
+        status = status == ZO_OK ? zo_plot(&spec, &report, &err) : status;
         zo_results_close(results);
     }
     if (status != ZO_OK) {

@@ -7,8 +7,8 @@
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. A view `shown` stands ready beside the
  * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ within one
- * cell, `line` that names those that differ between batches and contexts too, the best learning rate of each by mean dev accuracy where
- * there are several (`lr_kept`); and `trained`, those of them that were evaluated (all, when none was), with `cell` as one text.
+ * cell, and `line` that names those that differ between batches and contexts too, where there are several learning rates those of the best
+ * one (the table `chosen`); and `trained`, those of them that were evaluated (all, when none was), with `cell` as one text.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count[p],
  * xtic_text[p] (a string for `set xtics`), title_text, caption_text, and the functions and line styles of plots/prelude.gp. */
 #include "plots/plot.h"
@@ -400,8 +400,8 @@ static void clean_work(const char *work, int panels)
 static bool lr_was_chosen(sqlite3 *db)
 {
     sqlite3_stmt *row;
-    bool chosen = sqlite3_prepare_v2(db, "SELECT 1 FROM lr_score WHERE NOT study GROUP BY model, task, form, fill, batch, context, label HAVING count(*) > 1",
-                                     -1, &row, NULL) == SQLITE_OK && sqlite3_step(row) == SQLITE_ROW;
+    bool chosen = sqlite3_prepare_v2(db, "SELECT 1 FROM shown JOIN chosen USING (run) WHERE rivals > 0", -1, &row, NULL) == SQLITE_OK &&
+                  sqlite3_step(row) == SQLITE_ROW;
     sqlite3_finalize(row);
     return chosen;
 }
@@ -453,7 +453,7 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
  * every key of the config by which runs of one optimizer in one cell of the plots differ stands in the label, a key by which they differ
  * in any batch or context in `line`, the label of the sweeps over these. A cell is model, task, form, batch, context, fill, and whether
  * there was anything to evaluate (`study`: neither dev nor test). The learning rate is chosen by dev and by nothing else, as
- * `zo report --best lr` does it: a seed without a dev accuracy counts as 0. Where there is a test set and no dev set it stands in the label. */
+ * `zo report --best lr` does it (the table `chosen`). Where there is no dev set it stands in the label. */
 static const char SHOWN_SQL[] =
     "CREATE TEMP TABLE finished AS SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,"
     " count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates FROM (SELECT *, dev = 0 AND test = 0 AS study,"
@@ -463,7 +463,7 @@ static const char SHOWN_SQL[] =
     " SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k"
     " WHERE k.key NOT IN ('seed', 'data_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')"
     " UNION ALL SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'"
-    " UNION ALL SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0 AND f.test <> 0"
+    " UNION ALL SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0"
     " UNION ALL SELECT f.*, 1001, 'data_seed', CASE WHEN f.data_seed = f.seed AND NOT EXISTS (SELECT 1 FROM finished g WHERE g.seed <> f.seed"
     " AND g.data_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split) THEN 'seed' ELSE f.data_seed END FROM finished f;"
     "CREATE TEMP TABLE setting AS SELECT run, place,"
@@ -478,11 +478,7 @@ static const char SHOWN_SQL[] =
     " WHERE s.run = f.run AND in_label ORDER BY place)), '') AS label,"
     " optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') AS line,"
     " CASE WHEN fill THEN ', filled' ELSE '' END AS filled FROM finished f;"
-    "CREATE TEMP TABLE lr_score AS SELECT model, task, form, study, fill, batch, context, label, lr, avg(coalesce(dev_accuracy, 0)) AS score"
-    " FROM labelled GROUP BY model, task, form, study, fill, batch, context, label, lr;"
-    "CREATE TEMP TABLE shown AS SELECT l.*, l.lr AS lr_kept FROM labelled l"
-    " WHERE l.lr IS (SELECT s.lr FROM lr_score s WHERE s.model = l.model AND s.task = l.task AND s.form = l.form AND s.study = l.study"
-    " AND s.fill = l.fill AND s.batch = l.batch AND s.context = l.context AND s.label = l.label ORDER BY s.score DESC, s.lr LIMIT 1);"
+    "CREATE TEMP TABLE shown AS SELECT * FROM labelled WHERE run IN (SELECT run FROM chosen);"
     "CREATE TEMP VIEW trained AS SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell"
     " FROM shown WHERE study = (SELECT min(study) FROM shown)"
     " AND (accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL));";

@@ -12,7 +12,9 @@ struct cJSON;
 struct sqlite3;
 
 typedef struct zo_plot_spec {
-    struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it; temporary tables are made in it */
+    struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it, with the temporary table `chosen` (run,
+                            rivals): the runs that may be shown, and with how many other learning rates theirs was compared
+                            (results/report.h makes it); more temporary tables are made in it */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all */
     const char *formats; /* "png,svg" */

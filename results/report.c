@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +262,23 @@ static void note_uneven(report *r, const char *keys, const bool *drop)
     }
 }
 
+/* drop (groups; the caller frees it): of settings that differ only in `keys`, all but the best by dev. Without dev examples there is
+ * nothing to choose by, and all stay. */
+static bool *mark_worse(const report *r, const char *keys)
+{
+    bool *drop = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->groups + 1);
+    for (int g = 0; g < r->groups; g++) {
+        for (int h = 0; h < r->groups && !drop[g]; h++) {
+            const cell *a = &r->cells[r->first[g]], *b = &r->cells[r->first[h]];
+            if (g != h && !drop[h] && number_of(a, "dev") != 0 && same_setting(a, b, keys)) {
+                double mine = dev_score(r, g), other = dev_score(r, h);
+                drop[g] = other > mine || (other == mine && smaller_setting(b, a, keys));
+            }
+        }
+    }
+    return drop;
+}
+
 static zo_status keep_best(report *r, const char *keys, zo_err *err)
 {
     for (const char *at = keys; *at != '\0';) {
@@ -276,25 +294,19 @@ static zo_status keep_best(report *r, const char *keys, zo_err *err)
         }
         at += m + (at[m] == ',');
     }
-    bool *drop = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->groups + 1);
     for (int g = 0; g < r->groups; g++) {
-        for (int h = 0; h < r->groups && !drop[g]; h++) {
-            const cell *a = &r->cells[r->first[g]], *b = &r->cells[r->first[h]];
-            if (g == h || drop[h] || !same_setting(a, b, keys)) {
-                continue;
-            }
-            if (number_of(a, "dev") == 0 && number_of(a, "test") == 0) {
-                continue; /* a study of memory and time: there is nothing to choose by */
-            }
-            if (number_of(a, "dev") == 0) {
-                zo_free(drop);
+        const cell *a = &r->cells[r->first[g]];
+        if (number_of(a, "dev") != 0 || number_of(a, "test") == 0) { /* neither: a study of memory and time */
+            continue;
+        }
+        for (int h = 0; h < g; h++) {
+            if (same_setting(a, &r->cells[r->first[h]], keys)) {
                 return zo_fail(err, ZO_EINPUT, "--best: %s on %s ran without dev examples, and test must not choose; run it with \"dev\" "
                                "above 0, or leave it out with --where", string_of(a, "optimizer"), string_of(a, "task"));
             }
-            double mine = dev_score(r, g), other = dev_score(r, h);
-            drop[g] = other > mine || (other == mine && smaller_setting(b, a, keys));
         }
     }
+    bool *drop = mark_worse(r, keys);
     note_uneven(r, keys, drop);
     int kept = 0;
     for (int i = 0; i < r->n; i++) {
@@ -348,6 +360,42 @@ static zo_status read_report(zo_results *results, const zo_report_spec *spec, bo
     if (status != ZO_OK) {
         free_report(r);
     }
+    return status;
+}
+
+zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
+{
+    report r;
+    zo_report_spec all = {.where = NULL};
+    zo_status status = read_report(results, &all, false, &r, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool *drop = mark_worse(&r, keys);
+    sqlite3 *db = zo_results_handle(results);
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER)", NULL, NULL, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?)", -1, &row, NULL);
+    }
+    for (int i = 0; i < r.n && code == SQLITE_OK; i++) {
+        const cell *c = &r.cells[i];
+        int rivals = 0;
+        for (int h = 0; h < r.groups; h++) {
+            rivals += drop[h] && same_setting(c, &r.cells[r.first[h]], keys);
+        }
+        if (!drop[c->group]) {
+            sqlite3_bind_int64(row, 1, (sqlite3_int64)number_of(c, "run"));
+            sqlite3_bind_int(row, 2, rivals);
+            code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
+        }
+    }
+    sqlite3_finalize(row);
+    if (code != SQLITE_OK) {
+        status = zo_fail(err, ZO_EIO, "the temporary table of chosen settings: SQLite says: %s", sqlite3_errmsg(db));
+    }
+    zo_free(drop);
+    free_report(&r);
     return status;
 }
 

@@ -37,6 +37,10 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
  * Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
 
+/* The rule of `best` for readers in SQL: makes the temporary table `chosen` (run, rivals) on the handle of `results`: the runs that
+ * `best` = keys keeps of all that ended, and how many other settings stood against theirs. Without dev examples all are kept. */
+zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err);
+
 /* One read-only statement. The caller deletes *rows. */
 zo_status zo_results_select(zo_results *results, const char *sql, struct cJSON **rows, zo_err *err);
 

@@ -96,6 +96,7 @@ START_TEST(plot_labels)
     }
     zo_plot_spec spec = {.db = zo_results_handle(r), .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
     cJSON *report;
+    ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
     cJSON_Delete(report);
     char *svg;
@@ -345,7 +346,16 @@ START_TEST(report_best_lr)
         }
     }
     cJSON_Delete(rows);
+    /* the same for SQL: the seeds of that setting and of those that stood alone */
     zo_err err = {0};
+    for (int twice = 0; twice < 2; twice++) {
+        ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM runs JOIN chosen USING (run) WHERE optimizer = 'mezo' AND task = 'sst2' AND lr <> 1e-2"), 0);
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 1"),
+                         number(r, "SELECT count(*) FROM report WHERE optimizer = 'mezo' AND task = 'sst2' AND lr = 1e-2"));
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 0"),
+                         number(r, "SELECT count(*) FROM report WHERE NOT (optimizer = 'mezo' AND task = 'sst2')"));
+    }
     zo_report_spec wrong = {.best = "rnk", .columns = "task", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_rows(r, &wrong, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "no cell here has a key \"rnk\"");
@@ -364,6 +374,8 @@ START_TEST(best_is_by_dev_alone)
     zo_report_spec best = {.by_seed_group = true, .best = "lr", .columns = "task", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_rows(r, &best, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "without dev examples");
+    ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 0"), 2);
     zo_results_close(r);
     r = open_new("killed.db");
     add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.9, 0.5);
