@@ -1,5 +1,5 @@
-/* cuda_backward.cu: gradients of linear layers and of chosen rows. Products are f32 whatever the precision of the forward pass; sums over
- * tokens have a fixed order. */
+/* cuda_backward.cu: gradients of linear layers and of chosen rows. Products are f32 whatever the precision of the forward pass, TF32 where
+ * that was asked for; sums over tokens have a fixed order. */
 #include "backends/cuda_device.cuh"
 #include "backends/cuda_linear.cuh"
 
@@ -32,7 +32,6 @@ void zo_cuda_column_sums(zo_backend *be, const float *x, int64_t stride, int64_t
 void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
                              const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
-    (void)precision; /* gradients are f32 */
     if (tokens == 0) {
         return;
     }
@@ -40,12 +39,14 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
     zo_cuda_part(be, ZO_PART_BACKWARD);
     if (dx != NULL) {
         zo_cuda_gemm in = {};
+        in.precision = zo_cuda_gradient_precision(precision);
         in.m = tokens;
         in.k = in.lda = w->rows;
         in.n = in.ldb = in.ldc = w->cols;
         zo_cuda_product(be, &in, dy, store->data + w->offset, dx);
     }
     zo_cuda_gemm out = {};
+    out.precision = zo_cuda_gradient_precision(precision);
     out.ta = true;
     out.add = true;
     out.m = out.lda = w->rows;

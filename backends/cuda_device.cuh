@@ -164,7 +164,7 @@ void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t r
 void zo_cuda_form_chosen(zo_backend *be, const zo_view *view, int param, const int32_t *rows, int64_t n, bool add, float *to);
 
 /* A product of row-major matrices: C (m,n) = op(A) op(B) [+ C], `batch` of them. op(A) is A (m,k), or A^T with A (k,m) when ta;
- * op(B) is B (k,n), or B^T with B (n,k) when tb. A and B f32 or both bf16, C f32; sums are f32. Strides in elements. */
+ * op(B) is B (k,n), or B^T with B (n,k) when tb. A and B as `precision` says, C f32; sums are f32. Strides in elements. */
 struct zo_cuda_gemm {
     zo_precision precision;
     bool ta, tb, add;

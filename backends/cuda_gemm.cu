@@ -1,6 +1,8 @@
 /* cuda_gemm.cu: matrix products by cuBLASLt, with our workspace. A plan (descriptors and the algorithm that the library ranks first) is
- * made at the first use of a shape and kept. f32 products are f32 throughout, never TF32; bf16 products sum in f32. Split sums that depend
- * on the schedule are not allowed, so the same product gives the same bits.
+ * made at the first use of a shape and kept. Packed batches have another number of tokens each, so plans are made for that number rounded
+ * up: few are asked for (some 50 us each), and which algorithm a product gets depends on its own shape alone, never on what ran before. A
+ * size for which the library refuses that algorithm gets a plan of its own. f32 products are f32 throughout, never TF32; all sums are f32.
+ * Split sums that depend on the schedule are not allowed, so the same product gives the same bits.
  *
  * The library is opened at run time, so that the program starts where it is missing. It works on column-major matrices: a row-major
  * C = A B is read as C^T = B^T A^T, so the operands change places and a bias along a row of C is one along a column. */
@@ -11,7 +13,7 @@
 
 #include "backends/cuda_device.cuh"
 
-enum { WORKSPACE_BYTES = 32 << 20 };
+enum { WORKSPACE_BYTES = 32 << 20, PLANS = 1024 /* kept at once; then all are dropped */ };
 
 #define BLAS_LIST(X)                                                                                                       \
     X(cublasLtCreate) X(cublasLtDestroy) X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy)                          \
@@ -27,8 +29,8 @@ enum { WORKSPACE_BYTES = 32 << 20 };
 
 /* Everything that a plan depends on; all bytes are set, so that keys compare as bytes. */
 struct plan_key {
-    zo_cuda_gemm gemm; /* bias: not NULL or NULL */
-    uint32_t align_a, align_b, align_c, align_bias;
+    zo_cuda_gemm gemm; /* without the bias's address; strides are those of rows that follow each other, 0 for a shared operand */
+    uint32_t align_a, align_b, align_c, align_bias; /* 0: no bias */
 };
 
 struct plan {
@@ -47,7 +49,7 @@ struct zo_cuda_products {
     cublasLtHandle_t handle;
     cublasLtMatmulPreference_t preference;
     plan *slot; /* (room) open addressing, room a power of two, at most half full */
-    size_t n, room;
+    size_t n, most, room;
 };
 
 /* library ------------------------------------------------------------------------------------------------------------------------- */
@@ -99,6 +101,7 @@ zo_status zo_cuda_products_open(zo_cuda_products **products, zo_err *err)
     BLAS_CHECK(all->cublasLtMatmulPreferenceCreate(&all->preference));
     BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace));
     BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes));
+    all->most = PLANS;
     all->room = 256;
     all->slot = static_cast<plan *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof *all->slot));
     *products = all;
@@ -113,13 +116,27 @@ static void plan_free(const zo_cuda_products *all, plan *p)
     BLAS_CHECK(all->cublasLtMatmulDescDestroy(p->op));
 }
 
-void zo_cuda_products_close(zo_cuda_products *all)
+static void plans_drop(zo_cuda_products *all)
 {
     for (size_t i = 0; i < all->room; i++) {
         if (all->slot[i].used) {
             plan_free(all, &all->slot[i]);
         }
     }
+    memset(all->slot, 0, all->room * sizeof *all->slot);
+    all->n = 0;
+}
+
+void zo_cuda_set_plans(zo_backend *be, int most)
+{
+    zo_cuda_products *all = zo_cuda_of(be)->products;
+    plans_drop(all);
+    all->most = static_cast<size_t>(most);
+}
+
+void zo_cuda_products_close(zo_cuda_products *all)
+{
+    plans_drop(all);
     BLAS_CHECK(all->cublasLtMatmulPreferenceDestroy(all->preference));
     BLAS_CHECK(all->cublasLtDestroy(all->handle));
     if (all->library != NULL) {
@@ -131,46 +148,77 @@ void zo_cuda_products_close(zo_cuda_products *all)
 
 /* plans ----------------------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t alignment_of(const void *at)
+/* Of an address, or of all that lie `stride` bytes apart from it. */
+static uint32_t alignment_of(const void *at, int64_t stride_bytes)
 {
-    uintptr_t bits = reinterpret_cast<uintptr_t>(at) | 256;
+    uintptr_t bits = reinterpret_cast<uintptr_t>(at) | static_cast<uintptr_t>(stride_bytes) | 256;
     return static_cast<uint32_t>(bits & (~bits + 1));
 }
 
-/* rows x cols as the library sees it, `batch` of them */
-static cublasLtMatrixLayout_t layout_make(const zo_cuda_products *all, cudaDataType_t type, int64_t rows, int64_t cols, int64_t ld,
-                                          int64_t batch, int64_t stride)
+static cudaDataType_t type_of(zo_precision precision)
+{
+    return precision == ZO_BF16 ? CUDA_R_16BF : precision == ZO_F16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+/* Up to 64 and then to an eighth or less. */
+static int64_t round_up(int64_t n)
+{
+    int64_t step = 64;
+    while (16 * step <= n) {
+        step *= 2;
+    }
+    return (n + step - 1) / step * step;
+}
+
+static void layout_set(const zo_cuda_products *all, cublasLtMatrixLayout_t layout, int64_t rows, int64_t cols, int64_t stride)
+{
+    uint64_t r = static_cast<uint64_t>(rows), c = static_cast<uint64_t>(cols);
+    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_ROWS, &r, sizeof r));
+    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_COLS, &c, sizeof c));
+    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
+}
+
+/* The plan's descriptors for the sizes of a product. */
+static void plan_set(const zo_cuda_products *all, const plan *p, const zo_cuda_gemm *g)
+{
+    layout_set(all, p->first, g->tb ? g->k : g->n, g->tb ? g->n : g->k, g->stride_b);
+    layout_set(all, p->second, g->ta ? g->m : g->k, g->ta ? g->k : g->m, g->stride_a);
+    layout_set(all, p->result, g->n, g->m, g->stride_c);
+    if (g->bias != NULL) {
+        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &g->bias, sizeof g->bias));
+        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, &g->stride_bias, sizeof g->stride_bias));
+    }
+}
+
+static cublasLtMatrixLayout_t layout_make(const zo_cuda_products *all, cudaDataType_t type, int64_t rows, int64_t ld, int64_t batch)
 {
     cublasLtMatrixLayout_t layout;
     int32_t count = static_cast<int32_t>(batch);
-    BLAS_CHECK(all->cublasLtMatrixLayoutCreate(&layout, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld));
+    BLAS_CHECK(all->cublasLtMatrixLayoutCreate(&layout, type, static_cast<uint64_t>(rows), 1, ld));
     BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count));
-    BLAS_CHECK(all->cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
     return layout;
 }
 
 static void plan_make(zo_cuda_products *all, const plan_key *key, const void *bias, plan *p)
 {
-    const zo_cuda_gemm *g = &key->gemm;
-    cudaDataType_t type = g->precision == ZO_BF16 ? CUDA_R_16BF : CUDA_R_32F;
-    cublasOperation_t first = g->tb ? CUBLAS_OP_T : CUBLAS_OP_N, second = g->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
+    zo_cuda_gemm g = key->gemm;
+    cudaDataType_t type = type_of(g.precision);
+    cublasComputeType_t compute = g.precision == ZO_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasOperation_t first = g.tb ? CUBLAS_OP_T : CUBLAS_OP_N, second = g.ta ? CUBLAS_OP_T : CUBLAS_OP_N;
     p->key = *key;
     p->used = true;
-    BLAS_CHECK(all->cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    BLAS_CHECK(all->cublasLtMatmulDescCreate(&p->op, compute, CUDA_R_32F));
     BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
     BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
-    if (bias != NULL) {
-        cublasLtEpilogue_t epilogue = g->gelu_tanh ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    if (key->align_bias > 0) {
+        cublasLtEpilogue_t epilogue = g.gelu_tanh ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
         BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
-        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
-        if (g->batch > 1) {
-            BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, &g->stride_bias,
-                                                           sizeof g->stride_bias));
-        }
+        g.bias = static_cast<const float *>(bias);
     }
-    p->first = layout_make(all, type, g->tb ? g->k : g->n, g->tb ? g->n : g->k, g->ldb, g->batch, g->stride_b);
-    p->second = layout_make(all, type, g->ta ? g->m : g->k, g->ta ? g->k : g->m, g->lda, g->batch, g->stride_a);
-    p->result = layout_make(all, CUDA_R_32F, g->n, g->m, g->ldc, g->batch, g->stride_c);
+    p->first = layout_make(all, type, g.tb ? g.k : g.n, g.ldb, g.batch);
+    p->second = layout_make(all, type, g.ta ? g.m : g.k, g.lda, g.batch);
+    p->result = layout_make(all, CUDA_R_32F, g.n, g.ldc, g.batch);
+    plan_set(all, p, &g);
     const struct { cublasLtMatmulPreferenceAttributes_t attribute; uint32_t bytes; } align[] = {
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key->align_b}, /* operands change places */
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key->align_a},
@@ -214,7 +262,10 @@ static plan *plan_of(zo_cuda_products *all, const plan_key *key, const void *bia
     if (at->used) {
         return at;
     }
-    if (2 * (all->n + 1) > all->room) {
+    if (all->n >= all->most) {
+        plans_drop(all);
+        at = find(all->slot, all->room, key);
+    } else if (2 * (all->n + 1) > all->room) {
         size_t room = 2 * all->room;
         plan *fresh = static_cast<plan *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, room * sizeof *fresh));
         for (size_t i = 0; i < all->room; i++) {
@@ -232,13 +283,66 @@ static plan *plan_of(zo_cuda_products *all, const plan_key *key, const void *bia
     return at;
 }
 
+/* A product as it is started. All bytes are set. */
+struct product_call {
+    zo_cuda_products *all;
+    zo_cuda_gemm gemm; /* batch at least 1; strides 0 where they are not read */
+    const void *a, *b;
+    float *c;
+    void *workspace;
+};
+
+static plan_key key_of(const product_call *call, bool exact)
+{
+    plan_key key;
+    memset(&key, 0, sizeof key);
+    zo_cuda_gemm *k = &key.gemm;
+    memcpy(k, &call->gemm, sizeof *k);
+    int64_t size = k->precision == ZO_BF16 || k->precision == ZO_F16 ? 2 : 4;
+    key.align_a = alignment_of(call->a, k->stride_a * size);
+    key.align_b = alignment_of(call->b, k->stride_b * size);
+    key.align_c = alignment_of(call->c, k->stride_c * (int64_t)sizeof(float));
+    key.align_bias = k->bias != NULL ? alignment_of(k->bias, k->stride_bias * (int64_t)sizeof(float)) : 0;
+    int64_t *tokens = k->ta ? &k->k : &k->m;
+    *tokens = exact ? *tokens : round_up(*tokens);
+    k->bias = NULL;
+    k->stride_a = k->stride_a > 0 ? (k->ta ? k->k : k->m) * k->lda : 0;
+    k->stride_b = k->stride_b > 0 ? (k->tb ? k->n : k->k) * k->ldb : 0;
+    k->stride_c = k->stride_c > 0 ? k->m * k->ldc : 0;
+    k->stride_bias = k->stride_bias > 0 ? k->n : 0;
+    return key;
+}
+
+static cublasStatus_t play_plan(cudaStream_t stream, const product_call *call, const plan *p)
+{
+    const zo_cuda_products *all = call->all;
+    const float one = 1.0f, beta = call->gemm.add ? 1.0f : 0.0f;
+    plan_set(all, p, &call->gemm);
+    return all->cublasLtMatmul(all->handle, p->op, &one, call->b, p->first, call->a, p->second, &beta, call->c, p->result, call->c, p->result,
+                               &p->algo, call->workspace, WORKSPACE_BYTES, stream);
+}
+
+static void play_product(cudaStream_t stream, const void *what)
+{
+    const product_call *call = static_cast<const product_call *>(what);
+    plan_key key = key_of(call, false);
+    cublasStatus_t status = play_plan(stream, call, plan_of(call->all, &key, call->gemm.bias));
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) { /* nothing was started */
+        key = key_of(call, true);
+        const plan *p = plan_of(call->all, &key, call->gemm.bias);
+        status = p->possible ? play_plan(stream, call, p) : CUBLAS_STATUS_NOT_SUPPORTED;
+    }
+    const zo_cuda_gemm *g = &call->gemm;
+    ZO_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuBLASLt: cublasLtMatmul of a product (%lld, %lld, %lld) of %s gave status %d (cublas_api.h)",
+             (long long)g->m, (long long)g->n, (long long)g->k, zo_precision_name(g->precision), (int)status);
+}
+
 bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c)
 {
     zo_cuda *cuda = zo_cuda_of(be);
-    zo_cuda_products *all = cuda->products;
-    plan_key key;
-    memset(&key, 0, sizeof key); /* padding too */
-    zo_cuda_gemm *g = &key.gemm;
+    product_call call;
+    memset(&call, 0, sizeof call); /* padding too */
+    zo_cuda_gemm *g = &call.gemm;
     g->precision = gemm->precision;
     g->ta = gemm->ta;
     g->tb = gemm->tb;
@@ -250,6 +354,7 @@ bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, co
     g->lda = gemm->lda;
     g->ldb = gemm->ldb;
     g->ldc = gemm->ldc;
+    g->bias = gemm->bias;
     g->batch = gemm->batch > 1 ? gemm->batch : 1;
     if (g->batch > 1) {
         g->stride_a = gemm->stride_a;
@@ -257,24 +362,17 @@ bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, co
         g->stride_c = gemm->stride_c;
         g->stride_bias = gemm->bias != NULL ? gemm->stride_bias : 0;
     }
-    /* the key holds only whether there is a bias: in align_bias, 0 without one */
-    key.align_a = alignment_of(a);
-    key.align_b = alignment_of(b);
-    key.align_c = alignment_of(c);
-    key.align_bias = gemm->bias != NULL ? alignment_of(gemm->bias) : 0;
-    const void *bias = gemm->bias;
-    plan *p = plan_of(all, &key, bias);
-    if (!p->possible) {
+    call.all = cuda->products;
+    call.a = a;
+    call.b = b;
+    call.c = c;
+    plan_key key = key_of(&call, false);
+    if (!plan_of(call.all, &key, gemm->bias)->possible) {
         ZO_CHECK(gemm->bias != NULL, "cuBLASLt has no algorithm for a product (%lld, %lld, %lld) of %s", (long long)g->m, (long long)g->n,
-                 (long long)g->k, g->precision == ZO_BF16 ? "bf16" : "f32");
+                 (long long)g->k, zo_precision_name(g->precision));
         return false;
     }
-    if (bias != NULL) {
-        BLAS_CHECK(all->cublasLtMatmulDescSetAttribute(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
-    }
-    const float one = 1.0f, beta = g->add ? 1.0f : 0.0f;
-    void *workspace = zo_cuda_shared_of(be, ZO_CUDA_BLAS, WORKSPACE_BYTES);
-    BLAS_CHECK(all->cublasLtMatmul(all->handle, p->op, &one, b, p->first, a, p->second, &beta, c, p->result, c, p->result, &p->algo, workspace,
-                                   WORKSPACE_BYTES, cuda->stream));
+    call.workspace = zo_cuda_shared_of(be, ZO_CUDA_BLAS, WORKSPACE_BYTES);
+    play_product(cuda->stream, &call);
     return true;
 }

@@ -126,57 +126,23 @@ void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision prec
     if (rows == 0) {
         return;
     }
-    const zo_store *store = view->base[0];
-    const zo_param *w = &store->layout->param[weight];
+    const zo_param *w = &view->base[0]->layout->param[weight];
     cudaStream_t stream = zo_cuda_of(be)->stream;
     int P = view->npoints;
     int64_t total = P * rows;
-    size_t size = precision == ZO_BF16 ? sizeof(uint16_t) : sizeof(float);
-    bool shared = zo_cuda_one_base(view) && !zo_cuda_acts(view, weight), in_place = shared && precision == ZO_F32;
-    int copies = shared ? 1 : P;
     const float *b = zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);
     zo_cuda_part(be, ZO_PART_HEAD);
-    const void *input = zo_cuda_input(be, precision, x, total, w->cols);
-    const float *side = zo_cuda_side(be, view, weight, x, rows);
+    zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, rows);
     const int32_t *at_d = static_cast<const int32_t *>(zo_cuda_stage(be, at, (size_t)n * sizeof *at));
     const int32_t *target_d = static_cast<const int32_t *>(zo_cuda_stage(be, target, (size_t)n * sizeof *target));
     running *state = state_of(be, total);
-    int64_t block = block_rows(be, w->rows, in_place ? 0 : (size_t)(copies * w->cols) * size, (size_t)total * sizeof(float));
+    int64_t block = block_rows(be, w->rows, zo_cuda_layer_row_bytes(&layer), (size_t)total * sizeof(float));
     float *logit = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_LOGIT, (size_t)(total * block) * sizeof *logit));
     for (int64_t first = 0; first < w->rows; first += block) {
         int64_t m = w->rows - first < block ? w->rows - first : block;
-        const void *weights = store->data + w->offset + first * w->cols;
-        if (!in_place) {
-            void *to = zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(copies * block * w->cols) * size);
-            if (shared) {
-                zo_cuda_to_bf16(be, static_cast<const float *>(weights), m * w->cols, static_cast<uint16_t *>(to));
-            } else {
-                zo_cuda_form_rows(be, view, weight, first, m, precision, to);
-                zo_cuda_part(be, ZO_PART_HEAD);
-            }
-            weights = to;
-        }
-        if (side != NULL) {
-            int rank = view->factors->rank[weight];
-            zo_cuda_gemm g = {};
-            g.tb = true;
-            g.m = total;
-            g.n = g.ldc = m;
-            g.k = g.lda = g.ldb = rank;
-            zo_cuda_product(be, &g, side, view->factors->u[weight] + first * rank, logit);
-        }
-        zo_cuda_gemm g = {};
-        g.precision = precision;
-        g.tb = true;
-        g.add = side != NULL;
-        g.m = shared ? total : rows;
-        g.n = g.ldc = m;
-        g.k = g.lda = g.ldb = w->cols;
-        g.batch = shared ? 1 : P;
-        g.stride_a = rows * w->cols;
-        g.stride_b = m * w->cols;
-        g.stride_c = rows * m;
-        zo_cuda_product(be, &g, input, weights, logit);
+        zo_cuda_rows part = zo_cuda_layer_rows(be, &layer, first, m, block);
+        zo_cuda_part(be, ZO_PART_HEAD);
+        zo_cuda_layer_product(be, &layer, &part, layer.shared, NULL, 0, false, logit);
         ZO_LAUNCH(running_kernel, (unsigned)total, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
         if (n > 0) {
             ZO_LAUNCH(pick_kernel, zo_cuda_grid(P * n, THREADS), THREADS, 0, stream, logit, m, first, P, rows, at_d, target_d, n, logprob);
@@ -190,8 +156,7 @@ void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision prec
         ZO_LAUNCH(argmax_kernel, zo_cuda_grid(total, THREADS), THREADS, 0, stream, state, total, to);
         be->download(be, argmax, to, (size_t)total * sizeof *to);
     }
-    zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(w->rows * w->cols), 0,
-                     (uint64_t)(2 * total * w->rows * (w->cols + (side != NULL ? view->factors->rank[weight] : 0)))});
+    zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(w->rows * w->cols), 0, zo_cuda_layer_flops(&layer)});
 }
 
 /* backward ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -252,7 +217,6 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
                            int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                            zo_store *grad)
 {
-    (void)precision; /* gradients are f32 */
     if (rows == 0) {
         return;
     }
@@ -274,6 +238,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
         for (int64_t first = 0; first < w->rows; first += block) {
             int64_t m = w->rows - first < block ? w->rows - first : block;
             zo_cuda_gemm g = {};
+            g.precision = zo_cuda_gradient_precision(precision);
             g.tb = true;
             g.m = rows;
             g.n = g.ldc = m;
@@ -285,12 +250,14 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             }
             ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d);
             zo_cuda_gemm in = {};
+            in.precision = g.precision;
             in.m = rows;
             in.k = in.lda = m;
             in.n = in.ldb = in.ldc = w->cols;
             in.add = first > 0;
             zo_cuda_product(be, &in, logit, weights + first * w->cols, dx);
             zo_cuda_gemm out = {};
+            out.precision = g.precision;
             out.ta = true;
             out.add = true;
             out.m = out.lda = m;

@@ -1,32 +1,86 @@
-/* cuda_linear.cu: linear layers and chosen rows at P points. The weight at all points is formed into workspace once (W + cZ, f32 or bf16),
- * then one batched product runs over the points; stored f32 weights are read where they stand. A low-rank side path runs as two thin
- * products beside the untouched weight. */
+/* cuda_linear.cu: linear layers and chosen rows at P points. The weight at all points is formed into workspace once (W + cZ) and one batched
+ * product runs over the points; where all points share the stored W, one product runs over the tokens of all of them, and weights that
+ * products of this precision can read are read where they stand. A low-rank side path is part of that product or a second one: see
+ * cuda_linear.cuh. */
 #include <string.h>
 
-#include "backends/cuda_device.cuh"
 #include "backends/cuda_linear.cuh"
+#include "backends/cuda_round.cuh"
 
-enum { THREADS = 256 };
+enum { THREADS = 256, JOBS = 2 };
 
-/* inputs --------------------------------------------------------------------------------------------------------------------------- */
+/* conversion ----------------------------------------------------------------------------------------------------------------------- */
 
-static __global__ void __launch_bounds__(THREADS) bf16_kernel(const float *x, int64_t n, uint16_t *y)
+/* to (rows, ld) = [a (rows, cols) | b (rows, rank) | zeros] in 16 bits. Counted in fours: those of a row, and all. */
+struct pack_job { const float *a, *b; int64_t cols, rank; uint32_t row_fours, fours; void *to; };
+struct pack_jobs { pack_job job[JOBS]; };
+
+/* Grid: (blocks, jobs). */
+template <class T>
+static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n; i += (int64_t)gridDim.x * THREADS) {
-        if (4 * i + 4 <= n && (uintptr_t)x % 16 == 0) {
-            float4 v = *reinterpret_cast<const float4 *>(x + 4 * i);
-            *reinterpret_cast<ushort4 *>(y + 4 * i) = make_ushort4(zo_bf16_from(v.x), zo_bf16_from(v.y), zo_bf16_from(v.z), zo_bf16_from(v.w));
+    pack_job p = jobs.job[blockIdx.y];
+    T *to = static_cast<T *>(p.to);
+    bool wide = p.cols % 4 == 0 && (uintptr_t)p.a % 16 == 0;
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < p.fours; i += (int64_t)gridDim.x * THREADS) {
+        int64_t row = (uint32_t)i / p.row_fours, j = 4 * ((uint32_t)i % p.row_fours);
+        float w[4];
+        if (wide && j < p.cols) {
+            float4 v = *reinterpret_cast<const float4 *>(p.a + row * p.cols + j);
+            w[0] = v.x;
+            w[1] = v.y;
+            w[2] = v.z;
+            w[3] = v.w;
         } else {
-            for (int64_t j = 4 * i; j < 4 * i + 4 && j < n; j++) {
-                y[j] = zo_bf16_from(x[j]);
+#pragma unroll
+            for (int l = 0; l < 4; l++) {
+                int64_t at = j + l, s = at - p.cols;
+                w[l] = at < p.cols ? p.a[row * p.cols + at] : p.b != nullptr && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
             }
         }
+        zo_write4(to + 4 * i, w);
     }
 }
 
-void zo_cuda_to_bf16(zo_backend *be, const float *x, int64_t n, uint16_t *y)
+static int64_t round8(int64_t n)
 {
-    ZO_LAUNCH(bf16_kernel, zo_cuda_grid((n + 3) / 4, THREADS), THREADS, 0, zo_cuda_of(be)->stream, x, n, y);
+    return (n + 7) / 8 * 8;
+}
+
+static bool is_half(zo_precision precision)
+{
+    return precision == ZO_BF16 || precision == ZO_F16;
+}
+
+static size_t element_bytes(zo_precision precision)
+{
+    return is_half(precision) ? sizeof(uint16_t) : sizeof(float);
+}
+
+/* ld a multiple of 8; b may be NULL */
+static pack_job pack_job_of(const float *a, int64_t cols, const float *b, int64_t rank, int64_t rows, int64_t ld, void *to)
+{
+    ZO_CHECK(rows * ld / 4 <= UINT32_MAX, "a block of (%lld, %lld) numbers of 16 bits is too large for one launch", (long long)rows, (long long)ld);
+    pack_job p = {a, b, cols, rank, (uint32_t)(ld / 4), (uint32_t)(rows * ld / 4), to};
+    return p;
+}
+
+/* n <= JOBS conversions by one launch */
+static void pack(zo_backend *be, zo_precision precision, const pack_job *job, int n)
+{
+    pack_jobs jobs = {};
+    int64_t most = 0;
+    for (int i = 0; i < n; i++) {
+        jobs.job[i] = job[i];
+        most = most > job[i].fours ? most : job[i].fours;
+    }
+    dim3 grid(zo_cuda_grid(most, THREADS), (unsigned)n);
+    cudaStream_t stream = zo_cuda_of(be)->stream;
+    if (precision == ZO_BF16) {
+        ZO_LAUNCH((pack_kernel<zo_cuda_bf16>), grid, THREADS, 0, stream, jobs);
+    } else {
+        ZO_LAUNCH((pack_kernel<zo_cuda_f16>), grid, THREADS, 0, stream, jobs);
+    }
 }
 
 uint64_t zo_cuda_drawn(const zo_view *view, int param)
@@ -46,51 +100,6 @@ uint64_t zo_cuda_drawn(const zo_view *view, int param)
     return n;
 }
 
-const void *zo_cuda_input(zo_backend *be, zo_precision precision, const float *x, int64_t rows, int64_t cols)
-{
-    if (precision == ZO_F32) {
-        return x;
-    }
-    zo_cuda *cuda = zo_cuda_of(be);
-    int64_t most = rows > cuda->most_rows ? rows : cuda->most_rows;
-    uint16_t *y = static_cast<uint16_t *>(zo_cuda_shared_of(be, ZO_CUDA_INPUT, (size_t)(most * cols) * sizeof *y));
-    zo_cuda_to_bf16(be, x, rows * cols, y);
-    return y;
-}
-
-/* the side path -------------------------------------------------------------------------------------------------------------------------- */
-
-/* q[p,t,s] *= side[p,s] */
-static __global__ void __launch_bounds__(THREADS) side_kernel(zo_cuda_view view, zo_cuda_param p, int64_t tokens, float *q)
-{
-    int64_t n = view.npoints * tokens * p.rank;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
-        int64_t point = i / (tokens * p.rank), s = i % p.rank;
-        q[i] *= view.side[point * view.ncoef + p.coef_at + s];
-    }
-}
-
-const float *zo_cuda_side(zo_backend *be, const zo_view *view, int weight, const float *x, int64_t tokens)
-{
-    if (view->side == NULL || view->factors->rank[weight] == 0) {
-        return NULL;
-    }
-    zo_cuda *cuda = zo_cuda_of(be);
-    zo_cuda_param p = zo_cuda_param_of(view->base[0]->layout, view->factors, weight);
-    zo_cuda_view v = zo_cuda_view_of(be, view);
-    int64_t rows = view->npoints * tokens, most = rows > cuda->most_rows ? rows : cuda->most_rows;
-    float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, (size_t)(most * p.rank) * sizeof *q));
-    zo_cuda_gemm g = {};
-    g.m = rows;
-    g.n = g.ldb = g.ldc = p.rank;
-    g.k = g.lda = p.cols;
-    zo_cuda_product(be, &g, x, p.v, q);
-    ZO_LAUNCH(side_kernel, zo_cuda_grid(rows * p.rank, THREADS), THREADS, 0, cuda->stream, v, p, tokens, q);
-    return q;
-}
-
-/* linear ---------------------------------------------------------------------------------------------------------------------------------- */
-
 bool zo_cuda_one_base(const zo_view *view)
 {
     for (int p = 1; p < view->npoints; p++) {
@@ -99,6 +108,193 @@ bool zo_cuda_one_base(const zo_view *view)
         }
     }
     return true;
+}
+
+/* a layer's operands ------------------------------------------------------------------------------------------------------------------- */
+
+/* to[t * ld + s] = q[t * ldq + s] * side[p(t), s], s < rank; the same memory where T is float */
+template <class T>
+static __global__ void __launch_bounds__(THREADS) side_kernel(zo_cuda_view view, zo_cuda_param p, int64_t tokens, const float *q, int64_t ldq,
+                                                              T *to, int64_t ld)
+{
+    int64_t n = view.npoints * tokens * p.rank;
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
+        int64_t t = i / p.rank, s = i % p.rank;
+        zo_write1(to + t * ld + s, q[t * ldq + s] * view.side[t / tokens * view.ncoef + p.coef_at + s]);
+    }
+}
+
+/* q = (x V) . side, beside x in 16 bits, else in ZO_CUDA_SIDE. In 16 bits V stands behind the f32 sums there. */
+static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *half)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    zo_cuda_param p = zo_cuda_param_of(l->view->base[0]->layout, l->view->factors, l->weight);
+    zo_cuda_view v = zo_cuda_view_of(be, l->view);
+    int64_t rows = l->view->npoints * l->tokens, most = rows > cuda->most_rows ? rows : cuda->most_rows;
+    int64_t padded = is_half(l->precision) ? round8(p.rank) : p.rank;
+    size_t sums = (size_t)(most * padded) * sizeof(float);
+    float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, sums + (half != NULL ? (size_t)(p.cols * padded) * sizeof(uint16_t) : 0)));
+    zo_cuda_gemm g = {};
+    g.precision = l->precision;
+    g.m = rows;
+    g.n = g.ldb = g.ldc = padded;
+    g.k = p.cols;
+    g.lda = l->ld;
+    unsigned grid = zo_cuda_grid(rows * p.rank, THREADS);
+    if (half == NULL) {
+        zo_cuda_product(be, &g, x, p.v, q);
+        ZO_LAUNCH((side_kernel<float>), grid, THREADS, 0, cuda->stream, v, p, l->tokens, q, padded, q, padded);
+        l->q = q;
+        l->ldq = padded;
+        return;
+    }
+    void *factor = reinterpret_cast<char *>(q) + sums;
+    pack_job job[] = {pack_job_of(x, p.cols, NULL, 0, rows, l->ld, half), pack_job_of(p.v, p.rank, NULL, 0, p.cols, padded, factor)};
+    pack(be, l->precision, job, 2);
+    zo_cuda_product(be, &g, half, factor, q);
+    uint16_t *beside = static_cast<uint16_t *>(half) + p.cols;
+    if (l->precision == ZO_BF16) {
+        ZO_LAUNCH((side_kernel<zo_cuda_bf16>), grid, THREADS, 0, cuda->stream, v, p, l->tokens, q, padded,
+                  reinterpret_cast<zo_cuda_bf16 *>(beside), l->ld);
+    } else {
+        ZO_LAUNCH((side_kernel<zo_cuda_f16>), grid, THREADS, 0, cuda->stream, v, p, l->tokens, q, padded,
+                  reinterpret_cast<zo_cuda_f16 *>(beside), l->ld);
+    }
+    l->q = beside;
+    l->ldq = l->ld;
+}
+
+zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision precision, int weight, const float *x, int64_t tokens)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    const zo_param *w = &view->base[0]->layout->param[weight];
+    bool half = is_half(precision);
+    zo_cuda_layer l = {};
+    l.view = view;
+    l.weight = weight;
+    l.precision = precision;
+    l.tokens = tokens;
+    l.shared = zo_cuda_one_base(view) && !zo_cuda_acts(view, weight);
+    l.in_place = l.shared && !half;
+    l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
+    l.one = l.rank > 0 && l.shared && !l.in_place;
+    l.ld = half ? round8(w->cols + l.rank) : w->cols;
+    l.x = x;
+    void *to = NULL;
+    if (half) {
+        int64_t rows = view->npoints * tokens, most = rows > cuda->most_rows ? rows : cuda->most_rows;
+        to = zo_cuda_shared_of(be, ZO_CUDA_INPUT, (size_t)(most * l.ld) * sizeof(uint16_t));
+        l.x = to;
+    }
+    if (l.rank > 0) {
+        layer_side(be, &l, x, to);
+    } else if (half) {
+        pack_job job = pack_job_of(x, w->cols, NULL, 0, view->npoints * tokens, l.ld, to);
+        pack(be, precision, &job, 1);
+    }
+    return l;
+}
+
+/* Elements from row to row of what stands in workspace. */
+static int64_t layer_stride(const zo_cuda_layer *l)
+{
+    return l->shared ? l->ld : l->view->base[0]->layout->param[l->weight].cols;
+}
+
+/* Whether U is converted into workspace by itself, behind the weight. */
+static bool layer_own_factor(const zo_cuda_layer *l)
+{
+    return l->rank > 0 && !l->one && is_half(l->precision);
+}
+
+size_t zo_cuda_layer_row_bytes(const zo_cuda_layer *l)
+{
+    int64_t elements = l->in_place ? 0 : (l->shared ? 1 : l->view->npoints) * layer_stride(l);
+    return (size_t)(elements + (layer_own_factor(l) ? round8(l->rank) : 0)) * element_bytes(l->precision);
+}
+
+zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t first, int64_t n, int64_t most)
+{
+    const zo_store *store = l->view->base[0];
+    const zo_param *w = &store->layout->param[l->weight];
+    const float *weights = store->data + w->offset + first * w->cols;
+    const float *u = l->rank > 0 ? l->view->factors->u[l->weight] + first * l->rank : NULL;
+    zo_cuda_rows rows = {first, n, weights, u};
+    size_t bytes = (size_t)most * zo_cuda_layer_row_bytes(l);
+    char *to = bytes > 0 ? static_cast<char *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, bytes)) : NULL;
+    if (!l->in_place && l->shared) { /* one copy in 16 bits serves all points */
+        pack_job job = pack_job_of(weights, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ld, to);
+        zo_cuda_part(be, ZO_PART_FORM);
+        pack(be, l->precision, &job, 1);
+        rows.w = to;
+    } else if (!l->in_place) {
+        zo_cuda_form_rows(be, l->view, l->weight, first, n, l->precision, to);
+        rows.w = to;
+    }
+    if (layer_own_factor(l)) {
+        void *beside = to + bytes - (size_t)(most * round8(l->rank)) * sizeof(uint16_t);
+        pack_job job = pack_job_of(u, l->rank, NULL, 0, n, round8(l->rank), beside);
+        zo_cuda_part(be, ZO_PART_FORM);
+        pack(be, l->precision, &job, 1);
+        rows.u = beside;
+    }
+    return rows;
+}
+
+bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda_rows *rows, bool single, const float *bias, int64_t stride,
+                           bool gelu_tanh, float *y)
+{
+    int64_t P = l->view->npoints, cols = l->view->base[0]->layout->param[l->weight].cols;
+    if (l->rank > 0 && !l->one) {
+        zo_cuda_gemm g = {};
+        g.precision = l->precision;
+        g.tb = true;
+        g.m = P * l->tokens;
+        g.n = g.ldc = rows->n;
+        g.k = l->rank;
+        g.lda = l->ldq;
+        g.ldb = is_half(l->precision) ? round8(l->rank) : l->rank;
+        zo_cuda_product(be, &g, l->q, rows->u, y);
+    }
+    zo_cuda_gemm g = {};
+    g.precision = l->precision;
+    g.tb = true;
+    g.add = l->rank > 0 && !l->one;
+    g.m = single ? P * l->tokens : l->tokens;
+    g.n = g.ldc = rows->n;
+    g.k = l->one ? l->ld : cols;
+    g.lda = l->ld;
+    g.ldb = l->in_place ? cols : layer_stride(l);
+    g.batch = single ? 1 : P;
+    g.stride_a = l->tokens * l->ld;
+    g.stride_b = l->shared ? 0 : rows->n * cols;
+    g.stride_c = l->tokens * rows->n;
+    g.bias = bias;
+    g.stride_bias = stride;
+    g.gelu_tanh = gelu_tanh;
+    if (zo_cuda_product(be, &g, l->x, rows->w, y)) {
+        return true;
+    }
+    g.bias = NULL;
+    g.gelu_tanh = false;
+    zo_cuda_product(be, &g, l->x, rows->w, y);
+    return false;
+}
+
+uint64_t zo_cuda_layer_flops(const zo_cuda_layer *l)
+{
+    const zo_param *w = &l->view->base[0]->layout->param[l->weight];
+    return (uint64_t)(2 * l->view->npoints * l->tokens * w->rows * (w->cols + l->rank));
+}
+
+/* linear ---------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Whether one product over the tokens of all points, with a bias of their own added in a pass over y, moves fewer bytes than a product a
+ * point, which reads the weight once a point. */
+static bool pass_is_cheaper(const zo_cuda_layer *l)
+{
+    int64_t P = l->view->npoints, cols = l->view->base[0]->layout->param[l->weight].cols;
+    return 2 * P * l->tokens * (int64_t)sizeof(float) <= (P - 1) * (l->in_place ? cols : l->ld) * (int64_t)element_bytes(l->precision);
 }
 
 void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
@@ -110,63 +306,23 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     const zo_store *store = view->base[0];
     const zo_param *w = &store->layout->param[weight];
     int P = view->npoints;
-    bool one = zo_cuda_one_base(view), formed = zo_cuda_acts(view, weight), shared = one && !formed;
-    bool bias_shared = bias < 0 || (one && !zo_cuda_acts(view, bias));
+    bool bias_shared = bias < 0 || (zo_cuda_one_base(view) && !zo_cuda_acts(view, bias));
     const float *b = bias < 0 ? NULL : bias_shared ? store->data + store->layout->param[bias].offset
                                                    : zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);
-    const void *weights = store->data + w->offset;
-    if (!shared || precision == ZO_BF16) {
-        size_t bytes = (size_t)((shared ? 1 : P) * w->rows * w->cols) * (precision == ZO_BF16 ? sizeof(uint16_t) : sizeof(float));
-        void *to = zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, bytes);
-        if (shared) { /* one bf16 copy serves all points */
-            zo_cuda_part(be, ZO_PART_FORM);
-            zo_cuda_to_bf16(be, store->data + w->offset, w->rows * w->cols, static_cast<uint16_t *>(to));
-        } else {
-            zo_cuda_form_rows(be, view, weight, 0, w->rows, precision, to);
-        }
-        weights = to;
-    }
     zo_cuda_part(be, ZO_PART_GEMM);
-    const void *input = zo_cuda_input(be, precision, x, P * tokens, w->cols);
-    const float *side = zo_cuda_side(be, view, weight, x, tokens);
-    int rank = side != NULL ? view->factors->rank[weight] : 0;
-    if (side != NULL) {
-        zo_cuda_gemm g = {};
-        g.tb = true;
-        g.m = P * tokens;
-        g.n = g.ldc = w->rows;
-        g.k = g.lda = g.ldb = rank;
-        zo_cuda_product(be, &g, side, view->factors->u[weight], y);
-    }
-    zo_cuda_gemm g = {};
-    g.precision = precision;
-    g.tb = true;
-    g.add = side != NULL;
-    g.n = g.ldc = w->rows;
-    g.k = g.lda = g.ldb = w->cols;
-    bool single = shared && bias_shared;
-    g.m = single ? P * tokens : tokens;
-    g.batch = single ? 1 : P;
-    g.stride_a = tokens * w->cols;
-    g.stride_b = shared ? 0 : w->rows * w->cols;
-    g.stride_c = tokens * w->rows;
-    g.bias = b;
-    g.stride_bias = bias_shared ? 0 : w->rows;
-    g.gelu_tanh = b != NULL && act == ZO_ACT_GELU_TANH && pre == NULL;
-    if (zo_cuda_product(be, &g, input, weights, y)) {
-        if (!g.gelu_tanh && (act != ZO_ACT_NONE || pre != NULL)) {
-            zo_cuda_part(be, ZO_PART_ELEMENTWISE);
-            zo_cuda_finish(be, act, NULL, P, tokens, w->rows, y, pre);
-        }
-    } else {
-        g.bias = NULL;
-        g.gelu_tanh = false;
-        zo_cuda_product(be, &g, input, weights, y);
+    zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, tokens);
+    zo_cuda_rows rows = zo_cuda_layer_rows(be, &layer, 0, w->rows, w->rows);
+    bool gelu_tanh = b != NULL && act == ZO_ACT_GELU_TANH && pre == NULL, pass = !gelu_tanh && (act != ZO_ACT_NONE || pre != NULL);
+    bool single = layer.shared && (bias_shared || pass || pass_is_cheaper(&layer));
+    bool fused = bias_shared || !single; /* the bias is the product's */
+    zo_cuda_part(be, ZO_PART_GEMM);
+    fused = zo_cuda_layer_product(be, &layer, &rows, single, fused ? b : NULL, bias_shared ? 0 : w->rows, fused && gelu_tanh, y) && fused;
+    if (!fused || pass) {
+        const float *add = fused || b == NULL ? NULL : bias_shared ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b;
         zo_cuda_part(be, ZO_PART_ELEMENTWISE);
-        zo_cuda_finish(be, act, bias_shared ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b, P, tokens, w->rows, y, pre);
+        zo_cuda_finish(be, act, add, P, tokens, w->rows, y, pre);
     }
-    zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(w->rows * w->cols), 0,
-                     (uint64_t)(2 * P * tokens * w->rows * (w->cols + rank))});
+    zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(w->rows * w->cols), 0, zo_cuda_layer_flops(&layer)});
 }
 
 /* chosen rows ------------------------------------------------------------------------------------------------------------------------------ */
@@ -212,8 +368,7 @@ void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bi
 void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
 {
     zo_cuda *cuda = zo_cuda_of(be);
-    int64_t vector = 1, matrix = 1;
-    int rank = 0;
+    int64_t vector = 1, matrix = 1, rank = 0, side_cols = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         if (p->kind == ZO_PARAM_VECTOR) {
@@ -221,8 +376,9 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
         } else if (p->kind == ZO_PARAM_MATRIX) {
             matrix = matrix > p->rows * p->cols ? matrix : p->rows * p->cols;
         }
-        if (factors != NULL && factors->layout != NULL && t < factors->layout->n) {
+        if (factors != NULL && factors->layout != NULL && t < factors->layout->n && factors->rank[t] > 0) {
             rank = rank > factors->rank[t] ? rank : factors->rank[t];
+            side_cols = side_cols > p->cols ? side_cols : p->cols;
         }
     }
     cuda->most_rows = points * tokens > cuda->most_rows ? points * tokens : cuda->most_rows;
@@ -232,6 +388,7 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
         zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(matrix * points) * sizeof(uint16_t));
     }
     if (rank > 0) {
-        zo_cuda_shared_of(be, ZO_CUDA_SIDE, (size_t)(cuda->most_rows * rank) * sizeof(float));
+        rank = round8(rank);
+        zo_cuda_shared_of(be, ZO_CUDA_SIDE, (size_t)(cuda->most_rows * rank) * sizeof(float) + (size_t)(side_cols * rank) * sizeof(uint16_t));
     }
 }

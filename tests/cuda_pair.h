@@ -17,6 +17,8 @@
 extern const bool zo_shim_present; /* false on a card: then only the comparison with the CPU is left */
 extern bool zo_shim_reverse, zo_shim_no_epilogue;
 extern int zo_shim_devices;
+extern bool zo_shim_exact_only;
+extern unsigned long zo_shim_asked;
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 

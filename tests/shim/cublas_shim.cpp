@@ -1,12 +1,25 @@
 /* cublas_shim.cpp: see cublasLt.h. D = epilogue(alpha op(A) op(B) + beta C), column-major, with float64 sums. Every operand is checked to
- * lie in device memory as a whole. */
+ * lie in device memory as a whole, and as aligned as the algorithm was told. */
 #include <cublasLt.h>
 
-bool zo_shim_no_epilogue;
+#include "core/num.h"
 
-struct zo_shim_matmul { cublasOperation_t ta, tb; cublasLtEpilogue_t epilogue; const float *bias; int64_t bias_stride; };
+bool zo_shim_no_epilogue, zo_shim_exact_only;
+unsigned long zo_shim_asked;
+
+struct zo_shim_matmul {
+    cublasComputeType_t compute;
+    cublasOperation_t ta, tb;
+    cublasLtEpilogue_t epilogue;
+    const float *bias;
+    int64_t bias_stride;
+};
 struct zo_shim_layout { cudaDataType_t type; int64_t rows, cols, ld, stride; int32_t batch; };
-struct zo_shim_preference { uint64_t unused; };
+struct zo_shim_preference { uint32_t align_a, align_b, align_d; };
+
+/* What an algorithm was asked for, in the bytes of a cublasLtMatmulAlgo_t. */
+struct asked { int32_t m, n, k, type, compute, epilogue; uint32_t align_a, align_b, align_d; };
+static_assert(sizeof(asked) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm holds what it was asked for");
 
 template <class T>
 static cublasStatus_t make(T **out)
@@ -38,8 +51,10 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComput
     cublasStatus_t status = make(desc);
     if (status == CUBLAS_STATUS_SUCCESS) {
         (*desc)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+        (*desc)->compute = compute;
     }
-    return compute == CUBLAS_COMPUTE_32F && scale == CUDA_R_32F ? status : CUBLAS_STATUS_INVALID_VALUE;
+    bool known = compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    return known && scale == CUDA_R_32F ? status : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
@@ -78,7 +93,13 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
 cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attr, const void *value,
                                                 size_t bytes)
 {
-    return attr == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT ? take(&layout->batch, value, bytes) : take(&layout->stride, value, bytes);
+    switch (attr) {
+    case CUBLASLT_MATRIX_LAYOUT_ROWS: return take(&layout->rows, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_COLS: return take(&layout->cols, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT: return take(&layout->batch, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET: return take(&layout->stride, value, bytes);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference) { return make(preference); }
@@ -89,42 +110,68 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t attr, const void *,
-                                                    size_t bytes)
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attr,
+                                                    const void *value, size_t bytes)
 {
-    return bytes == (attr == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? sizeof(uint64_t) : sizeof(uint32_t)) ? CUBLAS_STATUS_SUCCESS
-                                                                                                             : CUBLAS_STATUS_INVALID_VALUE;
+    uint64_t workspace;
+    uint32_t schemes;
+    switch (attr) {
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(&workspace, value, bytes);
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: return take(&schemes, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES: return take(&preference->align_a, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES: return take(&preference->align_b, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES: return take(&preference->align_d, value, bytes);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
 }
 
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatmulPreference_t, int most,
+static asked asked_of(const zo_shim_matmul *op, const zo_shim_layout *a, const zo_shim_layout *d)
+{
+    return {(int32_t)d->rows, (int32_t)d->cols, (int32_t)(op->ta == CUBLAS_OP_T ? a->rows : a->cols), a->type, op->compute, op->epilogue, 0, 0, 0};
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference, int most,
                                               cublasLtMatmulHeuristicResult_t *found, int *n)
 {
     bool possible = most > 0 && !(zo_shim_no_epilogue && op->epilogue != CUBLASLT_EPILOGUE_DEFAULT);
+    zo_shim_asked++;
     *n = possible ? 1 : 0;
     if (possible) {
+        asked what = asked_of(op, a, d);
+        what.align_a = preference->align_a;
+        what.align_b = preference->align_b;
+        what.align_d = preference->align_d;
         *found = {};
+        memcpy(&found->algo, &what, sizeof what);
     }
     return possible ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+/* All matrices of an operand are as aligned as the algorithm wants them. */
+static bool aligned(const void *at, const zo_shim_layout *l, uint32_t bytes)
+{
+    uintptr_t stride = (uintptr_t)(l->batch > 1 ? l->stride * (l->type == CUDA_R_32F ? 4 : 2) : 0);
+    return (((uintptr_t)at | stride) & (bytes - 1)) == 0;
 }
 
 static void check(const char *what, const void *at, const zo_shim_layout *l)
 {
     int64_t elements = (l->batch - 1) * l->stride + (l->cols - 1) * l->ld + l->rows;
-    if (!zo_shim_is_device(at, (size_t)elements * (l->type == CUDA_R_16BF ? 2 : 4))) {
+    if (!zo_shim_is_device(at, (size_t)elements * (l->type == CUDA_R_32F ? 4 : 2))) {
         zo_shim_die("a product's operand %s (%lld, %lld) is not in one device block", what, (long long)l->rows, (long long)l->cols);
     }
 }
 
-static float element(const void *at, const zo_shim_layout *l, int64_t i)
+static float element(const void *at, const zo_shim_layout *l, bool tf32, int64_t i)
 {
-    if (l->type == CUDA_R_32F) {
-        return static_cast<const float *>(at)[i];
+    if (l->type != CUDA_R_32F) {
+        uint16_t half = static_cast<const uint16_t *>(at)[i];
+        return l->type == CUDA_R_16BF ? zo_bf16_to(half) : zo_f16_to(half);
     }
-    uint32_t bits = (uint32_t)static_cast<const uint16_t *>(at)[i] << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    float x = static_cast<const float *>(at)[i];
+    return tf32 && isfinite(x) ? zo_bits_f32((zo_f32_bits(x) + 0x1000u) & ~0x1FFFu) : x;
 }
 
 static double gelu_tanh(double x)
@@ -134,13 +181,23 @@ static double gelu_tanh(double x)
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const void *alpha, const void *a, cublasLtMatrixLayout_t la,
                               const void *b, cublasLtMatrixLayout_t lb, const void *beta, const void *c, cublasLtMatrixLayout_t lc, void *d,
-                              cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *, void *workspace, size_t workspace_bytes, cudaStream_t)
+                              cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *algo, void *workspace, size_t workspace_bytes,
+                              cudaStream_t)
 {
     int64_t m = op->ta == CUBLAS_OP_T ? la->cols : la->rows, k = op->ta == CUBLAS_OP_T ? la->rows : la->cols;
     int64_t n = op->tb == CUBLAS_OP_T ? lb->rows : lb->cols, kb = op->tb == CUBLAS_OP_T ? lb->cols : lb->rows;
     if (k != kb || lc->rows != m || lc->cols != n || ld->rows != m || ld->cols != n || la->type != lb->type || lc->type != CUDA_R_32F ||
         la->batch != lb->batch || la->batch != ld->batch || c != d) {
         return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    asked is = asked_of(op, la, ld), want;
+    memcpy(&want, algo, sizeof want);
+    if (want.type != is.type || want.compute != is.compute || want.epilogue != is.epilogue || !aligned(a, la, want.align_a) ||
+        !aligned(b, lb, want.align_b) || !aligned(d, ld, want.align_d)) {
+        zo_shim_die("a product (%d, %d, %d) runs an algorithm that was asked for another one", is.m, is.n, is.k);
+    }
+    if (zo_shim_exact_only && (want.m != is.m || want.n != is.n || want.k != is.k)) {
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     }
     check("A", a, la);
     check("B", b, lb);
@@ -150,6 +207,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     if (!zo_shim_is_device(workspace, workspace_bytes) || (biased && !zo_shim_is_device(op->bias, (size_t)biases * sizeof(float)))) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
+    bool tf32 = op->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     float al, be;
     memcpy(&al, alpha, sizeof al);
     memcpy(&be, beta, sizeof be);
@@ -158,12 +216,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     for (int64_t p = 0; p < la->batch; p++) {
         for (int64_t i = 0; i < m; i++) { /* both with k innermost */
             for (int64_t l = 0; l < k; l++) {
-                ka[i * k + l] = element(a, la, p * la->stride + (op->ta == CUBLAS_OP_T ? i * la->ld + l : l * la->ld + i));
+                ka[i * k + l] = element(a, la, tf32, p * la->stride + (op->ta == CUBLAS_OP_T ? i * la->ld + l : l * la->ld + i));
             }
         }
         for (int64_t j = 0; j < n; j++) {
             for (int64_t l = 0; l < k; l++) {
-                kb_[j * k + l] = element(b, lb, p * lb->stride + (op->tb == CUBLAS_OP_T ? l * lb->ld + j : j * lb->ld + l));
+                kb_[j * k + l] = element(b, lb, tf32, p * lb->stride + (op->tb == CUBLAS_OP_T ? l * lb->ld + j : j * lb->ld + l));
             }
         }
         for (int64_t j = 0; j < n; j++) {

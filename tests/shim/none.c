@@ -6,6 +6,8 @@
 extern const bool zo_shim_present;
 extern bool zo_shim_reverse, zo_shim_no_epilogue;
 extern int zo_shim_devices;
+extern bool zo_shim_exact_only;
+extern unsigned long zo_shim_asked;
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 
@@ -14,6 +16,8 @@ bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t 
 const bool zo_shim_present = false;
 bool zo_shim_reverse, zo_shim_no_epilogue;
 int zo_shim_devices;
+bool zo_shim_exact_only;
+unsigned long zo_shim_asked;
 
 int zo_shim_kernels(void)
 {
