@@ -266,10 +266,49 @@ START_TEST(mutations)
 }
 END_TEST
 
+/* Keys that came later: absent from the canonical form where they are the default, so that older hashes hold, and still values like others. */
+START_TEST(late_keys)
+{
+    zo_grid g = parse("{" BASE "}"), said = parse("{" BASE ", \"storage\": \"f32\", \"accumulate\": \"weights\"}");
+    ck_assert_ptr_null(strstr(g.cell[0].config, "storage"));
+    ck_assert_ptr_null(strstr(g.cell[0].config, "accumulate"));
+    ck_assert_str_eq(g.cell[0].hash, said.cell[0].hash);
+    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).storage, "f32");
+    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).accumulate, "weights");
+    zo_grid_free(&g);
+    zo_grid_free(&said);
+    g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"realisation\": \"streamed\", \"storage\": [\"f32\", \"bf16\", \"f16\"],"
+              "\"optimizer\": [\"zero-shot\", {\"name\": \"mezo\", \"accumulate\": [\"weights\", \"log\"]}, \"fo-sgd\"],"
+              "\"exclude\": [{\"optimizer\": \"fo-sgd\", \"storage\": [\"bf16\", \"f16\"]}, {\"optimizer\": \"mezo\", \"storage\": \"f32\", \"accumulate\": \"log\"}]}");
+    ck_assert_int_eq(g.n, 3 + 5 + 1);
+    ck_assert_int_eq(g.excluded, 3);
+    for (int64_t i = 0; i < g.n; i++) {
+        const zo_cell *c = &g.cell[i];
+        zo_cell again;
+        zo_err err = {0};
+        ck_assert_msg(zo_cell_parse(&again, c->config, &err) == ZO_OK, "%s", err.text);
+        ck_assert_str_eq(again.hash, c->hash);
+        ck_assert_int_eq(again.storage, c->storage);
+        ck_assert_int_eq(strstr(c->config, "\"storage\"") != NULL, c->storage != ZO_STORAGE_F32);
+        char label[1200];
+        if (c->estimator->step != NULL && !c->estimator->first_order) {
+            ASSERT_HAS(zo_cell_label(c, label, sizeof label), c->storage == ZO_STORAGE_F32 ? "storage f32" : zo_cell_to_row(c).storage);
+        }
+        zo_cell_free(&again);
+    }
+    zo_grid_free(&g);
+    refuse("{" BASE ", \"accumulate\": \"log\"}", "\"inplace\" moves");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"fo-adamw\", \"steps\": 10, \"storage\": \"f16\"}",
+           "fo-adamw makes gradients at weights that are held and updated in f32, not with \"storage\": \"f16\"");
+    refuse("{" BASE ", \"storage\": \"f64\"}", "f32");
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("grid");
     tcase_add_test(t, product_of_lists);
+    tcase_add_test(t, late_keys);
     tcase_add_test(t, defaults_and_canonical_form);
     tcase_add_test(t, words_for_numbers);
     tcase_add_test(t, overrides_of_an_optimizer);

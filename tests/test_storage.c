@@ -1,0 +1,637 @@
+/* test_storage.c: weights held in bf16 and f16, and updates kept in a log, on the CPU backend: sweeps against a scalar oracle in every bit,
+ * forward passes against f32 weights of the same values, a log against f32 weights that the same updates went into, and what 16-bit weights
+ * lose of small updates. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/conf.h"
+#include "core/io.h"
+#include "core/rng.h"
+#include "models/model.h"
+#include "optimizers/engine.h"
+#include "optimizers/term_log.h"
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+
+static zo_err err;
+
+static zo_backend *backend(int threads)
+{
+    static zo_backend *open[8];
+    if (open[threads] == NULL) {
+        ck_assert_msg(zo_backend_open("cpu", threads, &open[threads], &err) == ZO_OK, "%s", err.text);
+    }
+    return open[threads];
+}
+
+/* sweeps ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { W, TABLE, BIAS, ONE, PARAMS, TERMS = 6, RANK = 5 };
+
+static void layout_of(zo_layout *layout)
+{
+    memset(layout, 0, sizeof *layout);
+    zo_layout_add(layout, "w", ZO_PARAM_MATRIX, 70, 67, 0, true);
+    zo_layout_add(layout, "table", ZO_PARAM_TABLE, 50, 36, -1, true);
+    zo_layout_add(layout, "bias", ZO_PARAM_VECTOR, 1, 1300, 0, false);
+    zo_layout_add(layout, "one", ZO_PARAM_VECTOR, 1, 1, 0, false);
+}
+
+static void fill(zo_backend *be, zo_store *store)
+{
+    for (int t = 0; t < store->layout->n; t++) {
+        be->init_normal(be, store, t, 5, 0.3f);
+    }
+}
+
+static float scalar_round(zo_storage storage, float x)
+{
+    return storage == ZO_STORAGE_BF16 ? zo_bf16_to(zo_bf16_from(x)) : zo_f16_to(zo_f16_from(x));
+}
+
+/* Element i of a direction on a parameter; false where it does not act. */
+static bool element(const zo_dir *dir, const zo_factors *f, int param, int64_t i, float *z)
+{
+    const zo_param *p = &f->layout->param[param];
+    if (dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST && f->rank[param] == 0)) {
+        zo_stream s = {.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
+        zo_normals(s, (uint64_t)i, 1, z);
+        return true;
+    }
+    if (dir->kind == ZO_DIR_REST || f->rank[param] == 0) {
+        return false;
+    }
+    float a[RANK];
+    int rank = f->rank[param];
+    zo_dir_coefs(dir, f, param, a);
+    *z = 0.0f;
+    for (int s = 0; s < rank; s++) {
+        *z = fmaf(a[s] * f->scale[param] * f->u[param][i / p->cols * rank + s], f->v[param][i % p->cols * rank + s], *z);
+    }
+    return true;
+}
+
+START_TEST(sweeps_round_each_term)
+{
+    zo_storage storage = _i % 2 ? ZO_STORAGE_F16 : ZO_STORAGE_BF16;
+    zo_backend *be = backend(_i < 2 ? 1 : 3);
+    zo_layout layout;
+    layout_of(&layout);
+    int ranks[PARAMS] = {RANK};
+    zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
+    float span[RANK] = {0.5f, -1.0f, 0.25f, 2.0f, -0.125f};
+    zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3}, rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 4}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 5};
+    zo_dir sum = {.kind = ZO_DIR_SPAN, .span = span};
+    zo_term term[TERMS] = {{z, 1e-3}, {cp, -2e-2}, {rest, 1e-2}, {z, -2e-3}, {sum, 3e-3}, {z, 1e-3}};
+    zo_store *a = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS), *b = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS);
+    ck_assert_ptr_null(a->data);
+    fill(be, a);
+    size_t bytes = (size_t)layout.size * sizeof(uint16_t);
+    uint16_t *want = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
+    const int32_t some[] = {0, 3, 4, 49}, *rows[] = {some}, n[] = {4};
+    const int table[] = {TABLE};
+    zo_touched touched = {.nparams = 1, .param = table, .row = rows, .n = n};
+    for (int part = 0; part < 2; part++) {
+        memcpy(want, a->half, bytes);
+        memcpy(b->half, a->half, bytes);
+        float decay = 0.999f;
+        for (int t = 0; t < PARAMS; t++) {
+            const zo_param *p = &layout.param[t];
+            for (int64_t i = 0; i < p->rows * p->cols; i++) {
+                int64_t row = i / p->cols;
+                if (part && t == TABLE && row != 0 && row != 3 && row != 4 && row != 49) {
+                    continue;
+                }
+                float x = zo_half_to(storage, want[p->offset + i]), at;
+                x = p->decay ? scalar_round(storage, x * decay) : x;
+                for (int k = 0; k < TERMS; k++) {
+                    x = element(&term[k].dir, f, t, i, &at) ? scalar_round(storage, fmaf((float)term[k].coef, at, x)) : x;
+                }
+                want[p->offset + i] = zo_half_from(storage, x);
+            }
+        }
+        be->apply(be, a, f, decay, term, TERMS, part ? &touched : NULL);
+        ck_assert_msg(memcmp(a->half, want, bytes) == 0, "%s, part %d: a sweep differs from the scalar one", zo_storage_name(storage), part);
+        /* and no bit depends on what is swept together */
+        be->apply(be, b, f, decay, NULL, 0, part ? &touched : NULL);
+        for (int k = 0; k < TERMS; k++) {
+            be->apply(be, b, f, 1.0, &term[k], 1, part ? &touched : NULL);
+        }
+        ck_assert_msg(memcmp(b->half, want, bytes) == 0, "%s, part %d: sweeps of one term each differ", zo_storage_name(storage), part);
+    }
+    zo_free(want);
+    zo_store_free(be, a);
+    zo_store_free(be, b);
+    zo_factors_free(be, f);
+    zo_layout_free(&layout);
+}
+END_TEST
+
+/* Rules and TeZO-Adam's sweep: what f32 weights of the same values become, rounded once. Values in and out, and what is not finite. */
+START_TEST(other_sweeps_round_once)
+{
+    zo_storage storage = _i ? ZO_STORAGE_F16 : ZO_STORAGE_BF16;
+    zo_backend *be = backend(3);
+    zo_layout layout;
+    layout_of(&layout);
+    int ranks[PARAMS] = {RANK};
+    zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
+    zo_store *half = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS), *full = zo_store_new(be, &layout, ZO_TAG_PARAMS);
+    zo_store *state[2][3]; /* gradient and moments, once for each of the two */
+    size_t count = (size_t)layout.size;
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, count * sizeof *x);
+    for (int i = 0; i < 6; i++) {
+        state[i / 3][i % 3] = zo_store_new(be, &layout, ZO_TAG_OPT_STATE);
+        fill(be, state[i / 3][i % 3]);
+        for (size_t j = 0; j < count; j++) {
+            state[i / 3][i % 3]->data[j] = fabsf(state[i / 3][i % 3]->data[j]);
+        }
+    }
+    fill(be, half);
+    zo_store_read(be, half, 0, layout.size, full->data);
+    fill(be, state[0][0]);
+    memcpy(state[1][0]->data, state[0][0]->data, count * sizeof(float));
+    for (size_t i = 0; i < count; i++) { /* drawn as f32 and rounded */
+        float drawn = scalar_round(storage, state[0][0]->data[i]);
+        ck_assert_msg(memcmp(&full->data[i], &drawn, sizeof drawn) == 0, "initial weight %zu is %g, not %g", i, full->data[i], drawn);
+    }
+    float m[RANK] = {0.1f, -0.2f, 0.3f, 0.4f, -0.5f}, v[RANK] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f};
+    for (int rule = 0; rule <= ZO_RULES; rule++) {
+        zo_rule_args args = {.lr = 1e-2f, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .correct1 = 0.1f, .correct2 = 0.01f};
+        if (rule == ZO_RULES) {
+            be->tezo_adam(be, half, f, m, v, 1e-2, 1e-8);
+            be->tezo_adam(be, full, f, m, v, 1e-2, 1e-8);
+        } else {
+            bool first = rule != ZO_RULE_SGD, second = rule == ZO_RULE_ADAMW;
+            be->rule(be, (zo_rule_kind)rule, &args, half, state[0][0], first ? state[0][1] : NULL, second ? state[0][2] : NULL);
+            be->rule(be, (zo_rule_kind)rule, &args, full, state[1][0], first ? state[1][1] : NULL, second ? state[1][2] : NULL);
+        }
+        for (size_t i = 0; i < count; i++) {
+            full->data[i] = scalar_round(storage, full->data[i]);
+        }
+        zo_store_read(be, half, 0, layout.size, x);
+        ck_assert_msg(memcmp(x, full->data, count * sizeof *x) == 0, "%s: rule %d", zo_storage_name(storage), rule);
+        for (int i = 1; i < 3; i++) {
+            ck_assert(memcmp(state[0][i]->data, state[1][i]->data, count * sizeof *x) == 0);
+        }
+    }
+    zo_store_set(be, half, BIAS, x + layout.param[BIAS].offset); /* what was read goes back in the same bits */
+    zo_store_read(be, half, 0, layout.size, full->data);
+    ck_assert(memcmp(x, full->data, count * sizeof *x) == 0);
+    ck_assert(be->finite(be, half));
+    for (int i = 0; i < 2; i++) {
+        float bad = i ? NAN : 1e30f, was = x[layout.param[ONE].offset];
+        zo_store_set(be, half, ONE, &bad);
+        ck_assert_int_eq(be->finite(be, half), storage == ZO_STORAGE_BF16 && i == 0); /* 1e30 is infinite in f16 */
+        zo_store_set(be, half, ONE, &was);
+    }
+    for (int i = 0; i < 6; i++) {
+        zo_store_free(be, state[i / 3][i % 3]);
+    }
+    zo_free(x);
+    zo_store_free(be, half);
+    zo_store_free(be, full);
+    zo_factors_free(be, f);
+    zo_layout_free(&layout);
+}
+END_TEST
+
+/* A wide matrix, whose blocks of rows are cut otherwise when they are formed than when the products read them where they stand. */
+START_TEST(wide_products)
+{
+    enum { ROWS = 200, COLS = 6400, T = 9, POINTS = 2 };
+    zo_backend *be = backend(3);
+    zo_layout layout = {0};
+    zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
+    zo_store *store[2] = {zo_store_new_as(be, &layout, ZO_STORAGE_BF16, ZO_TAG_PARAMS), zo_store_new(be, &layout, ZO_TAG_PARAMS)};
+    fill(be, store[0]);
+    zo_store_read(be, store[0], 0, layout.size, store[1]->data);
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, POINTS * T * COLS * sizeof *x), *y[2];
+    zo_normals((zo_stream){.seed = 9, .role = ZO_ROLE_DATA}, 0, POINTS * T * COLS, x);
+    zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3};
+    float coef[POINTS] = {1e-3f, -1e-3f};
+    for (int precision = ZO_F32; precision <= (be->bf16 ? ZO_BF16 : ZO_F32); precision++) {
+        for (int dirs = 0; dirs < 2; dirs++) {
+            for (int s = 0; s < 2; s++) {
+                const zo_store *base[POINTS] = {store[s], store[s]};
+                zo_view view = {.npoints = POINTS, .base = base, .ndirs = dirs, .dir = &z, .coef = coef};
+                y[s] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, POINTS * T * ROWS * sizeof *x);
+                be->linear(be, &view, (zo_precision)precision, 0, -1, ZO_ACT_NONE, x, T, y[s], NULL);
+            }
+            ck_assert_msg(memcmp(y[0], y[1], POINTS * T * ROWS * sizeof *x) == 0, "%s, %d directions", zo_precision_name((zo_precision)precision),
+                          dirs);
+            zo_free(y[0]);
+            zo_free(y[1]);
+        }
+    }
+    zo_free(x);
+    zo_store_free(be, store[0]);
+    zo_store_free(be, store[1]);
+    zo_layout_free(&layout);
+}
+END_TEST
+
+/* models ---------------------------------------------------------------------------------------------------------------------- */
+
+static const char *const families[] = {"bert", "gpt2", "opt", "llama"};
+enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, LLAMA = 3, CLASSES = 3 };
+
+static zo_model *model_of(int family, zo_storage storage, zo_precision precision)
+{
+    char folder[128];
+    snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
+    zo_model_spec spec = {.folder = folder, .head = family == BERT ? ZO_HEAD_CLASS : ZO_HEAD_OPTIONS, .classes = family == BERT ? CLASSES : 0,
+                          .seed = 5, .precision = precision, .storage = storage};
+    zo_model *model;
+    ck_assert_msg(zo_model_open(&model, &spec, backend(2), &err) == ZO_OK, "%s", err.text);
+    return model;
+}
+
+/* The weights of a model as `storage` would hold them, in f32. */
+static void round_weights(zo_model *model, zo_storage storage)
+{
+    zo_store *store = zo_model_store(model);
+    for (int64_t i = 0; i < store->layout->size; i++) {
+        store->data[i] = scalar_round(storage, store->data[i]);
+    }
+}
+
+static int32_t *ints(int64_t n)
+{
+    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof(int32_t));
+}
+
+/* Two examples: of one sequence each, or of a prompt and two options that share it, every token of an option scored. */
+static zo_batch *batch_of(const zo_model *model, int seed)
+{
+    const zo_arch *arch = zo_model_arch(model);
+    bool options = arch->causal;
+    static const int32_t length[] = {7, 3, 4, 5, 2, 6};
+    int32_t seqs = options ? 6 : 2, tokens = 0, scores = 0;
+    for (int32_t s = 0; s < seqs; s++) {
+        tokens += length[s];
+        scores += options && s % 3 > 0 ? length[s] : 0;
+    }
+    int32_t rows = options ? scores : seqs, t = 0, i = 0, option = 0;
+    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
+    *b = (zo_batch){.examples = 2, .tokens = tokens, .id = ints(tokens), .position = ints(tokens), .type = ints(tokens), .seqs = seqs,
+                    .start = ints(seqs + 1), .parent = ints(seqs), .rows = rows, .row = ints(rows), .scores = scores, .at = ints(rows),
+                    .target = ints(rows), .options = options ? 4 : 0, .option_start = ints(5), .example_start = ints(3), .label = ints(2)};
+    for (int32_t s = 0; s < seqs; s++) {
+        bool child = options && s % 3 > 0;
+        int32_t prompt = s / 3 * 3;
+        b->parent[s] = child ? prompt : -1;
+        for (int32_t k = 0; k < length[s]; k++, t++) {
+            b->id[t] = (int32_t)zo_below((zo_stream){.seed = 91, .role = ZO_ROLE_DATA}, (uint64_t)(1000 * seed + t), (uint32_t)arch->vocab);
+            b->position[t] = k + (child ? length[prompt] : 0);
+            if (child) {
+                b->row[i] = k == 0 ? b->start[prompt] + length[prompt] - 1 : t - 1;
+                b->at[i] = i;
+                b->target[i++] = b->id[t];
+            }
+        }
+        b->start[s + 1] = t;
+        if (child) {
+            b->option_start[++option] = i;
+        } else if (!options) {
+            b->row[s] = b->start[s];
+        }
+    }
+    b->example_start[1] = 2;
+    b->example_start[2] = 4;
+    b->label[1] = 1;
+    return b;
+}
+
+/* Passes over 16-bit weights have the bits of passes over f32 weights of the same values, stored or streamed, in each precision; that is
+ * also what a checkpoint of that type gives in its own storage. Half the bytes. */
+START_TEST(passes_equal_f32)
+{
+    enum { POINTS = 3 };
+    for (int half = ZO_STORAGE_BF16; half <= ZO_STORAGE_F16; half++) {
+        for (int precision = ZO_F32; precision <= (backend(2)->bf16 ? ZO_BF16 : ZO_F32); precision++) {
+            double loss[2][POINTS], alone[2], nll[2][2];
+            int32_t choice[2][2];
+            uint64_t params[2];
+            for (int s = 0; s < 2; s++) {
+                uint64_t before = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_PARAMS];
+                zo_model *model = model_of(_i, s ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision);
+                params[s] = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_PARAMS] - before;
+                if (s == 0) {
+                    round_weights(model, (zo_storage)half);
+                }
+                zo_batch *b = batch_of(model, 1);
+                zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_FORWARD_ONLY, NULL);
+                const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
+                zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 2}};
+                float coef[POINTS * 2] = {1e-3f, 0.0f, -1e-3f, 2e-3f, 0.0f, 0.0f};
+                zo_view view = {.npoints = POINTS, .base = base, .ndirs = 2, .dir = dir, .coef = coef};
+                zo_model_losses(model, &view, b, loss[s]);
+                zo_view stored = zo_view_stored(base);
+                zo_model_losses(model, &stored, b, &alone[s]);
+                zo_model_predict(model, &stored, b, choice[s], nll[s]);
+                zo_batch_free(b);
+                zo_model_close(model);
+            }
+            ck_assert_uint_eq(params[0], 2 * params[1]);
+            ck_assert(isfinite(loss[0][0]) && loss[0][0] != loss[0][1]);
+            ck_assert_msg(memcmp(loss[0], loss[1], sizeof loss[0]) == 0, "%s %s %s: %.9g and %.9g", families[_i], zo_storage_name((zo_storage)half),
+                          zo_precision_name((zo_precision)precision), loss[0][0], loss[1][0]);
+            ck_assert(memcmp(&alone[0], &alone[1], sizeof alone[0]) == 0 && memcmp(nll[0], nll[1], sizeof nll[0]) == 0 &&
+                      memcmp(choice[0], choice[1], sizeof choice[0]) == 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(out_of_range)
+{
+    zo_model *model = model_of(BERT, ZO_STORAGE_F32, ZO_F32), *again;
+    char folder[] = "build/test_storage.XXXXXX", path[128];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    zo_store *store = zo_model_store(model);
+    int at = zo_layout_find(store->layout, "layer.0.mlp.up.bias");
+    ck_assert_int_ge(at, 0);
+    store->data[store->layout->param[at].offset + 1] = 7e4f;
+    ck_assert_msg(zo_model_save(model, folder, &err) == ZO_OK, "%s", err.text);
+    zo_model_close(model);
+    zo_model_spec spec = {.folder = folder, .head = ZO_HEAD_CLASS, .classes = CLASSES, .storage = ZO_STORAGE_F16};
+    ck_assert_int_eq(zo_model_open(&again, &spec, backend(2), &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, folder);
+    ASSERT_HAS(err.text, "layer.0.mlp.up.bias");
+    ASSERT_HAS(err.text, "\"storage\": \"bf16\"");
+    spec.storage = ZO_STORAGE_BF16;
+    ck_assert_msg(zo_model_open(&again, &spec, backend(2), &err) == ZO_OK, "%s", err.text);
+    zo_model_close(again);
+    static const char *const file[] = {"config.json", "model.safetensors"};
+    for (int i = 0; i < 2; i++) {
+        unlink(zo_path_join(path, sizeof path, folder, file[i]));
+    }
+    rmdir(folder);
+}
+END_TEST
+
+/* runs -------------------------------------------------------------------------------------------------------------------------- */
+
+enum { STEPS = 50 };
+
+typedef struct run { zo_model *model; zo_batch *batch[2]; int step; } run;
+
+static zo_status run_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *e)
+{
+    (void)e;
+    run *r = context;
+    double part[2][8];
+    for (int i = 0; i < 2; i++) {
+        if (which == ZO_BATCH_FULL || i == r->step % 2) {
+            zo_model_losses(r->model, view, r->batch[i], part[i]);
+        }
+    }
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] = which == ZO_BATCH_FULL ? 0.5 * (part[0][p] + part[1][p]) : part[r->step % 2][p];
+    }
+    return ZO_OK;
+}
+
+static void run_touched(void *context, zo_which which, zo_touched *touched)
+{
+    run *r = context;
+    memset(touched, 0, sizeof *touched);
+    if (which == ZO_BATCH_CURRENT) {
+        zo_model_touched(r->model, r->batch[r->step % 2], touched);
+    }
+}
+
+typedef struct setting {
+    const char *optimizer, *options;
+    zo_realisation realisation;
+    zo_storage storage;      /* of the weights, */
+    zo_storage rounded;      /* which begin as numbers of this type */
+    zo_accumulate accumulate;
+    double lr;
+    int steps;
+} setting;
+
+typedef struct result {
+    double loss[STEPS], settled; /* of each step, and of the point where the run ends */
+    float *weights;              /* (size) host: what is stored at the end */
+    int64_t size, moved;         /* of how many elements differ from the beginning */
+    zo_status status;
+} result;
+
+static result run_of(const setting *s)
+{
+    result out = {.status = ZO_OK};
+    run r = {.model = model_of(LLAMA, s->storage, ZO_F32)};
+    zo_backend *be = backend(2);
+    zo_store *store = zo_model_store(r.model);
+    if (s->storage == ZO_STORAGE_F32 && s->rounded != ZO_STORAGE_F32) {
+        round_weights(r.model, s->rounded);
+    }
+    for (int i = 0; i < 2; i++) {
+        r.batch[i] = batch_of(r.model, 2 + i);
+    }
+    out.size = store->layout->size;
+    float *before = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)out.size * sizeof *before);
+    out.weights = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)out.size * sizeof *before);
+    zo_store_read(be, store, 0, out.size, before);
+    zo_engine_spec spec = {.be = be, .weights = store, .realisation = s->realisation, .accumulate = s->accumulate, .seed = 4,
+                           .io = {.context = &r, .losses = run_losses, .touched = run_touched, .most_points = 2}};
+    zo_engine *engine = zo_engine_new(&spec);
+    zo_objective *o = zo_engine_objective(engine);
+    const zo_estimator *e = zo_estimator_find(s->optimizer);
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+    cJSON *options = s->options != NULL ? cJSON_Parse(s->options) : NULL;
+    ck_assert_msg(e->options == NULL || zo_opt_read(e->options, options, NULL, e->name, state, &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(options);
+    ck_assert(e->start == NULL || e->start(state, o, &err) == ZO_OK);
+    zo_model_reserve(r.model, r.batch[0]->tokens, r.batch[0]->rows, r.batch[0]->scores, 2, ZO_FORWARD_ONLY, zo_engine_factors(engine));
+    for (r.step = 0; r.step < s->steps && out.status == ZO_OK; r.step++) {
+        zo_step_context c = {.step = r.step, .steps = s->steps, .batches_per_epoch = 2, .lr = s->lr, .eps = 1e-3};
+        zo_step_report report = {.loss = NAN};
+        out.status = e->step(state, o, &c, &report, &err);
+        out.loss[r.step % STEPS] = report.loss;
+    }
+    if (out.status == ZO_OK) {
+        r.step = 0;
+        ck_assert_int_eq(run_losses(&r, ZO_BATCH_FULL, zo_engine_settle(engine), &out.settled, &err), ZO_OK);
+    }
+    zo_store_read(be, store, 0, out.size, out.weights);
+    for (int64_t i = 0; i < out.size; i++) {
+        out.moved += out.weights[i] != before[i];
+    }
+    if (e->stop != NULL) {
+        e->stop(state);
+    }
+    zo_free(state);
+    zo_free(before);
+    zo_engine_free(engine);
+    zo_batch_free(r.batch[0]);
+    zo_batch_free(r.batch[1]);
+    zo_model_close(r.model);
+    return out;
+}
+
+/* Of a dense direction a step, base + log is the sum that f32 weights would have gone through, term by term: every bit of every loss. */
+START_TEST(log_is_an_f32_master)
+{
+    static const struct { const char *optimizer; zo_realisation realisation; } of[] = {{"mezo", ZO_STREAMED}, {"tezo", ZO_SIDEPATH}, {"tezo-m", ZO_SIDEPATH}};
+    for (int half = ZO_STORAGE_BF16; half <= ZO_STORAGE_F16; half++) {
+        setting s = {.optimizer = of[_i].optimizer, .realisation = of[_i].realisation, .rounded = (zo_storage)half, .lr = 1e-4, .steps = STEPS};
+        result master = run_of(&s);
+        s.storage = (zo_storage)half;
+        s.accumulate = ZO_ACCUMULATE_LOG;
+        result logged = run_of(&s);
+        ck_assert_int_eq(master.status, ZO_OK);
+        ck_assert_msg(logged.status == ZO_OK, "%s", err.text);
+        for (int i = 0; i < STEPS; i++) {
+            ck_assert_msg(master.loss[i] == logged.loss[i], "%s: loss %d is %.9g, with f32 weights %.9g", of[_i].optimizer, i, logged.loss[i],
+                          master.loss[i]);
+        }
+        ck_assert_double_eq(master.settled, logged.settled);
+        ck_assert_int_eq(logged.moved, 0); /* the base is never written */
+        ck_assert_int_gt(master.moved, 0);
+        zo_free(master.weights);
+        zo_free(logged.weights);
+    }
+}
+END_TEST
+
+/* Where terms along one direction are summed before they are rounded (MeZO-SVRG, and streamed low-rank terms) the two agree to rounding. */
+START_TEST(log_agrees_with_weights)
+{
+    static const setting of[] = {{.optimizer = "mezo", .options = "{\"queries\": 3}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 4}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "mezo-svrg", .options = "{\"mode\": \"released\", \"q\": 4}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "mezo-svrg", .options = "{\"mode\": \"replay\", \"q\": 4}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "tezo", .options = NULL, .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "tezo-m", .options = NULL, .lr = 1e-4, .steps = 20}};
+    setting s = of[_i];
+    s.realisation = ZO_STREAMED;
+    s.rounded = ZO_STORAGE_BF16;
+    result master = run_of(&s);
+    s.storage = ZO_STORAGE_BF16;
+    s.accumulate = ZO_ACCUMULATE_LOG;
+    result logged = run_of(&s);
+    ck_assert_int_eq(master.status, ZO_OK);
+    ck_assert_msg(logged.status == ZO_OK, "%s", err.text);
+    double apart = fabs(master.settled - logged.settled), fell = fabs(master.loss[0] - master.settled);
+    for (int i = 0; i < s.steps; i++) {
+        apart = fmax(apart, fabs(master.loss[i] - logged.loss[i]));
+    }
+    printf("measured: %s %s: losses of a log and of f32 weights differ by %.1e, and move by %.1e\n", s.optimizer, s.options ? s.options : "", apart,
+           fell);
+    ck_assert(apart < 1e-5 && apart < 0.05 * fell);
+    ck_assert_int_eq(logged.moved, 0);
+    zo_free(master.weights);
+    zo_free(logged.weights);
+}
+END_TEST
+
+/* Updates below half an ulp: bf16 weights lose nearly all of them, in place and streamed; f32 weights and a log keep them. */
+START_TEST(small_updates)
+{
+    setting s = {.optimizer = "mezo", .realisation = ZO_STREAMED, .rounded = ZO_STORAGE_BF16, .lr = 1e-6, .steps = STEPS};
+    result master = run_of(&s);
+    s.storage = ZO_STORAGE_BF16;
+    result streamed = run_of(&s);
+    s.accumulate = ZO_ACCUMULATE_LOG;
+    result logged = run_of(&s);
+    double largest = 0.0;
+    for (int64_t i = 0; i < master.size; i++) {
+        largest = fmax(largest, fabs((double)master.weights[i] - (double)logged.weights[i])); /* logged.weights is where all began */
+    }
+    double parameters = 0, n = (double)master.size;
+    for (int64_t i = 0; i < master.size; i++) {
+        parameters += logged.weights[i] != 0.0f;
+    }
+    ck_assert(parameters > 0.5 * n);
+    printf("measured: after %d steps that move weights by %.1e at most, elements that moved: f32 %.1f %%, bf16 %.2f %%; a log's loss is the f32 "
+           "one's to %.1e, the bf16 one's to %.1e\n", STEPS, largest, 100.0 * (double)master.moved / parameters,
+           100.0 * (double)streamed.moved / parameters, fabs(logged.settled - master.settled), fabs(streamed.settled - master.settled));
+    ck_assert(largest < 1e-3);
+    ck_assert((double)master.moved > 0.9 * parameters);
+    ck_assert((double)streamed.moved < 0.1 * parameters);
+    ck_assert_double_eq(logged.settled, master.settled);
+    ck_assert(streamed.settled != master.settled);
+    zo_free(master.weights);
+    zo_free(streamed.weights);
+    zo_free(logged.weights);
+}
+END_TEST
+
+/* What cannot be done is one sentence, and the run's row says it. */
+START_TEST(refusals)
+{
+    static const struct { setting s; const char *says; } of[] = {
+        {{.optimizer = "mezo", .realisation = ZO_INPLACE, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1}, "\"inplace\" moves the weights"},
+        {{.optimizer = "mezo", .options = "{\"weight_decay\": 0.1}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1},
+         "no weight decay"},
+        {{.optimizer = "tezo-adam", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1}, "no sum of directions"},
+        {{.optimizer = "fo-sgd", .realisation = ZO_INPLACE, .storage = ZO_STORAGE_BF16, .steps = 1}, "no gradients"},
+        {{.optimizer = "mezo", .realisation = ZO_STREAMED, .storage = ZO_STORAGE_F16, .accumulate = ZO_ACCUMULATE_LOG, .steps = ZO_LOG_MOST + 1},
+         "is full after 256 directions"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        setting s = of[i].s;
+        s.lr = 1e-4;
+        result r = run_of(&s);
+        ck_assert_msg(r.status == ZO_EUNSUPPORTED, "%s was accepted", of[i].says);
+        ASSERT_HAS(err.text, of[i].says);
+        zo_free(r.weights);
+    }
+}
+END_TEST
+
+static zo_status any_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *e)
+{
+    (void)context, (void)which, (void)grad, (void)e;
+    *loss = 1.0;
+    return ZO_OK;
+}
+
+START_TEST(gradients_want_f32)
+{
+    zo_backend *be = backend(2);
+    zo_layout layout;
+    layout_of(&layout);
+    zo_store *store = zo_store_new_as(be, &layout, ZO_STORAGE_BF16, ZO_TAG_PARAMS);
+    zo_engine_spec spec = {.be = be, .weights = store, .realisation = ZO_INPLACE,
+                           .io = {.losses = run_losses, .gradient = any_gradient, .most_points = 1}};
+    zo_engine *engine = zo_engine_new(&spec);
+    zo_objective *o = zo_engine_objective(engine);
+    double loss;
+    ck_assert_int_eq(o->gradient(o, ZO_BATCH_CURRENT, &loss, NULL, &err), ZO_EUNSUPPORTED);
+    ASSERT_HAS(err.text, "\"storage\": \"f32\"");
+    zo_engine_free(engine);
+    zo_store_free(be, store);
+    zo_layout_free(&layout);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("storage");
+    TCase *tests = tcase_create("storage");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, sweeps_round_each_term, 0, 4);
+    tcase_add_loop_test(tests, other_sweeps_round_once, 0, 2);
+    tcase_add_test(tests, wide_products);
+    tcase_add_loop_test(tests, passes_equal_f32, 0, FAMILIES);
+    tcase_add_test(tests, out_of_range);
+    tcase_add_loop_test(tests, log_is_an_f32_master, 0, 3);
+    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 6);
+    tcase_add_test(tests, small_updates);
+    tcase_add_test(tests, refusals);
+    tcase_add_test(tests, gradients_want_f32);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
