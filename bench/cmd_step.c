@@ -1,12 +1,16 @@
-/* cmd_step.c: `zo bench step`: the time of a training step on a real model and real rows, and where it goes. It runs what a cell of
- * `zo run` runs (bench/setup.h), without evaluations and without a database. */
+/* cmd_step.c: `zo bench step`: the time of a training step on a model and rows of a task, where it goes, the memory that it takes, and what
+ * share of the device's own best that is (bench/roofline.h). It runs what a cell of `zo run` runs (bench/setup.h), without evaluations and
+ * without a database. Memory that does not suffice is a result: status "oom". */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "backends/yardstick.h"
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/predict.h"
 #include "bench/setup.h"
 #include "core/mem.h"
 
@@ -15,7 +19,7 @@ enum { WARM_UP = 2 }; /* steps before those that count: they make products and t
 typedef struct wish {
     const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models;
     int64_t batch, context, steps, train, threads;
-    bool json, fill;
+    bool json, fill, roofline;
 } wish;
 
 typedef struct timing {
@@ -24,7 +28,19 @@ typedef struct timing {
     zo_setup_counts counts;
     zo_counters counters;
     zo_peak peak;
+    uint64_t used_bytes, context_bytes; /* the driver's figure after the steps, of it before the first block; without a driver the process's peak, 0 */
+    zo_work work;                       /* of a step */
+    double peak_flops, backward_peak_flops, peak_bytes; /* a second, of the device; 0 = not measured */
 } timing;
+
+/* The least milliseconds that the device's peaks allow for a step. */
+static double roofline_ms(const timing *t)
+{
+    double compute = t->work.flops / t->peak_flops;
+    compute += t->work.backward_flops > 0 ? t->work.backward_flops / t->backward_peak_flops : 0;
+    double traffic = t->work.bytes / t->peak_bytes;
+    return 1e3 * (compute > traffic ? compute : traffic);
+}
 
 /* The one cell that the command line describes, through the same reader as a config file. */
 static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
@@ -90,11 +106,62 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
     return ZO_OK;
 }
 
-static void print_json(const wish *w, const zo_setup *setup, const timing *t)
+/* After the steps: what they had to do, and what memory they took. */
+static void take_account(const zo_setup *setup, int64_t steps, timing *t)
 {
     const zo_cell *c = setup->cell;
+    zo_step_sums sums = {.forward = t->counts.forward, .gradient = t->counts.gradient,
+                         .weight_bytes_written = (double)t->counters.weight_bytes_written};
+    int state = c->estimator->first_order ? zo_method_copies_of(c->estimator->name, c->options).copies[ZO_TAG_OPT_STATE] : 0;
+    zo_work all = zo_step_work(&sums, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
+                               zo_dataset_classes(setup->dataset), (zo_precision)c->precision, zo_storage_bytes((zo_storage)c->storage), state);
+    t->work = (zo_work){all.flops / (double)steps, all.backward_flops / (double)steps, all.bytes / (double)steps};
+    const zo_yardstick *y = zo_yardstick_of(setup->be);
+    t->used_bytes = zo_rss_peak_bytes();
+    if (y->memory != NULL) {
+        zo_device_memory memory;
+        y->memory(setup->be, &memory);
+        t->used_bytes = memory.used_bytes;
+        t->context_bytes = memory.context_bytes;
+    }
+}
+
+static void measure_peaks(zo_backend *be, zo_precision precision, timing *t)
+{
+    const zo_yardstick *y = zo_yardstick_of(be);
+    zo_precision backward = precision == ZO_TF32 ? ZO_TF32 : ZO_F32;
+    t->peak_flops = y->product_rate(be, precision, y->product_side);
+    t->backward_peak_flops = t->work.backward_flops > 0 && backward != precision ? y->product_rate(be, backward, y->product_side) : t->peak_flops;
+    t->peak_bytes = zo_copy_rate(be, y->copy_bytes);
+}
+
+/* Out of memory is a result: one row that says so. */
+static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
+{
+    const wish *w = context;
+    char text[300];
+    snprintf(text, sizeof text, "out of memory: asked for %.1f MB of %s while %.1f MB were live", 1e-6 * (double)bytes, zo_tag_name(tag),
+             1e-6 * (double)zo_mem_live(space).total_bytes);
+    if (w->json) {
+        cJSON *out = cJSON_CreateObject();
+        cJSON_AddStringToObject(out, "status", "oom");
+        cJSON_AddStringToObject(out, "model", w->model);
+        cJSON_AddStringToObject(out, "optimizer", w->optimizer);
+        cJSON_AddStringToObject(out, "message", text);
+        char *line = cJSON_Print(out);
+        puts(line);
+    } else {
+        printf("%s, %s, batch %lld: %s\n", w->model, w->optimizer, (long long)w->batch, text);
+    }
+    fflush(stdout);
+    _exit(0);
+}
+
+static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, const timing *t)
+{
     double steps = (double)w->steps;
     cJSON *out = cJSON_CreateObject();
+    cJSON_AddStringToObject(out, "status", "done");
     cJSON_AddStringToObject(out, "model", w->model);
     cJSON_AddStringToObject(out, "task", w->task);
     cJSON_AddStringToObject(out, "form", w->form);
@@ -102,12 +169,13 @@ static void print_json(const wish *w, const zo_setup *setup, const timing *t)
     cJSON_AddRawToObject(out, "options", c->options_text);
     cJSON_AddNumberToObject(out, "batch", (double)c->batch);
     cJSON_AddNumberToObject(out, "context", (double)c->context);
+    cJSON_AddBoolToObject(out, "fill", c->fill);
     cJSON_AddStringToObject(out, "precision", w->precision);
     cJSON_AddStringToObject(out, "realisation", zo_realisation_name((zo_realisation)c->realisation));
     cJSON_AddStringToObject(out, "storage", w->storage);
     cJSON_AddStringToObject(out, "accumulate", w->accumulate);
-    cJSON_AddStringToObject(out, "device", setup->be->device);
-    cJSON_AddNumberToObject(out, "threads", setup->be->threads);
+    cJSON_AddStringToObject(out, "device", be->device);
+    cJSON_AddNumberToObject(out, "threads", be->threads);
     cJSON_AddNumberToObject(out, "step_ms", t->median_ms);
     cJSON_AddItemToObject(out, "steps_ms", cJSON_CreateDoubleArray(t->step_ms, (int)w->steps));
     cJSON *parts = cJSON_AddObjectToObject(out, "parts_ms"); /* means over the steps */
@@ -125,19 +193,31 @@ static void print_json(const wish *w, const zo_setup *setup, const timing *t)
     for (int tag = 0; tag < ZO_TAGS; tag++) {
         cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)tag), (double)t->peak.tag_bytes[tag]);
     }
+    cJSON_AddNumberToObject(out, "used_bytes", (double)t->used_bytes);
+    cJSON_AddNumberToObject(out, "context_bytes", (double)t->context_bytes);
+    cJSON_AddNumberToObject(out, "batch_tokens", (double)t->counts.batch_tokens / steps);
+    cJSON_AddNumberToObject(out, "tokens_per_second", 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms);
+    cJSON_AddNumberToObject(out, "flops", t->work.flops + t->work.backward_flops); /* at least: bench/roofline.h */
+    cJSON_AddNumberToObject(out, "bytes", t->work.bytes);
+    if (t->peak_flops > 0) {
+        cJSON_AddNumberToObject(out, "peak_flops_per_second", t->peak_flops);
+        cJSON_AddNumberToObject(out, "peak_backward_flops_per_second", t->backward_peak_flops);
+        cJSON_AddNumberToObject(out, "peak_bytes_per_second", t->peak_bytes);
+        cJSON_AddNumberToObject(out, "roofline_ms", roofline_ms(t));
+        cJSON_AddNumberToObject(out, "roofline_share", roofline_ms(t) / t->median_ms);
+    }
     char *text = cJSON_Print(out);
     puts(text);
     cJSON_free(text);
     cJSON_Delete(out);
 }
 
-static void print_text(const wish *w, const zo_setup *setup, const timing *t)
+static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, const timing *t)
 {
-    const zo_cell *c = setup->cell;
     double steps = (double)w->steps;
     printf("%s, %s %s, %s, batch %lld, %s, %s, weights in %s%s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name,
            (long long)c->batch, w->precision, zo_realisation_name((zo_realisation)c->realisation), w->storage,
-           c->accumulate == ZO_ACCUMULATE_LOG ? " and a log" : "", setup->be->threads, setup->be->device);
+           c->accumulate == ZO_ACCUMULATE_LOG ? " and a log" : "", be->threads, be->device);
     printf("%.2f ms a step (median of %lld); per step: %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
            "weights written\n",
            t->median_ms, (long long)w->steps, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,
@@ -154,7 +234,13 @@ static void print_text(const wish *w, const zo_setup *setup, const timing *t)
             printf(" %s %.1f", zo_tag_name((zo_tag)tag), 1e-6 * (double)t->peak.tag_bytes[tag]);
         }
     }
-    printf("\n");
+    printf("\nthe %s says %.1f MB; %.0f tokens of batches a second; at least %.1f GFLOP and %.1f MB of memory traffic a step\n",
+           t->context_bytes > 0 ? "driver" : "process's peak", 1e-6 * (double)t->used_bytes, 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms,
+           1e-9 * (t->work.flops + t->work.backward_flops), 1e-6 * t->work.bytes);
+    if (t->peak_flops > 0) {
+        printf("%.1f %% of the roofline: %.2f ms at %.2f TFLOP/s and %.1f GB/s, both measured here\n", 100 * roofline_ms(t) / t->median_ms,
+               roofline_ms(t), 1e-12 * t->peak_flops, 1e-9 * t->peak_bytes);
+    }
 }
 
 static zo_status run(const wish *w, zo_err *err)
@@ -168,6 +254,7 @@ static zo_status run(const wish *w, zo_err *err)
     }
     const zo_cell *cell = &grid.cell[0];
     zo_setup_dirs dirs = {.data = w->data, .models = w->models};
+    zo_mem_on_oom(on_oom, (void *)(uintptr_t)w);
     if (grid.n != 1 || cell->estimator->step == NULL) {
         status = zo_fail(err, ZO_EINPUT, "zo bench step times the steps of one optimizer that trains; \"%.100s\" %s", w->optimizer,
                          grid.n != 1 ? "stands for several" : "has none");
@@ -178,10 +265,16 @@ static zo_status run(const wish *w, zo_err *err)
         timing t = {.step_ms = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)w->steps * sizeof(double))};
         status = time_steps(&setup, w->steps, &t, err);
         if (status == ZO_OK) {
-            (w->json ? print_json : print_text)(w, &setup, &t);
+            take_account(&setup, w->steps, &t);
+        }
+        zo_setup_close(&setup); /* room for the peaks' large matrices */
+        if (status == ZO_OK && w->roofline) {
+            measure_peaks(be, (zo_precision)cell->precision, &t);
+        }
+        if (status == ZO_OK) {
+            (w->json ? print_json : print_text)(w, cell, be, &t);
         }
         zo_free(t.step_ms);
-        zo_setup_close(&setup);
     }
     if (be != NULL) {
         be->close(be);
@@ -201,12 +294,12 @@ int zo_cmd_bench_step(int argc, char **argv)
                             {"--batch", ZO_ARG_INT, &w.batch},          {"--context", ZO_ARG_INT, &w.context},
                             {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
                             {"--threads", ZO_ARG_INT, &w.threads},      {"--device", ZO_ARG_TEXT, &w.device},
-                            {"--fill", ZO_ARG_FLAG, &w.fill},
+                            {"--fill", ZO_ARG_FLAG, &w.fill},           {"--roofline", ZO_ARG_FLAG, &w.roofline},
                             {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
         "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16|tf32|f16] "
-        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
+        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--roofline] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;

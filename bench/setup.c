@@ -17,9 +17,10 @@
 
 /* ---- what the engine asks ----------------------------------------------------------------------------------------------- */
 
-static void count(zo_setup *s, const zo_batch *batch, int points)
+static void count(zo_setup *s, const zo_batch *batch, const zo_view *view) /* NULL: a gradient */
 {
-    uint64_t p = (uint64_t)points;
+    uint64_t p = view != NULL ? (uint64_t)view->npoints : 1;
+    zo_pass_sums_add(view != NULL ? &s->counts.forward : &s->counts.gradient, zo_model_arch(s->model), view, batch);
     s->counts.forwards += p;
     s->counts.examples += p * (uint64_t)batch->examples;
     s->counts.sequences += p * (uint64_t)batch->paper_sequences;
@@ -49,7 +50,7 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
     (void)err;
     zo_setup *s = context;
     if (which == ZO_BATCH_CURRENT) {
-        count(s, s->batch, view->npoints);
+        count(s, s->batch, view);
         zo_model_losses(s->model, view, s->batch, loss);
         return ZO_OK;
     }
@@ -59,7 +60,7 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
     memset(loss, 0, (size_t)view->npoints * sizeof *loss);
     zo_batch *batch;
     for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
-        count(s, batch, view->npoints);
+        count(s, batch, view);
         zo_model_losses(s->model, view, batch, part);
         for (int p = 0; p < view->npoints; p++) {
             loss[p] += part[p] * batch->examples / (double)s->train_size;
@@ -75,7 +76,7 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
     (void)err;
     zo_setup *s = context;
     ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
-    count(s, s->batch, 1);
+    count(s, s->batch, NULL);
     zo_model_grad(s->model, s->batch, 1.0, zo_engine_objective(s->engine)->checkpoint, grad, loss);
     return ZO_OK;
 }
@@ -319,6 +320,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     double start = zo_now();
     int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
+    s->counts.batch_tokens += (uint64_t)s->batch->tokens;
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     zo_step_context context = {.step = step,
                                .steps = c->steps,

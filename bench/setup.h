@@ -4,6 +4,7 @@
 #define ZO_BENCH_SETUP_H
 
 #include "bench/grid.h"
+#include "bench/roofline.h"
 #include "models/model.h"
 
 #ifdef __cplusplus
@@ -18,6 +19,8 @@ const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was giv
 typedef struct zo_setup_counts {
     uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */
     uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
+    uint64_t batch_tokens;            /* of the steps' batches, once */
+    zo_pass_sums forward, gradient;   /* what they were made of */
 } zo_setup_counts;
 
 typedef struct zo_setup {

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backends/yardstick.h"
 #include "bench/cmd.h"
+#include "bench/roofline.h"
 #include "bench/shapes.h"
 #include "core/io.h"
 #include "models/hub.h"
@@ -66,6 +68,88 @@ START_TEST(shapes_have_published_sizes)
 }
 END_TEST
 
+/* The account of a pass against the sums written out, for OPT of 2 layers, hidden 64, feed-forward 256, vocabulary 512. */
+START_TEST(work_is_that_of_the_shapes)
+{
+    char folder[4096];
+    zo_err err = {0};
+    zo_arch arch;
+    zo_layout layout = {0};
+    ck_assert_msg(zo_shape_folder("shape:opt-tiny", folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
+    enum { H = 64, F = 256, V = 512, POSITIONS = 2050, T = 10, P = 2, R = 3 };
+    double square = H * H, mlp = 2 * H * F, pairs = 40, row_pairs = 15, block = 4 * square + mlp;
+    double vectors = 2 * (4 * H + H + F + 4 * H) + 2 * H, read = V * H + 2 * block + vectors;
+    zo_step_sums sums = {.forward = {.passes = 1, .points = P, .formed = P, .packed = T, .tokens = P * T, .rows = P * R, .pairs = P * pairs,
+                                     .row_pairs = P * row_pairs}};
+    zo_work w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 0);
+    double products = 2.0 * P * (T * (block + 2 * square) + R * (2 * square + mlp + V * H));
+    double attention = 4.0 * P * H * (pairs + row_pairs);
+    ck_assert_double_eq(w.flops, products + attention);
+    ck_assert_double_eq(w.backward_flops, 0);
+    double widths = P * (T * (6 * 2 * H + 2 * (H + F)) + R * (2 * 2 * H + 2 * (H + F) + H + V)) + 2 * P * T * 4 * H;
+    double formed = 2.0 * 4 * P * (2 * block + V * H);
+    ck_assert_double_eq(w.bytes, 4 * (read + H * T) + formed + 4 * widths);
+    /* bf16 products of the stored f32 weights convert them once; of weights stored so, not at all */
+    sums.forward.formed = 0;
+    w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_BF16, 4, 0);
+    ck_assert_double_eq(w.bytes, 4 * (read + H * T) + 2.0 * 2 * (2 * block + V * H) + 4 * widths);
+    w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_BF16, 2, 0);
+    ck_assert_double_eq(w.bytes, 2 * (read + H * T) + 4 * widths);
+    /* gradients at one point, with AdamW's two moments */
+    sums.forward = (zo_pass_sums){0};
+    sums.gradient = (zo_pass_sums){.passes = 1, .points = 1, .packed = T, .tokens = T, .rows = R, .pairs = pairs, .row_pairs = row_pairs};
+    sums.weight_bytes_written = 4 * (read + POSITIONS * H);
+    w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 2);
+    ck_assert_double_eq(w.flops, (products + attention) / P);
+    ck_assert_double_eq(w.backward_flops, 2 * (products + attention) / P);
+    ck_assert_double_eq(w.bytes, 2 * 4 * (read + H * T) + 3 * 4 * widths / P + (2 + 6) * 4 * (read + POSITIONS * H));
+    zo_layout_free(&layout);
+}
+END_TEST
+
+/* Pairs of attention counted one by one: a prompt of 3 tokens with an option of 2, and a sequence of 4. */
+START_TEST(pairs_are_counted)
+{
+    int32_t start[] = {0, 3, 5, 9}, parent[] = {-1, 0, -1}, row[] = {2, 4, 8};
+    zo_batch batch = {.examples = 2, .tokens = 9, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
+    zo_arch arch = {.causal = true};
+    const zo_store *base[2] = {NULL, NULL};
+    zo_dir dir = {.kind = ZO_DIR_GAUSS};
+    zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir};
+    zo_pass_sums sums = {0};
+    zo_pass_sums_add(&sums, &arch, &view, &batch);
+    ck_assert_double_eq(sums.pairs, 2 * (1 + 2 + 3 + 4 + 5 + 1 + 2 + 3 + 4));
+    ck_assert_double_eq(sums.row_pairs, 2 * (3 + 5 + 4));
+    ck_assert_double_eq(sums.formed, 2);
+    ck_assert_double_eq(sums.tokens, 18);
+    ck_assert_double_eq(sums.packed, 9);
+    arch.causal = false;
+    dir.kind = ZO_DIR_REST;
+    batch.parent = NULL;
+    zo_pass_sums_add(&sums, &arch, &view, &batch);
+    ck_assert_double_eq(sums.pairs, 2 * 25 + 2 * (9 + 4 + 16));
+    ck_assert_double_eq(sums.row_pairs, 2 * 12 + 2 * (3 + 2 + 4));
+    ck_assert_double_eq(sums.formed, 2);
+}
+END_TEST
+
+START_TEST(peaks_are_measured)
+{
+    zo_backend *be;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
+    const zo_yardstick *y = zo_yardstick_of(be);
+    for (int p = ZO_F32; p < ZO_PRECISIONS; p++) {
+        if (zo_backend_check(be, (zo_precision)p, &err) == ZO_OK) {
+            ck_assert(y->product_rate(be, (zo_precision)p, 128) > 1e6);
+        }
+    }
+    ck_assert(zo_copy_rate(be, 1 << 20) > 1e6);
+    be->close(be);
+}
+END_TEST
+
 START_TEST(steps_on_shapes)
 {
     static const char *const way[][3] = {{"shape:opt-tiny", "mezo", "streamed"},
@@ -73,7 +157,7 @@ START_TEST(steps_on_shapes)
                                          {"shape:llama-tiny", "fo-sgd", "inplace"}};
     for (size_t k = 0; k < sizeof way / sizeof *way; k++) {
         const char *const words[] = {way[k][0], "--task", "synth-lengths", "--form", "prompt", "--init", "random", "--batch", "4", "--steps", "2",
-                                     "--context", "40", "--optimizer", way[k][1], "--realisation", way[k][2], k == 1 ? "--fill" : NULL, NULL};
+                                     "--context", "40", "--optimizer", way[k][1], "--realisation", way[k][2], k == 1 ? "--fill" : "--roofline", NULL};
         ck_assert_msg(step_command(words) == 0, "%s, %s failed", way[k][0], way[k][1]);
     }
 }
@@ -120,6 +204,9 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, wrong_input_is_refused);
     tcase_add_test(tests, shapes_have_published_sizes);
+    tcase_add_test(tests, work_is_that_of_the_shapes);
+    tcase_add_test(tests, pairs_are_counted);
+    tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);

@@ -1,0 +1,147 @@
+/* roofline.c: see roofline.h. The least that the step as it was run must do:
+ *
+ * FLOPs   products          2 T P n for each matrix of n numbers that T tokens at P points pass (in the last layer the queries, the output
+ *                           and the MLP of the head's rows alone); the decoder at those rows: the whole vocabulary, or the label words
+ *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
+ *                           those before it, its option's prompt included
+ *         gradients         three times a forward: one backward product for the input, one for the weight
+ *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again.
+ * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
+ *                           are looked up the rows of the tokens; twice in a pass with gradients
+ *         formed            W + cZ at each point, or W converted once, written and read as the products' operands are stored; nothing where
+ *                           the stored weights are the operands
+ *         activations       the input and the output of each product, and of the attention, once, f32; three times with gradients
+ *         updates           weights that sweeps wrote (the backend counts them), read and written; gradients written and read; the state of
+ *                           a first-order rule read and written
+ *         Not counted: logits, elementwise passes between products, caches' help.
+ *
+ * A step takes at least max(FLOPs / peak FLOP rate of their precision, bytes / peak bandwidth). The peaks are measured (backends/yardstick.h). */
+#include "bench/roofline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int64_t sequence_of(const zo_batch *batch, int32_t token)
+{
+    int32_t s = 0;
+    while (token >= batch->start[s + 1]) {
+        s++;
+    }
+    return s;
+}
+
+/* Keys that a token of sequence s at offset i reads. */
+static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i)
+{
+    int64_t own = batch->start[s + 1] - batch->start[s], parent = batch->parent != NULL ? batch->parent[s] : -1;
+    int64_t before = parent >= 0 ? batch->start[parent + 1] - batch->start[parent] : 0;
+    return (double)(arch->causal ? before + i + 1 : own);
+}
+
+void zo_pass_sums_add(zo_pass_sums *sums, const zo_arch *arch, const zo_view *view, const zo_batch *batch)
+{
+    double points = view != NULL ? view->npoints : 1, pairs = 0, row_pairs = 0;
+    bool forms = false;
+    for (int d = 0; view != NULL && d < view->ndirs; d++) {
+        forms = forms || view->dir[d].kind != ZO_DIR_REST;
+    }
+    for (int32_t s = 0; s < batch->seqs; s++) {
+        int64_t n = batch->start[s + 1] - batch->start[s];
+        pairs += (double)n * (arch->causal ? keys_of(arch, batch, s, 0) + (double)(n - 1) / 2 : (double)n);
+    }
+    for (int32_t r = 0; r < batch->rows; r++) {
+        int64_t s = sequence_of(batch, batch->row[r]);
+        row_pairs += keys_of(arch, batch, s, batch->row[r] - batch->start[s]);
+    }
+    sums->passes += 1;
+    sums->points += points;
+    sums->formed += forms ? points : 0;
+    sums->packed += batch->tokens;
+    sums->tokens += points * batch->tokens;
+    sums->rows += points * batch->rows;
+    sums->pairs += points * pairs;
+    sums->row_pairs += points * row_pairs;
+}
+
+/* How a pass uses one parameter. */
+typedef struct use { bool product, at_rows, looked_up; int64_t rows; } use;
+
+static bool ends_block(const zo_arch *arch, const zo_param *p)
+{
+    return p->block == arch->layers - 1 && strstr(p->name, ".attn.k.") == NULL && strstr(p->name, ".attn.v.") == NULL;
+}
+
+static use use_of(const zo_arch *arch, const zo_param *p, zo_head head, int classes)
+{
+    bool decoder = strcmp(p->name, arch->tied ? "embed.token" : "lm.decoder.weight") == 0;
+    use u = {.rows = p->rows, .looked_up = p->kind == ZO_PARAM_TABLE && !p->whole};
+    if (p->kind == ZO_PARAM_VECTOR) {
+        return u;
+    }
+    if (decoder) {
+        u.product = head != ZO_HEAD_CLASS;
+        u.at_rows = true;
+        u.rows = head == ZO_HEAD_WORDS ? classes : p->rows;
+    } else if (p->kind == ZO_PARAM_MATRIX) {
+        u.product = true;
+        u.at_rows = p->block >= 0 ? ends_block(arch, p) : strncmp(p->name, "embed.in", 8) != 0;
+    }
+    return u;
+}
+
+/* The linear terms of a pass: sums over its parameters. */
+typedef struct terms {
+    double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
+    double token_widths, row_widths;   /* inputs + outputs of those products */
+    double read_numbers;               /* numbers that a pass reads whatever its tokens are */
+    double row_reads;                  /* numbers that a token's look-up reads */
+    double numbers;                    /* all */
+} terms;
+
+static terms terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
+{
+    terms t = {0};
+    for (int i = 0; i < layout->n; i++) {
+        const zo_param *p = &layout->param[i];
+        use u = use_of(arch, p, head, classes);
+        double n = (double)u.rows * (double)p->cols;
+        t.numbers += (double)p->rows * (double)p->cols;
+        if (u.product) {
+            *(u.at_rows ? &t.row_numbers : &t.token_numbers) += n;
+            *(u.at_rows ? &t.row_widths : &t.token_widths) += (double)(u.rows + p->cols);
+        }
+        if (u.looked_up) {
+            t.row_reads += (double)p->cols;
+        } else {
+            t.read_numbers += n;
+        }
+    }
+    return t;
+}
+
+static zo_work pass_work(const zo_pass_sums *s, const terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)
+{
+    double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim, layers = arch->layers;
+    double products = 2 * (s->tokens * t->token_numbers + s->rows * t->row_numbers);
+    double attention = 4 * width * ((layers - 1) * s->pairs + s->row_pairs);
+    bool half = precision == ZO_BF16 || precision == ZO_F16;
+    double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->formed < s->points ? s->passes : 0;
+    double formed = 2 * operand * (t->token_numbers + t->row_numbers) * (s->formed + converted);
+    double widths = s->tokens * t->token_widths + s->rows * t->row_widths + layers * s->tokens * (2 * width + 2 * kv);
+    zo_work w = {.flops = products + attention, .backward_flops = backward ? 2 * (products + attention) : 0};
+    w.bytes = weight_bytes * (t->read_numbers * s->passes + t->row_reads * s->packed) * (backward ? 2 : 1) + formed +
+              (double)sizeof(float) * widths * (backward ? 3 : 1);
+    return w;
+}
+
+zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
+                     int weight_bytes, int first_order_state)
+{
+    terms t = terms_of(arch, layout, head, classes);
+    zo_work forward = pass_work(&sums->forward, &t, arch, precision, weight_bytes, false);
+    zo_work gradient = pass_work(&sums->gradient, &t, arch, precision, weight_bytes, true);
+    double updates = 2 * sums->weight_bytes_written + sums->gradient.passes * t.numbers * sizeof(float) * (2 + 2 * first_order_state);
+    return (zo_work){.flops = forward.flops + gradient.flops,
+                     .backward_flops = gradient.backward_flops,
+                     .bytes = forward.bytes + gradient.bytes + updates};
+}

@@ -1,0 +1,38 @@
+/* roofline.h: the floating-point operations and bytes of memory that a step must at least do, from the shapes of what it ran. */
+#ifndef ZO_BENCH_ROOFLINE_H
+#define ZO_BENCH_ROOFLINE_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What passes of one kind ran, summed. A pass over T tokens at P points adds P T to `tokens`. */
+typedef struct zo_pass_sums {
+    double passes, points;
+    double formed;           /* points whose matrices had to be formed: a direction acts on them */
+    double packed;           /* T alone, whatever P is */
+    double tokens, rows;     /* rows: of the last hidden state that the head reads */
+    double pairs, row_pairs; /* (query, key) pairs of the attention: of all tokens, and of the head's rows alone (the last layer's) */
+} zo_pass_sums;
+
+typedef struct zo_step_sums { zo_pass_sums forward, gradient; double weight_bytes_written; } zo_step_sums;
+
+/* view NULL: the stored weights. */
+void zo_pass_sums_add(zo_pass_sums *sums, const zo_arch *arch, const zo_view *view, const zo_batch *batch);
+
+typedef struct zo_work {
+    double flops;          /* of products and attention in the model's precision */
+    double backward_flops; /* of the backward products, which are f32 (TF32 where the precision is that) */
+    double bytes;
+} zo_work;
+
+/* What `sums` took. first_order_state: copies of the weights that a first-order rule reads and writes beside them (AdamW: 2). */
+zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
+                     int weight_bytes, int first_order_state);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
