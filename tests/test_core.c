@@ -3,7 +3,6 @@
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stddef.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "core/err.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "tests/folder.h"
 
 static char folder[64]; /* scratch, made by main and removed at the end */
 
@@ -897,12 +897,6 @@ static Suite *suite(void)
     return s;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
 int main(void)
 {
     const char *base = getenv("TMPDIR");
@@ -915,6 +909,6 @@ int main(void)
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
     return failed != 0;
 }

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -26,6 +25,7 @@
 #include "core/mem.h"
 #include "models/safetensors.h"
 #include "tasks/task.h"
+#include "tests/folder.h"
 
 static char folder[64]; /* model/, configs, databases; made by main, removed at the end */
 static char said[1 << 16]; /* standard output and error of the last command */
@@ -91,10 +91,15 @@ static int finish(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run(const char *path, const char *db)
+static pid_t start_run(const char *path, const char *db, rlim_t file_bytes)
 {
     const char *const argv[] = {"zo", "run", path, "--db", scratch(db), NULL};
-    return finish(start(argv, 0));
+    return start(argv, file_bytes);
+}
+
+static int run(const char *path, const char *db)
+{
+    return finish(start_run(path, db, 0));
 }
 
 static void nap(long ms)
@@ -302,8 +307,7 @@ START_TEST(killed_in_the_middle)
     const char *path = config("k.json", LONG);
     ck_assert_msg(run(path, "whole.db") == 0, "%s", said);
     for (int kill_at = 0; kill_at < 2; kill_at++) {
-        const char *const argv[] = {"zo", "run", path, "--db", scratch("killed.db"), NULL};
-        pid_t pid = start(argv, 0);
+        pid_t pid = start_run(path, "killed.db", 0);
         for (int i = 0; i < 2000; i++) {
             char want[16];
             snprintf(want, sizeof want, "%d;", kill_at + 1);
@@ -365,8 +369,7 @@ static void wait_for_training(const char *db)
 START_TEST(one_cell_crashes)
 {
     const char *path = config("c.json", LONG);
-    const char *const argv[] = {"zo", "run", path, "--db", scratch("crash.db"), NULL};
-    pid_t pid = start(argv, 0);
+    pid_t pid = start_run(path, "crash.db", 0);
     wait_for_training("crash.db");
     pid_t cell = child_of(pid);
     ck_assert_int_gt(cell, 0);
@@ -383,12 +386,10 @@ END_TEST
 START_TEST(interrupted)
 {
     const char *path = config("i.json", LONG);
-    const char *const argv[] = {"zo", "run", path, "--db", scratch("int.db"), NULL};
-    pid_t pid = start(argv, 0);
+    pid_t pid = start_run(path, "int.db", 0);
     wait_for_training("int.db");
-    const char *const second[] = {"zo", "run", path, "--db", scratch("int.db"), NULL};
     int first_output = output;
-    ck_assert_int_eq(finish(start(second, 0)), 2); /* two at once */
+    ck_assert_int_eq(run(path, "int.db"), 2); /* two at once */
     ASSERT_HAS(said, "another `zo run`");
     output = first_output;
     kill(pid, SIGINT);
@@ -468,8 +469,7 @@ END_TEST
 START_TEST(full_disk)
 {
     const char *path = config("d.json", "{" SMALL ", \"steps\": 3000, \"log_every\": 1, \"optimizer\": \"mezo\", \"eval_every\": 0}");
-    const char *const argv[] = {"zo", "run", path, "--db", scratch("disk.db"), NULL};
-    ck_assert_msg(finish(start(argv, 150000)) == 2, "%s", said);
+    ck_assert_msg(finish(start_run(path, "disk.db", 150000)) == 2, "%s", said);
     ASSERT_HAS(said, "disk.db");
     ck_assert_str_eq(ask("disk.db", "PRAGMA integrity_check"), "ok;");
     ck_assert_msg(run(path, "disk.db") == 0, "%s", said);
@@ -505,14 +505,6 @@ START_TEST(read_only_folder)
     chmod(scratch("locked"), 0755);
 }
 END_TEST
-
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *where)
-{
-    (void)s;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
 
 int main(int argc, char **argv)
 {
@@ -550,6 +542,6 @@ int main(int argc, char **argv)
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
     return failed != 0;
 }

@@ -1,14 +1,13 @@
 /* test_setup.c: what bench/setup.c decides when it opens a cell: the token that OPT's prompts begin with. The folders are made here: a
  * config.json and a byte-level BPE whose texts begin with </s>, as OPT's do. */
 #include <check.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bench/setup.h"
 #include "core/io.h"
+#include "tests/folder.h"
 
 enum { BOS = 0, EOS = 2 }; /* <s>, </s> */
 
@@ -26,25 +25,8 @@ static void put(const char *model, const char *name, const char *text)
 static void put_model(const char *model, const char *config)
 {
     char text[8192];
-    size_t n = (size_t)sprintf(text, "{\"version\": \"1.0\", \"added_tokens\": [");
     static const char *const special[] = {"<s>", "<pad>", "</s>"};
-    for (int k = 0; k < 3; k++) {
-        n += (size_t)sprintf(text + n, "%s{\"id\": %d, \"content\": \"%s\", \"special\": true, \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
-                             "\"normalized\": false}", k ? ", " : "", k, special[k]);
-    }
-    n += (size_t)sprintf(text + n, "], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
-                         "\"use_regex\": true}, \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"</s>\", "
-                         "\"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [{\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}, "
-                         "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}, "
-                         "{\"Sequence\": {\"id\": \"B\", \"type_id\": 0}}], \"special_tokens\": {\"</s>\": {\"id\": \"</s>\", \"ids\": [2], \"tokens\": [\"</s>\"]}}}, "
-                         "\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
-                         "\"vocab\": {\"<s>\": 0, \"<pad>\": 1, \"</s>\": 2, \"\\u0120\": 3");
-    int id = 4;
-    for (int c = '!'; c <= '~'; c++) {
-        n += (size_t)sprintf(text + n, ", \"%s%c\": %d", c == '"' || c == '\\' ? "\\" : "", c, id++);
-    }
-    n += (size_t)sprintf(text + n, ", \"he\": %d, \"the\": %d, \"\\u0120w\": %d}, \"merges\": [\"h e\", \"t he\", \"\\u0120 w\"]}}", id, id + 1, id + 2);
-    ck_assert_uint_lt(n, sizeof text);
+    folder_byte_tokenizer(text, special, 3, EOS);
     put(model, "tokenizer.json", text);
     put(model, "tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\", \"bos_token\": \"</s>\", \"eos_token\": \"</s>\", \"pad_token\": \"<pad>\"}");
     put(model, "config.json", config);
@@ -106,14 +88,6 @@ START_TEST(prompts_of_opt_begin_with_s)
 }
 END_TEST
 
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *where)
-{
-    (void)s;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 int main(void)
 {
     snprintf(folder, sizeof folder, "build/test_setup.XXXXXX");
@@ -129,6 +103,6 @@ int main(void)
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
     return failed != 0;
 }

@@ -3,7 +3,6 @@
  * Two tokenizers made here: the synthetic language's WordPiece for encoders, and one that gives a token a byte for causal models, so
  * that the texts of examples can be read back from batches. Real data are read where $ZO_TEST_DATA (../shared/data) is there. */
 #include <check.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "tasks/task.h"
+#include "tests/folder.h"
 #include "tests/fuzz.h"
 
 /* Rows that data_seed 0 draws out of 300 and 80: they must stay for ever. */
@@ -48,24 +48,8 @@ static void forget(const char *name)
 static zo_tokenizer *make_byte_tokenizer(bool bos)
 {
     static char text[8192];
-    size_t n = 0;
-    n += (size_t)sprintf(text + n, "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 0, \"content\": \"<s>\", \"special\": true, \"single_word\": false, "
-                                   "\"lstrip\": false, \"rstrip\": false, \"normalized\": false}], \"normalizer\": null, "
-                                   "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}, ");
-    if (bos) {
-        n += (size_t)sprintf(text + n, "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}, "
-                                       "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}, "
-                                       "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 1}}, "
-                                       "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [0], \"tokens\": [\"<s>\"]}}}, ");
-    } else {
-        n += (size_t)sprintf(text + n, "\"post_processor\": null, ");
-    }
-    n += (size_t)sprintf(text + n, "\"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
-                                   "\"vocab\": {\"<s>\": 0, \"\\u0120\": 1, \"\\u010a\": 2");
-    for (int c = '!'; c <= '~'; c++) {
-        n += (size_t)sprintf(text + n, ", \"%s%c\": %d", c == '"' || c == '\\' ? "\\" : "", c, c - '!' + 3);
-    }
-    n += (size_t)sprintf(text + n, "}, \"merges\": []}}");
+    static const char *const special[] = {"<s>"};
+    size_t n = folder_byte_tokenizer(text, special, 1, bos ? 0 : -1);
     zo_tokenizer *t;
     zo_err err = {0};
     if (zo_tokenizer_parse(&t, text, n, "bytes", &err)) {
@@ -1146,14 +1130,6 @@ START_TEST(real_files)
 }
 END_TEST
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     snprintf(folder, sizeof folder, "%s/zo-tasks-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -1205,6 +1181,6 @@ int main(void)
     zo_tokenizer_close(words);
     zo_tokenizer_close(bytes_plain);
     zo_tokenizer_close(bytes_bos);
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
     return failed != 0;
 }
