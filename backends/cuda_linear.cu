@@ -11,8 +11,16 @@ enum { THREADS = 256, JOBS = 2 };
 
 /* conversion ----------------------------------------------------------------------------------------------------------------------- */
 
-/* to (rows, ld) = [a (rows, cols) | b (rows, rank) | zeros] in 16 bits. Counted in fours: those of a row, and all. */
-struct pack_job { const float *a, *b; int64_t cols, rank; uint32_t row_fours, fours; void *to; };
+/* to (rows, ld) = [a (rows, cols) | b (rows, rank) | zeros] in the type of a product. Counted in fours: those of a row, and all. */
+struct pack_job {
+    const void *a; /* held as `storage` */
+    const float *b;
+    int64_t cols, rank;
+    uint32_t row_fours, fours;
+    void *to;
+    zo_storage storage;
+    int unused; /* no padding */
+};
 struct pack_jobs { pack_job job[JOBS]; };
 
 /* Grid: (blocks, jobs). */
@@ -21,21 +29,29 @@ static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
 {
     pack_job p = jobs.job[blockIdx.y];
     T *to = static_cast<T *>(p.to);
-    bool wide = p.cols % 4 == 0 && (uintptr_t)p.a % 16 == 0;
+    const float *full = static_cast<const float *>(p.a);
+    const uint16_t *half = static_cast<const uint16_t *>(p.a);
+    bool is_full = p.storage == ZO_STORAGE_F32, wide = p.cols % 4 == 0 && (uintptr_t)p.a % (is_full ? 16 : 8) == 0;
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < p.fours; i += (int64_t)gridDim.x * THREADS) {
         int64_t row = (uint32_t)i / p.row_fours, j = 4 * ((uint32_t)i % p.row_fours);
         float w[4];
-        if (wide && j < p.cols) {
-            float4 v = *reinterpret_cast<const float4 *>(p.a + row * p.cols + j);
+        if (wide && is_full && j < p.cols) {
+            float4 v = *reinterpret_cast<const float4 *>(full + row * p.cols + j);
             w[0] = v.x;
             w[1] = v.y;
             w[2] = v.z;
             w[3] = v.w;
+        } else if (wide && j < p.cols) {
+            ushort4 v = *reinterpret_cast<const ushort4 *>(half + row * p.cols + j);
+            w[0] = zo_half_to(p.storage, v.x);
+            w[1] = zo_half_to(p.storage, v.y);
+            w[2] = zo_half_to(p.storage, v.z);
+            w[3] = zo_half_to(p.storage, v.w);
         } else {
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                int64_t at = j + l, s = at - p.cols;
-                w[l] = at < p.cols ? p.a[row * p.cols + at] : p.b != nullptr && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
+                int64_t s = j + l - p.cols, at = row * p.cols + j + l;
+                w[l] = s < 0 ? (is_full ? full[at] : zo_half_to(p.storage, half[at])) : p.b != nullptr && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
             }
         }
         zo_write4(to + 4 * i, w);
@@ -52,16 +68,22 @@ static bool is_half(zo_precision precision)
     return precision == ZO_BF16 || precision == ZO_F16;
 }
 
+/* How weights are held that products of this precision read where they stand. */
+static zo_storage read_as(zo_precision precision)
+{
+    return precision == ZO_BF16 ? ZO_STORAGE_BF16 : precision == ZO_F16 ? ZO_STORAGE_F16 : ZO_STORAGE_F32;
+}
+
 static size_t element_bytes(zo_precision precision)
 {
     return is_half(precision) ? sizeof(uint16_t) : sizeof(float);
 }
 
 /* ld a multiple of 8; b may be NULL */
-static pack_job pack_job_of(const float *a, int64_t cols, const float *b, int64_t rank, int64_t rows, int64_t ld, void *to)
+static pack_job pack_job_of(const void *a, zo_storage storage, int64_t cols, const float *b, int64_t rank, int64_t rows, int64_t ld, void *to)
 {
-    ZO_CHECK(rows * ld / 4 <= UINT32_MAX, "a block of (%lld, %lld) numbers of 16 bits is too large for one launch", (long long)rows, (long long)ld);
-    pack_job p = {a, b, cols, rank, (uint32_t)(ld / 4), (uint32_t)(rows * ld / 4), to};
+    ZO_CHECK(rows * ld / 4 <= UINT32_MAX, "a block of (%lld, %lld) numbers is too large for one launch", (long long)rows, (long long)ld);
+    pack_job p = {a, b, cols, rank, (uint32_t)(ld / 4), (uint32_t)(rows * ld / 4), to, storage, 0};
     return p;
 }
 
@@ -78,8 +100,10 @@ static void pack(zo_backend *be, zo_precision precision, const pack_job *job, in
     cudaStream_t stream = zo_cuda_of(be)->stream;
     if (precision == ZO_BF16) {
         ZO_LAUNCH((pack_kernel<zo_cuda_bf16>), grid, THREADS, 0, stream, jobs);
-    } else {
+    } else if (precision == ZO_F16) {
         ZO_LAUNCH((pack_kernel<zo_cuda_f16>), grid, THREADS, 0, stream, jobs);
+    } else {
+        ZO_LAUNCH((pack_kernel<float>), grid, THREADS, 0, stream, jobs);
     }
 }
 
@@ -103,7 +127,7 @@ uint64_t zo_cuda_drawn(const zo_view *view, int param)
 bool zo_cuda_one_base(const zo_view *view)
 {
     for (int p = 1; p < view->npoints; p++) {
-        if (view->base[p]->data != view->base[0]->data) {
+        if (zo_store_at(view->base[p], 0) != zo_store_at(view->base[0], 0)) {
             return false;
         }
     }
@@ -149,7 +173,7 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
         return;
     }
     void *factor = reinterpret_cast<char *>(q) + sums;
-    pack_job job[] = {pack_job_of(x, p.cols, NULL, 0, rows, l->ld, half), pack_job_of(p.v, p.rank, NULL, 0, p.cols, padded, factor)};
+    pack_job job[] = {pack_job_of(x, ZO_STORAGE_F32, p.cols, NULL, 0, rows, l->ld, half), pack_job_of(p.v, ZO_STORAGE_F32, p.rank, NULL, 0, p.cols, padded, factor)};
     pack(be, l->precision, job, 2);
     zo_cuda_product(be, &g, half, factor, q);
     uint16_t *beside = static_cast<uint16_t *>(half) + p.cols;
@@ -175,10 +199,11 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.precision = precision;
     l.tokens = tokens;
     l.shared = zo_cuda_one_base(view) && !zo_cuda_acts(view, weight);
-    l.in_place = l.shared && !half;
+    l.in_place = l.shared && view->base[0]->storage == read_as(precision);
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
-    l.one = l.rank > 0 && l.shared && !l.in_place;
+    l.one = l.rank > 0 && l.shared && !l.in_place && half;
     l.ld = half ? round8(w->cols + l.rank) : w->cols;
+    l.ldw = !l.shared || l.in_place ? w->cols : l.one ? l.ld : round8(w->cols);
     l.x = x;
     void *to = NULL;
     if (half) {
@@ -189,16 +214,10 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     if (l.rank > 0) {
         layer_side(be, &l, x, to);
     } else if (half) {
-        pack_job job = pack_job_of(x, w->cols, NULL, 0, view->npoints * tokens, l.ld, to);
+        pack_job job = pack_job_of(x, ZO_STORAGE_F32, w->cols, NULL, 0, view->npoints * tokens, l.ld, to);
         pack(be, precision, &job, 1);
     }
     return l;
-}
-
-/* Elements from row to row of what stands in workspace. */
-static int64_t layer_stride(const zo_cuda_layer *l)
-{
-    return l->shared ? l->ld : l->view->base[0]->layout->param[l->weight].cols;
 }
 
 /* Whether U is converted into workspace by itself, behind the weight. */
@@ -209,7 +228,7 @@ static bool layer_own_factor(const zo_cuda_layer *l)
 
 size_t zo_cuda_layer_row_bytes(const zo_cuda_layer *l)
 {
-    int64_t elements = l->in_place ? 0 : (l->shared ? 1 : l->view->npoints) * layer_stride(l);
+    int64_t elements = l->in_place ? 0 : (l->shared ? 1 : l->view->npoints) * l->ldw;
     return (size_t)(elements + (layer_own_factor(l) ? round8(l->rank) : 0)) * element_bytes(l->precision);
 }
 
@@ -217,13 +236,13 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
 {
     const zo_store *store = l->view->base[0];
     const zo_param *w = &store->layout->param[l->weight];
-    const float *weights = store->data + w->offset + first * w->cols;
+    const void *weights = zo_store_at(store, w->offset + first * w->cols);
     const float *u = l->rank > 0 ? l->view->factors->u[l->weight] + first * l->rank : NULL;
     zo_cuda_rows rows = {first, n, weights, u};
     size_t bytes = (size_t)most * zo_cuda_layer_row_bytes(l);
     char *to = bytes > 0 ? static_cast<char *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, bytes)) : NULL;
-    if (!l->in_place && l->shared) { /* one copy in 16 bits serves all points */
-        pack_job job = pack_job_of(weights, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ld, to);
+    if (!l->in_place && l->shared) { /* one copy serves all points */
+        pack_job job = pack_job_of(weights, store->storage, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ldw, to);
         zo_cuda_part(be, ZO_PART_FORM);
         pack(be, l->precision, &job, 1);
         rows.w = to;
@@ -233,7 +252,7 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
     }
     if (layer_own_factor(l)) {
         void *beside = to + bytes - (size_t)(most * round8(l->rank)) * sizeof(uint16_t);
-        pack_job job = pack_job_of(u, l->rank, NULL, 0, n, round8(l->rank), beside);
+        pack_job job = pack_job_of(u, ZO_STORAGE_F32, l->rank, NULL, 0, n, round8(l->rank), beside);
         zo_cuda_part(be, ZO_PART_FORM);
         pack(be, l->precision, &job, 1);
         rows.u = beside;
@@ -264,7 +283,7 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda
     g.n = g.ldc = rows->n;
     g.k = l->one ? l->ld : cols;
     g.lda = l->ld;
-    g.ldb = l->in_place ? cols : layer_stride(l);
+    g.ldb = l->ldw;
     g.batch = single ? 1 : P;
     g.stride_a = l->tokens * l->ld;
     g.stride_b = l->shared ? 0 : rows->n * cols;
@@ -293,8 +312,8 @@ uint64_t zo_cuda_layer_flops(const zo_cuda_layer *l)
  * point, which reads the weight once a point. */
 static bool pass_is_cheaper(const zo_cuda_layer *l)
 {
-    int64_t P = l->view->npoints, cols = l->view->base[0]->layout->param[l->weight].cols;
-    return 2 * P * l->tokens * (int64_t)sizeof(float) <= (P - 1) * (l->in_place ? cols : l->ld) * (int64_t)element_bytes(l->precision);
+    int64_t P = l->view->npoints;
+    return 2 * P * l->tokens * (int64_t)sizeof(float) <= (P - 1) * l->ldw * (int64_t)element_bytes(l->precision);
 }
 
 void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
@@ -307,7 +326,8 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     const zo_param *w = &store->layout->param[weight];
     int P = view->npoints;
     bool bias_shared = bias < 0 || (zo_cuda_one_base(view) && !zo_cuda_acts(view, bias));
-    const float *b = bias < 0 ? NULL : bias_shared ? store->data + store->layout->param[bias].offset
+    bool bias_stands = bias_shared && store->storage == ZO_STORAGE_F32;
+    const float *b = bias < 0 ? NULL : bias_stands ? store->data + store->layout->param[bias].offset
                                                    : zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);
     zo_cuda_part(be, ZO_PART_GEMM);
     zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, tokens);
@@ -318,7 +338,7 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     zo_cuda_part(be, ZO_PART_GEMM);
     fused = zo_cuda_layer_product(be, &layer, &rows, single, fused ? b : NULL, bias_shared ? 0 : w->rows, fused && gelu_tanh, y) && fused;
     if (!fused || pass) {
-        const float *add = fused || b == NULL ? NULL : bias_shared ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b;
+        const float *add = fused || b == NULL ? NULL : bias_stands ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b;
         zo_cuda_part(be, ZO_PART_ELEMENTWISE);
         zo_cuda_finish(be, act, add, P, tokens, w->rows, y, pre);
     }

@@ -6,10 +6,10 @@
 
 /* A weight and its input at all points of a view, as products of `precision` read them. A side path adds q U^T, q = (x V) . side:
  *
- *   ONE PRODUCT  [x | q] [W | U]^T with K = cols + rank, padded with zeros to rows of 16 bytes, where W is converted into workspace
- *                anyway: U costs rank columns there, and y is written once.
- *   TWO          x W^T + q U^T where W is read where it stands (a copy would cost more than reading and writing y once more) or is
- *                formed at each point by other directions.
+ *   ONE PRODUCT  [x | q] [W | U]^T with K = cols + rank, padded with zeros to rows of 16 bytes, where W is converted to 16 bits in
+ *                workspace anyway: U costs rank columns there, and y is written once.
+ *   TWO          x W^T + q U^T where W is read where it stands (in f32 and TF32, and where it is held in the precision's 16 bits: a copy
+ *                would cost more than reading and writing y once more) or is formed at each point by other directions.
  *
  * In 16 bits q, U and V are rounded as x and W are: relatively, so the probe's term keeps its share of that precision, while W + cZ
  * rounded as a whole (streamed) keeps only what eps Z has above an ulp of W. */
@@ -22,7 +22,7 @@ struct zo_cuda_layer {
     bool in_place;     /* and it is read where it stands */
     bool one;          /* [x | q] [W | U]^T */
     int rank;          /* of the side path, 0 without */
-    int64_t ld;        /* elements from row to row of x and, where `one`, of [W | U] */
+    int64_t ld, ldw;   /* elements from row to row of x, and of W or [W | U] */
     const void *x;     /* (P,T,ld): x, then q from column cols on where there are 16 bits, then zeros */
     const void *q;     /* (P,T,rank) at ldq; NULL without a side path */
     int64_t ldq;
