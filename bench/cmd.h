@@ -44,6 +44,10 @@ int zo_cmd_bench(int argc, char **argv);      /* rng, gemm, step */
 int zo_cmd_bench_step(int argc, char **argv); /* the one of them that runs a model */
 int zo_cmd_demo(int argc, char **argv);
 
+/* The exit code of a command that returned `code`, once standard output is written to its end: 2 and one sentence where it could not be,
+ * without the sentence where its reader went away (a pager, head). */
+int zo_output_end(const char *command, int code);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,6 @@
 /* main.c: `zo COMMAND ...`. One row of the table below is one command. */
 #include <cjson/cJSON.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,21 +214,6 @@ static void occupy_standard_descriptors(void)
     }
 }
 
-/* The exit code once standard output is written to its end: 2 and one sentence where it could not be, without the sentence where its
- * reader went away (a pager, head). */
-static int end_output(const char *name, int code)
-{
-    bool bad = fflush(stdout) != 0;
-    if (!bad && !ferror(stdout)) {
-        return code;
-    }
-    struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    if (poll(&reader, 1, 0) < 0 || (reader.revents & POLLERR) == 0) {
-        fprintf(stderr, "zo %s: standard output cannot be written; is the disk full?\n", name);
-    }
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
@@ -238,7 +222,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error of write, not a death */
     if (argc < 2) {
         cmd_help(0, NULL);
-        return end_output("help", 2);
+        return zo_output_end("help", 2);
     }
     const char *name = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help"
                        : strcmp(argv[1], "--version") == 0                          ? "version"
@@ -247,9 +231,9 @@ int main(int argc, char **argv)
     if (c == NULL) {
         return unknown(argv[1]);
     }
-    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+    if (argc > 2 && (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0)) {
         show_help(c);
-        return end_output(name, 0);
+        return zo_output_end(name, 0);
     }
-    return end_output(name, c->run(argc - 1, argv + 1));
+    return zo_output_end(name, c->run(argc - 1, argv + 1));
 }

@@ -58,6 +58,7 @@ static const char *config(const char *name, const char *text)
 /* ---- starting commands -------------------------------------------------------------------------------------------------- */
 
 static int output;
+static int standard_output = -1; /* where a command's standard output goes, when not to `said` */
 static bool bound; /* start without what lets root write where permissions forbid it */
 
 static pid_t start(const char *const *argv, rlim_t file_bytes)
@@ -65,7 +66,7 @@ static pid_t start(const char *const *argv, rlim_t file_bytes)
     output = open(scratch("said"), O_RDWR | O_CREAT | O_TRUNC, 0600);
     pid_t pid = fork();
     if (pid == 0) {
-        dup2(output, 1);
+        dup2(standard_output >= 0 ? standard_output : output, 1);
         dup2(output, 2);
         if (file_bytes > 0) {
             struct rlimit limit = {file_bytes, file_bytes};
@@ -477,6 +478,30 @@ START_TEST(full_disk)
 }
 END_TEST
 
+/* A table that cannot be written is no success; when its reader went away nobody is told. */
+START_TEST(output_that_cannot_be_written)
+{
+    ck_assert_msg(run(config("w.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\"}"), "w.db") == 0, "%s", said);
+    for (int gone = 0; gone < 2; gone++) {
+        const char *const report[] = {"zo", "report", "--db", scratch("w.db"), "--json", NULL};
+        int ends[2] = {-1, open("/dev/full", O_WRONLY)};
+        if (gone) {
+            ck_assert_int_eq(pipe(ends), 0);
+            close(ends[0]);
+        }
+        standard_output = ends[1];
+        ck_assert_int_eq(finish(start(report, 0)), 2);
+        standard_output = -1;
+        close(ends[1]);
+        if (gone) {
+            ck_assert_str_eq(said, "");
+        } else {
+            ck_assert_str_eq(said, "zo report: standard output cannot be written; is the disk full?\n");
+        }
+    }
+}
+END_TEST
+
 /* Neither a new database nor one that is there is written to in a folder without write permission; reading it goes on. */
 START_TEST(read_only_folder)
 {
@@ -510,10 +535,12 @@ int main(int argc, char **argv)
 {
     if (argc > 1) {
         signal(SIGXFSZ, SIG_IGN);
-        return strcmp(argv[1], "cell") == 0     ? zo_cmd_cell(argc - 1, argv + 1)
-               : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
-               : strcmp(argv[1], "report") == 0 ? zo_cmd_report(argc - 1, argv + 1)
-                                                : 127;
+        signal(SIGPIPE, SIG_IGN);
+        int code = strcmp(argv[1], "cell") == 0     ? zo_cmd_cell(argc - 1, argv + 1)
+                   : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
+                   : strcmp(argv[1], "report") == 0 ? zo_cmd_report(argc - 1, argv + 1)
+                                                    : 127;
+        return zo_output_end(argv[1], code);
     }
     snprintf(folder, sizeof folder, "build/test_run.XXXXXX");
     if (mkdtemp(folder) == NULL) {
@@ -535,6 +562,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, outcomes_are_rows);
     tcase_add_test(t, bad_input);
     tcase_add_test(t, full_disk);
+    tcase_add_test(t, output_that_cannot_be_written);
     tcase_add_test(t, read_only_folder);
     Suite *s = suite_create("run");
     suite_add_tcase(s, t);
