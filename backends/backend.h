@@ -58,6 +58,9 @@ typedef struct zo_backend {
     int threads;
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
+    /* How gathered passes (see pass_begin) were started since the backend was opened: operation by operation; as a graph that was made
+     * for it; as one made before; and graphs dropped to make room. */
+    struct { uint64_t played, captured, replayed, evicted; } passes;
 
     /* memory ------------------------------------------------------------------------------------------------------------- */
     void *(*alloc)(struct zo_backend *be, zo_tag tag, size_t bytes); /* zero-filled; zo_alloc's rules; given back with release */
@@ -70,6 +73,13 @@ typedef struct zo_backend {
     /* Called once per model before the first step with the largest (P, T) and the layout: reserve scratch (tag WORKSPACE) for all
      * operations below, so that no step allocates. May be called again with larger sizes. */
     void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);
+
+    /* Optional, both or neither. Operations between them may be gathered instead of started, so that a pass made of the same operations
+     * on the same addresses and sizes as one before starts as a whole (a CUDA graph); results have the same bits. Host arguments are
+     * copied by each operation as ever. pass_end starts what was gathered, and so does everything that waits, frees or reads. Passes do not
+     * nest; one belongs to the thread that began it. */
+    void (*pass_begin)(struct zo_backend *be);
+    void (*pass_end)(struct zo_backend *be);
 
     /* forward, at all points of a view ------------------------------------------------------------------------------------ */
     /* x[p,t,:] = table[ids[t]] at point p (set), or added when `add`. ids (T) host. */

@@ -1,8 +1,13 @@
 /* cuda.cu: the CUDA backend: its table of functions, opening a device, memory, staging of host data, and device time by part.
  *
  * Memory: cudaMalloc behind the ledger (spaces DEVICE and PINNED). What the context, the stream and the libraries take before the first
- * block is measured apart (zo_cuda_memory). Not here: several devices in one process at once; CUDA graphs. */
+ * block is measured apart (zo_cuda_memory).
+ *
+ * Who waits for the device: download (the one read of a step's losses), upload, release, wait, a block of scratch that grows, and the
+ * staging ring where a whole half of it is still on its way. Within a pass (cuda_graph.cu) these start what was gathered first.
+ * Not here: several devices in one process at once. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/cuda_device.cuh"
@@ -54,6 +59,7 @@ static void *cuda_alloc(zo_backend *be, zo_tag tag, size_t bytes)
 
 static void cuda_release(zo_backend *be, void *block)
 {
+    zo_cuda_pass_start(be);
     CUDA_CHECK(cudaStreamSynchronize(zo_cuda_of(be)->stream)); /* a kernel may still read it */
     zo_free(block);
 }
@@ -61,6 +67,7 @@ static void cuda_release(zo_backend *be, void *block)
 static void cuda_upload(zo_backend *be, void *to, const void *host, size_t bytes)
 {
     zo_cuda *cuda = zo_cuda_of(be);
+    zo_cuda_pass_start(be);
     CUDA_CHECK(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream));
     CUDA_CHECK(cudaStreamSynchronize(cuda->stream)); /* the host's bytes may change now */
 }
@@ -68,24 +75,43 @@ static void cuda_upload(zo_backend *be, void *to, const void *host, size_t bytes
 static void cuda_download(zo_backend *be, void *host, const void *from, size_t bytes)
 {
     zo_cuda *cuda = zo_cuda_of(be);
+    zo_cuda_pass_start(be);
     CUDA_CHECK(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream));
     CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
 }
 
+struct copy_call { void *to; const void *from; size_t bytes; };
+struct zero_call { void *block; size_t bytes; };
+
+static void play_copy(cudaStream_t stream, const void *what)
+{
+    const copy_call *c = static_cast<const copy_call *>(what);
+    CUDA_CHECK(cudaMemcpyAsync(c->to, c->from, c->bytes, cudaMemcpyDeviceToDevice, stream));
+}
+
+static void play_zero(cudaStream_t stream, const void *what)
+{
+    const zero_call *z = static_cast<const zero_call *>(what);
+    CUDA_CHECK(cudaMemsetAsync(z->block, 0, z->bytes, stream));
+}
+
 static void cuda_copy(zo_backend *be, void *to, const void *from, size_t bytes)
 {
-    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, zo_cuda_of(be)->stream));
+    copy_call c = {to, from, bytes};
+    zo_cuda_enqueue(zo_cuda_of(be)->stream, play_copy, &c, sizeof c);
 }
 
 static void cuda_zero(zo_backend *be, void *block, size_t bytes)
 {
-    CUDA_CHECK(cudaMemsetAsync(block, 0, bytes, zo_cuda_of(be)->stream));
+    zero_call z = {block, bytes};
+    zo_cuda_enqueue(zo_cuda_of(be)->stream, play_zero, &z, sizeof z);
 }
 
 void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes)
 {
     zo_cuda *cuda = zo_cuda_of(be);
     if (cuda->shared[purpose].bytes < bytes) {
+        zo_cuda_pass_start(be);
         CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
         zo_free(cuda->shared[purpose].data);
         cuda->shared[purpose].data = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
@@ -106,15 +132,19 @@ static void ring_open(zo_cuda *cuda, size_t half_bytes)
     cuda->ring.device = static_cast<char *>(zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, 2 * half_bytes));
 }
 
+void zo_cuda_retire(zo_cuda *cuda, void *block)
+{
+    ZO_CHECK(cuda->nretired < (int)(sizeof cuda->retired / sizeof *cuda->retired), "staging grew %d times", cuda->nretired);
+    cuda->retired[cuda->nretired++] = block;
+}
+
 /* `bytes` of the ring, in one half. Before a half is written anew, the copies out of it have happened. */
 static size_t ring_take(zo_cuda *cuda, size_t bytes)
 {
     size_t need = (bytes + 255) / 256 * 256, half = cuda->ring.half_bytes;
     if (need > half / STAGINGS) {
-        ZO_CHECK(cuda->nretired + 2 <= (int)(sizeof cuda->retired / sizeof *cuda->retired), "the staging ring grew %d times",
-                 cuda->nretired / 2);
-        cuda->retired[cuda->nretired++] = cuda->ring.pinned;
-        cuda->retired[cuda->nretired++] = cuda->ring.device;
+        zo_cuda_retire(cuda, cuda->ring.pinned);
+        zo_cuda_retire(cuda, cuda->ring.device);
         while (half < need * STAGINGS) {
             half *= 2;
         }
@@ -144,9 +174,14 @@ static void *stage(zo_backend *be, void *to, const void *host, size_t bytes)
     return device;
 }
 
+void zo_cuda_send(zo_backend *be, void *to, const void *host, size_t bytes)
+{
+    stage(be, to, host, bytes);
+}
+
 const void *zo_cuda_stage(zo_backend *be, const void *host, size_t bytes)
 {
-    return stage(be, NULL, host, bytes);
+    return zo_cuda_gathers(zo_cuda_of(be)) ? zo_cuda_pass_stage(be, host, bytes) : stage(be, NULL, host, bytes);
 }
 
 static void host_room(char **block, size_t *room, size_t bytes)
@@ -172,17 +207,20 @@ const void *zo_cuda_stage_kept(zo_backend *be, zo_cuda_kept which, const void *h
         return kept->device;
     }
     host_room(&kept->host, &kept->room, bytes);
-    if (kept->device == NULL || kept->device_room < bytes) {
-        CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
-        zo_free(kept->device);
-        kept->device = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
-        kept->device_room = bytes;
-    }
     if (bytes > 0) {
         memcpy(kept->host, host, bytes);
     }
     kept->bytes = bytes;
-    return stage(be, kept->device, host, bytes);
+    if (zo_cuda_gathers(cuda)) {
+        return kept->device = zo_cuda_pass_stage(be, host, bytes);
+    }
+    if (kept->own == NULL || kept->own_room < bytes) {
+        CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+        zo_free(kept->own);
+        kept->own = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
+        kept->own_room = bytes;
+    }
+    return kept->device = stage(be, kept->own, host, bytes);
 }
 
 /* views --------------------------------------------------------------------------------------------------------------------------------- */
@@ -348,8 +386,12 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
             }
         }
     }
-    char *device = static_cast<char *>(zo_cuda_shared_of(be, ZO_CUDA_VIEW, total));
-    stage(be, device, image, total);
+    const char *device;
+    if (zo_cuda_gathers(cuda)) {
+        device = static_cast<const char *>(zo_cuda_pass_stage(be, image, total));
+    } else {
+        device = static_cast<const char *>(stage(be, zo_cuda_shared_of(be, ZO_CUDA_VIEW, total), image, total));
+    }
     v.base = reinterpret_cast<const float *const *>(device + base);
     v.dir = reinterpret_cast<const zo_cuda_dir *>(device + dir);
     v.coef = reinterpret_cast<const float *>(device + coef);
@@ -361,7 +403,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 
 /* device time -------------------------------------------------------------------------------------------------------------------------- */
 
-enum { MARKS = 4096 };
+enum { MARKS = 4096, GRAPHS = 64 };
 
 /* What stands between two marks took place after the first and belongs to its part. */
 static void marks_settle(zo_cuda *cuda)
@@ -384,7 +426,7 @@ static void marks_settle(zo_cuda *cuda)
     cuda->nmarks = 0;
 }
 
-void zo_cuda_part(zo_backend *be, zo_part part)
+void zo_cuda_part_now(zo_backend *be, zo_part part)
 {
     zo_cuda *cuda = zo_cuda_of(be);
     if (cuda->nmarks > 0 && cuda->mark[cuda->nmarks - 1].part == part) {
@@ -397,9 +439,26 @@ void zo_cuda_part(zo_backend *be, zo_part part)
     cuda->mark[cuda->nmarks++].part = part;
 }
 
+struct part_call { zo_backend *be; uint64_t part; };
+
+static void play_part(cudaStream_t, const void *what)
+{
+    const part_call *c = static_cast<const part_call *>(what);
+    if (!zo_cuda_captures(zo_cuda_of(c->be))) {
+        zo_cuda_part_now(c->be, static_cast<zo_part>(c->part));
+    }
+}
+
+void zo_cuda_part(zo_backend *be, zo_part part)
+{
+    part_call c = {be, part};
+    zo_cuda_enqueue(zo_cuda_of(be)->stream, play_part, &c, sizeof c);
+}
+
 static void cuda_wait(zo_backend *be)
 {
     zo_cuda *cuda = zo_cuda_of(be);
+    zo_cuda_pass_start(be);
     CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
     marks_settle(cuda);
 }
@@ -410,6 +469,7 @@ static void cuda_close(zo_backend *be)
 {
     zo_cuda *cuda = zo_cuda_of(be);
     cuda_wait(be);
+    zo_cuda_pass_close(be);
     zo_cuda_products_close(cuda->products);
     for (int s = 0; s < ZO_CUDA_SHAREDS; s++) {
         zo_free(cuda->shared[s].data);
@@ -424,7 +484,7 @@ static void cuda_close(zo_backend *be)
     zo_free(cuda->host.data);
     for (int i = 0; i < ZO_CUDA_KEPTS; i++) {
         zo_free(cuda->kept[i].host);
-        zo_free(cuda->kept[i].device);
+        zo_free(cuda->kept[i].own);
     }
     for (int i = 0; i < MARKS; i++) {
         CUDA_CHECK(cudaEventDestroy(cuda->mark[i].event));
@@ -436,6 +496,12 @@ static void cuda_close(zo_backend *be)
     CUDA_CHECK(cudaStreamDestroy(cuda->stream));
     zo_free(cuda);
     zo_free(be);
+}
+
+static void cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
+{
+    zo_cuda_reserve(be, layout, factors, points, tokens);
+    zo_cuda_pass_reserve(be, points, tokens, factors != NULL && factors->layout != NULL ? factors->ncoef : 0);
 }
 
 void zo_cuda_set_tile(zo_backend *be, size_t bytes)
@@ -464,7 +530,9 @@ static void table_fill(zo_backend *be)
     be->download = cuda_download;
     be->copy = cuda_copy;
     be->zero = cuda_zero;
-    be->reserve = zo_cuda_reserve;
+    be->reserve = cuda_reserve;
+    be->pass_begin = zo_cuda_pass_begin;
+    be->pass_end = zo_cuda_pass_end;
     be->embed = zo_cuda_embed;
     be->linear = zo_cuda_linear;
     be->linear_rows = zo_cuda_linear_rows;
@@ -495,9 +563,26 @@ static void table_fill(zo_backend *be)
     be->close = cuda_close;
 }
 
+/* How many graphs to keep: ZO_CUDA_GRAPHS, where it is set. */
+static zo_status graphs_wanted(int *most, zo_err *err)
+{
+    const char *text = getenv("ZO_CUDA_GRAPHS");
+    *most = GRAPHS;
+    if (text != NULL) {
+        char *end;
+        long n = strtol(text, &end, 10);
+        if (end == text || *end != '\0' || n < 0 || n > 100000) {
+            return zo_fail(err, ZO_EINPUT, "ZO_CUDA_GRAPHS is \"%s\"; it says how many CUDA graphs to keep, from 0 (none) to 100000; unset it "
+                           "for %d", text, GRAPHS);
+        }
+        *most = (int)n;
+    }
+    return ZO_OK;
+}
+
 zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
 {
-    int devices = 0;
+    int devices = 0, graphs;
     size_t free_bytes, total_bytes;
     *be = NULL;
     cudaError_t status = cudaGetDeviceCount(&devices);
@@ -521,7 +606,8 @@ zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
                        prop.name, prop.major, prop.minor);
     }
     zo_cuda_products *products = NULL;
-    zo_status opened = zo_cuda_products_open(&products, err);
+    zo_status opened = graphs_wanted(&graphs, err);
+    opened = opened == ZO_OK ? zo_cuda_products_open(&products, err) : opened;
     if (opened != ZO_OK) {
         return opened;
     }
@@ -550,6 +636,7 @@ zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
     CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
     cuda->context_bytes = total_bytes - free_bytes; /* on a card of one's own: context, stream, library, events */
     ring_open(cuda, RING_BYTES);
+    zo_cuda_pass_open(b, graphs);
     *be = b;
     return ZO_OK;
 }

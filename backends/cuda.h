@@ -27,6 +27,8 @@ void zo_cuda_memory_read(zo_backend *be, zo_cuda_memory *memory);
 void zo_cuda_set_tile(zo_backend *be, size_t bytes);
 /* Drops the plans of products that were kept (cuda_gemm.cu) and keeps at most so many from here on; for tests. */
 void zo_cuda_set_plans(zo_backend *be, int most);
+/* Drops all graphs and keeps at most this many from now on; 0 = passes are not gathered. ZO_CUDA_GRAPHS, else 64, unless told; tests do. */
+void zo_cuda_set_graphs(zo_backend *be, int most);
 
 /* products and what is built on them: cuda_linear.cu, cuda_head.cu, cuda_backward.cu --------------------------------------------- */
 void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);

@@ -12,6 +12,7 @@
 #define ZO_BACKENDS_CUDA_DEVICE_CUH
 
 #include <cuda_runtime.h>
+#include <string.h>
 
 #include "backends/cuda.h"
 #include "core/clock.h"
@@ -26,22 +27,90 @@
     } while (0)
 
 /* ZO_LAUNCH((kernel<2>), grid, block, shared_bytes, stream, arguments...): put a kernel with template arguments in parentheses. grid and
- * block are dim3 or int. A grid of zero blocks is a bug of the caller. */
-#ifdef __CUDACC__
-#define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                              \
-    do {                                                                                       \
-        (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__);                  \
-        CUDA_CHECK(cudaGetLastError());                                                        \
-    } while (0)
+ * block are dim3 or int. A grid of zero blocks is a bug of the caller. Within a pass a launch is written into the pass's log
+ * (cuda_graph.cu), argument bytes and all. */
+#define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) zo_cuda_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 /* type *name = this block's dynamic shared memory, 16-byte aligned. */
+#ifdef __CUDACC__
 #define ZO_SHARED_DYNAMIC(type, name)                                                          \
     extern __shared__ __align__(16) unsigned char zo_shared_dynamic_[];                        \
     type *name = reinterpret_cast<type *>(zo_shared_dynamic_)
 #else
-#define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                              \
-    ((void)(stream), zo_shim_launch(#kernel, (kernel), (grid), (block), (shared_bytes), __VA_ARGS__))
 #define ZO_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(zo_shim_shared_dynamic())
 #endif
+
+/* What goes to a stream ----------------------------------------------------------------------------------------------------------- */
+
+/* Something that goes to the stream, done: `what` is as it was enqueued, aligned to 16. Calls CUDA only to enqueue. */
+typedef void (*zo_cuda_play)(cudaStream_t stream, const void *what);
+/* Plays it at once, or within a pass when the pass is started: everything that goes to the stream but copies from and to the host. The
+ * bytes of `what` are copied; they say all that is done (a graph is found by them), so they have no padding that is not zero. */
+void zo_cuda_enqueue(cudaStream_t stream, zo_cuda_play play, const void *what, size_t bytes);
+
+/* A launch as enqueued; the arguments stand behind it, argument i at `at[i]`. */
+struct alignas(16) zo_cuda_call {
+    const char *name;
+    const void *kernel;
+    const uint32_t *at; /* (arguments) static */
+#ifndef __CUDACC__
+    zo_shim_call call;
+#endif
+    uint64_t shared_bytes;
+    uint32_t grid[3], block[3], arguments;
+};
+void zo_cuda_play_call(cudaStream_t stream, const void *what);
+
+/* Where the arguments of a kernel stand behind its zo_cuda_call. */
+template <class... Parameters>
+struct zo_cuda_arguments {
+    struct places { uint32_t at[sizeof...(Parameters) + 1]; }; /* the last: their end */
+    static constexpr places make()
+    {
+        places p = {};
+        uint32_t at = 0, i = 0;
+        ((at = (at + alignof(Parameters) - 1) / alignof(Parameters) * alignof(Parameters), p.at[i++] = at, at += sizeof(Parameters)), ...);
+        p.at[i] = at;
+        return p;
+    }
+    static constexpr places PLACES = make();
+};
+
+template <class T>
+static inline void zo_cuda_put(unsigned char *to, T value)
+{
+    __builtin_clear_padding(&value);
+    memcpy(to, &value, sizeof value);
+}
+
+template <class T> struct zo_cuda_same { typedef T type; }; /* arguments are converted to the parameters, not deduced */
+
+template <class... Parameters>
+static inline void zo_cuda_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                                  typename zo_cuda_same<Parameters>::type... arguments)
+{
+    typedef zo_cuda_arguments<Parameters...> layout;
+    alignas(16) unsigned char record[sizeof(zo_cuda_call) + layout::PLACES.at[sizeof...(Parameters)]];
+    zo_cuda_call call = {};
+    call.name = name;
+    call.kernel = reinterpret_cast<const void *>(kernel);
+    call.at = layout::PLACES.at;
+#ifndef __CUDACC__
+    call.call = zo_shim_caller<Parameters...>::call;
+#endif
+    call.shared_bytes = shared_bytes;
+    call.grid[0] = grid.x;
+    call.grid[1] = grid.y;
+    call.grid[2] = grid.z;
+    call.block[0] = block.x;
+    call.block[1] = block.y;
+    call.block[2] = block.z;
+    call.arguments = sizeof...(Parameters);
+    memset(record, 0, sizeof record);
+    zo_cuda_put(record, call);
+    uint32_t i = 0;
+    (zo_cuda_put(record + sizeof call + layout::PLACES.at[i++], arguments), ...);
+    zo_cuda_enqueue(stream, zo_cuda_play_call, record, sizeof record);
+}
 
 /* parameters and directions as kernels read them ---------------------------------------------------------------------------------- */
 
@@ -95,6 +164,7 @@ typedef enum zo_cuda_shared {
 typedef enum zo_cuda_kept { ZO_CUDA_POSITIONS, ZO_CUDA_SEQUENCES, ZO_CUDA_ASKING, ZO_CUDA_KEPTS } zo_cuda_kept;
 
 struct zo_cuda_products; /* cuda_gemm.cu */
+struct zo_cuda_pass;     /* cuda_graph.cu */
 struct zo_cuda_mark { cudaEvent_t event; zo_part part; };
 
 struct zo_cuda {
@@ -102,6 +172,7 @@ struct zo_cuda {
     cudaStream_t stream;
     size_t context_bytes;
     zo_cuda_products *products;
+    zo_cuda_pass *pass;
     struct { void *data; size_t bytes; } shared[ZO_CUDA_SHAREDS];
     int64_t most_rows;    /* points * tokens of the last reserve: what depends on them is made for so many at once */
     size_t tile_bytes;    /* see zo_cuda_set_tile */
@@ -115,7 +186,8 @@ struct zo_cuda {
     zo_cuda_mark *mark;
     int nmarks;
     struct { char *data; size_t room; } host; /* see zo_cuda_host_of */
-    struct { char *host; void *device; size_t bytes, room, device_room; } kept[ZO_CUDA_KEPTS]; /* see zo_cuda_stage_kept */
+    /* see zo_cuda_stage_kept; what `host` says stands at `device`, the block `own` or within a pass the pass's */
+    struct { char *host; void *own; const void *device; size_t bytes, room, own_room; } kept[ZO_CUDA_KEPTS];
 };
 static inline zo_cuda *zo_cuda_of(zo_backend *be)
 {
@@ -134,8 +206,30 @@ void *zo_cuda_host_of(zo_backend *be, size_t bytes);
  * (at most 8 stagings each). 16-byte aligned. The host data may change as soon as this returns. */
 const void *zo_cuda_stage(zo_backend *be, const void *host, size_t bytes);
 
-/* From here on the device's time belongs to `part` (core/clock.h); resolved by be->wait. Cheap where the part does not change. */
+/* From here on the device's time belongs to `part` (core/clock.h); resolved by be->wait. Cheap where the part does not change. What runs as
+ * a graph belongs to no part. */
 void zo_cuda_part(zo_backend *be, zo_part part);
+/* The same, now, whether or not a pass is open; ZO_PARTS = no part. */
+void zo_cuda_part_now(zo_backend *be, zo_part part);
+/* Host data to a block on the device, in stream order, through the ring; now, whether or not a pass is open. */
+void zo_cuda_send(zo_backend *be, void *to, const void *host, size_t bytes);
+/* A device block that operations under way may still read: freed when the backend is closed. */
+void zo_cuda_retire(zo_cuda *cuda, void *block);
+
+/* passes: cuda_graph.cu. begin and end are the slots of backend.h ----------------------------------------------------------------- */
+
+void zo_cuda_pass_open(zo_backend *be, int most); /* `most` graphs are kept; 0 = every operation is enqueued when it is called */
+void zo_cuda_pass_close(zo_backend *be);
+void zo_cuda_pass_begin(zo_backend *be);
+void zo_cuda_pass_end(zo_backend *be);
+void zo_cuda_pass_reserve(zo_backend *be, int points, int64_t tokens, int64_t ncoef);
+/* Starts what this pass has gathered so far: before the host waits, reads, writes or frees. Nothing outside a pass. */
+void zo_cuda_pass_start(zo_backend *be);
+/* Whether a pass is open on this thread; whether its log is being captured. */
+bool zo_cuda_gathers(const zo_cuda *cuda);
+bool zo_cuda_captures(const zo_cuda *cuda);
+/* Room in the pass's block, filled; valid to the end of the pass. 256-byte aligned. */
+const void *zo_cuda_pass_stage(zo_backend *be, const void *host, size_t bytes);
 
 /* Blocks for n items at `each` items a block, at least 1, never more than CUDA's limit (kernels stride over the grid). */
 static inline unsigned zo_cuda_grid(int64_t n, int64_t each)

@@ -283,7 +283,7 @@ static plan *plan_of(zo_cuda_products *all, const plan_key *key, const void *bia
     return at;
 }
 
-/* A product as it is started. All bytes are set. */
+/* A product as enqueued; its plan is found again when it is played. All bytes are set. */
 struct product_call {
     zo_cuda_products *all;
     zo_cuda_gemm gemm; /* batch at least 1; strides 0 where they are not read */
@@ -373,6 +373,6 @@ bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, co
         return false;
     }
     call.workspace = zo_cuda_shared_of(be, ZO_CUDA_BLAS, WORKSPACE_BYTES);
-    play_product(cuda->stream, &call);
+    zo_cuda_enqueue(cuda->stream, play_product, &call, sizeof call);
     return true;
 }

@@ -179,10 +179,21 @@ static double gelu_tanh(double x)
     return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
 }
 
+/* A product as enqueued: the descriptors by value, for they may change before it runs. */
+struct product {
+    zo_shim_matmul op;
+    zo_shim_layout a, b, d;
+    float alpha, beta;
+    const void *at_a, *at_b;
+    void *at_d;
+};
+
+static void run_product(const void *what);
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const void *alpha, const void *a, cublasLtMatrixLayout_t la,
                               const void *b, cublasLtMatrixLayout_t lb, const void *beta, const void *c, cublasLtMatrixLayout_t lc, void *d,
                               cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *algo, void *workspace, size_t workspace_bytes,
-                              cudaStream_t)
+                              cudaStream_t stream)
 {
     int64_t m = op->ta == CUBLAS_OP_T ? la->cols : la->rows, k = op->ta == CUBLAS_OP_T ? la->rows : la->cols;
     int64_t n = op->tb == CUBLAS_OP_T ? lb->rows : lb->cols, kb = op->tb == CUBLAS_OP_T ? lb->cols : lb->rows;
@@ -207,10 +218,25 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     if (!zo_shim_is_device(workspace, workspace_bytes) || (biased && !zo_shim_is_device(op->bias, (size_t)biases * sizeof(float)))) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    bool tf32 = op->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    float al, be;
-    memcpy(&al, alpha, sizeof al);
-    memcpy(&be, beta, sizeof be);
+    product p = {*op, *la, *lb, *ld, 0, 0, a, b, d};
+    memcpy(&p.alpha, alpha, sizeof p.alpha);
+    memcpy(&p.beta, beta, sizeof p.beta);
+    return zo_shim_enqueue(stream, run_product, &p, sizeof p) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+static void run_product(const void *what)
+{
+    const product *call = static_cast<const product *>(what);
+    const zo_shim_matmul *op = &call->op;
+    const zo_shim_layout *la = &call->a, *lb = &call->b, *ld = &call->d;
+    const void *a = call->at_a, *b = call->at_b;
+    void *d = call->at_d;
+    float al = call->alpha, be = call->beta;
+    int64_t m = ld->rows, n = ld->cols, k = op->ta == CUBLAS_OP_T ? la->rows : la->cols;
+    bool biased = op->epilogue != CUBLASLT_EPILOGUE_DEFAULT, tf32 = op->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    check("A", a, la);
+    check("B", b, lb);
+    check("D", d, ld);
     zo_shim_device_open();
     double *ka = static_cast<double *>(malloc((size_t)(k * m) * sizeof *ka)), *kb_ = static_cast<double *>(malloc((size_t)(k * n) * sizeof *kb_));
     for (int64_t p = 0; p < la->batch; p++) {
@@ -252,5 +278,4 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     free(ka);
     free(kb_);
     zo_shim_device_close();
-    return CUBLAS_STATUS_SUCCESS;
 }

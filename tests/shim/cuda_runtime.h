@@ -5,7 +5,12 @@
  * operation gives way; threads that wait for each other at different places are found and told. The order of threads and blocks can
  * be turned round (zo_shim_reverse): a result that changes has a race. Device memory cannot be touched between kernels (pages
  * without access; under AddressSanitizer poisoned heap blocks), so a host access to it is found as well, and copies check that their
- * ends are what they say. Not modelled: time, concurrency of blocks, alignment faults (UBSan finds those), memory order. */
+ * ends are what they say.
+ *
+ * What is enqueued runs at once, or with zo_shim_lazy only when somebody waits for it (so a host buffer that is written too early, or read
+ * too early, is found). A stream that is captured keeps it instead; a graph is the same list, run again with the same checks. What CUDA
+ * forbids during a capture (allocating, freeing, waiting, events) is refused with its errors and breaks the capture.
+ * Not modelled: time, concurrency of blocks, alignment faults (UBSan finds those), memory order. */
 #ifndef ZO_TESTS_SHIM_CUDA_RUNTIME_H
 #define ZO_TESTS_SHIM_CUDA_RUNTIME_H
 
@@ -55,17 +60,32 @@ typedef struct zo_shim_stream *cudaStream_t;
 extern "C" const bool zo_shim_present; /* true; false in programs linked with none.c */
 extern bool zo_shim_reverse; /* run blocks and threads last first */
 
-void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*body)(const void *),
-                 const void *context);
+extern bool zo_shim_lazy; /* what is enqueued runs when somebody waits */
+
+enum cudaError_t : int;
+/* A kernel called with arguments that stand anywhere; one for each list of parameters. */
+typedef void (*zo_shim_call)(const void *kernel, void *const *argument);
+template <class... Parameters>
+struct zo_shim_caller {
+    template <size_t... I> struct numbers {};
+    template <size_t N, size_t... I> struct up_to : up_to<N - 1, N - 1, I...> {};
+    template <size_t... I> struct up_to<0, I...> { typedef numbers<I...> type; };
+    template <size_t... I>
+    static void call_at(void (*kernel)(Parameters...), void *const *argument, numbers<I...>)
+    {
+        kernel(*static_cast<Parameters *>(argument[I])...);
+    }
+    static void call(const void *kernel, void *const *argument)
+    {
+        call_at(reinterpret_cast<void (*)(Parameters...)>(const_cast<void *>(kernel)), argument, typename up_to<sizeof...(Parameters)>::type());
+    }
+};
+/* cudaLaunchKernel: argument i stands at arguments + at[i], their end at at[n]. */
+cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
+                           uint32_t n, size_t shared_bytes, cudaStream_t stream);
 void *zo_shim_shared_dynamic(void);
-template <class... Parameters, class... Arguments>
-static inline void zo_shim_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
-                                  Arguments... arguments)
-{
-    auto body = [=]() { kernel(arguments...); };
-    zo_shim_run(name, reinterpret_cast<const void *>(kernel), grid, block, shared_bytes,
-                [](const void *context) { (*static_cast<decltype(body) const *>(context))(); }, &body);
-}
+/* Runs `run` on a copy of `what` in stream order: for whatever else stands in for an asynchronous call. */
+cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), const void *what, size_t bytes);
 /* Kernels launched so far, by name (as written in the launch), for the list that the suite prints. */
 extern "C" int zo_shim_kernels(void);
 extern "C" const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
@@ -153,10 +173,10 @@ ZO_SHIM_MINMAX(long long) ZO_SHIM_MINMAX(unsigned long long) ZO_SHIM_MINMAX(floa
 
 /* the runtime ----------------------------------------------------------------------------------------------------------------------- */
 
-typedef enum cudaError_t {
+enum cudaError_t : int {
     cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInsufficientDriver = 35,
-    cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101
-} cudaError_t;
+    cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101, cudaErrorStreamCaptureUnsupported = 900, cudaErrorStreamCaptureInvalidated = 901
+};
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault
 } cudaMemcpyKind;
@@ -166,6 +186,11 @@ typedef enum cudaDeviceAttr {
 } cudaDeviceAttr;
 typedef enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
 typedef struct zo_shim_event *cudaEvent_t;
+typedef struct zo_shim_graph *cudaGraph_t;
+typedef struct zo_shim_exec *cudaGraphExec_t;
+typedef enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed
+} cudaStreamCaptureMode;
 typedef struct cudaDeviceProp { char name[256]; int major, minor, multiProcessorCount; size_t totalGlobalMem; } cudaDeviceProp;
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 
@@ -190,6 +215,12 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize(void);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);

@@ -1,4 +1,5 @@
-/* cuda_shim.cpp: the stand-in behind tests/shim/cuda_runtime.h: fibres, barriers, warps, and device memory that the host cannot touch. */
+/* cuda_shim.cpp: the stand-in behind tests/shim/cuda_runtime.h: fibres, barriers, warps, streams and graphs, and device memory that the host
+ * cannot touch. */
 #include <cuda_runtime.h>
 
 #include <errno.h>
@@ -57,8 +58,9 @@ struct warp { const char *what; unsigned mask, here; int waiting, parity; uint64
 
 static struct block {
     int threads, next, live, at_barrier;
-    void (*body)(const void *);
-    const void *context;
+    zo_shim_call call;
+    const void *kernel;
+    void *const *argument;
     char *shared;
     thread_state state[THREADS];
     int fibre_of[THREADS];
@@ -127,7 +129,7 @@ static void fibre_main(void)
         now.fibre_of[t] = (int)(f - fibres);
         now.state[t] = RUNNABLE;
         set_thread(t);
-        now.body(now.context);
+        now.call(now.kernel, now.argument);
         now.state[f->thread] = DONE;
         now.live--;
     }
@@ -287,10 +289,15 @@ const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *thread
 
 cudaError_t zo_shim_func_attribute(const void *kernel, cudaFuncAttribute attr, int value)
 {
-    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > SHARED_MOST || nallowed == KERNELS) {
+    int i = 0;
+    while (i < nallowed && allowed[i].kernel != kernel) {
+        i++;
+    }
+    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > SHARED_MOST || i == KERNELS) {
         return cudaErrorInvalidValue;
     }
-    allowed[nallowed++] = {kernel, value};
+    nallowed += i == nallowed;
+    allowed[i] = {kernel, value};
     return cudaSuccess;
 }
 
@@ -317,8 +324,7 @@ static void count(const char *name, unsigned long threads)
     }
 }
 
-void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*body)(const void *),
-                 const void *context)
+static void run_kernel(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, void *const *argument, size_t shared_bytes)
 {
     unsigned long threads = (unsigned long)block.x * block.y * block.z, blocks = (unsigned long)grid.x * grid.y * grid.z;
     kernel_name = name;
@@ -335,8 +341,9 @@ void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, si
     }
     count(name, blocks * threads);
     now.threads = (int)threads;
-    now.body = body;
-    now.context = context;
+    now.call = call;
+    now.kernel = kernel;
+    now.argument = argument;
     /* exactly this many bytes, so that AddressSanitizer sees its end; aligned to 16 as on the device */
     void *shared = nullptr;
     if (posix_memalign(&shared, 16, shared_bytes > 0 ? shared_bytes : 1) != 0) {
@@ -353,6 +360,249 @@ void zo_shim_run(const char *name, const void *kernel, dim3 grid, dim3 block, si
     zo_shim_device_close();
     free(shared);
     kernel_name = "(no kernel)";
+}
+
+/* streams and graphs --------------------------------------------------------------------------------------------------------------- */
+
+bool zo_shim_lazy;
+
+/* What is to run, in order: each entry's function and its bytes. */
+struct entry { void (*run)(const void *); size_t bytes; };
+struct list { char *data; size_t bytes, room; };
+struct zo_shim_stream { bool live, capturing, broken; list pending, captured; };
+struct zo_shim_graph { list captured; };
+struct zo_shim_exec { list all; };
+enum { STREAMS = 64, ARGUMENTS = 32 };
+static zo_shim_stream streams[STREAMS];
+
+static size_t round16(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+static char *list_room(list *l, size_t bytes)
+{
+    if (l->bytes + bytes > l->room) {
+        l->room = 2 * (l->bytes + bytes);
+        l->data = static_cast<char *>(realloc(l->data, l->room));
+        if (l->data == nullptr) {
+            zo_shim_die("no memory");
+        }
+    }
+    l->bytes += bytes;
+    return l->data + l->bytes - bytes;
+}
+
+static void list_add(list *l, void (*run)(const void *), const void *what, size_t bytes)
+{
+    entry e = {run, bytes};
+    char *at = list_room(l, sizeof e + round16(bytes));
+    memcpy(at, &e, sizeof e);
+    memcpy(at + sizeof e, what, bytes);
+}
+
+/* Device memory stays open from the first to the last: no code of the host runs between them. */
+static void list_run(const list *l)
+{
+    if (l->bytes == 0) {
+        return;
+    }
+    zo_shim_device_open();
+    for (size_t at = 0; at < l->bytes;) {
+        entry e;
+        memcpy(&e, l->data + at, sizeof e);
+        e.run(l->data + at + sizeof e);
+        at += sizeof e + round16(e.bytes);
+    }
+    zo_shim_device_close();
+}
+
+static void list_free(list *l)
+{
+    free(l->data);
+    *l = {};
+}
+
+static void drain(void)
+{
+    for (zo_shim_stream &s : streams) {
+        list_run(&s.pending);
+        s.pending.bytes = 0;
+    }
+}
+
+/* What may not be done while a stream is captured: the capture is broken, as CUDA does it. */
+static bool forbidden(void)
+{
+    bool any = false;
+    for (zo_shim_stream &s : streams) {
+        any = any || s.capturing;
+        s.broken = s.broken || s.capturing;
+    }
+    return any;
+}
+
+cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), const void *what, size_t bytes)
+{
+    if (stream == nullptr || !stream->live) {
+        zo_shim_die("a stream that is not open");
+    }
+    if (stream->capturing) {
+        list_add(&stream->captured, run, what, bytes);
+    } else if (zo_shim_lazy) {
+        list_add(&stream->pending, run, what, bytes);
+    } else {
+        drain(); /* from before zo_shim_lazy was turned off */
+        run(what);
+    }
+    return cudaSuccess;
+}
+
+struct alignas(16) launch { /* the arguments stand behind it */
+    const char *name;
+    const void *kernel;
+    zo_shim_call call;
+    const uint32_t *at;
+    uint32_t n;
+    dim3 grid, block;
+    size_t shared_bytes;
+};
+
+static void run_launch(const void *what)
+{
+    const launch *l = static_cast<const launch *>(what);
+    char *first = const_cast<char *>(static_cast<const char *>(what)) + sizeof *l;
+    void *argument[ARGUMENTS];
+    for (uint32_t i = 0; i < l->n; i++) {
+        argument[i] = first + l->at[i];
+    }
+    run_kernel(l->name, l->kernel, l->call, l->grid, l->block, argument, l->shared_bytes);
+}
+
+cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
+                           uint32_t n, size_t shared_bytes, cudaStream_t stream)
+{
+    alignas(16) char what[sizeof(launch) + 4096];
+    if (n > ARGUMENTS || at[n] > 4096) {
+        return cudaErrorInvalidValue;
+    }
+    launch l = {name, kernel, call, at, n, grid, block, shared_bytes};
+    memcpy(what, &l, sizeof l);
+    memcpy(what + sizeof l, arguments, at[n]);
+    return zo_shim_enqueue(stream, run_launch, what, sizeof l + at[n]);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    for (zo_shim_stream &s : streams) {
+        if (!s.live) {
+            s.live = true;
+            *stream = &s;
+            return cudaSuccess;
+        }
+    }
+    return cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    if (stream->capturing) {
+        stream->broken = true;
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    list_run(&stream->pending);
+    stream->pending.bytes = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    drain();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    drain();
+    list_free(&stream->pending);
+    list_free(&stream->captured);
+    *stream = {};
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    if (stream->capturing) {
+        return cudaErrorInvalidValue;
+    }
+    stream->capturing = true;
+    stream->broken = false;
+    stream->captured = {};
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    *graph = nullptr;
+    if (!stream->capturing) {
+        return cudaErrorInvalidValue;
+    }
+    stream->capturing = false;
+    if (stream->broken) {
+        list_free(&stream->captured);
+        return cudaErrorStreamCaptureInvalidated;
+    }
+    *graph = static_cast<zo_shim_graph *>(calloc(1, sizeof **graph));
+    (*graph)->captured = stream->captured;
+    stream->captured = {};
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    *exec = static_cast<zo_shim_exec *>(calloc(1, sizeof **exec));
+    memcpy(list_room(&(*exec)->all, graph->captured.bytes), graph->captured.data, graph->captured.bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    if (zo_shim_lazy) {
+        memcpy(list_room(&stream->pending, exec->all.bytes), exec->all.data, exec->all.bytes);
+    } else {
+        drain();
+        list_run(&exec->all);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    list_free(&exec->all);
+    free(exec);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    list_free(&graph->captured);
+    free(graph);
+    return cudaSuccess;
 }
 
 /* device memory ------------------------------------------------------------------------------------------------------------------- */
@@ -417,6 +667,9 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
 {
     size_t size = bytes > 0 ? bytes : 1;
     char *at = nullptr;
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
     if (nblocks == BLOCKS || live_bytes + size > DEVICE_BYTES) {
         return cudaErrorMemoryAllocation;
     }
@@ -459,6 +712,10 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
 
 cudaError_t cudaFree(void *block)
 {
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    drain(); /* cudaFree waits */
     if (block == nullptr) {
         return cudaSuccess;
     }
@@ -488,49 +745,82 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 
 cudaError_t cudaHostAlloc(void **block, size_t bytes, unsigned)
 {
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
     return posix_memalign(block, 64, bytes > 0 ? bytes : 1) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFreeHost(void *block)
 {
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    drain();
     free(block);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
+struct copying { void *to; const void *from; size_t bytes; cudaMemcpyKind kind; };
+
+static void check_copy(const copying *c)
 {
-    bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-    bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-    if (bytes > 0 && (zo_shim_is_device(to, bytes) != to_device || zo_shim_is_device(from, bytes) != from_device)) {
-        zo_shim_die("a copy of %zu bytes whose ends are not where its kind (%d) says", bytes, (int)kind);
+    bool to_device = c->kind == cudaMemcpyHostToDevice || c->kind == cudaMemcpyDeviceToDevice;
+    bool from_device = c->kind == cudaMemcpyDeviceToHost || c->kind == cudaMemcpyDeviceToDevice;
+    if (c->bytes > 0 && (zo_shim_is_device(c->to, c->bytes) != to_device || zo_shim_is_device(c->from, c->bytes) != from_device)) {
+        zo_shim_die("a copy of %zu bytes whose ends are not where its kind (%d) says", c->bytes, (int)c->kind);
     }
-    zo_shim_device_open();
-    memmove(to, from, bytes);
-    zo_shim_device_close();
-    return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t)
+static void run_copy(const void *what)
 {
-    if (bytes > 0 && !zo_shim_is_device(block, bytes)) {
-        zo_shim_die("a fill of %zu bytes that are not in one device block", bytes);
-    }
+    const copying *c = static_cast<const copying *>(what);
+    check_copy(c);
     zo_shim_device_open();
-    memset(block, value, bytes);
+    memmove(c->to, c->from, c->bytes);
     zo_shim_device_close();
-    return cudaSuccess;
 }
 
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    copying c = {to, from, bytes, kind};
+    check_copy(&c);
+    return zo_shim_enqueue(stream, run_copy, &c, sizeof c);
+}
+
+struct filling { void *block; int value; size_t bytes; };
+
+static void run_fill(const void *what)
+{
+    const filling *f = static_cast<const filling *>(what);
+    if (f->bytes > 0 && !zo_shim_is_device(f->block, f->bytes)) {
+        zo_shim_die("a fill of %zu bytes that are not in one device block", f->bytes);
+    }
+    zo_shim_device_open();
+    memset(f->block, f->value, f->bytes);
+    zo_shim_device_close();
+}
+
+cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t stream)
+{
+    filling f = {block, value, bytes};
+    return zo_shim_enqueue(stream, run_fill, &f, sizeof f);
+}
+
+/* On the default stream, which those of the backends do not wait for. */
 cudaError_t cudaMemset(void *block, int value, size_t bytes)
 {
-    return cudaMemsetAsync(block, value, bytes, nullptr);
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    filling f = {block, value, bytes};
+    run_fill(&f);
+    return cudaSuccess;
 }
 
-/* the rest of the runtime: one device, streams that are always empty ------------------------------------------------------------------ */
+/* the rest of the runtime: one device --------------------------------------------------------------- */
 
-struct zo_shim_stream { int unused; };
 struct zo_shim_event { double seconds; };
-static zo_shim_stream only_stream;
 
 const char *cudaGetErrorName(cudaError_t status)
 {
@@ -541,6 +831,8 @@ const char *cudaGetErrorName(cudaError_t status)
     case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
     }
     return "?";
 }
@@ -584,31 +876,25 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int ordinal)
     return cudaSetDevice(ordinal);
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
-{
-    *stream = &only_stream;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaDeviceSynchronize(void) { return cudaSuccess; }
-
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
     *event = static_cast<zo_shim_event *>(calloc(1, sizeof **event));
     return *event != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
+/* A capture may record events, but not for the host to read: the backend's marks do not belong into one. */
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
 {
+    if (forbidden()) {
+        return cudaErrorStreamCaptureUnsupported;
+    }
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     event->seconds = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchronize(); }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {

@@ -4,17 +4,18 @@
 #include <stdint.h>
 
 extern const bool zo_shim_present;
-extern bool zo_shim_reverse, zo_shim_no_epilogue;
+extern bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
 extern int zo_shim_devices;
 extern bool zo_shim_exact_only;
 extern unsigned long zo_shim_asked;
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+const char *zo_shim_forbidden(void);
 
 bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 const bool zo_shim_present = false;
-bool zo_shim_reverse, zo_shim_no_epilogue;
+bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
 int zo_shim_devices;
 bool zo_shim_exact_only;
 unsigned long zo_shim_asked;
@@ -28,6 +29,11 @@ const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *thread
 {
     (void)i;
     *launches = *threads = 0;
+    return NULL;
+}
+
+const char *zo_shim_forbidden(void)
+{
     return NULL;
 }
 

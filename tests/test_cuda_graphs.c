@@ -1,0 +1,517 @@
+/* test_cuda_graphs.c: passes started as CUDA graphs (backends/cuda_graph.cu) give the bits of passes started operation by operation: losses,
+ * predictions and gradients of every family over batches of changing shape and views of changing seed, step and coefficients; every
+ * estimator in every realisation; graphs dropped and made again; passes that wait or grow in the middle. Under tests/shim all of it runs a
+ * second time with a device that does nothing before somebody waits for it. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cuda.h"
+#include "core/conf.h"
+#include "core/rng.h"
+#include "models/model.h"
+#include "optimizers/engine.h"
+
+extern const bool zo_shim_present; /* false on a card */
+extern bool zo_shim_lazy;
+const char *zo_shim_forbidden(void); /* what a capture of the shim lets pass and should not; NULL = nothing */
+
+static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
+enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAMA = 6, CLASSES = 3, SHAPES = 4, GRAPHS = 64 };
+
+static zo_err err;
+
+static zo_backend *backend(void)
+{
+    static zo_backend *be;
+    if (be == NULL) {
+        ck_assert_msg(zo_cuda_open(-1, 1, &be, &err) == ZO_OK, "%s", err.text);
+    }
+    return be;
+}
+
+static int32_t *ints(int64_t n)
+{
+    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n > 0 ? n : 1) * sizeof(int32_t));
+}
+
+static int32_t draw(int64_t at, int bound)
+{
+    return (int32_t)zo_below((zo_stream){.seed = 93, .role = ZO_ROLE_DATA}, (uint64_t)at, (uint32_t)bound);
+}
+
+/* Sequences whose number and lengths depend on `shape`, tokens on `seed`; with options: prompts with two options each that share it, every
+ * token of an option scored. */
+static zo_batch *batch_of(const zo_arch *arch, bool options, int shape, int seed)
+{
+    int32_t examples = 2 + shape % 2, seqs = options ? 3 * examples : examples, tokens = 0, scores = 0, length[16];
+    for (int32_t s = 0; s < seqs; s++) {
+        length[s] = 2 + draw(100 * shape + s, 7);
+        tokens += length[s];
+        scores += options && s % 3 > 0 ? length[s] : 0;
+    }
+    int32_t rows = options ? scores : seqs, t = 0, i = 0, option = 0;
+    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
+    *b = (zo_batch){.examples = examples, .tokens = tokens, .id = ints(tokens), .position = ints(tokens), .type = ints(tokens), .seqs = seqs,
+                    .start = ints(seqs + 1), .parent = ints(seqs), .rows = rows, .row = ints(rows), .scores = scores, .at = ints(scores),
+                    .target = ints(scores), .options = options ? 2 * examples : 0, .option_start = ints(2 * examples + 1),
+                    .example_start = ints(examples + 1), .label = ints(examples)};
+    for (int32_t s = 0; s < seqs; s++) {
+        bool child = options && s % 3 > 0;
+        int32_t prompt = s / 3 * 3;
+        b->parent[s] = child ? prompt : -1;
+        for (int32_t k = 0; k < length[s]; k++, t++) {
+            b->id[t] = draw(1000 * (seed + 1) + t, arch->vocab);
+            b->position[t] = k + (child ? length[prompt] : 0);
+            b->type[t] = arch->types > 1 && (t + seed) % 3 == 0;
+            if (child) {
+                b->row[i] = k == 0 ? b->start[prompt] + length[prompt] - 1 : t - 1;
+                b->at[i] = i;
+                b->target[i++] = b->id[t];
+            }
+        }
+        b->start[s + 1] = t;
+        if (child) {
+            b->option_start[++option] = i;
+        } else if (!options) {
+            b->row[s] = arch->causal ? t - 1 : b->start[s];
+        }
+    }
+    for (int32_t e = 0; e < examples; e++) {
+        b->example_start[e + 1] = 2 * (e + 1);
+        b->label[e] = options ? (e + seed) % 2 : draw(1000 * seed + 500 + e, CLASSES);
+    }
+    return b;
+}
+
+static bool causal(int family)
+{
+    return family >= GPT2;
+}
+
+/* The second head of a family: options scored token by token, or the logits of label words at a row. */
+static zo_model *model_of(int family, bool second, zo_precision precision)
+{
+    static const int32_t word[CLASSES] = {5, 17, 3};
+    zo_head head = !second ? ZO_HEAD_CLASS : causal(family) ? ZO_HEAD_OPTIONS : ZO_HEAD_WORDS;
+    char folder[128];
+    snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
+    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
+                          .precision = precision};
+    zo_model *model;
+    ck_assert_msg(zo_model_open(&model, &spec, backend(), &err) == ZO_OK, "%s", err.text);
+    return model;
+}
+
+/* How the passes of a run are started. */
+typedef enum way { ONE_BY_ONE, AS_GRAPHS, LAZILY, WAYS } way;
+static const char *const way_name[WAYS] = {"one by one", "as graphs", "as graphs on a lazy device"};
+
+static bool begin_way(way w, int graphs)
+{
+    zo_cuda_set_graphs(backend(), w == ONE_BY_ONE ? 0 : graphs);
+    zo_shim_lazy = w == LAZILY;
+    return w != LAZILY || zo_shim_present;
+}
+
+static void end_way(void)
+{
+    zo_shim_lazy = false;
+    zo_cuda_set_graphs(backend(), GRAPHS);
+}
+
+/* losses, predictions, gradients --------------------------------------------------------------------------------------------------- */
+
+enum { STORED, PROBE, TWO, CP, SIDE, BASES, VIEWS, ROUNDS = 7, POINTS = 3, VALUES = VIEWS * ROUNDS * POINTS };
+static const int shape_of[ROUNDS] = {0, 1, 0, 1, 0, 1, 1}; /* twice new, twice captured, three times known */
+
+typedef struct scene { zo_model *model; zo_factors *factors; zo_store *other; zo_batch *batch[ROUNDS]; } scene;
+
+/* Losses at a view that differs from round to round in everything but its shape. */
+static void losses_at(const scene *s, int kind, int round, double *loss)
+{
+    const zo_store *base[POINTS] = {zo_model_store(s->model), kind == BASES ? s->other : zo_model_store(s->model), zo_model_store(s->model)};
+    uint32_t step = (uint32_t)(10 * kind + round);
+    float c = 0.01f * (float)(1 + round), coef[2 * POINTS] = {c, 0.0f, -c, 0.0f, c, 2 * c}, side[POINTS * 256];
+    zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3 + step, .step = step}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = step + 1, .query = 1}};
+    zo_view view = {.npoints = POINTS, .base = base, .dir = dir, .coef = coef};
+    switch (kind) {
+    case STORED:
+        view.npoints = 1;
+        break;
+    case TWO:
+        view.ndirs = 2;
+        break;
+    case CP:
+        dir[0].kind = ZO_DIR_REST;
+        dir[1].kind = ZO_DIR_CP;
+        view.ndirs = 2;
+        view.factors = s->factors;
+        break;
+    case SIDE:
+        dir[0].kind = ZO_DIR_REST;
+        view.ndirs = 1;
+        view.factors = s->factors;
+        ck_assert_int_le(s->factors->ncoef, 256);
+        for (int64_t i = 0; i < POINTS * s->factors->ncoef; i++) {
+            side[i] = c * (float)(1 + i % 5);
+        }
+        view.side = side;
+        break;
+    default:
+        view.npoints = 2;
+        view.ndirs = 1;
+        break;
+    }
+    zo_model_losses(s->model, &view, s->batch[round], loss);
+}
+
+/* Everything that a pass gives, in the same order for every way. */
+static void run_scene(const scene *s, bool all, double *loss, int32_t *choice, float *grad)
+{
+    zo_backend *be = backend();
+    for (int kind = 0; kind < VIEWS; kind++) {
+        for (int round = 0; round < ROUNDS && (all || kind <= PROBE); round++) {
+            losses_at(s, kind, round, &loss[(kind * ROUNDS + round) * POINTS]);
+        }
+    }
+    const zo_store *stored = zo_model_store(s->model);
+    zo_view view = zo_view_stored(&stored);
+    zo_store *g = zo_store_new(be, zo_model_layout(s->model), ZO_TAG_GRADS);
+    for (int round = 0; round < ROUNDS; round++) {
+        zo_model_predict(s->model, &view, s->batch[round], &choice[4 * round], NULL);
+        zo_model_grad(s->model, s->batch[round], 0.5 + round, round % 2, g, &loss[VALUES + round]);
+    }
+    be->download(be, grad, g->data, (size_t)g->layout->size * sizeof *grad);
+    zo_store_free(be, g);
+}
+
+START_TEST(passes_have_the_same_bits)
+{
+    zo_backend *be = backend();
+    for (int second = 0; second < 2; second++) {
+        bool all = _i == BERT || _i == LLAMA;
+        scene s = {.model = model_of(_i, second, second ? ZO_BF16 : ZO_F32)};
+        const zo_layout *layout = zo_model_layout(s.model);
+        int *rank = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *rank);
+        for (int t = 0; t < layout->n; t++) {
+            rank[t] = layout->param[t].kind == ZO_PARAM_MATRIX ? 2 : 0;
+        }
+        s.factors = zo_factors_new(be, layout, rank, -0.5, 11);
+        s.other = zo_store_new(be, layout, ZO_TAG_SNAPSHOT);
+        zo_free(rank);
+        int64_t tokens = 0;
+        int32_t rows = 0;
+        for (int r = 0; r < ROUNDS; r++) {
+            s.batch[r] = batch_of(zo_model_arch(s.model), second && causal(_i), shape_of[r], r);
+            tokens = tokens > s.batch[r]->tokens ? tokens : s.batch[r]->tokens;
+            rows = rows > s.batch[r]->rows ? rows : s.batch[r]->rows;
+        }
+        zo_model_reserve(s.model, tokens, rows, rows, POINTS, ZO_BACKWARD, s.factors);
+        zo_model_reserve(s.model, tokens, rows, rows, POINTS, ZO_BACKWARD_CHECKPOINT, s.factors);
+        double loss[WAYS][VALUES + ROUNDS];
+        int32_t choice[WAYS][4 * ROUNDS];
+        float *grad[WAYS];
+        memset(loss, 0, sizeof loss);
+        memset(choice, 0, sizeof choice);
+        for (int w = 0; w < WAYS; w++) {
+            grad[w] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->size * sizeof **grad);
+            if (!begin_way((way)w, GRAPHS)) {
+                continue;
+            }
+            uint64_t played = be->passes.played, captured = be->passes.captured, replayed = be->passes.replayed;
+            run_scene(&s, all, loss[w], choice[w], grad[w]);
+            played = be->passes.played - played;
+            captured = be->passes.captured - captured;
+            replayed = be->passes.replayed - replayed;
+            ck_assert_msg(memcmp(loss[0], loss[w], sizeof *loss) == 0 && memcmp(choice[0], choice[w], sizeof *choice) == 0 &&
+                          memcmp(grad[0], grad[w], (size_t)layout->size * sizeof **grad) == 0,
+                          "%s: passes started %s give other bits", families[_i], way_name[w]);
+            if (w == ONE_BY_ONE) {
+                ck_assert_uint_eq(played + captured + replayed, 0);
+            } else {
+                /* of seven passes two are new, two captured, three known; so for the views, the predictions (where STORED was the same pass),
+                 * and, with checkpoints every second time, the two halves of a gradient */
+                int kinds = all ? VIEWS : PROBE + 1;
+                printf("%-14s %-7s %-27s %llu passes played, %llu captured, %llu from known graphs\n", families[_i], second ? "second" : "class",
+                       way_name[w], (unsigned long long)played, (unsigned long long)captured, (unsigned long long)replayed);
+                ck_assert_uint_eq(played + captured + replayed, (unsigned)((kinds + 3) * ROUNDS));
+                ck_assert_uint_ge(replayed, (unsigned)(3 * kinds + ROUNDS));
+            }
+        }
+        end_way();
+        for (int w = 0; w < WAYS; w++) {
+            zo_free(grad[w]);
+        }
+        for (int r = 0; r < ROUNDS; r++) {
+            zo_batch_free(s.batch[r]);
+        }
+        zo_factors_free(be, s.factors);
+        zo_store_free(be, s.other);
+        zo_model_close(s.model);
+    }
+}
+END_TEST
+
+/* estimators ------------------------------------------------------------------------------------------------------------------------- */
+
+enum { STEPS = 7 };
+
+typedef struct run { zo_model *model; zo_batch *batch[SHAPES]; int step; } run;
+
+static void run_batch_losses(run *r, const zo_view *view, int at, double weight, double *loss)
+{
+    double part[8];
+    ck_assert_int_le(view->npoints, 8);
+    zo_model_losses(r->model, view, r->batch[at], part);
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] += weight * part[p];
+    }
+}
+
+static zo_status run_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *e)
+{
+    (void)e;
+    run *r = context;
+    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
+    if (which == ZO_BATCH_CURRENT) {
+        run_batch_losses(r, view, r->step % 2, 1.0, loss);
+    } else {
+        run_batch_losses(r, view, 0, 0.5, loss);
+        run_batch_losses(r, view, 1, 0.5, loss);
+    }
+    return ZO_OK;
+}
+
+static zo_status run_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *e)
+{
+    (void)e;
+    (void)which;
+    run *r = context;
+    zo_model_grad(r->model, r->batch[r->step % 2], 1.0, false, grad, loss);
+    return ZO_OK;
+}
+
+static void run_touched(void *context, zo_which which, zo_touched *touched)
+{
+    run *r = context;
+    memset(touched, 0, sizeof *touched);
+    if (which == ZO_BATCH_CURRENT) {
+        zo_model_touched(r->model, r->batch[r->step % 2], touched);
+    }
+}
+
+/* Weights after STEPS steps, and the losses on the way. */
+static float *run_estimator(int family, const zo_estimator *e, int realisation, double loss[STEPS], int64_t *size)
+{
+    zo_backend *be = backend();
+    run r = {.model = model_of(family, true, ZO_F32)};
+    for (int i = 0; i < 2; i++) {
+        r.batch[i] = batch_of(zo_model_arch(r.model), causal(family), i, i);
+    }
+    zo_engine_spec spec = {.be = be, .weights = zo_model_store(r.model), .realisation = (zo_realisation)realisation, .seed = 4,
+                           .io = {.context = &r, .losses = run_losses, .gradient = run_gradient, .touched = run_touched, .most_points = 2}};
+    zo_engine *engine = zo_engine_new(&spec);
+    zo_objective *o = zo_engine_objective(engine);
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
+    ck_assert(e->options == NULL || zo_opt_read(e->options, NULL, NULL, e->name, state, &err) == ZO_OK);
+    ck_assert_msg(e->start == NULL || e->start(state, o, &err) == ZO_OK, "%s", err.text);
+    for (int i = 0; i < 2; i++) {
+        const zo_batch *b = r.batch[i];
+        zo_model_reserve(r.model, b->tokens, b->rows, b->scores, 2, e->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY, zo_engine_factors(engine));
+    }
+    for (r.step = 0; r.step < STEPS; r.step++) {
+        zo_step_context c = {.step = r.step, .steps = STEPS, .batches_per_epoch = 2, .lr = e->lr, .eps = e->eps};
+        zo_step_report report = {.loss = NAN};
+        ck_assert_msg(e->step(state, o, &c, &report, &err) == ZO_OK, "%s", err.text);
+        loss[r.step] = report.loss;
+    }
+    *size = zo_model_layout(r.model)->size;
+    float *weights = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)*size * sizeof *weights);
+    be->download(be, weights, zo_model_store(r.model)->data, (size_t)*size * sizeof *weights);
+    if (e->stop != NULL) {
+        e->stop(state);
+    }
+    zo_free(state);
+    zo_engine_free(engine);
+    zo_batch_free(r.batch[0]);
+    zo_batch_free(r.batch[1]);
+    zo_model_close(r.model);
+    return weights;
+}
+
+START_TEST(steps_have_the_same_bits)
+{
+    static const int which[] = {BERT, LLAMA};
+    zo_backend *be = backend();
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    for (int i = 0; i < n; i++) {
+        for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
+            const zo_estimator *e = list[i];
+            if (e->step == NULL || (e->allows != NULL && !e->allows(realisation)) || (e->first_order && realisation > 0)) {
+                continue;
+            }
+            double loss[WAYS][STEPS];
+            float *weights[WAYS] = {NULL};
+            int64_t size;
+            uint64_t replayed = be->passes.replayed;
+            for (int w = 0; w < WAYS; w++) {
+                if (begin_way((way)w, GRAPHS)) {
+                    weights[w] = run_estimator(which[_i], e, realisation, loss[w], &size);
+                    ck_assert_msg(memcmp(loss[0], loss[w], sizeof *loss) == 0 && memcmp(weights[0], weights[w], (size_t)size * sizeof **weights) == 0,
+                                  "%s %s: steps started %s give other bits", e->name, zo_realisation_name((zo_realisation)realisation), way_name[w]);
+                }
+            }
+            end_way();
+            replayed = be->passes.replayed - replayed;
+            printf("%-12s %-9s %-10s %d steps: equal bits, %llu passes from known graphs\n", e->name,
+                   zo_realisation_name((zo_realisation)realisation), families[which[_i]], STEPS, (unsigned long long)replayed);
+            ck_assert_uint_ge(replayed, 3);
+            for (int w = 0; w < WAYS; w++) {
+                zo_free(weights[w]);
+            }
+        }
+    }
+}
+END_TEST
+
+/* the cache, and passes that cannot be one graph --------------------------------------------------------------------------------------- */
+
+/* Shapes come in an order that keeps one graph in use, drops others and makes them again. */
+START_TEST(dropped_graphs_come_again)
+{
+    static const int order[] = {0, 0, 0, 1, 1, 0, 2, 2, 0, 1, 1, 1, 3, 3, 0, 2, 2, 2, 0};
+    enum { N = sizeof order / sizeof order[0] };
+    zo_backend *be = backend();
+    zo_model *model = model_of(BERT, false, ZO_F32);
+    zo_batch *batch[SHAPES];
+    zo_model_reserve(model, 200, 8, 8, 2, ZO_FORWARD_ONLY, NULL);
+    for (int i = 0; i < SHAPES; i++) {
+        batch[i] = batch_of(zo_model_arch(model), false, i, i);
+    }
+    double loss[WAYS][2 * N];
+    for (int w = 0; w < WAYS; w++) {
+        if (!begin_way((way)w, 2)) {
+            continue;
+        }
+        uint64_t evicted = be->passes.evicted, replayed = be->passes.replayed;
+        for (int i = 0; i < N; i++) {
+            const zo_store *base[2] = {zo_model_store(model), zo_model_store(model)};
+            zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 8, .step = (uint32_t)i};
+            float coef[2] = {0.02f, -0.02f};
+            zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir, .coef = coef};
+            zo_model_losses(model, &view, batch[order[i]], &loss[w][2 * i]);
+        }
+        ck_assert_mem_eq(loss[0], loss[w], sizeof *loss);
+        if (w != ONE_BY_ONE) {
+            ck_assert_uint_ge(be->passes.evicted - evicted, 3);
+            ck_assert_uint_ge(be->passes.replayed - replayed, 5);
+        }
+    }
+    end_way();
+    for (int i = 0; i < SHAPES; i++) {
+        zo_batch_free(batch[i]);
+    }
+    zo_model_close(model);
+}
+END_TEST
+
+/* A pass that reads, frees and outgrows its block of staged data in the middle. */
+START_TEST(passes_may_wait_and_grow)
+{
+    enum { TOKENS = 5, COLS = 8, ROWS = 20000 };
+    zo_backend *be = backend();
+    float x[TOKENS * COLS], middle[WAYS][COLS], *end[WAYS];
+    int32_t row[ROWS];
+    for (int i = 0; i < TOKENS * COLS; i++) {
+        x[i] = (float)i;
+    }
+    for (int i = 0; i < ROWS; i++) {
+        row[i] = i * 7 % TOKENS;
+    }
+    for (int w = 0; w < WAYS; w++) {
+        end[w] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ROWS * COLS * sizeof(float));
+        if (!begin_way((way)w, 4)) {
+            continue;
+        }
+        float *from = be->alloc(be, ZO_TAG_ACTIVATIONS, sizeof x), *to = be->alloc(be, ZO_TAG_ACTIVATIONS, ROWS * COLS * sizeof(float));
+        for (int time = 0; time < 4; time++) {
+            be->upload(be, from, x, sizeof x);
+            be->pass_begin(be);
+            be->gather(be, from, 1, TOKENS, COLS, row, 3, to);
+            be->add(be, to, from, 2 * COLS);
+            be->download(be, middle[w], to, sizeof middle[w]);
+            float *more = be->alloc(be, ZO_TAG_ACTIVATIONS, sizeof x);
+            be->copy(be, more, from, sizeof x);
+            be->add(be, from, more, TOKENS * COLS);
+            be->release(be, more);
+            be->gather(be, from, 1, TOKENS, COLS, row + 1, time < 2 ? ROWS / 4 : ROWS - 1, to);
+            be->zero(be, from, sizeof x);
+            be->pass_end(be);
+        }
+        be->download(be, end[w], to, ROWS * COLS * sizeof(float));
+        ck_assert_mem_eq(middle[0], middle[w], sizeof *middle);
+        ck_assert_mem_eq(end[0], end[w], ROWS * COLS * sizeof(float));
+        ck_assert(end[w][0] == 2.0f * x[row[1] * COLS]);
+        be->release(be, from);
+        be->release(be, to);
+    }
+    end_way();
+    for (int w = 0; w < WAYS; w++) {
+        zo_free(end[w]);
+    }
+}
+END_TEST
+
+START_TEST(a_capture_refuses_what_cuda_does)
+{
+    const char *let_pass = zo_shim_forbidden();
+    ck_assert_msg(let_pass == NULL, "during a capture the shim lets pass: %s", let_pass);
+}
+END_TEST
+
+START_TEST(the_environment_is_read)
+{
+    static const char *const wrong[] = {"", "many", "-1", "7x", "100001"};
+    zo_backend *be;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        setenv("ZO_CUDA_GRAPHS", wrong[i], 1);
+        ck_assert_int_eq(zo_cuda_open(-1, 1, &be, &err), ZO_EINPUT);
+        ck_assert_ptr_nonnull(strstr(err.text, "ZO_CUDA_GRAPHS"));
+    }
+    setenv("ZO_CUDA_GRAPHS", "0", 1);
+    ck_assert_int_eq(zo_cuda_open(-1, 1, &be, &err), ZO_OK);
+    float one = 1.0f, two = 0.0f, *x = be->alloc(be, ZO_TAG_ACTIVATIONS, sizeof one);
+    be->pass_begin(be);
+    be->upload(be, x, &one, sizeof one);
+    be->add(be, x, x, 1);
+    be->pass_end(be);
+    be->download(be, &two, x, sizeof two);
+    ck_assert(two == 2.0f && be->passes.played == 0);
+    be->release(be, x);
+    be->close(be);
+    unsetenv("ZO_CUDA_GRAPHS");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cuda_graphs");
+    TCase *tc = tcase_create("all");
+    tcase_set_timeout(tc, 600);
+    tcase_add_test(tc, a_capture_refuses_what_cuda_does);
+    tcase_add_test(tc, the_environment_is_read);
+    tcase_add_test(tc, passes_may_wait_and_grow);
+    tcase_add_test(tc, dropped_graphs_come_again);
+    tcase_add_loop_test(tc, passes_have_the_same_bits, 0, FAMILIES);
+    tcase_add_loop_test(tc, steps_have_the_same_bits, 0, 2);
+    suite_add_tcase(s, tc);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
