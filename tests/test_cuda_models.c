@@ -89,16 +89,22 @@ static bool causal(int family)
 }
 
 /* The second head of a family: options scored token by token, or the logits of label words at a row. */
-static zo_model *model_of(zo_backend *be, int family, bool second)
+static zo_model *model_as(zo_backend *be, int family, bool second, zo_precision precision)
 {
     static const int32_t word[CLASSES] = {5, 17, 3};
     zo_head head = !second ? ZO_HEAD_CLASS : causal(family) ? ZO_HEAD_OPTIONS : ZO_HEAD_WORDS;
     char folder[128];
     snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
-    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5};
+    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
+                          .precision = precision};
     zo_model *model;
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
     return model;
+}
+
+static zo_model *model_of(zo_backend *be, int family, bool second)
+{
+    return model_as(be, family, second, ZO_F32);
 }
 
 static double relative(const float *a, const float *b, int64_t n)
@@ -173,6 +179,93 @@ START_TEST(families_agree)
                gradient);
         ck_assert(worst < 5e-6 && gradient < 5e-5);
     }
+}
+END_TEST
+
+/* precisions ----------------------------------------------------------------------------------------------------------------------- */
+
+enum { PROBES = 4 };
+typedef struct figures { double loss[POINTS], side[PROBES], formed[PROBES]; float *grad; int64_t size; } figures;
+
+/* Losses at three points, projected gradients of TeZO's probes by the side path and by forming W + cZ, and the gradient. */
+static figures figures_of(int side, int family, zo_precision precision)
+{
+    const double eps = 1e-2;
+    zo_backend *be = backend_of(side);
+    zo_model *model = model_as(be, family, true, precision);
+    zo_batch *b = batch_of(zo_model_arch(model), causal(family), 1);
+    const zo_layout *layout = zo_model_layout(model);
+    const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
+    zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1};
+    float three[POINTS] = {0.0f, 0.01f, -0.01f}, two[2] = {(float)eps, (float)-eps};
+    zo_view view = {.npoints = POINTS, .base = base, .ndirs = 1, .dir = &gauss, .coef = three};
+    int *rank = ints(layout->n);
+    for (int t = 0; t < layout->n; t++) {
+        rank[t] = layout->param[t].kind == ZO_PARAM_MATRIX ? 4 : 0;
+    }
+    zo_factors *f = zo_factors_new(be, layout, rank, -0.5, 11);
+    float *coefs = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(2 * f->ncoef) * sizeof *coefs);
+    zo_store *g = zo_store_new(be, layout, ZO_TAG_GRADS);
+    figures result = {.size = layout->size};
+    double loss[2];
+    zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_BACKWARD, f);
+    zo_model_losses(model, &view, b, result.loss);
+    for (int probe = 0; probe < PROBES; probe++) {
+        zo_dir cp = {.kind = ZO_DIR_CP, .seed = 3, .step = (uint32_t)probe};
+        for (int t = 0; t < layout->n; t++) {
+            if (rank[t] > 0) {
+                zo_dir_coefs(&cp, f, t, coefs + f->coef_at[t]);
+            }
+        }
+        for (int64_t s = 0; s < f->ncoef; s++) {
+            coefs[f->ncoef + s] = two[1] * coefs[s];
+            coefs[s] = two[0] * coefs[s];
+        }
+        zo_view beside = {.npoints = 2, .base = base, .factors = f, .side = coefs};
+        zo_view formed = {.npoints = 2, .base = base, .ndirs = 1, .dir = &cp, .coef = two, .factors = f};
+        zo_model_losses(model, &beside, b, loss);
+        result.side[probe] = (loss[0] - loss[1]) / (2.0 * eps);
+        zo_model_losses(model, &formed, b, loss);
+        result.formed[probe] = (loss[0] - loss[1]) / (2.0 * eps);
+    }
+    zo_model_grad(model, b, 1.0, false, g, loss);
+    result.grad = host_of(be, g);
+    zo_store_free(be, g);
+    zo_factors_free(be, f);
+    zo_free(coefs);
+    zo_free(rank);
+    zo_batch_free(b);
+    zo_model_close(model);
+    return result;
+}
+
+static double norm_of_difference(const double *a, const double *b, int n)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    return sqrt(sum);
+}
+
+/* Every family in every precision of the card against f32 on the processor. What a precision costs is printed; the limits are some times
+ * its unit, 2^-9 for bf16 and 2^-12 for the others. */
+START_TEST(precisions_agree)
+{
+    static const double zero[PROBES];
+    figures want = figures_of(CPU, _i, ZO_F32);
+    for (int precision = ZO_F32; precision < ZO_PRECISIONS; precision++) {
+        figures got = figures_of(CUDA, _i, (zo_precision)precision);
+        double unit = precision == ZO_BF16 ? 0x1p-9 : 0x1p-12, size = norm_of_difference(want.side, zero, PROBES);
+        double loss = norm_of_difference(got.loss, want.loss, POINTS), gradient = relative(got.grad, want.grad, want.size);
+        double side = norm_of_difference(got.side, want.side, PROBES) / size, formed = norm_of_difference(got.formed, want.side, PROBES) / size;
+        printf("%-14s %-4s losses differ by %.1e, projected gradients by %.1e (side path) and %.1e (formed), gradients by %.1e\n", families[_i],
+               zo_precision_name((zo_precision)precision), loss, side, formed, gradient);
+        bool f32 = precision == ZO_F32;
+        ck_assert(loss < (f32 ? 5e-6 : 40 * unit) && side < (f32 ? 5e-5 : 100 * unit) && gradient < (f32 ? 5e-5 : 80 * unit) && isfinite(formed));
+        zo_free(got.grad);
+    }
+    zo_free(want.grad);
 }
 END_TEST
 
@@ -336,6 +429,7 @@ int main(void)
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, families_agree, 0, FAMILIES);
+    tcase_add_loop_test(tc, precisions_agree, 0, FAMILIES);
     tcase_add_loop_test(tc, estimators_agree, 0, 2);
     tcase_add_test(tc, replay_is_bit_equal);
     suite_add_tcase(s, tc);
