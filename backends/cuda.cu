@@ -451,7 +451,7 @@ static void play_part(cudaStream_t, const void *what)
 
 void zo_cuda_part(zo_backend *be, zo_part part)
 {
-    part_call c = {be, part};
+    part_call c = {be, static_cast<uint64_t>(part)};
     zo_cuda_enqueue(zo_cuda_of(be)->stream, play_part, &c, sizeof c);
 }
 
