@@ -27,7 +27,8 @@ struct pack_jobs { pack_job job[JOBS]; };
 template <class T>
 static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
 {
-    pack_job p = jobs.job[blockIdx.y];
+    static_assert(JOBS == 2, "the kernel chooses between two"); /* an index would copy all to local memory */
+    pack_job p = blockIdx.y == 0 ? jobs.job[0] : jobs.job[1];
     T *to = static_cast<T *>(p.to);
     const float *full = static_cast<const float *>(p.a);
     const uint16_t *half = static_cast<const uint16_t *>(p.a);
