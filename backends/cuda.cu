@@ -294,7 +294,9 @@ static size_t view_key(const zo_view *view, char *to)
     put(&w, &view->npoints, sizeof view->npoints);
     put(&w, &view->ndirs, sizeof view->ndirs);
     for (int p = 0; p < view->npoints; p++) {
-        put(&w, &view->base[p]->data, sizeof(float *));
+        const void *arena = zo_store_at(view->base[p], 0);
+        put(&w, &arena, sizeof arena);
+        put(&w, &view->base[p]->storage, sizeof view->base[p]->storage);
     }
     put(&w, view->coef, (size_t)view->npoints * (size_t)view->ndirs * sizeof(float));
     for (int d = 0; d < view->ndirs; d++) {
@@ -334,7 +336,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 
     const zo_factors *f = view->factors;
     size_t ncoef = f != NULL ? (size_t)f->ncoef : 0, P = (size_t)view->npoints, D = (size_t)view->ndirs;
-    size_t base = 0, dir = round16(P * sizeof(float *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
+    size_t base = 0, dir = round16(P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
     size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(D * ncoef * sizeof(float));
     size_t total = side + (view->side != NULL ? round16(P * ncoef * sizeof(float)) : 0);
     host_room(&cuda->staged.image, &cuda->staged.image_room, total);
@@ -343,8 +345,10 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     zo_cuda_view v = {};
     v.npoints = view->npoints;
     v.ncoef = (int)ncoef;
+    v.storage = view->base[0]->storage;
     for (int p = 0; p < view->npoints; p++) {
-        reinterpret_cast<const float **>(image + base)[p] = view->base[p]->data;
+        ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
+        reinterpret_cast<const void **>(image + base)[p] = zo_store_at(view->base[p], 0);
     }
     zo_cuda_dir *dirs = reinterpret_cast<zo_cuda_dir *>(image + dir);
     float *amounts = reinterpret_cast<float *>(image + amount), *coefs = reinterpret_cast<float *>(image + coef);
@@ -392,7 +396,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     } else {
         device = static_cast<const char *>(stage(be, zo_cuda_shared_of(be, ZO_CUDA_VIEW, total), image, total));
     }
-    v.base = reinterpret_cast<const float *const *>(device + base);
+    v.base = reinterpret_cast<const void *const *>(device + base);
     v.dir = reinterpret_cast<const zo_cuda_dir *>(device + dir);
     v.coef = reinterpret_cast<const float *>(device + coef);
     v.amount = reinterpret_cast<const float *>(device + amount);

@@ -134,7 +134,8 @@ struct zo_cuda_dir {
 struct zo_cuda_view {
     int npoints, ndirs, ncoef;
     bool lowrank;              /* some direction is CP or SPAN */
-    const float *const *base;  /* (npoints) first float of each arena */
+    zo_storage storage;        /* of all bases */
+    const void *const *base;   /* (npoints) first element of each arena */
     const zo_cuda_dir *dir;    /* (ndirs) */
     const float *coef;         /* (npoints, ndirs) */
     const float *amount;       /* (ndirs, ncoef): a CP or SPAN direction's coefficients times the parameter's scale; NULL without any */
@@ -329,6 +330,24 @@ static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, con
     }
 }
 
+/* Elements at .. at + 3 of an arena, at a multiple of 4. */
+static __device__ __forceinline__ void zo_stored4(zo_storage storage, const void *arena, int64_t at, float w[4])
+{
+    if (storage == ZO_STORAGE_F32) {
+        float4 x = *reinterpret_cast<const float4 *>(static_cast<const float *>(arena) + at);
+        w[0] = x.x;
+        w[1] = x.y;
+        w[2] = x.z;
+        w[3] = x.w;
+    } else {
+        ushort4 x = *reinterpret_cast<const ushort4 *>(static_cast<const uint16_t *>(arena) + at);
+        w[0] = zo_half_to(storage, x.x);
+        w[1] = zo_half_to(storage, x.y);
+        w[2] = zo_half_to(storage, x.z);
+        w[3] = zo_half_to(storage, x.w);
+    }
+}
+
 /* w[p][l] = element 4 index + l of the parameter at points first .. first + N - 1 (those below npoints): each direction drawn once for
  * all N. Arenas are padded to 16 floats, so the last four may be read whole. */
 template <int N>
@@ -337,11 +356,7 @@ static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const 
 #pragma unroll
     for (int n = 0; n < N; n++) {
         if (first + n < view.npoints) {
-            float4 base = *reinterpret_cast<const float4 *>(view.base[first + n] + p.offset + 4 * index);
-            w[n][0] = base.x;
-            w[n][1] = base.y;
-            w[n][2] = base.z;
-            w[n][3] = base.w;
+            zo_stored4(view.storage, view.base[first + n], p.offset + 4 * index, w[n]);
         }
     }
     for (int d = 0; d < view.ndirs; d++) {

@@ -448,8 +448,9 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
         return;
     }
     norm_args a = {};
-    if (zo_cuda_one_base(view) && !zo_cuda_acts(view, weight) && (bias < 0 || !zo_cuda_acts(view, bias))) {
-        const zo_store *store = view->base[0]; /* the stored vectors serve all points */
+    const zo_store *store = view->base[0];
+    if (store->storage == ZO_STORAGE_F32 && zo_cuda_one_base(view) && !zo_cuda_acts(view, weight) && (bias < 0 || !zo_cuda_acts(view, bias))) {
+        /* the stored vectors serve all points */
         a.w = store->data + store->layout->param[weight].offset;
         a.b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;
     } else {

@@ -1,5 +1,6 @@
 /* cuda_update.cu: sweeps over stores, all parameters in one launch: applying directions, first-order rules, TeZO-Adam, draws of factors
- * and initial weights, and reductions in fixed blocks. Every element has the bits of cpu_update.c: the same draws, the same fmaf order.
+ * and initial weights, and reductions in fixed blocks. Every element has the bits of cpu_update.c: the same draws, the same fmaf order,
+ * the same rounding to the weights' type.
  *
  * Work is cut into tiles that know their parameter by a binary search in the list of parts; what changes from step to step is read from
  * device memory. Parameters of a sweep with CP or SPAN terms go through panels of PANEL x PANEL, whose factors are shared by the block;
@@ -56,22 +57,22 @@ static __device__ __forceinline__ void flat_range(const part &p, int64_t tile, i
 
 /* apply, flat ---------------------------------------------------------------------------------------------------------------------- */
 
-/* data (arena). An update along a probe that is taken back in the same sweep draws it once: equal draws stand beside each other. */
+/* arena: of view.storage, to which decay and every term are rounded on their own. An update along a probe that is taken back in the same
+ * sweep draws it once: equal draws stand beside each other. */
 static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
-                                                             const float *shrink, float *data)
+                                                             const float *shrink, void *arena)
 {
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const part &p = *part_of(parts, nparts, tile);
         float factor = p.decays ? *shrink : 1.0f;
-        float *w = data + p.param.offset;
         int64_t first, end;
         flat_range(p, tile, &first, &end);
         for (int64_t quad = first / 4 + threadIdx.x; quad * 4 < end; quad += THREADS) {
             float x[4], z[4];
-            zo_load4(w, 4 * quad, first, end, true, x);
+            zo_load4(view.storage, arena, p.param.offset, 4 * quad, first, end, true, x);
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                x[l] *= factor;
+                x[l] = zo_storage_round(view.storage, x[l] * factor);
             }
             int drawn = -1;
             for (int d = 0; d < view.ndirs; d++) {
@@ -87,10 +88,10 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
                 float c = view.coef[d];
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    x[l] = fmaf(c, z[l], x[l]);
+                    x[l] = zo_storage_round(view.storage, fmaf(c, z[l], x[l]));
                 }
             }
-            zo_store4(w, 4 * quad, first, end, true, x);
+            zo_store4(view.storage, arena, p.param.offset, 4 * quad, first, end, true, x);
         }
     }
 }
@@ -182,41 +183,42 @@ static __device__ __forceinline__ void normals_at(zo_stream stream, int64_t e, f
     }
 }
 
-static __device__ __forceinline__ void panel_load(const part &p, const place &at, const float *w, float x[4][4])
+static __device__ __forceinline__ void panel_load(const part &p, const place &at, zo_storage storage, const void *arena, float x[4][4])
 {
     int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        zo_load4(w + (at.row[i] >= 0 ? at.row[i] * cols : 0), at.col, 0, at.row[i] >= 0 ? cols : 0, cols % 4 == 0, x[i]);
+        zo_load4(storage, arena, p.param.offset + (at.row[i] >= 0 ? at.row[i] * cols : 0), at.col, 0, at.row[i] >= 0 ? cols : 0, cols % 4 == 0,
+                 x[i]);
     }
 }
 
-static __device__ __forceinline__ void panel_store(const part &p, const place &at, const float x[4][4], float *w)
+static __device__ __forceinline__ void panel_store(const part &p, const place &at, const float x[4][4], zo_storage storage, void *arena)
 {
     int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         if (at.row[i] >= 0) {
-            zo_store4(w + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, x[i]);
+            zo_store4(storage, arena, p.param.offset + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, x[i]);
         }
     }
 }
 
 static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
-                                                               const float *shrink, float *data)
+                                                               const float *shrink, void *arena)
 {
     __shared__ __align__(16) panel_shared shared;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const part &p = *part_of(parts, nparts, tile);
         place at = place_of(p, tile);
         float factor = p.decays ? *shrink : 1.0f;
-        float *w = data + p.param.offset, x[4][4], z[4][4];
-        panel_load(p, at, w, x);
+        float x[4][4], z[4][4];
+        panel_load(p, at, view.storage, arena, x);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                x[i][l] *= factor;
+                x[i][l] = zo_storage_round(view.storage, x[i][l] * factor);
             }
         }
         for (int d = 0; d < view.ndirs; d++) {
@@ -239,11 +241,11 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
             for (int i = 0; i < 4; i++) {
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    x[i][l] = at.row[i] >= 0 ? fmaf(c, z[i][l], x[i][l]) : 0.0f;
+                    x[i][l] = at.row[i] >= 0 ? zo_storage_round(view.storage, fmaf(c, z[i][l], x[i][l])) : 0.0f;
                 }
             }
         }
-        panel_store(p, at, x, w);
+        panel_store(p, at, x, view.storage, arena);
     }
 }
 
@@ -351,7 +353,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
             }
         }
         parts_add(a.lowrank ? &panels : &flat, layout, factors, t, row, nrows, a.lowrank);
-        counters.weight_bytes_written += (uint64_t)(nrows * p->cols) * sizeof(float);
+        counters.weight_bytes_written += (uint64_t)(nrows * p->cols * zo_storage_bytes(store->storage));
         counters.normals += (uint64_t)(a.lowrank ? 0 : a.draws * nrows * p->cols);
     }
     const part *flat_parts = parts_stage(be, &flat), *panel_parts = parts_stage(be, &panels);
@@ -359,11 +361,11 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
     if (flat.n > 0) {
         ZO_LAUNCH(apply_flat, zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, flat_parts, flat.n, flat.tiles,
-                  factor, store->data);
+                  factor, zo_store_at(store, 0));
     }
     if (panels.n > 0) {
         ZO_LAUNCH(apply_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, panel_parts, panels.n,
-                  panels.tiles, factor, store->data);
+                  panels.tiles, factor, zo_store_at(store, 0));
     }
     zo_counters_add(counters);
 }
@@ -383,10 +385,10 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
-/* w, g, m, v: arenas; m and v NULL where the rule does not use them. */
+/* w (of `storage`), g, m, v: arenas; m and v NULL where the rule does not use them. */
 template <int RULE>
 static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles,
-                                                            float *w, const float *g, float *m, float *v)
+                                                            zo_storage storage, void *w, const float *g, float *m, float *v)
 {
     zo_rule_args a = *args;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
@@ -396,7 +398,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         flat_range(p, tile, &first, &end);
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4], mx[4] = {0.0f}, vx[4] = {0.0f};
-            zo_load4(w + offset, e, first, end, true, wx);
+            zo_load4(storage, w, offset, e, first, end, true, wx);
             zo_load4(g + offset, e, first, end, true, gx);
             if (m != nullptr) {
                 zo_load4(m + offset, e, first, end, true, mx);
@@ -408,7 +410,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
             for (int l = 0; l < 4; l++) {
                 rule_one<RULE>(a, decays, &wx[l], gx[l], &mx[l], &vx[l]);
             }
-            zo_store4(w + offset, e, first, end, true, wx);
+            zo_store4(storage, w, offset, e, first, end, true, wx);
             if (m != nullptr) {
                 zo_store4(m + offset, e, first, end, true, mx);
             }
@@ -434,7 +436,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
         ZO_LAUNCH((rule_flat<id>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, flat.n, flat.tiles, \
-                  w->data, static_cast<const float *>(g->data), first, second);                                               \
+                  w->storage, zo_store_at(w, 0), static_cast<const float *>(g->data), first, second);                                               \
         break;
         ZO_RULE_LIST(X)
 #undef X
@@ -442,7 +444,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
         break;
     }
     zo_counters counters = {};
-    counters.weight_bytes_written = (uint64_t)layout->size * sizeof(float);
+    counters.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage));
     zo_counters_add(counters);
 }
 
@@ -452,15 +454,16 @@ struct adam_scalars { float rate, floor; };
 
 /* M and V2 exist in registers, a panel at a time. m, v (ncoef) device. */
 static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_scalars *scalars, const part *parts, int nparts,
-                                                                   int64_t tiles, const float *m, const float *v, float *data)
+                                                                   int64_t tiles, const float *m, const float *v, zo_storage storage,
+                                                                   void *arena)
 {
     __shared__ __align__(16) panel_shared shared;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const part &p = *part_of(parts, nparts, tile);
         place at = place_of(p, tile);
         float rate = scalars->rate, floor = scalars->floor, scale = p.param.scale;
-        float *w = data + p.param.offset, x[4][4], first[4][4], second[4][4];
-        panel_load(p, at, w, x);
+        float x[4][4], first[4][4], second[4][4];
+        panel_load(p, at, storage, arena, x);
         panel_lowrank(p, at, scale, m, false, &shared, first);
         panel_lowrank(p, at, scale * scale, v, true, &shared, second);
 #pragma unroll
@@ -470,7 +473,7 @@ static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_sc
                 x[i][l] = fmaf(-rate, first[i][l] / (sqrtf(second[i][l]) + floor), x[i][l]);
             }
         }
-        panel_store(p, at, x, w);
+        panel_store(p, at, x, storage, arena);
     }
 }
 
@@ -484,7 +487,7 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
         const zo_param *p = &layout->param[t];
         if (factors->rank[t] > 0 && factors->scale[t] != 0.0f) { /* not frozen */
             parts_add(&panels, layout, factors, t, nullptr, p->rows, true);
-            counters.weight_bytes_written += (uint64_t)(p->rows * p->cols) * sizeof(float);
+            counters.weight_bytes_written += (uint64_t)(p->rows * p->cols * zo_storage_bytes(w->storage));
         }
     }
     const part *parts = parts_stage(be, &panels);
@@ -495,14 +498,14 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
         const float *first = static_cast<const float *>(zo_cuda_stage(be, m, bytes));
         const float *second = static_cast<const float *>(zo_cuda_stage(be, v, bytes));
         ZO_LAUNCH(tezo_adam_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, panels.n, panels.tiles,
-                  first, second, w->data);
+                  first, second, w->storage, zo_store_at(w, 0));
     }
     zo_counters_add(counters);
 }
 
 /* draws ------------------------------------------------------------------------------------------------------------------------------ */
 
-static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, int64_t n, float std, float *to)
+static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, int64_t n, float std, zo_storage storage, void *to)
 {
     for (int64_t quad = (int64_t)blockIdx.x * THREADS + threadIdx.x; quad * 4 < n; quad += (int64_t)gridDim.x * THREADS) {
         float z[4];
@@ -511,17 +514,17 @@ static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, 
         for (int l = 0; l < 4; l++) {
             z[l] *= std;
         }
-        zo_store4(to, 4 * quad, 0, n, true, z);
+        zo_store4(storage, to, 0, 4 * quad, 0, n, true, z);
     }
 }
 
-static void draw(zo_backend *be, uint64_t seed, uint32_t id, zo_role role, int64_t n, float std, float *to)
+static void draw(zo_backend *be, uint64_t seed, uint32_t id, zo_role role, int64_t n, float std, zo_storage storage, void *to)
 {
     zo_stream stream = {};
     stream.seed = seed;
     stream.tensor = id;
     stream.role = role;
-    ZO_LAUNCH(fill_normal, zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, stream, n, std, to);
+    ZO_LAUNCH(fill_normal, zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, stream, n, std, storage, to);
     zo_counters counters = {};
     counters.normals = (uint64_t)n;
     zo_counters_add(counters);
@@ -537,15 +540,15 @@ void zo_cuda_draw_factors(zo_backend *be, zo_factors *f)
         int64_t nu = p->rows * f->rank[t], nv = p->cols * f->rank[t];
         f->u[t] = static_cast<float *>(be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nu * sizeof(float)));
         f->v[t] = static_cast<float *>(be->alloc(be, ZO_TAG_OPT_STATE, (size_t)nv * sizeof(float)));
-        draw(be, f->seed, p->id, ZO_ROLE_U, nu, 1.0f, f->u[t]);
-        draw(be, f->seed, p->id, ZO_ROLE_V, nv, 1.0f, f->v[t]);
+        draw(be, f->seed, p->id, ZO_ROLE_U, nu, 1.0f, ZO_STORAGE_F32, f->u[t]);
+        draw(be, f->seed, p->id, ZO_ROLE_V, nv, 1.0f, ZO_STORAGE_F32, f->v[t]);
     }
 }
 
 void zo_cuda_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std)
 {
     const zo_param *p = &store->layout->param[param];
-    draw(be, seed, p->id, ZO_ROLE_INIT, p->rows * p->cols, std, store->data + p->offset);
+    draw(be, seed, p->id, ZO_ROLE_INIT, p->rows * p->cols, std, store->storage, zo_store_at(store, p->offset));
 }
 
 /* reductions ------------------------------------------------------------------------------------------------------------------------- */
@@ -590,12 +593,12 @@ double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b)
     return sum;
 }
 
-static __global__ void __launch_bounds__(THREADS) find_not_finite(const float *a, int64_t size, int *found)
+static __global__ void __launch_bounds__(THREADS) find_not_finite(zo_storage storage, const void *a, int64_t size, int *found)
 {
     int bad = 0;
     for (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < size; e += 4 * (int64_t)gridDim.x * THREADS) {
         float x[4];
-        zo_load4(a, e, 0, size, true, x);
+        zo_load4(storage, a, 0, e, 0, size, true, x);
 #pragma unroll
         for (int l = 0; l < 4; l++) {
             bad |= (zo_f32_bits(x[l]) & 0x7F800000u) == 0x7F800000u;
@@ -615,7 +618,7 @@ bool zo_cuda_finite(zo_backend *be, const zo_store *a)
     be->zero(be, on_device, sizeof *on_device);
     int64_t blocks = (size + 4 * THREADS - 1) / (4 * THREADS), most = 16 * (int64_t)zo_cuda_of(be)->multiprocessors;
     ZO_LAUNCH(find_not_finite, zo_cuda_grid(blocks < most ? blocks : most, 1), THREADS, 0, zo_cuda_of(be)->stream,
-              static_cast<const float *>(a->data), size, on_device);
+              a->storage, static_cast<const void *>(zo_store_at(a, 0)), size, on_device);
     be->download(be, &found, on_device, sizeof found);
     return found == 0;
 }
