@@ -185,7 +185,7 @@ $(BUILD)/shim/%.o: %.cpp $(BUILD)/flags
 $(BUILD)/shim/libcuda.a: $(SHIM_OBJECTS)
 	@rm -f $@.$$PPID && ar rcs $@.$$PPID $^ && mv -f $@.$$PPID $@
 
-$(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
+$(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/tests/shim/coverage.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
 
 # The same tests against the card itself, for gpu-check.

@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh LOGS TEST...: run Check programs one after another, a verdict line each, then "N passed, N failed" alone on the last
 # line; the exit status is 1 when anything failed. A program that dies before its summary counts as one failure. V=1 shows all
-# output; else only a failing program's, and lines that begin with "skipped:" or "measured:".
+# output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of the CUDA backend are among
+# them, every kernel must have been launched (check_kernels.sh).
 set -u
 logs=$1
 shift
@@ -10,6 +11,8 @@ export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOS
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 # Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+export ZO_SHIM_KERNELS=$PWD/$logs/kernels.$$
+trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
 passed=0 failed=0
 for program in "$@"; do
     name=${program##*/}
@@ -38,5 +41,21 @@ for program in "$@"; do
         sed 's/^/      /' "$log"
     fi
 done
+complete=1
+for source in "${0%/*}"/test_cuda_*.c; do
+    name=${source##*/}
+    case " $* " in *"/${name%.c} "*) ;; *) complete= ;; esac
+done
+if [ -n "$complete" ]; then
+    if "${0%/*}/check_kernels.sh" "$ZO_SHIM_KERNELS" >"$logs/check_kernels.log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok    %-24s %4d kernels were launched\n' check_kernels "$(wc -l <"$logs/check_kernels.log")"
+        [ "${V:-}" != 1 ] || sed 's/^/      /' "$logs/check_kernels.log"
+    else
+        failed=$((failed + 1))
+        echo 'FAIL  check_kernels'
+        sed 's/^/      /' "$logs/check_kernels.log"
+    fi
+fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

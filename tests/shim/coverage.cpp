@@ -1,0 +1,18 @@
+/* coverage.cpp: when a test's process ends, the kernels that it launched are appended to the file $ZO_SHIM_KERNELS, a line each: name,
+ * launches, threads. tests/check_kernels.sh reads them all and finds the kernels that no test has launched. */
+#include <cuda_runtime.h>
+#include <stdio.h>
+
+static __attribute__((destructor)) void tell(void)
+{
+    const char *path = getenv("ZO_SHIM_KERNELS");
+    FILE *file = path != NULL && zo_shim_kernels() > 0 ? fopen(path, "a") : NULL;
+    for (int i = 0; file != NULL && i < zo_shim_kernels(); i++) {
+        unsigned long launches, threads;
+        const char *name = zo_shim_kernel(i, &launches, &threads);
+        fprintf(file, "%s %lu %lu\n", name, launches, threads);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
