@@ -113,8 +113,8 @@ static void linear_run(pair *p, const job *a, const float *x, bool reverse, floa
     pair_view v;
     pair_view_new(&v, side, a->kind, a->points);
     be->upload(be, dx, x, in);
-    be->upload(be, side->weights->data, p->weights, (size_t)p->layout.size * sizeof(float));
-    be->upload(be, side->other->data, p->other, (size_t)p->layout.size * sizeof(float));
+    zo_store_write(be, side->weights, 0, p->layout.size, p->weights);
+    zo_store_write(be, side->other, 0, p->layout.size, p->other);
     zo_shim_reverse = reverse;
     be->linear(be, &v.view, a->precision, P_W, a->bias, a->act, dx, a->tokens, dy, a->pre ? dpre : NULL);
     be->download(be, y, dy, out);
@@ -149,7 +149,7 @@ static void linear_case(pair *p, job a)
     double *want = linear64(p, &v.view, a.precision, false, P_W, a.bias, x, a.tokens);
     linear_run(p, &a, x, false, got[0], got[1]);
     linear_run(p, &a, x, true, got[2], got[3]);
-    const char *what = pair_text("%-4s %s P=%d T=%d (%d,%d)%s act %d%s", zo_precision_name(a.precision), pair_view_name[a.kind], a.points, a.tokens,
+    const char *what = pair_text("%-4s weights %-4s %s P=%d T=%d (%d,%d)%s act %d%s", zo_precision_name(a.precision), zo_storage_name(p->side[PAIR_CUDA].weights->storage), pair_view_name[a.kind], a.points, a.tokens,
                                  (int)p->rows, (int)p->cols, a.bias >= 0 ? " bias" : "", (int)a.act, a.pre ? " pre" : "");
     ck_assert_msg(memcmp(got[0], got[2], (size_t)n * sizeof(float)) == 0, "%s: depends on the order of threads", what);
     double worst = a.pre ? far_from(got[1], want, n) : 0.0;
@@ -192,6 +192,34 @@ START_TEST(linear_rounds_inputs)
             zo_cuda_set_plans(p.side[PAIR_CUDA].be, 1000);
         }
         pair_free(&p);
+    }
+}
+END_TEST
+
+/* Weights held in 16 bits: read where they stand by products of the same type, converted for the others. */
+START_TEST(linear_reads_16_bits)
+{
+    static const int shape[][3] = {{37, 29, 11}, {64, 48, 3}};
+    zo_precision precision = (zo_precision)_i;
+    for (int storage = ZO_STORAGE_BF16; storage < ZO_STORAGES; storage++) {
+        for (int s = 0; s < 2; s++) {
+            pair p;
+            pair_new(&p, shape[s][0], shape[s][1], 53, 5);
+            pair_side *side = &p.side[PAIR_CUDA];
+            zo_store_free(side->be, side->weights);
+            zo_store_free(side->be, side->other);
+            side->weights = zo_store_new_as(side->be, &p.layout, (zo_storage)storage, ZO_TAG_PARAMS);
+            side->other = zo_store_new_as(side->be, &p.layout, (zo_storage)storage, ZO_TAG_SNAPSHOT);
+            for (int64_t i = 0; i < p.layout.size; i++) {
+                p.weights[i] = zo_storage_round((zo_storage)storage, p.weights[i]);
+                p.other[i] = zo_storage_round((zo_storage)storage, p.other[i]);
+            }
+            for (int kind = 0; kind < VIEWS; kind++) {
+                linear_case(&p, (job){kind, 2, shape[s][2], P_BIAS, ZO_ACT_NONE, precision, false});
+                linear_case(&p, (job){kind, 1, shape[s][2], P_BIAS, ZO_ACT_GELU_TANH, precision, false});
+            }
+            pair_free(&p);
+        }
     }
 }
 END_TEST
@@ -343,7 +371,7 @@ START_TEST(probe_of_a_side_path)
     for (int precision = 0; precision < ZO_PRECISIONS; precision++) {
         double side = probe_error(&p, PAIR_CUDA, (zo_precision)precision, true);
         double streamed = probe_error(&p, PAIR_CUDA, (zo_precision)precision, false);
-        printf("measured: error of the projected gradient in %-4s: side path %.1e, streamed W + cZ %.1e\n", zo_precision_name((zo_precision)precision),
+        printf("measured: error of the projected gradient in %s: side path %.1e, streamed W + cZ %.1e\n", zo_precision_name((zo_precision)precision),
                side, streamed);
         /* x, V, q and U are rounded relatively: a few parts in 2^9 (bf16) or 2^12 (f16, tf32), whatever eps is */
         ck_assert(side < (precision == ZO_F32 ? 1e-4 : precision == ZO_BF16 ? 6e-3 : 8e-4));
@@ -429,6 +457,7 @@ int main(void)
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, linear_rounds_inputs, 0, ZO_PRECISIONS);
+    tcase_add_loop_test(tc, linear_reads_16_bits, 0, ZO_PRECISIONS);
     tcase_add_test(tc, f16_overflows);
     tcase_add_loop_test(tc, head_rounds_inputs, 0, ZO_PRECISIONS);
     tcase_add_test(tc, probe_of_a_side_path);
