@@ -1,5 +1,6 @@
 /* cmd_bench.c: `zo bench`: micro-benchmarks. `rng` and `gemm` stand here, `step` in cmd_step.c. Times are the least of many
- * repetitions: what the machine can do when nothing else runs on it. */
+ * repetitions: what the machine can do when nothing else runs on it. With a device, `rng` asks the backend's own operations through the
+ * seam, and the generator of its vendor where there is one. */
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "backends/yardstick.h"
 #include "bench/args.h"
 #include "bench/cmd.h"
 #include "core/clock.h"
@@ -65,6 +67,59 @@ static int bench_rng(int threads, bool json)
     } else {
         printf("normals (Philox4x32-10, Box-Muller): %.2f G/s on one core, %.2f G/s on %d; one at a time %.2f G/s\n", core / 1e9,
                all / 1e9, threads, scalar / 1e9);
+    }
+    return 0;
+}
+
+typedef struct drawing { zo_store *store; zo_term term; uint64_t seed; } drawing;
+
+static void fill_normals(zo_backend *be, void *context)
+{
+    drawing *d = context;
+    be->init_normal(be, d->store, 0, ++d->seed, 1.0f);
+}
+
+static void apply_normals(zo_backend *be, void *context)
+{
+    drawing *d = context;
+    d->term.dir.step++;
+    be->apply(be, d->store, NULL, 1.0, &d->term, 1, NULL);
+}
+
+/* Normals a second of a backend's memory: filled with z, w += c z, and filled by the vendor's generator. */
+static int bench_device_rng(zo_backend *be, bool json)
+{
+    const zo_yardstick *y = zo_yardstick_of(be);
+    zo_layout layout = {0};
+    zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, y->normals / 1024, 1024, 0, true);
+    drawing d = {.store = zo_store_new(be, &layout, ZO_TAG_PARAMS), .term = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 42}, .coef = 1e-3}};
+    be->reserve(be, &layout, NULL, 1, 1);
+    double n = (double)layout.size, fill = n / zo_work_seconds(be, fill_normals, &d), apply = n / zo_work_seconds(be, apply_normals, &d);
+    zo_store_free(be, d.store);
+    zo_layout_free(&layout);
+    zo_err err = {0};
+    double vendor = 0;
+    bool there = y->normals_rate != NULL && y->normals_rate(be, y->normals, &vendor, &err) == ZO_OK;
+    const char *why = y->normals_rate == NULL ? "this device has no generator of its vendor" : err.text;
+    if (json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "device", be->device);
+        cJSON_AddNumberToObject(object, "normals", n);
+        cJSON_AddNumberToObject(object, "fill_per_second", fill);
+        cJSON_AddNumberToObject(object, "apply_per_second", apply);
+        cJSON_AddItemToObject(object, "vendor_per_second", there ? cJSON_CreateNumber(vendor) : cJSON_CreateNull());
+        if (!there) {
+            cJSON_AddStringToObject(object, "vendor_note", why);
+        }
+        print_json(object);
+    } else {
+        printf("%.0f M normals on %s: filled %.2f G/s, w += c z %.2f G/s (%.1f GB/s of weights)\n", 1e-6 * n, be->device, 1e-9 * fill, 1e-9 * apply,
+               8e-9 * apply);
+        if (there) {
+            printf("curandGenerateNormal (Philox4x32-10): %.2f G/s\n", 1e-9 * vendor);
+        } else {
+            printf("%s\n", why);
+        }
     }
     return 0;
 }
@@ -153,7 +208,7 @@ static int bench_gemm(int threads, bool json)
 
 int zo_cmd_bench(int argc, char **argv)
 {
-    static const char *const usage = "zo bench step|rng|gemm [--json] [--threads N]";
+    static const char *const usage = "zo bench step|rng|gemm [--json] [--threads N], and rng with [--device cpu|cuda[:N]|auto]";
     if (argc < 2) {
         fputs(ZO_BENCH_HELP, stderr);
         return 2;
@@ -163,17 +218,28 @@ int zo_cmd_bench(int argc, char **argv)
     }
     bool json = false;
     int64_t threads = 0;
-    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &json}, {"--threads", ZO_ARG_INT, &threads}, {NULL, ZO_ARG_FLAG, NULL}};
+    const char *device = NULL;
+    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &json}, {"--threads", ZO_ARG_INT, &threads}, {"--device", ZO_ARG_TEXT, &device},
+                            {NULL, ZO_ARG_FLAG, NULL}};
     const char *word[1];
     int words = 0;
     zo_err err = {0};
     zo_backend *be;
     if (zo_args_read(argc, argv, table, word, 1, 1, &words, usage, &err) != ZO_OK ||
-        zo_backend_open("cpu", threads > 4096 ? 4097 : (int)threads, &be, &err) != ZO_OK) {
+        zo_backend_open(device != NULL ? device : "cpu", threads > 4096 ? 4097 : (int)threads, &be, &err) != ZO_OK) {
         return fail(&err);
     }
     int all = be->threads;
+    if (device != NULL && strcmp(word[0], "rng") == 0) {
+        int code = bench_device_rng(be, json);
+        be->close(be);
+        return code;
+    }
     be->close(be);
+    if (device != NULL) {
+        zo_fail(&err, ZO_EINPUT, "--device is an option of rng and step; usage: %s", usage);
+        return fail(&err);
+    }
     if (strcmp(word[0], "rng") == 0) {
         return bench_rng(all, json);
     }

@@ -856,12 +856,28 @@ static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, z
     return ZO_OK;
 }
 
-zo_status zo_grid_read(zo_grid *grid, const char *path, zo_err *err)
+/* As if every part of the config said it. What is no object is left to the checks. */
+static void set_device(cJSON *config, const char *device)
+{
+    if (!cJSON_IsObject(config)) {
+        return;
+    }
+    replace(config, "device", cJSON_CreateString(device));
+    const cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
+    for (cJSON *e = include != NULL ? include->child : NULL; e != NULL; e = e->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(e, "device");
+    }
+}
+
+zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err)
 {
     memset(grid, 0, sizeof *grid);
     cJSON *config;
     zo_status status = zo_json_read(path, &config, err);
     if (status == ZO_OK) {
+        if (device != NULL) {
+            set_device(config, device);
+        }
         status = grid_of(grid, config, path, err);
         cJSON_Delete(config);
     }

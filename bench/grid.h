@@ -44,8 +44,9 @@ typedef struct zo_grid {
     int64_t merged, excluded; /* cells that equalled another one; cells that `exclude` took out */
 } zo_grid;
 
-/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. */
-zo_status zo_grid_read(zo_grid *grid, const char *path, zo_err *err);
+/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. `device` (--device) stands in
+ * place of every "device" of the file, NULL = as the file says; it is part of a cell and of its hash either way. */
+zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err);
 /* The same from a text (`path` stands for it in messages). */
 zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
 void zo_grid_free(zo_grid *grid);

@@ -26,9 +26,10 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
+     "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --dry-run     say what would run and the memory that it is predicted to take; run nothing\n"

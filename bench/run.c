@@ -798,8 +798,9 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
 int zo_cmd_run(int argc, char **argv)
 {
     zo_run_spec spec = {.db = "results/zo.db"};
-    const char *config;
+    const char *config, *device = NULL;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
+                            {"--device", ZO_ARG_TEXT, &device},
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
@@ -809,8 +810,8 @@ int zo_cmd_run(int argc, char **argv)
     zo_err err = {0};
     zo_grid grid = {0};
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]", &err) ||
-        zo_grid_read(&grid, config, &err)) {
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]", &err) ||
+        zo_grid_read(&grid, config, device, &err)) {
         fprintf(stderr, "zo run: %s\n", err.text);
         return 2;
     }

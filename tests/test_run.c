@@ -257,6 +257,20 @@ START_TEST(nothing_is_made)
     }
     const char *const argv[] = {"zo", "run", config("m.json", "{" SMALL ", \"device\": \"cuda:77\", \"steps\": 1, \"optimizer\": \"mezo\"}"), "--db", scratch("m.db"), NULL};
     ck_assert_int_eq(finish(start(argv, 0)), 2);
+    /* --device stands in place of what the config says, in `include` too, and is the cell's */
+    const char *two = config("m.json", "{" SMALL ", \"device\": \"cuda:77\", \"steps\": 1, \"optimizer\": \"mezo\", \"include\": [{\"device\": \"cuda:78\", \"seed\": 3}]}");
+    const char *const here[] = {"zo", "run", two, "--db", scratch("m.db"), "--device", "cpu", "--dry-run", "--json", NULL};
+    ck_assert_msg(finish(start(here, 0)) == 0, "%s", said);
+    cJSON *list = cJSON_Parse(said);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 2);
+    for (int i = 0; i < 2; i++) {
+        const cJSON *cell = cJSON_GetObjectItem(cJSON_GetArrayItem(list, i), "config");
+        ck_assert_str_eq(cJSON_GetObjectItem(cell, "device")->valuestring, "cpu");
+    }
+    cJSON_Delete(list);
+    const char *const there[] = {"zo", "run", two, "--db", scratch("m.db"), "--device", "cuda:9", "--dry-run", NULL};
+    ck_assert_int_eq(finish(start(there, 0)), 2);
+    ASSERT_HAS(said, "device \"cuda:9\"");
     ck_assert(!zo_path_exists(scratch("m.db")));
     ck_assert(!zo_path_exists(scratch("no-cache")));
     unsetenv("ZO_CACHE");

@@ -150,6 +150,21 @@ START_TEST(peaks_are_measured)
 }
 END_TEST
 
+START_TEST(normals_of_a_device)
+{
+    static const char *const words[][5] = {{"bench", "rng", "--device", "cpu", "--json"}, {"bench", "gemm", "--device", "cpu"},
+                                           {"bench", "rng", "--device", "cuda:x"}};
+    for (int k = 0; k < 3; k++) {
+        char *argv[6] = {NULL};
+        int n = 0;
+        for (; n < 5 && words[k][n] != NULL; n++) {
+            argv[n] = (char *)words[k][n];
+        }
+        ck_assert_int_eq(zo_cmd_bench(n, argv), k == 0 ? 0 : 2);
+    }
+}
+END_TEST
+
 START_TEST(steps_on_shapes)
 {
     static const char *const way[][3] = {{"shape:opt-tiny", "mezo", "streamed"},
@@ -207,6 +222,7 @@ int main(void)
     tcase_add_test(tests, work_is_that_of_the_shapes);
     tcase_add_test(tests, pairs_are_counted);
     tcase_add_test(tests, peaks_are_measured);
+    tcase_add_test(tests, normals_of_a_device);
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);
