@@ -180,6 +180,9 @@ zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage st
 void zo_store_free(zo_backend *be, zo_store *store);
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);
+/* Elements [first, first + n) of the arena to and from host floats. */
+void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host);
+void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host);
 /* A view of stored weights at one point. The view borrows *slot, which must live as long. */
 zo_view zo_view_stored(const zo_store *const *slot);
 /* Factors for a layout: rank[t] given (0 = not factored), scale_power 0, -0.5 or -1 (scale = rank^power). U, V are drawn. */
@@ -190,6 +193,3 @@ void zo_factors_free(zo_backend *be, zo_factors *factors);
 }
 #endif
 #endif
-/* Elements [first, first + n) of the arena to and from host floats. */
-void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host);
-void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host);
