@@ -10,12 +10,13 @@ extern "C" {
 /* What `zo help bench` says, and `zo bench` without a word. */
 #define ZO_BENCH_HELP                                                                                                                 \
     "usage: zo bench rng  [--threads N] [--device NAME] [--json]\n"                                                                   \
+    "       zo bench peaks [--threads N] [--device NAME] [--json]\n"                                                                  \
     "       zo bench gemm [--threads N] [--json]\n"                                                                                   \
     "       zo bench step MODEL [OPTIONS] [--json]\n"                                                                                 \
     "\n"                                                                                                                              \
-    "rng: normals a second; with --device those of its kernels, and of its vendor's generator. gemm: linear layers at the shapes of\n"\
-    "small models, weights stored or drawn on the way. step: the time of a training step on a model and a task, and where it goes; it\n"\
-    "runs what a cell of `zo run` runs.\n"                                                                                            \
+    "rng: normals a second; with --device those of its kernels, and of its vendor's generator. peaks: a large product in each precision,\n"\
+    "and a large copy. gemm: linear layers at the shapes of small models, weights stored or drawn on the way. step: the time of a\n"  \
+    "training step on a model and a task, and where it goes; it runs what a cell of `zo run` runs.\n"                                 \
     "  --threads N         0 = all cores that the process may use (0)\n"                                                              \
     "  --json              one JSON object or list on standard output\n"                                                              \
     "Options of step, as the keys of a config (`zo help run`):\n"                                                                     \
@@ -28,6 +29,7 @@ extern "C" {
     "  --train N           examples (1000)   --init pretrained|random (pretrained)\n"                                                 \
     "  --fill              every text is brought to --context tokens\n"                                                               \
     "  --roofline          measure the device's peaks too, and say what share of them the step has\n"                                 \
+    "  --peaks FILE        the same with peaks that `zo bench peaks --json` has written\n"                                            \
     "  --device NAME       cpu, cuda, cuda:N or auto (cpu)\n"                                                                         \
     "  --data DIR          task files ($ZO_DATA)\n"                                                                                   \
     "  --models DIR        where model names are looked up first ($ZO_MODELS)\n"

@@ -1,4 +1,4 @@
-/* cmd_bench.c: `zo bench`: micro-benchmarks. `rng` and `gemm` stand here, `step` in cmd_step.c. Times are the least of many
+/* cmd_bench.c: `zo bench`: micro-benchmarks. `rng`, `peaks` and `gemm` stand here, `step` in cmd_step.c. Times are the least of many
  * repetitions: what the machine can do when nothing else runs on it. With a device, `rng` asks the backend's own operations through the
  * seam, and the generator of its vendor where there is one. */
 #include <cjson/cJSON.h>
@@ -124,6 +124,36 @@ static int bench_device_rng(zo_backend *be, bool json)
     return 0;
 }
 
+/* peaks ----------------------------------------------------------------------------------------------------------------------- */
+
+/* What the device does at best, for `zo bench step --peaks`. */
+static int bench_peaks(zo_backend *be, bool json)
+{
+    const zo_yardstick *y = zo_yardstick_of(be);
+    double bytes = zo_copy_rate(be, y->copy_bytes);
+    cJSON *object = cJSON_CreateObject(), *flops = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "device", be->device);
+    cJSON_AddNumberToObject(object, "bytes_per_second", bytes);
+    cJSON_AddNumberToObject(object, "product_side", (double)y->product_side);
+    cJSON_AddItemToObject(object, "flops_per_second", flops);
+    for (int p = ZO_F32; p < ZO_PRECISIONS; p++) {
+        zo_err ignored = {0};
+        if (zo_backend_check(be, (zo_precision)p, &ignored) == ZO_OK) {
+            cJSON_AddNumberToObject(flops, zo_precision_name((zo_precision)p), y->product_rate(be, (zo_precision)p, y->product_side));
+        }
+    }
+    if (json) {
+        print_json(object);
+        return 0;
+    }
+    printf("%s: copies %.1f GB/s, read and written;", be->device, 1e-9 * bytes);
+    for (const cJSON *f = flops->child; f != NULL; f = f->next) {
+        printf(" products in %s %.2f TFLOP/s%s", f->string, 1e-12 * f->valuedouble, f->next != NULL ? "," : "\n");
+    }
+    cJSON_Delete(object);
+    return 0;
+}
+
 /* gemm ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Layers of MiniLM-L6 and SmolLM2-135M at the tokens of a batch, and the latter's head at its scored positions. */
@@ -208,7 +238,7 @@ static int bench_gemm(int threads, bool json)
 
 int zo_cmd_bench(int argc, char **argv)
 {
-    static const char *const usage = "zo bench step|rng|gemm [--json] [--threads N], and rng with [--device cpu|cuda[:N]|auto]";
+    static const char *const usage = "zo bench step|rng|gemm|peaks [--json] [--threads N], and rng and peaks with [--device cpu|cuda[:N]|auto]";
     if (argc < 2) {
         fputs(ZO_BENCH_HELP, stderr);
         return 2;
@@ -230,14 +260,15 @@ int zo_cmd_bench(int argc, char **argv)
         return fail(&err);
     }
     int all = be->threads;
-    if (device != NULL && strcmp(word[0], "rng") == 0) {
-        int code = bench_device_rng(be, json);
+    bool peaks = strcmp(word[0], "peaks") == 0;
+    if (peaks || (device != NULL && strcmp(word[0], "rng") == 0)) {
+        int code = (peaks ? bench_peaks : bench_device_rng)(be, json);
         be->close(be);
         return code;
     }
     be->close(be);
     if (device != NULL) {
-        zo_fail(&err, ZO_EINPUT, "--device is an option of rng and step; usage: %s", usage);
+        zo_fail(&err, ZO_EINPUT, "--device is an option of rng, peaks and step; usage: %s", usage);
         return fail(&err);
     }
     if (strcmp(word[0], "rng") == 0) {

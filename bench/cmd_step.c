@@ -12,12 +12,13 @@
 #include "bench/cmd.h"
 #include "bench/predict.h"
 #include "bench/setup.h"
+#include "core/conf.h"
 #include "core/mem.h"
 
 enum { WARM_UP = 2 }; /* steps before those that count: they make products and touch pages */
 
 typedef struct wish {
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models;
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models, *peaks;
     int64_t batch, context, steps, train, threads;
     bool json, fill, roofline;
 } wish;
@@ -133,6 +134,33 @@ static void measure_peaks(zo_backend *be, zo_precision precision, timing *t)
     t->peak_flops = y->product_rate(be, precision, y->product_side);
     t->backward_peak_flops = t->work.backward_flops > 0 && backward != precision ? y->product_rate(be, backward, y->product_side) : t->peak_flops;
     t->peak_bytes = zo_copy_rate(be, y->copy_bytes);
+}
+
+/* The same from a file. */
+static zo_status read_peaks(const char *path, const zo_backend *be, zo_precision precision, timing *t, zo_err *err)
+{
+    cJSON *file;
+    zo_status status = zo_json_read(path, &file, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    const cJSON *flops = cJSON_GetObjectItemCaseSensitive(file, "flops_per_second");
+    const cJSON *forward = cJSON_GetObjectItemCaseSensitive(flops, zo_precision_name(precision));
+    const cJSON *backward = cJSON_GetObjectItemCaseSensitive(flops, zo_precision_name(precision == ZO_TF32 ? ZO_TF32 : ZO_F32));
+    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(file, "bytes_per_second"), *device = cJSON_GetObjectItemCaseSensitive(file, "device");
+    if (!cJSON_IsNumber(forward) || !cJSON_IsNumber(backward) || !cJSON_IsNumber(bytes) || !cJSON_IsString(device) ||
+        !(forward->valuedouble > 0 && backward->valuedouble > 0 && bytes->valuedouble > 0)) {
+        status = zo_fail(err, ZO_EINPUT, "%s: has no peaks for %s and f32; `zo bench peaks --json` writes them", path, zo_precision_name(precision));
+    } else if (strcmp(device->valuestring, be->device) != 0) {
+        status = zo_fail(err, ZO_EINPUT, "%s: has the peaks of %.100s, and this is %s; `zo bench peaks --json` writes its own", path,
+                         device->valuestring, be->device);
+    } else {
+        t->peak_flops = forward->valuedouble;
+        t->backward_peak_flops = backward->valuedouble;
+        t->peak_bytes = bytes->valuedouble;
+    }
+    cJSON_Delete(file);
+    return status;
 }
 
 /* Out of memory is a result: one row that says so. */
@@ -268,7 +296,9 @@ static zo_status run(const wish *w, zo_err *err)
             take_account(&setup, w->steps, &t);
         }
         zo_setup_close(&setup); /* room for the peaks' large matrices */
-        if (status == ZO_OK && w->roofline) {
+        if (status == ZO_OK && w->peaks != NULL) {
+            status = read_peaks(w->peaks, be, (zo_precision)cell->precision, &t, err);
+        } else if (status == ZO_OK && w->roofline) {
             measure_peaks(be, (zo_precision)cell->precision, &t);
         }
         if (status == ZO_OK) {
@@ -295,11 +325,12 @@ int zo_cmd_bench_step(int argc, char **argv)
                             {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
                             {"--threads", ZO_ARG_INT, &w.threads},      {"--device", ZO_ARG_TEXT, &w.device},
                             {"--fill", ZO_ARG_FLAG, &w.fill},           {"--roofline", ZO_ARG_FLAG, &w.roofline},
+                            {"--peaks", ZO_ARG_TEXT, &w.peaks},
                             {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
         "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16|tf32|f16] "
-        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--roofline] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
+        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--roofline | --peaks FILE] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;

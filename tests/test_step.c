@@ -4,6 +4,8 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "backends/yardstick.h"
 #include "bench/cmd.h"
@@ -154,6 +156,15 @@ START_TEST(normals_of_a_device)
 {
     static const char *const words[][5] = {{"bench", "rng", "--device", "cpu", "--json"}, {"bench", "gemm", "--device", "cpu"},
                                            {"bench", "rng", "--device", "cuda:x"}};
+    static const char *const peaks[] = {"{}", "{\"device\": \"another\", \"bytes_per_second\": 1, \"flops_per_second\": {\"f32\": 1}}", "no JSON"};
+    char path[] = "build/test_step_peaks.json";
+    zo_err err = {0};
+    for (int k = 0; k < 3; k++) {
+        ck_assert_int_eq(zo_write_file(path, peaks[k], strlen(peaks[k]), &err), ZO_OK);
+        const char *const step[] = {"shape:opt-tiny", "--task", "synth-lengths", "--init", "random", "--steps", "1", "--peaks", path, NULL};
+        ck_assert_int_eq(step_command(step), 2);
+    }
+    unlink(path);
     for (int k = 0; k < 3; k++) {
         char *argv[6] = {NULL};
         int n = 0;
