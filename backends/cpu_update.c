@@ -5,7 +5,7 @@
 #include "backends/cpu.h"
 #include "core/rng.h"
 
-enum { SWEEP = 16384 }; /* floats of a block of a sweep, about */
+enum { SWEEP = 16384, ROOM = 4096 }; /* floats of a block of a sweep, about; and where numbers of 16 bits go through scratch */
 
 static int64_t sweep_rows(const zo_param *p)
 {
@@ -100,14 +100,15 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
 #pragma omp parallel num_threads(be->threads)
     {
         double start = zo_now();
-        float *room = w->storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, SWEEP * sizeof *room) : NULL;
+        float *room = w->storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, ROOM * sizeof *room) : NULL;
+        int64_t step = room != NULL ? ROOM : SWEEP;
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
             float decays = p->decay ? 1.0f : 0.0f;
 #pragma omp for schedule(dynamic) nowait
-            for (int64_t i = 0; i < size; i += SWEEP) {
-                int64_t n = size - i < SWEEP ? size - i : SWEEP, at = p->offset + i;
+            for (int64_t i = 0; i < size; i += step) {
+                int64_t n = size - i < step ? size - i : step, at = p->offset + i;
                 float *x = room != NULL ? room : w->data + at;
                 zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
                 over[rule](*args, decays, n, x, g->data + at, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
@@ -188,10 +189,11 @@ static void fill_normal(zo_backend *be, zo_stream stream, int64_t n, float std, 
 {
 #pragma omp parallel num_threads(be->threads) if (n > SWEEP)
     {
-        float *room = storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, SWEEP * sizeof *room) : NULL;
+        float *room = storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, ROOM * sizeof *room) : NULL;
+        int64_t step = room != NULL ? ROOM : SWEEP;
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < n; i += SWEEP) {
-            int64_t m = n - i < SWEEP ? n - i : SWEEP;
+        for (int64_t i = 0; i < n; i += step) {
+            int64_t m = n - i < step ? n - i : step;
             char *at = (char *)to + i * zo_storage_bytes(storage);
             float *x = room != NULL ? room : (float *)at;
             zo_normals(stream, (uint64_t)i, m, x);

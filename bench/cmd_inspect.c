@@ -15,15 +15,16 @@
 #include "models/model.h"
 #include "models/safetensors.h"
 
-static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--json] [--models DIR]";
+static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--json] [--models DIR]";
 
 typedef struct inspect_args {
     bool json;
     int64_t batch, context, rank;
-    const char *models_dir, *model;
+    const char *models_dir, *model, *storage_name;
+    zo_storage storage;
 } inspect_args;
 
-/* What a method keeps beside weights and one pass, in copies of the weights. */
+/* What a method keeps beside weights and one pass, in copies of the weights: a snapshot in their storage, all else in f32. */
 typedef struct method {
     const char *name, *realisation;
     int points; /* of one pass */
@@ -118,6 +119,12 @@ static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t to
     return status;
 }
 
+/* First-order methods, which stand last, need weights in f32. */
+static bool is_possible(const method *m, const inspect_args *args)
+{
+    return m->grads == 0 || args->storage == ZO_STORAGE_F32;
+}
+
 static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
 {
     zo_layout layout = {0};
@@ -125,15 +132,16 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
     int64_t tokens = args->batch * r->context;
     int32_t rows = (int32_t)(args->batch * (r->arch.causal ? 2 : 1));
     zo_status status = ZO_OK;
-    for (int i = 0; i < METHODS && status == ZO_OK; i++) {
+    for (int i = 0; i < METHODS && is_possible(&methods[i], args) && status == ZO_OK; i++) {
         const method *m = &methods[i];
         zo_plan *p = &r->plan[i];
         zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, m->points, m->backward, p);
-        uint64_t copy = p->tag_bytes[ZO_TAG_PARAMS];
+        uint64_t copy = p->tag_bytes[ZO_TAG_PARAMS], held = (uint64_t)(layout.size * zo_storage_bytes(args->storage));
+        p->tag_bytes[ZO_TAG_PARAMS] = held;
         p->tag_bytes[ZO_TAG_GRADS] += (uint64_t)m->grads * copy;
         p->tag_bytes[ZO_TAG_OPT_STATE] += (uint64_t)m->opt_state * copy +
                                           (m->factors ? factor_bytes(&layout, args->rank) : 0);
-        p->tag_bytes[ZO_TAG_SNAPSHOT] += (uint64_t)m->snapshot * copy;
+        p->tag_bytes[ZO_TAG_SNAPSHOT] += (uint64_t)m->snapshot * held;
         status = workspace_bytes(&layout, m->points, tokens, &p->tag_bytes[ZO_TAG_WORKSPACE], err);
     }
     zo_layout_free(&layout);
@@ -167,6 +175,7 @@ static void print_json(const report *r, const inspect_args *args)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
     }
+    cJSON_AddStringToObject(json, "storage", args->storage_name);
     cJSON_AddStringToObject(json, "head", r->head == ZO_HEAD_CLASS ? "class" : "options");
     if (r->disk.found) {
         cJSON *on_disk = cJSON_AddObjectToObject(json, "disk");
@@ -183,7 +192,7 @@ static void print_json(const report *r, const inspect_args *args)
         cJSON_AddNullToObject(json, "disk");
     }
     cJSON *plans = cJSON_AddArrayToObject(json, "predicted");
-    for (int i = 0; i < METHODS; i++) {
+    for (int i = 0; i < METHODS && is_possible(&methods[i], args); i++) {
         cJSON *plan = cJSON_CreateObject();
         cJSON_AddItemToArray(plans, plan);
         cJSON_AddStringToObject(plan, "method", methods[i].name);
@@ -226,8 +235,8 @@ static void print_text(const report *r, const inspect_args *args)
     } else {
         puts("on disk      config.json only, no weights: runs need \"init\": \"random\"");
     }
-    printf("parameters   %.6g M with %s, held as F32\n", (double)r->plan[0].parameters / 1e6,
-           r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head");
+    printf("parameters   %.6g M with %s, held in %s\n", (double)r->plan[0].parameters / 1e6,
+           r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
     printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
            (long long)r->context);
     static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
@@ -237,16 +246,30 @@ static void print_text(const report *r, const inspect_args *args)
         printf(" %11s", zo_tag_name(shown[t]));
     }
     printf(" %11s\n", "total");
-    for (int i = 0; i < METHODS; i++) {
+    for (int i = 0; i < METHODS && is_possible(&methods[i], args); i++) {
         printf("%-18s %-10s", methods[i].name, methods[i].realisation);
         for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
             printf(" %11.1f", mib(r->plan[i].tag_bytes[shown[t]]));
         }
         printf(" %11.1f\n", mib(total_of(&r->plan[i])));
     }
+    if (args->storage != ZO_STORAGE_F32) {
+        puts("First-order methods need weights in f32.");
+    }
 }
 
-static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
+static bool read_storage(inspect_args *args)
+{
+    for (int s = 0; s < ZO_STORAGES; s++) {
+        args->storage = (zo_storage)s;
+        if (strcmp(args->storage_name, zo_storage_name(args->storage)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static zo_status inspect(report *r, inspect_args *args, zo_err *err)
 {
     zo_status status = zo_model_find(args->model, args->models_dir, r->folder, err);
     if (status == ZO_OK) {
@@ -265,6 +288,9 @@ static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "--context is %lld, but %s has %d positions; make it shorter",
                        (long long)r->context, args->model, r->arch.positions);
     }
+    if (!read_storage(args)) {
+        return zo_fail(err, ZO_EINPUT, "--storage is \"%.64s\"; expected f32, bf16 or f16", args->storage_name);
+    }
     if (args->batch < 1 || args->rank < 1) {
         return zo_fail(err, ZO_EINPUT, "--%s is 0; expected at least 1", args->batch < 1 ? "batch" : "rank");
     }
@@ -277,10 +303,11 @@ static zo_status inspect(report *r, const inspect_args *args, zo_err *err)
 
 int zo_cmd_inspect(int argc, char **argv)
 {
-    inspect_args args = {.batch = 16, .rank = 8};
+    inspect_args args = {.batch = 16, .rank = 8, .storage_name = "f32"};
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
                             {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
-                            {"--models", ZO_ARG_TEXT, &args.models_dir}, {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
+                            {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     report r = {0};
     zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -194,6 +195,55 @@ static void tell(const char *db, const char *sql)
     ck_assert_int_eq(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(handle);
 }
+
+/* Weights in 16 bits and updates in a log: columns, half of the tag `params`, the memory that the dry run says, what is done stays done. */
+START_TEST(weights_in_16_bits)
+{
+    const char *path = config("b.json", "{" SMALL ", \"steps\": 8, \"eval_every\": 4, \"realisation\": \"streamed\", \"storage\": [\"f32\", \"bf16\", \"f16\"],"
+                              "\"optimizer\": [{\"name\": \"mezo\", \"accumulate\": [\"weights\", \"log\"]}, {\"name\": \"mezo-svrg\", \"q\": 4},"
+                              "{\"name\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": \"log\"}, {\"name\": \"tezo-adam\", \"accumulate\": \"log\"}]}");
+    const char *const dry[] = {"zo", "run", path, "--db", scratch("b.db"), "--dry-run", "--json", NULL};
+    ck_assert_int_eq(finish(start(dry, 0)), 0);
+    cJSON *list = cJSON_Parse(said);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 15);
+    ck_assert_msg(run(path, "b.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("b.db", "SELECT count(*) FROM runs WHERE status = 'done'"), "12;");
+    ck_assert_str_eq(ask("b.db", "SELECT DISTINCT status || optimizer || accumulate FROM runs WHERE message LIKE '%no sum of directions%'"),
+                     "unsupportedtezo-adamlog;");
+    ck_assert_str_eq(ask("b.db", "SELECT storage || accumulate || count(*) FROM runs GROUP BY storage, accumulate ORDER BY 1"),
+                     "bf16log3;bf16weights2;f16log3;f16weights2;f32log3;f32weights2;");
+    ck_assert_str_eq(ask("b.db", "SELECT DISTINCT CASE storage WHEN 'f32' THEN bytes ELSE 2 * bytes END = (SELECT max(bytes) FROM memory WHERE tag = 'params')"
+                                 " FROM runs JOIN memory USING (run) WHERE tag = 'params' AND phase = 'train'"), "1;");
+    ck_assert_str_eq(ask("b.db", "SELECT count(*) FROM memory JOIN runs USING (run) WHERE tag = 'snapshot' AND phase = 'train' AND bytes = "
+                                 "(SELECT bytes FROM memory m WHERE m.run = runs.run AND m.phase = 'train' AND m.tag = 'params')"), "3;");
+    /* what the dry run says becomes less by half of the weights, and of a snapshot where one is kept */
+    double params = strtod(ask("b.db", "SELECT max(bytes) FROM memory WHERE tag = 'params'"), NULL);
+    for (int i = 0; i < 5; i++) {
+        double copies = i == 2 ? 2 : 1, bytes[3]; /* mezo-svrg */
+        for (int k = 0; k < 3; k++) {
+            bytes[k] = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 5 * k + i), "predicted_bytes")->valuedouble;
+        }
+        ck_assert_msg(fabs(bytes[0] - bytes[1] - copies * params / 2) < 1000, "predicted %g and %g bytes with %g of weights", bytes[0], bytes[1], params);
+        ck_assert_double_eq_tol(bytes[1], bytes[2], 16); /* the words of the config are in the ledger too */
+    }
+    cJSON_Delete(list);
+    tell("b.db", "UPDATE runs SET status = 'killed' WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo'");
+    const char *before = ask("b.db", results_sql);
+    ck_assert_int_eq(run(path, "b.db"), 0);
+    ASSERT_HAS(said, "14 of 15 cells are done already");
+    ck_assert_str_eq(ask("b.db", "SELECT count(*) FROM runs WHERE status = 'done'"), "12;");
+    tell("b.db", "UPDATE runs SET status = 'killed' WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo'");
+    ck_assert_str_eq(ask("b.db", results_sql), before); /* the same numbers again */
+    tell("b.db", "UPDATE runs SET status = 'done' WHERE status = 'killed'");
+    const char *const report[] = {"zo", "report", "--db", scratch("b.db"), "--format", "csv", "--where", "storage = 'f16' AND accumulate = 'log'", NULL};
+    ck_assert_int_eq(finish(start(report, 0)), 0);
+    ASSERT_HAS(said, "storage,accumulate");
+    ASSERT_HAS(said, "f16,log");
+    const char *const table[] = {"zo", "report", "--db", scratch("b.db"), NULL};
+    ck_assert_int_eq(finish(start(table, 0)), 0);
+    ASSERT_HAS(said, "storage=bf16");
+}
+END_TEST
 
 /* A row names program, model and data; cells that are skipped although these are others now are named. */
 START_TEST(made_from)
@@ -565,6 +615,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("run");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
+    tcase_add_test(t, weights_in_16_bits);
     tcase_add_test(t, made_from);
     tcase_add_test(t, nothing_is_made);
     tcase_add_test(t, selection);

@@ -252,10 +252,13 @@ START_TEST(prediction_is_what_the_ledger_says)
     } models[] = {{"tests/golden/models/bert", ZO_HEAD_CLASS, 2, 8},
                   {"tests/golden/models/llama", ZO_HEAD_OPTIONS, 0, 16},
                   {"tests/golden/models/opt-post-norm", ZO_HEAD_OPTIONS, 0, 16}};
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    size_t n = sizeof models / sizeof *models;
+    for (size_t turn = 0; turn < n + 1; turn++) {
+        size_t i = turn % n;
+        zo_storage storage = turn < n ? ZO_STORAGE_F32 : ZO_STORAGE_BF16;
         char *out, *errors;
-        const char *argv[] = {"inspect", models[i].folder, "--json", "--batch", "8", "--context=40"};
-        int code = run(zo_cmd_inspect, 6, argv, &out, &errors);
+        const char *argv[] = {"inspect", models[i].folder, "--json", "--batch", "8", "--context=40", "--storage", zo_storage_name(storage)};
+        int code = run(zo_cmd_inspect, 8, argv, &out, &errors);
         ck_assert_msg(code == 0, "%s", errors);
         cJSON *json = cJSON_Parse(out);
         ck_assert_ptr_nonnull(json);
@@ -273,7 +276,7 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_peak before = zo_mem_live(ZO_HOST);
             ck_assert_msg(zo_backend_open("cpu", 0, &be, &err) == ZO_OK, "%s", err.text);
             zo_model_spec spec = {
-                .folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes};
+                .folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes, .storage = storage};
             ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
             zo_model_reserve(opened, 320, models[i].rows, models[i].rows, points, backward, NULL);
             zo_peak now = zo_mem_live(ZO_HOST);
