@@ -239,6 +239,11 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
         return zo_fail(err, ZO_EINPUT, "%s: \"accumulate\": \"log\" never writes the weights, which \"realisation\": \"inplace\" moves; say \"streamed\" "
                        "or \"sidepath\", or take the pair out with \"exclude\": [{\"realisation\": \"inplace\", \"accumulate\": \"log\"}]", where);
     }
+    /* a method whose directions the side path cannot run is dense: its log grows by one draw of every parameter a step, at least */
+    if (c->accumulate == ZO_ACCUMULATE_LOG && e->allows != NULL && !e->allows(ZO_SIDEPATH) && c->steps > ZO_LOG_MOST) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s with \"accumulate\": \"log\" draws one more direction a step for every pass, and %d are the most; give at "
+                       "most %d \"steps\", not %lld, or \"accumulate\": \"weights\"", where, e->name, ZO_LOG_MOST, ZO_LOG_MOST, (long long)c->steps);
+    }
     if (c->steps == 0 && c->forwards == 0 && c->seconds == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\" or \"seconds\"", where, e->name);
     }

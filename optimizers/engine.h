@@ -25,6 +25,8 @@
 extern "C" {
 #endif
 
+/* Every pass draws every direction of the log again: it may come to so many draws of each parameter, then the run is unsupported. */
+enum { ZO_LOG_MOST = 256 };
 typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;
 const char *zo_accumulate_name(zo_accumulate a);
 

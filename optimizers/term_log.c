@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "optimizers/engine.h"
 #include "optimizers/moves.h"
 
 static void reserve(zo_term_log *log, int room)

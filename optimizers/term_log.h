@@ -9,9 +9,6 @@
 extern "C" {
 #endif
 
-/* Every pass draws every direction of the log again. It may come to so many draws of each parameter. */
-enum { ZO_LOG_MOST = 256 };
-
 typedef struct zo_term_log {
     zo_term *term;     /* (n) one a direction, in the order in which they first came; sums of coefficients */
     int n, room;

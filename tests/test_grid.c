@@ -301,6 +301,11 @@ START_TEST(late_keys)
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"fo-adamw\", \"steps\": 10, \"storage\": \"f16\"}",
            "fo-adamw makes gradients at weights that are held and updated in f32, not with \"storage\": \"f16\"");
     refuse("{" BASE ", \"storage\": \"f64\"}", "f32");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 257, \"realisation\": \"streamed\", \"accumulate\": \"log\"}",
+           "at most 256 \"steps\", not 257");
+    g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"tezo\", \"steps\": 100000, \"realisation\": \"sidepath\", \"accumulate\": \"log\"}");
+    ck_assert_int_eq(g.n, 1);
+    zo_grid_free(&g);
 }
 END_TEST
 

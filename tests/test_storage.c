@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "core/io.h"
-#include "optimizers/term_log.h"
 #include "tests/storage_runs.h"
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
@@ -44,26 +43,27 @@ static float scalar_round(zo_storage storage, float x)
     return storage == ZO_STORAGE_BF16 ? zo_bf16_to(zo_bf16_from(x)) : zo_f16_to(zo_f16_from(x));
 }
 
-/* Element i of a direction on a parameter; false where it does not act. */
-static bool element(const zo_dir *dir, const zo_factors *f, int param, int64_t i, float *z)
+/* A direction on a parameter, (rows, cols), which the caller frees; NULL where it does not act. */
+static float *direction(const zo_dir *dir, const zo_factors *f, int param)
 {
     const zo_param *p = &f->layout->param[param];
-    if (dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST && f->rank[param] == 0)) {
-        zo_stream s = {.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
-        zo_normals(s, (uint64_t)i, 1, z);
-        return true;
-    }
-    if (dir->kind == ZO_DIR_REST || f->rank[param] == 0) {
-        return false;
-    }
-    float a[RANK];
+    int64_t n = p->rows * p->cols;
     int rank = f->rank[param];
-    zo_dir_coefs(dir, f, param, a);
-    *z = 0.0f;
-    for (int s = 0; s < rank; s++) {
-        *z = fmaf(a[s] * f->scale[param] * f->u[param][i / p->cols * rank + s], f->v[param][i % p->cols * rank + s], *z);
+    if (dir->kind != ZO_DIR_GAUSS && (dir->kind == ZO_DIR_REST) != (rank == 0)) {
+        return NULL;
     }
-    return true;
+    float *z = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *z), a[RANK];
+    if (dir->kind == ZO_DIR_GAUSS || dir->kind == ZO_DIR_REST) {
+        zo_normals((zo_stream){.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z}, 0, n, z);
+        return z;
+    }
+    zo_dir_coefs(dir, f, param, a);
+    for (int64_t i = 0; i < n; i++) {
+        for (int s = 0; s < rank; s++) {
+            z[i] = fmaf(a[s] * f->scale[param] * f->u[param][i / p->cols * rank + s], f->v[param][i % p->cols * rank + s], z[i]);
+        }
+    }
+    return z;
 }
 
 START_TEST(sweeps_round_each_term)
@@ -92,17 +92,24 @@ START_TEST(sweeps_round_each_term)
         float decay = 0.999f;
         for (int t = 0; t < PARAMS; t++) {
             const zo_param *p = &layout.param[t];
+            float *along[TERMS];
+            for (int k = 0; k < TERMS; k++) {
+                along[k] = direction(&term[k].dir, f, t);
+            }
             for (int64_t i = 0; i < p->rows * p->cols; i++) {
                 int64_t row = i / p->cols;
                 if (part && t == TABLE && row != 0 && row != 3 && row != 4 && row != 49) {
                     continue;
                 }
-                float x = zo_half_to(storage, want[p->offset + i]), at;
+                float x = zo_half_to(storage, want[p->offset + i]);
                 x = p->decay ? scalar_round(storage, x * decay) : x;
                 for (int k = 0; k < TERMS; k++) {
-                    x = element(&term[k].dir, f, t, i, &at) ? scalar_round(storage, fmaf((float)term[k].coef, at, x)) : x;
+                    x = along[k] != NULL ? scalar_round(storage, fmaf((float)term[k].coef, along[k][i], x)) : x;
                 }
                 want[p->offset + i] = zo_half_from(storage, x);
+            }
+            for (int k = 0; k < TERMS; k++) {
+                zo_free(along[k]);
             }
         }
         be->apply(be, a, f, decay, term, TERMS, part ? &touched : NULL);
