@@ -198,6 +198,7 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     cJSON_AddNumberToObject(out, "batch", (double)c->batch);
     cJSON_AddNumberToObject(out, "context", (double)c->context);
     cJSON_AddBoolToObject(out, "fill", c->fill);
+    cJSON_AddNumberToObject(out, "train", (double)c->train);
     cJSON_AddStringToObject(out, "precision", w->precision);
     cJSON_AddStringToObject(out, "realisation", zo_realisation_name((zo_realisation)c->realisation));
     cJSON_AddStringToObject(out, "storage", w->storage);
@@ -282,6 +283,8 @@ static zo_status run(const wish *w, zo_err *err)
     }
     const zo_cell *cell = &grid.cell[0];
     zo_setup_dirs dirs = {.data = w->data, .models = w->models};
+    const char *limit = getenv("ZO_MEMORY_LIMIT"); /* bytes, as for a cell of `zo run` */
+    zo_mem_limit(ZO_HOST, limit != NULL ? strtoull(limit, NULL, 10) : 0);
     zo_mem_on_oom(on_oom, (void *)(uintptr_t)w);
     if (grid.n != 1 || cell->estimator->step == NULL) {
         status = zo_fail(err, ZO_EINPUT, "zo bench step times the steps of one optimizer that trains; \"%.100s\" %s", w->optimizer,

@@ -1,8 +1,9 @@
 /* synth_lengths.c: sentences of no meaning that are as long as SST-2's, with labels by chance, for measurements on machines that have no
- * data: a word is one token of the synthetic tokenizer, and the prompts are SST-2's. Nothing can be learned here; short sentences may stand in several splits.
+ * data: a word is one token of the synthetic tokenizer, and the prompts are SST-2's. Nothing can be learned here; short sentences may
+ * stand in several splits.
  *
- * Numbers of tokens of the 67349 sentences of glue/SST-2/train.tsv in the byte-level BPE of GPT-2, RoBERTa and OPT (the three cut alike),
- * by, with a folder of that tokenizer in MODEL:
+ * sst2_lengths.inc, which bench/peers reads too: how many of the 67349 sentences of glue/SST-2/train.tsv have 0, 1, 2, ... tokens in the
+ * byte-level BPE of GPT-2, RoBERTa and OPT (the three cut alike), by, with a folder of that tokenizer in MODEL:
  *
  *     tail -n +2 train.tsv | cut -f1 | sed 's/ *$//' | zo tokenize MODEL --no-special | awk '{ n[NF]++ } END { for (k in n) print k, n[k] }' */
 #include <string.h>
@@ -13,9 +14,8 @@
 enum { STREAM_LENGTHS = 0x7b05, LONGEST = 64, WORD_BYTES = 16, TRAIN_ROWS = 4096, VALIDATION_ROWS = 2048 };
 
 static const int32_t sentences_of[LONGEST + 1] = {
-    0,    491,  4487, 6852, 6118, 5122, 4374, 3780, 3354, 3051, 2665, 2362, 2181, 1925, 1843, 1674, 1516, 1364, 1264, 1187, 1091, 1041,
-    897,  876,  799,  718,  610,  616,  553,  487,  466,  442,  366,  351,  343,  253,  240,  229,  194,  181,  134,  134,  99,   80,
-    85,   82,   60,   45,   47,   32,   30,   36,   32,   16,   14,   9,    13,   9,    9,    11,   4,    2,    1,    0,    2};
+#include "tasks/sst2_lengths.inc"
+};
 
 static int draw_length(zo_stream stream)
 {

@@ -1,6 +1,7 @@
 /* test_step.c: `zo bench step` and the shapes that it measures: what it refuses, sizes against the published ones, and runs on small
  * models. */
 #include <check.h>
+#include <cjson/cJSON.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "bench/cmd.h"
 #include "bench/roofline.h"
 #include "bench/shapes.h"
+#include "core/conf.h"
 #include "core/io.h"
 #include "models/hub.h"
 #include "models/model.h"
@@ -49,6 +51,14 @@ START_TEST(wrong_input_is_refused)
     }
 }
 END_TEST
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+    (void)s;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
 
 /* Numbers of parameters as transformers counts them in the published checkpoints (tied heads once). */
 START_TEST(shapes_have_published_sizes)
@@ -176,6 +186,43 @@ START_TEST(normals_of_a_device)
 }
 END_TEST
 
+/* bench/gpu-check on the processor: the parts that need no card, as files that are JSON. First with room for some methods alone. */
+START_TEST(gpu_check_writes_its_files)
+{
+    if (access("zo", X_OK) != 0) {
+        printf("skipped: gpu-check is tried with ./zo, which is not there\n");
+        return;
+    }
+    static const char *const run = "ZO_GPU_DEVICE=cpu ZO_GPU_MODELS=shape:opt-tiny ZO_GPU_STEPS=1 ZO_GPU_MEMORY=paper_configs/gpu/memory_small.json "
+                                   "OMP_NUM_THREADS=1 bench/gpu-check -o";
+    char folder[] = "build/test_gpu_check.XXXXXX", command[1000], path[100];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    for (int tight = 1; tight >= 0; tight--) {
+        snprintf(command, sizeof command, "%s %s %s %s >/dev/null 2>&1", tight ? "ZO_MEMORY_LIMIT=20000000" : "", run, folder, tight ? "steps" : "rng memory");
+        ck_assert_int_eq(system(command), 0);
+    }
+    static const struct { const char *file, *list; int least; } want[] = {{"steps", "steps", 16}, {"rng", "rng", 1}, {"memory", "cells", 21}};
+    for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
+        cJSON *json;
+        zo_err err = {0};
+        snprintf(path, sizeof path, "%s/gpu-check-%s.json", folder, want[k].file);
+        ck_assert_msg(zo_json_read(path, &json, &err) == ZO_OK, "%s", err.text);
+        const cJSON *list = cJSON_GetObjectItem(json, want[k].list);
+        ck_assert_int_ge(cJSON_GetArraySize(list), want[k].least);
+        ck_assert_str_eq(cJSON_GetObjectItem(json, "device")->valuestring, "no card: the processor");
+        int oom = 0;
+        for (const cJSON *row = k != 1 ? list->child : NULL; row != NULL; row = row->next) {
+            const char *status = cJSON_GetObjectItem(row, "status")->valuestring;
+            oom += strcmp(status, "oom") == 0;
+            ck_assert_msg(strcmp(status, "done") == 0 || strcmp(status, "oom") == 0, "%s: %s", path, status);
+        }
+        ck_assert_int_eq(oom > 0, k == 0); /* AdamW at 128 tokens does not fit */
+        cJSON_Delete(json);
+    }
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+END_TEST
+
 START_TEST(steps_on_shapes)
 {
     static const char *const way[][3] = {{"shape:opt-tiny", "mezo", "streamed"},
@@ -210,14 +257,6 @@ START_TEST(steps_on_a_small_model)
 }
 END_TEST
 
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
-{
-    (void)s;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 int main(void)
 {
     char cache[] = "build/test_step.XXXXXX";
@@ -227,13 +266,14 @@ int main(void)
     }
     Suite *suite = suite_create("step");
     TCase *tests = tcase_create("step");
-    tcase_set_timeout(tests, 120);
+    tcase_set_timeout(tests, 300);
     tcase_add_test(tests, wrong_input_is_refused);
     tcase_add_test(tests, shapes_have_published_sizes);
     tcase_add_test(tests, work_is_that_of_the_shapes);
     tcase_add_test(tests, pairs_are_counted);
     tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, normals_of_a_device);
+    tcase_add_test(tests, gpu_check_writes_its_files);
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);
