@@ -28,7 +28,8 @@ typedef enum zo_act { ZO_ACT_NONE, ZO_ACT_GELU /* erf */, ZO_ACT_GELU_TANH, ZO_A
 typedef enum zo_norm_kind { ZO_LAYERNORM, ZO_RMSNORM } zo_norm_kind;
 
 /* Sequences of a packed batch. Sequence s owns tokens [start[s], start[s+1]). A causal sequence may have a parent: its tokens
- * attend to all tokens of the parent and then to their own (options of one example share their prompt). Parents have no parent. */
+ * attend to all tokens of the parent and then to their own (options of one example share their prompt). Parents have no parent.
+ * Tokens from start[n] on belong to no sequence: attention neither reads nor writes their rows. */
 typedef struct zo_seqs {
     int n;
     const int32_t *start;  /* (n + 1) host */
@@ -39,7 +40,7 @@ typedef struct zo_attention {
     int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
     bool causal;
     float scale;                   /* 1/sqrt(head_dim) for every family here */
-    /* NULL: every token asks. Else the packed tokens that ask, ascending (host): q, out, lse, dout and dq then have nrows rows
+    /* NULL: every token asks. Else the packed tokens that ask, ascending, the last perhaps repeated (host): q, out, lse, dout and dq then have nrows rows
      * instead of T (the last layer of a model whose head reads few rows). */
     const int32_t *row;
     int64_t nrows;
@@ -61,6 +62,9 @@ typedef struct zo_backend {
     /* How gathered passes (see pass_begin) were started since the backend was opened: operation by operation; as a graph that was made
      * for it; as one made before; and graphs dropped to make room. */
     struct { uint64_t played, captured, replayed, evicted; } passes;
+    /* Models round tokens, head rows and scores of a forward pass up to multiples of this, so that batches of about one length make passes
+     * of one shape; 0 = not at all. What is added are copies of the last token, row and score, which nobody reads. */
+    int round_to;
 
     /* memory ------------------------------------------------------------------------------------------------------------- */
     void *(*alloc)(struct zo_backend *be, zo_tag tag, size_t bytes); /* zero-filled; zo_alloc's rules; given back with release */

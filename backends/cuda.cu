@@ -407,7 +407,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 
 /* device time -------------------------------------------------------------------------------------------------------------------------- */
 
-enum { MARKS = 4096, GRAPHS = 64 };
+enum { MARKS = 4096, GRAPHS = 64, ROUND_TO = 32 };
 
 /* What stands between two marks took place after the first and belongs to its part. */
 static void marks_settle(zo_cuda *cuda)
@@ -527,6 +527,7 @@ static void table_fill(zo_backend *be)
 {
     be->name = "cuda";
     be->space = ZO_DEVICE;
+    be->round_to = ROUND_TO;
     be->bf16 = be->tf32 = be->f16 = true; /* from compute capability 8.0 on, asked for at opening */
     be->alloc = cuda_alloc;
     be->release = cuda_release;

@@ -10,7 +10,7 @@
 
 #include "backends/cuda_access.cuh"
 
-enum { THREADS = 128, DOWN = 16, ACROSS = 8 }; /* THREADS = DOWN x ACROSS */
+enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 16 }; /* THREADS = DOWN x ACROSS; see stage_work for FILL */
 
 /* ---- rotary positions ---------------------------------------------------------------------------------------------------------- */
 
@@ -320,6 +320,9 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
     int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
     int64_t p = blockIdx.z;
     work item = a.list[blockIdx.x];
+    if (item.sequence < 0) {
+        return;
+    }
     sequence s = a.seq[item.sequence];
     const float *k = a.k + p * a.tokens * a.ks + kv_head * a.head_dim, *v = a.v + p * a.tokens * a.vs + kv_head * a.head_dim;
     lanes_fill(a, s, kv_head, item.from, &who);
@@ -537,7 +540,8 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
 /* ---- on the host ------------------------------------------------------------------------------------------------------------------ */
 
 /* The sequences and two lists of work on the device: blocks of 16 `rows` lanes, late ones first (they see most keys), and blocks of
- * `keys_each` keys (0: none). */
+ * `keys_each` keys (0: none). A list of queries without one of keys is filled up with items of sequence -1, so that batches of about one length
+ * have lists of one length (cuda_graph.cu). */
 struct staged {
     const sequence *seq;
     const work *queries, *keys;
@@ -557,6 +561,7 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
     int64_t group = a->heads / a->kv_heads, longest = 0, row = 0;
     staged w = {};
     size_t head = ((size_t)seqs->n * sizeof(sequence) + 15) / 16 * 16;
+    w.nqueries = FILL + (a->row != NULL ? blocks_of(a->nrows * group, DOWN) : 0); /* a row that is repeated asks each time */
     for (int s = 0; s < seqs->n; s++) {
         w.nqueries += blocks_of((seqs->start[s + 1] - seqs->start[s]) * group, DOWN); /* at most */
         w.nkeys += blocks_of(seqs->start[s + 1] - seqs->start[s], keys_each);
@@ -607,6 +612,10 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
                 item[w.nkeys + w.nqueries++].from = (int32_t)from;
             }
         }
+    }
+    while (keys_each == 0 && w.nqueries % FILL != 0) {
+        item[w.nkeys + w.nqueries].sequence = -1;
+        item[w.nkeys + w.nqueries++].from = 0;
     }
     const char *on_device = static_cast<const char *>(
         zo_cuda_stage_kept(be, ZO_CUDA_SEQUENCES, block, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));

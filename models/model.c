@@ -73,7 +73,8 @@ static void free_reserved(zo_model *model)
     }
     void *const host[] = {model->scratch_ids,     model->row,  model->row_of, model->row_position,
                           model->at,              model->host, model->amount, model->value,
-                          model->touched_rows[0], model->mark};
+                          model->touched_rows[0], model->mark,  model->filled[0], model->filled[1],
+                          model->filled[2],       model->filled[3]};
     for (size_t i = 0; i < sizeof host / sizeof host[0]; i++) {
         zo_free(host[i]);
     }
@@ -141,6 +142,13 @@ static int64_t pass_floats(zo_model *model, int64_t tokens, int64_t rows, int64_
     return floats;
 }
 
+/* What a forward pass makes of n tokens, rows or scores. */
+static int64_t rounded(const zo_model *model, int64_t n)
+{
+    int64_t to = model->be->round_to > 0 ? model->be->round_to : 1;
+    return (n + to - 1) / to * to;
+}
+
 static void *host_block(int64_t n, size_t size)
 {
     return zo_alloc(ZO_HOST, ZO_TAG_ACTIVATIONS, (size_t)n * size);
@@ -152,11 +160,12 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);
-    int64_t floats = max64(model->arena_floats, pass_floats(model, tokens, rows, scores, points, backward));
+    int64_t all_tokens = rounded(model, tokens), all_rows = rounded(model, rows), all_scores = rounded(model, scores);
+    int64_t floats = max64(model->arena_floats, pass_floats(model, all_tokens, all_rows, all_scores, points, backward));
     free_reserved(model);
-    model->max_tokens = max64(model->max_tokens, tokens);
-    model->max_rows = max64(model->max_rows, rows < tokens ? rows : tokens);
-    model->max_scores = max64(model->max_scores, scores);
+    model->max_tokens = max64(model->max_tokens, all_tokens);
+    model->max_rows = max64(model->max_rows, all_rows < all_tokens ? all_rows : all_tokens);
+    model->max_scores = max64(model->max_scores, all_scores);
     model->max_points = points > model->max_points ? points : model->max_points;
     model->arena_floats = floats;
     model->arena = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)floats * sizeof(float));
@@ -167,6 +176,9 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     model->row_of = host_block(model->max_tokens, sizeof *model->row_of);
     model->row_position = host_block(model->max_tokens, sizeof *model->row_position);
     model->at = host_block(model->max_scores, sizeof *model->at);
+    for (int i = 0; i < 4; i++) {
+        model->filled[i] = host_block(i < 3 ? model->max_tokens : model->max_scores, sizeof *model->filled[i]);
+    }
     model->host = host_block(model->max_points * results, sizeof *model->host);
     model->amount = host_block(results, sizeof *model->amount);
     model->value = host_block(max64(model->max_scores, model->classes), sizeof *model->value);
@@ -263,14 +275,49 @@ static void check_labels(const zo_model *model, const zo_batch *batch)
     }
 }
 
+/* list (n) filled up to `all` with its last. */
+static void fill_up(int32_t *list, int64_t n, int64_t all)
+{
+    for (int64_t i = n; i < all; i++) {
+        list[i] = list[n - 1];
+    }
+}
+
+static int32_t *filled_copy(int32_t *to, const int32_t *from, int64_t n, int64_t all)
+{
+    memcpy(to, from, (size_t)n * sizeof *to);
+    fill_up(to, n, all);
+    return to;
+}
+
+/* The batch as a pass with more tokens and scores reads it; what is added belongs to no sequence and to no option. */
+static zo_batch fill_batch(zo_model *model, const zo_pass *pass, const zo_batch *batch)
+{
+    zo_batch b = *batch;
+    if (pass->tokens > batch->tokens) {
+        b.tokens = (int32_t)pass->tokens;
+        b.id = filled_copy(model->filled[0], batch->id, batch->tokens, pass->tokens);
+        b.position = filled_copy(model->filled[1], batch->position, batch->tokens, pass->tokens);
+        b.type = batch->type ? filled_copy(model->filled[2], batch->type, batch->tokens, pass->tokens) : NULL;
+    }
+    if (pass->scores > batch->scores) {
+        b.target = filled_copy(model->filled[3], batch->target, batch->scores, pass->scores);
+    }
+    return b;
+}
+
 /* Choose the rows of the last hidden state (all of them with `all`) and lay out the buffers. Returns the rows for the transformer,
- * NULL = all. */
+ * NULL = all. A forward pass to a head may get more tokens, rows and scores than the batch has (zo_backend.round_to): see fill_batch. */
 static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all)
 {
     check_batch(model, batch);
     ZO_CHECK(view->npoints <= model->max_points, "%d points; zo_model_reserve was told %d", view->npoints, model->max_points);
     *pass = (zo_pass){.points = view->npoints, .tokens = batch->tokens, .rows = batch->tokens, .keep = keep};
     const int32_t *row = NULL;
+    bool round = keep == ZO_FORWARD_ONLY && !all;
+    if (round) {
+        pass->tokens = pass->rows = rounded(model, batch->tokens);
+    }
     if (!all) {
         for (int32_t t = 0; t < batch->tokens; t++) {
             model->row_of[t] = -1;
@@ -288,18 +335,25 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
             }
         }
         ZO_CHECK(n > 0 && n <= model->max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->max_rows);
-        pass->rows = pass->head_rows = n;
-        row = n < batch->tokens ? model->row : NULL;
+        if (n < batch->tokens) {
+            int64_t rows = round ? rounded(model, n) : n;
+            pass->rows = rows < pass->tokens ? rows : pass->tokens;
+            fill_up(model->row, n, pass->rows);
+            fill_up(model->row_position, n, pass->rows);
+            row = model->row;
+        }
+        pass->head_rows = pass->rows;
         if (model->head == ZO_HEAD_OPTIONS || model->head == ZO_HEAD_SPAN) {
             ZO_CHECK(batch->scores > 0 && batch->scores <= model->max_scores, "%d scores; zo_model_reserve was told %lld", batch->scores,
                      (long long)model->max_scores);
-            pass->scores = batch->scores;
+            pass->scores = round ? rounded(model, batch->scores) : batch->scores;
             for (int32_t i = 0; i < batch->scores; i++) {
                 ZO_CHECK(batch->at[i] >= 0 && batch->at[i] < batch->rows, "score %d stands at row %d of %d", i, batch->at[i], batch->rows);
                 ZO_CHECK(batch->target[i] >= 0 && batch->target[i] < model->arch.vocab, "score %d asks for token %d; the vocabulary has "
                          "%d rows", i, batch->target[i], model->arch.vocab);
                 model->at[i] = model->row_of[batch->row[batch->at[i]]];
             }
+            fill_up(model->at, batch->scores, pass->scores);
         }
     }
     int64_t floats = zo_pass_lay(model, pass, model->arena);
@@ -337,9 +391,10 @@ static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch 
     zo_pass pass;
     ZO_CHECK(model->classes > 0 || !classifies(model), "the model was opened with 0 classes, for its hidden states alone");
     const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    zo_batch filled = fill_batch(model, &pass, batch);
     gather(model->be);
-    zo_transformer_forward(model, &pass, view, batch, row);
-    zo_head_forward(model, &pass, view, batch);
+    zo_transformer_forward(model, &pass, view, &filled, row);
+    zo_head_forward(model, &pass, view, &filled);
     start(model->be);
     return fetch_results(model, &pass);
 }
@@ -395,11 +450,12 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
     ZO_CHECK(view->npoints == 1, "zo_model_logits reads one point, not %d", view->npoints);
     zo_pass pass;
     const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
-    zo_transformer_forward(model, &pass, view, batch, row);
+    zo_batch filled = fill_batch(model, &pass, batch);
+    zo_transformer_forward(model, &pass, view, &filled, row);
     int64_t cols = classifies(model) ? model->classes : model->arch.vocab;
     float *made = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(pass.rows * cols) * sizeof(float));
     if (classifies(model)) {
-        zo_head_forward(model, &pass, view, batch);
+        zo_head_forward(model, &pass, view, &filled);
         model->be->download(model->be, made, pass.logits, (size_t)(pass.rows * cols) * sizeof(float));
     } else {
         zo_head_vocab_logits(model, &pass, view, made);
@@ -413,8 +469,8 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob)
 {
     ZO_CHECK(view->npoints == 1 && !classifies(model), "zo_model_logprobs reads one point of a language-model objective");
-    int64_t n = run_forward(model, view, batch);
-    memcpy(logprob, model->host, (size_t)n * sizeof(float));
+    run_forward(model, view, batch);
+    memcpy(logprob, model->host, (size_t)batch->scores * sizeof(float));
 }
 
 /* ---- touched rows ------------------------------------------------------------------------------------------------------- */

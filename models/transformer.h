@@ -81,6 +81,7 @@ struct zo_model {
     int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
     int32_t *row_position;    /* (max_tokens) positions of `row` */
     int32_t *at;              /* (max_scores) rows of the scores, as indices into `row` */
+    int32_t *filled[4];       /* (max_tokens) ids, positions and types, (max_scores) targets of a pass rounded up */
     float *host;              /* (max_points * max(max_scores, max_rows * classes)) */
     float *amount;            /* (max(max_scores, max_rows * classes)) */
     double *value;            /* (max_scores) one an option */
