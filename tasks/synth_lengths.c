@@ -1,21 +1,15 @@
-/* synth_lengths.c: sentences of no meaning that are as long as SST-2's, with labels by chance, for measurements on machines that have no
- * data: a word is one token of the synthetic tokenizer, and the prompts are SST-2's. Nothing can be learned here; short sentences may
- * stand in several splits.
- *
- * sst2_lengths.inc, which bench/peers reads too: how many of the 67349 sentences of glue/SST-2/train.tsv have 0, 1, 2, ... tokens in the
- * byte-level BPE of GPT-2, RoBERTa and OPT (the three cut alike), by, with a folder of that tokenizer in MODEL:
- *
- *     tail -n +2 train.tsv | cut -f1 | sed 's/ *$//' | zo tokenize MODEL --no-special | awk '{ n[NF]++ } END { for (k in n) print k, n[k] }' */
+/* synth_lengths.c: sentences of no meaning that are as long as SST-2's (sst2_lengths.h), with labels by chance, for measurements on machines
+ * that have no data: a word is one token of the synthetic tokenizer, and the prompts are SST-2's. Nothing can be learned here; short
+ * sentences may stand in several splits. */
 #include <string.h>
 
 #include "core/rng.h"
+#include "tasks/sst2_lengths.h"
 #include "tasks/synth.h"
 
 enum { STREAM_LENGTHS = 0x7b05, LONGEST = 64, WORD_BYTES = 16, TRAIN_ROWS = 4096, VALIDATION_ROWS = 2048 };
 
-static const int32_t sentences_of[LONGEST + 1] = {
-#include "tasks/sst2_lengths.inc"
-};
+static const int32_t sentences_of[LONGEST + 1] = {ZO_SST2_LENGTHS};
 
 static int draw_length(zo_stream stream)
 {

@@ -2,7 +2,7 @@
 
 Usage: shape_steps.py --zo ./zo --device cuda [--models NAME...] [--lengths sst2 128] [--steps N] [--seconds N] [--json FILE]
 
-Batches of 16: sentences as long as SST-2's (tasks/sst2_lengths.inc), or a filled context. Causal models score two options of a prompt as
+Batches of 16: sentences as long as SST-2's (tasks/sst2_lengths.h), or a filled context. Causal models score two options of a prompt as
 two whole sequences by their mean log-probability, encoders two label words at the mask; both are padded to the longest row of the batch,
 as the papers' public code does. transformers' models where it is installed, else shape_model.py; dtype is that of weights and products
 (zo's first-order weights are f32).
@@ -35,8 +35,8 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 def sst2_lengths():
-    with open(os.path.join(ROOT, "tasks", "sst2_lengths.inc"), encoding="utf-8") as f:
-        return [int(n) for n in re.findall(r"\d+", f.read())]
+    with open(os.path.join(ROOT, "tasks", "sst2_lengths.h"), encoding="utf-8") as f:
+        return [int(n) for n in re.findall(r"\d+", f.read().split("#define ZO_SST2_LENGTHS")[1])]
 
 
 def build(config, folder, dtype, device):
