@@ -337,7 +337,11 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     const zo_factors *f = view->factors;
     size_t ncoef = f != NULL ? (size_t)f->ncoef : 0, P = (size_t)view->npoints, D = (size_t)view->ndirs;
     size_t base = 0, dir = round16(P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
-    size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(D * ncoef * sizeof(float));
+    size_t lowrank = 0;
+    for (int d = 0; d < view->ndirs; d++) {
+        lowrank += view->dir[d].kind == ZO_DIR_CP || view->dir[d].kind == ZO_DIR_SPAN;
+    }
+    size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(lowrank * ncoef * sizeof(float));
     size_t total = side + (view->side != NULL ? round16(P * ncoef * sizeof(float)) : 0);
     host_room(&cuda->staged.image, &cuda->staged.image_room, total);
     char *image = cuda->staged.image;
@@ -352,7 +356,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     }
     zo_cuda_dir *dirs = reinterpret_cast<zo_cuda_dir *>(image + dir);
     float *amounts = reinterpret_cast<float *>(image + amount), *coefs = reinterpret_cast<float *>(image + coef);
-    int used = 0;
+    int used = 0, amount_rows = 0;
     for (int d = 0; d < view->ndirs; d++) {
         used += dir_used(view, d);
     }
@@ -370,9 +374,9 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
             coefs[p * used + v.ndirs] = view->coef[p * view->ndirs + d];
         }
         if (from->kind == ZO_DIR_CP || from->kind == ZO_DIR_SPAN) {
-            v.lowrank = true;
+            to->amount_row = amount_rows++;
             for (int t = 0; t < f->layout->n; t++) {
-                float *a = amounts + (size_t)v.ndirs * ncoef + f->coef_at[t];
+                float *a = amounts + (size_t)to->amount_row * ncoef + f->coef_at[t];
                 if (f->rank[t] > 0) {
                     zo_dir_coefs(from, f, t, a);
                     for (int s = 0; s < f->rank[t]; s++) {

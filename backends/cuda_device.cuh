@@ -127,18 +127,18 @@ struct zo_cuda_dir {
     uint64_t seed;
     uint32_t step, query;
     int kind; /* zo_dir_kind */
+    int amount_row; /* of a CP or SPAN direction */
 };
 
 /* A view on the device. Directions whose coefficients are all zero are left out. Everything that changes from step to step (seed, step,
  * coefficients) is read from device memory, never a kernel argument. */
 struct zo_cuda_view {
     int npoints, ndirs, ncoef;
-    bool lowrank;              /* some direction is CP or SPAN */
     zo_storage storage;        /* of all bases */
     const void *const *base;   /* (npoints) first element of each arena */
     const zo_cuda_dir *dir;    /* (ndirs) */
     const float *coef;         /* (npoints, ndirs) */
-    const float *amount;       /* (ndirs, ncoef): a CP or SPAN direction's coefficients times the parameter's scale; NULL without any */
+    const float *amount;       /* (CP and SPAN directions, ncoef): their coefficients times the parameter's scale */
     const float *side;         /* (npoints, ncoef): view->side times the parameter's scale; NULL without */
 };
 
@@ -365,7 +365,7 @@ static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const 
             continue;
         }
         float z[4];
-        zo_direction4(p, dir, view.lowrank ? view.amount + (int64_t)d * view.ncoef : nullptr, index, z);
+        zo_direction4(p, dir, view.amount + (int64_t)dir.amount_row * view.ncoef, index, z);
 #pragma unroll
         for (int n = 0; n < N; n++) {
             if (first + n < view.npoints) {

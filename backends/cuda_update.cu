@@ -227,7 +227,7 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
                 continue;
             }
             if (dir.kind == ZO_DIR_CP || dir.kind == ZO_DIR_SPAN) {
-                panel_lowrank(p, at, 1.0f, view.amount + (int64_t)d * view.ncoef, false, &shared, z);
+                panel_lowrank(p, at, 1.0f, view.amount + (int64_t)dir.amount_row * view.ncoef, false, &shared, z);
             } else {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {

@@ -419,6 +419,7 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)
 {
     const zo_store *stored = model->store;
+    ZO_CHECK(stored->storage == ZO_STORAGE_F32, "gradients at weights held in %s", zo_storage_name(stored->storage));
     zo_view view = zo_view_stored(&stored);
     zo_pass pass;
     check_labels(model, batch);

@@ -215,19 +215,19 @@ START_TEST(runs)
     static const setting of[] = {
         {.optimizer = "mezo", .realisation = ZO_INPLACE},
         {.optimizer = "mezo", .realisation = ZO_STREAMED},
-        {.optimizer = "mezo", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG},
+        {.optimizer = "mezo", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 30},
         {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 2}", .realisation = ZO_STREAMED},
         {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 2}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG},
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH},
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH, .accumulate = ZO_ACCUMULATE_LOG},
-        {.optimizer = "tezo-m", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG},
+        {.optimizer = "tezo-m", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 12},
         {.optimizer = "tezo-adam", .realisation = ZO_STREAMED}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
         s.family = _i ? LLAMA : BERT;
         s.storage = i % 2 ? ZO_STORAGE_F16 : ZO_STORAGE_BF16;
         s.lr = 1e-5;
-        s.steps = 4;
+        s.steps = s.steps > 0 ? s.steps : 4;
         result r[SIDES];
         double worst = 0.0, apart = 0.0;
         for (int side = 0; side < SIDES; side++) {
