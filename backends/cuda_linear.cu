@@ -1,6 +1,6 @@
-/* cuda_linear.cu: linear layers and chosen rows at P points. The weight at all points is formed into workspace once (W + cZ) and one batched
- * product runs over the points; where all points share the stored W, one product runs over the tokens of all of them, and weights that
- * products of this precision can read are read where they stand. A low-rank side path is part of that product or a second one: see
+/* cuda_linear.cu: linear layers and chosen rows at P points. The weight at all points is formed into workspace once (W + cZ) and one
+ * batched product runs over the points; where all points share the stored W, one product runs over the tokens of all of them, and weights
+ * that products of this precision can read are read where they stand. A low-rank side path is part of that product or a second one: see
  * cuda_linear.cuh. */
 #include <string.h>
 
@@ -52,7 +52,8 @@ static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
 #pragma unroll
             for (int l = 0; l < 4; l++) {
                 int64_t s = j + l - p.cols, at = row * p.cols + j + l;
-                w[l] = s < 0 ? (is_full ? full[at] : zo_half_to(p.storage, half[at])) : p.b != nullptr && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
+                float beside = p.b != nullptr && s >= 0 && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
+                w[l] = s >= 0 ? beside : is_full ? full[at] : zo_half_to(p.storage, half[at]);
             }
         }
         zo_write4(to + 4 * i, w);
@@ -81,7 +82,8 @@ static size_t element_bytes(zo_precision precision)
 }
 
 /* ld a multiple of 8; b may be NULL */
-static pack_job pack_job_of(const void *a, zo_storage storage, int64_t cols, const float *b, int64_t rank, int64_t rows, int64_t ld, void *to)
+static pack_job pack_job_of(const void *a, zo_storage storage, int64_t cols, const float *b, int64_t rank, int64_t rows, int64_t ld,
+                            void *to)
 {
     ZO_CHECK(rows * ld / 4 <= UINT32_MAX, "a block of (%lld, %lld) numbers is too large for one launch", (long long)rows, (long long)ld);
     pack_job p = {a, b, cols, rank, (uint32_t)(ld / 4), (uint32_t)(rows * ld / 4), to, storage, 0};
@@ -157,8 +159,8 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
     zo_cuda_view v = zo_cuda_view_of(be, l->view);
     int64_t rows = l->view->npoints * l->tokens, most = rows > cuda->most_rows ? rows : cuda->most_rows;
     int64_t padded = is_half(l->precision) ? round8(p.rank) : p.rank;
-    size_t sums = (size_t)(most * padded) * sizeof(float);
-    float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, sums + (half != NULL ? (size_t)(p.cols * padded) * sizeof(uint16_t) : 0)));
+    size_t sums = (size_t)(most * padded) * sizeof(float), factor_bytes = half != NULL ? (size_t)(p.cols * padded) * sizeof(uint16_t) : 0;
+    float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, sums + factor_bytes));
     zo_cuda_gemm g = {};
     g.precision = l->precision;
     g.m = rows;
@@ -174,7 +176,8 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
         return;
     }
     void *factor = reinterpret_cast<char *>(q) + sums;
-    pack_job job[] = {pack_job_of(x, ZO_STORAGE_F32, p.cols, NULL, 0, rows, l->ld, half), pack_job_of(p.v, ZO_STORAGE_F32, p.rank, NULL, 0, p.cols, padded, factor)};
+    pack_job job[] = {pack_job_of(x, ZO_STORAGE_F32, p.cols, NULL, 0, rows, l->ld, half),
+                      pack_job_of(p.v, ZO_STORAGE_F32, p.rank, NULL, 0, p.cols, padded, factor)};
     pack(be, l->precision, job, 2);
     zo_cuda_product(be, &g, half, factor, q);
     uint16_t *beside = static_cast<uint16_t *>(half) + p.cols;
@@ -242,21 +245,22 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
     zo_cuda_rows rows = {first, n, weights, u};
     size_t bytes = (size_t)most * zo_cuda_layer_row_bytes(l);
     char *to = bytes > 0 ? static_cast<char *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, bytes)) : NULL;
+    if (bytes > 0) {
+        zo_cuda_part(be, ZO_PART_FORM);
+    }
+    if (layer_own_factor(l)) { /* first, so that both are aligned */
+        pack_job job = pack_job_of(u, ZO_STORAGE_F32, l->rank, NULL, 0, n, round8(l->rank), to);
+        pack(be, l->precision, &job, 1);
+        rows.u = to;
+        to += (size_t)(most * round8(l->rank)) * sizeof(uint16_t);
+    }
     if (!l->in_place && l->shared) { /* one copy serves all points */
         pack_job job = pack_job_of(weights, store->storage, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ldw, to);
-        zo_cuda_part(be, ZO_PART_FORM);
         pack(be, l->precision, &job, 1);
         rows.w = to;
     } else if (!l->in_place) {
         zo_cuda_form_rows(be, l->view, l->weight, first, n, l->precision, to);
         rows.w = to;
-    }
-    if (layer_own_factor(l)) {
-        void *beside = to + bytes - (size_t)(most * round8(l->rank)) * sizeof(uint16_t);
-        pack_job job = pack_job_of(u, ZO_STORAGE_F32, l->rank, NULL, 0, n, round8(l->rank), beside);
-        zo_cuda_part(be, ZO_PART_FORM);
-        pack(be, l->precision, &job, 1);
-        rows.u = beside;
     }
     return rows;
 }

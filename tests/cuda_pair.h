@@ -111,8 +111,8 @@ static inline void pair_free(pair *p)
 }
 
 /* Views of every kind, the same on both sides. */
-enum { VIEW_STORED, VIEW_GAUSS, VIEW_MIXED, VIEW_CP, VIEW_SIDE, VIEW_BASES, VIEWS };
-static const char *const pair_view_name[VIEWS] = {"stored", "gauss", "mixed", "cp", "side", "two bases"};
+enum { VIEW_STORED, VIEW_GAUSS, VIEW_MIXED, VIEW_CP, VIEW_SIDE, VIEW_BASES, VIEW_SIDE_FORMED /* and formed weights */, VIEWS };
+static const char *const pair_view_name[VIEWS] = {"stored", "gauss", "mixed", "cp", "side", "two bases", "side+gauss"};
 enum { PAIR_POINTS = 6 };
 typedef struct pair_view {
     const zo_store *base[PAIR_POINTS];
@@ -148,7 +148,8 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
         v->dir[n++] = span;
         break;
     case VIEW_SIDE:
-        v->dir[n++] = rest;
+    case VIEW_SIDE_FORMED:
+        v->dir[n++] = kind == VIEW_SIDE ? rest : gauss;
         v->side = pair_values(points * ncoef + 1, 22);
         break;
     }

@@ -27,7 +27,7 @@ static void linear_case(pair *p, linear_arg a)
     pair_compare(p, a.precision == ZO_BF16 ? "linear bf16" : "linear f32",
                  pair_text("%s P=%d T=%d (%d,%d)%s act %d%s", pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols,
                            a.bias >= 0 ? " bias" : "", a.act, a.pre ? " pre" : ""),
-                 linear_op, &a, b, 3, a.precision == ZO_F32 ? PRODUCT : a.kind == VIEW_SIDE ? SIDE_BF16 : 2e-5);
+                 linear_op, &a, b, 3, a.precision == ZO_F32 ? PRODUCT : a.kind == VIEW_SIDE || a.kind == VIEW_SIDE_FORMED ? SIDE_BF16 : 2e-5);
     zo_free(in);
     zo_free(out);
 }
@@ -207,8 +207,8 @@ static void head_case(pair *p, head_arg a)
     pair_compare(p, a.precision == ZO_BF16 ? "head_logprob bf16" : "head_logprob f32",
                  pair_text("%s P=%d R=%d n=%d (%d,%d)%s, %zu B tiles", pair_view_name[a.kind], a.points, a.rows, (int)a.n, (int)p->vocabulary,
                            (int)p->cols, a.bias >= 0 ? " bias" : "", a.tile),
-                 head_op, &a, b, 2, a.precision == ZO_F32 ? PRODUCT : a.kind == VIEW_SIDE ? SIDE_BF16 : 2e-5);
-    if (a.precision == ZO_F32 || a.kind != VIEW_SIDE) {
+                 head_op, &a, b, 2, a.precision == ZO_F32 ? PRODUCT : a.kind == VIEW_SIDE || a.kind == VIEW_SIDE_FORMED ? SIDE_BF16 : 2e-5);
+    if (a.precision == ZO_F32 || (a.kind != VIEW_SIDE && a.kind != VIEW_SIDE_FORMED)) {
         ck_assert_mem_eq(argmax, argmax + a.points * a.rows, (size_t)(a.points * a.rows) * sizeof *argmax);
     }
     zo_free(in);

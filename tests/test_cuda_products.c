@@ -53,7 +53,8 @@ static float *weights_at(pair *p, const zo_view *view)
 }
 
 /* y (P,T,rows) = x W^T [+ q U^T] + bias in float64, every input of a product rounded as the precision says. `exact`: none is. */
-static double *linear64(pair *p, const zo_view *view, zo_precision precision, bool exact, int weight, int bias, const float *x, int64_t tokens)
+static double *linear64(pair *p, const zo_view *view, zo_precision precision, bool exact, int weight, int bias, const float *x,
+                        int64_t tokens)
 {
     const zo_param *w = &p->layout.param[weight];
     const zo_factors *f = view->side != NULL && view->factors->rank[weight] > 0 ? view->factors : NULL;
@@ -149,8 +150,10 @@ static void linear_case(pair *p, job a)
     double *want = linear64(p, &v.view, a.precision, false, P_W, a.bias, x, a.tokens);
     linear_run(p, &a, x, false, got[0], got[1]);
     linear_run(p, &a, x, true, got[2], got[3]);
-    const char *what = pair_text("%-4s weights %-4s %s P=%d T=%d (%d,%d)%s act %d%s", zo_precision_name(a.precision), zo_storage_name(p->side[PAIR_CUDA].weights->storage), pair_view_name[a.kind], a.points, a.tokens,
-                                 (int)p->rows, (int)p->cols, a.bias >= 0 ? " bias" : "", (int)a.act, a.pre ? " pre" : "");
+    const char *held = zo_storage_name(p->side[PAIR_CUDA].weights->storage);
+    const char *what = pair_text("%-4s weights %-4s %s P=%d T=%d (%d,%d)%s act %d%s", zo_precision_name(a.precision), held,
+                                 pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols, a.bias >= 0 ? " bias" : "",
+                                 (int)a.act, a.pre ? " pre" : "");
     ck_assert_msg(memcmp(got[0], got[2], (size_t)n * sizeof(float)) == 0, "%s: depends on the order of threads", what);
     double worst = a.pre ? far_from(got[1], want, n) : 0.0;
     for (int64_t i = 0; i < n; i++) {
