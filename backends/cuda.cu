@@ -597,8 +597,12 @@ zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
     cudaError_t status = cudaGetDeviceCount(&devices);
     if (status != cudaSuccess || devices == 0) {
         (void)cudaGetLastError();
-        return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda\": this machine has no CUDA device (%s); use a machine with a GPU and its "
-                       "driver, or \"device\": \"cpu\"", status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this program's CUDA"
+        char name[32] = "cuda";
+        if (ordinal >= 0) {
+            snprintf(name, sizeof name, "cuda:%d", ordinal);
+        }
+        return zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\": this machine has no CUDA device (%s); use a machine with a GPU and its "
+                       "driver, or \"device\": \"cpu\"", name, status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this program's CUDA"
                        : status == cudaSuccess                ? "none found"
                                                               : cudaGetErrorString(status));
     }
