@@ -9,7 +9,7 @@
 #   make install         PREFIX=/usr/local, DESTDIR= for packagers
 #   make deps clean
 #
-#   make gpu-check       parity, sanitizer and timings on this machine's GPU (CUDA=1); an error where there is none
+#   make gpu-check       parity, timings, memory, sanitizer on this machine's GPU (CUDA=1; ARGS="steps memory" chooses); an error without
 #   make dist            build/dist: a folder and a tarball that run on any x86-64 Linux (AVX2, glibc >= 2.36) without root
 #   make dist-check      run a small config from that tarball in a root that holds nothing but the C library
 #
@@ -208,7 +208,7 @@ $(BUILD)/zo-shared: $(BUILD)/bench/main.o $(BUILD)/libzo.so
 gpu-tests: $(GPU_TESTS)
 gpu-check:
 	@$(MAKE) CUDA=1 zo gpu-tests
-	@bench/gpu-check
+	@bench/gpu-check $(ARGS)
 
 dist:
 	@MAKE='$(MAKE)' .ci/dist
