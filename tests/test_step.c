@@ -146,6 +146,32 @@ START_TEST(pairs_are_counted)
 }
 END_TEST
 
+/* Random weights are drawn where they lie: while a model of this shape is made, no more is held than its weights and a little. */
+START_TEST(shapes_load_in_place)
+{
+    char folder[4096];
+    zo_err err = {0};
+    zo_arch arch;
+    zo_plan plan;
+    zo_backend *be;
+    zo_model *model;
+    ck_assert_msg(zo_shape_folder("shape:opt-125m", folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    arch.layers = 2;
+    zo_model_plan(&arch, ZO_HEAD_OPTIONS, 2, 16, 16, 1, ZO_FORWARD_ONLY, &plan);
+    ck_assert_int_eq(zo_backend_open("cpu", 1, &be, &err), ZO_OK);
+    uint64_t before = zo_mem_live(ZO_HOST).total_bytes;
+    zo_mem_phase(ZO_PHASE_LOAD);
+    zo_model_spec spec = {.arch = &arch, .random = true, .seed = 1, .head = ZO_HEAD_OPTIONS};
+    ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
+    uint64_t peak = zo_mem_peak(ZO_HOST, ZO_PHASE_LOAD).total_bytes - before;
+    ck_assert_uint_ge(peak, plan.tag_bytes[ZO_TAG_PARAMS]);
+    ck_assert_msg(peak < plan.tag_bytes[ZO_TAG_PARAMS] + (200u << 10), "a peak of %llu bytes for %llu of weights", (unsigned long long)peak,
+                  (unsigned long long)plan.tag_bytes[ZO_TAG_PARAMS]);
+    zo_model_close(model);
+    be->close(be);
+}
+END_TEST
+
 START_TEST(peaks_are_measured)
 {
     zo_backend *be;
@@ -271,6 +297,7 @@ int main(void)
     tcase_add_test(tests, shapes_have_published_sizes);
     tcase_add_test(tests, work_is_that_of_the_shapes);
     tcase_add_test(tests, pairs_are_counted);
+    tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, normals_of_a_device);
     tcase_add_test(tests, gpu_check_writes_its_files);
