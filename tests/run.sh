@@ -11,7 +11,7 @@ export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOS
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 # Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
-export ZO_SHIM_KERNELS=$PWD/$logs/kernels.$$
+export ZO_SHIM_KERNELS="$PWD/$logs/kernels.$$"
 trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
 passed=0 failed=0
 for program in "$@"; do
