@@ -52,6 +52,10 @@ typedef struct zo_rope { const float *cos, *sin; int head_dim; } zo_rope;
 /* Which rows of TABLE parameters a pass touches: for parameter `param`, `n` sorted unique rows. NULL list = every row. */
 typedef struct zo_touched { int nparams; const int *param; const int32_t *const *row; const int32_t *n; } zo_touched;
 
+/* How gathered passes (zo_backend.pass_begin) were started: operation by operation; as a graph made for it; as a graph made before. And
+ * graphs that were dropped to make room. */
+typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
+
 typedef struct zo_backend {
     const char *name;           /* "cpu" */
     char device[128];           /* model name of the device, for the results */
@@ -59,9 +63,7 @@ typedef struct zo_backend {
     int threads;
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
-    /* How gathered passes (see pass_begin) were started since the backend was opened: operation by operation; as a graph that was made
-     * for it; as one made before; and graphs dropped to make room. */
-    struct { uint64_t played, captured, replayed, evicted; } passes;
+    zo_passes passes;           /* since the backend was opened */
     /* Models round tokens, head rows and scores of a forward pass up to multiples of this, so that batches of about one length make passes
      * of one shape; 0 = not at all. What is added are copies of the last token, row and score, which nobody reads. */
     int round_to;

@@ -28,6 +28,7 @@ typedef struct timing {
     double part_ms[ZO_PARTS], other_ms, median_ms;
     zo_setup_counts counts;
     zo_counters counters;
+    zo_passes passes; /* of the steps that count */
     zo_peak peak;
     uint64_t used_bytes, context_bytes; /* the driver's figure after the steps, of it before the first block; without a driver the process's peak, 0 */
     zo_work work;                       /* of a step */
@@ -78,6 +79,7 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
     zo_mem_phase(ZO_PHASE_TRAIN);
     for (int64_t step = 0; step < steps + WARM_UP; step++) {
         if (step == WARM_UP) {
+            t->passes = setup->be->passes;
             memset(&setup->counts, 0, sizeof setup->counts);
             memset(&setup->counters, 0, sizeof setup->counters);
         }
@@ -104,6 +106,9 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
     zo_free(sorted);
     t->counts = setup->counts;
     t->counters = setup->counters;
+    const zo_passes *all = &setup->be->passes;
+    t->passes = (zo_passes){all->played - t->passes.played, all->captured - t->passes.captured, all->replayed - t->passes.replayed,
+                            all->evicted - t->passes.evicted};
     return ZO_OK;
 }
 
@@ -211,7 +216,12 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     for (int p = 0; p < ZO_PARTS; p++) {
         cJSON_AddNumberToObject(parts, zo_part_name((zo_part)p), t->part_ms[p]);
     }
-    cJSON_AddNumberToObject(parts, "other", t->other_ms);
+    cJSON_AddNumberToObject(parts, "other", t->other_ms); /* and what ran as graphs */
+    cJSON *passes = cJSON_AddObjectToObject(out, "passes");
+    cJSON_AddNumberToObject(passes, "played", (double)t->passes.played);
+    cJSON_AddNumberToObject(passes, "captured", (double)t->passes.captured);
+    cJSON_AddNumberToObject(passes, "replayed", (double)t->passes.replayed);
+    cJSON_AddNumberToObject(passes, "evicted", (double)t->passes.evicted);
     cJSON_AddNumberToObject(out, "forwards", (double)t->counts.forwards / steps);
     cJSON_AddNumberToObject(out, "tokens", (double)t->counts.tokens / steps);
     cJSON_AddNumberToObject(out, "normals", (double)t->counters.normals / steps);
@@ -257,7 +267,14 @@ static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, co
             printf("  %-12s %8.2f ms\n", zo_part_name((zo_part)p), t->part_ms[p]);
         }
     }
-    printf("  %-12s %8.2f ms\npeak %.1f MB:", "other", t->other_ms, 1e-6 * (double)t->peak.total_bytes);
+    printf("  %-12s %8.2f ms\n", "other", t->other_ms);
+    uint64_t as_graphs = t->passes.captured + t->passes.replayed;
+    if (as_graphs > 0) {
+        printf("  %llu of %llu passes ran as CUDA graphs, %llu of them known before; their parts are not told apart and count as other "
+               "(ZO_CUDA_GRAPHS=0 tells them apart)\n", (unsigned long long)as_graphs, (unsigned long long)(as_graphs + t->passes.played),
+               (unsigned long long)t->passes.replayed);
+    }
+    printf("peak %.1f MB:", 1e-6 * (double)t->peak.total_bytes);
     for (int tag = 0; tag < ZO_TAGS; tag++) {
         if (t->peak.tag_bytes[tag] > 0) {
             printf(" %s %.1f", zo_tag_name((zo_tag)tag), 1e-6 * (double)t->peak.tag_bytes[tag]);
