@@ -13,6 +13,7 @@
 #include "models/model.h"
 #include "optimizers/engine.h"
 
+extern const bool zo_shim_present; /* false on a card */
 extern bool zo_shim_lazy;
 const char *zo_shim_forbidden(void); /* what a capture of the shim lets pass and should not; NULL = nothing */
 
@@ -456,9 +457,10 @@ START_TEST(about_one_length_is_one_shape)
         on->round_to = on == be ? round_to : 0;
     }
     ck_assert_int_ge(different, 2);
-    ck_assert(memcmp(loss[0], loss[1], sizeof *loss) == 0 && memcmp(nll[0], nll[1], sizeof *nll) == 0);
+    /* on a card a product's algorithm may depend on its rows */
+    ck_assert(!zo_shim_present || (memcmp(loss[0], loss[1], sizeof *loss) == 0 && memcmp(nll[0], nll[1], sizeof *nll) == 0));
     for (int i = 0; i < BATCHES; i++) {
-        worst = fmax(worst, fabs(loss[2][i] - loss[0][i]));
+        worst = fmax(worst, fmax(fabs(loss[1][i] - loss[0][i]), fabs(loss[2][i] - loss[0][i])));
     }
     ck_assert(worst < 5e-6);
     cpu->close(cpu);
