@@ -5,7 +5,7 @@
 #        SELECT panel, tag, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
 #          SELECT r.cell AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
 #                 instr('params grads opt_state snapshot activations workspace data other', m.tag) AS place
-#          FROM memory m JOIN trained r USING (run) WHERE m.phase = 'train' GROUP BY panel, m.tag, r.label))
+#          FROM memory m JOIN trained r USING (run) WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
 #      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label
 @begin
 set ylabel "peak memory (MB)"; set yrange [0:*]
