@@ -14,10 +14,10 @@ struct zo_engine {
     zo_engine_spec spec;
     zo_objective objective;
     zo_layout_parts parts;
-    zo_moves weights, anchor;          /* anchor.data NULL before the first snapshot */
+    zo_moves weights, anchor;          /* anchor is opened by the first snapshot */
     zo_store *anchor_store, *stored;   /* snapshot(); store_terms() */
-    zo_term_log log;                        /* ZO_ACCUMULATE_LOG: the dense updates; the anchor and the stored terms then stand there and here: */
-    zo_term *stored_term;              /* (stored_terms) */
+    zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates, and the snapshot */
+    zo_term *stored_term;              /* (stored_terms) store_terms() beside a log */
     int stored_terms;
     zo_store *grad, *moment1, *moment2;
     zo_factors *factors;
