@@ -8,8 +8,11 @@ longest = 0
 do for [i = 1:series] { if (strlen(series_title[i]) > longest) { longest = strlen(series_title[i]) } }
 legend_width = 90 + 8 * longest < 230 ? 230 : 90 + 8 * longest
 header = 68.0 # title and caption
+longest_tic = 0
+do for [i = 1:xtic_count] { if (strlen(xtic_text[i]) > longest_tic) { longest_tic = strlen(xtic_text[i]) } }
+foot = longest_tic <= 14 ? 85.0 : 85.0 + 4.2 * (longest_tic - 14) # below the axis: its title, or texts that are turned by 30 degrees
 panel_width = panels == 1 ? 760 : 560
-panel_height = panels == 1 ? 540 : 430
+panel_height = (panels == 1 ? 455 : 345) + foot
 total_width = columns * panel_width + legend_width
 total_height = rows * panel_height + header
 
@@ -45,7 +48,7 @@ row_of(p) = int((p - 1) / columns)
 left_of(p) = (column_of(p) * panel_width + 85.0) / total_width
 right_of(p) = ((column_of(p) + 1) * panel_width - 20.0) / total_width
 top_of(p) = 1 - (header + row_of(p) * panel_height + 30.0) / total_height
-bottom_of(p) = 1 - (header + (row_of(p) + 1) * panel_height - 85.0) / total_height
+bottom_of(p) = 1 - (header + (row_of(p) + 1) * panel_height - foot) / total_height
 
 # load with `panel = p` set: margins and title of the panel about to be drawn
 frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] font ',11' offset 0,-0.4"

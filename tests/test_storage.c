@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/io.h"
+#include "optimizers/term_log.h"
 #include "tests/storage_runs.h"
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
@@ -305,6 +306,44 @@ END_TEST
 
 /* runs -------------------------------------------------------------------------------------------------------------------------- */
 
+/* The log itself: one term a direction, snapshots that know the terms of their time, and room by the elements that directions move. */
+START_TEST(terms_of_a_log)
+{
+    zo_backend *be = backend(1);
+    zo_layout layout;
+    layout_of(&layout);
+    int ranks[PARAMS] = {RANK};
+    zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
+    zo_term_log log;
+    zo_term_log_open(&log, &layout);
+    zo_term a = {{.kind = ZO_DIR_GAUSS, .seed = 7, .step = 1}, 0.5}, b = a, none = a;
+    b.dir.step = 2;
+    none.dir.step = 3;
+    none.coef = 0.0;
+    ck_assert(zo_term_log_add(&log, f, &a, &storage_err) == ZO_OK && zo_term_log_add(&log, f, &a, &storage_err) == ZO_OK);
+    zo_term_log_snapshot(&log);
+    ck_assert(zo_term_log_add(&log, f, &b, &storage_err) == ZO_OK && zo_term_log_add(&log, f, &a, &storage_err) == ZO_OK);
+    ck_assert(zo_term_log_add(&log, f, &none, &storage_err) == ZO_OK);
+    ck_assert_int_eq(log.n, 2);
+    const double now[] = {1.5, 0.5}, then[] = {1.0, 0.0};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_WEIGHTS, i), now[i]);
+        ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_SNAPSHOT, i), then[i]);
+    }
+    zo_term_log_snapshot(&log);
+    ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_SNAPSHOT, 1), now[1]);
+    int64_t all = log.parameters, left = all * ZO_LOG_MOST - 2 * all, rest = all - 70 * 67, room = left / rest; /* w has factors */
+    zo_term more = {{.kind = ZO_DIR_REST, .seed = 7}, 0.5};
+    for (int64_t i = 0; i <= room; i++, more.dir.step++) {
+        ck_assert_int_eq(zo_term_log_add(&log, f, &more, &storage_err), i < room ? ZO_OK : ZO_EUNSUPPORTED);
+    }
+    ck_assert_int_eq(log.n, 2 + room);
+    zo_term_log_close(&log);
+    zo_factors_free(be, f);
+    zo_layout_free(&layout);
+}
+END_TEST
+
 /* Of a dense direction a step, base + log is the sum that f32 weights would have gone through, term by term: every bit of every loss. */
 START_TEST(log_is_an_f32_master)
 {
@@ -454,6 +493,7 @@ int main(void)
     tcase_add_test(tests, wide_products);
     tcase_add_loop_test(tests, passes_equal_f32, 0, FAMILIES);
     tcase_add_test(tests, out_of_range);
+    tcase_add_test(tests, terms_of_a_log);
     tcase_add_loop_test(tests, log_is_an_f32_master, 0, 3);
     tcase_add_loop_test(tests, log_agrees_with_weights, 0, 6);
     tcase_add_test(tests, small_updates);
