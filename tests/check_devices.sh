@@ -13,6 +13,7 @@ echo "$said" | grep -q 'CUDA=1 needs nvcc' || fail "CUDA=1 without nvcc says: $s
 said=$($make -n CUDA=yes zo 2>&1) && fail 'CUDA=yes is not an error'
 $make -n CUDA=auto NVCC= zo >/dev/null 2>&1 || fail 'CUDA=auto without nvcc does not fall back to the processor'
 $make -n -B CUDA=0 zo 2>/dev/null | grep -qE '\.cu |nvcc .*-c' && fail 'CUDA=0 compiles a CUDA file'
+$make -n NVCC= zo >/dev/null 2>&1 || fail 'without nvcc the default is not the processor alone'
 echo 'check: CUDA=0, 1 and auto are what they say'
 
 step='bench step synth-tiny --task synth-acceptability --form prompt --init random --optimizer mezo --steps 1'
