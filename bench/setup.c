@@ -206,13 +206,14 @@ static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *
 }
 
 /* The batches of training are known where the number of steps is: no step has fewer than one forward. With a budget in seconds
- * alone, the worst batch that could be drawn. */
+ * alone, and where there are too many to be looked at, the worst batch that could be drawn. */
 static zo_sizes train_sizes(zo_setup *s)
 {
+    enum { LOOKED_AT = 1 << 20 }; /* under a second */
     const zo_cell *c = s->cell;
     zo_sizes most = {0};
     int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
-    if (steps == 0) {
+    if (steps == 0 || steps > LOOKED_AT) {
         return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)c->batch);
     }
     for (int64_t step = 0; step < steps; step++) {
