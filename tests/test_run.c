@@ -227,6 +227,15 @@ START_TEST(weights_in_16_bits)
         ck_assert_double_eq_tol(bytes[1], bytes[2], 16); /* the words of the config are in the ledger too */
     }
     cJSON_Delete(list);
+    /* a log keeps no copies: neither the snapshot, of 2 bytes a parameter, nor the stored gradient, of 4 */
+    const char *paper = config("b2.json", "{" SMALL ", \"steps\": 8, \"realisation\": \"streamed\", \"storage\": \"bf16\","
+                               "\"optimizer\": {\"name\": \"mezo-svrg\", \"mode\": \"paper\", \"accumulate\": [\"weights\", \"log\"]}}");
+    ck_assert_int_eq(finish(start((const char *const[]){"zo", "run", paper, "--dry-run", "--json", NULL}, 0)), 0);
+    list = cJSON_Parse(said);
+    double kept = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "predicted_bytes")->valuedouble -
+                  cJSON_GetObjectItem(cJSON_GetArrayItem(list, 1), "predicted_bytes")->valuedouble;
+    ck_assert_msg(kept > params, "%g bytes more than a log with %g of weights", kept, params);
+    cJSON_Delete(list);
     tell("b.db", "UPDATE runs SET status = 'killed' WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo'");
     const char *before = ask("b.db", results_sql);
     ck_assert_int_eq(run(path, "b.db"), 0);
