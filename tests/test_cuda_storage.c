@@ -215,12 +215,12 @@ START_TEST(runs)
     static const setting of[] = {
         {.optimizer = "mezo", .realisation = ZO_INPLACE},
         {.optimizer = "mezo", .realisation = ZO_STREAMED},
-        {.optimizer = "mezo", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 30},
+        {.optimizer = "mezo", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 12},
         {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 2}", .realisation = ZO_STREAMED},
         {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 2}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG},
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH},
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH, .accumulate = ZO_ACCUMULATE_LOG},
-        {.optimizer = "tezo-m", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 12},
+        {.optimizer = "tezo-m", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 6},
         {.optimizer = "tezo-adam", .realisation = ZO_STREAMED}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
