@@ -64,8 +64,8 @@ typedef struct zo_backend {
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
     zo_passes passes;           /* since the backend was opened */
-    /* Models round tokens, head rows and scores of a forward pass up to multiples of this, so that batches of about one length make passes
-     * of one shape; 0 = not at all. What is added are copies of the last token, row and score, which nobody reads. */
+    /* Models round the tokens of a forward pass up to a multiple of this, head rows and scores to one of its quarter, so that batches of
+     * about one length make passes of one shape; 0 = not at all. What is added are copies of the last, which nobody reads. */
     int round_to;
 
     /* memory ------------------------------------------------------------------------------------------------------------- */

@@ -411,7 +411,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 
 /* device time -------------------------------------------------------------------------------------------------------------------------- */
 
-enum { MARKS = 4096, GRAPHS = 64, ROUND_TO = 32 };
+enum { MARKS = 4096, GRAPHS = 64, ROUND_TO = 64 /* products are tiled by 64 or 128 rows anyway */ };
 
 /* What stands between two marks took place after the first and belongs to its part. */
 static void marks_settle(zo_cuda *cuda)

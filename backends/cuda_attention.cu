@@ -10,7 +10,7 @@
 
 #include "backends/cuda_access.cuh"
 
-enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 16 }; /* THREADS = DOWN x ACROSS; see stage_work for FILL */
+enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 32 }; /* THREADS = DOWN x ACROSS; see stage_work for FILL */
 
 /* ---- rotary positions ---------------------------------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
  * loads kernels, all of them forbidden or slow during a capture), and where an operation has to wait or free in the middle (what was gathered
  * is started then, and gathering goes on after it). Graphs are dropped least recently used first.
  *
+ * What the driver keeps for a graph is in no ledger but in the device's own figure (zo_cuda_memory).
  * Not here: several streams, updates of a graph in place of a new capture, device time by part inside a graph (ZO_CUDA_GRAPHS=0 shows it). */
 #include <stdlib.h>
 #include <string.h>

@@ -15,7 +15,8 @@
 #include "core/conf.h"
 #include "core/mem.h"
 
-enum { WARM_UP = 2 }; /* steps before those that count: they make products and touch pages */
+/* Steps before those that count: they make products and touch pages; where passes are gathered, also graphs for most shapes of batches. */
+enum { WARM_UP = 2, WARM_UP_GATHERED = 10 };
 
 typedef struct wish {
     const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models, *peaks;
@@ -62,7 +63,7 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
         cJSON_AddStringToObject(config, texts[i].key, texts[i].value);
     }
     const struct { const char *key; int64_t value; } counts[] = {{"batch", w->batch}, {"context", w->context}, {"train", w->train}, {"dev", 0},
-                                                                 {"test", 0}, {"threads", w->threads}, {"steps", w->steps + WARM_UP}};
+                                                                 {"test", 0}, {"threads", w->threads}, {"steps", w->steps + WARM_UP_GATHERED}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         cJSON_AddNumberToObject(config, counts[i].key, (double)counts[i].value);
     }
@@ -77,8 +78,9 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
 static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *err)
 {
     zo_mem_phase(ZO_PHASE_TRAIN);
-    for (int64_t step = 0; step < steps + WARM_UP; step++) {
-        if (step == WARM_UP) {
+    int64_t warm_up = setup->be->pass_begin != NULL ? WARM_UP_GATHERED : WARM_UP;
+    for (int64_t step = 0; step < steps + warm_up; step++) {
+        if (step == warm_up) {
             t->passes = setup->be->passes;
             memset(&setup->counts, 0, sizeof setup->counts);
             memset(&setup->counters, 0, sizeof setup->counters);
@@ -89,9 +91,9 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
         if (status != ZO_OK) {
             return status;
         }
-        if (step >= WARM_UP) {
+        if (step >= warm_up) {
             double rest = seconds;
-            t->step_ms[step - WARM_UP] = 1e3 * seconds;
+            t->step_ms[step - warm_up] = 1e3 * seconds;
             for (int p = 0; p < ZO_PARTS; p++) {
                 t->part_ms[p] += 1e3 * setup->part[p] / (double)steps;
                 rest -= setup->part[p];

@@ -142,11 +142,20 @@ static int64_t pass_floats(zo_model *model, int64_t tokens, int64_t rows, int64_
     return floats;
 }
 
-/* What a forward pass makes of n tokens, rows or scores. */
+static int64_t round_up(int64_t n, int64_t to)
+{
+    return to > 1 ? (n + to - 1) / to * to : n;
+}
+
+/* What a forward pass makes of n tokens, and of n head rows or scores. */
 static int64_t rounded(const zo_model *model, int64_t n)
 {
-    int64_t to = model->be->round_to > 0 ? model->be->round_to : 1;
-    return (n + to - 1) / to * to;
+    return round_up(n, model->be->round_to);
+}
+
+static int64_t rounded_rows(const zo_model *model, int64_t n)
+{
+    return round_up(n, model->be->round_to / 4);
 }
 
 static void *host_block(int64_t n, size_t size)
@@ -160,7 +169,8 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);
-    int64_t all_tokens = rounded(model, tokens), all_rows = rounded(model, rows), all_scores = rounded(model, scores);
+    int64_t all_tokens = rounded(model, tokens), all_rows = rounded_rows(model, rows);
+    int64_t all_scores = rounded_rows(model, scores);
     int64_t floats = max64(model->arena_floats, pass_floats(model, all_tokens, all_rows, all_scores, points, backward));
     free_reserved(model);
     model->max_tokens = max64(model->max_tokens, all_tokens);
@@ -336,7 +346,7 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
         }
         ZO_CHECK(n > 0 && n <= model->max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->max_rows);
         if (n < batch->tokens) {
-            int64_t rows = round ? rounded(model, n) : n;
+            int64_t rows = round ? rounded_rows(model, n) : n;
             pass->rows = rows < pass->tokens ? rows : pass->tokens;
             fill_up(model->row, n, pass->rows);
             fill_up(model->row_position, n, pass->rows);
@@ -346,7 +356,7 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
         if (model->head == ZO_HEAD_OPTIONS || model->head == ZO_HEAD_SPAN) {
             ZO_CHECK(batch->scores > 0 && batch->scores <= model->max_scores, "%d scores; zo_model_reserve was told %lld", batch->scores,
                      (long long)model->max_scores);
-            pass->scores = round ? rounded(model, batch->scores) : batch->scores;
+            pass->scores = round ? rounded_rows(model, batch->scores) : batch->scores;
             for (int32_t i = 0; i < batch->scores; i++) {
                 ZO_CHECK(batch->at[i] >= 0 && batch->at[i] < batch->rows, "score %d stands at row %d of %d", i, batch->at[i], batch->rows);
                 ZO_CHECK(batch->target[i] >= 0 && batch->target[i] < model->arch.vocab, "score %d asks for token %d; the vocabulary has "
