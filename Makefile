@@ -13,13 +13,13 @@
 #   make dist            build/dist: a folder and a tarball that run on any x86-64 Linux (AVX2, glibc >= 2.36) without root
 #   make dist-check      run a small config from that tarball in a root that holds nothing but the C library
 #
-# CUDA=0 builds for the processor alone, CUDA=1 the GPU backend too (an error without nvcc), CUDA=auto whichever the machine allows.
+# CUDA=auto (the default) builds the GPU backend where nvcc is, CUDA=1 always (an error without nvcc), CUDA=0 never.
 #
 # MODE=release|debug|asan|ubsan chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
 # processor rebuilds what it touches. -j is the number of processors unless given.
 
 MODE ?= release
-CUDA ?= 0
+CUDA ?= auto
 PREFIX ?= /usr/local
 CC = gcc
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
@@ -108,7 +108,7 @@ build/detected.mk: Makefile .ci/deps | deps
 	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"
 	@if $(CC) -march=native -dM -E -x c /dev/null | grep -q __AVX512F__; then echo 'AVX-512   yes'; \
 	 else echo 'AVX-512   no (correct, and slower than the figures in the README)'; fi
-	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (make CUDA=1 builds the GPU backend),no)"
+	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (the GPU backend is built; CUDA=0 leaves it out),no)"
 
 # ---- compile ---------------------------------------------------------------------------------------------------------
 # Files are written under a name with make's own process id and moved, so that two makes in one tree do not meet.
