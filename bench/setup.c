@@ -252,20 +252,31 @@ static void reserve(zo_setup *s)
     }
 }
 
+/* Model and data. What this program does not read in a file is wrong input, as what is wrong in it; ZO_EUNSUPPORTED is for settings. */
+static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_arch arch;
+    zo_status status = zo_model_folder(c->model, dirs->models, NULL, NULL, s->folder, err);
+    if (status == ZO_OK && zo_shape_is(c->model) && c->init != ZO_INIT_RANDOM) {
+        status = zo_fail(err, ZO_EINPUT, "%s is a size without weights; say \"init\": \"random\"", c->model);
+    }
+    status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
+    status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
+    status = status == ZO_OK ? open_model(s, &arch, err) : status;
+    if (status == ZO_EUNSUPPORTED) {
+        err->status = status = ZO_EINPUT;
+    }
+    return status;
+}
+
 zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err)
 {
     memset(s, 0, sizeof *s);
     s->cell = cell;
     s->be = be;
-    zo_arch arch;
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
-    status = status == ZO_OK ? zo_model_folder(cell->model, dirs->models, NULL, NULL, s->folder, err) : status;
-    if (status == ZO_OK && zo_shape_is(cell->model) && cell->init != ZO_INIT_RANDOM) {
-        status = zo_fail(err, ZO_EINPUT, "%s is a size without weights; say \"init\": \"random\"", cell->model);
-    }
-    status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
-    status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
-    status = status == ZO_OK ? open_model(s, &arch, err) : status;
+    status = status == ZO_OK ? open_files(s, dirs, err) : status;
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status != ZO_OK) {
         zo_setup_close(s);

@@ -527,6 +527,11 @@ START_TEST(bad_input)
            "1000000");
     refuse("{\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"steps\": 5, \"context\": 48, \"train\": 4000, \"optimizer\": \"mezo\"}",
            "too few for train = 4000, dev = 500; ask for fewer in the config (without \"dev\" and \"test\" there, they are 500 and 1000)");
+    static const char t5[] = "{\"model_type\": \"t5\"}"; /* what cannot be read is wrong input, no row */
+    zo_err err = {0};
+    ck_assert_msg(zo_make_dirs(scratch("t5"), &err) == ZO_OK && zo_write_file(scratch("t5/config.json"), t5, strlen(t5), &err) == ZO_OK, "%s", err.text);
+    refuse("{\"model\": \"%M/../t5\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"steps\": 5, \"optimizer\": \"mezo\"}",
+           "key \"model_type\" is \"t5\", an architecture that is not supported; supported are bert");
     const char *const argv[] = {"zo", "run", config("x.json", "{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\"}"), "--db", "/proc/nowhere/x.db", NULL};
     ck_assert_int_eq(finish(start(argv, 0)), 2);
     ASSERT_HAS(said, "/proc/nowhere");
