@@ -173,7 +173,7 @@ static zo_status read_number(const zo_opt *opt, const cJSON *value, const char *
 static zo_status read_choice(const zo_opt *opt, const cJSON *value, const char *where, int *member, zo_err *err)
 {
     if (!cJSON_IsString(value)) {
-        return fail_kind(err, where, opt, value, "one of its names");
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected one of %s in quotes", where, opt->key, kind_of(value), opt->choices);
     }
     size_t n;
     const char *choice;

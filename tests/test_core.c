@@ -733,7 +733,7 @@ START_TEST(options_that_are_wrong)
         {deep, "256 bytes", "at most 255"},
         {"{\"mode\": \"pape\"}", "\"pape\"", "one of paper|released|replay"},
         {"{\"mode\": \"\"}", "\"\"", "one of paper|released|replay"},
-        {"{\"mode\": 1}", "a number", "one of its names"},
+        {"{\"mode\": 1}", "a number", "one of paper|released|replay in quotes"},
         {"[]", "a list", "an object of options"},
         {"3", "a number", "an object of options"},
     };
