@@ -9,25 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/conf.h"
-#include "core/rng.h"
-#include "models/model.h"
-#include "optimizers/engine.h"
+#include "tests/golden_models.h"
 
 static zo_err storage_err;
 
-static const char *const families[] = {"bert", "gpt2", "opt", "llama"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, LLAMA = 3, CLASSES = 3 };
+static const int held_family[] = {BERT, GPT2, OPT, LLAMA};
+enum { HELD_FAMILIES = sizeof held_family / sizeof held_family[0] };
 
 static inline zo_model *model_of(zo_backend *be, int family, zo_storage storage, zo_precision precision)
 {
-    char folder[128];
-    snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
-    zo_model_spec spec = {.folder = folder, .head = family == BERT ? ZO_HEAD_CLASS : ZO_HEAD_OPTIONS, .classes = family == BERT ? CLASSES : 0,
-                          .seed = 5, .precision = precision, .storage = storage};
-    zo_model *model;
-    ck_assert_msg(zo_model_open(&model, &spec, be, &storage_err) == ZO_OK, "%s", storage_err.text);
-    return model;
+    return golden_model(be, family, causal(family), precision, storage);
 }
 
 /* The weights of a model as `storage` would hold them, in f32. */
@@ -45,81 +36,15 @@ static inline void round_weights(zo_model *model, zo_storage storage)
     zo_free(x);
 }
 
-static inline int32_t *ints(int64_t n)
-{
-    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof(int32_t));
-}
-
-/* Two examples: of one sequence each, or of a prompt and two options that share it, every token of an option scored. */
+/* Two examples: of one sequence each, or of a prompt and two options. */
 static inline zo_batch *batch_of(const zo_model *model, int seed)
 {
-    const zo_arch *arch = zo_model_arch(model);
-    bool options = arch->causal;
     static const int32_t length[] = {7, 3, 4, 5, 2, 6};
-    int32_t seqs = options ? 6 : 2, tokens = 0, scores = 0;
-    for (int32_t s = 0; s < seqs; s++) {
-        tokens += length[s];
-        scores += options && s % 3 > 0 ? length[s] : 0;
-    }
-    int32_t rows = options ? scores : seqs, t = 0, i = 0, option = 0;
-    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
-    *b = (zo_batch){.examples = 2, .tokens = tokens, .id = ints(tokens), .position = ints(tokens), .type = ints(tokens), .seqs = seqs,
-                    .start = ints(seqs + 1), .parent = ints(seqs), .rows = rows, .row = ints(rows), .scores = scores, .at = ints(rows),
-                    .target = ints(rows), .options = options ? 4 : 0, .option_start = ints(5), .example_start = ints(3), .label = ints(2)};
-    for (int32_t s = 0; s < seqs; s++) {
-        bool child = options && s % 3 > 0;
-        int32_t prompt = s / 3 * 3;
-        b->parent[s] = child ? prompt : -1;
-        for (int32_t k = 0; k < length[s]; k++, t++) {
-            b->id[t] = (int32_t)zo_below((zo_stream){.seed = 91, .role = ZO_ROLE_DATA}, (uint64_t)(1000 * seed + t), (uint32_t)arch->vocab);
-            b->position[t] = k + (child ? length[prompt] : 0);
-            if (child) {
-                b->row[i] = k == 0 ? b->start[prompt] + length[prompt] - 1 : t - 1;
-                b->at[i] = i;
-                b->target[i++] = b->id[t];
-            }
-        }
-        b->start[s + 1] = t;
-        if (child) {
-            b->option_start[++option] = i;
-        } else if (!options) {
-            b->row[s] = b->start[s];
-        }
-    }
-    b->example_start[1] = 2;
-    b->example_start[2] = 4;
-    b->label[1] = 1;
-    return b;
+    const zo_arch *arch = zo_model_arch(model);
+    return golden_batch(arch, arch->causal, arch->causal ? 6 : 2, length, seed);
 }
 
 enum { STEPS = 50 };
-
-typedef struct run { zo_model *model; zo_batch *batch[2]; int step; } run;
-
-static inline zo_status run_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *e)
-{
-    (void)e;
-    run *r = context;
-    double part[2][8];
-    for (int i = 0; i < 2; i++) {
-        if (which == ZO_BATCH_FULL || i == r->step % 2) {
-            zo_model_losses(r->model, view, r->batch[i], part[i]);
-        }
-    }
-    for (int p = 0; p < view->npoints; p++) {
-        loss[p] = which == ZO_BATCH_FULL ? 0.5 * (part[0][p] + part[1][p]) : part[r->step % 2][p];
-    }
-    return ZO_OK;
-}
-
-static inline void run_touched(void *context, zo_which which, zo_touched *touched)
-{
-    run *r = context;
-    memset(touched, 0, sizeof *touched);
-    if (which == ZO_BATCH_CURRENT) {
-        zo_model_touched(r->model, r->batch[r->step % 2], touched);
-    }
-}
 
 typedef struct setting {
     const char *optimizer, *options;
@@ -143,7 +68,7 @@ typedef struct result {
 static inline result run_of(zo_backend *be, const setting *s)
 {
     result out = {.status = ZO_OK};
-    run r = {.model = model_of(be, s->family, s->storage, s->precision)};
+    golden_run r = {.model = model_of(be, s->family, s->storage, s->precision)};
     zo_store *store = zo_model_store(r.model);
     if (s->storage == ZO_STORAGE_F32 && s->rounded != ZO_STORAGE_F32) {
         round_weights(r.model, s->rounded);
@@ -156,7 +81,7 @@ static inline result run_of(zo_backend *be, const setting *s)
     out.weights = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)out.size * sizeof *before);
     zo_store_read(be, store, 0, out.size, before);
     zo_engine_spec spec = {.be = be, .weights = store, .realisation = s->realisation, .accumulate = s->accumulate, .seed = 4,
-                           .io = {.context = &r, .losses = run_losses, .touched = run_touched, .most_points = 2}};
+                           .io = {.context = &r, .losses = golden_losses, .touched = golden_touched, .most_points = 2}};
     zo_engine *engine = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(engine);
     const zo_estimator *e = zo_estimator_find(s->optimizer);
@@ -174,7 +99,7 @@ static inline result run_of(zo_backend *be, const setting *s)
     }
     if (out.status == ZO_OK) {
         r.step = 0;
-        ck_assert_int_eq(run_losses(&r, ZO_BATCH_FULL, zo_engine_settle(engine), &out.settled, &storage_err), ZO_OK);
+        ck_assert_int_eq(golden_losses(&r, ZO_BATCH_FULL, zo_engine_settle(engine), &out.settled, &storage_err), ZO_OK);
     }
     zo_store_read(be, store, 0, out.size, out.weights);
     for (int64_t i = 0; i < out.size; i++) {
@@ -186,9 +111,7 @@ static inline result run_of(zo_backend *be, const setting *s)
     zo_free(state);
     zo_free(before);
     zo_engine_free(engine);
-    zo_batch_free(r.batch[0]);
-    zo_batch_free(r.batch[1]);
-    zo_model_close(r.model);
+    golden_close(&r);
     return out;
 }
 

@@ -8,18 +8,13 @@
 #include <string.h>
 
 #include "backends/cuda.h"
-#include "core/conf.h"
-#include "core/rng.h"
-#include "models/model.h"
-#include "optimizers/engine.h"
+#include "tests/golden_models.h"
 
 extern const bool zo_shim_present; /* false on a card */
 extern bool zo_shim_lazy;
 const char *zo_shim_forbidden(void); /* what a capture of the shim lets pass and should not; NULL = nothing */
 
-static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAMA = 6, CLASSES = 3, SHAPES = 3, GRAPHS = 64, EXAMPLES = 32,
-       ROUND_TO = 16 /* less than the backend's: small batches of several shapes */ };
+enum { SHAPES = 3, GRAPHS = 64, EXAMPLES = 32, ROUND_TO = 16 /* less than the backend's: small batches of several shapes */ };
 
 static zo_err err;
 
@@ -33,82 +28,19 @@ static zo_backend *backend(void)
     return be;
 }
 
-static int32_t *ints(int64_t n)
-{
-    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n > 0 ? n : 1) * sizeof(int32_t));
-}
-
-static int32_t draw(int64_t at, int bound)
-{
-    return (int32_t)zo_below((zo_stream){.seed = 93, .role = ZO_ROLE_DATA}, (uint64_t)at, (uint32_t)bound);
-}
-
-/* Sequences whose number depends on `shape`, lengths on `lengths` and tokens on `seed`; with options: prompts with two options each that share it, every
- * token of an option scored. */
+/* Sequences whose number depends on `shape`, lengths on `lengths` and tokens on `seed`. */
 static zo_batch *batch_of(const zo_arch *arch, bool options, int shape, int lengths, int seed)
 {
-    int32_t examples = options ? 2 + 2 * shape : 3 + 6 * shape, seqs = options ? 3 * examples : examples, tokens = 0, scores = 0, length[32];
+    int32_t seqs = options ? 3 * (2 + 2 * shape) : 3 + 6 * shape, length[EXAMPLES];
     for (int32_t s = 0; s < seqs; s++) {
-        length[s] = 2 + draw(100 * lengths + s, 6);
-        tokens += length[s];
-        scores += options && s % 3 > 0 ? length[s] : 0;
+        length[s] = 2 + golden_draw(100 * lengths + s, 6);
     }
-    int32_t rows = options ? scores : seqs, t = 0, i = 0, option = 0;
-    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
-    *b = (zo_batch){.examples = examples, .tokens = tokens, .id = ints(tokens), .position = ints(tokens), .type = ints(tokens), .seqs = seqs,
-                    .start = ints(seqs + 1), .parent = ints(seqs), .rows = rows, .row = ints(rows), .scores = scores, .at = ints(scores),
-                    .target = ints(scores), .options = options ? 2 * examples : 0, .option_start = ints(2 * examples + 1),
-                    .example_start = ints(examples + 1), .label = ints(examples)};
-    for (int32_t s = 0; s < seqs; s++) {
-        bool child = options && s % 3 > 0;
-        int32_t prompt = s / 3 * 3;
-        b->parent[s] = child ? prompt : -1;
-        for (int32_t k = 0; k < length[s]; k++, t++) {
-            b->id[t] = draw(1000 * (seed + 1) + t, arch->vocab);
-            b->position[t] = k + (child ? length[prompt] : 0);
-            b->type[t] = arch->types > 1 && (t + seed) % 3 == 0;
-            if (child) {
-                b->row[i] = k == 0 ? b->start[prompt] + length[prompt] - 1 : t - 1;
-                b->at[i] = i;
-                b->target[i++] = b->id[t];
-            }
-        }
-        b->start[s + 1] = t;
-        if (child) {
-            b->option_start[++option] = i;
-        } else if (!options) {
-            b->row[s] = arch->causal ? t - 1 : b->start[s];
-        }
-    }
-    for (int32_t e = 0; e < examples; e++) {
-        b->example_start[e + 1] = 2 * (e + 1);
-        b->label[e] = options ? (e + seed) % 2 : draw(1000 * seed + 500 + e, CLASSES);
-    }
-    return b;
-}
-
-static bool causal(int family)
-{
-    return family >= GPT2;
-}
-
-/* The second head of a family: options scored token by token, or the logits of label words at a row. */
-static zo_model *model_on(zo_backend *be, int family, bool second, zo_precision precision)
-{
-    static const int32_t word[CLASSES] = {5, 17, 3};
-    zo_head head = !second ? ZO_HEAD_CLASS : causal(family) ? ZO_HEAD_OPTIONS : ZO_HEAD_WORDS;
-    char folder[128];
-    snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
-    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
-                          .precision = precision};
-    zo_model *model;
-    ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
-    return model;
+    return golden_batch(arch, options, seqs, length, seed);
 }
 
 static zo_model *model_of(int family, bool second, zo_precision precision)
 {
-    return model_on(backend(), family, second, precision);
+    return golden_model(backend(), family, second, precision, ZO_STORAGE_F32);
 }
 
 /* How the passes of a run are started; graphs, under the shim, on a device that does nothing before somebody waits. */
@@ -263,89 +195,6 @@ END_TEST
 
 enum { STEPS = 6 };
 
-typedef struct run { zo_model *model; zo_batch *batch[SHAPES]; int step; } run;
-
-static void run_batch_losses(run *r, const zo_view *view, int at, double weight, double *loss)
-{
-    double part[8];
-    ck_assert_int_le(view->npoints, 8);
-    zo_model_losses(r->model, view, r->batch[at], part);
-    for (int p = 0; p < view->npoints; p++) {
-        loss[p] += weight * part[p];
-    }
-}
-
-static zo_status run_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *e)
-{
-    (void)e;
-    run *r = context;
-    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
-    if (which == ZO_BATCH_CURRENT) {
-        run_batch_losses(r, view, r->step % 2, 1.0, loss);
-    } else {
-        run_batch_losses(r, view, 0, 0.5, loss);
-        run_batch_losses(r, view, 1, 0.5, loss);
-    }
-    return ZO_OK;
-}
-
-static zo_status run_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *e)
-{
-    (void)e;
-    (void)which;
-    run *r = context;
-    zo_model_grad(r->model, r->batch[r->step % 2], 1.0, false, grad, loss);
-    return ZO_OK;
-}
-
-static void run_touched(void *context, zo_which which, zo_touched *touched)
-{
-    run *r = context;
-    memset(touched, 0, sizeof *touched);
-    if (which == ZO_BATCH_CURRENT) {
-        zo_model_touched(r->model, r->batch[r->step % 2], touched);
-    }
-}
-
-/* Weights after STEPS steps, and the losses on the way. */
-static float *run_estimator(int family, const zo_estimator *e, int realisation, double loss[STEPS], int64_t *size)
-{
-    zo_backend *be = backend();
-    run r = {.model = model_of(family, true, ZO_F32)};
-    for (int i = 0; i < 2; i++) {
-        r.batch[i] = batch_of(zo_model_arch(r.model), causal(family), i, i, i);
-    }
-    zo_engine_spec spec = {.be = be, .weights = zo_model_store(r.model), .realisation = (zo_realisation)realisation, .seed = 4,
-                           .io = {.context = &r, .losses = run_losses, .gradient = run_gradient, .touched = run_touched, .most_points = 2}};
-    zo_engine *engine = zo_engine_new(&spec);
-    zo_objective *o = zo_engine_objective(engine);
-    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
-    ck_assert(e->options == NULL || zo_opt_read(e->options, NULL, NULL, e->name, state, &err) == ZO_OK);
-    ck_assert_msg(e->start == NULL || e->start(state, o, &err) == ZO_OK, "%s", err.text);
-    for (int i = 0; i < 2; i++) {
-        const zo_batch *b = r.batch[i];
-        zo_model_reserve(r.model, b->tokens, b->rows, b->scores, 2, e->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY, zo_engine_factors(engine));
-    }
-    for (r.step = 0; r.step < STEPS; r.step++) {
-        zo_step_context c = {.step = r.step, .steps = STEPS, .batches_per_epoch = 2, .lr = e->lr, .eps = e->eps};
-        zo_step_report report = {.loss = NAN};
-        ck_assert_msg(e->step(state, o, &c, &report, &err) == ZO_OK, "%s", err.text);
-        loss[r.step] = report.loss;
-    }
-    *size = zo_model_layout(r.model)->size;
-    float *weights = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)*size * sizeof *weights);
-    be->download(be, weights, zo_model_store(r.model)->data, (size_t)*size * sizeof *weights);
-    if (e->stop != NULL) {
-        e->stop(state);
-    }
-    zo_free(state);
-    zo_engine_free(engine);
-    zo_batch_free(r.batch[0]);
-    zo_batch_free(r.batch[1]);
-    zo_model_close(r.model);
-    return weights;
-}
-
 START_TEST(steps_have_the_same_bits)
 {
     zo_backend *be = backend();
@@ -354,7 +203,7 @@ START_TEST(steps_have_the_same_bits)
     for (int i = 0; i < n; i++) {
         for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
             const zo_estimator *e = list[i];
-            if (e->step == NULL || (e->allows != NULL && !e->allows(realisation)) || (e->first_order && realisation > 0)) {
+            if (!golden_steps_in(e, realisation)) {
                 continue;
             }
             int family = (i + realisation) % 2 ? LLAMA : BERT;
@@ -364,7 +213,11 @@ START_TEST(steps_have_the_same_bits)
             uint64_t replayed = be->passes.replayed;
             for (int w = 0; w < WAYS; w++) {
                 begin_way((way)w, GRAPHS);
-                weights[w] = run_estimator(family, e, realisation, loss[w], &size);
+                golden_run r = {.model = model_of(family, true, ZO_F32)};
+                for (int b = 0; b < 2; b++) {
+                    r.batch[b] = batch_of(zo_model_arch(r.model), causal(family), b, b, b);
+                }
+                weights[w] = golden_steps(&r, e, realisation, STEPS, loss[w], &size);
                 ck_assert_msg(memcmp(loss[0], loss[w], sizeof *loss) == 0 && memcmp(weights[0], weights[w], (size_t)size * sizeof **weights) == 0,
                               "%s %s: passes started as graphs give other bits", e->name, zo_realisation_name((zo_realisation)realisation));
             }
@@ -436,7 +289,7 @@ START_TEST(about_one_length_is_one_shape)
         zo_backend *on = side < 2 ? be : cpu;
         on->round_to = side == 0 ? 0 : round_to;
         zo_cuda_set_graphs(be, GRAPHS);
-        zo_model *model = model_on(on, _i ? LLAMA : BERT, _i, ZO_F32);
+        zo_model *model = golden_model(on, _i ? LLAMA : BERT, _i, ZO_F32, ZO_STORAGE_F32);
         zo_model_reserve(model, 80, 80, 80, 1, ZO_FORWARD_ONLY, NULL);
         const zo_store *stored = zo_model_store(model);
         zo_view view = zo_view_stored(&stored);

@@ -6,105 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cuda.h"
-#include "core/conf.h"
-#include "core/rng.h"
-#include "models/model.h"
-#include "optimizers/engine.h"
-#include "tests/fold_side.h"
+#include "tests/cuda_sides.h"
+#include "tests/golden_models.h"
 
-static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, OPT = 4, LLAMA = 6, CPU = 0, CUDA = 1, SIDES = 2, CLASSES = 3 };
-
-static zo_err err;
-
-/* Open until the process ends: the CPU's products are compiled once. */
-static zo_backend *backend_of(int side)
-{
-    static zo_backend *open[SIDES];
-    if (open[side] == NULL) {
-        zo_status status = side == CPU ? zo_backend_open("cpu", 2, &open[side], &err) : zo_cuda_open(-1, 1, &open[side], &err);
-        ck_assert_msg(status == ZO_OK, "%s", err.text);
-    }
-    return open[side];
-}
-
-static int32_t *ints(int64_t n)
-{
-    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n > 0 ? n : 1) * sizeof(int32_t));
-}
-
-static int32_t draw(int64_t at, int bound)
-{
-    return (int32_t)zo_below((zo_stream){.seed = 91, .role = ZO_ROLE_DATA}, (uint64_t)at, (uint32_t)bound);
-}
-
-/* Classes and words: four sequences, one row each. Options: two prompts with two options each that share it; every token after the first of an
- * option is scored at the one before. */
+/* Four sequences, or two prompts with two options each. */
 static zo_batch *batch_of(const zo_arch *arch, bool options, int seed)
 {
     static const int32_t class_length[] = {5, 9, 1, 17}, option_length[] = {7, 3, 1, 12, 2, 4};
-    const int32_t *length = options ? option_length : class_length;
-    int32_t seqs = options ? 6 : 4, tokens = 0, scores = 0;
-    for (int32_t s = 0; s < seqs; s++) {
-        tokens += length[s];
-        scores += options && s % 3 > 0 ? length[s] : 0;
-    }
-    int32_t rows = options ? scores : seqs;
-    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
-    *b = (zo_batch){.examples = options ? 2 : seqs, .tokens = tokens, .id = ints(tokens), .position = ints(tokens), .type = ints(tokens),
-                    .seqs = seqs, .start = ints(seqs + 1), .parent = ints(seqs), .rows = rows, .row = ints(rows), .scores = scores,
-                    .at = ints(scores), .target = ints(scores), .options = options ? 4 : 0, .option_start = ints(5),
-                    .example_start = ints(seqs + 1), .label = ints(seqs)};
-    int32_t t = 0, i = 0, option = 0;
-    for (int32_t s = 0; s < seqs; s++) {
-        bool child = options && s % 3 > 0;
-        b->parent[s] = child ? s / 3 * 3 : -1;
-        for (int32_t k = 0; k < length[s]; k++, t++) {
-            b->id[t] = draw(1000 * seed + t, arch->vocab);
-            b->position[t] = k + (child ? length[s / 3 * 3] : 0);
-            b->type[t] = arch->types > 1 && k > 2;
-            if (child) {
-                b->row[i] = k == 0 ? b->start[s / 3 * 3] + length[s / 3 * 3] - 1 : t - 1;
-                b->at[i] = i;
-                b->target[i++] = b->id[t];
-            }
-        }
-        b->start[s + 1] = t;
-        if (child) {
-            b->option_start[++option] = i;
-        } else if (!options) {
-            b->row[s] = arch->causal ? t - 1 : b->start[s];
-        }
-        b->label[s] = options ? s % 2 : draw(1000 * seed + 500 + s, CLASSES);
-    }
-    b->example_start[1] = 2;
-    b->example_start[2] = 4;
-    return b;
-}
-
-static bool causal(int family)
-{
-    return family >= GPT2;
-}
-
-/* The second head of a family: options scored token by token, or the logits of label words at a row. */
-static zo_model *model_as(zo_backend *be, int family, bool second, zo_precision precision)
-{
-    static const int32_t word[CLASSES] = {5, 17, 3};
-    zo_head head = !second ? ZO_HEAD_CLASS : causal(family) ? ZO_HEAD_OPTIONS : ZO_HEAD_WORDS;
-    char folder[128];
-    snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
-    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
-                          .precision = precision};
-    zo_model *model;
-    ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
-    return model;
-}
-
-static zo_model *model_of(zo_backend *be, int family, bool second)
-{
-    return model_as(be, family, second, ZO_F32);
+    return golden_batch(arch, options, options ? 6 : 4, options ? option_length : class_length, seed);
 }
 
 static double relative(const float *a, const float *b, int64_t n)
@@ -137,7 +46,7 @@ START_TEST(families_agree)
         int64_t size = 0;
         for (int side = 0; side < SIDES; side++) {
             zo_backend *be = backend_of(side);
-            zo_model *model = model_of(be, _i, second);
+            zo_model *model = golden_model(be, _i, second, ZO_F32, ZO_STORAGE_F32);
             zo_batch *b = batch_of(zo_model_arch(model), options, 1);
             const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
             zo_view stored = zo_view_stored(base);
@@ -192,14 +101,14 @@ static figures figures_of(int side, int family, zo_precision precision)
 {
     const double eps = 1e-2;
     zo_backend *be = backend_of(side);
-    zo_model *model = model_as(be, family, true, precision);
+    zo_model *model = golden_model(be, family, true, precision, ZO_STORAGE_F32);
     zo_batch *b = batch_of(zo_model_arch(model), causal(family), 1);
     const zo_layout *layout = zo_model_layout(model);
     const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
     zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1};
     float three[POINTS] = {0.0f, 0.01f, -0.01f}, two[2] = {(float)eps, (float)-eps};
     zo_view view = {.npoints = POINTS, .base = base, .ndirs = 1, .dir = &gauss, .coef = three};
-    int *rank = ints(layout->n);
+    int *rank = golden_ints(layout->n);
     for (int t = 0; t < layout->n; t++) {
         rank[t] = layout->param[t].kind == ZO_PARAM_MATRIX ? 4 : 0;
     }
@@ -271,92 +180,7 @@ END_TEST
 
 /* optimizers ---------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct run {
-    zo_backend *be;
-    zo_model *model;
-    zo_batch *batch[2]; /* "full" is both, one after another */
-    int step;
-} run;
-
-static zo_status run_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *e)
-{
-    (void)e;
-    run *r = context;
-    if (which == ZO_BATCH_CURRENT) {
-        zo_model_losses(r->model, view, r->batch[r->step % 2], loss);
-        return ZO_OK;
-    }
-    double part[8];
-    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
-    for (int i = 0; i < 2; i++) {
-        zo_model_losses(r->model, view, r->batch[i], part);
-        for (int p = 0; p < view->npoints; p++) {
-            loss[p] += 0.5 * part[p];
-        }
-    }
-    return ZO_OK;
-}
-
-static zo_status run_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *e)
-{
-    (void)e;
-    (void)which;
-    run *r = context;
-    zo_model_grad(r->model, r->batch[r->step % 2], 1.0, false, grad, loss);
-    return ZO_OK;
-}
-
-static void run_touched(void *context, zo_which which, zo_touched *touched)
-{
-    run *r = context;
-    memset(touched, 0, sizeof *touched);
-    if (which == ZO_BATCH_CURRENT) {
-        zo_model_touched(r->model, r->batch[r->step % 2], touched);
-    }
-}
-
 enum { STEPS = 3 };
-
-static float *run_estimator(int side, int family, const zo_estimator *e, int realisation, double loss[STEPS], int64_t *size)
-{
-    run r = {.be = backend_of(side)};
-    bool options = causal(family);
-    r.model = model_of(r.be, family, true);
-    for (int i = 0; i < 2; i++) {
-        r.batch[i] = batch_of(zo_model_arch(r.model), options, 2 + i);
-    }
-    zo_engine_spec spec = {.be = r.be, .weights = zo_model_store(r.model), .realisation = (zo_realisation)realisation, .seed = 4,
-                           .io = {.context = &r, .losses = run_losses, .gradient = run_gradient, .touched = run_touched, .most_points = 2}};
-    zo_engine *engine = zo_engine_new(&spec);
-    zo_objective *o = zo_engine_objective(engine);
-    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
-    ck_assert(e->options == NULL || zo_opt_read(e->options, NULL, NULL, e->name, state, &err) == ZO_OK);
-    ck_assert_msg(e->start == NULL || e->start(state, o, &err) == ZO_OK, "%s", err.text);
-    const zo_batch *b = r.batch[0];
-    zo_model_reserve(r.model, b->tokens, b->rows, b->scores, 2, e->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY, zo_engine_factors(engine));
-    uint64_t after_second = 0;
-    for (r.step = 0; r.step < STEPS; r.step++) {
-        zo_step_context c = {.step = r.step, .steps = STEPS, .batches_per_epoch = 2, .lr = e->lr, .eps = e->eps};
-        zo_step_report report = {.loss = NAN};
-        ck_assert_msg(e->step(state, o, &c, &report, &err) == ZO_OK, "%s", err.text);
-        r.be->wait(r.be);
-        loss[r.step] = report.loss;
-        after_second = r.step == 1 ? zo_mem_live(r.be->space).total_bytes : after_second;
-    }
-    ck_assert_uint_eq(zo_mem_live(r.be->space).total_bytes, after_second); /* steps do not allocate */
-    fold_side(engine, r.be, zo_model_store(r.model));
-    float *weights = host_of(r.be, zo_model_store(r.model));
-    *size = zo_model_layout(r.model)->size;
-    if (e->stop != NULL) {
-        e->stop(state);
-    }
-    zo_free(state);
-    zo_engine_free(engine);
-    zo_batch_free(r.batch[0]);
-    zo_batch_free(r.batch[1]);
-    zo_model_close(r.model);
-    return weights;
-}
 
 START_TEST(estimators_agree)
 {
@@ -366,14 +190,18 @@ START_TEST(estimators_agree)
     for (int i = 0; i < n; i++) {
         for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
             const zo_estimator *e = list[i];
-            if (e->step == NULL || (e->allows != NULL && !e->allows(realisation)) || (e->first_order && realisation > 0)) {
+            if (!golden_steps_in(e, realisation)) {
                 continue;
             }
             double loss[SIDES][STEPS], worst = 0.0;
             float *weights[SIDES];
             int64_t size;
             for (int side = 0; side < SIDES; side++) {
-                weights[side] = run_estimator(side, which[_i], e, realisation, loss[side], &size);
+                golden_run r = {.model = golden_model(backend_of(side), which[_i], true, ZO_F32, ZO_STORAGE_F32)};
+                for (int b = 0; b < 2; b++) {
+                    r.batch[b] = batch_of(zo_model_arch(r.model), causal(which[_i]), 2 + b);
+                }
+                weights[side] = golden_steps(&r, e, realisation, STEPS, loss[side], &size);
             }
             for (int s = 0; s < STEPS; s++) {
                 worst = fmax(worst, fabs(loss[CUDA][s] - loss[CPU][s]));
@@ -398,7 +226,7 @@ START_TEST(replay_is_bit_equal)
     int64_t size = 0;
     for (int side = 0; side < SIDES; side++) {
         zo_backend *be = backend_of(side);
-        zo_model *model = model_of(be, LLAMA, true);
+        zo_model *model = golden_model(be, LLAMA, true, ZO_F32, ZO_STORAGE_F32);
         zo_store *store = zo_model_store(model);
         for (int t = 0; t < TERMS; t++) {
             zo_term term[3];

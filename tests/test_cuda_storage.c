@@ -1,21 +1,9 @@
 /* test_cuda_storage.c: weights held in bf16 and f16 on the CUDA backend under tests/shim, against the CPU backend: every sweep in every bit,
  * in both orders of threads, and passes and runs of models, with updates in the weights and in a log. */
-#include "backends/cuda.h"
+#include "tests/cuda_sides.h"
 #include "tests/storage_runs.h"
 
 extern bool zo_shim_reverse; /* tests/shim/cuda_runtime.h */
-
-enum { CPU, CUDA, SIDES };
-
-static zo_backend *backend_of(int side)
-{
-    static zo_backend *open[SIDES];
-    if (open[side] == NULL) {
-        zo_status status = side == CPU ? zo_backend_open("cpu", 2, &open[side], &storage_err) : zo_cuda_open(-1, 1, &open[side], &storage_err);
-        ck_assert_msg(status == ZO_OK, "%s", storage_err.text);
-    }
-    return open[side];
-}
 
 /* sweeps ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -174,7 +162,7 @@ START_TEST(passes)
                     continue;
                 }
                 zo_backend *be = backend_of(side);
-                zo_model *model = model_of(be, _i, held ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision);
+                zo_model *model = model_of(be, held_family[_i], held ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision);
                 if (!held) {
                     round_weights(model, (zo_storage)half);
                 }
@@ -198,7 +186,7 @@ START_TEST(passes)
                 with_f32 = fmax(with_f32, fabs(loss[1][CUDA][p] - loss[0][CUDA][p]));
                 with_cpu = on_cpu ? fmax(with_cpu, fabs(loss[1][CUDA][p] - loss[1][CPU][p])) : with_cpu;
             }
-            printf("losses, %-6s held in %-4s, products in %-4s: differ from f32 weights' by %.1e%s", families[_i], zo_storage_name((zo_storage)half),
+            printf("losses, %-6s held in %-4s, products in %-4s: differ from f32 weights' by %.1e%s", families[held_family[_i]], zo_storage_name((zo_storage)half),
                    zo_precision_name((zo_precision)precision), with_f32, on_cpu ? "" : "\n");
             if (on_cpu) {
                 printf(", from the CPU's by %.1e\n", with_cpu);
@@ -256,7 +244,7 @@ int main(void)
     TCase *tests = tcase_create("cuda_storage");
     tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, sweeps, 0, 4);
-    tcase_add_loop_test(tests, passes, 0, FAMILIES);
+    tcase_add_loop_test(tests, passes, 0, HELD_FAMILIES);
     tcase_add_loop_test(tests, runs, 0, 2);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
