@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cuda.h"
 #include "core/rng.h"
+#include "tests/cuda_sides.h"
 
 /* tests/shim/cuda_runtime.h, for C */
 extern const bool zo_shim_present; /* false on a card: then only the comparison with the CPU is left */
@@ -22,14 +22,12 @@ extern unsigned long zo_shim_asked;
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 
-enum { PAIR_CPU, PAIR_CUDA, PAIR_SIDES };
-
 /* A small model on both sides: the matrix "w" (rows, cols), the table "table" (vocabulary, cols) and vectors. */
 enum { P_W, P_TABLE, P_BIAS, P_TABLE_BIAS, P_NORM, P_NORM_BIAS, P_PARAMS };
 typedef struct pair_side { zo_backend *be; zo_store *weights, *other, *grad; zo_factors *factors; } pair_side;
 typedef struct pair {
     zo_layout layout;
-    pair_side side[PAIR_SIDES];
+    pair_side side[SIDES];
     float *weights, *other, *grad; /* (layout.size) host: what every run begins with */
     int64_t rows, cols, vocabulary;
 } pair;
@@ -37,17 +35,6 @@ typedef struct pair {
 /* A buffer of an operation: its first contents and size; the comparison covers all of it. */
 typedef struct pair_buffer { const float *init; int64_t n; } pair_buffer;
 typedef void (*pair_op)(const pair *p, pair_side *side, float *const *buffer, const void *arg);
-
-static inline zo_backend *pair_backend(int side)
-{
-    static zo_backend *open[PAIR_SIDES];
-    zo_err err = {0};
-    if (open[side] == NULL) {
-        zo_status status = side == PAIR_CPU ? zo_backend_open("cpu", 2, &open[side], &err) : zo_cuda_open(-1, 1, &open[side], &err);
-        ck_assert_msg(status == ZO_OK, "%s", err.text);
-    }
-    return open[side];
-}
 
 /* n normals, host; zo_free gives them back */
 static inline float *pair_values(int64_t n, uint32_t tensor)
@@ -84,9 +71,9 @@ static inline void pair_new(pair *p, int64_t rows, int64_t cols, int64_t vocabul
     p->weights = pair_arena(&p->layout, 100, 0.3f);
     p->other = pair_arena(&p->layout, 200, 0.3f);
     p->grad = pair_arena(&p->layout, 300, 1.0f);
-    for (int s = 0; s < PAIR_SIDES; s++) {
+    for (int s = 0; s < SIDES; s++) {
         pair_side *side = &p->side[s];
-        side->be = pair_backend(s);
+        side->be = backend_of(s);
         side->weights = zo_store_new(side->be, &p->layout, ZO_TAG_PARAMS);
         side->other = zo_store_new(side->be, &p->layout, ZO_TAG_SNAPSHOT);
         side->grad = zo_store_new(side->be, &p->layout, ZO_TAG_GRADS);
@@ -98,7 +85,7 @@ static inline void pair_new(pair *p, int64_t rows, int64_t cols, int64_t vocabul
 
 static inline void pair_free(pair *p)
 {
-    for (int s = 0; s < PAIR_SIDES; s++) {
+    for (int s = 0; s < SIDES; s++) {
         zo_factors_free(p->side[s].be, p->side[s].factors);
         zo_store_free(p->side[s].be, p->side[s].weights);
         zo_store_free(p->side[s].be, p->side[s].other);
@@ -207,7 +194,7 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
         size[i] = i < n ? buffer[i].n : p->layout.size;
     }
     for (int run = 0; run < 3; run++) {
-        pair_side *side = &p->side[run == 0 ? PAIR_CPU : PAIR_CUDA];
+        pair_side *side = &p->side[run == 0 ? CPU : CUDA];
         zo_backend *be = side->be;
         float *at[PAIR_BUFFERS] = {NULL};
         zo_shim_reverse = run == 2;

@@ -48,8 +48,8 @@ static inline int32_t golden_draw(int64_t at, int bound)
     return (int32_t)zo_below((zo_stream){.seed = 91, .role = ZO_ROLE_DATA}, (uint64_t)at, (uint32_t)bound);
 }
 
-/* length (seqs). Without options: a sequence and a row an example. With: three sequences an example, a prompt and two options that share it,
- * every token of an option scored at the one before. Tokens, types and labels depend on `seed`. zo_batch_free gives it back. */
+/* length (seqs). Without options: a sequence and a row an example. With: three sequences an example, a prompt and two options that share
+ * it, every token of an option scored at the one before. Tokens, types, labels depend on `seed`. zo_batch_free gives it back. */
 static inline zo_batch *golden_batch(const zo_arch *arch, bool options, int32_t seqs, const int32_t *length, int seed)
 {
     int32_t examples = options ? seqs / 3 : seqs, tokens = 0, scores = 0;
@@ -146,8 +146,8 @@ static inline bool golden_steps_in(const zo_estimator *e, int realisation)
     return e->step != NULL && (e->allows == NULL || e->allows((zo_realisation)realisation)) && !(e->first_order && realisation > 0);
 }
 
-/* The weights (*size, host; zo_free gives them back) after `steps` (2 or more) with the options' defaults, what a side path keeps beside them
- * added; loss (steps). Steps after the second may not allocate. The run is closed. */
+/* The weights (*size, host; zo_free gives them back) after `steps` (2 or more) with the options' defaults, what a side path keeps beside
+ * them added; loss (steps). Steps after the second may not allocate. The run is closed. */
 static inline float *golden_steps(golden_run *r, const zo_estimator *e, int realisation, int steps, double *loss, int64_t *size)
 {
     zo_err err = {0};

@@ -42,7 +42,7 @@ START_TEST(linear)
             for (int points = 1; points <= 5; points += kind == VIEW_GAUSS ? 1 : 2) {
                 linear_case(&p, (linear_arg){kind, points, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_F32, false});
             }
-            if (p.side[PAIR_CPU].be->bf16) {
+            if (p.side[CPU].be->bf16) {
                 linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_BF16, false});
             }
         }
@@ -53,7 +53,7 @@ START_TEST(linear)
         }
         pair_free(&p);
     }
-    if (!pair_backend(PAIR_CPU)->bf16) {
+    if (!backend_of(CPU)->bf16) {
         printf("skipped: bf16 products, which this processor does not have to compare with\n");
     }
 }
@@ -165,7 +165,7 @@ typedef struct head_arg {
     const int32_t *at, *target;
     const float *amount;
     int64_t n;
-    int32_t *argmax; /* (PAIR_SIDES, P * R) */
+    int32_t *argmax; /* (SIDES, P * R) */
     size_t tile;
 } head_arg;
 
@@ -173,7 +173,7 @@ static void head_op(const pair *p, pair_side *side, float *const *b, const void 
 {
     const head_arg *a = arg;
     pair_view v;
-    int which = side == &p->side[PAIR_CUDA];
+    int which = side == &p->side[CUDA];
     if (which) {
         zo_cuda_set_tile(side->be, a->tile);
     }
@@ -186,7 +186,7 @@ static void head_op(const pair *p, pair_side *side, float *const *b, const void 
 static void head_backward_op(const pair *p, pair_side *side, float *const *b, const void *arg)
 {
     const head_arg *a = arg;
-    if (side == &p->side[PAIR_CUDA]) {
+    if (side == &p->side[CUDA]) {
         zo_cuda_set_tile(side->be, a->tile);
     }
     side->be->head_backward(side->be, side->weights, a->precision, P_TABLE, a->bias, b[0], a->rows, a->at, a->target, a->amount, a->n, b[1],
@@ -200,7 +200,7 @@ static const float score_amount[SCORES] = {0.5f, -0.25f, 1.0f, 0.125f, 0.75f, 0.
 static void head_case(pair *p, head_arg a)
 {
     int64_t x = (int64_t)a.points * a.rows * p->cols;
-    int32_t argmax[PAIR_SIDES * 5 * ROWS];
+    int32_t argmax[SIDES * 5 * ROWS];
     float *in = pair_values(x, 7), *out = pair_values(a.points * a.n, 8);
     pair_buffer b[] = {{in, x}, {out, a.points * a.n}};
     a.argmax = argmax;
@@ -227,7 +227,7 @@ START_TEST(head)
                               .target = score_target, .n = SCORES, .tile = points == 1 ? 1 : (size_t)1 << 20};
                 head_case(&p, a);
                 a.precision = ZO_BF16;
-                if (p.side[PAIR_CPU].be->bf16) {
+                if (p.side[CPU].be->bf16) {
                     head_case(&p, a);
                 }
             }
@@ -254,7 +254,7 @@ START_TEST(head_keeps_nan)
     p.weights[p.layout.param[P_TABLE].offset + 100 * 29] = NAN;
     head_arg a = {.kind = VIEW_STORED, .points = 1, .rows = ROWS, .bias = -1, .at = score_at, .target = score_target, .n = SCORES, .tile = 1};
     float *x = pair_values(ROWS * p.cols, 9), *out = pair_values(SCORES, 10);
-    for (int s = 0; s < PAIR_SIDES; s++) {
+    for (int s = 0; s < SIDES; s++) {
         zo_backend *be = p.side[s].be;
         float *b[2], got[SCORES];
         be->upload(be, p.side[s].weights->data, p.weights, (size_t)p.layout.size * sizeof(float));
@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(memory_slots)
 {
-    zo_backend *be = pair_backend(PAIR_CUDA);
+    zo_backend *be = backend_of(CUDA);
     uint64_t before = zo_mem_live(ZO_DEVICE).total_bytes;
     zo_cuda_memory memory;
     float *block = be->alloc(be, ZO_TAG_PARAMS, 4000), host[1000], back[1000];
@@ -311,7 +311,7 @@ START_TEST(steps_do_not_allocate)
 {
     pair p;
     pair_new(&p, 37, 29, 53, 5);
-    pair_side *side = &p.side[PAIR_CUDA];
+    pair_side *side = &p.side[CUDA];
     zo_backend *be = side->be;
     float *b[3];
     for (int i = 0; i < 3; i++) {

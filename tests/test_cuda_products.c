@@ -31,7 +31,7 @@ static bool half(zo_precision precision)
  * formed weight. */
 static float *weights_at(pair *p, const zo_view *view)
 {
-    zo_backend *be = p->side[PAIR_CPU].be;
+    zo_backend *be = p->side[CPU].be;
     int64_t size = p->layout.size;
     float *all = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(view->npoints * size) * sizeof *all);
     zo_store *store = zo_store_new(be, &p->layout, ZO_TAG_PARAMS);
@@ -43,7 +43,7 @@ static float *weights_at(pair *p, const zo_view *view)
                 term[n++] = (zo_term){view->dir[d], view->coef[q * view->ndirs + d]};
             }
         }
-        const float *base = view->base[q] == p->side[PAIR_CPU].other ? p->other : p->weights;
+        const float *base = view->base[q] == p->side[CPU].other ? p->other : p->weights;
         be->upload(be, store->data, base, (size_t)size * sizeof *base);
         be->apply(be, store, view->factors, 1.0, term, n, NULL);
         be->download(be, all + q * size, store->data, (size_t)size * sizeof *all);
@@ -107,7 +107,7 @@ typedef struct job {
 /* y and pre of the CUDA backend, threads first to last or last to first */
 static void linear_run(pair *p, const job *a, const float *x, bool reverse, float *y, float *pre)
 {
-    pair_side *side = &p->side[PAIR_CUDA];
+    pair_side *side = &p->side[CUDA];
     zo_backend *be = side->be;
     size_t in = (size_t)(a->points * a->tokens * p->cols) * sizeof *x, out = (size_t)(a->points * a->tokens * p->rows) * sizeof *y;
     float *dx = be->alloc(be, ZO_TAG_ACTIVATIONS, in), *dy = be->alloc(be, ZO_TAG_ACTIVATIONS, out), *dpre = be->alloc(be, ZO_TAG_ACTIVATIONS, out);
@@ -146,11 +146,11 @@ static void linear_case(pair *p, job a)
         got[i] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof(float));
     }
     pair_view v;
-    pair_view_new(&v, &p->side[PAIR_CPU], a.kind, a.points);
+    pair_view_new(&v, &p->side[CPU], a.kind, a.points);
     double *want = linear64(p, &v.view, a.precision, false, P_W, a.bias, x, a.tokens);
     linear_run(p, &a, x, false, got[0], got[1]);
     linear_run(p, &a, x, true, got[2], got[3]);
-    const char *held = zo_storage_name(p->side[PAIR_CUDA].weights->storage);
+    const char *held = zo_storage_name(p->side[CUDA].weights->storage);
     const char *what = pair_text("%-4s weights %-4s %s P=%d T=%d (%d,%d)%s act %d%s", zo_precision_name(a.precision), held,
                                  pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols, a.bias >= 0 ? " bias" : "",
                                  (int)a.act, a.pre ? " pre" : "");
@@ -189,10 +189,10 @@ START_TEST(linear_rounds_inputs)
             linear_case(&p, (job){kind, 2, shape[s][2], P_BIAS, ZO_ACT_RELU, precision, true});
             linear_case(&p, (job){kind, 2, shape[s][2], -1, ZO_ACT_NONE, precision, false});
             zo_shim_no_epilogue = true;
-            zo_cuda_set_plans(p.side[PAIR_CUDA].be, 1000);
+            zo_cuda_set_plans(p.side[CUDA].be, 1000);
             linear_case(&p, (job){kind, 2, shape[s][2], P_BIAS, ZO_ACT_GELU_TANH, precision, false});
             zo_shim_no_epilogue = false;
-            zo_cuda_set_plans(p.side[PAIR_CUDA].be, 1000);
+            zo_cuda_set_plans(p.side[CUDA].be, 1000);
         }
         pair_free(&p);
     }
@@ -208,7 +208,7 @@ START_TEST(linear_reads_16_bits)
         for (int s = 0; s < 2; s++) {
             pair p;
             pair_new(&p, shape[s][0], shape[s][1], 53, 5);
-            pair_side *side = &p.side[PAIR_CUDA];
+            pair_side *side = &p.side[CUDA];
             zo_store_free(side->be, side->weights);
             zo_store_free(side->be, side->other);
             side->weights = zo_store_new_as(side->be, &p.layout, (zo_storage)storage, ZO_TAG_PARAMS);
@@ -258,9 +258,9 @@ START_TEST(head_rounds_inputs)
             double want[2 * SCORES];
             int32_t argmax[2 * ROWS];
             pair_view v, w;
-            pair_side *side = &p.side[PAIR_CUDA];
+            pair_side *side = &p.side[CUDA];
             zo_backend *be = side->be;
-            pair_view_new(&v, &p.side[PAIR_CPU], kind, points);
+            pair_view_new(&v, &p.side[CPU], kind, points);
             pair_view_new(&w, side, kind, points);
             double *logit = linear64(&p, &v.view, precision, false, P_TABLE, P_TABLE_BIAS, x, ROWS);
             for (int i = 0; i < points * SCORES; i++) {
@@ -300,7 +300,7 @@ START_TEST(head_rounds_inputs)
             zo_free(x);
         }
     }
-    zo_cuda_set_tile(p.side[PAIR_CUDA].be, (size_t)256 << 20);
+    zo_cuda_set_tile(p.side[CUDA].be, (size_t)256 << 20);
     pair_free(&p);
 }
 END_TEST
@@ -317,7 +317,7 @@ static double probe_error(pair *p, int side_of, zo_precision precision, bool sid
     const double eps = 1e-3;
     pair_side *side = &p->side[side_of];
     zo_backend *be = side->be;
-    int64_t ncoef = p->side[PAIR_CPU].factors->ncoef;
+    int64_t ncoef = p->side[CPU].factors->ncoef;
     float *x = pair_values(P_TOKENS * P_COLS, 31), *a = pair_values(P_TOKENS * P_ROWS, 32), *both = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * P_TOKENS * P_COLS * 4);
     float *y = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * P_TOKENS * P_ROWS * 4), *coefs = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(2 * ncoef) * 4);
     float *kept = pair_values(ncoef, 33);
@@ -332,11 +332,11 @@ static double probe_error(pair *p, int side_of, zo_precision precision, bool sid
     double error = 0.0, size = 0.0;
     for (uint32_t probe = 0; probe < PROBES; probe++) {
         zo_dir cp = {.kind = ZO_DIR_CP, .seed = 9, .step = probe};
-        const zo_store *base[2] = {side->weights, side->weights}, *cpu_base[2] = {p->side[PAIR_CPU].weights, p->side[PAIR_CPU].weights};
+        const zo_store *base[2] = {side->weights, side->weights}, *cpu_base[2] = {p->side[CPU].weights, p->side[CPU].weights};
         zo_dir dir[2] = {cp, {.kind = ZO_DIR_SPAN, .span = kept}};
         float coef[4] = {(float)eps, 1.0f, (float)-eps, 1.0f};
         for (int t = 0; t < p->layout.n; t++) {
-            const zo_factors *f = p->side[PAIR_CPU].factors;
+            const zo_factors *f = p->side[CPU].factors;
             if (f->rank[t] > 0) {
                 zo_dir_coefs(&cp, f, t, coefs + f->coef_at[t]);
             }
@@ -347,7 +347,7 @@ static double probe_error(pair *p, int side_of, zo_precision precision, bool sid
         }
         zo_view v = {.npoints = 2, .base = base, .ndirs = sidepath ? 0 : 2, .dir = dir, .coef = coef, .factors = side->factors,
                      .side = sidepath ? coefs : NULL};
-        zo_view exact = {.npoints = 2, .base = cpu_base, .factors = p->side[PAIR_CPU].factors, .side = coefs};
+        zo_view exact = {.npoints = 2, .base = cpu_base, .factors = p->side[CPU].factors, .side = coefs};
         be->linear(be, &v, precision, P_W, -1, ZO_ACT_NONE, dx, P_TOKENS, dy, NULL);
         be->download(be, y, dy, 2 * P_TOKENS * P_ROWS * 4);
         double *want = linear64(p, &exact, ZO_F32, true, P_W, -1, both, P_TOKENS), g = 0.0, g64 = 0.0;
@@ -380,8 +380,8 @@ START_TEST(probe_of_a_side_path)
     }
     for (int precision = 0; precision < ZO_PRECISIONS; precision++) {
         for (float moved = 0.0f; moved <= 10.0f; moved += 10.0f) {
-            double side = probe_error(&p, PAIR_CUDA, (zo_precision)precision, true, moved);
-            double streamed = probe_error(&p, PAIR_CUDA, (zo_precision)precision, false, moved);
+            double side = probe_error(&p, CUDA, (zo_precision)precision, true, moved);
+            double streamed = probe_error(&p, CUDA, (zo_precision)precision, false, moved);
             printf("measured: error of the projected gradient in %s after updates of %g eps: side path %.1e, streamed W + cZ %.1e\n",
                    zo_precision_name((zo_precision)precision), moved, side, streamed);
             /* x, V, q and U are rounded relatively: a few parts in 2^9 (bf16) or 2^12 (f16, tf32), whatever eps is; updates weigh in q */
@@ -390,9 +390,9 @@ START_TEST(probe_of_a_side_path)
             ck_assert(!half((zo_precision)precision) || side < streamed);
         }
     }
-    if (p.side[PAIR_CPU].be->bf16) {
+    if (p.side[CPU].be->bf16) {
         printf("measured: error of the projected gradient in bf16 with a side path of two products, the thin ones f32 (CPU): %.1e\n",
-               probe_error(&p, PAIR_CPU, ZO_BF16, true, 0.0f));
+               probe_error(&p, CPU, ZO_BF16, true, 0.0f));
     }
     pair_free(&p);
 }
@@ -420,7 +420,7 @@ START_TEST(plans_are_shared)
     float *want = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TOTAL * sizeof *want), *got = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TOTAL * sizeof *got);
     pair p;
     pair_new(&p, 37, 29, 53, 5);
-    zo_backend *be = p.side[PAIR_CUDA].be;
+    zo_backend *be = p.side[CUDA].be;
     if (!zo_shim_present) {
         printf("skipped: counting what the library is asked for, which a card does not show\n");
         pair_free(&p);
@@ -457,8 +457,8 @@ START_TEST(the_processor_refuses)
     static const zo_precision gpu_only[] = {ZO_TF32, ZO_F16};
     zo_err err = {0};
     for (int i = 0; i < 2; i++) {
-        ck_assert(zo_backend_check(pair_backend(PAIR_CUDA), gpu_only[i], &err) == ZO_OK);
-        ck_assert(zo_backend_check(pair_backend(PAIR_CPU), gpu_only[i], &err) == ZO_EUNSUPPORTED);
+        ck_assert(zo_backend_check(backend_of(CUDA), gpu_only[i], &err) == ZO_OK);
+        ck_assert(zo_backend_check(backend_of(CPU), gpu_only[i], &err) == ZO_EUNSUPPORTED);
         ck_assert_msg(strstr(err.text, zo_precision_name(gpu_only[i])) != NULL && strstr(err.text, "\"device\": \"cuda\"") != NULL, "%s", err.text);
     }
 }
