@@ -202,7 +202,7 @@ $(BUILD)/libzo.so: $(OBJECTS) $(BUILD)/build_info.o
 	@echo 'LINK  $@'
 	@$(CC) -shared -Wl,-soname,libzo.so $(ALL_LDFLAGS) $^ $(LIBS) $(CUDA_LIBS) -o $@
 $(BUILD)/zo-shared: $(BUILD)/bench/main.o $(BUILD)/libzo.so
-	@$(CC) $(ALL_LDFLAGS) $(RPATH) $(BUILD)/bench/main.o -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) -o $@
+	@$(CC) $(ALL_LDFLAGS) $(RPATH) $(BUILD)/bench/main.o -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) $(LIBS) -o $@
 
 .PHONY: gpu-check gpu-tests dist dist-check
 gpu-tests: $(GPU_TESTS)
