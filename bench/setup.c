@@ -238,10 +238,10 @@ static void reserve(zo_setup *s)
     const zo_cell *c = s->cell;
     if (c->estimator->step != NULL) {
         zo_sizes most = train_sizes(s);
-        reserve_for(s, &most, points_of(c),
-                    !c->estimator->first_order                       ? ZO_FORWARD_ONLY
-                    : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
-                                                                 : ZO_BACKWARD);
+        zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
+                               : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
+                                                                            : ZO_BACKWARD;
+        reserve_for(s, &most, points_of(c), backward);
     }
     for (int split = ZO_DEV; split <= ZO_TEST; split++) {
         if (zo_dataset_size(s->dataset, (zo_split)split) > 0) {

@@ -372,15 +372,15 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
     return row;
 }
 
-/* Around the operations of a pass: a backend may start them as a whole. */
-static void gather(zo_backend *be)
+/* Around the operations of a pass: a backend may gather them and start them as a whole. */
+static void operations_begin(zo_backend *be)
 {
     if (be->pass_begin != NULL) {
         be->pass_begin(be);
     }
 }
 
-static void start(zo_backend *be)
+static void operations_end(zo_backend *be)
 {
     if (be->pass_end != NULL) {
         be->pass_end(be);
@@ -402,10 +402,10 @@ static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch 
     ZO_CHECK(model->classes > 0 || !classifies(model), "the model was opened with 0 classes, for its hidden states alone");
     const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
     zo_batch filled = fill_batch(model, &pass, batch);
-    gather(model->be);
+    operations_begin(model->be);
     zo_transformer_forward(model, &pass, view, &filled, row);
     zo_head_forward(model, &pass, view, &filled);
-    start(model->be);
+    operations_end(model->be);
     return fetch_results(model, &pass);
 }
 
@@ -434,17 +434,17 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     zo_pass pass;
     check_labels(model, batch);
     const int32_t *row = begin_pass(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false);
-    gather(model->be);
+    operations_begin(model->be);
     zo_transformer_forward(model, &pass, &view, batch, row);
     zo_head_forward(model, &pass, &view, batch);
-    start(model->be);
+    operations_end(model->be);
     int64_t n = fetch_results(model, &pass);
     memset(model->amount, 0, (size_t)n * sizeof *model->amount);
     *loss = zo_head_loss(model, batch, model->host, NULL, NULL, scale, model->amount);
-    gather(model->be);
+    operations_begin(model->be);
     zo_head_backward(model, &pass, batch, model->amount, grad);
     zo_transformer_backward(model, &pass, batch, row, grad);
-    start(model->be);
+    operations_end(model->be);
 }
 
 void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch, float *hidden)

@@ -4,7 +4,8 @@
 
 /* W + cZ formed on both sides is bit-equal; the products differ by the order of their sums. */
 static const double PRODUCT = 2e-6;
-/* The CPU's side path is f32 beside bf16 products, CUDA's is bf16 too: 8 bits of each factor. Its oracle is in test_cuda_products.c. */
+/* The CPU's side path is f32 beside bf16 products, CUDA's is bf16 too: 8 bits of each factor, so these cases look at the order of threads
+ * and at gross errors. The oracle, float64 of the rounded inputs to 5e-6, is in test_cuda_products.c, largest logits too. */
 static const double SIDE_BF16 = 1e-2;
 
 typedef struct linear_arg { int kind, points, tokens, bias, act; zo_precision precision; bool pre; } linear_arg;

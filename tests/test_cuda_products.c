@@ -253,10 +253,10 @@ START_TEST(head_rounds_inputs)
     pair p;
     pair_new(&p, 16, 29, 211, 5);
     for (int kind = 0; kind < VIEWS; kind++) {
-        for (int points = 1; points <= 2; points++) {
-            float *x = pair_values(points * ROWS * p.cols, 7), got[2 * SCORES];
-            double want[2 * SCORES];
-            int32_t argmax[2 * ROWS];
+        for (int points = 1; points <= 3; points++) {
+            float *x = pair_values(points * ROWS * p.cols, 7), got[3 * SCORES];
+            double want[3 * SCORES];
+            int32_t argmax[3 * ROWS];
             pair_view v, w;
             pair_side *side = &p.side[CUDA];
             zo_backend *be = side->be;
