@@ -43,6 +43,10 @@ zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err
 /* From the text of a tokenizer.json alone (`name` stands for the file in messages). */
 zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err);
 void zo_tokenizer_close(zo_tokenizer *tokenizer); /* NULL is allowed */
+/* What tells a changed tokenizer: 64-bit FNV-1a over name, length and contents (unpacked where gzip) of every file that
+ * zo_tokenizer_open reads in `folder`, config.json among them. Errors as zo_tokenizer_open's for files that cannot be read;
+ * *print is 0 then. */
+zo_status zo_tokenizer_fingerprint(const char *folder, uint64_t *print, zo_err *err);
 
 /* Append the ids of `bytes` bytes of UTF-8 (NULs allowed; a malformed sequence reads as U+FFFD) to `out`. Special-token
  * strings inside the text become their ids in both modes, as in transformers. A tokenizer is not changed by encoding as far as

@@ -28,6 +28,22 @@ static bool has_file(const char *folder, const char *name)
     return zo_path_exists(path) || zo_path_exists(packed);
 }
 
+/* Where a vocabulary may stand, in the order of preference. */
+enum { FROM_JSON, FROM_VOCAB_MERGES, FROM_ENCODER_BPE, FROM_VOCAB_LINES, SOURCES };
+static const char *const source_files[SOURCES][2] = {
+    {"tokenizer.json", NULL}, {"vocab.json", "merges.txt"}, {"encoder.json", "vocab.bpe"}, {"vocab.txt", NULL}};
+
+/* SOURCES where the folder has no vocabulary that can be read. */
+static int find_source(const char *folder)
+{
+    int i = 0;
+    while (i < SOURCES &&
+           !(has_file(folder, source_files[i][0]) && (source_files[i][1] == NULL || has_file(folder, source_files[i][1])))) {
+        i++;
+    }
+    return i;
+}
+
 static zo_status read_side(const char *folder, const char *name, cJSON **json, zo_err *err)
 {
     char path[4096];
@@ -35,16 +51,18 @@ static zo_status read_side(const char *folder, const char *name, cJSON **json, z
     return zo_path_exists(path) ? zo_json_read(path, json, err) : ZO_OK;
 }
 
+/* The files beside the vocabulary, in the order of the members of side_files. */
+static const char *const side_names[] = {"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"};
+#define SIDES_N (int)(sizeof side_names / sizeof side_names[0])
+
 static zo_status side_open(side_files *side, const char *folder, zo_err *err)
 {
-    zo_status status = read_side(folder, "config.json", &side->config, err);
-    if (status == ZO_OK) {
-        status = read_side(folder, "tokenizer_config.json", &side->tokenizer_config, err);
+    cJSON **const slots[] = {&side->config, &side->tokenizer_config, &side->special_map, &side->added};
+    zo_status status = ZO_OK;
+    for (int i = 0; status == ZO_OK && i < SIDES_N; i++) {
+        status = read_side(folder, side_names[i], slots[i], err);
     }
-    if (status == ZO_OK) {
-        status = read_side(folder, "special_tokens_map.json", &side->special_map, err);
-    }
-    return status != ZO_OK ? status : read_side(folder, "added_tokens.json", &side->added, err);
+    return status;
 }
 
 static void side_close(side_files *side)
@@ -307,17 +325,17 @@ static void set_leading_bos(zo_tokenizer *t)
     zo_template_push(&t->pair, ZO_TEMPLATE_B, 0, 1);
 }
 
-static zo_status read_byte_level_folder(zo_tokenizer *t, const char *folder, const side_files *side, const char *vocab,
-                                        const char *merges, zo_err *err)
+static zo_status read_byte_level_folder(zo_tokenizer *t, const char *folder, const side_files *side, const char *const files[2],
+                                        zo_err *err)
 {
     static const class_special gpt2[] = {{BOS, "<|endoftext|>"}, {EOS, "<|endoftext|>"}, {UNK, "<|endoftext|>"}};
     static const class_special opt[] = {{BOS, "</s>"}, {EOS, "</s>"}, {PAD, "<pad>"}};
     static const class_special roberta[] = {{BOS, "<s>"},   {EOS, "</s>"},  {CLS, "<s>"},   {SEP, "</s>"},
                                             {UNK, "<unk>"}, {PAD, "<pad>"}, {MASK, "<mask>"}};
     char path[4096];
-    zo_status status = read_vocab_object(t, zo_path_join(path, sizeof path, folder, vocab), err);
+    zo_status status = read_vocab_object(t, zo_path_join(path, sizeof path, folder, files[0]), err);
     if (status == ZO_OK) {
-        status = read_merge_lines(t, zo_path_join(path, sizeof path, folder, merges), err);
+        status = read_merge_lines(t, zo_path_join(path, sizeof path, folder, files[1]), err);
     }
     if (status != ZO_OK) {
         return status;
@@ -341,7 +359,7 @@ static zo_status read_byte_level_folder(zo_tokenizer *t, const char *folder, con
     }
     if (is_roberta) {
         if (t->special.cls < 0 || t->special.sep < 0) {
-            return zo_fail(err, ZO_EINPUT, "%s/%s: a RoBERTa vocabulary needs <s> and </s>", folder, vocab);
+            return zo_fail(err, ZO_EINPUT, "%s/%s: a RoBERTa vocabulary needs <s> and </s>", folder, files[0]);
         }
         zo_tokenizer_set_cls_sep(t, t->special.cls, t->special.sep, true);
     } else if (add_bos) {
@@ -378,36 +396,75 @@ static zo_status read_tokenizer_json(zo_tokenizer *t, const char *folder, const 
     return ZO_OK;
 }
 
-zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err)
+static zo_status need_folder(const char *folder, int *source, zo_err *err)
 {
     if (!zo_path_is_dir(folder)) {
         return zo_fail(err, ZO_EIO, "%s is not a folder; a model's folder with a tokenizer.json is expected", folder);
     }
-    side_files side = {0};
-    zo_status status = side_open(&side, folder, err);
-    if (status != ZO_OK) {
-        side_close(&side);
-        return status;
+    *source = find_source(folder);
+    if (*source < SOURCES) {
+        return ZO_OK;
     }
-    if (has_file(folder, "tokenizer.json")) {
-        status = read_tokenizer_json(t, folder, &side, err);
-    } else if (has_file(folder, "vocab.json") && has_file(folder, "merges.txt")) {
-        status = read_byte_level_folder(t, folder, &side, "vocab.json", "merges.txt", err);
-    } else if (has_file(folder, "encoder.json") && has_file(folder, "vocab.bpe")) {
-        status = read_byte_level_folder(t, folder, &side, "encoder.json", "vocab.bpe", err);
-    } else if (has_file(folder, "vocab.txt")) {
-        status = read_bert_folder(t, folder, &side, err);
-    } else if (has_file(folder, "tokenizer.model")) {
-        status = zo_fail(err, ZO_EUNSUPPORTED,
+    return has_file(folder, "tokenizer.model")
+               ? zo_fail(err, ZO_EUNSUPPORTED,
                          "%s has tokenizer.model only, which is not supported; a tokenizer.json is expected, and transformers' "
                          "AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one",
-                         folder);
-    } else {
-        status = zo_fail(err, ZO_EIO,
+                         folder)
+               : zo_fail(err, ZO_EIO,
                          "%s has no tokenizer: tokenizer.json, vocab.txt, vocab.json with merges.txt, or encoder.json with "
                          "vocab.bpe is expected; fetch the missing file",
                          folder);
+}
+
+zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err)
+{
+    int source = SOURCES;
+    zo_status status = need_folder(folder, &source, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    side_files side = {0};
+    status = side_open(&side, folder, err);
+    if (status == ZO_OK) {
+        status = source == FROM_JSON          ? read_tokenizer_json(t, folder, &side, err)
+                 : source == FROM_VOCAB_LINES ? read_bert_folder(t, folder, &side, err)
+                                              : read_byte_level_folder(t, folder, &side, source_files[source], err);
     }
     side_close(&side);
+    return status;
+}
+
+/* ---- the fingerprint ---- */
+
+/* Chain a file's name, length and contents (unpacked) into *print. */
+static zo_status hash_file(const char *folder, const char *name, uint64_t *print, zo_err *err)
+{
+    char path[4096], *text;
+    size_t bytes;
+    zo_status status = zo_read_file_or_gz(zo_path_join(path, sizeof path, folder, name), MOST_FILE_BYTES, &text, &bytes, err);
+    if (status == ZO_OK) {
+        uint64_t length = bytes;
+        *print = zo_fnv1a(*print, name, strlen(name) + 1);
+        *print = zo_fnv1a(*print, &length, sizeof length);
+        *print = zo_fnv1a(*print, text, bytes);
+        zo_free(text);
+    }
+    return status;
+}
+
+zo_status zo_tokenizer_fingerprint(const char *folder, uint64_t *print, zo_err *err)
+{
+    int source = SOURCES;
+    uint64_t hash = ZO_FNV_START;
+    zo_status status = need_folder(folder, &source, err);
+    for (int i = 0; status == ZO_OK && i < 2; i++) {
+        status = source_files[source][i] ? hash_file(folder, source_files[source][i], &hash, err) : ZO_OK;
+    }
+    for (int i = 0; status == ZO_OK && i < SIDES_N; i++) {
+        char path[4096];
+        bool is_there = zo_path_exists(zo_path_join(path, sizeof path, folder, side_names[i]));
+        status = is_there ? hash_file(folder, side_names[i], &hash, err) : ZO_OK;
+    }
+    *print = status == ZO_OK ? hash : 0;
     return status;
 }
