@@ -20,6 +20,14 @@ typedef enum zo_class_head {
     ZO_CLASS_LAST_TOKEN  /* GPT-2, OPT, LLaMA: score(last token), no bias */
 } zo_class_head;
 
+/* Where the decoder of a language-model head is. */
+typedef enum zo_decoder {
+    ZO_DECODER_DEFAULT, /* as the papers' code: untied for RoBERTa's mask prompts (ZO_HEAD_WORDS; MeZO's medium models without --tie_emb),
+                           else as config.json and the checkpoint have it */
+    ZO_DECODER_TIED,    /* the token table */
+    ZO_DECODER_UNTIED   /* trained weights of its own: they begin with the stored decoder, or where there is none with the token table */
+} zo_decoder;
+
 typedef enum zo_rope_scaling { ZO_ROPE_PLAIN, ZO_ROPE_LINEAR, ZO_ROPE_LLAMA3 } zo_rope_scaling;
 
 typedef struct zo_arch {
@@ -45,12 +53,14 @@ typedef struct zo_arch {
     bool attn_bias, attn_out_bias, mlp_bias;
     /* language-model head */
     bool tied;             /* decoder weight is embed.token */
+    bool decoder_copy;     /* untied by zo_arch_set_decoder: begins as a copy of embed.token where the checkpoint has no decoder */
     bool head_transform;   /* encoders: dense + act + norm before the decoder */
     zo_act head_act;
     bool head_bias;
     zo_class_head class_head;
     float init_std;        /* initializer_range */
-    int bos, eos, pad, mask; /* token ids from config.json; -1 = absent */
+    int bos, eos, pad, mask; /* token ids from config.json; -1 = absent, and so are those outside the vocabulary */
+    char note[200];        /* what was read otherwise than config.json has it; empty where nothing was */
 } zo_arch;
 
 /* Canonical parameter names (zo_param.name). N = 0..layers-1.
@@ -63,6 +73,10 @@ typedef struct zo_arch {
  *   class.dense.{weight,bias}  class.out.{weight,bias}
  * Weights are (out, in), row-major, as torch Linear; GPT-2's Conv1D weights are transposed when read and its fused c_attn is cut
  * into q, k, v. */
+
+/* Make the arch of config.json that of an objective: where `decoder` and the family say so, tied or untied. Called before a layout is made
+ * for a language-model head; without one (ZO_HEAD_CLASS) nothing changes. */
+void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder);
 
 /* Append the parameters that an objective uses to an empty layout, in the order of the forward pass. With ZO_HEAD_CLASS and
  * classes = 0 there is no head: the base model alone. A tied token table that the head reads has whole = true. */

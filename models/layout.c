@@ -1,6 +1,7 @@
 /* layout.c: which parameters an objective needs, in the order in which the forward pass meets them. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "models/arch.h"
 
@@ -64,6 +65,22 @@ static void add_block(zo_layout *layout, const zo_arch *a, int block)
 #undef STEM
 }
 
+/* MeZO's released code for RoBERTa loads the decoder as a copy of the embeddings and trains it untied (unless told --tie_emb): the model has
+ * vocab x hidden more trained numbers, each direction perturbs the two apart, and its memory is that much larger. */
+void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder)
+{
+    if (head == ZO_HEAD_CLASS) {
+        return;
+    }
+    bool mezo = decoder == ZO_DECODER_DEFAULT && head == ZO_HEAD_WORDS && strcmp(arch->family, "roberta") == 0;
+    if (mezo || decoder == ZO_DECODER_UNTIED) {
+        arch->tied = false;
+        arch->decoder_copy = true;
+    } else if (decoder == ZO_DECODER_TIED) {
+        arch->tied = true;
+    }
+}
+
 void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *layout)
 {
     const zo_arch *a = arch;
@@ -97,10 +114,6 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
             add_linear(layout, -1, a->hidden, a->hidden, true, "lm.dense");
             add_norm(layout, a, -1, a->hidden, "lm.norm");
         }
-        /* Tied as config.json says, as transformers does. MeZO's released RoBERTa code loads the decoder as a copy of the embedding and
-         * trains it untied (without --tie_emb): there the head has vocab x hidden more trained numbers, each direction perturbs the
-         * two apart, and its memory is that much larger. "tie_word_embeddings": false in config.json, with lm_head.decoder.weight in
-         * the checkpoint, gives that. */
         if (!a->tied) {
             add(layout, ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
         }

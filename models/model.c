@@ -23,6 +23,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     } else if (!status) {
         status = zo_arch_read(spec->folder, &model->arch, err);
     }
+    if (!status) {
+        zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
+    }
     bool no_head = spec->head == ZO_HEAD_CLASS && spec->classes == 0;
     if (!status && classifies && spec->classes < 2 && !no_head) {
         status = zo_fail(err, ZO_EINPUT, "a classification objective needs at least 2 classes, not %d", spec->classes);
@@ -115,6 +118,16 @@ zo_store *zo_model_store(zo_model *model)
 zo_backend *zo_model_backend(zo_model *model)
 {
     return model->be;
+}
+
+zo_decoder zo_model_decoder(const zo_model *model)
+{
+    return model->ids.decoder.weight < 0 ? ZO_DECODER_DEFAULT : model->arch.tied ? ZO_DECODER_TIED : ZO_DECODER_UNTIED;
+}
+
+const char *zo_model_note(const zo_model *model)
+{
+    return model->note;
 }
 
 int zo_model_width(const zo_model *model)

@@ -21,6 +21,7 @@ typedef struct zo_model_spec {
     const int32_t *word;   /* WORDS: token ids of the label words (classes), copied */
     zo_precision precision;
     zo_storage storage;    /* of the weights: rounded once, when they are read or drawn; gradients need F32 */
+    zo_decoder decoder;    /* of a language-model head; see zo_model_decoder for what became of it */
 } zo_model_spec;
 
 typedef struct zo_model zo_model;
@@ -33,6 +34,12 @@ const zo_arch *zo_model_arch(const zo_model *model);
 const zo_layout *zo_model_layout(const zo_model *model);
 zo_store *zo_model_store(zo_model *model);
 zo_backend *zo_model_backend(zo_model *model);
+/* What was resolved: TIED or UNTIED; DEFAULT where the objective has no decoder. */
+zo_decoder zo_model_decoder(const zo_model *model);
+/* What a reader of the results should know of how the folder was read, in sentences without a full stop at the end, joined by "; ": tensors
+ * of the checkpoint that nothing reads, a stored head used in place of tied embeddings, special ids outside the vocabulary. Empty where
+ * there is nothing to say. The model's own. */
+const char *zo_model_note(const zo_model *model);
 
 /* What the gradient pass keeps: nothing (there is none), all that the backward pass reads, or only each block's input. A bool fits
  * in C: true = ZO_BACKWARD. */

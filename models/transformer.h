@@ -64,6 +64,7 @@ struct zo_model {
     int classes;
     int32_t *word; /* (classes) WORDS */
     zo_precision precision;
+    char note[1000]; /* zo_model_note */
     zo_ids_of ids;
     int width;     /* of what the head reads: embed where the model projects its output, else hidden */
 

@@ -233,6 +233,22 @@ static void init_random(const zo_arch *arch, const zo_family *family, zo_backend
     }
 }
 
+/* lm.decoder.weight := embed.token */
+static void copy_table(const zo_layout *layout, zo_backend *be, zo_store *store)
+{
+    int from = zo_layout_find(layout, "embed.token"), to = zo_layout_find(layout, "lm.decoder.weight");
+    ZO_CHECK(from >= 0 && to >= 0, "a decoder that begins as a copy of the token table, in a layout without the two");
+    const zo_param *p = &layout->param[from];
+    int64_t count = p->rows * p->cols;
+    float *piece = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)PIECE_FLOATS * sizeof *piece);
+    for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
+        int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
+        zo_store_read(be, store, p->offset + at, here, piece);
+        zo_store_write(be, store, layout->param[to].offset + at, here, piece);
+    }
+    zo_free(piece);
+}
+
 void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
                        uint64_t seed)
 {
@@ -240,6 +256,9 @@ void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend 
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
     for (int i = 0; i < layout->n; i++) {
         init_random(arch, family, be, store, i, seed);
+    }
+    if (arch->decoder_copy) {
+        copy_table(layout, be, store);
     }
 }
 
@@ -294,6 +313,9 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
         zo_stored stored;
         char tried[NAME_BYTES];
         const zo_tensor *t = tensor_of(&tensors, family, p->name, &stored, tried);
+        if (t == NULL && arch->decoder_copy && strcmp(p->name, "lm.decoder.weight") == 0) {
+            t = tensor_of(&tensors, family, "embed.token", &stored, tried); /* the table itself was read before */
+        }
         if (t == NULL && strncmp(p->name, "class.", 6) == 0) {
             init_random(arch, family, be, store, i, seed);
         } else if (t == NULL) {
