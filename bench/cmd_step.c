@@ -33,6 +33,7 @@ typedef struct timing {
     zo_peak peak;
     uint64_t used_bytes, context_bytes; /* the driver's figure after the steps, of it before the first block; without a driver the process's peak, 0 */
     zo_work work;                       /* of a step */
+    double plain_forwards;              /* zo_setup_work of a step, on average */
     double peak_flops, backward_peak_flops, peak_bytes; /* a second, of the device; 0 = not measured */
 } timing;
 
@@ -124,6 +125,7 @@ static void take_account(const zo_setup *setup, int64_t steps, timing *t)
     zo_work all = zo_step_work(&sums, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
                                zo_dataset_classes(setup->dataset), (zo_precision)c->precision, zo_storage_bytes((zo_storage)c->storage), state);
     t->work = (zo_work){all.flops / (double)steps, all.backward_flops / (double)steps, all.bytes / (double)steps};
+    t->plain_forwards = zo_setup_work(setup) / (double)steps;
     const zo_yardstick *y = zo_yardstick_of(setup->be);
     t->used_bytes = zo_rss_peak_bytes();
     if (y->memory != NULL) {
@@ -225,6 +227,7 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     cJSON_AddNumberToObject(passes, "replayed", (double)t->passes.replayed);
     cJSON_AddNumberToObject(passes, "evicted", (double)t->passes.evicted);
     cJSON_AddNumberToObject(out, "forwards", (double)t->counts.forwards / steps);
+    cJSON_AddNumberToObject(out, "work", t->plain_forwards);
     cJSON_AddNumberToObject(out, "tokens", (double)t->counts.tokens / steps);
     cJSON_AddNumberToObject(out, "normals", (double)t->counters.normals / steps);
     cJSON_AddNumberToObject(out, "linear_flops", (double)t->counters.linear_flops / steps);
@@ -259,9 +262,9 @@ static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, co
     printf("%s, %s %s, %s, batch %lld, %s, %s, weights in %s%s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name,
            (long long)c->batch, w->precision, zo_realisation_name((zo_realisation)c->realisation), w->storage,
            c->accumulate == ZO_ACCUMULATE_LOG ? " and a log" : "", be->threads, be->device);
-    printf("%.2f ms a step (median of %lld); per step: %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
+    printf("%.2f ms a step (median of %lld); per step: work of %.2f, %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
            "weights written\n",
-           t->median_ms, (long long)w->steps, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,
+           t->median_ms, (long long)w->steps, t->plain_forwards, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,
            1e-6 * (double)t->counters.normals / steps, 1e-9 * (double)t->counters.linear_flops / steps,
            1e-6 * (double)t->counters.weight_bytes_written / steps);
     for (int p = 0; p < ZO_PARTS; p++) {

@@ -23,11 +23,16 @@
 
 static int64_t sequence_of(const zo_batch *batch, int32_t token)
 {
-    int32_t s = 0;
-    while (token >= batch->start[s + 1]) {
-        s++;
+    int32_t low = 0, high = batch->seqs - 1; /* the first sequence that ends behind the token */
+    while (low < high) {
+        int32_t s = low + (high - low) / 2;
+        if (token >= batch->start[s + 1]) {
+            low = s + 1;
+        } else {
+            high = s;
+        }
     }
-    return s;
+    return low;
 }
 
 /* Keys that a token of sequence s at offset i reads. */
@@ -38,29 +43,35 @@ static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int
     return (double)(arch->causal ? before + i + 1 : own);
 }
 
-void zo_pass_sums_add(zo_pass_sums *sums, const zo_arch *arch, const zo_view *view, const zo_batch *batch)
+zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
 {
-    double points = view != NULL ? view->npoints : 1, pairs = 0, row_pairs = 0;
-    bool forms = false;
-    for (int d = 0; view != NULL && d < view->ndirs; d++) {
-        forms = forms || view->dir[d].kind != ZO_DIR_REST;
-    }
+    zo_pass_sums sums = {.passes = 1, .points = 1, .packed = batch->tokens, .tokens = batch->tokens, .rows = batch->rows};
     for (int32_t s = 0; s < batch->seqs; s++) {
         int64_t n = batch->start[s + 1] - batch->start[s];
-        pairs += (double)n * (arch->causal ? keys_of(arch, batch, s, 0) + (double)(n - 1) / 2 : (double)n);
+        sums.pairs += (double)n * (arch->causal ? keys_of(arch, batch, s, 0) + (double)(n - 1) / 2 : (double)n);
     }
     for (int32_t r = 0; r < batch->rows; r++) {
         int64_t s = sequence_of(batch, batch->row[r]);
-        row_pairs += keys_of(arch, batch, s, batch->row[r] - batch->start[s]);
+        sums.row_pairs += keys_of(arch, batch, s, batch->row[r] - batch->start[s]);
+    }
+    return sums;
+}
+
+void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view)
+{
+    double points = view != NULL ? view->npoints : 1;
+    bool forms = false;
+    for (int d = 0; view != NULL && d < view->ndirs && !forms; d++) {
+        forms = view->dir[d].kind != ZO_DIR_REST;
     }
     sums->passes += 1;
     sums->points += points;
     sums->formed += forms ? points : 0;
-    sums->packed += batch->tokens;
-    sums->tokens += points * batch->tokens;
-    sums->rows += points * batch->rows;
-    sums->pairs += points * pairs;
-    sums->row_pairs += points * row_pairs;
+    sums->packed += of_batch->packed;
+    sums->tokens += points * of_batch->tokens;
+    sums->rows += points * of_batch->rows;
+    sums->pairs += points * of_batch->pairs;
+    sums->row_pairs += points * of_batch->row_pairs;
 }
 
 /* How a pass uses one parameter. */
@@ -89,18 +100,9 @@ static use use_of(const zo_arch *arch, const zo_param *p, zo_head head, int clas
     return u;
 }
 
-/* The linear terms of a pass: sums over its parameters. */
-typedef struct terms {
-    double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
-    double token_widths, row_widths;   /* inputs + outputs of those products */
-    double read_numbers;               /* numbers that a pass reads whatever its tokens are */
-    double row_reads;                  /* numbers that a token's look-up reads */
-    double numbers;                    /* all */
-} terms;
-
-static terms terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
+zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
 {
-    terms t = {0};
+    zo_pass_terms t = {0};
     for (int i = 0; i < layout->n; i++) {
         const zo_param *p = &layout->param[i];
         use u = use_of(arch, p, head, classes);
@@ -119,16 +121,23 @@ static terms terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head
     return t;
 }
 
-static zo_work pass_work(const zo_pass_sums *s, const terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)
+double zo_forward_flops(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch)
 {
-    double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim, layers = arch->layers;
+    double width = (double)arch->heads * arch->head_dim, layers = arch->layers;
     double products = 2 * (s->tokens * t->token_numbers + s->rows * t->row_numbers);
     double attention = 4 * width * ((layers - 1) * s->pairs + s->row_pairs);
+    return products + attention;
+}
+
+static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)
+{
+    double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim, layers = arch->layers;
+    double flops = zo_forward_flops(s, t, arch);
     bool half = precision == ZO_BF16 || precision == ZO_F16;
     double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->formed < s->points ? s->passes : 0;
     double formed = 2 * operand * (t->token_numbers + t->row_numbers) * (s->formed + converted);
     double widths = s->tokens * t->token_widths + s->rows * t->row_widths + layers * s->tokens * (2 * width + 2 * kv);
-    zo_work w = {.flops = products + attention, .backward_flops = backward ? 2 * (products + attention) : 0};
+    zo_work w = {.flops = flops, .backward_flops = backward ? 2 * flops : 0};
     w.bytes = weight_bytes * (t->read_numbers * s->passes + t->row_reads * s->packed) * (backward ? 2 : 1) + formed +
               (double)sizeof(float) * widths * (backward ? 3 : 1);
     return w;
@@ -137,7 +146,7 @@ static zo_work pass_work(const zo_pass_sums *s, const terms *t, const zo_arch *a
 zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
                      int weight_bytes, int first_order_state)
 {
-    terms t = terms_of(arch, layout, head, classes);
+    zo_pass_terms t = zo_pass_terms_of(arch, layout, head, classes);
     zo_work forward = pass_work(&sums->forward, &t, arch, precision, weight_bytes, false);
     zo_work gradient = pass_work(&sums->gradient, &t, arch, precision, weight_bytes, true);
     double updates = 2 * sums->weight_bytes_written + sums->gradient.passes * t.numbers * sizeof(float) * (2 + 2 * first_order_state);

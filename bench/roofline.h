@@ -1,4 +1,5 @@
-/* roofline.h: the floating-point operations and bytes of memory that a step must at least do, from the shapes of what it ran. */
+/* roofline.h: the floating-point operations and bytes of memory that a step must at least do, from the shapes of what it ran; and the
+ * FLOPs in which work is counted (bench/setup.h), by the same definition. */
 #ifndef ZO_BENCH_ROOFLINE_H
 #define ZO_BENCH_ROOFLINE_H
 
@@ -19,8 +20,23 @@ typedef struct zo_pass_sums {
 
 typedef struct zo_step_sums { zo_pass_sums forward, gradient; double weight_bytes_written; } zo_step_sums;
 
-/* view NULL: the stored weights. */
-void zo_pass_sums_add(zo_pass_sums *sums, const zo_arch *arch, const zo_view *view, const zo_batch *batch);
+/* One pass over the batch at one point, of which nothing is formed. */
+zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch);
+/* Adds a pass over that batch at the points of `view`; NULL: the stored weights. */
+void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view);
+
+/* What a pass uses of a model's parameters: sums over them. */
+typedef struct zo_pass_terms {
+    double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
+    double token_widths, row_widths;   /* inputs + outputs of those products */
+    double read_numbers;               /* numbers that a pass reads whatever its tokens are */
+    double row_reads;                  /* numbers that a token's look-up reads */
+    double numbers;                    /* all */
+} zo_pass_terms;
+zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes);
+
+/* FLOPs of the forward part of the passes: products and attention, as the head of roofline.c defines them. */
+double zo_forward_flops(const zo_pass_sums *sums, const zo_pass_terms *terms, const zo_arch *arch);
 
 typedef struct zo_work {
     double flops;          /* of products and attention in the model's precision */

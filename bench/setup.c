@@ -17,10 +17,11 @@
 
 /* ---- what the engine asks ----------------------------------------------------------------------------------------------- */
 
-static void count(zo_setup *s, const zo_batch *batch, const zo_view *view) /* NULL: a gradient */
+/* `plain`: of the batch. view NULL: a gradient. */
+static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain, const zo_view *view)
 {
     uint64_t p = view != NULL ? (uint64_t)view->npoints : 1;
-    zo_pass_sums_add(view != NULL ? &s->counts.forward : &s->counts.gradient, zo_model_arch(s->model), view, batch);
+    zo_pass_sums_add(view != NULL ? &s->counts.forward : &s->counts.gradient, plain, view);
     s->counts.forwards += p;
     s->counts.examples += p * (uint64_t)batch->examples;
     s->counts.sequences += p * (uint64_t)batch->paper_sequences;
@@ -50,7 +51,7 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
     (void)err;
     zo_setup *s = context;
     if (which == ZO_BATCH_CURRENT) {
-        count(s, s->batch, view);
+        count(s, s->batch, &s->plain, view);
         zo_model_losses(s->model, view, s->batch, loss);
         return ZO_OK;
     }
@@ -60,7 +61,8 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
     memset(loss, 0, (size_t)view->npoints * sizeof *loss);
     zo_batch *batch;
     for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
-        count(s, batch, view);
+        zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+        count(s, batch, &plain, view);
         zo_model_losses(s->model, view, batch, part);
         for (int p = 0; p < view->npoints; p++) {
             loss[p] += part[p] * batch->examples / (double)s->train_size;
@@ -76,7 +78,7 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
     (void)err;
     zo_setup *s = context;
     ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
-    count(s, s->batch, NULL);
+    count(s, s->batch, &s->plain, NULL);
     zo_model_grad(s->model, s->batch, 1.0, zo_engine_objective(s->engine)->checkpoint, grad, loss);
     return ZO_OK;
 }
@@ -284,6 +286,7 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     }
     int64_t most = eval_batch(cell) > cell->batch ? eval_batch(cell) : cell->batch;
     s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
+    s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
     reserve(s);
     return ZO_OK;
 }
@@ -333,13 +336,17 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
     s->counts.batch_tokens += (uint64_t)s->batch->tokens;
+    s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
+    zo_pass_sums_add(&s->counts.batches, &s->plain, NULL);
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     zo_step_context context = {.step = step,
                                .steps = c->steps,
                                .batches_per_epoch = (s->train_size + c->batch - 1) / c->batch,
+                               .examples = n,
+                               .train_examples = s->train_size,
                                .lr = c->lr,
                                .eps = c->eps};
-    *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = c->lr};
+    *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = c->lr, .paper_queries = NAN};
     zo_status status = c->estimator->step(s->state, zo_engine_objective(s->engine), &context, report, err);
     s->be->wait(s->be);
     *seconds = zo_now() - start;
@@ -347,6 +354,19 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     s->batch = NULL;
     take_parts(s);
     return status;
+}
+
+double zo_setup_flops(const zo_setup *s)
+{
+    const zo_arch *arch = zo_model_arch(s->model);
+    double gradient = zo_engine_objective(s->engine)->checkpoint ? 4 : 3;
+    return zo_forward_flops(&s->counts.forward, &s->terms, arch) + gradient * zo_forward_flops(&s->counts.gradient, &s->terms, arch);
+}
+
+double zo_setup_work(const zo_setup *s)
+{
+    const zo_pass_sums *b = &s->counts.batches;
+    return b->passes > 0 ? zo_setup_flops(s) / (zo_forward_flops(b, &s->terms, zo_model_arch(s->model)) / b->passes) : 0;
 }
 
 void zo_setup_settle(zo_setup *s, double *seconds)
@@ -374,6 +394,18 @@ double zo_median(double *value, int64_t n)
     return n % 2 == 1 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;
 }
 
+static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
+{
+    int32_t right = 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (choice[i] != choice[0]) {
+            return false;
+        }
+        right += label[i] == choice[0];
+    }
+    return n > 1 && 100 * (int64_t)right < 95 * (int64_t)n;
+}
+
 void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
 {
     double start = zo_now();
@@ -397,6 +429,7 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
         sum += nll[i];
     }
     zo_metrics(choice, label, n, zo_dataset_classes(s->dataset), result->metric);
+    result->constant = is_constant(choice, label, n);
     result->examples = n;
     result->loss = n > 0 ? sum / n : NAN;
     result->seconds = zo_now() - start;

@@ -21,6 +21,7 @@ typedef struct zo_setup_counts {
     uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
     uint64_t batch_tokens;            /* of the steps' batches, once */
     zo_pass_sums forward, gradient;   /* what they were made of */
+    zo_pass_sums batches;             /* one plain pass over each step's batch: the mean batch, times the steps */
 } zo_setup_counts;
 
 typedef struct zo_setup {
@@ -33,6 +34,8 @@ typedef struct zo_setup {
     void *state;         /* of the estimator */
     bool started;
     zo_batch *batch;     /* of the current step */
+    zo_pass_sums plain;  /* of one plain pass over it */
+    zo_pass_terms terms; /* of the model */
     int32_t *index;      /* (max of batch and evaluation batch) */
     int64_t train_size;
     zo_order order;      /* of the training rows in the current epoch */
@@ -48,6 +51,14 @@ void zo_setup_close(zo_setup *setup); /* not the backend */
 /* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
 
+/* FLOPs of training so far, by the definition of bench/roofline.c: all probes, full batches and trial steps; a gradient is a forward and
+ * twice as much for the backward pass, and once more where blocks are run again (checkpointing). No evaluation. */
+double zo_setup_flops(const zo_setup *setup);
+/* The same in units of one plain forward over the mean of the batches drawn so far; 0 before the first step. A MeZO step is 2, one of first
+ * order 3, with checkpointing 4, a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
+ * quite at each). */
+double zo_setup_work(const zo_setup *setup);
+
 /* Brings the weights to the base point. An update that the realisation put off (inplace sweeps it with the next probe) is made now:
  * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */
 void zo_setup_settle(zo_setup *setup, double *seconds);
@@ -55,7 +66,11 @@ void zo_setup_settle(zo_setup *setup, double *seconds);
 /* Sorts value (n); NaN for n = 0. It allocates nothing, so that a ledger can be read around it. */
 double zo_median(double *value, int64_t n);
 
-typedef struct zo_evaluation { int64_t examples; double metric[ZO_METRICS], loss, seconds; } zo_evaluation;
+typedef struct zo_evaluation {
+    int64_t examples;
+    double metric[ZO_METRICS], loss, seconds;
+    bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
+} zo_evaluation;
 /* All examples of a split at the current weights. */
 void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
 

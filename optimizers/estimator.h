@@ -18,6 +18,8 @@ typedef struct zo_step_context {
     int64_t step;           /* from 0 */
     int64_t steps;          /* planned steps, for schedules; 0 when the budget is in forwards or seconds */
     int64_t batches_per_epoch;
+    int64_t examples;       /* of this step's batch */
+    int64_t train_examples; /* of the training set */
     double lr, eps;         /* of this run; eps = perturbation radius */
 } zo_step_context;
 
@@ -26,12 +28,14 @@ typedef struct zo_step_report {
     double projected;       /* projected gradient (L+ - L-) / (2 eps), NaN for first order */
     double lr;              /* the step size that was used */
     bool full_batch;        /* this step read the whole training set */
+    double paper_queries;   /* what the method's paper or code counts for this step, see `queries_are`; NaN where it counts nothing */
 } zo_step_report;
 
 typedef struct zo_estimator {
     const char *name;       /* "mezo-svrg" */
     const char *title;      /* "MeZO-SVRG (Gautam et al., arXiv 2404.08080)" */
     const char *loss_is;    /* what zo_step_report.loss means, one line */
+    const char *queries_are; /* what zo_step_report.paper_queries counts, one line with its source; NULL = the paper counts nothing */
     const char *losses_at;  /* one line for `zo list optimizers`: what it asks and applies */
     const zo_opt *options;  /* its own keys; the struct they fill begins the state */
     size_t state_bytes;     /* sizeof(state); state starts with the options struct */

@@ -31,7 +31,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     if (status != ZO_OK) {
         return status;
     }
-    *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr};
+    *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr, .paper_queries = NAN};
     /* The rule works with the betas as floats: 1 - 0.999f is 5e-5 off 0.001, and the corrections must be off with it. */
     float beta1 = (float)s->beta1, beta2 = (float)s->beta2;
     zo_rule_args args = {.lr = (float)lr,

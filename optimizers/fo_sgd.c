@@ -31,7 +31,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     if (status != ZO_OK) {
         return status;
     }
-    *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr};
+    *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr, .paper_queries = (double)c->examples};
     zo_rule_args args = {.lr = (float)lr,
                          .decay = (float)s->common.weight_decay,
                          .beta1 = (float)s->momentum,
@@ -44,6 +44,7 @@ const zo_estimator zo_estimator_fo_sgd = {
     .name = "fo-sgd",
     .title = "SGD on gradients (first order)",
     .loss_is = "L(w) of the step's batch, before the update",
+    .queries_are = "examples, n a step of n, as MeZO-SVRG's released code counts its first-order baseline",
     .losses_at = "the gradient at w; applies it",
     .options = options,
     .state_bytes = sizeof(state),

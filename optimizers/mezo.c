@@ -56,7 +56,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         loss += s->probe[j].plus / n;
         projected += s->probe[j].projected / n;
     }
-    *r = (zo_step_report){.loss = loss, .projected = projected, .lr = c->lr};
+    *r = (zo_step_report){.loss = loss, .projected = projected, .lr = c->lr, .paper_queries = 2.0 * n};
     return o->apply(o, 1.0 - c->lr * s->weight_decay, s->term, n, err);
 }
 
@@ -71,6 +71,7 @@ const zo_estimator zo_estimator_mezo = {
     .name = "mezo",
     .title = "MeZO (Malladi et al., arXiv 2305.17333)",
     .loss_is = "L(w + eps z) of the step's batch, before the update, as the released code logs (mean over queries)",
+    .queries_are = "forward passes of a batch: 2 an estimate (its ablations have a budget of 10,000 of them)",
     .losses_at = "w +- eps z; applies z",
     .options = options,
     .state_bytes = sizeof(state),

@@ -206,8 +206,11 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     }
     double loss = 0.5 * (probe[0].plus + probe[0].minus);
     s->loss[s->nloss++ % s->ring] = loss;
-    *r = (zo_step_report){
-        .loss = loss, .projected = probe[0].projected, .lr = full ? s->lr_full : s->lr_mini, .full_batch = full};
+    *r = (zo_step_report){.loss = loss,
+                          .projected = probe[0].projected,
+                          .lr = full ? s->lr_full : s->lr_mini,
+                          .full_batch = full,
+                          .paper_queries = 2.0 * (double)(full ? c->train_examples : c->examples)};
     return ZO_OK;
 }
 
@@ -222,6 +225,7 @@ const zo_estimator zo_estimator_mezo_svrg = {
     .name = "mezo-svrg",
     .title = "MeZO-SVRG (Gautam et al., arXiv 2404.08080)",
     .loss_is = "mean of L(w + eps z) and L(w - eps z) before the update: over the whole training set on full-batch steps, else the batch",
+    .queries_are = "examples forwarded, 2 n a step of n examples, as the released code's counter (a mini-batch step really forwards 4 n)",
     .losses_at = "w +- eps z and anchor +- eps z; every q-th step the whole training set at w +- eps z; applies two or three directions",
     .options = options,
     .state_bytes = sizeof(state),

@@ -117,7 +117,7 @@ static zo_status probe(const state *s, zo_objective *o, const zo_step_context *c
     rest.kind = ZO_DIR_REST;
     *p = (zo_probe){.dir = {cp, rest}, .ndirs = s->rest == REST_TRAIN ? 2 : 1};
     zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, p, 1, err);
-    *r = (zo_step_report){.loss = p->plus, .projected = p->projected, .lr = c->lr};
+    *r = (zo_step_report){.loss = p->plus, .projected = p->projected, .lr = c->lr, .paper_queries = NAN};
     return status;
 }
 

@@ -1,7 +1,8 @@
 /* test_setup.c: what bench/setup.c decides when it opens a cell: the token that OPT's prompts begin with, and room for every batch that
- * will come. The folders are made here: a
+ * will come; what it counts as work and as queries, and when it calls an evaluation constant. The folders are made here: a
  * config.json and a byte-level BPE whose texts begin with </s>, as OPT's do. */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,9 +44,10 @@ typedef struct opened { zo_grid grid; zo_backend *be; zo_setup setup; } opened;
 static void open_cell(opened *o, const char *model, int examples, const char *more)
 {
     char text[600];
-    snprintf(text, sizeof text, "{\"model\": \"%s/%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 200, \"batch\": 4, "
-             "\"train\": %d, \"dev\": 0, \"test\": 0, \"threads\": 1, %s}", folder, model, examples, more);
-    zo_setup_dirs dirs = {NULL, NULL};
+    snprintf(text, sizeof text, "{\"model\": \"%s/%s\", \"init\": \"random\", %s\"context\": 200, \"batch\": 4, "
+             "\"train\": %d, \"dev\": 0, \"threads\": 1, %s%s}", folder, model, strstr(more, "\"task\"") ? "" : "\"task\": \"synth-sentiment\", ",
+             examples, strstr(more, "\"test\"") ? "" : "\"test\": 0, ", more);
+    zo_setup_dirs dirs = {folder, NULL};
     zo_err err = {0};
     ck_assert_msg(zo_grid_parse(&o->grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_backend_open("cpu", 1, &o->be, &err) == ZO_OK, "%s", err.text);
@@ -127,6 +129,133 @@ START_TEST(every_batch_has_room)
 }
 END_TEST
 
+static void one_step(opened *o, int64_t step, zo_step_report *report)
+{
+    double seconds;
+    zo_err err = {0};
+    ck_assert_msg(zo_setup_step(&o->setup, step, report, &seconds, &err) == ZO_OK, "%s", err.text);
+}
+
+/* 1, 2 and 1 for a forward, a backward and a second forward; a training set of 8 rows in batches of 4 is 2 mean batches after each epoch,
+ * whatever the batches' lengths are. The batch is of 200 tokens a row at most, so lengths differ. An evaluation is no work. */
+START_TEST(work_is_counted_in_plain_forwards)
+{
+    static const struct { const char *more; int64_t steps; double work, queries; } of[] = {
+        {"\"optimizer\": \"mezo\"", 3, 6, 3 * 2},
+        {"\"optimizer\": \"mezo\", \"realisation\": \"inplace\"", 3, 6, 3 * 2},
+        {"\"optimizer\": {\"name\": \"mezo\", \"queries\": 3}", 2, 12, 2 * 6},
+        {"\"optimizer\": \"fo-sgd\"", 3, 9, 3 * 4},
+        {"\"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": true}", 3, 12, 3 * 4},
+        {"\"optimizer\": \"fo-adamw\"", 2, 6, -1},
+        {"\"optimizer\": \"tezo\", \"realisation\": \"sidepath\"", 2, 4, -1},
+        /* a full step: 2 N / batch; a mini-batch step: 4, of which the code counts 2 n */
+        {"\"optimizer\": {\"name\": \"mezo-svrg\", \"q\": 2}", 4, 2 * 4 + 2 * 4, 2 * 16 + 2 * 8},
+        {"\"optimizer\": {\"name\": \"mezo-svrg\", \"q\": 2, \"mode\": \"replay\"}", 4, 2 * 4 + 2 * 4, 2 * 16 + 2 * 8}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char more[200];
+        snprintf(more, sizeof more, "\"steps\": 4, %s", of[k].more);
+        opened o;
+        open_cell(&o, "opt", 8, more);
+        ck_assert_double_eq(zo_setup_work(&o.setup), 0);
+        ck_assert_double_eq(zo_setup_flops(&o.setup), 0);
+        double queries = 0;
+        bool svrg = strstr(of[k].more, "svrg") != NULL;
+        for (int64_t step = 0; step < of[k].steps; step++) {
+            zo_step_report report;
+            one_step(&o, step, &report);
+            queries += report.paper_queries;
+            ck_assert(svrg || fabs(zo_setup_work(&o.setup) - of[k].work * (double)(step + 1) / (double)of[k].steps) < 1e-12 * of[k].work);
+        }
+        /* mini-batch steps pass their own batches, not the mean one */
+        double tolerance = svrg ? 0.2 : 1e-12;
+        ck_assert_double_eq_tol(zo_setup_work(&o.setup), of[k].work, tolerance * of[k].work);
+        ck_assert(of[k].queries < 0 ? isnan(queries) : queries == of[k].queries);
+        ck_assert((o.setup.cell->estimator->queries_are != NULL) == (of[k].queries >= 0));
+        close_cell(&o);
+    }
+}
+END_TEST
+
+/* The FLOPs of steps, against the sums of each of their passes written out for a model of one layer. */
+START_TEST(flops_are_those_of_the_passes)
+{
+    opened o;
+    open_cell(&o, "opt", 6, "\"steps\": 3, \"optimizer\": {\"name\": \"mezo-svrg\", \"q\": 1}");
+    double want = 0, plain = 0;
+    for (int64_t step = 0; step < 3; step++) {
+        int32_t index[6];
+        zo_order order = {0};
+        int32_t n = zo_batch_order((uint64_t)o.setup.cell->seed, 6, 4, step, &order, index);
+        zo_free(order.row);
+        ck_assert_int_eq(n, step % 2 == 0 ? 4 : 2);
+        for (int full = 0; full < 2; full++) {
+            for (int32_t i = 0; i < 6 && full; i++) {
+                index[i] = i;
+            }
+            zo_batch *b = zo_dataset_batch(o.setup.dataset, ZO_TRAIN, index, full ? 6 : n);
+            double flops = 0;
+            enum { H = 16, F = 32 };
+            for (int32_t s = 0; s < b->seqs; s++) {
+                double t = b->start[s + 1] - b->start[s]; /* one row of each: queries, output and MLP of the last layer, and the 2 classes */
+                flops += 2 * (t * 2 * H * H + 2 * H * H + 2 * H * F + 2 * H) + 4 * H * t;
+            }
+            *(full ? &want : &plain) += full ? 2 * flops : flops;
+            zo_batch_free(b);
+        }
+        zo_step_report report;
+        one_step(&o, step, &report);
+    }
+    ck_assert_double_eq_tol(zo_setup_flops(&o.setup), want, 1e-9 * want);
+    ck_assert_double_eq_tol(zo_setup_work(&o.setup), want / (plain / 3), 1e-9 * want);
+    close_cell(&o);
+}
+END_TEST
+
+/* SST-2 files whose validation rows have `ones` labels 1 of 20, and a head that says 1 whatever it reads. */
+START_TEST(constant_choices_are_seen)
+{
+    static const struct { int ones; bool says_one, constant; } of[] = {{10, true, true},  {18, true, true},  {19, true, false}, {20, true, false},
+                                                                       {0, true, true},   {19, false, true}, {1, false, false}, {0, false, false}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char text[2000] = "sentence\tlabel\n";
+        for (int i = 0; i < 20; i++) {
+            snprintf(text + strlen(text), sizeof text - strlen(text), "row %d of all\t%d\n", i, i < of[k].ones);
+        }
+        put("glue/SST-2", "train.tsv", "sentence\tlabel\na\t0\nb\t1\nc\t1\nd\t0\n");
+        put("glue/SST-2", "dev.tsv", text);
+        opened o;
+        open_cell(&o, "opt", 4, "\"task\": \"sst2\", \"split\": \"first\", \"test\": 20, \"optimizer\": \"zero-shot\"");
+        zo_store *weights = zo_model_store(o.setup.model);
+        const zo_layout *layout = weights->layout;
+        zo_evaluation e;
+        /* The final norm's bias, and so its output, is the same for all. */
+        int bias = zo_layout_find(layout, "final.norm.bias"), head = zo_layout_find(layout, "class.out.weight");
+        float hidden[16], row[2 * 16] = {0};
+        for (int i = 0; i < 16; i++) {
+            hidden[i] = 1000.0f;
+            row[16 + i] = of[k].says_one ? 1000.0f : -1000.0f;
+        }
+        zo_store_set(o.be, weights, bias, hidden);
+        zo_store_set(o.be, weights, head, row);
+        zo_setup_evaluate(&o.setup, ZO_TEST, &e);
+        ck_assert_int_eq(e.examples, 20);
+        ck_assert_double_eq_tol(e.metric[ZO_ACCURACY], (of[k].says_one ? of[k].ones : 20 - of[k].ones) / 20.0, 1e-12);
+        ck_assert_msg(e.constant == of[k].constant, "case %zu", k);
+        if (k == 0) { /* choices that differ */
+            memset(hidden, 0, sizeof hidden);
+            for (int i = 0; i < 32; i++) {
+                row[i] = (float)((i * 7) % 11) - 5.0f;
+            }
+            zo_store_set(o.be, weights, bias, hidden);
+            zo_store_set(o.be, weights, head, row);
+            zo_setup_evaluate(&o.setup, ZO_TEST, &e);
+            ck_assert(!e.constant);
+        }
+        close_cell(&o);
+    }
+}
+END_TEST
+
 int main(void)
 {
     snprintf(folder, sizeof folder, "build/test_setup.XXXXXX");
@@ -136,6 +265,9 @@ int main(void)
     }
     TCase *t = tcase_create("setup");
     tcase_add_test(t, prompts_of_opt_begin_with_s);
+    tcase_add_test(t, work_is_counted_in_plain_forwards);
+    tcase_add_test(t, flops_are_those_of_the_passes);
+    tcase_add_test(t, constant_choices_are_seen);
     tcase_add_loop_test(t, every_batch_has_room, 0, 5);
     Suite *s = suite_create("setup");
     suite_add_tcase(s, t);
