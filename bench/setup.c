@@ -128,7 +128,11 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
                                 .context = c->context,
                                 .fill = c->fill,
                                 .scheme = (zo_split_scheme)c->split,
-                                .data_seed = (uint64_t)c->data_seed,
+                                .train_split_seed = (uint64_t)c->data_seed,
+                                .test_split_seed = c->split == ZO_SPLIT_KSHOT ? 42 : (uint64_t)c->data_seed,
+                                .k = 16,
+                                .kshot_folder = "k-shot",
+                                .evaluate_only = c->estimator->step == NULL,
                                 .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
         status = zo_dataset_open(&s->dataset, &spec, err);
     }
@@ -137,9 +141,8 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
         return status;
     }
     s->train_size = zo_dataset_size(s->dataset, ZO_TRAIN);
-    if (c->estimator->step != NULL && c->batch > s->train_size) {
-        return zo_fail(err, ZO_EINPUT, "a \"batch\" of %lld is larger than the %lld training examples of %s; make it smaller", (long long)c->batch,
-                       (long long)s->train_size, c->task);
+    if (c->estimator->step != NULL && s->train_size == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s trains, and task %s has no training examples in this split; raise \"train\"", c->estimator->name, c->task);
     }
     return ZO_OK;
 }

@@ -1,4 +1,4 @@
-/* dataset.c: the rows of a task's three splits, encoded once when opened, and batches packed from them. Splits: task.h. */
+/* dataset.c: the tasks' registry, the rows of a task's three splits encoded once when opened, batches packed from them, metrics. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,9 @@
 #include "tasks/list.h"
 #include "tasks/task_impl.h"
 
-#define NOTE_BYTES 1000
 #define TASKS ((int)(sizeof task_of / sizeof *task_of))
 
-enum { STREAM_SPLIT_TRAIN = 0x7a01, STREAM_SPLIT_TEST = 0x7a02, STREAM_BATCHES = 0x7a03 };
+enum { STREAM_BATCHES = 0x7a03 };
 
 #define X(id) extern const zo_task zo_task_##id;
 ZO_TASK_LIST(X)
@@ -31,7 +30,7 @@ enum { SIZE_TOKENS, SIZE_SEQS, SIZE_ROWS, SIZE_SCORES, SIZES };
 typedef struct split_data {
     zo_pack pack;
     int64_t *largest[SIZES]; /* (n + 1) each: [k] = sum over the k examples that are largest in this size */
-    int64_t longest;
+    int64_t longest, truncated;
 } split_data;
 
 struct zo_dataset {
@@ -39,8 +38,7 @@ struct zo_dataset {
     zo_head head;
     int32_t word[ZO_TASK_CLASSES];
     split_data split[ZO_SPLITS];
-    int64_t truncated;
-    char note[NOTE_BYTES];
+    char note[ZO_NOTE_BYTES];
 };
 
 static const char *const split_name[ZO_SPLITS] = {"train", "dev", "test"};
@@ -74,305 +72,6 @@ int zo_task_list(const zo_task_info **list)
     }
     *list = info;
     return TASKS;
-}
-
-/* ---- rows of a part ------------------------------------------------------------------------------------------------------- */
-
-static void add_note(zo_dataset *dataset, const char *text)
-{
-    size_t used = strlen(dataset->note);
-    if (!strstr(dataset->note, text)) {
-        snprintf(dataset->note + used, sizeof dataset->note - used, "%s%s", used ? "; " : "", text);
-    }
-}
-
-/* Name of a source below the data folder, the `@` replaced by the seed. */
-static void name_of(const zo_source *source, const zo_dataset_spec *spec, char name[128])
-{
-    const char *at = strchr(source->path, '@');
-    if (at) {
-        snprintf(name, 128, "%.*s%llu%s", (int)(at - source->path), source->path, (unsigned long long)spec->data_seed, at + 1);
-    } else {
-        snprintf(name, 128, "%s", source->path);
-    }
-}
-
-static void path_of(const zo_source *source, const zo_dataset_spec *spec, char path[4096])
-{
-    char name[128];
-    name_of(source, spec, name);
-    zo_path_join(path, 4096, spec->data_dir, name);
-}
-
-static bool file_there(const zo_source *source, const zo_dataset_spec *spec)
-{
-    char path[4096], packed[4200];
-    path_of(source, spec, path);
-    snprintf(packed, sizeof packed, "%s.gz", path);
-    return zo_path_exists(path) || zo_path_exists(packed);
-}
-
-/* The lowest choice of a part whose files are all there; -1 when none is. */
-static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part)
-{
-    enum { CHOICES = 8 };
-    bool known[CHOICES] = {false}, complete[CHOICES];
-    for (int c = 0; c < CHOICES; c++) {
-        complete[c] = true;
-    }
-    for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
-        if (s->part == part) {
-            known[s->choice] = true;
-            complete[s->choice] = complete[s->choice] && file_there(s, spec);
-        }
-    }
-    for (int c = 0; c < CHOICES; c++) {
-        if (known[c] && complete[c]) {
-            return c;
-        }
-    }
-    return -1;
-}
-
-static zo_status files_missing(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, zo_err *err)
-{
-    static const char *const what[ZO_FILE_PARTS] = {"training", "validation", "k-shot train", "k-shot dev", "k-shot test"};
-    char looked[600] = "";
-    for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
-        if (s->part == part) {
-            char name[128];
-            name_of(s, spec, name);
-            size_t used = strlen(looked);
-            snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", name);
-        }
-    }
-    if (!looked[0]) {
-        return zo_fail(err, ZO_EINPUT, "task %s has no %s file; use another split scheme or 0 examples of that split", task->info.name, what[part]);
-    }
-    return zo_fail(err, ZO_EIO, "task %s: no %s file; looked in %s for %s (or with .gz); point --data at the folder that has it", task->info.name, what[part],
-                   spec->data_dir, looked);
-}
-
-/* All rows of a part into `table`. *found is false (and nothing an error) when the files are not there and `optional`. */
-static zo_status read_part(zo_dataset *dataset, const zo_dataset_spec *spec, zo_file_part part, bool optional, zo_table *table, bool *found, zo_err *err)
-{
-    const zo_task *task = dataset->task;
-    *found = true;
-    if (!task->source) {
-        task->generate(table, part);
-        return ZO_OK;
-    }
-    int choice = choose_files(task, spec, part);
-    *found = choice >= 0;
-    if (!*found) {
-        return optional ? ZO_OK : files_missing(task, spec, part, err);
-    }
-    for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
-        if (s->part == part && s->choice == choice) {
-            char path[4096];
-            path_of(s, spec, path);
-            zo_status status = zo_source_read(task, s, path, table, err);
-            if (status) {
-                return status;
-            }
-            if (s->note) {
-                add_note(dataset, s->note);
-            }
-        }
-    }
-    if (table->n == 0) {
-        return zo_fail(err, ZO_EINPUT, "task %s: its %s file has no rows; fetch it again", task->info.name, part == ZO_FILE_TRAIN ? "training" : "validation");
-    }
-    return ZO_OK;
-}
-
-/* ---- splits --------------------------------------------------------------------------------------------------------------- */
-
-/* A list of rows: order[first .. first + n) of a table; order NULL = file order. */
-typedef struct pick { const zo_table *table; const int32_t *order; int64_t first, n; } pick;
-
-/* Cut consecutive picks for `n` splits out of `size` rows. A count of -1 takes what the others leave. */
-static zo_status cut_picks(const zo_task *task, const zo_dataset_spec *spec, const zo_split *split, int n, int64_t size, const char *what, pick *picks, zo_err *err)
-{
-    int64_t asked = 0;
-    int rest = -1;
-    for (int k = 0; k < n; k++) {
-        int64_t count = spec->count[split[k]];
-        if (count < -1) {
-            return zo_fail(err, ZO_EINPUT, "task %s: %lld %s examples cannot be; give a number, 0 for none or \"all\"", task->info.name, (long long)count, split_name[split[k]]);
-        }
-        if (count == -1 && rest >= 0) {
-            return zo_fail(err, ZO_EINPUT, "task %s: %s and %s both take \"all\" of the %s rows; give one of them a number", task->info.name, split_name[split[rest]],
-                           split_name[split[k]], what);
-        }
-        if (count == -1) {
-            rest = k;
-        } else {
-            asked = asked > INT64_MAX - count ? INT64_MAX : asked + count;
-        }
-    }
-    if (asked > size || (rest >= 0 && asked == size)) {
-        char list[200] = "";
-        for (int k = 0; k < n; k++) {
-            size_t used = strlen(list);
-            int64_t count = spec->count[split[k]];
-            if (count == -1) {
-                snprintf(list + used, sizeof list - used, "%s%s = all", used ? ", " : "", split_name[split[k]]);
-            } else if (count) {
-                snprintf(list + used, sizeof list - used, "%s%s = %lld", used ? ", " : "", split_name[split[k]], (long long)count);
-            }
-        }
-        return zo_fail(err, ZO_EINPUT, "task %s has %lld %s rows, too few for %s; ask for fewer in the config (without \"dev\" and \"test\" there, they are 500 and "
-                       "1000)", task->info.name, (long long)size, what, list);
-    }
-    int64_t first = 0;
-    for (int k = 0; k < n; k++) {
-        pick *p = &picks[split[k]];
-        p->first = first;
-        p->n = k == rest ? size - asked : spec->count[split[k]];
-        first += p->n;
-    }
-    return ZO_OK;
-}
-
-static int32_t *draw_order(uint64_t seed, uint32_t stream, int64_t n)
-{
-    ZO_CHECK(n <= INT32_MAX, "%lld rows are more than a permutation holds", (long long)n);
-    int32_t *order = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *order);
-    for (int32_t k = 0; k < (int32_t)n; k++) {
-        order[k] = k;
-    }
-    zo_stream s = {.seed = seed, .tensor = stream, .role = ZO_ROLE_DATA};
-    zo_shuffle(s, order, (int32_t)n);
-    return order;
-}
-
-static zo_status encode_pick(zo_dataset *dataset, zo_encoder *encoder, zo_split split, const pick *p, zo_err *err)
-{
-    for (int64_t k = 0; k < p->n; k++) {
-        int64_t row = p->order ? p->order[p->first + k] : p->first + k;
-        zo_status status = zo_encode(encoder, &p->table->record[row], split == ZO_TRAIN, &dataset->split[split].pack, &dataset->truncated, err);
-        if (status) {
-            return status;
-        }
-    }
-    return ZO_OK;
-}
-
-/* DRAWN and FIRST. */
-static zo_status open_official(zo_dataset *dataset, const zo_dataset_spec *spec, zo_encoder *encoder, zo_err *err)
-{
-    const zo_task *task = dataset->task;
-    bool drawn = spec->scheme == ZO_SPLIT_DRAWN, wants_train = spec->count[ZO_TRAIN] != 0 || (drawn && spec->count[ZO_DEV] != 0);
-    bool wants_validation = spec->count[ZO_TEST] != 0 || (!drawn && spec->count[ZO_DEV] != 0), have_train = true, have = true;
-    zo_table train = {0}, validation = {0};
-    int32_t *train_order = NULL, *test_order = NULL;
-    pick picks[ZO_SPLITS] = {{0}};
-    zo_status status = ZO_OK;
-    if (wants_train) {
-        status = read_part(dataset, spec, ZO_FILE_TRAIN, task->train_from_validation, &train, &have_train, err);
-    }
-    if (!status && (wants_validation || !have_train)) {
-        status = read_part(dataset, spec, ZO_FILE_VALIDATION, false, &validation, &have, err);
-    }
-    if (!status && !have_train) {
-        /* All three splits out of the validation file, without overlap. */
-        char note[200];
-        snprintf(note, sizeof note, "%s: train%s from the validation file, the train file is not there", task->info.name,
-                 drawn ? ", dev and test drawn" : ", dev and test taken in order");
-        add_note(dataset, note);
-        const zo_split all[] = {ZO_TRAIN, ZO_DEV, ZO_TEST};
-        status = cut_picks(task, spec, all, 3, validation.n, "validation", picks, err);
-        train_order = drawn ? draw_order(spec->data_seed, STREAM_SPLIT_TRAIN, validation.n) : NULL;
-        for (int s = 0; s < ZO_SPLITS; s++) {
-            picks[s].table = &validation;
-            picks[s].order = train_order;
-        }
-    } else if (!status && drawn) {
-        const zo_split first[] = {ZO_TRAIN, ZO_DEV}, second[] = {ZO_TEST};
-        if (wants_train) {
-            status = cut_picks(task, spec, first, 2, train.n, "training", picks, err);
-            train_order = draw_order(spec->data_seed, STREAM_SPLIT_TRAIN, train.n);
-        }
-        if (!status && wants_validation) {
-            status = cut_picks(task, spec, second, 1, validation.n, "validation", picks, err);
-            test_order = picks[ZO_TEST].n < validation.n ? draw_order(spec->data_seed, STREAM_SPLIT_TEST, validation.n) : NULL;
-        }
-        picks[ZO_TRAIN].table = picks[ZO_DEV].table = &train;
-        picks[ZO_TRAIN].order = picks[ZO_DEV].order = train_order;
-        picks[ZO_TEST].table = &validation;
-        picks[ZO_TEST].order = test_order;
-    } else if (!status) {
-        const zo_split first[] = {ZO_TRAIN}, second[] = {ZO_DEV, ZO_TEST};
-        if (wants_train) {
-            status = cut_picks(task, spec, first, 1, train.n, "training", picks, err);
-        }
-        if (!status && wants_validation) {
-            status = cut_picks(task, spec, second, 2, validation.n, "validation", picks, err);
-        }
-        picks[ZO_TRAIN].table = &train;
-        picks[ZO_DEV].table = picks[ZO_TEST].table = &validation;
-    }
-    for (int s = 0; s < ZO_SPLITS && !status; s++) {
-        status = encode_pick(dataset, encoder, (zo_split)s, &picks[s], err);
-    }
-    zo_free(train_order);
-    zo_free(test_order);
-    zo_table_free(&train);
-    zo_table_free(&validation);
-    return status;
-}
-
-static zo_status open_kshot(zo_dataset *dataset, const zo_dataset_spec *spec, zo_encoder *encoder, zo_err *err)
-{
-    static const zo_file_part part_of[ZO_SPLITS] = {ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST};
-    const zo_task *task = dataset->task;
-    bool has_folder = false;
-    for (const zo_source *s = task->source; s && s->format != ZO_FORMAT_END; s++) {
-        has_folder = has_folder || s->part == ZO_FILE_KSHOT_TRAIN;
-    }
-    if (!has_folder) {
-        return zo_fail(err, ZO_EINPUT, "task %s has no k-shot folders; use the split scheme drawn or first", task->info.name);
-    }
-    for (int s = 0; s < ZO_SPLITS; s++) {
-        if (spec->count[s] == 0) {
-            continue;
-        }
-        zo_table table = {0};
-        bool found;
-        zo_file_part part = part_of[s];
-        if (s == ZO_TEST && choose_files(task, spec, part) < 0 && choose_files(task, spec, ZO_FILE_VALIDATION) >= 0) {
-            char note[200];
-            snprintf(note, sizeof note, "%s: test is the validation file, the k-shot folder has none", task->info.name);
-            add_note(dataset, note);
-            part = ZO_FILE_VALIDATION;
-        }
-        zo_status status = read_part(dataset, spec, part, false, &table, &found, err);
-        if (status == ZO_EIO && err && s != ZO_TEST) {
-            char what[120];
-            snprintf(what, sizeof what, "data_seed %llu (the published k-shot seeds are 13, 21, 42, 87 and 100)", (unsigned long long)spec->data_seed);
-            zo_fail_in(err, what);
-        }
-        pick picks[ZO_SPLITS] = {{0}};
-        const zo_split one[] = {(zo_split)s};
-        int32_t *order = NULL;
-        if (!status) {
-            status = cut_picks(task, spec, one, 1, table.n, split_name[s], picks, err);
-        }
-        if (!status) {
-            /* All rows in the file's order; fewer are drawn, because the files are sorted by class. */
-            order = picks[s].n < table.n ? draw_order(spec->data_seed, STREAM_SPLIT_TEST, table.n) : NULL;
-            picks[s].table = &table;
-            picks[s].order = order;
-            status = encode_pick(dataset, encoder, (zo_split)s, &picks[s], err);
-        }
-        zo_free(order);
-        zo_table_free(&table);
-        if (status) {
-            return status;
-        }
-    }
-    return ZO_OK;
 }
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
@@ -412,14 +111,13 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     if (!task) {
         return err->status;
     }
-    if (task->source && !spec->data_dir) {
-        return zo_fail(err, ZO_EINPUT, "task %s reads files and no data folder is given; say --data DIR (it has %s)", task->info.name, task->info.files);
-    }
-    if (task->source && !zo_path_is_dir(spec->data_dir)) {
-        return zo_fail(err, ZO_EIO, "the data folder %s is not there; say --data DIR (task %s reads %s)", spec->data_dir, task->info.name, task->info.files);
-    }
     zo_encoder *encoder;
     if (zo_encoder_open(&encoder, task, spec, err)) {
+        return err->status;
+    }
+    zo_rows rows;
+    if (zo_rows_open(&rows, task, spec, err)) {
+        zo_encoder_close(encoder);
         return err->status;
     }
     zo_dataset *dataset = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *dataset);
@@ -429,7 +127,15 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     if (words) {
         memcpy(dataset->word, words, (size_t)task->info.classes * sizeof *words);
     }
-    zo_status status = spec->scheme == ZO_SPLIT_KSHOT ? open_kshot(dataset, spec, encoder, err) : open_official(dataset, spec, encoder, err);
+    memcpy(dataset->note, rows.note, sizeof dataset->note);
+    zo_status status = ZO_OK;
+    for (int s = 0; s < ZO_SPLITS && !status; s++) {
+        split_data *split = &dataset->split[s];
+        for (int32_t k = 0; k < rows.n[s] && !status; k++) {
+            status = zo_encode(encoder, zo_rows_at(&rows, (zo_split)s, k), s == ZO_TRAIN, &split->pack, &split->truncated, err);
+        }
+    }
+    zo_rows_close(&rows);
     zo_encoder_close(encoder);
     if (status) {
         zo_dataset_close(dataset);
@@ -478,9 +184,18 @@ int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split)
     return (int32_t)dataset->split[split].pack.n;
 }
 
+int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split)
+{
+    return dataset->split[split].truncated;
+}
+
 int64_t zo_dataset_truncated(const zo_dataset *dataset)
 {
-    return dataset->truncated;
+    int64_t sum = 0;
+    for (int s = 0; s < ZO_SPLITS; s++) {
+        sum += dataset->split[s].truncated;
+    }
+    return sum;
 }
 
 int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split)
@@ -627,11 +342,76 @@ int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t ste
     return n;
 }
 
+/* ---- fingerprints --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t add_text(uint64_t print, const char *text)
+{
+    return text ? zo_fnv1a(zo_fnv1a(print, "+", 1), text, strlen(text) + 1) : zo_fnv1a(print, "-", 1);
+}
+
+static uint64_t add_number(uint64_t print, int64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    return add_text(print, text);
+}
+
+zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, zo_err *err)
+{
+    zo_err own;
+    zo_rows rows;
+    err = err ? err : &own;
+    *print = 0;
+    const zo_task *task = zo_task_find(spec->task, err);
+    if (!task || zo_rows_open(&rows, task, spec, err)) {
+        return err->status;
+    }
+    uint64_t sum = ZO_FNV_START;
+    for (int s = 0; s < ZO_SPLITS; s++) {
+        sum = add_number(sum, rows.n[s]);
+        for (int32_t k = 0; k < rows.n[s]; k++) {
+            const zo_record *record = zo_rows_at(&rows, (zo_split)s, k);
+            sum = add_number(sum, record->label);
+            for (int f = 0; f < ZO_TASK_FIELDS; f++) {
+                sum = add_text(sum, record->field[f]);
+            }
+        }
+    }
+    zo_rows_close(&rows);
+    *print = sum;
+    return ZO_OK;
+}
+
+uint64_t zo_task_fingerprint(const char *name)
+{
+    const zo_task *task = zo_task_find(name, NULL);
+    ZO_CHECK(task, "task %s is not in the list", name);
+    const int number[] = {task->info.classes, task->texts, task->pair_of[0], task->pair_of[1], task->first_limit, task->teacher_forcing};
+    uint64_t print = add_text(ZO_FNV_START, task->info.name);
+    for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
+        print = add_number(print, number[k]);
+    }
+    print = add_text(add_text(print, task->mask_template), task->prompt);
+    for (int c = 0; c < ZO_TASK_CLASSES; c++) {
+        print = add_text(add_text(add_text(print, task->label[c]), task->mask_word[c]), task->option[c]);
+    }
+    return print;
+}
+
 /* ---- metrics -------------------------------------------------------------------------------------------------------------- */
+
+const char *zo_metric_name(zo_metric metric)
+{
+    static const char *const name[ZO_METRICS] = {"accuracy", "f1", "macro_f1", "matthews"};
+    ZO_CHECK((unsigned)metric < ZO_METRICS, "metric %d", (int)metric);
+    return name[metric];
+}
 
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS])
 {
-    metric[ZO_ACCURACY] = metric[ZO_MACRO_F1] = metric[ZO_MATTHEWS] = NAN;
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] = NAN;
+    }
     if (n <= 0) {
         return;
     }
@@ -647,6 +427,9 @@ void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int clas
             right[label[k]]++;
             hits++;
         }
+    }
+    if (classes == 2) {
+        metric[ZO_F1] = chosen[1] + labelled[1] > 0 ? 2.0 * (double)right[1] / (double)(chosen[1] + labelled[1]) : 0;
     }
     double f1 = 0, cross = 0, chosen2 = 0, labelled2 = 0, total = n;
     int present = 0;

@@ -11,10 +11,10 @@ static const zo_source sources[] = {
     {.part = ZO_FILE_VALIDATION, .path = "glue/MNLI/dev_matched.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "glue/MNLI/textfooler_mnli_matched", .format = ZO_FORMAT_TSV, .label = "#0", .field = {"#1", "#2"},
      .note = "mnli: the validation rows are TextFooler's 1,000 of the 9,815 matched ones, tokenised"},
-    {.part = ZO_FILE_KSHOT_TRAIN, .path = "k-shot/MNLI/16-@/train.tsv", COLUMNS},
-    {.part = ZO_FILE_KSHOT_DEV, .path = "k-shot/MNLI/16-@/dev_matched.tsv", COLUMNS},
-    {.part = ZO_FILE_KSHOT_TEST, .path = "k-shot/MNLI/16-@/test_matched.tsv", COLUMNS},
-    {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = "k-shot/MNLI/test_matched.tsv", COLUMNS},
+    {.part = ZO_FILE_KSHOT_TRAIN, .path = "MNLI/@/train.tsv", COLUMNS},
+    {.part = ZO_FILE_KSHOT_DEV, .path = "MNLI/@/dev_matched.tsv", COLUMNS},
+    {.part = ZO_FILE_KSHOT_TEST, .path = "MNLI/@/test_matched.tsv", COLUMNS},
+    {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = "MNLI/test_matched.tsv", COLUMNS},
     {.format = ZO_FORMAT_END},
 };
 

@@ -16,7 +16,7 @@ static const zo_source sources[] = {
 };
 
 const zo_task zo_task_mrpc = {
-    .info = {.name = "mrpc", .title = "MRPC: do two sentences say the same", .headline = ZO_ACCURACY, .classes = 2, .files = "glue/MRPC/{train,dev}.tsv"},
+    .info = {.name = "mrpc", .title = "MRPC: do two sentences say the same", .headline = ZO_F1, .classes = 2, .files = "glue/MRPC/{train,dev}.tsv"},
     .label = {"0|not_equivalent", "1|equivalent"},
     .source = sources,
     .texts = 2,

@@ -17,13 +17,20 @@ extern "C" {
 typedef enum zo_form { ZO_FORM_HEAD, ZO_FORM_PROMPT } zo_form;
 typedef enum zo_split { ZO_TRAIN, ZO_DEV, ZO_TEST, ZO_SPLITS } zo_split;
 
-/* How train / dev / test are taken from the task's files; recorded in every row.
- *   DRAWN  train and dev drawn from the official train file by `data_seed` (first `train`, then `dev` of one permutation), test =
- *          the official validation file, cut by the same seed when it is longer (MeZO OPT: 1000/500/1000)
+/* How train / dev / test are taken from the task's files; recorded in every row. What `permutation` draws is numpy's
+ * RandomState(seed).permutation (tasks/numpy_draw.h), so that the rows are those of the papers' code.
+ *   DRAWN  a permutation of the official train file by a stream of our own: first `train`, then `dev`, each in proportion where there are
+ *          too few; test = the official validation file, cut by a permutation when it is longer
  *   FIRST  train = the first rows of the train file, dev = the first rows of the validation file, test = the rows after those
  *          (MeZO-SVRG's released code: 512/256; its paper: 512/256/256)
- *   KSHOT  the LM-BFF folders k-shot/TASK/16-<data_seed> (MeZO medium models); test = the folder's test file */
-typedef enum zo_split_scheme { ZO_SPLIT_DRAWN, ZO_SPLIT_FIRST, ZO_SPLIT_KSHOT } zo_split_scheme;
+ *   KSHOT  the LM-BFF folders <kshot_folder>/TASK/<k>-<train_split_seed> (MeZO on RoBERTa); test = the folder's test file. Fewer rows
+ *          than a file has are the first of its permutation, of test by test_split_seed (LM-BFF's k-shot-1k-test: 1000 by 42)
+ *   MEZO   MeZO on OPT: the first train + dev of permutation(train_split_seed) of the train file, dev is their end and is served first
+ *          where there are too few (CB and COPA: 1000 and 100 of 250 and 400); test = the first of permutation(test_split_seed) of the
+ *          validation file, where MeZO has one seed for both
+ * Where a task says that its train file is not to be had (boolq), DRAWN and MEZO take test and then train and dev out of the validation
+ * file, without overlap, and the note says so. */
+typedef enum zo_split_scheme { ZO_SPLIT_DRAWN, ZO_SPLIT_FIRST, ZO_SPLIT_KSHOT, ZO_SPLIT_MEZO } zo_split_scheme;
 
 typedef struct zo_dataset_spec {
     const char *task;       /* "sst2", "synth-sentiment", ... */
@@ -35,11 +42,16 @@ typedef struct zo_dataset_spec {
                                the longer sentence first for encoders), and counted in `truncated` */
     bool fill;              /* every sequence is brought to exactly `context` tokens by repeating its text (memory studies only) */
     zo_split_scheme scheme;
-    uint64_t data_seed;
-    int64_t count[ZO_SPLITS]; /* numbers of examples; 0 = none, -1 = all. More than there is = an error that says how many there are */
+    uint64_t train_split_seed, test_split_seed; /* of train and dev; of test. KSHOT and MEZO: below 2^32 */
+    int64_t k;                /* KSHOT: rows a class in the folder's name (16, 512), >= 1 */
+    const char *kshot_folder; /* KSHOT: a folder below data_dir, "k-shot" or "k-shot-1k-test"; not NULL */
+    int64_t count[ZO_SPLITS]; /* examples at most, 0 = none, -1 = all; zo_dataset_size says how many there are, which may be none */
+    bool evaluate_only;       /* nothing is trained: train is empty, and its file is read only where dev comes out of it */
 } zo_dataset_spec;
 
-typedef enum zo_metric { ZO_ACCURACY, ZO_MACRO_F1, ZO_MATTHEWS, ZO_METRICS } zo_metric;
+/* F1 is that of class 1, as GLUE's and the papers' for MRPC: tasks of two classes only. MACRO_F1 is the mean over classes (CB). */
+typedef enum zo_metric { ZO_ACCURACY, ZO_F1, ZO_MACRO_F1, ZO_MATTHEWS, ZO_METRICS } zo_metric;
+const char *zo_metric_name(zo_metric metric); /* "accuracy", "f1", "macro_f1", "matthews": in configs, columns and titles */
 
 typedef struct zo_dataset zo_dataset; /* opaque: encoded examples of three splits */
 
@@ -50,7 +62,9 @@ zo_head zo_dataset_head(const zo_dataset *dataset);
 int zo_dataset_classes(const zo_dataset *dataset);           /* CLASS and WORDS; the labels' number for options */
 const int32_t *zo_dataset_words(const zo_dataset *dataset);  /* (classes) label-word ids for WORDS, else NULL */
 int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split);
+/* Examples of which a text was cut to the context or to the template's own limit; of all splits, and of one. */
 int64_t zo_dataset_truncated(const zo_dataset *dataset);
+int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split);
 int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens of the longest packed example */
 /* The label that a batch carries: the class, or the right option's index among the options that the batch has. */
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index);
@@ -77,15 +91,21 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
 typedef struct zo_order { int32_t *row; int64_t epoch; } zo_order; /* row (train_size) */
 int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index);
 
+/* Content hashes (64-bit FNV-1a), to tell whether a result is of the same data and the same task. Of the rows: their labels and texts as
+ * read, split by split in order; nothing is encoded, spec->tokenizer may be NULL. Of a task that is in the list: its templates, label
+ * words, spellings, fields and limits. */
+zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, zo_err *err);
+uint64_t zo_task_fingerprint(const char *task);
+
 /* metric[m] of choices against labels over `classes` classes, as scikit-learn defines them: classes that occur in neither are left
  * out of macro-F1, an F1 of a class never chosen rightly is 0, and Matthews (any number of classes: Gorodkin's R_K) is 0 when one
- * side is constant. All NaN for n = 0. A choice outside the classes is wrong. */
+ * side is constant. F1 is NaN with more than two classes, all are for n = 0. A choice outside the classes is wrong. */
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
 
 typedef struct zo_task_info {
     const char *name, *title;
     bool needs_data;
-    zo_metric headline;
+    zo_metric headline;        /* what GLUE, LM-BFF and MeZO report: F1 for MRPC, Matthews for CoLA, accuracy for the others */
     int classes;
     bool has_head, has_prompt; /* has_prompt: one of the two below */
     const char *files;         /* what it reads below the data folder; NULL for synthetic tasks */

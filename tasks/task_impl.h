@@ -46,7 +46,7 @@ typedef enum zo_format {
     ZO_FORMAT_LABEL_TEXT /* label, one space, text: "#0" and "#1" */
 } zo_format;
 
-/* Which rows a file holds. The KSHOT parts have the seed at the `@` of their path. */
+/* Which rows a file holds. The KSHOT parts' paths are below the k-shot folder, with "<k>-<seed>" at their `@`. */
 typedef enum zo_file_part { ZO_FILE_TRAIN, ZO_FILE_VALIDATION, ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST, ZO_FILE_PARTS } zo_file_part;
 
 typedef struct zo_source {
@@ -62,10 +62,10 @@ typedef struct zo_source {
 
 /* The four sources of an LM-BFF k-shot folder; the test file stands in each seed's folder, or once above them. */
 #define ZO_KSHOT(folder, extension, ...)                                                                              \
-    {.part = ZO_FILE_KSHOT_TRAIN, .path = "k-shot/" folder "/16-@/train." extension, __VA_ARGS__},                    \
-        {.part = ZO_FILE_KSHOT_DEV, .path = "k-shot/" folder "/16-@/dev." extension, __VA_ARGS__},                    \
-        {.part = ZO_FILE_KSHOT_TEST, .path = "k-shot/" folder "/16-@/test." extension, __VA_ARGS__},                  \
-        {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = "k-shot/" folder "/test." extension, __VA_ARGS__}
+    {.part = ZO_FILE_KSHOT_TRAIN, .path = folder "/@/train." extension, __VA_ARGS__},                    \
+        {.part = ZO_FILE_KSHOT_DEV, .path = folder "/@/dev." extension, __VA_ARGS__},                    \
+        {.part = ZO_FILE_KSHOT_TEST, .path = folder "/@/test." extension, __VA_ARGS__},                  \
+        {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = folder "/test." extension, __VA_ARGS__}
 
 struct zo_task;
 /* Append the rows of one file. `path` is the file itself. */
@@ -95,6 +95,23 @@ typedef struct zo_task {
 } zo_task;
 
 const zo_task *zo_task_find(const char *name, zo_err *err); /* NULL: err has a did-you-mean */
+
+/* ---- rows of the splits ---------------------------------------------------------------------------------------------------- */
+
+enum { ZO_NOTE_BYTES = 1000 };
+
+typedef struct zo_rows {
+    zo_table table[ZO_SPLITS];
+    int from[ZO_SPLITS];     /* the table that a split takes its rows from */
+    int32_t *row[ZO_SPLITS]; /* (n): rows of that table */
+    int32_t n[ZO_SPLITS];
+    char note[ZO_NOTE_BYTES];
+} zo_rows;
+
+/* spec->tokenizer, form, causal and context are not read. On failure nothing is left to close. */
+zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err);
+void zo_rows_close(zo_rows *rows);
+const zo_record *zo_rows_at(const zo_rows *rows, zo_split split, int32_t index);
 
 /* ---- encoded examples ---------------------------------------------------------------------------------------------------- */
 
