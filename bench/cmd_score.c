@@ -10,6 +10,7 @@
 #include "bench/cmd.h"
 #include "bench/pretrain.h"
 #include "bench/unquote.h"
+#include "core/io.h"
 #include "core/mem.h"
 #include "models/hub.h"
 #include "models/model.h"
@@ -264,9 +265,10 @@ static zo_status score(scorer *s, const score_args *args, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
-    FILE *in = args->file != NULL ? fopen(args->file, "r") : stdin;
-    if (in == NULL) {
-        return zo_fail(err, ZO_EIO, "%s: cannot be opened; check the path", args->file);
+    FILE *in = stdin;
+    status = args->file != NULL ? zo_file_open(args->file, &in, err) : ZO_OK;
+    if (status != ZO_OK) {
+        return status;
     }
     status = score_lines(s, in, args, err);
     if (in != stdin) {

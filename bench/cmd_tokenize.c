@@ -73,10 +73,10 @@ static zo_status tokenize(const tokenize_args *args, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
-    FILE *in = args->file ? fopen(args->file, "r") : stdin;
-    status = in ? tokenize_lines(tokenizer, args, in, err)
-                : zo_fail(err, ZO_EIO, "%s: cannot be opened; check the path", args->file);
-    if (in && in != stdin) {
+    FILE *in = stdin;
+    status = args->file ? zo_file_open(args->file, &in, err) : ZO_OK;
+    status = status == ZO_OK ? tokenize_lines(tokenizer, args, in, err) : status;
+    if (in != NULL && in != stdin) {
         fclose(in);
     }
     zo_tokenizer_close(tokenizer);

@@ -146,6 +146,22 @@ static zo_status fail_kind(zo_err *err, const char *where, const zo_opt *opt, co
                    opt->help != NULL ? opt->help : "see its documentation");
 }
 
+/* Whole numbers in full, others in as few digits as give them back. */
+static const char *number_text(double x, char out[40])
+{
+    if (x == floor(x) && fabs(x) < 1e17) {
+        snprintf(out, 40, "%.0f", x);
+        return out;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, 40, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) {
+            break;
+        }
+    }
+    return out;
+}
+
 static zo_status read_number(const zo_opt *opt, const cJSON *value, const char *where, void *member, zo_err *err)
 {
     bool whole = opt->type == ZO_OPT_INT;
@@ -156,11 +172,13 @@ static zo_status read_number(const zo_opt *opt, const cJSON *value, const char *
     if (!isfinite(x)) {
         return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is too large to represent; write a finite number", where, opt->key);
     }
+    char found[40], least[40], most[40];
     if (whole && (x != floor(x) || fabs(x) > 9007199254740992.0)) {
-        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %.17g; expected a whole number of at most 2^53", where, opt->key, x);
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected a whole number of at most 2^53", where, opt->key, number_text(x, found));
     }
     if (x < opt->least || x > opt->most) {
-        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %.10g; expected %.10g to %.10g", where, opt->key, x, opt->least, opt->most);
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected %s to %s", where, opt->key, number_text(x, found),
+                       number_text(opt->least, least), number_text(opt->most, most));
     }
     if (whole) {
         *(int64_t *)member = (int64_t)x;
@@ -329,8 +347,48 @@ struct cJSON *zo_opt_write(const zo_opt *table, const void *options)
 
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
-static zo_status fail_json(zo_err *err, const char *path, const char *text, const char *at)
+/* What comes in place of a JSON file, by how it begins. */
+static const struct { const char *start, *says; } instead[] = {
+    {"<", "is a web page (HTML or XML), not JSON: a download gave the page in place of the file; fetch it again"},
+    {"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"},
+    {"Entry not found", "is a server's answer that there is no such file, not JSON; fetch it again from the right place"},
+    {"Not Found", "is a server's answer that there is no such file, not JSON; fetch it again from the right place"},
+    {"404", "is a server's answer that there is no such file, not JSON; fetch it again from the right place"},
+    {"Invalid username", "is a server's answer that the log-in failed, not JSON; log in and fetch it again"},
+    {"Access to model", "is a server's answer that access was refused, not JSON; ask for access and fetch it again"},
+    {"PK\003\004", "is a zip archive, not JSON; unpack it"},
+    {"\377\376", "is UTF-16 text; save it as UTF-8"},
+    {"\376\377", "is UTF-16 text; save it as UTF-8"},
+};
+
+/* How deep lists and objects are nested where the text ends at `at`. */
+static long depth_at(const char *text, const char *at)
 {
+    long depth = 0;
+    bool quoted = false;
+    for (const char *c = text; c < at; c++) {
+        if (quoted && *c == '\\') {
+            c++; /* what is escaped ends nothing */
+        } else if (*c == '"') {
+            quoted = !quoted;
+        } else if (!quoted) {
+            depth += (*c == '[' || *c == '{') - (*c == ']' || *c == '}');
+        }
+    }
+    return depth;
+}
+
+static zo_status fail_json(zo_err *err, const char *path, const char *text, size_t bytes, const char *at)
+{
+    const char *begin = text + strspn(text, " \t\r\n");
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++) {
+        if (strncmp(begin, instead[i].start, strlen(instead[i].start)) == 0) {
+            return zo_fail(err, ZO_EINPUT, "%s: %s", path, instead[i].says);
+        }
+    }
+    if (begin == text + bytes) {
+        return zo_fail(err, ZO_EINPUT, "%s: is empty where JSON was expected; write it or fetch it again", path);
+    }
     long line = 1;
     const char *start = text;
     for (const char *c = text; c < at; c++) {
@@ -338,6 +396,11 @@ static zo_status fail_json(zo_err *err, const char *path, const char *text, cons
             line++;
             start = c + 1;
         }
+    }
+    long column = (long)(at - start) + 1;
+    if ((*at == '[' || *at == '{') && depth_at(text, at) >= CJSON_NESTING_LIMIT) {
+        return zo_fail(err, ZO_EINPUT, "%s: line %ld, column %ld: lists and objects are nested %d deep here, and at most %d are read; make it flatter",
+                       path, line, column, CJSON_NESTING_LIMIT, CJSON_NESTING_LIMIT - 1);
     }
     char found[24];
     if (*at == '\0') {
@@ -348,7 +411,7 @@ static zo_status fail_json(zo_err *err, const char *path, const char *text, cons
         snprintf(found, sizeof found, "byte 0x%02x", (unsigned)(unsigned char)*at);
     }
     return zo_fail(err, ZO_EINPUT, "%s: line %ld, column %ld: not JSON from here on (found %s); look for a missing comma, quote or bracket",
-                   path, line, (long)(at - start) + 1, found);
+                   path, line, column, found);
 }
 
 /* The first escaped zero byte ("\\u0000") of a text, or NULL. */
@@ -362,21 +425,13 @@ static const char *find_escaped_zero(const char *text)
     return NULL;
 }
 
-zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
+zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct cJSON **json, zo_err *err)
 {
     *json = NULL;
-    char *text;
-    size_t bytes;
-    zo_status status = zo_read_file(path, JSON_MOST_BYTES, &text, &bytes, err);
-    if (status != ZO_OK) {
-        return status;
-    }
     /* A zero byte inside a string would silently cut it, escaped or not. */
     const char *zero = memchr(text, '\0', bytes);
     if (zero == NULL && (zero = find_escaped_zero(text)) != NULL) {
-        status = zo_fail(err, ZO_EINPUT, "%s: byte %td: a string holds a zero byte (\\u0000), which no text here may; take it out", path, zero - text);
-        zo_free(text);
-        return status;
+        return zo_fail(err, ZO_EINPUT, "%s: byte %td: a string holds a zero byte (\\u0000), which no text here may; take it out", path, zero - text);
     }
     const char *end = text;
     cJSON *root = zero == NULL ? cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0) : NULL;
@@ -384,11 +439,46 @@ zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
         end += strspn(end, " \t\r\n");
     }
     if (root == NULL || end != text + bytes) {
-        status = fail_json(err, path, text, zero != NULL ? zero : end);
         cJSON_Delete(root);
-        root = NULL;
+        return fail_json(err, path, text, bytes, zero != NULL ? zero : end);
     }
-    zo_free(text);
     *json = root;
+    return ZO_OK;
+}
+
+zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err)
+{
+    *json = NULL;
+    char *text;
+    size_t bytes;
+    zo_status status = zo_read_file(path, JSON_MOST_BYTES, &text, &bytes, err);
+    if (status == ZO_OK) {
+        status = zo_json_parse(text, bytes, path, json, err);
+        zo_free(text);
+    }
     return status;
+}
+
+static int key_order(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char *zo_json_double_key(const struct cJSON *object)
+{
+    size_t n = (size_t)cJSON_GetArraySize(object);
+    if (!cJSON_IsObject(object) || n < 2) {
+        return NULL;
+    }
+    const char **key = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *key), *twice = NULL;
+    size_t at = 0;
+    for (const cJSON *item = object->child; item != NULL; item = item->next) {
+        key[at++] = item->string;
+    }
+    qsort(key, n, sizeof *key, key_order);
+    for (size_t i = 1; i < n && twice == NULL; i++) {
+        twice = strcmp(key[i - 1], key[i]) == 0 ? key[i] : NULL;
+    }
+    zo_free(key);
+    return twice;
 }

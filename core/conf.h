@@ -50,6 +50,11 @@ const char *zo_nearest(const char *name, const char *const *names, int n);
 
 /* Parse a file as JSON (comments not allowed). Errors name file, line and column. The caller calls cJSON_Delete. */
 zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err);
+/* The same from text (bytes, and a NUL behind them); `path` stands in messages. */
+zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct cJSON **json, zo_err *err);
+
+/* A key that stands more than once in an object (the object's own memory), or NULL. JSON readers differ in which one they take. */
+const char *zo_json_double_key(const struct cJSON *object);
 
 #ifdef __cplusplus
 }

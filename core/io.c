@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -23,17 +25,74 @@ static zo_status fail_open(zo_err *err, const char *path)
     return zo_fail(err, ZO_EIO, "%s: cannot be opened (%s); check the path and its permissions", path, strerror(errno));
 }
 
-/* A descriptor open for reading, refusing folders; *st is filled. */
-static zo_status open_input(const char *path, int *fd, struct stat *st, zo_err *err)
+/* What stands at a path in place of a file, or NULL for a regular file. */
+static const char *no_file(const struct stat *st)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    return S_ISREG(st->st_mode)    ? NULL
+           : S_ISDIR(st->st_mode)  ? "a folder"
+           : S_ISFIFO(st->st_mode) ? "a named pipe"
+           : S_ISSOCK(st->st_mode) ? "a socket"
+                                   : "a device";
+}
+
+static zo_status fail_kind(zo_err *err, const char *path, const char *kind)
+{
+    return zo_fail(err, ZO_EIO, "%s: is %s, not a file; name a regular file", path, kind);
+}
+
+zo_status zo_path_check_file(const char *path, zo_err *err)
+{
+    struct stat st;
+    const char *kind = stat(path, &st) == 0 ? no_file(&st) : NULL;
+    return kind != NULL ? fail_kind(err, path, kind) : ZO_OK;
+}
+
+/* A pipe without a name: standard input, or what a shell's <(command) makes. Its writer is there already, so opening it waits for nobody. */
+static bool is_nameless_pipe(const char *path)
+{
+    struct stat st;
+    struct statfs system;
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode) && statfs(path, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+}
+
+/* A descriptor open for reading a regular file, or with `pipes` a nameless pipe too; *st is filled. What could wait for ever, or do something
+ * on being opened (pipes, devices), is not opened; what takes the file's place between looking and opening is caught after it, and
+ * O_NONBLOCK lets nothing wait. */
+static zo_status open_input(const char *path, bool pipes, int *fd, struct stat *st, zo_err *err)
+{
+    bool pipe = pipes && is_nameless_pipe(path);
+    zo_status status = pipe ? ZO_OK : zo_path_check_file(path, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (pipe ? 0 : O_NONBLOCK));
     if (*fd < 0) {
         return fail_open(err, path);
     }
-    if (fstat(*fd, st) != 0 || S_ISDIR(st->st_mode)) {
-        bool folder = S_ISDIR(st->st_mode);
+    if (fstat(*fd, st) != 0) {
         close(*fd);
-        return zo_fail(err, ZO_EIO, "%s: %s; name a file", path, folder ? "is a folder" : "cannot be examined");
+        return zo_fail(err, ZO_EIO, "%s: cannot be examined; name a file", path);
+    }
+    if (no_file(st) != NULL && !(pipe && S_ISFIFO(st->st_mode))) {
+        close(*fd);
+        return fail_kind(err, path, no_file(st));
+    }
+    return ZO_OK;
+}
+
+zo_status zo_file_open(const char *path, FILE **file, zo_err *err)
+{
+    int fd = -1;
+    struct stat st;
+    *file = NULL;
+    zo_status status = open_input(path, true, &fd, &st, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    *file = fdopen(fd, "r");
+    if (*file == NULL) {
+        close(fd);
+        return fail_open(err, path);
     }
     return ZO_OK;
 }
@@ -53,7 +112,7 @@ zo_status zo_read_file(const char *path, size_t most_bytes, char **text, size_t 
     }
     int fd = -1;
     struct stat st;
-    zo_status status = open_input(path, &fd, &st, err);
+    zo_status status = open_input(path, true, &fd, &st, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -64,7 +123,7 @@ zo_status zo_read_file(const char *path, size_t most_bytes, char **text, size_t 
     }
     (void)gzbuffer(in, 1 << 18);
     bool plain = gzdirect(in) != 0;
-    size_t on_disk = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
+    size_t on_disk = st.st_size > 0 ? (size_t)st.st_size : 0;
     if (plain && on_disk > most_bytes) {
         gzclose(in);
         return fail_size(err, path, "has", on_disk, most_bytes);
@@ -178,13 +237,9 @@ zo_status zo_map_open(zo_map *map, const char *path, zo_err *err)
     *map = (zo_map){.data = nothing, .bytes = 0};
     int fd = -1;
     struct stat st;
-    zo_status status = open_input(path, &fd, &st, err);
+    zo_status status = open_input(path, false, &fd, &st, err);
     if (status != ZO_OK) {
         return status;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return zo_fail(err, ZO_EIO, "%s: is not a regular file, which a memory map needs; copy it to a file", path);
     }
     if (st.st_size > 0) {
         void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

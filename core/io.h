@@ -6,12 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/err.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Regular files are read, and nameless pipes (standard input, a shell's <(command)); a folder, a named pipe, a socket or a device is one
+ * sentence at once, so that nothing here waits for somebody who may never come. */
 
 /* Read `path` whole; gzip (by its magic bytes) is unpacked. On success *text is a NUL-terminated block of *bytes bytes (the NUL
  * not counted) tagged DATA that the caller gives back with zo_free. A file of more than `most_bytes` after unpacking is an error
@@ -20,6 +24,12 @@ zo_status zo_read_file(const char *path, size_t most_bytes, char **text, size_t 
 
 /* As zo_read_file with `path`, or `path`.gz when `path` is absent. The error names both. */
 zo_status zo_read_file_or_gz(const char *path, size_t most_bytes, char **text, size_t *bytes, zo_err *err);
+
+/* A file for reading piece by piece; the caller calls fclose. */
+zo_status zo_file_open(const char *path, FILE **file, zo_err *err);
+
+/* ZO_OK where `path` is a regular file or nothing is there: for files that a library opens (SQLite waits for a pipe too). */
+zo_status zo_path_check_file(const char *path, zo_err *err);
 
 /* Iterate over lines of a text in place. A line ends at \n; a \r before it is dropped; the last line may lack its \n.
  * zo_lines_next writes NULs into the text. */

@@ -265,7 +265,8 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
     if (zo_path_is_dir(path)) {
         return zo_fail(err, ZO_EINPUT, "%s: is a folder; expected a database file such as %s/zo.db", path, path);
     }
-    zo_status status = create ? make_parent(path, err) : ZO_OK;
+    zo_status status = zo_path_check_file(path, err);
+    status = status == ZO_OK && create ? make_parent(path, err) : status;
     if (status != ZO_OK) {
         return status;
     }
@@ -301,9 +302,12 @@ zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *e
     if (!zo_path_exists(path)) {
         return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
+    zo_status status = zo_path_check_file(path, err);
+    if (status != ZO_OK) {
+        return status;
+    }
     zo_results *r = new_results(path);
     r->reads = true;
-    zo_status status = ZO_OK;
     if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
         status = fail_sql(r, err);
     }

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -449,6 +451,53 @@ START_TEST(refuse_damaged_gzip)
 }
 END_TEST
 
+/* Every reader, at a path where nothing may be waited for: a sentence at once. */
+static void assert_no_file(const char *path, const char *kind)
+{
+    char *text;
+    size_t n;
+    FILE *file;
+    zo_map map;
+    cJSON *json;
+    zo_err err[5];
+    ck_assert_int_eq(zo_read_file(path, 10, &text, &n, &err[0]), ZO_EIO);
+    ck_assert_int_eq(zo_map_open(&map, path, &err[1]), ZO_EIO);
+    ck_assert_int_eq(zo_file_open(path, &file, &err[2]), ZO_EIO);
+    ck_assert_int_eq(zo_path_check_file(path, &err[3]), ZO_EIO);
+    ck_assert_int_eq(zo_json_read(path, &json, &err[4]), ZO_EIO);
+    ck_assert(text == NULL && file == NULL && json == NULL && map.bytes == 0);
+    for (int i = 0; i < 5; i++) {
+        ASSERT_HAS(err[i].text, kind);
+        ASSERT_HAS(err[i].text, path);
+    }
+}
+
+START_TEST(pipes_and_devices_are_not_waited_for)
+{
+    ck_assert_int_eq(mkfifo(scratch("pipe"), 0600), 0);
+    assert_no_file(scratch("pipe"), "is a named pipe");
+    ck_assert_int_eq(symlink(scratch("pipe"), scratch("link")), 0);
+    assert_no_file(scratch("link"), "is a named pipe");
+    assert_no_file("/dev/zero", "is a device");
+    assert_no_file("/dev/tty", "is a device");
+    assert_no_file(folder, "is a folder");
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", scratch("socket"));
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_no_file(scratch("socket"), "is a socket");
+    close(fd);
+    zo_err err = {0};
+    FILE *file;
+    char line[16];
+    ck_assert_int_eq(zo_path_check_file(scratch("absent"), &err), ZO_OK);
+    ck_assert_int_eq(zo_file_open(scratch("absent"), &file, &err), ZO_EIO);
+    ck_assert_int_eq(zo_file_open(put_text("lines.txt", "one\ntwo"), &file, &err), ZO_OK);
+    ck_assert_str_eq(fgets(line, sizeof line, file), "one\n");
+    ck_assert_int_eq(fclose(file), 0);
+}
+END_TEST
+
 START_TEST(refuse_what_is_not_a_file)
 {
     assert_refuses(scratch("absent"), 10, ZO_EIO, "No such file");
@@ -774,6 +823,44 @@ START_TEST(nearest_name)
 }
 END_TEST
 
+START_TEST(numbers_are_said_in_full)
+{
+    static const zo_opt table[] = {
+        {.key = "seed", .type = ZO_OPT_INT, .offset = offsetof(sample, rank), .most = 9007199254740991.0, .help = "a seed"},
+        {.key = "eps", .type = ZO_OPT_REAL, .offset = offsetof(sample, eps), .least = 1e-30, .most = 0.1, .help = "a step"}, {.key = NULL}};
+    static const struct { const char *text, *says; } wrong[] = {
+        {"{\"seed\": 9007199254740992}", "\"seed\" is 9007199254740992; expected 0 to 9007199254740991"},
+        {"{\"seed\": -1}", "\"seed\" is -1; expected 0 to 9007199254740991"},
+        {"{\"seed\": 123456789012.5}", "\"seed\" is 123456789012.5; expected a whole number"},
+        {"{\"seed\": 1e300}", "\"seed\" is 1e+300; expected a whole number"},
+        {"{\"eps\": 0.10000000000000002}", "\"eps\" is 0.10000000000000002; expected 1e-30 to 0.1"},
+        {"{\"eps\": 1e-31}", "\"eps\" is 1e-31; expected 1e-30 to 0.1"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        sample got;
+        zo_err err = {0};
+        cJSON *json = cJSON_Parse(wrong[i].text);
+        ck_assert_int_eq(zo_opt_read(table, json, NULL, "x", &got, &err), ZO_EINPUT);
+        ASSERT_HAS(err.text, wrong[i].says);
+        cJSON_Delete(json);
+    }
+}
+END_TEST
+
+START_TEST(double_keys_are_found)
+{
+    static const struct { const char *text, *twice; } rows[] = {
+        {"{}", NULL}, {"{\"a\": 1}", NULL}, {"{\"a\": 1, \"A\": 1, \"b\": {\"a\": 2}}", NULL}, {"[1, 1]", NULL},
+        {"{\"b\": 1, \"a\": 2, \"b\": 1}", "b"}, {"{\"\": 1, \"a\": 2, \"\": 1}", ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cJSON *json = cJSON_Parse(rows[i].text);
+        const char *twice = zo_json_double_key(json);
+        ck_assert_msg(rows[i].twice == NULL ? twice == NULL : twice != NULL && strcmp(twice, rows[i].twice) == 0, "%s", rows[i].text);
+        cJSON_Delete(json);
+    }
+}
+END_TEST
+
 START_TEST(json_files)
 {
     cJSON *json;
@@ -787,7 +874,13 @@ START_TEST(json_files)
     const struct {
         const char *text, *where;
     } wrong[] = {
-        {"", "line 1, column 1"},
+        {"", "is empty"},
+        {" \n", "is empty"},
+        {"\n <!DOCTYPE html><html>", "is a web page (HTML or XML), not JSON: a download gave the page in place of the file; fetch it again"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"},
+        {"Entry not found", "no such file"},
+        {"PK\003\004\024", "zip archive"},
+        {"\377\376{\001", "UTF-16"},
         {"{\"a\": 1,\n \"b\" 2}", "line 2, column 6"},
         {"{\"a\": 1}\n}", "line 2, column 1"},
         {"[1, 2", "line 1, column"},
@@ -809,6 +902,17 @@ START_TEST(json_files)
     char deep[5000];
     memset(deep, '[', sizeof deep);
     ck_assert_int_eq(zo_json_read(put("deep.json", deep, sizeof deep), &json, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "line 1, column 1001: lists and objects are nested 1000 deep here, and at most 999 are read");
+    char quoted[2200] = "[\""; /* brackets in a string are no nesting, nor does an escaped quote end it */
+    memset(quoted + 2, '[', 2000);
+    quoted[3] = '\\';
+    quoted[4] = '"';
+    memcpy(quoted + 2002, "\", 1", 5);
+    ck_assert_int_eq(zo_json_read(put_text("quoted.json", quoted), &json, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "not JSON from here on");
+    deep[1000] = '\0'; /* 1000 open brackets and the end: nothing is too deep */
+    ck_assert_int_eq(zo_json_read(put_text("open.json", deep), &json, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "not JSON from here on");
     ck_assert_int_eq(zo_json_read(scratch("absent.json"), &json, &err), ZO_EIO);
 }
 END_TEST
@@ -873,6 +977,7 @@ static Suite *suite(void)
     tcase_add_test(t, refuse_a_gzip_bomb);
     tcase_add_test(t, refuse_damaged_gzip);
     tcase_add_test(t, refuse_what_is_not_a_file);
+    tcase_add_test(t, pipes_and_devices_are_not_waited_for);
     tcase_add_test(t, read_plain_or_packed);
     tcase_add_test(t, read_from_a_pipe);
     tcase_add_test(t, lines_and_their_ends);
@@ -889,6 +994,8 @@ static Suite *suite(void)
     tcase_add_test(t, options_that_are_wrong);
     tcase_add_test(t, nearest_name);
     tcase_add_test(t, json_files);
+    tcase_add_test(t, numbers_are_said_in_full);
+    tcase_add_test(t, double_keys_are_found);
     suite_add_tcase(s, t);
 
     t = tcase_create("clock");
