@@ -1,4 +1,5 @@
-/* cuda_access.cuh: four numbers at a time, in one access of 16 bytes (8, where they are held in 16 bits) where that is possible. */
+/* cuda_access.cuh: four numbers at a time, in one access of 16 bytes (8, where they are held in 16 bits) where that is possible. __stwb is an
+ * ordinary store that stays one: an assignment of a float4 the compiler may take apart, and it does beside the stores of a ragged end. */
 #ifndef ZO_BACKENDS_CUDA_ACCESS_CUH
 #define ZO_BACKENDS_CUDA_ACCESS_CUH
 
@@ -24,7 +25,7 @@ static __device__ __forceinline__ void zo_load4(const float *data, int64_t e, in
 static __device__ __forceinline__ void zo_store4(float *data, int64_t e, int64_t first, int64_t end, bool wide, const float x[4])
 {
     if (wide && e >= first && e + 4 <= end) {
-        *reinterpret_cast<float4 *>(data + e) = make_float4(x[0], x[1], x[2], x[3]);
+        __stwb(reinterpret_cast<float4 *>(data + e), make_float4(x[0], x[1], x[2], x[3]));
         return;
     }
 #pragma unroll
@@ -35,42 +36,42 @@ static __device__ __forceinline__ void zo_store4(float *data, int64_t e, int64_t
     }
 }
 
-/* The same for an arena that holds its numbers as `storage`; offset counts elements. */
-static __device__ __forceinline__ void zo_load4(zo_storage storage, const void *arena, int64_t offset, int64_t e, int64_t first, int64_t end,
-                                                bool wide, float x[4])
+/* The same for an arena that holds its numbers as S; offset counts elements. */
+template <zo_storage S>
+static __device__ __forceinline__ void zo_load4(const void *arena, int64_t offset, int64_t e, int64_t first, int64_t end, bool wide, float x[4])
 {
-    if (storage == ZO_STORAGE_F32) {
+    if (S == ZO_STORAGE_F32) {
         zo_load4(static_cast<const float *>(arena) + offset, e, first, end, wide, x);
         return;
     }
     const uint16_t *half = static_cast<const uint16_t *>(arena) + offset;
     if (wide && e >= first && e + 4 <= end) {
-        zo_stored4(storage, half, e, x);
+        zo_stored4<S>(half, e, x);
         return;
     }
 #pragma unroll
     for (int l = 0; l < 4; l++) {
-        x[l] = e + l >= first && e + l < end ? zo_half_to(storage, half[e + l]) : 0.0f;
+        x[l] = e + l >= first && e + l < end ? zo_half_to(S, half[e + l]) : 0.0f;
     }
 }
 
-static __device__ __forceinline__ void zo_store4(zo_storage storage, void *arena, int64_t offset, int64_t e, int64_t first, int64_t end,
-                                                 bool wide, const float x[4])
+template <zo_storage S>
+static __device__ __forceinline__ void zo_store4(void *arena, int64_t offset, int64_t e, int64_t first, int64_t end, bool wide,
+                                                 const float x[4])
 {
-    if (storage == ZO_STORAGE_F32) {
+    if (S == ZO_STORAGE_F32) {
         zo_store4(static_cast<float *>(arena) + offset, e, first, end, wide, x);
         return;
     }
     uint16_t *half = static_cast<uint16_t *>(arena) + offset;
     if (wide && e >= first && e + 4 <= end) {
-        *reinterpret_cast<ushort4 *>(half + e) = make_ushort4(zo_half_from(storage, x[0]), zo_half_from(storage, x[1]),
-                                                              zo_half_from(storage, x[2]), zo_half_from(storage, x[3]));
+        __stwb(reinterpret_cast<ushort4 *>(half + e), make_ushort4(zo_half_from(S, x[0]), zo_half_from(S, x[1]), zo_half_from(S, x[2]), zo_half_from(S, x[3])));
         return;
     }
 #pragma unroll
     for (int l = 0; l < 4; l++) {
         if (e + l >= first && e + l < end) {
-            half[e + l] = zo_half_from(storage, x[l]);
+            half[e + l] = zo_half_from(S, x[l]);
         }
     }
 }

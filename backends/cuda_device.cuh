@@ -30,6 +30,15 @@
  * block are dim3 or int. A grid of zero blocks is a bug of the caller. Within a pass a launch is written into the pass's log
  * (cuda_graph.cu), argument bytes and all. */
 #define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) zo_cuda_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+/* ZO_BY_STORAGE(storage, statement): the statement with S, a constant, in the place of `storage`. A kernel that reads or writes an arena is
+ * a template on how the arena is held: where it asks instead, the compiler merges the stores of all branches, one element each. */
+#define ZO_BY_STORAGE(storage, ...)                                                            \
+    switch (storage) {                                                                         \
+    case ZO_STORAGE_F32: { constexpr zo_storage S = ZO_STORAGE_F32; __VA_ARGS__; break; }      \
+    case ZO_STORAGE_BF16: { constexpr zo_storage S = ZO_STORAGE_BF16; __VA_ARGS__; break; }    \
+    case ZO_STORAGE_F16: { constexpr zo_storage S = ZO_STORAGE_F16; __VA_ARGS__; break; }      \
+    case ZO_STORAGES: break;                                                                   \
+    }
 /* type *name = this block's dynamic shared memory, 16-byte aligned. */
 #ifdef __CUDACC__
 #define ZO_SHARED_DYNAMIC(type, name)                                                          \
@@ -331,9 +340,10 @@ static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, con
 }
 
 /* Elements at .. at + 3 of an arena, at a multiple of 4. */
-static __device__ __forceinline__ void zo_stored4(zo_storage storage, const void *arena, int64_t at, float w[4])
+template <zo_storage S>
+static __device__ __forceinline__ void zo_stored4(const void *arena, int64_t at, float w[4])
 {
-    if (storage == ZO_STORAGE_F32) {
+    if (S == ZO_STORAGE_F32) {
         float4 x = *reinterpret_cast<const float4 *>(static_cast<const float *>(arena) + at);
         w[0] = x.x;
         w[1] = x.y;
@@ -341,23 +351,21 @@ static __device__ __forceinline__ void zo_stored4(zo_storage storage, const void
         w[3] = x.w;
     } else {
         ushort4 x = *reinterpret_cast<const ushort4 *>(static_cast<const uint16_t *>(arena) + at);
-        w[0] = zo_half_to(storage, x.x);
-        w[1] = zo_half_to(storage, x.y);
-        w[2] = zo_half_to(storage, x.z);
-        w[3] = zo_half_to(storage, x.w);
+        w[0] = zo_half_to(S, x.x);
+        w[1] = zo_half_to(S, x.y);
+        w[2] = zo_half_to(S, x.z);
+        w[3] = zo_half_to(S, x.w);
     }
 }
 
-/* w[p][l] = element 4 index + l of the parameter at points first .. first + N - 1 (those below npoints): each direction drawn once for
+/* w[p][l] = element 4 index + l of the parameter at points first .. first + N - 1, which all exist: each direction drawn once for
  * all N. Arenas are padded to 16 floats, so the last four may be read whole. */
-template <int N>
+template <int N, zo_storage S>
 static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const zo_cuda_param &p, int first, int64_t index, float w[N][4])
 {
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        if (first + n < view.npoints) {
-            zo_stored4(view.storage, view.base[first + n], p.offset + 4 * index, w[n]);
-        }
+        zo_stored4<S>(view.base[first + n], p.offset + 4 * index, w[n]);
     }
     for (int d = 0; d < view.ndirs; d++) {
         zo_cuda_dir dir = view.dir[d];
@@ -368,12 +376,10 @@ static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const 
         zo_direction4(p, dir, view.amount + (int64_t)dir.amount_row * view.ncoef, index, z);
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            if (first + n < view.npoints) {
-                float c = view.coef[(first + n) * view.ndirs + d];
+            float c = view.coef[(first + n) * view.ndirs + d];
 #pragma unroll
-                for (int l = 0; l < 4; l++) {
-                    w[n][l] = fmaf(c, z[l], w[n][l]);
-                }
+            for (int l = 0; l < 4; l++) {
+                w[n][l] = fmaf(c, z[l], w[n][l]);
             }
         }
     }

@@ -1,57 +1,67 @@
 /* cuda_form.cu: parameters formed at points, w + sum_d c_d z_d: z lives in registers, each direction is drawn once for up to four points,
  * each stored weight is read once. The bits are those of cpu_form.c. */
+#include "backends/cuda_access.cuh"
 #include "backends/cuda_round.cuh"
 
 enum { THREADS = 256, MOST = 4 }; /* points that one thread forms together */
 
-/* Elements [4 index, 4 index + n) of a parameter at points first .. first + N - 1 to `to` (P, n). */
-template <int N, class T>
+/* Elements [4 index, 4 index + n) of a parameter at points first .. first + N - 1 to `to` (P, n); n a multiple of 4. */
+template <int N, class T, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) form_kernel(zo_cuda_view view, zo_cuda_param p, int first, int64_t index, int64_t n, T *to)
 {
-    bool whole = n % 4 == 0;
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n; i += (int64_t)gridDim.x * THREADS) {
         float w[N][4];
-        zo_form4<N>(view, p, first, index + i, w);
+        zo_form4<N, S>(view, p, first, index + i, w);
 #pragma unroll
         for (int k = 0; k < N; k++) {
-            T *at = to + (first + k) * n + 4 * i;
-            if (whole) {
-                zo_write4(at, w[k]);
-            } else {
+            zo_write4(to + (first + k) * n + 4 * i, w[k]);
+        }
+    }
+}
+
+/* The same of point `first` alone for any n, an element at a time. */
+template <class T, zo_storage S>
+static __global__ void __launch_bounds__(THREADS) form_ragged(zo_cuda_view view, zo_cuda_param p, int first, int64_t index, int64_t n, T *to)
+{
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n; i += (int64_t)gridDim.x * THREADS) {
+        float w[1][4];
+        zo_form4<1, S>(view, p, first, index + i, w);
 #pragma unroll
-                for (int l = 0; l < 4; l++) {
-                    if (4 * i + l < n) {
-                        zo_write1(at + l, w[k][l]);
-                    }
-                }
+        for (int l = 0; l < 4; l++) {
+            if (4 * i + l < n) {
+                zo_write1(to + first * n + 4 * i + l, w[0][l]);
             }
         }
     }
 }
 
-template <int N, class T>
-static void form_points(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, int first, int64_t index, int64_t n, void *to)
+template <class T, zo_storage S>
+static void form_stored(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, int64_t index, int64_t n, T *to)
 {
     unsigned grid = zo_cuda_grid((n + 3) / 4, THREADS);
-    ZO_LAUNCH((form_kernel<N, T>), grid, THREADS, 0, zo_cuda_of(be)->stream, view, p, first, index, n, static_cast<T *>(to));
+    cudaStream_t stream = zo_cuda_of(be)->stream;
+    for (int first = 0; first < view.npoints;) {
+        int rest = view.npoints - first;
+        if (n % 4 != 0) {
+            ZO_LAUNCH((form_ragged<T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
+            first += 1;
+        } else if (rest >= MOST) {
+            ZO_LAUNCH((form_kernel<MOST, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
+            first += MOST;
+        } else if (rest >= 2) {
+            ZO_LAUNCH((form_kernel<2, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
+            first += 2;
+        } else {
+            ZO_LAUNCH((form_kernel<1, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
+            first += 1;
+        }
+    }
 }
 
 template <class T>
 static void form_all(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, int64_t index, int64_t n, void *to)
 {
-    for (int first = 0; first < view.npoints;) {
-        int rest = view.npoints - first;
-        if (rest >= MOST) {
-            form_points<MOST, T>(be, view, p, first, index, n, to);
-            first += MOST;
-        } else if (rest >= 2) {
-            form_points<2, T>(be, view, p, first, index, n, to);
-            first += 2;
-        } else {
-            form_points<1, T>(be, view, p, first, index, n, to);
-            first += 1;
-        }
-    }
+    ZO_BY_STORAGE(view.storage, form_stored<T, S>(be, view, p, index, n, static_cast<T *>(to)));
 }
 
 void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t row, int64_t n, zo_precision precision, void *to)
@@ -82,29 +92,38 @@ const float *zo_cuda_form_vector(zo_backend *be, const zo_view *view, int param,
     return to;
 }
 
-/* Chosen rows begin anywhere: a thread forms the elements of one block of four that lie in its row. Grid: (blocks of a row, rows). */
-template <int N>
+/* Four elements j .. j + 3 of a row with the side path's term, of a point whose coefficients are `side` (NULL: none). */
+static __device__ __forceinline__ void add_side(const zo_cuda_param &p, const float *side, int64_t row, int64_t j, float w[4])
+{
+    for (int l = 0; side != nullptr && l < 4; l++) {
+        w[l] += j + l >= 0 && j + l < p.cols ? zo_lowrank_at(p.u + row * p.rank, p.v + (j + l) * p.rank, side, p.rank) : 0.0f;
+    }
+}
+
+/* A thread forms the elements of one block of four that lie in its row. Where rows are whole blocks (`wide`, and `to` is aligned to 16)
+ * they are written so; else rows begin anywhere. Grid: (blocks of a row, rows). */
+template <int N, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) chosen_kernel(zo_cuda_view view, zo_cuda_param p, int first, const int32_t *rows, int64_t n,
-                                                                bool add, float *to)
+                                                                bool add, bool wide, float *to)
 {
     for (int64_t r = blockIdx.y; r < n; r += gridDim.y) {
         int64_t row = rows[r], begin = row * p.cols, end = begin + p.cols;
         for (int64_t i = begin / 4 + (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < end; i += (int64_t)gridDim.x * THREADS) {
             float w[N][4];
-            zo_form4<N>(view, p, first, i, w);
+            zo_form4<N, S>(view, p, first, i, w);
 #pragma unroll
             for (int k = 0; k < N; k++) {
-                const float *side = view.side != nullptr && p.rank > 0 ? view.side + (int64_t)(first + k) * view.ncoef + p.coef_at : nullptr;
+                int64_t j = 4 * i - begin;
+                float *at = to + ((first + k) * n + r) * p.cols, sum[4] = {0.0f};
+                add_side(p, view.side != nullptr && p.rank > 0 ? view.side + (int64_t)(first + k) * view.ncoef + p.coef_at : nullptr, row, j, w[k]);
+                if (add) {
+                    zo_load4(at, j, 0, p.cols, wide, sum);
+                }
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    int64_t e = 4 * i + l;
-                    if (e >= begin && e < end) {
-                        int64_t j = e - begin;
-                        float *at = to + ((first + k) * n + r) * p.cols + j;
-                        float value = side != nullptr ? w[k][l] + zo_lowrank_at(p.u + row * p.rank, p.v + j * p.rank, side, p.rank) : w[k][l];
-                        *at = add ? *at + value : value;
-                    }
+                    sum[l] = add ? sum[l] + w[k][l] : w[k][l];
                 }
+                zo_store4(at, j, 0, p.cols, wide, sum);
             }
         }
     }
@@ -119,11 +138,13 @@ void zo_cuda_form_chosen(zo_backend *be, const zo_view *view, int param, const i
     zo_cuda_view v = zo_cuda_view_of(be, view);
     dim3 grid(zo_cuda_grid(p.cols / 4 + 2, THREADS), (unsigned)(n < 65535 ? n : 65535));
     zo_cuda_part(be, ZO_PART_FORM);
+    bool wide = zo_cuda_wide(to, p.cols);
+    cudaStream_t stream = zo_cuda_of(be)->stream;
     for (int first = 0; first < v.npoints; first += 2) {
         if (v.npoints - first >= 2) {
-            ZO_LAUNCH((chosen_kernel<2>), grid, THREADS, 0, zo_cuda_of(be)->stream, v, p, first, rows, n, add, to);
+            ZO_BY_STORAGE(v.storage, ZO_LAUNCH((chosen_kernel<2, S>), grid, THREADS, 0, stream, v, p, first, rows, n, add, wide, to));
         } else {
-            ZO_LAUNCH((chosen_kernel<1>), grid, THREADS, 0, zo_cuda_of(be)->stream, v, p, first, rows, n, add, to);
+            ZO_BY_STORAGE(v.storage, ZO_LAUNCH((chosen_kernel<1, S>), grid, THREADS, 0, stream, v, p, first, rows, n, add, wide, to));
         }
     }
 }

@@ -34,14 +34,14 @@ static __device__ __forceinline__ void zo_write1(T *to, float w)
 /* `to` is aligned to four elements. */
 static __device__ __forceinline__ void zo_write4(float *to, const float w[4])
 {
-    *reinterpret_cast<float4 *>(to) = make_float4(w[0], w[1], w[2], w[3]);
+    __stwb(reinterpret_cast<float4 *>(to), make_float4(w[0], w[1], w[2], w[3])); /* see cuda_access.cuh */
 }
 
 template <class T>
 static __device__ __forceinline__ void zo_write4(T *to, const float w[4])
 {
-    *reinterpret_cast<ushort4 *>(to) = make_ushort4(zo_rounded(T(), w[0]).bits, zo_rounded(T(), w[1]).bits, zo_rounded(T(), w[2]).bits,
-                                                    zo_rounded(T(), w[3]).bits);
+    __stwb(reinterpret_cast<ushort4 *>(to),
+           make_ushort4(zo_rounded(T(), w[0]).bits, zo_rounded(T(), w[1]).bits, zo_rounded(T(), w[2]).bits, zo_rounded(T(), w[3]).bits));
 }
 
 #endif

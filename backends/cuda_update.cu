@@ -57,8 +57,9 @@ static __device__ __forceinline__ void flat_range(const part &p, int64_t tile, i
 
 /* apply, flat ---------------------------------------------------------------------------------------------------------------------- */
 
-/* arena: of view.storage, to which decay and every term are rounded on their own. An update along a probe that is taken back in the same
+/* arena: of S, to which decay and every term are rounded on their own. An update along a probe that is taken back in the same
  * sweep draws it once: equal draws stand beside each other. */
+template <zo_storage S>
 static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
                                                              const float *shrink, void *arena)
 {
@@ -69,10 +70,10 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
         flat_range(p, tile, &first, &end);
         for (int64_t quad = first / 4 + threadIdx.x; quad * 4 < end; quad += THREADS) {
             float x[4], z[4];
-            zo_load4(view.storage, arena, p.param.offset, 4 * quad, first, end, true, x);
+            zo_load4<S>(arena, p.param.offset, 4 * quad, first, end, true, x);
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                x[l] = zo_storage_round(view.storage, x[l] * factor);
+                x[l] = zo_storage_round(S, x[l] * factor);
             }
             int drawn = -1;
             for (int d = 0; d < view.ndirs; d++) {
@@ -88,10 +89,10 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
                 float c = view.coef[d];
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    x[l] = zo_storage_round(view.storage, fmaf(c, z[l], x[l]));
+                    x[l] = zo_storage_round(S, fmaf(c, z[l], x[l]));
                 }
             }
-            zo_store4(view.storage, arena, p.param.offset, 4 * quad, first, end, true, x);
+            zo_store4<S>(arena, p.param.offset, 4 * quad, first, end, true, x);
         }
     }
 }
@@ -183,27 +184,29 @@ static __device__ __forceinline__ void normals_at(zo_stream stream, int64_t e, f
     }
 }
 
-static __device__ __forceinline__ void panel_load(const part &p, const place &at, zo_storage storage, const void *arena, float x[4][4])
+template <zo_storage S>
+static __device__ __forceinline__ void panel_load(const part &p, const place &at, const void *arena, float x[4][4])
 {
     int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        zo_load4(storage, arena, p.param.offset + (at.row[i] >= 0 ? at.row[i] * cols : 0), at.col, 0, at.row[i] >= 0 ? cols : 0, cols % 4 == 0,
-                 x[i]);
+        zo_load4<S>(arena, p.param.offset + (at.row[i] >= 0 ? at.row[i] * cols : 0), at.col, 0, at.row[i] >= 0 ? cols : 0, cols % 4 == 0, x[i]);
     }
 }
 
-static __device__ __forceinline__ void panel_store(const part &p, const place &at, const float x[4][4], zo_storage storage, void *arena)
+template <zo_storage S>
+static __device__ __forceinline__ void panel_store(const part &p, const place &at, const float x[4][4], void *arena)
 {
     int64_t cols = p.param.cols;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         if (at.row[i] >= 0) {
-            zo_store4(storage, arena, p.param.offset + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, x[i]);
+            zo_store4<S>(arena, p.param.offset + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, x[i]);
         }
     }
 }
 
+template <zo_storage S>
 static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
                                                                const float *shrink, void *arena)
 {
@@ -213,12 +216,12 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
         place at = place_of(p, tile);
         float factor = p.decays ? *shrink : 1.0f;
         float x[4][4], z[4][4];
-        panel_load(p, at, view.storage, arena, x);
+        panel_load<S>(p, at, arena, x);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                x[i][l] = zo_storage_round(view.storage, x[i][l] * factor);
+                x[i][l] = zo_storage_round(S, x[i][l] * factor);
             }
         }
         for (int d = 0; d < view.ndirs; d++) {
@@ -241,11 +244,11 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
             for (int i = 0; i < 4; i++) {
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    x[i][l] = at.row[i] >= 0 ? zo_storage_round(view.storage, fmaf(c, z[i][l], x[i][l])) : 0.0f;
+                    x[i][l] = at.row[i] >= 0 ? zo_storage_round(S, fmaf(c, z[i][l], x[i][l])) : 0.0f;
                 }
             }
         }
-        panel_store(p, at, x, view.storage, arena);
+        panel_store<S>(p, at, x, arena);
     }
 }
 
@@ -360,12 +363,12 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     const float *factor = static_cast<const float *>(zo_cuda_stage(be, &shrink, sizeof shrink));
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
     if (flat.n > 0) {
-        ZO_LAUNCH(apply_flat, zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, flat_parts, flat.n, flat.tiles,
-                  factor, zo_store_at(store, 0));
+        ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_flat<S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
+                                                flat_parts, flat.n, flat.tiles, factor, zo_store_at(store, 0)));
     }
     if (panels.n > 0) {
-        ZO_LAUNCH(apply_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, panel_parts, panels.n,
-                  panels.tiles, factor, zo_store_at(store, 0));
+        ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
+                                                panel_parts, panels.n, panels.tiles, factor, zo_store_at(store, 0)));
     }
     zo_counters_add(counters);
 }
@@ -385,10 +388,10 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
-/* w (of `storage`), g, m, v: arenas; m and v NULL where the rule does not use them. */
-template <int RULE>
-static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles,
-                                                            zo_storage storage, void *w, const float *g, float *m, float *v)
+/* w (of S), g, m, v: arenas; m and v NULL where the rule does not use them. */
+template <int RULE, zo_storage S>
+static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles, void *w,
+                                                            const float *g, float *m, float *v)
 {
     zo_rule_args a = *args;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
@@ -398,7 +401,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         flat_range(p, tile, &first, &end);
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4], mx[4] = {0.0f}, vx[4] = {0.0f};
-            zo_load4(storage, w, offset, e, first, end, true, wx);
+            zo_load4<S>(w, offset, e, first, end, true, wx);
             zo_load4(g + offset, e, first, end, true, gx);
             if (m != nullptr) {
                 zo_load4(m + offset, e, first, end, true, mx);
@@ -410,7 +413,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
             for (int l = 0; l < 4; l++) {
                 rule_one<RULE>(a, decays, &wx[l], gx[l], &mx[l], &vx[l]);
             }
-            zo_store4(storage, w, offset, e, first, end, true, wx);
+            zo_store4<S>(w, offset, e, first, end, true, wx);
             if (m != nullptr) {
                 zo_store4(m + offset, e, first, end, true, mx);
             }
@@ -435,8 +438,8 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     switch (rule) {
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
-        ZO_LAUNCH((rule_flat<id>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, flat.n, flat.tiles, \
-                  w->storage, zo_store_at(w, 0), static_cast<const float *>(g->data), first, second);                                               \
+        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<id, S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, \
+                                            parts, flat.n, flat.tiles, zo_store_at(w, 0), static_cast<const float *>(g->data), first, second)); \
         break;
         ZO_RULE_LIST(X)
 #undef X
@@ -453,9 +456,9 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 struct adam_scalars { float rate, floor; };
 
 /* M and V2 exist in registers, a panel at a time. m, v (ncoef) device. */
+template <zo_storage S>
 static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_scalars *scalars, const part *parts, int nparts,
-                                                                   int64_t tiles, const float *m, const float *v, zo_storage storage,
-                                                                   void *arena)
+                                                                   int64_t tiles, const float *m, const float *v, void *arena)
 {
     __shared__ __align__(16) panel_shared shared;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
@@ -463,7 +466,7 @@ static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_sc
         place at = place_of(p, tile);
         float rate = scalars->rate, floor = scalars->floor, scale = p.param.scale;
         float x[4][4], first[4][4], second[4][4];
-        panel_load(p, at, storage, arena, x);
+        panel_load<S>(p, at, arena, x);
         panel_lowrank(p, at, scale, m, false, &shared, first);
         panel_lowrank(p, at, scale * scale, v, true, &shared, second);
 #pragma unroll
@@ -473,7 +476,7 @@ static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_sc
                 x[i][l] = fmaf(-rate, first[i][l] / (sqrtf(second[i][l]) + floor), x[i][l]);
             }
         }
-        panel_store(p, at, x, storage, arena);
+        panel_store<S>(p, at, x, arena);
     }
 }
 
@@ -497,15 +500,16 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
         const adam_scalars *on_device = static_cast<const adam_scalars *>(zo_cuda_stage(be, &scalars, sizeof scalars));
         const float *first = static_cast<const float *>(zo_cuda_stage(be, m, bytes));
         const float *second = static_cast<const float *>(zo_cuda_stage(be, v, bytes));
-        ZO_LAUNCH(tezo_adam_panels, zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, parts, panels.n, panels.tiles,
-                  first, second, w->storage, zo_store_at(w, 0));
+        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((tezo_adam_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
+                                            parts, panels.n, panels.tiles, first, second, zo_store_at(w, 0)));
     }
     zo_counters_add(counters);
 }
 
 /* draws ------------------------------------------------------------------------------------------------------------------------------ */
 
-static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, int64_t n, float std, zo_storage storage, void *to)
+template <zo_storage S>
+static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, int64_t n, float std, void *to)
 {
     for (int64_t quad = (int64_t)blockIdx.x * THREADS + threadIdx.x; quad * 4 < n; quad += (int64_t)gridDim.x * THREADS) {
         float z[4];
@@ -514,7 +518,7 @@ static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, 
         for (int l = 0; l < 4; l++) {
             z[l] *= std;
         }
-        zo_store4(storage, to, 0, 4 * quad, 0, n, true, z);
+        zo_store4<S>(to, 0, 4 * quad, 0, n, true, z);
     }
 }
 
@@ -524,7 +528,7 @@ static void draw(zo_backend *be, uint64_t seed, uint32_t id, zo_role role, int64
     stream.seed = seed;
     stream.tensor = id;
     stream.role = role;
-    ZO_LAUNCH(fill_normal, zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, stream, n, std, storage, to);
+    ZO_BY_STORAGE(storage, ZO_LAUNCH((fill_normal<S>), zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, stream, n, std, to));
     zo_counters counters = {};
     counters.normals = (uint64_t)n;
     zo_counters_add(counters);
@@ -593,12 +597,13 @@ double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b)
     return sum;
 }
 
-static __global__ void __launch_bounds__(THREADS) find_not_finite(zo_storage storage, const void *a, int64_t size, int *found)
+template <zo_storage S>
+static __global__ void __launch_bounds__(THREADS) find_not_finite(const void *a, int64_t size, int *found)
 {
     int bad = 0;
     for (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < size; e += 4 * (int64_t)gridDim.x * THREADS) {
         float x[4];
-        zo_load4(storage, a, 0, e, 0, size, true, x);
+        zo_load4<S>(a, 0, e, 0, size, true, x);
 #pragma unroll
         for (int l = 0; l < 4; l++) {
             bad |= (zo_f32_bits(x[l]) & 0x7F800000u) == 0x7F800000u;
@@ -617,8 +622,8 @@ bool zo_cuda_finite(zo_backend *be, const zo_store *a)
     int *on_device = static_cast<int *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, sizeof *on_device));
     be->zero(be, on_device, sizeof *on_device);
     int64_t blocks = (size + 4 * THREADS - 1) / (4 * THREADS), most = 16 * (int64_t)zo_cuda_of(be)->multiprocessors;
-    ZO_LAUNCH(find_not_finite, zo_cuda_grid(blocks < most ? blocks : most, 1), THREADS, 0, zo_cuda_of(be)->stream,
-              a->storage, static_cast<const void *>(zo_store_at(a, 0)), size, on_device);
+    ZO_BY_STORAGE(a->storage, ZO_LAUNCH((find_not_finite<S>), zo_cuda_grid(blocks < most ? blocks : most, 1), THREADS, 0, zo_cuda_of(be)->stream,
+                                        zo_store_at(a, 0), size, on_device));
     be->download(be, &found, on_device, sizeof found);
     return found == 0;
 }

@@ -161,6 +161,7 @@ template <class T> static inline T atomicCAS(T *at, T expected, T x) { T old = *
 static inline float __uint_as_float(unsigned bits) { float x; memcpy(&x, &bits, 4); return x; }
 static inline unsigned __float_as_uint(float x) { unsigned bits; memcpy(&bits, &x, 4); return bits; }
 template <class T> static inline T __ldg(const T *at) { return *at; }
+template <class T> static inline void __stwb(T *at, T x) { *at = x; }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __clz(int x) { return x != 0 ? __builtin_clz((unsigned)x) : 32; }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
