@@ -35,6 +35,7 @@ typedef struct zo_arch {
     int layers, hidden, heads, kv_heads, head_dim, ffn;
     int vocab, positions;  /* positions: the longest sequence that has positions (after position_offset is taken off) */
     int position_offset;   /* RoBERTa: pad + 1 = 2; OPT: 2; else 0: row of the position table = position + offset */
+    bool pad_skips;        /* RoBERTa: tokens that are `pad` all stand at the row before the first and are not counted (zo_arch_position_rows) */
     int types;             /* segment table rows; 0 = none */
     int embed;             /* width of the token table; != hidden for OPT-350M: project_in and project_out */
     bool learned_positions, rope;
@@ -77,6 +78,11 @@ typedef struct zo_arch {
 /* Make the arch of config.json that of an objective: where `decoder` and the family say so, tied or untied. Called before a layout is made
  * for a language-model head; without one (ZO_HEAD_CLASS) nothing changes. */
 void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder);
+
+/* row (batch->tokens): the row of embed.position that each token reads: position + position_offset; with pad_skips, tokens that are `pad` read
+ * row position_offset - 1 and each other one counts those before it in its sequence that are not, as transformers'
+ * create_position_ids_from_input_ids does. Tokens behind the last sequence (copies of the last) read its row. */
+void zo_arch_position_rows(const zo_arch *arch, const zo_batch *batch, int32_t *row);
 
 /* Append the parameters that an objective uses to an empty layout, in the order of the forward pass. With ZO_HEAD_CLASS and
  * classes = 0 there is no head: the base model alone. A tied token table that the head reads has whole = true. */

@@ -16,17 +16,17 @@ static const zo_name_row names[] = {
     {"class.out", "classifier", false, ZO_STORED_PLAIN},
     {0}};
 
-void zo_bert_encoder_read(zo_config *c, zo_arch *a)
+void zo_bert_encoder_read(zo_config *c, zo_arch *a, int vocab)
 {
     zo_config_only_bool(c, "is_decoder", false);
     zo_config_only_text(c, "position_embedding_type", "absolute");
-    a->layers = zo_config_int(c, "num_hidden_layers", 1, 1000);
-    a->hidden = a->embed = zo_config_int(c, "hidden_size", 1, 1 << 20);
-    a->heads = a->kv_heads = zo_config_int(c, "num_attention_heads", 1, 4096);
+    a->layers = zo_config_int_or(c, "num_hidden_layers", 12, 1, 1000);
+    a->hidden = a->embed = zo_config_int_or(c, "hidden_size", 768, 1, 1 << 20);
+    a->heads = a->kv_heads = zo_config_int_or(c, "num_attention_heads", 12, 1, 4096);
     a->head_dim = a->hidden / a->heads;
-    a->ffn = zo_config_int(c, "intermediate_size", 1, 1 << 22);
-    a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
-    a->positions = zo_config_int(c, "max_position_embeddings", 1, 1 << 24);
+    a->ffn = zo_config_int_or(c, "intermediate_size", 3072, 1, 1 << 22);
+    a->vocab = zo_config_int_or(c, "vocab_size", vocab, 1, 1 << 24);
+    a->positions = zo_config_int_or(c, "max_position_embeddings", 512, 1, 1 << 24);
     a->types = zo_config_int_or(c, "type_vocab_size", 2, 1, 1024);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_eps", 1e-12, 0, 1);
     a->act = zo_config_act(c, "hidden_act", ZO_ACT_GELU);
@@ -39,7 +39,7 @@ void zo_bert_encoder_read(zo_config *c, zo_arch *a)
 
 static void config_read(zo_config *c, zo_arch *a)
 {
-    zo_bert_encoder_read(c, a);
+    zo_bert_encoder_read(c, a, 30522);
     a->head_act = a->act;
     a->bos = zo_config_token(c, "bos_token_id", -1);
     a->eos = zo_config_token(c, "eos_token_id", -1);

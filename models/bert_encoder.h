@@ -24,8 +24,8 @@ extern "C" {
     {"layer.#.mlp.down", "encoder.layer.#.output.dense", true, ZO_STORED_PLAIN},                \
     {"layer.#.mlp.norm", "encoder.layer.#.output.LayerNorm", true, ZO_STORED_PLAIN}
 
-/* All but heads and special tokens; positions as max_position_embeddings has them. */
-void zo_bert_encoder_read(zo_config *config, zo_arch *arch);
+/* All but heads and special tokens; positions as max_position_embeddings has them. `vocab`: the family's default. */
+void zo_bert_encoder_read(zo_config *config, zo_arch *arch, int vocab);
 void zo_bert_encoder_write(const zo_arch *arch, struct cJSON *json);
 
 #ifdef __cplusplus

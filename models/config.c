@@ -1,5 +1,6 @@
 /* config.c: config.json of a Hugging Face folder, read through the family registry and written back. */
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static const zo_family *const families[] = {
 #undef X
 };
 #define FAMILIES ((int)(sizeof families / sizeof *families))
+#define KEY_BYTES 64
 
 const zo_family *zo_family_find(const char *name)
 {
@@ -46,10 +48,24 @@ void zo_config_fail(zo_config *config, const char *format, ...)
     config->status = zo_fail(config->err, ZO_EUNSUPPORTED, "%s: %s", config->path, text);
 }
 
+/* The member under a key or another spelling of it ("n_embd|hidden_size"); where both stand the last counts, as in transformers (its
+ * attribute_map). NULL when absent. */
+static const cJSON *config_find(const zo_config *config, const char *key)
+{
+    const cJSON *found = NULL;
+    for (const char *at = key; at != NULL; at = strchr(at, '|') != NULL ? strchr(at, '|') + 1 : NULL) {
+        char name[KEY_BYTES];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(config->json, name);
+        found = item != NULL ? item : found;
+    }
+    return found;
+}
+
 /* NULL when absent or null. */
 static const cJSON *config_get(const zo_config *config, const char *key)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config->json, key);
+    const cJSON *item = config_find(config, key);
     return item == NULL || cJSON_IsNull(item) ? NULL : item;
 }
 
@@ -67,8 +83,8 @@ static void config_wrong(zo_config *config, const char *key, const cJSON *item, 
 {
     char text[80];
     if (config->status == ZO_OK) {
-        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"%s\" is %s; expected %s", config->path, key,
-                                 item_text(item, text, sizeof text), expected);
+        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"%s\" is %s; expected %s", config->path,
+                                 item->string != NULL ? item->string : key, item_text(item, text, sizeof text), expected);
     }
 }
 
@@ -82,21 +98,6 @@ static int config_int_of(zo_config *config, const char *key, const cJSON *item, 
         return fallback;
     }
     return (int)value;
-}
-
-int zo_config_int(zo_config *config, const char *key, int least, int most)
-{
-    const cJSON *item = config_get(config, key);
-    if (config->status != ZO_OK) {
-        return least;
-    }
-    if (item == NULL) {
-        config->status = zo_fail(config->err, ZO_EINPUT,
-                                 "%s: key \"%s\" is missing; expected a whole number from %d to %d", config->path,
-                                 key, least, most);
-        return least;
-    }
-    return config_int_of(config, key, item, least, least, most);
 }
 
 int zo_config_int_or(zo_config *config, const char *key, int fallback, int least, int most)
@@ -136,14 +137,15 @@ bool zo_config_bool_or(zo_config *config, const char *key, bool fallback)
 
 int zo_config_token(zo_config *config, const char *key, int fallback)
 {
-    const cJSON *item = config_get(config, key);
+    const cJSON *item = config_find(config, key);
     if (cJSON_IsArray(item)) {
         item = cJSON_GetArrayItem(item, 0);
     }
     if (item == NULL || config->status != ZO_OK) {
         return fallback;
     }
-    return config_int_of(config, key, item, fallback, -1, 100000000);
+    int id = cJSON_IsNull(item) ? -1 : config_int_of(config, key, item, fallback, INT_MIN, INT_MAX);
+    return id < 0 ? -1 : id;
 }
 
 /* The first spelling of an activation is the one written. */
@@ -151,9 +153,10 @@ static const struct {
     const char *name;
     zo_act act;
 } acts[] = {
-    {"gelu", ZO_ACT_GELU},           {"gelu_new", ZO_ACT_GELU_TANH}, {"gelu_pytorch_tanh", ZO_ACT_GELU_TANH},
-    {"gelu_fast", ZO_ACT_GELU_TANH}, {"relu", ZO_ACT_RELU},          {"silu", ZO_ACT_SILU},
-    {"swish", ZO_ACT_SILU},          {"tanh", ZO_ACT_TANH}};
+    {"gelu", ZO_ACT_GELU},                  {"gelu_python", ZO_ACT_GELU},    {"gelu_new", ZO_ACT_GELU_TANH},
+    {"gelu_pytorch_tanh", ZO_ACT_GELU_TANH}, {"gelu_fast", ZO_ACT_GELU_TANH}, {"gelu_accurate", ZO_ACT_GELU_TANH},
+    {"gelu_python_tanh", ZO_ACT_GELU_TANH}, {"relu", ZO_ACT_RELU},           {"silu", ZO_ACT_SILU},
+    {"swish", ZO_ACT_SILU},                 {"tanh", ZO_ACT_TANH}};
 #define ACTS ((int)(sizeof acts / sizeof *acts))
 
 const char *zo_act_name(zo_act act)
@@ -177,11 +180,12 @@ zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback)
             return acts[i].act;
         }
     }
-    char text[80];
-    zo_config_fail(config,
-                   "key \"%s\" is %s, an activation that is not supported; supported are gelu, gelu_new, "
-                   "gelu_pytorch_tanh, gelu_fast, relu, silu, swish and tanh",
-                   key, item_text(item, text, sizeof text));
+    char text[80], known[200] = "";
+    for (int i = 0; i < ACTS; i++) {
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i == 0 ? "" : ", ", acts[i].name);
+    }
+    zo_config_fail(config, "key \"%s\" is %s, an activation that is not supported; supported are %s", key, item_text(item, text, sizeof text),
+                   known);
     return fallback;
 }
 
@@ -215,6 +219,14 @@ void zo_config_only_empty(zo_config *config, const char *key)
     }
 }
 
+void zo_config_only_once(zo_config *config)
+{
+    const char *twice = zo_json_double_key(config->json);
+    if (twice != NULL && config->status == ZO_OK) {
+        config->status = zo_fail(config->err, ZO_EINPUT, "%s: key \"%.64s\" stands there twice; keep one", config->path, twice);
+    }
+}
+
 /* What holds for every family once its file has been read. */
 static void check_arch(zo_config *config, const zo_arch *arch)
 {
@@ -239,12 +251,26 @@ static void check_arch(zo_config *config, const zo_arch *arch)
                                  "%s: key \"max_position_embeddings\" leaves %d positions after the offset of %d; "
                                  "expected at least 1",
                                  config->path, arch->positions, arch->position_offset);
-    } else if (arch->pad >= arch->vocab || arch->bos >= arch->vocab || arch->eos >= arch->vocab) {
-        int id = arch->pad >= arch->vocab ? arch->pad : arch->bos >= arch->vocab ? arch->bos : arch->eos;
-        config->status = zo_fail(config->err, ZO_EINPUT,
-                                 "%s: special token id %d lies outside the vocabulary of %d (keys pad_token_id, "
-                                 "bos_token_id, eos_token_id, vocab_size)",
-                                 config->path, id, arch->vocab);
+    }
+}
+
+/* Special ids that no row of the token table has count as absent, as transformers reads such files; config.json's own are noted. */
+static void drop_outside(const zo_config *config, zo_arch *arch)
+{
+    const struct { const char *key; int *id; } specials[] = {{"bos_token_id", &arch->bos}, {"eos_token_id", &arch->eos}, {"pad_token_id", &arch->pad}};
+    char said[160] = "";
+    int n = 0;
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
+        if (*specials[i].id < arch->vocab) {
+            continue;
+        }
+        if (config_get(config, specials[i].key) != NULL) {
+            snprintf(said + strlen(said), sizeof said - strlen(said), "%s%s %d", n++ == 0 ? "" : ", ", specials[i].key, *specials[i].id);
+        }
+        *specials[i].id = -1;
+    }
+    if (n > 0) {
+        snprintf(arch->note, sizeof arch->note, "%s outside the vocabulary of %d count%s as absent", said, arch->vocab, n == 1 ? "s" : "");
     }
 }
 
@@ -273,12 +299,14 @@ zo_status zo_arch_parse(const struct cJSON *json, const char *path, zo_arch *arc
     snprintf(arch->family, sizeof arch->family, "%s", family->name);
     arch->mask = -1;
     zo_config config = {.json = json, .path = path, .status = ZO_OK, .err = err};
+    zo_config_only_once(&config);
     zo_config_only_empty(&config, "quantization_config");
     zo_config_only_bool(&config, "add_cross_attention", false);
     zo_config_only_bool(&config, "is_encoder_decoder", false);
     zo_config_only_empty(&config, "pruned_heads");
     family->read(&config, arch);
     check_arch(&config, arch);
+    drop_outside(&config, arch);
     return config.status;
 }
 
@@ -335,7 +363,7 @@ struct cJSON *zo_arch_write(const zo_arch *arch, const zo_layout *layout)
     cJSON_AddBoolToObject(json, "tie_word_embeddings", arch->tied);
     add_token(json, "bos_token_id", arch->bos);
     add_token(json, "eos_token_id", arch->eos);
-    add_token(json, "pad_token_id", arch->pad);
+    add_token(json, "pad_token_id", arch->pad_skips ? arch->position_offset - 1 : arch->pad); /* the offset is of it, also outside the vocabulary */
     family->write(arch, json);
     if (out >= 0) {
         cJSON *id2label = cJSON_AddObjectToObject(json, "id2label"),

@@ -28,13 +28,13 @@ static const zo_name_row names[] = {
 static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "sinusoidal_pos_embds", false);
-    a->layers = zo_config_int(c, "n_layers", 1, 1000);
-    a->hidden = a->embed = zo_config_int(c, "dim", 1, 1 << 20);
-    a->heads = a->kv_heads = zo_config_int(c, "n_heads", 1, 4096);
+    a->layers = zo_config_int_or(c, "n_layers|num_hidden_layers", 6, 1, 1000);
+    a->hidden = a->embed = zo_config_int_or(c, "dim|hidden_size", 768, 1, 1 << 20);
+    a->heads = a->kv_heads = zo_config_int_or(c, "n_heads|num_attention_heads", 12, 1, 4096);
     a->head_dim = a->hidden / a->heads;
-    a->ffn = zo_config_int(c, "hidden_dim", 1, 1 << 22);
-    a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
-    a->positions = zo_config_int(c, "max_position_embeddings", 1, 1 << 24);
+    a->ffn = zo_config_int_or(c, "hidden_dim", 3072, 1, 1 << 22);
+    a->vocab = zo_config_int_or(c, "vocab_size", 30522, 1, 1 << 24);
+    a->positions = zo_config_int_or(c, "max_position_embeddings", 512, 1, 1 << 24);
     a->norm_eps = 1e-12f; /* fixed in the reference implementation; no key */
     a->act = a->head_act = zo_config_act(c, "activation", ZO_ACT_GELU);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", zo_config_bool_or(c, "tie_weights_", true));

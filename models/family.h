@@ -14,7 +14,7 @@ struct cJSON;
 
 /* config.json being read. The first error sticks: after it the readers return their fallback and change nothing,
  * so a family reads all its fields in a row and looks at `status` at the end. A key that is absent or null takes
- * the fallback. */
+ * the fallback, which is what transformers 5 takes (tests/golden/config_defaults.json). "n_embd|hidden_size" is one key in two spellings. */
 typedef struct zo_config {
     const struct cJSON *json;
     const char *path; /* of the file, for messages */
@@ -22,15 +22,15 @@ typedef struct zo_config {
     zo_err *err;
 } zo_config;
 
-int zo_config_int(zo_config *config, const char *key, int least, int most); /* the key must be there */
 int zo_config_int_or(zo_config *config, const char *key, int fallback, int least, int most);
 double zo_config_real_or(zo_config *config, const char *key, double fallback, double least, double most);
 bool zo_config_bool_or(zo_config *config, const char *key, bool fallback);
-int zo_config_token(zo_config *config, const char *key, int fallback); /* a token id; the first of a list */
+int zo_config_token(zo_config *config, const char *key, int fallback); /* a token id; the first of a list; null or negative: -1 = absent */
 zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback);
 /* A key that, where present, must hold this value, since the one transformer cannot do anything else. */
 void zo_config_only_bool(zo_config *config, const char *key, bool value);
 void zo_config_only_text(zo_config *config, const char *key, const char *value);
+void zo_config_only_once(zo_config *config); /* every key: no two alike, of which readers take one or the other */
 void zo_config_only_empty(zo_config *config, const char *key); /* null, false, {} or [] */
 void zo_config_fail(zo_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

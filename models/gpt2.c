@@ -25,19 +25,19 @@ static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "scale_attn_weights", true);
     zo_config_only_bool(c, "scale_attn_by_inverse_layer_idx", false);
-    a->layers = zo_config_int(c, "n_layer", 1, 1000);
-    a->hidden = a->embed = zo_config_int(c, "n_embd", 1, 1 << 20);
-    a->heads = a->kv_heads = zo_config_int(c, "n_head", 1, 4096);
+    a->layers = zo_config_int_or(c, "n_layer|num_hidden_layers", 12, 1, 1000);
+    a->hidden = a->embed = zo_config_int_or(c, "n_embd|hidden_size", 768, 1, 1 << 20);
+    a->heads = a->kv_heads = zo_config_int_or(c, "n_head|num_attention_heads", 12, 1, 4096);
     a->head_dim = a->hidden / a->heads;
     a->ffn = zo_config_int_or(c, "n_inner", 4 * a->hidden, 1, 1 << 22);
-    a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
-    a->positions = zo_config_int(c, "n_positions", 1, 1 << 24);
+    a->vocab = zo_config_int_or(c, "vocab_size", 50257, 1, 1 << 24);
+    a->positions = zo_config_int_or(c, "n_positions|max_position_embeddings", 1024, 1, 1 << 24);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_epsilon", 1e-5, 0, 1);
     a->act = zo_config_act(c, "activation_function", ZO_ACT_GELU_TANH);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", true);
     a->init_std = (float)zo_config_real_or(c, "initializer_range", 0.02, 0, 10);
-    a->bos = zo_config_token(c, "bos_token_id", 50256 < a->vocab ? 50256 : -1);
-    a->eos = zo_config_token(c, "eos_token_id", 50256 < a->vocab ? 50256 : -1);
+    a->bos = zo_config_token(c, "bos_token_id", 50256);
+    a->eos = zo_config_token(c, "eos_token_id", 50256);
     a->pad = zo_config_token(c, "pad_token_id", -1);
     a->causal = a->norm_first = a->final_norm = a->learned_positions = true;
     a->attn_bias = a->attn_out_bias = a->mlp_bias = true;

@@ -81,6 +81,23 @@ void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder)
     }
 }
 
+void zo_arch_position_rows(const zo_arch *arch, const zo_batch *batch, int32_t *row)
+{
+    int32_t sequence = 0, counted = 0;
+    for (int32_t t = 0; t < batch->tokens; t++) {
+        for (; sequence < batch->seqs && batch->start[sequence] == t; sequence++) {
+            counted = 0; /* the last of several that begin here has tokens */
+        }
+        if (!arch->pad_skips) {
+            row[t] = batch->position[t] + arch->position_offset;
+        } else if (t >= batch->start[batch->seqs]) {
+            row[t] = row[t - 1];
+        } else {
+            row[t] = batch->id[t] == arch->pad ? arch->position_offset - 1 : counted++ + arch->position_offset;
+        }
+    }
+}
+
 void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *layout)
 {
     const zo_arch *a = arch;

@@ -24,14 +24,18 @@ static const zo_name_row names[] = {
     {"class.out", "score", false, ZO_STORED_PLAIN},
     {0}};
 
-/* Old files have rope_theta and rope_scaling, newer ones one object rope_parameters with both. */
+/* Old files have rope_theta and rope_scaling, newer ones one object rope_parameters with both; where both stand, rope_scaling counts, as in
+ * transformers. Called when the positions are known. */
 static void rope_read(zo_config *c, zo_arch *a)
 {
     a->rope = true;
     a->rope_theta = zo_config_real_or(c, "rope_theta", 10000, 1, 1e12);
-    const cJSON *both = cJSON_GetObjectItemCaseSensitive(c->json, "rope_parameters");
-    const char *key = cJSON_IsObject(both) ? "rope_parameters" : "rope_scaling";
+    const char *key = "rope_scaling";
     const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(c->json, key);
+    if (scaling == NULL || cJSON_IsNull(scaling) || (cJSON_IsObject(scaling) && scaling->child == NULL)) {
+        key = "rope_parameters";
+        scaling = cJSON_GetObjectItemCaseSensitive(c->json, key);
+    }
     if (scaling == NULL || cJSON_IsNull(scaling) || c->status != ZO_OK) {
         return;
     }
@@ -41,6 +45,7 @@ static void rope_read(zo_config *c, zo_arch *a)
         return;
     }
     zo_config inner = {.json = scaling, .path = c->path, .status = ZO_OK, .err = c->err};
+    zo_config_only_once(&inner);
     a->rope_theta = zo_config_real_or(&inner, "rope_theta", a->rope_theta, 1, 1e12);
     if (zo_config_real_or(&inner, "partial_rotary_factor", 1, 0, 1) != 1) {
         zo_config_fail(&inner, "key \"%s.partial_rotary_factor\" is not 1, which is not supported", key);
@@ -58,7 +63,8 @@ static void rope_read(zo_config *c, zo_arch *a)
         a->rope_factor = zo_config_real_or(&inner, "factor", 0, 0, 1e6);
         a->rope_low_freq = zo_config_real_or(&inner, "low_freq_factor", 0, 0, 1e6);
         a->rope_high_freq = zo_config_real_or(&inner, "high_freq_factor", 0, 0, 1e6);
-        a->rope_original_positions = zo_config_int(&inner, "original_max_position_embeddings", 1, 1 << 24);
+        a->rope_original_positions = zo_config_int_or(&inner, "original_max_position_embeddings", a->positions, 1, 1 << 24);
+        a->rope_original_positions = zo_config_int_or(c, "original_max_position_embeddings", a->rope_original_positions, 1, 1 << 24);
         if (!(a->rope_low_freq > 0 && a->rope_high_freq > a->rope_low_freq)) {
             zo_config_fail(&inner,
                            "key \"%s\" has low_freq_factor %g and high_freq_factor %g; expected 0 < low < high",
@@ -70,11 +76,10 @@ static void rope_read(zo_config *c, zo_arch *a)
             "key \"%s.rope_type\" is \"%.40s\", which is not supported; supported are default, linear and llama3",
             key, name);
     }
-    if (a->rope_scaling != ZO_ROPE_PLAIN && !(a->rope_factor >= 1)) {
-        zo_config_fail(&inner, "key \"%s.factor\" is %g or missing; expected a number of at least 1", key,
-                       a->rope_factor);
+    if (a->rope_scaling != ZO_ROPE_PLAIN && !(a->rope_factor > 0)) {
+        zo_config_fail(&inner, "key \"%s.factor\" is %g or missing; expected a number above 0", key, a->rope_factor);
     }
-    c->status = inner.status;
+    c->status = c->status != ZO_OK ? c->status : inner.status;
 }
 
 static void config_read(zo_config *c, zo_arch *a)
@@ -84,18 +89,18 @@ static void config_read(zo_config *c, zo_arch *a)
     if (zo_config_real_or(c, "partial_rotary_factor", 1, 0, 1) != 1) {
         zo_config_fail(c, "key \"partial_rotary_factor\" is not 1, which is not supported");
     }
-    a->layers = zo_config_int(c, "num_hidden_layers", 1, 1000);
-    a->hidden = a->embed = zo_config_int(c, "hidden_size", 1, 1 << 20);
-    a->heads = zo_config_int(c, "num_attention_heads", 1, 4096);
+    a->layers = zo_config_int_or(c, "num_hidden_layers", 32, 1, 1000);
+    a->hidden = a->embed = zo_config_int_or(c, "hidden_size", 4096, 1, 1 << 20);
+    a->heads = zo_config_int_or(c, "num_attention_heads", 32, 1, 4096);
     a->kv_heads = zo_config_int_or(c, "num_key_value_heads", a->heads, 1, 4096);
     if (a->hidden % a->heads != 0) {
         zo_config_fail(c, "key \"hidden_size\" is %d; expected a multiple of the %d attention heads", a->hidden,
                        a->heads);
     }
     a->head_dim = zo_config_int_or(c, "head_dim", a->hidden / a->heads, 1, 1 << 16);
-    a->ffn = zo_config_int(c, "intermediate_size", 1, 1 << 22);
-    a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
-    a->positions = zo_config_int(c, "max_position_embeddings", 1, 1 << 24);
+    a->ffn = zo_config_int_or(c, "intermediate_size", 11008, 1, 1 << 22);
+    a->vocab = zo_config_int_or(c, "vocab_size", 32000, 1, 1 << 24);
+    a->positions = zo_config_int_or(c, "max_position_embeddings", 2048, 1, 1 << 24); /* early files have max_sequence_length, which nobody reads */
     rope_read(c, a);
     a->norm_eps = (float)zo_config_real_or(c, "rms_norm_eps", 1e-6, 0, 1);
     a->act = zo_config_act(c, "hidden_act", ZO_ACT_SILU);
@@ -103,8 +108,8 @@ static void config_read(zo_config *c, zo_arch *a)
     a->mlp_bias = zo_config_bool_or(c, "mlp_bias", false);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", false);
     a->init_std = (float)zo_config_real_or(c, "initializer_range", 0.02, 0, 10);
-    a->bos = zo_config_token(c, "bos_token_id", 1 < a->vocab ? 1 : -1);
-    a->eos = zo_config_token(c, "eos_token_id", 2 < a->vocab ? 2 : -1);
+    a->bos = zo_config_token(c, "bos_token_id", 1);
+    a->eos = zo_config_token(c, "eos_token_id", 2);
     a->pad = zo_config_token(c, "pad_token_id", -1);
     a->causal = a->norm_first = a->final_norm = a->gated = true;
     a->norm = ZO_RMSNORM;

@@ -538,8 +538,9 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
     }
     if (ids->position >= 0) {
         begin_list(model, touched, ids->position);
+        zo_arch_position_rows(a, batch, model->scratch_ids);
         for (int32_t t = 0; t < batch->tokens; t++) {
-            model->mark[batch->position[t] + a->position_offset] = 1;
+            model->mark[model->scratch_ids[t]] = 1;
         }
         end_list(model, touched);
     }

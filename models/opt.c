@@ -26,14 +26,14 @@ static const zo_name_row names[] = {{"embed.token", "embed_tokens", true, ZO_STO
 static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "layer_norm_elementwise_affine", true);
-    a->layers = zo_config_int(c, "num_hidden_layers", 1, 1000);
-    a->hidden = zo_config_int(c, "hidden_size", 1, 1 << 20);
+    a->layers = zo_config_int_or(c, "num_hidden_layers", 12, 1, 1000);
+    a->hidden = zo_config_int_or(c, "hidden_size", 768, 1, 1 << 20);
     a->embed = zo_config_int_or(c, "word_embed_proj_dim", a->hidden, 1, 1 << 20);
-    a->heads = a->kv_heads = zo_config_int(c, "num_attention_heads", 1, 4096);
+    a->heads = a->kv_heads = zo_config_int_or(c, "num_attention_heads", 12, 1, 4096);
     a->head_dim = a->hidden / a->heads;
-    a->ffn = zo_config_int(c, "ffn_dim", 1, 1 << 22);
-    a->vocab = zo_config_int(c, "vocab_size", 1, 1 << 24);
-    a->positions = zo_config_int(c, "max_position_embeddings", 1, 1 << 24);
+    a->ffn = zo_config_int_or(c, "ffn_dim", 3072, 1, 1 << 22);
+    a->vocab = zo_config_int_or(c, "vocab_size", 50272, 1, 1 << 24);
+    a->positions = zo_config_int_or(c, "max_position_embeddings", 2048, 1, 1 << 24);
     a->position_offset = 2;
     a->norm_first = zo_config_bool_or(c, "do_layer_norm_before", true);
     a->final_norm = a->norm_first && !zo_config_bool_or(c, "_remove_final_layer_norm", false);

@@ -1,4 +1,4 @@
-/* roberta.c: RoBERTa (Liu et al., arXiv 1907.11692): BERT's encoder; positions start at pad + 1; its own heads. */
+/* roberta.c: RoBERTa (Liu et al., arXiv 1907.11692): BERT's encoder; positions start at pad + 1 and count no pad token; its own heads. */
 #include "models/bert_encoder.h"
 
 static const char *const prefixes[] = {"roberta.", "", NULL};
@@ -15,15 +15,16 @@ static const zo_name_row names[] = {
 
 static void config_read(zo_config *c, zo_arch *a)
 {
-    zo_bert_encoder_read(c, a);
+    zo_bert_encoder_read(c, a, 50265);
     a->pad = zo_config_token(c, "pad_token_id", 1);
     if (a->pad < 0) {
-        zo_config_fail(c, "key \"pad_token_id\" is negative; RoBERTa's positions start at pad_token_id + 1, so it "
+        zo_config_fail(c, "key \"pad_token_id\" is null or negative; RoBERTa's positions start at pad_token_id + 1, so it "
                           "must be 0 or more");
         a->pad = 1;
     }
     a->position_offset = a->pad + 1;
     a->positions -= a->position_offset;
+    a->pad_skips = true;
     a->head_act = ZO_ACT_GELU;
     a->bos = zo_config_token(c, "bos_token_id", 0);
     a->eos = zo_config_token(c, "eos_token_id", 2);

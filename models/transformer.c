@@ -278,9 +278,7 @@ static zo_attention attention_of(const zo_arch *a, const int32_t *row, int64_t r
 /* Rows of the table that the tokens read: positions, or segments. */
 static const int32_t *position_rows(zo_model *model, const zo_batch *batch)
 {
-    for (int32_t t = 0; t < batch->tokens; t++) {
-        model->scratch_ids[t] = batch->position[t] + model->arch.position_offset;
-    }
+    zo_arch_position_rows(&model->arch, batch, model->scratch_ids);
     return model->scratch_ids;
 }
 

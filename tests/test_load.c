@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/num.h"
@@ -167,7 +168,10 @@ START_TEST(config_errors)
         {"[]", "JSON object"},
         {"{}", "\"model_type\" is missing"},
         {"{\"model_type\":\"t5\"}", "\"t5\""},
-        {"{\"model_type\":\"bert\"}", "\"num_hidden_layers\" is missing"},
+        {"{\"model_type\":\"bert\",\"hidden_size\":12,\"hidden_size\":24}", "\"hidden_size\" stands there twice"},
+        {"{" LLAMA ",\"rope_scaling\":{\"factor\":2,\"type\":\"linear\",\"factor\":3}}", "\"factor\" stands there twice"},
+        {"{" ROBERTA ",\"pad_token_id\":null}", "\"pad_token_id\" is null or negative"},
+        {"{" GPT2 ",\"hidden_size\":\"wide\"}", "\"hidden_size\" is \"wide\""},
         {"{" ROBERTA ",\"hidden_act\":\"mish\"}", "\"hidden_act\" is \"mish\""},
         {"{" DISTILBERT ",\"sinusoidal_pos_embds\":true}", "sinusoidal_pos_embds"},
         {"{" BERT ",\"position_embedding_type\":\"relative_key\"}",
@@ -176,7 +180,6 @@ START_TEST(config_errors)
         {"{" BERT ",\"quantization_config\":{\"bits\":4}}", "quantization_config"},
         {"{" BERT ",\"pruned_heads\":{\"1\":[0]}}", "pruned_heads"},
         {"{" BERT ",\"layer_norm_eps\":\"tiny\"}", "layer_norm_eps"},
-        {"{" BERT ",\"pad_token_id\":50}", "outside the vocabulary"},
         {"{" ROBERTA ",\"pad_token_id\":17}", "max_position_embeddings"},
         {"{" GPT2 ",\"activation_function\":\"quick_gelu\"}", "\"activation_function\" is \"quick_gelu\""},
         {"{" GPT2 ",\"scale_attn_by_inverse_layer_idx\":true}", "scale_attn_by_inverse_layer_idx"},
@@ -187,8 +190,7 @@ START_TEST(config_errors)
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}", "\"yarn\""},
         {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", "\"dynamic\""},
         {"{" LLAMA ",\"rope_scaling\":{\"type\":\"linear\"}}", "factor"},
-        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}",
-         "original_max_position_embeddings"},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "low_freq_factor 0 and high_freq_factor 0"},
         {"{" LLAMA ",\"rope_scaling\":7}", "rope_scaling"},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
@@ -213,6 +215,94 @@ START_TEST(config_errors)
     put_text(below("broken/config.json"), "{\"model_type\": \"bert\",");
     ck_assert(zo_arch_read(below("broken"), &arch, &err) != ZO_OK);
     assert_sentence(&err, "config.json");
+}
+END_TEST
+
+/* A config from a golden file, with the family's name put in. */
+static zo_arch arch_of_item(const cJSON *members, const char *family)
+{
+    cJSON *json = cJSON_Duplicate(members, true);
+    zo_arch arch;
+    zo_err err = {0};
+    cJSON_AddStringToObject(json, "model_type", family);
+    ck_assert_msg(zo_arch_parse(json, "config.json", &arch, &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(json);
+    return arch;
+}
+
+static const char *text_of(const cJSON *json, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(json, key)->valuestring;
+}
+
+/* Every key left out, null, or spelt otherwise gives the arch of the config that transformers makes of it. */
+START_TEST(config_defaults_are_those_of_transformers)
+{
+    cJSON *golden;
+    zo_err err = {0};
+    ck_assert_msg(zo_json_read("tests/golden/config_defaults.json", &golden, &err) == ZO_OK, "%s", err.text);
+    const cJSON *base = cJSON_GetObjectItemCaseSensitive(golden, "base"), *row;
+    int rows = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(golden, "left_out"))
+    {
+        const char *family = text_of(row, "family"), *key = text_of(row, "key");
+        cJSON *given = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(base, family), true);
+        zo_arch whole = arch_of_item(given, family);
+        cJSON_DeleteItemFromObjectCaseSensitive(given, key);
+        zo_arch without = arch_of_item(given, family), same = arch_of_item(cJSON_GetObjectItemCaseSensitive(row, "same"), family);
+        ck_assert_msg(memcmp(&without, &same, sizeof same) == 0, "%s without %s is not what transformers takes", family, key);
+        ck_assert_msg(memcmp(&without, &whole, sizeof whole) != 0, "%s: %s is not read", family, key);
+        cJSON_Delete(given);
+        rows++;
+    }
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(golden, "also"))
+    {
+        const cJSON *given = cJSON_GetObjectItemCaseSensitive(row, "given");
+        zo_arch arch = arch_of_item(given, text_of(row, "family"));
+        zo_arch same = arch_of_item(cJSON_GetObjectItemCaseSensitive(row, "same"), text_of(row, "family"));
+        char *text = cJSON_PrintUnformatted(given);
+        ck_assert_msg(memcmp(&arch, &same, sizeof same) == 0, "not as transformers reads it: %s %s", text_of(row, "family"), text);
+        cJSON_free(text);
+        rows++;
+    }
+    ck_assert_int_gt(rows, 100);
+    cJSON_Delete(golden);
+}
+END_TEST
+
+START_TEST(special_ids_outside_the_vocabulary_are_absent)
+{
+    zo_arch a = arch_of(GPT2); /* the default 50256 of a vocabulary of 50: nothing to say */
+    ck_assert(a.bos == -1 && a.eos == -1 && a.pad == -1 && a.note[0] == '\0');
+    a = arch_of(GPT2 ",\"bos_token_id\":50256,\"eos_token_id\":50256");
+    ck_assert(a.bos == -1 && a.eos == -1);
+    ck_assert_str_eq(a.note, "bos_token_id 50256, eos_token_id 50256 outside the vocabulary of 50 count as absent");
+    a = arch_of(BERT ",\"pad_token_id\":50");
+    ck_assert_int_eq(a.pad, -1);
+    ck_assert_str_eq(a.note, "pad_token_id 50 outside the vocabulary of 50 counts as absent");
+    a = arch_of(LLAMA ",\"bos_token_id\":49,\"eos_token_id\":[50,3],\"pad_token_id\":-1");
+    ck_assert(a.bos == 49 && a.eos == -1 && a.pad == -1);
+    ck_assert_str_eq(a.note, "eos_token_id 50 outside the vocabulary of 50 counts as absent");
+    a = arch_of(LLAMA ",\"bos_token_id\":null,\"eos_token_id\":-7,\"pad_token_id\":2147483647");
+    ck_assert(a.bos == -1 && a.eos == -1 && a.pad == -1);
+}
+END_TEST
+
+/* RoBERTa: row = pad for pad tokens, pad + 1 + how many others stand before it for others; each sequence by itself. */
+START_TEST(position_rows_skip_pad_tokens)
+{
+    int32_t id[] = {5, 3, 3, 6, 7, 3, 8, 9, 9}, position[] = {0, 1, 2, 3, 4, 0, 1, 1, 1}, start[] = {0, 5, 5, 7}, row[9];
+    zo_batch b = {.tokens = 9, .id = id, .position = position, .seqs = 3, .start = start}; /* two tokens behind the last sequence */
+    zo_arch a = arch_of(ROBERTA ",\"pad_token_id\":3");
+    static const int32_t skipped[] = {4, 3, 3, 5, 6, 3, 4, 4, 4}, plain[] = {0, 1, 2, 3, 4, 0, 1, 1, 1}, opt[] = {2, 3, 4, 5, 6, 2, 3, 3, 3};
+    zo_arch_position_rows(&a, &b, row);
+    ck_assert_mem_eq(row, skipped, sizeof row);
+    a = arch_of(BERT ",\"pad_token_id\":3");
+    zo_arch_position_rows(&a, &b, row);
+    ck_assert_mem_eq(row, plain, sizeof row);
+    a = arch_of(OPT ",\"pad_token_id\":3");
+    zo_arch_position_rows(&a, &b, row);
+    ck_assert_mem_eq(row, opt, sizeof row);
 }
 END_TEST
 
@@ -1030,6 +1120,9 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, config_fields);
     tcase_add_test(tests, config_errors);
+    tcase_add_test(tests, config_defaults_are_those_of_transformers);
+    tcase_add_test(tests, special_ids_outside_the_vocabulary_are_absent);
+    tcase_add_test(tests, position_rows_skip_pad_tokens);
     tcase_add_test(tests, config_mutations);
     tcase_add_test(tests, layout_parameter_counts);
     tcase_add_test(tests, layout_marks);

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""What transformers takes for each key of config.json that is left out, given in another spelling, or null. Read by tests/test_load.c. Needs
+transformers (5.x).
+
+    make_config_defaults.py > config_defaults.json
+
+A row: family, the key that is left out, and the value that stands for it. `base` has a value for every key that is not the default, so that a
+key left out shows. `also` are configs whose keys are spelt or combined otherwise, with the plain config that is the same."""
+import json
+import sys
+
+import transformers as tr
+
+COMMON = dict(vocab_size=60, bos_token_id=3, eos_token_id=4, pad_token_id=5, initializer_range=0.5)
+ENCODER = dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=4, intermediate_size=36, max_position_embeddings=40,
+               type_vocab_size=3, layer_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=False)
+BASE = {
+    "bert": ENCODER,
+    "roberta": ENCODER,
+    "distilbert": dict(COMMON, n_layers=3, dim=96, n_heads=4, hidden_dim=36, max_position_embeddings=40, activation="relu",
+                       tie_word_embeddings=False),
+    "gpt2": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=96, n_head=4, n_inner=36, n_positions=40, activation_function="relu", layer_norm_epsilon=1e-3,
+                 tie_word_embeddings=False),
+    "opt": dict({k: v for k, v in COMMON.items() if k != "initializer_range"}, init_std=0.5, num_hidden_layers=3, hidden_size=96,
+                num_attention_heads=4, ffn_dim=36, max_position_embeddings=40, word_embed_proj_dim=8, do_layer_norm_before=False,
+                activation_function="gelu", enable_bias=False, tie_word_embeddings=False),
+    "llama": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=4, num_key_value_heads=2, head_dim=10,
+                  intermediate_size=36, max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", attention_bias=True, mlp_bias=True,
+                  tie_word_embeddings=True, rope_theta=500.0),
+}
+CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
+         "llama": tr.LlamaConfig}
+NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim")
+ROPE = {"linear": {"rope_type": "linear", "factor": 3.0}, "llama3": {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.5,
+                                                                     "high_freq_factor": 5.0}}
+ALSO = [  # (family, changes to the base, keys taken out)
+    ("gpt2", dict(hidden_size=112), ["n_embd"]),
+    ("gpt2", dict(hidden_size=112, num_attention_heads=7, num_hidden_layers=2, max_position_embeddings=33), []),
+    ("distilbert", dict(hidden_size=112, num_attention_heads=7, num_hidden_layers=2), ["dim", "n_heads", "n_layers"]),
+    ("distilbert", dict(hidden_size=112), []),
+    ("llama", dict(max_sequence_length=30), ["max_position_embeddings"]),
+    ("llama", dict(rope_scaling=ROPE["linear"]), ["rope_theta"]),
+    ("llama", dict(rope_scaling={"type": "linear", "factor": 3.0}), []),
+    ("llama", dict(rope_scaling=ROPE["linear"], rope_parameters={"rope_type": "default", "rope_theta": 77.0}), []),
+    ("llama", dict(rope_parameters={"rope_type": "default", "rope_theta": 77.0}), []),
+    ("llama", dict(rope_parameters={"rope_type": "default"}, rope_scaling={}), []),
+    ("llama", dict(rope_parameters={"rope_type": "default"}, rope_scaling=None), ["rope_theta"]),
+    ("llama", dict(rope_scaling=ROPE["llama3"]), []),
+    ("llama", dict(rope_scaling=ROPE["llama3"]), ["max_position_embeddings"]),
+    ("llama", dict(rope_scaling=dict(ROPE["llama3"], original_max_position_embeddings=16)), []),
+    ("llama", dict(rope_parameters=dict(ROPE["llama3"], original_max_position_embeddings=16, rope_theta=9.0)), []),
+]
+
+
+def plain(family, given):
+    """The config's own value of every key of the family's base, and RoPE in one spelling."""
+    config = CLASS[family].from_dict({k: v for k, v in given.items()})
+    out = {k: getattr(config, k) for k in BASE[family] if k != "rope_theta"}
+    if family == "llama":
+        out["rope_parameters"] = {k: v for k, v in config.rope_parameters.items() if k != "type"}
+    return out
+
+
+def main():
+    rows, also = [], []
+    for family, base in BASE.items():
+        for key in base:
+            given = {k: v for k, v in base.items() if k != key}
+            rows.append({"family": family, "key": key, "same": plain(family, given)})
+            if key in NULLS and not (family == "roberta" and key == "pad_token_id"):  # RoBERTa cannot count positions without it
+                also.append({"family": family, "given": dict(given, **{key: None}), "same": plain(family, dict(given, **{key: None}))})
+    for family, changes, out in ALSO:
+        given = {k: v for k, v in BASE[family].items() if k not in out}
+        given.update(changes)
+        also.append({"family": family, "given": given, "same": plain(family, json.loads(json.dumps(given)))})
+    write = lambda title, items: "\n".join(f"  {json.dumps(i)}{',' if n + 1 < len(items) else ''}" for n, i in enumerate(items))
+    print("{\"transformers\": " + json.dumps(tr.__version__) + ",\n \"base\": " + json.dumps(BASE) + ",\n \"left_out\": [\n" +
+          write("", rows) + "],\n \"also\": [\n" + write("", also) + "]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
