@@ -1,8 +1,8 @@
 /* cell.c: the process of one cell: the loop, the budget, the clock, evaluations, rows. It dies with its parent.
  *
  * Selection, as the papers do it: dev is evaluated every eval_every steps (or at each tenth of the budget) and after the last;
- * whenever dev accuracy (or, with `select` loss, dev loss) is better than ever before (step 0 does not compete), test is evaluated
- * at once, so "test@best-dev" needs no second copy of the weights. Both stay outside the timed steps. */
+ * whenever it is better than ever before by the cell's `selection` (step 0 does not compete), test is evaluated at once, so
+ * "test@best-dev" needs no second copy of the weights. Both stay outside the timed steps. bench/outcome.h has the rules. */
 #include "bench/cell.h"
 
 #include <cjson/cJSON.h>
@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "bench/cmd.h"
+#include "bench/machine.h"
+#include "bench/outcome.h"
 #include "bench/pretrain.h"
 #include "bench/setup.h"
 #include "core/build.h"
@@ -49,13 +51,23 @@ typedef struct run {
     double written_at;
     double *step_seconds;               /* (TIMES_MOST) ring */
     int64_t timed;
+    struct { double sum; int64_t n; } full, other; /* seconds of steps that read the whole training set, and of the others */
+    double first_seconds;               /* of the first step; left out of the means when there are more than three */
+    bool first_full;
+    double paper_queries;               /* NaN once a step has none */
+    zo_load load_start, load_end;       /* around the loop */
+    uint64_t memory_limit;
     /* evaluations */
-    int64_t evaluated_at;               /* step of the last dev evaluation; -1 = none */
-    double dev_best, score_best;        /* dev accuracy and the score (selection_score) of the selected evaluation; NaN = none */
+    int64_t evaluated_at;               /* step of the last one; -1 = none */
+    zo_candidate *candidate;            /* (candidates) */
+    int64_t candidates, candidate_room;
+    double score_best, dev_best;        /* score and dev metric of the best one so far; NaN = none */
     int64_t tenths;                     /* of the budget, at the last evaluation of ZO_EVAL_TENTHS */
-    int64_t best_step;
-    double headline[ZO_METRICS];
-    const char *selected;
+    zo_watch watch;
+    zo_fault fault;
+    int64_t fault_step;                 /* -1 = none */
+    bool is_constant;                   /* the headline is one class on all rows */
+    int threads;
     /* news */
     double news_at, loss;
     const char *phase;
@@ -68,14 +80,23 @@ static run the; /* one cell a process; the out-of-memory handler needs it */
 zo_host_row zo_host(const char *device, int threads)
 {
     static struct utsname name;
+    static char binary[17];
     static char kernel[sizeof name.sysname + sizeof name.release + sizeof name.machine + 4];
     uname(&name);
+    if (binary[0] == '\0') {
+        zo_map program;
+        if (zo_map_open(&program, "/proc/self/exe", NULL) == ZO_OK) { /* mapped: the ledger is the cell's */
+            snprintf(binary, sizeof binary, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, program.data, program.bytes));
+            zo_map_close(&program);
+        }
+    }
     snprintf(kernel, sizeof kernel, "%s %s %s", name.sysname, name.release, name.machine);
     return (zo_host_row){.host = name.nodename,
                          .device = device,
                          .compiler = "gcc " __VERSION__,
                          .flags = zo_build_flags(),
                          .revision = zo_build_revision(),
+                         .binary = binary[0] != '\0' ? binary : NULL,
                          .kernel = kernel,
                          .threads = threads};
 }
@@ -116,6 +137,9 @@ static double fraction_done(const run *r)
     }
     if (c->forwards > 0) {
         f = fmax(f, (double)r->setup.counts.forwards / (double)c->forwards);
+    }
+    if (c->work > 0) {
+        f = fmax(f, zo_setup_work(&r->setup) / c->work);
     }
     if (c->seconds > 0) {
         f = fmax(f, r->train_seconds / c->seconds);
@@ -170,7 +194,9 @@ static void close_gathered(run *r)
     }
     g->step = r->step;
     g->forwards = r->setup.counts.forwards;
+    g->work = zo_setup_work(&r->setup);
     g->train_seconds = r->train_seconds;
+    zo_watch_loss(&r->watch, g->step, g->loss);
     r->row[r->rows++] = *g;
     memset(g, 0, sizeof *g);
     r->gathered = 0;
@@ -182,6 +208,7 @@ static zo_status record_step(run *r, const zo_step_report *report, double second
     g->loss += report->loss;
     g->projected = report->projected;
     g->lr = report->lr;
+    g->full_steps += report->full_batch;
     g->seconds += seconds;
     for (int k = 0; k < ZO_PARTS; k++) {
         g->part[k] += r->setup.part[k];
@@ -198,23 +225,123 @@ static zo_status record_step(run *r, const zo_step_report *report, double second
     return ZO_OK;
 }
 
-static double median_step_ms(const run *r)
+static void record_time(run *r, const zo_step_report *report, double seconds)
 {
-    int64_t n = r->timed < TIMES_MOST ? r->timed : TIMES_MOST;
-    return 1e3 * zo_median(r->step_seconds, n);
-}
-
-static void record_time(run *r, double seconds)
-{
+    if (r->step == 1) {
+        r->first_seconds = seconds;
+        r->first_full = report->full_batch;
+    }
     if (r->step == 4) { /* more than three: the first one, which warms caches, is left out */
         memmove(r->step_seconds, r->step_seconds + 1, 2 * sizeof *r->step_seconds);
         r->timed--;
     }
     r->step_seconds[r->timed % TIMES_MOST] = seconds;
     r->timed++;
+    if (report->full_batch) {
+        r->full.sum += seconds;
+        r->full.n++;
+    } else {
+        r->other.sum += seconds;
+        r->other.n++;
+    }
+    r->paper_queries += report->paper_queries;
+}
+
+/* Value at the share `q` of n sorted ones, between its neighbours (as numpy's default); NaN for n = 0. */
+static double quantile(const double *sorted, int64_t n, double q)
+{
+    if (n == 0) {
+        return NAN;
+    }
+    double at = q * (double)(n - 1);
+    int64_t low = (int64_t)at, high = low + 1 < n ? low + 1 : low;
+    return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
+}
+
+static void take_times(run *r, zo_run_end *end)
+{
+    int64_t n = r->timed < TIMES_MOST ? r->timed : TIMES_MOST;
+    end->step_ms_median = 1e3 * zo_median(r->step_seconds, n); /* sorts */
+    end->step_ms_q1 = 1e3 * quantile(r->step_seconds, n, 0.25);
+    end->step_ms_q3 = 1e3 * quantile(r->step_seconds, n, 0.75);
+    end->full_steps = r->full.n;
+    double full = r->full.sum, other = r->other.sum;
+    int64_t full_n = r->full.n, other_n = r->other.n;
+    if (r->step > 3) {
+        full -= r->first_full ? r->first_seconds : 0;
+        other -= r->first_full ? 0 : r->first_seconds;
+        full_n -= r->first_full;
+        other_n -= !r->first_full;
+    }
+    end->step_ms = full_n + other_n > 0 ? 1e3 * (full + other) / (double)(full_n + other_n) : NAN;
+    end->full_step_ms = full_n > 0 ? 1e3 * full / (double)full_n : NAN;
+    end->other_step_ms = other_n > 0 ? 1e3 * other / (double)other_n : NAN;
 }
 
 /* ---- the end of a run --------------------------------------------------------------------------------------------------- */
+
+static void add_note(char *note, size_t size, const char *text)
+{
+    size_t at = strlen(note);
+    if (text != NULL && text[0] != '\0') {
+        snprintf(note + at, size - at, "%s%s", at > 0 ? "; " : "", text);
+    }
+}
+
+static const char *decoder_text(zo_decoder decoder)
+{
+    return decoder == ZO_DECODER_TIED ? "tied" : decoder == ZO_DECODER_UNTIED ? "untied" : NULL;
+}
+
+/* The evaluation that the run is reported by; chance where a fault has left none. */
+static void take_headline(run *r, zo_run_end *end)
+{
+    const zo_cell *c = &r->cell;
+    zo_metric metric = (zo_metric)(c->metric - 1);
+    zo_dataset *dataset = r->setup.dataset;
+    double value[ZO_METRICS];
+    for (int m = 0; m < ZO_METRICS; m++) {
+        value[m] = NAN;
+    }
+    end->dev_accuracy = end->dev_metric = end->dev_loss = NAN;
+    bool has_test = dataset != NULL && zo_dataset_size(dataset, ZO_TEST) > 0;
+    int64_t best = zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL,
+                             r->fault_step >= 0 ? r->fault_step : INT64_MAX);
+    const zo_candidate *chosen = best >= 0 && (!has_test || r->candidate[best].test.examples > 0) ? &r->candidate[best] : NULL;
+    if (chosen != NULL) {
+        const zo_evaluation *e = chosen->test.examples > 0 ? &chosen->test : &chosen->dev;
+        memcpy(value, e->metric, sizeof value);
+        end->selected = zo_selected_name((zo_selection)c->selection, chosen);
+        end->best_step = chosen->step;
+        r->is_constant = e->constant;
+        if (chosen->dev.examples > 0) {
+            end->dev_accuracy = chosen->dev.metric[ZO_ACCURACY];
+            end->dev_metric = chosen->dev.metric[metric];
+            end->dev_loss = chosen->dev.loss;
+        }
+    } else if (r->fault != ZO_FAULT_NONE && dataset != NULL && (has_test || zo_dataset_size(dataset, ZO_DEV) > 0)) {
+        zo_split split = has_test ? ZO_TEST : ZO_DEV;
+        int32_t n = zo_dataset_size(dataset, split), *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *label);
+        for (int32_t i = 0; i < n; i++) {
+            label[i] = zo_dataset_label(dataset, split, i);
+        }
+        zo_chance(label, n, zo_dataset_classes(dataset), value);
+        zo_free(label);
+        end->selected = "chance";
+    }
+    end->accuracy = value[ZO_ACCURACY];
+    end->f1 = value[ZO_F1];
+    end->macro_f1 = value[ZO_MACRO_F1];
+    end->matthews = value[ZO_MATTHEWS];
+    end->metric_value = value[metric];
+}
+
+static const char *list_marks(const run *r, char *out, size_t size)
+{
+    static const char *const name[] = {"", "diverged", "dead"};
+    snprintf(out, size, "%s%s%s", name[r->fault], r->fault != ZO_FAULT_NONE && r->is_constant ? "," : "", r->is_constant ? "constant" : "");
+    return out;
+}
 
 static zo_status end_run(run *r, const char *status_text, const char *message, zo_err *err)
 {
@@ -231,48 +358,69 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
         return status;
     }
     zo_setup *s = &r->setup;
-    int64_t parameters = 0;
-    if (s->model != NULL) {
-        const zo_layout *layout = zo_model_layout(s->model);
-        for (int i = 0; i < layout->n; i++) {
-            parameters += layout->param[i].rows * layout->param[i].cols;
-        }
-    }
-    char note[1200] = "";
-    if (s->dataset != NULL) {
-        const char *text = zo_dataset_note(s->dataset);
-        int64_t cut = zo_dataset_truncated(s->dataset);
-        snprintf(note, sizeof note, "%.1000s", text != NULL ? text : "");
-        if (cut > 0) {
-            snprintf(note + strlen(note), sizeof note - strlen(note), "%s%lld sequences were cut to %lld tokens", note[0] ? "; " : "",
-                     (long long)cut, (long long)r->cell.context);
-        }
-    }
+    bool is_open = s->model != NULL && s->dataset != NULL;
+    char note[2400] = "", marks[64];
     zo_run_end end = {.status = status_text,
                       .message = message,
-                      .accuracy = r->headline[ZO_ACCURACY],
-                      .f1 = r->headline[ZO_F1],
-                      .matthews = r->headline[ZO_MATTHEWS],
-                      .selected = r->selected,
-                      .best_step = r->best_step,
-                      .dev_accuracy = r->dev_best,
-                      .steps_done = r->step,
+                      .fault_step = r->fault_step,
+                      .steps = r->step,
                       .forwards = s->counts.forwards,
                       .sequences = s->counts.sequences,
                       .tokens = s->counts.tokens,
                       .paper_tokens = s->counts.paper_tokens,
                       .examples = s->counts.examples,
+                      .flops = s->engine != NULL && is_open ? zo_setup_flops(s) : NAN,
+                      .work = s->engine != NULL && is_open ? zo_setup_work(s) : NAN,
+                      .paper_queries = r->paper_queries,
+                      .drift_max = NAN,
                       .weight_bytes_written = s->counters.weight_bytes_written,
                       .normals = s->counters.normals,
                       .train_seconds = r->train_seconds,
                       .eval_seconds = r->eval_seconds,
                       .load_seconds = r->load_seconds,
-                      .step_ms_median = median_step_ms(r),
+                      .cpu_seconds = NAN,
+                      .foreign_seconds = NAN,
+                      .steal_seconds = NAN,
+                      .load_average = zo_load_average(),
+                      .switches = -1,
                       .peak_bytes = zo_mem_peak_overall(r->space).total_bytes,
                       .train_peak_bytes = zo_mem_peak(r->space, ZO_PHASE_TRAIN).total_bytes,
                       .rss_peak_bytes = zo_rss_peak_bytes(),
-                      .parameters = parameters,
-                      .note = note[0] ? note : NULL};
+                      .memory_limit_bytes = r->space == ZO_HOST ? (int64_t)r->memory_limit : -1,
+                      .context = s->context > 0 ? s->context : -1,
+                      .train_rows = is_open ? zo_dataset_size(s->dataset, ZO_TRAIN) : -1,
+                      .dev_rows = is_open ? zo_dataset_size(s->dataset, ZO_DEV) : -1,
+                      .test_rows = is_open ? zo_dataset_size(s->dataset, ZO_TEST) : -1,
+                      .cut_sequences = is_open ? zo_dataset_truncated(s->dataset) : -1,
+                      .decoder_used = s->model != NULL ? decoder_text(zo_model_decoder(s->model)) : NULL,
+                      .promise = strncmp(r->cell.device, "cpu", 3) == 0 && r->cell.precision == ZO_F32 ? "bits" : "pass"};
+    take_times(r, &end);
+    take_headline(r, &end);
+    end.marks = list_marks(r, marks, sizeof marks);
+    if (r->load_end.wall_seconds > r->load_start.wall_seconds) {
+        zo_disturbance d = zo_load_between(&r->load_start, &r->load_end, r->threads);
+        end.cpu_seconds = d.cpu_seconds;
+        end.foreign_seconds = d.foreign_seconds;
+        end.steal_seconds = d.steal_seconds;
+        end.switches = d.switches;
+        end.disturbed = d.disturbed;
+    }
+    if (s->model != NULL) {
+        const zo_layout *layout = zo_model_layout(s->model);
+        for (int i = 0; i < layout->n; i++) {
+            end.parameters += layout->param[i].rows * layout->param[i].cols;
+        }
+        add_note(note, sizeof note, zo_model_note(s->model));
+    }
+    if (s->dataset != NULL) {
+        char cut[100] = "";
+        add_note(note, sizeof note, zo_dataset_note(s->dataset));
+        if (zo_dataset_truncated(s->dataset) > 0) {
+            snprintf(cut, sizeof cut, "%lld sequences were cut to %lld tokens", (long long)zo_dataset_truncated(s->dataset), (long long)s->context);
+        }
+        add_note(note, sizeof note, cut);
+    }
+    end.note = note[0] ? note : NULL;
     memcpy(end.part, r->part, sizeof end.part);
     return zo_results_end(r->results, r->id, &end, err);
 }
@@ -296,8 +444,12 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
     snprintf(text + (at < 900 ? at : 900), 100, "); a smaller batch or context, or a machine with more memory, may do");
     zo_mem_limit(ZO_HOST, 0); /* the words of the end need a few bytes more */
     zo_err err = {0};
-    if (the.id == 0) { /* a check: no row */
-        _exit(ZO_CELL_ENDED);
+    if (the.id == 0) { /* before there is a row, or in a check: the parent is told */
+        cJSON *news = cJSON_CreateObject();
+        cJSON_AddStringToObject(news, "error", text);
+        cJSON_AddTrueToObject(news, "oom");
+        send_news(news);
+        _exit(ZO_CELL_FAILED);
     }
     if (end_run(&the, "oom", text, &err) != ZO_OK) {
         send_error(&err);
@@ -308,13 +460,6 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
 }
 
 /* ---- evaluation --------------------------------------------------------------------------------------------------------- */
-
-static void set_headline(run *r, const zo_evaluation *e, const char *selected)
-{
-    memcpy(r->headline, e->metric, sizeof r->headline);
-    r->selected = selected;
-    r->best_step = r->step;
-}
 
 /* The last update, where it was put off, is training and not evaluation. */
 static void settle(run *r)
@@ -330,69 +475,104 @@ static void settle(run *r)
     }
 }
 
-/* What the best dev evaluation has most of. */
-static double selection_score(const zo_cell *c, const zo_evaluation *e)
-{
-    return c->select == ZO_SELECT_LOSS ? -e->loss : e->metric[ZO_ACCURACY];
-}
-
-/* One split at the current weights, and its row. *best: dev is better than ever before (in), or test stands for such a dev (test). */
-static zo_status evaluate_split(run *r, zo_split split, bool *best, zo_evaluation *e, zo_err *err)
+/* One split at the current weights, in the candidate; its row is written by write_evaluation. */
+static zo_status evaluate_split(run *r, zo_split split, zo_evaluation *e, zo_err *err)
 {
     const char *name = split == ZO_DEV ? "dev" : "test";
     zo_setup_evaluate(&r->setup, split, e);
     r->eval_seconds += e->seconds;
-    if (!isfinite(e->loss)) { /* choices from such numbers are no accuracy */
-        return r->step > 0 ? zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help",
-                                     name, (long long)r->step, e->loss)
-                           : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
-                                     "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
+    if (isfinite(e->loss)) {
+        return ZO_OK;
     }
-    if (split == ZO_DEV) {
-        bool competes = r->step > 0 || r->cell.estimator->step == NULL;
-        *best = competes && !(selection_score(&r->cell, e) <= r->score_best);
+    e->examples = 0; /* choices from such numbers are no accuracy */
+    r->fault = ZO_FAULT_DIVERGED;
+    r->fault_step = r->step;
+    return r->step > 0 ? zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help",
+                                 name, (long long)r->step, e->loss)
+                       : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
+                                 "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
+}
+
+static zo_status write_evaluation(run *r, zo_split split, const zo_evaluation *e, bool best, zo_err *err)
+{
+    if (e->examples == 0) {
+        return ZO_OK;
     }
     zo_eval_row row = {.step = r->step,
-                       .split = name,
+                       .split = split == ZO_DEV ? "dev" : "test",
                        .examples = e->examples,
                        .accuracy = e->metric[ZO_ACCURACY],
                        .f1 = e->metric[ZO_F1],
+                       .macro_f1 = e->metric[ZO_MACRO_F1],
                        .matthews = e->metric[ZO_MATTHEWS],
                        .loss = e->loss,
+                       .constant = e->constant,
                        .seconds = e->seconds,
                        .forwards = r->setup.counts.forwards,
+                       .work = zo_setup_work(&r->setup),
                        .train_seconds = r->train_seconds,
-                       .best = *best};
+                       .best = best};
     return zo_results_eval(r->results, r->id, &row, err);
 }
 
-/* `last`: training is over. Where there is no dev set, test is evaluated at the end only. */
+static zo_candidate *new_candidate(run *r)
+{
+    if (r->candidates == r->candidate_room) {
+        r->candidate_room = r->candidate_room > 0 ? 2 * r->candidate_room : 64;
+        r->candidate = zo_realloc(r->candidate, ZO_HOST, ZO_TAG_OTHER, (size_t)r->candidate_room * sizeof *r->candidate);
+    }
+    zo_candidate *c = &r->candidate[r->candidates++];
+    *c = (zo_candidate){.step = r->step};
+    return c;
+}
+
+/* Both splits as the selection wants them: dev, and test where this may become the headline. `last`: training is over. */
+static zo_status evaluate_splits(run *r, zo_candidate *c, bool has_dev, bool has_test, bool last, zo_err *err)
+{
+    zo_selection selection = (zo_selection)r->cell.selection;
+    zo_metric metric = (zo_metric)(r->cell.metric - 1);
+    bool competes = r->step > 0 || r->cell.estimator->step == NULL, best = selection == ZO_SELECT_LAST && last;
+    zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, err) : ZO_OK;
+    if (status == ZO_OK && has_dev) {
+        zo_watch_dev(&r->watch, r->step, c->dev.loss);
+        if (selection == ZO_SELECT_DEV_METRIC || selection == ZO_SELECT_DEV_LOSS) {
+            best = competes && !(zo_selection_score(selection, metric, c) <= r->score_best);
+        }
+    }
+    if (status == ZO_OK && has_test && (best || (selection == ZO_SELECT_BEST_TEST && competes))) {
+        status = evaluate_split(r, ZO_TEST, &c->test, err);
+        if (status == ZO_OK && selection == ZO_SELECT_BEST_TEST) {
+            best = !(zo_selection_score(selection, metric, c) <= r->score_best);
+        }
+    }
+    if (status == ZO_OK && best) {
+        r->score_best = zo_selection_score(selection, metric, c);
+        r->dev_best = c->dev.examples > 0 ? c->dev.metric[metric] : NAN;
+    }
+    zo_err ignored = {0};
+    zo_status written = write_evaluation(r, ZO_DEV, &c->dev, best, status == ZO_OK ? err : &ignored);
+    written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, best, status == ZO_OK ? err : &ignored) : written;
+    return status != ZO_OK ? status : written;
+}
+
+/* Where there is no dev set, test is evaluated at the end only, unless it selects. */
 static zo_status evaluate(run *r, bool last, zo_err *err)
 {
     bool has_dev = zo_dataset_size(r->setup.dataset, ZO_DEV) > 0, has_test = zo_dataset_size(r->setup.dataset, ZO_TEST) > 0;
-    if (r->evaluated_at == r->step || (!has_dev && !(has_test && last))) {
+    bool looks = has_dev || (has_test && (last || (r->cell.selection == ZO_SELECT_BEST_TEST && r->step > 0)));
+    if (r->evaluated_at == r->step) {
         return ZO_OK;
     }
     r->evaluated_at = r->step;
+    zo_candidate *c = new_candidate(r); /* there or not: the ledger of training does not depend on what is evaluated */
+    if (!looks) {
+        return ZO_OK;
+    }
     settle(r);
     zo_mem_phase(ZO_PHASE_EVAL);
     r->phase = "eval";
     send_progress(r, true);
-    zo_evaluation e;
-    bool best = false;
-    zo_status status = evaluate_split(r, has_dev ? ZO_DEV : ZO_TEST, &best, &e, err);
-    if (status == ZO_OK && !has_dev) {
-        set_headline(r, &e, "last-test");
-    } else if (status == ZO_OK && best) {
-        bool by_loss = r->cell.select == ZO_SELECT_LOSS;
-        r->dev_best = e.metric[ZO_ACCURACY];
-        r->score_best = selection_score(&r->cell, &e);
-        set_headline(r, &e, by_loss ? "best-dev-loss" : "best-dev");
-        if (has_test) {
-            status = evaluate_split(r, ZO_TEST, &best, &e, err);
-            set_headline(r, &e, by_loss ? "test@best-dev-loss" : "test@best-dev");
-        }
-    }
+    zo_status status = evaluate_splits(r, c, has_dev, has_test, last, err);
     zo_mem_phase(ZO_PHASE_TRAIN);
     r->phase = "train";
     return status;
@@ -404,11 +584,12 @@ static zo_status evaluate(run *r, bool last, zo_err *err)
 static char budget_end(const run *r)
 {
     const zo_cell *c = &r->cell;
-    if ((c->steps > 0 && r->step >= c->steps) || (c->forwards > 0 && r->setup.counts.forwards >= (uint64_t)c->forwards)) {
+    if ((c->steps > 0 && r->step >= c->steps) || (c->forwards > 0 && r->setup.counts.forwards >= (uint64_t)c->forwards) ||
+        (c->work > 0 && zo_setup_work(&r->setup) >= c->work)) {
         return 's';
     }
     if (c->seconds > 0 && r->train_seconds >= c->seconds) {
-        return c->steps > 0 || c->forwards > 0 ? 't' : 's';
+        return c->steps > 0 || c->forwards > 0 || c->work > 0 ? 't' : 's';
     }
     return 0;
 }
@@ -421,11 +602,31 @@ static bool evaluation_due(run *r)
     if (c->eval_every >= 0) {
         return c->eval_every > 0 && r->step % c->eval_every == 0;
     }
-    int64_t tenths = 10 * (int64_t)r->setup.counts.forwards / c->forwards, by_steps = c->steps > 0 ? 10 * r->step / c->steps : 0;
+    int64_t tenths = c->forwards > 0 ? 10 * (int64_t)r->setup.counts.forwards / c->forwards : 0, by_steps = c->steps > 0 ? 10 * r->step / c->steps : 0,
+            by_work = c->work > 0 ? (int64_t)(10 * zo_setup_work(&r->setup) / c->work) : 0;
     tenths = by_steps > tenths ? by_steps : tenths;
+    tenths = by_work > tenths ? by_work : tenths;
     bool due = tenths > r->tenths;
     r->tenths = tenths;
     return due;
+}
+
+/* Has the run left, or does it stand still? ZO_EDIVERGED with a sentence. */
+static zo_status check_fault(run *r, bool ended, zo_err *err)
+{
+    double done = fraction_done(r);
+    double planned = ended ? (double)r->step : r->cell.steps > 0 ? (double)r->cell.steps : done > 0 ? (double)r->step / done : 0;
+    int64_t since;
+    r->fault = zo_watch_fault(&r->watch, planned, ended, &since);
+    if (r->fault == ZO_FAULT_NONE) {
+        return ZO_OK;
+    }
+    r->fault_step = since;
+    return r->fault == ZO_FAULT_DIVERGED
+               ? zo_fail(err, ZO_EDIVERGED, "the loss is above ten times its start since step %lld: the run has diverged; a smaller lr may help",
+                         (long long)since)
+               : zo_fail(err, ZO_EDIVERGED, "the projected gradient is exactly 0 since step %lld: both probes have one loss, and nothing moves; a smaller "
+                         "lr or a larger eps may help", (long long)since);
 }
 
 /* Steps until the budget is used; *ended says why it is. */
@@ -436,13 +637,22 @@ static zo_status train(run *r, char *ended, zo_err *err)
         double seconds;
         zo_status status = zo_setup_step(&r->setup, r->step, &report, &seconds, err);
         r->train_seconds += seconds;
+        if (status == ZO_EDIVERGED) {
+            char text[sizeof err->text];
+            snprintf(text, sizeof text, "%s", err->text);
+            r->fault = ZO_FAULT_DIVERGED;
+            r->fault_step = r->step + 1;
+            return zo_fail(err, ZO_EDIVERGED, "step %lld: %.900s", (long long)r->step + 1, text);
+        }
         if (status != ZO_OK) {
             return status;
         }
         r->step++;
         r->loss = report.loss;
-        record_time(r, seconds);
+        record_time(r, &report, seconds);
+        zo_watch_step(&r->watch, r->step, report.projected);
         status = record_step(r, &report, seconds, err);
+        status = status == ZO_OK ? check_fault(r, false, err) : status;
         if (status == ZO_OK && evaluation_due(r) && budget_end(r) == 0) {
             status = evaluate(r, false, err);
         }
@@ -459,26 +669,24 @@ static zo_status run_cell(run *r, zo_err *err)
 {
     bool trains = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
-    zo_status status = evaluate(r, !trains, err);
-    if (status == ZO_EDIVERGED) { /* no step has to do with it */
-        char message[sizeof err->text];
-        snprintf(message, sizeof message, "%s", err->text);
-        return end_run(r, "diverged", message, err);
-    }
     char ended = 's';
+    zo_status status = evaluate(r, !trains, err);
     if (status == ZO_OK && trains) {
+        r->load_start = zo_load_read();
         status = train(r, &ended, err);
+        r->load_end = zo_load_read();
         if (status == ZO_OK) {
             status = evaluate(r, true, err);
         }
+        if (status == ZO_OK) {
+            close_gathered(r);
+            status = check_fault(r, true, err);
+        }
     }
-    if (status == ZO_EDIVERGED) {
-        char message[1100];
-        snprintf(message, sizeof message, "step %lld: %s", (long long)r->step + 1, err->text);
-        return end_run(r, "diverged", message, err);
-    }
-    if (status == ZO_EUNSUPPORTED) {
-        return end_run(r, "unsupported", err->text, err);
+    if (status == ZO_EDIVERGED || status == ZO_EUNSUPPORTED) {
+        char message[sizeof err->text];
+        snprintf(message, sizeof message, "%s", err->text);
+        return end_run(r, status == ZO_EUNSUPPORTED ? "unsupported" : r->fault == ZO_FAULT_DEAD ? "dead" : "diverged", message, err);
     }
     if (status != ZO_OK) {
         return status;
@@ -487,41 +695,6 @@ static zo_status run_cell(run *r, zo_err *err)
 }
 
 /* ---- the process -------------------------------------------------------------------------------------------------------- */
-
-/* What may be allocated: the memory that is free now, or what a control group leaves, or $ZO_MEMORY_LIMIT in bytes; a little is kept
- * for what the ledger does not see. */
-static uint64_t read_bytes(const char *path, const char *key)
-{
-    char *text;
-    size_t n;
-    uint64_t bytes = 0;
-    if (zo_read_file(path, 1 << 20, &text, &n, NULL) != ZO_OK) {
-        return 0;
-    }
-    const char *at = key != NULL ? strstr(text, key) : text;
-    if (at != NULL) {
-        at += key != NULL ? strlen(key) : 0;
-        bytes = strtoull(at, NULL, 10); /* "max" reads as 0 = none */
-    }
-    zo_free(text);
-    return bytes;
-}
-
-static void limit_memory(void)
-{
-    const char *wish = getenv("ZO_MEMORY_LIMIT");
-    uint64_t limit = 1024 * read_bytes("/proc/meminfo", "MemAvailable:");
-    uint64_t group = read_bytes("/sys/fs/cgroup/memory.max", NULL), used = read_bytes("/sys/fs/cgroup/memory.current", NULL);
-    if (group > used && (limit == 0 || group - used < limit)) {
-        limit = group - used;
-    }
-    limit = limit > 200u << 20 ? limit - (128u << 20) : limit;
-    if (wish != NULL && strtoull(wish, NULL, 10) > 0) {
-        limit = strtoull(wish, NULL, 10);
-    }
-    zo_mem_limit(ZO_HOST, limit);
-    zo_mem_on_oom(on_oom, NULL);
-}
 
 static cJSON *read_job(void)
 {
@@ -555,18 +728,30 @@ static void send_check(run *r)
 /* Model and data of the row. A folder that cannot be found or read is left to zo_setup_open, which says what is wrong with it. */
 static zo_status record_source(run *r, const zo_setup_dirs *dirs, zo_err *err)
 {
-    char folder[4096], text[17];
-    uint64_t print;
+    char folder[4096];
     zo_err ignored = {0};
     zo_source_row source = {.data_folder = zo_setup_data_dir(dirs)};
     if (zo_model_folder(r->cell.model, dirs->models, NULL, NULL, folder, &ignored) == ZO_OK) {
         source.model_folder = folder;
-        if (zo_model_fingerprint(folder, &print, &ignored) == ZO_OK) {
-            snprintf(text, sizeof text, "%016llx", (unsigned long long)print);
-            source.model_fingerprint = text;
-        }
     }
     return zo_results_source(r->results, r->id, &source, err);
+}
+
+/* The cell's identity, as the parent found it. */
+static zo_identity job_identity(const cJSON *job, const zo_cell *cell)
+{
+    zo_identity identity = {0};
+    const struct { const char *key; char *to; } part[] = {{"model_fingerprint", identity.model},
+                                                          {"tokenizer_fingerprint", identity.tokenizer},
+                                                          {"rows_fingerprint", identity.rows},
+                                                          {"task_fingerprint", identity.task},
+                                                          {"plugin_fingerprint", identity.plugin}};
+    snprintf(identity.hash, sizeof identity.hash, "%s", cell->hash);
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        const char *text = text_in(job, part[i].key);
+        snprintf(part[i].to, sizeof identity.hash, "%s", text != NULL ? text : "");
+    }
+    return identity;
 }
 
 /* The job, from the parse to the last row; whatever it opened stands in `r` and *be, and is given back by the caller. */
@@ -592,8 +777,10 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
     }
     zo_host_row host = zo_host((*be)->device, (*be)->threads);
     zo_cell_row row = zo_cell_to_row(&r->cell);
-    status = zo_results_open(&r->results, text_in(job, "db"), true, err);
-    status = status == ZO_OK ? zo_results_begin(r->results, &row, &host, &r->id, err) : status;
+    zo_identity identity = job_identity(job, &r->cell);
+    r->threads = (*be)->threads;
+    status = zo_results_open(&r->results, text_in(job, "db"), false, err); /* the parent has made it */
+    status = status == ZO_OK ? zo_results_begin(r->results, &row, &identity, &host, &r->id, err) : status;
     if (status != ZO_OK) {
         return status;
     }
@@ -631,18 +818,18 @@ int zo_cmd_cell(int argc, char **argv)
     }
     run *r = &the;
     zo_mem_phase(ZO_PHASE_LOAD);
-    limit_memory();
     r->dev_best = r->score_best = r->loss = NAN;
-    for (int m = 0; m < ZO_METRICS; m++) {
-        r->headline[m] = NAN;
-    }
-    r->evaluated_at = -1;
+    r->evaluated_at = r->fault_step = -1;
     r->phase = "load";
-    r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
     zo_err err = {0};
     zo_backend *be = NULL;
     int code = ZO_CELL_ENDED;
-    if (do_job(r, job, &be, &err) != ZO_OK) { /* the parent writes the row's status */
+    zo_status status = zo_memory_limit(&r->memory_limit, &err);
+    zo_mem_limit(ZO_HOST, r->memory_limit);
+    zo_mem_on_oom(on_oom, NULL);
+    r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
+    status = status == ZO_OK ? do_job(r, job, &be, &err) : status;
+    if (status != ZO_OK) { /* the parent writes the row's status */
         send_error(&err);
         code = err.status == ZO_EINPUT || err.status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
     }
@@ -653,6 +840,7 @@ int zo_cmd_cell(int argc, char **argv)
     zo_results_close(r->results);
     zo_cell_free(&r->cell);
     zo_free(r->step_seconds);
+    zo_free(r->candidate);
     cJSON_Delete(job);
     return code;
 }

@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "core/io.h"
+#include "core/hashmap.h"
 #include "core/mem.h"
 
 #define CELLS_MOST 100000
 #define COUNT_MOST 2147483647.0
 #define SEED_MOST 9007199254740991.0 /* 2^53 - 1: JSON numbers are doubles, so 2^53 may have been written as 2^53 + 1 */
+#define ABSENT (-2)                   /* a default that depends on other keys */
 #define STEPS_MOST 4294967295.0 /* the `step` word of a direction has 32 bits */
 
 /* ---- the keys of a cell ------------------------------------------------------------------------------------------------- */
@@ -26,11 +28,14 @@ static const zo_opt cell_keys[] = {
     {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt",
      .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
     {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST, .help = "examples"},
-    {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = 128, .least = 4, .most = 1048576,
-     .help = "most tokens of a sequence; longer ones are cut"},
+    {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = ABSENT, .least = 0, .most = 1048576,
+     .help = "most tokens of a sequence, at least 4; longer ones are cut, and counted; \"model\" or 0 = as many as the model has positions. "
+             "Absent: 128 for head, \"model\" for prompt"},
     {.key = "steps", .type = ZO_OPT_INT, .offset = MEMBER(steps), .least = 0, .most = STEPS_MOST, .help = "budget in steps; 0 = none"},
     {.key = "forwards", .type = ZO_OPT_INT, .offset = MEMBER(forwards), .least = 0, .most = 9e15,
      .help = "budget in forward passes of one batch at one point; 0 = none"},
+    {.key = "work", .type = ZO_OPT_REAL, .offset = MEMBER(work), .least = 0, .most = 9e15,
+     .help = "budget in FLOPs of training, in units of one plain forward over the mean batch (a MeZO step is 2, a gradient 3); 0 = none"},
     {.key = "seconds", .type = ZO_OPT_REAL, .offset = MEMBER(seconds), .least = 0, .most = 1e9,
      .help = "budget in seconds of training, evaluation excluded; 0 = none"},
     {.key = "lr", .type = ZO_OPT_REAL, .offset = MEMBER(lr), .initial = -1, .least = 0, .most = 1e6, .help = "step size; absent = the optimizer's"},
@@ -47,24 +52,39 @@ static const zo_opt cell_keys[] = {
              "coefficients (streamed, sidepath)"},
     {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = ZO_EVAL_TENTHS, .least = ZO_EVAL_TENTHS,
      .most = STEPS_MOST,
-     .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps or forwards, "
+     .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps, forwards or work, "
              "every 100 steps of one in seconds"},
-    {.key = "select", .type = ZO_OPT_CHOICE, .offset = MEMBER(select), .choices = "accuracy|loss",
-     .help = "which dev evaluation is the best: accuracy (MeZO on RoBERTa, MeZO-SVRG) or loss (MeZO on OPT)"},
+    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = MEMBER(metric), .choices = "default|accuracy|f1|macro_f1|matthews",
+     .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's"},
+    {.key = "selection", .type = ZO_OPT_CHOICE, .offset = MEMBER(selection), .choices = "dev-metric|dev-loss|last|best-test",
+     .help = "which evaluation is the headline: best dev metric (MeZO on RoBERTa, MeZO-SVRG), best dev loss (MeZO on OPT), the last one, or the "
+             "best test metric of all (looks at test rows; where a paper did)"},
     {.key = "eval_batch", .type = ZO_OPT_INT, .offset = MEMBER(eval_batch), .least = 0, .most = COUNT_MOST,
      .help = "examples of an evaluation pass; 0 = batch"},
     {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
      .help = "steps of one row in the table steps; 0 = every step for 500 steps, then ever fewer"},
-    {.key = "train", .type = ZO_OPT_INT, .offset = MEMBER(train), .initial = 1000, .least = -1, .most = COUNT_MOST,
-     .help = "examples, or \"all\"; 0 = none"},
-    {.key = "dev", .type = ZO_OPT_INT, .offset = MEMBER(dev), .initial = 500, .least = -1, .most = COUNT_MOST,
-     .help = "examples, or \"all\"; 0 = none; a task with fewer wants a number that it has"},
-    {.key = "test", .type = ZO_OPT_INT, .offset = MEMBER(test), .initial = 1000, .least = -1, .most = COUNT_MOST,
-     .help = "examples, or \"all\"; 0 = none; a task with fewer wants a number that it has"},
-    {.key = "split", .type = ZO_OPT_CHOICE, .offset = MEMBER(split), .choices = "drawn|first|kshot",
-     .help = "drawn: by data_seed (MeZO on OPT); first: the first rows (MeZO-SVRG); kshot: the k-shot folders (MeZO on RoBERTa)"},
-    {.key = "data_seed", .type = ZO_OPT_INT, .offset = MEMBER(data_seed), .least = 0, .most = SEED_MOST,
-     .help = "which examples are drawn; \"seed\" = the training seed. Absent: 0, 13 for kshot"},
+    {.key = "train", .type = ZO_OPT_INT, .offset = MEMBER(train), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
+     .help = "examples at most, or \"all\"; 0 = none. Absent: 1000, all for kshot"},
+    {.key = "dev", .type = ZO_OPT_INT, .offset = MEMBER(dev), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
+     .help = "the same. Absent: 500, all for kshot"},
+    {.key = "test", .type = ZO_OPT_INT, .offset = MEMBER(test), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
+     .help = "the same. Absent: 1000, all for kshot"},
+    {.key = "split", .type = ZO_OPT_CHOICE, .offset = MEMBER(split), .choices = "drawn|first|kshot|mezo",
+     .help = "drawn: by the split seeds; first: the first rows (MeZO-SVRG); kshot: the k-shot folders (MeZO on RoBERTa); mezo: the rows that MeZO's "
+             "code draws for OPT"},
+    {.key = "train_split_seed", .type = ZO_OPT_INT, .offset = MEMBER(train_split_seed), .initial = ABSENT, .least = 0, .most = SEED_MOST,
+     .help = "which rows train and dev are; \"seed\" = the training seed. Absent: 0, 13 for kshot"},
+    {.key = "test_split_seed", .type = ZO_OPT_INT, .offset = MEMBER(test_split_seed), .initial = ABSENT, .least = 0, .most = SEED_MOST,
+     .help = "which rows test is; \"seed\" = the training seed. Absent: train_split_seed, 42 for kshot"},
+    {.key = "k", .type = ZO_OPT_INT, .offset = MEMBER(k), .initial = ABSENT, .least = 0, .most = COUNT_MOST,
+     .help = "examples of a class in the k-shot folders (kshot alone). Absent: 16"},
+    {.key = "kshot_folder", .type = ZO_OPT_STRING, .offset = MEMBER(kshot_folder), .text = "",
+     .help = "the k-shot folders' place below the data folder (kshot alone). Absent: k-shot"},
+    {.key = "decoder", .type = ZO_OPT_CHOICE, .offset = MEMBER(decoder), .choices = "default|tied|untied",
+     .help = "of the masked-language-model head: tied to the embeddings or trained apart; default: untied for RoBERTa (as MeZO's code), else as "
+             "config.json says"},
+    {.key = "algorithms", .type = ZO_OPT_CHOICE, .offset = MEMBER(algorithms), .choices = "first|timed",
+     .help = "of products on a GPU: the first that the library proposes, or the fastest of several that are timed first"},
     {.key = "init", .type = ZO_OPT_CHOICE, .offset = MEMBER(init), .choices = "pretrained|random",
      .help = "random: weights drawn by seed, only config.json and the tokenizer are read (memory and time studies)"},
     {.key = "fill", .type = ZO_OPT_BOOL, .offset = MEMBER(fill), .help = "repeat each text until it has `context` tokens (memory studies)"},
@@ -75,14 +95,16 @@ static const zo_opt cell_keys[] = {
      .help = "of directions, batch order and a fresh classification head (data_seed chooses the examples)"},
     {.key = NULL},
 };
+/* Keys that were called otherwise. */
+static const struct { const char *old, *now; } renamed[] = {
+    {"select", "\"selection\": \"dev-metric\" (was \"accuracy\") or \"dev-loss\" (was \"loss\")"},
+    {"data_seed", "\"train_split_seed\", and \"test_split_seed\" for the test rows"}};
 static const zo_opt no_keys[] = {{.key = NULL}};
 
 /* Keys that may stand in the optimizer's object too, where they win over the top level. */
-static const char *const override_keys[] = {"batch", "context", "steps", "forwards", "seconds", "lr", "eps", "precision",
+static const char *const override_keys[] = {"batch", "context", "steps", "forwards", "work", "seconds", "lr", "eps", "precision",
                                             "realisation", "storage", "accumulate", "eval_every", "eval_batch", "log_every"};
-/* Keys that a canonical config has only where they are not the default: they are younger than results that are worth keeping. */
-static const char *const late_keys[] = {"storage", "accumulate"};
-static const char *const budget_keys[] = {"steps", "forwards", "seconds"};
+static const char *const budget_keys[] = {"steps", "forwards", "work", "seconds"};
 /* Keys of a config that are not keys of a cell. */
 static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
 
@@ -177,30 +199,63 @@ static zo_status check_task(const zo_cell *c, const char *where, zo_err *err)
     return ZO_OK;
 }
 
-/* The defaults of a cell's keys; the caller deletes them. */
-static cJSON *initial_values(void)
-{
-    zo_cell initial;
-    zo_opt_defaults(cell_keys, &initial);
-    return zo_opt_write(cell_keys, &initial);
-}
-
 /* A canonical config with every key; the caller deletes it. */
 static cJSON *whole_config(const zo_cell *c)
 {
-    cJSON *config = cJSON_Parse(c->config), *initial = initial_values();
-    for (int i = 0; i < COUNT(late_keys); i++) {
-        if (!cJSON_HasObjectItem(config, late_keys[i])) {
-            cJSON_AddItemToObject(config, late_keys[i], cJSON_DetachItemFromObjectCaseSensitive(initial, late_keys[i]));
-        }
-    }
-    cJSON_Delete(initial);
+    cJSON *config = cJSON_Parse(c->config);
+    zo_opt_add_younger(cell_keys, config);
+    zo_opt_add_younger(options_of(c->estimator), cJSON_GetObjectItemCaseSensitive(config, "optimizer"));
     return config;
+}
+
+/* Defaults that depend on the task, the form and the split. */
+static zo_status complete_protocol(zo_cell *c, const char *where, zo_err *err)
+{
+    bool kshot = c->split == ZO_SPLIT_KSHOT, drawn = c->split != ZO_SPLIT_FIRST;
+    const zo_task_info *task = find_task(c->task);
+    int64_t *const count[] = {&c->train, &c->dev, &c->test};
+    static const int64_t usual[] = {1000, 500, 1000};
+    for (int i = 0; i < 3; i++) {
+        *count[i] = *count[i] != ABSENT ? *count[i] : kshot ? -1 : usual[i];
+    }
+    c->train_split_seed = !drawn ? 0 : c->train_split_seed != ABSENT ? c->train_split_seed : kshot ? 13 : 0;
+    c->test_split_seed = !drawn ? 0 : c->test_split_seed != ABSENT ? c->test_split_seed : kshot ? 42 : c->train_split_seed;
+    if (!kshot && (c->k > 0 || c->kshot_folder[0] != '\0')) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" belongs to \"split\": \"kshot\"; say that too, or leave it out", where,
+                       c->k > 0 ? "k" : "kshot_folder");
+    }
+    if (kshot && c->k == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"k\" is 0; give the examples of a class, such as 16 or 512", where);
+    }
+    if (c->split == ZO_SPLIT_MEZO && (c->train_split_seed > UINT32_MAX || c->test_split_seed > UINT32_MAX)) {
+        return zo_fail(err, ZO_EINPUT, "%s: a split seed of \"mezo\" is above %u, the most that numpy's generator takes; give a smaller one", where,
+                       UINT32_MAX);
+    }
+    c->k = !kshot ? 0 : c->k != ABSENT ? c->k : 16;
+    if (kshot && c->kshot_folder[0] == '\0') {
+        snprintf(c->kshot_folder, sizeof c->kshot_folder, "k-shot");
+    }
+    c->context = c->context != ABSENT ? c->context : c->form == ZO_FORM_PROMPT ? 0 : 128;
+    if (c->context > 0 && c->context < 4) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"context\" is %lld; expected at least 4 tokens, or \"model\"", where, (long long)c->context);
+    }
+    c->metric = c->metric > 0 ? c->metric : 1 + (int)task->headline;
+    if (c->metric == 1 + ZO_F1 && task->classes > 2) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"metric\": \"f1\" is that of class 1, and %s has %d classes; say \"macro_f1\"", where, c->task, task->classes);
+    }
+    if (c->selection == ZO_SELECT_BEST_TEST && c->test == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"selection\": \"best-test\" with \"test\" 0; ask for some test examples", where);
+    }
+    if (c->dev == 0 && (c->selection == ZO_SELECT_DEV_METRIC || c->selection == ZO_SELECT_DEV_LOSS)) {
+        c->selection = ZO_SELECT_LAST; /* there is nothing to select by */
+    }
+    c->algorithms = strncmp(c->device, "cpu", 3) == 0 ? 0 : c->algorithms;
+    return ZO_OK;
 }
 
 /* Keys that this optimizer never reads are brought to one value, so that a list over them makes no twins; then the rules that bind
  * several keys. */
-static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *where, zo_err *err)
+static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
 {
     const zo_estimator *e = c->estimator;
     if (c->model[0] == '\0' || c->task[0] == '\0') {
@@ -208,17 +263,15 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
                        c->model[0] == '\0' ? "model\": \"synth-small" : "task\": \"sst2");
     }
     zo_status status = check_task(c, where, err);
+    status = status == ZO_OK ? complete_protocol(c, where, err) : status;
     if (status != ZO_OK) {
         return status;
-    }
-    if (!data_seed_given && c->split == ZO_SPLIT_KSHOT) {
-        c->data_seed = 13;
     }
     c->eval_batch = c->eval_batch == c->batch ? 0 : c->eval_batch;
     if (e->step == NULL) { /* does not train */
         c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
-        c->select = ZO_SELECT_ACCURACY;
-        c->seconds = c->lr = c->eps = 0;
+        c->selection = ZO_SELECT_LAST;
+        c->work = c->seconds = c->lr = c->eps = 0;
         c->realisation = ZO_INPLACE;
         c->accumulate = ZO_ACCUMULATE_WEIGHTS;
         if (c->dev == 0 && c->test == 0) {
@@ -244,13 +297,12 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
         return zo_fail(err, ZO_EINPUT, "%s: %s with \"accumulate\": \"log\" draws one more direction a step for every pass, and %d are the most; give at "
                        "most %d \"steps\", not %lld, or \"accumulate\": \"weights\"", where, e->name, ZO_LOG_MOST, ZO_LOG_MOST, (long long)c->steps);
     }
-    if (c->steps == 0 && c->forwards == 0 && c->seconds == 0) {
-        return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\" or \"seconds\"", where, e->name);
+    if (c->steps == 0 && c->forwards == 0 && c->work == 0 && c->seconds == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\", \"work\" or \"seconds\"", where, e->name);
     }
-    if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0) {
+    if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0 && c->work == 0) {
         c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
     }
-    c->select = c->dev != 0 ? c->select : ZO_SELECT_ACCURACY; /* there is nothing to select by */
     if (!e->first_order && c->eps == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s divides by \"eps\", which is 0; give a radius such as 1e-3", where, e->name);
     }
@@ -262,28 +314,20 @@ static zo_status complete_cell(zo_cell *c, bool data_seed_given, const char *whe
     if (c->train == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: \"train\" is 0, and %s trains; give a number of examples or \"all\"", where, e->name);
     }
-    if (c->train > 0 && c->batch > c->train) {
-        return zo_fail(err, ZO_EINPUT, "%s: a \"batch\" of %lld is larger than the %lld \"train\" examples; make one smaller or the other larger",
-                       where, (long long)c->batch, (long long)c->train);
-    }
     return ZO_OK;
 }
 
-/* The canonical form: fixed order, every default filled in but those of late_keys; parsing it again gives the same text. */
+/* The canonical form: fixed order, every default filled in but those of younger keys; parsing it again gives the same text. */
 static void write_cell(zo_cell *c)
 {
-    cJSON *config = zo_opt_write(cell_keys, c), *initial = initial_values();
-    for (int i = 0; i < COUNT(late_keys); i++) {
-        if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(config, late_keys[i]), cJSON_GetObjectItemCaseSensitive(initial, late_keys[i]), true)) {
-            cJSON_DeleteItemFromObjectCaseSensitive(config, late_keys[i]);
-        }
-    }
-    cJSON_Delete(initial);
+    cJSON *config = zo_opt_write(cell_keys, c);
+    zo_opt_drop_younger(cell_keys, config);
     cJSON *optimizer = cJSON_CreateObject();
     cJSON_AddStringToObject(optimizer, "name", c->estimator->name);
     for (const cJSON *o = c->options->child; o != NULL; o = o->next) {
         cJSON_AddItemToObject(optimizer, o->string, cJSON_Duplicate(o, true));
     }
+    zo_opt_drop_younger(options_of(c->estimator), optimizer);
     cJSON_AddItemToObject(config, "optimizer", optimizer);
     char *text = cJSON_PrintUnformatted(config);
     c->config = zo_strdup(ZO_TAG_OTHER, text);
@@ -301,20 +345,24 @@ static void replace(cJSON *object, const char *key, cJSON *value)
     cJSON_AddItemToObject(object, key, value);
 }
 
-/* "all" -> -1, "data_seed": "seed" -> the seed. */
+/* A key's word instead of a number: "all" -> -1, "model" -> 0, a split seed "seed" -> the seed. */
 static void replace_words(cJSON *object)
 {
-    static const char *const counts[] = {"train", "dev", "test"};
-    for (int i = 0; i < COUNT(counts); i++) {
-        const cJSON *count = cJSON_GetObjectItemCaseSensitive(object, counts[i]);
-        if (cJSON_IsString(count) && strcmp(count->valuestring, "all") == 0) {
-            replace(object, counts[i], cJSON_CreateNumber(-1));
+    static const struct { const char *key, *word; double value; } words[] = {
+        {"train", "all", -1}, {"dev", "all", -1}, {"test", "all", -1}, {"context", "model", 0}};
+    for (int i = 0; i < COUNT(words); i++) {
+        const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, words[i].key);
+        if (cJSON_IsString(given) && strcmp(given->valuestring, words[i].word) == 0) {
+            replace(object, words[i].key, cJSON_CreateNumber(words[i].value));
         }
     }
-    const cJSON *data_seed = cJSON_GetObjectItemCaseSensitive(object, "data_seed");
-    if (cJSON_IsString(data_seed) && strcmp(data_seed->valuestring, "seed") == 0) {
-        const cJSON *seed = cJSON_GetObjectItemCaseSensitive(object, "seed");
-        replace(object, "data_seed", seed != NULL ? cJSON_Duplicate(seed, true) : cJSON_CreateNumber(0));
+    static const char *const seeds[] = {"train_split_seed", "test_split_seed"};
+    for (int i = 0; i < COUNT(seeds); i++) {
+        const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, seeds[i]);
+        if (cJSON_IsString(given) && strcmp(given->valuestring, "seed") == 0) {
+            const cJSON *seed = cJSON_GetObjectItemCaseSensitive(object, "seed");
+            replace(object, seeds[i], seed != NULL ? cJSON_Duplicate(seed, true) : cJSON_CreateNumber(0));
+        }
     }
 }
 
@@ -354,7 +402,6 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     }
     replace_words(common);
     replace_words(top);
-    bool data_seed_given = cJSON_HasObjectItem(common, "data_seed");
     char where[4400];
     snprintf(where, sizeof where, "%s", path);
     status = zo_opt_read(cell_keys, top, NULL, where, c, err); /* a value that is not used is checked all the same */
@@ -364,7 +411,7 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
         void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
         /* The overrides are named so that a suggestion may be one of them. */
         status = zo_opt_read(options_of(c->estimator), own,
-                             "batch context steps forwards seconds lr eps precision realisation storage accumulate eval_every eval_batch log_every",
+                             "batch context steps forwards work seconds lr eps precision realisation storage accumulate eval_every eval_batch log_every",
                              where, state, err);
         if (status == ZO_OK) {
             c->options = zo_opt_write(options_of(c->estimator), state);
@@ -375,7 +422,7 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     cJSON_Delete(common);
     cJSON_Delete(top);
     if (status == ZO_OK) {
-        status = complete_cell(c, data_seed_given, path, err);
+        status = complete_cell(c, path, err);
     }
     if (status == ZO_OK) {
         write_cell(c);
@@ -408,8 +455,9 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
 }
 
 /* In the order of the choices in cell_keys (a test compares). */
-static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot"},
-                  *const select_name[] = {"accuracy", "loss"};
+static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot", "mezo"},
+                  *const selection_name[] = {"dev-metric", "dev-loss", "last", "best-test"}, *const algorithms_name[] = {"first", "timed"},
+                  *const decoder_name[] = {"default", "tied", "untied"};
 
 zo_cell_row zo_cell_to_row(const zo_cell *c)
 {
@@ -424,7 +472,11 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .accumulate = zo_accumulate_name((zo_accumulate)c->accumulate),
                        .device_kind = c->device,
                        .split = split_name[c->split],
-                       .selection = select_name[c->select],
+                       .kshot_folder = c->kshot_folder,
+                       .decoder = decoder_name[c->decoder],
+                       .algorithms = algorithms_name[c->algorithms],
+                       .metric = zo_metric_name((zo_metric)(c->metric - 1)),
+                       .selection = selection_name[c->selection],
                        .optimizer_options = c->options_text,
                        .batch = c->batch,
                        .context = c->context,
@@ -435,10 +487,13 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .train = c->train,
                        .dev = c->dev,
                        .test = c->test,
+                       .train_split_seed = c->train_split_seed,
+                       .test_split_seed = c->test_split_seed,
+                       .k = c->k,
+                       .work = c->work,
                        .seconds = c->seconds,
                        .lr = c->lr,
                        .eps = c->eps};
-    memcpy(row.hash, c->hash, sizeof row.hash);
     return row;
 }
 
@@ -527,33 +582,43 @@ typedef zo_status (*combine)(void *context, const cJSON *object, zo_err *err);
 
 static zo_status product(const cJSON *const *axis, int naxes, const char *path, combine each, void *context, zo_err *err)
 {
-    int64_t total = 1;
+    int64_t total = 1, values = 0;
     for (int i = 0; i < naxes; i++) {
         int n = cJSON_IsArray(axis[i]) ? cJSON_GetArraySize(axis[i]) : 1;
         if (n == 0) {
             return zo_fail(err, ZO_EINPUT, "%s: the list of \"%s\" is empty; give at least one value", path, axis[i]->string);
         }
         total *= n;
+        values += n;
         if (total > CELLS_MOST) {
             return zo_fail(err, ZO_EINPUT, "%s: its lists multiply to more than %d cells; cut it in several configs", path, CELLS_MOST);
         }
     }
-    for (int64_t at = 0; at < total; at++) {
+    /* The members of all lists, one axis after another: cJSON's own lists are walked from the front. */
+    const cJSON **value = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(values + 1) * sizeof *value);
+    int64_t *first = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(naxes + 1) * sizeof *first), at_value = 0;
+    for (int i = 0; i < naxes; i++) {
+        first[i] = at_value;
+        for (const cJSON *v = cJSON_IsArray(axis[i]) ? axis[i]->child : axis[i]; v != NULL; v = cJSON_IsArray(axis[i]) ? v->next : NULL) {
+            value[at_value++] = v;
+        }
+    }
+    first[naxes] = at_value;
+    zo_status status = ZO_OK;
+    for (int64_t at = 0; at < total && status == ZO_OK; at++) {
         cJSON *object = cJSON_CreateObject();
         int64_t rest = at;
         for (int i = naxes - 1; i >= 0; i--) { /* the last axis runs fastest */
-            int n = cJSON_IsArray(axis[i]) ? cJSON_GetArraySize(axis[i]) : 1;
-            const cJSON *value = cJSON_IsArray(axis[i]) ? cJSON_GetArrayItem(axis[i], (int)(rest % n)) : axis[i];
+            int64_t n = first[i + 1] - first[i];
+            cJSON_AddItemToObject(object, axis[i]->string, cJSON_Duplicate(value[first[i] + rest % n], true));
             rest /= n;
-            cJSON_AddItemToObject(object, axis[i]->string, cJSON_Duplicate(value, true));
         }
-        zo_status status = each(context, object, err);
+        status = each(context, object, err);
         cJSON_Delete(object);
-        if (status != ZO_OK) {
-            return status;
-        }
     }
-    return ZO_OK;
+    zo_free(value);
+    zo_free(first);
+    return status;
 }
 
 typedef struct builder {
@@ -563,6 +628,7 @@ typedef struct builder {
     cJSON *optimizers; /* of the config being expanded: concrete objects */
     const cJSON *exclude;
     int64_t *used;     /* (exclude entries) cells that each took out */
+    zo_hashmap index;      /* of the cells, by hash */
 } builder;
 
 static zo_status add_optimizer(void *context, const cJSON *object, zo_err *err)
@@ -642,9 +708,10 @@ static zo_status add_cell(void *context, const cJSON *object, zo_err *err)
     zo_grid *g = b->grid;
     zo_cell cell;
     zo_status status = make_cell(&cell, object, b->path, err);
-    cJSON *config = status == ZO_OK ? whole_config(&cell) : cJSON_CreateObject();
+    bool excludes = cJSON_GetArraySize(b->exclude) > 0;
+    cJSON *config = status == ZO_OK && excludes ? whole_config(&cell) : cJSON_CreateObject();
     /* An impossible pair may be one that `exclude` takes out: compare what was asked for then. */
-    if (status != ZO_OK && cJSON_GetArraySize(b->exclude) > 0) {
+    if (status != ZO_OK && excludes) {
         cJSON_Delete(config);
         config = cJSON_Duplicate(object, true);
         const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
@@ -670,17 +737,18 @@ static zo_status add_cell(void *context, const cJSON *object, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
-    for (int64_t i = 0; i < g->n; i++) {
-        if (strcmp(g->cell[i].hash, cell.hash) == 0) {
-            g->merged++;
-            zo_cell_free(&cell);
-            return ZO_OK;
-        }
+    bool is_new;
+    int64_t *index = zo_hashmap_at(&b->index, strtoull(cell.hash, NULL, 16), &is_new);
+    if (!is_new) {
+        g->merged++;
+        zo_cell_free(&cell);
+        return ZO_OK;
     }
     if (g->n == CELLS_MOST) {
         zo_cell_free(&cell);
         return zo_fail(err, ZO_EINPUT, "%s: more than %d cells; cut it in several configs", b->path, CELLS_MOST);
     }
+    *index = g->n;
     if (g->n == b->room) {
         b->room = b->room > 0 ? 2 * b->room : 16;
         g->cell = zo_realloc(g->cell, ZO_HOST, ZO_TAG_OTHER, (size_t)b->room * sizeof *g->cell);
@@ -747,6 +815,11 @@ static zo_status check_keys(const cJSON *object, bool top, const char *where, zo
         if (find_key(cell_keys, o->string) != NULL || strcmp(o->string, "optimizer") == 0 ||
             (top && is_one_of(o->string, config_keys, COUNT(config_keys)))) {
             continue;
+        }
+        for (int i = 0; i < COUNT(renamed); i++) {
+            if (strcmp(o->string, renamed[i].old) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: the key \"%s\" is now %s", where, o->string, renamed[i].now);
+            }
         }
         const char *names[COUNT(cell_keys) + COUNT(config_keys)];
         int n = 0;
@@ -844,6 +917,7 @@ static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, z
     snprintf(grid->path, sizeof grid->path, "%s", path);
     builder b = {.grid = grid, .path = grid->path};
     zo_status status = expand_config(&b, config, err);
+    zo_hashmap_free(&b.index);
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(config, "name");
     if (status == ZO_OK && name != NULL && (!cJSON_IsString(name) || strlen(name->valuestring) >= sizeof grid->name)) {
         status = zo_fail(err, ZO_EINPUT, "%s: \"name\" is not a string of at most %zu bytes", path, sizeof grid->name - 1);

@@ -18,10 +18,14 @@ extern "C" {
 typedef struct zo_cell {
     /* in the order of the table in grid.c; see its help texts */
     char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
-    int form, split, init, precision, realisation, select; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation, zo_selection */
-    int storage, accumulate;                               /* zo_storage, zo_accumulate */
-    int64_t batch, context, steps, forwards, seed, data_seed, eval_every, eval_batch, log_every, train, dev, test, threads;
-    double seconds, lr, eps;
+    char kshot_folder[ZO_OPT_STRING_BYTES]; /* "" where split is not kshot */
+    int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
+    int storage, accumulate, decoder, algorithms;  /* zo_storage, zo_accumulate, zo_decoder, zo_algorithms */
+    int metric;                                    /* 1 + zo_metric */
+    int selection;                                 /* zo_selection */
+    int64_t batch, context /* 0 = the model's */, steps, forwards, seed, train_split_seed, test_split_seed, k /* 0 where split is not kshot */,
+        eval_every, eval_batch, log_every, train, dev, test, threads;
+    double work, seconds, lr, eps;
     bool fill;
     /* derived */
     const zo_estimator *estimator;
@@ -33,8 +37,10 @@ typedef struct zo_cell {
 } zo_cell;
 
 typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;
-typedef enum zo_selection { ZO_SELECT_ACCURACY, ZO_SELECT_LOSS } zo_selection;
-#define ZO_EVAL_TENTHS (-1) /* eval_every: at each tenth of the budget in forwards (or steps, whichever is further) */
+/* Which evaluation a run is reported by: the best dev metric or loss, the last one, or the one with the best test metric (which looks at the
+ * test rows: for papers that did). */
+typedef enum zo_selection { ZO_SELECT_DEV_METRIC, ZO_SELECT_DEV_LOSS, ZO_SELECT_LAST, ZO_SELECT_BEST_TEST } zo_selection;
+#define ZO_EVAL_TENTHS (-1) /* eval_every: at each tenth of the budget in forwards, work or steps, whichever is furthest */
 
 typedef struct zo_grid {
     char path[4096];

@@ -18,14 +18,16 @@
 #include "bench/args.h"
 #include "bench/cell.h"
 #include "bench/cmd.h"
+#include "bench/identity.h"
+#include "bench/machine.h"
 #include "bench/predict.h"
 #include "bench/pretrain.h"
 #include "core/build.h"
 #include "core/clock.h"
 #include "core/io.h"
+#include "core/hashmap.h"
 #include "core/mem.h"
 #include "models/hub.h"
-#include "models/safetensors.h"
 
 #define LIVE_SECONDS 0.2   /* on a terminal */
 #define PLAIN_SECONDS 15.0 /* elsewhere */
@@ -138,6 +140,7 @@ typedef struct child {
     size_t last_n;
     char error[1100];     /* what it said is wrong */
     bool input;           /* and that it is the input or the database */
+    bool oom;             /* or that memory ran out before there was a row */
     cJSON *check;         /* answer of a check */
 } child;
 
@@ -210,6 +213,7 @@ static void take_line(child *c, live *l)
     if (cJSON_IsString(error)) {
         snprintf(c->error, sizeof c->error, "%s", error->valuestring);
         c->input = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(news, "input"));
+        c->oom = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(news, "oom"));
     } else if (cJSON_HasObjectItem(news, "bytes")) {
         c->check = news;
         return;
@@ -269,14 +273,15 @@ static bool read_complaints(child *c)
     return true;
 }
 
-/* Watches until the process has ended; returns its wait status. An interrupt kills it. */
-static int watch_child(child *c, live *l)
+/* Watches until the process has ended; returns its wait status. An interrupt kills it, and so does the loss of the database (NULL = none):
+ * then *lost says so. */
+static int watch_child(child *c, live *l, const zo_results *results, zo_err *lost)
 {
     bool news = true, complaints = true;
     while (news || complaints) {
         struct pollfd fds[2] = {{.fd = news ? c->news : -1, .events = POLLIN}, {.fd = complaints ? c->complaints : -1, .events = POLLIN}};
         int n = poll(fds, 2, 500);
-        if (interrupted) {
+        if (interrupted || (results != NULL && lost->status == ZO_OK && zo_results_check_file(results, lost) != ZO_OK)) {
             kill(c->pid, SIGKILL);
         }
         if (n > 0 && fds[0].revents != 0) {
@@ -299,13 +304,19 @@ static int watch_child(child *c, live *l)
 
 typedef enum job_kind { JOB_RUN, JOB_CHECK, JOB_CHECK_DEVICE } job_kind;
 
-static cJSON *make_job(const zo_cell *cell, const zo_run_spec *spec, job_kind kind)
+/* identity NULL: a check. */
+static cJSON *make_job(const zo_cell *cell, const zo_run_spec *spec, job_kind kind, const zo_identity *identity)
 {
     cJSON *job = cJSON_CreateObject();
     cJSON_AddStringToObject(job, "config", cell->config);
     cJSON_AddNumberToObject(job, "parent", (double)getpid());
     if (kind == JOB_RUN) {
         cJSON_AddStringToObject(job, "db", spec->db);
+        cJSON_AddStringToObject(job, "model_fingerprint", identity->model);
+        cJSON_AddStringToObject(job, "tokenizer_fingerprint", identity->tokenizer);
+        cJSON_AddStringToObject(job, "rows_fingerprint", identity->rows);
+        cJSON_AddStringToObject(job, "task_fingerprint", identity->task);
+        cJSON_AddStringToObject(job, "plugin_fingerprint", identity->plugin);
     }
     if (kind == JOB_CHECK_DEVICE) {
         cJSON_AddTrueToObject(job, "device_only");
@@ -368,11 +379,11 @@ static bool show_pretraining(void *context, const char *model, int64_t step, int
     return true;
 }
 
-/* The part of a cell's config that decides whether it can be opened (and, `fine`, what it takes). */
-static char *check_key(const zo_cell *cell, bool fine)
+/* A hash of the part of a cell's config that decides whether it can be opened (and, `fine`, what it takes). */
+static uint64_t check_key(const zo_cell *cell, bool fine)
 {
     cJSON *config = cJSON_Parse(cell->config);
-    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "eval_every", "select", "log_every", "threads"},
+    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "work", "eval_every", "metric", "selection", "log_every", "threads"},
                              *const coarse[] = {"optimizer", "realisation"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(config, always[i]);
@@ -380,7 +391,8 @@ static char *check_key(const zo_cell *cell, bool fine)
     for (size_t i = 0; i < 2 && !fine; i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(config, coarse[i]);
     }
-    char *text = cJSON_PrintUnformatted(config), *key = zo_strdup(ZO_TAG_OTHER, text);
+    char *text = cJSON_PrintUnformatted(config);
+    uint64_t key = zo_fnv1a(ZO_FNV_START, text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(config);
     return key;
@@ -390,13 +402,13 @@ static char *check_key(const zo_cell *cell, bool fine)
 static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, job_kind kind, cJSON **found, zo_err *err)
 {
     child c;
-    cJSON *job = make_job(cell, spec, kind);
+    cJSON *job = make_job(cell, spec, kind, NULL);
     zo_status status = start_child(&c, job, err);
     cJSON_Delete(job);
     if (status != ZO_OK) {
         return status;
     }
-    int ended = watch_child(&c, NULL);
+    int ended = watch_child(&c, NULL, NULL, NULL);
     *found = c.check;
     if (WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0') {
         char label[1200];
@@ -427,40 +439,40 @@ static zo_status check_devices(const zo_grid *grid, const bool *todo, const zo_r
 static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, live *l, double *predicted, zo_err *err)
 {
     zo_status status = check_devices(grid, todo, spec, err);
-    char **key = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *key);
     cJSON **found = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *found);
+    zo_hashmap checked = {0}; /* by what decides whether a cell can be opened: the first such cell */
+    const char *asked = NULL; /* the model that was looked for last: cells of one model follow each other */
     for (int64_t i = 0; i < grid->n && status == ZO_OK && !interrupted; i++) {
-        if (!todo[i]) {
+        const zo_cell *cell = &grid->cell[i];
+        if (!todo[i] || (spec->dry && zo_model_is_unmade(cell->model))) {
             continue;
         }
-        char folder[4096];
-        if (spec->dry && zo_model_is_unmade(grid->cell[i].model)) {
-            continue;
+        if (asked == NULL || strcmp(asked, cell->model) != 0) {
+            char folder[4096];
+            asked = cell->model;
+            status = zo_model_folder(cell->model, spec->dirs.models, show_pretraining, l, folder, err);
+            if (status != ZO_OK) {
+                zo_fail_in(err, grid->path);
+                break;
+            }
         }
-        status = zo_model_folder(grid->cell[i].model, spec->dirs.models, show_pretraining, l, folder, err);
-        if (status != ZO_OK) {
-            zo_fail_in(err, grid->path);
-            break;
-        }
-        key[i] = check_key(&grid->cell[i], predicted != NULL);
-        int64_t same = 0;
-        while (same < i && (key[same] == NULL || strcmp(key[same], key[i]) != 0)) {
-            same++;
-        }
-        if (same == i) {
+        bool is_new;
+        int64_t *same = zo_hashmap_at(&checked, check_key(cell, predicted != NULL), &is_new);
+        if (is_new) {
+            *same = i;
             if (l->terminal) {
                 char label[1200];
-                fprintf(stderr, "\rchecking %.*s\033[K", terminal_width() - 12, zo_cell_label(&grid->cell[i], label, sizeof label));
+                fprintf(stderr, "\rchecking %.*s\033[K", terminal_width() - 12, zo_cell_label(cell, label, sizeof label));
                 l->shown = true;
             }
-            status = check_cell(&grid->cell[i], spec, JOB_CHECK, &found[i], err);
+            status = check_cell(cell, spec, JOB_CHECK, &found[i], err);
         }
-        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[same], "bytes");
-        const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[same], "arena_bytes");
-        const cJSON *snapshot = cJSON_GetObjectItemCaseSensitive(found[same], "snapshot_bytes");
+        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[*same], "bytes");
+        const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[*same], "arena_bytes");
+        const cJSON *snapshot = cJSON_GetObjectItemCaseSensitive(found[*same], "snapshot_bytes");
         if (predicted != NULL && bytes != NULL && cJSON_IsNumber(arena) && cJSON_IsNumber(snapshot)) {
-            zo_method_copies copies = zo_method_copies_of(grid->cell[i].estimator->name, grid->cell[i].options);
-            bool logged = grid->cell[i].accumulate == ZO_ACCUMULATE_LOG; /* nothing is copied: snapshots and stored directions are terms */
+            zo_method_copies copies = zo_method_copies_of(cell->estimator->name, cell->options);
+            bool logged = cell->accumulate == ZO_ACCUMULATE_LOG; /* nothing is copied: snapshots and stored directions are terms */
             for (int t = 0; t < ZO_TAGS; t++) {
                 const cJSON *b = cJSON_GetObjectItemCaseSensitive(bytes, zo_tag_name((zo_tag)t)), *copy = t == ZO_TAG_SNAPSHOT ? snapshot : arena;
                 predicted[i] += (cJSON_IsNumber(b) ? b->valuedouble : 0) + (logged ? 0 : copies.copies[t]) * copy->valuedouble;
@@ -469,11 +481,10 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
     }
     clear_line(l);
     for (int64_t i = 0; i < grid->n; i++) {
-        zo_free(key[i]);
         cJSON_Delete(found[i]);
     }
-    zo_free(key);
     zo_free(found);
+    zo_hashmap_free(&checked);
     return status;
 }
 
@@ -493,8 +504,11 @@ static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skip
     cJSON_AddItemToObject(o, "config", cJSON_Parse(cell->config));
     cJSON_AddStringToObject(o, "status", brief->status);
     cJSON_AddBoolToObject(o, "skipped", skipped);
-    if (isfinite(brief->accuracy)) {
-        cJSON_AddNumberToObject(o, "accuracy", brief->accuracy);
+    if (isfinite(brief->metric_value)) {
+        cJSON_AddNumberToObject(o, brief->metric, brief->metric_value);
+    }
+    if (brief->marks[0] != '\0') {
+        cJSON_AddStringToObject(o, "marks", brief->marks);
     }
     if (isfinite(brief->step_ms)) {
         cJSON_AddNumberToObject(o, "step_ms", brief->step_ms);
@@ -517,8 +531,11 @@ static void say_end(live *l, const zo_run_brief *brief)
     clear_line(l);
     char numbers[200] = "";
     int at = 0;
-    if (isfinite(brief->accuracy)) {
-        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", accuracy %.3f", brief->accuracy);
+    if (isfinite(brief->metric_value)) {
+        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", %s %.3f", brief->metric, brief->metric_value);
+    }
+    if (strstr(brief->marks, "constant") != NULL) {
+        at += snprintf(numbers + at, sizeof numbers - (size_t)at, " (one class on all rows)");
     }
     if (isfinite(brief->step_ms)) {
         at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", %.3g ms a step", brief->step_ms);
@@ -531,9 +548,9 @@ static void say_end(live *l, const zo_run_brief *brief)
 }
 
 /* Runs one cell; returns 0, 1 or 2, or -1 when the whole run must stop. */
-static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, live *l)
+static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identity *identity, zo_results *results, live *l)
 {
-    zo_err err = {0};
+    zo_err err = {0}, lost = {0};
     child c;
     l->cell = cell;
     zo_cell_label(cell, l->label, sizeof l->label);
@@ -543,17 +560,29 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *res
     if (l->terminal) {
         show_live(l, true);
     }
-    cJSON *job = make_job(cell, spec, JOB_RUN);
-    zo_status status = start_child(&c, job, &err);
+    cJSON *job = make_job(cell, spec, JOB_RUN, identity);
+    zo_status status = zo_results_check_file(results, &err);
+    status = status == ZO_OK ? start_child(&c, job, &err) : status;
     cJSON_Delete(job);
     if (status != ZO_OK) {
         clear_line(l);
         fprintf(stderr, "zo run: %s\n", err.text);
         return -1;
     }
-    int ended = watch_child(&c, l);
+    int ended = watch_child(&c, l, results, &lost);
+    if (lost.status == ZO_OK && zo_results_check_file(results, &lost) == ZO_OK && c.last_n > 0 && WIFEXITED(ended) &&
+        WEXITSTATUS(ended) == ZO_CELL_ENDED) {
+        clear_line(l);
+        fputs(c.last, stderr);
+    }
+    if (lost.status != ZO_OK) {
+        clear_line(l);
+        fprintf(stderr, "zo run: %s: %s\n", l->label, lost.text);
+        return -1;
+    }
+    zo_run_brief brief = zo_results_try(results, identity);
     int code = 0;
-    if (!WIFEXITED(ended) || WEXITSTATUS(ended) != ZO_CELL_ENDED) {
+    if (!zo_run_is_finished(&brief)) { /* the cell could not say it, whatever its exit code */
         char text[1100];
         bool killed = interrupted != 0;
         if (killed) {
@@ -563,17 +592,14 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, zo_results *res
         }
         zo_cell_row row = zo_cell_to_row(cell);
         zo_host_row host = zo_host(NULL, 0);
-        if (zo_results_abandon(results, &row, &host, killed ? "killed" : "failed", text, &err) != ZO_OK) {
+        if (zo_results_abandon(results, &row, identity, &host, killed ? "killed" : c.oom ? "oom" : "failed", text, &err) != ZO_OK) {
             clear_line(l);
             fprintf(stderr, "zo run: %s: %s\nzo run: %s\n", l->label, text, err.text);
             return -1;
         }
-        code = c.input ? 2 : 1;
-    } else if (c.last_n > 0) {
-        clear_line(l);
-        fputs(c.last, stderr);
+        code = c.input ? 2 : c.oom ? 0 : 1;
+        brief = zo_results_try(results, identity);
     }
-    zo_run_brief brief = zo_results_brief(results, cell->hash);
     say_end(l, &brief);
     if (spec->json) {
         print_cell(cell, &brief, false);
@@ -635,93 +661,93 @@ static zo_status open_results(const char *db, zo_results **results, zo_err *err)
     return status;
 }
 
-/* The fingerprint that a cell's model has now: of the folder that its name leads to, or, where that would have to be made first, of
- * the one that its row names. False where neither is there. */
-static bool fingerprint_now(const zo_cell *cell, const zo_run_spec *spec, const zo_run_brief *brief, char text[17])
+/* ---- what is done already ------------------------------------------------------------------------------------------------ */
+
+/* Why cells are run or not, counted for the lines that say so. */
+typedef struct known {
+    int64_t revisions; /* done, by another revision, of which `revision` is one */
+    char revision[64];
+    int64_t oom, retried; /* ended oom; of them, those that are tried again */
+    int64_t changed;      /* done with another `what`, of which `model` has one */
+    char what[16], model[ZO_OPT_STRING_BYTES];
+    int64_t older;        /* done under another meaning */
+} known;
+
+/* Is there more memory than a cell had that ran out of it? */
+static bool has_more_memory(const zo_run_brief *brief)
 {
-    char folder[4096];
-    uint64_t print;
+    uint64_t limit = 0;
     zo_err ignored = {0};
-    if (zo_model_find(cell->model, spec->dirs.models, folder, &ignored) != ZO_OK) {
-        snprintf(folder, sizeof folder, "%s", brief->model_folder);
+    return brief->memory_limit_bytes > 0 && zo_memory_limit(&limit, &ignored) == ZO_OK && (double)limit > 1.1 * (double)brief->memory_limit_bytes;
+}
+
+/* Is the cell to be run? */
+static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, zo_identities *ids, known *k)
+{
+    zo_identity identity = zo_identity_of(ids, cell, NULL);
+    zo_run_brief brief = zo_results_brief(results, &identity);
+    if (identity.model[0] == '\0' && brief.model_folder[0] != '\0') { /* its name leads nowhere now; the row says where it was */
+        identity = zo_identity_of(ids, cell, brief.model_folder);
+        brief = zo_results_brief(results, &identity);
     }
-    if (folder[0] == '\0' || zo_model_fingerprint(folder, &print, &ignored) != ZO_OK) {
-        return false;
+    if (zo_run_is_finished(&brief)) {
+        bool oom = strcmp(brief.status, "oom") == 0, again = oom && has_more_memory(&brief);
+        k->oom += oom && !again;
+        k->retried += again;
+        if (!again && !spec->redo && brief.revision[0] != '\0' && strcmp(brief.revision, zo_build_revision()) != 0 && k->revisions++ == 0) {
+            memcpy(k->revision, brief.revision, sizeof k->revision);
+        }
+        return spec->redo || again;
     }
-    snprintf(text, 17, "%016llx", (unsigned long long)print);
+    zo_run_brief relative = zo_results_relative(results, &identity);
+    if (relative.status[0] != '\0' && relative.meaning != ZO_MEANING) {
+        k->older++;
+    } else if (relative.status[0] != '\0' && k->changed++ == 0) {
+        snprintf(k->what, sizeof k->what, "%s", zo_identity_difference(&relative.identity, &identity));
+        memcpy(k->model, cell->model, sizeof k->model);
+    }
     return true;
 }
 
-/* One line where cells that are skipped were done by another program or on another model than those of today. */
-static void say_stale(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results)
+static void say_known(const known *k, const zo_grid *grid, int64_t todo)
 {
-    const char *now = zo_build_revision();
-    int64_t revisions = 0, models = 0;
-    char revision[64] = "", model[ZO_OPT_STRING_BYTES] = "", print[17] = "";
-    const char *asked = NULL; /* the model whose fingerprint `print` is: cells of one model follow each other */
-    for (int64_t i = 0; i < grid->n; i++) {
-        if (todo[i]) {
-            continue;
-        }
-        const zo_cell *cell = &grid->cell[i];
-        zo_run_brief brief = zo_results_brief(results, cell->hash);
-        if (brief.revision[0] != '\0' && strcmp(brief.revision, now) != 0) {
-            if (revisions++ == 0) {
-                memcpy(revision, brief.revision, sizeof revision);
-            }
-        }
-        if (asked == NULL || strcmp(asked, cell->model) != 0) {
-            asked = cell->model;
-            print[0] = '\0';
-            fingerprint_now(cell, spec, &brief, print);
-        }
-        if (print[0] != '\0' && brief.model_fingerprint[0] != '\0' && strcmp(print, brief.model_fingerprint) != 0) {
-            if (models++ == 0) {
-                memcpy(model, cell->model, sizeof model);
-            }
-        }
+    if (todo < grid->n) {
+        fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - todo), (long long)grid->n);
     }
-    if (revisions > 0) {
-        fprintf(stderr, "%lld cells were done by another revision (%s, now %s)", (long long)revisions, revision, now);
+    if (k->changed > 0) {
+        fprintf(stderr, "%lld cells were done with another %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",
+                (long long)k->changed, k->what, k->model);
     }
-    if (models > 0) {
-        fprintf(stderr, "%s%lld cells were done with another model than now lies under that name (%s)", revisions > 0 ? ", " : "",
-                (long long)models, model);
+    if (k->older > 0) {
+        fprintf(stderr, "%lld cells were done when keys or figures meant something else: they are run again, and the earlier rows stay under \"old "
+                        "definition\"\n", (long long)k->older);
     }
-    if (revisions + models > 0) {
-        fprintf(stderr, "; --redo runs all cells again, --db with another name keeps both\n");
+    if (k->retried > 0) {
+        fprintf(stderr, "%lld cells ended oom, and more memory is free now: they are tried again\n", (long long)k->retried);
+    }
+    if (k->oom > 0) {
+        fprintf(stderr, "%lld cells ended oom, with about as much memory as is free now; --redo tries them again\n", (long long)k->oom);
+    }
+    if (k->revisions > 0) {
+        fprintf(stderr, "%lld cells were done by another revision (%s, now %s); --redo runs all cells again, --db with another name keeps both\n",
+                (long long)k->revisions, k->revision, zo_build_revision());
     }
 }
 
-/* A cell that diverged on another model than now lies under its name: mended weights are tried without being asked. */
-static bool is_mended(const zo_cell *cell, const zo_run_spec *spec, zo_results *results)
-{
-    zo_run_brief brief = zo_results_brief(results, cell->hash);
-    char now[17];
-    return strcmp(brief.status, "diverged") == 0 && brief.model_fingerprint[0] != '\0' && fingerprint_now(cell, spec, &brief, now) &&
-           strcmp(now, brief.model_fingerprint) != 0;
-}
-
-static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, live *l)
+static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, zo_identities *ids, live *l)
 {
     int worst = 0;
     int64_t bad = 0;
     for (int64_t i = 0; i < grid->n && !interrupted; i++) {
+        zo_identity identity = zo_identity_of(ids, &grid->cell[i], NULL);
         if (!todo[i]) {
             if (spec->json) {
-                zo_run_brief brief = zo_results_brief(results, grid->cell[i].hash);
+                zo_run_brief brief = zo_results_brief(results, &identity);
                 print_cell(&grid->cell[i], &brief, true);
             }
             continue;
         }
-        if (zo_results_has(results, grid->cell[i].hash)) {
-            zo_err err = {0};
-            if (zo_results_forget(results, grid->cell[i].hash, &err) != ZO_OK) {
-                fprintf(stderr, "zo run: %s\n", err.text);
-                return 2;
-            }
-        }
-        int code = run_one(&grid->cell[i], spec, results, l);
+        int code = run_one(&grid->cell[i], spec, &identity, results, l);
         if (code < 0) {
             return 2;
         }
@@ -747,19 +773,23 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     live l = {.terminal = isatty(STDERR_FILENO) != 0, .start = zo_now()};
     bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *todo);
     double *predicted = spec->dry ? zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *predicted) : NULL;
+    zo_identities *ids = zo_identities_new(&spec->dirs);
+    known k = {0};
     zo_results *results = NULL;
-    zo_status status = ZO_OK;
     interrupted = 0;
-    struct sigaction action = {.sa_handler = on_signal}, old[2];
-    sigaction(SIGINT, &action, &old[0]);
-    sigaction(SIGTERM, &action, &old[1]);
+    struct sigaction action = {.sa_handler = on_signal}, old[3];
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (int s = 0; s < 3; s++) {
+        sigaction(signals[s], &action, &old[s]);
+    }
+    uint64_t limit;
+    zo_status status = zo_memory_limit(&limit, &err);
     /* A database that is there says what is done; a new one is made when all checks have passed. */
-    if (zo_path_exists(spec->db)) {
+    if (status == ZO_OK && zo_path_exists(spec->db)) {
         status = spec->dry ? zo_results_open_read(&results, spec->db, &err) : open_results(spec->db, &results, &err);
     }
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
-        todo[i] = spec->redo || results == NULL || !zo_results_has(results, grid->cell[i].hash) ||
-                  is_mended(&grid->cell[i], spec, results);
+        todo[i] = results == NULL || is_todo(&grid->cell[i], spec, results, ids, &k);
         l.todo += todo[i];
     }
     if (status == ZO_OK) {
@@ -776,20 +806,20 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         print_dry(grid, todo, predicted, spec->json);
     } else if (interrupted) {
         code = 1;
-    } else {
-        if (l.todo < grid->n) {
-            fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - l.todo), (long long)grid->n);
-        }
+    }
+    if (status == ZO_OK && !interrupted) {
+        say_known(&k, grid, spec->dry ? grid->n : l.todo);
+    }
+    if (status == ZO_OK && !spec->dry && !interrupted) {
         l.start = zo_now();
         l.said_at = 0;
-        code = run_todo(grid, todo, spec, results, &l);
+        code = run_todo(grid, todo, spec, results, ids, &l);
     }
-    if (code != 2 && results != NULL) {
-        say_stale(grid, todo, spec, results);
+    for (int s = 0; s < 3; s++) {
+        sigaction(signals[s], &old[s], NULL);
     }
-    sigaction(SIGINT, &old[0], NULL);
-    sigaction(SIGTERM, &old[1], NULL);
     zo_results_close(results);
+    zo_identities_free(ids);
     zo_free(todo);
     zo_free(predicted);
     return code;

@@ -100,6 +100,22 @@ const char *zo_setup_data_dir(const zo_setup_dirs *dirs)
     return dirs->data != NULL ? dirs->data : getenv("ZO_DATA");
 }
 
+zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dirs)
+{
+    return (zo_dataset_spec){.task = c->task,
+                             .form = (zo_form)c->form,
+                             .data_dir = zo_setup_data_dir(dirs),
+                             .context = c->context,
+                             .fill = c->fill,
+                             .scheme = (zo_split_scheme)c->split,
+                             .train_split_seed = (uint64_t)c->train_split_seed,
+                             .test_split_seed = (uint64_t)c->test_split_seed,
+                             .k = c->k,
+                             .kshot_folder = c->kshot_folder,
+                             .evaluate_only = c->estimator->step == NULL,
+                             .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
+}
+
 static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_arch *arch, zo_err *err)
 {
     const zo_cell *c = s->cell;
@@ -107,6 +123,7 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
         return zo_fail(err, ZO_EINPUT, "a \"context\" of %lld tokens is longer than the %d positions of %s; lower it", (long long)c->context,
                        arch->positions, c->model);
     }
+    s->context = c->context > 0 ? c->context : arch->positions;
     zo_tokenizer *tokenizer;
     zo_status status = zo_tokenizer_open(&tokenizer, s->folder, err);
     if (status != ZO_OK) {
@@ -120,20 +137,10 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
         zo_tokenizer_set_bos(tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */
     }
     if (status == ZO_OK) {
-        zo_dataset_spec spec = {.task = c->task,
-                                .form = (zo_form)c->form,
-                                .data_dir = zo_setup_data_dir(dirs),
-                                .tokenizer = tokenizer,
-                                .causal = arch->causal,
-                                .context = c->context,
-                                .fill = c->fill,
-                                .scheme = (zo_split_scheme)c->split,
-                                .train_split_seed = (uint64_t)c->data_seed,
-                                .test_split_seed = c->split == ZO_SPLIT_KSHOT ? 42 : (uint64_t)c->data_seed,
-                                .k = 16,
-                                .kshot_folder = "k-shot",
-                                .evaluate_only = c->estimator->step == NULL,
-                                .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
+        zo_dataset_spec spec = zo_setup_dataset_spec(c, dirs);
+        spec.tokenizer = tokenizer;
+        spec.causal = arch->causal;
+        spec.context = s->context;
         status = zo_dataset_open(&s->dataset, &spec, err);
     }
     zo_tokenizer_close(tokenizer);
@@ -158,7 +165,8 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
                           .classes = zo_dataset_classes(s->dataset),
                           .word = zo_dataset_words(s->dataset),
                           .precision = (zo_precision)c->precision,
-                          .storage = (zo_storage)c->storage};
+                          .storage = (zo_storage)c->storage,
+                          .decoder = (zo_decoder)c->decoder};
     return zo_model_open(&s->model, &spec, s->be, err);
 }
 

@@ -14,6 +14,8 @@ extern "C" {
 typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
 
 const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was given */
+/* Which rows a cell uses, and in what form; tokenizer, causal and a context of the model's are left to whoever has opened the model. */
+zo_dataset_spec zo_setup_dataset_spec(const zo_cell *cell, const zo_setup_dirs *dirs);
 
 /* What the training forwards were, counted here. */
 typedef struct zo_setup_counts {
@@ -38,6 +40,7 @@ typedef struct zo_setup {
     zo_pass_terms terms; /* of the model */
     int32_t *index;      /* (max of batch and evaluation batch) */
     int64_t train_size;
+    int64_t context;     /* most tokens of a sequence, resolved */
     zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */

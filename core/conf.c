@@ -345,6 +345,40 @@ struct cJSON *zo_opt_write(const zo_opt *table, const void *options)
     return object;
 }
 
+/* One key of the table with its default, as zo_opt_write writes it; the caller deletes it. */
+static cJSON *write_default(const zo_opt *opt)
+{
+    union { int64_t integer; double real; bool flag; int choice; char text[ZO_OPT_STRING_BYTES]; } value;
+    zo_opt alone[2] = {*opt, {.key = NULL}};
+    alone[0].offset = 0;
+    zo_opt_defaults(alone, &value);
+    cJSON *object = zo_opt_write(alone, &value), *item = cJSON_DetachItemFromObjectCaseSensitive(object, opt->key);
+    cJSON_Delete(object);
+    return item;
+}
+
+void zo_opt_drop_younger(const zo_opt *table, cJSON *object)
+{
+    for (const zo_opt *opt = table; opt->key != NULL; opt++) {
+        if (opt->younger) {
+            cJSON *initial = write_default(opt);
+            if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(object, opt->key), initial, true)) {
+                cJSON_DeleteItemFromObjectCaseSensitive(object, opt->key);
+            }
+            cJSON_Delete(initial);
+        }
+    }
+}
+
+void zo_opt_add_younger(const zo_opt *table, cJSON *object)
+{
+    for (const zo_opt *opt = table; opt->key != NULL; opt++) {
+        if (opt->younger && !cJSON_HasObjectItem(object, opt->key)) {
+            cJSON_AddItemToObject(object, opt->key, write_default(opt));
+        }
+    }
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
 /* What comes in place of a JSON file, by how it begins. */

@@ -33,6 +33,7 @@ typedef struct zo_opt {
     const char *text;     /* default of STRING */
     const char *choices;  /* "paper|released|replay" for CHOICE */
     const char *help;     /* one line with unit, meaning, source */
+    bool younger;         /* than results that are worth keeping: canonical texts have it only where it is not the default, so old hashes hold */
 } zo_opt;
 
 /* Fill `out` with the table's defaults. */
@@ -44,6 +45,10 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
 
 /* The options as a JSON object, every key present (for the config hash and the database). The caller deletes it. */
 struct cJSON *zo_opt_write(const zo_opt *table, const void *options);
+
+/* Takes `younger` keys out of such an object where they have their defaults, and puts them back. */
+void zo_opt_drop_younger(const zo_opt *table, struct cJSON *object);
+void zo_opt_add_younger(const zo_opt *table, struct cJSON *object);
 
 /* The nearest of `n` names by edit distance, or NULL when none is near (distance > 1/3 of the length, at least 1). */
 const char *zo_nearest(const char *name, const char *const *names, int n);

@@ -449,7 +449,7 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
 
 /* ---- the public functions ----------------------------------------------------------------------------------------------- */
 
-/* The runs that plots show. Nothing is averaged but runs that differ in the seed alone (and in data_seed where that follows the seed):
+/* The runs that plots show. Nothing is averaged but runs that differ in the seed alone (and in train_split_seed where that follows the seed):
  * every key of the config by which runs of one optimizer in one cell of the plots differ stands in the label, a key by which they differ
  * in any batch or context in `line`, the label of the sweeps over these. A cell is model, task, form, batch, context, fill, and whether
  * there was anything to evaluate (`study`: neither dev nor test). The learning rate is chosen by dev and by nothing else, as
@@ -457,15 +457,15 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
 static const char SHOWN_SQL[] =
     "CREATE TEMP TABLE finished AS SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,"
     " count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates FROM (SELECT *, dev = 0 AND test = 0 AS study,"
-    " coalesce(json_extract(config, '$.fill'), 0) AS fill, json_extract(config, '$.data_seed') AS data_seed FROM main.runs"
+    " coalesce(json_extract(config, '$.fill'), 0) AS fill, json_extract(config, '$.train_split_seed') AS train_split_seed FROM main.runs"
     " WHERE status IN ('done', 'time', 'diverged', 'oom'));"
     "CREATE TEMP VIEW given AS"
     " SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k"
-    " WHERE k.key NOT IN ('seed', 'data_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')"
+    " WHERE k.key NOT IN ('seed', 'train_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')"
     " UNION ALL SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'"
     " UNION ALL SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0"
-    " UNION ALL SELECT f.*, 1001, 'data_seed', CASE WHEN f.data_seed = f.seed AND NOT EXISTS (SELECT 1 FROM finished g WHERE g.seed <> f.seed"
-    " AND g.data_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split) THEN 'seed' ELSE f.data_seed END FROM finished f;"
+    " UNION ALL SELECT f.*, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS (SELECT 1 FROM finished g WHERE g.seed <> f.seed"
+    " AND g.train_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split) THEN 'seed' ELSE f.train_split_seed END FROM finished f;"
     "CREATE TEMP TABLE setting AS SELECT run, place,"
     " CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value"
     " WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,"

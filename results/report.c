@@ -1,5 +1,5 @@
 /* report.c: cells and groups of seeds as objects, and the papers' table. A "setting" is a cell's canonical config without its seed
- * (and without data_seed where that follows the seed); a method's label is its name and those keys that tell two settings of one
+ * (and without train_split_seed where that follows the seed); a method's label is its name and those keys that tell two settings of one
  * model, task and form apart. */
 #include "results/report.h"
 
@@ -93,30 +93,30 @@ static cJSON *flatten(const char *config)
     return json;
 }
 
-static bool is_data_seed(const cell *c, double seed)
+static bool is_split_seed(const cell *c, double seed)
 {
-    const cJSON *data_seed = cJSON_GetObjectItemCaseSensitive(c->flat, "data_seed");
-    return cJSON_IsNumber(data_seed) && data_seed->valuedouble == seed;
+    const cJSON *split_seed = cJSON_GetObjectItemCaseSensitive(c->flat, "train_split_seed");
+    return cJSON_IsNumber(split_seed) && split_seed->valuedouble == seed;
 }
 
-/* data_seed becomes "seed" in cells where it follows the seed, so that they group: it equals theirs, and no cell of another seed on the
+/* train_split_seed becomes "seed" in cells where it follows the seed, so that they group: it equals theirs, and no cell of another seed on the
  * same model, task and split has it too. */
-static void mark_following_data_seeds(report *r)
+static void mark_following_split_seeds(report *r)
 {
     bool *follows = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->n + 1);
     for (int i = 0; i < r->n; i++) {
         const cell *a = &r->cells[i];
         double seed = number_of(a, "seed");
-        follows[i] = is_data_seed(a, seed);
+        follows[i] = is_split_seed(a, seed);
         for (int j = 0; j < r->n && follows[i]; j++) {
             const cell *b = &r->cells[j];
-            follows[i] = number_of(b, "seed") == seed || !is_data_seed(b, seed) || !same(a, b, "model") || !same(a, b, "task") ||
+            follows[i] = number_of(b, "seed") == seed || !is_split_seed(b, seed) || !same(a, b, "model") || !same(a, b, "task") ||
                          !same(a, b, "split");
         }
     }
     for (int i = 0; i < r->n; i++) {
         if (follows[i]) {
-            cJSON_ReplaceItemInObjectCaseSensitive(r->cells[i].flat, "data_seed", cJSON_CreateString("seed"));
+            cJSON_ReplaceItemInObjectCaseSensitive(r->cells[i].flat, "train_split_seed", cJSON_CreateString("seed"));
         }
     }
     zo_free(follows);
@@ -352,7 +352,7 @@ static zo_status read_report(zo_results *results, const zo_report_spec *spec, bo
         }
         r->n = kept;
     }
-    mark_following_data_seeds(r);
+    mark_following_split_seeds(r);
     make_groups(r);
     if (spec->best != NULL) {
         status = keep_best(r, spec->best, err);

@@ -24,6 +24,8 @@ ZO_EMBED(zo_schema_sql, "results/schema.sql");
 
 struct zo_results {
     sqlite3 *db;
+    dev_t device; /* of the file that was opened */
+    ino_t inode;
     bool reads; /* opened by zo_results_open_read */
     int lock; /* descriptor that holds the flock; -1 = none. Closed after the database, since closing it drops SQLite's locks too */
     char path[4096];
@@ -153,68 +155,155 @@ static void uri_of(const char *path, char *uri, size_t size)
     snprintf(uri + at, size - at, "?immutable=1");
 }
 
-/* The statement that makes the view `report`, from the schema's text. */
-static void report_view(const char *create, char *sql, size_t size)
+#define APPLICATION_ID 0x7a6f2d64 /* "zo-d" */
+#define STRING_OF(x) #x
+#define NUMBER_TEXT(x) STRING_OF(x)
+
+static zo_status set_version(zo_results *r, zo_err *err)
 {
-    const char *from = strstr(zo_schema_sql, "CREATE VIEW report AS");
-    ZO_CHECK(from != NULL && strchr(from, ';') != NULL, "results/schema.sql has no view `report`");
-    from += strlen("CREATE VIEW");
-    snprintf(sql, size, "%s%.*s", create, (int)(strchr(from, ';') + 1 - from), from);
+    return run_sql(r, "PRAGMA user_version = " NUMBER_TEXT(ZO_SCHEMA_VERSION) "; PRAGMA application_id = " NUMBER_TEXT(APPLICATION_ID), err);
 }
 
-/* Version 1 had no columns `storage` and `accumulate`: every run was what their defaults say. */
-static zo_status upgrade(zo_results *r, zo_err *err)
+/* Schemas 1 and 2 had one table `runs`: each row becomes a cell of meaning 1 and its one try. Inside a transaction, foreign keys off. */
+static zo_status migrate(zo_results *r, int64_t version, zo_err *err)
 {
-    static const char *const column[] = {"storage TEXT NOT NULL DEFAULT 'f32'", "accumulate TEXT NOT NULL DEFAULT 'weights'"};
-    zo_status status = begin(r, err);
+    static const char *const table[] = {"runs", "steps", "evaluations", "memory", "parts"};
+    char sql[4096];
+    zo_status status = run_sql(r, "DROP VIEW report; DROP VIEW peaks; DROP INDEX IF EXISTS runs_by_cell", err);
+    for (size_t i = 0; i < sizeof table / sizeof *table && status == ZO_OK; i++) {
+        snprintf(sql, sizeof sql, "ALTER TABLE %s RENAME TO old_%s", table[i], table[i]);
+        status = run_sql(r, sql, err);
+    }
+    status = status == ZO_OK ? run_sql(r, zo_schema_sql, err) : status;
     if (status != ZO_OK) {
         return status;
     }
-    bool ok;
-    if (read_number(r, "PRAGMA user_version", &ok) == 1) { /* else another program was faster */
-        char sql[4096];
-        for (size_t i = 0; i < sizeof column / sizeof *column && status == ZO_OK; i++) {
-            snprintf(sql, sizeof sql, "ALTER TABLE runs ADD COLUMN %s", column[i]);
-            status = run_sql(r, sql, err);
-        }
-        report_view("DROP VIEW report; CREATE VIEW", sql, sizeof sql);
-        status = status == ZO_OK ? run_sql(r, sql, err) : status;
-        status = status == ZO_OK ? run_sql(r, "PRAGMA user_version = 2", err) : status;
-    }
-    return end_transaction(r, status, err);
+    const char *storage = version == 1 ? "'f32'" : "storage", *accumulate = version == 1 ? "'weights'" : "accumulate";
+    snprintf(sql, sizeof sql,
+             "INSERT INTO cells (cell, identity, hash, meaning, model_fingerprint, tokenizer_fingerprint, rows_fingerprint, task_fingerprint,"
+             " plugin_fingerprint, shown, config, model, task, form, optimizer, optimizer_options, batch, context_asked, steps_budget,"
+             " forwards_budget, work_budget, seconds_budget, lr, eps, seed, precision, realisation, storage, accumulate, decoder, algorithms,"
+             " device_kind, split, train_split_seed, test_split_seed, k, kshot_folder, eval_every, metric, selection, train, dev, test)"
+             " SELECT run, hash || ':1', hash, 1, coalesce(model_fingerprint, ''), '', '', '', '', run, config, model, task, form, optimizer,"
+             " optimizer_options, batch, context, steps_budget, forwards_budget, 0, seconds_budget, lr, eps, seed, precision, realisation, %s,"
+             " %s, 'tied', 'first', device_kind, split, coalesce(json_extract(config, '$.data_seed'), 0),"
+             " coalesce(json_extract(config, '$.data_seed'), 0), iif(split = 'kshot', 16, 0), iif(split = 'kshot', 'k-shot', ''), eval_every,"
+             " 'accuracy', iif(selection = 'loss', 'dev-loss', 'dev-metric'), train, dev, test FROM old_runs",
+             storage, accumulate);
+    status = run_sql(r, sql, err);
+    status = status == ZO_OK
+                 ? run_sql(r,
+                           "INSERT INTO tries (run, try, cell, status, message, revision, compiler, flags, host, kernel, device, driver, threads,"
+                           " model_folder, data_folder, began, ended, context, accuracy, macro_f1, matthews, metric_value, selected, best_step,"
+                           " dev_accuracy, dev_metric, steps, forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals,"
+                           " train_seconds, eval_seconds, load_seconds, step_ms_median, device_hours, device_hours_total, peak_bytes,"
+                           " train_peak_bytes, rss_peak_bytes, parameters, note)"
+                           " SELECT run, lower(hex(randomblob(16))), run, status, message, revision, compiler, flags, host, kernel, device, driver,"
+                           " threads, model_folder, data_folder, began, ended, context, accuracy, f1, matthews, accuracy, selected, best_step,"
+                           " dev_accuracy, dev_accuracy, steps, forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals,"
+                           " train_seconds, eval_seconds, load_seconds, step_ms, device_hours, device_hours_total, peak_bytes, train_peak_bytes,"
+                           " rss_peak_bytes, parameters, note FROM old_runs",
+                           err)
+                 : status;
+    status = status == ZO_OK ? run_sql(r,
+                                       "INSERT INTO steps (run, step, loss, projected, lr, seconds, form, gemm, attention, elementwise, head, backward,"
+                                       " \"update\", data, forwards, train_seconds) SELECT * FROM old_steps;"
+                                       "INSERT INTO evaluations (run, step, split, examples, accuracy, macro_f1, matthews, loss, seconds, forwards,"
+                                       " train_seconds, best) SELECT * FROM old_evaluations;"
+                                       "INSERT INTO memory SELECT * FROM old_memory; INSERT INTO parts SELECT * FROM old_parts;"
+                                       "DROP TABLE old_steps; DROP TABLE old_evaluations; DROP TABLE old_memory; DROP TABLE old_parts;"
+                                       "DROP TABLE old_runs",
+                                       err)
+                             : status;
+    return status == ZO_OK ? set_version(r, err) : status;
 }
 
-/* The same for a reader, in views that stand before the tables for this connection alone. */
-static zo_status show_upgraded(zo_results *r, zo_err *err)
+/* Is everything there that an older schema's migration reads? Another program's file may have the same user_version. */
+static bool is_older_schema(zo_results *r)
 {
-    char sql[4096];
-    zo_status status = run_sql(r, "CREATE TEMP VIEW runs AS SELECT *, 'f32' AS storage, 'weights' AS accumulate FROM main.runs", err);
-    report_view("CREATE TEMP VIEW", sql, sizeof sql);
-    return status == ZO_OK ? run_sql(r, sql, err) : status;
+    return sqlite3_exec(r->db, "SELECT hash, optimizer_options, step_ms FROM runs LIMIT 0; SELECT run, projected FROM steps LIMIT 0;"
+                               "SELECT run, best FROM evaluations LIMIT 0; SELECT tag FROM memory LIMIT 0; SELECT part FROM parts LIMIT 0",
+                        NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* A copy of the file as it is: FILE.schema2, or FILE.schema2.1 and so on where that is taken. */
+static zo_status keep_copy(zo_results *r, int64_t version, zo_err *err)
+{
+    char copy[sizeof r->path + 32];
+    snprintf(copy, sizeof copy, "%s.schema%lld", r->path, (long long)version);
+    for (int n = 1; zo_path_exists(copy); n++) {
+        snprintf(copy, sizeof copy, "%s.schema%lld.%d", r->path, (long long)version, n);
+    }
+    binder b;
+    zo_status status = prepare(r, "VACUUM INTO ?", &b, err);
+    if (status == ZO_OK) {
+        put_text(&b, copy);
+        status = step_and_finish(&b, err);
+    }
+    if (status != ZO_OK) {
+        return zo_fail_in(err, "the copy of the older database before it is changed");
+    }
+    fprintf(stderr, "%s: brought from schema %lld to %d; the database as it was is kept as %s\n", r->path, (long long)version, ZO_SCHEMA_VERSION,
+            copy);
+    return ZO_OK;
+}
+
+static zo_status upgrade(zo_results *r, int64_t version, zo_err *err)
+{
+    bool ok;
+    zo_status status = r->reads ? ZO_OK : keep_copy(r, version, err);
+    status = status == ZO_OK ? run_sql(r, "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON", err) : status;
+    status = status == ZO_OK ? begin(r, err) : status;
+    if (status == ZO_OK) {
+        bool mine = read_number(r, "PRAGMA user_version", &ok) == version; /* else another program was faster */
+        status = end_transaction(r, mine ? migrate(r, version, err) : ZO_OK, err);
+    }
+    zo_status after = run_sql(r, "PRAGMA legacy_alter_table = OFF", status == ZO_OK ? err : NULL);
+    return status == ZO_OK ? after : status;
+}
+
+/* Readers change nothing: the older database is copied into memory and brought to this schema there. */
+static zo_status upgrade_in_memory(zo_results *r, int64_t version, zo_err *err)
+{
+    sqlite3 *memory = NULL;
+    if (sqlite3_open(":memory:", &memory) != SQLITE_OK) {
+        sqlite3_close(memory);
+        return zo_fail(err, ZO_EIO, "%s: there is no memory to read this older database", r->path);
+    }
+    sqlite3_backup *backup = sqlite3_backup_init(memory, "main", r->db, "main");
+    int code = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
+    sqlite3_backup_finish(backup);
+    if (code != SQLITE_DONE) {
+        zo_status status = fail_sql(r, err);
+        sqlite3_close(memory);
+        return status;
+    }
+    sqlite3_close(r->db);
+    r->db = memory;
+    zo_status status = upgrade(r, version, err);
+    return status == ZO_OK ? run_sql(r, "PRAGMA query_only = ON", err) : status;
 }
 
 static zo_status check_version(zo_results *r, bool create, zo_err *err)
 {
     bool ok;
     int64_t version = read_number(r, "PRAGMA user_version", &ok);
+    int64_t application = ok ? read_number(r, "PRAGMA application_id", &ok) : 0;
+    int64_t tables = ok ? read_number(r, "SELECT count(*) FROM sqlite_master", &ok) : 0;
     if (!ok) {
         return fail_sql(r, err);
     }
-    if (version == ZO_SCHEMA_VERSION) {
+    if (application == APPLICATION_ID && version == ZO_SCHEMA_VERSION) {
         return ZO_OK;
     }
-    if (version == 1) {
-        return r->reads ? show_upgraded(r, err) : upgrade(r, err);
-    }
-    if (version > ZO_SCHEMA_VERSION) {
+    if (application == APPLICATION_ID && version > ZO_SCHEMA_VERSION) {
         return zo_fail(err, ZO_EINPUT, "%s: has schema version %lld, this program knows up to %d; use the newer program or another file",
                        r->path, (long long)version, ZO_SCHEMA_VERSION);
     }
-    int64_t tables = read_number(r, "SELECT count(*) FROM sqlite_master", &ok);
-    if (!ok) {
-        return fail_sql(r, err);
+    if (application == 0 && (version == 1 || version == 2) && is_older_schema(r)) {
+        return r->reads ? upgrade_in_memory(r, version, err) : upgrade(r, version, err);
     }
-    if (tables > 0 || !create) {
+    if (application != 0 || version != 0 || tables > 0 || !create) {
         return zo_fail(err, ZO_EINPUT, "%s: is an SQLite database, but not one of zo's; name another file with --db FILE", r->path);
     }
     /* Two programs may come here at once: the one that waits for the lock finds the work done. */
@@ -224,11 +313,7 @@ static zo_status check_version(zo_results *r, bool create, zo_err *err)
     }
     if (read_number(r, "PRAGMA user_version", &ok) == 0) {
         status = run_sql(r, zo_schema_sql, err);
-        if (status == ZO_OK) {
-            char sql[64];
-            snprintf(sql, sizeof sql, "PRAGMA user_version = %d", ZO_SCHEMA_VERSION);
-            status = run_sql(r, sql, err);
-        }
+        status = status == ZO_OK ? set_version(r, err) : status;
     }
     return end_transaction(r, status, err);
 }
@@ -253,20 +338,54 @@ static zo_status make_parent(const char *path, zo_err *err)
     return zo_make_dirs(folder, err);
 }
 
-zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err)
+static zo_status check_path(const char *path, zo_err *err)
 {
-    *results = NULL;
+    if (path[0] == '\0' || strcmp(path, ":memory:") == 0) {
+        return zo_fail(err, ZO_EINPUT, "--db \"%s\": names no file; expected one such as results/zo.db", path);
+    }
     if (strlen(path) >= 4000) {
         return zo_fail(err, ZO_EINPUT, "--db: the path has %zu bytes; at most 4000 are permitted", strlen(path));
-    }
-    if (!create && !zo_path_exists(path)) {
-        return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
     if (zo_path_is_dir(path)) {
         return zo_fail(err, ZO_EINPUT, "%s: is a folder; expected a database file such as %s/zo.db", path, path);
     }
-    zo_status status = zo_path_check_file(path, err);
-    status = status == ZO_OK && create ? make_parent(path, err) : status;
+    return zo_path_check_file(path, err);
+}
+
+/* Remembers which file `path` is now. */
+static void note_file(zo_results *r)
+{
+    struct stat s;
+    if (stat(r->path, &s) == 0) {
+        r->device = s.st_dev;
+        r->inode = s.st_ino;
+    }
+}
+
+zo_status zo_results_check_file(const zo_results *r, zo_err *err)
+{
+    struct stat s;
+    if (stat(r->path, &s) != 0) {
+        return zo_fail(err, ZO_EIO, "%s: was removed while the run was working on it; what it held is lost, start again", r->path);
+    }
+    if (s.st_dev != r->device || s.st_ino != r->inode) {
+        return zo_fail(err, ZO_EIO, "%s: was replaced by another file while the run was working on it; look which is the right one, then start "
+                       "again", r->path);
+    }
+    return ZO_OK;
+}
+
+zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err)
+{
+    *results = NULL;
+    zo_status status = check_path(path, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    if (!create && !zo_path_exists(path)) {
+        return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
+    }
+    status = create ? make_parent(path, err) : ZO_OK;
     if (status != ZO_OK) {
         return status;
     }
@@ -284,6 +403,7 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
     }
     if (status == ZO_OK) { /* may it be written to? */
         status = run_sql(r, "BEGIN IMMEDIATE; CREATE TABLE zo_probe (x); ROLLBACK", err);
+        note_file(r);
     }
     if (status != ZO_OK) {
         zo_results_close(r);
@@ -299,12 +419,12 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err)
 {
     *results = NULL;
-    if (!zo_path_exists(path)) {
-        return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
-    }
-    zo_status status = zo_path_check_file(path, err);
+    zo_status status = check_path(path, err);
     if (status != ZO_OK) {
         return status;
+    }
+    if (!zo_path_exists(path)) {
+        return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
     zo_results *r = new_results(path);
     r->reads = true;
@@ -374,98 +494,380 @@ zo_status zo_results_lock(zo_results *r, zo_err *err)
     return ZO_OK;
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------------------------- */
+/* ---- rows as tables of fields ------------------------------------------------------------------------------------------- */
 
-bool zo_results_has(zo_results *r, const char *hash)
+/* A column and the member of a struct that fills it. */
+typedef enum field_type { TEXT, CHARS, INT, UNSIGNED, INT32, KNOWN, FLAG, REAL } field_type; /* CHARS: char[]; KNOWN: int64_t, negative = NULL */
+typedef struct field { const char *column; field_type type; size_t offset; } field;
+
+static void put_field(binder *b, const field *f, const void *row)
 {
-    binder b;
-    if (prepare(r, "SELECT 1 FROM runs WHERE hash = ? AND status IN ('done', 'diverged', 'oom', 'time', 'unsupported')", &b, NULL) !=
-        ZO_OK) {
-        return false;
+    const char *at = (const char *)row + f->offset;
+    switch (f->type) {
+    case TEXT:
+        put_text(b, *(const char *const *)at);
+        break;
+    case CHARS:
+        put_text(b, at);
+        break;
+    case INT:
+    case UNSIGNED:
+        put_int(b, *(const int64_t *)at);
+        break;
+    case INT32:
+        put_int(b, *(const int *)at);
+        break;
+    case KNOWN:
+        if (*(const int64_t *)at < 0) {
+            put_text(b, NULL);
+        } else {
+            put_int(b, *(const int64_t *)at);
+        }
+        break;
+    case FLAG:
+        put_int(b, *(const bool *)at);
+        break;
+    case REAL:
+        put_real(b, *(const double *)at);
+        break;
     }
-    put_text(&b, hash);
-    bool has = sqlite3_step(b.s) == SQLITE_ROW;
-    sqlite3_finalize(b.s);
-    return has;
 }
 
-zo_status zo_results_forget(zo_results *r, const char *hash, zo_err *err)
+static void put_fields(binder *b, const field *f, int n, const void *row)
+{
+    for (int i = 0; i < n; i++) {
+        put_field(b, &f[i], row);
+    }
+}
+
+/* "a, b, c", or with `each` "a = ?, b = ?". Appends. */
+static void list_columns(char *sql, size_t size, const field *f, int n, bool each)
+{
+    size_t at = strlen(sql);
+    for (int i = 0; i < n && at < size; i++) {
+        at += (size_t)snprintf(sql + at, size - at, "%s%s%s", i > 0 ? ", " : "", f[i].column, each ? " = ?" : "");
+    }
+    ZO_CHECK(at < size, "the statement has more than %zu bytes", size);
+}
+
+static void list_places(char *sql, size_t size, int n)
+{
+    for (int i = 0; i < n; i++) {
+        strncat(sql, i > 0 ? ", ?" : "?", size - strlen(sql) - 1);
+    }
+}
+
+#define FIELDS(list) ((int)(sizeof(list) / sizeof *(list)))
+
+#define MEMBER(m) offsetof(zo_cell_row, m)
+static const field cell_fields[] = {{"config", TEXT, MEMBER(config)},
+                                    {"model", TEXT, MEMBER(model)},
+                                    {"task", TEXT, MEMBER(task)},
+                                    {"form", TEXT, MEMBER(form)},
+                                    {"optimizer", TEXT, MEMBER(optimizer)},
+                                    {"optimizer_options", TEXT, MEMBER(optimizer_options)},
+                                    {"batch", INT, MEMBER(batch)},
+                                    {"context_asked", INT, MEMBER(context)},
+                                    {"steps_budget", INT, MEMBER(steps)},
+                                    {"forwards_budget", INT, MEMBER(forwards)},
+                                    {"work_budget", REAL, MEMBER(work)},
+                                    {"seconds_budget", REAL, MEMBER(seconds)},
+                                    {"lr", REAL, MEMBER(lr)},
+                                    {"eps", REAL, MEMBER(eps)},
+                                    {"seed", INT, MEMBER(seed)},
+                                    {"precision", TEXT, MEMBER(precision)},
+                                    {"realisation", TEXT, MEMBER(realisation)},
+                                    {"storage", TEXT, MEMBER(storage)},
+                                    {"accumulate", TEXT, MEMBER(accumulate)},
+                                    {"decoder", TEXT, MEMBER(decoder)},
+                                    {"algorithms", TEXT, MEMBER(algorithms)},
+                                    {"device_kind", TEXT, MEMBER(device_kind)},
+                                    {"split", TEXT, MEMBER(split)},
+                                    {"train_split_seed", INT, MEMBER(train_split_seed)},
+                                    {"test_split_seed", INT, MEMBER(test_split_seed)},
+                                    {"k", INT, MEMBER(k)},
+                                    {"kshot_folder", TEXT, MEMBER(kshot_folder)},
+                                    {"eval_every", INT, MEMBER(eval_every)},
+                                    {"metric", TEXT, MEMBER(metric)},
+                                    {"selection", TEXT, MEMBER(selection)},
+                                    {"train", INT, MEMBER(train)},
+                                    {"dev", INT, MEMBER(dev)},
+                                    {"test", INT, MEMBER(test)}};
+#undef MEMBER
+
+#define MEMBER(m) offsetof(zo_host_row, m)
+static const field host_fields[] = {{"revision", TEXT, MEMBER(revision)}, {"binary", TEXT, MEMBER(binary)}, {"compiler", TEXT, MEMBER(compiler)},
+                                    {"flags", TEXT, MEMBER(flags)},       {"host", TEXT, MEMBER(host)},     {"kernel", TEXT, MEMBER(kernel)},
+                                    {"device", TEXT, MEMBER(device)},     {"driver", TEXT, MEMBER(driver)}, {"threads", INT32, MEMBER(threads)}};
+#undef MEMBER
+
+#define MEMBER(m) offsetof(zo_identity, m)
+static const field identity_fields[] = {{"hash", CHARS, MEMBER(hash)},
+                                        {"model_fingerprint", CHARS, MEMBER(model)},
+                                        {"tokenizer_fingerprint", CHARS, MEMBER(tokenizer)},
+                                        {"rows_fingerprint", CHARS, MEMBER(rows)},
+                                        {"task_fingerprint", CHARS, MEMBER(task)},
+                                        {"plugin_fingerprint", CHARS, MEMBER(plugin)}};
+#undef MEMBER
+
+#define MEMBER(m) offsetof(zo_run_end, m)
+static const field end_fields[] = {{"status", TEXT, MEMBER(status)},
+                                   {"message", TEXT, MEMBER(message)},
+                                   {"marks", TEXT, MEMBER(marks)},
+                                   {"fault_step", KNOWN, MEMBER(fault_step)},
+                                   {"promise", TEXT, MEMBER(promise)},
+                                   {"context", KNOWN, MEMBER(context)},
+                                   {"train_rows", KNOWN, MEMBER(train_rows)},
+                                   {"dev_rows", KNOWN, MEMBER(dev_rows)},
+                                   {"test_rows", KNOWN, MEMBER(test_rows)},
+                                   {"cut_sequences", KNOWN, MEMBER(cut_sequences)},
+                                   {"decoder_used", TEXT, MEMBER(decoder_used)},
+                                   {"accuracy", REAL, MEMBER(accuracy)},
+                                   {"f1", REAL, MEMBER(f1)},
+                                   {"macro_f1", REAL, MEMBER(macro_f1)},
+                                   {"matthews", REAL, MEMBER(matthews)},
+                                   {"metric_value", REAL, MEMBER(metric_value)},
+                                   {"selected", TEXT, MEMBER(selected)},
+                                   {"best_step", INT, MEMBER(best_step)},
+                                   {"dev_accuracy", REAL, MEMBER(dev_accuracy)},
+                                   {"dev_metric", REAL, MEMBER(dev_metric)},
+                                   {"dev_loss", REAL, MEMBER(dev_loss)},
+                                   {"steps", INT, MEMBER(steps)},
+                                   {"forwards", UNSIGNED, MEMBER(forwards)},
+                                   {"flops", REAL, MEMBER(flops)},
+                                   {"work", REAL, MEMBER(work)},
+                                   {"paper_queries", REAL, MEMBER(paper_queries)},
+                                   {"sequences", UNSIGNED, MEMBER(sequences)},
+                                   {"tokens", UNSIGNED, MEMBER(tokens)},
+                                   {"paper_tokens", UNSIGNED, MEMBER(paper_tokens)},
+                                   {"examples", UNSIGNED, MEMBER(examples)},
+                                   {"weight_bytes_written", UNSIGNED, MEMBER(weight_bytes_written)},
+                                   {"normals", UNSIGNED, MEMBER(normals)},
+                                   {"drift_max", REAL, MEMBER(drift_max)},
+                                   {"train_seconds", REAL, MEMBER(train_seconds)},
+                                   {"eval_seconds", REAL, MEMBER(eval_seconds)},
+                                   {"load_seconds", REAL, MEMBER(load_seconds)},
+                                   {"step_ms", REAL, MEMBER(step_ms)},
+                                   {"step_ms_median", REAL, MEMBER(step_ms_median)},
+                                   {"step_ms_q1", REAL, MEMBER(step_ms_q1)},
+                                   {"step_ms_q3", REAL, MEMBER(step_ms_q3)},
+                                   {"full_steps", INT, MEMBER(full_steps)},
+                                   {"full_step_ms", REAL, MEMBER(full_step_ms)},
+                                   {"other_step_ms", REAL, MEMBER(other_step_ms)},
+                                   {"cpu_seconds", REAL, MEMBER(cpu_seconds)},
+                                   {"foreign_seconds", REAL, MEMBER(foreign_seconds)},
+                                   {"steal_seconds", REAL, MEMBER(steal_seconds)},
+                                   {"load_average", REAL, MEMBER(load_average)},
+                                   {"switches", KNOWN, MEMBER(switches)},
+                                   {"disturbed", FLAG, MEMBER(disturbed)},
+                                   {"peak_bytes", UNSIGNED, MEMBER(peak_bytes)},
+                                   {"train_peak_bytes", UNSIGNED, MEMBER(train_peak_bytes)},
+                                   {"rss_peak_bytes", UNSIGNED, MEMBER(rss_peak_bytes)},
+                                   {"memory_limit_bytes", KNOWN, MEMBER(memory_limit_bytes)},
+                                   {"parameters", INT, MEMBER(parameters)},
+                                   {"note", TEXT, MEMBER(note)}};
+#undef MEMBER
+
+/* ---- cells and tries ------------------------------------------------------------------------------------------------------ */
+
+#define FINISHED "('done', 'diverged', 'dead', 'oom', 'time', 'unsupported')"
+
+/* 64 bits over all that makes the cell what it is. */
+static void identity_text(const zo_identity *i, char text[17])
+{
+    char all[200];
+    int n = snprintf(all, sizeof all, "%s %d %s %s %s %s %s", i->hash, ZO_MEANING, i->model, i->tokenizer, i->rows, i->task, i->plugin);
+    snprintf(text, 17, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, all, (size_t)n));
+}
+
+static void take_text(binder *b, int column, char *out, size_t size) /* NULL leaves it as it is */
+{
+    const unsigned char *text = sqlite3_column_text(b->s, column);
+    if (text != NULL) {
+        snprintf(out, size, "%s", (const char *)text);
+    }
+}
+
+static double real_at(binder *b, int column)
+{
+    return sqlite3_column_type(b->s, column) == SQLITE_NULL ? NAN : sqlite3_column_double(b->s, column);
+}
+
+/* The last row of all_runs with this hash that `condition` and `fits` take. */
+static zo_run_brief find_run(zo_results *r, const char *condition, const zo_identity *identity, bool (*fits)(const zo_run_brief *, const zo_identity *))
+{
+    zo_run_brief none = {.metric_value = NAN, .step_ms = NAN};
+    char sql[1000];
+    snprintf(sql, sizeof sql,
+             "SELECT run, status, message, marks, metric, metric_value, step_ms, peak_bytes, revision, model_folder, hash, model_fingerprint,"
+             " tokenizer_fingerprint, rows_fingerprint, task_fingerprint, plugin_fingerprint, meaning, memory_limit_bytes FROM all_runs WHERE hash = ? AND %s"
+             " ORDER BY run DESC", condition);
+    binder b;
+    if (prepare(r, sql, &b, NULL) != ZO_OK) {
+        return none;
+    }
+    put_text(&b, identity->hash);
+    zo_run_brief found = none;
+    while (found.status[0] == '\0' && sqlite3_step(b.s) == SQLITE_ROW) {
+        zo_run_brief row = none;
+        row.run = sqlite3_column_int64(b.s, 0);
+        take_text(&b, 1, row.status, sizeof row.status);
+        take_text(&b, 2, row.message, sizeof row.message);
+        take_text(&b, 3, row.marks, sizeof row.marks);
+        take_text(&b, 4, row.metric, sizeof row.metric);
+        row.metric_value = real_at(&b, 5);
+        row.step_ms = real_at(&b, 6);
+        row.peak_bytes = (uint64_t)sqlite3_column_int64(b.s, 7);
+        take_text(&b, 8, row.revision, sizeof row.revision);
+        take_text(&b, 9, row.model_folder, sizeof row.model_folder);
+        for (int i = 0; i < FIELDS(identity_fields); i++) {
+            take_text(&b, 10 + i, (char *)&row.identity + identity_fields[i].offset, sizeof row.identity.hash);
+        }
+        row.meaning = sqlite3_column_int64(b.s, 10 + FIELDS(identity_fields));
+        row.memory_limit_bytes = (uint64_t)sqlite3_column_int64(b.s, 11 + FIELDS(identity_fields));
+        if (fits(&row, identity)) {
+            found = row;
+        }
+    }
+    sqlite3_finalize(b.s);
+    return found;
+}
+
+static bool is_same(const zo_run_brief *row, const zo_identity *identity)
+{
+    for (int i = 0; i < FIELDS(identity_fields); i++) {
+        const char *a = (const char *)&row->identity + identity_fields[i].offset, *b = (const char *)identity + identity_fields[i].offset;
+        if (a[0] != '\0' && b[0] != '\0' && strcmp(a, b) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_exact(const zo_run_brief *row, const zo_identity *identity)
+{
+    return memcmp(&row->identity, identity, sizeof *identity) == 0; /* texts that fill their arrays, or are empty */
+}
+
+static bool is_other(const zo_run_brief *row, const zo_identity *identity)
+{
+    return row->meaning != ZO_MEANING || !is_same(row, identity);
+}
+
+bool zo_run_is_finished(const zo_run_brief *brief)
+{
+    static const char *const unfinished[] = {"", "running", "failed", "killed"};
+    for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
+        if (strcmp(brief->status, unfinished[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+zo_run_brief zo_results_brief(zo_results *r, const zo_identity *identity)
+{
+    return find_run(r, "run = shown AND meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_same);
+}
+
+zo_run_brief zo_results_try(zo_results *r, const zo_identity *identity)
+{
+    return find_run(r, "meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_exact);
+}
+
+zo_run_brief zo_results_relative(zo_results *r, const zo_identity *identity)
+{
+    return find_run(r, "run = shown AND status IN " FINISHED, identity, is_other);
+}
+
+/* The cell's number; it is inserted where it is new. */
+static zo_status find_cell(zo_results *r, const zo_cell_row *c, const zo_identity *identity, int64_t *cell, zo_err *err)
+{
+    char text[17], sql[4096];
+    identity_text(identity, text);
+    binder b;
+    zo_status status = prepare(r, "SELECT cell FROM cells WHERE identity = ?", &b, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    put_text(&b, text);
+    bool found = sqlite3_step(b.s) == SQLITE_ROW;
+    *cell = found ? sqlite3_column_int64(b.s, 0) : 0;
+    sqlite3_finalize(b.s);
+    if (found) {
+        return ZO_OK;
+    }
+    snprintf(sql, sizeof sql, "INSERT INTO cells (identity, meaning, ");
+    list_columns(sql, sizeof sql, identity_fields, FIELDS(identity_fields), false);
+    strncat(sql, ", ", sizeof sql - strlen(sql) - 1);
+    list_columns(sql, sizeof sql, cell_fields, FIELDS(cell_fields), false);
+    strncat(sql, ") VALUES (", sizeof sql - strlen(sql) - 1);
+    list_places(sql, sizeof sql, 2 + FIELDS(identity_fields) + FIELDS(cell_fields));
+    strncat(sql, ")", sizeof sql - strlen(sql) - 1);
+    status = prepare(r, sql, &b, err);
+    if (status == ZO_OK) {
+        put_text(&b, text);
+        put_int(&b, ZO_MEANING);
+        put_fields(&b, identity_fields, FIELDS(identity_fields), identity);
+        put_fields(&b, cell_fields, FIELDS(cell_fields), c);
+        status = step_and_finish(&b, err);
+        *cell = sqlite3_last_insert_rowid(r->db);
+    }
+    return status;
+}
+
+/* This try counts from now on, unless another one of its cell has a result and it has none. */
+static zo_status show_try(zo_results *r, int64_t run, zo_err *err)
 {
     binder b;
-    zo_status status = prepare(r, "DELETE FROM runs WHERE hash = ?", &b, err);
+    zo_status status = prepare(r,
+                               "UPDATE cells SET shown = ?1 WHERE cell = (SELECT cell FROM tries WHERE run = ?1) AND (shown IS NULL OR"
+                               " (SELECT status FROM tries WHERE run = ?1) IN " FINISHED " OR"
+                               " (SELECT status FROM tries WHERE run = shown) NOT IN " FINISHED ")",
+                               &b, err);
     if (status == ZO_OK) {
-        put_text(&b, hash);
+        put_int(&b, run);
         status = step_and_finish(&b, err);
     }
     return status;
 }
 
-static zo_status insert_run(zo_results *r, const zo_cell_row *c, const zo_host_row *h, int64_t *run, zo_err *err)
+static zo_status insert_try(zo_results *r, const zo_cell_row *c, const zo_identity *identity, const zo_host_row *h, int64_t *run, zo_err *err)
 {
+    int64_t cell;
+    zo_status status = find_cell(r, c, identity, &cell, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    unsigned char bits[16];
+    char name[33], sql[2048] = "INSERT INTO tries (try, cell, ";
+    if (getentropy(bits, sizeof bits) != 0) {
+        return zo_fail(err, ZO_EIO, "the system gives no random bits for the name of a try: %s", strerror(errno));
+    }
+    for (size_t i = 0; i < sizeof bits; i++) {
+        snprintf(name + 2 * i, 3, "%02x", bits[i]);
+    }
+    list_columns(sql, sizeof sql, host_fields, FIELDS(host_fields), false);
+    strncat(sql, ", status, began) VALUES (", sizeof sql - strlen(sql) - 1);
+    list_places(sql, sizeof sql, 2 + FIELDS(host_fields));
+    strncat(sql, ", 'running', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", sizeof sql - strlen(sql) - 1);
     binder b;
-    zo_status status = prepare(r, "DELETE FROM runs WHERE hash = ? AND status IN ('running', 'failed', 'killed')", &b, err);
-    if (status != ZO_OK) {
-        return status;
+    status = prepare(r, sql, &b, err);
+    if (status == ZO_OK) {
+        put_text(&b, name);
+        put_int(&b, cell);
+        put_fields(&b, host_fields, FIELDS(host_fields), h);
+        status = step_and_finish(&b, err);
+        *run = sqlite3_last_insert_rowid(r->db);
     }
-    put_text(&b, c->hash);
-    status = step_and_finish(&b, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    status = prepare(r,
-                     "INSERT INTO runs (hash, config, status, model, task, form, optimizer, optimizer_options, batch, context,"
-                     " steps_budget, forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, storage, accumulate, device_kind, split,"
-                     " eval_every, selection, train, dev, test, revision, compiler, flags, host, kernel, device, driver, threads, began)"
-                     " VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                     " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
-                     &b, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    put_text(&b, c->hash);
-    put_text(&b, c->config);
-    put_text(&b, c->model);
-    put_text(&b, c->task);
-    put_text(&b, c->form);
-    put_text(&b, c->optimizer);
-    put_text(&b, c->optimizer_options);
-    put_int(&b, c->batch);
-    put_int(&b, c->context);
-    put_int(&b, c->steps);
-    put_int(&b, c->forwards);
-    put_real(&b, c->seconds);
-    put_real(&b, c->lr);
-    put_real(&b, c->eps);
-    put_int(&b, c->seed);
-    put_text(&b, c->precision);
-    put_text(&b, c->realisation);
-    put_text(&b, c->storage);
-    put_text(&b, c->accumulate);
-    put_text(&b, c->device_kind);
-    put_text(&b, c->split);
-    put_int(&b, c->eval_every);
-    put_text(&b, c->selection);
-    put_int(&b, c->train);
-    put_int(&b, c->dev);
-    put_int(&b, c->test);
-    put_text(&b, h->revision);
-    put_text(&b, h->compiler);
-    put_text(&b, h->flags);
-    put_text(&b, h->host);
-    put_text(&b, h->kernel);
-    put_text(&b, h->device);
-    put_text(&b, h->driver);
-    put_int(&b, h->threads);
-    status = step_and_finish(&b, err);
-    *run = sqlite3_last_insert_rowid(r->db);
-    return status;
+    return status == ZO_OK ? show_try(r, *run, err) : status;
 }
 
-zo_status zo_results_begin(zo_results *r, const zo_cell_row *cell, const zo_host_row *host, int64_t *run, zo_err *err)
+zo_status zo_results_begin(zo_results *r, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, int64_t *run, zo_err *err)
 {
     zo_status status = begin(r, err);
     if (status == ZO_OK) {
-        status = end_transaction(r, insert_run(r, cell, host, run, err), err);
+        status = end_transaction(r, insert_try(r, cell, identity, host, run, err), err);
     }
     return status;
 }
@@ -473,10 +875,9 @@ zo_status zo_results_begin(zo_results *r, const zo_cell_row *cell, const zo_host
 zo_status zo_results_source(zo_results *r, int64_t run, const zo_source_row *source, zo_err *err)
 {
     binder b;
-    zo_status status = prepare(r, "UPDATE runs SET model_folder = ?, model_fingerprint = ?, data_folder = ? WHERE run = ?", &b, err);
+    zo_status status = prepare(r, "UPDATE tries SET model_folder = ?, data_folder = ? WHERE run = ?", &b, err);
     if (status == ZO_OK) {
         put_text(&b, source->model_folder);
-        put_text(&b, source->model_fingerprint);
         put_text(&b, source->data_folder);
         put_int(&b, run);
         status = step_and_finish(&b, err);
@@ -495,8 +896,8 @@ zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, i
     }
     binder b;
     status = prepare(r,
-                     "INSERT INTO steps (run, step, loss, projected, lr, seconds, form, gemm, attention, elementwise, head, backward,"
-                     " \"update\", data, forwards, train_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     "INSERT INTO steps (run, step, loss, projected, lr, full_steps, seconds, form, gemm, attention, elementwise, head, backward,"
+                     " \"update\", data, forwards, work, train_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                      &b, err);
     for (int i = 0; i < n && status == ZO_OK; i++) {
         put_int(&b, run);
@@ -504,6 +905,7 @@ zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, i
         put_real(&b, row[i].loss);
         put_real(&b, row[i].projected);
         put_real(&b, row[i].lr);
+        put_int(&b, row[i].full_steps);
         put_real(&b, row[i].seconds);
         static const zo_part column[] = {ZO_PART_FORM, ZO_PART_GEMM,     ZO_PART_ATTENTION, ZO_PART_ELEMENTWISE,
                                          ZO_PART_HEAD, ZO_PART_BACKWARD, ZO_PART_UPDATE,    ZO_PART_DATA};
@@ -511,6 +913,7 @@ zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, i
             put_real(&b, row[i].part[column[k]]);
         }
         put_int(&b, (int64_t)row[i].forwards);
+        put_real(&b, row[i].work);
         put_real(&b, row[i].train_seconds);
         status = step_once(&b, err);
     }
@@ -520,27 +923,35 @@ zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, i
 
 zo_status zo_results_eval(zo_results *r, int64_t run, const zo_eval_row *row, zo_err *err)
 {
+#define MEMBER(m) offsetof(zo_eval_row, m)
+    static const field fields[] = {{"step", INT, MEMBER(step)},
+                                   {"split", TEXT, MEMBER(split)},
+                                   {"examples", INT, MEMBER(examples)},
+                                   {"accuracy", REAL, MEMBER(accuracy)},
+                                   {"f1", REAL, MEMBER(f1)},
+                                   {"macro_f1", REAL, MEMBER(macro_f1)},
+                                   {"matthews", REAL, MEMBER(matthews)},
+                                   {"loss", REAL, MEMBER(loss)},
+                                   {"constant", FLAG, MEMBER(constant)},
+                                   {"seconds", REAL, MEMBER(seconds)},
+                                   {"forwards", UNSIGNED, MEMBER(forwards)},
+                                   {"work", REAL, MEMBER(work)},
+                                   {"train_seconds", REAL, MEMBER(train_seconds)},
+                                   {"best", FLAG, MEMBER(best)}};
+#undef MEMBER
+    char sql[1000] = "INSERT OR REPLACE INTO evaluations (run, ";
+    list_columns(sql, sizeof sql, fields, FIELDS(fields), false);
+    strncat(sql, ") VALUES (", sizeof sql - strlen(sql) - 1);
+    list_places(sql, sizeof sql, 1 + FIELDS(fields));
+    strncat(sql, ")", sizeof sql - strlen(sql) - 1);
     binder b;
-    zo_status status = prepare(r,
-                               "INSERT OR REPLACE INTO evaluations (run, step, split, examples, accuracy, f1, matthews, loss, seconds,"
-                               " forwards, train_seconds, best) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                               &b, err);
-    if (status != ZO_OK) {
-        return status;
+    zo_status status = prepare(r, sql, &b, err);
+    if (status == ZO_OK) {
+        put_int(&b, run);
+        put_fields(&b, fields, FIELDS(fields), row);
+        status = step_and_finish(&b, err);
     }
-    put_int(&b, run);
-    put_int(&b, row->step);
-    put_text(&b, row->split);
-    put_int(&b, row->examples);
-    put_real(&b, row->accuracy);
-    put_real(&b, row->f1);
-    put_real(&b, row->matthews);
-    put_real(&b, row->loss);
-    put_real(&b, row->seconds);
-    put_int(&b, (int64_t)row->forwards);
-    put_real(&b, row->train_seconds);
-    put_int(&b, row->best);
-    return step_and_finish(&b, err);
+    return status;
 }
 
 zo_status zo_results_memory(zo_results *r, int64_t run, zo_phase phase, const zo_peak *peak, zo_err *err)
@@ -582,9 +993,9 @@ static zo_status insert_parts(zo_results *r, int64_t run, const zo_run_end *e, z
     double rest = e->train_seconds;
     for (int part = 0; part < ZO_PARTS && status == ZO_OK; part++) {
         rest -= e->part[part];
-        status = insert_part(r, run, zo_part_name((zo_part)part), e->part[part], e->steps_done, err);
+        status = insert_part(r, run, zo_part_name((zo_part)part), e->part[part], e->steps, err);
     }
-    return status != ZO_OK ? status : insert_part(r, run, "other", rest > 0 ? rest : 0, e->steps_done, err);
+    return status != ZO_OK ? status : insert_part(r, run, "other", rest > 0 ? rest : 0, e->steps, err);
 }
 
 zo_status zo_results_end(zo_results *r, int64_t run, const zo_run_end *e, zo_err *err)
@@ -593,126 +1004,75 @@ zo_status zo_results_end(zo_results *r, int64_t run, const zo_run_end *e, zo_err
     if (status != ZO_OK) {
         return status;
     }
+    char sql[4096] = "UPDATE tries SET ";
+    list_columns(sql, sizeof sql, end_fields, FIELDS(end_fields), true);
+    strncat(sql, ", device_hours = ?, device_hours_total = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?",
+            sizeof sql - strlen(sql) - 1);
     binder b;
-    status = prepare(r,
-                     "UPDATE runs SET status = ?, message = ?, accuracy = ?, f1 = ?, matthews = ?, selected = ?, best_step = ?,"
-                     " dev_accuracy = ?, steps = ?, forwards = ?, sequences = ?, tokens = ?, paper_tokens = ?, examples = ?,"
-                     " weight_bytes_written = ?, normals = ?, train_seconds = ?, eval_seconds = ?, load_seconds = ?, step_ms = ?,"
-                     " device_hours = ?, device_hours_total = ?, peak_bytes = ?, train_peak_bytes = ?, rss_peak_bytes = ?, parameters = ?,"
-                     " note = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?",
-                     &b, err);
+    status = prepare(r, sql, &b, err);
     if (status == ZO_OK) {
-        put_text(&b, e->status);
-        put_text(&b, e->message);
-        put_real(&b, e->accuracy);
-        put_real(&b, e->f1);
-        put_real(&b, e->matthews);
-        put_text(&b, e->selected);
-        put_int(&b, e->best_step);
-        put_real(&b, e->dev_accuracy);
-        put_int(&b, e->steps_done);
-        put_int(&b, (int64_t)e->forwards);
-        put_int(&b, (int64_t)e->sequences);
-        put_int(&b, (int64_t)e->tokens);
-        put_int(&b, (int64_t)e->paper_tokens);
-        put_int(&b, (int64_t)e->examples);
-        put_int(&b, (int64_t)e->weight_bytes_written);
-        put_int(&b, (int64_t)e->normals);
-        put_real(&b, e->train_seconds);
-        put_real(&b, e->eval_seconds);
-        put_real(&b, e->load_seconds);
-        put_real(&b, e->step_ms_median);
+        put_fields(&b, end_fields, FIELDS(end_fields), e);
         put_real(&b, e->train_seconds / 3600);
         put_real(&b, (e->train_seconds + e->eval_seconds) / 3600);
-        put_int(&b, (int64_t)e->peak_bytes);
-        put_int(&b, (int64_t)e->train_peak_bytes);
-        put_int(&b, (int64_t)e->rss_peak_bytes);
-        put_int(&b, e->parameters);
-        put_text(&b, e->note);
         put_int(&b, run);
         status = step_and_finish(&b, err);
     }
-    if (status == ZO_OK && e->steps_done > 0) {
+    if (status == ZO_OK && e->steps > 0) {
         status = insert_parts(r, run, e, err);
     }
+    status = status == ZO_OK ? show_try(r, run, err) : status;
     return end_transaction(r, status, err);
 }
 
 zo_status zo_results_sweep_running(zo_results *r, zo_err *err)
 {
     return run_sql(r,
-                   "UPDATE runs SET status = 'killed', message = 'the program was ended before the cell was done', "
+                   "UPDATE tries SET status = 'killed', message = 'the program was ended before the cell was done', "
                    "ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE status = 'running'",
                    err);
 }
 
-static zo_status mark_running(zo_results *r, const char *hash, const char *status_text, const char *message, int *changed, zo_err *err)
+/* Ends the try of this cell that is running; *run = 0 where there is none. */
+static zo_status mark_running(zo_results *r, const zo_identity *identity, const char *status_text, const char *message, int64_t *run, zo_err *err)
 {
+    char text[17];
+    identity_text(identity, text);
     binder b;
-    zo_status status = prepare(r,
-                               "UPDATE runs SET status = ?, message = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
-                               " WHERE hash = ? AND status = 'running'",
-                               &b, err);
+    *run = 0;
+    zo_status status = prepare(r, "SELECT run FROM tries JOIN cells USING (cell) WHERE identity = ? AND status = 'running'", &b, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    put_text(&b, text);
+    if (sqlite3_step(b.s) == SQLITE_ROW) {
+        *run = sqlite3_column_int64(b.s, 0);
+    }
+    sqlite3_finalize(b.s);
+    if (*run == 0) {
+        return ZO_OK;
+    }
+    status = prepare(r, "UPDATE tries SET status = ?, message = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?", &b, err);
     if (status == ZO_OK) {
         put_text(&b, status_text);
         put_text(&b, message);
-        put_text(&b, hash);
+        put_int(&b, *run);
         status = step_and_finish(&b, err);
-        *changed = sqlite3_changes(r->db);
     }
-    return status;
+    return status == ZO_OK ? show_try(r, *run, err) : status;
 }
 
-zo_status zo_results_abandon(zo_results *r, const zo_cell_row *cell, const zo_host_row *host, const char *status_text,
+zo_status zo_results_abandon(zo_results *r, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, const char *status_text,
                              const char *message, zo_err *err)
 {
     zo_status status = begin(r, err);
     if (status != ZO_OK) {
         return status;
     }
-    int changed = 0;
-    status = mark_running(r, cell->hash, status_text, message, &changed, err);
-    if (status == ZO_OK && changed == 0) {
-        int64_t run;
-        status = insert_run(r, cell, host, &run, err);
-        if (status == ZO_OK) {
-            status = mark_running(r, cell->hash, status_text, message, &changed, err);
-        }
+    int64_t run;
+    status = mark_running(r, identity, status_text, message, &run, err);
+    if (status == ZO_OK && run == 0) {
+        status = insert_try(r, cell, identity, host, &run, err);
+        status = status == ZO_OK ? mark_running(r, identity, status_text, message, &run, err) : status;
     }
     return end_transaction(r, status, err);
-}
-
-static void take_text(binder *b, int column, char *out, size_t size) /* NULL leaves it as it is */
-{
-    const unsigned char *text = sqlite3_column_text(b->s, column);
-    if (text != NULL) {
-        snprintf(out, size, "%s", (const char *)text);
-    }
-}
-
-zo_run_brief zo_results_brief(zo_results *r, const char *hash)
-{
-    zo_run_brief brief = {.accuracy = NAN, .step_ms = NAN};
-    binder b;
-    if (prepare(r, "SELECT status, message, accuracy, step_ms, peak_bytes, revision, model_folder, model_fingerprint FROM runs WHERE hash = ?", &b, NULL) !=
-        ZO_OK) {
-        return brief;
-    }
-    put_text(&b, hash);
-    if (sqlite3_step(b.s) == SQLITE_ROW) {
-        take_text(&b, 0, brief.status, sizeof brief.status);
-        take_text(&b, 1, brief.message, sizeof brief.message);
-        if (sqlite3_column_type(b.s, 2) == SQLITE_FLOAT) {
-            brief.accuracy = sqlite3_column_double(b.s, 2);
-        }
-        if (sqlite3_column_type(b.s, 3) == SQLITE_FLOAT) {
-            brief.step_ms = sqlite3_column_double(b.s, 3);
-        }
-        brief.peak_bytes = (uint64_t)sqlite3_column_int64(b.s, 4);
-        take_text(&b, 5, brief.revision, sizeof brief.revision);
-        take_text(&b, 6, brief.model_folder, sizeof brief.model_folder);
-        take_text(&b, 7, brief.model_fingerprint, sizeof brief.model_fingerprint);
-    }
-    sqlite3_finalize(b.s);
-    return brief;
 }

@@ -15,41 +15,70 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 2
+#define ZO_SCHEMA_VERSION 3
+
+/* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
+ * never in one mean or picture with new ones.
+ *   1  schemas 1 and 2: train_peak_bytes held evaluation's activations, step_ms was a median, f1 macro-F1, test rows followed data_seed,
+ *      BoolQ's passages kept their titles, the context of prompts was 128
+ *   2  schema 3 */
+#define ZO_MEANING 2
 
 typedef struct zo_results zo_results;
 
-/* Opens or creates (its folder too); a database of an older schema is brought to this one. A database of a newer schema, a file that is no database, a read-only folder: one sentence. */
+/* Opens or creates (its folder too); a database of an older schema is brought to this one, and a copy of it as it was stays beside it
+ * (FILE.schema2). A database of a newer schema, a file that is no database or none of zo's, a read-only folder: one sentence. */
 zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
-/* For readers: the file must exist and is not written to, not even where its folder is read-only; one of an older schema reads as if it had
- * been brought to this one. */
+/* For readers: the file must exist and is not written to, not even where its folder is read-only; one of an older schema is read through
+ * a copy in memory that is brought to this one. */
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
 void zo_results_close(zo_results *results); /* NULL is allowed */
 struct sqlite3 *zo_results_handle(zo_results *results);
+/* ZO_EIO with a sentence when the file that was opened is not the one that stands at its path now (removed, replaced). */
+zo_status zo_results_check_file(const zo_results *results, zo_err *err);
 
-/* What identifies a cell: all settings, defaults filled in. Names as in the config and the reports. */
+/* The settings of a cell, defaults filled in. Names as in the config and the reports; results/schema.sql has units. */
 typedef struct zo_cell_row {
-    char hash[17];                 /* 64-bit content hash of `config`, hex */
     const char *config;            /* canonical JSON of the cell, every default filled in */
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate,
-        *device_kind /* "cpu" */, *split,
-        *selection;                /* accuracy, loss */
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *decoder, *algorithms, *device_kind, *split,
+        *kshot_folder, *metric, *selection;
     const char *optimizer_options; /* canonical JSON of the optimizer object */
-    int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test;
-    double seconds, lr, eps;
+    int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test, train_split_seed, test_split_seed, k;
+    double work, seconds, lr, eps;
 } zo_cell_row;
 
-typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *kernel; int threads; } zo_host_row;
+/* What makes two runs runs of the same thing, each part 16 hex digits, "" = not known (or none). */
+typedef struct zo_identity { char hash[17], model[17], tokenizer[17], rows[17], task[17], plugin[17]; } zo_identity;
 
-/* What a run was made from; NULL = not known. */
-typedef struct zo_source_row { const char *model_folder, *model_fingerprint, *data_folder; } zo_source_row;
+typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *binary, *kernel; int threads; } zo_host_row;
 
-/* Is a run with this hash and status 'done', 'diverged', 'oom', 'time' or 'unsupported' there (a finished measurement)? */
-bool zo_results_has(zo_results *results, const char *hash);
-/* Deletes the finished run of this hash with its rows: the cell is to be run again. */
-zo_status zo_results_forget(zo_results *results, const char *hash, zo_err *err);
-/* Insert a run with status 'running'; a former unfinished run of the same hash ('running', 'failed', 'killed') is deleted with its rows. */
-zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, int64_t *run, zo_err *err);
+/* What a try was made from; NULL = not known. */
+typedef struct zo_source_row { const char *model_folder, *data_folder; } zo_source_row;
+
+/* A try, for decisions and closing lines. status is "" when there is none. */
+typedef struct zo_run_brief {
+    int64_t run;
+    char status[16], message[1000], marks[64];
+    double metric_value, step_ms;
+    char metric[16];
+    uint64_t peak_bytes, memory_limit_bytes; /* 0 = not known */
+    char revision[64], model_folder[4096]; /* "" = not recorded */
+    zo_identity identity;
+    int64_t meaning;
+} zo_run_brief;
+
+/* Did it end with a measurement: 'done', 'diverged', 'dead', 'oom', 'time' or 'unsupported'? */
+bool zo_run_is_finished(const zo_run_brief *brief);
+/* The try that counts of the cell with this identity. Parts that are not known match any. */
+zo_run_brief zo_results_brief(zo_results *results, const zo_identity *identity);
+/* The last try of exactly this cell, whether or not it counts. */
+zo_run_brief zo_results_try(zo_results *results, const zo_identity *identity);
+/* A finished try of a cell with the same hash and another identity (or meaning), which says what has changed; status "" = none. */
+zo_run_brief zo_results_relative(zo_results *results, const zo_identity *identity);
+
+/* Inserts a try with status 'running' (and the cell where it is new). Nothing is deleted: a former finished try counts until this one ends. */
+zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, int64_t *run,
+                           zo_err *err);
 
 /* Said as soon as it is known, before the model is opened. */
 zo_status zo_results_source(zo_results *results, int64_t run, const zo_source_row *source, zo_err *err);
@@ -59,7 +88,9 @@ typedef struct zo_step_row {
     double loss, projected, lr;
     double seconds;                /* wall time of this step (of the mean step when rows are thinned) */
     double part[ZO_PARTS];         /* where it went */
+    int64_t full_steps;            /* of the steps of this row, how many read the whole training set */
     uint64_t forwards;             /* cumulative */
+    double work;                   /* cumulative */
     double train_seconds;          /* cumulative time of steps, evaluation excluded */
 } zo_step_row;
 zo_status zo_results_steps(zo_results *results, int64_t run, const zo_step_row *row, int n, zo_err *err);
@@ -68,49 +99,54 @@ typedef struct zo_eval_row {
     int64_t step;
     const char *split;             /* "dev", "test" */
     int64_t examples;
-    double accuracy, f1, matthews, loss;
+    double accuracy, f1, macro_f1, matthews, loss;
+    bool constant;                 /* one class on all rows */
     double seconds;                /* of this evaluation */
     uint64_t forwards;             /* training forwards so far */
-    double train_seconds;
-    bool best;                     /* best dev so far */
+    double work, train_seconds;    /* so far */
+    bool best;                     /* best so far by the cell's selection */
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 
 /* Peak of one phase with its breakdown; ZO_PHASES stands for "overall". */
 zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, const zo_peak *peak, zo_err *err);
 
+/* The end of a try: columns of the same names in results/schema.sql. NaN = NULL. */
 typedef struct zo_run_end {
-    const char *status;            /* done diverged oom time unsupported failed */
+    const char *status;
     const char *message;           /* one sentence, or NULL */
-    double accuracy, f1, matthews; /* the headline: test at the best dev step when test > 0, else best dev, else last; NaN = none */
-    const char *selected;          /* "test@best-dev", "best-dev", "last-test", or with -loss: how the headline was chosen */
+    const char *marks;             /* "diverged,constant"; "" = none */
+    int64_t fault_step;            /* -1 = none */
+    double accuracy, f1, macro_f1, matthews, metric_value; /* the headline */
+    const char *selected;          /* how it was chosen; NULL = there is none */
     int64_t best_step;
-    double dev_accuracy;           /* dev accuracy at best_step, NaN = none */
-    int64_t steps_done;
+    double dev_accuracy, dev_metric, dev_loss; /* at best_step */
+    int64_t steps;
     uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
+    double flops, work, paper_queries, drift_max;
     double train_seconds, eval_seconds, load_seconds;
-    double step_ms_median;         /* median wall time of a step, first step excluded when there are more than three */
+    double step_ms, step_ms_median, step_ms_q1, step_ms_q3, full_step_ms, other_step_ms;
+    int64_t full_steps;
+    double cpu_seconds, foreign_seconds, steal_seconds, load_average;
+    int64_t switches;              /* -1 = not known */
+    bool disturbed;
     double part[ZO_PARTS];         /* total seconds of training by part */
     uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
+    int64_t memory_limit_bytes;    /* -1 = not known */
     int64_t parameters;
-    const char *note;              /* dataset and truncation notes, or NULL */
+    int64_t context, train_rows, dev_rows, test_rows, cut_sequences; /* -1 = not known */
+    const char *decoder_used;      /* NULL where there is no such head */
+    const char *promise;           /* bits, pass */
+    const char *note;              /* or NULL */
 } zo_run_end;
 zo_status zo_results_end(zo_results *results, int64_t run, const zo_run_end *end, zo_err *err);
 
-/* Mark every 'running' row of this database as 'killed' (the parent does so at start, when no cell of it is alive). */
+/* Mark every 'running' try of this database as 'killed' (the parent does so at start, when no cell of it is alive). */
 zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
 /* The parent's word on a cell whose process could not say it: sets status ('failed', 'killed', 'oom') and message of the 'running'
- * row with this hash, which is made first where the cell's process did not come that far. */
-zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_host_row *host, const char *status,
-                             const char *message, zo_err *err);
-/* Status, headline and provenance of a finished run, for the closing lines; status is "" when there is none. */
-typedef struct zo_run_brief {
-    char status[16], message[1000];
-    double accuracy, step_ms;
-    uint64_t peak_bytes;
-    char revision[64], model_folder[4096], model_fingerprint[17]; /* "" = not recorded */
-} zo_run_brief;
-zo_run_brief zo_results_brief(zo_results *results, const char *hash);
+ * try of this cell, which is made first where the cell's process did not come that far. */
+zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host,
+                             const char *status, const char *message, zo_err *err);
 
 /* Remember to hold the database alone among writers of cells (flock on the file); ZO_EINPUT with a sentence when another `zo run`
  * has it. Released by zo_results_close or the end of the process. */

@@ -82,7 +82,25 @@ START_TEST(defaults_and_canonical_form)
     ck_assert_str_eq(row.split, "kshot");
     ck_assert_str_eq(row.precision, "bf16");
     ck_assert_str_eq(row.realisation, "streamed");
-    ck_assert_int_eq(g.cell[0].data_seed, 13);
+    ck_assert_int_eq(g.cell[0].train_split_seed, 13);
+    ck_assert_int_eq(g.cell[0].test_split_seed, 42);
+    ck_assert_int_eq(g.cell[0].k, 16);
+    ck_assert_str_eq(g.cell[0].kshot_folder, "k-shot");
+    ck_assert_int_eq(g.cell[0].train, -1);
+    ck_assert_int_eq(g.cell[0].dev, -1);
+    ck_assert_int_eq(g.cell[0].test, -1);
+    ck_assert_int_eq(g.cell[0].context, 0); /* a prompt has the model's */
+    zo_grid_free(&g);
+    g = parse("{" BASE ", \"split\": \"mezo\", \"train_split_seed\": 7}"); /* MeZO has one seed for both */
+    ck_assert_int_eq(g.cell[0].test_split_seed, 7);
+    ck_assert_int_eq(g.cell[0].context, 128);
+    zo_grid_free(&g);
+    /* the metric is the task's unless it is said, and equal ones are one cell */
+    g = parse("{\"model\": \"m\", \"task\": \"mrpc\", \"optimizer\": \"mezo\", \"work\": 10, \"metric\": [\"default\", \"f1\", \"accuracy\", \"macro_f1\"]}");
+    ck_assert_int_eq(g.n, 3);
+    ck_assert_int_eq(g.merged, 1);
+    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).metric, "f1");
+    ck_assert_double_eq(zo_cell_to_row(&g.cell[0]).work, 10);
     zo_grid_free(&g);
     static const char *const precision[ZO_PRECISIONS] = {"f32", "bf16", "tf32", "f16"};
     for (int p = 0; p < ZO_PRECISIONS; p++) {
@@ -93,15 +111,15 @@ START_TEST(defaults_and_canonical_form)
         ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).precision, precision[p]);
         zo_grid_free(&g);
     }
-    /* evaluations by tenths of a budget in forwards, whatever its place, and select survive being written out */
-    g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 100, \"select\": \"loss\"}");
+    /* evaluations by tenths of a budget in forwards, whatever its place, and selection survive being written out */
+    g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 100, \"selection\": \"dev-loss\"}");
     ck_assert_int_eq(g.cell[0].eval_every, ZO_EVAL_TENTHS);
-    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).selection, "loss");
+    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).selection, "dev-loss");
     ck_assert_msg(zo_cell_parse(&again, g.cell[0].config, &err) == ZO_OK, "%s", err.text);
     ck_assert_str_eq(again.hash, g.cell[0].hash);
     zo_cell_free(&again);
     zo_grid_free(&g);
-    g = parse("{" BASE ", \"dev\": 0, \"select\": [\"accuracy\", \"loss\"]}"); /* nothing to select by: no twins */
+    g = parse("{" BASE ", \"dev\": 0, \"selection\": [\"dev-metric\", \"dev-loss\", \"last\"]}"); /* nothing to select by: no twins */
     ck_assert_int_eq(g.n, 1);
     zo_grid_free(&g);
     /* what is written out with its default is the same cell */
@@ -114,10 +132,12 @@ END_TEST
 
 START_TEST(words_for_numbers)
 {
-    zo_grid g = parse("{" BASE ", \"train\": \"all\", \"dev\": 0, \"data_seed\": \"seed\", \"seed\": [7, 8]}");
+    zo_grid g = parse("{" BASE ", \"train\": \"all\", \"dev\": 0, \"train_split_seed\": \"seed\", \"context\": \"model\", \"seed\": [7, 8]}");
     ck_assert_int_eq(g.cell[0].train, -1);
-    ck_assert_int_eq(g.cell[0].data_seed, 7);
-    ck_assert_int_eq(g.cell[1].data_seed, 8);
+    ck_assert_int_eq(g.cell[0].context, 0);
+    ck_assert_int_eq(g.cell[0].train_split_seed, 7);
+    ck_assert_int_eq(g.cell[0].test_split_seed, 7);
+    ck_assert_int_eq(g.cell[1].train_split_seed, 8);
     zo_grid_free(&g);
 }
 END_TEST
@@ -197,7 +217,15 @@ START_TEST(mistakes)
     refuse("{" BASE ", \"batch\": []}", "the list of \"batch\" is empty");
     refuse("{" BASE ", \"batch\": 0}", "\"batch\" is 0");
     refuse("{" BASE ", \"form\": \"heads\"}", "expected one of head|prompt");
-    refuse("{" BASE ", \"batch\": 2000}", "a \"batch\" of 2000 is larger than the 1000 \"train\" examples");
+    refuse("{" BASE ", \"select\": \"loss\"}", "the key \"select\" is now \"selection\"");
+    refuse("{" BASE ", \"data_seed\": 1}", "the key \"data_seed\" is now \"train_split_seed\"");
+    refuse("{" BASE ", \"k\": 16}", "\"k\" belongs to \"split\": \"kshot\"");
+    refuse("{" BASE ", \"kshot_folder\": \"x\"}", "\"kshot_folder\" belongs to");
+    refuse("{" BASE ", \"split\": \"kshot\", \"k\": 0}", "\"k\" is 0");
+    refuse("{" BASE ", \"context\": 3}", "\"context\" is 3; expected at least 4 tokens");
+    refuse("{" BASE ", \"split\": \"mezo\", \"train_split_seed\": 4294967296}", "numpy's generator");
+    refuse("{" BASE ", \"test\": 0, \"selection\": \"best-test\"}", "ask for some test examples");
+    refuse("{\"model\": \"m\", \"task\": \"trec\", \"optimizer\": \"mezo\", \"steps\": 1, \"metric\": \"f1\"}", "say \"macro_f1\"");
     refuse("{" BASE ", \"eps\": 0}", "divides by \"eps\"");
     refuse("{" BASE ", \"realisation\": \"sidepath\"}", "cannot be realised as \"sidepath\"");
     refuse("{" BASE ", \"exclude\": [{\"task\": \"rte\"}]}", "exclude 1 matches no cell");
@@ -231,7 +259,7 @@ START_TEST(too_many_cells)
     for (int i = 1; i < 1000; i++) {
         snprintf(text + strlen(text), sizeof text - strlen(text), ",%d", i);
     }
-    snprintf(text + strlen(text), sizeof text - strlen(text), "], \"data_seed\": [0");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "], \"train_split_seed\": [0");
     for (int i = 1; i < 200; i++) {
         snprintf(text + strlen(text), sizeof text - strlen(text), ",%d", i);
     }
@@ -266,17 +294,39 @@ START_TEST(mutations)
 }
 END_TEST
 
-/* Keys that came later: absent from the canonical form where they are the default, so that older hashes hold, and still values like others. */
-START_TEST(late_keys)
+/* Younger keys are absent from a canonical form where they are the default, so that older hashes hold, and come back as that. */
+START_TEST(younger_keys)
 {
-    zo_grid g = parse("{" BASE "}"), said = parse("{" BASE ", \"storage\": \"f32\", \"accumulate\": \"weights\"}");
-    ck_assert_ptr_null(strstr(g.cell[0].config, "storage"));
-    ck_assert_ptr_null(strstr(g.cell[0].config, "accumulate"));
-    ck_assert_str_eq(g.cell[0].hash, said.cell[0].hash);
-    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).storage, "f32");
-    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).accumulate, "weights");
-    zo_grid_free(&g);
-    zo_grid_free(&said);
+    static const zo_opt table[] = {{.key = "old", .type = ZO_OPT_INT, .offset = 0, .initial = 3, .most = 9},
+                                   {.key = "young", .type = ZO_OPT_CHOICE, .offset = 8, .initial = 1, .choices = "a|b", .younger = true},
+                                   {.key = "other", .type = ZO_OPT_STRING, .offset = 16, .text = "x", .younger = true},
+                                   {.key = NULL}};
+    static const char *const given[] = {"{}", "{\"young\": \"a\", \"other\": \"y\"}"},
+                      *const kept[] = {"{\"old\":3}", "{\"old\":3,\"young\":\"a\",\"other\":\"y\"}"},
+                      *const whole[] = {"{\"old\":3,\"young\":\"b\",\"other\":\"x\"}", "{\"old\":3,\"young\":\"a\",\"other\":\"y\"}"};
+    for (int i = 0; i < 2; i++) {
+        _Alignas(8) char values[16 + ZO_OPT_STRING_BYTES];
+        zo_err err = {0};
+        cJSON *object = cJSON_Parse(given[i]), *written;
+        ck_assert_msg(zo_opt_read(table, object, NULL, "test", values, &err) == ZO_OK, "%s", err.text);
+        written = zo_opt_write(table, values);
+        zo_opt_drop_younger(table, written);
+        char *text = cJSON_PrintUnformatted(written);
+        ck_assert_str_eq(text, kept[i]);
+        cJSON_free(text);
+        zo_opt_add_younger(table, written);
+        text = cJSON_PrintUnformatted(written);
+        ck_assert_str_eq(text, whole[i]);
+        cJSON_free(text);
+        cJSON_Delete(object);
+        cJSON_Delete(written);
+    }
+}
+END_TEST
+
+START_TEST(storage_and_accumulate)
+{
+    zo_grid g;
     g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"realisation\": \"streamed\", \"storage\": [\"f32\", \"bf16\", \"f16\"],"
               "\"optimizer\": [\"zero-shot\", {\"name\": \"mezo\", \"accumulate\": [\"weights\", \"log\"]}, \"fo-sgd\"],"
               "\"exclude\": [{\"optimizer\": \"fo-sgd\", \"storage\": [\"bf16\", \"f16\"]}, {\"optimizer\": \"mezo\", \"storage\": \"f32\", \"accumulate\": \"log\"}]}");
@@ -289,7 +339,6 @@ START_TEST(late_keys)
         ck_assert_msg(zo_cell_parse(&again, c->config, &err) == ZO_OK, "%s", err.text);
         ck_assert_str_eq(again.hash, c->hash);
         ck_assert_int_eq(again.storage, c->storage);
-        ck_assert_int_eq(strstr(c->config, "\"storage\"") != NULL, c->storage != ZO_STORAGE_F32);
         char label[1200];
         if (c->estimator->step != NULL && !c->estimator->first_order) {
             ASSERT_HAS(zo_cell_label(c, label, sizeof label), c->storage == ZO_STORAGE_F32 ? "storage f32" : zo_cell_to_row(c).storage);
@@ -313,7 +362,8 @@ int main(void)
 {
     TCase *t = tcase_create("grid");
     tcase_add_test(t, product_of_lists);
-    tcase_add_test(t, late_keys);
+    tcase_add_test(t, younger_keys);
+    tcase_add_test(t, storage_and_accumulate);
     tcase_add_test(t, defaults_and_canonical_form);
     tcase_add_test(t, words_for_numbers);
     tcase_add_test(t, overrides_of_an_optimizer);

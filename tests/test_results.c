@@ -10,11 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "plots/plot.h"
 #include "results/report.h"
 #include "results/results.h"
+
+ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
 
 static char folder[64];
 
@@ -49,23 +52,41 @@ static int64_t number(zo_results *r, const char *sql)
 
 static const zo_host_row host = {.host = "here", .device = "cpu", .compiler = "c", .flags = "-O", .revision = "abc", .kernel = "k", .threads = 2};
 
+static zo_cell_row cell_row(const char *config, const char *task, const char *optimizer)
+{
+    return (zo_cell_row){.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
+                         .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "dev-metric", .metric = "accuracy",
+                         .storage = "f32", .accumulate = "weights", .decoder = "default", .algorithms = "first", .kshot_folder = "",
+                         .optimizer_options = "{\"rank\":4}", .batch = 16, .context = 128, .steps = 10, .eps = 1e-3, .train = 100, .test = 50};
+}
+
+static zo_identity identity_of(const char *config)
+{
+    zo_identity identity = {.model = "1", .tokenizer = "2", .rows = "3", .task = "4"};
+    snprintf(identity.hash, sizeof identity.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
+    return identity;
+}
+
 /* One finished cell with an accuracy; dev NaN and `dev_examples` 0: it had no dev set. */
 static void add_cell_on(zo_results *r, const char *optimizer, const char *task, double lr, int seed, int data_seed, int dev_examples,
                         const char *status, double dev, double test)
 {
     char config[600];
-    snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"data_seed\":%d,"
+    snprintf(config, sizeof config, "{\"model\":\"m\",\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"train_split_seed\":%d,"
              "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, data_seed, optimizer);
-    zo_cell_row cell = {.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{\"rank\":4}", .batch = 16,
-                        .context = 128, .steps = 10, .seed = seed, .lr = lr, .eps = 1e-3, .train = 100, .dev = dev_examples, .test = 50};
-    snprintf(cell.hash, sizeof cell.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
-    zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .matthews = NAN, .selected = isfinite(test) ? "test@best-dev" : NULL,
-                      .best_step = 5, .dev_accuracy = dev, .steps_done = 10, .forwards = 20, .train_seconds = 36, .eval_seconds = 36,
-                      .step_ms_median = 4, .peak_bytes = 1000000 + (uint64_t)seed};
+    zo_cell_row cell = cell_row(config, task, optimizer);
+    zo_identity identity = identity_of(config);
+    cell.seed = seed;
+    cell.train_split_seed = cell.test_split_seed = data_seed;
+    cell.lr = lr;
+    cell.dev = dev_examples;
+    zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .macro_f1 = test, .matthews = NAN, .metric_value = test,
+                      .selected = isfinite(test) ? "test@best-dev" : NULL, .marks = strcmp(status, "diverged") == 0 ? "diverged" : "",
+                      .fault_step = -1, .best_step = 5, .dev_accuracy = dev, .dev_metric = dev, .steps = 10, .forwards = 20, .work = 20,
+                      .train_seconds = 36, .eval_seconds = 36, .step_ms = 4, .peak_bytes = 1000000 + (uint64_t)seed};
     int64_t run;
     zo_err err = {0};
-    ck_assert_msg(zo_results_begin(r, &cell, &host, &run, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_results_begin(r, &cell, &identity, &host, &run, &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
 }
 
@@ -78,15 +99,18 @@ START_TEST(plot_labels)
     for (int i = 0; i < 4; i++) {
         char config[300];
         int seed = i == 1 ? 2 : 1;
-        snprintf(config, sizeof config, "{\"batch\":16,\"steps\":%d,\"init\":\"%s\",\"seed\":%d,\"data_seed\":%d,\"optimizer\":{\"name\":\"o\",\"rank\":4}}",
+        snprintf(config, sizeof config, "{\"batch\":16,\"steps\":%d,\"init\":\"%s\",\"seed\":%d,\"train_split_seed\":%d,\"optimizer\":{\"name\":\"o\",\"rank\":4}}",
                  of[i].steps, of[i].init, seed, of[i].data_seed);
-        zo_cell_row cell = {.config = config, .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32", .realisation = "inplace",
-                            .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{}", .batch = 16, .context = 32,
-                            .steps = of[i].steps, .seed = seed, .lr = 1e-3, .train = 100, .dev = 10, .test = 50};
-        snprintf(cell.hash, sizeof cell.hash, "%016d", i);
-        zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .matthews = NAN, .selected = "test@best-dev", .dev_accuracy = 0.5};
+        zo_cell_row cell = cell_row(config, "t", "o");
+        zo_identity identity = identity_of(config);
+        cell.steps = of[i].steps;
+        cell.seed = seed;
+        cell.lr = 1e-3;
+        cell.dev = 10;
+        zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .metric_value = 0.5, .matthews = NAN, .marks = "", .selected = "test@best-dev",
+                          .dev_accuracy = 0.5, .dev_metric = 0.5};
         int64_t run;
-        ck_assert_msg(zo_results_begin(r, &cell, &host, &run, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_results_begin(r, &cell, &identity, &host, &run, &err) == ZO_OK, "%s", err.text);
         ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
     }
     if (system("gnuplot --version > /dev/null 2>&1") != 0) {
@@ -121,7 +145,7 @@ START_TEST(new_database)
     ck_assert_int_eq(zo_results_open(&r, scratch("a.db"), false, &err), ZO_OK);
     zo_results_close(r);
     ck_assert_int_eq(zo_results_open_read(&r, scratch("a.db"), &err), ZO_OK);
-    ck_assert_int_ne(sqlite3_exec(zo_results_handle(r), "DELETE FROM runs", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_ne(sqlite3_exec(zo_results_handle(r), "DELETE FROM tries", NULL, NULL, NULL), SQLITE_OK);
     zo_results_close(r);
 }
 END_TEST
@@ -152,9 +176,31 @@ START_TEST(refused_files)
     ASSERT_HAS(err.text, "not one of zo's");
     sqlite3_open(scratch("newer.db"), &other);
     sqlite3_exec(other, "CREATE TABLE t (x); PRAGMA user_version = 99", NULL, NULL, NULL);
-    sqlite3_close(other);
+    ck_assert_int_eq(zo_results_open(&r, scratch("newer.db"), true, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "not one of zo's");
+    sqlite3_exec(other, "PRAGMA application_id = 0x7a6f2d64", NULL, NULL, NULL);
     ck_assert_int_eq(zo_results_open(&r, scratch("newer.db"), true, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "schema version 99");
+    /* other programs' files with a version of ours, or with another application's number */
+    static const char *const foreign[] = {"PRAGMA application_id = 0; PRAGMA user_version = 2", "PRAGMA user_version = 1", "PRAGMA user_version = -5",
+                                          "PRAGMA user_version = 3", "PRAGMA application_id = 7", "PRAGMA application_id = 7; DROP TABLE t",
+                                          "CREATE TABLE runs (hash); PRAGMA application_id = 0; PRAGMA user_version = 2"};
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        sqlite3_exec(other, foreign[i], NULL, NULL, NULL);
+        for (int reads = 0; reads < 2; reads++) {
+            zo_status status = reads ? zo_results_open_read(&r, scratch("newer.db"), &err) : zo_results_open(&r, scratch("newer.db"), true, &err);
+            ck_assert_msg(status == ZO_EINPUT, "%s: %s", foreign[i], err.text);
+            ASSERT_HAS(err.text, "newer.db: is an SQLite database, but not one of zo's");
+        }
+    }
+    sqlite3_close(other);
+    static const char *const no_file[] = {"", ":memory:"};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(zo_results_open(&r, no_file[i], true, &err), ZO_EINPUT);
+        ASSERT_HAS(err.text, "names no file");
+    }
+    ck_assert_int_ne(zo_results_open(&r, "/dev/null", true, &err), ZO_OK);
+    ASSERT_HAS(err.text, "/dev/null");
 }
 END_TEST
 
@@ -171,34 +217,85 @@ START_TEST(one_writer_of_cells)
 }
 END_TEST
 
-/* A database of schema version 1 (no columns storage and accumulate) is read as it is, and brought to this version by whoever writes. */
+/* A database of schema `version` with one run of each status, steps, evaluations, memory and parts. */
+static void make_older(const char *name, int version)
+{
+    sqlite3 *db;
+    unlink(scratch(name));
+    ck_assert_int_eq(sqlite3_open(scratch(name), &db), SQLITE_OK);
+    char *message = NULL;
+    ck_assert_msg(sqlite3_exec(db, schema2_sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    ck_assert_msg(sqlite3_exec(db,
+                               "INSERT INTO runs (run, hash, config, status, model, task, form, optimizer, optimizer_options, batch, context, steps_budget,"
+                               " forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, storage, accumulate, device_kind, split,"
+                               " eval_every, selection, train, dev, test, began, accuracy, f1, dev_accuracy, steps, step_ms, peak_bytes,"
+                               " train_peak_bytes) VALUES (7, 'aaaa', '{\"data_seed\":5}', 'done', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0,"
+                               " 1e-3, 1e-3, 1, 'f32', 'inplace', 'f32', 'weights', 'cpu', 'kshot', -1, 'loss', 100, 50, 50, 'then', 0.75, 0.6, 0.7, 10, 4, 100,"
+                               " 90), (8, 'bbbb', '{}', 'killed', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 1e-3, 1e-3, 2, 'f32', 'inplace', 'f32',"
+                               " 'weights', 'cpu', 'first', -1, 'accuracy', 100, 50, 50, 'then', NULL, NULL, NULL, NULL, NULL, NULL, NULL);"
+                               "INSERT INTO steps (run, step, loss) VALUES (7, 1, 2.5); INSERT INTO memory VALUES (7, 'train', 'params', 90);"
+                               "INSERT INTO evaluations (run, step, split, examples, accuracy, f1, best) VALUES (7, 10, 'dev', 50, 0.7, 0.6, 1);"
+                               "INSERT INTO parts VALUES (7, 'gemm', 1, 100); PRAGMA user_version = 2",
+                               NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    if (version == 1) {
+        ck_assert_msg(sqlite3_exec(db, "DROP VIEW report; ALTER TABLE runs DROP COLUMN storage; ALTER TABLE runs DROP COLUMN accumulate;"
+                                       "CREATE VIEW report AS SELECT run, hash, model, accuracy FROM runs; PRAGMA user_version = 1",
+                                   NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    }
+    sqlite3_close(db);
+}
+
+/* Databases of the older schemas keep every figure, under meaning 1; readers change nothing, writers keep a copy. */
 START_TEST(older_schema)
 {
-    zo_results *r = open_new("v1.db");
-    zo_err err = {0};
-    add_cell_on(r, "mezo", "t", 1e-3, 1, 0, 10, "done", 0.5, 0.5);
-    ck_assert_int_eq(sqlite3_exec(zo_results_handle(r),
-                                  "DROP VIEW report; ALTER TABLE runs DROP COLUMN storage; ALTER TABLE runs DROP COLUMN accumulate;"
-                                  "CREATE VIEW report AS SELECT run, hash, model, accuracy FROM runs WHERE status <> 'running'; PRAGMA user_version = 1",
-                                  NULL, NULL, NULL), SQLITE_OK);
-    zo_results_close(r);
-    static const char *const seen[] = {"SELECT count(*) FROM report WHERE storage = 'f32' AND accumulate = 'weights'",
-                                       "SELECT count(*) FROM runs WHERE storage = 'f32' AND precision = 'f32'"};
-    ck_assert_msg(zo_results_open_read(&r, scratch("v1.db"), &err) == ZO_OK, "%s", err.text);
-    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
-        ck_assert_int_eq(number(r, seen[i]), 1);
-    }
-    ck_assert_int_eq(number(r, "PRAGMA user_version"), 1);
-    zo_results_close(r);
-    for (int again = 0; again < 2; again++) {
-        ck_assert_msg(zo_results_open(&r, scratch("v1.db"), false, &err) == ZO_OK, "%s", err.text);
-        ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
+    static const struct { const char *sql; int64_t is; } seen[] = {
+        {"SELECT count(*) FROM runs WHERE meaning = 1", 2},
+        {"SELECT run FROM report WHERE hash = 'aaaa' AND storage = 'f32' AND accumulate = 'weights'", 7},
+        {"SELECT 100 * accuracy FROM runs WHERE run = 7", 75},
+        {"SELECT 100 * metric_value FROM runs WHERE run = 7 AND metric = 'accuracy'", 75},
+        {"SELECT 100 * macro_f1 FROM runs WHERE run = 7 AND f1 IS NULL", 60}, /* its f1 was macro-F1 */
+        {"SELECT step_ms_median FROM runs WHERE run = 7 AND step_ms IS NULL", 4}, /* its step_ms was a median */
+        {"SELECT train_split_seed FROM runs WHERE run = 7 AND selection = 'dev-loss' AND k = 16", 5},
+        {"SELECT count(*) FROM runs WHERE status = 'killed' AND selection = 'dev-metric' AND k = 0", 1},
+        {"SELECT 10 * loss FROM steps WHERE run = 7", 25},
+        {"SELECT 100 * macro_f1 FROM evaluations WHERE run = 7 AND best = 1", 60},
+        {"SELECT bytes FROM peaks WHERE run = 7", 90},
+        {"SELECT ms FROM parts WHERE run = 7", 100},
+        {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
+    for (int version = 1; version <= 2; version++) {
+        zo_results *r;
+        zo_err err = {0};
+        char copy[40];
+        make_older("older.db", version);
+        snprintf(copy, sizeof copy, "older.db.schema%d", version);
+        ck_assert_msg(zo_results_open_read(&r, scratch("older.db"), &err) == ZO_OK, "%s", err.text);
         for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
-            ck_assert_int_eq(number(r, seen[i]), 1);
+            ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s: %lld", seen[i].sql, (long long)number(r, seen[i].sql));
         }
-        add_cell_on(r, "mezo", "t", 1e-3, 2 + again, 0, 10, "done", 0.5, 0.5);
-        sqlite3_exec(zo_results_handle(r), "DELETE FROM runs WHERE seed > 1", NULL, NULL, NULL);
+        ck_assert_int_ne(sqlite3_exec(zo_results_handle(r), "DELETE FROM tries", NULL, NULL, NULL), SQLITE_OK);
         zo_results_close(r);
+        ck_assert(!zo_path_exists(scratch(copy)));
+        for (int again = 0; again < 2; again++) {
+            ck_assert_msg(zo_results_open(&r, scratch("older.db"), false, &err) == ZO_OK, "%s", err.text);
+            ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
+            for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+                ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s", seen[i].sql);
+            }
+            ck_assert_int_eq(number(r, "PRAGMA foreign_keys"), 1);
+            ck_assert_str_eq(zo_results_brief(r, &(zo_identity){.hash = "aaaa"}).status, ""); /* never "done already" */
+            ck_assert_int_eq(zo_results_relative(r, &(zo_identity){.hash = "aaaa"}).meaning, 1);
+            zo_results_close(r);
+        }
+        ck_assert(zo_path_exists(scratch(copy)));
+        sqlite3 *kept;
+        sqlite3_stmt *statement;
+        sqlite3_open(scratch(copy), &kept);
+        ck_assert_int_eq(sqlite3_prepare_v2(kept, "SELECT f1 * 100 FROM runs WHERE run = 7", -1, &statement, NULL), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+        ck_assert_int_eq(sqlite3_column_int(statement, 0), 60);
+        sqlite3_finalize(statement);
+        sqlite3_close(kept);
+        unlink(scratch(copy));
     }
 }
 END_TEST
@@ -207,47 +304,117 @@ START_TEST(life_of_a_run)
 {
     zo_results *r = open_new("life.db");
     zo_err err = {0};
-    zo_cell_row cell = {.hash = "0123456789abcdef", .config = "{}", .model = "m", .task = "t", .form = "head", .optimizer = "o", .precision = "f32",
-                        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "accuracy", .storage = "f32", .accumulate = "weights", .optimizer_options = "{}", .batch = 1};
+    zo_cell_row cell = cell_row("{}", "t", "o");
+    zo_identity identity = identity_of("{}");
     int64_t run;
-    ck_assert_int_eq(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
-    ck_assert(!zo_results_has(r, cell.hash));
-    zo_step_row step[2] = {{.step = 1, .loss = 2, .projected = NAN, .seconds = 1}, {.step = 2, .loss = 1, .seconds = 1}};
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    zo_run_brief brief = zo_results_brief(r, &identity);
+    ck_assert_str_eq(brief.status, "running");
+    ck_assert(!zo_run_is_finished(&brief));
+    zo_step_row step[2] = {{.step = 1, .loss = 2, .projected = NAN, .seconds = 1, .full_steps = 1, .work = 3},
+                           {.step = 2, .loss = 1, .seconds = 1, .work = 5}};
     step[1].part[ZO_PART_GEMM] = 0.5;
     ck_assert_int_eq(zo_results_steps(r, run, step, 2, &err), ZO_OK);
-    zo_eval_row eval = {.step = 2, .split = "dev", .examples = 4, .accuracy = 0.5, .f1 = 0.5, .matthews = 0, .best = true};
+    zo_eval_row eval = {.step = 2, .split = "dev", .examples = 4, .accuracy = 0.5, .f1 = NAN, .macro_f1 = 0.25, .matthews = 0, .constant = true,
+                        .work = 5, .best = true};
     ck_assert_int_eq(zo_results_eval(r, run, &eval, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE f1 IS NULL AND macro_f1 = 0.25 AND constant AND best AND work = 5"), 1);
     zo_peak peak = {.total_bytes = 3};
     peak.tag_bytes[ZO_TAG_PARAMS] = 3;
     ck_assert_int_eq(zo_results_memory(r, run, ZO_PHASES, &peak, &err), ZO_OK);
     ck_assert_int_eq(number(r, "SELECT sum(bytes) FROM memory WHERE phase = 'overall'"), 3);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE projected IS NULL"), 1);
-    ck_assert_int_eq(number(r, "SELECT gemm * 10 FROM steps WHERE step = 2"), 5);
-    /* the program died: swept, then begun anew without the old rows */
+    ck_assert_int_eq(number(r, "SELECT gemm * 10 FROM steps WHERE step = 2 AND work = 5 AND full_steps = 0"), 5);
+    /* the program died: swept, then begun anew; the former try stays, and one row counts */
     ck_assert_int_eq(zo_results_sweep_running(r, &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, cell.hash).status, "killed");
-    ck_assert_int_eq(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
-    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps"), 0);
+    ck_assert_str_eq(zo_results_brief(r, &identity).status, "killed");
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps"), 2);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps JOIN runs USING (run)"), 0);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM runs"), 1);
+    ck_assert_int_eq(number(r, "SELECT count(DISTINCT try) FROM tries WHERE length(try) = 32"), 2);
     /* its process crashed */
-    ck_assert_int_eq(zo_results_abandon(r, &cell, &host, "failed", "why", &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, cell.hash).message, "why");
-    zo_cell_row never = cell;
-    snprintf(never.hash, sizeof never.hash, "fedcba9876543210");
-    ck_assert_int_eq(zo_results_abandon(r, &never, &host, "failed", "before it began", &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, never.hash).status, "failed");
+    ck_assert_int_eq(zo_results_abandon(r, &cell, &identity, &host, "failed", "why", &err), ZO_OK);
+    ck_assert_str_eq(zo_results_brief(r, &identity).message, "why");
+    zo_identity never = identity_of("{never}");
+    ck_assert_int_eq(zo_results_abandon(r, &cell, &never, &host, "failed", "before it began", &err), ZO_OK);
+    ck_assert_str_eq(zo_results_brief(r, &never).status, "failed");
     /* done; parts sum to the training time with the rest as `other` */
-    ck_assert_int_eq(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
-    zo_run_end end = {.status = "done", .accuracy = 0.75, .steps_done = 4, .train_seconds = 3600, .eval_seconds = 3600};
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    zo_run_end end = {.status = "done", .marks = "constant", .accuracy = 0.75, .metric_value = 0.75, .fault_step = -1, .steps = 4, .train_seconds = 3600,
+                      .eval_seconds = 3600, .switches = -1, .f1 = NAN, .disturbed = true};
     end.part[ZO_PART_GEMM] = 2700;
     ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
-    ck_assert(zo_results_has(r, cell.hash));
+    brief = zo_results_brief(r, &identity);
+    ck_assert(zo_run_is_finished(&brief));
+    ck_assert_str_eq(brief.marks, "constant");
+    ck_assert_str_eq(brief.metric, "accuracy");
+    ck_assert_double_eq(brief.metric_value, 0.75);
     ck_assert_int_eq(number(r, "SELECT sum(seconds) FROM parts"), 3600);
     ck_assert_int_eq(number(r, "SELECT seconds FROM parts WHERE part = 'other'"), 900);
     ck_assert_int_eq(number(r, "SELECT device_hours * 10 FROM runs WHERE status = 'done'"), 10);
     ck_assert_int_eq(number(r, "SELECT device_hours_total * 10 FROM runs WHERE status = 'done'"), 20);
-    /* a finished run is not overwritten */
-    ck_assert_int_ne(zo_results_begin(r, &cell, &host, &run, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT disturbed FROM runs WHERE status = 'done' AND f1 IS NULL AND switches IS NULL AND fault_step IS NULL"), 1);
+    /* another try of a cell that is done counts when it has a result, and not before */
+    int64_t first = run;
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_brief(r, &identity).run, first);
+    ck_assert_int_eq(zo_results_try(r, &identity).run, run);
+    ck_assert_int_eq(zo_results_abandon(r, &cell, &identity, &host, "failed", "why", &err), ZO_OK);
+    ck_assert_int_eq(zo_results_brief(r, &identity).run, first);
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    end.accuracy = 0.5;
+    ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_brief(r, &identity).run, run);
+    ck_assert_int_eq(number(r, "SELECT 100 * accuracy FROM runs WHERE status = 'done'"), 50);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM tries WHERE status = 'done'"), 2);
+    zo_results_close(r);
+}
+END_TEST
+
+/* What is another thing is another cell; what is not known matches any. */
+START_TEST(identities)
+{
+    zo_results *r = open_new("identity.db");
+    zo_err err = {0};
+    zo_cell_row cell = cell_row("{}", "t", "o");
+    zo_identity known = identity_of("{}"), other = known, unknown = known;
+    zo_run_end end = {.status = "done", .marks = "", .metric_value = NAN};
+    int64_t run;
+    ck_assert_int_eq(zo_results_begin(r, &cell, &known, &host, &run, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
+    char *const part[] = {other.hash, other.model, other.tokenizer, other.rows, other.task, other.plugin};
+    for (size_t i = 0; i < 5; i++) {
+        zo_identity kept = other;
+        snprintf(part[i], sizeof other.hash, "x");
+        ck_assert_str_eq(zo_results_brief(r, &other).status, "");
+        ck_assert_str_eq(zo_results_relative(r, &other).status, i == 0 ? "" : "done");
+        other = kept;
+    }
+    ck_assert_str_eq(zo_results_relative(r, &known).status, "");
+    unknown.model[0] = unknown.rows[0] = '\0';
+    ck_assert_str_eq(zo_results_brief(r, &unknown).status, "done");
+    ck_assert_str_eq(zo_results_relative(r, &unknown).status, "");
+    snprintf(other.rows, sizeof other.rows, "x");
+    ck_assert_int_eq(zo_results_begin(r, &cell, &other, &host, &run, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM runs"), 2);
+    zo_results_close(r);
+}
+END_TEST
+
+/* A file that is not there any more is noticed at once. */
+START_TEST(removed_file)
+{
+    zo_results *r = open_new("removed.db");
+    zo_err err = {0};
+    ck_assert_int_eq(zo_results_check_file(r, &err), ZO_OK);
+    unlink(scratch("removed.db"));
+    ck_assert_int_eq(zo_results_check_file(r, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "was removed");
+    zo_write_file(scratch("removed.db"), "x", 1, &err);
+    ck_assert_int_eq(zo_results_check_file(r, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "was replaced");
     zo_results_close(r);
 }
 END_TEST
@@ -464,7 +631,7 @@ START_TEST(select_reads_only)
     ASSERT_HAS(text, "|   n | gap | text |\n|----:|----:|------|\n|  12 |     | a,b  |\n");
     free(text);
     cJSON_Delete(rows);
-    ck_assert_int_eq(zo_results_select(r, "DELETE FROM runs", &rows, &err), ZO_EINPUT);
+    ck_assert_int_eq(zo_results_select(r, "DELETE FROM tries", &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "only reading");
     ck_assert_int_eq(zo_results_select(r, "SELECT 1; SELECT 2", &rows, &err), ZO_EINPUT);
     ck_assert_int_eq(zo_results_select(r, "SELECT nothing_here FROM runs", &rows, &err), ZO_EINPUT);
@@ -488,6 +655,8 @@ int main(void)
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
     tcase_add_test(t, life_of_a_run);
+    tcase_add_test(t, identities);
+    tcase_add_test(t, removed_file);
     tcase_add_test(t, report_cells);
     tcase_add_test(t, report_groups);
     tcase_add_test(t, report_best_lr);

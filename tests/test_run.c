@@ -164,7 +164,7 @@ START_TEST(runs_and_skips)
     ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE status = 'done'"), "6;");
     ck_assert_str_eq(ask("a.db", "SELECT DISTINCT forwards FROM runs WHERE optimizer = 'mezo'"), "40;");
     ck_assert_str_eq(ask("a.db", "SELECT DISTINCT count(*) FROM steps GROUP BY run"), "20;");
-    ck_assert_str_eq(ask("a.db", "SELECT DISTINCT selected FROM runs"), "test@best-dev;");
+    ck_assert_str_eq(ask("a.db", "SELECT DISTINCT selected FROM runs WHERE optimizer <> 'zero-shot'"), "test@best-dev;");
     ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE train_peak_bytes > peak_bytes"), "0;");
     ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM peaks p JOIN runs r USING (run) WHERE phase = 'overall' AND p.bytes <> r.peak_bytes"), "0;");
     ck_assert_str_eq(ask("a.db", "SELECT count(*) FROM runs WHERE abs((SELECT sum(seconds) FROM parts WHERE parts.run = runs.run) - train_seconds)"
@@ -195,6 +195,9 @@ static void tell(const char *db, const char *sql)
     ck_assert_int_eq(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(handle);
 }
+
+#define KILL_ONE                                                                                                                      \
+    "UPDATE tries SET status = 'killed' WHERE run IN (SELECT run FROM runs WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo')"
 
 /* Weights in 16 bits and updates in a log: columns, half of the tag `params`, the memory that the dry run says, what is done stays done. */
 START_TEST(weights_in_16_bits)
@@ -236,14 +239,14 @@ START_TEST(weights_in_16_bits)
                   cJSON_GetObjectItem(cJSON_GetArrayItem(list, 1), "predicted_bytes")->valuedouble;
     ck_assert_msg(kept > params, "%g bytes more than a log with %g of weights", kept, params);
     cJSON_Delete(list);
-    tell("b.db", "UPDATE runs SET status = 'killed' WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo'");
+    tell("b.db", KILL_ONE);
     const char *before = ask("b.db", results_sql);
     ck_assert_int_eq(run(path, "b.db"), 0);
     ASSERT_HAS(said, "14 of 15 cells are done already");
     ck_assert_str_eq(ask("b.db", "SELECT count(*) FROM runs WHERE status = 'done'"), "12;");
-    tell("b.db", "UPDATE runs SET status = 'killed' WHERE storage = 'bf16' AND accumulate = 'log' AND optimizer = 'mezo'");
+    tell("b.db", KILL_ONE);
     ck_assert_str_eq(ask("b.db", results_sql), before); /* the same numbers again */
-    tell("b.db", "UPDATE runs SET status = 'done' WHERE status = 'killed'");
+    tell("b.db", "UPDATE tries SET status = 'done' WHERE status = 'killed'");
     const char *const report[] = {"zo", "report", "--db", scratch("b.db"), "--format", "csv", "--where", "storage = 'f16' AND accumulate = 'log'", NULL};
     ck_assert_int_eq(finish(start(report, 0)), 0);
     ASSERT_HAS(said, "storage,accumulate");
@@ -265,37 +268,36 @@ START_TEST(made_from)
     ck_assert_str_eq(ask("s.db", "SELECT DISTINCT model_folder || ' ' || data_folder || ' ' || length(model_fingerprint) FROM runs"), want);
     ck_assert_int_eq(run(path, "s.db"), 0);
     ck_assert_ptr_null(strstr(said, "--redo"));
-    tell("s.db", "UPDATE runs SET revision = 'abc' WHERE seed = 1");
+    tell("s.db", "UPDATE tries SET revision = 'abc' WHERE run = 1");
     ck_assert_int_eq(run(path, "s.db"), 0);
     ASSERT_HAS(said, "1 cells were done by another revision (abc, now ");
     ASSERT_HAS(said, "; --redo runs all cells again, --db with another name keeps both\n");
-    ck_assert_ptr_null(strstr(said, "another model"));
-    /* a file of weights appears in the model's folder, then another of the same size */
+    ck_assert_ptr_null(strstr(said, "done with another"));
+    /* a file of weights appears in the model's folder, then another of the same size: other cells, run beside the former ones */
     char text[100000] = {[0] = 2, [8] = '{', [9] = '}'};
     zo_err err = {0};
     ck_assert_int_eq(zo_write_file(scratch("model/model.safetensors"), text, sizeof text, &err), ZO_OK);
     ck_assert_int_eq(run(path, "s.db"), 0);
-    ASSERT_HAS(said, "2 cells were done with another model than now lies under that name (");
+    ASSERT_HAS(said, "2 cells were done with another model than there is now (");
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) || ' ' || count(DISTINCT hash) || ' ' || count(DISTINCT identity) FROM runs WHERE status = 'done'"),
+                     "4 2 4;");
     uint64_t before, after;
     ck_assert_int_eq(zo_model_fingerprint(scratch("model"), &before, &err), ZO_OK);
     memset(text + 10, 1, sizeof text - 10);
     ck_assert_int_eq(zo_write_file(scratch("model/model.safetensors"), text, sizeof text, &err), ZO_OK);
     ck_assert_int_eq(zo_model_fingerprint(scratch("model"), &after, &err), ZO_OK);
     ck_assert_uint_ne(before, after);
-    /* a cell that diverged is tried again on other weights, and all of them by --redo */
-    tell("s.db", "UPDATE runs SET accuracy = 7");
-    tell("s.db", "UPDATE runs SET status = 'diverged' WHERE seed = 2");
     ck_assert_int_eq(run(path, "s.db"), 0);
-    ASSERT_HAS(said, "1 of 2 cells are done already");
-    ck_assert_str_eq(ask("s.db", "SELECT status || (accuracy = 7) FROM runs ORDER BY seed"), "done1;done0;");
-    tell("s.db", "UPDATE runs SET status = 'diverged' WHERE seed = 2");
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM runs"), "6;");
     ck_assert_int_eq(run(path, "s.db"), 0);
     ASSERT_HAS(said, "2 of 2 cells are done already");
-    tell("s.db", "UPDATE runs SET accuracy = 7");
+    /* --redo: another try counts, and the former one stays */
+    tell("s.db", "UPDATE tries SET accuracy = 7");
     const char *const redo[] = {"zo", "run", path, "--db", scratch("s.db"), "--redo", NULL};
     ck_assert_int_eq(finish(start(redo, 0)), 0);
     ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM runs WHERE status = 'done' AND accuracy <= 1"), "2;");
-    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM steps"), "4;");
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM tries WHERE accuracy = 7"), "6;");
+    ck_assert_str_eq(ask("s.db", "SELECT count(*) FROM steps JOIN runs USING (run)"), "12;");
     unlink(scratch("model/model.safetensors"));
 }
 END_TEST
@@ -339,13 +341,13 @@ END_TEST
 /* The best dev evaluation is the one of the highest accuracy, or of the lowest loss. */
 START_TEST(selection)
 {
-    const char *path = config("l.json", "{" SMALL ", \"steps\": 40, \"eval_every\": 4, \"select\": [\"accuracy\", \"loss\"], \"optimizer\": "
+    const char *path = config("l.json", "{" SMALL ", \"steps\": 40, \"eval_every\": 4, \"selection\": [\"dev-metric\", \"dev-loss\"], \"optimizer\": "
                               "{\"name\": \"fo-adamw\", \"lr\": 0.01}}");
     ck_assert_msg(run(path, "l.db") == 0, "%s", said);
-    ck_assert_str_eq(ask("l.db", "SELECT selection || ' ' || selected FROM runs ORDER BY run"), "accuracy test@best-dev;loss test@best-dev-loss;");
-    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'loss' AND "
+    ck_assert_str_eq(ask("l.db", "SELECT selection || ' ' || selected FROM runs ORDER BY run"), "dev-metric test@best-dev;dev-loss test@best-dev-loss;");
+    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'dev-loss' AND "
                                  "e.split = 'dev' AND e.step > 0 ORDER BY e.loss, e.step LIMIT 1"), "1;");
-    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'accuracy' AND "
+    ck_assert_str_eq(ask("l.db", "SELECT r.best_step = e.step FROM runs r JOIN evaluations e USING (run) WHERE r.selection = 'dev-metric' AND "
                                  "e.split = 'dev' AND e.step > 0 ORDER BY e.accuracy DESC, e.step LIMIT 1"), "1;");
     ck_assert_str_eq(ask("l.db", "SELECT dev_accuracy = (SELECT accuracy FROM evaluations e WHERE e.run = runs.run AND split = 'dev' "
                                  "AND step = best_step) FROM runs"), "1;1;");
@@ -478,7 +480,8 @@ START_TEST(outcomes_are_rows)
     const char *path = config("o.json", "{" SMALL ", \"steps\": 20, \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e6, \"weight_decay\": 1000}}");
     ck_assert_msg(run(path, "o.db") == 0, "%s", said);
     ck_assert_str_eq(ask("o.db", "SELECT status FROM runs"), "diverged;");
-    ASSERT_HAS(ask("o.db", "SELECT message FROM runs"), "step ");
+    ASSERT_HAS(ask("o.db", "SELECT message FROM runs"), "step");
+    ck_assert_str_eq(ask("o.db", "SELECT marks || ' ' || selected || ' ' || metric_value FROM runs"), "diverged chance 0.5;");
     /* Weights that are not numbers choose a class, but that is no accuracy: an evaluation that finds them first ends the cell. */
     path = config("n.json", "{" SMALL ", \"steps\": 20, \"eval_every\": 1, \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e6, \"weight_decay\": 1000}}");
     ck_assert_msg(run(path, "n.db") == 0, "%s", said);
@@ -546,7 +549,7 @@ START_TEST(full_disk)
     ASSERT_HAS(said, "disk.db");
     ck_assert_str_eq(ask("disk.db", "PRAGMA integrity_check"), "ok;");
     ck_assert_msg(run(path, "disk.db") == 0, "%s", said);
-    ck_assert_str_eq(ask("disk.db", "SELECT status || (SELECT count(*) FROM steps) FROM runs"), "done3000;");
+    ck_assert_str_eq(ask("disk.db", "SELECT status || (SELECT count(*) FROM steps WHERE steps.run = runs.run) FROM runs"), "done3000;");
 }
 END_TEST
 
