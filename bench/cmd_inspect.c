@@ -60,6 +60,7 @@ typedef struct report {
     int classes;
     int64_t context;
     disk disk;
+    char note[1000]; /* as zo_model_note, with every head */
     zo_plan plan[METHODS];
 } report;
 
@@ -87,7 +88,9 @@ static zo_status read_disk(report *r, zo_err *err)
         r->disk.elements[tensors.tensor[i].dtype] += tensors.tensor[i].count;
     }
     zo_tensors_close(&tensors);
-    return ZO_OK;
+    static const zo_head heads[] = {ZO_HEAD_CLASS, ZO_HEAD_SPAN};
+    status = zo_weights_decoder(r->folder, &r->arch, ZO_DECODER_DEFAULT, r->note, sizeof r->note, err);
+    return status == ZO_OK ? zo_weights_unread(r->folder, &r->arch, heads, 2, 2, r->note, sizeof r->note, err) : status;
 }
 
 /* CP factors of every matrix, and tau, span and both moments of their coefficients. */
@@ -191,6 +194,7 @@ static void print_json(const report *r, const inspect_args *args)
     } else {
         cJSON_AddNullToObject(json, "disk");
     }
+    cJSON_AddStringToObject(json, "note", r->note);
     cJSON *plans = cJSON_AddArrayToObject(json, "predicted");
     for (int i = 0; i < METHODS && is_possible(&methods[i], args); i++) {
         cJSON *plan = cJSON_CreateObject();
@@ -235,6 +239,9 @@ static void print_text(const report *r, const inspect_args *args)
     } else {
         puts("on disk      config.json only, no weights: runs need \"init\": \"random\"");
     }
+    if (r->note[0] != '\0') {
+        printf("note         %s\n", r->note);
+    }
     printf("parameters   %.6g M with %s, held in %s\n", (double)r->plan[0].parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
     printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
@@ -276,6 +283,7 @@ static zo_status inspect(report *r, inspect_args *args, zo_err *err)
         status = zo_arch_read(r->folder, &r->arch, err);
     }
     if (status == ZO_OK) {
+        zo_note_add(r->note, sizeof r->note, "%s", r->arch.note);
         status = read_disk(r, err);
     }
     if (status != ZO_OK) {

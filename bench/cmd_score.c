@@ -265,6 +265,9 @@ static zo_status score(scorer *s, const score_args *args, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
+    if (zo_model_note(s->model)[0] != '\0') {
+        fprintf(stderr, "zo score: note: %s\n", zo_model_note(s->model));
+    }
     FILE *in = stdin;
     status = args->file != NULL ? zo_file_open(args->file, &in, err) : ZO_OK;
     if (status != ZO_OK) {

@@ -11,9 +11,17 @@ static const zo_name_row names[] = {
     {"lm.dense", "cls.predictions.transform.dense", false, ZO_STORED_PLAIN},
     {"lm.norm", "cls.predictions.transform.LayerNorm", false, ZO_STORED_PLAIN},
     {"lm.decoder.weight", "cls.predictions.decoder.weight", false, ZO_STORED_PLAIN},
-    {"lm.decoder.bias", "cls.predictions.bias|cls.predictions.decoder.bias", false, ZO_STORED_PLAIN},
+    {"lm.decoder.bias", "cls.predictions.decoder.bias|cls.predictions.bias", false, ZO_STORED_PLAIN},
     {"class.dense", "pooler.dense", true, ZO_STORED_PLAIN},
     {"class.out", "classifier", false, ZO_STORED_PLAIN},
+    {0}};
+
+static const zo_silent_row silent[] = {
+    ZO_BERT_ENCODER_SILENT,
+    {"*pooler", ZO_SILENT_CLASS},
+    {"cls.seq_relationship", ZO_SILENT_ALWAYS}, /* the next-sentence head */
+    {"cls", ZO_SILENT_LM},
+    {"classifier", ZO_SILENT_CLASS},
     {0}};
 
 void zo_bert_encoder_read(zo_config *c, zo_arch *a, int vocab)
@@ -65,6 +73,7 @@ const zo_family zo_family_bert = {
     .name = "bert",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "BertForSequenceClassification",
     .lm_architecture = "BertForMaskedLM",
     .base_architecture = "BertModel",

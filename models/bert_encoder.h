@@ -24,6 +24,9 @@ extern "C" {
     {"layer.#.mlp.down", "encoder.layer.#.output.dense", true, ZO_STORED_PLAIN},                \
     {"layer.#.mlp.norm", "encoder.layer.#.output.LayerNorm", true, ZO_STORED_PLAIN}
 
+/* Rows of zo_silent_row. */
+#define ZO_BERT_ENCODER_SILENT {"*embeddings.position_ids", ZO_SILENT_ALWAYS}, {"qa_outputs", ZO_SILENT_ALWAYS}
+
 /* All but heads and special tokens; positions as max_position_embeddings has them. `vocab`: the family's default. */
 void zo_bert_encoder_read(zo_config *config, zo_arch *arch, int vocab);
 void zo_bert_encoder_write(const zo_arch *arch, struct cJSON *json);

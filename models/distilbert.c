@@ -25,6 +25,16 @@ static const zo_name_row names[] = {
     {"class.out", "classifier", false, ZO_STORED_PLAIN},
     {0}};
 
+static const zo_silent_row silent[] = {
+    {"*embeddings.position_ids", ZO_SILENT_ALWAYS},
+    {"qa_outputs", ZO_SILENT_ALWAYS},
+    {"vocab_transform", ZO_SILENT_LM},
+    {"vocab_layer_norm", ZO_SILENT_LM},
+    {"vocab_projector", ZO_SILENT_LM},
+    {"pre_classifier", ZO_SILENT_CLASS},
+    {"classifier", ZO_SILENT_CLASS},
+    {0}};
+
 static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "sinusoidal_pos_embds", false);
@@ -64,6 +74,7 @@ const zo_family zo_family_distilbert = {
     .name = "distilbert",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "DistilBertForSequenceClassification",
     .lm_architecture = "DistilBertForMaskedLM",
     .base_architecture = "DistilBertModel",

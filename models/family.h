@@ -57,10 +57,20 @@ typedef struct zo_name_row {
     zo_stored stored;
 } zo_name_row;
 
+/* Names in checkpoints that are no parameters here and are passed over in silence; every other tensor that nothing reads is named in a note.
+ * A pattern may begin with * (anything before); # is a block's number; it fits a name that it begins, up to a dot or the end. */
+typedef enum zo_silent {
+    ZO_SILENT_ALWAYS, /* buffers that follow from config.json, heads that no objective here has */
+    ZO_SILENT_CLASS,  /* the classification head: silent where the objective is another */
+    ZO_SILENT_LM      /* the language-model head: likewise */
+} zo_silent;
+typedef struct zo_silent_row { const char *pattern; zo_silent when; } zo_silent_row;
+
 typedef struct zo_family {
     const char *name; /* model_type */
     const char *const *prefixes; /* tried in order, NULL-terminated; first the one to write */
     const zo_name_row *names; /* ends with ours == NULL; the first row that fits wins */
+    const zo_silent_row *silent; /* ends with pattern == NULL */
     const char *class_architecture; /* "BertForSequenceClassification" */
     const char *lm_architecture; /* "BertForMaskedLM" */
     const char *base_architecture; /* "BertModel" */

@@ -21,6 +21,15 @@ static const zo_name_row names[] = {{"embed.token", "wte", true, ZO_STORED_PLAIN
                                     {"class.out", "score", false, ZO_STORED_PLAIN},
                                     {0}};
 
+static const zo_silent_row silent[] = {
+    {"*h.#.attn.bias", ZO_SILENT_ALWAYS}, /* the causal mask, and what is put in its place */
+    {"*h.#.attn.masked_bias", ZO_SILENT_ALWAYS},
+    {"multiple_choice_head", ZO_SILENT_ALWAYS},
+    {"qa_outputs", ZO_SILENT_ALWAYS},
+    {"lm_head", ZO_SILENT_LM},
+    {"score", ZO_SILENT_CLASS},
+    {0}};
+
 static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "scale_attn_weights", true);
@@ -61,6 +70,7 @@ const zo_family zo_family_gpt2 = {
     .name = "gpt2",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "GPT2ForSequenceClassification",
     .lm_architecture = "GPT2LMHeadModel",
     .base_architecture = "GPT2Model",

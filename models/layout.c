@@ -73,12 +73,8 @@ void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder)
         return;
     }
     bool mezo = decoder == ZO_DECODER_DEFAULT && head == ZO_HEAD_WORDS && strcmp(arch->family, "roberta") == 0;
-    if (mezo || decoder == ZO_DECODER_UNTIED) {
-        arch->tied = false;
-        arch->decoder_copy = true;
-    } else if (decoder == ZO_DECODER_TIED) {
-        arch->tied = true;
-    }
+    arch->decoder_copy = arch->tied && (mezo || decoder == ZO_DECODER_UNTIED);
+    arch->tied = (arch->tied && !arch->decoder_copy) || decoder == ZO_DECODER_TIED;
 }
 
 void zo_arch_position_rows(const zo_arch *arch, const zo_batch *batch, int32_t *row)

@@ -24,6 +24,14 @@ static const zo_name_row names[] = {
     {"class.out", "score", false, ZO_STORED_PLAIN},
     {0}};
 
+static const zo_silent_row silent[] = {
+    {"*layers.#.self_attn.rotary_emb.inv_freq", ZO_SILENT_ALWAYS}, /* RoPE's frequencies, which follow from config.json */
+    {"*rotary_emb.inv_freq", ZO_SILENT_ALWAYS},
+    {"qa_outputs", ZO_SILENT_ALWAYS},
+    {"lm_head", ZO_SILENT_LM},
+    {"score", ZO_SILENT_CLASS},
+    {0}};
+
 /* Old files have rope_theta and rope_scaling, newer ones one object rope_parameters with both; where both stand, rope_scaling counts, as in
  * transformers. Called when the positions are known. */
 static void rope_read(zo_config *c, zo_arch *a)
@@ -149,6 +157,7 @@ const zo_family zo_family_llama = {
     .name = "llama",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "LlamaForSequenceClassification",
     .lm_architecture = "LlamaForCausalLM",
     .base_architecture = "LlamaModel",

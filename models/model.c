@@ -26,6 +26,10 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status) {
         zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
     }
+    zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
+    if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
+        status = zo_weights_decoder(spec->folder, &model->arch, spec->decoder, model->note, sizeof model->note, err);
+    }
     bool no_head = spec->head == ZO_HEAD_CLASS && spec->classes == 0;
     if (!status && classifies && spec->classes < 2 && !no_head) {
         status = zo_fail(err, ZO_EINPUT, "a classification objective needs at least 2 classes, not %d", spec->classes);
@@ -57,6 +61,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
         zo_weights_random(a, &model->layout, be, model->store, spec->seed);
     } else {
         status = zo_weights_read(spec->folder, a, &model->layout, be, model->store, spec->seed, err);
+        if (!status) {
+            status = zo_weights_unread(spec->folder, a, &spec->head, 1, model->classes, model->note, sizeof model->note, err);
+        }
     }
     if (status) {
         zo_model_close(model);

@@ -23,6 +23,12 @@ static const zo_name_row names[] = {{"embed.token", "embed_tokens", true, ZO_STO
                                     {"class.out", "score", false, ZO_STORED_PLAIN},
                                     {0}};
 
+static const zo_silent_row silent[] = {
+    {"qa_outputs", ZO_SILENT_ALWAYS},
+    {"lm_head", ZO_SILENT_LM},
+    {"score", ZO_SILENT_CLASS},
+    {0}};
+
 static void config_read(zo_config *c, zo_arch *a)
 {
     zo_config_only_bool(c, "layer_norm_elementwise_affine", true);
@@ -69,6 +75,7 @@ const zo_family zo_family_opt = {
     .name = "opt",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "OPTForSequenceClassification",
     .lm_architecture = "OPTForCausalLM",
     .base_architecture = "OPTModel",

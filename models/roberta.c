@@ -8,9 +8,16 @@ static const zo_name_row names[] = {
     {"lm.dense", "lm_head.dense", false, ZO_STORED_PLAIN},
     {"lm.norm", "lm_head.layer_norm", false, ZO_STORED_PLAIN},
     {"lm.decoder.weight", "lm_head.decoder.weight", false, ZO_STORED_PLAIN},
-    {"lm.decoder.bias", "lm_head.bias|lm_head.decoder.bias", false, ZO_STORED_PLAIN},
+    {"lm.decoder.bias", "lm_head.decoder.bias|lm_head.bias", false, ZO_STORED_PLAIN},
     {"class.dense", "classifier.dense", false, ZO_STORED_PLAIN},
     {"class.out", "classifier.out_proj", false, ZO_STORED_PLAIN},
+    {0}};
+
+static const zo_silent_row silent[] = {
+    ZO_BERT_ENCODER_SILENT,
+    {"*pooler", ZO_SILENT_ALWAYS}, /* BERT's, which none of RoBERTa's heads reads */
+    {"lm_head", ZO_SILENT_LM},
+    {"classifier", ZO_SILENT_CLASS},
     {0}};
 
 static void config_read(zo_config *c, zo_arch *a)
@@ -35,6 +42,7 @@ const zo_family zo_family_roberta = {
     .name = "roberta",
     .prefixes = prefixes,
     .names = names,
+    .silent = silent,
     .class_architecture = "RobertaForSequenceClassification",
     .lm_architecture = "RobertaForMaskedLM",
     .base_architecture = "RobertaModel",

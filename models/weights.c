@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,167 @@ static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *fa
     return NULL;
 }
 
+/* ---- notes -------------------------------------------------------------------------------------------------------------------- */
+
+void zo_note_add(char *note, size_t size, const char *format, ...)
+{
+    size_t used = strlen(note), gap = used > 0 ? 2 : 0;
+    va_list args;
+    va_start(args, format);
+    if (used + gap < size && vsnprintf(note + used + gap, size - used - gap, format, args) > 0 && gap > 0) {
+        memcpy(note + used, "; ", gap);
+    }
+    va_end(args);
+}
+
+static bool is_float(const zo_tensor *t)
+{
+    return t->dtype == ZO_DTYPE_F32 || t->dtype == ZO_DTYPE_F16 || t->dtype == ZO_DTYPE_BF16;
+}
+
+/* The same shape and numbers, perhaps in another type of floats? */
+static bool same_numbers(const zo_tensors *tensors, const zo_tensor *a, const zo_tensor *b)
+{
+    enum { PIECE = 1 << 14 };
+    if (a->dims != b->dims || memcmp(a->shape, b->shape, (size_t)a->dims * sizeof *a->shape) != 0 || !is_float(a) || !is_float(b)) {
+        return false;
+    }
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_DATA, 2 * PIECE * sizeof *x);
+    bool same = true;
+    for (int64_t at = 0; at < a->count && same; at += PIECE) {
+        int64_t n = a->count - at < PIECE ? a->count - at : PIECE;
+        zo_tensor_floats(a, at, n, x);
+        zo_tensor_floats(b, at, n, x + PIECE);
+        same = memcmp(x, x + PIECE, (size_t)n * sizeof *x) == 0;
+        zo_tensors_drop(tensors, a, at, n);
+        zo_tensors_drop(tensors, b, at, n);
+    }
+    zo_free(x);
+    return same;
+}
+
+zo_status zo_weights_decoder(const char *folder, zo_arch *arch, zo_decoder decoder, char *note, size_t size, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const zo_tensor *own = tensor_of(&tensors, family, "lm.decoder.weight", &stored, tried),
+                    *table = tensor_of(&tensors, family, "embed.token", &stored, tried);
+    bool asked = arch->tied || arch->decoder_copy; /* else config.json has them apart, and they may differ */
+    if (asked && own != NULL && table != NULL && !same_numbers(&tensors, own, table)) {
+        if (decoder == ZO_DECODER_TIED) {
+            zo_note_add(note, size, "the checkpoint's own %.80s differs from the embeddings and is not read, because the decoder was asked to be tied",
+                        own->name);
+        } else {
+            zo_note_add(note, size, "the checkpoint's own %.80s, which differs from the embeddings that config.json ties it to, is used", own->name);
+            arch->tied = false;
+        }
+    }
+    zo_tensors_close(&tensors);
+    return ZO_OK;
+}
+
+/* Every tensor that parameter `name` may be read from is one that something reads: the one that is, and others with the same numbers. */
+static void mark_read(const zo_tensors *tensors, const zo_family *family, const char *name, bool *read)
+{
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const zo_tensor *first = tensor_of(tensors, family, name, &stored, tried), *t;
+    if (first == NULL) {
+        return;
+    }
+    read[first - tensors->tensor] = true;
+    int block;
+    const char *ending;
+    const zo_name_row *row = row_of(family, name, &block, &ending);
+    static const char *const none[] = {"", NULL};
+    for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
+        for (int choice = 0; spell(tried, *prefix, row->theirs, choice, block, ending); choice++) {
+            t = zo_tensors_find(tensors, tried);
+            if (t != NULL && !read[t - tensors->tensor]) {
+                read[t - tensors->tensor] = same_numbers(tensors, first, t);
+            }
+        }
+    }
+}
+
+/* Does a pattern of zo_silent_row fit? */
+static bool silent_fits(const char *name, const char *pattern)
+{
+    bool anywhere = pattern[0] == '*';
+    for (const char *at = name; at != NULL; at = strchr(at, '.') != NULL ? strchr(at, '.') + 1 : NULL) {
+        const char *rest;
+        if (pattern_fits(at, pattern + anywhere, &rest) >= 0 && (*rest == '.' || *rest == '\0')) {
+            return true;
+        }
+        if (!anywhere) {
+            break;
+        }
+    }
+    return false;
+}
+
+static bool is_silent(const zo_family *family, const char *name, bool class, bool lm)
+{
+    for (const zo_silent_row *row = family->silent; row->pattern != NULL; row++) {
+        bool here = row->when == ZO_SILENT_ALWAYS || (row->when == ZO_SILENT_CLASS && !class) || (row->when == ZO_SILENT_LM && !lm);
+        if (here && silent_fits(name, row->pattern)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_head *head, int n, int classes, char *note, size_t size,
+                            zo_err *err)
+{
+    enum { SHOWN = 3 };
+    const zo_family *family = zo_family_find(arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool *read = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)tensors.n * sizeof *read + 1), class = false, lm = false;
+    for (int h = 0; h < n; h++) {
+        zo_layout layout = {0};
+        zo_arch_layout(arch, head[h], classes, &layout);
+        for (int i = 0; i < layout.n; i++) {
+            mark_read(&tensors, family, layout.param[i].name, read);
+        }
+        zo_layout_free(&layout);
+        class = class || (head[h] == ZO_HEAD_CLASS && classes > 0);
+        lm = lm || head[h] != ZO_HEAD_CLASS;
+    }
+    if (lm) {
+        mark_read(&tensors, family, "lm.decoder.weight", read); /* tied to the table: zo_weights_decoder speaks of it */
+    }
+    char names[SHOWN * 100] = "";
+    int unread = 0;
+    for (int i = 0; i < tensors.n; i++) {
+        const char *name = tensors.tensor[i].name;
+        if (!read[i] && !is_silent(family, name, class, lm) && unread++ < SHOWN) {
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%.90s", unread > 1 ? ", " : "", name);
+        }
+    }
+    if (unread > SHOWN) {
+        snprintf(names + strlen(names), sizeof names - strlen(names), " and %d more", unread - SHOWN);
+    }
+    if (unread > 0) {
+        zo_note_add(note, size, "%d tensor%s of the checkpoint that nothing reads: %s", unread, unread == 1 ? "" : "s", names);
+    }
+    zo_free(read);
+    zo_tensors_close(&tensors);
+    return ZO_OK;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+
 /* The shape that a parameter has in the checkpoint. */
 static int stored_shape(const zo_param *p, zo_stored stored, int64_t shape[2])
 {
@@ -152,7 +314,7 @@ static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, con
                               "with as many classes"
                             : " by config.json; weights and config.json are of different models");
     }
-    if (t->dtype != ZO_DTYPE_F32 && t->dtype != ZO_DTYPE_F16 && t->dtype != ZO_DTYPE_BF16) {
+    if (!is_float(t)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype %s; expected F32, F16 or BF16",
                        tensors->path[t->file], t->name, zo_dtype_name(t->dtype));
     }
@@ -297,6 +459,15 @@ static zo_status fail_range(const char *folder, const zo_layout *layout, zo_back
                    "\"bf16\" or \"f32\"", folder, name);
 }
 
+/* The stored one of a decoder and a token table that are, or begin as, the same. */
+static const zo_tensor *other_of(const zo_tensors *tensors, const zo_family *family, const char *name)
+{
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const char *other = strcmp(name, "lm.decoder.weight") == 0 ? "embed.token" : strcmp(name, "embed.token") == 0 ? "lm.decoder.weight" : NULL;
+    return other != NULL ? tensor_of(tensors, family, other, &stored, tried) : NULL;
+}
+
 zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
                           zo_store *store, uint64_t seed, zo_err *err)
 {
@@ -313,8 +484,8 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
         zo_stored stored;
         char tried[NAME_BYTES];
         const zo_tensor *t = tensor_of(&tensors, family, p->name, &stored, tried);
-        if (t == NULL && arch->decoder_copy && strcmp(p->name, "lm.decoder.weight") == 0) {
-            t = tensor_of(&tensors, family, "embed.token", &stored, tried); /* the table itself was read before */
+        if (t == NULL && (arch->decoder_copy || arch->tied)) {
+            t = other_of(&tensors, family, p->name);
         }
         if (t == NULL && strncmp(p->name, "class.", 6) == 0) {
             init_random(arch, family, be, store, i, seed);

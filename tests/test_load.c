@@ -448,14 +448,15 @@ static float value_of(const char *name, int64_t i)
     return (float)((zo_param_id(name) % 13 + (uint64_t)i * 7) % 128) / 16 - 4;
 }
 
-static void made_add(made *m, const char *name, const char *dtype, int64_t rows,
-                     int64_t cols /* 0: one dimension */)
+/* A tensor with the numbers that one named `numbers` has. */
+static void made_add_as(made *m, const char *name, const char *numbers, const char *dtype, int64_t rows,
+                        int64_t cols /* 0: one dimension */)
 {
     int64_t count = rows * (cols > 0 ? cols : 1);
     size_t size = strcmp(dtype, "F32") == 0 ? 4 : 2, begin = m->bytes;
     ck_assert_uint_le(m->bytes + (size_t)count * size, MADE_DATA);
     for (int64_t i = 0; i < count; i++) {
-        float value = value_of(name, i);
+        float value = value_of(numbers, i);
         uint16_t half = strcmp(dtype, "F16") == 0 ? zo_f16_from(value) : zo_bf16_from(value);
         memcpy(m->data + m->bytes, size == 4 ? (void *)&value : (void *)&half, size);
         m->bytes += size;
@@ -465,6 +466,11 @@ static void made_add(made *m, const char *name, const char *dtype, int64_t rows,
     m->used += (size_t)snprintf(m->header + m->used, MADE_HEADER - m->used,
                                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
                                 m->n++ > 0 ? "," : "", name, dtype, shape, begin, m->bytes);
+}
+
+static void made_add(made *m, const char *name, const char *dtype, int64_t rows, int64_t cols)
+{
+    made_add_as(m, name, name, dtype, rows, cols);
 }
 
 /* The bytes of the file, malloc'd. */
@@ -660,6 +666,211 @@ START_TEST(reads_a_classifier_and_a_masked_head)
     assert_values(store, "lm.decoder.bias", "cls.predictions.bias", 50);
     assert_values(store, "lm.norm.weight", "cls.predictions.transform.LayerNorm.gamma", 12);
     drop(&layout, store);
+}
+END_TEST
+
+static void masked_head_tensors(made *m)
+{
+    made_add(m, "cls.predictions.transform.dense.weight", "F32", 12, 12);
+    made_add(m, "cls.predictions.transform.dense.bias", "F32", 12, 0);
+    made_add(m, "cls.predictions.transform.LayerNorm.weight", "F32", 12, 0);
+    made_add(m, "cls.predictions.transform.LayerNorm.bias", "F32", 12, 0);
+    made_add(m, "cls.predictions.bias", "F32", 50, 0);
+}
+
+#define TABLE "bert.embeddings.word_embeddings.weight"
+
+/* A note names every tensor that no parameter is read from, but for heads of other objectives, buffers, and second spellings of the same
+ * numbers. */
+START_TEST(tensors_that_nothing_reads_are_named)
+{
+    enum { BASE = 1, CLASS = 2, LM = 4, ALL = CLASS | LM };
+    static const struct {
+        const char *name, *numbers; /* of one tensor (12) more; numbers NULL: its own */
+        int named; /* by which objectives */
+    } rows[] = {
+        {"bert.encoder.layer.2.output.dense.bias", NULL, BASE | ALL},    /* config.json has two layers */
+        {"bert.encoder.layer.0.output.dense.scale", NULL, BASE | ALL},   /* of a part that is not there */
+        {"encoder.layer.0.output.dense.bias", NULL, BASE | ALL},         /* without the prefix, other numbers than with it */
+        {"encoder.layer.0.output.dense.bias", "bert.encoder.layer.0.output.dense.bias", 0},
+        {"bert.embeddings.position_ids", NULL, 0},
+        {"embeddings.position_ids", NULL, 0},
+        {"bert.embeddings.position_ids_2", NULL, BASE | ALL},
+        {"bert.pooler.dense.scale", NULL, CLASS},                        /* a part of the head that is used */
+        {"bert.pooler2.dense.bias", NULL, BASE | ALL},
+        {"classifier.dense.bias", NULL, CLASS},
+        {"classifier.bias", NULL, 0},
+        {"cls.seq_relationship.bias", NULL, 0},
+        {"qa_outputs.bias", NULL, 0},
+        {"cls.predictions.scale", NULL, LM},
+        {"cls.predictions.decoder.scale", NULL, LM},
+        {"bert.cls.predictions.bias", NULL, BASE | ALL},
+    };
+    zo_arch arch = arch_of(BERT);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *folder = below("unread%zu", i);
+        made m = made_new();
+        bert_tensors(&m, "bert.", "F32", false, NULL, NULL);
+        masked_head_tensors(&m);
+        made_add_as(&m, rows[i].name, rows[i].numbers != NULL ? rows[i].numbers : rows[i].name, "F32", 12, 0);
+        made_put(&m, below("unread%zu/model.safetensors", i));
+        for (int which = BASE; which <= ALL; which = which == LM ? ALL : 2 * which) {
+            static const zo_head heads[] = {ZO_HEAD_CLASS, ZO_HEAD_WORDS};
+            char note[400] = "", expected[300] = "";
+            zo_err err = {0};
+            zo_status status = zo_weights_unread(folder, &arch, which == LM ? heads + 1 : heads, which == ALL ? 2 : 1, which == BASE ? 0 : 12, note,
+                                                 sizeof note, &err);
+            ck_assert_msg(status == ZO_OK, "%s", err.text);
+            if (rows[i].named & which) {
+                snprintf(expected, sizeof expected, "1 tensor of the checkpoint that nothing reads: %s", rows[i].name);
+            }
+            ck_assert_msg(strcmp(note, expected) == 0, "objectives %d, %s: \"%s\"", which, rows[i].name, note);
+        }
+    }
+    /* The others' layers: three are named, the rest counted; a note that is there stays in front. */
+    made m = made_new();
+    bert_tensors(&m, "bert.", "F32", false, NULL, NULL);
+    made_put(&m, below("deep/model.safetensors"));
+    arch.layers = 1;
+    char note[400] = "before";
+    zo_err err = {0};
+    static const zo_head head = ZO_HEAD_CLASS;
+    ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, note, sizeof note, &err), ZO_OK);
+    ck_assert_str_eq(note, "before; 16 tensors of the checkpoint that nothing reads: bert.encoder.layer.1.attention.output.LayerNorm.bias, "
+                           "bert.encoder.layer.1.attention.output.LayerNorm.weight, bert.encoder.layer.1.attention.output.dense.bias and 13 more");
+    /* What does not fit is cut, and what is already full stays. */
+    char small[12] = "before";
+    ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, small, sizeof small, &err), ZO_OK);
+    ck_assert_str_eq(small, "before; 16 ");
+    ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, small, sizeof small, &err), ZO_OK);
+    ck_assert_str_eq(small, "before; 16 ");
+}
+END_TEST
+
+/* Masks of GPT-2's, frequencies of LLaMA's: buffers that follow from config.json. */
+START_TEST(buffers_of_causal_models_are_silent)
+{
+    static const struct { const char *config, *tensor; bool named; } rows[] = {
+        {GPT2, "h.1.attn.bias", false}, {GPT2, "transformer.h.0.attn.masked_bias", false}, {GPT2, "h.0.attn.biased", true},
+        {GPT2, "h.x.attn.bias", true}, {GPT2, "lm_head.bias", true}, {GPT2, "score.weight", false},
+        {LLAMA, "model.layers.1.self_attn.rotary_emb.inv_freq", false}, {LLAMA, "model.rotary_emb.inv_freq", false},
+        {LLAMA, "model.layers.0.self_attn.q_proj.bias", true}, {LLAMA, "lm_head.bias", true}, {OPT, "score.weight", false},
+        {OPT, "model.decoder.layers.1.fc1.bias_2", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        zo_arch arch;
+        char text[600], note[300] = "";
+        zo_err err = {0};
+        snprintf(text, sizeof text, "{%s}", rows[i].config);
+        ck_assert_int_eq(parse(text, &arch, &err), ZO_OK);
+        made m = made_new();
+        made_add(&m, rows[i].tensor, "F32", 2, 3);
+        made_put(&m, below("buffer%zu/model.safetensors", i));
+        static const zo_head head = ZO_HEAD_OPTIONS;
+        ck_assert_msg(zo_weights_unread(below("buffer%zu", i), &arch, &head, 1, 0, note, sizeof note, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg((strstr(note, rows[i].tensor) != NULL) == rows[i].named, "%s: \"%s\"", rows[i].tensor, note);
+    }
+}
+END_TEST
+
+/* `own`: the numbers of the stored decoder, NULL = none is stored; `table`: is the token table stored? */
+static zo_arch decoder_folder(const char *name, const char *own, const char *dtype, bool table)
+{
+    made m = made_new();
+    bert_tensors(&m, "bert.", "F32", false, table ? NULL : TABLE, NULL);
+    masked_head_tensors(&m);
+    if (own != NULL) {
+        made_add_as(&m, "cls.predictions.decoder.weight", own, dtype, 50, 12);
+    }
+    made_put(&m, below("%s/model.safetensors", name));
+    return arch_of(BERT);
+}
+
+START_TEST(decoders_tied_untied_and_stored)
+{
+    static const struct {
+        const char *own;
+        bool table, tied_in_config;
+        zo_decoder decoder;
+        bool tied;              /* what is resolved */
+        const char *numbers;    /* of lm.decoder.weight, where it is there */
+        const char *note;       /* a part of it */
+    } rows[] = {
+        {NULL, true, true, ZO_DECODER_DEFAULT, true, NULL, ""},
+        {NULL, true, true, ZO_DECODER_TIED, true, NULL, ""},
+        {NULL, true, true, ZO_DECODER_UNTIED, false, TABLE, ""},
+        {TABLE, true, true, ZO_DECODER_DEFAULT, true, NULL, ""},
+        {TABLE, true, true, ZO_DECODER_UNTIED, false, TABLE, ""},
+        {"own", true, true, ZO_DECODER_DEFAULT, false, "own", "own cls.predictions.decoder.weight, which differs from the embeddings that config.json ties it to, is used"},
+        {"own", true, true, ZO_DECODER_TIED, true, NULL, "is not read"},
+        {"own", true, true, ZO_DECODER_UNTIED, false, "own", "is used"},
+        {"own", true, false, ZO_DECODER_DEFAULT, false, "own", ""},
+        {"own", true, false, ZO_DECODER_TIED, true, NULL, "is not read"},
+        {"own", true, false, ZO_DECODER_UNTIED, false, "own", ""},
+        {TABLE, false, true, ZO_DECODER_DEFAULT, true, NULL, ""}, /* the table is stored as the decoder alone */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        zo_arch arch = decoder_folder("decoder", rows[i].own, i % 2 ? "F16" : "F32", rows[i].table);
+        char note[400] = "";
+        zo_err err = {0};
+        arch.tied = rows[i].tied_in_config;
+        zo_arch_set_decoder(&arch, ZO_HEAD_WORDS, rows[i].decoder);
+        ck_assert_msg(zo_weights_decoder(below("decoder"), &arch, rows[i].decoder, note, sizeof note, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(arch.tied == rows[i].tied, "row %zu is %s", i, arch.tied ? "tied" : "untied");
+        ck_assert_msg(rows[i].note[0] == '\0' ? note[0] == '\0' : strstr(note, rows[i].note) != NULL, "row %zu: \"%s\"", i, note);
+        zo_layout layout;
+        zo_store *store;
+        ck_assert_msg(read_into(below("decoder"), &arch, ZO_HEAD_WORDS, 2, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
+        assert_values(store, "embed.token", TABLE, 600);
+        ck_assert((zo_layout_find(&layout, "lm.decoder.weight") >= 0) == (rows[i].numbers != NULL));
+        if (rows[i].numbers != NULL) {
+            assert_values(store, "lm.decoder.weight", rows[i].numbers, 600);
+        }
+        drop(&layout, store);
+    }
+    /* Apart by config.json and not stored: nothing stands in for it. */
+    zo_arch arch = decoder_folder("decoder", NULL, "F32", true);
+    zo_err err = {0};
+    zo_layout layout;
+    zo_store *store;
+    arch.tied = false;
+    ck_assert(read_into(below("decoder"), &arch, ZO_HEAD_WORDS, 2, &layout, &store, 1, &err) == ZO_EINPUT);
+    assert_sentence(&err, "\"cls.predictions.decoder.weight\" is missing");
+    drop(&layout, store);
+    /* RoBERTa's mask prompts are untied by default, its other objectives and BERT's are not; without a language-model head nothing changes. */
+    static const struct { const char *config; zo_head head; bool tied; } defaults[] = {
+        {ROBERTA, ZO_HEAD_WORDS, false}, {ROBERTA, ZO_HEAD_SPAN, true}, {ROBERTA, ZO_HEAD_CLASS, true}, {BERT, ZO_HEAD_WORDS, true},
+        {OPT, ZO_HEAD_OPTIONS, true}};
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        char text[600];
+        snprintf(text, sizeof text, "{%s}", defaults[i].config);
+        ck_assert_int_eq(parse(text, &arch, &err), ZO_OK);
+        zo_arch_set_decoder(&arch, defaults[i].head, ZO_DECODER_DEFAULT);
+        ck_assert_msg(arch.tied == defaults[i].tied && arch.decoder_copy == !defaults[i].tied, "row %zu", i);
+        zo_arch_set_decoder(&arch, ZO_HEAD_CLASS, ZO_DECODER_UNTIED);
+        ck_assert(arch.tied == defaults[i].tied);
+    }
+}
+END_TEST
+
+/* transformers' masked heads have a bias and a decoder's bias; where both are stored the decoder's is added. */
+START_TEST(the_decoder_s_own_bias_is_read)
+{
+    zo_arch arch = arch_of(BERT);
+    made m = made_new();
+    bert_tensors(&m, "bert.", "F32", false, NULL, NULL);
+    masked_head_tensors(&m);
+    made_add(&m, "cls.predictions.decoder.bias", "F32", 50, 0);
+    made_put(&m, below("bias/model.safetensors"));
+    zo_layout layout;
+    zo_store *store;
+    zo_err err = {0};
+    ck_assert_msg(read_into(below("bias"), &arch, ZO_HEAD_WORDS, 2, &layout, &store, 1, &err) == ZO_OK, "%s", err.text);
+    assert_values(store, "lm.decoder.bias", "cls.predictions.decoder.bias", 50);
+    drop(&layout, store);
+    static const zo_head head = ZO_HEAD_WORDS;
+    char note[200] = "";
+    ck_assert_int_eq(zo_weights_unread(below("bias"), &arch, &head, 1, 2, note, sizeof note, &err), ZO_OK);
+    ck_assert_str_eq(note, "1 tensor of the checkpoint that nothing reads: cls.predictions.bias");
 }
 END_TEST
 
@@ -1128,6 +1339,10 @@ int main(void)
     tcase_add_test(tests, layout_marks);
     tcase_add_test(tests, reads_each_dtype_and_prefix);
     tcase_add_test(tests, reads_a_classifier_and_a_masked_head);
+    tcase_add_test(tests, tensors_that_nothing_reads_are_named);
+    tcase_add_test(tests, buffers_of_causal_models_are_silent);
+    tcase_add_test(tests, decoders_tied_untied_and_stored);
+    tcase_add_test(tests, the_decoder_s_own_bias_is_read);
     tcase_add_test(tests, reads_conv1d_turned_and_cut);
     tcase_add_test(tests, missing_and_wrong_tensors);
     tcase_add_test(tests, sharded_folders);

@@ -612,6 +612,53 @@ START_TEST(passes_do_not_allocate)
 }
 END_TEST
 
+/* RoBERTa's mask prompts: the decoder is a copy of the token table that is trained apart. At the start the losses are those of the tied model,
+ * and the two gradients add up to that of the tied table. */
+START_TEST(an_untied_decoder_begins_as_the_table)
+{
+    static const int32_t word[] = {5, 17, 3};
+    for (int random = 0; random < 2; random++) {
+        zo_model *model[2];
+        zo_store *grad[2];
+        double loss[2];
+        zo_batch *b = NULL;
+        for (int tied = 0; tied < 2; tied++) {
+            zo_model_spec spec = {.folder = "tests/golden/models/roberta", .head = ZO_HEAD_WORDS, .classes = 3, .word = word, .seed = 5,
+                                  .random = random, .decoder = tied ? ZO_DECODER_TIED : ZO_DECODER_DEFAULT};
+            ck_assert_msg(zo_model_open(&model[tied], &spec, be, &err) == ZO_OK, "%s", err.text);
+            ck_assert_str_eq(zo_model_note(model[tied]), "");
+            ck_assert_int_eq(zo_model_decoder(model[tied]), tied ? ZO_DECODER_TIED : ZO_DECODER_UNTIED);
+            b = b ? b : class_batch_of(model[tied], lengths, SEQS, 5);
+            reserve(model[tied], b, 1, ZO_BACKWARD);
+            grad[tied] = zo_store_new(be, zo_model_layout(model[tied]), ZO_TAG_GRADS);
+            zo_model_grad(model[tied], b, 1.0, false, grad[tied], &loss[tied]);
+        }
+        ck_assert_double_eq_tol(loss[0], loss[1], 1e-7);
+        const zo_layout *apart = zo_model_layout(model[0]), *one = zo_model_layout(model[1]);
+        int table = zo_layout_find(apart, "embed.token"), decoder = zo_layout_find(apart, "lm.decoder.weight");
+        ck_assert_int_ge(decoder, 0);
+        int64_t n = one->param[zo_layout_find(one, "embed.token")].rows * one->param[zo_layout_find(one, "embed.token")].cols;
+        ck_assert_int_eq(apart->size, one->size + n);
+        const float *g_table = grad[0]->data + apart->param[table].offset, *g_decoder = grad[0]->data + apart->param[decoder].offset,
+                    *g_one = grad[1]->data + one->param[zo_layout_find(one, "embed.token")].offset;
+        double both = 0, most = 0;
+        for (int64_t i = 0; i < n; i++) {
+            ck_assert_double_eq_tol((double)g_table[i] + (double)g_decoder[i], (double)g_one[i], 1e-5);
+            both = fmax(both, fmin(fabs((double)g_table[i]), fabs((double)g_decoder[i])));
+            most = fmax(most, fabs((double)g_decoder[i]));
+        }
+        ck_assert(most > 0 && (both > 0 || random)); /* some row is both read and asked for: the test can tell the two apart */
+        const float *w = zo_model_store(model[0])->data;
+        ck_assert_mem_eq(w + apart->param[table].offset, w + apart->param[decoder].offset, (size_t)n * sizeof *w);
+        for (int tied = 0; tied < 2; tied++) {
+            zo_store_free(be, grad[tied]);
+            zo_model_close(model[tied]);
+        }
+        zo_batch_free(b);
+    }
+}
+END_TEST
+
 START_TEST(wrong_specs_are_told)
 {
     int32_t word[] = {1, 96};
@@ -643,6 +690,7 @@ int main(void)
     tcase_add_test(tc, long_sequences);
     tcase_add_loop_test(tc, bf16_is_near, 0, FAMILIES);
     tcase_add_loop_test(tc, passes_do_not_allocate, 0, FAMILIES);
+    tcase_add_test(tc, an_untied_decoder_begins_as_the_table);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

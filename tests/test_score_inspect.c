@@ -14,6 +14,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/model.h"
+#include "models/safetensors.h"
 #include "tasks/task.h"
 
 #define GOLDEN "tests/golden/score_stories260k.jsonl.gz"
@@ -235,6 +236,85 @@ START_TEST(weights_that_are_not_numbers)
 }
 END_TEST
 
+static void fill_again(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
+{
+    const zo_tensor *from = zo_tensors_find(context, entry->name);
+    for (int64_t i = 0; from == NULL && i < count; i++) {
+        out[i] = 1;
+    }
+    if (from != NULL) {
+        zo_tensor_floats(from, first, count, out);
+    }
+}
+
+/* A weights file with one tensor of ones more. */
+static void add_tensor(const char *path, const zo_tensor_out *more)
+{
+    zo_map map;
+    zo_tensors tensors;
+    zo_err err = {0};
+    zo_tensor_out entry[200];
+    ck_assert_int_eq(zo_map_open(&map, path, &err), ZO_OK);
+    ck_assert_int_eq(zo_tensors_parse(&tensors, map.data, map.bytes, path, &err), ZO_OK);
+    for (int i = 0; i < tensors.n; i++) {
+        entry[i] = (zo_tensor_out){.name = tensors.tensor[i].name, .dims = tensors.tensor[i].dims};
+        memcpy(entry[i].shape, tensors.tensor[i].shape, sizeof entry[i].shape);
+    }
+    entry[tensors.n] = *more;
+    ck_assert_msg(zo_tensors_write(path, entry, tensors.n + 1, fill_again, &tensors, &err) == ZO_OK, "%s", err.text);
+    zo_tensors_close(&tensors);
+    zo_map_close(&map);
+}
+
+static void assert_says(char *text, const char *part, bool says)
+{
+    ck_assert_msg((strstr(text, part) != NULL) == says, "\"%s\" %s \"%s\"", text, says ? "lacks" : "has", part);
+    zo_free(text);
+}
+
+/* What is read otherwise than config.json or the checkpoint has it is said: by score on standard error, by inspect beside its table. */
+START_TEST(notes_are_said)
+{
+    static const char said[] = "eos_token_id 4000 outside the vocabulary of 400 counts as absent; 1 tensor of the checkpoint that nothing reads: "
+                               "encoder.layer.0.output.dense.scale";
+    char lines[128], file[200], *out, *errors, *text;
+    size_t bytes;
+    zo_err err = {0};
+    snprintf(lines, sizeof lines, "%s/lines", folder);
+    ck_assert_int_eq(zo_write_file(lines, "good\n", 5, &err), ZO_OK);
+    const char *path = make_encoder(0), *score[] = {"score", path, lines}, *inspect[] = {"inspect", path}, *json[] = {"inspect", path, "--json"};
+    for (int odd = 0; odd < 2; odd++) {
+        ck_assert_int_eq(run(zo_cmd_score, 3, score, &out, &errors), 0);
+        assert_says(out, "\"hidden\"", true);
+        assert_says(errors, said, odd);
+        ck_assert_int_eq(run(zo_cmd_inspect, 2, inspect, &out, &errors), 0);
+        assert_says(out, said, odd);
+        zo_free(errors);
+        ck_assert_int_eq(run(zo_cmd_inspect, 3, json, &out, &errors), 0);
+        cJSON *object = cJSON_Parse(out);
+        ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(object, "note")), odd ? said : "");
+        cJSON_Delete(object);
+        zo_free(out);
+        zo_free(errors);
+        if (odd) {
+            break;
+        }
+        snprintf(file, sizeof file, "%s/model.safetensors", path);
+        static const zo_tensor_out scale = {.name = "encoder.layer.0.output.dense.scale", .dims = 1, .shape = {3}};
+        add_tensor(file, &scale);
+        snprintf(file, sizeof file, "%s/config.json", path);
+        ck_assert_int_eq(zo_read_file(file, 1 << 20, &text, &bytes, &err), ZO_OK);
+        cJSON *config = cJSON_Parse(text);
+        cJSON_ReplaceItemInObject(config, "eos_token_id", cJSON_CreateNumber(4000));
+        char *written = cJSON_Print(config);
+        ck_assert_int_eq(zo_write_file(file, written, strlen(written), &err), ZO_OK);
+        cJSON_free(written);
+        cJSON_Delete(config);
+        zo_free(text);
+    }
+}
+END_TEST
+
 static double number_of(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItem(object, key);
@@ -334,6 +414,7 @@ int main(void)
     tcase_add_test(tests, prediction_is_what_the_ledger_says);
     tcase_add_test(tests, config_without_weights);
     tcase_add_test(tests, weights_that_are_not_numbers);
+    tcase_add_test(tests, notes_are_said);
     if (zo_path_exists(path)) {
         tcase_add_test(tests, agrees_with_transformers);
         tcase_add_test(tests, bad_input);
