@@ -448,8 +448,7 @@ static zo_status fail_json(zo_err *err, const char *path, const char *text, size
                    path, line, column, found);
 }
 
-/* The first escaped zero byte ("\\u0000") of a text, or NULL. */
-static const char *find_escaped_zero(const char *text)
+const char *zo_json_escaped_zero(const char *text)
 {
     for (const char *at = strchr(text, '\\'); at != NULL && at[1] != '\0'; at = strchr(at + 2, '\\')) {
         if (strncmp(at, "\\u0000", 6) == 0) {
@@ -464,7 +463,7 @@ zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct
     *json = NULL;
     /* A zero byte inside a string would silently cut it, escaped or not. */
     const char *zero = memchr(text, '\0', bytes);
-    if (zero == NULL && (zero = find_escaped_zero(text)) != NULL) {
+    if (zero == NULL && (zero = zo_json_escaped_zero(text)) != NULL) {
         return zo_fail(err, ZO_EINPUT, "%s: byte %td: a string holds a zero byte (\\u0000), which no text here may; take it out", path, zero - text);
     }
     const char *end = text;

@@ -58,6 +58,9 @@ zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err);
 /* The same from text (bytes, and a NUL behind them); `path` stands in messages. */
 zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct cJSON **json, zo_err *err);
 
+/* The first escaped zero byte ("\\u0000") of a JSON text, or NULL: cJSON cuts the string there without a word. */
+const char *zo_json_escaped_zero(const char *text);
+
 /* A key that stands more than once in an object (the object's own memory), or NULL. JSON readers differ in which one they take. */
 const char *zo_json_double_key(const struct cJSON *object);
 

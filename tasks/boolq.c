@@ -1,34 +1,44 @@
-/* boolq.c: yes/no questions about a passage (SuperGLUE). MeZO's prompt capitalises the question and ends it with "?". */
+/* boolq.c: yes/no questions about a passage (Clark et al. 2019). SuperGLUE's passages begin with "Title -- ", those of the original
+ * release do not; MeZO reads the original, so the titles are taken off and the note says so. MeZO's prompt capitalises the question and
+ * ends it with "?". Classes are the data set's labels, false 0 and true 1; MeZO lists "Yes" first, which matters to ties alone. */
 #include <string.h>
-#include <utf8proc.h>
 
 #include "tasks/task_impl.h"
 
-#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"passage", "question"}
+static zo_status drop_title(zo_record *record, zo_table *table, const char *where, zo_err *err)
+{
+    (void)where;
+    (void)err;
+    char *end = strstr(record->field[0], " -- ");
+    if (end && end[4]) {
+        record->field[0] = end + 4;
+        table->note = "the titles before SuperGLUE's passages (\"Title -- \") are taken off, as in the original release that MeZO reads";
+    }
+    return ZO_OK;
+}
+
+#define KEYS .label = "label", .field = {"passage", "question"}, .finish = drop_title
+#define ORIGINAL .format = ZO_FORMAT_JSONL, .label = "answer", .field = {"passage", "question"}
 
 static const zo_source sources[] = {
-    {.part = ZO_FILE_TRAIN, .path = "superglue/BoolQ/train.jsonl", KEYS},
-    {.part = ZO_FILE_VALIDATION, .path = "superglue/BoolQ/val.jsonl", KEYS},
+    ZO_EXPORT(0, "superglue/BoolQ", KEYS),
+    {.part = ZO_FILE_TRAIN, .choice = 1, .path = "boolq/train.jsonl", ORIGINAL},
+    {.part = ZO_FILE_VALIDATION, .choice = 3, .path = "boolq/dev.jsonl", ORIGINAL},
+    {.part = ZO_FILE_VALIDATION, .choice = 4, .path = "boolq/validation.jsonl", ORIGINAL},
     {.format = ZO_FORMAT_END},
 };
 
 static void shape_question(zo_record *record, zo_table *storage)
 {
-    const char *text = record->field[1];
+    const char *text = zo_text_capital(storage, record->field[1]);
     size_t n = strlen(text);
-    utf8proc_int32_t first = 0;
-    utf8proc_uint8_t upper[5] = "";
-    utf8proc_ssize_t used = n ? utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &first) : 0;
-    if (used > 0) {
-        upper[utf8proc_encode_char(utf8proc_toupper(first), upper)] = 0;
-        text += used;
-    }
-    record->field[1] = zo_table_format(storage, "%s%s%s", (const char *)upper, text, n && record->field[1][n - 1] == '?' ? "" : "?");
+    record->field[1] = zo_table_format(storage, "%s%s", text, n && text[n - 1] == '?' ? "" : "?");
 }
 
 const zo_task zo_task_boolq = {
-    .info = {.name = "boolq", .title = "BoolQ: yes or no, from a passage", .headline = ZO_ACCURACY, .classes = 2, .files = "superglue/BoolQ/{train,val}.jsonl"},
-    .label = {"false", "true"},
+    .info = {.name = "boolq", .title = "BoolQ: yes or no, from a passage", .headline = ZO_ACCURACY, .classes = 2,
+             .files = "superglue/BoolQ/{train,val}.jsonl or boolq/{train,dev}.jsonl"},
+    .label = {"false|0", "true|1"},
     .source = sources,
     .train_from_validation = true,
     .texts = 2,

@@ -3,9 +3,12 @@
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "#1", .field = {"#3"}
 
+#define KEYS .label = "label", .field = {"sentence"}
+
 static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .path = "glue/CoLA/train.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .path = "glue/CoLA/dev.tsv", COLUMNS},
+    ZO_EXPORT(1, "glue/CoLA", KEYS),
     ZO_KSHOT("CoLA", "tsv", COLUMNS),
     {.format = ZO_FORMAT_END},
 };

@@ -3,16 +3,24 @@
  *
  * The training loss is the mean over all target tokens of the batch, as a language model's loss is in transformers: a long alternative
  * weighs more than a short one. The loss of dev and test is the mean over examples of their means, so the two are not on one scale. */
-#include <ctype.h>
 #include <string.h>
 
 #include "tasks/task_impl.h"
 
-#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"premise", "choice1", "choice2", "question"}
+static zo_status check_question(zo_record *record, zo_table *table, const char *where, zo_err *err)
+{
+    (void)table;
+    const char *question = record->field[3];
+    if (strcmp(question, "cause") == 0 || strcmp(question, "effect") == 0) {
+        return ZO_OK;
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: the question is \"%.40s\"; \"cause\" or \"effect\" was expected", where, question);
+}
+
+#define KEYS .label = "label", .field = {"premise", "choice1", "choice2", "question"}, .finish = check_question
 
 static const zo_source sources[] = {
-    {.part = ZO_FILE_TRAIN, .path = "superglue/COPA/train.jsonl", KEYS},
-    {.part = ZO_FILE_VALIDATION, .path = "superglue/COPA/val.jsonl", KEYS},
+    ZO_EXPORT(0, "superglue/COPA", KEYS),
     {.format = ZO_FORMAT_END},
 };
 
@@ -20,20 +28,14 @@ static const zo_source sources[] = {
 static char *lower_first_word(const char *text, zo_table *storage)
 {
     size_t word = strcspn(text, " ");
-    char *out = zo_table_text(storage, text, strlen(text));
-    for (size_t k = 0; k < word && !(word == 1 && text[0] == 'I'); k++) {
-        out[k] = (char)tolower((unsigned char)out[k]);
-    }
-    return out;
+    return zo_text_lower(storage, text, word == 1 && text[0] == 'I' ? 0 : word);
 }
 
 static void shape_premise(zo_record *record, zo_table *storage)
 {
     const char *premise = record->field[0];
     size_t n = strlen(premise);
-    while (n && isspace((unsigned char)premise[n - 1])) {
-        n--;
-    }
+    zo_strip_right(premise, &n);
     n -= n && premise[n - 1] == '.';
     record->field[0] = zo_table_format(storage, "%.*s %s", (int)n, premise, strcmp(record->field[3], "effect") == 0 ? "so" : "because");
     record->field[1] = lower_first_word(record->field[1], storage);

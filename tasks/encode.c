@@ -6,7 +6,6 @@
  *            len(encode(prompt)) tokens, both encoded with the tokenizer's special tokens, the prompt without outer spaces
  *
  * Every text is cut to the context here. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -403,9 +402,8 @@ static const char *strip_spaces(const char *text, size_t *n)
 static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, bool lstrip, zo_ids *ids, zo_err *err)
 {
     const char *text = strip_spaces(encoder->text, &bytes);
-    while (lstrip && bytes && isspace((unsigned char)*text)) {
-        text++;
-        bytes--;
+    if (lstrip) {
+        zo_strip_left(&text, &bytes);
     }
     zo_ids_clear(ids);
     if (zo_tokenizer_encode(encoder->tokenizer, text, bytes, ZO_WITH_SPECIALS, ids, err)) {
@@ -456,8 +454,10 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
             return err->status;
         }
         int64_t own = full->n - encoder->a.n;
-        size_t spaces = strspn(encoder->text, " ");
-        if (isspace((unsigned char)encoder->text[spaces]) && encode_stripped(encoder, bytes, true, full, err)) {
+        size_t left = bytes;
+        const char *stripped = strip_spaces(encoder->text, &left), *start = stripped;
+        zo_strip_left(&start, &left);
+        if (start != stripped && encode_stripped(encoder, bytes, true, full, err)) {
             return err->status;
         }
         if (own < 1) {

@@ -2,6 +2,7 @@
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "gold_label", .field = {"sentence1", "sentence2"}
+#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"premise", "hypothesis"}
 #define MAP .format = ZO_FORMAT_JSON_MAP, .label = "label", .field = {"text_a", "text_b"}
 
 static const zo_source sources[] = {
@@ -11,6 +12,9 @@ static const zo_source sources[] = {
     {.part = ZO_FILE_VALIDATION, .path = "glue/MNLI/dev_matched.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "glue/MNLI/textfooler_mnli_matched", .format = ZO_FORMAT_TSV, .label = "#0", .field = {"#1", "#2"},
      .note = "mnli: the validation rows are TextFooler's 1,000 of the 9,815 matched ones, tokenised"},
+    {.part = ZO_FILE_TRAIN, .choice = 2, .path = "glue/MNLI/train.jsonl", KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 2, .path = "glue/MNLI/dev_matched.jsonl", KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 3, .path = "glue/MNLI/validation_matched.jsonl", KEYS},
     {.part = ZO_FILE_KSHOT_TRAIN, .path = "MNLI/@/train.tsv", COLUMNS},
     {.part = ZO_FILE_KSHOT_DEV, .path = "MNLI/@/dev_matched.tsv", COLUMNS},
     {.part = ZO_FILE_KSHOT_TEST, .path = "MNLI/@/test_matched.tsv", COLUMNS},
@@ -21,7 +25,7 @@ static const zo_source sources[] = {
 const zo_task zo_task_mnli = {
     .info = {.name = "mnli", .title = "MNLI: does a sentence follow from another", .headline = ZO_ACCURACY, .classes = 3,
              .files = "glue/MNLI/train.tsv and dev_matched.tsv, or {train_9k,dev_1k}.json and textfooler_mnli_matched"},
-    .label = {"entailment", "neutral", "contradiction"},
+    .label = {"entailment|0", "neutral|1", "contradiction|2"},
     .source = sources,
     .texts = 2,
     .mask_template = "*cls**sent-_0*?*mask*,*+sentl_1**sep+*",

@@ -3,6 +3,7 @@
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "Quality", .field = {"#1 String", "#2 String"}
+#define KEYS .label = "label", .field = {"sentence1", "sentence2"}
 #define MAP .format = ZO_FORMAT_JSON_MAP, .label = "label", .field = {"text_a", "text_b"}
 
 static const zo_source sources[] = {
@@ -11,6 +12,7 @@ static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .choice = 1, .path = "glue/MRPC/tokenized_train_b_367.json", MAP},
     {.part = ZO_FILE_VALIDATION, .path = "glue/MRPC/dev.tsv", COLUMNS, .note = "mrpc: untokenised text of the original release"},
     {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "glue/MRPC/tokenized_dev.tsv", COLUMNS, .note = "mrpc: tokenised validation text"},
+    ZO_EXPORT(2, "glue/MRPC", KEYS),
     ZO_KSHOT("MRPC", "tsv", COLUMNS, .note = "mrpc: tokenised text"),
     {.format = ZO_FORMAT_END},
 };

@@ -1,11 +1,15 @@
 /* read.c: rows of labelled text from the files that the field passes around: TSV, CSV, JSON lines, JSON maps, "label text" lines.
  * Plain or gzip. Every complaint names file, line, what was found and what was expected. */
 #include <cjson/cJSON.h>
+#include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "tasks/task_impl.h"
@@ -74,49 +78,96 @@ char *zo_table_format(zo_table *table, const char *format, ...)
 
 /* ---- text ----------------------------------------------------------------------------------------------------------------- */
 
-/* Bytes of the well-formed UTF-8 character at `at`, 0 when it is not one. */
-static int utf8_bytes(const unsigned char *at)
+/* Is a character white space to Python's str.isspace? */
+static bool is_space(utf8proc_int32_t c)
 {
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    int n = at[0] >= 0xC2 && at[0] < 0xE0 ? 2 : at[0] >= 0xE0 && at[0] < 0xF0 ? 3 : at[0] >= 0xF0 && at[0] < 0xF5 ? 4 : 0;
-    for (int k = 1; k < n; k++) {
-        if ((at[k] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return n;
+    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-/* A field of a file. Text that is not UTF-8 is read as Latin-1, as the old releases (TREC, MR, Subj) are. */
-static char *keep_text(zo_table *table, const char *text, size_t bytes)
+void zo_strip_left(const char **text, size_t *n)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    size_t high = 0, k = 0;
-    bool utf8 = true;
-    for (size_t i = 0; i < bytes; i++) {
-        high += at[i] >= 0x80;
+    utf8proc_int32_t c;
+    for (utf8proc_ssize_t bytes; *n && (bytes = utf8proc_iterate((const utf8proc_uint8_t *)*text, (utf8proc_ssize_t)*n, &c)) > 0 && is_space(c);) {
+        *text += bytes;
+        *n -= (size_t)bytes;
     }
-    while (high && utf8 && k < bytes) {
-        int n = utf8_bytes(at + k); /* the text ends in a NUL, which is no continuation byte */
-        utf8 = n > 0 && k + (size_t)n <= bytes;
-        k += (size_t)n;
+}
+
+void zo_strip_right(const char *text, size_t *n)
+{
+    for (utf8proc_int32_t c; *n;) {
+        size_t at = *n - 1;
+        while (at && ((unsigned char)text[at] & 0xC0) == 0x80) {
+            at--;
+        }
+        if (utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(*n - at), &c) <= 0 || !is_space(c)) {
+            return;
+        }
+        *n = at;
+    }
+}
+
+/* The first `n` bytes of a text changed character by character, the rest as it is. */
+static char *change_case(zo_table *table, const char *text, size_t n, utf8proc_int32_t (*change)(utf8proc_int32_t))
+{
+    size_t used = 0, bytes = strlen(text);
+    utf8proc_int32_t c;
+    char *out = zo_table_text(table, NULL, bytes + n + 4), *to = out; /* two bytes may become three (U+023A) */
+    while (used < n) {
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text + used, (utf8proc_ssize_t)(bytes - used), &c);
+        ZO_CHECK(step > 0, "a text of a row is not UTF-8 at byte %zu", used);
+        to += utf8proc_encode_char(change(c), (utf8proc_uint8_t *)to);
+        used += (size_t)step;
+    }
+    memcpy(to, text + used, bytes - used + 1);
+    return out;
+}
+
+char *zo_text_lower(zo_table *table, const char *text, size_t n)
+{
+    return change_case(table, text, n, utf8proc_tolower);
+}
+
+char *zo_text_capital(zo_table *table, const char *text)
+{
+    return change_case(table, text, text[0] ? 1 : 0, utf8proc_toupper);
+}
+
+/* A field of a file; `where` is "file:line". The old releases as "label text" lines (TREC, MR, Subj) are Latin-1 where they are not
+ * UTF-8; elsewhere that is a fault. A text without a letter is none: every row of every release has one. */
+static zo_status keep_text(const zo_source *source, const char *where, const char *key, const char *text, size_t bytes, zo_table *table, char **kept,
+                           zo_err *err)
+{
+    size_t at = 0, high = 0;
+    bool utf8 = true;
+    for (utf8proc_int32_t c; at < bytes && utf8; at += utf8 ? (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) : 0) {
+        utf8 = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) > 0;
+    }
+    const char *first = text;
+    size_t left = bytes;
+    zo_strip_left(&first, &left);
+    if (left == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: the text \"%s\" is empty; mend or remove the row", where, key);
     }
     if (utf8) {
-        return zo_table_text(table, text, bytes);
+        *kept = zo_table_text(table, text, bytes);
+        return ZO_OK;
     }
-    char *out = zo_table_text(table, NULL, bytes + high), *to = out;
+    if (source->format != ZO_FORMAT_LABEL_TEXT) {
+        return zo_fail(err, ZO_EINPUT, "%s: byte %zu of the text \"%s\" (0x%02x) is not UTF-8; convert the file, for instance with iconv -t UTF-8", where, at + 1,
+                       key, (unsigned)(unsigned char)text[at]);
+    }
     for (size_t i = 0; i < bytes; i++) {
-        if (at[i] < 0x80) {
-            *to++ = (char)at[i];
-        } else {
-            *to++ = (char)(0xC0 | at[i] >> 6);
-            *to++ = (char)(0x80 | (at[i] & 0x3F));
-        }
+        high += (unsigned char)text[i] >= 0x80;
+    }
+    char *to = *kept = zo_table_text(table, NULL, bytes + high);
+    for (size_t i = 0; i < bytes; i++) {
+        to += utf8proc_encode_char((unsigned char)text[i], (utf8proc_uint8_t *)to);
     }
     *to = '\0';
-    return out;
+    table->note = "text that is not UTF-8 is read as Latin-1";
+    return ZO_OK;
 }
 
 /* The next line that is not empty; NULL at the end. */
@@ -151,8 +202,9 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
         const char *end = memchr(text, source->label_end, bytes);
         n = end ? (size_t)(end - text) : bytes;
     }
+    const char *const *spelling = source->spelling ? source->spelling : task->label;
     for (int c = 0; c < task->info.classes; c++) {
-        if (spelled_as(task->label[c], text, n)) {
+        if (spelled_as(spelling[c], text, n)) {
             *label = c;
             return ZO_OK;
         }
@@ -160,7 +212,7 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
     char known[256] = "";
     for (int c = 0; c < task->info.classes; c++) {
         size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : "", task->label[c]);
+        snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : "", spelling[c]);
     }
     int shown = bytes < 40 ? (int)bytes : 40;
     return zo_fail(err, ZO_EINPUT, "%s: label \"%.*s\" is not one of task %s (%s); mend the row, or use the labelled file", where,
@@ -184,7 +236,7 @@ static void cut_marks(char *line, size_t length, char mark, int most, columns *c
 }
 
 /* In place: "" inside quotes becomes ". False when a quote stays open. */
-static bool cut_commas(char *line, size_t length, columns *c)
+static bool cut_quoted(char *line, size_t length, char mark, columns *c)
 {
     c->n = 0;
     char *at = line, *end = line + length;
@@ -208,7 +260,7 @@ static bool cut_commas(char *line, size_t length, columns *c)
                 return false;
             }
         }
-        while (at < end && *at != ',') {
+        while (at < end && *at != mark) {
             *to++ = *at++;
         }
         c->bytes[c->n] = (size_t)(to - c->at[c->n]);
@@ -221,11 +273,53 @@ static bool cut_commas(char *line, size_t length, columns *c)
     return true;
 }
 
-/* False when a quote stays open. */
-static bool cut_row(zo_format format, char *line, size_t length, columns *c)
+/* Is a TSV file quoted as CSV files are? A field of raw text may well stand in quotes, so one field decides nothing. A quoting writer
+ * puts every field that has a quote or a tab into quotes and doubles the inner ones; the file is quoted when that holds for all of its
+ * fields, and when it shows: by an inner quote or tab, or because all its fields but numbers are in quotes. */
+static bool is_quoted(const char *text, size_t bytes)
 {
-    if (format == ZO_FORMAT_CSV) {
-        return cut_commas(line, length, c);
+    const char *at = text, *end = text + bytes;
+    bool shows = false, bare = false, any = false;
+    while (at < end) {
+        if (*at != '"') {
+            size_t n = 0;
+            while (at + n < end && at[n] != '\t' && at[n] != '\n') {
+                if (at[n++] == '"') {
+                    return false;
+                }
+            }
+            bare = bare || strspn(at, "0123456789+-.eE\r") < n;
+            at += n;
+        } else {
+            bool closed = false;
+            any = true;
+            for (at++; at < end && !closed; at++) {
+                if (*at == '\n') {
+                    return false;
+                }
+                if (*at == '"' && at + 1 < end && at[1] == '"') {
+                    shows = true;
+                    at++;
+                } else {
+                    closed = *at == '"';
+                    shows = shows || *at == '\t';
+                }
+            }
+            at += closed && at + 1 < end && at[0] == '\r' && at[1] == '\n';
+            if (!closed || (at < end && *at != '\t' && *at != '\n')) {
+                return false;
+            }
+        }
+        at += at < end;
+    }
+    return any && (shows || !bare);
+}
+
+/* False when a quote stays open. */
+static bool cut_row(zo_format format, bool quoted, char *line, size_t length, columns *c)
+{
+    if (quoted) {
+        return cut_quoted(line, length, format == ZO_FORMAT_CSV ? ',' : '\t', c);
     }
     bool tabs = format == ZO_FORMAT_TSV;
     cut_marks(line, length, tabs ? '\t' : ' ', tabs ? COLUMNS_MOST : 2, c);
@@ -238,18 +332,19 @@ static bool is_number_key(const char *key)
     return key[0] == '#' && key[1] != '\0' && strspn(key + 1, "0123456789") == strlen(key + 1);
 }
 
-/* The column that `key` names. -1 when the header lacks it. */
+/* The column that `key` names. -1 when the header lacks it, -2 when it has two. */
 static int find_column(const columns *header, const char *key)
 {
     if (is_number_key(key)) {
         return (int)strtol(key + 1, NULL, 10);
     }
+    int found = -1;
     for (int c = 0; c < header->n; c++) {
         if (header->bytes[c] == strlen(key) && memcmp(header->at[c], key, header->bytes[c]) == 0) {
-            return c;
+            found = found == -1 ? c : -2;
         }
     }
-    return -1;
+    return found;
 }
 
 static zo_status read_columns(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
@@ -265,7 +360,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     columns c = {.n = 0};
     size_t length;
     char where[WHERE_BYTES];
-    bool named = false;
+    bool named = false, quoted = source->format == ZO_FORMAT_CSV || (source->format == ZO_FORMAT_TSV && is_quoted(text, bytes));
     for (int k = 0; k < nkeys; k++) {
         named = named || !is_number_key(keys[k]);
     }
@@ -274,33 +369,42 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         if (!line) {
             return zo_fail(err, ZO_EINPUT, "%s: the file is empty, a header line with \"%s\" was expected; fetch it again", path, keys[0]);
         }
-        cut_row(source->format, line, length, &c);
+        cut_row(source->format, quoted, line, length, &c);
     }
     for (int k = 0; k < nkeys; k++) {
         column[k] = find_column(&c, keys[k]);
+        if (column[k] == -2) {
+            return zo_fail(err, ZO_EINPUT, "%s:1: the header has two columns \"%s\"; keep one", path, keys[k]);
+        }
         if (column[k] < 0) {
             return zo_fail(err, ZO_EINPUT, "%s:1: the header has no column \"%s\"; is this the labelled file of task %s, with its header line and tabs?", path,
                            keys[k], task->info.name);
         }
         most = column[k] > most ? column[k] : most;
     }
+    int want = named ? c.n : most + 1;
     for (char *line; (line = next_row(&lines, &length));) {
-        if (!cut_row(source->format, line, length, &c)) {
+        if (!cut_row(source->format, quoted, line, length, &c)) {
             return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened and not closed on this line; close it, or double a quote that is meant as one", path,
                            lines.number);
         }
-        if (c.n <= most) {
+        if (c.n != want) {
             const char *mark = source->format == ZO_FORMAT_CSV ? "commas" : source->format == ZO_FORMAT_TSV ? "tabs" : "a space";
-            return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where task %s needs %d (apart by %s); mend or remove the row", path, lines.number, c.n,
-                           c.n == 1 ? "" : "s", task->info.name, most + 1, mark);
+            return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where %s %d (apart by %s); mend or remove the row", path, lines.number, c.n,
+                           c.n == 1 ? "" : "s", named ? "the header has" : "this file of the task has", want, mark);
         }
         zo_record *record = zo_table_add(table);
         snprintf(where, sizeof where, "%s:%ld", path, lines.number);
         if (read_label(task, source, where, c.at[column[0]], c.bytes[column[0]], &record->label, err)) {
-            return err ? err->status : ZO_EINPUT;
+            return err->status;
         }
         for (int k = 1; k < nkeys; k++) {
-            record->field[k - 1] = keep_text(table, c.at[column[k]], c.bytes[column[k]]);
+            if (keep_text(source, where, keys[k], c.at[column[k]], c.bytes[column[k]], table, &record->field[k - 1], err)) {
+                return err->status;
+            }
+        }
+        if (source->finish && source->finish(record, table, where, err)) {
+            return err->status;
         }
     }
     return ZO_OK;
@@ -308,54 +412,83 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------------------- */
 
+/* "a.b|c": member b of member a or, where that is not there, member c. */
 static const cJSON *find_member(const cJSON *object, const char *key)
 {
     char name[64];
+    const cJSON *at = object;
     for (;;) {
-        size_t n = strcspn(key, ".");
+        size_t n = strcspn(key, ".|");
         ZO_CHECK(n < sizeof name, "the key \"%s\" of a task is too long", key);
         memcpy(name, key, n);
         name[n] = '\0';
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
-        if (!object || key[n] == '\0') {
-            return object;
+        at = at ? cJSON_GetObjectItemCaseSensitive(at, name) : NULL;
+        key += n;
+        if (*key == '\0' || (*key == '|' && at)) {
+            return at;
         }
-        key += n + 1;
+        at = *key == '|' ? object : at;
+        key++;
     }
+}
+
+/* A key that stands twice in the object or in one below it, or NULL. */
+static const char *double_key_below(const cJSON *object)
+{
+    const char *key = zo_json_double_key(object);
+    for (const cJSON *item = object->child; item && !key; item = item->next) {
+        key = double_key_below(item);
+    }
+    return key;
+}
+
+/* The last name of "a.b|c" that is looked for first. */
+static void first_name(const char *key, char name[64])
+{
+    snprintf(name, 64, "%.*s", (int)strcspn(key, "|"), key);
 }
 
 static zo_status read_object(const zo_task *task, const zo_source *source, const char *where, const cJSON *object, zo_table *table, zo_err *err)
 {
+    char key[64];
+    first_name(source->label, key);
     if (!cJSON_IsObject(object)) {
-        return zo_fail(err, ZO_EINPUT, "%s: a JSON object with \"%s\" was expected; mend or remove the row", where, source->label);
+        return zo_fail(err, ZO_EINPUT, "%s: a JSON object with \"%s\" was expected; mend or remove the row", where, key);
+    }
+    const char *twice = double_key_below(object);
+    if (twice) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%.40s\" stands there twice; keep one", where, twice);
     }
     zo_record *record = zo_table_add(table);
     const cJSON *item = find_member(object, source->label);
-    char number[32];
+    char number[40];
     const char *label = cJSON_IsString(item) ? item->valuestring : cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "true" : "false") : NULL;
     if (cJSON_IsNumber(item)) {
-        snprintf(number, sizeof number, "%g", item->valuedouble);
+        snprintf(number, sizeof number, "%.17g", item->valuedouble);
         label = number;
     }
     if (!label) {
-        return zo_fail(err, ZO_EINPUT, "%s: no \"%s\" here (a string, number, true or false); is this the labelled file of task %s?", where, source->label,
+        return zo_fail(err, ZO_EINPUT, "%s: no \"%s\" here (a string, number, true or false); is this the labelled file of task %s?", where, key,
                        task->info.name);
     }
     if (read_label(task, source, where, label, strlen(label), &record->label, err)) {
-        return err ? err->status : ZO_EINPUT;
+        return err->status;
     }
     for (int k = 0; k < ZO_TASK_FIELDS && source->field[k]; k++) {
+        first_name(source->field[k], key);
         item = find_member(object, source->field[k]);
-        if (cJSON_IsNumber(item)) {
-            record->field[k] = zo_table_format(table, "%g", item->valuedouble);
+        if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
+            record->field[k] = zo_table_format(table, "%.0f", item->valuedouble);
             continue;
         }
         if (!cJSON_IsString(item)) {
-            return zo_fail(err, ZO_EINPUT, "%s: no text \"%s\" here, which task %s reads; mend or remove the row", where, source->field[k], task->info.name);
+            return zo_fail(err, ZO_EINPUT, "%s: no text \"%s\" here, which task %s reads; mend or remove the row", where, key, task->info.name);
         }
-        record->field[k] = keep_text(table, item->valuestring, strlen(item->valuestring));
+        if (keep_text(source, where, key, item->valuestring, strlen(item->valuestring), table, &record->field[k], err)) {
+            return err->status;
+        }
     }
-    return ZO_OK;
+    return source->finish ? source->finish(record, table, where, err) : ZO_OK;
 }
 
 static zo_status read_jsonl(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
@@ -364,7 +497,11 @@ static zo_status read_jsonl(const zo_task *task, const zo_source *source, const 
     size_t length;
     char where[WHERE_BYTES];
     for (char *line; (line = next_row(&lines, &length));) {
-        const char *end = NULL;
+        const char *end = NULL, *zero = zo_json_escaped_zero(line);
+        if (zero) {
+            return zo_fail(err, ZO_EINPUT, "%s:%ld: a string holds a zero byte (\\u0000) at column %ld, which no text here may; take it out", path, lines.number,
+                           (long)(zero - line) + 1);
+        }
         cJSON *object = cJSON_ParseWithLengthOpts(line, length + 1, &end, true);
         if (!object) {
             return zo_fail(err, ZO_EINPUT, "%s:%ld: not JSON from column %ld on; every line must be one whole object", path, lines.number,
@@ -382,15 +519,22 @@ static zo_status read_jsonl(const zo_task *task, const zo_source *source, const 
 
 static zo_status read_json_map(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
 {
-    const char *end = NULL;
-    cJSON *map = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, true);
+    const char *end = NULL, *zero = zo_json_escaped_zero(text);
+    cJSON *map = zero ? NULL : cJSON_ParseWithLengthOpts(text, bytes + 1, &end, true);
     long line = 1;
     if (!map || !cJSON_IsObject(map)) {
-        for (const char *at = text; end && at < end; at++) {
+        for (const char *at = text, *stop = zero ? zero : end; stop && at < stop; at++) {
             line += *at == '\n';
         }
         cJSON_Delete(map);
-        return zo_fail(err, ZO_EINPUT, "%s:%ld: not one JSON object of rows {\"0\": {...}, ...}; fetch the file again", path, line);
+        return zo_fail(err, ZO_EINPUT, zero ? "%s:%ld: a string holds a zero byte (\\u0000), which no text here may; take it out"
+                                            : "%s:%ld: not one JSON object of rows {\"0\": {...}, ...}; fetch the file again", path, line);
+    }
+    const char *twice = zo_json_double_key(map);
+    if (twice) {
+        zo_status status = zo_fail(err, ZO_EINPUT, "%s: row \"%.40s\" stands there twice; keep one", path, twice);
+        cJSON_Delete(map);
+        return status;
     }
     zo_status status = ZO_OK;
     char where[WHERE_BYTES];

@@ -124,6 +124,11 @@ static zo_status read_part(zo_rows *rows, const zo_task *task, const zo_dataset_
             if (s->note) {
                 add_note(rows, s->note);
             }
+            if (table->note) {
+                char note[200];
+                snprintf(note, sizeof note, "%s: %s", task->info.name, table->note);
+                add_note(rows, note);
+            }
         }
     }
     if (table->n == 0) {

@@ -2,13 +2,14 @@
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "label", .field = {"sentence1", "sentence2"}
-#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"premise", "hypothesis"}
+#define EXPORT .label = "label", .field = {"sentence1", "sentence2"}
+#define KEYS .label = "label", .field = {"premise", "hypothesis"}
 
 static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .path = "glue/RTE/train.tsv", COLUMNS},
-    {.part = ZO_FILE_TRAIN, .choice = 1, .path = "superglue/RTE/train.jsonl", KEYS},
     {.part = ZO_FILE_VALIDATION, .path = "glue/RTE/dev.tsv", COLUMNS},
-    {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "superglue/RTE/val.jsonl", KEYS},
+    ZO_EXPORT(1, "superglue/RTE", KEYS),
+    ZO_EXPORT(4, "glue/RTE", EXPORT),
     ZO_KSHOT("RTE", "tsv", COLUMNS),
     {.format = ZO_FORMAT_END},
 };
@@ -16,7 +17,7 @@ static const zo_source sources[] = {
 const zo_task zo_task_rte = {
     .info = {.name = "rte", .title = "RTE: does a sentence follow from a text", .headline = ZO_ACCURACY, .classes = 2,
              .files = "glue/RTE/{train,dev}.tsv or superglue/RTE/{train,val}.jsonl"},
-    .label = {"entailment", "not_entailment"},
+    .label = {"entailment|0", "not_entailment|1"},
     .source = sources,
     .texts = 2,
     .mask_template = "*cls**sent-_0*?*mask*,*+sentl_1**sep+*",

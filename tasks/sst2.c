@@ -1,14 +1,16 @@
 /* sst2.c: Stanford Sentiment Treebank, two classes (Socher et al. 2013), as GLUE ships it. */
-#include <ctype.h>
 #include <string.h>
 
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "label", .field = {"sentence"}
 
+#define KEYS .label = "label", .field = {"sentence"}
+
 static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .path = "glue/SST-2/train.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .path = "glue/SST-2/dev.tsv", COLUMNS},
+    ZO_EXPORT(1, "glue/SST-2", KEYS),
     ZO_KSHOT("SST-2", "tsv", COLUMNS),
     {.format = ZO_FORMAT_END},
 };
@@ -18,13 +20,8 @@ static void strip_sentence(zo_record *record, zo_table *storage)
 {
     const char *at = record->field[0];
     size_t n = strlen(at);
-    while (n && isspace((unsigned char)*at)) {
-        at++;
-        n--;
-    }
-    while (n && isspace((unsigned char)at[n - 1])) {
-        n--;
-    }
+    zo_strip_left(&at, &n);
+    zo_strip_right(at, &n);
     record->field[0] = zo_table_text(storage, at, n);
 }
 

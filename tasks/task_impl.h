@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { ZO_TASK_FIELDS = 4, ZO_TASK_CLASSES = 6 };
+enum { ZO_TASK_FIELDS = 5, ZO_TASK_CLASSES = 6 };
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
@@ -28,6 +28,7 @@ typedef struct zo_table {
     char **block;      /* storage of the texts */
     int blocks, block_room;
     size_t used, size; /* of the last block */
+    const char *note;  /* said in the dataset's note: what `finish` did to the rows; NULL = nothing */
 } zo_table;
 
 void zo_table_free(zo_table *table);
@@ -39,9 +40,10 @@ char *zo_table_format(zo_table *table, const char *format, ...) __attribute__((f
 
 typedef enum zo_format {
     ZO_FORMAT_END = 0,
-    ZO_FORMAT_TSV,       /* tab-separated, no quoting; a column is named by its header, or "#3" in a file without header */
+    ZO_FORMAT_TSV,       /* tab-separated; a column is named by its header, or "#3" in a file without header. GLUE's files quote nothing;
+                            a file in which every quote is one of CSV's (pandas, to_csv(sep="\t")) is read so (read.c) */
     ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, no header: columns are "#0", "#1" */
-    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object */
+    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object, "a|b" is a or, where that is not there, b */
     ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
     ZO_FORMAT_LABEL_TEXT /* label, one space, text: "#0" and "#1" */
 } zo_format;
@@ -58,7 +60,17 @@ typedef struct zo_source {
     const char *field[ZO_TASK_FIELDS];
     const char *note;  /* said in the dataset's note when this file is read; NULL = nothing to say */
     char label_end;    /* a label ends before this character ("DESC:manner"); 0 = none */
+    const char *const *spelling; /* (classes): how labels are spelled here, where that is not the task's way; NULL = zo_task.label */
+    /* After a row is read, before anything sees it: mends its fields, or refuses it (`where` is "file:line"); NULL = nothing. */
+    zo_status (*finish)(zo_record *record, zo_table *table, const char *where, zo_err *err);
 } zo_source;
+
+/* The names that a split has when the `datasets` library writes it with to_json, from `first` choice on (train one, validation three). */
+#define ZO_EXPORT(first, folder, ...)                                                                                                    \
+    {.part = ZO_FILE_TRAIN, .choice = first, .path = folder "/train.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},                     \
+        {.part = ZO_FILE_VALIDATION, .choice = first, .path = folder "/dev.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},              \
+        {.part = ZO_FILE_VALIDATION, .choice = first + 1, .path = folder "/validation.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},   \
+        {.part = ZO_FILE_VALIDATION, .choice = first + 2, .path = folder "/val.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__}
 
 /* The four sources of an LM-BFF k-shot folder; the test file stands in each seed's folder, or once above them. */
 #define ZO_KSHOT(folder, extension, ...)                                                                              \
@@ -70,6 +82,16 @@ typedef struct zo_source {
 struct zo_task;
 /* Append the rows of one file. `path` is the file itself. */
 zo_status zo_source_read(const struct zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err);
+
+/* ---- text as Python has it ---------------------------------------------------------------------------------------------- */
+
+/* str.lstrip, str.rstrip: *text (of *n bytes of UTF-8) moves past the white space that str.isspace knows, at its front, at its end. */
+void zo_strip_left(const char **text, size_t *n);
+void zo_strip_right(const char *text, size_t *n);
+/* str.lower of the first `n` bytes of a text, the rest as it is, and the first character of a text in upper case: one character for one,
+ * into the table. */
+char *zo_text_lower(zo_table *table, const char *text, size_t n);
+char *zo_text_capital(zo_table *table, const char *text);
 
 /* ---- tasks --------------------------------------------------------------------------------------------------------------- */
 
@@ -88,7 +110,7 @@ typedef struct zo_task {
     const char *mask_word[ZO_TASK_CLASSES];
     int first_limit;                    /* most tokens of field 0 in the mask form (first_sent_limit); 0 = none */
 
-    const char *prompt;                 /* option form: text with {0}..{3} for fields; NULL = no such form */
+    const char *prompt;                 /* option form: text with {0}..{4} for fields; NULL = no such form */
     const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c */
     void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
     bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */

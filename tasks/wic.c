@@ -1,11 +1,10 @@
 /* wic.c: Words in Context (SuperGLUE): does a word mean the same in two sentences. */
 #include "tasks/task_impl.h"
 
-#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"word", "sentence1", "sentence2"}
+#define KEYS .label = "label", .field = {"word", "sentence1", "sentence2"}
 
 static const zo_source sources[] = {
-    {.part = ZO_FILE_TRAIN, .path = "superglue/WiC/train.jsonl", KEYS},
-    {.part = ZO_FILE_VALIDATION, .path = "superglue/WiC/val.jsonl", KEYS},
+    ZO_EXPORT(0, "superglue/WiC", KEYS),
     {.format = ZO_FORMAT_END},
 };
 
