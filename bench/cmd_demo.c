@@ -53,6 +53,7 @@ static int show(const char *db, const char *out)
     zo_results_close(results);
     if (status != ZO_OK) {
         fprintf(stderr, "zo demo: %s\n", err.text);
+        cJSON_Delete(drawn);
         return 2;
     }
     int pictures = 0;

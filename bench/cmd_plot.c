@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "bench/cmd.h"
+#include "core/mem.h"
+#include "core/text.h"
 #include "plots/plot.h"
 #include "results/report.h"
 
@@ -14,19 +16,37 @@ static const char USAGE[] =
     "  --out     folder for the pictures (results/plots)\n"
     "  --only    names of plots, see `zo list plots` (all)\n"
     "  --format  png, svg or both (png,svg)\n"
-    "  --json    say on standard output what was rendered, as JSON\n";
+    "  --json    say on standard output what was rendered, as JSON\n"
+    "exit code: 0 drawn, 1 there was nothing to draw, 2 wrong input, or a picture could not be drawn or written (the others are)\n";
+
+/* Some picture was made. */
+static int any_file(const cJSON *report)
+{
+    int files = 0;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, report) {
+        files += cJSON_GetArraySize(cJSON_GetObjectItem(entry, "files"));
+    }
+    return files > 0;
+}
 
 static void print_report(const cJSON *report)
 {
     const cJSON *entry, *file;
     cJSON_ArrayForEach(entry, report) {
         const char *name = cJSON_GetObjectItem(entry, "plot")->valuestring;
-        const cJSON *skipped = cJSON_GetObjectItem(entry, "skipped"), *note = cJSON_GetObjectItem(entry, "note");
+        const cJSON *skipped = cJSON_GetObjectItem(entry, "skipped"), *note = cJSON_GetObjectItem(entry, "note"),
+                    *failed = cJSON_GetObjectItem(entry, "failed");
         if (skipped) {
             printf("%-20s not drawn: it %s\n", name, skipped->valuestring);
         }
         cJSON_ArrayForEach(file, cJSON_GetObjectItem(entry, "files")) {
-            printf("%-20s %s\n", name, file->valuestring);
+            char *path = zo_text_plain(zo_strdup(ZO_TAG_OTHER, file->valuestring));
+            printf("%-20s %s\n", name, path);
+            zo_free(path);
+        }
+        if (failed) {
+            printf("%-20s failed: %s\n", name, failed->valuestring);
         }
         if (note) {
             printf("%-20s note: %s\n", name, note->valuestring);
@@ -58,7 +78,7 @@ int zo_cmd_plot(int argc, char **argv)
         fprintf(stderr, "zo plot: '%s' is not an option: the database is given by --db FILE\n", argv[optind]);
         return 2;
     }
-    cJSON *report;
+    cJSON *report = NULL;
     zo_err err = {0};
     zo_results *results;
     zo_status status = zo_results_open_read(&results, db, &err);
@@ -70,15 +90,15 @@ int zo_cmd_plot(int argc, char **argv)
     }
     if (status != ZO_OK) {
         fprintf(stderr, "zo plot: %s\n", err.text);
-        return 2;
     }
-    if (json) {
+    if (report && json) {
         char *text = cJSON_Print(report);
         puts(text);
         cJSON_free(text);
-    } else {
+    } else if (report) {
         print_report(report);
     }
+    int code = status != ZO_OK ? 2 : any_file(report) ? 0 : 1;
     cJSON_Delete(report);
-    return 0;
+    return code;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
+
 zo_status zo_fail(zo_err *err, zo_status status, const char *format, ...)
 {
     if (err != NULL) {
@@ -13,12 +15,7 @@ zo_status zo_fail(zo_err *err, zo_status status, const char *format, ...)
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
-        /* What stands in somebody's file must not break the line or drive the terminal. */
-        for (unsigned char *at = (unsigned char *)err->text; *at != '\0'; at++) {
-            if (*at < ' ' || *at == 0x7f) {
-                *at = '?';
-            }
-        }
+        zo_text_plain(err->text); /* what stands in somebody's file must not break the line or drive the terminal */
         err->status = status;
     }
     return status;
@@ -41,6 +38,7 @@ zo_status zo_fail_in(zo_err *err, const char *what)
     memcpy(err->text, what, prefix);
     memcpy(err->text + prefix, ": ", 2);
     err->text[start + rest] = '\0';
+    zo_text_plain(err->text);
     return err->status;
 }
 

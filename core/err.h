@@ -27,7 +27,7 @@ typedef struct zo_err {
 } zo_err;
 
 /* Fill *err (NULL is allowed) and return `status`, so that callers write `return zo_fail(err, ZO_EINPUT, "...", ...)`. A text
- * that does not fit is cut at the end, never overrun; control characters (from a file's bytes) become '?'. */
+ * that does not fit is cut at the end, never overrun; what zo_text_plain (core/text.h) does not show becomes '?'. */
 zo_status zo_fail(zo_err *err, zo_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "what: " in front of an error's text (for instance the file's name, added by whoever knows it); returns err->status. */

@@ -7,14 +7,12 @@
 @begin
 set ylabel "accuracy (%)"; set yrange [0:105]
 width = 0.8 / series
-set xrange [0.4:xtic_count + 0.6]
-set xtics () rotate by 0
-do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
+@texts
 set boxwidth width * 0.92
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2 with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
-         for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):2:3 with yerrorbars linecolor rgb "#444444" linewidth 1 pointtype 0
+         for [s = 1:series] panel_data[panel] index s - 1 using ($1 - 0.4 + (s - 0.5) * width):($2 - $3):(0):(2 * $3) with vectors nohead linecolor rgb "#444444" linewidth 1.5
 }
 @legend
-plot for [s = 1:series] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s]
+plot for [s = 1:series] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced

@@ -14,4 +14,4 @@ do for [panel = 1:panels] {
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with lines linestyle s
 }
 @legend
-plot for [s = 1:series] NaN with lines linestyle s title series_title[s]
+plot for [s = 1:series] NaN with lines linestyle s title series_title[s] noenhanced

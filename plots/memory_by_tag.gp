@@ -9,12 +9,10 @@
 #      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label
 @begin
 set ylabel "peak memory (MB)"; set yrange [0:*]
-set xrange [0.4:xtic_count + 0.6]
-set xtics () rotate by -30
-do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
+@texts
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s)
 }
 @legend
-plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) title series_title[s]
+plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) title series_title[s] noenhanced

@@ -9,31 +9,32 @@
  * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ within one
  * cell, and `line` that names those that differ between batches and contexts too, where there are several learning rates those of the best
  * one (the table `chosen`); and `trained`, those of them that were evaluated (all, when none was), with `cell` as one text.
- * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count[p],
- * xtic_text[p] (a string for `set xtics`), title_text, caption_text, and the functions and line styles of plots/prelude.gp. */
+ * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
+ * title_text, caption_text, and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
+ * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
 #include "plots/plot.h"
 
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
-#include <spawn.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
+#include "plots/gnuplot.h"
 
-extern char **environ;
+/* MOST_COUNTED: of what is not drawn, so many texts are told apart, to say how many there are. */
+enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COUNTED = 4096, MOST_COLUMNS = 8, PATH_BYTES = 4096,
+       LABEL_BYTES = 120, CAPTION_BYTES = 900 };
 
-enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COLUMNS = 8, PATH_BYTES = 4096 };
+static const char FORMATS[][4] = {"png", "svg"};
+#define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 typedef struct script {
     char name[64];
@@ -44,17 +45,37 @@ typedef struct script {
 
 typedef struct point {
     int panel, series;
-    double value[MOST_COLUMNS]; /* x, then the numbers; NaN where NULL */
+    double value[MOST_COLUMNS]; /* x, then the numbers; NaN where NULL or where no axis could hold it */
 } point;
 
+/* Texts in the order in which they came first: the first `most` are drawn, those after them are only counted. */
+typedef struct names {
+    char **text; /* owned */
+    int n, room, most;
+} names;
+
 typedef struct table {
-    int panels, series, columns; /* columns counts x and the numbers */
-    char *panel[MOST_PANELS], *label[MOST_SERIES];
-    int xtics;
-    char *xtic[MOST_XTICS];
+    names panel, series, xtic;
+    int columns; /* x and the numbers */
     point *points;
-    int n, room;
+    int n, room, beyond; /* beyond: numbers that no axis could hold */
 } table;
+
+typedef struct layout {
+    int panel_lines, caption_lines; /* lines of the longest of these texts */
+} layout;
+
+/* Is the name an item of the comma-separated list? */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (!strncmp(at, name, length) && (at[length] == ',' || !at[length])) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* ---- scripts ------------------------------------------------------------------------------------------------------------ */
 
@@ -171,33 +192,44 @@ static void scripts_free(script *scripts, int n)
 
 /* ---- the data ----------------------------------------------------------------------------------------------------------- */
 
+static void names_free(names *list)
+{
+    for (int i = 0; i < list->n; i++) {
+        zo_free(list->text[i]);
+    }
+    zo_free(list->text);
+}
+
 static void table_free(table *t)
 {
-    for (int i = 0; i < t->panels; i++) {
-        zo_free(t->panel[i]);
-    }
-    for (int i = 0; i < t->series; i++) {
-        zo_free(t->label[i]);
-    }
-    for (int i = 0; i < t->xtics; i++) {
-        zo_free(t->xtic[i]);
-    }
+    names_free(&t->panel);
+    names_free(&t->series);
+    names_free(&t->xtic);
     zo_free(t->points);
 }
 
-/* Index of `text` in the list, appended when new; -1 when the list is full. */
-static int list_index(char **list, int *n, int most, const char *text)
+static int drawn(const names *list)
 {
-    for (int i = 0; i < *n; i++) {
-        if (!strcmp(list[i], text)) {
-            return i;
+    return list->n < list->most ? list->n : list->most;
+}
+
+/* Index of `text` in the list, appended when new; -1 when it is not drawn. */
+static int names_index(names *list, const char *text)
+{
+    for (int i = list->n; i-- > 0;) { /* rows are sorted, so the last is the likeliest */
+        if (!strcmp(list->text[i], text)) {
+            return i < list->most ? i : -1;
         }
     }
-    if (*n == most) {
+    if (list->n == MOST_COUNTED) {
         return -1;
     }
-    list[*n] = zo_strdup(ZO_TAG_OTHER, text);
-    return (*n)++;
+    if (list->n == list->room) {
+        list->room = list->room ? 2 * list->room : 64;
+        list->text = zo_realloc(list->text, ZO_HOST, ZO_TAG_OTHER, (size_t)list->room * sizeof *list->text);
+    }
+    list->text[list->n++] = zo_strdup(ZO_TAG_OTHER, text);
+    return list->n <= list->most ? list->n - 1 : -1;
 }
 
 static const char *column_text(sqlite3_stmt *row, int column)
@@ -206,9 +238,18 @@ static const char *column_text(sqlite3_stmt *row, int column)
     return text ? (const char *)text : "";
 }
 
+static void table_add(table *t, const point *p)
+{
+    if (t->n == t->room) {
+        t->room = t->room ? 2 * t->room : 1024;
+        t->points = zo_realloc(t->points, ZO_HOST, ZO_TAG_OTHER, (size_t)t->room * sizeof *t->points);
+    }
+    t->points[t->n++] = *p;
+}
+
 static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
 {
-    memset(t, 0, sizeof *t);
+    *t = (table){.panel.most = MOST_PANELS, .series.most = MOST_SERIES, .xtic.most = MOST_XTICS};
     sqlite3_stmt *row;
     if (sqlite3_prepare_v2(db, s->sql, -1, &row, NULL) != SQLITE_OK) {
         return zo_fail(err, ZO_EINPUT, "%s: %s", s->path, sqlite3_errmsg(db));
@@ -221,64 +262,42 @@ static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
     t->columns = columns - 2;
     int step;
     while ((step = sqlite3_step(row)) == SQLITE_ROW) {
-        point p = {.panel = list_index(t->panel, &t->panels, MOST_PANELS, column_text(row, 0)),
-                   .series = list_index(t->label, &t->series, MOST_SERIES, column_text(row, 1))};
-        if (p.panel < 0 || p.series < 0) {
-            continue; /* said by the caller: panels == MOST_PANELS */
-        }
+        point p = {.panel = names_index(&t->panel, column_text(row, 0)), .series = names_index(&t->series, column_text(row, 1))};
+        bool shown = p.panel >= 0 && p.series >= 0;
         for (int c = 0; c < t->columns; c++) {
             int type = sqlite3_column_type(row, c + 2);
             p.value[c] = type == SQLITE_NULL ? (double)NAN : sqlite3_column_double(row, c + 2);
             if (c == 0 && type == SQLITE_TEXT) {
-                p.value[0] = 1 + list_index(t->xtic, &t->xtics, MOST_XTICS, column_text(row, 2));
+                int place = names_index(&t->xtic, column_text(row, 2));
+                shown = shown && place >= 0;
+                p.value[0] = 1 + place;
+            }
+            if (fabs(p.value[c]) > 1e300) { /* gnuplot gives up on a range beyond the doubles */
+                p.value[c] = NAN;
+                t->beyond += shown;
             }
         }
-        if (t->n == t->room) {
-            t->room = t->room ? 2 * t->room : 1024;
-            t->points = zo_realloc(t->points, ZO_HOST, ZO_TAG_OTHER, (size_t)t->room * sizeof *t->points);
+        if (shown) {
+            table_add(t, &p);
         }
-        t->points[t->n++] = p;
     }
     zo_status status = step == SQLITE_DONE ? ZO_OK : zo_fail(err, ZO_EIO, "%s: %s", s->path, sqlite3_errmsg(db));
     sqlite3_finalize(row);
     return status;
 }
 
-/* ---- gnuplot ------------------------------------------------------------------------------------------------------------ */
-
-/* `text` as a gnuplot double-quoted string; for text to be drawn, the marks of gnuplot's enhanced text are made plain. */
-static void put_string(FILE *f, const char *text, bool drawn)
-{
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            fputc('\\', f);
-        } else if (drawn && strchr("_^{}@&~", *text)) {
-            fputs("\\\\", f);
-        }
-        fputc(*text == '\n' ? ' ' : *text, f);
-    }
-    fputc('"', f);
-}
-
-static void put_strings(FILE *f, const char *name, char *const *text, int n)
-{
-    fprintf(f, "array %s[%d]\n", name, n > 0 ? n : 1);
-    for (int i = 0; i < n; i++) {
-        fprintf(f, "%s[%d] = ", name, i + 1);
-        put_string(f, text[i], true);
-        fputc('\n', f);
-    }
-}
+/* ---- one picture -------------------------------------------------------------------------------------------------------- */
 
 /* One file a panel: an index block a series, so that `index s-1` is series s everywhere; an empty one holds one NaN row. */
-static zo_status write_panel(const table *t, int panel, const char *path, zo_err *err)
+static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, zo_err *err)
 {
-    FILE *f = fopen(path, "w");
+    char name[32];
+    snprintf(name, sizeof name, "panel%d.dat", panel + 1);
+    FILE *f = zo_gnuplot_file(g, name, err);
     if (!f) {
-        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
+        return ZO_EIO;
     }
-    for (int s = 0; s < t->series; s++) {
+    for (int s = 0; s < drawn(&t->series); s++) {
         bool any = false;
         for (int i = 0; i < t->n; i++) {
             const point *p = t->points + i;
@@ -287,113 +306,105 @@ static zo_status write_panel(const table *t, int panel, const char *path, zo_err
             }
             any = true;
             for (int c = 0; c < t->columns; c++) {
-                if (isnan(p->value[c])) {
-                    fputs("NaN ", f);
-                } else {
-                    fprintf(f, "%.9g ", p->value[c]);
-                }
+                fprintf(f, isnan(p->value[c]) ? "NaN " : "%.9g ", p->value[c]);
             }
             fputc('\n', f);
         }
-        if (!any) {
-            for (int c = 0; c < t->columns; c++) {
-                fputs("NaN ", f);
-            }
-            fputc('\n', f);
+        for (int c = 0; c < t->columns && !any; c++) {
+            fputs("NaN ", f);
         }
-        fputs("\n\n", f);
+        fputs("\n\n\n", f);
     }
-    bool bad = ferror(f) != 0;
-    if (fclose(f) || bad) {
-        return zo_fail(err, ZO_EIO, "%s: writing failed: %s; is the disk full?", path, strerror(errno));
-    }
-    return ZO_OK;
+    return zo_gnuplot_done(g, name, f, err);
 }
 
-static zo_status write_driver(const char *path, const char *folder, const char *work, const script *s, const table *t, const char *caption,
-                              const char *format, const char *picture, zo_err *err)
+/* Where a text may be cut at `at` or before it: not within a character of UTF-8. */
+static size_t cut_before(const char *text, size_t at)
 {
-    FILE *f = fopen(path, "w");
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) {
+        at--;
+    }
+    return at;
+}
+
+/* `text`, made plain, with its middle left out where it has more than `most` bytes, in lines of about `width` bytes, broken after a space where one is
+ * near; owned by the caller. *lines is raised to their number. */
+static char *fitted(const char *text, size_t most, size_t width, int *lines)
+{
+    char *whole = zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
+    size_t n = strlen(whole);
+    if (n > most) {
+        size_t head = cut_before(whole, most * 3 / 5), tail = cut_before(whole, n - (most - most * 3 / 5) + 3);
+        memcpy(whole + head, "...", 3);
+        memmove(whole + head + 3, whole + tail, n - tail + 1);
+        n = strlen(whole);
+    }
+    char *out = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * n + 1), *to = out;
+    int count = 1;
+    for (const char *at = whole; *at;) {
+        size_t take = strlen(at);
+        if (take > width) {
+            size_t space = width;
+            while (space > width / 2 && at[space - 1] != ' ') {
+                space--;
+            }
+            take = at[space - 1] == ' ' ? space : cut_before(at, width);
+        }
+        memcpy(to, at, take);
+        to += take;
+        at += take;
+        if (*at) {
+            *to++ = '\n';
+            count++;
+        }
+    }
+    *to = '\0';
+    zo_free(whole);
+    *lines = count > *lines ? count : *lines;
+    return out;
+}
+
+static zo_status write_strings(const zo_gnuplot *g, const char *name, char *const *text, int n, size_t most, size_t width, int *lines, zo_err *err)
+{
+    char **fit = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * sizeof *fit);
+    for (int i = 0; i < n; i++) {
+        fit[i] = fitted(text[i], most, width, lines);
+    }
+    zo_status status = zo_gnuplot_strings(g, name, fit, n, err);
+    for (int i = 0; i < n; i++) {
+        zo_free(fit[i]);
+    }
+    zo_free(fit);
+    return status;
+}
+
+/* All that gnuplot reads but the driver, which depends on the format. */
+static zo_status write_data(const zo_gnuplot *g, const char *folder, const script *s, const table *t, const char *caption, layout *l, zo_err *err)
+{
+    char prelude[PATH_BYTES];
+    zo_status status = zo_gnuplot_copy(g, "prelude.gp", zo_path_join(prelude, sizeof prelude, folder, "prelude.gp"), err);
+    status = status ? status : zo_gnuplot_copy(g, "plot.gp", s->path, err);
+    for (int p = 0; p < drawn(&t->panel) && !status; p++) {
+        status = write_panel(g, t, p, err);
+    }
+    char *words[] = {(char *)s->title, (char *)caption};
+    int one = 1;
+    status = status ? status : write_strings(g, "panels.txt", t->panel.text, drawn(&t->panel), 300, 62, &l->panel_lines, err);
+    status = status ? status : write_strings(g, "series.txt", t->series.text, drawn(&t->series), LABEL_BYTES, LABEL_BYTES, &one, err);
+    status = status ? status : write_strings(g, "xtics.txt", t->xtic.text, drawn(&t->xtic), LABEL_BYTES, LABEL_BYTES, &one, err);
+    return status ? status : write_strings(g, "words.txt", words, 2, CAPTION_BYTES, 130, &l->caption_lines, err);
+}
+
+static zo_status write_driver(const zo_gnuplot *g, const table *t, const layout *l, const char *format, zo_err *err)
+{
+    FILE *f = zo_gnuplot_file(g, "driver.gp", err);
     if (!f) {
-        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
+        return ZO_EIO;
     }
-    fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\nformat = \"%s\"\n", t->panels, t->series, t->xtics, format);
-    fputs("title_text = ", f);
-    put_string(f, s->title, true);
-    fputs("\ncaption_text = ", f);
-    put_string(f, caption, true);
-    fputs("\nout = ", f);
-    put_string(f, picture, false);
-    fputc('\n', f);
-    put_strings(f, "panel_title", t->panel, t->panels);
-    put_strings(f, "series_title", t->label, t->series);
-    put_strings(f, "xtic_text", t->xtic, t->xtics);
-    fprintf(f, "array panel_data[%d]\n", t->panels);
-    for (int p = 0; p < t->panels; p++) {
-        fprintf(f, "panel_data[%d] = \"%s/panel%d.dat\"\n", p + 1, work, p + 1);
-    }
-    fprintf(f, "load \"%s/prelude.gp\"\nload \"%s\"\nunset multiplot\nunset output\n", folder, s->path);
-    if (fclose(f)) {
-        return zo_fail(err, ZO_EIO, "%s: %s", path, strerror(errno));
-    }
-    return ZO_OK;
-}
-
-/* gnuplot on one file; its complaints go to `log`. */
-static zo_status run_gnuplot(const char *driver, const char *log, zo_err *err)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    char *argv[] = {(char *)"gnuplot", (char *)driver, NULL};
-    pid_t pid;
-    int failed = posix_spawnp(&pid, "gnuplot", &actions, NULL, argv, environ), state = 0;
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed) {
-        return zo_fail(err, ZO_EIO, "gnuplot cannot be started (%s): `make deps` installs the package gnuplot-nox", strerror(failed));
-    }
-    while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(state) && WEXITSTATUS(state) == 0) {
-        return ZO_OK;
-    }
-    char *said = NULL;
-    size_t bytes = 0;
-    if (zo_read_file(log, 1 << 16, &said, &bytes, NULL)) {
-        said = NULL;
-    }
-    zo_status status = zo_fail(err, ZO_EIO, "gnuplot failed on %s: %.400s", driver, said ? said : "(it said nothing)");
-    zo_free(said);
-    return status;
-}
-
-static zo_status render(const char *folder, const char *work, const script *s, const table *t, const char *caption,
-                        const char *out, const char *format, cJSON *files, zo_err *err)
-{
-    char picture[PATH_BYTES], driver[PATH_BYTES], log[PATH_BYTES], name[96];
-    snprintf(name, sizeof name, "%s.%s", s->name, format);
-    zo_path_join(picture, sizeof picture, out, name);
-    zo_path_join(driver, sizeof driver, work, "driver.gp");
-    zo_path_join(log, sizeof log, work, "gnuplot.log");
-    zo_status status = write_driver(driver, folder, work, s, t, caption, format, picture, err);
-    status = status ? status : run_gnuplot(driver, log, err);
-    if (!status) {
-        cJSON_AddItemToArray(files, cJSON_CreateString(picture));
-    }
-    return status;
-}
-
-static void clean_work(const char *work, int panels)
-{
-    char path[PATH_BYTES], name[32];
-    for (int p = 0; p < panels; p++) {
-        snprintf(name, sizeof name, "panel%d.dat", p + 1);
-        unlink(zo_path_join(path, sizeof path, work, name));
-    }
-    unlink(zo_path_join(path, sizeof path, work, "driver.gp"));
-    unlink(zo_path_join(path, sizeof path, work, "gnuplot.log"));
+    fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\npanel_lines = %d\ncaption_lines = %d\nformat = \"%s\"\n", drawn(&t->panel),
+            drawn(&t->series), drawn(&t->xtic), l->panel_lines, l->caption_lines, format);
+    fputs("load \"prelude.gp\"\nload \"plot.gp\"\nunset multiplot\nunset output\n", f);
+    return zo_gnuplot_done(g, "driver.gp", f, err);
 }
 
 /* Was there a learning rate to choose by dev? */
@@ -406,12 +417,31 @@ static bool lr_was_chosen(sqlite3 *db)
     return chosen;
 }
 
-static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, const script *s, const zo_plot_spec *spec, cJSON *report, zo_err *err)
+/* What is not in the picture, one sentence or more; empty where nothing is missing. */
+static void left_out(const table *t, char *note, size_t bytes)
 {
-    cJSON *entry = cJSON_CreateObject();
-    cJSON_AddItemToArray(report, entry);
-    cJSON_AddStringToObject(entry, "plot", s->name);
-    cJSON_AddStringToObject(entry, "title", s->title);
+    const struct {
+        const names *list;
+        const char *what;
+    } of[] = {{&t->panel, "panels"}, {&t->series, "methods of the legend"}, {&t->xtic, "labels of the axis"}};
+    int at = 0;
+    note[0] = '\0';
+    for (size_t i = 0; i < sizeof of / sizeof *of && at < (int)bytes; i++) {
+        if (of[i].list->n > of[i].list->most) {
+            at += snprintf(note + at, bytes - (size_t)at, "%s%d of %s%d %s are drawn", at ? "; " : "", of[i].list->most,
+                           of[i].list->n == MOST_COUNTED ? "more than " : "", of[i].list->n, of[i].what);
+        }
+    }
+    if (at && at < (int)bytes) {
+        at += snprintf(note + at, bytes - (size_t)at, ", the rest is left out: narrow the database with a config");
+    }
+    if (t->beyond && at < (int)bytes) {
+        snprintf(note + at, bytes - (size_t)at, "%s%d numbers are too large to be drawn (above 1e300)", at ? "; " : "", t->beyond);
+    }
+}
+
+static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, const script *s, const zo_plot_spec *spec, cJSON *entry, zo_err *err)
+{
     table t;
     zo_status status = table_read(db, s, &t, err);
     if (!status && t.n == 0) {
@@ -419,29 +449,28 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
         snprintf(why, sizeof why, "needs %s", s->needs);
         cJSON_AddStringToObject(entry, "skipped", why);
     } else if (!status) {
+        char caption[CAPTION_BYTES], note[400];
+        snprintf(caption, sizeof caption, "%s%s%s", s->caption, s->caption[0] && lr_was_chosen(db) ? "; " : "",
+                 lr_was_chosen(db) ? "of several learning rates the best on dev" : "");
+        layout l = {.panel_lines = 1, .caption_lines = 1};
+        status = write_data(g, folder, s, &t, caption, &l, err);
         cJSON *files = cJSON_AddArrayToObject(entry, "files");
-        for (int p = 0; p < t.panels && !status; p++) {
-            char path[PATH_BYTES], name[32];
-            snprintf(name, sizeof name, "panel%d.dat", p + 1);
-            status = write_panel(&t, p, zo_path_join(path, sizeof path, work, name), err);
-        }
-        bool chosen = lr_was_chosen(db);
-        char caption[400], formats[64];
-        snprintf(caption, sizeof caption, "%s%s%s", s->caption, s->caption[0] && chosen ? "; " : "",
-                 chosen ? "of several learning rates the best on dev" : "");
-        snprintf(formats, sizeof formats, "%s", spec->formats);
-        char *rest = formats;
-        for (char *format; !status && (format = strtok_r(rest, ",", &rest));) {
-            if (strcmp(format, "png") && strcmp(format, "svg")) {
-                status = zo_fail(err, ZO_EINPUT, "--format names '%s'; png, svg or both (png,svg) are known", format);
-            } else {
-                status = render(folder, work, s, &t, caption, spec->out, format, files, err);
+        for (int f = 0; f < COUNT(FORMATS) && !status; f++) {
+            char path[PATH_BYTES], name[96];
+            snprintf(name, sizeof name, "%s.%s", s->name, FORMATS[f]);
+            zo_path_join(path, sizeof path, spec->out, name);
+            if (is_listed(spec->formats, FORMATS[f])) {
+                status = write_driver(g, &t, &l, FORMATS[f], err);
+                status = status ? status : zo_gnuplot_draw(g, "driver.gp", "picture", FORMATS[f], path, err);
+                if (!status) {
+                    cJSON_AddItemToArray(files, cJSON_CreateString(path));
+                }
             }
         }
-        if (t.panels == MOST_PANELS || t.series == MOST_SERIES) {
-            cJSON_AddStringToObject(entry, "note", "more panels or series than one picture holds; the rest is left out: narrow the database with a config");
+        left_out(&t, note, sizeof note);
+        if (note[0]) {
+            cJSON_AddStringToObject(entry, "note", note);
         }
-        clean_work(work, t.panels);
     }
     table_free(&t);
     return status;
@@ -455,6 +484,8 @@ static zo_status plot_one(sqlite3 *db, const char *folder, const char *work, con
  * there was anything to evaluate (`study`: neither dev nor test). The learning rate is chosen by dev and by nothing else, as
  * `zo report --best lr` does it (the table `chosen`). Where there is no dev set it stands in the label. */
 static const char SHOWN_SQL[] =
+    "DROP VIEW IF EXISTS temp.trained; DROP VIEW IF EXISTS temp.given; DROP TABLE IF EXISTS temp.shown; DROP TABLE IF EXISTS temp.labelled;"
+    "DROP TABLE IF EXISTS temp.setting; DROP TABLE IF EXISTS temp.finished;"
     "CREATE TEMP TABLE finished AS SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,"
     " count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates FROM (SELECT *, dev = 0 AND test = 0 AS study,"
     " coalesce(json_extract(config, '$.fill'), 0) AS fill, json_extract(config, '$.train_split_seed') AS train_split_seed FROM main.runs"
@@ -483,59 +514,64 @@ static const char SHOWN_SQL[] =
     " FROM shown WHERE study = (SELECT min(study) FROM shown)"
     " AND (accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL));";
 
-static bool wanted(const char *only, const char *name)
+/* Makes the tables and views that scripts read. */
+static zo_status prepare(sqlite3 *db, zo_err *err)
 {
-    size_t length = strlen(name);
-    for (const char *at = only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        if (!strncmp(at, name, length) && (at[length] == ',' || !at[length])) {
-            return true;
-        }
+    char *message = NULL;
+    if (sqlite3_exec(db, SHOWN_SQL, NULL, NULL, &message) == SQLITE_OK) {
+        return ZO_OK;
     }
-    return !only;
+    zo_status status = zo_fail(err, ZO_EINPUT, "the database: %s: is it one written by zo?", message ? message : sqlite3_errmsg(db));
+    sqlite3_free(message);
+    return status;
 }
 
-/* Every name in `only` must be a script. */
-static zo_status check_only(const char *only, const script *scripts, int n, zo_err *err)
+/* Every item of the comma-separated list must be one of the n names at `name`, each `stride` bytes after the other. */
+static zo_status check_list(const char *option, const char *list, const char *what, const char *name, size_t stride, int n, zo_err *err)
 {
-    char names[1024];
-    snprintf(names, sizeof names, "%s", only ? only : "");
-    char *rest = names;
-    for (char *name; (name = strtok_r(rest, ",", &rest));) {
+    for (const char *at = list, *end; at; at = *end ? end + 1 : NULL) {
+        end = at + strcspn(at, ",");
         bool known = false;
-        char all[1024] = "";
+        char all[1000] = "";
         for (int i = 0; i < n; i++) {
-            known |= !strcmp(scripts[i].name, name);
-            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", scripts[i].name);
+            const char *one = name + (size_t)i * stride;
+            known = known || (strlen(one) == (size_t)(end - at) && !strncmp(one, at, (size_t)(end - at)));
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", one);
         }
         if (!known) {
-            return zo_fail(err, ZO_EINPUT, "--only names the plot '%s', which is not there: the plots are %s", name, all);
+            return zo_fail(err, ZO_EINPUT, "%s names the %s '%.*s', which is not there: a list, without spaces, of some of %s is expected", option, what,
+                           (int)(end - at > 100 ? 100 : end - at), at, all);
         }
     }
     return ZO_OK;
 }
 
-static zo_status plot_all(sqlite3 *db, const char *folder, const script *scripts, int n, const zo_plot_spec *spec, cJSON *report, zo_err *err)
+/* Tries every picture, whatever became of those before it; *err tells of the first that failed, and how many did. */
+static zo_status plot_all(const zo_gnuplot *g, const char *folder, const script *scripts, int n, const zo_plot_spec *spec, cJSON *report, zo_err *err)
 {
-    char *message = NULL;
-    if (sqlite3_exec(db, SHOWN_SQL, NULL, NULL, &message) != SQLITE_OK) {
-        zo_status status = zo_fail(err, ZO_EINPUT, "the database: %s: is it one written by zo?", message ? message : sqlite3_errmsg(db));
-        sqlite3_free(message);
-        return status;
-    }
-    zo_status status = zo_make_dirs(spec->out, err);
-    const char *temporary = getenv("TMPDIR");
-    char work[PATH_BYTES];
-    snprintf(work, sizeof work, "%s/zo-plot-XXXXXX", temporary ? temporary : "/tmp");
-    if (!status && !mkdtemp(work)) {
-        return zo_fail(err, ZO_EIO, "a temporary folder cannot be made as %s: %s: set $TMPDIR to a folder that can be written", work, strerror(errno));
-    }
-    for (int i = 0; i < n && !status; i++) {
-        if (wanted(spec->only, scripts[i].name)) {
-            status = plot_one(db, folder, work, scripts + i, spec, report, err);
+    zo_status first = ZO_OK;
+    int failed = 0, tried = 0;
+    char text[700] = "";
+    for (int i = 0; i < n; i++) {
+        if (spec->only && !is_listed(spec->only, scripts[i].name)) {
+            continue;
+        }
+        cJSON *entry = cJSON_CreateObject();
+        cJSON_AddItemToArray(report, entry);
+        cJSON_AddStringToObject(entry, "plot", scripts[i].name);
+        cJSON_AddStringToObject(entry, "title", scripts[i].title);
+        zo_err one = {0};
+        zo_status status = plot_one(spec->db, g, folder, scripts + i, spec, entry, &one);
+        tried++;
+        if (status) {
+            cJSON_AddStringToObject(entry, "failed", one.text);
+            first = first ? first : status;
+            if (failed++ == 0) {
+                snprintf(text, sizeof text, "%s: %.600s", scripts[i].name, one.text);
+            }
         }
     }
-    rmdir(work);
-    return status;
+    return first ? zo_fail(err, first, "%d of %d plots could not be drawn; the first is %s", failed, tried, text) : ZO_OK;
 }
 
 zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
@@ -544,17 +580,22 @@ zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
     char folder[PATH_BYTES];
     script *scripts = NULL;
     int n = 0;
-    zo_status status = script_folder(folder, sizeof folder, err);
+    zo_gnuplot g = {{0}};
+    zo_status status = check_list("--format", spec->formats, "format", FORMATS[0], sizeof FORMATS[0], COUNT(FORMATS), err);
+    status = status ? status : script_folder(folder, sizeof folder, err);
     status = status ? status : scripts_read(folder, &scripts, &n, err);
-    status = status ? status : check_only(spec->only, scripts, n, err);
+    status = status ? status : check_list("--only", spec->only, "plot", n ? scripts[0].name : "", sizeof *scripts, n, err);
+    status = status ? status : prepare(spec->db, err);
+    if (!status && strlen(spec->out) > PATH_BYTES - 100) {
+        status = zo_fail(err, ZO_EINPUT, "--out is a path of %zu bytes; at most %d are permitted", strlen(spec->out), PATH_BYTES - 100);
+    }
+    status = status ? status : zo_make_dirs(spec->out, err);
+    status = status ? status : zo_gnuplot_open(&g, err);
     if (!status) {
         *report = cJSON_CreateArray();
-        status = plot_all(spec->db, folder, scripts, n, spec, *report, err);
+        status = plot_all(&g, folder, scripts, n, spec, *report, err);
     }
-    if (status) {
-        cJSON_Delete(*report);
-        *report = NULL;
-    }
+    zo_gnuplot_close(&g);
     scripts_free(scripts, n);
     return status;
 }

@@ -16,12 +16,14 @@ typedef struct zo_plot_spec {
                             rivals): the runs that may be shown, and with how many other learning rates theirs was compared
                             (results/report.h makes it); more temporary tables are made in it */
     const char *out;     /* folder for the pictures, made when absent */
-    const char *only;    /* comma-separated names of plots, NULL = all */
-    const char *formats; /* "png,svg" */
+    const char *only;    /* comma-separated names of plots, NULL = all; an empty list is refused, here and in `formats` */
+    const char *formats; /* comma-separated, of png and svg */
 } zo_plot_spec;
 
-/* Renders and reports: *report becomes an array of {"plot", "title", "files": [...]} or {"plot", "title", "skipped": "why"}; the
- * caller deletes it. A plot that the data cannot fill is not an error; a missing gnuplot, database or script folder is. */
+/* Renders and reports: *report becomes an array of {"plot", "title", "files": [...]} with, for what is not in the picture, a "note", or {"plot",
+ * "title", "skipped": "why"}, or, of a picture that could not be drawn or written, {..., "failed": "why"}; the caller deletes it. Every plot
+ * is tried; the status is that of the first that failed. A plot that the data cannot fill is not an error. What keeps all from being drawn
+ * (a wrong name in a list, a missing gnuplot or script folder, a database that is not one of zo's) is an error with *report NULL. */
 zo_status zo_plot(const zo_plot_spec *spec, struct cJSON **report, zo_err *err);
 
 /* {"plot", "title", "needs"} of every script found, for `zo list plots`. */

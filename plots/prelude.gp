@@ -1,18 +1,41 @@
 # prelude.gp: what every plot shares: terminal, fonts, colours (Okabe and Ito's palette, safe for colour-blind readers, with brown and
 # grey in place of yellow), line styles that differ in colour, dash and mark, the grid of panels, and the legend in a cell of its own, outside the data.
-# Comes in with: panels, panel_title[], panel_data[], series, series_title[], xtic_count, xtic_text[], title_text, caption_text, out, format.
+# Comes in with numbers: panels, series, xtic_count, panel_lines and caption_lines (lines of the longest text), and format (png or svg). Texts are
+# read from files, so that none of them is ever parsed as gnuplot's language; the files' names are fixed.
+
+set encoding utf8
+set loadpath
+set datafile commentschars ""
+array panel_title[panels]
+array panel_data[panels]
+array series_title[series]
+array xtic_text[xtic_count > 0 ? xtic_count : 1]
+array words[2]
+stats "panels.txt" using (panel_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
+stats "series.txt" using (series_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
+if (xtic_count > 0) { stats "xtics.txt" using (xtic_text[int(column(0)) + 1] = stringcolumn(1), 1) nooutput }
+stats "words.txt" using (words[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
+title_text = words[1]
+caption_text = words[2]
+do for [p = 1:panels] { panel_data[p] = sprintf("panel%d.dat", p) }
+set datafile commentschars
 
 columns = panels < 3 ? panels : (panels <= 4 ? 2 : 3)
 rows = (panels + columns - 1) / columns
 longest = 0
 do for [i = 1:series] { if (strlen(series_title[i]) > longest) { longest = strlen(series_title[i]) } }
-legend_width = 90 + 8 * longest < 230 ? 230 : 90 + 8 * longest
-header = 68.0 # title and caption
+header = 52.0 + 16 * caption_lines # title and caption
+head = 14.0 + 16 * panel_lines # title of a panel
 longest_tic = 0
 do for [i = 1:xtic_count] { if (strlen(xtic_text[i]) > longest_tic) { longest_tic = strlen(xtic_text[i]) } }
-foot = longest_tic <= 14 ? 85.0 : 85.0 + 4.2 * (longest_tic - 14) # below the axis: its title, or texts that are turned by 30 degrees
-panel_width = panels == 1 ? 760 : 560
-panel_height = (panels == 1 ? 455 : 345) + foot
+em = 9.6 # width of a character, in the mean of those of long texts
+legend_width = 70 + em * longest < 230 ? 230 : 70 + em * longest
+turned = (longest_tic + 1) * em * xtic_count <= (panels == 1 ? 655 : 455) ? 0 : (longest_tic <= 20 ? 30 : 60) # degrees: texts of the axis that would overlap
+foot = turned ? 45.0 + (turned == 30 ? 0.51 : 0.87) * em * longest_tic : 85.0 # below the axis: its title, or texts that are turned
+right = turned && longest_tic > 5 ? (turned == 30 ? 0.87 : 0.51) * em * longest_tic : 20.0 # right of it: where turned texts end
+plain_width = (panels == 1 ? 740 : 540) + right
+panel_width = plain_width > 85 + right + 30 * xtic_count ? plain_width : 85 + right + 30 * xtic_count
+panel_height = (panels == 1 ? 440 : 330) + head - 15 + foot
 total_width = columns * panel_width + legend_width
 total_height = rows * panel_height + header
 
@@ -21,8 +44,7 @@ if (format eq "svg") {
 } else {
     set terminal pngcairo size total_width, total_height font "DejaVu Sans,12" background "white" enhanced
 }
-set output out
-set encoding utf8
+set output "picture"
 set datafile missing "NaN"
 
 colours = 9
@@ -46,15 +68,13 @@ unset key
 column_of(p) = (p - 1) % columns
 row_of(p) = int((p - 1) / columns)
 left_of(p) = (column_of(p) * panel_width + 85.0) / total_width
-right_of(p) = ((column_of(p) + 1) * panel_width - 20.0) / total_width
-top_of(p) = 1 - (header + row_of(p) * panel_height + 30.0) / total_height
+right_of(p) = ((column_of(p) + 1) * panel_width - right) / total_width
+top_of(p) = 1 - (header + row_of(p) * panel_height + head) / total_height
 bottom_of(p) = 1 - (header + (row_of(p) + 1) * panel_height - foot) / total_height
 
-# load with `panel = p` set: margins and title of the panel about to be drawn
-frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] font ',11' offset 0,-0.4"
-# the legend, drawn last: `legend_with` says how the keys look
-begin = "set multiplot; set label 1 title_text at screen 0.5, screen 1.0 - 22.0 / total_height center font ',16'; set label 2 caption_text at screen 0.5, screen 1.0 - 48.0 / total_height center font ',11' textcolor rgb '#444444'"
-legend = "unset label 1; unset label 2; set lmargin at screen 1 - (legend_width - 10.0) / total_width; set rmargin at screen 0.999; set tmargin at screen 1 - (header + 20.0) / total_height; set bmargin at screen 0.02; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set key left top reverse Left samplen 2 spacing 1.25; set xrange [0:1]; set yrange [0:1]"
-
-# Room above the data for the largest value, and a range that never collapses.
-padded(low, high) = high > low ? 0.06 * (high - low) : (high == 0 ? 1 : 0.1 * abs(high))
+# Macros. `begin` stands before the first panel; `texts` for an axis of texts, which are labels, as what stands in xtics is read as a format;
+# `frame` with `panel` set: margins and title of the panel about to be drawn; `legend` after the last panel: the picture's title, caption and keys.
+begin = "set multiplot"
+texts = "set xrange [0.4:xtic_count + 0.6]; unset xtics; do for [i = 1:xtic_count] { if (turned) { set label i xtic_text[i] at first i, graph 0 left rotate by -turned offset character -0.5, -0.7 noenhanced textcolor rgb '#222222' } else { set label i xtic_text[i] at first i, graph 0 center offset character 0, -1 noenhanced textcolor rgb '#222222' } }"
+frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] noenhanced font ',11' offset 0,-0.4"
+legend = "unset label; set label 1 title_text at screen 0.5, screen 1.0 - 22.0 / total_height center font ',16' noenhanced; set label 2 caption_text at screen 0.5, screen 1.0 - 46.0 / total_height center font ',11' textcolor rgb '#444444' noenhanced; set lmargin at screen 1 - (legend_width - 10.0) / total_width; set rmargin at screen 0.999; set tmargin at screen 1 - (header + 20.0) / total_height; set bmargin at screen 0.02; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set key left top reverse Left samplen 2 spacing 1.25 noenhanced; set xrange [0:1]; set yrange [0:1]"

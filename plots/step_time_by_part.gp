@@ -8,12 +8,10 @@
 #      ORDER BY panel, instr('form gemm attention elementwise head backward update data other', part), label
 @begin
 set ylabel "time of the mean step (ms)"; set yrange [0:*]
-set xrange [0.4:xtic_count + 0.6]
-set xtics () rotate by -30
-do for [i = 1:xtic_count] { set xtics add (xtic_text[i] i) }
+@texts
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s)
 }
 @legend
-plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s]
+plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced

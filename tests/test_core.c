@@ -20,6 +20,7 @@
 #include "core/err.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "tests/folder.h"
 
 static char folder[64]; /* scratch, made by main and removed at the end */
@@ -60,6 +61,37 @@ START_TEST(fail_fills_and_returns)
     zo_fail(&err, ZO_EINPUT, "label \"%s\"", "a\n\x1b[2Jb");
     ck_assert_str_eq(err.text, "label \"a??[2Jb\"");
     ck_assert_int_eq(zo_fail(NULL, ZO_EOOM, "nobody reads this"), ZO_EOOM);
+}
+END_TEST
+
+/* Per RFC 3629 and XML 1.0; expected values written out by hand. */
+START_TEST(plain_text)
+{
+    static const struct {
+        const char *from, *to;
+    } of[] = {{"", ""}, {"abc ~", "abc ~"}, {"a\nb\tc\r\x1b[31m\x7f\x01", "a?b?c??[31m??"},
+              {"\xc3\xa9 \xe2\x82\xac \xf0\x9d\x84\x9e \xf4\x8f\xbf\xbd", "\xc3\xa9 \xe2\x82\xac \xf0\x9d\x84\x9e \xf4\x8f\xbf\xbd"},
+              {"\x80\xbf", "??"},                          /* continuations alone */
+              {"\xc3", "?"}, {"\xe2\x82", "??"}, {"\xe2\x82x", "??x"}, {"\xf0\x9d\x84", "???"},
+              {"\xc0\xaf \xc1\xbf \xe0\x9f\xbf \xf0\x8f\xbf\xbf", "?? ?? ??? ????"}, /* longer than need be */
+              {"\xe0\xa0\x80\xf0\x90\x80\x80\xc2\xa0", "\xe0\xa0\x80\xf0\x90\x80\x80\xc2\xa0"}, /* the least of each length that is shown */
+              {"\xed\x9f\xbf \xed\xa0\x80 \xed\xbf\xbf \xee\x80\x80", "\xed\x9f\xbf ??? ??? \xee\x80\x80"}, /* surrogates */
+              {"\xf4\x90\x80\x80 \xf5\x80\x80\x80 \xff\xfe", "???? ???? ??"},
+              {"\xc2\x9b" "31m \xc2\x80 \xc2\x9f", "?31m ? ?"}, /* C1: a terminal's CSI in two bytes */
+              {"\xe2\x80\xa8 \xe2\x80\xa9 \xe2\x80\xa7", "? ? \xe2\x80\xa7"},
+              {"\xd8\x9c \xe2\x80\x8e \xe2\x80\x8f \xe2\x80\xaa \xe2\x80\xae \xe2\x80\xaf \xe2\x81\xa6 \xe2\x81\xa9", "? ? ? ? ? \xe2\x80\xaf ? ?"},
+              {"\xef\xbf\xbd \xef\xbf\xbe \xef\xbf\xbf", "\xef\xbf\xbd ? ?"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", of[i].from);
+        ck_assert_ptr_eq(zo_text_plain(text), text);
+        ck_assert_str_eq(text, of[i].to);
+    }
+    zo_err err = {0};
+    zo_fail(&err, ZO_EINPUT, "name '%s'", "\xc2\x9b\x1b\xff");
+    ck_assert_str_eq(err.text, "name '??" "?'");
+    ck_assert_int_eq(zo_fail_in(&err, "a\nfile"), ZO_EINPUT);
+    ck_assert_str_eq(err.text, "a?file: name '??" "?'");
 }
 END_TEST
 
@@ -951,6 +983,7 @@ static Suite *suite(void)
     TCase *t = tcase_create("err");
     tcase_add_test(t, fail_fills_and_returns);
     tcase_add_test(t, fail_cuts_long_texts);
+    tcase_add_test(t, plain_text);
     tcase_add_test_raise_signal(t, check_that_fails_dies, SIGABRT);
     suite_add_tcase(s, t);
 

@@ -1,0 +1,533 @@
+/* test_plots.c: pictures of databases that the tests write themselves, read back from the SVG. First what must never happen: text of a
+ * database, of --out or of $TMPDIR that becomes a command. Then what the pictures say. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "plots/gnuplot.h"
+#include "plots/plot.h"
+
+static char folder[64], canary[128];
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%.4000s\" lacks \"%s\"", (text), (part))
+#define ASSERT_LACKS(text, part) ck_assert_msg(strstr((text), (part)) == NULL, "\"%.4000s\" has \"%s\"", (text), (part))
+
+static const char *scratch(const char *name)
+{
+    static char path[4][512];
+    static int turn;
+    turn = (turn + 1) % 4;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+/* ---- a database ----------------------------------------------------------------------------------------------------------- */
+
+/* The part of results/schema.sql that plots read, without its constraints, as somebody else's file might have it. */
+static const char TABLES[] =
+    "CREATE TABLE runs (run INTEGER PRIMARY KEY, config, status DEFAULT 'done', model DEFAULT 'm', task DEFAULT 't', form DEFAULT 'head',"
+    " optimizer DEFAULT 'o', optimizer_options, batch DEFAULT 16, context DEFAULT 32, seed DEFAULT 0, lr DEFAULT 0.001, split DEFAULT 'drawn',"
+    " train DEFAULT 100, dev DEFAULT 50, test DEFAULT 50, accuracy, f1, matthews, dev_accuracy, steps, forwards, train_seconds, step_ms);"
+    "CREATE TABLE evaluations (run, step, split DEFAULT 'dev', examples, accuracy, f1, matthews, loss, forwards, train_seconds, best DEFAULT 0);"
+    "CREATE TABLE steps (run, step, loss, train_seconds, forwards);"
+    "CREATE TABLE memory (run, phase, tag, bytes);"
+    "CREATE TABLE parts (run, part, seconds, ms);"
+    "CREATE VIEW peaks AS SELECT run, phase, sum(bytes) AS bytes FROM memory GROUP BY run, phase;"
+    "CREATE TEMP TABLE chosen (run, rivals);";
+
+static void execute(sqlite3 *db, const char *sql)
+{
+    char *message = NULL;
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", message, sql);
+}
+
+static sqlite3 *new_db(void)
+{
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+    execute(db, TABLES);
+    return db;
+}
+
+/* A finished run with something for every picture; `note` is an option of its optimizer. */
+static void add_run(sqlite3 *db, int run, const char *model, const char *task, const char *optimizer, const char *note, int batch, int context)
+{
+    cJSON *config = cJSON_CreateObject(), *options = cJSON_AddObjectToObject(config, "optimizer");
+    cJSON_AddStringToObject(options, "name", optimizer);
+    cJSON_AddStringToObject(options, "note", note);
+    char *json = cJSON_PrintUnformatted(config);
+    char *sql = sqlite3_mprintf(
+        "INSERT INTO runs (run, config, model, task, optimizer, batch, context, accuracy, dev_accuracy) VALUES (%d, %Q, %Q, %Q, %Q, %d, %d, 0.75, 0.5);"
+        "INSERT INTO chosen VALUES (%d, 0);"
+        "INSERT INTO evaluations (run, step, accuracy, forwards, train_seconds) VALUES (%d, 10, 0.5, 20, 7.5), (%d, 20, 0.625, 40, 15);"
+        "INSERT INTO steps VALUES (%d, 1, 0.7, 0.75, 2), (%d, 2, 0.6, 1.5, 4);"
+        "INSERT INTO memory VALUES (%d, 'train', 'params', 4000000), (%d, 'train', 'activations', 1000000);"
+        "INSERT INTO parts VALUES (%d, 'gemm', 10, 6.5), (%d, 'other', 1, 0.5);",
+        run, json, model, task, optimizer, batch, context, run, run, run, run, run, run, run, run, run);
+    execute(db, sql);
+    sqlite3_free(sql);
+    cJSON_free(json);
+    cJSON_Delete(config);
+}
+
+/* ---- pictures --------------------------------------------------------------------------------------------------------------- */
+
+static cJSON *entry_of(const cJSON *report, const char *plot)
+{
+    cJSON *entry;
+    cJSON_ArrayForEach(entry, report) {
+        if (!strcmp(cJSON_GetObjectItem(entry, "plot")->valuestring, plot)) {
+            return entry;
+        }
+    }
+    ck_abort_msg("the report has no %s", plot);
+    return NULL;
+}
+
+static const char *word_of(const cJSON *entry, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItem(entry, key);
+    return item ? item->valuestring : NULL;
+}
+
+/* Every plot; all those in `filled` must have been drawn, and none failed. The caller deletes the report. */
+static cJSON *draw(sqlite3 *db, const char *out, const char *only, const char *formats)
+{
+    zo_plot_spec spec = {.db = db, .out = out, .only = only, .formats = formats};
+    cJSON *report, *entry;
+    zo_err err = {0};
+    ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
+    cJSON_ArrayForEach(entry, report) {
+        ck_assert_msg(!word_of(entry, "failed"), "%s", word_of(entry, "failed"));
+    }
+    return report;
+}
+
+/* What is drawn as text in out/plot.svg, one element a line; the caller frees it. */
+static char *drawn_text(const char *out, const char *plot)
+{
+    char path[4200], name[96], *svg;
+    size_t bytes;
+    zo_err err = {0};
+    snprintf(name, sizeof name, "%s.svg", plot);
+    ck_assert_msg(zo_read_file(zo_path_join(path, sizeof path, out, name), 1 << 24, &svg, &bytes, &err) == ZO_OK, "%s", err.text);
+    static const struct {
+        const char *escape, plain;
+    } of[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&#39;", '\''}, {"&#160;", ' '}};
+    char *to = svg;
+    for (const char *at = strstr(svg, "<text"); at;) {
+        const char *end = strstr(at, "</text>");
+        ck_assert_ptr_nonnull(end);
+        while (at < end) {
+            if (*at == '<') {
+                at = strchr(at, '>') + 1;
+                continue;
+            }
+            size_t i = 0;
+            while (i < sizeof of / sizeof *of && strncmp(at, of[i].escape, strlen(of[i].escape))) {
+                i++;
+            }
+            ck_assert_msg(*at != '&' || i < sizeof of / sizeof *of, "an escape that is not known: %.10s", at);
+            *to++ = *at == '&' ? of[i].plain : *at;
+            at += *at == '&' ? strlen(of[i].escape) : 1;
+        }
+        *to++ = '\n';
+        at = strstr(end, "<text");
+    }
+    *to = '\0';
+    return svg;
+}
+
+static bool was_run(void)
+{
+    return zo_path_exists(canary);
+}
+
+/* Texts that some language between the database and the picture could take for its own. %s is the path of the canary. */
+static const char *const hostile[] = {"`touch %s`", "$(touch %s)", "\"; system(\"touch %s\"); \"", "'; system('touch %s'); '", "\\\"`touch %s`\\\"", "|touch %s",
+                                      "< touch %s", "@begin", "@title_text `touch %s`", "%%s%%n%%d%%T 100%% %%", "{/Symbol a}_1^2 &{x} ~a{.8-}", "\\n\\t\\101\\",
+                                      "# comment", "</text><script>x</script>&amp;&#65;", "NaN", "?", "-", "1e5", "a\nb\r\tc", "tab\tand \"quotes\" \"", "\"", "''", "",
+                                      "\xff\xfe\xc3(\xe2\x82 latin", "\xc3\xa9\xe2\x82\xac\xf0\x9d\x84\x9e", "\x1b]0;title\x07\x1b[31m", "set output '%s'", "; touch %s ;", "!touch %s"};
+enum { HOSTILE = sizeof hostile / sizeof *hostile, ALL_HOSTILE = HOSTILE + 5 };
+
+/* The text number i, of at most 60 bytes where the canary's path is short: the hostile ones, then all bytes 1 to 255 in pieces of 51. */
+static void make_hostile(int i, char *text, size_t bytes)
+{
+    if (i < HOSTILE) {
+        snprintf(text, bytes, hostile[i], canary);
+        return;
+    }
+    int n = 0;
+    for (int c = 51 * (i - HOSTILE) + 1; n < 51; c++) {
+        text[n++] = (char)c;
+    }
+    text[n] = '\0';
+}
+
+/* All white space left out: texts are folded. */
+static char *squeezed(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at; at++) {
+        if (*at != ' ' && *at != '\n') {
+            *to++ = *at;
+        }
+    }
+    *to = '\0';
+    return text;
+}
+
+static void assert_drawn(const char *text, const char *out, const char *plot)
+{
+    char plain[256], *all = drawn_text(out, plot);
+    snprintf(plain, sizeof plain, "%s", text);
+    squeezed(zo_text_plain(plain));
+    squeezed(all);
+    ck_assert_msg(strstr(all, plain) != NULL, "%s.svg lacks '%s': %s", plot, plain, all);
+    zo_free(all);
+}
+
+/* Texts of every kind as model, task, optimizer and option, a third of them at a time. */
+START_TEST(text_from_outside_is_drawn_and_nothing_else)
+{
+    sqlite3 *db = new_db();
+    char text[256];
+    int n = 0;
+    for (int i = _i; i < ALL_HOSTILE; i += 3) {
+        make_hostile(i, text, sizeof text);
+        add_run(db, ++n, text, "t", "o", "x", 8, 32);
+        add_run(db, ++n, text, "t", "o", "x", 16, 32);
+        add_run(db, ++n, text, "t", "o", "x", 8, 64);
+        add_run(db, ++n, "m", text, "o", "x", 8, 32);
+        add_run(db, ++n, "m", "t", text, "x", 8, 32);
+        add_run(db, ++n, "m", "t", "p", text, 8, 32);
+    }
+    cJSON *report = draw(db, scratch("out"), NULL, "svg"), *entry;
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "png"));
+    ck_assert_msg(!was_run(), "a command was run");
+    char *bars = drawn_text(scratch("out"), "accuracy_bars"), label[300];
+    for (int i = _i; i < ALL_HOSTILE; i += 3) {
+        make_hostile(i, text, sizeof text);
+        cJSON_ArrayForEach(entry, report) {
+            ck_assert_msg(!word_of(entry, "skipped"), "%s: %s", word_of(entry, "plot"), word_of(entry, "skipped"));
+            ck_assert_msg(!word_of(entry, "note"), "%s: %s", word_of(entry, "plot"), word_of(entry, "note"));
+            assert_drawn(text, scratch("out"), word_of(entry, "plot")); /* the model's name stands in every picture */
+        }
+        zo_text_plain(text);
+        snprintf(label, sizeof label, "\np note %s\n", text);
+        ASSERT_HAS(bars, label);
+        snprintf(label, sizeof label, "\n%s\n", text);
+        ck_assert_msg(text[0] == '\0' || strstr(strstr(bars, label) + 1, label), "'%s' is not both a label of the axis and of the legend: %s", text, bars);
+    }
+    zo_free(bars);
+    cJSON_Delete(report);
+    sqlite3_close(db);
+}
+END_TEST
+
+/* --out, $TMPDIR and $ZO_PLOTS are paths and nothing else: folders with these names, a third of them one in the other. */
+START_TEST(paths_are_paths)
+{
+    char out[2048], temporary[2048], scripts[2048], to[2200], text[256], from[64], *gp;
+    size_t bytes;
+    zo_err err = {0};
+    int n = snprintf(out, sizeof out, "%s/out", folder);
+    for (int i = _i; i < ALL_HOSTILE; i += 3) {
+        make_hostile(i, text, sizeof text);
+        n += snprintf(out + n, sizeof out - (size_t)n, "/%s", text);
+    }
+    snprintf(temporary, sizeof temporary, "%s/tmp%s", folder, out + strlen(folder));
+    snprintf(scripts, sizeof scripts, "%s/gp%s", folder, out + strlen(folder));
+    ck_assert_int_eq(zo_make_dirs(temporary, &err), ZO_OK);
+    ck_assert_int_eq(zo_make_dirs(scripts, &err), ZO_OK);
+    static const char *const needed[] = {"prelude.gp", "accuracy_bars.gp"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(from, sizeof from, "plots/%s", needed[i]);
+        ck_assert_int_eq(zo_read_file(from, 1 << 20, &gp, &bytes, &err), ZO_OK);
+        ck_assert_int_eq(zo_write_file(zo_path_join(to, sizeof to, scripts, needed[i]), gp, bytes, &err), ZO_OK);
+        zo_free(gp);
+    }
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    setenv("TMPDIR", temporary, 1);
+    setenv("ZO_PLOTS", scripts, 1);
+    cJSON_Delete(draw(db, out, NULL, "svg,png"));
+    unsetenv("ZO_PLOTS");
+    unsetenv("TMPDIR");
+    ck_assert_msg(!was_run(), "a command in the path '%s' was run", out);
+    assert_drawn("m, head, batch 8, context 16", out, "accuracy_bars");
+    ck_assert_msg(rmdir(temporary) == 0, "the private folder was left in $TMPDIR");
+    sqlite3_close(db);
+}
+END_TEST
+
+/* Start-up files, search paths and a default terminal of the user's change nothing. */
+START_TEST(the_users_gnuplot_settings_do_not_matter)
+{
+    zo_err err = {0};
+    char text[512];
+    ck_assert_int_eq(zo_make_dirs(scratch("home"), &err), ZO_OK);
+    ck_assert_int_eq(zo_make_dirs(scratch("lib"), &err), ZO_OK);
+    int n = snprintf(text, sizeof text, "system \"touch %s\"\n", canary);
+    ck_assert_int_eq(zo_write_file(scratch("home/.gnuplot"), text, (size_t)n, &err), ZO_OK);
+    ck_assert_int_eq(zo_write_file(scratch("lib/prelude.gp"), text, (size_t)n, &err), ZO_OK);
+    ck_assert_int_eq(zo_write_file(scratch("lib/panel1.dat"), "1 1 0\n", 6, &err), ZO_OK);
+    char *home = strdup(getenv("HOME") ? getenv("HOME") : "/");
+    setenv("HOME", scratch("home"), 1);
+    setenv("GNUPLOT_LIB", scratch("lib"), 1);
+    setenv("GNUTERM", "no-such-terminal", 1);
+    setenv("GNUPLOT_DRIVER_DIR", scratch("lib"), 1);
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg,png"));
+    ck_assert(!was_run());
+    assert_drawn("m, head, batch 8, context 16", scratch("out"), "accuracy_bars");
+    setenv("HOME", home, 1);
+    free(home);
+    sqlite3_close(db);
+}
+END_TEST
+
+/* ---- what goes wrong ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(lists_are_read_whole)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    char many[2000] = "", names[3000] = "";
+    while (strlen(many) < 1900) {
+        strcat(many, "svg,");
+    }
+    while (strlen(names) < 2900) {
+        strcat(names, "accuracy_bars,");
+    }
+    strcat(many, "pdf");
+    strcat(names, "accuracy_bar");
+    const struct {
+        const char *only, *formats, *says;
+    } of[] = {{NULL, "", "--format names the format ''"}, {NULL, "svg,", "the format ''"},          {NULL, ",svg", "the format ''"},
+              {NULL, "svg png", "'svg png'"},             {NULL, "SVG", "'SVG', which is not there: a list, without spaces, of some of png, svg"},
+              {NULL, many, "'pdf'"},                      {"", "svg", "--only names the plot ''"},  {"accuracy_bars,", "svg", "the plot ''"},
+              {names, "svg", "'accuracy_bar'"},           {"prelude", "svg", "accuracy_bars, "}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = of[i].only, .formats = of[i].formats};
+        cJSON *report;
+        zo_err err = {0};
+        ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
+        ck_assert_ptr_null(report);
+        ASSERT_HAS(err.text, of[i].says);
+    }
+    ck_assert(!zo_path_exists(scratch("out")));
+    sqlite3_close(db);
+}
+END_TEST
+
+START_TEST(one_bad_picture_does_not_end_all)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    zo_err err = {0};
+    ck_assert_int_eq(zo_make_dirs(scratch("out/accuracy_bars.svg"), &err), ZO_OK); /* a folder where the file should go */
+    ck_assert_int_eq(symlink("/dev/full", scratch("out/loss_vs_step.svg")), 0);
+    ck_assert_int_eq(symlink("elsewhere.svg", scratch("out/memory_by_tag.svg")), 0);
+    ck_assert_int_eq(mkfifo(scratch("out/accuracy_vs_hours.svg"), 0666), 0); /* nobody reads */
+    zo_plot_spec spec = {.db = db, .out = scratch("out"), .formats = "svg"};
+    cJSON *report;
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "3 of ");
+    ASSERT_HAS(err.text, "accuracy_bars.svg: cannot be written");
+    ASSERT_HAS(word_of(entry_of(report, "accuracy_bars"), "failed"), "out/accuracy_bars.svg");
+    ASSERT_HAS(word_of(entry_of(report, "loss_vs_step"), "failed"), "out/loss_vs_step.svg: cannot be written (No space left on device)");
+    ASSERT_HAS(word_of(entry_of(report, "accuracy_vs_hours"), "failed"), "out/accuracy_vs_hours.svg: cannot be written");
+    ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(entry_of(report, "loss_vs_step"), "files")), 0);
+    ck_assert_ptr_null(word_of(entry_of(report, "memory_by_tag"), "failed"));
+    struct stat st;
+    ck_assert(lstat(scratch("out/memory_by_tag.svg"), &st) == 0 && S_ISLNK(st.st_mode));
+    ck_assert(stat(scratch("out/elsewhere.svg"), &st) == 0 && st.st_size > 1000); /* the link was followed */
+    ck_assert(stat(scratch("out/step_time_by_part.svg"), &st) == 0 && st.st_size > 1000);
+    cJSON_Delete(report);
+    sqlite3_close(db);
+}
+END_TEST
+
+/* Files of this and of gnuplot's process end at 8 kB, as on a disk that is full; a picture that is not whole is never stored. */
+START_TEST(half_a_picture_is_no_picture)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        struct rlimit limit = {9000, 9000};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = "accuracy_bars", .formats = "svg"};
+        cJSON *report;
+        zo_err err = {0};
+        _exit(zo_plot(&spec, &report, &err) == ZO_EIO && strstr(err.text, "accuracy_bars") && !zo_path_exists(scratch("out/accuracy_bars.svg")) ? 0 : 1);
+    }
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    sqlite3_close(db);
+}
+END_TEST
+
+START_TEST(no_gnuplot_and_no_folder_are_said_once)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    zo_plot_spec spec = {.db = db, .out = scratch("out"), .formats = "svg"};
+    cJSON *report;
+    zo_err err = {0};
+    char *path = strdup(getenv("PATH")), long_path[5000];
+    setenv("PATH", folder, 1);
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
+    setenv("PATH", path, 1);
+    free(path);
+    ASSERT_HAS(err.text, "gnuplot cannot be started");
+    ck_assert_ptr_null(report);
+    setenv("TMPDIR", "/no/such/folder", 1);
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "/no/such/folder");
+    memset(long_path, 'a', sizeof long_path - 1);
+    long_path[sizeof long_path - 1] = '\0';
+    setenv("TMPDIR", long_path, 1);
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "$TMPDIR is a path of 4999 bytes");
+    setenv("TMPDIR", "", 1); /* as if it were not set */
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    unsetenv("TMPDIR");
+    spec.out = long_path;
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "--out is a path of 4999 bytes");
+    execute(db, "DROP TABLE runs");
+    spec.out = scratch("out");
+    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "the database: ");
+    sqlite3_close(db);
+}
+END_TEST
+
+START_TEST(numbers_that_no_axis_holds_are_said)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    execute(db, "UPDATE steps SET loss = 1e308 WHERE step = 2");
+    cJSON *report = draw(db, scratch("out"), NULL, "svg");
+    ASSERT_HAS(word_of(entry_of(report, "loss_vs_step"), "note"), "numbers are too large to be drawn");
+    ck_assert_ptr_null(word_of(entry_of(report, "accuracy_bars"), "note"));
+    cJSON_Delete(report);
+    sqlite3_close(db);
+}
+END_TEST
+
+/* 70 methods: 64 labels of the axis, 48 of the legend, and a note that says so; 48 and 64 are drawn without one. */
+START_TEST(what_is_left_out_is_said)
+{
+    for (int methods = 48; methods <= 70; methods += 22) {
+        sqlite3 *db = new_db();
+        for (int i = 1; i <= methods; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "opt%03d", i);
+            add_run(db, i, "m", "t", name, "x", 8, 16);
+        }
+        cJSON *report = draw(db, scratch("out"), "memory_by_tag,accuracy_bars", "svg");
+        const char *axis = word_of(entry_of(report, "memory_by_tag"), "note"), *legend = word_of(entry_of(report, "accuracy_bars"), "note");
+        char *text = drawn_text(scratch("out"), "memory_by_tag");
+        if (methods == 48) {
+            ck_assert_ptr_null(axis);
+            ck_assert_ptr_null(legend);
+        } else {
+            ASSERT_HAS(axis, "64 of 70 labels of the axis are drawn");
+            ASSERT_HAS(legend, "48 of 70 methods of the legend are drawn");
+            ASSERT_HAS(text, "opt064\n");
+            ASSERT_LACKS(text, "opt065");
+        }
+        zo_free(text);
+        cJSON_Delete(report);
+        sqlite3_close(db);
+    }
+}
+END_TEST
+
+/* Long names: as many as a legend has room for, the rest in the middle left out; the caption folded. */
+START_TEST(long_texts_are_fitted)
+{
+    char model[3000], option[600];
+    memset(model, 'a', sizeof model - 1);
+    model[sizeof model - 1] = '\0';
+    for (size_t i = 0; i + 3 < sizeof option; i += 3) {
+        memcpy(option + i, "\xe2\x82\xac", 4); /* euro signs: cut between characters, never within */
+    }
+    memcpy(option + 594, "end", 4);
+    sqlite3 *db = new_db();
+    add_run(db, 1, model, "t", "o", option, 8, 16);
+    add_run(db, 2, model, "t", "o", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg,png"));
+    char *text = drawn_text(scratch("out"), "accuracy_bars");
+    ASSERT_HAS(text, "aaa...");
+    ASSERT_HAS(text, "batch 8, context 16\n");
+    ASSERT_HAS(text, "o note \xe2\x82\xac");
+    ASSERT_HAS(text, "\xe2\x82\xac...\xe2\x82\xac");
+    ASSERT_HAS(text, "\xe2\x82\xac" "end\n");
+    ASSERT_LACKS(text, "?");
+    zo_free(text);
+    sqlite3_close(db);
+}
+END_TEST
+
+static void begin(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/zo-test-plots-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(canary, sizeof canary, "%s/PWNED", folder);
+}
+
+static void end(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+int main(void)
+{
+    unsetenv("TMPDIR");
+    unsetenv("ZO_PLOTS");
+    bool have_gnuplot = system("gnuplot --version > /dev/null 2>&1") == 0;
+    if (!have_gnuplot) {
+        printf("skipped: pictures want gnuplot\n");
+        return 0;
+    }
+    Suite *suite = suite_create("plots");
+    TCase *t = tcase_create("plots");
+    tcase_add_checked_fixture(t, begin, end);
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, text_from_outside_is_drawn_and_nothing_else, 0, 3);
+    tcase_add_loop_test(t, paths_are_paths, 0, 3);
+    tcase_add_test(t, the_users_gnuplot_settings_do_not_matter);
+    tcase_add_test(t, lists_are_read_whole);
+    tcase_add_test(t, one_bad_picture_does_not_end_all);
+    tcase_add_test(t, half_a_picture_is_no_picture);
+    tcase_add_test(t, no_gnuplot_and_no_folder_are_said_once);
+    tcase_add_test(t, numbers_that_no_axis_holds_are_said);
+    tcase_add_test(t, what_is_left_out_is_said);
+    tcase_add_test(t, long_texts_are_fitted);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
