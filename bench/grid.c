@@ -317,6 +317,14 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     return ZO_OK;
 }
 
+/* Compact text of a value that our own tables made, so it fits; the caller calls zo_free. */
+static char *print_value(const cJSON *value)
+{
+    static char text[1 << 16];
+    ZO_CHECK(cJSON_PrintPreallocated((cJSON *)(uintptr_t)value, text, sizeof text, false), "a cell's text has more than %zu bytes", sizeof text);
+    return zo_strdup(ZO_TAG_OTHER, text);
+}
+
 /* The canonical form: fixed order, every default filled in but those of younger keys; parsing it again gives the same text. */
 static void write_cell(zo_cell *c)
 {
@@ -329,13 +337,9 @@ static void write_cell(zo_cell *c)
     }
     zo_opt_drop_younger(options_of(c->estimator), optimizer);
     cJSON_AddItemToObject(config, "optimizer", optimizer);
-    char *text = cJSON_PrintUnformatted(config);
-    c->config = zo_strdup(ZO_TAG_OTHER, text);
-    cJSON_free(text);
+    c->config = print_value(config);
+    c->options_text = print_value(c->options);
     cJSON_Delete(config);
-    text = cJSON_PrintUnformatted(c->options);
-    c->options_text = zo_strdup(ZO_TAG_OTHER, text);
-    cJSON_free(text);
     snprintf(c->hash, sizeof c->hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, c->config, strlen(c->config)));
 }
 
@@ -383,8 +387,8 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     /* Cut the optimizer's object in its own keys and the overrides of the cell's. */
     cJSON *own = cJSON_CreateObject(), *common = cJSON_Duplicate(object, true);
     cJSON_DeleteItemFromObjectCaseSensitive(common, "optimizer");
-    cJSON *top = cJSON_Duplicate(common, true);
-    if (cJSON_IsObject(optimizer)) {
+    cJSON *top = cJSON_IsObject(optimizer) ? cJSON_Duplicate(common, true) : NULL;
+    if (top != NULL) {
         bool budget = false;
         for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
             budget = budget || is_one_of(o->string, budget_keys, COUNT(budget_keys));
@@ -401,10 +405,12 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
         }
     }
     replace_words(common);
-    replace_words(top);
     char where[4400];
     snprintf(where, sizeof where, "%s", path);
-    status = zo_opt_read(cell_keys, top, NULL, where, c, err); /* a value that is not used is checked all the same */
+    if (top != NULL) { /* a value that is not used is checked all the same */
+        replace_words(top);
+        status = zo_opt_read(cell_keys, top, NULL, where, c, err);
+    }
     status = status == ZO_OK ? zo_opt_read(cell_keys, common, NULL, where, c, err) : status;
     if (status == ZO_OK) {
         snprintf(where, sizeof where, "%s: optimizer %s", path, c->estimator->name);
@@ -430,6 +436,21 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
         zo_cell_free(c);
     }
     return status;
+}
+
+uint64_t zo_cell_opening(const zo_cell *cell, bool fine)
+{
+    zo_cell c = *cell;
+    c.seed = c.steps = c.forwards = c.eval_every = c.log_every = c.threads = 0;
+    c.work = c.seconds = c.lr = c.eps = 0;
+    c.metric = c.selection = 0;
+    c.realisation = fine ? c.realisation : 0;
+    uint64_t hash = zo_fnv1a(ZO_FNV_START, &c, offsetof(zo_cell, estimator)); /* strings are filled up with zeros, as is the whole cell first */
+    if (fine) {
+        hash = zo_fnv1a(hash, c.estimator->name, strlen(c.estimator->name));
+        hash = zo_fnv1a(hash, c.options_text, strlen(c.options_text));
+    }
+    return hash;
 }
 
 void zo_cell_free(zo_cell *c)
@@ -512,66 +533,53 @@ char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 
 /* ---- what tells cells apart --------------------------------------------------------------------------------------------- */
 
-/* Appends " key value" to the label of each cell of [0, n) where another of these cells has another value. */
-static void add_varied(zo_grid *g, const int64_t *member, cJSON *const *object, int64_t n, const char *key)
+/* Appends " key value" to the cell's label. */
+static void add_varied(zo_cell *c, const char *key, cJSON *value)
 {
-    bool varies = false;
-    const cJSON *first = cJSON_GetObjectItemCaseSensitive(object[0], key);
-    for (int64_t i = 1; i < n && !varies; i++) {
-        varies = !cJSON_Compare(first, cJSON_GetObjectItemCaseSensitive(object[i], key), true);
-    }
-    for (int64_t i = 0; i < n && varies; i++) {
-        zo_cell *c = &g->cell[member[i]];
-        char *value = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(object[i], key));
-        size_t value_n = strlen(value);
-        bool quoted = value_n >= 2 && value[0] == '"';
-        size_t used = c->varied != NULL ? strlen(c->varied) : 0, room = used + strlen(key) + value_n + 3;
-        c->varied = zo_realloc(c->varied, ZO_HOST, ZO_TAG_OTHER, room);
-        snprintf(c->varied + used, room - used, " %s %.*s", key, (int)(value_n - 2 * quoted), value + quoted);
-        cJSON_free(value);
-    }
+    char *text = cJSON_PrintUnformatted(value);
+    size_t n = strlen(text);
+    bool quoted = n >= 2 && text[0] == '"';
+    size_t used = c->varied != NULL ? strlen(c->varied) : 0, room = used + strlen(key) + n + 3;
+    c->varied = zo_realloc(c->varied, ZO_HOST, ZO_TAG_OTHER, room);
+    snprintf(c->varied + used, room - used, " %s %.*s", key, (int)(n - 2 * quoted), text + quoted);
+    cJSON_free(text);
+    cJSON_Delete(value);
 }
 
+/* Settings are compared among the cells of one optimizer: between optimizers they differ by its own defaults. */
 static void mark_varied(zo_grid *g)
 {
     static const char *const said[] = {"model", "task", "optimizer", "lr", "seed"}; /* are in every label */
-    cJSON **config = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *config);
-    cJSON **options = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *options);
-    int64_t *member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
-    for (int64_t i = 0; i < g->n; i++) {
-        config[i] = whole_config(&g->cell[i]);
-    }
-    /* The settings of all cells are compared among those of one optimizer: between optimizers they differ by its own defaults. */
+    zo_cell **member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
     const zo_estimator *const *list;
     int estimators = zo_estimator_list(&list);
     for (int e = 0; e < estimators; e++) {
         int64_t n = 0;
         for (int64_t i = 0; i < g->n; i++) {
             if (g->cell[i].estimator == list[e]) {
-                member[n] = i;
-                options[n++] = config[i];
+                member[n++] = &g->cell[i];
             }
-        }
-        if (n < 2) {
-            continue;
         }
         for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
-            if (!is_one_of(k->key, said, COUNT(said))) {
-                add_varied(g, member, options, n, k->key);
+            bool varies = false;
+            for (int64_t i = 1; i < n && !varies && !is_one_of(k->key, said, COUNT(said)); i++) {
+                varies = !zo_opt_equal(k, member[0], member[i]);
+            }
+            for (int64_t i = 0; i < n && varies; i++) {
+                add_varied(member[i], k->key, zo_opt_value(k, member[i]));
             }
         }
-        for (int64_t i = 0; i < n; i++) {
-            options[i] = g->cell[member[i]].options;
-        }
         for (const zo_opt *k = options_of(list[e]); k->key != NULL; k++) {
-            add_varied(g, member, options, n, k->key);
+            bool varies = false;
+            for (int64_t i = 1; i < n && !varies; i++) {
+                varies = !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(member[0]->options, k->key),
+                                        cJSON_GetObjectItemCaseSensitive(member[i]->options, k->key), true);
+            }
+            for (int64_t i = 0; i < n && varies; i++) {
+                add_varied(member[i], k->key, cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(member[i]->options, k->key), true));
+            }
         }
     }
-    for (int64_t i = 0; i < g->n; i++) {
-        cJSON_Delete(config[i]);
-    }
-    zo_free(config);
-    zo_free(options);
     zo_free(member);
 }
 

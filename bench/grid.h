@@ -60,6 +60,8 @@ void zo_grid_free(zo_grid *grid);
 /* One cell from its canonical JSON (what a cell's own process gets). */
 zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err);
 void zo_cell_free(zo_cell *cell);
+/* A hash of what decides whether a cell can be opened: its device, model, task and rows, and (`fine`) what memory it then takes. */
+uint64_t zo_cell_opening(const zo_cell *cell, bool fine);
 /* The cell as a database row; borrows from the cell. */
 zo_cell_row zo_cell_to_row(const zo_cell *cell);
 /* "minilm-l6 sst2 mezo lr 1e-06 batch 8 seed 1": for progress lines; between lr and seed stands what varies over the grid. */

@@ -379,25 +379,6 @@ static bool show_pretraining(void *context, const char *model, int64_t step, int
     return true;
 }
 
-/* A hash of the part of a cell's config that decides whether it can be opened (and, `fine`, what it takes). */
-static uint64_t check_key(const zo_cell *cell, bool fine)
-{
-    cJSON *config = cJSON_Parse(cell->config);
-    static const char *const always[] = {"seed", "lr", "eps", "steps", "forwards", "seconds", "work", "eval_every", "metric", "selection", "log_every", "threads"},
-                             *const coarse[] = {"optimizer", "realisation"};
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
-        cJSON_DeleteItemFromObjectCaseSensitive(config, always[i]);
-    }
-    for (size_t i = 0; i < 2 && !fine; i++) {
-        cJSON_DeleteItemFromObjectCaseSensitive(config, coarse[i]);
-    }
-    char *text = cJSON_PrintUnformatted(config);
-    uint64_t key = zo_fnv1a(ZO_FNV_START, text, strlen(text));
-    cJSON_free(text);
-    cJSON_Delete(config);
-    return key;
-}
-
 /* Opens the device, data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
 static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, job_kind kind, cJSON **found, zo_err *err)
 {
@@ -457,7 +438,7 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
             }
         }
         bool is_new;
-        int64_t *same = zo_hashmap_at(&checked, check_key(cell, predicted != NULL), &is_new);
+        int64_t *same = zo_hashmap_at(&checked, zo_cell_opening(cell, predicted != NULL), &is_new);
         if (is_new) {
             *same = i;
             if (l->terminal) {

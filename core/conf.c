@@ -313,48 +313,64 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
     return ZO_OK;
 }
 
-struct cJSON *zo_opt_write(const zo_opt *table, const void *options)
+cJSON *zo_opt_value(const zo_opt *opt, const void *options)
+{
+    const void *member = member_of_const(opt, options);
+    switch (opt->type) {
+    case ZO_OPT_INT:
+        return cJSON_CreateNumber((double)*(const int64_t *)member);
+    case ZO_OPT_REAL:
+        return cJSON_CreateNumber(*(const double *)member);
+    case ZO_OPT_BOOL:
+        return cJSON_CreateBool(*(const bool *)member);
+    case ZO_OPT_STRING:
+        return cJSON_CreateString(member);
+    case ZO_OPT_CHOICE:
+        break;
+    }
+    size_t n;
+    const char *choice = choice_at(opt->choices, *(const int *)member, &n);
+    ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
+    char name[ZO_OPT_STRING_BYTES];
+    snprintf(name, sizeof name, "%.*s", (int)n, choice);
+    return cJSON_CreateString(name);
+}
+
+bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b)
+{
+    const void *x = member_of_const(opt, a), *y = member_of_const(opt, b);
+    switch (opt->type) {
+    case ZO_OPT_INT:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    case ZO_OPT_REAL:
+        return *(const double *)x == *(const double *)y;
+    case ZO_OPT_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case ZO_OPT_STRING:
+        return strcmp(x, y) == 0;
+    case ZO_OPT_CHOICE:
+        break;
+    }
+    return *(const int *)x == *(const int *)y;
+}
+
+cJSON *zo_opt_write(const zo_opt *table, const void *options)
 {
     cJSON *object = cJSON_CreateObject();
     for (const zo_opt *opt = table; opt->key != NULL; opt++) {
-        const void *member = member_of_const(opt, options);
-        switch (opt->type) {
-        case ZO_OPT_INT:
-            cJSON_AddNumberToObject(object, opt->key, (double)*(const int64_t *)member);
-            break;
-        case ZO_OPT_REAL:
-            cJSON_AddNumberToObject(object, opt->key, *(const double *)member);
-            break;
-        case ZO_OPT_BOOL:
-            cJSON_AddBoolToObject(object, opt->key, *(const bool *)member);
-            break;
-        case ZO_OPT_STRING:
-            cJSON_AddStringToObject(object, opt->key, member);
-            break;
-        case ZO_OPT_CHOICE: {
-            size_t n;
-            const char *choice = choice_at(opt->choices, *(const int *)member, &n);
-            ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
-            char name[ZO_OPT_STRING_BYTES];
-            snprintf(name, sizeof name, "%.*s", (int)n, choice);
-            cJSON_AddStringToObject(object, opt->key, name);
-            break;
-        }
-        }
+        cJSON_AddItemToObject(object, opt->key, zo_opt_value(opt, options));
     }
     return object;
 }
 
-/* One key of the table with its default, as zo_opt_write writes it; the caller deletes it. */
+/* A default as zo_opt_write writes it; the caller deletes it. */
 static cJSON *write_default(const zo_opt *opt)
 {
-    union { int64_t integer; double real; bool flag; int choice; char text[ZO_OPT_STRING_BYTES]; } value;
-    zo_opt alone[2] = {*opt, {.key = NULL}};
-    alone[0].offset = 0;
-    zo_opt_defaults(alone, &value);
-    cJSON *object = zo_opt_write(alone, &value), *item = cJSON_DetachItemFromObjectCaseSensitive(object, opt->key);
-    cJSON_Delete(object);
-    return item;
+    union { int64_t integer; double real; bool flag; int choice; char text[ZO_OPT_STRING_BYTES]; } value = {.text = ""};
+    zo_opt here = *opt;
+    here.offset = 0;
+    set_default(&here, &value);
+    return zo_opt_value(&here, &value);
 }
 
 void zo_opt_drop_younger(const zo_opt *table, cJSON *object)

@@ -46,6 +46,10 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
 /* The options as a JSON object, every key present (for the config hash and the database). The caller deletes it. */
 struct cJSON *zo_opt_write(const zo_opt *table, const void *options);
 
+/* One key of such a struct as JSON; the caller deletes it. Are two of them equal in it? */
+struct cJSON *zo_opt_value(const zo_opt *opt, const void *options);
+bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b);
+
 /* Takes `younger` keys out of such an object where they have their defaults, and puts them back. */
 void zo_opt_drop_younger(const zo_opt *table, struct cJSON *object);
 void zo_opt_add_younger(const zo_opt *table, struct cJSON *object);
