@@ -3,6 +3,8 @@
 #ifndef ZO_BENCH_CACHE_H
 #define ZO_BENCH_CACHE_H
 
+#include <stdbool.h>
+
 #include "core/err.h"
 
 #ifdef __cplusplus
@@ -13,7 +15,11 @@ extern "C" {
  * synthetic language, whose grammar is added here by its first sentences. */
 zo_status zo_cache_place(const char *name, const char *recipe, char folder[4096], zo_err *err);
 
-/* Makes it unless it is there. `make` fills an empty folder with files; when it fails, nothing is left behind. */
+/* Is the folder there with all the bytes that it was made with? */
+bool zo_cache_is_whole(const char *folder);
+
+/* Makes it unless it is whole; what is damaged there is replaced. `make` fills an empty folder with files; when it fails, nothing is left
+ * behind. What makers that were killed have left in the cache is removed. */
 zo_status zo_cache_make(const char *folder, zo_status (*make)(const char *folder, void *context, zo_err *err), void *context, zo_err *err);
 
 #ifdef __cplusplus

@@ -324,7 +324,7 @@ bool zo_model_is_unmade(const char *name)
 {
     const recipe *r = find_recipe(name);
     char folder[4096];
-    return r != NULL && place_synth(r, folder, NULL) == ZO_OK && !zo_path_is_dir(folder);
+    return r != NULL && place_synth(r, folder, NULL) == ZO_OK && !zo_cache_is_whole(folder);
 }
 
 zo_status zo_model_find(const char *name, const char *models_dir, char folder[4096], zo_err *err)
@@ -334,8 +334,8 @@ zo_status zo_model_find(const char *name, const char *models_dir, char folder[40
         return zo_shape_is(name) ? zo_shape_folder(name, folder, err) : zo_hub_find(name, models_dir, folder, err);
     }
     zo_status status = place_synth(r, folder, err);
-    if (status == ZO_OK && !zo_path_is_dir(folder)) {
-        status = zo_fail(err, ZO_EINPUT, "%s is not made yet (%s is not there); `zo run` on a config with \"model\": \"%s\" makes it", name,
+    if (status == ZO_OK && !zo_cache_is_whole(folder)) {
+        status = zo_fail(err, ZO_EINPUT, "%s is not made yet (%s is not there or not whole); `zo run` on a config with \"model\": \"%s\" makes it", name,
                          folder, name);
     }
     return status;
