@@ -12,9 +12,10 @@
 
 #define FOLDER_MOST 3500 /* leaves room for the names of files below the folder */
 
-/* Places tried so far, for the message. */
+/* Places tried so far, for the message; the first of them that is a folder, but without a config.json. */
 typedef struct search {
     char tried[700];
+    char bare[4096];
 } search;
 
 static void note(search *s, const char *place)
@@ -24,10 +25,60 @@ static void note(search *s, const char *place)
 }
 
 /* A folder is a model when it has a config.json. */
-static bool is_model(const char *folder)
+static bool is_model(search *s, const char *folder)
 {
     char path[4096];
-    return strlen(folder) <= FOLDER_MOST && zo_path_exists(zo_path_join(path, sizeof path, folder, "config.json"));
+    if (strlen(folder) > FOLDER_MOST) {
+        return false;
+    }
+    bool model = zo_path_exists(zo_path_join(path, sizeof path, folder, "config.json"));
+    if (!model && s->bare[0] == '\0' && zo_path_is_dir(folder)) {
+        snprintf(s->bare, sizeof s->bare, "%s", folder);
+    }
+    return model;
+}
+
+/* What a folder without config.json is, by a file in it or the end of a file's name. */
+static const struct {
+    const char *file, *says;
+} others[] = {
+    {"adapter_config.json", "is a PEFT adapter (adapter_config.json), not a model; merge it into its base model with peft's merge_and_unload, save the "
+                            "result with save_pretrained, and give that folder"},
+    {"params.json", "holds a checkpoint as Meta publishes it (params.json); convert it with transformers' convert_llama_weights_to_hf.py"},
+    {"*.gguf", "holds GGUF weights; give the Hugging Face folder that they were made from"},
+    {"*.safetensors", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
+    {"*.bin", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
+    {"tokenizer.json", "has a tokenizer alone; expected a model's config.json too"},
+};
+
+static bool has_file(const char *folder, const char *name)
+{
+    char path[4096];
+    if (name[0] != '*') {
+        return zo_path_exists(zo_path_join(path, sizeof path, folder, name));
+    }
+    size_t length = strlen(name + 1);
+    DIR *dir = opendir(folder);
+    bool found = false;
+    for (struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;) {
+        size_t n = strlen(e->d_name);
+        found = n > length && strcmp(e->d_name + n - length, name + 1) == 0;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return found;
+}
+
+static zo_status fail_bare(const char *folder, zo_err *err)
+{
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (has_file(folder, others[i].file)) {
+            return zo_fail(err, ZO_EINPUT, "%s: is a folder without config.json: it %s", folder, others[i].says);
+        }
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: is a folder without config.json; expected a Hugging Face model folder with config.json, "
+                   "model.safetensors and the tokenizer's files", folder);
 }
 
 /* folder/name when that is a model. */
@@ -38,12 +89,12 @@ static bool try_under(search *s, const char *folder, const char *name, char out[
     }
     zo_path_join(out, 4096, folder, name);
     note(s, out);
-    return is_model(out);
+    return is_model(s, out);
 }
 
 /* The snapshot that refs/main names; without refs/main the only one there is. false: none. *err is filled when
  * there are several. */
-static bool find_snapshot(const char *repository, char out[4096], zo_err *err)
+static bool find_snapshot(search *s, const char *repository, char out[4096], zo_err *err)
 {
     char path[4096], revision[128] = "";
     zo_path_join(path, sizeof path, repository, "refs/main");
@@ -59,13 +110,13 @@ static bool find_snapshot(const char *repository, char out[4096], zo_err *err)
     char snapshots[4096];
     zo_path_join(snapshots, sizeof snapshots, repository, "snapshots");
     if (revision[0] != '\0') {
-        return is_model(zo_path_join(out, 4096, snapshots, revision));
+        return is_model(s, zo_path_join(out, 4096, snapshots, revision));
     }
     DIR *dir = opendir(snapshots);
     int found = 0;
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         char one[4096];
-        if (entry->d_name[0] != '.' && is_model(zo_path_join(one, sizeof one, snapshots, entry->d_name))) {
+        if (entry->d_name[0] != '.' && is_model(s, zo_path_join(one, sizeof one, snapshots, entry->d_name))) {
             memcpy(out, one, sizeof one);
             found++;
         }
@@ -139,7 +190,7 @@ static bool try_cache(search *s, const char *name, char out[4096], zo_err *err)
     }
     zo_path_join(repository, sizeof repository, cache, file);
     note(s, repository);
-    return find_snapshot(repository, out, err);
+    return find_snapshot(s, repository, out, err);
 }
 
 /* org/name or name of letters, digits and -_. only: what the hub permits, and nothing that climbs out of a folder.
@@ -168,16 +219,14 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
     search s = {0};
     if (zo_path_is_dir(name)) {
         snprintf(folder, 4096, "%s", name);
-        if (is_model(folder)) {
+        if (is_model(&s, folder)) {
             return ZO_OK;
         }
         if (!is_hub_name(name)) {
-            return zo_fail(
-                err, ZO_EINPUT,
-                "%s: is a folder without config.json; expected a Hugging Face model folder with config.json, "
-                "model.safetensors and the tokenizer's files",
-                name);
+            return fail_bare(name, err);
         }
+    } else if (zo_path_exists(name)) {
+        return zo_fail(err, ZO_EINPUT, "%s: is a file; give the Hugging Face folder that it belongs to", name);
     }
     if (!is_hub_name(name)) {
         return zo_fail(
@@ -202,6 +251,9 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
     }
     if (several.status != ZO_OK) {
         return zo_fail(err, several.status, "%s", several.text);
+    }
+    if (s.bare[0] != '\0') {
+        return fail_bare(s.bare, err);
     }
     return zo_fail(
         err, ZO_EIO,

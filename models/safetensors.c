@@ -329,6 +329,29 @@ static zo_status open_shards(zo_tensors *tensors, const char *folder, const char
     return status;
 }
 
+/* What a folder has in place of weights that are read. */
+static const struct { const char *file, *says; } others[] = {
+    {"pytorch_model.bin", "it has pytorch_model.bin, so save it again with transformers' save_pretrained (safe_serialization=True)"},
+    {"pytorch_model.bin.index.json", "it has pytorch_model.bin in pieces, so save it again with transformers' save_pretrained "
+                                     "(safe_serialization=True)"},
+    {"adapter_model.safetensors", "it has adapter_model.safetensors, a PEFT adapter, so merge that into its base model with peft's "
+                                  "merge_and_unload and save the result"},
+    {"adapter_model.bin", "it has adapter_model.bin, a PEFT adapter, so merge that into its base model with peft's merge_and_unload and save the "
+                          "result"},
+    {"tf_model.h5", "it has TensorFlow's tf_model.h5, so load that with transformers (from_tf=True) and save it again"},
+    {"flax_model.msgpack", "it has Flax's flax_model.msgpack, so load that with transformers (from_flax=True) and save it again"},
+};
+
+static zo_status fail_no_weights(const char *folder, zo_err *err)
+{
+    const char *says = "fetch the weights, or say \"init\": \"random\" for random ones";
+    for (size_t i = sizeof others / sizeof *others; i-- > 0;) {
+        char path[4096];
+        says = zo_path_exists(zo_path_join(path, sizeof path, folder, others[i].file)) ? others[i].says : says;
+    }
+    return zo_fail(err, ZO_EIO, "%s: has neither model.safetensors nor model.safetensors.index.json; %s", folder, says);
+}
+
 zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err)
 {
     *tensors = (zo_tensors){0};
@@ -350,12 +373,7 @@ zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err)
                 cJSON_Delete(json);
             }
         } else {
-            zo_path_join(path, sizeof path, folder, "pytorch_model.bin");
-            status = zo_fail(
-                err, ZO_EIO, "%s: has neither model.safetensors nor model.safetensors.index.json; %s", folder,
-                zo_path_exists(path) ? "it has pytorch_model.bin, so save it again with transformers' "
-                                       "save_pretrained (safe_serialization=True)"
-                                     : "fetch the weights, or say \"init\": \"random\" for random ones");
+            status = fail_no_weights(folder, err);
         }
     }
     if (status != ZO_OK) {

@@ -253,7 +253,10 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
     if (lm) {
         mark_read(&tensors, family, "lm.decoder.weight", read); /* tied to the table: zo_weights_decoder speaks of it */
     }
-    char names[SHOWN * 100] = "";
+    char path[4096], names[SHOWN * 100] = "";
+    if (zo_path_exists(zo_path_join(path, sizeof path, folder, "adapter_config.json"))) {
+        zo_note_add(note, size, "the PEFT adapter of adapter_config.json is not applied");
+    }
     int unread = 0;
     for (int i = 0; i < tensors.n; i++) {
         const char *name = tensors.tensor[i].name;

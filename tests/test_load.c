@@ -738,6 +738,13 @@ START_TEST(tensors_that_nothing_reads_are_named)
     ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, note, sizeof note, &err), ZO_OK);
     ck_assert_str_eq(note, "before; 16 tensors of the checkpoint that nothing reads: bert.encoder.layer.1.attention.output.LayerNorm.bias, "
                            "bert.encoder.layer.1.attention.output.LayerNorm.weight, bert.encoder.layer.1.attention.output.dense.bias and 13 more");
+    put_text(below("deep/adapter_config.json"), "{}");
+    note[0] = '\0';
+    arch.layers = 2;
+    ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, note, sizeof note, &err), ZO_OK);
+    ck_assert_str_eq(note, "the PEFT adapter of adapter_config.json is not applied");
+    ck_assert_int_eq(unlink(below("deep/adapter_config.json")), 0);
+    arch.layers = 1;
     /* What does not fit is cut, and what is already full stays. */
     char small[12] = "before";
     ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, small, sizeof small, &err), ZO_OK);
@@ -957,10 +964,15 @@ START_TEST(missing_and_wrong_tensors)
     ck_assert(read_into(below("none"), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_EIO);
     assert_sentence(&err, "neither model.safetensors");
     drop(&layout, store);
-    put_text(below("none/pytorch_model.bin"), "x");
-    ck_assert(read_into(below("none"), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_EIO);
-    assert_sentence(&err, "save_pretrained");
-    drop(&layout, store);
+    static const struct { const char *file, *says; } others[] = {
+        {"adapter_model.safetensors", "adapter_model.safetensors, a PEFT adapter"}, {"tf_model.h5", "from_tf"},
+        {"pytorch_model.bin.index.json", "pytorch_model.bin in pieces"}, {"pytorch_model.bin", "it has pytorch_model.bin, so save it again"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        put_text(below("none%zu/%s", i, others[i].file), "x");
+        ck_assert(read_into(below("none%zu", i), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_EIO);
+        assert_sentence(&err, others[i].says);
+        drop(&layout, store);
+    }
     made m = made_new();
     bert_tensors(&m, "", "F32", false, NULL, NULL);
     made_put(&m, below("base/model.safetensors"));
@@ -1311,6 +1323,28 @@ START_TEST(hub_names)
     not_found("two", NULL, "2 snapshots");
     not_found("gone", NULL, "not on this machine");
     not_found(below("empty"), NULL, "without config.json");
+    put_text(below("only/adapter/adapter_config.json"), "{\"peft_type\": \"LORA\"}");
+    put_text(below("only/meta/params.json"), "{}");
+    put_text(below("only/gguf/model-q4.gguf"), "GGUF");
+    put_text(below("only/weights/model.safetensors"), "x");
+    put_text(below("only/words/tokenizer.json"), "{}");
+    put_text(below("own/org/adapter/adapter_config.json"), "{}");
+    put_text(below("hf/hub/models--org--cached/refs/main"), "one");
+    put_text(below("hf/hub/models--org--cached/snapshots/one/adapter_config.json"), "{}");
+    not_found(below("only/adapter"), NULL, "without config.json: it is a PEFT adapter");
+    not_found(below("only/meta"), NULL, "params.json");
+    not_found(below("only/gguf"), NULL, "holds GGUF weights");
+    not_found(below("only/weights"), NULL, "has weights, but no config.json");
+    not_found(below("only/words"), NULL, "has a tokenizer alone");
+    not_found(below("only/words/tokenizer.json"), NULL, "is a file");
+    not_found("org/adapter", own, "own/org/adapter: is a folder without config.json: it is a PEFT adapter");
+    not_found("org/cached", NULL, "snapshots/one: is a folder without config.json: it is a PEFT adapter");
+    char here[512];
+    ck_assert(getcwd(here, sizeof here) != NULL && chdir(below("only")) == 0);
+    not_found("adapter", NULL, "adapter: is a folder without config.json: it is a PEFT adapter"); /* also where a hub may have such a name */
+    put_text(below("env/adapter/config.json"), "{}");
+    found("adapter", NULL, below("env/adapter"));
+    ck_assert_int_eq(chdir(here), 0);
     not_found(below("nowhere"), NULL, "no such folder");
     not_found("", NULL, "0 bytes");
     not_found("../tiny", own, "no such folder");
