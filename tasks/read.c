@@ -548,35 +548,33 @@ static zo_status read_json_map(const zo_task *task, const zo_source *source, con
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------- */
 
+zo_status zo_source_parse(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
+{
+    if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+        text += 3;
+        bytes -= 3;
+    }
+    const char *nul = memchr(text, '\0', bytes);
+    if (nul) {
+        long line = 1;
+        for (const char *k = text; k < nul; k++) {
+            line += *k == '\n';
+        }
+        return zo_fail(err, ZO_EINPUT, "%s:%ld: a NUL byte, so this is no text file; fetch it again", path, line);
+    }
+    return source->format == ZO_FORMAT_JSONL      ? read_jsonl(task, source, path, text, bytes, table, err)
+           : source->format == ZO_FORMAT_JSON_MAP ? read_json_map(task, source, path, text, bytes, table, err)
+                                                  : read_columns(task, source, path, text, bytes, table, err);
+}
+
 zo_status zo_source_read(const zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err)
 {
     char *text = NULL;
     size_t bytes = 0;
-    zo_err own;
-    err = err ? err : &own;
-    if (zo_read_file_or_gz(path, FILE_MOST_BYTES, &text, &bytes, err)) {
-        return err->status;
+    zo_status status = zo_read_file_or_gz(path, FILE_MOST_BYTES, &text, &bytes, err);
+    if (!status) {
+        status = zo_source_parse(task, source, path, text, bytes, table, err);
+        zo_free(text);
     }
-    char *at = text;
-    if (bytes >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) {
-        at += 3;
-        bytes -= 3;
-    }
-    zo_status status = ZO_OK;
-    const char *nul = memchr(at, '\0', bytes);
-    if (nul) {
-        long line = 1;
-        for (const char *k = at; k < nul; k++) {
-            line += *k == '\n';
-        }
-        status = zo_fail(err, ZO_EINPUT, "%s:%ld: a NUL byte, so this is no text file; fetch it again", path, line);
-    } else if (source->format == ZO_FORMAT_JSONL) {
-        status = read_jsonl(task, source, path, at, bytes, table, err);
-    } else if (source->format == ZO_FORMAT_JSON_MAP) {
-        status = read_json_map(task, source, path, at, bytes, table, err);
-    } else {
-        status = read_columns(task, source, path, at, bytes, table, err);
-    }
-    zo_free(text);
     return status;
 }

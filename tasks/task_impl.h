@@ -80,8 +80,10 @@ typedef struct zo_source {
         {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = folder "/test." extension, __VA_ARGS__}
 
 struct zo_task;
-/* Append the rows of one file. `path` is the file itself. */
+/* Append the rows of one file, `path` itself; or of its text (bytes, and a NUL behind them), which is written to, `path` for messages. The
+ * first error ends the reading. err is not NULL. */
 zo_status zo_source_read(const struct zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err);
+zo_status zo_source_parse(const struct zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err);
 
 /* ---- text as Python has it ---------------------------------------------------------------------------------------------- */
 

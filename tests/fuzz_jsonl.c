@@ -1,0 +1,9 @@
+/* fuzz_jsonl.c: libFuzzer over the readers of JSON lines and JSON maps. The first byte chooses the task and its file. */
+#include "tests/fuzz_rows.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_rows(data, size, 1u << ZO_FORMAT_JSONL | 1u << ZO_FORMAT_JSON_MAP);
+    return 0;
+}
