@@ -349,11 +349,13 @@ static void replace(cJSON *object, const char *key, cJSON *value)
     cJSON_AddItemToObject(object, key, value);
 }
 
-/* A key's word instead of a number: "all" -> -1, "model" -> 0, a split seed "seed" -> the seed. */
+/* Words that stand for numbers. */
+static const struct { const char *key, *word; double value; } words[] = {
+    {"train", "all", -1}, {"dev", "all", -1}, {"test", "all", -1}, {"context", "model", 0}};
+
+/* Puts the numbers in place of these words, and the seed in place of a split seed's "seed". */
 static void replace_words(cJSON *object)
 {
-    static const struct { const char *key, *word; double value; } words[] = {
-        {"train", "all", -1}, {"dev", "all", -1}, {"test", "all", -1}, {"context", "model", 0}};
     for (int i = 0; i < COUNT(words); i++) {
         const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, words[i].key);
         if (cJSON_IsString(given) && strcmp(given->valuestring, words[i].word) == 0) {
@@ -536,6 +538,12 @@ char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 /* Appends " key value" to the cell's label. */
 static void add_varied(zo_cell *c, const char *key, cJSON *value)
 {
+    for (int i = 0; i < COUNT(words); i++) {
+        if (strcmp(key, words[i].key) == 0 && cJSON_IsNumber(value) && value->valuedouble == words[i].value) {
+            cJSON_Delete(value);
+            value = cJSON_CreateString(words[i].word);
+        }
+    }
     char *text = cJSON_PrintUnformatted(value);
     size_t n = strlen(text);
     bool quoted = n >= 2 && text[0] == '"';
@@ -675,8 +683,10 @@ static bool same_value(const cJSON *a, const cJSON *wanted)
         }
         return false;
     }
-    if (cJSON_IsNumber(a) && cJSON_IsString(wanted) && strcmp(wanted->valuestring, "all") == 0) {
-        return a->valuedouble == -1;
+    for (int i = 0; i < COUNT(words); i++) {
+        if (cJSON_IsNumber(a) && cJSON_IsString(wanted) && strcmp(a->string, words[i].key) == 0 && strcmp(wanted->valuestring, words[i].word) == 0) {
+            return a->valuedouble == words[i].value;
+        }
     }
     return cJSON_Compare(a, wanted, true);
 }

@@ -139,6 +139,13 @@ START_TEST(words_for_numbers)
     ck_assert_int_eq(g.cell[0].test_split_seed, 7);
     ck_assert_int_eq(g.cell[1].train_split_seed, 8);
     zo_grid_free(&g);
+    /* in labels and in exclude too */
+    g = parse("{" BASE ", \"context\": [\"model\", 64], \"train\": [\"all\", 100], \"exclude\": [{\"context\": 64, \"train\": \"all\"}, {\"context\": \"model\", \"train\": 100}]}");
+    ck_assert_int_eq(g.n, 2);
+    char label[1200];
+    ASSERT_HAS(zo_cell_label(&g.cell[0], label, sizeof label), "context model train all");
+    ASSERT_HAS(zo_cell_label(&g.cell[1], label, sizeof label), "context 64 train 100");
+    zo_grid_free(&g);
 }
 END_TEST
 
