@@ -337,6 +337,44 @@ static zo_status open_official(zo_rows *rows, const zo_task *task, const zo_data
                              : split_drawn(rows, task, spec, wants_train, err);
 }
 
+/* What LM-BFF's tool writes into a k-shot folder: of a permutation of the train file the first k rows a class are train, the next k dev;
+ * classes as they come in the permutation. A class with fewer rows gives fewer. */
+static void draw_kshot(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec)
+{
+    const zo_table *table = &rows->table[TABLE_TRAIN];
+    int32_t *order = draw(spec, spec->train_split_seed, 0, table->n), *chosen[2], n[2] = {0};
+    int32_t first[ZO_TASK_CLASSES], seen[ZO_TASK_CLASSES] = {0};
+    int classes = 0;
+    for (int64_t k = 0; k < table->n; k++) { /* classes in order of coming */
+        int32_t label = table->record[order[k]].label;
+        if (seen[label]++ == 0) {
+            first[classes++] = label;
+        }
+    }
+    for (int s = 0; s < 2; s++) {
+        chosen[s] = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(table->n + 1) * sizeof **chosen);
+    }
+    for (int c = 0; c < classes; c++) {
+        int64_t of_class = 0;
+        for (int64_t k = 0; k < table->n && of_class / 2 < spec->k; k++) {
+            if (table->record[order[k]].label == first[c]) {
+                int s = of_class++ >= spec->k;
+                chosen[s][n[s]++] = order[k];
+            }
+        }
+    }
+    char note[300];
+    snprintf(note, sizeof note, "%s: there is no folder %lld-%llu below %s; its rows are drawn from the training file as LM-BFF's tool draws them, and are the "
+             "authors' where that is the file that they drew from", task->info.name, (long long)spec->k, (unsigned long long)spec->train_split_seed,
+             spec->kshot_folder);
+    add_note(rows, note);
+    for (int s = 0; s < 2; s++) {
+        take(rows, s ? ZO_DEV : ZO_TRAIN, TABLE_TRAIN, chosen[s], 0, at_most(spec->count[s ? ZO_DEV : ZO_TRAIN], n[s]));
+        zo_free(chosen[s]);
+    }
+    zo_free(order);
+}
+
 static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     static const zo_file_part part_of[ZO_SPLITS] = {ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST};
@@ -353,13 +391,23 @@ static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset
     if (!spec->kshot_folder[0] || strchr(spec->kshot_folder, '/') || spec->kshot_folder[0] == '.' || strlen(spec->kshot_folder) > 64) {
         return zo_fail(err, ZO_EINPUT, "\"%.80s\" is not the name of a folder below the data folder; give one such as \"k-shot\"", spec->kshot_folder);
     }
+    bool wants_folder = spec->count[ZO_DEV] != 0 || (spec->count[ZO_TRAIN] != 0 && !spec->evaluate_only);
+    bool drawn = wants_folder && !part_there(task, spec, ZO_FILE_KSHOT_TRAIN) && !part_there(task, spec, ZO_FILE_KSHOT_DEV) &&
+                 part_there(task, spec, ZO_FILE_TRAIN);
     for (int s = 0; s < ZO_SPLITS; s++) {
         const zo_split one[] = {(zo_split)s};
         zo_status status = check_counts(task, spec, one, 1, split_name[s], err);
         if (status) {
             return status;
         }
-        if (spec->count[s] == 0 || (s == ZO_TRAIN && spec->evaluate_only)) {
+        if (drawn && s == ZO_TRAIN) {
+            status = read_part(rows, task, spec, ZO_FILE_TRAIN, TABLE_TRAIN, err);
+            if (status) {
+                return status;
+            }
+            draw_kshot(rows, task, spec);
+        }
+        if ((drawn && s != ZO_TEST) || spec->count[s] == 0 || (s == ZO_TRAIN && spec->evaluate_only)) {
             continue;
         }
         zo_file_part part = part_of[s];

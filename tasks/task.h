@@ -24,7 +24,9 @@ typedef enum zo_split { ZO_TRAIN, ZO_DEV, ZO_TEST, ZO_SPLITS } zo_split;
  *   FIRST  train = the first rows of the train file, dev = the first rows of the validation file, test = the rows after those
  *          (MeZO-SVRG's released code: 512/256; its paper: 512/256/256)
  *   KSHOT  the LM-BFF folders <kshot_folder>/TASK/<k>-<train_split_seed> (MeZO on RoBERTa); test = the folder's test file. Fewer rows
- *          than a file has are the first of its permutation, of test by test_split_seed (LM-BFF's k-shot-1k-test: 1000 by 42)
+ *          than a file has are the first of its permutation, of test by test_split_seed (LM-BFF's k-shot-1k-test: 1000 by 42).
+ *          Where the folder is not there and the train file is, train and dev are drawn from it as LM-BFF's tool draws them, and the note
+ *          says so
  *   MEZO   MeZO on OPT: the first train + dev of permutation(train_split_seed) of the train file, dev is their end and is served first
  *          where there are too few (CB and COPA: 1000 and 100 of 250 and 400); test = the first of permutation(test_split_seed) of the
  *          validation file, where MeZO has one seed for both

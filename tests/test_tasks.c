@@ -1026,6 +1026,7 @@ START_TEST(kshot_rows)
     ck_assert_int_eq(number_at(d, ZO_TEST, 3), 1003);
     zo_dataset_close(d);
     s.k = 512;
+    forget("glue/SST-2/train.tsv");
     ASSERT_HAS(open_error(&s), "few/SST-2/512-21/train.tsv");
     s.k = 0;
     ASSERT_HAS(open_error(&s), "a k of 0");
@@ -1035,6 +1036,45 @@ START_TEST(kshot_rows)
         s.kshot_folder = folders[k];
         ASSERT_HAS(open_error(&s), "is not the name of a folder");
     }
+}
+END_TEST
+
+/* Without a folder: LM-BFF's rule, of one permutation the first k rows a class and the next k, classes as they come. */
+START_TEST(kshot_rows_are_drawn)
+{
+    static int32_t order[70];
+    put_numbers("glue/SST-2/train.tsv", 0, 70); /* 35 of each class, by parity */
+    put_numbers("glue/SST-2/dev.tsv", 1000, 10);
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_KSHOT;
+    s.kshot_folder = "none";
+    s.count[ZO_TRAIN] = s.count[ZO_DEV] = s.count[ZO_TEST] = -1;
+    static const int ks[] = {3, 17, 20, 40}, dev[] = {3, 17, 15, 0};
+    for (int c = 0; c < 4; c++) {
+        s.k = ks[c];
+        s.train_split_seed = 21 + (uint64_t)c;
+        zo_dataset *d = open_or_die(&s);
+        ASSERT_HAS(zo_dataset_note(d), "drawn from the training file as LM-BFF's tool draws them");
+        ASSERT_HAS(zo_dataset_note(d), "test is the validation file");
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 10);
+        zo_numpy_permutation((uint32_t)s.train_split_seed, order, 70);
+        for (int split = 0; split < 2; split++) {
+            int want = split ? dev[c] : ks[c] < 35 ? ks[c] : 35, skip = split ? ks[c] : 0, at = 0;
+            ck_assert_int_eq(zo_dataset_size(d, split ? ZO_DEV : ZO_TRAIN), 2 * want);
+            for (int half = 0; half < 2; half++) { /* the class of the permutation's first row, then the other */
+                for (int k = 0, seen = 0; k < 70; k++) {
+                    if (order[k] % 2 == (order[0] + half) % 2 && seen++ >= skip && seen <= skip + want) {
+                        ck_assert_int_eq(number_at(d, split ? ZO_DEV : ZO_TRAIN, at++), order[k]);
+                    }
+                }
+            }
+            ck_assert_int_eq(at, 2 * want);
+        }
+        zo_dataset_close(d);
+    }
+    s.k = 16; /* one of the two files is a broken folder, no reason to draw */
+    put_numbers("none/SST-2/16-24/train.tsv", 0, 8);
+    ASSERT_HAS(open_error(&s), "no k-shot dev file");
 }
 END_TEST
 
@@ -1594,6 +1634,15 @@ START_TEST(real_files)
         if (!causal) {
             static const uint64_t seeds[] = {13, 21, 42, 87, 100};
             for (int seed = 0; seed < 5; seed++) {
+                if (strcmp(known[k].task, "trec") == 0) { /* LM-BFF drew from this very file */
+                    zo_dataset_spec fs = {.task = known[k].task, .data_dir = data, .scheme = ZO_SPLIT_KSHOT, .train_split_seed = seeds[seed], .k = 16,
+                                          .kshot_folder = "k-shot", .count = {-1, -1, 0}};
+                    uint64_t folder_print, drawn_print;
+                    ck_assert_msg(zo_dataset_fingerprint(&fs, &folder_print, &err) == ZO_OK, "%s", err.text);
+                    fs.kshot_folder = "none";
+                    ck_assert_msg(zo_dataset_fingerprint(&fs, &drawn_print, &err) == ZO_OK, "%s", err.text);
+                    ck_assert_msg(folder_print == drawn_print, "%s-%d", known[k].task, (int)seeds[seed]);
+                }
                 zo_dataset_spec ks = {.task = known[k].task, .form = ZO_FORM_PROMPT, .data_dir = data, .tokenizer = t, .context = 512, .scheme = ZO_SPLIT_KSHOT,
                                       .train_split_seed = seeds[seed], .test_split_seed = 42, .k = 16, .kshot_folder = "k-shot", .count = {-1, -1, seed ? 0 : -1}};
                 d = open_or_die(&ks);
@@ -1654,6 +1703,7 @@ int main(void)
     tcase_add_test(c, permutations_are_numpys);
     tcase_add_test(c, mezo_draws_the_authors_rows);
     tcase_add_test(c, kshot_rows);
+    tcase_add_test(c, kshot_rows_are_drawn);
     tcase_add_test(c, counts_are_at_most);
     tcase_add_test(c, fingerprints);
     tcase_add_test(c, splits_are_disjoint_and_stay);
