@@ -129,9 +129,9 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
     if (status != ZO_OK) {
         return status;
     }
-    if (zo_tokenizer_vocab_size(tokenizer) > arch->vocab) {
-        status = zo_fail(err, ZO_EINPUT, "%s: its tokenizer has %d tokens, its embedding only %d rows; tokenizer and weights are not of one model",
-                         s->folder, zo_tokenizer_vocab_size(tokenizer), arch->vocab);
+    status = zo_tokenizer_set_rows(tokenizer, arch->vocab, err);
+    if (status != ZO_OK) {
+        zo_fail_in(err, s->folder);
     }
     if (strcmp(arch->family, "opt") == 0 && c->form == ZO_FORM_PROMPT) {
         zo_tokenizer_set_bos(tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */

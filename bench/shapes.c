@@ -34,7 +34,7 @@ static const shape shapes[] = {
     {"shape:roberta-tiny", "roberta", 2, 64, 2, 256, 512, 514},
     {"shape:llama-tiny", "llama", 2, 64, 2, 176, 512, 2048},
 };
-enum { SHAPES = sizeof shapes / sizeof *shapes, SHAPE_VERSION = 1 };
+enum { SHAPES = sizeof shapes / sizeof *shapes, SHAPE_VERSION = 2 };
 
 int zo_shape_count(void)
 {
@@ -109,20 +109,29 @@ static zo_status write_causal_tokenizer(const char *folder, zo_err *err)
     cJSON_AddNumberToObject(model, "max_input_chars_per_word", 100);
     cJSON *vocab = cJSON_AddObjectToObject(model, "vocab");
     zo_lines lines = zo_lines_of(text, bytes);
-    int id = 0;
-    for (char *line; (line = zo_lines_next(&lines, &length)) != NULL;) {
-        cJSON_AddNumberToObject(vocab, line, id++);
+    int id = 0, cls = 0;
+    for (char *line; (line = zo_lines_next(&lines, &length)) != NULL; id++) {
+        cJSON_AddNumberToObject(vocab, line, id);
+        cls = strcmp(line, "[CLS]") == 0 ? id : cls;
     }
     zo_free(text);
     cJSON *cut = cJSON_AddObjectToObject(root, "pre_tokenizer");
     cJSON_AddStringToObject(cut, "type", "BertPreTokenizer");
+    char post[1000];
+    snprintf(post, sizeof post,
+             "{\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"[CLS]\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", "
+             "\"type_id\": 0}}], \"pair\": [{\"SpecialToken\": {\"id\": \"[CLS]\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, "
+             "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}], \"special_tokens\": {\"[CLS]\": {\"id\": \"[CLS]\", \"ids\": [%d], \"tokens\": [\"[CLS]\"]}}}",
+             cls);
+    cJSON_AddItemToObject(root, "post_processor", cJSON_Parse(post));
     char *json = cJSON_PrintUnformatted(root);
     status = write_text(folder, "tokenizer.json", json, err);
     cJSON_free(json);
     cJSON_Delete(root);
     return status != ZO_OK ? status
                            : write_text(folder, "tokenizer_config.json",
-                                        "{\"bos_token\": \"[CLS]\", \"unk_token\": \"[UNK]\", \"pad_token\": \"[PAD]\", \"add_bos_token\": true}\n", err);
+                                        "{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"bos_token\": \"[CLS]\", \"unk_token\": \"[UNK]\", "
+                                        "\"pad_token\": \"[PAD]\"}\n", err);
 }
 
 static zo_status write_folder(const char *folder, void *context, zo_err *err)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "core/mem.h"
 #include "models/tokenizer_impl.h"
 
@@ -58,6 +60,28 @@ void zo_template_push(zo_template *form, zo_template_kind kind, int32_t id, uint
     form->parts[form->n++] = (zo_template_part){kind, type, id};
 }
 
+void zo_tokenizer_set_bare(zo_tokenizer *t)
+{
+    zo_tokenizer_set_bos_eos(t, -1, -1);
+}
+
+void zo_tokenizer_set_bos_eos(zo_tokenizer *t, int32_t bos, int32_t eos)
+{
+    t->single.n = t->pair.n = 0;
+    for (int f = 0; f < 2; f++) {
+        zo_template *form = f == 0 ? &t->single : &t->pair;
+        for (uint8_t side = 0; side <= f; side++) {
+            if (bos >= 0) {
+                zo_template_push(form, ZO_TEMPLATE_SPECIAL, bos, side);
+            }
+            zo_template_push(form, side == 0 ? ZO_TEMPLATE_A : ZO_TEMPLATE_B, 0, side);
+            if (eos >= 0) {
+                zo_template_push(form, ZO_TEMPLATE_SPECIAL, eos, side);
+            }
+        }
+    }
+}
+
 void zo_tokenizer_set_cls_sep(zo_tokenizer *t, int32_t cls, int32_t sep, bool is_roberta)
 {
     uint8_t second = is_roberta ? 0 : 1;
@@ -77,69 +101,104 @@ void zo_tokenizer_set_cls_sep(zo_tokenizer *t, int32_t cls, int32_t sep, bool is
     zo_template_push(&t->pair, ZO_TEMPLATE_SPECIAL, sep, second);
 }
 
-zo_status zo_tokenizer_push_added(zo_tokenizer *t, zo_added flags, const char *content, int64_t id, zo_err *err)
+static zo_added *find_added(const zo_tokenizer *t, const char *content)
 {
-    if (*content == 0) {
-        return ZO_OK;
+    int32_t at = zo_vocab_find(&t->added_index, content, strlen(content));
+    return at >= 0 ? &t->added[at] : NULL;
+}
+
+const zo_added *zo_tokenizer_find_added(const zo_tokenizer *t, const char *content)
+{
+    return find_added(t, content);
+}
+
+/* The next free id is counted, not looked up: the number of tokens of the vocabulary, or the largest added id + 1. */
+static zo_status next_id(const zo_tokenizer *t, const char *content, int32_t *id, zo_err *err)
+{
+    int64_t next = (int64_t)t->model.vocab.used;
+    next = t->added_end > next ? t->added_end : next;
+    if (next >= ZO_TOKEN_ID_LIMIT) {
+        return zo_fail(err, ZO_EINPUT, "the added token \"%.60s\" would have id %lld, but ids run from 0 to %d", content,
+                       (long long)next, ZO_TOKEN_ID_LIMIT - 1);
     }
-    int32_t there = zo_tokenizer_id(t, content);
-    for (int32_t i = 0; i < t->added_n; i++) {
-        if (strcmp(t->added[i].content, content) == 0) {
-            return ZO_OK;
-        }
+    *id = (int32_t)next;
+    const zo_vocab *vocab = &t->model.vocab;
+    if (*id < vocab->size && vocab->offset[*id] >= 0) {
+        return zo_fail(err, ZO_EINPUT, "the added token \"%.60s\" gets id %d, the number of tokens before it, which belongs to "
+                                       "\"%.60s\"; the ids of a vocabulary must have no gaps",
+                       content, *id, vocab->pool + vocab->offset[*id]);
     }
-    if (there < 0) {
-        if (id < 0 || id >= ZO_TOKEN_ID_LIMIT) {
-            return zo_fail(err, ZO_EINPUT, "the added token \"%.60s\" has no id in the vocabulary", content);
-        }
-        const char *owner = zo_tokenizer_token(t, (int32_t)id);
-        if (owner != NULL) {
-            return zo_fail(err, ZO_EINPUT, "the added token \"%.60s\" has id %lld, which belongs to \"%.60s\"", content,
-                           (long long)id, owner);
-        }
-        there = (int32_t)id;
-    }
+    return ZO_OK;
+}
+
+static zo_added *entry_new(zo_tokenizer *t, const char *content, int32_t id)
+{
     if (t->added_n == t->added_room) {
         t->added_room = t->added_room ? t->added_room * 2 : 16;
         t->added = zo_realloc(t->added, ZO_HOST, ZO_TAG_DATA, (size_t)t->added_room * sizeof *t->added);
     }
-    flags.id = there;
-    flags.content = zo_strdup(ZO_TAG_DATA, content);
-    flags.pattern = NULL;
-    t->added[t->added_n++] = flags;
+    ZO_CHECK(zo_vocab_add(&t->added_index, content, strlen(content), t->added_n, NULL) == ZO_OK, "more added tokens than ids");
+    t->added[t->added_n] = (zo_added){.content = zo_strdup(ZO_TAG_DATA, content), .id = id};
+    t->added_end = id >= t->added_end ? id + 1 : t->added_end;
+    return &t->added[t->added_n++];
+}
+
+zo_status zo_tokenizer_add_token(zo_tokenizer *t, zo_added flags, const char *content, zo_err *err)
+{
+    if (*content == 0) {
+        return ZO_OK;
+    }
+    zo_added *added = find_added(t, content);
+    if (added == NULL) {
+        int32_t id = zo_vocab_find(&t->model.vocab, content, strlen(content));
+        zo_status status = id >= 0 ? ZO_OK : next_id(t, content, &id, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+        added = entry_new(t, content, id);
+    }
+    added->single_word = flags.single_word;
+    added->left_strip = flags.left_strip;
+    added->right_strip = flags.right_strip;
+    added->normalized = flags.normalized;
+    added->special = flags.special;
+    added->once_special = added->once_special || flags.special;
     return ZO_OK;
 }
 
 /* ---- added tokens in a text: leftmost, then longest ---- */
 
-static int compare_added(const void *left, const void *right, void *context)
+static int compare_finds(const void *left, const void *right, void *context)
 {
     const zo_added *added = context;
-    int32_t l = *(const int32_t *)left, r = *(const int32_t *)right;
-    uint8_t first_l = (uint8_t)added[l].pattern[0], first_r = (uint8_t)added[r].pattern[0];
+    const zo_find *l = left, *r = right;
+    uint8_t first_l = (uint8_t)l->text[0], first_r = (uint8_t)r->text[0];
     if (first_l != first_r) {
         return first_l < first_r ? -1 : 1;
     }
-    if (added[l].pattern_n != added[r].pattern_n) {
-        return added[l].pattern_n > added[r].pattern_n ? -1 : 1;
+    if (l->n != r->n) {
+        return l->n > r->n ? -1 : 1;
     }
-    return l < r ? -1 : l > r;
+    return added[l->added].id < added[r->added].id ? -1 : added[l->added].id > added[r->added].id;
 }
 
 static void finder_build(zo_finder *finder, const zo_tokenizer *t, bool normalized)
 {
     int32_t n = 0;
-    finder->order = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)t->added_n + 1) * sizeof *finder->order);
+    finder->entries = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)t->added_n + 1) * sizeof *finder->entries);
     for (int32_t i = 0; i < t->added_n; i++) {
-        if (t->added[i].normalized == normalized && t->added[i].pattern_n > 0) {
-            finder->order[n++] = i;
+        const zo_added *added = &t->added[i];
+        zo_find find = {normalized ? added->pattern : added->content, 0, i};
+        find.n = normalized ? added->pattern_n : (int64_t)strlen(added->content);
+        if (added->normalized == normalized && find.n > 0) {
+            finder->entries[n++] = find;
         }
     }
-    qsort_r(finder->order, (size_t)n, sizeof *finder->order, compare_added, t->added);
+    qsort_r(finder->entries, (size_t)n, sizeof *finder->entries, compare_finds, t->added);
     int32_t at = 0;
     for (int b = 0; b < 256; b++) {
         finder->begin[b] = at;
-        while (at < n && (uint8_t)t->added[finder->order[at]].pattern[0] == b) {
+        while (at < n && (uint8_t)finder->entries[at].text[0] == b) {
             at++;
         }
     }
@@ -147,13 +206,13 @@ static void finder_build(zo_finder *finder, const zo_tokenizer *t, bool normaliz
 }
 
 /* The added token that matches at text[at..n), or NULL. */
-static const zo_added *finder_at(const zo_finder *finder, const zo_tokenizer *t, const char *text, int64_t at, int64_t n)
+static const zo_find *finder_at(const zo_finder *finder, const char *text, int64_t at, int64_t n)
 {
     uint8_t first = (uint8_t)text[at];
     for (int32_t i = finder->begin[first]; i < finder->begin[first + 1]; i++) {
-        const zo_added *added = &t->added[finder->order[i]];
-        if (added->pattern_n <= n - at && memcmp(text + at, added->pattern, (size_t)added->pattern_n) == 0) {
-            return added;
+        const zo_find *find = &finder->entries[i];
+        if (find->n <= n - at && memcmp(text + at, find->text, (size_t)find->n) == 0) {
+            return find;
         }
     }
     return NULL;
@@ -210,14 +269,15 @@ static zo_status encode_around_added(zo_tokenizer *t, const zo_finder *finder, c
 {
     int64_t done = 0;
     for (int64_t at = 0; at < n;) {
-        const zo_added *added = finder_at(finder, t, text, at, n);
-        if (added == NULL) {
+        const zo_find *find = finder_at(finder, text, at, n);
+        if (find == NULL) {
             at++;
             continue;
         }
-        int64_t start = at, stop = at + added->pattern_n;
+        const zo_added *added = &t->added[find->added];
+        int64_t start = at, stop = at + find->n;
         at = stop;
-        if (added->single_word && !is_single_word(text, start, stop, n)) {
+        if ((t->split_specials && added->once_special) || (added->single_word && !is_single_word(text, start, stop, n))) {
             continue;
         }
         if (added->left_strip) {
@@ -232,6 +292,11 @@ static zo_status encode_around_added(zo_tokenizer *t, const zo_finder *finder, c
             if (status != ZO_OK) {
                 return status;
             }
+        }
+        if (t->rows > 0 && added->id >= t->rows) {
+            return zo_fail(err, ZO_EINPUT, "a text holds the added token \"%.60s\", id %d, but the model's embedding has %d rows; "
+                                           "tokenizer and weights are not of one model",
+                           added->content, added->id, t->rows);
         }
         if (start < stop) { /* else a neighbour's stripping has swallowed it */
             zo_ids_push(out, added->id, 0);
@@ -363,22 +428,41 @@ void zo_tokenizer_set_bos(zo_tokenizer *t, int32_t id)
     t->special.bos = id;
 }
 
+static int32_t largest_template_id(const zo_tokenizer *t)
+{
+    const zo_template *forms[2] = {&t->single, &t->pair};
+    int32_t largest = -1;
+    for (int f = 0; f < 2; f++) {
+        for (int32_t i = 0; i < forms[f]->n; i++) {
+            bool is_larger = forms[f]->parts[i].kind == ZO_TEMPLATE_SPECIAL && forms[f]->parts[i].id > largest;
+            largest = is_larger ? forms[f]->parts[i].id : largest;
+        }
+    }
+    return largest;
+}
+
+zo_status zo_tokenizer_set_rows(zo_tokenizer *t, int32_t rows, zo_err *err)
+{
+    int32_t needed = largest_template_id(t) + 1;
+    needed = t->model.vocab.size > needed ? t->model.vocab.size : needed;
+    if (needed > rows) {
+        return zo_fail(err, ZO_EINPUT, "its tokenizer has %d tokens, its embedding only %d rows; tokenizer and weights are not of one model",
+                       needed, rows);
+    }
+    t->rows = rows;
+    return ZO_OK;
+}
+
 int32_t zo_tokenizer_vocab_size(const zo_tokenizer *t)
 {
-    int32_t size = t->model.vocab.size;
-    for (int32_t i = 0; i < t->added_n; i++) {
-        size = t->added[i].id >= size ? t->added[i].id + 1 : size;
-    }
-    return size;
+    return t->added_end > t->model.vocab.size ? t->added_end : t->model.vocab.size;
 }
 
 int32_t zo_tokenizer_id(const zo_tokenizer *t, const char *token)
 {
     int32_t id = zo_vocab_find(&t->model.vocab, token, strlen(token));
-    for (int32_t i = 0; id < 0 && i < t->added_n; i++) {
-        id = strcmp(t->added[i].content, token) == 0 ? t->added[i].id : -1;
-    }
-    return id;
+    const zo_added *added = id < 0 ? find_added(t, token) : NULL;
+    return added ? added->id : id;
 }
 
 static const zo_added *added_of(const zo_tokenizer *t, int32_t id)
@@ -527,22 +611,12 @@ static zo_status finish(zo_tokenizer *t, zo_err *err)
     }
     finder_build(&t->raw, t, false);
     finder_build(&t->normal, t, true);
-    if (t->single.n == 0) {
-        zo_template_push(&t->single, ZO_TEMPLATE_A, 0, 0);
+    if (t->single.n == 0 && t->pair.n == 0) {
+        zo_tokenizer_set_bare(t);
     }
-    if (t->pair.n == 0) {
-        zo_template_push(&t->pair, ZO_TEMPLATE_A, 0, 0);
-        zo_template_push(&t->pair, ZO_TEMPLATE_B, 0, 1);
-    }
-    int32_t size = zo_tokenizer_vocab_size(t);
-    const zo_template *forms[2] = {&t->single, &t->pair};
-    for (int f = 0; f < 2; f++) {
-        for (int32_t i = 0; i < forms[f]->n; i++) {
-            if (forms[f]->parts[i].kind == ZO_TEMPLATE_SPECIAL && forms[f]->parts[i].id >= size) {
-                return zo_fail(err, ZO_EINPUT, "the post-processor adds id %d, but the vocabulary ends at %d",
-                               forms[f]->parts[i].id, size - 1);
-            }
-        }
+    if (largest_template_id(t) >= zo_tokenizer_vocab_size(t)) {
+        return zo_fail(err, ZO_EINPUT, "the post-processor adds id %d, but the vocabulary ends at %d", largest_template_id(t),
+                       zo_tokenizer_vocab_size(t) - 1);
     }
     for (int i = 0; i < t->pres_n; i++) {
         t->byte_level = t->byte_level || t->pres[i].kind == ZO_PRE_BYTE_LEVEL;
@@ -583,7 +657,12 @@ static zo_status hand_over(zo_tokenizer *t, zo_status status, zo_tokenizer **out
 zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err)
 {
     zo_tokenizer *t = tokenizer_new();
-    zo_status status = zo_tokenizer_read_json(t, text, bytes, err);
+    struct cJSON *root = NULL;
+    zo_status status = zo_tokenizer_json_parse(text, bytes, &root, err);
+    if (status == ZO_OK) {
+        status = zo_tokenizer_json_all(t, root, err);
+        cJSON_Delete(root);
+    }
     if (status == ZO_OK) {
         status = finish(t, err);
     }
@@ -632,8 +711,9 @@ void zo_tokenizer_close(zo_tokenizer *t)
     zo_free(t->norms);
     zo_free(t->pres);
     zo_free(t->added);
-    zo_free(t->raw.order);
-    zo_free(t->normal.order);
+    zo_vocab_free(&t->added_index);
+    zo_free(t->raw.entries);
+    zo_free(t->normal.entries);
     zo_free(t->single.parts);
     zo_free(t->pair.parts);
     zo_free(t->mark);

@@ -1,7 +1,8 @@
 /* tokenizer.h: text to token ids as the Hugging Face `tokenizers` library makes them, read from a model's folder.
  *
- * Reads, in this order: tokenizer.json; vocab.txt (WordPiece); vocab.json + merges.txt or encoder.json + vocab.bpe (byte-level
- * BPE). Special ids come from special_tokens_map.json, tokenizer_config.json, config.json and, at last, the usual spellings.
+ * Reads tokenizer.json; or vocab.txt (WordPiece); or vocab.json + merges.txt or encoder.json + vocab.bpe (byte-level BPE). Class, flags,
+ * added and special tokens come from tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json, read as
+ * transformers 5 reads them (tokenizer_folder.c says where not); special ids still unknown, by the usual spellings.
  * Byte-level BPE (GPT-2, RoBERTa, OPT, Llama 3, SmolLM2), BPE with byte fallback (LLaMA 1/2) and WordPiece (BERT, DistilBERT).
  * What a file asks for and this program cannot do is an error that names file, key and feature.
  * It does not: truncate or pad (models/batch.h), train vocabularies, do Unigram models (T5, XLM-R), read tokenizer.model. */
@@ -43,9 +44,9 @@ zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err
 /* From the text of a tokenizer.json alone (`name` stands for the file in messages). */
 zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err);
 void zo_tokenizer_close(zo_tokenizer *tokenizer); /* NULL is allowed */
-/* What tells a changed tokenizer: 64-bit FNV-1a over name, length and contents (unpacked where gzip) of every file that
- * zo_tokenizer_open reads in `folder`, config.json among them. Errors as zo_tokenizer_open's for files that cannot be read;
- * *print is 0 then. */
+/* What tells a changed tokenizer: 64-bit FNV-1a over name, length and contents (unpacked where gzip) of every file in
+ * `folder` that zo_tokenizer_open may read, config.json among them; of the vocabularies only tokenizer.json where it is there. Errors
+ * as zo_tokenizer_open's for files that cannot be read; *print is 0 then. */
 zo_status zo_tokenizer_fingerprint(const char *folder, uint64_t *print, zo_err *err);
 
 /* Append the ids of `bytes` bytes of UTF-8 (NULs allowed; a malformed sequence reads as U+FFFD) to `out`. Special-token
@@ -67,6 +68,10 @@ zo_special_ids zo_tokenizer_special(const zo_tokenizer *tokenizer);
 /* Make `id` the bos, also where the single and pair forms add one. For released code that sets tokenizer.bos_token_id after
  * loading: MeZO prepends 0 (<s>) to every OPT prompt, where OPT's own tokenizer prepends 2 (</s>). */
 void zo_tokenizer_set_bos(zo_tokenizer *tokenizer, int32_t id);
+/* Say how many rows the model's embedding has, so that a text with an added token beyond them is an error of the encode functions. An
+ * error if the vocabulary itself, or what stands around texts, lies beyond. Added tokens may, as in transformers, where every class has
+ * special tokens that it adds behind a vocabulary without them. */
+zo_status zo_tokenizer_set_rows(zo_tokenizer *tokenizer, int32_t rows, zo_err *err);
 /* Largest id + 1, added tokens included. A model's embedding may have more rows. */
 int32_t zo_tokenizer_vocab_size(const zo_tokenizer *tokenizer);
 /* The id of a token as it is spelled in the vocabulary (byte-level pieces in their printable form); -1 when absent. */

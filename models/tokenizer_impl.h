@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+struct cJSON;
+
 /* No vocabulary is near this; an id above it is a broken file, not a table to allocate. */
 #define ZO_TOKEN_ID_LIMIT (1 << 22)
 
@@ -137,7 +139,7 @@ typedef struct zo_vocab {
     int32_t size;    /* largest id + 1 */
     int32_t room;
     int32_t *slots;  // (slots_n), a power of two: id + 1 or 0
-    size_t slots_n, used;
+    size_t slots_n, used; /* `used` is the number of tokens */
     uint32_t longest_bytes;
 } zo_vocab;
 zo_status zo_vocab_add(zo_vocab *vocab, const char *token, size_t bytes, int64_t id, zo_err *err);
@@ -188,14 +190,16 @@ void zo_model_free(zo_model *model);
 
 typedef struct zo_added {
     char *content;
-    char *pattern; /* what is searched: content, or content normalized */
+    char *pattern; /* the normalized content, where it is searched in normalized text */
     int64_t pattern_n;
     int32_t id;
-    bool single_word, left_strip, right_strip, normalized, special;
+    bool single_word, left_strip, right_strip, normalized, special; /* as given last */
+    bool once_special;                                              /* was special at least once */
 } zo_added;
+typedef struct zo_find { const char *text; int64_t n; int32_t added; } zo_find; /* `text` is borrowed */
 typedef struct zo_finder {
-    int32_t *order;      // (n): indices into added, by first byte, then longest first, then as in the file
-    int32_t begin[257];  /* range of `order` per first byte */
+    zo_find *entries;    // (n), by first byte, then longest first, then by id
+    int32_t begin[257];  /* range of `entries` per first byte */
 } zo_finder;
 
 typedef enum zo_template_kind { ZO_TEMPLATE_A, ZO_TEMPLATE_B, ZO_TEMPLATE_SPECIAL } zo_template_kind;
@@ -212,12 +216,15 @@ struct zo_tokenizer {
     zo_pre *pres;
     int pres_n;
     zo_model model;
-    zo_added *added;
-    int32_t added_n, added_room;
+    zo_added *added; // (added_n)
+    int32_t added_n, added_room, added_end; /* added_end: largest id of an added token + 1 */
+    zo_vocab added_index;                   /* content -> index into added */
     zo_finder raw, normal;
     zo_template single, pair;
     zo_special_ids special;
-    bool byte_level; /* spellings are byte-level characters */
+    bool byte_level;     /* spellings are byte-level characters */
+    bool split_specials; /* special tokens in a text are read as ordinary text */
+    int32_t rows;        /* of the model's embedding; 0 = not told */
     char *mark;      /* Metaspace's mark, or NULL */
     zo_text repaired, norm_text[2];
     zo_ids side[2];
@@ -226,12 +233,54 @@ struct zo_tokenizer {
 
 zo_norm *zo_tokenizer_push_norm(zo_tokenizer *t, zo_norm_kind kind);
 zo_pre *zo_tokenizer_push_pre(zo_tokenizer *t, zo_pre_kind kind);
-/* `id` is used where the vocabulary lacks the content. A content that is there already is left as it is. */
-zo_status zo_tokenizer_push_added(zo_tokenizer *t, zo_added flags, const char *content, int64_t id, zo_err *err);
+/* Add a token as the library's add_tokens does: one that the vocabulary has keeps its id, another gets the next id behind vocabulary
+ * and added tokens; one that was added before takes the new flags. An empty content is passed over. */
+zo_status zo_tokenizer_add_token(zo_tokenizer *t, zo_added flags, const char *content, zo_err *err);
+const zo_added *zo_tokenizer_find_added(const zo_tokenizer *t, const char *content); /* NULL when absent */
+/* Forms that add nothing: A, and A B with types 0 and 1. */
+void zo_tokenizer_set_bare(zo_tokenizer *t);
 /* <cls> A <sep> and <cls> A <sep> B <sep> (RoBERTa: <sep><sep> between, all types 0). */
 void zo_tokenizer_set_cls_sep(zo_tokenizer *t, int32_t cls, int32_t sep, bool is_roberta);
-zo_status zo_tokenizer_read_json(zo_tokenizer *t, const char *text, size_t bytes, zo_err *err); /* tokenizer_json.c */
-/* A folder's tokenizer.json, or its older files; then the special ids that the folder's other files name (tokenizer_folder.c). */
+/* [bos] A [eos] and [bos] A [eos] [bos] B [eos] with types 0 and 1; an id below 0 is left out. */
+void zo_tokenizer_set_bos_eos(zo_tokenizer *t, int32_t bos, int32_t eos);
+
+/* ---- tokenizer.json (tokenizer_json.c) ---- */
+
+/* The text as JSON; the caller calls cJSON_Delete. */
+zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, struct cJSON **root, zo_err *err);
+zo_status zo_tokenizer_json_kind(const struct cJSON *root, zo_model_kind *kind, zo_err *err);
+/* Vocabulary and merges alone, with the options of the model that are set in `t` already. */
+zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const struct cJSON *root, zo_err *err);
+zo_status zo_tokenizer_json_post(zo_tokenizer *t, const struct cJSON *root, zo_err *err); /* nothing where it has no post-processor */
+zo_status zo_tokenizer_json_all(zo_tokenizer *t, const struct cJSON *root, zo_err *err);
+
+/* ---- transformers' tokenizer classes (tokenizer_class.c) ---- */
+
+/* In the order of transformers' SPECIAL_TOKENS_ATTRIBUTES, which is the order in which they are added. */
+enum { ZO_BOS, ZO_EOS, ZO_UNK, ZO_SEP, ZO_PAD, ZO_CLS, ZO_MASK, ZO_SPECIALS };
+
+typedef enum zo_class_kind {
+    ZO_CLASS_FILE, /* PreTrainedTokenizerFast: tokenizer.json as it stands */
+    ZO_CLASS_BERT, ZO_CLASS_ROBERTA, ZO_CLASS_GPT2, ZO_CLASS_GPT_NEOX, ZO_CLASS_QWEN2, ZO_CLASS_LLAMA
+} zo_class_kind;
+typedef struct zo_class {
+    const char *name;
+    zo_class_kind kind;
+    zo_model_kind model;                  /* of all but FILE */
+    const char *specials[ZO_SPECIALS];    /* what it has without being told; NULL = none */
+} zo_class;
+/* The class of a name, with or without "Fast"; FILE for names that transformers does not know either. An error for a class that
+ * builds a pipeline which this program does not have. */
+zo_status zo_class_find(const char *name, const zo_class **found, zo_err *err);
+/* The class that transformers takes for a config.json's model_type; FILE where it has none. */
+const zo_class *zo_class_of_model(const char *model_type);
+/* Normalizers, pre-tokenizers and the model's options of a class other than FILE, by the flags of tokenizer_config.json (`settings`;
+ * NULL = none). The vocabulary and WordPiece's unknown token are the caller's. */
+zo_status zo_class_build(zo_tokenizer *t, const zo_class *class_, const struct cJSON *settings, zo_err *err);
+
+/* ---- a folder (tokenizer_folder.c) ---- */
+
+/* A folder's tokenizer.json, or its older files; then what the folder's other files say. */
 zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err);
 /* Ids still unknown, by their usual spellings. */
 void zo_tokenizer_guess_specials(zo_tokenizer *t);

@@ -1,7 +1,8 @@
 /* tokenizer_json.c: tokenizer.json into a zo_tokenizer.
  *
  * Every type and option that the `tokenizers` library writes is either done or refused with the key where it stands; truncation
- * and padding are left to models/batch.h, the decoder is only asked how tokens are spelled. */
+ * and padding are left to models/batch.h. The ids of added tokens are those that the library gives, which overlooks an id in the
+ * file that is another; here it is an error. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -354,6 +355,23 @@ static zo_status read_merge(zo_model *model, const cJSON *item, uint32_t rank, z
     return zo_fail(err, ZO_EINPUT, "entry %u is neither \"left right\" nor [\"left\", \"right\"]", rank);
 }
 
+static zo_status read_merges(zo_model *model, const cJSON *object, zo_err *err)
+{
+    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(object, "merges"), *item;
+    if (!cJSON_IsArray(merges)) {
+        return zo_fail(err, ZO_EINPUT, "model.merges is not a list");
+    }
+    zo_model_reserve_merges(model, (size_t)cJSON_GetArraySize(merges));
+    uint32_t rank = 0;
+    cJSON_ArrayForEach(item, merges) {
+        zo_status status = read_merge(model, item, rank++, err);
+        if (status != ZO_OK) {
+            return zo_fail_in(err, "model.merges");
+        }
+    }
+    return ZO_OK;
+}
+
 static zo_status read_bpe(zo_tokenizer *t, const cJSON *object, zo_err *err)
 {
     zo_model *model = &t->model;
@@ -391,19 +409,7 @@ static zo_status read_bpe(zo_tokenizer *t, const cJSON *object, zo_err *err)
     if (unk && model->unk < 0) {
         return zo_fail(err, ZO_EINPUT, "model.unk_token \"%.60s\" is not in model.vocab", unk);
     }
-    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(object, "merges"), *item;
-    if (!cJSON_IsArray(merges)) {
-        return zo_fail(err, ZO_EINPUT, "model.merges is not a list");
-    }
-    zo_model_reserve_merges(model, (size_t)cJSON_GetArraySize(merges));
-    uint32_t rank = 0;
-    cJSON_ArrayForEach(item, merges) {
-        status = read_merge(model, item, rank++, err);
-        if (status != ZO_OK) {
-            return zo_fail_in(err, "model.merges");
-        }
-    }
-    return ZO_OK;
+    return read_merges(model, object, err);
 }
 
 static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *err)
@@ -435,25 +441,93 @@ static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *er
     return ZO_OK;
 }
 
-static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err)
+static zo_status need_model(const cJSON *root, const cJSON **object, zo_err *err)
 {
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "model");
-    if (!cJSON_IsObject(object)) {
-        return zo_fail(err, ZO_EINPUT, "it has no object \"model\", so it is no tokenizer.json");
-    }
-    /* files of old versions leave the type out */
-    const char *guess = cJSON_HasObjectItem(object, "merges")                     ? "BPE"
-                        : cJSON_HasObjectItem(object, "max_input_chars_per_word") ? "WordPiece"
-                                                                                  : NULL;
-    int kind;
-    zo_status status = need_choice(object, "type", guess, "BPE|WordPiece", "model", &kind, err);
+    *object = cJSON_GetObjectItemCaseSensitive(root, "model");
+    return cJSON_IsObject(*object) ? ZO_OK : zo_fail(err, ZO_EINPUT, "it has no object \"model\", so it is no tokenizer.json");
+}
+
+zo_status zo_tokenizer_json_kind(const cJSON *root, zo_model_kind *kind, zo_err *err)
+{
+    const cJSON *object;
+    zo_status status = need_model(root, &object, err);
     if (status != ZO_OK) {
         return status;
     }
-    return kind == 0 ? read_bpe(t, object, err) : read_wordpiece(t, object, err);
+    /* files of old versions leave the type out */
+    const char *guess = cJSON_HasObjectItem(object, "merges")                                       ? "BPE"
+                        : cJSON_HasObjectItem(object, "max_input_chars_per_word")                   ? "WordPiece"
+                        : cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(object, "vocab"))          ? "Unigram"
+                                                                                                    : NULL;
+    int choice;
+    status = need_choice(object, "type", guess, "BPE|WordPiece", "model", &choice, err);
+    *kind = choice == 0 ? ZO_MODEL_BPE : ZO_MODEL_WORDPIECE;
+    return status;
+}
+
+zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
+    const cJSON *object;
+    zo_status status = need_model(root, &object, err);
+    if (status == ZO_OK) {
+        status = read_vocab(&t->model, object, err);
+    }
+    return status == ZO_OK && t->model.kind == ZO_MODEL_BPE ? read_merges(&t->model, object, err) : status;
+}
+
+static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
+    const cJSON *object;
+    zo_model_kind kind;
+    zo_status status = need_model(root, &object, err);
+    if (status == ZO_OK) {
+        status = zo_tokenizer_json_kind(root, &kind, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    return kind == ZO_MODEL_BPE ? read_bpe(t, object, err) : read_wordpiece(t, object, err);
 }
 
 /* ---- added tokens ---- */
+
+static zo_status read_added_token(zo_tokenizer *t, const cJSON *item, const char *where, zo_err *err)
+{
+    zo_added flags = {0};
+    const char *content = NULL;
+    int64_t id;
+    if (!cJSON_IsObject(item) || !read_id(cJSON_GetObjectItemCaseSensitive(item, "id"), &id)) {
+        return zo_fail(err, ZO_EINPUT, "%s has no id from 0 to %d", where, ZO_TOKEN_ID_LIMIT - 1);
+    }
+    zo_status status = need_string(item, "content", where, &content, err);
+    if (status == ZO_OK) {
+        status = read_bool(item, "single_word", false, where, &flags.single_word, err);
+    }
+    if (status == ZO_OK) {
+        status = read_bool(item, "lstrip", false, where, &flags.left_strip, err);
+    }
+    if (status == ZO_OK) {
+        status = read_bool(item, "rstrip", false, where, &flags.right_strip, err);
+    }
+    if (status == ZO_OK) {
+        status = read_bool(item, "normalized", true, where, &flags.normalized, err);
+    }
+    if (status == ZO_OK) {
+        status = read_bool(item, "special", false, where, &flags.special, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    status = zo_tokenizer_add_token(t, flags, content, err);
+    const zo_added *added = zo_tokenizer_find_added(t, content); /* NULL: the content is empty */
+    if (status == ZO_OK && added != NULL && added->id != id) {
+        status = zo_fail(err, ZO_EINPUT, "\"%.60s\" has id %lld here and %d %s", content, (long long)id, added->id,
+                         zo_vocab_find(&t->model.vocab, content, strlen(content)) >= 0
+                             ? "in model.vocab"
+                             : "by its place: added tokens take the next ids behind the vocabulary");
+    }
+    return status == ZO_OK ? ZO_OK : zo_fail_in(err, where);
+}
 
 static zo_status read_added(zo_tokenizer *t, const cJSON *root, zo_err *err)
 {
@@ -465,40 +539,13 @@ static zo_status read_added(zo_tokenizer *t, const cJSON *root, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "added_tokens is not a list");
     }
     int i = 0;
+    zo_status status = ZO_OK;
     cJSON_ArrayForEach(item, list) {
         char where[WHERE_BYTES];
         snprintf(where, sizeof where, "added_tokens[%d]", i++);
-        zo_added flags = {0};
-        const char *content = NULL;
-        int64_t id;
-        if (!cJSON_IsObject(item) || !read_id(cJSON_GetObjectItemCaseSensitive(item, "id"), &id)) {
-            return zo_fail(err, ZO_EINPUT, "%s has no id from 0 to %d", where, ZO_TOKEN_ID_LIMIT - 1);
-        }
-        zo_status status = need_string(item, "content", where, &content, err);
-        if (status == ZO_OK) {
-            status = read_bool(item, "single_word", false, where, &flags.single_word, err);
-        }
-        if (status == ZO_OK) {
-            status = read_bool(item, "lstrip", false, where, &flags.left_strip, err);
-        }
-        if (status == ZO_OK) {
-            status = read_bool(item, "rstrip", false, where, &flags.right_strip, err);
-        }
-        if (status == ZO_OK) {
-            status = read_bool(item, "normalized", true, where, &flags.normalized, err);
-        }
-        if (status == ZO_OK) {
-            status = read_bool(item, "special", false, where, &flags.special, err);
-        }
-        if (status != ZO_OK) {
-            return status;
-        }
-        status = zo_tokenizer_push_added(t, flags, content, id, err);
-        if (status != ZO_OK) {
-            return zo_fail_in(err, where);
-        }
+        status = status == ZO_OK ? read_added_token(t, item, where, err) : status;
     }
-    return ZO_OK;
+    return status;
 }
 
 /* ---- post-processor ---- */
@@ -612,7 +659,12 @@ static zo_status read_optional(zo_tokenizer *t, const cJSON *root, const char *k
     return object == NULL || cJSON_IsNull(object) ? ZO_OK : read(t, object, key, 0, err);
 }
 
-static zo_status read_root(zo_tokenizer *t, const cJSON *root, zo_err *err)
+zo_status zo_tokenizer_json_post(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
+    return read_optional(t, root, "post_processor", read_post, err);
+}
+
+zo_status zo_tokenizer_json_all(zo_tokenizer *t, const cJSON *root, zo_err *err)
 {
     zo_status status = read_model(t, root, err);
     if (status == ZO_OK) {
@@ -625,7 +677,7 @@ static zo_status read_root(zo_tokenizer *t, const cJSON *root, zo_err *err)
         status = read_added(t, root, err);
     }
     if (status == ZO_OK) {
-        status = read_optional(t, root, "post_processor", read_post, err);
+        status = zo_tokenizer_json_post(t, root, err);
     }
     return status;
 }
@@ -650,8 +702,30 @@ static bool has_zero(const char *text, size_t bytes)
     return false;
 }
 
-zo_status zo_tokenizer_read_json(zo_tokenizer *t, const char *text, size_t bytes, zo_err *err)
+/* What stands where a file should be when a download went wrong. */
+static zo_status refuse_other_files(const char *text, size_t bytes, zo_err *err)
 {
+    static const char pointer[] = "version https://git-lfs";
+    size_t at = 0;
+    while (at < bytes && strchr(" \t\r\n", text[at]) != NULL && text[at] != 0) {
+        at++;
+    }
+    if (at < bytes && text[at] == '<') {
+        return zo_fail(err, ZO_EINPUT, "it is a page (HTML or XML), not JSON; fetch the file itself again");
+    }
+    if (bytes >= sizeof pointer - 1 && memcmp(text, pointer, sizeof pointer - 1) == 0) {
+        return zo_fail(err, ZO_EINPUT, "it is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
+    }
+    return ZO_OK;
+}
+
+zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, cJSON **root, zo_err *err)
+{
+    *root = NULL;
+    zo_status status = refuse_other_files(text, bytes, err);
+    if (status != ZO_OK) {
+        return status;
+    }
     if (!zo_utf8_valid(text, (int64_t)bytes)) {
         return zo_fail(err, ZO_EINPUT, "it is not UTF-8 throughout, as JSON must be");
     }
@@ -659,19 +733,18 @@ zo_status zo_tokenizer_read_json(zo_tokenizer *t, const char *text, size_t bytes
         return zo_fail(err, ZO_EUNSUPPORTED, "it holds a zero character (\\u0000), and tokens with one are not supported");
     }
     const char *stop = text, *end = text + bytes;
-    cJSON *root = cJSON_ParseWithLengthOpts(text, bytes, &stop, 0);
-    while (root != NULL && stop < end && strchr(" \t\r\n", *stop) != NULL) {
+    *root = cJSON_ParseWithLengthOpts(text, bytes, &stop, 0);
+    while (*root != NULL && stop < end && strchr(" \t\r\n", *stop) != NULL) {
         stop++;
     }
-    if (root == NULL || stop != end) {
+    if (*root == NULL || stop != end) {
         long line = 1;
         for (const char *at = text; at < stop && at < end; at++) {
             line += *at == '\n';
         }
-        cJSON_Delete(root);
+        cJSON_Delete(*root);
+        *root = NULL;
         return zo_fail(err, ZO_EINPUT, "line %ld, byte %lld: no valid JSON", line, (long long)(stop - text));
     }
-    zo_status status = read_root(t, root, err);
-    cJSON_Delete(root);
-    return status;
+    return ZO_OK;
 }

@@ -317,11 +317,15 @@ START_TEST(test_refusals)
     static const struct { const char *json, *says; } cases[] = {
         {"", "no valid JSON"},
         {"{", "no valid JSON"},
+        {" \n<!DOCTYPE html><html>", "a page (HTML or XML), not JSON; fetch the file itself again"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"},
         {"{} x", "no valid JSON"},
         {"{\"a\":\"\xFF\"}", "not UTF-8"},
         {"{\"a\":\"\\u0000\"}", "zero character"},
         {"[]", "no object \"model\""},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "model.type \"Unigram\" is not supported"},
+        {"{\"model\":{\"unk_id\":0,\"vocab\":[[\"a\",-1.5]]}}", "model.type \"Unigram\" is not supported"},
+        {"{\"model\":{\"vocab\":{\"a\":0}}}", "model has no type"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "model.vocab[\"a\"]"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1e9},\"merges\":[]}}", "model.vocab[\"a\"]"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "id 0 belongs to two tokens"},
@@ -340,9 +344,12 @@ START_TEST(test_refusals)
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{1,2}+\"},\"behavior\":\"Isolated\"}}", "{n,m}+"},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Glued\"}}", "behavior \"Glued\""},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":3}}", "pre_tokenizer.add_prefix_space is not true or false"},
-        {"{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"c\"}]}", "belongs to \"b\""},
+        {"{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"c\"}]}", "\"c\" has id 1 here and 3 by its place"},
+        {"{" MODEL ",\"added_tokens\":[{\"id\":4,\"content\":\"c\"}]}", "\"c\" has id 4 here and 3 by its place"},
+        {"{" MODEL ",\"added_tokens\":[{\"id\":3,\"content\":\"b\"}]}", "\"b\" has id 3 here and 1 in model.vocab"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"added_tokens\":[{\"id\":3,\"content\":\"c\"}]}", "must have no gaps"},
         {"{" MODEL ",\"added_tokens\":[{\"content\":\"c\"}]}", "added_tokens[0] has no id"},
-        {"{" MODEL ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",99],\"cls\":[\"c\",98]}}", "adds id 98"},
+        {"{" MODEL ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",99],\"cls\":[\"c\",98]}}", "adds id 99"},
         {"{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}],"
          "\"pair\":[],\"special_tokens\":{}}}", "names \"x\""}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,5 +1,8 @@
-/* test_tokenizer_config.c: what the files beside a vocabulary say of a tokenizer, and the fingerprint over all of them. */
+/* test_tokenizer_config.c: what the files beside a vocabulary say of a tokenizer, against golden values of transformers 5
+ * (tests/golden/make_tokenizer_configs.py); what is refused; and the fingerprint over all files. */
+#include <cjson/cJSON.h>
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +29,8 @@ static void scratch_close(void)
 static void put(const char *name, const char *text)
 {
     char path[256];
-    zo_path_join(path, sizeof path, scratch, name);
-    ck_assert_msg(zo_write_file(path, text, strlen(text), &err) == ZO_OK, "%s", err.text);
+    FILE *file = fopen(zo_path_join(path, sizeof path, scratch, name), "w"); /* zo_write_file would wait for the disk */
+    ck_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
 static void drop(const char *name)
@@ -35,6 +38,171 @@ static void drop(const char *name)
     char path[256];
     ck_assert(remove(zo_path_join(path, sizeof path, scratch, name)) == 0);
 }
+
+/* ---- golden values ---- */
+
+static bool ids_equal(const cJSON *expected, const zo_ids *got, const uint8_t *types)
+{
+    int64_t i = 0;
+    const cJSON *id;
+    bool equal = got->n == cJSON_GetArraySize(expected);
+    cJSON_ArrayForEach(id, expected) {
+        equal = equal && (types ? types[i] : got->ids[i]) == id->valueint;
+        i++;
+    }
+    return equal;
+}
+
+static void print_row(const cJSON *row, const char *what, const cJSON *expected, const zo_ids *got)
+{
+    const cJSON *files = cJSON_GetObjectItem(row, "files"), *file;
+    char *text = cJSON_PrintUnformatted(expected);
+    printf("class %s: \"%s\"\n  expected %s\n  got      [", cJSON_GetObjectItem(row, "class")->valuestring, what, text);
+    free(text);
+    for (int64_t i = 0; i < got->n; i++) {
+        printf("%s%d", i ? "," : "", got->ids[i]);
+    }
+    printf("]\n");
+    cJSON_ArrayForEach(file, files) {
+        text = cJSON_IsString(file) ? NULL : cJSON_PrintUnformatted(file);
+        printf("  %s %.600s\n", file->string, text ? text : "(text)");
+        free(text);
+    }
+    fflush(stdout);
+}
+
+static int check_row(const cJSON *row, const cJSON *texts, const cJSON *pair)
+{
+    const cJSON *files = cJSON_GetObjectItem(row, "files"), *file, *text, *expected = cJSON_GetObjectItem(row, "ids")->child;
+    cJSON_ArrayForEach(file, files) {
+        char *content = cJSON_IsString(file) ? NULL : cJSON_PrintUnformatted(file);
+        put(file->string, content ? content : file->valuestring);
+        free(content);
+    }
+    zo_tokenizer *t;
+    zo_ids ids = {0};
+    int wrong = 0;
+    if (zo_tokenizer_open(&t, scratch, &err) != ZO_OK) {
+        print_row(row, err.text, expected, &ids);
+        wrong++;
+    } else {
+        cJSON_ArrayForEach(text, texts) {
+            zo_ids_clear(&ids);
+            ck_assert(zo_tokenizer_encode(t, text->valuestring, strlen(text->valuestring), ZO_WITH_SPECIALS, &ids, &err) == ZO_OK);
+            if (!ids_equal(expected, &ids, NULL) && wrong++ == 0) {
+                print_row(row, text->valuestring, expected, &ids);
+            }
+            expected = expected->next;
+        }
+        const char *a = pair->child->valuestring, *b = pair->child->next->valuestring;
+        zo_ids_clear(&ids);
+        ck_assert(zo_tokenizer_encode_pair(t, a, strlen(a), b, strlen(b), ZO_WITH_SPECIALS, &ids, &err) == ZO_OK);
+        bool equal = ids_equal(cJSON_GetObjectItem(row, "pair"), &ids, NULL) && ids_equal(cJSON_GetObjectItem(row, "types"), &ids, ids.types);
+        if (!equal && wrong++ == 0) {
+            print_row(row, "the pair", cJSON_GetObjectItem(row, "pair"), &ids);
+        }
+    }
+    zo_ids_free(&ids);
+    zo_tokenizer_close(t);
+    cJSON_ArrayForEach(file, files) {
+        drop(file->string);
+    }
+    return wrong > 0;
+}
+
+START_TEST(test_golden)
+{
+    char *text;
+    size_t bytes;
+    ck_assert_msg(zo_read_file("tests/golden/tokenizers/configs.jsonl.gz", (size_t)64 << 20, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_lines lines = zo_lines_of(text, bytes);
+    cJSON *head = cJSON_Parse(zo_lines_next(&lines, NULL));
+    int wrong = 0, done = 0;
+    for (char *line; (line = zo_lines_next(&lines, NULL)) != NULL; done++) {
+        cJSON *row = cJSON_Parse(line);
+        ck_assert(row != NULL);
+        wrong += check_row(row, cJSON_GetObjectItem(head, "texts"), cJSON_GetObjectItem(head, "pair"));
+        cJSON_Delete(row);
+    }
+    printf("%d folders, %d wrong\n", done, wrong);
+    ck_assert_int_ge(done, 150);
+    ck_assert_int_eq(wrong, 0);
+    cJSON_Delete(head);
+    zo_free(text);
+}
+END_TEST
+
+/* ---- refusals ---- */
+
+#define WORDPIECE "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3}}}"
+#define BPE "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]}}"
+
+START_TEST(test_refusals)
+{
+    static const struct { const char *json, *settings, *says; } cases[] = {
+        {BPE, "{\"tokenizer_class\":\"BertTokenizerFast\"}", "tokenizer_class is BertTokenizer (WordPiece), but tokenizer.json is a vocabulary of BPE"},
+        {WORDPIECE, "{\"tokenizer_class\":\"GPT2Tokenizer\"}", "tokenizer_class is GPT2Tokenizer (BPE), but tokenizer.json is a vocabulary of WordPiece"},
+        {BPE, "{\"tokenizer_class\":\"T5TokenizerFast\"}", "tokenizer_class \"T5TokenizerFast\" is not supported"},
+        {BPE, "{\"tokenizer_class\":3}", "tokenizer_config.json: tokenizer_class is not a string"},
+        {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":\"false\"}", "tokenizer_config.json: do_lower_case is not true or false"},
+        {BPE, "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_prefix_space\":1}", "add_prefix_space is not true or false"},
+        {BPE, "{\"add_bos_token\":\"yes\"}", "add_bos_token is not true or false"},
+        {BPE, "{\"split_special_tokens\":\"yes\"}", "split_special_tokens is not true or false"},
+        {BPE, "{\"bos_token\":7}", "tokenizer_config.json: bos_token is neither a token"},
+        {BPE, "{\"bos_token\":{\"content\":\"a\",\"lstrip\":2}}", "bos_token: lstrip is not true or false"},
+        {BPE, "{\"additional_special_tokens\":\"<x>\"}", "extra_special_tokens is not a list"},
+        {BPE, "{\"extra_special_tokens\":[1]}", "extra_special_tokens is neither a token"},
+        {BPE, "{\"added_tokens_decoder\":{\"2\":\"<x>\"}}", "added_tokens_decoder[\"2\"]"},
+        {BPE, "{\"added_tokens_decoder\":{\"two\":{\"content\":\"<x>\"}}}", "\"<x>\" has no id from 0"},
+        {BPE, "{\"added_tokens_decoder\":{\"-1\":{\"content\":\"<x>\"}}}", "\"<x>\" has no id from 0"},
+        {BPE, "{\"added_tokens_decoder\":{\"9\":{\"content\":\"<x>\"}}}", "gives the added token \"<x>\" the id 9, but it gets, behind the vocabulary, 2"},
+        {BPE, "{\"added_tokens_decoder\":{\"1\":{\"content\":\"a\"}}}", "gives the added token \"a\" the id 1, but it has in the vocabulary 0"},
+        {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"unk_token\":\"[NO]\"}", "the vocabulary needs the unk_token \"[NO]\""},
+        {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"cls_token\":null}", "the vocabulary needs the cls_token \"\""},
+        {BPE, "[]", "tokenizer_config.json: it is not a JSON object"},
+        {"<html>", "{}", "tokenizer.json: it is a page (HTML or XML), not JSON; fetch the file itself again"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put("tokenizer.json", cases[i].json);
+        put("tokenizer_config.json", cases[i].settings);
+        zo_tokenizer *t;
+        ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) != ZO_OK && t == NULL, "%s was accepted", cases[i].settings);
+        ck_assert_msg(strncmp(err.text, scratch, strlen(scratch)) == 0 && strstr(err.text, cases[i].says) != NULL, "%s gave: %s",
+                      cases[i].settings, err.text);
+    }
+    drop("tokenizer.json");
+    put("vocab.txt", "[UNK]\n");
+    put("tokenizer_config.json", "{\"tokenizer_class\":\"RobertaTokenizer\"}");
+    zo_tokenizer *t;
+    ck_assert(zo_tokenizer_open(&t, scratch, &err) != ZO_OK);
+    ck_assert_msg(strstr(err.text, "but vocab.txt is a vocabulary of WordPiece"), "%s", err.text);
+}
+END_TEST
+
+/* Added tokens may lie beyond the model's embedding as long as no text holds them; vocabulary and forms may not. */
+START_TEST(test_rows)
+{
+    zo_tokenizer *t;
+    zo_ids ids = {0};
+    put("tokenizer.json", WORDPIECE);
+    put("tokenizer_config.json", "{\"tokenizer_class\":\"BertTokenizer\",\"additional_special_tokens\":[\"<x>\"]}");
+    ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_eq(zo_tokenizer_vocab_size(t), 7); /* [PAD], [MASK] and <x> behind the four */
+    ck_assert(zo_tokenizer_set_rows(t, 3, &err) == ZO_EINPUT);
+    ck_assert_msg(strstr(err.text, "has 4 tokens, its embedding only 3 rows"), "%s", err.text);
+    ck_assert(zo_tokenizer_set_rows(t, 4, &err) == ZO_OK);
+    ck_assert(zo_tokenizer_encode(t, "a", 1, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK && ids.n == 3);
+    ck_assert(zo_tokenizer_encode(t, "a <x>", 5, ZO_WITH_SPECIALS, &ids, &err) == ZO_EINPUT);
+    ck_assert_msg(strstr(err.text, "\"<x>\", id 6, but the model's embedding has 4 rows"), "%s", err.text);
+    ck_assert(zo_tokenizer_set_rows(t, 7, &err) == ZO_OK);
+    ck_assert(zo_tokenizer_encode(t, "a <x>", 5, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK);
+    zo_tokenizer_close(t);
+    put("tokenizer_config.json", "{\"tokenizer_class\":\"BertTokenizer\",\"cls_token\":\"<c>\"}"); /* stands before every text */
+    ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) == ZO_OK, "%s", err.text);
+    ck_assert(zo_tokenizer_set_rows(t, 4, &err) == ZO_EINPUT);
+    zo_tokenizer_close(t);
+    zo_ids_free(&ids);
+}
+END_TEST
 
 /* ---- the fingerprint ---- */
 
@@ -79,17 +247,20 @@ START_TEST(test_fingerprint)
     }
     ck_assert(fingerprint() == first);
 
-    /* what is read instead of vocab.txt is what counts */
+    /* the class chooses between vocabularies, so all of them count; beside a tokenizer.json none does */
     put("merges.txt", "a b\n");
     uint64_t merges = fingerprint();
     ck_assert(merges != first);
-    put("vocab.txt", "[UNK]\n");
-    ck_assert(fingerprint() == merges);
     put("merges.txt", "b a\n");
+    ck_assert(fingerprint() != merges);
+    put("merges.txt", "a b\n");
+    ck_assert(fingerprint() == merges);
+    put("vocab.txt", "[UNK]\n");
     ck_assert(fingerprint() != merges);
     put("tokenizer.json", "no JSON yet");
     uint64_t json = fingerprint();
-    put("merges.txt", "a b\n");
+    put("merges.txt", "b a\n");
+    put("vocab.txt", "[UNK]\nb\n");
     ck_assert(fingerprint() == json);
 }
 END_TEST
@@ -116,6 +287,10 @@ int main(void)
     Suite *suite = suite_create("tokenizer_config");
     TCase *files = tcase_create("files");
     tcase_add_checked_fixture(files, scratch_open, scratch_close);
+    tcase_set_timeout(files, 60);
+    tcase_add_test(files, test_golden);
+    tcase_add_test(files, test_refusals);
+    tcase_add_test(files, test_rows);
     tcase_add_test(files, test_fingerprint);
     tcase_add_test(files, test_fingerprint_value);
     suite_add_tcase(suite, files);
