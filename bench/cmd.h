@@ -3,6 +3,8 @@
 #ifndef ZO_BENCH_CMD_H
 #define ZO_BENCH_CMD_H
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -45,6 +47,10 @@ int zo_cmd_inspect(int argc, char **argv);
 int zo_cmd_bench(int argc, char **argv);      /* rng, gemm, step */
 int zo_cmd_bench_step(int argc, char **argv); /* the one of them that runs a model */
 int zo_cmd_demo(int argc, char **argv);
+
+struct cJSON;
+/* A line of JSON on standard output, or (pretty) many, and flushes. Valid, and safe on a terminal, whatever stands in its strings. */
+void zo_output_json(const struct cJSON *json, bool is_pretty);
 
 /* The exit code of a command that returned `code`, once standard output is written to its end: 2 and one sentence where it could not be,
  * without the sentence where its reader went away (a pager, head). */

@@ -11,6 +11,7 @@
 #include "bench/cmd.h"
 #include "bench/pretrain.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "models/hub.h"
 #include "models/model.h"
 #include "models/safetensors.h"
@@ -208,9 +209,7 @@ static void print_json(const report *r, const inspect_args *args)
         }
         cJSON_AddNumberToObject(plan, "total_bytes", (double)total_of(&r->plan[i]));
     }
-    char *text = cJSON_Print(json);
-    puts(text);
-    cJSON_free(text);
+    zo_output_json(json, true);
     cJSON_Delete(json);
 }
 
@@ -222,7 +221,9 @@ static double mib(uint64_t bytes)
 static void print_text(const report *r, const inspect_args *args)
 {
     const zo_arch *a = &r->arch;
-    printf("folder       %s\n", r->folder);
+    char folder[sizeof r->folder];
+    memcpy(folder, r->folder, sizeof folder);
+    printf("folder       %s\n", zo_text_plain(folder));
     printf("family       %s, %s\n", a->family, a->causal ? "causal" : "encoder");
     printf("layers       %d, hidden %d, feed-forward %d\n", a->layers, a->hidden, a->ffn);
     printf("heads        %d of %d, %d of keys and values\n", a->heads, a->head_dim, a->kv_heads);

@@ -12,6 +12,7 @@
 #include "bench/pretrain.h"
 #include "bench/shapes.h"
 #include "core/io.h"
+#include "core/text.h"
 #include "models/hub.h"
 #include "optimizers/engine.h"
 #include "optimizers/estimator.h"
@@ -70,6 +71,7 @@ static zo_status list_optimizers(request *q, zo_err *err)
         cJSON_AddStringToObject(row, "realisations", realisations);
         cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
         cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
+        cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
         list_options(row, e->options);
         cJSON_AddItemToArray(q->rows, row);
     }
@@ -287,7 +289,7 @@ int zo_cmd_list(int argc, char **argv)
             }
         }
     }
-    zo_table_print(stdout, q.rows, q.json ? ZO_TABLE_JSON : ZO_TABLE_MD);
+    zo_table_print(stdout, q.rows, q.json ? ZO_TABLE_JSON : ZO_TABLE_MD, zo_terminal_columns(STDOUT_FILENO));
     cJSON_Delete(q.rows);
     return 0;
 }

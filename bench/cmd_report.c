@@ -2,9 +2,11 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "core/text.h"
 #include "results/report.h"
 
 static int fail(const char *command, const zo_err *err)
@@ -49,7 +51,7 @@ int zo_cmd_report(int argc, char **argv)
         cJSON *rows;
         status = zo_report_rows(results, &spec, &rows, &err);
         if (status == ZO_OK) {
-            zo_table_print(stdout, rows, as);
+            zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
             cJSON_Delete(rows);
         }
     }
@@ -75,7 +77,7 @@ int zo_cmd_sql(int argc, char **argv)
     cJSON *rows;
     zo_status status = zo_results_select(results, sql, &rows, &err);
     if (status == ZO_OK) {
-        zo_table_print(stdout, rows, as);
+        zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
         cJSON_Delete(rows);
     }
     zo_results_close(results);

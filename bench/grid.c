@@ -11,6 +11,7 @@
 #include "core/io.h"
 #include "core/hashmap.h"
 #include "core/mem.h"
+#include "core/text.h"
 
 #define CELLS_MOST 100000
 #define COUNT_MOST 2147483647.0
@@ -530,7 +531,7 @@ char *zo_cell_label(const zo_cell *c, char *out, size_t size)
     if (at < (int)size) {
         snprintf(out + at, size - (size_t)at, "%s seed %lld", c->varied != NULL ? c->varied : "", (long long)c->seed);
     }
-    return out;
+    return zo_text_plain(out);
 }
 
 /* ---- what tells cells apart --------------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "bench/grid.h"
 #include "core/build.h"
 #include "core/conf.h"
+#include "core/text.h"
 
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
@@ -108,17 +109,20 @@ static const command *find(const char *name)
     return NULL;
 }
 
-static int unknown(const char *name)
+static int unknown(const char *given)
 {
+    char name[61];
+    snprintf(name, sizeof name, "%s", given);
+    zo_text_plain(name);
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) {
         names[i] = commands[i].name;
     }
     const char *near = zo_nearest(name, names, COMMANDS);
     if (near != NULL) {
-        fprintf(stderr, "zo: there is no command \"%.60s\"; did you mean \"zo %s\"?\n", name, near);
+        fprintf(stderr, "zo: there is no command \"%s\"; did you mean \"zo %s\"?\n", name, near);
     } else {
-        fprintf(stderr, "zo: there is no command \"%.60s\"; `zo help` lists them\n", name);
+        fprintf(stderr, "zo: there is no command \"%s\"; `zo help` lists them\n", name);
     }
     return 2;
 }

@@ -1,10 +1,22 @@
-/* output.c: the end of every command: was all that it said written? */
+/* output.c: JSON on standard output, and the end of every command: was all that it said written? */
+#include <cjson/cJSON.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "bench/cmd.h"
+#include "core/mem.h"
+#include "core/text.h"
+
+void zo_output_json(const cJSON *json, bool is_pretty)
+{
+    char *plain = is_pretty ? cJSON_Print(json) : cJSON_PrintUnformatted(json), *text = zo_text_plain_json(plain);
+    puts(text);
+    fflush(stdout);
+    zo_free(text);
+    cJSON_free(plain);
+}
 
 int zo_output_end(const char *command, int code)
 {

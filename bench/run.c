@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +27,7 @@
 #include "core/io.h"
 #include "core/hashmap.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "models/hub.h"
 
 #define LIVE_SECONDS 0.2   /* on a terminal */
@@ -85,10 +86,43 @@ static char *rate_text(double rate, char *out, size_t size)
     return out;
 }
 
-static int terminal_width(void)
+/* The parts of the live line behind the label, in their order on it. */
+enum { PART_STEP, PART_LOSS, PART_DEV, PART_FORWARDS, PART_TOKENS, PART_ETA, PARTS };
+
+static void write_parts(const live *l, double t, char part[PARTS][64])
 {
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 120;
+    char a[32];
+    memset(part, 0, PARTS * sizeof *part);
+    if (l->cell->steps > 0) {
+        snprintf(part[PART_STEP], sizeof *part, " | %s step %.0f/%lld", l->phase, l->step, (long long)l->cell->steps);
+    } else {
+        snprintf(part[PART_STEP], sizeof *part, " | %s step %.0f", l->phase, l->step);
+    }
+    if (isfinite(l->loss)) {
+        snprintf(part[PART_LOSS], sizeof *part, " | loss %.4f", l->loss);
+    }
+    if (isfinite(l->dev)) {
+        snprintf(part[PART_DEV], sizeof *part, " | best dev %.3f", l->dev);
+    }
+    if (l->seconds > 0) {
+        snprintf(part[PART_FORWARDS], sizeof *part, " | %s forwards/s", rate_text(l->forwards / l->seconds, a, sizeof a));
+        snprintf(part[PART_TOKENS], sizeof *part, " | %s tokens/s", rate_text(l->tokens / l->seconds, a, sizeof a));
+    }
+    double done = ((double)l->done + l->fraction) / (double)l->todo;
+    if (done > 0.002) {
+        snprintf(part[PART_ETA], sizeof *part, " | ETA %s", duration_text((t - l->start) * (1 - done) / done, a, sizeof a));
+    }
+}
+
+#define LABEL_LEAST 24 /* columns of a label that parts of the live line make room for */
+
+/* `label` in at most so many columns, its end replaced by ".." where it does not fit. */
+static const char *fit_label(const char *label, int columns, char *out, size_t size)
+{
+    columns = columns < 2 ? 2 : columns;
+    bool fits = zo_text_width(label) <= columns;
+    snprintf(out, size, "%.*s%s", (int)zo_text_cut(label, fits ? columns : columns - 2), label, fits ? "" : "..");
+    return out;
 }
 
 static void show_live(live *l, bool now)
@@ -98,34 +132,26 @@ static void show_live(live *l, bool now)
         return;
     }
     l->said_at = t;
-    char line[2000], a[32], b[32];
-    int at = snprintf(line, sizeof line, "[%lld/%lld] %s | %s", (long long)l->done + 1, (long long)l->todo, l->label, l->phase);
-    if (l->cell->steps > 0) {
-        at += snprintf(line + at, sizeof line - (size_t)at, " step %.0f/%lld", l->step, (long long)l->cell->steps);
-    } else {
-        at += snprintf(line + at, sizeof line - (size_t)at, " step %.0f", l->step);
+    char head[64], part[PARTS][64], label[sizeof l->label + 4];
+    snprintf(head, sizeof head, "[%lld/%lld] ", (long long)l->done + 1, (long long)l->todo);
+    write_parts(l, t, part);
+    /* The last column stays free: a line that reaches it wraps on some terminals. */
+    int room = (l->terminal ? zo_terminal_columns(STDERR_FILENO) - 1 : INT_MAX) - (int)strlen(head), rest = 0;
+    for (int k = 0; k < PARTS; k++) {
+        rest += (int)strlen(part[k]);
     }
-    if (isfinite(l->loss)) {
-        at += snprintf(line + at, sizeof line - (size_t)at, " | loss %.4f", l->loss);
+    static const int dispensable[] = {PART_TOKENS, PART_FORWARDS, PART_DEV, PART_LOSS, PART_ETA, PART_STEP};
+    int wanted = zo_text_width(l->label) < LABEL_LEAST ? zo_text_width(l->label) : LABEL_LEAST;
+    for (size_t k = 0; k < sizeof dispensable / sizeof *dispensable && rest + wanted > room; k++) {
+        rest -= (int)strlen(part[dispensable[k]]);
+        part[dispensable[k]][0] = '\0';
     }
-    if (isfinite(l->dev)) {
-        at += snprintf(line + at, sizeof line - (size_t)at, " | best dev %.3f", l->dev);
+    fprintf(stderr, "%s%s%s", l->terminal ? "\r" : "", head, fit_label(l->label, room - rest, label, sizeof label));
+    for (int k = 0; k < PARTS; k++) {
+        fputs(part[k], stderr);
     }
-    if (l->seconds > 0) {
-        at += snprintf(line + at, sizeof line - (size_t)at, " | %s forwards/s, %s tokens/s", rate_text(l->forwards / l->seconds, a, sizeof a),
-                       rate_text(l->tokens / l->seconds, b, sizeof b));
-    }
-    double done = ((double)l->done + l->fraction) / (double)l->todo;
-    if (done > 0.002) {
-        at += snprintf(line + at, sizeof line - (size_t)at, " | ETA %s", duration_text((t - l->start) * (1 - done) / done, a, sizeof a));
-    }
-    if (l->terminal) {
-        int width = terminal_width() - 1;
-        fprintf(stderr, "\r%.*s\033[K", width, line);
-        l->shown = true;
-    } else {
-        fprintf(stderr, "%s\n", line);
-    }
+    fputs(l->terminal ? "\033[K" : "\n", stderr);
+    l->shown = l->terminal;
     fflush(stderr);
 }
 
@@ -365,15 +391,18 @@ static bool show_pretraining(void *context, const char *model, int64_t step, int
         return !interrupted;
     }
     l->said_at = t;
-    char bar[41], eta[32];
-    int filled = steps > 0 ? (int)(40 * step / steps) : 0;
-    for (int i = 0; i < 40; i++) {
+    char bar[41], eta[32], rest[120];
+    duration_text(step > 0 ? seconds * (double)(steps - step) / (double)step : 0, eta, sizeof eta);
+    snprintf(rest, sizeof rest, "%lld/%lld loss %.3f ETA %s", (long long)step, (long long)steps, loss, eta);
+    int width = l->terminal ? zo_terminal_columns(STDERR_FILENO) - (int)(strlen("pretraining  [] ") + strlen(model) + strlen(rest)) - 1 : 40;
+    width = width > 40 ? 40 : width < 0 ? 0 : width;
+    int filled = steps > 0 ? (int)(width * step / steps) : 0;
+    for (int i = 0; i < width; i++) {
         bar[i] = i < filled ? '#' : '.';
     }
-    bar[40] = '\0';
-    duration_text(step > 0 ? seconds * (double)(steps - step) / (double)step : 0, eta, sizeof eta);
-    fprintf(stderr, "%spretraining %s [%s] %lld/%lld loss %.3f ETA %s%s", l->terminal ? "\r" : "", model, bar, (long long)step, (long long)steps,
-            loss, eta, l->terminal && !last ? "\033[K" : "\n");
+    bar[width] = '\0';
+    fprintf(stderr, "%spretraining %s [%s] %s%s", l->terminal ? "\r" : "", model, bar, rest,
+            !l->terminal ? "\n" : last ? "\033[K\n" : "\033[K");
     fflush(stderr);
     l->shown = false;
     return true;
@@ -442,8 +471,9 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
         if (is_new) {
             *same = i;
             if (l->terminal) {
-                char label[1200];
-                fprintf(stderr, "\rchecking %.*s\033[K", terminal_width() - 12, zo_cell_label(cell, label, sizeof label));
+                char label[1200], fitted[sizeof label + 4];
+                fprintf(stderr, "\rchecking %s\033[K", fit_label(zo_cell_label(cell, label, sizeof label), zo_terminal_columns(STDERR_FILENO) - 10, fitted,
+                                                                 sizeof fitted));
                 l->shown = true;
             }
             status = check_cell(cell, spec, JOB_CHECK, &found[i], err);
@@ -500,10 +530,7 @@ static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skip
     if (brief->message[0] != '\0') {
         cJSON_AddStringToObject(o, "message", brief->message);
     }
-    char *text = cJSON_PrintUnformatted(o);
-    puts(text);
-    fflush(stdout);
-    cJSON_free(text);
+    zo_output_json(o, false);
     cJSON_Delete(o);
 }
 
@@ -524,8 +551,23 @@ static void say_end(live *l, const zo_run_brief *brief)
     if (brief->peak_bytes > 0) {
         at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", peak %.1f MB", (double)brief->peak_bytes / 1e6);
     }
-    fprintf(stderr, "[%lld/%lld] %s: %s%s%s%s\n", (long long)l->done + 1, (long long)l->todo, l->label, brief->status, numbers,
-            brief->message[0] != '\0' ? ": " : "", brief->message);
+    char head[64], label[sizeof l->label + 4], message[sizeof brief->message];
+    snprintf(head, sizeof head, "[%lld/%lld] ", (long long)l->done + 1, (long long)l->todo);
+    snprintf(message, sizeof message, "%s", brief->message);
+    zo_text_plain(message);
+    int rest = (int)(strlen(head) + strlen(": ") + strlen(brief->status) + strlen(numbers));
+    int room = l->terminal && message[0] == '\0' ? zo_terminal_columns(STDERR_FILENO) - rest : INT_MAX; /* with a message it is more than a line anyway */
+    fprintf(stderr, "%s%s: %s%s%s%s\n", head, fit_label(l->label, room, label, sizeof label), brief->status, numbers, message[0] != '\0' ? ": " : "",
+            message);
+}
+
+/* What a cell's process wrote to its standard error, line by line. */
+static void print_complaints(char *text, size_t bytes)
+{
+    zo_lines lines = zo_lines_of(text, bytes);
+    for (char *line; (line = zo_lines_next(&lines, NULL)) != NULL;) {
+        fprintf(stderr, "%s\n", zo_text_plain(line));
+    }
 }
 
 /* Runs one cell; returns 0, 1 or 2, or -1 when the whole run must stop. */
@@ -554,7 +596,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
     if (lost.status == ZO_OK && zo_results_check_file(results, &lost) == ZO_OK && c.last_n > 0 && WIFEXITED(ended) &&
         WEXITSTATUS(ended) == ZO_CELL_ENDED) {
         clear_line(l);
-        fputs(c.last, stderr);
+        print_complaints(c.last, c.last_n);
     }
     if (lost.status != ZO_OK) {
         clear_line(l);
@@ -613,16 +655,15 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
                 snprintf(size, sizeof size, "%.1f MB", predicted[i] / 1e6);
             }
             bool is_unmade = predicted[i] <= 0 && zo_model_is_unmade(grid->cell[i].model);
-            printf("%s  %11s  %s  %s%s%s\n", grid->cell[i].hash, size, zo_cell_label(&grid->cell[i], label, sizeof label),
-                   grid->cell[i].options_text, is_unmade ? "; " : "", is_unmade ? unmade_note : "");
+            char *options = zo_text_plain(zo_strdup(ZO_TAG_OTHER, grid->cell[i].options_text));
+            printf("%s  %11s  %s  %s%s%s\n", grid->cell[i].hash, size, zo_cell_label(&grid->cell[i], label, sizeof label), options, is_unmade ? "; " : "", is_unmade ? unmade_note : "");
+            zo_free(options);
         } else {
             printf("%s      done     %s\n", grid->cell[i].hash, zo_cell_label(&grid->cell[i], label, sizeof label));
         }
     }
     if (json) {
-        char *text = cJSON_Print(list);
-        puts(text);
-        cJSON_free(text);
+        zo_output_json(list, true);
     } else {
         printf("%lld cells, %lld to run, %lld equal to others, %lld excluded\n", (long long)grid->n, (long long)left, (long long)grid->merged,
                (long long)grid->excluded);
@@ -686,6 +727,7 @@ static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *re
     } else if (relative.status[0] != '\0' && k->changed++ == 0) {
         snprintf(k->what, sizeof k->what, "%s", zo_identity_difference(&relative.identity, &identity));
         memcpy(k->model, cell->model, sizeof k->model);
+        zo_text_plain(k->model);
     }
     return true;
 }

@@ -747,9 +747,9 @@ static void print_panel(const report *r, const zo_report_spec *spec, const int *
         }
         cJSON_AddItemToArray(costs, cost);
     }
-    zo_table_print(out, scores, ZO_TABLE_MD);
+    zo_table_print(out, scores, ZO_TABLE_MD, 0);
     fputc('\n', out);
-    zo_table_print(out, costs, ZO_TABLE_MD);
+    zo_table_print(out, costs, ZO_TABLE_MD, 0);
     fputc('\n', out);
     cJSON_Delete(scores);
     cJSON_Delete(costs);

@@ -18,8 +18,12 @@ typedef enum zo_table_format { ZO_TABLE_MD, ZO_TABLE_CSV, ZO_TABLE_JSON } zo_tab
 /* "md", "csv" or "json". */
 zo_status zo_table_format_of(const char *name, zo_table_format *format, zo_err *err);
 /* An array of objects with scalar members (objects inside are printed as JSON): columns are the keys of all rows, in the order in
- * which they come. JSON prints the array as it is. */
-void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format);
+ * which they come. JSON prints the array as it is. `columns`: of the terminal that it goes to, 0 = it goes elsewhere; on a narrow one the columns of a
+ * markdown table are spread over several, and texts are folded. No text in it drives a terminal (core/text.h): markdown has '?' there, JSON
+ * escapes; CSV keeps what is text, but on a terminal. */
+void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format, int columns);
+/* A line of text, folded at blanks on a terminal. */
+void zo_paragraph_print(FILE *out, const char *text, int columns);
 
 typedef struct zo_report_spec {
     bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */

@@ -624,8 +624,8 @@ START_TEST(select_reads_only)
     char *text;
     size_t n;
     FILE *out = open_memstream(&text, &n);
-    zo_table_print(out, rows, ZO_TABLE_CSV);
-    zo_table_print(out, rows, ZO_TABLE_MD);
+    zo_table_print(out, rows, ZO_TABLE_CSV, 0);
+    zo_table_print(out, rows, ZO_TABLE_MD, 0);
     fclose(out);
     ASSERT_HAS(text, "n,gap,text\n12,,\"a,b\"\n");
     ASSERT_HAS(text, "|   n | gap | text |\n|----:|----:|------|\n|  12 |     | a,b  |\n");
