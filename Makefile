@@ -4,6 +4,7 @@
 #   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
 #   make test            every tests/test_*.c; T=rng runs tests/test_rng.c alone, V=1 shows all output
 #   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make mutants         single bugs put into copies of the tree, and which of them no test notices (N=15 SEED=x; tests/mutants/run.pl)
 #   make check           who may include whom, banned words, every header by itself
 #   make bench-peers     the same step in PyTorch, beside ours
 #   make install         PREFIX=/usr/local, DESTDIR= for packagers
@@ -86,7 +87,7 @@ TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 T ?= *
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
 
-.PHONY: all deps demo test run-tests asan-test check bench-peers install clean FORCE
+.PHONY: all deps demo test tests run-tests asan-test check mutants bench-peers install clean FORCE
 all: zo
 
 # ---- what the machine has --------------------------------------------------------------------------------------------
@@ -222,12 +223,17 @@ demo: zo
 test: zo
 	@$(MAKE) run-tests
 
+tests: $(TESTS)
 run-tests: $(TESTS)
 	@V=$(V) tests/run.sh $(BUILD)/tests/logs $(TESTS)
 
 # The kernels are looked at through tests/shim, which is compiled for the sanitizers; nvcc's code would not be.
 asan-test:
 	@$(MAKE) MODE=asan CUDA=0 run-tests
+
+# Settings go by the environment: N, SEED, JOBS and others at the head of the script.
+mutants: deps
+	@MAKE='$(MAKE)' perl tests/mutants/run.pl
 
 check: deps
 	@tests/check_includes.sh

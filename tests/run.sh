@@ -1,6 +1,7 @@
 #!/bin/sh
-# run.sh LOGS TEST...: run Check programs one after another, a verdict line each, then "N passed, N failed" alone on the last
-# line; the exit status is 1 when anything failed. A program that dies before its summary counts as one failure. V=1 shows all
+# run.sh LOGS TEST...: run Check programs one after another, a verdict line each, then "N passed, N failed, N skipped" alone on the last
+# line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what it wants" counts as skipped, not as
+# passed; so does such a line of a program without checks. A program that dies before its summary counts as one failure. V=1 shows all
 # output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of the CUDA backend are among
 # them, every kernel must have been launched (check_kernels.sh).
 set -u
@@ -13,7 +14,7 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export ZO_SHIM_KERNELS="$PWD/$logs/kernels.$$"
 trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 for program in "$@"; do
     name=${program##*/}
     log=$logs/$name.log
@@ -32,7 +33,9 @@ for program in "$@"; do
         checks=$((checks + 1)) bad=1
         echo "(all checks passed, yet the exit status is $status)" >>"$log"
     fi
-    passed=$((passed + checks - bad)) failed=$((failed + bad))
+    skips=$(grep -c '^skipped:' "$log")
+    [ "$skips" -le $((checks - bad)) ] && good=$((checks - bad - skips)) || good=0
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
     if [ "$bad" = 0 ]; then
         printf 'ok    %-24s %4d checks %7d ms\n' "$name" "$checks" "$ms"
         if [ "${V:-}" = 1 ]; then sed 's/^/      /' "$log"; else sed -n '/^skipped:\|^measured:/s/^/      /p' "$log"; fi
@@ -57,5 +60,5 @@ if [ -n "$complete" ]; then
         sed 's/^/      /' "$logs/check_kernels.log"
     fi
 fi
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
