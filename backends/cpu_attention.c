@@ -198,30 +198,24 @@ static void block_of(const asking *q, int64_t from, bool causal, int64_t own_tok
     }
 }
 
-/* 16 rows of 16 become columns: four rounds of exchanging halves, quarters, ... between pairs of rows. */
+/* 16 rows of 16 become columns: four rounds of exchanging halves, quarters, ... between pairs of rows. The elements are named one by one,
+ * since clang shuffles by constants only. */
+#define PICK16(...) __VA_ARGS__
+#define EXCHANGE(distance, low, high)                                   \
+    _Pragma("GCC unroll 16")                                            \
+    for (int i = 0; i < LANES; i++) {                                   \
+        if ((i & (distance)) == 0) {                                    \
+            vec a = x[i], b = x[i | (distance)];                        \
+            x[i] = __builtin_shufflevector(a, b, low);                  \
+            x[i | (distance)] = __builtin_shufflevector(a, b, high);    \
+        }                                                               \
+    }
 static inline void transpose(vec x[LANES])
 {
-    typedef int32_t pick __attribute__((vector_size(64)));
-    static const pick low[4] = {{0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30},
-                                {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29},
-                                {0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27},
-                                {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
-    static const pick high[4] = {{1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31},
-                                 {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31},
-                                 {4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31},
-                                 {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}};
-#pragma GCC unroll 4
-    for (int round = 0; round < 4; round++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++) {
-            int other = i | 1 << round;
-            if (other != i) {
-                vec a = x[i], b = x[other];
-                x[i] = __builtin_shuffle(a, b, low[round]);
-                x[other] = __builtin_shuffle(a, b, high[round]);
-            }
-        }
-    }
+    EXCHANGE(1, PICK16(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), PICK16(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+    EXCHANGE(2, PICK16(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29), PICK16(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    EXCHANGE(4, PICK16(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27), PICK16(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    EXCHANGE(8, PICK16(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), PICK16(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
 }
 
 static inline vec load(const float *x)
