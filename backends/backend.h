@@ -76,6 +76,11 @@ typedef struct zo_backend {
     void (*copy)(struct zo_backend *be, void *to, const void *from, size_t bytes);
     void (*zero)(struct zo_backend *be, void *block, size_t bytes);
 
+    /* Optional. Scratch that has to grow between these two gets a block beside the old one, and the second gives back all that grew (and what
+     * was compiled): what an evaluation takes beyond training's scratch is not kept, and training's stays where it is. */
+    void (*extra_begin)(struct zo_backend *be);
+    void (*extra_end)(struct zo_backend *be);
+
     /* Called once per model before the first step with the largest (P, T) and the layout: reserve scratch (tag WORKSPACE) for all
      * operations below, so that no step allocates. May be called again with larger sizes. */
     void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);

@@ -46,10 +46,17 @@ static void cpu_zero(zo_backend *be, void *block, size_t bytes)
     }
 }
 
-static void *block_grow(struct zo_cpu_block *block, size_t bytes)
+static void *block_grow(const zo_cpu *cpu, struct zo_cpu_block *block, size_t bytes)
 {
     if (block->bytes < bytes) {
-        zo_free(block->data);
+        if (cpu->extra && !block->extra) {
+            block->kept = block->data;
+            block->kept_bytes = block->bytes;
+            block->extra = true;
+        } else {
+            zo_free(block->data);
+        }
+        bytes = (bytes + 4095) / 4096 * 4096; /* so that it hardly depends on how many terms are swept together */
         block->data = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, bytes);
         block->bytes = bytes;
     }
@@ -59,18 +66,46 @@ static void *block_grow(struct zo_cpu_block *block, size_t bytes)
 void *zo_cpu_scratch(zo_backend *be, size_t bytes)
 {
     zo_cpu *cpu = be->self;
-    return block_grow(&cpu->scratch[omp_get_thread_num()], bytes);
+    return block_grow(cpu, &cpu->scratch[omp_get_thread_num()], bytes);
 }
 
 void *zo_cpu_shared_of(zo_backend *be, zo_cpu_shared purpose, size_t bytes)
 {
     zo_cpu *cpu = be->self;
-    return block_grow(&cpu->shared[purpose], bytes);
+    return block_grow(cpu, &cpu->shared[purpose], bytes);
 }
 
 void zo_cpu_time(zo_backend *be, zo_part part, double start)
 {
     zo_part_add(part, (zo_now() - start) / be->threads);
+}
+
+static void block_shrink(struct zo_cpu_block *block)
+{
+    if (block->extra) {
+        zo_free(block->data);
+        *block = (struct zo_cpu_block){.data = block->kept, .bytes = block->kept_bytes};
+    }
+}
+
+static void cpu_extra_begin(zo_backend *be)
+{
+    zo_cpu *cpu = be->self;
+    cpu->extra = true;
+    zo_cpu_products_extra_begin(cpu->products);
+}
+
+static void cpu_extra_end(zo_backend *be)
+{
+    zo_cpu *cpu = be->self;
+    cpu->extra = false;
+    zo_cpu_products_extra_end(cpu->products);
+    for (int t = 0; t < be->threads; t++) {
+        block_shrink(&cpu->scratch[t]);
+    }
+    for (int s = 0; s < ZO_CPU_SHAREDS; s++) {
+        block_shrink(&cpu->shared[s]);
+    }
 }
 
 static void cpu_wait(zo_backend *be)
@@ -128,6 +163,8 @@ static const zo_backend cpu_table = {
     .download = cpu_transfer,
     .copy = cpu_copy,
     .zero = cpu_zero,
+    .extra_begin = cpu_extra_begin,
+    .extra_end = cpu_extra_end,
     .reserve = zo_cpu_reserve,
     .embed = zo_cpu_embed,
     .linear = zo_cpu_linear,

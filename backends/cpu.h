@@ -102,6 +102,9 @@ bool zo_cpu_has_bf16(void); /* the machine has AVX512-BF16, and oneDNN was not t
 typedef struct zo_cpu_products zo_cpu_products; /* all that were made */
 zo_cpu_products *zo_cpu_products_open(int threads);
 void zo_cpu_products_close(zo_cpu_products *products);
+/* Products made from here on stand apart; and these are given back. */
+void zo_cpu_products_extra_begin(zo_cpu_products *products);
+void zo_cpu_products_extra_end(zo_cpu_products *products);
 
 /* activations (cpu_elementwise.c): y[i] = act(x[i]), y may be x ------------------------------------------------------------- */
 void zo_cpu_act(zo_act act, const float *x, int64_t n, float *y);
@@ -113,8 +116,10 @@ void zo_cpu_act_slope(zo_act act, const float *x, int64_t n, float *d);
 /* the backend's state (cpu.c) ----------------------------------------------------------------------------------------------- */
 typedef struct zo_cpu {
     zo_cpu_products *products;
-    struct zo_cpu_block { void *data; size_t bytes; } *scratch; /* (threads) */
+    /* `data` is an extra one, and `kept` stands again at the end, where `extra` (zo_backend.extra_begin) */
+    struct zo_cpu_block { void *data, *kept; size_t bytes, kept_bytes; bool extra; } *scratch; /* (threads) */
     struct zo_cpu_block shared[ZO_CPU_SHAREDS];
+    bool extra; /* between extra_begin and extra_end */
 } zo_cpu;
 
 /* slots ------------------------------------------------------------------------------------------------------------------- */

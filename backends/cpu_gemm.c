@@ -24,26 +24,23 @@ struct zo_cpu_product {
     lane *lane;            /* (threads) */
 };
 
+typedef struct table { /* open addressing, room a power of two, at most half full */
+    zo_cpu_product **slot; /* (room) */
+    size_t n, room;
+} table;
+
 struct zo_cpu_products {
     int threads;
     dnnl_engine_t engine;
-    dnnl_stream_t *stream;    /* (threads) */
-    zo_cpu_product **slot;    /* (room) open addressing, room a power of two, at most half full */
-    size_t n, room;
+    dnnl_stream_t *stream; /* (threads) */
+    table made, extra;     /* extra.room 0: nothing stands apart */
 };
 
-zo_cpu_products *zo_cpu_products_open(int threads)
+static void table_open(table *t)
 {
-    zo_cpu_products *all = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *all);
-    all->threads = threads;
-    all->room = 256;
-    all->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof(zo_cpu_product *));
-    all->stream = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)threads * sizeof *all->stream);
-    DNNL_CHECK(dnnl_engine_create(&all->engine, dnnl_cpu, 0));
-    for (int t = 0; t < threads; t++) {
-        DNNL_CHECK(dnnl_stream_create(&all->stream[t], all->engine, dnnl_stream_default_flags));
-    }
-    return all;
+    t->n = 0;
+    t->room = 256;
+    t->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, t->room * sizeof(zo_cpu_product *));
 }
 
 static void product_free(zo_cpu_product *p, int threads)
@@ -59,20 +56,50 @@ static void product_free(zo_cpu_product *p, int threads)
     zo_free(p);
 }
 
-void zo_cpu_products_close(zo_cpu_products *all)
+static void table_close(table *t, int threads)
 {
-    for (size_t i = 0; i < all->room; i++) {
-        if (all->slot[i] != NULL) {
-            product_free(all->slot[i], all->threads);
+    for (size_t i = 0; i < t->room; i++) {
+        if (t->slot[i] != NULL) {
+            product_free(t->slot[i], threads);
         }
     }
+    zo_free(t->slot);
+    *t = (table){0};
+}
+
+zo_cpu_products *zo_cpu_products_open(int threads)
+{
+    zo_cpu_products *all = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *all);
+    all->threads = threads;
+    table_open(&all->made);
+    all->stream = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)threads * sizeof *all->stream);
+    DNNL_CHECK(dnnl_engine_create(&all->engine, dnnl_cpu, 0));
+    for (int t = 0; t < threads; t++) {
+        DNNL_CHECK(dnnl_stream_create(&all->stream[t], all->engine, dnnl_stream_default_flags));
+    }
+    return all;
+}
+
+void zo_cpu_products_close(zo_cpu_products *all)
+{
+    table_close(&all->made, all->threads);
+    table_close(&all->extra, all->threads);
     for (int t = 0; t < all->threads; t++) {
         dnnl_stream_destroy(all->stream[t]);
     }
     dnnl_engine_destroy(all->engine);
     zo_free(all->stream);
-    zo_free(all->slot);
     zo_free(all);
+}
+
+void zo_cpu_products_extra_begin(zo_cpu_products *all)
+{
+    table_open(&all->extra);
+}
+
+void zo_cpu_products_extra_end(zo_cpu_products *all)
+{
+    table_close(&all->extra, all->threads);
 }
 
 static bool gemm_equal(const zo_cpu_gemm *x, const zo_cpu_gemm *y)
@@ -135,35 +162,44 @@ static zo_cpu_product *product_make(const zo_cpu_products *all, const zo_cpu_gem
     return p;
 }
 
-static zo_cpu_product **find(zo_cpu_product **slot, size_t room, const zo_cpu_gemm *g)
+static zo_cpu_product **find(const table *t, const zo_cpu_gemm *g)
 {
-    size_t i = gemm_hash(g) & (room - 1);
-    while (slot[i] != NULL && !gemm_equal(&slot[i]->gemm, g)) {
-        i = (i + 1) & (room - 1);
+    size_t i = gemm_hash(g) & (t->room - 1);
+    while (t->slot[i] != NULL && !gemm_equal(&t->slot[i]->gemm, g)) {
+        i = (i + 1) & (t->room - 1);
     }
-    return &slot[i];
+    return &t->slot[i];
+}
+
+static void table_grow(table *t)
+{
+    table old = *t;
+    t->room *= 2;
+    t->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, t->room * sizeof *t->slot);
+    for (size_t i = 0; i < old.room; i++) {
+        if (old.slot[i] != NULL) {
+            *find(t, &old.slot[i]->gemm) = old.slot[i];
+        }
+    }
+    zo_free(old.slot);
 }
 
 const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
 {
     zo_cpu_products *all = ((zo_cpu *)be->self)->products;
-    zo_cpu_product **at = find(all->slot, all->room, gemm);
+    zo_cpu_product **at = find(&all->made, gemm);
+    table *t = &all->made;
+    if (*at == NULL && all->extra.room > 0) {
+        t = &all->extra;
+        at = find(t, gemm);
+    }
     if (*at == NULL) {
-        if (2 * (all->n + 1) > all->room) {
-            zo_cpu_product **old = all->slot;
-            size_t n = all->room;
-            all->room *= 2;
-            all->slot = zo_alloc(ZO_HOST, ZO_TAG_OTHER, all->room * sizeof *old);
-            for (size_t i = 0; i < n; i++) {
-                if (old[i] != NULL) {
-                    *find(all->slot, all->room, &old[i]->gemm) = old[i];
-                }
-            }
-            zo_free(old);
-            at = find(all->slot, all->room, gemm);
+        if (2 * (t->n + 1) > t->room) {
+            table_grow(t);
+            at = find(t, gemm);
         }
         *at = product_make(all, gemm);
-        all->n++;
+        t->n++;
     }
     return *at;
 }

@@ -111,13 +111,47 @@ void *zo_cuda_shared_of(zo_backend *be, zo_cuda_shared purpose, size_t bytes)
 {
     zo_cuda *cuda = zo_cuda_of(be);
     if (cuda->shared[purpose].bytes < bytes) {
+        auto *block = &cuda->shared[purpose];
         zo_cuda_pass_start(be);
         CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
-        zo_free(cuda->shared[purpose].data);
+        if (cuda->extra && !block->extra) {
+            block->kept = block->data;
+            block->kept_bytes = block->bytes;
+            block->extra = true;
+        } else {
+            zo_free(block->data);
+        }
         cuda->shared[purpose].data = zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, bytes);
         cuda->shared[purpose].bytes = bytes;
     }
     return cuda->shared[purpose].data;
+}
+
+static void cuda_extra_begin(zo_backend *be)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    cuda->extra = true;
+    cuda->kept_rows = cuda->most_rows;
+    zo_cuda_pass_extra_begin(be);
+}
+
+static void cuda_extra_end(zo_backend *be)
+{
+    zo_cuda *cuda = zo_cuda_of(be);
+    CUDA_CHECK(cudaStreamSynchronize(cuda->stream));
+    zo_cuda_pass_extra_end(be);
+    for (auto &block : cuda->shared) {
+        if (block.extra) {
+            zo_free(block.data);
+            block.data = block.kept;
+            block.bytes = block.kept_bytes;
+            block.kept = NULL;
+            block.extra = false;
+        }
+    }
+    cuda->most_rows = cuda->kept_rows;
+    cuda->extra = false;
+    cuda->staged.key_bytes = 0; /* what was staged may stand in a block that is gone */
 }
 
 /* staging ------------------------------------------------------------------------------------------------------------------------------ */
@@ -539,6 +573,8 @@ static void table_fill(zo_backend *be)
     be->download = cuda_download;
     be->copy = cuda_copy;
     be->zero = cuda_zero;
+    be->extra_begin = cuda_extra_begin;
+    be->extra_end = cuda_extra_end;
     be->reserve = cuda_reserve;
     be->pass_begin = zo_cuda_pass_begin;
     be->pass_end = zo_cuda_pass_end;

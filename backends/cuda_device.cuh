@@ -183,7 +183,10 @@ struct zo_cuda {
     size_t context_bytes;
     zo_cuda_products *products;
     zo_cuda_pass *pass;
-    struct { void *data; size_t bytes; } shared[ZO_CUDA_SHAREDS];
+    /* `data` is an extra one, and `kept` stands again at the end, where `extra` (zo_backend.extra_begin) */
+    struct { void *data, *kept; size_t bytes, kept_bytes; bool extra; } shared[ZO_CUDA_SHAREDS];
+    bool extra;           /* between extra_begin and extra_end */
+    int64_t kept_rows;    /* most_rows before */
     int64_t most_rows;    /* points * tokens of the last reserve: what depends on them is made for so many at once */
     size_t tile_bytes;    /* see zo_cuda_set_tile */
     /* staging: a pinned ring and its image on the device, in two halves; grown rings stay until close, copies may be under way */
@@ -233,6 +236,9 @@ void zo_cuda_pass_close(zo_backend *be);
 void zo_cuda_pass_begin(zo_backend *be);
 void zo_cuda_pass_end(zo_backend *be);
 void zo_cuda_pass_reserve(zo_backend *be, int points, int64_t tokens, int64_t ncoef);
+/* The block of staged data that grows between the two stands apart, and the one before it comes back (zo_backend.extra_begin). */
+void zo_cuda_pass_extra_begin(zo_backend *be);
+void zo_cuda_pass_extra_end(zo_backend *be);
 /* Starts what this pass has gathered so far: before the host waits, reads, writes or frees. Nothing outside a pass. */
 void zo_cuda_pass_start(zo_backend *be);
 /* Whether a pass is open on this thread; whether its log is being captured. */

@@ -34,6 +34,10 @@ struct zo_cuda_pass {
     /* the block of staged data; [uploaded, staged) is not yet on the device */
     char *host, *device;
     size_t staged, uploaded, block;
+    /* those before extra_begin, where others were made since: `apart` */
+    char *kept_host, *kept_device;
+    size_t kept_block;
+    bool extra, apart;
     bool capturing;
     graph *graphs;  /* (most) */
     uint64_t *seen; /* (most) hashes of the last new logs, a ring */
@@ -228,7 +232,13 @@ static void block_grow(zo_backend *be, size_t bytes)
     zo_cuda *cuda = zo_cuda_of(be);
     zo_cuda_pass *p = cuda->pass;
     zo_cuda_pass_start(be);
-    if (p->device != NULL) {
+    if (p->extra && !p->apart) {
+        p->kept_host = p->host;
+        p->kept_device = p->device;
+        p->kept_block = p->block;
+        p->apart = true;
+        p->host = NULL;
+    } else if (p->device != NULL) {
         zo_cuda_retire(cuda, p->device);
     }
     p->block = p->block > BLOCK_BYTES ? p->block : (size_t)BLOCK_BYTES;
@@ -256,6 +266,25 @@ const void *zo_cuda_pass_stage(zo_backend *be, const void *host, size_t bytes)
     return p->device + at;
 }
 
+void zo_cuda_pass_extra_begin(zo_backend *be)
+{
+    zo_cuda_of(be)->pass->extra = true;
+}
+
+void zo_cuda_pass_extra_end(zo_backend *be)
+{
+    zo_cuda_pass *p = zo_cuda_of(be)->pass;
+    if (p->apart) {
+        zo_free(p->host);
+        zo_free(p->device);
+        p->host = p->kept_host;
+        p->device = p->kept_device;
+        p->block = p->kept_block;
+        p->staged = p->uploaded = 0;
+    }
+    p->extra = p->apart = false;
+}
+
 /* A pass's stagings of 32-bit numbers per token (ids, positions, rows, scores, work lists), and a view's coefficients. */
 void zo_cuda_pass_reserve(zo_backend *be, int points, int64_t tokens, int64_t ncoef)
 {
@@ -264,8 +293,10 @@ void zo_cuda_pass_reserve(zo_backend *be, int points, int64_t tokens, int64_t nc
     if (p->most > 0 && p->block < bytes) {
         ZO_CHECK(gathering != zo_cuda_of(be), "reserve between pass_begin and pass_end");
         CUDA_CHECK(cudaStreamSynchronize(zo_cuda_of(be)->stream));
-        zo_free(p->device);
-        p->device = NULL;
+        if (!p->extra || p->apart) {
+            zo_free(p->device);
+            p->device = NULL;
+        }
         block_grow(be, bytes);
     }
 }

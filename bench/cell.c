@@ -322,6 +322,7 @@ static void take_headline(run *r, zo_run_end *end)
     } else if (r->fault != ZO_FAULT_NONE && dataset != NULL && (has_test || zo_dataset_size(dataset, ZO_DEV) > 0)) {
         zo_split split = has_test ? ZO_TEST : ZO_DEV;
         int32_t n = zo_dataset_size(dataset, split), *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *label);
+        zo_dataset_fetch(dataset, split);
         for (int32_t i = 0; i < n; i++) {
             label[i] = zo_dataset_label(dataset, split, i);
         }

@@ -475,6 +475,9 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
     }
     zo_status status = make_cell(cell, json, "cell", err);
     cJSON_Delete(json);
+    if (status == ZO_OK) { /* whole pages: a cell's memory is the same whatever the length of its numbers */
+        cell->config = zo_realloc(cell->config, ZO_HOST, ZO_TAG_OTHER, (strlen(cell->config) / 4096 + 1) * 4096);
+    }
     return status;
 }
 

@@ -32,11 +32,11 @@ static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain,
 /* Chunk number `chunk` of the whole training set, in file order; NULL after the last. */
 static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
 {
-    int64_t first = chunk * s->cell->batch;
+    int64_t first = chunk * s->batch_size;
     if (first >= s->train_size) {
         return NULL;
     }
-    int64_t n = s->train_size - first < s->cell->batch ? s->train_size - first : s->cell->batch;
+    int64_t n = s->train_size - first < s->batch_size ? s->train_size - first : s->batch_size;
     for (int64_t i = 0; i < n; i++) {
         s->index[i] = (int32_t)(first + i);
     }
@@ -148,6 +148,7 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
         return status;
     }
     s->train_size = zo_dataset_size(s->dataset, ZO_TRAIN);
+    s->batch_size = c->batch < s->train_size ? c->batch : s->train_size;
     if (c->estimator->step != NULL && s->train_size == 0) {
         return zo_fail(err, ZO_EINPUT, "%s trains, and task %s has no training examples in this split; raise \"train\"", c->estimator->name, c->task);
     }
@@ -176,9 +177,11 @@ static int points_of(const zo_cell *c)
     return c->estimator->step == NULL || c->estimator->first_order || c->realisation == ZO_INPLACE ? 1 : 2;
 }
 
-static int64_t eval_batch(const zo_cell *c)
+/* Rows of an evaluation's batch. */
+static int64_t eval_batch(const zo_setup *s, zo_split split)
 {
-    return c->eval_batch > 0 ? c->eval_batch : c->batch;
+    int64_t wish = s->cell->eval_batch > 0 ? s->cell->eval_batch : s->cell->batch, rows = zo_dataset_size(s->dataset, split);
+    return wish < rows ? wish : rows;
 }
 
 static zo_status open_estimator(zo_setup *s, zo_err *err)
@@ -209,13 +212,15 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
 static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *most)
 {
     int64_t total = zo_dataset_size(s->dataset, split);
+    int32_t *index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *index);
     for (int64_t first = 0; first < total; first += size) {
         int32_t n = (int32_t)(total - first < size ? total - first : size);
         for (int32_t i = 0; i < n; i++) {
-            s->index[i] = (int32_t)first + i;
+            index[i] = (int32_t)first + i;
         }
-        zo_dataset_measure(s->dataset, split, s->index, n, most);
+        zo_dataset_measure(s->dataset, split, index, n, most);
     }
+    zo_free(index);
 }
 
 /* The batches of training are known where the number of steps is: no step has fewer than one forward. With a budget in seconds
@@ -227,26 +232,21 @@ static zo_sizes train_sizes(zo_setup *s)
     zo_sizes most = {0};
     int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
     if (steps == 0 || steps > LOOKED_AT) {
-        return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)c->batch);
+        return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);
     }
     for (int64_t step = 0; step < steps; step++) {
-        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
+        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
         zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
     }
     if (c->estimator->full_batch) {
-        measure_chunks(s, ZO_TRAIN, c->batch, &most);
+        measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
     }
     return most;
 }
 
-static void reserve_for(zo_setup *s, const zo_sizes *most, int points, zo_backward backward)
-{
-    zo_model_reserve(s->model, most->tokens, (int32_t)most->rows, (int32_t)most->scores, points, backward,
-                     zo_engine_factors(s->engine));
-}
-
-/* Room for the largest batch of training and of evaluation: after this no step allocates activations. */
-static void reserve(zo_setup *s)
+/* Room for the largest batch of training: after this no step allocates activations. Of evaluations only the sizes are noted, and their
+ * examples put away. */
+static zo_status reserve(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
     if (c->estimator->step != NULL) {
@@ -254,15 +254,14 @@ static void reserve(zo_setup *s)
         zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
                                : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
                                                                             : ZO_BACKWARD;
-        reserve_for(s, &most, points_of(c), backward);
+        zo_model_reserve(s->model, most.tokens, (int32_t)most.rows, (int32_t)most.scores, points_of(c), backward, zo_engine_factors(s->engine));
     }
-    for (int split = ZO_DEV; split <= ZO_TEST; split++) {
-        if (zo_dataset_size(s->dataset, (zo_split)split) > 0) {
-            zo_sizes most = {0};
-            measure_chunks(s, (zo_split)split, eval_batch(c), &most);
-            reserve_for(s, &most, 1, ZO_FORWARD_ONLY);
-        }
+    zo_status status = ZO_OK;
+    for (int split = ZO_DEV; split <= ZO_TEST && status == ZO_OK; split++) {
+        measure_chunks(s, (zo_split)split, eval_batch(s, (zo_split)split), &s->eval[split]);
+        status = zo_dataset_put_away(s->dataset, (zo_split)split, err);
     }
+    return status;
 }
 
 /* Model and data. What this program does not read in a file is wrong input, as what is wrong in it; ZO_EUNSUPPORTED is for settings. */
@@ -291,15 +290,15 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
     status = status == ZO_OK ? open_files(s, dirs, err) : status;
     status = status == ZO_OK ? open_estimator(s, err) : status;
+    if (status == ZO_OK) {
+        s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);
+        s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
+        status = reserve(s, err);
+    }
     if (status != ZO_OK) {
         zo_setup_close(s);
-        return status;
     }
-    int64_t most = eval_batch(cell) > cell->batch ? eval_batch(cell) : cell->batch;
-    s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
-    s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
-    reserve(s);
-    return ZO_OK;
+    return status;
 }
 
 void zo_setup_close(zo_setup *s)
@@ -344,7 +343,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     const zo_cell *c = s->cell;
     start_parts();
     double start = zo_now();
-    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)c->batch, step, &s->order, s->index);
+    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
     s->counts.batch_tokens += (uint64_t)s->batch->tokens;
     s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
@@ -352,7 +351,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     zo_step_context context = {.step = step,
                                .steps = c->steps,
-                               .batches_per_epoch = (s->train_size + c->batch - 1) / c->batch,
+                               .batches_per_epoch = (s->train_size + s->batch_size - 1) / s->batch_size,
                                .examples = n,
                                .train_examples = s->train_size,
                                .lr = c->lr,
@@ -369,6 +368,9 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
 
 double zo_setup_flops(const zo_setup *s)
 {
+    if (s->engine == NULL) {
+        return 0;
+    }
     const zo_arch *arch = zo_model_arch(s->model);
     double gradient = zo_engine_objective(s->engine)->checkpoint ? 4 : 3;
     return zo_forward_flops(&s->counts.forward, &s->terms, arch) + gradient * zo_forward_flops(&s->counts.gradient, &s->terms, arch);
@@ -420,21 +422,33 @@ static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
 void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
 {
     double start = zo_now();
-    int32_t n = zo_dataset_size(s->dataset, split), most = (int32_t)eval_batch(s->cell);
+    int32_t n = zo_dataset_size(s->dataset, split);
+    int64_t most = eval_batch(s, split);
+    int32_t *index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *index);
     int32_t *choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *choice),
             *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *label);
     double *nll = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *nll);
     const zo_view *view = zo_engine_settle(s->engine);
     double sum = 0;
-    for (int32_t first = 0; first < n; first += most) {
-        int32_t m = n - first < most ? n - first : most;
+    if (n > 0) {
+        const zo_sizes *size = &s->eval[split];
+        zo_dataset_fetch(s->dataset, split);
+        zo_model_evaluation_begin(s->model, size->tokens, (int32_t)size->rows, (int32_t)size->scores, zo_engine_factors(s->engine));
+    }
+    for (int64_t first = 0; first < n; first += most) {
+        int32_t m = (int32_t)(n - first < most ? n - first : most);
         for (int32_t i = 0; i < m; i++) {
-            s->index[i] = first + i;
-            label[first + i] = zo_dataset_label(s->dataset, split, first + i);
+            index[i] = (int32_t)first + i;
+            label[first + i] = zo_dataset_label(s->dataset, split, index[i]);
         }
-        zo_batch *batch = zo_dataset_batch(s->dataset, split, s->index, m);
+        zo_batch *batch = zo_dataset_batch(s->dataset, split, index, m);
         zo_model_predict(s->model, view, batch, choice + first, nll + first);
         zo_batch_free(batch);
+    }
+    if (n > 0) {
+        zo_model_evaluation_end(s->model);
+        zo_err ignored; /* nothing is written a second time */
+        zo_dataset_put_away(s->dataset, split, &ignored);
     }
     for (int32_t i = 0; i < n; i++) {
         sum += nll[i];
@@ -444,6 +458,7 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
     result->examples = n;
     result->loss = n > 0 ? sum / n : NAN;
     result->seconds = zo_now() - start;
+    zo_free(index);
     zo_free(choice);
     zo_free(label);
     zo_free(nll);

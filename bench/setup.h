@@ -38,9 +38,11 @@ typedef struct zo_setup {
     zo_batch *batch;     /* of the current step */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
-    int32_t *index;      /* (max of batch and evaluation batch) */
+    int32_t *index;      /* (batch) */
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
+    int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
+    zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
     zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
@@ -59,7 +61,7 @@ zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, d
 double zo_setup_flops(const zo_setup *setup);
 /* The same in units of one plain forward over the mean of the batches drawn so far; 0 before the first step. A MeZO step is 2, one of first
  * order 3, with checkpointing 4, a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
- * quite at each). */
+ * quite at each). Both are 0 of a setup that is not open. */
 double zo_setup_work(const zo_setup *setup);
 
 /* Brings the weights to the base point. An update that the realisation put off (inplace sweeps it with the next probe) is made now:
@@ -74,7 +76,8 @@ typedef struct zo_evaluation {
     double metric[ZO_METRICS], loss, seconds;
     bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
 } zo_evaluation;
-/* All examples of a split at the current weights. */
+/* All examples of a split (dev or test) at the current weights. What it holds (its examples, what its batches take beyond training's) it
+ * takes and gives back, so a training peak does not know of evaluations. */
 void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
 
 #ifdef __cplusplus

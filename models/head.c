@@ -46,7 +46,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
     } else if (model->head == ZO_HEAD_WORDS) {
         be->linear_rows(be, view, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x, pass->rows, pass->logits);
     } else {
-        be->head_logprob(be, view, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->at, batch->target,
+        be->head_logprob(be, view, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at, batch->target,
                          pass->scores, pass->logprob, NULL);
     }
 }
@@ -90,12 +90,12 @@ static double class_loss(zo_model *model, const zo_batch *batch, const float *lo
     int classes = model->classes;
     double total = 0.0;
     for (int32_t e = 0; e < batch->examples; e++) {
-        int64_t at = (int64_t)model->row_of[batch->row[e]] * classes;
+        int64_t at = (int64_t)model->room.row_of[batch->row[e]] * classes;
         for (int c = 0; c < classes; c++) {
-            model->value[c] = (double)logits[at + c];
+            model->room.value[c] = (double)logits[at + c];
         }
         int32_t best;
-        double loss = cross_entropy(model->value, classes, batch->label[e], &best);
+        double loss = cross_entropy(model->room.value, classes, batch->label[e], &best);
         total += loss;
         if (choice) {
             choice[e] = best;
@@ -104,7 +104,7 @@ static double class_loss(zo_model *model, const zo_batch *batch, const float *lo
             nll[e] = loss;
         }
         for (int c = 0; slope && c < classes; c++) {
-            slope[at + c] += (float)((model->value[c] - (c == batch->label[e])) * scale / batch->examples);
+            slope[at + c] += (float)((model->room.value[c] - (c == batch->label[e])) * scale / batch->examples);
         }
     }
     return total / batch->examples;
@@ -129,7 +129,7 @@ static double option_loss(zo_model *model, const zo_batch *batch, const float *l
     }
     for (int32_t e = 0; e < batch->examples; e++) {
         int32_t first = batch->example_start[e], n = batch->example_start[e + 1] - first, right = right_option(batch, e), best;
-        double *mean = model->value;
+        double *mean = model->room.value;
         for (int32_t o = 0; o < n; o++) {
             double sum = 0.0;
             int32_t from = batch->option_start[first + o], to = batch->option_start[first + o + 1];
@@ -186,7 +186,7 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
         be->linear_rows_backward(be, model->store, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x,
                                  pass->dlogits, pass->rows, dx, grad);
     } else {
-        be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->at,
+        be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at,
                           batch->target, slope, pass->scores, dx, grad);
     }
     if (dense.weight < 0) {

@@ -73,18 +73,21 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     return ZO_OK;
 }
 
-static void free_reserved(zo_model *model)
+/* Gives back what `room` does not borrow from `lender` (NULL: all is its own). */
+static void room_free(zo_backend *be, const zo_room *room, const zo_room *lender)
 {
-    if (model->arena) {
-        model->be->release(model->be, model->arena);
+    float *const blocks[] = {room->arena, room->more, room->rope_cos};
+    const float *const lent[] = {lender ? lender->arena : NULL, NULL, lender ? lender->rope_cos : NULL};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        if (blocks[i] && blocks[i] != lent[i]) {
+            be->release(be, blocks[i]);
+        }
     }
-    if (model->rope_cos) {
-        model->be->release(model->be, model->rope_cos);
+    if (lender && room->scratch_ids == lender->scratch_ids) {
+        return;
     }
-    void *const host[] = {model->scratch_ids,     model->row,  model->row_of, model->row_position,
-                          model->at,              model->host, model->amount, model->value,
-                          model->touched_rows[0], model->mark,  model->filled[0], model->filled[1],
-                          model->filled[2],       model->filled[3]};
+    void *const host[] = {room->scratch_ids, room->row,    room->row_of,    room->row_position, room->at,        room->host,
+                          room->amount,      room->value,  room->filled[0], room->filled[1],    room->filled[2], room->filled[3]};
     for (size_t i = 0; i < sizeof host / sizeof host[0]; i++) {
         zo_free(host[i]);
     }
@@ -95,7 +98,9 @@ void zo_model_close(zo_model *model)
     if (!model) {
         return;
     }
-    free_reserved(model);
+    room_free(model->be, &model->room, NULL);
+    zo_free(model->mark);
+    zo_free(model->touched_rows[0]);
     if (model->store) {
         zo_store_free(model->be, model->store);
     }
@@ -153,11 +158,14 @@ static int64_t pass_floats(zo_model *model, int64_t tokens, int64_t rows, int64_
 {
     rows = rows < tokens ? rows : tokens;
     zo_pass pass = {.points = points, .tokens = tokens, .rows = rows, .head_rows = rows, .scores = scores};
-    int64_t floats = zo_pass_lay(model, &pass, NULL);
+    zo_lay lay = {.size = INT64_MAX};
+    zo_pass_lay(model, &pass, &lay);
+    int64_t floats = lay.used;
     if (backward != ZO_FORWARD_ONLY) {
         pass.points = 1;
         pass.keep = backward;
-        floats = max64(floats, zo_pass_lay(model, &pass, NULL));
+        zo_pass_lay(model, &pass, &lay);
+        floats = max64(floats, lay.used);
     }
     return floats;
 }
@@ -183,37 +191,73 @@ static void *host_block(int64_t n, size_t size)
     return zo_alloc(ZO_HOST, ZO_TAG_ACTIVATIONS, (size_t)n * size);
 }
 
+/* The lists of a room, for its sizes. */
+static void room_lists(const zo_model *model, zo_room *r)
+{
+    int64_t results = max64(r->max_scores, r->max_rows * model->classes);
+    r->scratch_ids = host_block(r->max_tokens, sizeof *r->scratch_ids);
+    r->row = host_block(r->max_tokens, sizeof *r->row);
+    r->row_of = host_block(r->max_tokens, sizeof *r->row_of);
+    r->row_position = host_block(r->max_tokens, sizeof *r->row_position);
+    r->at = host_block(r->max_scores, sizeof *r->at);
+    for (int i = 0; i < 4; i++) {
+        r->filled[i] = host_block(i < 3 ? r->max_tokens : r->max_scores, sizeof *r->filled[i]);
+    }
+    r->host = host_block(r->max_points * results, sizeof *r->host);
+    r->amount = host_block(results, sizeof *r->amount);
+    r->value = host_block(max64(r->max_scores, model->classes), sizeof *r->value);
+}
+
+static int64_t rope_positions(const zo_arch *a, const zo_room *r)
+{
+    return !a->rope ? 0 : a->positions < r->max_tokens ? a->positions : r->max_tokens;
+}
+
+static void room_rope(const zo_model *model, zo_room *r)
+{
+    const zo_arch *a = &model->arch;
+    zo_backend *be = model->be;
+    r->rope_cos = NULL;
+    r->rope_positions = rope_positions(a, r);
+    if (r->rope_positions > 0) {
+        int64_t half = a->head_dim / 2;
+        size_t bytes = (size_t)(r->rope_positions * half) * sizeof(float);
+        float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
+        zo_rope_tables(a, r->rope_positions, tables, tables + r->rope_positions * half);
+        r->rope_cos = be->alloc(be, ZO_TAG_ACTIVATIONS, 2 * bytes);
+        r->rope_sin = r->rope_cos + r->rope_positions * half;
+        be->upload(be, r->rope_cos, tables, 2 * bytes);
+        zo_free(tables);
+    }
+}
+
+static void room_raise(zo_model *model, zo_room *r, int64_t tokens, int32_t rows, int32_t scores, int points)
+{
+    ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);
+    int64_t all_tokens = rounded(model, tokens), all_rows = rounded_rows(model, rows);
+    r->max_tokens = max64(r->max_tokens, all_tokens);
+    r->max_rows = max64(r->max_rows, all_rows < all_tokens ? all_rows : all_tokens);
+    r->max_scores = max64(r->max_scores, rounded_rows(model, scores));
+    r->max_points = points > r->max_points ? points : r->max_points;
+}
+
 void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
                       const zo_factors *factors)
 {
     zo_backend *be = model->be;
-    const zo_arch *a = &model->arch;
-    ZO_CHECK(tokens > 0 && rows > 0 && points > 0, "reserve for %lld tokens, %d rows, %d points", (long long)tokens, rows, points);
-    int64_t all_tokens = rounded(model, tokens), all_rows = rounded_rows(model, rows);
-    int64_t all_scores = rounded_rows(model, scores);
-    int64_t floats = max64(model->arena_floats, pass_floats(model, all_tokens, all_rows, all_scores, points, backward));
-    free_reserved(model);
-    model->max_tokens = max64(model->max_tokens, all_tokens);
-    model->max_rows = max64(model->max_rows, all_rows < all_tokens ? all_rows : all_tokens);
-    model->max_scores = max64(model->max_scores, all_scores);
-    model->max_points = points > model->max_points ? points : model->max_points;
-    model->arena_floats = floats;
-    model->arena = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)floats * sizeof(float));
+    zo_room *r = &model->room;
+    ZO_CHECK(!model->evaluates, "zo_model_reserve inside an evaluation");
+    room_free(be, r, NULL);
+    room_raise(model, r, tokens, rows, scores, points);
+    r->arena_floats = max64(r->arena_floats, pass_floats(model, rounded(model, tokens), rounded_rows(model, rows), rounded_rows(model, scores),
+                                                         points, backward));
+    r->arena = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)r->arena_floats * sizeof(float));
+    room_lists(model, r);
+    room_rope(model, r);
 
-    int64_t results = max64(model->max_scores, model->max_rows * model->classes);
-    model->scratch_ids = host_block(model->max_tokens, sizeof *model->scratch_ids);
-    model->row = host_block(model->max_tokens, sizeof *model->row);
-    model->row_of = host_block(model->max_tokens, sizeof *model->row_of);
-    model->row_position = host_block(model->max_tokens, sizeof *model->row_position);
-    model->at = host_block(model->max_scores, sizeof *model->at);
-    for (int i = 0; i < 4; i++) {
-        model->filled[i] = host_block(i < 3 ? model->max_tokens : model->max_scores, sizeof *model->filled[i]);
-    }
-    model->host = host_block(model->max_points * results, sizeof *model->host);
-    model->amount = host_block(results, sizeof *model->amount);
-    model->value = host_block(max64(model->max_scores, model->classes), sizeof *model->value);
-
-    int64_t table_rows = 0, most = model->max_tokens + model->classes;
+    zo_free(model->mark);
+    zo_free(model->touched_rows[0]);
+    int64_t table_rows = 0, most = r->max_tokens + model->classes;
     for (int i = 0; i < model->layout.n; i++) {
         table_rows = max64(table_rows, model->layout.param[i].kind == ZO_PARAM_TABLE ? model->layout.param[i].rows : 0);
     }
@@ -222,20 +266,64 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     for (int i = 1; i < 4; i++) {
         model->touched_rows[i] = model->touched_rows[0] + i * most;
     }
+    be->reserve(be, &model->layout, factors, r->max_points, r->max_tokens);
+}
 
-    model->rope_cos = NULL;
-    if (a->rope) {
-        int64_t half = a->head_dim / 2;
-        model->rope_positions = a->positions < model->max_tokens ? a->positions : model->max_tokens;
-        size_t bytes = (size_t)(model->rope_positions * half) * sizeof(float);
-        float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
-        zo_rope_tables(a, model->rope_positions, tables, tables + model->rope_positions * half);
-        model->rope_cos = be->alloc(be, ZO_TAG_ACTIVATIONS, 2 * bytes);
-        model->rope_sin = model->rope_cos + model->rope_positions * half;
-        be->upload(be, model->rope_cos, tables, 2 * bytes);
-        zo_free(tables);
+/* Room at `more` for what the pass has no place for in the arena; its buffers are laid. */
+static void lay_in_evaluation(zo_model *model, zo_pass *pass)
+{
+    zo_backend *be = model->be;
+    zo_room *r = &model->room;
+    zo_lay lay = {.size = r->arena_floats};
+    zo_pass_lay(model, pass, &lay);
+    if (lay.more_used > r->more_floats) {
+        if (r->more) {
+            be->release(be, r->more);
+        }
+        r->more_floats = lay.more_used;
+        r->more = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)r->more_floats * sizeof(float));
     }
-    be->reserve(be, &model->layout, factors, model->max_points, model->max_tokens);
+    lay.base = r->arena;
+    lay.more = r->more;
+    zo_pass_lay(model, pass, &lay);
+}
+
+void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, const zo_factors *factors)
+{
+    zo_backend *be = model->be;
+    zo_room *r = &model->room;
+    ZO_CHECK(!model->evaluates, "an evaluation inside an evaluation");
+    model->evaluates = true;
+    model->reserved = *r;
+    room_raise(model, r, tokens, rows, scores, 1);
+    const zo_room *had = &model->reserved;
+    if (r->max_tokens > had->max_tokens || r->max_rows > had->max_rows || r->max_scores > had->max_scores || had->max_points == 0) {
+        r->max_points = 1;
+        room_lists(model, r);
+    }
+    if (rope_positions(&model->arch, r) > had->rope_positions) {
+        room_rope(model, r);
+    }
+    if (be->extra_begin) {
+        be->extra_begin(be);
+    }
+    be->reserve(be, &model->layout, factors, 1, r->max_tokens);
+    zo_pass pass = {.points = 1, .tokens = rounded(model, tokens), .scores = rounded_rows(model, scores)};
+    pass.rows = pass.head_rows = rounded_rows(model, rows) < pass.tokens ? rounded_rows(model, rows) : pass.tokens;
+    lay_in_evaluation(model, &pass);
+}
+
+void zo_model_evaluation_end(zo_model *model)
+{
+    zo_backend *be = model->be;
+    ZO_CHECK(model->evaluates, "the end of an evaluation that was not begun");
+    be->wait(be);
+    if (be->extra_end) {
+        be->extra_end(be);
+    }
+    room_free(be, &model->room, &model->reserved);
+    model->room = model->reserved;
+    model->evaluates = false;
 }
 
 void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, zo_backward backward,
@@ -269,10 +357,10 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t token
 static void check_batch(const zo_model *model, const zo_batch *batch)
 {
     const zo_arch *a = &model->arch;
-    ZO_CHECK(batch->tokens > 0 && batch->tokens <= model->max_tokens, "a batch of %d tokens; zo_model_reserve was told %lld",
-             batch->tokens, (long long)model->max_tokens);
+    ZO_CHECK(batch->tokens > 0 && batch->tokens <= model->room.max_tokens, "a batch of %d tokens; zo_model_reserve was told %lld",
+             batch->tokens, (long long)model->room.max_tokens);
     ZO_CHECK(batch->start[0] == 0 && batch->start[batch->seqs] == batch->tokens, "the batch's sequences do not cover its tokens");
-    int64_t positions = a->rope ? model->rope_positions : a->positions;
+    int64_t positions = a->rope ? model->room.rope_positions : a->positions;
     for (int32_t t = 0; t < batch->tokens; t++) {
         ZO_CHECK(batch->id[t] >= 0 && batch->id[t] < a->vocab, "token %d has id %d; the vocabulary has %d rows", t, batch->id[t], a->vocab);
         ZO_CHECK(batch->position[t] >= 0 && batch->position[t] < positions, "token %d stands at position %d; there are %lld", t,
@@ -326,12 +414,12 @@ static zo_batch fill_batch(zo_model *model, const zo_pass *pass, const zo_batch 
     zo_batch b = *batch;
     if (pass->tokens > batch->tokens) {
         b.tokens = (int32_t)pass->tokens;
-        b.id = filled_copy(model->filled[0], batch->id, batch->tokens, pass->tokens);
-        b.position = filled_copy(model->filled[1], batch->position, batch->tokens, pass->tokens);
-        b.type = batch->type ? filled_copy(model->filled[2], batch->type, batch->tokens, pass->tokens) : NULL;
+        b.id = filled_copy(model->room.filled[0], batch->id, batch->tokens, pass->tokens);
+        b.position = filled_copy(model->room.filled[1], batch->position, batch->tokens, pass->tokens);
+        b.type = batch->type ? filled_copy(model->room.filled[2], batch->type, batch->tokens, pass->tokens) : NULL;
     }
     if (pass->scores > batch->scores) {
-        b.target = filled_copy(model->filled[3], batch->target, batch->scores, pass->scores);
+        b.target = filled_copy(model->room.filled[3], batch->target, batch->scores, pass->scores);
     }
     return b;
 }
@@ -341,7 +429,7 @@ static zo_batch fill_batch(zo_model *model, const zo_pass *pass, const zo_batch 
 static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all)
 {
     check_batch(model, batch);
-    ZO_CHECK(view->npoints <= model->max_points, "%d points; zo_model_reserve was told %d", view->npoints, model->max_points);
+    ZO_CHECK(view->npoints <= model->room.max_points, "%d points; zo_model_reserve was told %d", view->npoints, model->room.max_points);
     *pass = (zo_pass){.points = view->npoints, .tokens = batch->tokens, .rows = batch->tokens, .keep = keep};
     const int32_t *row = NULL;
     bool round = keep == ZO_FORWARD_ONLY && !all;
@@ -350,45 +438,51 @@ static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *
     }
     if (!all) {
         for (int32_t t = 0; t < batch->tokens; t++) {
-            model->row_of[t] = -1;
+            model->room.row_of[t] = -1;
         }
         for (int32_t i = 0; i < batch->rows; i++) {
             ZO_CHECK(batch->row[i] >= 0 && batch->row[i] < batch->tokens, "head row %d is token %d of %d", i, batch->row[i], batch->tokens);
-            model->row_of[batch->row[i]] = 0;
+            model->room.row_of[batch->row[i]] = 0;
         }
         int32_t n = 0;
         for (int32_t t = 0; t < batch->tokens; t++) {
-            if (model->row_of[t] == 0) {
-                model->row_of[t] = n;
-                model->row[n] = t;
-                model->row_position[n++] = batch->position[t];
+            if (model->room.row_of[t] == 0) {
+                model->room.row_of[t] = n;
+                model->room.row[n] = t;
+                model->room.row_position[n++] = batch->position[t];
             }
         }
-        ZO_CHECK(n > 0 && n <= model->max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->max_rows);
+        ZO_CHECK(n > 0 && n <= model->room.max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->room.max_rows);
         if (n < batch->tokens) {
             int64_t rows = round ? rounded_rows(model, n) : n;
             pass->rows = rows < pass->tokens ? rows : pass->tokens;
-            fill_up(model->row, n, pass->rows);
-            fill_up(model->row_position, n, pass->rows);
-            row = model->row;
+            fill_up(model->room.row, n, pass->rows);
+            fill_up(model->room.row_position, n, pass->rows);
+            row = model->room.row;
         }
         pass->head_rows = pass->rows;
         if (model->head == ZO_HEAD_OPTIONS || model->head == ZO_HEAD_SPAN) {
-            ZO_CHECK(batch->scores > 0 && batch->scores <= model->max_scores, "%d scores; zo_model_reserve was told %lld", batch->scores,
-                     (long long)model->max_scores);
+            ZO_CHECK(batch->scores > 0 && batch->scores <= model->room.max_scores, "%d scores; zo_model_reserve was told %lld", batch->scores,
+                     (long long)model->room.max_scores);
             pass->scores = round ? rounded_rows(model, batch->scores) : batch->scores;
             for (int32_t i = 0; i < batch->scores; i++) {
                 ZO_CHECK(batch->at[i] >= 0 && batch->at[i] < batch->rows, "score %d stands at row %d of %d", i, batch->at[i], batch->rows);
                 ZO_CHECK(batch->target[i] >= 0 && batch->target[i] < model->arch.vocab, "score %d asks for token %d; the vocabulary has "
                          "%d rows", i, batch->target[i], model->arch.vocab);
-                model->at[i] = model->row_of[batch->row[batch->at[i]]];
+                model->room.at[i] = model->room.row_of[batch->row[batch->at[i]]];
             }
-            fill_up(model->at, batch->scores, pass->scores);
+            fill_up(model->room.at, batch->scores, pass->scores);
         }
     }
-    int64_t floats = zo_pass_lay(model, pass, model->arena);
-    ZO_CHECK(floats <= model->arena_floats, "a pass over %d tokens takes %lld floats; zo_model_reserve made room for %lld", batch->tokens,
-             (long long)floats, (long long)model->arena_floats);
+    if (model->evaluates) {
+        ZO_CHECK(keep == ZO_FORWARD_ONLY, "gradients inside an evaluation");
+        lay_in_evaluation(model, pass);
+        return row;
+    }
+    zo_lay lay = {.base = model->room.arena, .size = model->room.arena_floats};
+    zo_pass_lay(model, pass, &lay);
+    ZO_CHECK(lay.more_used == 0, "a pass over %d tokens takes %lld floats; zo_model_reserve made room for %lld", batch->tokens,
+             (long long)(lay.used + lay.more_used), (long long)lay.size);
     return row;
 }
 
@@ -407,11 +501,11 @@ static void operations_end(zo_backend *be)
     }
 }
 
-/* Logits or log-probabilities of all points to model->host; returns how many a point. */
+/* Logits or log-probabilities of all points to model->room.host; returns how many a point. */
 static int64_t fetch_results(zo_model *model, const zo_pass *pass)
 {
     int64_t n = classifies(model) ? pass->rows * model->classes : pass->scores;
-    model->be->download(model->be, model->host, classifies(model) ? pass->logits : pass->logprob,
+    model->be->download(model->be, model->room.host, classifies(model) ? pass->logits : pass->logprob,
                         (size_t)(pass->points * n) * sizeof(float));
     return n;
 }
@@ -434,7 +528,7 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
     check_labels(model, batch);
     int64_t n = run_forward(model, view, batch);
     for (int p = 0; p < view->npoints; p++) {
-        loss[p] = zo_head_loss(model, batch, model->host + p * n, NULL, NULL, 0.0, NULL);
+        loss[p] = zo_head_loss(model, batch, model->room.host + p * n, NULL, NULL, 0.0, NULL);
     }
 }
 
@@ -443,7 +537,7 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
     ZO_CHECK(view->npoints == 1, "zo_model_predict reads one point, not %d", view->npoints);
     check_labels(model, batch);
     run_forward(model, view, batch);
-    zo_head_loss(model, batch, model->host, choice, nll, 0.0, NULL);
+    zo_head_loss(model, batch, model->room.host, choice, nll, 0.0, NULL);
 }
 
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)
@@ -459,10 +553,10 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     zo_head_forward(model, &pass, &view, batch);
     operations_end(model->be);
     int64_t n = fetch_results(model, &pass);
-    memset(model->amount, 0, (size_t)n * sizeof *model->amount);
-    *loss = zo_head_loss(model, batch, model->host, NULL, NULL, scale, model->amount);
+    memset(model->room.amount, 0, (size_t)n * sizeof *model->room.amount);
+    *loss = zo_head_loss(model, batch, model->room.host, NULL, NULL, scale, model->room.amount);
     operations_begin(model->be);
-    zo_head_backward(model, &pass, batch, model->amount, grad);
+    zo_head_backward(model, &pass, batch, model->room.amount, grad);
     zo_transformer_backward(model, &pass, batch, row, grad);
     operations_end(model->be);
 }
@@ -492,7 +586,7 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
         zo_head_vocab_logits(model, &pass, view, made);
     }
     for (int32_t i = 0; i < batch->rows; i++) {
-        memcpy(logits + i * cols, made + model->row_of[batch->row[i]] * cols, (size_t)cols * sizeof(float));
+        memcpy(logits + i * cols, made + model->room.row_of[batch->row[i]] * cols, (size_t)cols * sizeof(float));
     }
     zo_free(made);
 }
@@ -501,7 +595,7 @@ void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *bat
 {
     ZO_CHECK(view->npoints == 1 && !classifies(model), "zo_model_logprobs reads one point of a language-model objective");
     run_forward(model, view, batch);
-    memcpy(logprob, model->host, (size_t)batch->scores * sizeof(float));
+    memcpy(logprob, model->room.host, (size_t)batch->scores * sizeof(float));
 }
 
 /* ---- touched rows ------------------------------------------------------------------------------------------------------- */
@@ -545,9 +639,9 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
     }
     if (ids->position >= 0) {
         begin_list(model, touched, ids->position);
-        zo_arch_position_rows(a, batch, model->scratch_ids);
+        zo_arch_position_rows(a, batch, model->room.scratch_ids);
         for (int32_t t = 0; t < batch->tokens; t++) {
-            model->mark[model->scratch_ids[t]] = 1;
+            model->mark[model->room.scratch_ids[t]] = 1;
         }
         end_list(model, touched);
     }

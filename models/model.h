@@ -51,6 +51,12 @@ typedef enum zo_backward { ZO_FORWARD_ONLY = 0, ZO_BACKWARD = 1, ZO_BACKWARD_CHE
 void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
                       const zo_factors *factors);
 
+/* Around an evaluation: forward passes at one point, of up to these sizes. What they take beyond what is reserved (buffers, lists, the
+ * backend's scratch and products) is allocated between the two calls and given back by the second; what is reserved stays where it is.
+ * Nothing else of the model is used between them. */
+void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, const zo_factors *factors);
+void zo_model_evaluation_end(zo_model *model);
+
 /* Rows of TABLE parameters that a pass over this batch reads (tables that are read whole are not listed). The lists belong to the
  * model and live until the next call; zo_model_reserve has sized them. */
 void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touched);

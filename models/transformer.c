@@ -90,13 +90,14 @@ void zo_transformer_wire(zo_model *model)
 
 /* ---- buffers of a pass -------------------------------------------------------------------------------------------------- */
 
-typedef struct lay { float *base; int64_t used; } lay;
-
-static float *take(lay *l, int64_t floats)
+static float *take(zo_lay *l, int64_t floats)
 {
-    float *at = l->base ? l->base + l->used : NULL;
-    l->used += (floats + 15) / 16 * 16;
-    return at;
+    floats = (floats + 15) / 16 * 16;
+    bool fits = floats <= l->size - l->used;
+    float *base = fits ? l->base : l->more;
+    int64_t *used = fits ? &l->used : &l->more_used, at = *used;
+    *used += floats;
+    return base ? base + at : NULL;
 }
 
 static float *offset(float *base, int64_t floats)
@@ -105,7 +106,7 @@ static float *offset(float *base, int64_t floats)
 }
 
 /* One memory for many purposes: x is the residual stream, h what a norm or the attention makes, r the widest of a block. */
-static void lay_forward(const zo_model *model, zo_pass *pass, lay *l)
+static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
 {
     const zo_arch *a = &model->arch;
     int64_t n = pass->points * pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
@@ -124,7 +125,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, lay *l)
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
 }
 
-static zo_block_bufs lay_block(const zo_arch *a, const zo_pass *pass, lay *l, bool last, float *in, float *y)
+static zo_block_bufs lay_block(const zo_arch *a, const zo_pass *pass, zo_lay *l, bool last, float *in, float *y)
 {
     int64_t t = pass->tokens, rows = last ? pass->rows : t;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
@@ -160,7 +161,7 @@ static zo_block_bufs lay_block(const zo_arch *a, const zo_pass *pass, lay *l, bo
     return b;
 }
 
-static void lay_gradient(zo_model *model, zo_pass *pass, lay *l)
+static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
 {
     const zo_arch *a = &model->arch;
     int64_t t = pass->tokens, rows = pass->rows;
@@ -207,18 +208,17 @@ static void lay_gradient(zo_model *model, zo_pass *pass, lay *l)
     pass->r = take(l, t * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)));
 }
 
-int64_t zo_pass_lay(zo_model *model, zo_pass *pass, float *arena)
+void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *l)
 {
-    lay l = {.base = arena};
+    l->used = l->more_used = 0;
     if (pass->keep == ZO_FORWARD_ONLY) {
-        lay_forward(model, pass, &l);
+        lay_forward(model, pass, l);
     } else {
         ZO_CHECK(pass->points == 1, "a gradient pass runs at one point, not at %d", pass->points);
-        lay_gradient(model, pass, &l);
+        lay_gradient(model, pass, l);
     }
-    pass->logits = take(&l, pass->points * pass->head_rows * model->classes);
-    pass->logprob = take(&l, pass->points * pass->scores);
-    return l.used;
+    pass->logits = take(l, pass->points * pass->head_rows * model->classes);
+    pass->logprob = take(l, pass->points * pass->scores);
 }
 
 /* ---- forward ------------------------------------------------------------------------------------------------------------ */
@@ -265,7 +265,7 @@ static void linear(zo_model *model, const zo_view *view, zo_pair pair, zo_act ac
 
 static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
 {
-    zo_rope rope = {.cos = model->rope_cos, .sin = model->rope_sin, .head_dim = model->arch.head_dim};
+    zo_rope rope = {.cos = model->room.rope_cos, .sin = model->room.rope_sin, .head_dim = model->arch.head_dim};
     model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
 
@@ -278,16 +278,16 @@ static zo_attention attention_of(const zo_arch *a, const int32_t *row, int64_t r
 /* Rows of the table that the tokens read: positions, or segments. */
 static const int32_t *position_rows(zo_model *model, const zo_batch *batch)
 {
-    zo_arch_position_rows(&model->arch, batch, model->scratch_ids);
-    return model->scratch_ids;
+    zo_arch_position_rows(&model->arch, batch, model->room.scratch_ids);
+    return model->room.scratch_ids;
 }
 
 static const int32_t *type_rows(zo_model *model, const zo_batch *batch)
 {
     for (int32_t t = 0; t < batch->tokens; t++) {
-        model->scratch_ids[t] = batch->type && model->arch.types > 1 ? batch->type[t] : 0;
+        model->room.scratch_ids[t] = batch->type && model->arch.types > 1 ? batch->type[t] : 0;
     }
-    return model->scratch_ids;
+    return model->room.scratch_ids;
 }
 
 static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, const zo_batch *batch)
@@ -344,7 +344,7 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     }
     linear(model, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
     if (a->rope) {
-        rotate(model, pass, row ? model->row_position : batch->position, rows, a->heads, false, b->q);
+        rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
     }
     zo_attention attention = attention_of(a, row, rows);
@@ -485,7 +485,7 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
     be->attention_backward(be, &attention, &seqs, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse, t1, dq, dk, dv);
     if (a->rope) {
-        rotate(model, pass, row ? model->row_position : batch->position, rows, a->heads, true, dq);
+        rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, true, dq);
         rotate(model, pass, batch->position, t, a->kv_heads, true, dk);
     }
     /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */

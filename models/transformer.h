@@ -38,7 +38,7 @@ typedef struct zo_block_bufs {
     float *y, *stats3;  // (Q, hidden), (Q, 2) the block's output: pre-norm: out itself; post-norm: its norm
 } zo_block_bufs;
 
-/* Buffers of one pass. Made by zo_pass_lay from the arena; the same function with a NULL arena measures. */
+/* Buffers of one pass. Made by zo_pass_lay. */
 typedef struct zo_pass {
     int points;
     int64_t tokens, rows; /* T; R = rows of the last hidden state that are made (0 < R <= T) */
@@ -55,6 +55,27 @@ typedef struct zo_pass {
     float *dhead;              // (R, width)
 } zo_pass;
 
+/* What passes of up to some sizes need: buffers, and lists on the host. */
+typedef struct zo_room {
+    float *arena;
+    int64_t arena_floats;
+    float *more;              /* of an evaluation: where a buffer stands that has no place left in the arena */
+    int64_t more_floats;
+    float *rope_cos, *rope_sin; // (rope_positions, head_dim / 2) backend memory, one block
+    int64_t rope_positions;
+    int64_t max_tokens, max_rows, max_scores;
+    int max_points;
+    /* host: */
+    int32_t *scratch_ids;     /* (max_tokens) table rows of the tokens */
+    int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
+    int32_t *row_position;    /* (max_tokens) positions of `row` */
+    int32_t *at;              /* (max_scores) rows of the scores, as indices into `row` */
+    int32_t *filled[4];       /* (max_tokens) ids, positions and types, (max_scores) targets of a pass rounded up */
+    float *host;              /* (max_points * max(max_scores, max_rows * classes)) */
+    float *amount;            /* (max(max_scores, max_rows * classes)) */
+    double *value;            /* (max_scores) one an option */
+} zo_room;
+
 struct zo_model {
     zo_arch arch;
     zo_layout layout;
@@ -68,24 +89,11 @@ struct zo_model {
     zo_ids_of ids;
     int width;     /* of what the head reads: embed where the model projects its output, else hidden */
 
-    /* reserved by zo_model_reserve */
-    float *arena;
-    int64_t arena_floats;
+    zo_room room;             /* of the passes now */
+    zo_room reserved;         /* during an evaluation: what zo_model_reserve made, of which `room` borrows what is large enough */
+    bool evaluates;
     zo_block_bufs *kept;      /* (layers) gradient pass without checkpoints */
     float **kept_in;          /* (layers) gradient pass with checkpoints: each block's input */
-    float *rope_cos, *rope_sin; // (rope_positions, head_dim / 2) backend memory
-    int64_t rope_positions;
-    int64_t max_tokens, max_rows, max_scores;
-    int max_points;
-    /* host: */
-    int32_t *scratch_ids;     /* (max_tokens) table rows of the tokens */
-    int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
-    int32_t *row_position;    /* (max_tokens) positions of `row` */
-    int32_t *at;              /* (max_scores) rows of the scores, as indices into `row` */
-    int32_t *filled[4];       /* (max_tokens) ids, positions and types, (max_scores) targets of a pass rounded up */
-    float *host;              /* (max_points * max(max_scores, max_rows * classes)) */
-    float *amount;            /* (max(max_scores, max_rows * classes)) */
-    double *value;            /* (max_scores) one an option */
     uint8_t *mark;            /* one a row of the largest table */
     int32_t *touched_rows[4]; /* (max_tokens + classes) rows of the token, position and type tables and of an untied decoder */
     int touched_param[4];
@@ -96,8 +104,14 @@ struct zo_model {
 /* transformer.c ----------------------------------------------------------------------------------------------------------- */
 /* Find every parameter that the arch asks for in the layout; dies when one is missing (the layout was made from the same arch). */
 void zo_transformer_wire(zo_model *model);
-/* Lay out the buffers of a pass (points, tokens, rows, scores, keep are set) in `arena` and return the floats that it takes. */
-int64_t zo_pass_lay(zo_model *model, zo_pass *pass, float *arena);
+/* Where buffers are laid: one after another from `base` (size), and what has no place there from `more`. NULL: only measured. */
+typedef struct zo_lay {
+    float *base, *more;
+    int64_t size;            /* floats at base */
+    int64_t used, more_used; /* out */
+} zo_lay;
+/* Lay out the buffers of a pass (points, tokens, rows, scores, keep are set). */
+void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *lay);
 /* Run the blocks. `row` (rows, ascending) are the tokens whose last hidden state is wanted, NULL = all (then pass->rows = tokens);
  * fills pass->hidden (points, rows, width). */
 void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row);

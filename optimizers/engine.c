@@ -535,6 +535,7 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .rule = engine_rule};
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
+    reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */
     if (is_logged(e)) {
         zo_term_log_open(&e->log, spec->weights->layout);
         reserve_dirs(e, ZO_LOG_MOST + 4);

@@ -164,13 +164,18 @@ void zo_moves_close(zo_moves *moves)
     }
 }
 
-static void queue_push(zo_moves *moves, zo_move move)
+static void queue_reserve(zo_moves *moves, int n)
 {
-    if (moves->n == moves->room) {
-        moves->room = moves->room > 0 ? 2 * moves->room : 8;
+    if (n > moves->room) {
+        moves->room = n > 2 * moves->room ? n : 2 * moves->room;
         moves->queue = zo_realloc(moves->queue, ZO_HOST, ZO_TAG_OTHER, (size_t)moves->room * sizeof *moves->queue);
         moves->sweep = zo_realloc(moves->sweep, ZO_HOST, ZO_TAG_OTHER, (size_t)moves->room * sizeof *moves->sweep);
     }
+}
+
+static void queue_push(zo_moves *moves, zo_move move)
+{
+    queue_reserve(moves, moves->n + 1);
     moves->queue[moves->n++] = move;
 }
 
@@ -307,6 +312,8 @@ void zo_moves_probe(zo_moves *moves, const zo_term *term, int n, const zo_touche
 
 void zo_moves_update(zo_moves *moves, double decay, const zo_term *term, int n)
 {
+    /* The way back, the update and the next probe, whether or not an evaluation comes between: it must not be seen in the memory. */
+    queue_reserve(moves, moves->n + n + 2 * moves->position_room + 8);
     zo_moves_restore(moves);
     if (decay != 1.0) {
         queue_push(moves, (zo_move){.decay = decay, .rows = -1});

@@ -1,8 +1,11 @@
 /* dataset.c: the tasks' registry, the rows of a task's three splits encoded once when opened, batches packed from them, metrics. */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/conf.h"
 #include "core/io.h"
@@ -31,6 +34,8 @@ typedef struct split_data {
     zo_pack pack;
     int64_t *largest[SIZES]; /* (n + 1) each: [k] = sum over the k examples that are largest in this size */
     int64_t longest, truncated;
+    int file;  /* of zo_dataset_put_away + 1; 0 = there is none */
+    bool away;
 } split_data;
 
 struct zo_dataset {
@@ -158,8 +163,123 @@ void zo_dataset_close(zo_dataset *dataset)
         for (int size = 0; size < SIZES; size++) {
             zo_free(dataset->split[s].largest[size]);
         }
+        if (dataset->split[s].file) {
+            close(dataset->split[s].file - 1);
+        }
     }
     zo_free(dataset);
+}
+
+/* ---- away ----------------------------------------------------------------------------------------------------------------- */
+
+typedef struct part { void **at; size_t bytes; } part;
+enum { PARTS = 10 };
+
+static void parts_of(zo_pack *pack, part part_of[PARTS])
+{
+    zo_pool *pool[PARTS - 1] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option};
+    for (int k = 0; k < PARTS - 1; k++) {
+        part_of[k] = (part){(void **)&pool[k]->at, (size_t)pool[k]->n * sizeof *pool[k]->at};
+        pool[k]->room = pool[k]->n; /* what comes back */
+    }
+    part_of[PARTS - 1] = (part){(void **)&pack->example, (size_t)pack->n * sizeof *pack->example};
+    pack->room = pack->n;
+}
+
+/* A file without a name; -1 where there is no place for it. */
+static int file_without_name(const char *folder)
+{
+    int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file < 0) { /* a file system without such */
+        char path[4096];
+        zo_path_join(path, sizeof path, folder, "zo.XXXXXX");
+        file = mkostemp(path, O_CLOEXEC);
+        if (file >= 0) {
+            unlink(path);
+        }
+    }
+    return file;
+}
+
+static bool write_all(int file, const char *from, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = write(file, from + done, bytes - done);
+        if (n <= 0 && errno != EINTR) {
+            return false;
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+static bool read_all(int file, char *to, size_t bytes, off_t at)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(file, to + done, bytes - done, at + (off_t)done);
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            return false;
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+zo_status zo_dataset_put_away(zo_dataset *dataset, zo_split s, zo_err *err)
+{
+    split_data *split = &dataset->split[s];
+    part part_of[PARTS];
+    if (split->away) {
+        return ZO_OK;
+    }
+    parts_of(&split->pack, part_of);
+    if (!split->file && split->pack.n > 0) {
+        const char *folder = getenv("TMPDIR");
+        folder = folder && folder[0] ? folder : "/tmp";
+        int file = file_without_name(folder);
+        bool written = file >= 0;
+        for (int k = 0; k < PARTS && written; k++) {
+            written = write_all(file, *part_of[k].at, part_of[k].bytes);
+        }
+        if (!written) {
+            zo_fail(err, ZO_EIO, "the %s examples cannot be put away while the model trains: a file in %.200s cannot be %s (%s); set TMPDIR to a "
+                    "folder with room", split_name[s], folder, file < 0 ? "made" : "written", strerror(errno));
+            if (file >= 0) {
+                close(file);
+            }
+            return ZO_EIO;
+        }
+        split->file = file + 1;
+    }
+    for (int k = 0; k < PARTS; k++) {
+        zo_free(*part_of[k].at);
+        *part_of[k].at = NULL;
+    }
+    for (int size = 0; size < SIZES; size++) {
+        zo_free(split->largest[size]);
+        split->largest[size] = NULL;
+    }
+    split->away = true;
+    return ZO_OK;
+}
+
+void zo_dataset_fetch(zo_dataset *dataset, zo_split s)
+{
+    split_data *split = &dataset->split[s];
+    part part_of[PARTS];
+    off_t at = 0;
+    if (!split->away) {
+        return;
+    }
+    parts_of(&split->pack, part_of);
+    for (int k = 0; k < PARTS; k++) {
+        *part_of[k].at = zo_alloc(ZO_HOST, ZO_TAG_DATA, part_of[k].bytes);
+        ZO_CHECK(read_all(split->file - 1, *part_of[k].at, part_of[k].bytes, at), "the %s examples that were put away cannot be read again: %s",
+                 split_name[s], strerror(errno));
+        at += (off_t)part_of[k].bytes;
+    }
+    split->away = false;
+    measure_split(split);
 }
 
 /* ---- asked about ---------------------------------------------------------------------------------------------------------- */
@@ -207,6 +327,7 @@ static const zo_packed *example_at(const zo_dataset *dataset, zo_split split, in
 {
     const zo_pack *pack = &dataset->split[split].pack;
     ZO_CHECK(index >= 0 && index < pack->n, "example %d of %s asked, which has %lld", index, split_name[split], (long long)pack->n);
+    ZO_CHECK(!dataset->split[split].away, "an example of %s asked, which are away: zo_dataset_fetch them first", split_name[split]);
     return &pack->example[index];
 }
 
@@ -223,6 +344,7 @@ const char *zo_dataset_note(const zo_dataset *dataset)
 zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n)
 {
     const split_data *data = &dataset->split[split];
+    ZO_CHECK(!data->away, "bounds of %s asked, whose examples are away: zo_dataset_fetch them first", split_name[split]);
     int64_t bound[SIZES], size = data->pack.n;
     for (int k = 0; k < SIZES; k++) {
         const int64_t *sum = data->largest[k];

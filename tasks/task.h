@@ -79,6 +79,12 @@ zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n)
 /* Each of *most is raised to what the batch of the `n` examples index[] takes. */
 void zo_dataset_measure(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n, zo_sizes *most);
 
+/* A split's examples out of memory, into a file of $TMPDIR (or /tmp) that has no name and ends with the process, and back, and out again:
+ * what an evaluation reads is held while it reads it. While they are away only zo_dataset_size, _truncated and _longest of the split may be
+ * asked. What is where it shall be stays there. ZO_EIO where the file cannot be written; that it cannot be read again dies. */
+zo_status zo_dataset_put_away(zo_dataset *dataset, zo_split split, zo_err *err);
+void zo_dataset_fetch(zo_dataset *dataset, zo_split split);
+
 /* Pack `n` examples (indices into the split) into a new batch. Options of one example share their longest common prefix as a
  * parent sequence; the last token of an option, whose output nobody reads, is not run. Tasks of teacher forcing (copa:
  * ZO_HEAD_SPAN) put the right option alone into batches of ZO_TRAIN, because MeZO trains on it alone, and all options into batches

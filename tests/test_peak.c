@@ -1,0 +1,182 @@
+/* test_peak.c: the memory of training through the whole of `zo run`: it is the same whatever is evaluated, how much and in which batches,
+ * and follows the rows that there are. This program stands in for `zo`: started with a command it is that command. The models are shapes
+ * with drawn weights, the task is synthetic. */
+#include <check.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/cell.h"
+#include "bench/cmd.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "tests/folder.h"
+
+static char folder[64];
+
+static const char *scratch(const char *name)
+{
+    static char path[4][256];
+    static int turn;
+    turn = (turn + 1) % 4;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+static void run(const char *config, const char *db)
+{
+    char text[600];
+    zo_err err = {0};
+    ck_assert_msg(zo_write_file(scratch("c.json"), config, strlen(config), &err) == ZO_OK, "%s", err.text);
+    snprintf(text, sizeof text, "/proc/%d/exe run %s --db %s >%s 2>&1", (int)getpid(), scratch("c.json"), scratch(db), scratch("said"));
+    int status = system(text);
+    char *said;
+    size_t n;
+    ck_assert(zo_read_file(scratch("said"), 1 << 20, &said, &n, &err) == ZO_OK);
+    ck_assert_msg(status == 0, "%s\n%s", config, said);
+    zo_free(said);
+}
+
+/* The rows' columns, '|' between them, ';' after each row. */
+static const char *ask(const char *db, const char *sql)
+{
+    static char text[2][20000];
+    static int turn;
+    turn = !turn;
+    text[turn][0] = '\0';
+    sqlite3 *handle;
+    sqlite3_stmt *s = NULL;
+    ck_assert_int_eq(sqlite3_open_v2(scratch(db), &handle, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    ck_assert_msg(sqlite3_prepare_v2(handle, sql, -1, &s, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(handle));
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        size_t at = strlen(text[turn]);
+        for (int c = 0; c < sqlite3_column_count(s); c++) {
+            at += (size_t)snprintf(text[turn] + at, sizeof text[turn] - at, "%s%s", c > 0 ? "|" : "", (const char *)sqlite3_column_text(s, c));
+        }
+        snprintf(text[turn] + at, sizeof text[turn] - at, ";");
+    }
+    sqlite3_finalize(s);
+    sqlite3_close(handle);
+    return text[turn];
+}
+
+#define METHODS "\"mezo\", \"mezo-svrg\", {\"name\": \"mezo-svrg\", \"mode\": \"replay\"}, \"tezo\", \"tezo-adam\", \"fo-sgd\", \"fo-adamw\""
+#define COMMON "\"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 40, \"context\": 48, \"steps\": 4, \"eval_every\": 2, \"threads\": 2, \"batch\": 8"
+
+static const struct { const char *name, *config; } grid[] = {
+    {"models", "{\"model\": [\"shape:opt-tiny\", \"shape:llama-tiny\", \"shape:roberta-tiny\"], \"form\": [\"head\", \"prompt\"], \"optimizer\": [\"mezo\", \"fo-adamw\"], "
+               COMMON ", %s}"},
+    {"methods", "{\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"optimizer\": [" METHODS "], \"realisation\": [\"inplace\", \"streamed\"], " COMMON ", %s}"},
+    {"beside", "{\"model\": \"shape:opt-tiny\", \"form\": \"prompt\", \"optimizer\": [\"tezo\", \"tezo-m\"], \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], "
+               COMMON ", %s}"},
+    {"stored", "{\"model\": \"shape:opt-tiny\", \"form\": \"head\", \"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"storage\": [\"f32\", \"bf16\", \"f16\"], "
+               "\"accumulate\": [\"weights\", \"log\"], " COMMON ", %s}"}};
+
+static const char *const evaluations[] = {"\"dev\": 0, \"test\": 0", "\"dev\": 3, \"test\": 0", "\"dev\": 60, \"test\": 200",
+                                          "\"dev\": 60, \"test\": 200, \"eval_batch\": 50", "\"dev\": 60, \"test\": 200, \"eval_batch\": 2147483647"};
+
+START_TEST(training_does_not_know_of_evaluations)
+{
+    enum { HOW = sizeof evaluations / sizeof *evaluations };
+    char config[2000], want[20000], of_evaluation[20000] = "";
+    for (int how = 0; how < HOW; how++) {
+        char db[20];
+        snprintf(db, sizeof db, "%d_%d.db", _i, how);
+        snprintf(config, sizeof config, grid[_i].config, evaluations[how]);
+        run(config, db);
+        const char *peaks = ask(db, "select model, form, optimizer, optimizer_options, realisation, storage, accumulate, train_peak_bytes from runs order by 1, 2, 3, 4, 5, 6, 7");
+        ck_assert(strlen(peaks) > 60 && strstr(peaks, "(null)") == NULL);
+        if (how == 0) {
+            strcpy(want, peaks);
+        }
+        ck_assert_msg(strcmp(peaks, want) == 0, "%s: with %s\n%s\nwith none\n%s", grid[_i].name, evaluations[how], peaks, want);
+        /* the evaluations were made, with the same numbers whatever their batches are, and the large ones take more than training */
+        const char *numbers = ask(db, "select count(*), group_concat(accuracy), group_concat(loss) from (select * from evaluations order by run, step, split)");
+        if (how == 2) {
+            strcpy(of_evaluation, numbers);
+            ck_assert(atoi(numbers) > 6);
+        }
+        ck_assert_msg(how <= 2 || strcmp(numbers, of_evaluation) == 0, "%s: with %s\n%s\n%s", grid[_i].name, evaluations[how], numbers, of_evaluation);
+        if (how == HOW - 1) {
+            ck_assert_str_eq(ask(db, "select count(*) from runs where peak_bytes < 1.2 * train_peak_bytes"), "0;");
+        }
+    }
+}
+END_TEST
+
+/* The system's own figure: a run without evaluations takes as much less than one with large ones as the ledger says. The blocks that differ
+ * are maps of their own, which leave the process when they are freed. */
+START_TEST(the_system_agrees)
+{
+    static const char text[] = "{\"model\": \"shape:opt-tiny\", \"form\": \"head\", \"optimizer\": \"mezo\", \"init\": \"random\", \"task\": \"synth-lengths\", "
+                               "\"train\": 40, \"context\": 48, \"steps\": 4, \"threads\": 1, \"batch\": 8, \"eval_batch\": 4000, %s}";
+    char config[600];
+    double ledger[2], system[2];
+    for (int how = 0; how < 2; how++) {
+        char db[20];
+        snprintf(db, sizeof db, "rss%d.db", how);
+        snprintf(config, sizeof config, text, how ? "\"dev\": 0, \"test\": 4000" : "\"dev\": 0, \"test\": 0");
+        run(config, db);
+        ck_assert_int_eq(sscanf(ask(db, "select peak_bytes, rss_peak_bytes from runs"), "%lf|%lf", &ledger[how], &system[how]), 2);
+    }
+    ck_assert(ledger[1] - ledger[0] > 30e6);
+    ck_assert_msg(system[1] - system[0] > 0.8 * (ledger[1] - ledger[0]) && system[1] - system[0] < 1.3 * (ledger[1] - ledger[0]),
+                  "ledger %.0f and %.0f, system %.0f and %.0f", ledger[0], ledger[1], system[0], system[1]);
+}
+END_TEST
+
+/* A batch larger than the training set is all of it: the same run as with a batch of its size, in the same memory. */
+START_TEST(a_batch_is_at_most_the_training_set)
+{
+    static const char *const of[] = {"12", "13", "2000000000"};
+    static const char text[] = "{\"model\": \"shape:opt-tiny\", \"form\": \"head\", \"optimizer\": [\"mezo\", \"mezo-svrg\", \"fo-sgd\"], \"init\": \"random\", "
+                               "\"task\": \"synth-lengths\", \"train\": 12, \"dev\": 0, \"test\": 0, \"context\": 48, \"steps\": 5, \"threads\": 1, \"batch\": %s}";
+    static const char *const sql[] = {"select optimizer, train_peak_bytes, forwards, examples, tokens from runs order by 1",
+                                      "select optimizer, s.step, s.loss, s.projected from steps s join runs r on r.run = s.run order by 1, 2"};
+    char config[600], want[2][20000];
+    for (int k = 0; k < 3; k++) {
+        char db[20];
+        snprintf(db, sizeof db, "batch%d.db", k);
+        snprintf(config, sizeof config, text, of[k]);
+        run(config, db);
+        for (int q = 0; q < 2; q++) {
+            const char *rows = ask(db, sql[q]);
+            if (k == 0) {
+                strcpy(want[q], rows);
+            }
+            ck_assert_str_eq(rows, want[q]);
+        }
+    }
+    ck_assert(strncmp(want[0], "fo-sgd|", 7) == 0 && strstr(want[0], "|5|60|") != NULL); /* 5 gradients of 12 rows */
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        signal(SIGPIPE, SIG_IGN);
+        int code = strcmp(argv[1], "cell") == 0 ? zo_cmd_cell(argc - 1, argv + 1) : zo_cmd_run(argc - 1, argv + 1);
+        return zo_output_end(argv[1], code);
+    }
+    snprintf(folder, sizeof folder, "build/test_peak.XXXXXX");
+    if (mkdtemp(folder) == NULL || setenv("ZO_CACHE", folder, 1) != 0) {
+        perror(folder);
+        return 1;
+    }
+    TCase *t = tcase_create("peak");
+    tcase_set_timeout(t, 300);
+    tcase_add_loop_test(t, training_does_not_know_of_evaluations, 0, sizeof grid / sizeof *grid);
+    tcase_add_test(t, the_system_agrees);
+    tcase_add_test(t, a_batch_is_at_most_the_training_set);
+    Suite *s = suite_create("peak");
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    folder_remove(folder);
+    return failed != 0;
+}
