@@ -15,8 +15,9 @@
 #include "core/conf.h"
 #include "core/mem.h"
 #include "core/num.h"
+#include "models/tokenizer_impl.h" /* zo_utf8_valid */
 
-#define HEADER_MOST_BYTES ((uint64_t)100 << 20)
+#define HEADER_MOST_BYTES ((uint64_t)100000000) /* safetensors' own limit */
 #define NAME_MOST_BYTES 512
 #define SHARDS_MOST 4096
 
@@ -73,6 +74,11 @@ static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char 
         return zo_fail(err, ZO_EINPUT, "%s: a tensor's name in the header has %zu bytes; expected 1 to %d", path,
                        name != NULL ? strlen(name) : 0, NAME_MOST_BYTES);
     }
+    const char *twice = zo_json_double_key(item);
+    if (twice != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: the header's entry of tensor \"%.100s\" has the key \"%.40s\" twice; the file is damaged, fetch it again",
+                       path, name, twice);
+    }
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape");
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
@@ -116,7 +122,11 @@ static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char 
             "damaged, fetch it again",
             path, name);
     }
-    uint64_t expected = (uint64_t)t->count * (uint64_t)dtypes[t->dtype].bits / 8;
+    uint64_t bits = (uint64_t)t->count * (uint64_t)dtypes[t->dtype].bits, expected = bits / 8;
+    if (bits % 8 != 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has %lld numbers of %s, which do not end at a byte; the file is damaged, fetch it again",
+                       path, name, (long long)t->count, dtypes[t->dtype].name);
+    }
     if (at->end - at->begin != expected) {
         return zo_fail(
             err, ZO_EINPUT,
@@ -136,6 +146,22 @@ static zo_status parse_entry(const cJSON *item, uint64_t data_bytes, const char 
     return ZO_OK;
 }
 
+/* Of text to text, or null: nothing here reads it, but safetensors' reader is as strict. */
+static bool is_metadata(const cJSON *item)
+{
+    const cJSON *value;
+    if (!cJSON_IsObject(item)) {
+        return cJSON_IsNull(item);
+    }
+    cJSON_ArrayForEach(value, item)
+    {
+        if (!cJSON_IsString(value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* All entries of a parsed header appended to *tensors; the caller closes *tensors after an error. */
 static zo_status parse_header(zo_tensors *tensors, const cJSON *json, const uint8_t *data, uint64_t data_bytes,
                               int file, const char *path, span *spans, zo_err *err)
@@ -143,6 +169,9 @@ static zo_status parse_header(zo_tensors *tensors, const cJSON *json, const uint
     int n = 0;
     for (const cJSON *item = json->child; item != NULL; item = item->next) {
         if (item->string != NULL && strcmp(item->string, "__metadata__") == 0) {
+            if (!is_metadata(item)) {
+                return zo_fail(err, ZO_EINPUT, "%s: the header's __metadata__ is not an object of texts; the file is damaged, fetch it again", path);
+            }
             continue;
         }
         zo_tensor t;
@@ -197,14 +226,15 @@ static zo_status parse_file(zo_tensors *tensors, const uint8_t *data, size_t byt
                                : "the first 8 bytes give a header longer than the file; it is no safetensors file "
                                  "or was cut off, fetch it again");
     }
-    const char *text = (const char *)data + 8;
-    const char *end = text;
-    cJSON *json = memchr(text, '\0', header_bytes) == NULL ? cJSON_ParseWithLengthOpts(text, header_bytes, &end, 0)
-                                                           : NULL;
-    while (json != NULL && end < text + header_bytes && *end == ' ') {
-        end++;
+    char *text = zo_alloc(ZO_HOST, ZO_TAG_DATA, header_bytes + 1); /* with a NUL behind it */
+    memcpy(text, data + 8, header_bytes);
+    bool plain = text[0] != '\xef' && zo_utf8_valid(text, (int64_t)header_bytes); /* no byte order mark, which cJSON passes over */
+    cJSON *json = NULL;
+    if (plain) {
+        zo_json_parse(text, header_bytes, path, &json, NULL);
     }
-    if (!cJSON_IsObject(json) || end != text + header_bytes) {
+    zo_free(text);
+    if (!cJSON_IsObject(json)) {
         cJSON_Delete(json);
         return zo_fail(err, ZO_EINPUT, "%s: the header is not a JSON object; the file is damaged, fetch it again",
                        path);

@@ -1061,7 +1061,9 @@ START_TEST(hostile_headers)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0.5],\"data_offsets\":[0,2]}}", 4, "shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "multiply"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "at most 8"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4,
+         "at most 16"},
+        {"{\"a\xff\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "JSON object"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1e300]}}", 4, "whole numbers"},
     };
     uint8_t data[16] = {0};
@@ -1097,6 +1099,56 @@ END_TEST
 
 /* Every truncation and thousands of mutations of a small file: refused in one sentence, or taken with every
  * element readable. */
+/* safetensors' own reader over the same files (tests/golden/make_safetensors.py): as it, but for names that cannot be told apart. */
+START_TEST(headers_as_safetensors_reads_them)
+{
+    static const char *const stricter[] = {"a name twice, one place", "a name without letters", "a name with an escaped zero"};
+    cJSON *golden;
+    zo_err err = {0};
+    ck_assert_msg(zo_json_read("tests/golden/safetensors_cases.json", &golden, &err) == ZO_OK, "%s", err.text);
+    const cJSON *row;
+    int rows = 0, refused = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(golden, "cases"))
+    {
+        const char *what = text_of(row, "what"), *header = text_of(row, "header");
+        const cJSON *length = cJSON_GetObjectItemCaseSensitive(row, "length"), *reads = cJSON_GetObjectItemCaseSensitive(row, "reads");
+        uint8_t data[64] = {0};
+        size_t bytes, data_bytes = (size_t)cJSON_GetObjectItemCaseSensitive(row, "data")->valuedouble;
+        ck_assert_uint_le(data_bytes, sizeof data + 1);
+        uint8_t *file = file_of(header, data, data_bytes <= 64 ? data_bytes : 64, &bytes);
+        if (data_bytes > 64) {
+            file = realloc(file, ++bytes);
+            file[bytes - 1] = 0;
+        }
+        uint64_t said = length != NULL ? strtoull(length->valuestring, NULL, 10) : strlen(header);
+        for (int i = 0; i < 8; i++) {
+            file[i] = (uint8_t)(said >> 8 * i);
+        }
+        bool takes = reads != NULL;
+        for (size_t i = 0; i < sizeof stricter / sizeof *stricter; i++) {
+            takes = takes && strcmp(what, stricter[i]) != 0;
+        }
+        zo_tensors tensors;
+        zo_status status = zo_tensors_parse(&tensors, file, bytes, "w.safetensors", &err);
+        ck_assert_msg((status == ZO_OK) == takes, "%s: %s", what, status == ZO_OK ? "taken" : err.text);
+        if (status == ZO_OK) {
+            ck_assert_int_eq(tensors.n, cJSON_GetArraySize(reads));
+            for (int i = 0; i < tensors.n; i++) {
+                ck_assert_str_eq(tensors.tensor[i].name, cJSON_GetArrayItem(reads, i)->valuestring);
+            }
+            zo_tensors_close(&tensors);
+        } else {
+            assert_sentence(&err, "w.safetensors");
+            refused++;
+        }
+        free(file);
+        rows++;
+    }
+    ck_assert(rows > 90 && refused > 50);
+    cJSON_Delete(golden);
+}
+END_TEST
+
 START_TEST(mutated_files)
 {
     made m = made_new();
@@ -1381,6 +1433,7 @@ int main(void)
     tcase_add_test(tests, missing_and_wrong_tensors);
     tcase_add_test(tests, sharded_folders);
     tcase_add_test(tests, hostile_headers);
+    tcase_add_test(tests, headers_as_safetensors_reads_them);
     tcase_add_test(tests, mutated_files);
     tcase_add_test(tests, random_weights);
     tcase_add_test(tests, write_then_read);
