@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Configs with other than default values (RoPE scaling, activations, norms, biases, sizes of heads, ties), and what torch + transformers compute
+from them. Read by tests/test_variants.c. Needs torch and transformers (5.x).
+
+    make_variants.py        writes variants.json.gz beside this file
+
+Weights stand in no file: element i of a tensor is a function of its name (`weight`), which the test computes too. A row: the config, names and
+shapes of the tensors of base model and both heads, two sequences of ids (and segments), hidden states (T x width), log-probabilities (causal: of
+each next token; masked: of `target` at every place) and the logits of a classifier with 3 classes."""
+import gzip
+import json
+import os
+
+import numpy as np
+import torch
+import transformers as tr
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+IDS = [[7, 3, 22, 5, 5, 31, 9, 38, 12], [5, 14, 2, 39, 1]]
+MASK64 = (1 << 64) - 1
+ENCODER = dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32)
+BASE = {
+    "bert": ENCODER,
+    "roberta": ENCODER,
+    "distilbert": dict(vocab_size=40, dim=16, n_layers=2, n_heads=4, hidden_dim=24, max_position_embeddings=32),
+    "gpt2": dict(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=32, bos_token_id=1, eos_token_id=1),
+    "opt": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, ffn_dim=24, max_position_embeddings=32, pad_token_id=0),
+    "llama": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24),
+}
+CLASSES = {
+    "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
+    "roberta": (tr.RobertaConfig, tr.RobertaForMaskedLM, tr.RobertaForSequenceClassification),
+    "distilbert": (tr.DistilBertConfig, tr.DistilBertForMaskedLM, tr.DistilBertForSequenceClassification),
+    "gpt2": (tr.GPT2Config, tr.GPT2LMHeadModel, tr.GPT2ForSequenceClassification),
+    "opt": (tr.OPTConfig, tr.OPTForCausalLM, tr.OPTForSequenceClassification),
+    "llama": (tr.LlamaConfig, tr.LlamaForCausalLM, tr.LlamaForSequenceClassification),
+}
+LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
+VARIANTS = (
+    [("bert", dict(hidden_act=a)) for a in ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python",
+                                            "gelu_python_tanh", "relu", "silu", "swish", "tanh")] +
+    [("bert", dict(layer_norm_eps=0.5)), ("bert", dict(type_vocab_size=4)), ("bert", dict(tie_word_embeddings=False)),
+     ("bert", dict(num_attention_heads=1)), ("bert", dict(num_attention_heads=8, intermediate_size=5)),
+     ("roberta", dict(pad_token_id=5)), ("roberta", dict(pad_token_id=0, type_vocab_size=1)), ("roberta", dict(hidden_act="relu")),
+     ("roberta", dict(layer_norm_eps=0.5, tie_word_embeddings=False)),
+     ("distilbert", dict(activation="relu")), ("distilbert", dict(activation="silu", tie_word_embeddings=False)), ("distilbert", dict(n_heads=2)),
+     ("gpt2", dict(n_inner=9)), ("gpt2", dict(layer_norm_epsilon=0.5, tie_word_embeddings=False))] +
+    [("gpt2", dict(activation_function=a)) for a in ("gelu", "relu", "silu", "tanh", "gelu_pytorch_tanh")] +
+    [("opt", dict()), ("opt", dict(activation_function="gelu")), ("opt", dict(do_layer_norm_before=False)), ("opt", dict(word_embed_proj_dim=8)),
+     ("opt", dict(word_embed_proj_dim=24, do_layer_norm_before=False)), ("opt", {"_remove_final_layer_norm": True}),
+     ("opt", dict(enable_bias=False)), ("opt", dict(tie_word_embeddings=False)),
+     ("llama", dict()), ("llama", dict(rope_theta=50.0)), ("llama", dict(rope_theta=50.0, rope_scaling=dict(type="linear", factor=3.5))),
+     ("llama", dict(rope_parameters=dict(rope_type="linear", factor=0.25, rope_theta=50.0))),
+     ("llama", dict(rope_theta=50.0, rope_scaling=LLAMA3)), ("llama", dict(rope_parameters=dict(LLAMA3, rope_theta=7.0, factor=5.0))),
+     ("llama", dict(rope_theta=50.0, max_position_embeddings=30, rope_scaling={k: v for k, v in LLAMA3.items() if "original" not in k})),
+     ("llama", dict(head_dim=6)), ("llama", dict(head_dim=2, num_key_value_heads=1)), ("llama", dict(num_key_value_heads=2, rope_theta=50.0)),
+     ("llama", dict(attention_bias=True)), ("llama", dict(mlp_bias=True)), ("llama", dict(rms_norm_eps=0.5)),
+     ("llama", dict(tie_word_embeddings=True)), ("llama", dict(hidden_act="gelu")), ("llama", dict(hidden_act="gelu_pytorch_tanh")),
+     ("llama", dict(hidden_act="relu", attention_bias=True, mlp_bias=True, head_dim=10, num_key_value_heads=2))]
+)
+
+
+def weight(name, shape):
+    """splitmix64 from the FNV-1a hash of the name: a multiple of 1/2048 within +-1/4 (vectors 1/8), a norm's weight around 1."""
+    h = 0xcbf29ce484222325
+    for b in name.encode():
+        h = (h ^ b) * 0x100000001b3 & MASK64
+    n = int(np.prod(shape))
+    with np.errstate(over="ignore"):
+        z = np.uint64(h) + (np.arange(n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    value = ((z >> np.uint64(54)).astype(np.float64) - 512) / 2048
+    if len(shape) == 1:
+        value = value / 2 + (1 if name.endswith("weight") else 0)
+    return torch.tensor(value.reshape(shape), dtype=torch.float32)
+
+
+def rounded(t):
+    return [float(f"{v:.8g}") for v in t.detach().double().flatten().tolist()]
+
+
+def make(family, changes):
+    config_class, lm_class, class_class = CLASSES[family]
+    given = dict(BASE[family], **changes)
+    config = config_class.from_dict(dict(json.loads(json.dumps(given)), num_labels=3))
+    config._attn_implementation = "eager"
+    lm, classifier = lm_class(config).eval(), class_class(config).eval()
+    shapes = {}
+    for model in (lm, classifier):
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                if name not in ("cls.predictions.bias", "lm_head.bias") or config.tie_word_embeddings:  # dead where untied
+                    p.copy_(weight(name, tuple(p.shape)))
+                    shapes[name] = list(p.shape)
+    causal = "Masked" not in lm_class.__name__
+    segments = getattr(config, "type_vocab_size", 0) if family == "bert" else 0
+    row = dict(family=family, changes=changes, config=dict(given, model_type=family), tensors=shapes, ids=IDS, hidden=[], logprob=[], logits=[])
+    row["types"] = [[(i * 7 // 3) % segments if segments else 0 for i in range(len(ids))] for ids in IDS]
+    row["target"] = [[(i + 3) % 40 for i in ids] for ids in IDS]
+    for ids, types, target in zip(IDS, row["types"], row["target"]):
+        inputs = dict(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+        if segments:
+            inputs["token_type_ids"] = torch.tensor([types])
+        with torch.no_grad():
+            row["hidden"] += rounded(lm.base_model(**inputs).last_hidden_state)
+            logp = torch.log_softmax(lm(**inputs).logits[0].double(), -1)
+            row["logprob"] += rounded(logp[:-1].gather(1, torch.tensor(ids[1:])[:, None]) if causal else
+                                      logp.gather(1, torch.tensor(target)[:, None]))
+            row["logits"] += rounded(classifier(**inputs).logits)
+    return row
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    rows = [make(family, changes) for family, changes in VARIANTS]
+    text = '{"transformers": ' + json.dumps(tr.__version__) + ', "variants": [\n' + ",\n".join(json.dumps(r) for r in rows) + "\n]}\n"
+    with gzip.GzipFile(os.path.join(HERE, "variants.json.gz"), "wb", mtime=0) as f:
+        f.write(text.encode())
+    print(len(rows), "variants,", len(text), "bytes")
