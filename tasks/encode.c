@@ -475,7 +475,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         }
         option_tokens[o] = own;
     }
-    *truncated += cuts > 0;
+    *truncated += cuts;
 
     /* The longest prefix that all options run; an option runs all its tokens but the last. */
     int64_t shared = encoder->full[0].n - 1;

@@ -64,7 +64,7 @@ zo_head zo_dataset_head(const zo_dataset *dataset);
 int zo_dataset_classes(const zo_dataset *dataset);           /* CLASS and WORDS; the labels' number for options */
 const int32_t *zo_dataset_words(const zo_dataset *dataset);  /* (classes) label-word ids for WORDS, else NULL */
 int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split);
-/* Examples of which a text was cut to the context or to the template's own limit; of all splits, and of one. */
+/* Sequences that were cut to the context or by the template's own limit (every option of an example is one); of all splits, and of one. */
 int64_t zo_dataset_truncated(const zo_dataset *dataset);
 int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split);
 int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens of the longest packed example */

@@ -168,7 +168,7 @@ zo_status zo_encoder_open(zo_encoder **encoder, const zo_task *task, const zo_da
 void zo_encoder_close(zo_encoder *encoder);
 zo_head zo_encoder_head(const zo_encoder *encoder);
 const int32_t *zo_encoder_words(const zo_encoder *encoder); /* (classes) or NULL */
-/* Append one example; `gold_only`: the right option alone. Counts a cut in *truncated. */
+/* Append one example; `gold_only`: the right option alone. Counts cut sequences in *truncated. */
 zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err);
 
 #ifdef __cplusplus

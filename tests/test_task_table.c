@@ -329,7 +329,7 @@ START_TEST(first_sentence_limits)
 END_TEST
 
 /* Exactly at the context, and one over it: what is cut is the text's right end (mask and head), of a pair the longer one's, the prompt's
- * left end (options). Each count is of examples. */
+ * left end (options). Each option is a sequence of its own. */
 START_TEST(cutting_to_the_context)
 {
     put("glue/SST-2/dev.tsv", "sentence\tlabel\nabcdefgh\t0\nab\t1\n");
@@ -358,7 +358,7 @@ START_TEST(cutting_to_the_context)
     ck_assert_str_eq(option_text(d, 0, 0), "efgh It was| terrible");
     ck_assert_str_eq(option_text(d, 0, 1), "bcdefgh It was| great"); /* each option to its own length */
     ck_assert_str_eq(option_text(d, 1, 1), "ab It was| great");
-    ck_assert_int_eq(zo_dataset_truncated(d), 1);
+    ck_assert_int_eq(zo_dataset_truncated(d), 2);
     zo_dataset_close(d);
 
     put("glue/RTE/dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tabcdefgh\tnopq\tentailment\n1\tabcd\tnopqrstu\tentailment\n2\tabcdefgh\tnopqrstu\tentailment\n");

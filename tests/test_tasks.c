@@ -1328,7 +1328,10 @@ START_TEST(prompts_and_options)
     b = batch_of(d, ZO_TRAIN, 0);
     ck_assert_str_eq(option_text(b, 0, out), "^t was| terrible");
     ck_assert_str_eq(option_text(b, 1, out), "^e It was| great");
-    ck_assert_int_eq(zo_dataset_truncated(d), 2); /* "b It was terrible" is too long as well */
+    ck_assert_int_eq(zo_dataset_truncated(d), 3); /* "b It was terrible" is too long as well */
+    ck_assert_int_eq(zo_dataset_truncated_in(d, ZO_TRAIN), 2);
+    ck_assert_int_eq(zo_dataset_truncated_in(d, ZO_DEV), 0);
+    ck_assert_int_eq(zo_dataset_truncated_in(d, ZO_TEST), 1);
     zo_batch_free(b);
     zo_dataset_close(d);
     s.tokenizer = bytes_plain;
