@@ -56,7 +56,6 @@ typedef struct run {
     bool first_full;
     double paper_queries;               /* NaN once a step has none */
     zo_load load_start, load_end;       /* around the loop */
-    uint64_t memory_limit;
     /* evaluations */
     int64_t evaluated_at;               /* step of the last one; -1 = none */
     zo_candidate *candidate;            /* (candidates) */
@@ -77,10 +76,12 @@ static run the; /* one cell a process; the out-of-memory handler needs it */
 
 /* ---- provenance --------------------------------------------------------------------------------------------------------- */
 
-zo_host_row zo_host(const char *device, int threads)
+zo_host_row zo_host(const char *device, int threads, zo_space space)
 {
     static struct utsname name;
     static char binary[17];
+    uint64_t limit;
+    zo_err ignored = {0};
     static char kernel[sizeof name.sysname + sizeof name.release + sizeof name.machine + 4];
     uname(&name);
     if (binary[0] == '\0') {
@@ -98,7 +99,8 @@ zo_host_row zo_host(const char *device, int threads)
                          .revision = zo_build_revision(),
                          .binary = binary[0] != '\0' ? binary : NULL,
                          .kernel = kernel,
-                         .threads = threads};
+                         .threads = threads,
+                         .memory_limit_bytes = space == ZO_HOST && zo_memory_limit(&limit, &ignored) == ZO_OK ? (int64_t)limit : -1};
 }
 
 /* ---- news to the parent ------------------------------------------------------------------------------------------------- */
@@ -387,7 +389,6 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
                       .peak_bytes = zo_mem_peak_overall(r->space).total_bytes,
                       .train_peak_bytes = zo_mem_peak(r->space, ZO_PHASE_TRAIN).total_bytes,
                       .rss_peak_bytes = zo_rss_peak_bytes(),
-                      .memory_limit_bytes = r->space == ZO_HOST ? (int64_t)r->memory_limit : -1,
                       .context = s->context > 0 ? s->context : -1,
                       .train_rows = is_open ? zo_dataset_size(s->dataset, ZO_TRAIN) : -1,
                       .dev_rows = is_open ? zo_dataset_size(s->dataset, ZO_DEV) : -1,
@@ -776,7 +777,7 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
         }
         return status;
     }
-    zo_host_row host = zo_host((*be)->device, (*be)->threads);
+    zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space);
     zo_cell_row row = zo_cell_to_row(&r->cell);
     zo_identity identity = job_identity(job, &r->cell);
     r->threads = (*be)->threads;
@@ -825,8 +826,9 @@ int zo_cmd_cell(int argc, char **argv)
     zo_err err = {0};
     zo_backend *be = NULL;
     int code = ZO_CELL_ENDED;
-    zo_status status = zo_memory_limit(&r->memory_limit, &err);
-    zo_mem_limit(ZO_HOST, r->memory_limit);
+    uint64_t limit = 0;
+    zo_status status = zo_memory_limit(&limit, &err);
+    zo_mem_limit(ZO_HOST, limit);
     zo_mem_on_oom(on_oom, NULL);
     r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
     status = status == ZO_OK ? do_job(r, job, &be, &err) : status;

@@ -17,8 +17,8 @@ enum { ZO_CELL_ENDED = 0 /* the row says how */, ZO_CELL_FAILED = 1, ZO_CELL_INP
 /* Hidden command. */
 int zo_cmd_cell(int argc, char **argv);
 
-/* What this machine is, for rows. `device` and `threads` come from the backend when it is open (else NULL, 0). */
-zo_host_row zo_host(const char *device, int threads);
+/* What this machine is, for rows. `device`, `threads` and `space` (where the model lives) come from the backend when it is open (else NULL, 0, ZO_HOST). */
+zo_host_row zo_host(const char *device, int threads, zo_space space);
 
 #ifdef __cplusplus
 }

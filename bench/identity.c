@@ -106,11 +106,11 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
 
 const char *zo_identity_difference(const zo_identity *a, const zo_identity *b)
 {
-    const struct { const char *name, *a, *b; } part[] = {{"model", a->model, b->model},
-                                                         {"tokenizer", a->tokenizer, b->tokenizer},
-                                                         {"data", a->rows, b->rows},
-                                                         {"task", a->task, b->task},
-                                                         {"plug-in", a->plugin, b->plugin}};
+    const struct { const char *name, *a, *b; } part[] = {{"another model", a->model, b->model},
+                                                         {"another tokenizer", a->tokenizer, b->tokenizer},
+                                                         {"other data", a->rows, b->rows},
+                                                         {"another description of the task", a->task, b->task},
+                                                         {"another plug-in", a->plugin, b->plugin}};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         if (part[i].a[0] != '\0' && part[i].b[0] != '\0' && strcmp(part[i].a, part[i].b) != 0) {
             return part[i].name;

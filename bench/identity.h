@@ -17,7 +17,7 @@ void zo_identities_free(zo_identities *identities);          /* NULL is allowed 
  * wrong. `folder` stands for the model's folder where its name leads nowhere; NULL or "" = none. */
 zo_identity zo_identity_of(zo_identities *identities, const zo_cell *cell, const char *folder);
 
-/* Which part tells two identities of one hash apart, in words: "model", "tokenizer", "data", "task"; "" where none does. */
+/* Which part tells two identities of one hash apart, in words: "another model", "other data"; "" where none does. */
 const char *zo_identity_difference(const zo_identity *a, const zo_identity *b);
 
 #ifdef __cplusplus

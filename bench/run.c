@@ -614,7 +614,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
             death_text(&c, ended, text, sizeof text);
         }
         zo_cell_row row = zo_cell_to_row(cell);
-        zo_host_row host = zo_host(NULL, 0);
+        zo_host_row host = zo_host(NULL, 0, ZO_HOST);
         if (zo_results_abandon(results, &row, identity, &host, killed ? "killed" : c.oom ? "oom" : "failed", text, &err) != ZO_OK) {
             clear_line(l);
             fprintf(stderr, "zo run: %s: %s\nzo run: %s\n", l->label, text, err.text);
@@ -691,7 +691,7 @@ typedef struct known {
     char revision[64];
     int64_t oom, retried; /* ended oom; of them, those that are tried again */
     int64_t changed;      /* done with another `what`, of which `model` has one */
-    char what[16], model[ZO_OPT_STRING_BYTES];
+    char what[40], model[ZO_OPT_STRING_BYTES];
     int64_t older;        /* done under another meaning */
 } known;
 
@@ -738,7 +738,7 @@ static void say_known(const known *k, const zo_grid *grid, int64_t todo)
         fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - todo), (long long)grid->n);
     }
     if (k->changed > 0) {
-        fprintf(stderr, "%lld cells were done with another %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",
+        fprintf(stderr, "%lld cells were done with %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",
                 (long long)k->changed, k->what, k->model);
     }
     if (k->older > 0) {
@@ -803,7 +803,10 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     struct sigaction action = {.sa_handler = on_signal}, old[3];
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (int s = 0; s < 3; s++) {
-        sigaction(signals[s], &action, &old[s]);
+        sigaction(signals[s], NULL, &old[s]);
+        if (old[s].sa_handler != SIG_IGN) { /* as nohup has it */
+            sigaction(signals[s], &action, NULL);
+        }
     }
     uint64_t limit;
     zo_status status = zo_memory_limit(&limit, &err);

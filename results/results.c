@@ -598,7 +598,8 @@ static const field cell_fields[] = {{"config", TEXT, MEMBER(config)},
 #define MEMBER(m) offsetof(zo_host_row, m)
 static const field host_fields[] = {{"revision", TEXT, MEMBER(revision)}, {"binary", TEXT, MEMBER(binary)}, {"compiler", TEXT, MEMBER(compiler)},
                                     {"flags", TEXT, MEMBER(flags)},       {"host", TEXT, MEMBER(host)},     {"kernel", TEXT, MEMBER(kernel)},
-                                    {"device", TEXT, MEMBER(device)},     {"driver", TEXT, MEMBER(driver)}, {"threads", INT32, MEMBER(threads)}};
+                                    {"device", TEXT, MEMBER(device)},     {"driver", TEXT, MEMBER(driver)}, {"threads", INT32, MEMBER(threads)},
+                                    {"memory_limit_bytes", KNOWN, MEMBER(memory_limit_bytes)}};
 #undef MEMBER
 
 #define MEMBER(m) offsetof(zo_identity, m)
@@ -663,7 +664,6 @@ static const field end_fields[] = {{"status", TEXT, MEMBER(status)},
                                    {"peak_bytes", UNSIGNED, MEMBER(peak_bytes)},
                                    {"train_peak_bytes", UNSIGNED, MEMBER(train_peak_bytes)},
                                    {"rss_peak_bytes", UNSIGNED, MEMBER(rss_peak_bytes)},
-                                   {"memory_limit_bytes", KNOWN, MEMBER(memory_limit_bytes)},
                                    {"parameters", INT, MEMBER(parameters)},
                                    {"note", TEXT, MEMBER(note)}};
 #undef MEMBER

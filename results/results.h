@@ -50,7 +50,7 @@ typedef struct zo_cell_row {
 /* What makes two runs runs of the same thing, each part 16 hex digits, "" = not known (or none). */
 typedef struct zo_identity { char hash[17], model[17], tokenizer[17], rows[17], task[17], plugin[17]; } zo_identity;
 
-typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *binary, *kernel; int threads; } zo_host_row;
+typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *flags, *revision, *binary, *kernel; int threads; int64_t memory_limit_bytes; /* -1 = not known */ } zo_host_row;
 
 /* What a try was made from; NULL = not known. */
 typedef struct zo_source_row { const char *model_folder, *data_folder; } zo_source_row;
@@ -132,7 +132,6 @@ typedef struct zo_run_end {
     bool disturbed;
     double part[ZO_PARTS];         /* total seconds of training by part */
     uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
-    int64_t memory_limit_bytes;    /* -1 = not known */
     int64_t parameters;
     int64_t context, train_rows, dev_rows, test_rows, cut_sequences; /* -1 = not known */
     const char *decoder_used;      /* NULL where there is no such head */

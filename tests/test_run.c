@@ -475,6 +475,123 @@ START_TEST(interrupted)
 }
 END_TEST
 
+/* A terminal that closes leaves no row that says running; under nohup nothing ends. */
+START_TEST(hang_up)
+{
+    const char *path = config("h.json", LONG);
+    pid_t pid = start_run(path, "hup.db", 0);
+    wait_for_training("hup.db");
+    kill(pid, SIGHUP);
+    ck_assert_int_eq(finish(pid), 1);
+    ck_assert_str_eq(ask("hup.db", "SELECT DISTINCT status FROM runs WHERE status <> 'done'"), "killed;");
+    signal(SIGHUP, SIG_IGN);
+    pid = start_run(path, "nohup.db", 0);
+    wait_for_training("nohup.db");
+    kill(pid, SIGHUP);
+    int code = finish(pid);
+    signal(SIGHUP, SIG_DFL);
+    ck_assert_int_eq(code, 0);
+    ck_assert_str_eq(ask("nohup.db", "SELECT DISTINCT status FROM runs"), "done;");
+}
+END_TEST
+
+/* A try that is killed takes nothing from the one before it. */
+START_TEST(redo_keeps_what_was)
+{
+    const char *path = config("r.json", LONG);
+    ck_assert_msg(run(path, "redo.db") == 0, "%s", said);
+    char *before = strdup(ask("redo.db", results_sql));
+    pid_t pid = start((const char *const[]){"zo", "run", path, "--db", scratch("redo.db"), "--redo", NULL}, 0);
+    for (int i = 0; i < 3000 && strcmp(ask("redo.db", "SELECT count(*) FROM tries WHERE status = 'running'"), "1;") != 0; i++) {
+        nap(3);
+    }
+    kill(pid, SIGKILL);
+    finish(pid);
+    ck_assert_str_eq(ask("redo.db", results_sql), before);
+    free(before);
+    ck_assert_str_eq(ask("redo.db", "SELECT count(*) FROM tries"), "4;");
+}
+END_TEST
+
+/* A database that is not there any more ends the run at once, and nothing claims to be done. */
+START_TEST(database_removed)
+{
+    const char *path = config("rm.json", LONG);
+    pid_t pid = start_run(path, "rm.db", 0);
+    wait_for_training("rm.db");
+    unlink(scratch("rm.db"));
+    ck_assert_int_eq(finish(pid), 2);
+    ASSERT_HAS(said, "rm.db: was removed while the run was working on it");
+}
+END_TEST
+
+/* Out of memory before there is a row, or in it, is a row; with more memory the cell is tried again, with as much it is said. */
+START_TEST(memory_limits)
+{
+    const char *path = config("mem.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\"}");
+    static const struct { const char *limit; int code; const char *status, *words; } of[] = {
+        {"x", 2, "", "ZO_MEMORY_LIMIT is \"x\""}, {"3000", 0, "oom;", "oom"}, {"3K", 0, "oom;", "1 cells ended oom, with about as much memory"},
+        {"1G", 0, "done;", "1 cells ended oom, and more memory is free now"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        setenv("ZO_MEMORY_LIMIT", of[i].limit, 1);
+        int code = run(path, "mem.db");
+        unsetenv("ZO_MEMORY_LIMIT");
+        ck_assert_msg(code == of[i].code, "%s: %d %s", of[i].limit, code, said);
+        ASSERT_HAS(said, of[i].words);
+        if (of[i].status[0] != '\0') {
+            ck_assert_str_eq(ask("mem.db", "SELECT status FROM runs"), of[i].status);
+        }
+    }
+}
+END_TEST
+
+/* Another tokenizer or other rows are another cell, which is said and run; the former rows stay. */
+START_TEST(changed_inputs)
+{
+    zo_err err = {0};
+    for (int k = 0; k < 2; k++) {
+        char text[4000] = "sentence\tlabel\n", name[64];
+        for (int i = 0; i < 50; i++) {
+            snprintf(text + strlen(text), sizeof text - strlen(text), "the %s movie was %s\t%d\n", k ? "old" : "new", i % 3 ? "good" : "bad", i % 3 != 0);
+        }
+        snprintf(name, sizeof name, "data%d/glue/SST-2", k);
+        ck_assert_msg(zo_make_dirs(scratch(name), &err) == ZO_OK, "%s", err.text);
+        static const char *const file[] = {"train.tsv", "dev.tsv"};
+        for (int f = 0; f < 2; f++) {
+            snprintf(name, sizeof name, "data%d/glue/SST-2/%s", k, file[f]);
+            ck_assert_int_eq(zo_write_file(scratch(name), text, strlen(text), &err), ZO_OK);
+        }
+    }
+    const char *path = config("ch.json", "{\"model\": \"%M\", \"init\": \"random\", \"task\": \"sst2\", \"context\": 48, \"batch\": 4, \"train\": 16,"
+                              "\"dev\": 8, \"test\": 8, \"threads\": 1, \"steps\": 2, \"optimizer\": \"mezo\"}");
+    static const char *const folder_of[] = {"data0", "data0", "data1", "data1"}, *const words[] = {"[1/1]", "1 of 1 cells are done already",
+                                             "1 cells were done with other data than there is now", "1 of 1 cells are done already"};
+    for (int i = 0; i < 4; i++) {
+        const char *const argv[] = {"zo", "run", path, "--db", scratch("ch.db"), "--data", scratch(folder_of[i]), NULL};
+        ck_assert_msg(finish(start(argv, 0)) == 0, "%s", said);
+        ASSERT_HAS(said, words[i]);
+    }
+    ck_assert_str_eq(ask("ch.db", "SELECT count(*) || count(DISTINCT rows_fingerprint) FROM runs WHERE status = 'done'"), "22;");
+    /* two words of the vocabulary change places */
+    char *vocab;
+    size_t n;
+    ck_assert_int_eq(zo_read_file(scratch("model/vocab.txt"), 1 << 20, &vocab, &n, &err), ZO_OK);
+    char *first = strstr(vocab, "\ngood\n"), kept[8] = "";
+    if (first == NULL) { /* any word will do */
+        first = strchr(vocab + n / 2, '\n');
+    }
+    memcpy(kept, first, 3);
+    first[1] = first[1] == 'q' ? 'z' : 'q';
+    ck_assert_int_eq(zo_write_file(scratch("model/vocab.txt"), vocab, n, &err), ZO_OK);
+    const char *const argv[] = {"zo", "run", path, "--db", scratch("ch.db"), "--data", scratch("data1"), NULL};
+    ck_assert_msg(finish(start(argv, 0)) == 0, "%s", said);
+    ASSERT_HAS(said, "1 cells were done with another tokenizer than there is now");
+    memcpy(first, kept, 3);
+    ck_assert_int_eq(zo_write_file(scratch("model/vocab.txt"), vocab, n, &err), ZO_OK);
+    zo_free(vocab);
+}
+END_TEST
+
 START_TEST(outcomes_are_rows)
 {
     const char *path = config("o.json", "{" SMALL ", \"steps\": 20, \"optimizer\": {\"name\": \"mezo\", \"lr\": 1e6, \"weight_decay\": 1000}}");
@@ -635,6 +752,11 @@ int main(int argc, char **argv)
     tcase_add_test(t, killed_in_the_middle);
     tcase_add_test(t, one_cell_crashes);
     tcase_add_test(t, interrupted);
+    tcase_add_test(t, hang_up);
+    tcase_add_test(t, redo_keeps_what_was);
+    tcase_add_test(t, database_removed);
+    tcase_add_test(t, memory_limits);
+    tcase_add_test(t, changed_inputs);
     tcase_add_test(t, outcomes_are_rows);
     tcase_add_test(t, bad_input);
     tcase_add_test(t, full_disk);
