@@ -189,10 +189,13 @@ $(BUILD)/shim/libcuda.a: $(SHIM_OBJECTS)
 $(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/tests/shim/coverage.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
 
-# The same tests against the card itself, for gpu-check.
-GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/gpu/%,$(wildcard tests/test_cuda_*.c))
-$(BUILD)/gpu/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/tests/shim/none.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
+# The same tests against the card itself, as one program for gpu-check: their main functions get names of their own.
+PARITY := $(patsubst tests/test_cuda_%.c,%,$(wildcard tests/test_cuda_*.c))
+$(BUILD)/gpu/%.o: $(BUILD)/tests/test_cuda_%.o
 	@mkdir -p $(@D)
+	@objcopy --redefine-sym main=zo_parity_$* $< $@
+$(BUILD)/tests/shim/parity.o: ALL_CFLAGS += '-DZO_PARITY_LIST=$(PARITY:%=X(%))'
+$(BUILD)/gpu/parity: $(PARITY:%=$(BUILD)/gpu/%.o) $(BUILD)/tests/shim/parity.o $(BUILD)/tests/shim/none.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) $(RPATH) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
 
 # ---- a folder for machines without packages ------------------------------------------------------------------------------
@@ -206,7 +209,7 @@ $(BUILD)/zo-shared: $(BUILD)/bench/main.o $(BUILD)/libzo.so
 	@$(CC) $(ALL_LDFLAGS) $(RPATH) $(BUILD)/bench/main.o -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) $(LIBS) -o $@
 
 .PHONY: gpu-check gpu-tests dist dist-check
-gpu-tests: $(GPU_TESTS)
+gpu-tests: $(BUILD)/gpu/parity
 gpu-check:
 	@$(MAKE) CUDA=1 zo gpu-tests
 	@bench/gpu-check $(ARGS)

@@ -64,7 +64,7 @@ zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_e
         snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", backends[i].name);
     }
     if (name == 4 && memcmp(device, "cuda", 4) == 0) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\": this program was built without the CUDA backend; build it with make CUDA=1, or use "
+        return zo_fail(err, ZO_EINPUT, "device \"%s\": this program was built without the CUDA backend; build it with make CUDA=1, or use "
                        "\"cpu\"", device);
     }
     return zo_fail(err, ZO_EINPUT, "device \"%s\" is unknown to this build; it has: %s, auto", device, names);

@@ -175,7 +175,8 @@ void zo_counters_reset(void);
 void zo_counters_add(zo_counters more); /* for backends; thread-safe */
 
 /* "cpu", "cuda", "cuda:N", or "auto": the GPU where this build has the backend and the machine one, else the processor. An unknown name is
- * ZO_EINPUT; a device that is not there is ZO_EUNSUPPORTED, never another one in its stead. threads 0 = all cores this process may use. */
+ * ZO_EINPUT; a device that is not there is ZO_EUNSUPPORTED, one that is there and cannot be opened ZO_EIO, one without memory for that
+ * ZO_EOOM: one sentence each, and never another device in its stead. threads 0 = all cores this process may use. */
 zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_err *err);
 
 const char *zo_precision_name(zo_precision precision); /* as configs spell it */

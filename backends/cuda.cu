@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backends/cuda_device.cuh"
 
@@ -158,12 +159,21 @@ static void cuda_extra_end(zo_backend *be)
 
 enum { RING_BYTES = 1 << 20, STAGINGS = 8 };
 
-static void ring_open(zo_cuda *cuda, size_t half_bytes)
+void zo_cuda_refused(const char *what)
+{
+    static char text[160];
+    snprintf(text, sizeof text, "memory of CUDA's own for %.*s", (int)(strcspn(what, "(") > 0 ? strcspn(what, "(") : 100), what);
+    zo_mem_refused(ZO_DEVICE, text);
+}
+
+/* False where `allocate` gives NULL. */
+static bool ring_open(zo_cuda *cuda, size_t half_bytes, void *(*allocate)(zo_space space, zo_tag tag, size_t bytes))
 {
     cuda->ring.half_bytes = half_bytes;
     cuda->ring.at = cuda->ring.side = 0;
-    cuda->ring.pinned = static_cast<char *>(zo_alloc(ZO_PINNED, ZO_TAG_WORKSPACE, 2 * half_bytes));
-    cuda->ring.device = static_cast<char *>(zo_alloc(ZO_DEVICE, ZO_TAG_WORKSPACE, 2 * half_bytes));
+    cuda->ring.pinned = static_cast<char *>(allocate(ZO_PINNED, ZO_TAG_WORKSPACE, 2 * half_bytes));
+    cuda->ring.device = static_cast<char *>(allocate(ZO_DEVICE, ZO_TAG_WORKSPACE, 2 * half_bytes));
+    return cuda->ring.pinned != NULL && cuda->ring.device != NULL;
 }
 
 void zo_cuda_retire(zo_cuda *cuda, void *block)
@@ -182,7 +192,7 @@ static size_t ring_take(zo_cuda *cuda, size_t bytes)
         while (half < need * STAGINGS) {
             half *= 2;
         }
-        ring_open(cuda, half);
+        ring_open(cuda, half, zo_alloc);
     }
     if (cuda->ring.at + need > half) { /* on to the other half */
         CUDA_CHECK(cudaEventRecord(cuda->ring.left[cuda->ring.side], cuda->stream));
@@ -507,12 +517,13 @@ static void cuda_wait(zo_backend *be)
 
 /* opening and closing -------------------------------------------------------------------------------------------------------------------- */
 
-static void cuda_close(zo_backend *be)
+/* Gives back what is there: all, or what an opening that failed had made. */
+static void cuda_free(zo_backend *be)
 {
     zo_cuda *cuda = zo_cuda_of(be);
-    cuda_wait(be);
-    zo_cuda_pass_close(be);
-    zo_cuda_products_close(cuda->products);
+    if (cuda->products != NULL) {
+        zo_cuda_products_close(cuda->products);
+    }
     for (int s = 0; s < ZO_CUDA_SHAREDS; s++) {
         zo_free(cuda->shared[s].data);
     }
@@ -528,16 +539,25 @@ static void cuda_close(zo_backend *be)
         zo_free(cuda->kept[i].host);
         zo_free(cuda->kept[i].own);
     }
-    for (int i = 0; i < MARKS; i++) {
+    for (int i = 0; i < MARKS && cuda->mark[i].event != NULL; i++) {
         CUDA_CHECK(cudaEventDestroy(cuda->mark[i].event));
     }
-    for (int half = 0; half < 2; half++) {
+    for (int half = 0; half < 2 && cuda->ring.left[half] != NULL; half++) {
         CUDA_CHECK(cudaEventDestroy(cuda->ring.left[half]));
     }
     zo_free(cuda->mark);
-    CUDA_CHECK(cudaStreamDestroy(cuda->stream));
+    if (cuda->stream != NULL) {
+        CUDA_CHECK(cudaStreamDestroy(cuda->stream));
+    }
     zo_free(cuda);
     zo_free(be);
+}
+
+static void cuda_close(zo_backend *be)
+{
+    cuda_wait(be);
+    zo_cuda_pass_close(be);
+    cuda_free(be);
 }
 
 static void cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
@@ -625,40 +645,102 @@ static zo_status graphs_wanted(int *most, zo_err *err)
     return ZO_OK;
 }
 
-zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
+/* Whether a driver of the vendor's is installed, whatever its version. */
+static bool driver_is_there(void)
 {
-    int devices = 0, graphs;
-    size_t free_bytes, total_bytes;
-    *be = NULL;
+    return access("/proc/driver/nvidia/version", F_OK) == 0 || access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
+}
+
+/* What CUDA says of a device that is there and does not open. */
+static zo_status not_opened(int at, const char *call, cudaError_t status, zo_err *err)
+{
+    (void)cudaGetLastError();
+    if (status == cudaErrorMemoryAllocation) {
+        return zo_fail(err, ZO_EOOM, "device \"cuda:%d\": out of memory while it was opened (%s); another process holds it, nvidia-smi shows "
+                       "which", at, call);
+    }
+    return zo_fail(err, ZO_EIO, "device \"cuda:%d\" cannot be opened: %s says \"%s\" (%s); see what nvidia-smi says of it, or use "
+                   "\"device\": \"cpu\"", at, call, cudaGetErrorString(status), cudaGetErrorName(status));
+}
+
+/* The first step of an opening that fails ends it. */
+#define OPEN_CHECK(call)                                      \
+    do {                                                      \
+        cudaError_t open_status_ = (call);                    \
+        if (open_status_ != cudaSuccess) {                    \
+            return not_opened(at, #call, open_status_, err);  \
+        }                                                     \
+    } while (0)
+
+/* The device's number, and what it is. */
+static zo_status device_find(int ordinal, int *found, cudaDeviceProp *prop, zo_err *err)
+{
+    int devices = 0, at = ordinal < 0 ? 0 : ordinal;
     cudaError_t status = cudaGetDeviceCount(&devices);
-    if (status != cudaSuccess || devices == 0) {
+    bool old_driver = status == cudaErrorInsufficientDriver && driver_is_there();
+    if (old_driver) {
+        (void)cudaGetLastError();
+        return zo_fail(err, ZO_EIO, "device \"cuda:%d\": the NVIDIA driver of this machine is older than this program's CUDA; update the driver, "
+                       "or use \"device\": \"cpu\"", at);
+    }
+    bool none = status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver || (status == cudaSuccess && devices == 0);
+    if (none) {
         (void)cudaGetLastError();
         char name[32] = "cuda";
         if (ordinal >= 0) {
             snprintf(name, sizeof name, "cuda:%d", ordinal);
         }
         return zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\": this machine has no CUDA device (%s); use a machine with a GPU and its "
-                       "driver, or \"device\": \"cpu\"", name, status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this program's CUDA"
-                       : status == cudaSuccess                ? "none found"
-                                                              : cudaGetErrorString(status));
+                       "driver, or \"device\": \"cpu\"", name, status == cudaErrorInsufficientDriver ? "no NVIDIA driver"
+                       : status == cudaSuccess                                                     ? "none found"
+                                                                                                   : cudaGetErrorString(status));
     }
-    int at = ordinal < 0 ? 0 : ordinal;
+    OPEN_CHECK(status);
     if (at >= devices) {
         return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda:%d\": this machine has %d CUDA device%s; give a number below that", at, devices,
                        devices == 1 ? "" : "s");
     }
-    cudaDeviceProp prop;
-    CUDA_CHECK(cudaSetDevice(at));
-    CUDA_CHECK(cudaGetDeviceProperties(&prop, at));
-    if (prop.major < 8) {
+    OPEN_CHECK(cudaGetDeviceProperties(prop, at));
+    if (prop->major < 8) {
         return zo_fail(err, ZO_EUNSUPPORTED, "device \"cuda:%d\": %s has compute capability %d.%d; this program is built for 8.0 and later", at,
-                       prop.name, prop.major, prop.minor);
+                       prop->name, prop->major, prop->minor);
     }
-    zo_cuda_products *products = NULL;
-    zo_status opened = graphs_wanted(&graphs, err);
-    opened = opened == ZO_OK ? zo_cuda_products_open(&products, err) : opened;
-    if (opened != ZO_OK) {
-        return opened;
+    *found = at;
+    return ZO_OK;
+}
+
+/* Context, library, stream, events and the first blocks of ours. */
+static zo_status device_open(zo_cuda *cuda, zo_err *err)
+{
+    int at = cuda->ordinal;
+    size_t free_bytes, total_bytes;
+    OPEN_CHECK(cudaSetDevice(at));
+    zo_status status = zo_cuda_products_open(&cuda->products, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    OPEN_CHECK(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    for (int i = 0; i < MARKS; i++) {
+        OPEN_CHECK(cudaEventCreateWithFlags(&cuda->mark[i].event, cudaEventDefault));
+    }
+    for (int half = 0; half < 2; half++) {
+        OPEN_CHECK(cudaEventCreateWithFlags(&cuda->ring.left[half], cudaEventDisableTiming));
+        OPEN_CHECK(cudaEventRecord(cuda->ring.left[half], cuda->stream));
+    }
+    OPEN_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+    cuda->context_bytes = total_bytes - free_bytes; /* on a card of one's own: context, stream, library, events */
+    return ring_open(cuda, RING_BYTES, zo_try_alloc) ? ZO_OK : not_opened(at, "the staging ring", cudaErrorMemoryAllocation, err);
+}
+
+zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
+{
+    int at = 0, graphs;
+    cudaDeviceProp prop;
+    *be = NULL;
+    zo_status status = graphs_wanted(&graphs, err);
+    status = status == ZO_OK ? device_find(ordinal, &at, &prop, err) : status;
+    if (status != ZO_OK) {
+        return status;
     }
     zo_space_ops device = {device_allocate, device_release}, pinned = {pinned_allocate, pinned_release};
     zo_mem_register(ZO_DEVICE, device);
@@ -671,20 +753,13 @@ zo_status zo_cuda_open(int ordinal, int threads, zo_backend **be, zo_err *err)
     b->self = cuda;
     cuda->ordinal = at;
     cuda->multiprocessors = prop.multiProcessorCount;
-    cuda->products = products;
     cuda->tile_bytes = (size_t)256 << 20;
-    CUDA_CHECK(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
     cuda->mark = static_cast<zo_cuda_mark *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, MARKS * sizeof *cuda->mark));
-    for (int i = 0; i < MARKS; i++) {
-        CUDA_CHECK(cudaEventCreateWithFlags(&cuda->mark[i].event, cudaEventDefault));
+    status = device_open(cuda, err);
+    if (status != ZO_OK) {
+        cuda_free(b);
+        return status;
     }
-    for (int half = 0; half < 2; half++) {
-        CUDA_CHECK(cudaEventCreateWithFlags(&cuda->ring.left[half], cudaEventDisableTiming));
-        CUDA_CHECK(cudaEventRecord(cuda->ring.left[half], cuda->stream));
-    }
-    CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
-    cuda->context_bytes = total_bytes - free_bytes; /* on a card of one's own: context, stream, library, events */
-    ring_open(cuda, RING_BYTES);
     zo_cuda_pass_open(b, graphs);
     *be = b;
     return ZO_OK;

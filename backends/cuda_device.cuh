@@ -18,10 +18,15 @@
 #include "core/clock.h"
 #include "core/rng.h"
 
-/* Tier 1: dies with the call, its place and CUDA's own words. */
+/* Where CUDA itself, beside the ledger, has no memory left for `what` (a call, a kernel): ends as every lack of memory does. */
+[[noreturn]] void zo_cuda_refused(const char *what);
+/* Tier 1: dies with the call, its place and CUDA's own words; but lack of memory is an outcome. */
 #define CUDA_CHECK(call)                                                                                              \
     do {                                                                                                              \
         cudaError_t cuda_status_ = (call);                                                                            \
+        if (cuda_status_ == cudaErrorMemoryAllocation) {                                                              \
+            zo_cuda_refused(#call);                                                                                   \
+        }                                                                                                             \
         ZO_CHECK(cuda_status_ == cudaSuccess, "CUDA: %s: %s (%s)", #call, cudaGetErrorString(cuda_status_),           \
                  cudaGetErrorName(cuda_status_));                                                                     \
     } while (0)

@@ -24,6 +24,9 @@ enum { WORKSPACE_BYTES = 32 << 20, PLANS = 1024 /* kept at once; then all are dr
 #define BLAS_CHECK(call)                                                                                                   \
     do {                                                                                                                   \
         cublasStatus_t blas_status_ = (call);                                                                              \
+        if (blas_status_ == CUBLAS_STATUS_ALLOC_FAILED) {                                                                  \
+            zo_cuda_refused(#call);                                                                                        \
+        }                                                                                                                  \
         ZO_CHECK(blas_status_ == CUBLAS_STATUS_SUCCESS, "cuBLASLt: %s gave status %d (cublas_api.h)", #call, (int)blas_status_); \
     } while (0)
 
@@ -88,16 +91,24 @@ zo_status zo_cuda_products_open(zo_cuda_products **products, zo_err *err)
 {
     zo_cuda_products *all = static_cast<zo_cuda_products *>(zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *all));
     *products = NULL;
-    if (library_open(all, err) != ZO_OK) {
+    zo_status status = library_open(all, err);
+    if (status == ZO_OK) {
+        cublasStatus_t created = all->cublasLtCreate(&all->handle);
+        if (created != CUBLAS_STATUS_SUCCESS) {
+            bool memory = created == CUBLAS_STATUS_ALLOC_FAILED || created == CUBLAS_STATUS_NOT_INITIALIZED;
+            status = zo_fail(err, memory ? ZO_EOOM : ZO_EIO, "device \"cuda\": cublasLtCreate gave status %d (cublas_api.h)%s", (int)created,
+                             memory ? ": the device has no memory left for the library; another process may hold it (nvidia-smi shows which)" : "");
+        }
+    }
+    if (status != ZO_OK) {
         if (all->library != NULL) {
             dlclose(all->library);
         }
         zo_free(all);
-        return ZO_EIO;
+        return status;
     }
     uint64_t workspace = WORKSPACE_BYTES;
     uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    BLAS_CHECK(all->cublasLtCreate(&all->handle));
     BLAS_CHECK(all->cublasLtMatmulPreferenceCreate(&all->preference));
     BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace));
     BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes));
@@ -333,6 +344,9 @@ static void play_product(cudaStream_t stream, const void *what)
         status = p->possible ? play_plan(stream, call, p) : CUBLAS_STATUS_NOT_SUPPORTED;
     }
     const zo_cuda_gemm *g = &call->gemm;
+    if (status != CUBLAS_STATUS_SUCCESS && (status == CUBLAS_STATUS_ALLOC_FAILED || cudaGetLastError() == cudaErrorMemoryAllocation)) {
+        zo_cuda_refused("cublasLtMatmul");
+    }
     ZO_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuBLASLt: cublasLtMatmul of a product (%lld, %lld, %lld) of %s gave status %d (cublas_api.h)",
              (long long)g->m, (long long)g->n, (long long)g->k, zo_precision_name(g->precision), (int)status);
 }

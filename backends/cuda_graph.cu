@@ -90,6 +90,9 @@ void zo_cuda_play_call(cudaStream_t stream, const void *what)
 #else
     cudaError_t status = zo_shim_launch(l->name, l->kernel, l->call, grid, block, first, l->at, l->arguments, l->shared_bytes, stream);
 #endif
+    if (status == cudaErrorMemoryAllocation) { /* kernels are loaded when they are launched first */
+        zo_cuda_refused(l->name);
+    }
     ZO_CHECK(status == cudaSuccess, "CUDA: kernel %s, grid (%u,%u,%u), block (%u,%u,%u): %s (%s)", l->name, grid.x, grid.y, grid.z, block.x,
              block.y, block.z, cudaGetErrorString(status), cudaGetErrorName(status));
 }

@@ -126,6 +126,7 @@ static void send_error(const zo_err *err)
     cJSON *news = cJSON_CreateObject();
     cJSON_AddStringToObject(news, "error", err->text);
     cJSON_AddBoolToObject(news, "input", err->status == ZO_EINPUT || err->status == ZO_EIO);
+    cJSON_AddBoolToObject(news, "oom", err->status == ZO_EOOM);
     send_news(news);
 }
 
@@ -433,7 +434,8 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
     (void)context;
     zo_peak live = zo_mem_live(space);
     char text[1000];
-    int at = snprintf(text, sizeof text, "out of memory: asked for %.1f MB of %s while %.1f MB were live (", (double)bytes / 1e6, zo_tag_name(tag),
+    char request[200];
+    int at = snprintf(text, sizeof text, "out of memory: asked for %s while %.1f MB were live (", zo_mem_request(tag, bytes, request, sizeof request),
                       (double)live.total_bytes / 1e6);
     bool first = true;
     for (int t = 0; t < ZO_TAGS && at < (int)sizeof text; t++) {

@@ -13,11 +13,13 @@ extern "C" {
 #define ZO_BENCH_HELP                                                                                                                 \
     "usage: zo bench rng  [--threads N] [--device NAME] [--json]\n"                                                                   \
     "       zo bench peaks [--threads N] [--device NAME] [--json]\n"                                                                  \
+    "       zo bench device [--threads N] [--device NAME] [--json]\n"                                                                 \
     "       zo bench gemm [--threads N] [--json]\n"                                                                                   \
     "       zo bench step MODEL [OPTIONS] [--json]\n"                                                                                 \
     "\n"                                                                                                                              \
     "rng: normals a second; with --device those of its kernels, and of its vendor's generator. peaks: a large product in each precision,\n"\
-    "and a large copy. gemm: linear layers at the shapes of small models, weights stored or drawn on the way. step: the time of a\n"  \
+    "and a large copy. device: whether it is there and opens, what it is; exit status 3 where there is none. gemm: linear layers at the\n"\
+    "shapes of small models, weights stored or drawn on the way. step: the time of a\n"                                               \
     "training step on a model and a task, and where it goes; it runs what a cell of `zo run` runs.\n"                                 \
     "  --threads N         0 = all cores that the process may use (0)\n"                                                              \
     "  --json              one JSON object or list on standard output\n"                                                              \

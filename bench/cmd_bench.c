@@ -1,4 +1,4 @@
-/* cmd_bench.c: `zo bench`: micro-benchmarks. `rng`, `peaks` and `gemm` stand here, `step` in cmd_step.c. Times are the least of many
+/* cmd_bench.c: `zo bench`: micro-benchmarks. `rng`, `peaks`, `device` and `gemm` stand here, `step` in cmd_step.c. Times are the least of many
  * repetitions: what the machine can do when nothing else runs on it. With a device, `rng` asks the backend's own operations through the
  * seam, and the generator of its vendor where there is one. */
 #include <cjson/cJSON.h>
@@ -154,6 +154,49 @@ static int bench_peaks(zo_backend *be, bool json)
     return 0;
 }
 
+/* device ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { NO_DEVICE = 3 }; /* exit status */
+
+/* Whether the device is there and opens, and what it is: for scripts. */
+static int bench_device(const char *name, int threads, bool json)
+{
+    zo_err err = {0};
+    zo_backend *be;
+    zo_status status = zo_backend_open(name, threads, &be, &err);
+    if (status != ZO_OK) {
+        fail(&err);
+        return status == ZO_EUNSUPPORTED ? NO_DEVICE : status == ZO_EINPUT ? 2 : 1;
+    }
+    zo_device_memory memory = {0};
+    const zo_yardstick *y = zo_yardstick_of(be);
+    if (y->memory != NULL) {
+        y->memory(be, &memory);
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "backend", be->name);
+    cJSON_AddStringToObject(object, "device", be->device);
+    cJSON_AddNumberToObject(object, "total_bytes", (double)memory.total_bytes); /* 0: not told */
+    cJSON *precisions = cJSON_AddArrayToObject(object, "precisions");
+    for (int p = ZO_F32; p < ZO_PRECISIONS; p++) {
+        if (zo_backend_check(be, (zo_precision)p, &err) == ZO_OK) {
+            cJSON_AddItemToArray(precisions, cJSON_CreateString(zo_precision_name((zo_precision)p)));
+        }
+    }
+    if (json) {
+        print_json(object);
+    } else {
+        printf("%s: %s;", be->name, be->device);
+        for (const cJSON *p = precisions->child; p != NULL; p = p->next) {
+            printf(" %s", p->valuestring);
+        }
+        printf("\n");
+        cJSON_Delete(object);
+    }
+    be->close(be);
+    return 0;
+}
+
 /* gemm ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Layers of MiniLM-L6 and SmolLM2-135M at the tokens of a batch, and the latter's head at its scored positions. */
@@ -238,7 +281,7 @@ static int bench_gemm(int threads, bool json)
 
 int zo_cmd_bench(int argc, char **argv)
 {
-    static const char *const usage = "zo bench step|rng|gemm|peaks [--json] [--threads N], and rng and peaks with [--device cpu|cuda[:N]|auto]";
+    static const char *const usage = "zo bench step|rng|gemm|peaks|device [--json] [--threads N], and rng, peaks and device with [--device cpu|cuda[:N]|auto]";
     if (argc < 2) {
         fputs(ZO_BENCH_HELP, stderr);
         return 2;
@@ -255,8 +298,13 @@ int zo_cmd_bench(int argc, char **argv)
     int words = 0;
     zo_err err = {0};
     zo_backend *be;
-    if (zo_args_read(argc, argv, table, word, 1, 1, &words, usage, &err) != ZO_OK ||
-        zo_backend_open(device != NULL ? device : "cpu", threads > 4096 ? 4097 : (int)threads, &be, &err) != ZO_OK) {
+    if (zo_args_read(argc, argv, table, word, 1, 1, &words, usage, &err) != ZO_OK) {
+        return fail(&err);
+    }
+    if (strcmp(word[0], "device") == 0) {
+        return bench_device(device != NULL ? device : "auto", threads > 4096 ? 4097 : (int)threads, json);
+    }
+    if (zo_backend_open(device != NULL ? device : "cpu", threads > 4096 ? 4097 : (int)threads, &be, &err) != ZO_OK) {
         return fail(&err);
     }
     int all = be->threads;
@@ -268,7 +316,7 @@ int zo_cmd_bench(int argc, char **argv)
     }
     be->close(be);
     if (device != NULL) {
-        zo_fail(&err, ZO_EINPUT, "--device is an option of rng, peaks and step; usage: %s", usage);
+        zo_fail(&err, ZO_EINPUT, "--device is an option of rng, peaks, device and step; usage: %s", usage);
         return fail(&err);
     }
     if (strcmp(word[0], "rng") == 0) {

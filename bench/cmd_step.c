@@ -173,12 +173,8 @@ static zo_status read_peaks(const char *path, const zo_backend *be, zo_precision
 }
 
 /* Out of memory is a result: one row that says so. */
-static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
+static void say_oom(const wish *w, const char *text)
 {
-    const wish *w = context;
-    char text[300];
-    snprintf(text, sizeof text, "out of memory: asked for %.1f MB of %s while %.1f MB were live", 1e-6 * (double)bytes, zo_tag_name(tag),
-             1e-6 * (double)zo_mem_live(space).total_bytes);
     if (w->json) {
         cJSON *out = cJSON_CreateObject();
         cJSON_AddStringToObject(out, "status", "oom");
@@ -187,10 +183,20 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
         cJSON_AddStringToObject(out, "message", text);
         char *line = cJSON_Print(out);
         puts(line);
+        cJSON_free(line);
+        cJSON_Delete(out);
     } else {
         printf("%s, %s, batch %lld: %s\n", w->model, w->optimizer, (long long)w->batch, text);
     }
     fflush(stdout);
+}
+
+static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
+{
+    char text[400], request[200];
+    snprintf(text, sizeof text, "out of memory: asked for %s while %.1f MB were live", zo_mem_request(tag, bytes, request, sizeof request),
+             1e-6 * (double)zo_mem_live(space).total_bytes);
+    say_oom(context, text);
     _exit(0);
 }
 
@@ -313,6 +319,11 @@ static zo_status run(const wish *w, zo_err *err)
                          grid.n != 1 ? "stands for several" : "has none");
     }
     status = status == ZO_OK ? zo_backend_open(cell->device, (int)cell->threads, &be, err) : status;
+    if (status == ZO_EOOM) { /* of the device, before the first block */
+        say_oom(w, err->text);
+        zo_grid_free(&grid);
+        return ZO_OK;
+    }
     status = status == ZO_OK ? zo_setup_open(&setup, cell, &dirs, be, err) : status;
     if (status == ZO_OK) {
         timing t = {.step_ms = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)w->steps * sizeof(double))};

@@ -35,6 +35,7 @@ static zo_phase phase_now = ZO_PHASE_LOAD;
 static zo_space_ops space_ops[ZO_SPACES];
 static void (*oom_handler)(zo_space space, zo_tag tag, size_t bytes, void *context);
 static void *oom_context;
+static const char *refused; /* beside the ledger */
 
 static const char *const tag_name[ZO_TAGS] = {
 #define X(id, name) name,
@@ -231,9 +232,26 @@ static void out_of_memory(zo_space space, zo_tag tag, size_t bytes)
                                    1e-6 * (double)now.tag_bytes[i]);
         }
     }
-    zo_die(__FILE__, __LINE__, "out of %s memory: %.1f MB more for %s, with %.1f MB held (%s) and a limit of %.1f MB (0 = none)",
-           space_name[space], 1e-6 * (double)bytes, tag_name[tag], 1e-6 * (double)now.total_bytes, parts,
-           1e-6 * (double)limit[space]);
+    char request[200];
+    zo_die(__FILE__, __LINE__, "out of %s memory: asked for %s, with %.1f MB held (%s) and a limit of %.1f MB (0 = none)", space_name[space],
+           zo_mem_request(tag, bytes, request, sizeof request), 1e-6 * (double)now.total_bytes, parts, 1e-6 * (double)limit[space]);
+}
+
+void zo_mem_refused(zo_space space, const char *what)
+{
+    refused = what;
+    out_of_memory(space, ZO_TAG_OTHER, 0);
+    abort();
+}
+
+const char *zo_mem_request(zo_tag tag, size_t bytes, char *text, size_t size)
+{
+    if (refused != NULL) {
+        snprintf(text, size, "%s", refused);
+    } else {
+        snprintf(text, size, "%.1f MB of %s", 1e-6 * (double)bytes, tag_name[tag]);
+    }
+    return text;
 }
 
 void *zo_alloc(zo_space space, zo_tag tag, size_t bytes)

@@ -59,6 +59,11 @@ void zo_mem_limit(zo_space space, uint64_t bytes);
  * the breakdown. */
 void zo_mem_on_oom(void (*handler)(zo_space space, zo_tag tag, size_t bytes, void *context), void *context);
 
+/* For what a driver or library takes beside the ledger (`what` in words, static): calls the handler with 0 bytes of OTHER. */
+void zo_mem_refused(zo_space space, const char *what) __attribute__((noreturn));
+/* What the handler was called for, in words: "12.3 MB of activations", or what zo_mem_refused was told. Returns `text`. */
+const char *zo_mem_request(zo_tag tag, size_t bytes, char *text, size_t size);
+
 /* Begin a phase: its peak is at least the bytes live now. Peaks of all phases are kept; a phase entered again goes on. */
 void zo_mem_phase(zo_phase phase);
 zo_peak zo_mem_live(zo_space space);

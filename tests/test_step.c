@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/yardstick.h"
@@ -213,6 +215,68 @@ START_TEST(normals_of_a_device)
 }
 END_TEST
 
+/* What stands in for the program of tests: of three one passes, one fails, one dies, and then goes on with what is left. */
+static const char fake_parity[] =
+    "#!/bin/sh\n"
+    "[ \"$1\" = --list ] && { echo good; echo wrong; echo dying; echo last; exit 0; }\n"
+    "for name in \"$@\"; do\n"
+    "    echo \"== $name\"\n"
+    "    [ $name != dying ] || { echo 'zo: file.cu:1: a check'; kill -9 $$; }\n"
+    "    [ $name != wrong ] || echo 'tests/t.c:5:F:case:one:0: not equal'\n"
+    "    echo '100%: Checks: 2, Failures: 0, Errors: 0'\n"
+    "    [ $name = wrong ] && status=1 || status=0\n"
+    "    echo \"== $name ended $status\"\n"
+    "done\n";
+
+static int counted;
+static int count_one(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+    (void)path;
+    (void)s;
+    (void)at;
+    counted += type == FTW_F;
+    return 0;
+}
+
+/* Failures are named, each under its part, and only a machine without a card is exit status 3. */
+START_TEST(gpu_check_names_failures)
+{
+    if (access("zo", X_OK) != 0) {
+        printf("skipped: gpu-check is tried with ./zo, which is not there\n");
+        return;
+    }
+    char folder[] = "build/test_gpu_parity.XXXXXX", command[1000], path[100], said[100], *text;
+    size_t bytes;
+    zo_err err = {0};
+    cJSON *json;
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/parity", folder);
+    snprintf(said, sizeof said, "%s/said", folder);
+    ck_assert(zo_write_file(path, fake_parity, strlen(fake_parity), &err) == ZO_OK && chmod(path, 0755) == 0);
+    snprintf(command, sizeof command, "ZO_GPU_DEVICE=cpu ZO_GPU_TESTS=$PWD/%s bench/gpu-check -o %s parity >/dev/null 2>%s", folder, folder, said);
+    int status = system(command);
+    ck_assert_msg(zo_read_file(said, 1 << 20, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1 && strstr(text, "gpu-check: parity: wrong: 100%: Checks: 2") != NULL &&
+                      strstr(text, "not equal") != NULL && strstr(text, "gpu-check: parity: dying: died with exit status 137; zo: file.cu:1: a check") != NULL &&
+                      strstr(text, "good") == NULL && strstr(text, "last") == NULL, "status %#x: %s", status, text);
+    zo_free(text);
+    snprintf(path, sizeof path, "%s/gpu-check-parity.json", folder);
+    ck_assert_msg(zo_json_read(path, &json, &err) == ZO_OK, "%s", err.text);
+    static const int statuses[] = {0, 1, 137, 0};
+    const cJSON *list = cJSON_GetObjectItem(json, "parity");
+    ck_assert_int_eq(cJSON_GetArraySize(list), 4);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(list, i), "status")->valueint, statuses[i]);
+    }
+    cJSON_Delete(json);
+    /* a device that is unknown, or that this build has not, is a failure; one that the machine has not is status 3 */
+    snprintf(command, sizeof command, "ZO_GPU_DEVICE=cuda:x bench/gpu-check -o %s rng >/dev/null 2>&1", folder);
+    status = system(command);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+END_TEST
+
 /* bench/gpu-check on the processor: the parts that need no card, as files that are JSON. First with room for some methods alone. */
 START_TEST(gpu_check_writes_its_files)
 {
@@ -226,8 +290,12 @@ START_TEST(gpu_check_writes_its_files)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     for (int tight = 1; tight >= 0; tight--) {
         snprintf(command, sizeof command, "%s %s %s %s >/dev/null 2>&1", tight ? "ZO_MEMORY_LIMIT=20000000" : "", run, folder, tight ? "steps" : "rng memory");
-        ck_assert_int_eq(system(command), 0);
+        int status = system(command);
+        ck_assert_msg(status == 0, "%s: wait status %#x", command, status);
     }
+    counted = 0;
+    nftw(folder, count_one, 16, FTW_PHYS);
+    ck_assert_int_le(counted, 4); /* one a part, and the database */
     static const struct { const char *file, *list; int least; } want[] = {{"steps", "steps", 16}, {"rng", "rng", 1}, {"memory", "cells", 21}};
     for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
         cJSON *json;
@@ -301,6 +369,7 @@ int main(void)
     tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, normals_of_a_device);
+    tcase_add_test(tests, gpu_check_names_failures);
     tcase_add_test(tests, gpu_check_writes_its_files);
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, steps_on_a_small_model);

@@ -40,6 +40,7 @@ static cublasStatus_t take(T *to, const void *value, size_t bytes)
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
+    SHIM_MAY_REFUSE(cublasStatus_t, "cublasLtCreate")
     *handle = nullptr;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -195,6 +196,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
                               cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *algo, void *workspace, size_t workspace_bytes,
                               cudaStream_t stream)
 {
+    SHIM_MAY_REFUSE(cublasStatus_t, "cublasLtMatmul")
     int64_t m = op->ta == CUBLAS_OP_T ? la->cols : la->rows, k = op->ta == CUBLAS_OP_T ? la->rows : la->cols;
     int64_t n = op->tb == CUBLAS_OP_T ? lb->rows : lb->cols, kb = op->tb == CUBLAS_OP_T ? lb->cols : lb->rows;
     if (k != kb || lc->rows != m || lc->cols != n || ld->rows != m || ld->cols != n || la->type != lb->type || lc->type != CUDA_R_32F ||

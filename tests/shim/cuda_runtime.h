@@ -176,7 +176,7 @@ ZO_SHIM_MINMAX(long long) ZO_SHIM_MINMAX(unsigned long long) ZO_SHIM_MINMAX(floa
 
 enum cudaError_t : int {
     cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInsufficientDriver = 35,
-    cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101, cudaErrorStreamCaptureUnsupported = 900, cudaErrorStreamCaptureInvalidated = 901
+    cudaErrorDevicesUnavailable = 46, cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101, cudaErrorStreamCaptureUnsupported = 900, cudaErrorStreamCaptureInvalidated = 901
 };
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault
@@ -196,6 +196,14 @@ typedef struct cudaDeviceProp { char name[256]; int major, minor, multiProcessor
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 
 extern int zo_shim_devices; /* how many there are: 1; a test sets 0 */
+/* A test: every call of this function fails with this status (a cudaError_t, or of cuBLASLt a cublasStatus_t); NULL = none. */
+extern "C" const char *zo_shim_refuse;
+extern "C" int zo_shim_refuse_with;
+bool zo_shim_refuses(const char *call);
+#define SHIM_MAY_REFUSE(type, call)                  \
+    if (zo_shim_refuses(call)) {                     \
+        return static_cast<type>(zo_shim_refuse_with); \
+    }
 
 const char *cudaGetErrorString(cudaError_t status);
 const char *cudaGetErrorName(cudaError_t status);

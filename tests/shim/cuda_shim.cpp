@@ -21,6 +21,13 @@ dim3 blockDim, gridDim;
 const bool zo_shim_present = true;
 bool zo_shim_reverse;
 int zo_shim_devices = 1;
+const char *zo_shim_refuse;
+int zo_shim_refuse_with;
+
+bool zo_shim_refuses(const char *call)
+{
+    return zo_shim_refuse != nullptr && strcmp(zo_shim_refuse, call) == 0;
+}
 
 static const char *kernel_name = "(no kernel)";
 
@@ -482,6 +489,7 @@ static void run_launch(const void *what)
 cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
                            uint32_t n, size_t shared_bytes, cudaStream_t stream)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaLaunchKernel")
     alignas(16) char what[sizeof(launch) + 4096];
     if (n > ARGUMENTS || at[n] > 4096) {
         return cudaErrorInvalidValue;
@@ -494,6 +502,7 @@ cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call ca
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaStreamCreateWithFlags")
     if (forbidden()) {
         return cudaErrorStreamCaptureUnsupported;
     }
@@ -569,6 +578,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaGraphInstantiateWithFlags")
     if (forbidden()) {
         return cudaErrorStreamCaptureUnsupported;
     }
@@ -665,6 +675,7 @@ bool zo_shim_is_device(const void *at, size_t bytes)
 
 cudaError_t cudaMalloc(void **block, size_t bytes)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaMalloc")
     size_t size = bytes > 0 ? bytes : 1;
     char *at = nullptr;
     if (forbidden()) {
@@ -745,6 +756,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 
 cudaError_t cudaHostAlloc(void **block, size_t bytes, unsigned)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaHostAlloc")
     if (forbidden()) {
         return cudaErrorStreamCaptureUnsupported;
     }
@@ -829,6 +841,7 @@ const char *cudaGetErrorName(cudaError_t status)
     case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+    case cudaErrorDevicesUnavailable: return "cudaErrorDevicesUnavailable";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
@@ -846,23 +859,31 @@ cudaError_t cudaGetLastError(void) { return cudaSuccess; }
 
 cudaError_t cudaGetDeviceCount(int *n)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaGetDeviceCount")
     *n = zo_shim_devices;
     return zo_shim_devices > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
-cudaError_t cudaSetDevice(int ordinal)
+static cudaError_t known(int ordinal)
 {
     return ordinal >= 0 && ordinal < zo_shim_devices ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
+cudaError_t cudaSetDevice(int ordinal)
+{
+    SHIM_MAY_REFUSE(cudaError_t, "cudaSetDevice")
+    return known(ordinal);
+}
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *prop, int ordinal)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaGetDeviceProperties")
     memset(prop, 0, sizeof *prop);
     snprintf(prop->name, sizeof prop->name, "shim");
     prop->major = 9;
     prop->multiProcessorCount = 3;
     prop->totalGlobalMem = DEVICE_BYTES;
-    return cudaSetDevice(ordinal);
+    return known(ordinal);
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int ordinal)
@@ -873,11 +894,12 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int ordinal)
     case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = SHARED_MOST; break;
     }
-    return cudaSetDevice(ordinal);
+    return known(ordinal);
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
+    SHIM_MAY_REFUSE(cudaError_t, "cudaEventCreateWithFlags")
     *event = static_cast<zo_shim_event *>(calloc(1, sizeof **event));
     return *event != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }

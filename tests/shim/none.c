@@ -5,7 +5,8 @@
 
 extern const bool zo_shim_present;
 extern bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
-extern int zo_shim_devices;
+extern int zo_shim_devices, zo_shim_refuse_with;
+extern const char *zo_shim_refuse;
 extern bool zo_shim_exact_only;
 extern unsigned long zo_shim_asked;
 int zo_shim_kernels(void);
@@ -16,7 +17,8 @@ bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t 
 
 const bool zo_shim_present = false;
 bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
-int zo_shim_devices;
+int zo_shim_devices, zo_shim_refuse_with;
+const char *zo_shim_refuse;
 bool zo_shim_exact_only;
 unsigned long zo_shim_asked;
 
