@@ -76,6 +76,22 @@ const char *zo_precision_name(zo_precision precision)
     return name[precision];
 }
 
+const char *zo_algorithms_name(zo_algorithms how)
+{
+    return how == ZO_ALGORITHMS_TIMED ? "timed" : "first";
+}
+
+zo_status zo_backend_choose(zo_backend *be, zo_algorithms how, zo_err *err)
+{
+    if (be->choose != NULL) {
+        be->choose(be, how);
+    } else if (how != ZO_ALGORITHMS_FIRST) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "algorithms \"%s\" needs a GPU (\"device\": \"cuda\"): device \"%s\" (%s) has one for each product; use "
+                       "\"algorithms\": \"first\"", zo_algorithms_name(how), be->name, be->device);
+    }
+    return ZO_OK;
+}
+
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err)
 {
     if ((precision == ZO_TF32 && !be->tf32) || (precision == ZO_F16 && !be->f16)) {

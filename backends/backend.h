@@ -52,6 +52,13 @@ typedef struct zo_rope { const float *cos, *sin; int head_dim; } zo_rope;
 /* Which rows of TABLE parameters a pass touches: for parameter `param`, `n` sorted unique rows. NULL list = every row. */
 typedef struct zo_touched { int nparams; const int *param; const int32_t *const *row; const int32_t *n; } zo_touched;
 
+/* How a product's algorithm is chosen among those that the device's library has: the first that the library proposes, or the fastest of
+ * several, timed when the product comes first. Timed choices may differ from run to run, and with them the last bits. */
+typedef enum zo_algorithms { ZO_ALGORITHMS_FIRST, ZO_ALGORITHMS_TIMED, ZO_ALGORITHMS_KINDS } zo_algorithms;
+
+/* Since the backend was opened: shapes of products whose algorithms were timed, and those of them where another than the first was faster. */
+typedef struct zo_choices { uint64_t timed, others; } zo_choices;
+
 /* How gathered passes (zo_backend.pass_begin) were started: operation by operation; as a graph made for it; as a graph made before. And
  * graphs that were dropped to make room. */
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
@@ -64,6 +71,7 @@ typedef struct zo_backend {
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     void *self;                 /* the backend's own state */
     zo_passes passes;           /* since the backend was opened */
+    zo_choices choices;         /* of algorithms; zeros where there is nothing to choose */
     /* Models round the tokens of a forward pass up to a multiple of this, head rows and scores to one of its quarter, so that batches of
      * about one length make passes of one shape; 0 = not at all. What is added are copies of the last, which nobody reads. */
     int round_to;
@@ -84,6 +92,10 @@ typedef struct zo_backend {
     /* Called once per model before the first step with the largest (P, T) and the layout: reserve scratch (tag WORKSPACE) for all
      * operations below, so that no step allocates. May be called again with larger sizes. */
     void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);
+
+    /* Optional: NULL where there is nothing to choose. From here on products are chosen so; ZO_ALGORITHMS_FIRST until told. Ask through
+     * zo_backend_choose. */
+    void (*choose)(struct zo_backend *be, zo_algorithms how);
 
     /* Optional, both or neither. Operations between them may be gathered instead of started, so that a pass made of the same operations
      * on the same addresses and sizes as one before starts as a whole (a CUDA graph); results have the same bits. Host arguments are
@@ -184,6 +196,12 @@ const char *zo_precision_name(zo_precision precision); /* as configs spell it */
 /* ZO_EUNSUPPORTED with one clear sentence where the device has no instructions for `precision`; ask before the first step. An
  * operation called with it all the same dies; nothing falls back in silence. */
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err);
+
+const char *zo_algorithms_name(zo_algorithms how); /* "first", "timed": as configs spell it */
+
+/* Once after opening, before the first product. ZO_EUNSUPPORTED with one clear sentence where `how` is TIMED and the device has nothing to
+ * choose. be->choices says what came of it. */
+zo_status zo_backend_choose(zo_backend *be, zo_algorithms how, zo_err *err);
 
 /* Helpers over the slots, the same for every backend. */
 const char *zo_storage_name(zo_storage storage); /* as configs spell it */

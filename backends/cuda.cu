@@ -596,6 +596,7 @@ static void table_fill(zo_backend *be)
     be->extra_begin = cuda_extra_begin;
     be->extra_end = cuda_extra_end;
     be->reserve = cuda_reserve;
+    be->choose = zo_cuda_choose;
     be->pass_begin = zo_cuda_pass_begin;
     be->pass_end = zo_cuda_pass_end;
     be->embed = zo_cuda_embed;

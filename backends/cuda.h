@@ -25,6 +25,8 @@ typedef struct zo_cuda_memory {
 void zo_cuda_memory_read(zo_backend *be, zo_cuda_memory *memory);
 /* The head's blocks of formed rows, and of logits, take at most this much each (64 rows at least). 256 MiB unless told; tests lower it. */
 void zo_cuda_set_tile(zo_backend *be, size_t bytes);
+/* The slot `choose`: drops the plans of products, which are made anew (cuda_gemm.cu). */
+void zo_cuda_choose(zo_backend *be, zo_algorithms how);
 /* Drops the plans of products that were kept (cuda_gemm.cu) and keeps at most so many from here on; for tests. */
 void zo_cuda_set_plans(zo_backend *be, int most);
 /* Drops all graphs and keeps at most this many from now on; 0 = passes are not gathered. ZO_CUDA_GRAPHS, else 64, unless told; tests do. */

@@ -1,5 +1,6 @@
 /* cuda_gemm.cu: matrix products by cuBLASLt, with our workspace. A plan (descriptors and the algorithm that the library ranks first) is
- * made at the first use of a shape and kept. Packed batches have another number of tokens each, so plans are made for that number rounded
+ * made at the first use of a shape and kept; told to choose by time, a plan has several algorithms, which run on the operands of the first
+ * product that is played outside a capture, and the fastest stays. A product that adds to what is there can run once only and takes the first. Packed batches have another number of tokens each, so plans are made for that number rounded
  * up: few are asked for (some 50 us each), and which algorithm a product gets depends on its own shape alone, never on what ran before. A
  * size for which the library refuses that algorithm gets a plan of its own. f32 products are f32 throughout, never TF32; all sums are f32.
  * Split sums that depend on the schedule are not allowed, so the same product gives the same bits.
@@ -13,7 +14,7 @@
 
 #include "backends/cuda_device.cuh"
 
-enum { WORKSPACE_BYTES = 32 << 20, PLANS = 1024 /* kept at once; then all are dropped */ };
+enum { WORKSPACE_BYTES = 32 << 20, PLANS = 1024 /* kept at once; then all are dropped */, CANDIDATES = 8, RUNS = 3 /* timed, after one */ };
 
 #define BLAS_LIST(X)                                                                                                       \
     X(cublasLtCreate) X(cublasLtDestroy) X(cublasLtMatmulDescCreate) X(cublasLtMatmulDescDestroy)                          \
@@ -38,10 +39,11 @@ struct plan_key {
 
 struct plan {
     plan_key key;
-    bool possible, used;
+    bool possible, used, timed;
+    int candidates, chosen;
     cublasLtMatmulDesc_t op;
     cublasLtMatrixLayout_t first, second, result;
-    cublasLtMatmulAlgo_t algo;
+    cublasLtMatmulAlgo_t algo[CANDIDATES];
 };
 
 struct zo_cuda_products {
@@ -51,6 +53,8 @@ struct zo_cuda_products {
 #undef X
     cublasLtHandle_t handle;
     cublasLtMatmulPreference_t preference;
+    zo_backend *be;     /* NULL: the first algorithm is taken */
+    cudaEvent_t from, to; /* where `be` is set */
     plan *slot; /* (room) open addressing, room a power of two, at most half full */
     size_t n, most, room;
 };
@@ -138,6 +142,28 @@ static void plans_drop(zo_cuda_products *all)
     all->n = 0;
 }
 
+static void events_destroy(zo_cuda_products *all)
+{
+    if (all->be != NULL) {
+        CUDA_CHECK(cudaEventDestroy(all->from));
+        CUDA_CHECK(cudaEventDestroy(all->to));
+        all->be = NULL;
+    }
+}
+
+void zo_cuda_choose(zo_backend *be, zo_algorithms how)
+{
+    zo_cuda_products *all = zo_cuda_of(be)->products;
+    zo_cuda_pass_start(be);
+    plans_drop(all);
+    events_destroy(all);
+    if (how == ZO_ALGORITHMS_TIMED) {
+        CUDA_CHECK(cudaEventCreateWithFlags(&all->from, cudaEventDefault));
+        CUDA_CHECK(cudaEventCreateWithFlags(&all->to, cudaEventDefault));
+        all->be = be;
+    }
+}
+
 void zo_cuda_set_plans(zo_backend *be, int most)
 {
     zo_cuda_products *all = zo_cuda_of(be)->products;
@@ -148,6 +174,7 @@ void zo_cuda_set_plans(zo_backend *be, int most)
 void zo_cuda_products_close(zo_cuda_products *all)
 {
     plans_drop(all);
+    events_destroy(all);
     BLAS_CHECK(all->cublasLtMatmulPreferenceDestroy(all->preference));
     BLAS_CHECK(all->cublasLtDestroy(all->handle));
     if (all->library != NULL) {
@@ -238,13 +265,14 @@ static void plan_make(zo_cuda_products *all, const plan_key *key, const void *bi
     for (const auto &a : align) {
         BLAS_CHECK(all->cublasLtMatmulPreferenceSetAttribute(all->preference, a.attribute, &a.bytes, sizeof a.bytes));
     }
-    cublasLtMatmulHeuristicResult_t found;
+    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     int n = 0;
     cublasStatus_t status = all->cublasLtMatmulAlgoGetHeuristic(all->handle, p->op, p->first, p->second, p->result, p->result, all->preference,
-                                                                1, &found, &n);
+                                                                all->be != NULL && !g.add ? CANDIDATES : 1, found, &n);
     p->possible = status == CUBLAS_STATUS_SUCCESS && n > 0;
-    if (p->possible) {
-        p->algo = found.algo;
+    p->timed = n < 2;
+    for (int i = 0; p->possible && i < n; i++) {
+        p->algo[p->candidates++] = found[i].algo;
     }
 }
 
@@ -324,24 +352,70 @@ static plan_key key_of(const product_call *call, bool exact)
     return key;
 }
 
-static cublasStatus_t play_plan(cudaStream_t stream, const product_call *call, const plan *p)
+static cublasStatus_t play_plan(cudaStream_t stream, const product_call *call, const plan *p, int algorithm)
 {
     const zo_cuda_products *all = call->all;
     const float one = 1.0f, beta = call->gemm.add ? 1.0f : 0.0f;
     plan_set(all, p, &call->gemm);
     return all->cublasLtMatmul(all->handle, p->op, &one, call->b, p->first, call->a, p->second, &beta, call->c, p->result, call->c, p->result,
-                               &p->algo, call->workspace, WORKSPACE_BYTES, stream);
+                               &p->algo[algorithm], call->workspace, WORKSPACE_BYTES, stream);
+}
+
+/* Milliseconds of RUNS products by one of the plan's algorithms; infinity where it refuses. They leave what one would. */
+static float product_ms(cudaStream_t stream, const product_call *call, const plan *p, int algorithm)
+{
+    const zo_cuda_products *all = call->all;
+    float ms = INFINITY;
+    for (int run = 0; run <= RUNS; run++) {
+        if (run == 1) {
+            CUDA_CHECK(cudaEventRecord(all->from, stream));
+        }
+        cublasStatus_t status = play_plan(stream, call, p, algorithm);
+        if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) {
+            return INFINITY;
+        }
+        BLAS_CHECK(status);
+    }
+    CUDA_CHECK(cudaEventRecord(all->to, stream));
+    CUDA_CHECK(cudaEventSynchronize(all->to));
+    CUDA_CHECK(cudaEventElapsedTime(&ms, all->from, all->to));
+    return ms;
+}
+
+static void plan_time(cudaStream_t stream, const product_call *call, plan *p)
+{
+    zo_backend *be = call->all->be;
+    float least = INFINITY;
+    if (be == NULL || p->timed || zo_cuda_captures(zo_cuda_of(be))) {
+        return;
+    }
+    for (int i = 0; i < p->candidates; i++) {
+        float ms = product_ms(stream, call, p, i);
+        if (ms < least) {
+            least = ms;
+            p->chosen = i;
+        }
+    }
+    p->timed = true;
+    be->choices.timed++;
+    be->choices.others += p->chosen > 0;
+}
+
+static cublasStatus_t play_best(cudaStream_t stream, const product_call *call, plan *p)
+{
+    plan_time(stream, call, p);
+    return play_plan(stream, call, p, p->chosen);
 }
 
 static void play_product(cudaStream_t stream, const void *what)
 {
     const product_call *call = static_cast<const product_call *>(what);
     plan_key key = key_of(call, false);
-    cublasStatus_t status = play_plan(stream, call, plan_of(call->all, &key, call->gemm.bias));
+    cublasStatus_t status = play_best(stream, call, plan_of(call->all, &key, call->gemm.bias));
     if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) { /* nothing was started */
         key = key_of(call, true);
-        const plan *p = plan_of(call->all, &key, call->gemm.bias);
-        status = p->possible ? play_plan(stream, call, p) : CUBLAS_STATUS_NOT_SUPPORTED;
+        plan *p = plan_of(call->all, &key, call->gemm.bias);
+        status = p->possible ? play_best(stream, call, p) : CUBLAS_STATUS_NOT_SUPPORTED;
     }
     const zo_cuda_gemm *g = &call->gemm;
     if (status != CUBLAS_STATUS_SUCCESS && (status == CUBLAS_STATUS_ALLOC_FAILED || cudaGetLastError() == cudaErrorMemoryAllocation)) {

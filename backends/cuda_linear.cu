@@ -337,7 +337,8 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     zo_cuda_part(be, ZO_PART_GEMM);
     zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, tokens);
     zo_cuda_rows rows = zo_cuda_layer_rows(be, &layer, 0, w->rows, w->rows);
-    bool gelu_tanh = b != NULL && act == ZO_ACT_GELU_TANH && pre == NULL, pass = !gelu_tanh && (act != ZO_ACT_NONE || pre != NULL);
+    /* the library's GELU is the tanh form, of an accuracy that it does not state: not where products are f32 */
+    bool gelu_tanh = b != NULL && act == ZO_ACT_GELU_TANH && pre == NULL && precision != ZO_F32, pass = !gelu_tanh && (act != ZO_ACT_NONE || pre != NULL);
     bool single = layer.shared && (bias_shared || pass || pass_is_cheaper(&layer));
     bool fused = bias_shared || !single; /* the bias is the product's */
     zo_cuda_part(be, ZO_PART_GEMM);

@@ -18,7 +18,9 @@ extern const bool zo_shim_present; /* false on a card: then only the comparison 
 extern bool zo_shim_reverse, zo_shim_no_epilogue;
 extern int zo_shim_devices;
 extern bool zo_shim_exact_only;
-extern unsigned long zo_shim_asked;
+extern unsigned long zo_shim_asked, zo_shim_algorithm_runs[8], zo_shim_gelus;
+extern int zo_shim_algorithms;
+extern double zo_shim_algorithm_seconds[8];
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 

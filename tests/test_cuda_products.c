@@ -452,6 +452,88 @@ START_TEST(plans_are_shared)
 }
 END_TEST
 
+/* Seconds of the shim's clock that the algorithms take: the second is the fastest. */
+static void set_algorithms(int n)
+{
+    static const double seconds[] = {3000, 1000, 2000};
+    zo_shim_algorithms = n;
+    for (int i = 0; i < 3; i++) {
+        zo_shim_algorithm_seconds[i] = n > 1 ? seconds[i] : 0;
+    }
+    memset(zo_shim_algorithm_runs, 0, sizeof zo_shim_algorithm_runs);
+}
+
+/* Without asking the first algorithm is taken, whatever else there is. Timed, each shape tries all, once, and stays with the fastest; a
+ * product that adds to what is there takes the first. The values are those of the first. */
+START_TEST(algorithms_are_chosen)
+{
+    enum { TOKENS = 5, MOST = 3 * TOKENS * 37 };
+    static float want[MOST], got[MOST], pre[MOST];
+    static const zo_algorithms how[] = {ZO_ALGORITHMS_FIRST, ZO_ALGORITHMS_TIMED};
+    zo_err err = {0};
+    ck_assert_int_eq(zo_backend_choose(backend_of(CPU), ZO_ALGORITHMS_FIRST, &err), ZO_OK);
+    ck_assert_int_eq(zo_backend_choose(backend_of(CPU), ZO_ALGORITHMS_TIMED, &err), ZO_EUNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "algorithms \"timed\" needs a GPU") != NULL, "%s", err.text);
+    if (!zo_shim_present) {
+        printf("skipped: counting what runs, which a card does not show\n");
+        return;
+    }
+    pair p;
+    pair_new(&p, 37, 29, 53, 5);
+    zo_backend *be = p.side[CUDA].be;
+    float *x = pair_values(3 * TOKENS * p.cols, 1);
+    for (int k = 0; k < 2; k++) {
+        ck_assert_msg(zo_backend_choose(be, how[k], &err) == ZO_OK, "%s", err.text);
+        set_algorithms(3);
+        job stored = {VIEW_STORED, 3, TOKENS, -1, ZO_ACT_NONE, ZO_F32, false}, side = {VIEW_SIDE, 3, TOKENS, -1, ZO_ACT_NONE, ZO_F32, false};
+        for (int run = 0; run < 3; run++) {
+            linear_run(&p, &stored, x, false, k == 0 ? want : got, pre);
+        }
+        /* each of three four times (one not timed), then three times for the results */
+        const unsigned long *runs = zo_shim_algorithm_runs;
+        ck_assert_msg(k == 0 ? runs[0] == 3 && runs[1] + runs[2] == 0 : runs[0] == 4 && runs[1] == 4 + 3 && runs[2] == 4, "%lu %lu %lu", runs[0],
+                      runs[1], runs[2]);
+        ck_assert_uint_eq(be->choices.timed, (uint64_t)k);
+        ck_assert_uint_eq(be->choices.others, (uint64_t)k);
+        set_algorithms(3);
+        linear_run(&p, &side, x, false, got, pre); /* x V and q U^T are timed, x W^T is added to the latter */
+        ck_assert_msg(k == 0 ? runs[0] == 3 && runs[1] + runs[2] == 0 : runs[0] == 2 * 4 + 1 && runs[1] == 2 * (4 + 1) && runs[2] == 2 * 4,
+                      "%lu %lu %lu", runs[0], runs[1], runs[2]);
+        linear_run(&p, &stored, x, false, got, pre);
+        ck_assert_mem_eq(got, want, sizeof want);
+    }
+    set_algorithms(1);
+    ck_assert_msg(zo_backend_choose(be, ZO_ALGORITHMS_FIRST, &err) == ZO_OK, "%s", err.text);
+    zo_free(x);
+    pair_free(&p);
+}
+END_TEST
+
+/* The library's GELU is in an epilogue where products are rounded to 16 bits and the model's GELU is the tanh form, and nowhere else. */
+START_TEST(gelu_stands_in_few_epilogues)
+{
+    static float y[3 * 5 * 37], pre[3 * 5 * 37];
+    pair p;
+    if (!zo_shim_present) {
+        printf("skipped: counting epilogues, which a card does not show\n");
+        return;
+    }
+    pair_new(&p, 37, 29, 53, 5);
+    float *x = pair_values(3 * 5 * p.cols, 1);
+    for (int precision = 0; precision < ZO_PRECISIONS; precision++) {
+        for (int act = ZO_ACT_NONE; act <= ZO_ACT_TANH; act++) {
+            job a = {VIEW_STORED, 3, 5, P_BIAS, (zo_act)act, (zo_precision)precision, false};
+            unsigned long before = zo_shim_gelus;
+            linear_run(&p, &a, x, false, y, pre);
+            ck_assert_msg((zo_shim_gelus > before) == (act == ZO_ACT_GELU_TANH && precision != ZO_F32), "activation %d in %s: %lu", act,
+                          zo_precision_name((zo_precision)precision), zo_shim_gelus - before);
+        }
+    }
+    zo_free(x);
+    pair_free(&p);
+}
+END_TEST
+
 START_TEST(the_processor_refuses)
 {
     static const zo_precision gpu_only[] = {ZO_TF32, ZO_F16};
@@ -475,6 +557,8 @@ int main(void)
     tcase_add_loop_test(tc, head_rounds_inputs, 0, ZO_PRECISIONS);
     tcase_add_test(tc, probe_of_a_side_path);
     tcase_add_test(tc, plans_are_shared);
+    tcase_add_test(tc, algorithms_are_chosen);
+    tcase_add_test(tc, gelu_stands_in_few_epilogues);
     tcase_add_test(tc, the_processor_refuses);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);

@@ -36,6 +36,12 @@ typedef struct cublasLtMatmulHeuristicResult_t { cublasLtMatmulAlgo_t algo; size
 extern bool zo_shim_no_epilogue;   /* a test: no algorithm has an epilogue */
 extern bool zo_shim_exact_only;    /* a test: an algorithm runs only at the sizes that it was asked for */
 extern unsigned long zo_shim_asked; /* algorithms asked for until now */
+/* A test: how many algorithms there are for a product (1), the seconds that each takes on the clock of events (0), how many products each has
+ * run, and how many products had GELU in their epilogue. */
+enum { ZO_SHIM_ALGORITHMS = 8 };
+extern int zo_shim_algorithms;
+extern double zo_shim_algorithm_seconds[ZO_SHIM_ALGORITHMS];
+extern unsigned long zo_shim_algorithm_runs[ZO_SHIM_ALGORITHMS], zo_shim_gelus;
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle);
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle);

@@ -6,6 +6,9 @@
 
 bool zo_shim_no_epilogue, zo_shim_exact_only;
 unsigned long zo_shim_asked;
+int zo_shim_algorithms = 1;
+double zo_shim_algorithm_seconds[ZO_SHIM_ALGORITHMS];
+unsigned long zo_shim_algorithm_runs[ZO_SHIM_ALGORITHMS], zo_shim_gelus;
 
 struct zo_shim_matmul {
     cublasComputeType_t compute;
@@ -18,7 +21,7 @@ struct zo_shim_layout { cudaDataType_t type; int64_t rows, cols, ld, stride; int
 struct zo_shim_preference { uint32_t align_a, align_b, align_d; };
 
 /* What an algorithm was asked for, in the bytes of a cublasLtMatmulAlgo_t. */
-struct asked { int32_t m, n, k, type, compute, epilogue; uint32_t align_a, align_b, align_d; };
+struct asked { int32_t m, n, k, type, compute, epilogue, algorithm; uint32_t align_a, align_b, align_d; };
 static_assert(sizeof(asked) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm holds what it was asked for");
 
 template <class T>
@@ -129,7 +132,7 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 
 static asked asked_of(const zo_shim_matmul *op, const zo_shim_layout *a, const zo_shim_layout *d)
 {
-    return {(int32_t)d->rows, (int32_t)d->cols, (int32_t)(op->ta == CUBLAS_OP_T ? a->rows : a->cols), a->type, op->compute, op->epilogue, 0, 0, 0};
+    return {(int32_t)d->rows, (int32_t)d->cols, (int32_t)(op->ta == CUBLAS_OP_T ? a->rows : a->cols), a->type, op->compute, op->epilogue, 0, 0, 0, 0};
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t,
@@ -138,14 +141,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 {
     bool possible = most > 0 && !(zo_shim_no_epilogue && op->epilogue != CUBLASLT_EPILOGUE_DEFAULT);
     zo_shim_asked++;
-    *n = possible ? 1 : 0;
-    if (possible) {
+    *n = possible ? (most < zo_shim_algorithms ? most : zo_shim_algorithms) : 0;
+    for (int i = 0; i < *n; i++) {
         asked what = asked_of(op, a, d);
         what.align_a = preference->align_a;
         what.align_b = preference->align_b;
         what.align_d = preference->align_d;
-        *found = {};
-        memcpy(&found->algo, &what, sizeof what);
+        what.algorithm = i;
+        found[i] = {};
+        memcpy(&found[i].algo, &what, sizeof what);
     }
     return possible ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
@@ -187,6 +191,7 @@ struct product {
     float alpha, beta;
     const void *at_a, *at_b;
     void *at_d;
+    int algorithm;
 };
 
 static void run_product(const void *what);
@@ -220,7 +225,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     if (!zo_shim_is_device(workspace, workspace_bytes) || (biased && !zo_shim_is_device(op->bias, (size_t)biases * sizeof(float)))) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    product p = {*op, *la, *lb, *ld, 0, 0, a, b, d};
+    product p = {*op, *la, *lb, *ld, 0, 0, a, b, d, want.algorithm};
     memcpy(&p.alpha, alpha, sizeof p.alpha);
     memcpy(&p.beta, beta, sizeof p.beta);
     return zo_shim_enqueue(stream, run_product, &p, sizeof p) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
@@ -239,6 +244,9 @@ static void run_product(const void *what)
     check("A", a, la);
     check("B", b, lb);
     check("D", d, ld);
+    zo_shim_seconds += zo_shim_algorithm_seconds[call->algorithm];
+    zo_shim_algorithm_runs[call->algorithm]++;
+    zo_shim_gelus += op->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;
     zo_shim_device_open();
     double *ka = static_cast<double *>(malloc((size_t)(k * m) * sizeof *ka)), *kb_ = static_cast<double *>(malloc((size_t)(k * n) * sizeof *kb_));
     for (int64_t p = 0; p < la->batch; p++) {

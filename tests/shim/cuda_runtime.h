@@ -195,6 +195,7 @@ typedef enum cudaStreamCaptureMode {
 typedef struct cudaDeviceProp { char name[256]; int major, minor, multiProcessorCount; size_t totalGlobalMem; } cudaDeviceProp;
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 
+extern double zo_shim_seconds; /* added to the clock of events */
 extern int zo_shim_devices; /* how many there are: 1; a test sets 0 */
 /* A test: every call of this function fails with this status (a cudaError_t, or of cuBLASLt a cublasStatus_t); NULL = none. */
 extern "C" const char *zo_shim_refuse;

@@ -8,7 +8,9 @@ extern bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
 extern int zo_shim_devices, zo_shim_refuse_with;
 extern const char *zo_shim_refuse;
 extern bool zo_shim_exact_only;
-extern unsigned long zo_shim_asked;
+extern unsigned long zo_shim_asked, zo_shim_algorithm_runs[8], zo_shim_gelus;
+extern int zo_shim_algorithms;
+extern double zo_shim_algorithm_seconds[8];
 int zo_shim_kernels(void);
 const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
 const char *zo_shim_forbidden(void);
@@ -20,7 +22,9 @@ bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
 int zo_shim_devices, zo_shim_refuse_with;
 const char *zo_shim_refuse;
 bool zo_shim_exact_only;
-unsigned long zo_shim_asked;
+unsigned long zo_shim_asked, zo_shim_algorithm_runs[8], zo_shim_gelus;
+int zo_shim_algorithms;
+double zo_shim_algorithm_seconds[8];
 
 int zo_shim_kernels(void)
 {
