@@ -312,6 +312,10 @@ static zo_status open_shards(zo_tensors *tensors, const char *folder, const char
                        "%s: key \"weight_map\" is missing or empty; expected an object from tensor names to files",
                        index);
     }
+    const char *twice = zo_json_double_key(names);
+    if (twice != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" stands there twice; expected each name once", index, twice);
+    }
     char path[4096];
     for (const cJSON *item = names->child; item != NULL; item = item->next) {
         const char *file = cJSON_IsString(item) ? item->valuestring : "";

@@ -1012,6 +1012,7 @@ START_TEST(sharded_folders)
         {"{\"weight_map\":{\"nobody\":\"a.safetensors\"}}", "\"nobody\""},
         {"{\"weight_map\":{\"bert.pooler.dense.bias\":\"a.safetensors\",\"x\":\"b.safetensors\"}}",
          "bert.pooler.dense.bias"},
+        {"{\"weight_map\":{\"a\":\"a.safetensors\",\"b\":\"b.safetensors\",\"a\":\"b.safetensors\"}}", "\"a\" stands there twice"},
         {"{\"weight_map\":", "model.safetensors.index.json"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -1032,6 +1033,41 @@ END_TEST
 
 /* ---- hostile safetensors
  * ------------------------------------------------------------------------------------------------ */
+
+/* Nothing of a model folder is waited for. */
+START_TEST(pipes_in_a_model_folder)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "model.safetensors.index.json"};
+    for (int i = 0; i < 3; i++) {
+        zo_arch arch = arch_of(BERT), read;
+        zo_layout layout;
+        zo_store *store;
+        zo_err err = {0};
+        uint64_t print;
+        put_text(below("pipe%d/config.json", i), "{" BERT "}");
+        unlink(below("pipe%d/%s", i, names[i]));
+        ck_assert_int_eq(mkfifo(below("pipe%d/%s", i, names[i]), 0600), 0);
+        const char *folder = below("pipe%d", i);
+        if (i == 0) {
+            ck_assert_int_eq(zo_arch_read(folder, &read, &err), ZO_EIO);
+        } else {
+            ck_assert_int_eq(read_into(folder, &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err), ZO_EIO);
+            drop(&layout, store);
+        }
+        assert_sentence(&err, "is a named pipe, not a file");
+        ck_assert_int_eq(zo_model_fingerprint(folder, &print, &err), ZO_EIO);
+        assert_sentence(&err, names[i]);
+    }
+    zo_err err = {0};
+    char found[4096];
+    put_text(below("hub/models--a--b/snapshots/x/config.json"), "{}"); /* refs/main as a pipe: as if it were not there */
+    zo_make_dirs(below("hub/models--a--b/refs"), &err);
+    ck_assert_int_eq(mkfifo(below("hub/models--a--b/refs/main"), 0600), 0);
+    setenv("HF_HUB_CACHE", below("hub"), 1);
+    ck_assert_msg(zo_hub_find("a/b", NULL, found, &err) == ZO_OK, "%s", err.text);
+    unsetenv("HF_HUB_CACHE");
+}
+END_TEST
 
 START_TEST(hostile_headers)
 {
@@ -1432,6 +1468,7 @@ int main(void)
     tcase_add_test(tests, reads_conv1d_turned_and_cut);
     tcase_add_test(tests, missing_and_wrong_tensors);
     tcase_add_test(tests, sharded_folders);
+    tcase_add_test(tests, pipes_in_a_model_folder);
     tcase_add_test(tests, hostile_headers);
     tcase_add_test(tests, headers_as_safetensors_reads_them);
     tcase_add_test(tests, mutated_files);

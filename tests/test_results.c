@@ -201,6 +201,13 @@ START_TEST(refused_files)
     }
     ck_assert_int_ne(zo_results_open(&r, "/dev/null", true, &err), ZO_OK);
     ASSERT_HAS(err.text, "/dev/null");
+    unlink(scratch("pipe"));
+    ck_assert_int_eq(mkfifo(scratch("pipe"), 0600), 0); /* SQLite would wait for it */
+    ck_assert_int_eq(zo_results_open(&r, scratch("pipe"), true, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "is a named pipe");
+    ck_assert_int_eq(zo_results_open_read(&r, scratch("pipe"), &err), ZO_EIO);
+    ASSERT_HAS(err.text, "is a named pipe");
+    unlink(scratch("pipe"));
 }
 END_TEST
 
