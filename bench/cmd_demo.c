@@ -2,6 +2,7 @@
  * the memory sweep, and the short form of both. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/args.h"
 #include "bench/cmd.h"
@@ -9,6 +10,8 @@
 #include "bench/run.h"
 #include "core/clock.h"
 #include "core/embed.h"
+#include "core/mem.h"
+#include "core/text.h"
 #include "plots/plot.h"
 #include "results/report.h"
 
@@ -36,7 +39,7 @@ static int show(const char *db, const char *out)
 {
     zo_err err = {0};
     zo_results *results;
-    zo_report_spec spec = {.columns = "task", .metric = "accuracy"};
+    zo_report_spec spec = {.columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {
         status = zo_report_paper(results, &spec, stdout, &err);
@@ -65,7 +68,10 @@ static int show(const char *db, const char *out)
         }
     }
     cJSON_Delete(drawn);
-    printf("\n%d plots in %s, all numbers in %s (`zo report --db %s`, `zo sql --db %s \"SELECT ...\"`)\n", pictures, out, db, db, db);
+    char *folder = zo_text_plain(zo_strdup(ZO_TAG_OTHER, out)), *file = zo_text_plain(zo_strdup(ZO_TAG_OTHER, db));
+    printf("\n%d plots in %s, all numbers in %s (`zo report --db %s`, `zo sql --db %s \"SELECT ...\"`)\n", pictures, folder, file, file, file);
+    zo_free(folder);
+    zo_free(file);
     return 0;
 }
 

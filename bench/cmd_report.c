@@ -19,7 +19,7 @@ int zo_cmd_report(int argc, char **argv)
 {
     const char *db = "results/zo.db", *format = NULL, *group = NULL;
     bool json = false;
-    zo_report_spec spec = {.columns = "task", .metric = "accuracy"};
+    zo_report_spec spec = {.columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
                             {"--format", ZO_ARG_TEXT, &format},
                             {"--json", ZO_ARG_FLAG, &json},

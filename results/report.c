@@ -1,416 +1,37 @@
-/* report.c: cells and groups of seeds as objects, and the papers' table. A "setting" is a cell's canonical config without its seed
- * (and without train_split_seed where that follows the seed); a method's label is its name and those keys that tell two settings of one
+/* report.c: runs and groups of seeds as objects, and the papers' table. A method's label is its name and those keys that tell two settings of one
  * model, task and form apart. */
 #include "results/report.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/conf.h"
+#include "core/hashmap.h"
+#include "core/io.h"
 #include "core/mem.h"
+#include "results/groups.h"
 
-typedef struct cell {
-    const cJSON *row; /* of the SELECT; borrowed from `rows` */
-    cJSON *flat;      /* config without optimizer.name, seed: key -> scalar; the optimizer's own keys stand beside the others */
-    int group;        /* index into groups */
-} cell;
-
-typedef struct report {
-    cJSON *rows; /* as selected */
-    cell *cells;
-    int n;
-    int *first; /* (groups) first cell */
-    int groups;
-    char uneven[200]; /* of --best: a method whose settings ran on different seeds; "" = none */
-    int uneven_n;     /* how many such */
-} report;
-
-/* ---- reading ------------------------------------------------------------------------------------------------------------ */
-
-static const cJSON *value_of(const cell *c, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(c->flat, key);
-    return v != NULL ? v : cJSON_GetObjectItemCaseSensitive(c->row, key);
-}
-
-static const char *string_of(const cell *c, const char *key)
-{
-    const cJSON *v = value_of(c, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
-static double number_of(const cell *c, const char *key) /* NaN where there is none */
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(c->row, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
-
-static bool same(const cell *a, const cell *b, const char *key)
-{
-    const cJSON *x = value_of(a, key), *y = value_of(b, key);
-    return x == y || (x != NULL && y != NULL && cJSON_Compare(x, y, true));
-}
-
-static bool in_list(const char *list, const char *key) /* "lr,rank" */
-{
-    size_t n = strlen(key);
-    for (const char *at = list; at != NULL && *at != '\0';) {
-        size_t m = strcspn(at, ",");
-        if (m == n && memcmp(at, key, n) == 0) {
-            return true;
-        }
-        at += m + (at[m] == ',');
-    }
-    return false;
-}
-
-static cJSON *flatten(const char *config)
-{
-    cJSON *json = cJSON_Parse(config);
-    if (!cJSON_IsObject(json)) {
-        cJSON_Delete(json);
-        return cJSON_CreateObject();
-    }
-    cJSON *optimizer = cJSON_DetachItemFromObjectCaseSensitive(json, "optimizer");
-    cJSON_DeleteItemFromObjectCaseSensitive(json, "seed");
-    for (cJSON *o = optimizer != NULL ? optimizer->child : NULL; o != NULL;) {
-        cJSON *next = o->next;
-        if (strcmp(o->string, "name") == 0) {
-            cJSON_AddItemToObject(json, "optimizer", cJSON_Duplicate(o, true));
-        } else if (!cJSON_HasObjectItem(json, o->string)) {
-            cJSON_AddItemToObject(json, o->string, cJSON_Duplicate(o, true));
-        } else {
-            char key[ZO_OPT_STRING_BYTES];
-            snprintf(key, sizeof key, "optimizer.%s", o->string);
-            cJSON_AddItemToObject(json, key, cJSON_Duplicate(o, true));
-        }
-        o = next;
-    }
-    cJSON_Delete(optimizer);
-    return json;
-}
-
-static bool is_split_seed(const cell *c, double seed)
-{
-    const cJSON *split_seed = cJSON_GetObjectItemCaseSensitive(c->flat, "train_split_seed");
-    return cJSON_IsNumber(split_seed) && split_seed->valuedouble == seed;
-}
-
-/* train_split_seed becomes "seed" in cells where it follows the seed, so that they group: it equals theirs, and no cell of another seed on the
- * same model, task and split has it too. */
-static void mark_following_split_seeds(report *r)
-{
-    bool *follows = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->n + 1);
-    for (int i = 0; i < r->n; i++) {
-        const cell *a = &r->cells[i];
-        double seed = number_of(a, "seed");
-        follows[i] = is_split_seed(a, seed);
-        for (int j = 0; j < r->n && follows[i]; j++) {
-            const cell *b = &r->cells[j];
-            follows[i] = number_of(b, "seed") == seed || !is_split_seed(b, seed) || !same(a, b, "model") || !same(a, b, "task") ||
-                         !same(a, b, "split");
-        }
-    }
-    for (int i = 0; i < r->n; i++) {
-        if (follows[i]) {
-            cJSON_ReplaceItemInObjectCaseSensitive(r->cells[i].flat, "train_split_seed", cJSON_CreateString("seed"));
-        }
-    }
-    zo_free(follows);
-}
-
-/* The cells whose settings differ in nothing but `but` (comma-separated keys). */
-static bool same_setting(const cell *a, const cell *b, const char *but)
-{
-    for (const cJSON *k = a->flat->child; k != NULL; k = k->next) {
-        if (!in_list(but, k->string) && !same(a, b, k->string)) {
-            return false;
-        }
-    }
-    for (const cJSON *k = b->flat->child; k != NULL; k = k->next) {
-        if (!in_list(but, k->string) && cJSON_GetObjectItemCaseSensitive(a->flat, k->string) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void free_report(report *r)
-{
-    for (int i = 0; i < r->n; i++) {
-        cJSON_Delete(r->cells[i].flat);
-    }
-    zo_free(r->cells);
-    zo_free(r->first);
-    cJSON_Delete(r->rows);
-}
-
-static void make_groups(report *r)
-{
-    r->groups = 0;
-    r->first = zo_realloc(r->first, ZO_HOST, ZO_TAG_OTHER, ((size_t)r->n + 1) * sizeof *r->first);
-    for (int i = 0; i < r->n; i++) {
-        int g = 0;
-        while (g < r->groups && !same_setting(&r->cells[r->first[g]], &r->cells[i], NULL)) {
-            g++;
-        }
-        if (g == r->groups) {
-            r->first[r->groups++] = i;
-        }
-        r->cells[i].group = g;
-    }
-}
-
-/* Mean of a column over the cells of a group that have it; *std = sample standard deviation, NaN for n < 2. */
-static double mean_of(const report *r, int group, const char *key, double *std, int *count)
-{
-    double sum = 0, squares = 0;
-    int n = 0;
-    for (int i = 0; i < r->n; i++) {
-        double x = r->cells[i].group == group ? number_of(&r->cells[i], key) : NAN;
-        if (isfinite(x)) {
-            sum += x;
-            n++;
-        }
-    }
-    double mean = n > 0 ? sum / n : NAN;
-    for (int i = 0; i < r->n; i++) {
-        double x = r->cells[i].group == group ? number_of(&r->cells[i], key) : NAN;
-        if (isfinite(x)) {
-            squares += (x - mean) * (x - mean);
-        }
-    }
-    if (std != NULL) {
-        *std = n > 1 ? sqrt(squares / (n - 1)) : NAN;
-    }
-    if (count != NULL) {
-        *count = n;
-    }
-    return mean;
-}
-
-/* Does a cell count for --best? It does not where it did not end. */
-static bool counts_for_best(const cell *c)
-{
-    const char *status = string_of(c, "status");
-    return strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0;
-}
-
-/* Score of a setting for --best: mean dev accuracy over its seeds; a seed that has none (it diverged before the first evaluation, or
- * ran out of memory) counts as 0, one that did not end (failed, killed) does not count. */
-static double dev_score(const report *r, int group)
-{
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group && counts_for_best(&r->cells[i])) {
-            double x = number_of(&r->cells[i], "dev_accuracy");
-            sum += isfinite(x) ? x : 0;
-            n++;
-        }
-    }
-    return n > 0 ? sum / n : 0;
-}
-
-static bool has_seed(const report *r, int group, double seed)
-{
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group && counts_for_best(&r->cells[i]) && number_of(&r->cells[i], "seed") == seed) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Every counting seed of group g is one of group h too. */
-static bool seeds_within(const report *r, int g, int h)
-{
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == g && counts_for_best(&r->cells[i]) && !has_seed(r, h, number_of(&r->cells[i], "seed"))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool smaller_setting(const cell *a, const cell *b, const char *keys)
-{
-    for (const cJSON *k = a->flat->child; k != NULL; k = k->next) {
-        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b->flat, k->string);
-        if (in_list(keys, k->string) && cJSON_IsNumber(k) && cJSON_IsNumber(y) && k->valuedouble != y->valuedouble) {
-            return k->valuedouble < y->valuedouble;
-        }
-    }
-    return false;
-}
-
-/* A mean over other seeds is another mean: names the kept settings that were compared with one of other seeds. */
-static void note_uneven(report *r, const char *keys, const bool *drop)
-{
-    for (int g = 0; g < r->groups; g++) {
-        bool uneven = false;
-        const cell *a = &r->cells[r->first[g]];
-        for (int h = 0; h < r->groups && !drop[g] && !uneven; h++) {
-            uneven = drop[h] && same_setting(a, &r->cells[r->first[h]], keys) && !(seeds_within(r, g, h) && seeds_within(r, h, g));
-        }
-        if (uneven && r->uneven_n++ == 0) {
-            snprintf(r->uneven, sizeof r->uneven, "%.60s on %.60s", string_of(a, "optimizer"), string_of(a, "task"));
-        }
-    }
-}
-
-/* drop (groups; the caller frees it): of settings that differ only in `keys`, all but the best by dev. Without dev examples there is
- * nothing to choose by, and all stay. */
-static bool *mark_worse(const report *r, const char *keys)
-{
-    bool *drop = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->groups + 1);
-    for (int g = 0; g < r->groups; g++) {
-        for (int h = 0; h < r->groups && !drop[g]; h++) {
-            const cell *a = &r->cells[r->first[g]], *b = &r->cells[r->first[h]];
-            if (g != h && !drop[h] && number_of(a, "dev") != 0 && same_setting(a, b, keys)) {
-                double mine = dev_score(r, g), other = dev_score(r, h);
-                drop[g] = other > mine || (other == mine && smaller_setting(b, a, keys));
-            }
-        }
-    }
-    return drop;
-}
-
-static zo_status keep_best(report *r, const char *keys, zo_err *err)
-{
-    for (const char *at = keys; *at != '\0';) {
-        char key[64];
-        size_t m = strcspn(at, ",");
-        snprintf(key, sizeof key, "%.*s", (int)m, at);
-        bool known = false;
-        for (int i = 0; i < r->n && !known; i++) {
-            known = cJSON_HasObjectItem(r->cells[i].flat, key);
-        }
-        if (!known && r->n > 0) {
-            return zo_fail(err, ZO_EINPUT, "--best: no cell here has a key \"%s\"; expected a key of the config such as lr", key);
-        }
-        at += m + (at[m] == ',');
-    }
-    for (int g = 0; g < r->groups; g++) {
-        const cell *a = &r->cells[r->first[g]];
-        if (number_of(a, "dev") != 0 || number_of(a, "test") == 0) { /* neither: a study of memory and time */
-            continue;
-        }
-        for (int h = 0; h < g; h++) {
-            if (same_setting(a, &r->cells[r->first[h]], keys)) {
-                return zo_fail(err, ZO_EINPUT, "--best: %s on %s ran without dev examples, and test must not choose; run it with \"dev\" "
-                               "above 0, or leave it out with --where", string_of(a, "optimizer"), string_of(a, "task"));
-            }
-        }
-    }
-    bool *drop = mark_worse(r, keys);
-    note_uneven(r, keys, drop);
-    int kept = 0;
-    for (int i = 0; i < r->n; i++) {
-        if (drop[r->cells[i].group]) {
-            cJSON_Delete(r->cells[i].flat);
-        } else {
-            r->cells[kept++] = r->cells[i];
-        }
-    }
-    r->n = kept;
-    zo_free(drop);
-    make_groups(r);
-    return ZO_OK;
-}
-
-static zo_status read_report(zo_results *results, const zo_report_spec *spec, bool evaluated_only, report *r, zo_err *err)
-{
-    memset(r, 0, sizeof *r);
-    char sql[2000];
-    int n = snprintf(sql, sizeof sql, "SELECT *, (SELECT config FROM runs WHERE runs.run = report.run) AS config FROM report%s%s%s ORDER BY run",
-                     spec->where != NULL ? " WHERE (" : "", spec->where != NULL ? spec->where : "", spec->where != NULL ? ")" : "");
-    if (n >= (int)sizeof sql) {
-        return zo_fail(err, ZO_EINPUT, "--where is longer than %zu bytes", sizeof sql - 150);
-    }
-    zo_status status = zo_results_select(results, sql, &r->rows, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    int count = cJSON_GetArraySize(r->rows);
-    r->cells = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)count + 1) * sizeof *r->cells);
-    for (const cJSON *row = r->rows->child; row != NULL; row = row->next) {
-        const cJSON *config = cJSON_GetObjectItemCaseSensitive(row, "config");
-        r->cells[r->n++] = (cell){.row = row, .flat = flatten(cJSON_IsString(config) ? config->valuestring : "{}")};
-    }
-    if (evaluated_only) { /* studies of memory and time have no place in a table of accuracies */
-        int kept = 0;
-        for (int i = 0; i < r->n; i++) {
-            if (number_of(&r->cells[i], "dev") == 0 && number_of(&r->cells[i], "test") == 0) {
-                cJSON_Delete(r->cells[i].flat);
-            } else {
-                r->cells[kept++] = r->cells[i];
-            }
-        }
-        r->n = kept;
-    }
-    mark_following_split_seeds(r);
-    make_groups(r);
-    if (spec->best != NULL) {
-        status = keep_best(r, spec->best, err);
-    }
-    if (status != ZO_OK) {
-        free_report(r);
-    }
-    return status;
-}
-
-zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
-{
-    report r;
-    zo_report_spec all = {.where = NULL};
-    zo_status status = read_report(results, &all, false, &r, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    bool *drop = mark_worse(&r, keys);
-    sqlite3 *db = zo_results_handle(results);
-    sqlite3_stmt *row = NULL;
-    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER)", NULL, NULL, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?)", -1, &row, NULL);
-    }
-    for (int i = 0; i < r.n && code == SQLITE_OK; i++) {
-        const cell *c = &r.cells[i];
-        int rivals = 0;
-        for (int h = 0; h < r.groups; h++) {
-            rivals += drop[h] && same_setting(c, &r.cells[r.first[h]], keys);
-        }
-        if (!drop[c->group]) {
-            sqlite3_bind_int64(row, 1, (sqlite3_int64)number_of(c, "run"));
-            sqlite3_bind_int(row, 2, rivals);
-            code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
-        }
-    }
-    sqlite3_finalize(row);
-    if (code != SQLITE_OK) {
-        status = zo_fail(err, ZO_EIO, "the temporary table of chosen settings: SQLite says: %s", sqlite3_errmsg(db));
-    }
-    zo_free(drop);
-    free_report(&r);
-    return status;
-}
+#define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* ---- objects ------------------------------------------------------------------------------------------------------------ */
 
 static const char *const identity[] = {"model", "task", "form", "optimizer"};
-static const char *const settings[] = {"batch", "context", "precision", "realisation", "storage", "accumulate", "lr", "eps"};
-static const char *const averaged[] = {"accuracy", "f1",           "matthews",           "dev_accuracy", "best_step", "steps",
-                                       "step_ms",  "device_hours", "device_hours_total", "forwards",     "sequences", "tokens"};
-static const char *const largest[] = {"peak_bytes", "train_peak_bytes", "rss_peak_bytes", "parameters"};
-#define COUNT(list) (sizeof(list) / sizeof *(list))
+static const char *const settings[] = {"batch", "context", "precision", "realisation", "storage", "accumulate", "decoder", "algorithms", "lr", "eps",
+                                       "split", "train_split_seed", "test_split_seed", "metric", "selection"};
+static const char *const averaged[] = {"metric_value",   "accuracy",      "f1",           "macro_f1",      "matthews",     "dev_metric",
+                                       "dev_accuracy",   "dev_loss",      "best_step",    "steps",         "work",         "forwards",
+                                       "paper_queries",  "flops",         "step_ms",      "step_ms_median", "step_ms_q1",  "step_ms_q3",
+                                       "full_steps",     "full_step_ms",  "other_step_ms", "device_hours", "device_hours_total", "sequences",
+                                       "tokens",         "cpu_seconds",   "foreign_seconds", "steal_seconds", "load_average", "switches"};
+static const char *const largest[] = {"peak_bytes", "train_peak_bytes", "rss_peak_bytes", "parameters", "drift_max", "cut_sequences"};
+static const char *const mark_names[] = {"diverged", "dead", "constant"};
 
-static void add_copy(cJSON *to, const cell *c, const char *key)
+static void add_copy(cJSON *to, const zo_grouped_run *run, const char *key)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(c->row, key);
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->row, key);
     cJSON_AddItemToObject(to, key, v != NULL ? cJSON_Duplicate(v, true) : cJSON_CreateNull());
 }
 
@@ -419,137 +40,188 @@ static void add_number(cJSON *to, const char *key, double x)
     cJSON_AddItemToObject(to, key, isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateNull());
 }
 
-static void add_options(cJSON *to, const cell *c)
+static void add_settings(cJSON *to, const zo_grouped_run *run)
 {
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(c->row, "optimizer_options");
-    cJSON *options = cJSON_IsString(text) ? cJSON_Parse(text->valuestring) : NULL;
+    for (size_t k = 0; k < COUNT(identity); k++) {
+        add_copy(to, run, identity[k]);
+    }
+    const char *text = zo_run_text(run, "optimizer_options");
+    cJSON *options = cJSON_Parse(text);
     cJSON_AddItemToObject(to, "optimizer_options", options != NULL ? options : cJSON_CreateObject());
+    for (size_t k = 0; k < COUNT(settings); k++) {
+        add_copy(to, run, settings[k]);
+    }
 }
 
-static cJSON *cell_object(const cell *c)
+static cJSON *run_object(const zo_grouped_run *run)
 {
     cJSON *o = cJSON_CreateObject();
-    for (size_t k = 0; k < COUNT(identity); k++) {
-        add_copy(o, c, identity[k]);
+    add_settings(o, run);
+    static const char *const outcome[] = {"seed", "status", "marks", "meaning"};
+    for (size_t k = 0; k < COUNT(outcome); k++) {
+        add_copy(o, run, outcome[k]);
     }
-    add_options(o, c);
-    for (size_t k = 0; k < COUNT(settings); k++) {
-        add_copy(o, c, settings[k]);
-    }
-    add_copy(o, c, "seed");
-    add_copy(o, c, "status");
     for (size_t k = 0; k < COUNT(averaged); k++) {
-        add_copy(o, c, averaged[k]);
+        add_copy(o, run, averaged[k]);
     }
-    add_copy(o, c, "selected");
+    add_copy(o, run, "selected");
+    add_copy(o, run, "disturbed");
     for (size_t k = 0; k < COUNT(largest); k++) {
-        add_copy(o, c, largest[k]);
+        add_copy(o, run, largest[k]);
     }
-    static const char *const rest[] = {"train", "dev", "test", "split", "message", "note", "hash"};
+    static const char *const rest[] = {"promise", "train", "dev", "test", "train_rows", "dev_rows", "test_rows", "fault_step", "message", "note", "hash",
+                                       "identity", "try"};
     for (size_t k = 0; k < COUNT(rest); k++) {
-        add_copy(o, c, rest[k]);
+        add_copy(o, run, rest[k]);
     }
     return o;
 }
 
-/* The one status of a group, or "mixed". */
-static const char *group_status(const report *r, int group)
+/* The one text of a group in this column, or "mixed". */
+static const char *common_text(const zo_groups *g, int group, const char *column)
 {
-    const char *status = NULL;
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group) {
-            const char *s = string_of(&r->cells[i], "status");
-            if (status != NULL && strcmp(status, s) != 0) {
-                return "mixed";
-            }
-            status = s;
+    const char *text = NULL;
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->run[g->member[k]].row, column);
+        const char *one = cJSON_IsString(v) ? v->valuestring : "";
+        if (text != NULL && strcmp(text, one) != 0) {
+            return "mixed";
         }
+        text = one;
     }
-    return status;
+    return text;
 }
 
-static cJSON *group_object(const report *r, int group)
+static void count_up(cJSON *counts, const char *name)
 {
-    const cell *c = &r->cells[r->first[group]];
+    cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, name);
+    if (count != NULL) {
+        cJSON_SetNumberValue(count, count->valuedouble + 1);
+    } else {
+        cJSON_AddNumberToObject(counts, name, 1);
+    }
+}
+
+static cJSON *group_object(const zo_groups *g, int group)
+{
+    const zo_grouped_run *first = zo_groups_first(g, group);
     cJSON *o = cJSON_CreateObject();
-    for (size_t k = 0; k < COUNT(identity); k++) {
-        add_copy(o, c, identity[k]);
-    }
-    add_options(o, c);
-    for (size_t k = 0; k < COUNT(settings); k++) {
-        add_copy(o, c, settings[k]);
-    }
-    cJSON *seeds = cJSON_AddArrayToObject(o, "seed");
-    cJSON *statuses = cJSON_CreateObject();
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group) {
-            cJSON_AddItemToArray(seeds, cJSON_CreateNumber(number_of(&r->cells[i], "seed")));
-            const char *s = string_of(&r->cells[i], "status");
-            cJSON *count = cJSON_GetObjectItemCaseSensitive(statuses, s);
-            if (count != NULL) {
-                cJSON_SetNumberValue(count, count->valuedouble + 1);
-            } else {
-                cJSON_AddNumberToObject(statuses, s, 1);
+    add_settings(o, first);
+    cJSON *seeds = cJSON_AddArrayToObject(o, "seed"), *statuses = cJSON_CreateObject(), *marks = cJSON_CreateObject();
+    int marked = 0, disturbed = 0;
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        const zo_grouped_run *run = &g->run[g->member[k]];
+        cJSON_AddItemToArray(seeds, cJSON_CreateNumber(zo_run_number(run, "seed")));
+        count_up(statuses, zo_run_text(run, "status"));
+        for (size_t m = 0; m < COUNT(mark_names); m++) {
+            if (zo_run_is_marked(run, mark_names[m])) {
+                count_up(marks, mark_names[m]);
             }
         }
+        marked += zo_run_is_marked(run, NULL);
+        disturbed += zo_run_number(run, "disturbed") > 0;
     }
-    cJSON_AddStringToObject(o, "status", group_status(r, group));
+    cJSON_AddStringToObject(o, "status", common_text(g, group, "status"));
     cJSON_AddItemToObject(o, "statuses", statuses);
+    cJSON_AddNumberToObject(o, "marked", marked);
+    cJSON_AddItemToObject(o, "marks", marks);
+    add_copy(o, first, "meaning");
     for (size_t k = 0; k < COUNT(averaged); k++) {
         double std;
         int n;
-        double mean = mean_of(r, group, averaged[k], &std, &n);
-        add_number(o, averaged[k], mean);
-        if (strcmp(averaged[k], "accuracy") == 0) {
-            add_number(o, "accuracy_std", std);
+        add_number(o, averaged[k], zo_group_mean(g, group, averaged[k], false, &std, &n));
+        if (strcmp(averaged[k], "metric_value") == 0) {
+            add_number(o, "metric_value_std", std);
+            add_number(o, "metric_value_unmarked", zo_group_mean(g, group, averaged[k], true, NULL, NULL));
             cJSON_AddNumberToObject(o, "n", n);
+        } else if (strcmp(averaged[k], "accuracy") == 0) {
+            add_number(o, "accuracy_std", std);
         }
     }
-    for (size_t k = 0; k < COUNT(largest); k++) {
+    cJSON_AddStringToObject(o, "selected", common_text(g, group, "selected"));
+    cJSON_AddNumberToObject(o, "disturbed", disturbed);
+    for (size_t c = 0; c < COUNT(largest); c++) {
         double most = NAN;
-        for (int i = 0; i < r->n; i++) {
-            double x = r->cells[i].group == group ? number_of(&r->cells[i], largest[k]) : NAN;
+        for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+            double x = zo_run_number(&g->run[g->member[k]], largest[c]);
             most = isfinite(x) && !(most >= x) ? x : most;
         }
-        add_number(o, largest[k], most);
+        add_number(o, largest[c], most);
     }
-    add_copy(o, c, "selected");
+    cJSON_AddStringToObject(o, "promise", common_text(g, group, "promise"));
     return o;
 }
 
 zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err)
 {
     *rows = NULL;
-    report r;
-    zo_status status = read_report(results, spec, false, &r, err);
+    zo_groups g;
+    zo_status status = zo_groups_read(results, spec, false, 0, &g, err);
     if (status != ZO_OK) {
         return status;
     }
-    *rows = cJSON_CreateArray();
-    for (int i = 0; i < (spec->by_seed_group ? r.groups : r.n); i++) {
-        cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&r, i) : cell_object(&r.cells[i]));
+    status = spec->best != NULL ? zo_groups_keep_best(&g, spec->best, err) : ZO_OK;
+    if (status == ZO_OK) {
+        *rows = cJSON_CreateArray();
+        for (int i = 0; i < (spec->by_seed_group ? g.groups : g.n); i++) {
+            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i) : run_object(&g.run[i]));
+        }
     }
-    free_report(&r);
-    return ZO_OK;
+    zo_groups_free(&g);
+    return status;
 }
 
-/* ---- the papers' table -------------------------------------------------------------------------------------------------- */
+zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
+{
+    zo_groups g;
+    zo_report_spec spec = {.best = keys};
+    zo_status status = zo_groups_read(results, &spec, false, ZO_MEANING, &g, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    int *rank = zo_groups_rank(&g, keys);
+    sqlite3 *db = zo_results_handle(results);
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER)", NULL, NULL, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?)", -1, &row, NULL);
+    }
+    for (int i = 0; i < g.n && code == SQLITE_OK; i++) {
+        const zo_grouped_run *run = &g.run[i];
+        if (rank[run->group] >= 0) {
+            sqlite3_bind_int64(row, 1, (sqlite3_int64)zo_run_number(run, "run"));
+            sqlite3_bind_int(row, 2, rank[run->group]);
+            code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
+        }
+    }
+    sqlite3_finalize(row);
+    if (code != SQLITE_OK) {
+        status = zo_fail(err, ZO_EIO, "the temporary table of chosen settings: SQLite says: %s", sqlite3_errmsg(db));
+    }
+    zo_free(rank);
+    zo_groups_free(&g);
+    return status;
+}
+
+/* ---- the papers' table: labels ----------------------------------------------------------------------------------------------- */
 
 #define LABEL_BYTES 400
 
 /* A list of distinct texts in the order of their coming. */
-typedef struct texts { char **text; int n; } texts;
+typedef struct texts { char **text; int n; zo_hashmap index; } texts;
 
 static int text_index(texts *t, const char *text)
 {
-    for (int i = 0; i < t->n; i++) {
-        if (strcmp(t->text[i], text) == 0) {
-            return i;
+    bool is_new;
+    int64_t *at = zo_hashmap_at(&t->index, zo_fnv1a(ZO_FNV_START, text, strlen(text)), &is_new);
+    if (is_new) {
+        if ((t->n & (t->n - 1)) == 0) {
+            t->text = zo_realloc(t->text, ZO_HOST, ZO_TAG_OTHER, (size_t)(t->n > 0 ? 2 * t->n : 1) * sizeof *t->text);
         }
+        t->text[t->n] = zo_strdup(ZO_TAG_OTHER, text);
+        *at = t->n++;
     }
-    t->text = zo_realloc(t->text, ZO_HOST, ZO_TAG_OTHER, (size_t)(t->n + 1) * sizeof *t->text);
-    t->text[t->n] = zo_strdup(ZO_TAG_OTHER, text);
-    return t->n++;
+    return (int)*at;
 }
 
 static void free_texts(texts *t)
@@ -558,11 +230,23 @@ static void free_texts(texts *t)
         zo_free(t->text[i]);
     }
     zo_free(t->text);
+    zo_hashmap_free(&t->index);
 }
 
-static char *key_text(const cell *c, const char *key, char *out, size_t size)
+/* A row of the papers' tables is a method in a panel, an entry a group. */
+typedef struct place { int panel, method, column, next /* group of the same method and panel, -1 = none */; } place;
+
+typedef struct paper {
+    zo_groups g;
+    const zo_report_spec *spec;
+    texts panels, methods, columns;
+    texts optimizers, *varying; /* (optimizers) keys of their labels */
+    place *place;               /* (groups) */
+} paper;
+
+static char *key_text(const zo_grouped_run *run, const char *key, char *out, size_t size)
 {
-    const cJSON *v = value_of(c, key);
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, key);
     if (cJSON_IsString(v)) {
         snprintf(out, size, "%s", v->valuestring);
     } else {
@@ -573,204 +257,525 @@ static char *key_text(const cell *c, const char *key, char *out, size_t size)
     return out;
 }
 
-/* Keys by which two groups of one optimizer, model, form, task (and column) differ: they belong into its labels. */
-static texts varying_keys(const report *r, const zo_report_spec *spec, const cell *of)
+/* The metric that a run is reported by. */
+static const char *metric_of(const paper *p, const zo_grouped_run *run)
 {
-    texts keys = {0};
-    for (int i = 0; i < r->groups; i++) {
-        const cell *a = &r->cells[r->first[i]];
-        for (int j = 0; j < i && same(a, of, "optimizer"); j++) {
-            const cell *b = &r->cells[r->first[j]];
-            if (!same(a, b, "optimizer") || !same(a, b, "model") || !same(a, b, "form") || !same(a, b, "task") || !same(a, b, spec->columns)) {
-                continue;
-            }
-            for (const cJSON *k = a->flat->child; k != NULL; k = k->next) {
-                if (!same(a, b, k->string) && !in_list(spec->best, k->string)) {
-                    text_index(&keys, k->string);
-                }
-            }
-        }
-    }
-    return keys;
+    return p->spec->metric != NULL ? p->spec->metric : zo_run_text(run, "metric");
 }
 
-static void make_label(const report *r, const zo_report_spec *spec, int group, char label[LABEL_BYTES])
+static const char *metric_column(const paper *p)
 {
-    const cell *c = &r->cells[r->first[group]];
-    int at = snprintf(label, LABEL_BYTES, "%s", string_of(c, "optimizer"));
-    texts keys = varying_keys(r, spec, c);
-    for (int i = 0; i < keys.n && at < LABEL_BYTES; i++) {
-        char value[100];
-        at += snprintf(label + at, (size_t)(LABEL_BYTES - at), " %s=%s", keys.text[i], key_text(c, keys.text[i], value, sizeof value));
-    }
-    free_texts(&keys);
+    return p->spec->metric != NULL ? p->spec->metric : "metric_value";
 }
 
-/* Text of one table entry: "85.3 ± 1.2 (3)", then ", 1 diverged" for seeds that did not end well, or why there is no number. */
-static void entry_text(const report *r, const zo_report_spec *spec, int group, char *out, size_t size)
+static bool is_new_meaning(const zo_grouped_run *run)
 {
-    double std;
-    int n, cells = 0;
-    double mean = mean_of(r, group, spec->metric, &std, &n);
-    texts status = {0};
-    int count[8] = {0}; /* of each; there are seven statuses beside done */
-    for (int i = 0; i < r->n; i++) {
-        if (r->cells[i].group == group) {
-            const char *s = string_of(&r->cells[i], "status");
-            cells++;
-            if (strcmp(s, "done") != 0) {
-                count[text_index(&status, s)]++;
-            }
+    return zo_run_number(run, "meaning") == ZO_MEANING;
+}
+
+static void add_varying(texts *keys, const paper *p, const zo_grouped_run *a, const zo_grouped_run *b)
+{
+    for (const cJSON *k = a->flat->child; k != NULL; k = k->next) {
+        if (!zo_run_same(a, b, k->string) && !zo_key_in_list(p->spec->best, k->string)) {
+            text_index(keys, k->string);
         }
     }
-    int at = 0;
-    if (n == 1 && cells == 1) {
-        at = snprintf(out, size, "%.1f", 100 * mean);
-    } else if (n == 1) {
-        at = snprintf(out, size, "%.1f (1)", 100 * mean);
-    } else if (n > 1) {
-        at = snprintf(out, size, "%.1f ± %.1f (%d)", 100 * mean, 100 * std, n);
-    } else if (status.n == 0) {
-        at = snprintf(out, size, "no evaluation");
+}
+
+/* Keys by which two groups of one optimizer, model, form, task and column differ belong into its labels. */
+static void find_varying_keys(paper *p)
+{
+    static const char *const frame[] = {"optimizer", "model", "form", "task"};
+    zo_hashmap frames = {0}; /* 1 + the first group of each */
+    for (int group = 0; group < p->g.groups; group++) {
+        const zo_grouped_run *run = zo_groups_first(&p->g, group);
+        text_index(&p->optimizers, zo_run_text(run, "optimizer"));
     }
-    for (int k = 0; k < status.n && at < (int)size; k++) {
-        const char *comma = at > 0 ? ", " : "";
-        if (cells == 1) {
-            at += snprintf(out + at, size - (size_t)at, "%s%s", comma, status.text[k]);
+    p->varying = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)p->optimizers.n + 1) * sizeof *p->varying);
+    for (int group = 0; group < p->g.groups; group++) {
+        const zo_grouped_run *run = zo_groups_first(&p->g, group);
+        double meaning = zo_run_number(run, "meaning");
+        uint64_t hash = zo_fnv1a(ZO_FNV_START, &meaning, sizeof meaning);
+        for (size_t k = 0; k < COUNT(frame); k++) {
+            const char *text = zo_run_text(run, frame[k]);
+            hash = zo_fnv1a(hash, text, strlen(text) + 1);
+        }
+        char column[LABEL_BYTES];
+        key_text(run, p->spec->columns, column, sizeof column);
+        hash = zo_fnv1a(hash, column, strlen(column));
+        bool is_new;
+        int64_t *first = zo_hashmap_at(&frames, hash, &is_new);
+        if (is_new) {
+            *first = group + 1;
         } else {
-            at += snprintf(out + at, size - (size_t)at, "%s%d %s", comma, count[k], status.text[k]);
+            texts *keys = &p->varying[text_index(&p->optimizers, zo_run_text(run, "optimizer"))];
+            const zo_grouped_run *other = zo_groups_first(&p->g, (int)*first - 1);
+            add_varying(keys, p, other, run);
+            add_varying(keys, p, run, other);
+        }
+    }
+    zo_hashmap_free(&frames);
+}
+
+static void make_label(paper *p, const zo_grouped_run *run, char label[LABEL_BYTES])
+{
+    int at = snprintf(label, LABEL_BYTES, "%s", zo_run_text(run, "optimizer"));
+    const texts *keys = &p->varying[text_index(&p->optimizers, zo_run_text(run, "optimizer"))];
+    for (int i = 0; i < keys->n && at < LABEL_BYTES; i++) {
+        char value[100];
+        if (cJSON_GetObjectItemCaseSensitive(run->flat, keys->text[i]) != NULL && strcmp(keys->text[i], p->spec->columns) != 0) {
+            at += snprintf(label + at, (size_t)(LABEL_BYTES - at), " %s=%s", keys->text[i], key_text(run, keys->text[i], value, sizeof value));
+        }
+    }
+}
+
+/* Do all groups have one metric? */
+static bool is_one_metric(const paper *p)
+{
+    for (int group = 1; group < p->g.groups; group++) {
+        if (strcmp(metric_of(p, zo_groups_first(&p->g, group)), metric_of(p, zo_groups_first(&p->g, 0))) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void make_places(paper *p)
+{
+    size_t groups = (size_t)p->g.groups;
+    bool by_task = strcmp(p->spec->columns, "task") == 0, one_metric = is_one_metric(p);
+    p->place = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (groups + 1) * sizeof *p->place);
+    find_varying_keys(p);
+    for (int group = 0; group < p->g.groups; group++) {
+        const zo_grouped_run *run = zo_groups_first(&p->g, group);
+        char text[LABEL_BYTES], column[LABEL_BYTES + 64];
+        make_label(p, run, text);
+        p->place[group].method = text_index(&p->methods, text);
+        key_text(run, p->spec->columns, text, sizeof text);
+        snprintf(column, sizeof column, "%s%s%s%s", text, one_metric ? "" : " (", one_metric ? "" : metric_of(p, run), one_metric ? "" : ")");
+        p->place[group].column = text_index(&p->columns, column);
+        /* the meaning stands in front, and is not printed: print_panels */
+        snprintf(text, sizeof text, "%.0f:%.120s, %s%s%s", zo_run_number(run, "meaning"), zo_run_text(run, "model"), zo_run_text(run, "form"),
+                 by_task ? "" : ", ", by_task ? "" : zo_run_text(run, "task"));
+        p->place[group].panel = text_index(&p->panels, text);
+    }
+    /* chains of one panel and method, in their order */
+    zo_hashmap last = {0};
+    for (int group = 0; group < p->g.groups; group++) {
+        uint64_t key = (uint64_t)p->place[group].panel << 32 | (uint64_t)p->place[group].method;
+        bool is_new;
+        int64_t *at = zo_hashmap_at(&last, key, &is_new);
+        p->place[group].next = -1;
+        if (!is_new) {
+            p->place[*at].next = group;
+        }
+        *at = group;
+    }
+    zo_hashmap_free(&last);
+}
+
+static void free_paper(paper *p)
+{
+    free_texts(&p->panels);
+    free_texts(&p->methods);
+    free_texts(&p->columns);
+    for (int i = 0; i < p->optimizers.n && p->varying != NULL; i++) {
+        free_texts(&p->varying[i]);
+    }
+    zo_free(p->varying);
+    free_texts(&p->optimizers);
+    zo_free(p->place);
+    zo_groups_free(&p->g);
+}
+
+/* ---- entries --------------------------------------------------------------------------------------------------------------- */
+
+/* Appends to a text that has room for `size` bytes. */
+static void append(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void append(char *out, size_t size, const char *format, ...)
+{
+    size_t at = strlen(out);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out + at, size - at, format, args);
+    va_end(args);
+}
+
+/* Text of one table entry: "85.3 ± 1.2 (3)", the mean of all runs that have a value; then how many are marked, and the mean without them in brackets;
+ * then those that did not end well, or why there is no number. */
+static void entry_text(const paper *p, int group, char *out, size_t size)
+{
+    const zo_groups *g = &p->g;
+    int n, unmarked, runs = g->start[group + 1] - g->start[group], marked[COUNT(mark_names)] = {0}, any = 0;
+    double std, mean = zo_group_mean(g, group, metric_column(p), false, &std, &n);
+    double rest = zo_group_mean(g, group, metric_column(p), true, NULL, &unmarked);
+    texts status = {0};
+    int count[16] = {0}; /* of each; there are nine statuses */
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        const zo_grouped_run *run = &g->run[g->member[k]];
+        const char *s = zo_run_text(run, "status");
+        for (size_t m = 0; m < COUNT(mark_names); m++) {
+            marked[m] += zo_run_is_marked(run, mark_names[m]);
+        }
+        any += zo_run_is_marked(run, NULL);
+        if (strcmp(s, "done") != 0 && strcmp(s, "diverged") != 0 && strcmp(s, "dead") != 0) {
+            count[text_index(&status, s)]++;
+        }
+    }
+    out[0] = '\0';
+    if (n == 1 && runs == 1) {
+        append(out, size, "%.1f", 100 * mean);
+    } else if (n == 1) {
+        append(out, size, "%.1f (1)", 100 * mean);
+    } else if (n > 1) {
+        append(out, size, "%.1f ± %.1f (%d)", 100 * mean, 100 * std, n);
+    } else if (status.n == 0 && any == 0) {
+        append(out, size, "no evaluation");
+    }
+    for (size_t m = 0; m < COUNT(mark_names); m++) {
+        if (marked[m] > 0 && runs == 1) {
+            append(out, size, "%s%s", out[0] != '\0' ? ", " : "", mark_names[m]);
+        } else if (marked[m] > 0) {
+            append(out, size, "%s%d %s", out[0] != '\0' ? ", " : "", marked[m], mark_names[m]);
+        }
+    }
+    if (any > 0 && unmarked > 0 && n > unmarked) {
+        append(out, size, " [%.1f]", 100 * rest);
+    }
+    for (int k = 0; k < status.n; k++) {
+        if (runs == 1) {
+            append(out, size, "%s%s", out[0] != '\0' ? ", " : "", status.text[k]);
+        } else {
+            append(out, size, "%s%d %s", out[0] != '\0' ? ", " : "", count[k], status.text[k]);
         }
     }
     free_texts(&status);
 }
 
-static void range_text(double low, double high, const char *format, char *out, size_t size)
+/* Whole where it has at least so many digits before the point: 1016, 20.5, 0.00123. */
+static void number_text(double x, int digits, char *out, size_t size)
 {
-    if (!isfinite(low)) {
-        snprintf(out, size, "-");
-        return;
-    }
-    char a[40], b[40];
-    snprintf(a, sizeof a, format, low);
-    snprintf(b, sizeof b, format, high);
-    if (strcmp(a, b) == 0) {
-        snprintf(out, size, "%s", a);
+    if (fabs(x) >= pow(10, digits - 1)) {
+        snprintf(out, size, "%.0f", x);
     } else {
-        snprintf(out, size, "%s to %s", a, b);
+        snprintf(out, size, "%.*g", digits, x);
     }
 }
 
-/* Lowest and highest group mean of a column, over the groups of one method in one panel. */
-static void cost_text(const report *r, const int *panel_of, const int *method_of, int panel, int method, const char *key, double scale,
-                      const char *format, char *out, size_t size)
+typedef struct cost { const char *title, *column; double scale; int digits; bool is_time; } cost;
+static const cost costs[] = {{"steps", "steps", 1, 4, false},
+                             {"work", "work", 1, 4, false},
+                             {"forwards", "forwards", 1, 4, false},
+                             {"paper's queries", "paper_queries", 1, 4, false},
+                             {"step ms", "step_ms", 1, 3, true},
+                             {"full-batch step ms", "full_step_ms", 1, 3, true},
+                             {"other step ms", "other_step_ms", 1, 3, true},
+                             {"median step ms", "step_ms_median", 1, 3, true},
+                             {"device-hours", "device_hours", 1, 3, true},
+                             {"with evaluation", "device_hours_total", 1, 3, true},
+                             {"training peak MB", "train_peak_bytes", 1e-6, 4, false},
+                             {"overall peak MB", "peak_bytes", 1e-6, 4, false}};
+enum { COST_FULL_STEP = 5, COST_OTHER_STEP, COST_MEDIAN, COST_TRAIN_PEAK = 10, COST_PEAK, COSTS };
+
+/* Lowest and highest group mean of a column over one method's groups in one panel, beginning with `group`; with * where a disturbed run is among
+ * them. "" = none has it. */
+static void cost_text(const paper *p, int group, const cost *c, char *out, size_t size)
 {
     double low = NAN, high = NAN;
-    for (int g = 0; g < r->groups; g++) {
-        if (panel_of[g] == panel && method_of[g] == method) {
-            double x = scale * mean_of(r, g, key, NULL, NULL);
-            low = isfinite(x) && !(low <= x) ? x : low;
-            high = isfinite(x) && !(high >= x) ? x : high;
+    bool is_disturbed = false;
+    for (; group >= 0; group = p->place[group].next) {
+        double x = c->scale * zo_group_mean(&p->g, group, c->column, false, NULL, NULL);
+        low = isfinite(x) && !(low <= x) ? x : low;
+        high = isfinite(x) && !(high >= x) ? x : high;
+        for (int k = p->g.start[group]; k < p->g.start[group + 1]; k++) {
+            is_disturbed = is_disturbed || zo_run_number(&p->g.run[p->g.member[k]], "disturbed") > 0;
         }
     }
-    range_text(low, high, format, out, size);
+    out[0] = '\0';
+    if (isfinite(low)) {
+        char a[40], b[40];
+        number_text(low, c->digits, a, sizeof a);
+        number_text(high, c->digits, b, sizeof b);
+        bool is_one = strcmp(a, b) == 0;
+        append(out, size, "%s%s%s%s", a, is_one ? "" : " to ", is_one ? "" : b, c->is_time && is_disturbed ? " *" : "");
+    }
 }
 
-static void lr_text(const report *r, const int *panel_of, const int *method_of, int panel, int method, char *out, size_t size)
+static void lr_text(const paper *p, int group, char *out, size_t size)
 {
-    int at = 0;
-    out[0] = '\0';
     texts seen = {0};
-    for (int g = 0; g < r->groups && at < (int)size; g++) {
-        if (panel_of[g] != panel || method_of[g] != method) {
-            continue;
-        }
+    out[0] = '\0';
+    for (; group >= 0; group = p->place[group].next) {
         char text[40];
-        snprintf(text, sizeof text, "%g", number_of(&r->cells[r->first[g]], "lr"));
+        snprintf(text, sizeof text, "%g", zo_run_number(zo_groups_first(&p->g, group), "lr"));
         int before = seen.n;
         if (text_index(&seen, text) == before) {
-            at += snprintf(out + at, size - (size_t)at, "%s%s", before > 0 ? ", " : "", text);
+            append(out, size, "%s%s", before > 0 ? ", " : "", text);
         }
     }
     free_texts(&seen);
 }
 
-static void print_panel(const report *r, const zo_report_spec *spec, const int *panel_of, const int *method_of, const int *column_of,
-                        const texts *methods, const texts *columns, int panel, FILE *out)
+/* ---- panels ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct panel { int *first; int n; } panel; /* (n) the first group of each method, in the order of their coming */
+
+static panel find_panel(const paper *p, int number)
 {
-    cJSON *scores = cJSON_CreateArray(), *costs = cJSON_CreateArray();
-    bool peaks_differ = false; /* in some row of this panel */
-    for (int m = 0; m < methods->n; m++) {
-        char training[100], overall[100];
-        cost_text(r, panel_of, method_of, panel, m, "train_peak_bytes", 1e-6, "%.4g", training, sizeof training);
-        cost_text(r, panel_of, method_of, panel, m, "peak_bytes", 1e-6, "%.4g", overall, sizeof overall);
-        peaks_differ = peaks_differ || strcmp(training, overall) != 0;
-    }
-    for (int m = 0; m < methods->n; m++) {
-        cJSON *score = cJSON_CreateObject();
-        cJSON_AddStringToObject(score, "method", methods->text[m]);
-        bool any = false;
-        for (int c = 0; c < columns->n; c++) {
-            bool in_panel = false;
-            char text[200] = "";
-            for (int g = 0; g < r->groups; g++) {
-                in_panel = in_panel || (panel_of[g] == panel && column_of[g] == c);
-                if (panel_of[g] == panel && method_of[g] == m && column_of[g] == c) {
-                    entry_text(r, spec, g, text, sizeof text);
-                    any = true;
-                }
+    panel found = {.first = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)p->g.groups + 1) * sizeof(int))};
+    bool *is_next = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)p->g.groups + 1);
+    for (int group = 0; group < p->g.groups; group++) {
+        if (p->place[group].panel == number) {
+            if (!is_next[group]) {
+                found.first[found.n++] = group;
             }
-            if (in_panel) {
-                cJSON_AddStringToObject(score, columns->text[c], text);
+            if (p->place[group].next >= 0) {
+                is_next[p->place[group].next] = true;
             }
         }
-        if (!any) {
-            cJSON_Delete(score);
-            continue;
-        }
-        cJSON_AddItemToArray(scores, score);
-        cJSON *cost = cJSON_CreateObject();
-        char text[200];
-        cJSON_AddStringToObject(cost, "method", methods->text[m]);
-        lr_text(r, panel_of, method_of, panel, m, text, sizeof text);
-        cJSON_AddStringToObject(cost, "lr", text);
-        static const struct { const char *title, *key, *format; double scale; } column[] = {
-            {"steps", "steps", "%.0f", 1},
-            {"forwards", "forwards", "%.0f", 1},
-            {"step ms", "step_ms", "%.3g", 1},
-            {"device-hours", "device_hours", "%.3g", 1},
-            {"with evaluation", "device_hours_total", "%.3g", 1},
-            {"training peak MB", "train_peak_bytes", "%.4g", 1e-6},
-            {"overall peak MB", "peak_bytes", "%.4g", 1e-6}};
-        for (size_t k = 0; k < COUNT(column) - !peaks_differ; k++) {
-            cost_text(r, panel_of, method_of, panel, m, column[k].key, column[k].scale, column[k].format, text, sizeof text);
-            cJSON_AddStringToObject(cost, column[k].title, text);
-        }
-        cJSON_AddItemToArray(costs, cost);
     }
-    zo_table_print(out, scores, ZO_TABLE_MD, 0);
-    fputc('\n', out);
-    zo_table_print(out, costs, ZO_TABLE_MD, 0);
-    fputc('\n', out);
-    cJSON_Delete(scores);
-    cJSON_Delete(costs);
+    zo_free(is_next);
+    return found;
 }
 
-static zo_status check_spec(const report *r, const zo_report_spec *spec, zo_err *err)
+static void print_scores(const paper *p, const panel *of, FILE *out)
 {
-    static const char *const metrics[] = {"accuracy", "f1", "matthews", "dev_accuracy"};
-    bool known = false;
-    for (size_t i = 0; i < COUNT(metrics); i++) {
-        known = known || strcmp(spec->metric, metrics[i]) == 0;
+    bool *has = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)p->columns.n + 1);
+    for (int m = 0; m < of->n; m++) {
+        for (int group = of->first[m]; group >= 0; group = p->place[group].next) {
+            has[p->place[group].column] = true;
+        }
+    }
+    cJSON *rows = cJSON_CreateArray();
+    for (int m = 0; m < of->n; m++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "method", p->methods.text[p->place[of->first[m]].method]);
+        for (int c = 0; c < p->columns.n; c++) {
+            char text[400] = "";
+            for (int group = of->first[m]; group >= 0; group = p->place[group].next) {
+                if (p->place[group].column == c) {
+                    entry_text(p, group, text, sizeof text);
+                }
+            }
+            if (has[c]) {
+                cJSON_AddStringToObject(row, p->columns.text[c], text);
+            }
+        }
+        cJSON_AddItemToArray(rows, row);
+    }
+    zo_table_print(out, rows, ZO_TABLE_MD, p->spec->terminal);
+    fputc('\n', out);
+    cJSON_Delete(rows);
+    zo_free(has);
+}
+
+/* Columns that no row has are left out, and so are the overall peak where it is that of training in every row, the mean of the other steps where no
+ * method has full-batch steps, and the median where there is a mean. */
+static void print_costs(const paper *p, const panel *of, FILE *out)
+{
+    cJSON *rows = cJSON_CreateArray();
+    bool has[COSTS] = {false}, peaks_differ = false;
+    for (int pass = 0; pass < 2; pass++) {
+        bool shown[COSTS];
+        memcpy(shown, has, sizeof shown);
+        shown[COST_OTHER_STEP] = has[COST_FULL_STEP];
+        shown[COST_MEDIAN] = has[COST_MEDIAN] && !has[COST_FULL_STEP - 1];
+        shown[COST_PEAK] = has[COST_PEAK] && peaks_differ;
+        for (int m = 0; m < of->n; m++) {
+            char text[COSTS][200], lr[200];
+            for (int k = 0; k < COSTS; k++) {
+                cost_text(p, of->first[m], &costs[k], text[k], sizeof *text);
+                has[k] = has[k] || text[k][0] != '\0';
+            }
+            peaks_differ = peaks_differ || strcmp(text[COST_TRAIN_PEAK], text[COST_PEAK]) != 0;
+            if (pass == 0) {
+                continue;
+            }
+            text[COST_OTHER_STEP][0] = text[COST_FULL_STEP][0] != '\0' ? text[COST_OTHER_STEP][0] : '\0'; /* it is the step's own */
+            cJSON *row = cJSON_CreateObject();
+            cJSON_AddStringToObject(row, "method", p->methods.text[p->place[of->first[m]].method]);
+            lr_text(p, of->first[m], lr, sizeof lr);
+            cJSON_AddStringToObject(row, "lr", lr);
+            for (int k = 0; k < COSTS; k++) {
+                if (shown[k]) {
+                    cJSON_AddStringToObject(row, costs[k].title, text[k][0] != '\0' ? text[k] : "-");
+                }
+            }
+            cJSON_AddItemToArray(rows, row);
+        }
+    }
+    zo_table_print(out, rows, ZO_TABLE_MD, p->spec->terminal);
+    fputc('\n', out);
+    cJSON_Delete(rows);
+}
+
+/* What a reader of the panel must know: disturbed timings, cut sequences. */
+static void print_warnings(const paper *p, const panel *of, FILE *out)
+{
+    int runs = 0, disturbed = 0;
+    texts where = {0};
+    double *cut = NULL; /* (where) most of any run */
+    for (int m = 0; m < of->n; m++) {
+        for (int group = of->first[m]; group >= 0; group = p->place[group].next) {
+            for (int k = p->g.start[group]; k < p->g.start[group + 1]; k++) {
+                const zo_grouped_run *run = &p->g.run[p->g.member[k]];
+                double n = zo_run_number(run, "cut_sequences");
+                runs++;
+                disturbed += zo_run_number(run, "disturbed") > 0;
+                if (n > 0) {
+                    char text[200];
+                    snprintf(text, sizeof text, "of %.100s at %.0f tokens", zo_run_text(run, "task"), zo_run_number(run, "context"));
+                    int before = where.n, at = text_index(&where, text);
+                    if (at == before) {
+                        cut = zo_realloc(cut, ZO_HOST, ZO_TAG_OTHER, (size_t)(at + 1) * sizeof *cut);
+                    }
+                    cut[at] = n > cut[at] ? n : cut[at];
+                }
+            }
+        }
+    }
+    char text[2000] = "";
+    if (disturbed > 0) {
+        append(text, sizeof text, "* Disturbed: while %d of the %d runs trained, other work took processor time; their times are too long.", disturbed, runs);
+        zo_paragraph_print(out, text, p->spec->terminal);
+        fputc('\n', out);
+    }
+    if (where.n > 0) {
+        snprintf(text, sizeof text, "Sequences cut to their context, in the run with the most:");
+        for (int i = 0; i < where.n; i++) {
+            append(text, sizeof text, "%s %.0f %s", i > 0 ? "," : "", cut[i], where.text[i]);
+        }
+        append(text, sizeof text, ".");
+        zo_paragraph_print(out, text, p->spec->terminal);
+        fputc('\n', out);
+    }
+    free_texts(&where);
+    zo_free(cut);
+}
+
+/* Panels of the meaning of this program, or of each older one under a title that says what was different. */
+static void print_panels(const paper *p, FILE *out)
+{
+    for (int old = 0; old < 2; old++) {
+        double titled = ZO_MEANING;
+        for (int number = 0; number < p->panels.n; number++) {
+            panel of = find_panel(p, number);
+            const zo_grouped_run *run = zo_groups_first(&p->g, of.first[0]);
+            double meaning = zo_run_number(run, "meaning");
+            if (is_new_meaning(run) == (old == 0)) {
+                if (meaning != titled) {
+                    char text[1000];
+                    titled = meaning;
+                    fprintf(out, "# %s definition\n\n", meaning > ZO_MEANING ? "newer" : "old");
+                    snprintf(text, sizeof text, "Rows of meaning %.0f, in no mean with the others%s%s.", meaning,
+                             zo_meaning_was((int)meaning)[0] != '\0' ? ": " : "", zo_meaning_was((int)meaning));
+                    zo_paragraph_print(out, text, p->spec->terminal);
+                    fputc('\n', out);
+                }
+                char title[LABEL_BYTES + 4];
+                snprintf(title, sizeof title, "## %s", strchr(p->panels.text[number], ':') + 1);
+                zo_paragraph_print(out, title, p->spec->terminal);
+                fputc('\n', out);
+                print_scores(p, &of, out);
+                print_costs(p, &of, out);
+                print_warnings(p, &of, out);
+            }
+            zo_free(of.first);
+        }
+    }
+}
+
+/* ---- the closing lines -------------------------------------------------------------------------------------------------------- */
+
+typedef struct seen { bool marked, unvalued, by_loss, by_metric, fingerprints; texts metrics, how; } seen;
+
+static seen look_over(const paper *p)
+{
+    seen s = {0};
+    for (int i = 0; i < p->g.n; i++) {
+        const zo_grouped_run *run = &p->g.run[i];
+        const char *selected = zo_run_text(run, "selected");
+        bool is_marked = zo_run_is_marked(run, NULL), is_old = !is_new_meaning(run);
+        bool by_loss = !is_old && strcmp(zo_run_text(run, "selection"), "dev-loss") == 0;
+        s.marked = s.marked || is_marked;
+        s.unvalued = s.unvalued || (is_marked && !isfinite(zo_run_number(run, metric_column(p))));
+        s.by_loss = s.by_loss || by_loss;
+        s.by_metric = s.by_metric || !by_loss;
+        s.fingerprints = s.fingerprints || cJSON_GetObjectItemCaseSensitive(run->flat, "model_fingerprint") != NULL ||
+                         cJSON_GetObjectItemCaseSensitive(run->flat, "tokenizer_fingerprint") != NULL ||
+                         cJSON_GetObjectItemCaseSensitive(run->flat, "task_fingerprint") != NULL ||
+                         cJSON_GetObjectItemCaseSensitive(run->flat, "plugin_fingerprint") != NULL ||
+                         cJSON_GetObjectItemCaseSensitive(run->flat, "rows_fingerprint") != NULL;
+        text_index(&s.metrics, metric_of(p, run));
+        if (selected[0] != '\0' && strcmp(selected, "chance") != 0) {
+            text_index(&s.how, selected);
+        }
+    }
+    return s;
+}
+
+static void print_closing(const paper *p, FILE *out)
+{
+    const zo_report_spec *spec = p->spec;
+    char text[2000] = "";
+    seen s = look_over(p);
+    for (int i = 0; i < s.metrics.n; i++) {
+        append(text, sizeof text, "%s%s", i > 0 ? ", " : "", s.metrics.text[i]);
+    }
+    append(text, sizeof text, " in %%, mean ± standard deviation over (n) seeds");
+    bool of_dev = spec->metric != NULL && strncmp(spec->metric, "dev_", 4) == 0;
+    for (int i = 0; i < s.how.n && !of_dev; i++) {
+        append(text, sizeof text, "%s%s", i == 0 ? "; taken as " : ", ", s.how.text[i]);
+    }
+    if (spec->best != NULL) {
+        append(text, sizeof text, "; %s chosen by the %s of the settings in the database; a marked run counts with the dev value that it keeps, %s",
+               spec->best, !s.by_loss ? "best mean dev metric" : !s.by_metric ? "lowest mean dev loss"
+                                                                              : "best mean dev metric or the lowest mean dev loss, as `selection` says",
+               !s.by_loss ? "one without any with chance, or 0 where it ran out of something"
+                          : "and a setting with fewer runs that have a dev loss comes behind");
+    }
+    append(text, sizeof text, ".");
+    zo_paragraph_print(out, text, spec->terminal);
+    if (s.marked) {
+        snprintf(text, sizeof text, "Marked runs are in every mean with the value that their protocol gives, the best evaluation before the fault, else "
+                                    "chance%s: diverged (a loss was not finite, or stayed above ten times its start), dead (the projected gradient stayed "
+                                    "0), constant (one class on all rows). In [ ] the mean without them.",
+                 s.unvalued ? " (one that has no value is left out of the mean and of (n))" : "");
+        zo_paragraph_print(out, text, spec->terminal);
+    }
+    if (s.fingerprints) {
+        zo_paragraph_print(out, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.",
+                           spec->terminal);
+    }
+    if (p->g.uneven_n > 0) {
+        snprintf(text, sizeof text, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.",
+                 p->g.uneven, p->g.uneven_n > 1 ? " and others" : "");
+        zo_paragraph_print(out, text, spec->terminal);
+    }
+    zo_paragraph_print(out, "Work: FLOPs of training in units of one plain forward over the run's mean batch. A forward is one batch through the model at one "
+                            "point. The paper's queries are what the method's paper counts (zo list optimizers). Step ms is the mean. Device-hours are "
+                            "of optimizer steps, then with evaluation. Peak MB (10^6 bytes): largest sum of live bytes in the ledger, in training; overall "
+                            "counts loading and evaluation too and stands where it differs.", spec->terminal);
+    free_texts(&s.metrics);
+    free_texts(&s.how);
+}
+
+static zo_status check_spec(const zo_groups *g, const zo_report_spec *spec, zo_err *err)
+{
+    static const char *const metrics[] = {"accuracy", "f1", "macro_f1", "matthews", "dev_metric", "dev_accuracy"};
+    bool known = spec->metric == NULL;
+    for (size_t i = 0; i < COUNT(metrics) && !known; i++) {
+        known = strcmp(spec->metric, metrics[i]) == 0;
     }
     if (!known) {
-        return zo_fail(err, ZO_EINPUT, "--metric is \"%.40s\"; expected accuracy, f1, matthews or dev_accuracy", spec->metric);
+        return zo_fail(err, ZO_EINPUT, "--metric is \"%.40s\"; expected accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy", spec->metric);
     }
     if (strcmp(spec->columns, "seed") == 0) {
         return zo_fail(err, ZO_EINPUT, "--by seed: an entry of this table is a mean over seeds; --format csv has one row for each seed");
     }
-    bool is_key = r->n == 0;
-    for (int i = 0; i < r->n && !is_key; i++) {
-        is_key = cJSON_HasObjectItem(r->cells[i].flat, spec->columns);
+    bool is_key = g->n == 0;
+    for (int i = 0; i < g->n && !is_key; i++) {
+        is_key = cJSON_GetObjectItemCaseSensitive(g->run[i].flat, spec->columns) != NULL;
     }
     if (!is_key) {
         return zo_fail(err, ZO_EINPUT, "--by: the cells have no key \"%.40s\"; expected a key of the config such as task or batch", spec->columns);
@@ -780,75 +785,20 @@ static zo_status check_spec(const report *r, const zo_report_spec *spec, zo_err 
 
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err)
 {
-    report r;
-    zo_status status = read_report(results, spec, true, &r, err);
+    paper p = {.spec = spec};
+    zo_status status = zo_groups_read(results, spec, true, 0, &p.g, err);
     if (status != ZO_OK) {
         return status;
     }
-    status = check_spec(&r, spec, err);
-    if (status != ZO_OK) {
-        free_report(&r);
-        return status;
-    }
-    size_t bytes = ((size_t)r.groups + 1) * sizeof(int);
-    int *panel_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes), *method_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes),
-        *column_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
-    texts panels = {0}, methods = {0}, columns = {0};
-    bool by_task = strcmp(spec->columns, "task") == 0;
-    for (int g = 0; g < r.groups; g++) {
-        const cell *c = &r.cells[r.first[g]];
-        char text[LABEL_BYTES];
-        make_label(&r, spec, g, text);
-        method_of[g] = text_index(&methods, text);
-        column_of[g] = text_index(&columns, key_text(c, spec->columns, text, sizeof text));
-        snprintf(text, sizeof text, "%.120s, %s%s%s", string_of(c, "model"), string_of(c, "form"), by_task ? "" : ", ",
-                 by_task ? "" : string_of(c, "task"));
-        panel_of[g] = text_index(&panels, text);
-    }
-    for (int p = 0; p < panels.n; p++) {
-        fprintf(out, "## %s\n\n", panels.text[p]);
-        print_panel(&r, spec, panel_of, method_of, column_of, &methods, &columns, p, out);
-    }
-    if (r.groups == 0) {
+    status = check_spec(&p.g, spec, err);
+    status = status == ZO_OK && spec->best != NULL ? zo_groups_keep_best(&p.g, spec->best, err) : status;
+    if (status == ZO_OK && p.g.groups == 0) {
         fprintf(out, "No finished cells.\n");
-    } else {
-        texts how = {0};
-        for (int i = 0; i < r.n; i++) {
-            if (string_of(&r.cells[i], "selected")[0] != '\0') {
-                text_index(&how, string_of(&r.cells[i], "selected"));
-            }
-        }
-        fprintf(out, "%s in %%, mean ± standard deviation over (n) seeds", spec->metric);
-        for (int i = 0; i < how.n && strcmp(spec->metric, "dev_accuracy") != 0; i++) {
-            fprintf(out, "%s%s", i == 0 ? "; taken as " : ", ", how.text[i]);
-        }
-        if (spec->best != NULL) {
-            fprintf(out, "; %s chosen by the best mean dev accuracy of the settings in the database", spec->best);
-        }
-        fprintf(out, ".\n");
-        bool diverged = false;
-        for (int i = 0; i < r.n; i++) {
-            diverged = diverged || strcmp(string_of(&r.cells[i], "status"), "diverged") == 0;
-        }
-        if (diverged) {
-            fprintf(out, "A diverged seed enters the mean with its best evaluation before it diverged; one without any is left out of the mean "
-                         "and of (n)%s.\n", spec->best != NULL ? ", but counts as 0 on dev in the choice above" : "");
-        }
-        if (r.uneven_n > 0) {
-            fprintf(out, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.\n",
-                    r.uneven, r.uneven_n > 1 ? " and others" : "");
-        }
-        fprintf(out, "A forward is one batch through the model at one point. Device-hours are of optimizer steps, then with evaluation."
-                     " Peak MB (10^6 bytes): largest sum of live bytes in the ledger, in training; overall counts loading and evaluation too"
-                     " and stands where it differs.\n");
-        free_texts(&how);
+    } else if (status == ZO_OK) {
+        make_places(&p);
+        print_panels(&p, out);
+        print_closing(&p, out);
     }
-    free_texts(&panels);
-    free_texts(&methods);
-    free_texts(&columns);
-    zo_free(panel_of);
-    zo_free(method_of);
-    zo_free(column_of);
-    free_report(&r);
-    return ZO_OK;
+    free_paper(&p);
+    return status;
 }

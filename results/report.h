@@ -27,22 +27,24 @@ void zo_paragraph_print(FILE *out, const char *text, int columns);
 
 typedef struct zo_report_spec {
     bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */
-    const char *best;     /* "lr" or "lr,rank": of the cells that differ only in these keys and the seed, keep the setting with the
-                             best mean dev accuracy (the smaller value on a tie); NULL = keep all */
+    const char *best;     /* "lr" or "lr,rank": of the cells that differ only in these keys and the seed, keep the setting that is best on dev, by mean
+                             metric or mean loss as the cells' selection says (the smaller value on a tie); NULL = keep all */
     const char *columns;  /* key whose values are the paper table's columns; "task" */
-    const char *metric;   /* accuracy, f1, matthews, dev_accuracy: what stands in the paper table */
+    const char *metric;   /* accuracy, f1, macro_f1, matthews, dev_metric, dev_accuracy: what stands in the paper table; NULL = each cell's own */
     const char *where;    /* an SQL condition on the columns of the view `report`; NULL = all */
+    int terminal;         /* columns of the terminal that the paper table goes to; 0 = it goes elsewhere */
 } zo_report_spec;
 
-/* Objects with at least model task form optimizer batch context seed status accuracy step_ms device_hours peak_bytes forwards;
- * groups have accuracy_std, n and seeds (a list) beside them. The caller deletes *rows. */
+/* Objects of runs, or of groups of seeds (results/groups.h): settings, seed, status, marks, meaning, and the columns of results/schema.sql; groups have
+ * means in these columns, counts in `marks` and `disturbed`, metric_value_std, metric_value_unmarked (the mean without marked runs), n, and the list of
+ * seeds. The caller deletes *rows. */
 zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err);
-/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n), then what it cost.
- * Cells without dev and test examples are left out. */
+/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n) of all runs with how many of them are
+ * marked, then what it cost. Rows of an older meaning stand in a section of their own. Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
 
 /* The rule of `best` for readers in SQL: makes the temporary table `chosen` (run, rivals) on the handle of `results`: the runs that
- * `best` = keys keeps of all that ended, and how many other settings stood against theirs. Without dev examples all are kept. */
+ * `best` = keys keeps of all of this meaning that ended, and how many other settings stood against theirs. Without dev examples all are kept. */
 zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err);
 
 /* One read-only statement. The caller deletes *rows. */

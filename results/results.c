@@ -31,6 +31,14 @@ struct zo_results {
     char path[4096];
 };
 
+const char *zo_meaning_was(int meaning)
+{
+    static const char *const was[ZO_MEANING] = {
+        "", "the training peak held evaluation's activations, the step time was a median, F1 was macro-F1, test rows followed data_seed, BoolQ's passages "
+            "kept their titles, the context of prompts was 128 by default, and there was no work"};
+    return meaning > 0 && meaning < ZO_MEANING ? was[meaning] : "";
+}
+
 /* ---- errors ----------------------------------------------------------------------------------------------------------- */
 
 static zo_status fail_sql(zo_results *r, zo_err *err)

@@ -18,11 +18,9 @@ extern "C" {
 #define ZO_SCHEMA_VERSION 3
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
- * never in one mean or picture with new ones.
- *   1  schemas 1 and 2: train_peak_bytes held evaluation's activations, step_ms was a median, f1 macro-F1, test rows followed data_seed,
- *      BoolQ's passages kept their titles, the context of prompts was 128
- *   2  schema 3 */
+ * never in one mean or picture with new ones. zo_meaning_was says what was different. */
 #define ZO_MEANING 2
+const char *zo_meaning_was(int meaning); /* in words; "" for this one and for newer ones */
 
 typedef struct zo_results zo_results;
 

@@ -1,0 +1,428 @@
+/* test_report.c: `zo report`'s rules over made-up rows whose means, marks and labels are known by hand: all runs of a group in one mean, and how many are
+ * marked; rows of other meanings and of other files apart; choosing by dev. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/embed.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "results/report.h"
+#include "results/results.h"
+#include "tests/folder.h"
+
+ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
+
+static char folder[64];
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+#define ASSERT_LACKS(text, part) ck_assert_msg(strstr((text), (part)) == NULL, "\"%s\" has \"%s\"", (text), (part))
+
+/* A finished run; what is not said is a plain one of task t by mezo with accuracy `value`. */
+typedef struct made {
+    const char *model, *task, *optimizer, *metric, *selection, *status, *marks, *selected;
+    const char *model_files, *rows; /* fingerprints */
+    double lr, value, dev_metric, dev_loss;
+    int seed, split_seed, has_no_dev, cut;
+    bool disturbed;
+    double full_step_ms, other_step_ms, f1;
+} made;
+
+static zo_results *open_new(void)
+{
+    static int turn;
+    char name[40], path[100];
+    snprintf(name, sizeof name, "%ld-%d.db", (long)getpid(), turn++); /* every test is a process of its own */
+    zo_results *r;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_open(&r, zo_path_join(path, sizeof path, folder, name), true, &err) == ZO_OK, "%s", err.text);
+    return r;
+}
+
+static const char *or_else(const char *given, const char *otherwise)
+{
+    return given != NULL ? given : otherwise;
+}
+
+static int64_t add(zo_results *r, made m)
+{
+    static const zo_host_row host = {.host = "here", .device = "cpu", .threads = 2};
+    const char *model = or_else(m.model, "m"), *task = or_else(m.task, "t"), *optimizer = or_else(m.optimizer, "mezo"), *marks = or_else(m.marks, ""),
+               *metric = or_else(m.metric, "accuracy"), *selection = or_else(m.selection, "dev-metric"), *status = or_else(m.status, "done");
+    double lr = m.lr > 0 ? m.lr : 1e-3;
+    char config[1000];
+    cJSON *text = cJSON_CreateString(model);
+    char *quoted = cJSON_PrintUnformatted(text);
+    snprintf(config, sizeof config, "{\"model\":%s,\"task\":\"%s\",\"form\":\"head\",\"batch\":16,\"lr\":%g,\"seed\":%d,\"train_split_seed\":%d,"
+             "\"test_split_seed\":%d,\"metric\":\"%s\",\"selection\":\"%s\",\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", quoted, task, lr, m.seed,
+             m.split_seed, m.split_seed, metric, selection, optimizer);
+    cJSON_free(quoted);
+    cJSON_Delete(text);
+    zo_cell_row cell = {.config = config, .model = model, .task = task, .form = "head", .optimizer = optimizer, .precision = "f32", .realisation = "inplace",
+                        .storage = "f32", .accumulate = "weights", .decoder = "default", .algorithms = "first", .device_kind = "cpu", .split = "drawn",
+                        .kshot_folder = "", .metric = metric, .selection = selection, .optimizer_options = "{}", .batch = 16, .context = 64, .steps = 10,
+                        .seed = m.seed, .train_split_seed = m.split_seed, .test_split_seed = m.split_seed, .dev = m.has_no_dev ? 0 : 50, .test = 50, .lr = lr};
+    zo_identity identity = {.tokenizer = "2222222222222222", .task = "4444444444444444"};
+    snprintf(identity.model, sizeof identity.model, "%s", or_else(m.model_files, "1111111111111111"));
+    snprintf(identity.rows, sizeof identity.rows, "%s", or_else(m.rows, "3333333333333333"));
+    snprintf(identity.hash, sizeof identity.hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, config, strlen(config)));
+    zo_run_end end = {.status = status, .marks = marks, .fault_step = -1, .accuracy = m.value, .f1 = m.f1 > 0 ? m.f1 : NAN, .macro_f1 = NAN,
+                      .matthews = NAN, .metric_value = m.value, .selected = or_else(m.selected, "test@best-dev"), .dev_metric = m.dev_metric,
+                      .dev_accuracy = NAN, .dev_loss = m.dev_loss, .dev_rows = m.has_no_dev ? 0 : 50, .context = 64, .cut_sequences = m.cut, .steps = 10,
+                      .forwards = 20, .work = 20.5, .paper_queries = NAN, .step_ms = 4, .step_ms_median = 3, .train_seconds = 36, .peak_bytes = 3000000,
+                      .train_peak_bytes = 2000000, .disturbed = m.disturbed, .full_step_ms = m.full_step_ms > 0 ? m.full_step_ms : NAN,
+                      .other_step_ms = m.other_step_ms > 0 ? m.other_step_ms : NAN, .promise = "bits", .switches = -1};
+    int64_t run;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_begin(r, &cell, &identity, &host, &run, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
+    return run;
+}
+
+static void execute(zo_results *r, const char *sql)
+{
+    char *message = NULL;
+    ck_assert_msg(sqlite3_exec(zo_results_handle(r), sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+}
+
+static char *paper(zo_results *r, zo_report_spec spec)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    zo_err err = {0};
+    spec.columns = or_else(spec.columns, "task");
+    ck_assert_msg(zo_report_paper(r, &spec, out, &err) == ZO_OK, "%s", err.text);
+    fclose(out);
+    char *kept = strdup(text);
+    free(text);
+    return kept;
+}
+
+static cJSON *objects(zo_results *r, bool grouped, const char *best)
+{
+    zo_report_spec spec = {.columns = "task", .by_seed_group = grouped, .best = best};
+    cJSON *rows;
+    zo_err err = {0};
+    ck_assert_msg(zo_report_rows(r, &spec, &rows, &err) == ZO_OK, "%s", err.text);
+    return rows;
+}
+
+static double in_row(const cJSON *rows, int i, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, i), key);
+    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+/* 0.8, 0.9 and a run that diverged and keeps chance, 0.5: 73.3 with a sample deviation of 20.8, and 85.0 without it. */
+START_TEST(marked_runs_stay_in_the_mean)
+{
+    zo_results *r = open_new();
+    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.8});
+    add(r, (made){.seed = 2, .value = 0.9, .dev_metric = 0.9});
+    add(r, (made){.seed = 3, .value = 0.5, .dev_metric = NAN, .status = "diverged", .marks = "diverged", .selected = "chance"});
+    add(r, (made){.optimizer = "one", .value = 0.5, .dev_metric = 0.5, .status = "dead", .marks = "dead,constant"});
+    add(r, (made){.optimizer = "some", .seed = 1, .value = 0.6, .dev_metric = 0.5, .marks = "constant"});
+    add(r, (made){.optimizer = "some", .seed = 2, .value = NAN, .dev_metric = NAN, .status = "oom"});
+    add(r, (made){.optimizer = "all", .seed = 1, .value = 0.5, .dev_metric = 0.5, .marks = "constant"});
+    add(r, (made){.optimizer = "all", .seed = 2, .value = 0.5, .dev_metric = 0.5, .marks = "constant"});
+    add(r, (made){.optimizer = "none", .value = NAN, .dev_metric = NAN, .status = "oom"});
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo   | 73.3 ± 20.8 (3), 1 diverged [85.0] |");
+    ASSERT_HAS(text, "| one    | 50.0, dead, constant ");
+    ASSERT_HAS(text, "| some   | 60.0 (1), 1 constant, 1 oom ");
+    ASSERT_HAS(text, "| all    | 50.0 ± 0.0 (2), 2 constant ");
+    ASSERT_HAS(text, "| none   | oom ");
+    ASSERT_HAS(text, "Marked runs are in every mean");
+    ASSERT_LACKS(text, "old definition");
+    free(text);
+    cJSON *rows = objects(r, true, NULL);
+    ck_assert_double_eq_tol(in_row(rows, 0, "metric_value"), 2.2 / 3, 1e-12);
+    ck_assert_double_eq_tol(in_row(rows, 0, "metric_value_std"), sqrt(0.13 / 3), 1e-12);
+    ck_assert_double_eq_tol(in_row(rows, 0, "metric_value_unmarked"), 0.85, 1e-12);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 3);
+    ck_assert_double_eq(in_row(rows, 0, "marked"), 1);
+    ck_assert_double_eq(in_row(rows, 0, "meaning"), ZO_MEANING);
+    ck_assert_double_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 1), "marks"), "constant")->valuedouble, 1);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* Each cell's own metric, said in the column's head where there are several; --metric overrides. */
+START_TEST(headline_metric)
+{
+    zo_results *r = open_new();
+    add(r, (made){.task = "a", .value = 0.7, .dev_metric = 0.7});
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| method | a    |");
+    ASSERT_HAS(text, "accuracy in %");
+    free(text);
+    add(r, (made){.task = "b", .metric = "f1", .value = 0.6, .f1 = 0.6, .dev_metric = 0.7});
+    text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| method | a (accuracy) | b (f1) |");
+    ASSERT_HAS(text, "| mezo   | 70.0         | 60.0   |");
+    ASSERT_HAS(text, "accuracy, f1 in %");
+    free(text);
+    text = paper(r, (zo_report_spec){.metric = "f1"});
+    ASSERT_HAS(text, "| mezo   | no evaluation | 60.0 |");
+    free(text);
+    zo_report_spec wrong = {.columns = "task", .metric = "loss"};
+    zo_err err = {0};
+    ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "macro_f1");
+    zo_results_close(r);
+}
+END_TEST
+
+START_TEST(costs_and_warnings)
+{
+    zo_results *r = open_new();
+    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.8});
+    add(r, (made){.seed = 2, .value = 0.8, .dev_metric = 0.8});
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| method | lr    | steps | work | forwards | step ms | device-hours | with evaluation | training peak MB | overall peak MB |");
+    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.5 | 20       | 4       | 0.01         | 0.01            | 2                | 3               |");
+    ASSERT_LACKS(text, "Disturbed");
+    ASSERT_LACKS(text, "cut");
+    free(text);
+    add(r, (made){.optimizer = "svrg", .value = 0.8, .dev_metric = 0.8, .disturbed = true, .full_step_ms = 30, .other_step_ms = 2, .cut = 7});
+    add(r, (made){.optimizer = "svrg", .value = 0.8, .dev_metric = 0.8, .seed = 5, .cut = 9});
+    text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "step ms | full-batch step ms | other step ms | device-hours |");
+    ASSERT_HAS(text, "| svrg   | 0.001 | 10    | 20.5 | 20       | 4 *     | 30 *               | 2 *           | 0.01 *       | 0.01 *          | 2 ");
+    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.5 | 20       | 4       | -                  | -             | 0.01         |");
+    ASSERT_HAS(text, "* Disturbed: while 1 of the 4 runs trained");
+    ASSERT_HAS(text, "in the run with the most: 9 of t at 64 tokens.");
+    free(text);
+    for (int columns = 40; columns <= 120; columns += 40) { /* nothing is wider than the terminal */
+        text = paper(r, (zo_report_spec){.terminal = columns});
+        for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+            ck_assert_msg(zo_text_width(line) <= columns, "%s", line);
+        }
+        free(text);
+    }
+    zo_results_close(r);
+}
+END_TEST
+
+/* Rows of an older meaning have a section of their own, and no part in means and choices. */
+START_TEST(old_definition)
+{
+    zo_results *r = open_new();
+    add(r, (made){.seed = 1, .lr = 1e-3, .value = 0.2, .dev_metric = 0.9});
+    execute(r, "UPDATE cells SET meaning = 1");
+    add(r, (made){.seed = 2, .lr = 1e-3, .value = 0.8, .dev_metric = 0.5});
+    add(r, (made){.seed = 2, .lr = 1e-2, .value = 0.6, .dev_metric = 0.6});
+    char *text = paper(r, (zo_report_spec){.best = "lr"});
+    ASSERT_HAS(text, "| mezo   | 60.0 |");
+    char *old = strstr(text, "# old definition\n\nRows of meaning 1, in no mean with the others: the training peak held evaluation's activations");
+    ck_assert_ptr_nonnull(old);
+    ASSERT_HAS(old, "## m, head");
+    ASSERT_HAS(old, "| mezo   | 20.0 |");
+    ASSERT_LACKS(old, "60.0");
+    free(text);
+    cJSON *rows = objects(r, true, NULL);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 3);
+    ck_assert_double_eq(in_row(rows, 0, "meaning"), 1);
+    ck_assert_double_eq(in_row(rows, 1, "meaning"), 2);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 1);
+    cJSON_Delete(rows);
+    zo_err err = {0};
+    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
+    rows = NULL;
+    ck_assert_int_eq(zo_results_select(r, "SELECT group_concat(100 * metric_value, ' ') AS v, rivals FROM chosen JOIN runs USING (run)", &rows, &err), ZO_OK);
+    ck_assert_str_eq(cJSON_GetArrayItem(rows, 0)->child->valuestring, "60.0");
+    ck_assert_double_eq(in_row(rows, 0, "rivals"), 1);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* The same through a file of schema 2, which a reader brings to this schema in memory. */
+START_TEST(database_of_schema_2)
+{
+    char path[100];
+    sqlite3 *db;
+    char *message = NULL;
+    zo_path_join(path, sizeof path, folder, "schema2.db");
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, schema2_sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    ck_assert_msg(sqlite3_exec(db,
+                               "INSERT INTO runs (run, hash, config, status, model, task, form, optimizer, optimizer_options, batch, context, steps_budget,"
+                               " forwards_budget, seconds_budget, lr, eps, seed, precision, realisation, storage, accumulate, device_kind, split,"
+                               " eval_every, selection, train, dev, test, began, accuracy, f1, dev_accuracy, steps, step_ms, peak_bytes,"
+                               " train_peak_bytes, selected) SELECT value, 'hash' || value, json_object('task', 't', 'lr', 0.001, 'seed', value, 'data_seed', value), iif(value = 3,"
+                               " 'diverged', 'done'), 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 1e-3, 1e-3, value, 'f32', 'inplace', 'f32',"
+                               " 'weights', 'cpu', 'drawn', -1, 'loss', 100, 50, 50, 'then', iif(value = 3, NULL, value / 4.0), 0.6, 0.7, 10, 4, 100, 90,"
+                               " 'test@best-dev-loss' FROM json_each('[1, 2, 3]'); PRAGMA user_version = 2",
+                               NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    sqlite3_close(db);
+    zo_results *r;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_open_read(&r, path, &err) == ZO_OK, "%s", err.text);
+    char *text = paper(r, (zo_report_spec){.best = "lr"});
+    ck_assert_msg(strncmp(text, "# old definition\n", 17) == 0, "%s", text);
+    ASSERT_HAS(text, "37.5 ± 17.7 (2), 1 diverged"); /* 0.25 and 0.5; the third has no value, as it was then */
+    ASSERT_HAS(text, "left out of the mean and of (n)");
+    ASSERT_HAS(text, "| median step ms |");
+    ASSERT_LACKS(text, "| step ms ");
+    ASSERT_LACKS(text, "| work ");
+    free(text);
+    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
+    cJSON *rows;
+    ck_assert_int_eq(zo_results_select(r, "SELECT count(*) AS n FROM chosen", &rows, &err), ZO_OK);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 0);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* Runs of one config that were made from other files are in means of their own, and the labels say which. */
+START_TEST(other_files_are_other_means)
+{
+    zo_results *r = open_new();
+    for (int seed = 1; seed <= 3; seed++) {
+        add(r, (made){.seed = seed, .value = 0.5, .dev_metric = 0.5, .rows = seed < 3 ? "aaaaaaaaaaaaaaaa" : "bbbbbbbbbbbbbbbb"});
+    }
+    add(r, (made){.task = "u", .seed = 1, .value = 0.5, .dev_metric = 0.5});
+    add(r, (made){.task = "u", .seed = 1, .value = 0.7, .dev_metric = 0.5, .model_files = "cccccccccccccccc"});
+    add(r, (made){.task = "u", .seed = 2, .value = 0.9, .dev_metric = 0.5, .model_files = ""}); /* not known: it stands with the first that fits */
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo rows_fingerprint=aaaaaaaa  | 50.0 ± 0.0 (2) |");
+    ASSERT_HAS(text, "| mezo rows_fingerprint=bbbbbbbb  | 50.0           |");
+    ASSERT_HAS(text, "| mezo model_fingerprint=11111111 |                | 70.0 ± 28.3 (2) |");
+    ASSERT_HAS(text, "| mezo model_fingerprint=cccccccc |                | 70.0            |");
+    ASSERT_HAS(text, "Labels with a fingerprint");
+    free(text);
+    zo_results_close(r);
+    /* rows that follow the seed differ from seed to seed, and are one mean; those of the changed data are another */
+    r = open_new();
+    for (int seed = 1; seed <= 3; seed++) {
+        char rows[17];
+        snprintf(rows, sizeof rows, "%016d", seed);
+        add(r, (made){.seed = seed, .split_seed = seed, .value = 0.1 * seed, .dev_metric = 0.5, .rows = rows});
+    }
+    add(r, (made){.seed = 2, .split_seed = 2, .value = 0.8, .dev_metric = 0.5, .rows = "dddddddddddddddd"});
+    add(r, (made){.seed = 3, .split_seed = 3, .value = 0.8, .dev_metric = 0.5, .rows = "eeeeeeeeeeeeeeee"});
+    cJSON *rows = objects(r, true, NULL);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_double_eq_tol(in_row(rows, 0, "metric_value"), 0.2, 1e-12);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 3);
+    ck_assert_double_eq_tol(in_row(rows, 1, "metric_value"), 0.8, 1e-12);
+    ck_assert_double_eq(in_row(rows, 1, "n"), 2);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* Settings of other files are not compared with each other. */
+START_TEST(best_among_equals)
+{
+    zo_results *r = open_new();
+    add(r, (made){.lr = 1e-3, .value = 0.1, .dev_metric = 0.5, .rows = "aaaaaaaaaaaaaaaa"});
+    add(r, (made){.lr = 1e-2, .value = 0.2, .dev_metric = 0.6, .rows = "aaaaaaaaaaaaaaaa"});
+    add(r, (made){.lr = 1e-3, .value = 0.3, .dev_metric = 0.9, .rows = "bbbbbbbbbbbbbbbb"});
+    cJSON *rows = objects(r, true, "lr");
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_double_eq(in_row(rows, 0, "metric_value"), 0.2);
+    ck_assert_double_eq(in_row(rows, 1, "metric_value"), 0.3);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* By the metric or by the loss on dev, as the cells' selection says; marked runs count with what they keep. */
+START_TEST(best_by_selection)
+{
+    static const struct {
+        const char *selection;
+        double metric[2], loss[2]; /* on dev, of lr 0.001 and 0.01 */
+        const char *chance;        /* of the second: a fault left it chance, 0.5 */
+        double chosen;
+        const char *says;
+    } of[] = {
+        {"dev-metric", {0.8, 0.7}, {0.9, 0.1}, NULL, 1e-3, "best mean dev metric of"},
+        {"dev-loss", {0.8, 0.7}, {0.9, 0.1}, NULL, 1e-2, "lowest mean dev loss of"},
+        {"dev-metric", {0.4, NAN}, {0.9, NAN}, "chance", 1e-2, "best mean dev metric of"},
+        {"dev-metric", {0.6, NAN}, {0.9, NAN}, "chance", 1e-3, "best mean dev metric of"},
+        {"dev-loss", {0.6, NAN}, {9, NAN}, "chance", 1e-3, "lowest mean dev loss of"}, /* no dev loss comes behind any */
+        {"dev-metric", {0.7, 0.7}, {0.9, 0.1}, NULL, 1e-3, "best mean dev metric of"}, /* a tie: the smaller */
+        {"last", {0.6, 0.7}, {0.1, 0.9}, NULL, 1e-2, "best mean dev metric of"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        zo_results *r = open_new();
+        for (int k = 0; k < 2; k++) {
+            bool chance = k == 1 && of[i].chance != NULL;
+            add(r, (made){.lr = k == 0 ? 1e-3 : 1e-2, .selection = of[i].selection, .value = 0.5, .dev_metric = of[i].metric[k], .dev_loss = of[i].loss[k],
+                          .selected = chance ? "chance" : NULL, .marks = chance ? "dead" : NULL, .status = chance ? "dead" : NULL});
+        }
+        cJSON *rows = objects(r, true, "lr");
+        ck_assert_int_eq(cJSON_GetArraySize(rows), 1);
+        ck_assert_msg(in_row(rows, 0, "lr") == of[i].chosen, "%zu: %g", i, in_row(rows, 0, "lr"));
+        cJSON_Delete(rows);
+        char *text = paper(r, (zo_report_spec){.best = "lr"});
+        ASSERT_HAS(text, of[i].says);
+        free(text);
+        zo_results_close(r);
+    }
+    zo_results *r = open_new();
+    add(r, (made){.value = 0.5, .dev_metric = 0.5});
+    static const char *const wrong[] = {"selection", "lr,metric"};
+    for (int i = 0; i < 2; i++) {
+        zo_report_spec spec = {.columns = "task", .best = wrong[i]};
+        cJSON *rows;
+        zo_err err = {0};
+        ck_assert_int_eq(zo_report_rows(r, &spec, &rows, &err), ZO_EINPUT);
+        ASSERT_HAS(err.text, "cannot be chosen");
+    }
+    zo_results_close(r);
+}
+END_TEST
+
+/* Names from a database that somebody else made. */
+START_TEST(hostile_names)
+{
+    zo_results *r = open_new();
+    add(r, (made){.model = "m\x1b]0;title\x07\nnext|\xe2\x80\xae", .task = "a|b", .value = 0.5, .dev_metric = 0.5, .cut = 1});
+    char *text = paper(r, (zo_report_spec){0});
+    ck_assert_ptr_null(strpbrk(text, "\x1b\x07"));
+    ASSERT_LACKS(text, "\xe2\x80\xae");
+    ASSERT_HAS(text, "## m?]0;title??next|?, head\n");
+    ASSERT_HAS(text, "| method | a\xc2\xa6" "b  |\n");
+    free(text);
+    zo_results_close(r);
+}
+END_TEST
+
+int main(void)
+{
+    snprintf(folder, sizeof folder, "build/test_report.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    TCase *t = tcase_create("report");
+    tcase_add_test(t, marked_runs_stay_in_the_mean);
+    tcase_add_test(t, headline_metric);
+    tcase_add_test(t, costs_and_warnings);
+    tcase_add_test(t, old_definition);
+    tcase_add_test(t, database_of_schema_2);
+    tcase_add_test(t, other_files_are_other_means);
+    tcase_add_test(t, best_among_equals);
+    tcase_add_test(t, best_by_selection);
+    tcase_add_test(t, hostile_names);
+    Suite *s = suite_create("report");
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    folder_remove(folder);
+    return failed != 0;
+}
