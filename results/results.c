@@ -270,6 +270,25 @@ static zo_status upgrade(zo_results *r, int64_t version, zo_err *err)
     return status == ZO_OK ? after : status;
 }
 
+/* The database in memory once more, not to be written to; temporary tables beside it are (query_only would forbid these too). */
+static zo_status reopen_read_only(zo_results *r, zo_err *err)
+{
+    sqlite3_int64 bytes = 0;
+    sqlite3 *memory = NULL;
+    unsigned char *image = sqlite3_serialize(r->db, "main", &bytes, 0);
+    if (image == NULL || bytes < 100 || sqlite3_open(":memory:", &memory) != SQLITE_OK) {
+        sqlite3_free(image);
+        sqlite3_close(memory);
+        return zo_fail(err, ZO_EIO, "%s: there is no memory to read this older database", r->path);
+    }
+    image[18] = image[19] = 1; /* the file format's read and write version: 2, WAL, is none that memory can have */
+    sqlite3_close(r->db);
+    r->db = memory;
+    return sqlite3_deserialize(memory, "main", image, bytes, bytes, SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY) == SQLITE_OK
+               ? ZO_OK
+               : fail_sql(r, err);
+}
+
 /* Readers change nothing: the older database is copied into memory and brought to this schema there. */
 static zo_status upgrade_in_memory(zo_results *r, int64_t version, zo_err *err)
 {
@@ -289,7 +308,7 @@ static zo_status upgrade_in_memory(zo_results *r, int64_t version, zo_err *err)
     sqlite3_close(r->db);
     r->db = memory;
     zo_status status = upgrade(r, version, err);
-    return status == ZO_OK ? run_sql(r, "PRAGMA query_only = ON", err) : status;
+    return status == ZO_OK ? reopen_read_only(r, err) : status;
 }
 
 static zo_status check_version(zo_results *r, bool create, zo_err *err)

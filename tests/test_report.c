@@ -261,7 +261,7 @@ START_TEST(database_of_schema_2)
                                " train_peak_bytes, selected) SELECT value, 'hash' || value, json_object('task', 't', 'lr', 0.001, 'seed', value, 'data_seed', value), iif(value = 3,"
                                " 'diverged', 'done'), 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 1e-3, 1e-3, value, 'f32', 'inplace', 'f32',"
                                " 'weights', 'cpu', 'drawn', -1, 'loss', 100, 50, 50, 'then', iif(value = 3, NULL, value / 4.0), 0.6, 0.7, 10, 4, 100, 90,"
-                               " 'test@best-dev-loss' FROM json_each('[1, 2, 3]'); PRAGMA user_version = 2",
+                               " 'test@best-dev-loss' FROM json_each('[1, 2, 3]'); PRAGMA user_version = 2; PRAGMA journal_mode = WAL",
                                NULL, NULL, &message) == SQLITE_OK, "%s", message);
     sqlite3_close(db);
     zo_results *r;
