@@ -157,6 +157,7 @@ static int usable_cores(void)
 static const zo_backend cpu_table = {
     .name = "cpu",
     .space = ZO_HOST,
+    .reads_rest = true,
     .alloc = cpu_alloc,
     .release = cpu_release,
     .upload = cpu_transfer,

@@ -29,18 +29,20 @@ static bool drawn_before(const zo_cpu_form *f, int d)
 
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
 {
-    const zo_layout *layout = view->base[0]->layout;
-    zo_cpu_form f = {.layout = layout,
-                     .factors = view->factors,
-                     .param = param,
+    bool apart = view->rest != NULL && view->factors->rank[param] == 0;
+    const zo_store *store = apart ? view->rest : view->base[0];
+    int at = apart ? view->rest_of[param] : param;
+    zo_cpu_form f = {.layout = store->layout,
+                     .factors = apart ? NULL : view->factors,
+                     .param = at,
                      .npoints = view->npoints,
-                     .storage = view->base[0]->storage};
+                     .storage = store->storage};
     f.dir = block;
     f.base = (const void **)(f.dir + view->ndirs);
     f.coef = (float *)(f.base + view->npoints);
     for (int p = 0; p < view->npoints; p++) {
-        ZO_CHECK(view->base[p]->storage == f.storage, "a view over stores of two types");
-        f.base[p] = zo_store_at(view->base[p], layout->param[param].offset);
+        ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
+        f.base[p] = zo_store_at(apart ? store : view->base[p], f.layout->param[at].offset);
     }
     for (int d = 0; d < view->ndirs; d++) {
         const zo_dir *dir = &view->dir[d];
@@ -325,7 +327,7 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
         return NULL;
     }
     zo_cpu_form f = zo_cpu_form_of(view, param, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
-    int64_t n = f.layout->param[param].rows * f.layout->param[param].cols;
+    int64_t n = f.layout->param[f.param].rows * f.layout->param[f.param].cols;
     size_t values = ((size_t)(n * view->npoints) * sizeof(float) + 63) / 64 * 64;
     size_t pointers = ((size_t)view->npoints * sizeof(void *) + 63) / 64 * 64;
     char *block = zo_cpu_shared_of(be, purpose, values + pointers + zo_cpu_form_scratch(&f));
@@ -333,6 +335,6 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
     for (int p = 0; p < view->npoints; p++) {
         to[p] = (float *)block + p * n;
     }
-    zo_cpu_form_rows(&f, 0, f.layout->param[param].rows, 1.0f, ZO_STORAGE_F32, to, block + values + pointers);
+    zo_cpu_form_rows(&f, 0, f.layout->param[f.param].rows, 1.0f, ZO_STORAGE_F32, to, block + values + pointers);
     return (const float *)block;
 }

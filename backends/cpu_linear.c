@@ -156,7 +156,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     memset(b, 0, sizeof *b);
     b->be = be;
     b->form = zo_cpu_form_of(view, weight, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
-    const zo_param *w = &b->form.layout->param[weight];
+    const zo_param *w = &b->form.layout->param[b->form.param];
     b->precision = precision;
     b->rows = w->rows;
     b->cols = w->cols;
@@ -465,7 +465,7 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
     const float *add = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS);
     int P = view->npoints;
     zo_cpu_form f = zo_cpu_form_of(view, weight, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(P, view->ndirs)));
-    int64_t cols = f.layout->param[weight].cols, all = f.layout->param[weight].rows;
+    int64_t cols = f.layout->param[f.param].cols, all = f.layout->param[f.param].rows;
     size_t tile = (size_t)(P * nrows * cols) * sizeof(float);
     float *w = zo_cpu_shared_of(be, ZO_CPU_VECTOR, tile); /* (P, nrows, cols) */
     size_t pointers = round64((size_t)P * sizeof(void *));
@@ -504,7 +504,7 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
 {
     int P = view->npoints;
     zo_cpu_form f = zo_cpu_form_of(view, table, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(P, view->ndirs)));
-    int64_t cols = f.layout->param[table].cols;
+    int64_t cols = f.layout->param[f.param].cols;
     size_t pointers = round64((size_t)P * sizeof(void *)), row = round64((size_t)cols * sizeof(float));
 #pragma omp parallel num_threads(be->threads) if (P * tokens * cols > 50000)
     {

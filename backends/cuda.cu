@@ -394,6 +394,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     v.npoints = view->npoints;
     v.ncoef = (int)ncoef;
     v.storage = view->base[0]->storage;
+    ZO_CHECK(view->rest == NULL, "a view with parameters of their own; zo_backend.reads_rest tells");
     for (int p = 0; p < view->npoints; p++) {
         ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
         reinterpret_cast<const void **>(image + base)[p] = zo_store_at(view->base[p], 0);

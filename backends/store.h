@@ -87,6 +87,10 @@ typedef struct zo_view {
     const zo_dir *dir;            /* (ndirs) */
     const float *coef;            /* (npoints, ndirs) */
     const zo_factors *factors;    /* NULL when there are none */
+    /* Not NULL: parameters that `factors` do not cover are read here and not in `base`: f32, the same at all points. Its layout has them alone;
+     * rest_of (parameters) = their index there, -1 of the others. Where zo_backend.reads_rest. */
+    const zo_store *rest;
+    const int *rest_of;
     const float *side;            /* (npoints, ncoef) host; not NULL: factored matrices run as x W^T + ((x V) . side) scale U^T and W is not written */
 } zo_view;
 

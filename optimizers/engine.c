@@ -17,6 +17,9 @@ struct zo_engine {
     zo_moves weights, anchor;          /* anchor is opened by the first snapshot */
     zo_store *anchor_store, *stored;   /* snapshot(); store_terms() */
     zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates, and the snapshot */
+    zo_store *rest;                    /* the same: what the factors do not cover, in f32 beside weights of 16 bits */
+    zo_layout rest_layout;
+    int *rest_of;                      /* (parameters) zo_view.rest_of */
     zo_term *stored_term;              /* (stored_terms) store_terms() beside a log */
     int stored_terms;
     zo_store *grad, *moment1, *moment2;
@@ -168,6 +171,8 @@ static int log_dirs(zo_engine *e, zo_view *view)
         e->dir[d] = e->log.term[d].dir;
     }
     view->ndirs = e->log.n;
+    view->rest = e->rest;
+    view->rest_of = e->rest_of;
     if (e->side != NULL && e->spec.realisation != ZO_SIDEPATH && e->objective.ncoef > 0) {
         e->dir[view->ndirs++] = (zo_dir){.kind = ZO_DIR_SPAN, .span = e->side_sum};
     }
@@ -285,14 +290,59 @@ static void add_to_side(zo_engine *e, const zo_term *term)
     }
 }
 
+/* Beside weights of 16 bits: what the factors do not cover, as it stands. */
+static void open_rest(zo_engine *e)
+{
+    zo_backend *be = e->spec.be;
+    const zo_store *weights = e->spec.weights;
+    const zo_layout *layout = weights->layout;
+    int64_t largest = 0;
+    e->rest_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *e->rest_of);
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        bool apart = e->factors->rank[t] == 0;
+        e->rest_of[t] = apart ? zo_layout_add(&e->rest_layout, p->name, p->kind, p->rows, p->cols, p->block, p->decay) : -1;
+        largest = apart && p->rows * p->cols > largest ? p->rows * p->cols : largest;
+    }
+    if (e->rest_layout.n > 0) {
+        e->rest = zo_store_new(be, &e->rest_layout, ZO_TAG_OPT_STATE);
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)largest * sizeof *host);
+        for (int t = 0; t < layout->n; t++) {
+            if (e->rest_of[t] >= 0) {
+                zo_store_get(be, weights, t, host);
+                zo_store_set(be, e->rest, e->rest_of[t], host);
+            }
+        }
+        zo_free(host);
+    }
+}
+
+/* A REST term whose numbers are kept and not the term, so that a step costs the same however many there were: added in f32 to the small
+ * tensors themselves, or to `rest` beside weights of 16 bits. The bits are those of the sum that a log of them would form at each pass. */
+static bool add_to_rest(zo_engine *e, const zo_term *term)
+{
+    if (e->factors == NULL || term->dir.kind != ZO_DIR_REST) {
+        return false;
+    }
+    if (e->spec.weights->storage == ZO_STORAGE_F32) {
+        zo_moves_update(&e->weights, 1.0, term, 1);
+        flush(e, &e->weights);
+        return true;
+    }
+    if (e->rest != NULL) {
+        e->spec.be->apply(e->spec.be, e->rest, NULL, 1.0, term, 1, NULL);
+    }
+    return e->rest != NULL;
+}
+
 static zo_status apply_logged(zo_engine *e, const zo_term *term, int n, zo_err *err)
 {
     zo_status status = ZO_OK;
     for (int i = 0; i < n && status == ZO_OK; i++) {
         if (is_low_rank(&term[i].dir)) {
             add_to_side(e, &term[i]);
-        } else {
-            status = zo_term_log_add(&e->log, e->factors, &term[i], err);
+        } else if (!add_to_rest(e, &term[i])) {
+            status = zo_term_log_add(&e->log, &term[i], err);
         }
     }
     return status;
@@ -387,7 +437,7 @@ static zo_status engine_apply_stored(zo_objective *o, double coef, zo_err *err)
         zo_status status = ZO_OK;
         for (int i = 0; i < e->stored_terms && status == ZO_OK; i++) {
             zo_term term = {.dir = e->stored_term[i].dir, .coef = coef * e->stored_term[i].coef};
-            status = zo_term_log_add(&e->log, e->factors, &term, err);
+            status = zo_term_log_add(&e->log, &term, err);
         }
         return status;
     }
@@ -427,6 +477,9 @@ static zo_status engine_make_factors(zo_objective *o, const zo_factor_spec *spec
     }
     if (e->spec.realisation == ZO_SIDEPATH) {
         e->side_coef = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)e->spec.io.most_points * n * sizeof *e->side_coef);
+    }
+    if (is_logged(e) && e->spec.weights->storage != ZO_STORAGE_F32 && be->reads_rest) {
+        open_rest(e);
     }
     return ZO_OK;
 }
@@ -537,7 +590,7 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
     reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */
     if (is_logged(e)) {
-        zo_term_log_open(&e->log, spec->weights->layout);
+        zo_term_log_open(&e->log);
         reserve_dirs(e, ZO_LOG_MOST + 4);
         reserve_coefs(e, (int64_t)spec->io.most_points * (ZO_LOG_MOST + 4));
     }
@@ -557,6 +610,9 @@ void zo_engine_free(zo_engine *e)
     zo_store_free(be, e->anchor_store);
     zo_store_free(be, e->stored);
     zo_term_log_close(&e->log);
+    zo_store_free(be, e->rest);
+    zo_layout_free(&e->rest_layout);
+    zo_free(e->rest_of);
     zo_free(e->stored_term);
     zo_store_free(be, e->grad);
     zo_store_free(be, e->moment1);
@@ -595,7 +651,7 @@ const zo_view *zo_engine_settle(zo_engine *e)
     }
     e->settled.dir = e->dir;
     e->settled.coef = e->coef;
-    if (n > 0 || e->spec.realisation == ZO_SIDEPATH) {
+    if (n > 0 || e->spec.realisation == ZO_SIDEPATH || e->rest != NULL) {
         e->settled.factors = e->factors;
     }
     e->settled.side = e->spec.realisation == ZO_SIDEPATH && e->objective.ncoef > 0 ? e->side_sum : NULL;

@@ -12,8 +12,10 @@
  *
  * Updates accumulate in the weights, rounded to their type (f32, or 16 bits, where an update below half an ulp is lost), or in a log of
  * (direction, coefficient) terms beside weights that are never written: every point is then base + log + probe, formed in f32. Of the log
- * equal directions are one term, and terms of low rank one vector of coefficients; each dense direction costs one more draw a parameter
- * and pass. Not with INPLACE, weight decay, TeZO-Adam or first-order rules.
+ * equal directions are one term, and terms of low rank one vector of coefficients; REST terms are added in f32 to the small tensors
+ * themselves or, where those are held in 16 bits, to a copy beside them (a backend without zo_backend.reads_rest keeps them as terms). So a
+ * step of TeZO costs the same however many came before; each dense direction costs one more draw a parameter and pass, at most
+ * ZO_LOG_MOST of them. Not with INPLACE, weight decay, TeZO-Adam or first-order rules.
  */
 #ifndef ZO_OPTIMIZERS_ENGINE_H
 #define ZO_OPTIMIZERS_ENGINE_H
@@ -25,7 +27,7 @@
 extern "C" {
 #endif
 
-/* Every pass draws every direction of the log again: it may come to so many draws of each parameter, then the run is unsupported. */
+/* Every pass draws every direction of the log again: it may have so many, then the run is unsupported. */
 enum { ZO_LOG_MOST = 256 };
 typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;
 const char *zo_accumulate_name(zo_accumulate a);

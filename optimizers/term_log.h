@@ -10,19 +10,17 @@ extern "C" {
 #endif
 
 typedef struct zo_term_log {
-    zo_term *term;     /* (n) one a direction, in the order in which they first came; sums of coefficients */
-    int n, room;
-    int64_t parameters; /* of the layout */
-    int64_t drawn;      /* elements that the terms act on, in sum */
-    double *anchor;     /* (anchor_room) coefficients at the snapshot, which knew the first `anchors` terms */
-    int anchors, anchor_room;
+    zo_term *term;   /* (ZO_LOG_MOST), n of them: one a direction, in the order in which they first came; sums of coefficients */
+    int n;
+    double *anchor;  /* (ZO_LOG_MOST) coefficients at the snapshot, which knew the first `anchors` terms */
+    int anchors;
     bool has_anchor;
 } zo_term_log;
 
-void zo_term_log_open(zo_term_log *log, const zo_layout *layout);
+void zo_term_log_open(zo_term_log *log);
 void zo_term_log_close(zo_term_log *log);
-/* Add a GAUSS or REST term. `factors` may be NULL. ZO_EUNSUPPORTED, and nothing added, where the log is full. */
-zo_status zo_term_log_add(zo_term_log *log, const zo_factors *factors, const zo_term *term, zo_err *err);
+/* Add a GAUSS or REST term. ZO_EUNSUPPORTED, and nothing added, where the log is full. */
+zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err);
 /* The log as it is now becomes the snapshot. */
 void zo_term_log_snapshot(zo_term_log *log);
 /* Coefficient of term i at the weights or at the snapshot. */
