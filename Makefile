@@ -4,6 +4,7 @@
 #   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
 #   make test            every tests/test_*.c; T=rng runs tests/test_rng.c alone, V=1 shows all output
 #   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make fuzz            readers under clang's libFuzzer and AddressSanitizer (clang and libomp-dev; RUNS=1000000 inputs each)
 #   make mutants         single bugs put into copies of the tree, and which of them no test notices (N=15 SEED=x; tests/mutants/run.pl)
 #   make check           who may include whom, banned words, every header by itself
 #   make bench-peers     the same step in PyTorch, beside ours
@@ -16,7 +17,7 @@
 #
 # CUDA=auto (the default) builds the GPU backend where nvcc is, CUDA=1 always (an error without nvcc), CUDA=0 never.
 #
-# MODE=release|debug|asan|ubsan chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
+# MODE=release|debug|asan|ubsan|fuzz chooses the build, kept apart in build/<backend>-<mode>/; a change of compiler, flags or
 # processor rebuilds what it touches. -j is the number of processors unless given.
 
 MODE ?= release
@@ -53,9 +54,10 @@ BUILD := build/$(BACKEND)-$(MODE)$(SHARED:%=-%)
 optimise.release := -O3
 optimise.debug := -O0 -g3
 optimise.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+optimise.fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address -fno-sanitize-recover=all
 optimise.ubsan := -O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=all
 ifeq ($(optimise.$(MODE)),)
-$(error MODE=$(MODE) is not a build: say MODE=release, debug, asan or ubsan)
+$(error MODE=$(MODE) is not a build: say MODE=release, debug, asan, ubsan or fuzz)
 endif
 # Never a flag that lets the compiler reassociate or contract: bit-equal directions depend on it.
 NUMERIC := -march=$(MARCH)$(if $(SHARED), -fPIC) -mprefer-vector-width=512 -ffp-contract=off -fno-math-errno
@@ -87,7 +89,7 @@ TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 T ?= *
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
 
-.PHONY: all deps demo test tests run-tests asan-test check mutants bench-peers install clean FORCE
+.PHONY: all deps demo test tests run-tests asan-test check mutants fuzz run-fuzz bench-peers install clean FORCE
 all: zo
 
 # ---- what the machine has --------------------------------------------------------------------------------------------
@@ -234,6 +236,16 @@ run-tests: $(TESTS)
 asan-test:
 	@$(MAKE) MODE=asan CUDA=0 run-tests
 
+# clang's libFuzzer: each tests/fuzz_*.c reads RUNS inputs.
+RUNS ?= 1000000
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
+$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(BUILD)/build_info.o $(LIBS) -o $@
+fuzz:
+	@$(MAKE) MODE=fuzz CC=clang CUDA=0 run-fuzz
+run-fuzz: $(FUZZERS)
+	@tests/fuzz.sh build/fuzz $(RUNS) $(FUZZERS)
+
 # Settings go by the environment: N, SEED, JOBS and others at the head of the script.
 mutants: deps
 	@MAKE='$(MAKE)' perl tests/mutants/run.pl
@@ -254,4 +266,4 @@ install: $(BUILD)/zo
 clean:
 	rm -rf build zo
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(SHIM_OBJECTS))
+-include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(FUZZERS:=.o) $(SHIM_OBJECTS))
