@@ -18,13 +18,11 @@ static zo_status drop_title(zo_record *record, zo_table *table, const char *wher
 }
 
 #define KEYS .label = "label", .field = {"passage", "question"}, .finish = drop_title
-#define ORIGINAL .format = ZO_FORMAT_JSONL, .label = "answer", .field = {"passage", "question"}
+#define ORIGINAL .label = "answer", .field = {"passage", "question"}
 
 static const zo_source sources[] = {
     ZO_EXPORT(0, "superglue/BoolQ", KEYS),
-    {.part = ZO_FILE_TRAIN, .choice = 1, .path = "boolq/train.jsonl", ORIGINAL},
-    {.part = ZO_FILE_VALIDATION, .choice = 3, .path = "boolq/dev.jsonl", ORIGINAL},
-    {.part = ZO_FILE_VALIDATION, .choice = 4, .path = "boolq/validation.jsonl", ORIGINAL},
+    ZO_EXPORT(ZO_EXPORTS, "boolq", ORIGINAL),
     {.format = ZO_FORMAT_END},
 };
 
@@ -38,7 +36,7 @@ static void shape_question(zo_record *record, zo_table *storage)
 const zo_task zo_task_boolq = {
     .info = {.name = "boolq", .title = "BoolQ: yes or no, from a passage", .headline = ZO_ACCURACY, .classes = 2,
              .files = "superglue/BoolQ/{train,val}.jsonl or boolq/{train,dev}.jsonl"},
-    .label = {"false|0", "true|1"},
+    .label = {"false|False|0", "true|True|1"},
     .source = sources,
     .train_from_validation = true,
     .texts = 2,

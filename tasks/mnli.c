@@ -2,7 +2,7 @@
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "gold_label", .field = {"sentence1", "sentence2"}
-#define KEYS .format = ZO_FORMAT_JSONL, .label = "label", .field = {"premise", "hypothesis"}
+#define KEYS .label = "label", .field = {"premise|sentence1", "hypothesis|sentence2"}
 #define MAP .format = ZO_FORMAT_JSON_MAP, .label = "label", .field = {"text_a", "text_b"}
 
 static const zo_source sources[] = {
@@ -12,9 +12,11 @@ static const zo_source sources[] = {
     {.part = ZO_FILE_VALIDATION, .path = "glue/MNLI/dev_matched.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "glue/MNLI/textfooler_mnli_matched", .format = ZO_FORMAT_TSV, .label = "#0", .field = {"#1", "#2"},
      .note = "mnli: the validation rows are TextFooler's 1,000 of the 9,815 matched ones, tokenised"},
-    {.part = ZO_FILE_TRAIN, .choice = 2, .path = "glue/MNLI/train.jsonl", KEYS},
-    {.part = ZO_FILE_VALIDATION, .choice = 2, .path = "glue/MNLI/dev_matched.jsonl", KEYS},
-    {.part = ZO_FILE_VALIDATION, .choice = 3, .path = "glue/MNLI/validation_matched.jsonl", KEYS},
+    {.part = ZO_FILE_TRAIN, .choice = 2, .path = "glue/MNLI/train.jsonl", .format = ZO_FORMAT_JSONL, KEYS},
+    {.part = ZO_FILE_TRAIN, .choice = 3, .path = "glue/MNLI/train.csv", .format = ZO_FORMAT_CSV, KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 2, .path = "glue/MNLI/dev_matched.jsonl", .format = ZO_FORMAT_JSONL, KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 3, .path = "glue/MNLI/validation_matched.jsonl", .format = ZO_FORMAT_JSONL, KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 4, .path = "glue/MNLI/validation_matched.csv", .format = ZO_FORMAT_CSV, KEYS},
     {.part = ZO_FILE_KSHOT_TRAIN, .path = "MNLI/@/train.tsv", COLUMNS},
     {.part = ZO_FILE_KSHOT_DEV, .path = "MNLI/@/dev_matched.tsv", COLUMNS},
     {.part = ZO_FILE_KSHOT_TEST, .path = "MNLI/@/test_matched.tsv", COLUMNS},

@@ -332,6 +332,12 @@ static bool is_number_key(const char *key)
     return key[0] == '#' && key[1] != '\0' && strspn(key + 1, "0123456789") == strlen(key + 1);
 }
 
+/* Of "a|b" the one that is looked for first. */
+static void first_name(const char *key, char name[64])
+{
+    snprintf(name, 64, "%.*s", (int)strcspn(key, "|"), key);
+}
+
 /* The column that `key` names. -1 when the header lacks it, -2 when it has two. */
 static int find_column(const columns *header, const char *key)
 {
@@ -339,12 +345,44 @@ static int find_column(const columns *header, const char *key)
         return (int)strtol(key + 1, NULL, 10);
     }
     int found = -1;
-    for (int c = 0; c < header->n; c++) {
-        if (header->bytes[c] == strlen(key) && memcmp(header->at[c], key, header->bytes[c]) == 0) {
-            found = found == -1 ? c : -2;
+    for (const char *at = key; found == -1 && at[0];) { /* "a|b" */
+        size_t n = strcspn(at, "|");
+        for (int c = 0; c < header->n; c++) {
+            if (header->bytes[c] == n && memcmp(header->at[c], at, n) == 0) {
+                found = found == -1 ? c : -2;
+            }
         }
+        at += n + (at[n] == '|');
     }
     return found;
+}
+
+/* The next row that is not empty. A line feed inside the quotes of a CSV file belongs to the row; `first` is the row's first line. */
+static char *next_columns(zo_lines *lines, zo_format format, size_t *length, long *first)
+{
+    enum { START, BARE, QUOTED, CLOSED } state = START; /* of a field */
+    char *line = next_row(lines, length);
+    *first = lines->number;
+    for (size_t seen = 0; line && format == ZO_FORMAT_CSV;) {
+        for (; seen < *length; seen++) {
+            char c = line[seen];
+            if (c == '"' && state != BARE) {
+                state = state == QUOTED ? CLOSED : QUOTED;
+            } else if (state != QUOTED) {
+                state = c == ',' ? START : BARE;
+            }
+        }
+        size_t more;
+        char *next = state == QUOTED ? zo_lines_next(lines, &more) : NULL;
+        if (!next) {
+            break;
+        }
+        for (char *gap = line + *length; gap < next; gap++) { /* where the lines were cut apart */
+            *gap = gap + 1 == next ? '\n' : '\r';
+        }
+        *length = (size_t)(next - line) + more;
+    }
+    return line;
 }
 
 static zo_status read_columns(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
@@ -359,7 +397,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     zo_lines lines = zo_lines_of(text, bytes);
     columns c = {.n = 0};
     size_t length;
-    char where[WHERE_BYTES];
+    char where[WHERE_BYTES], name[64];
     bool named = false, quoted = source->format == ZO_FORMAT_CSV || (source->format == ZO_FORMAT_TSV && is_quoted(text, bytes));
     for (int k = 0; k < nkeys; k++) {
         named = named || !is_number_key(keys[k]);
@@ -373,28 +411,30 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     }
     for (int k = 0; k < nkeys; k++) {
         column[k] = find_column(&c, keys[k]);
+        first_name(keys[k], name);
         if (column[k] == -2) {
-            return zo_fail(err, ZO_EINPUT, "%s:1: the header has two columns \"%s\"; keep one", path, keys[k]);
+            return zo_fail(err, ZO_EINPUT, "%s:1: the header has two columns \"%s\"; keep one", path, name);
         }
         if (column[k] < 0) {
-            return zo_fail(err, ZO_EINPUT, "%s:1: the header has no column \"%s\"; is this the labelled file of task %s, with its header line and tabs?", path,
-                           keys[k], task->info.name);
+            return zo_fail(err, ZO_EINPUT, "%s:1: the header has no column \"%s\"; is this the labelled file of task %s, with its header line and %s?", path,
+                           name, task->info.name, source->format == ZO_FORMAT_CSV ? "commas" : "tabs");
         }
         most = column[k] > most ? column[k] : most;
     }
     int want = named ? c.n : most + 1;
-    for (char *line; (line = next_row(&lines, &length));) {
+    long number;
+    for (char *line; (line = next_columns(&lines, source->format, &length, &number));) {
         if (!cut_row(source->format, quoted, line, length, &c)) {
-            return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened and not closed on this line; close it, or double a quote that is meant as one", path,
-                           lines.number);
+            return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened on this line and not closed; close it, or double a quote that is meant as one", path,
+                           number);
         }
         if (c.n != want) {
             const char *mark = source->format == ZO_FORMAT_CSV ? "commas" : source->format == ZO_FORMAT_TSV ? "tabs" : "a space";
-            return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where %s %d (apart by %s); mend or remove the row", path, lines.number, c.n,
+            return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where %s %d (apart by %s); mend or remove the row", path, number, c.n,
                            c.n == 1 ? "" : "s", named ? "the header has" : "this file of the task has", want, mark);
         }
         zo_record *record = zo_table_add(table);
-        snprintf(where, sizeof where, "%s:%ld", path, lines.number);
+        snprintf(where, sizeof where, "%s:%ld", path, number);
         if (read_label(task, source, where, c.at[column[0]], c.bytes[column[0]], &record->label, err)) {
             return err->status;
         }
@@ -440,12 +480,6 @@ static const char *double_key_below(const cJSON *object)
         key = double_key_below(item);
     }
     return key;
-}
-
-/* The last name of "a.b|c" that is looked for first. */
-static void first_name(const char *key, char name[64])
-{
-    snprintf(name, 64, "%.*s", (int)strcspn(key, "|"), key);
 }
 
 static zo_status read_object(const zo_task *task, const zo_source *source, const char *where, const cJSON *object, zo_table *table, zo_err *err)

@@ -58,7 +58,7 @@ static bool file_there(const zo_source *source, const zo_dataset_spec *spec)
 /* The lowest choice of a part whose files are all there; -1 when none is. */
 static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part)
 {
-    enum { CHOICES = 8 };
+    enum { CHOICES = 32 };
     bool known[CHOICES] = {false}, complete[CHOICES];
     for (int c = 0; c < CHOICES; c++) {
         complete[c] = true;
@@ -79,7 +79,7 @@ static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_fil
 
 static zo_status files_missing(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, zo_err *err)
 {
-    char looked[4 * NAME_BYTES] = "";
+    char looked[1000] = "";
     for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
         if (s->part == part) {
             char name[NAME_BYTES];

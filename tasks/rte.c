@@ -2,14 +2,13 @@
 #include "tasks/task_impl.h"
 
 #define COLUMNS .format = ZO_FORMAT_TSV, .label = "label", .field = {"sentence1", "sentence2"}
-#define EXPORT .label = "label", .field = {"sentence1", "sentence2"}
-#define KEYS .label = "label", .field = {"premise", "hypothesis"}
+#define KEYS .label = "label", .field = {"premise|sentence1", "hypothesis|sentence2"}
 
 static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .path = "glue/RTE/train.tsv", COLUMNS},
     {.part = ZO_FILE_VALIDATION, .path = "glue/RTE/dev.tsv", COLUMNS},
     ZO_EXPORT(1, "superglue/RTE", KEYS),
-    ZO_EXPORT(4, "glue/RTE", EXPORT),
+    ZO_EXPORT(1 + ZO_EXPORTS, "glue/RTE", KEYS),
     ZO_KSHOT("RTE", "tsv", COLUMNS),
     {.format = ZO_FORMAT_END},
 };

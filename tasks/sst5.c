@@ -4,15 +4,16 @@
 
 #define COLUMNS .label = "#0", .field = {"#1"}
 
+#define TEST_ROWS "sst5: validation rows are those of the labelled test file"
 #define KEYS .label = "label", .field = {"text|sentence"}
 
 static const zo_source sources[] = {
     {.part = ZO_FILE_TRAIN, .path = "sst/stsa.fine.train", .format = ZO_FORMAT_LABEL_TEXT, COLUMNS},
-    {.part = ZO_FILE_VALIDATION, .path = "sst/stsa.fine.test", .format = ZO_FORMAT_LABEL_TEXT, COLUMNS,
-     .note = "sst5: validation rows are those of the labelled test file"},
+    {.part = ZO_FILE_VALIDATION, .path = "sst/stsa.fine.test", .format = ZO_FORMAT_LABEL_TEXT, COLUMNS, .note = TEST_ROWS},
     {.part = ZO_FILE_TRAIN, .choice = 1, .path = "sst/train.jsonl", .format = ZO_FORMAT_JSONL, KEYS},
-    {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "sst/test.jsonl", .format = ZO_FORMAT_JSONL, KEYS,
-     .note = "sst5: validation rows are those of the labelled test file"},
+    {.part = ZO_FILE_TRAIN, .choice = 2, .path = "sst/train.csv", .format = ZO_FORMAT_CSV, KEYS},
+    {.part = ZO_FILE_VALIDATION, .choice = 1, .path = "sst/test.jsonl", .format = ZO_FORMAT_JSONL, KEYS, .note = TEST_ROWS},
+    {.part = ZO_FILE_VALIDATION, .choice = 2, .path = "sst/test.csv", .format = ZO_FORMAT_CSV, KEYS, .note = TEST_ROWS},
     ZO_KSHOT("sst-5", "csv", .format = ZO_FORMAT_CSV, COLUMNS),
     {.format = ZO_FORMAT_END},
 };

@@ -42,8 +42,9 @@ typedef enum zo_format {
     ZO_FORMAT_END = 0,
     ZO_FORMAT_TSV,       /* tab-separated; a column is named by its header, or "#3" in a file without header. GLUE's files quote nothing;
                             a file in which every quote is one of CSV's (pandas, to_csv(sep="\t")) is read so (read.c) */
-    ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, no header: columns are "#0", "#1" */
-    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object, "a|b" is a or, where that is not there, b */
+    ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, line feeds too; columns as in TSV */
+    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object. Of keys and columns "a|b" is a or, where that is
+                            not there, b */
     ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
     ZO_FORMAT_LABEL_TEXT /* label, one space, text: "#0" and "#1" */
 } zo_format;
@@ -65,12 +66,17 @@ typedef struct zo_source {
     zo_status (*finish)(zo_record *record, zo_table *table, const char *where, zo_err *err);
 } zo_source;
 
-/* The names that a split has when the `datasets` library writes it with to_json, from `first` choice on (train one, validation three). */
-#define ZO_EXPORT(first, folder, ...)                                                                                                    \
-    {.part = ZO_FILE_TRAIN, .choice = first, .path = folder "/train.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},                     \
-        {.part = ZO_FILE_VALIDATION, .choice = first, .path = folder "/dev.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},              \
-        {.part = ZO_FILE_VALIDATION, .choice = first + 1, .path = folder "/validation.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__},   \
-        {.part = ZO_FILE_VALIDATION, .choice = first + 2, .path = folder "/val.jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__}
+/* The files that the `datasets` library writes of a task: to_json as .jsonl, to_csv as .csv; the validation split has three names. They are
+ * choices of the parts from `first` on, six in all. */
+enum { ZO_EXPORTS = 6 };
+#define ZO_EXPORT(first, folder, ...)                                                                                                  \
+    ZO_EXPORT_AS(first, folder, ".jsonl", .format = ZO_FORMAT_JSONL, __VA_ARGS__),                                                     \
+        ZO_EXPORT_AS((first) + 3, folder, ".csv", .format = ZO_FORMAT_CSV, __VA_ARGS__)
+#define ZO_EXPORT_AS(first, folder, extension, ...)                                                                                    \
+    {.part = ZO_FILE_TRAIN, .choice = first, .path = folder "/train" extension, __VA_ARGS__},                                          \
+        {.part = ZO_FILE_VALIDATION, .choice = first, .path = folder "/dev" extension, __VA_ARGS__},                                   \
+        {.part = ZO_FILE_VALIDATION, .choice = (first) + 1, .path = folder "/validation" extension, __VA_ARGS__},                      \
+        {.part = ZO_FILE_VALIDATION, .choice = (first) + 2, .path = folder "/val" extension, __VA_ARGS__}
 
 /* The four sources of an LM-BFF k-shot folder; the test file stands in each seed's folder, or once above them. */
 #define ZO_KSHOT(folder, extension, ...)                                                                              \

@@ -391,7 +391,7 @@ END_TEST
 
 START_TEST(csv_with_quotes)
 {
-    put("k-shot/trec/16-13/train.csv", "3,\"Who, \"\"quoted\"\", is it ?\"\n5,How far ?\n");
+    put("k-shot/trec/16-13/train.csv", "3,\"Who, \"\"quoted\"\", is it ?\"\n5,How \"far ?\n");
     put("k-shot/trec/16-13/dev.csv", "0,What ?\n");
     put("k-shot/trec/test.csv", "1,Which ?\n4,Where ?\n");
     zo_dataset_spec s = spec_of("trec", ZO_FORM_HEAD, true);
@@ -400,6 +400,7 @@ START_TEST(csv_with_quotes)
     s.count[ZO_DEV] = -1;
     zo_dataset *d = open_or_die(&s);
     ck_assert_str_eq(text_of(d, ZO_TRAIN, 0), "Who, \"quoted\", is it ?");
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 1), "How \"far ?"); /* no quoted field, so its quote opens nothing */
     ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, 0), 3);
     ck_assert_str_eq(text_of(d, ZO_TEST, 1), "Where ?");
     ck_assert_int_eq(zo_dataset_size(d, ZO_DEV), 1);
@@ -752,6 +753,7 @@ START_TEST(exported_files_are_the_same_rows)
         forget(files[k].published);
         put(files[k].exported, files[k].rows);
         zo_dataset *e = open_or_die(&s);
+        forget(files[k].exported);
         ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), zo_dataset_size(e, ZO_TEST));
         for (int32_t i = 0; i < zo_dataset_size(d, ZO_TEST); i++) {
             char text[4096];
@@ -761,8 +763,55 @@ START_TEST(exported_files_are_the_same_rows)
         }
         zo_dataset_close(d);
         zo_dataset_close(e);
-        forget(files[k].exported);
     }
+}
+END_TEST
+
+/* to_csv: a header with names, an index column without one, quotes where they are needed, a line feed inside them. */
+START_TEST(exported_csv)
+{
+    static const struct { const char *task, *file, *text; zo_form form; const char *row[2]; int label[2]; } of[] = {
+        {"cb", "superglue/CB/train.csv", ",premise,hypothesis,idx,label\r\n0,\"He said \"\"no\"\", twice.\nThen he left.\",h,0,2\r\n1,p,i,1,0\r\n", ZO_FORM_HEAD,
+         {"He said \"no\", twice.\nThen he left.h", "pi"}, {2, 0}},
+        {"sst2", "glue/SST-2/train.csv", "sentence,label,idx\n\"a, b\n\nc\",1,0\nd,0,1", ZO_FORM_HEAD, {"a, b\n\nc", "d"}, {1, 0}},
+        {"wsc", "superglue/WSC/train.csv", "text,span1_index,span2_index,span1_text,span2_text,idx,label\nKim saw it .,0,2,Kim,it,0,1\na b,0,1,a,b,1,0\n", ZO_FORM_PROMPT,
+         {"Kim saw it .\nIn the previous sentence, does the pronoun \"it\" refer to Kim? Yes or No?\n", NULL}, {1, 0}},
+        {"boolq", "boolq/train.csv", "question,answer,passage\nis it,True,Ice -- cold.\nis he,False,b\n", ZO_FORM_PROMPT, {"Ice -- cold. Is it?\n", NULL}, {1, 0}},
+        {"sst5", "sst/train.csv", "sentence,label\na,4\nb,0\n", ZO_FORM_HEAD, {"a", "b"}, {4, 0}},
+        {"trec", "trec/train.csv", "text,coarse_label,fine_label\na,0,1\nb,2,3\n", ZO_FORM_HEAD, {"a", "b"}, {2, 0}},
+        {"mnli", "glue/MNLI/train.csv", "premise,hypothesis,label\na,b,2\nc,d,0\n", ZO_FORM_HEAD, {"ab", "cd"}, {2, 0}},
+    };
+    static const char *const rival[] = {"superglue/CB/train.jsonl", "glue/SST-2/train.tsv", "superglue/WSC/train.jsonl", "superglue/BoolQ/train.jsonl", "trec/train.txt"};
+    for (size_t f = 0; f < sizeof rival / sizeof *rival; f++) {
+        forget(rival[f]);
+    }
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        put(of[k].file, of[k].text);
+        zo_dataset_spec s = spec_of(of[k].task, of[k].form, true);
+        s.scheme = ZO_SPLIT_FIRST;
+        s.count[ZO_TEST] = 0;
+        zo_dataset *d = open_or_die(&s);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 2);
+        for (int i = 0; i < 2; i++) {
+            ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, i), of[k].label[i]);
+            if (of[k].row[i] && of[k].form == ZO_FORM_HEAD) {
+                ck_assert_str_eq(text_of(d, ZO_TRAIN, i), of[k].row[i]);
+            } else if (of[k].row[i]) {
+                ck_assert_int_eq(strncmp(text_of(d, ZO_TRAIN, i), of[k].row[i], strlen(of[k].row[i])), 0);
+            }
+        }
+        zo_dataset_close(d);
+        forget(of[k].file);
+    }
+    put("glue/SST-2/train.csv", "sentence,label\n\"a\nb\",1\nc,\"0\nd,1\n"); /* a row's number is that of its first line */
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
+    s.count[ZO_TEST] = 0;
+    ASSERT_HAS(open_error(&s), "train.csv:4: a quote");
+    put("glue/SST-2/train.csv", "sentence,label\n\"a\nb\",1\nc,2\n");
+    ASSERT_HAS(open_error(&s), "train.csv:4: label \"2\"");
+    put("glue/SST-2/train.csv", "sentence\tlabel\nc\t2\n");
+    ASSERT_HAS(open_error(&s), "train.csv:1: the header has no column \"label\"");
+    forget("glue/SST-2/train.csv");
 }
 END_TEST
 
@@ -1701,6 +1750,7 @@ int main(void)
     tcase_add_test(c, wrong_rows_are_refused_by_line);
     tcase_add_test(c, rows_of_json_are_checked);
     tcase_add_test(c, exported_files_are_the_same_rows);
+    tcase_add_test(c, exported_csv);
     tcase_add_test(c, quoted_tsv);
     tcase_add_test(c, strips_as_python_does);
     tcase_add_test(c, permutations_are_numpys);
