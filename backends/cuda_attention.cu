@@ -49,6 +49,7 @@ void zo_cuda_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, 
     int half = rope->head_dim / 2;
     bool wide = half % 4 == 0 && zo_cuda_wide(x, stride) && zo_cuda_wide(rope->cos, half) && zo_cuda_wide(rope->sin, half);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_POSITIONS, position, (size_t)tokens * sizeof *at));
+    ZO_MOVES(8 * points * tokens * heads * half, 8 * points * tokens * heads * half);
     ZO_LAUNCH(rope_rows, zo_cuda_grid(points * tokens, 1), THREADS, 0, zo_cuda_of(be)->stream, rope->cos, rope->sin, at, tokens, heads, half,
               stride, inverse ? -1.0f : 1.0f, wide, x);
 }
@@ -666,6 +667,8 @@ static void forward_tiles(zo_backend *be, const zo_attention *a, int points, con
     static_assert(shape::BYTES <= 96 << 10, "more shared memory than every card has");
     if (w.rows == R && w.nqueries > 0) {
         allow_shared(attend<D, R, C>, shape::BYTES);
+        int64_t asked = args.rows * a->heads, keys = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and out, of k and v */
+        ZO_MOVES(4 * points * (asked + keys) * a->head_dim, 4 * points * asked * a->head_dim);
         ZO_LAUNCH((attend<D, R, C>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads, (unsigned)points), THREADS, shape::BYTES,
                   zo_cuda_of(be)->stream, args);
     }
@@ -722,17 +725,20 @@ static void backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs,
     static_assert(queries::BYTES <= 96 << 10 && keys::BYTES <= 96 << 10, "more shared memory than every card has");
     cudaStream_t stream = zo_cuda_of(be)->stream;
     const int rows = RQ;
+    int64_t asked = args.rows * a->heads, both = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and dout, of k and v */
     staged w = stage_work(be, a, seqs, &rows, 1, keys::KEYS);
     args.seq = w.seq;
     args.list = w.queries;
     if (w.nqueries > 0) {
         allow_shared(attend_backward_queries<D, RQ, CQ>, queries::BYTES);
+        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * asked * a->head_dim);
         ZO_LAUNCH((attend_backward_queries<D, RQ, CQ>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads), THREADS, queries::BYTES, stream,
                   args);
     }
     args.list = w.keys;
     if (w.nkeys > 0) {
         allow_shared(attend_backward_keys<D, RK, CK>, keys::BYTES);
+        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * both * a->head_dim);
         ZO_LAUNCH((attend_backward_keys<D, RK, CK>), dim3((unsigned)w.nkeys, (unsigned)a->kv_heads), THREADS, keys::BYTES, stream, args);
     }
 }
@@ -751,6 +757,7 @@ void zo_cuda_attention_backward(zo_backend *be, const zo_attention *a, const zo_
     int64_t n = args.rows * a->heads;
     float *inner = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_ATTENTION, (size_t)n * sizeof(float)));
     if (n > 0) {
+        ZO_MOVES(8 * n * a->head_dim, 4 * n);
         ZO_LAUNCH(inner_rows, zo_cuda_grid(n, THREADS / 32), THREADS, 0, zo_cuda_of(be)->stream, out, dout, n, a->head_dim, inner);
     }
     args.lse = lse;

@@ -26,6 +26,7 @@ static __global__ void __launch_bounds__(ACROSS *DOWN) column_kernel(const float
 
 void zo_cuda_column_sums(zo_backend *be, const float *x, int64_t stride, int64_t tokens, int64_t cols, float *grad)
 {
+    ZO_MOVES(4 * (tokens + 1) * cols, 4 * cols);
     ZO_LAUNCH(column_kernel, zo_cuda_grid(cols, ACROSS), dim3(ACROSS, DOWN), 0, zo_cuda_of(be)->stream, x, stride, tokens, cols, grad);
 }
 
@@ -105,8 +106,10 @@ void zo_cuda_linear_rows_backward(zo_backend *be, const zo_store *store, int wei
     zo_cuda_part(be, ZO_PART_BACKWARD);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage(be, rows, (size_t)nrows * sizeof *rows));
     float *gb = bias >= 0 ? grad->data + store->layout->param[bias].offset : NULL;
+    ZO_MOVES(4 * (tokens + nrows) * (w->cols + 1), 4 * nrows * w->cols);
     ZO_LAUNCH(rows_grad_kernel, zo_cuda_grid(w->cols, THREADS), THREADS, 0, stream, x, dy, at, nrows, tokens, w->cols, grad->data + w->offset, gb);
     if (dx != NULL) {
+        ZO_MOVES(4 * nrows * (w->cols + tokens), 4 * tokens * w->cols);
         ZO_LAUNCH(rows_input_kernel, zo_cuda_grid(tokens * w->cols, THREADS), THREADS, 0, stream, store->data + w->offset, dy, at, nrows, tokens,
                   w->cols, dx);
     }

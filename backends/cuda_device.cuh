@@ -35,6 +35,13 @@
  * block are dim3 or int. A grid of zero blocks is a bug of the caller. Within a pass a launch is written into the pass's log
  * (cuda_graph.cu), argument bytes and all. */
 #define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) zo_cuda_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+/* ZO_MOVES(read, written): the bytes of arrays in device memory that the next launch reads and writes, each once, whatever caches hold; short
+ * lists (ids, rows, work) are left out. The shim counts them (tests/test_cuda_launches.c) and every launch says them. */
+#ifdef __CUDACC__
+#define ZO_MOVES(read, written) ((void)(read), (void)(written))
+#else
+#define ZO_MOVES(read, written) (zo_shim_moves[0] = (uint64_t)(read), zo_shim_moves[1] = (uint64_t)(written))
+#endif
 /* ZO_BY_STORAGE(storage, statement): the statement with S, a constant, in the place of `storage`. A kernel that reads or writes an arena is
  * a template on how the arena is held: where it asks instead, the compiler merges the stores of all branches, one element each. */
 #define ZO_BY_STORAGE(storage, ...)                                                            \
@@ -68,6 +75,7 @@ struct alignas(16) zo_cuda_call {
     const uint32_t *at; /* (arguments) static */
 #ifndef __CUDACC__
     zo_shim_call call;
+    uint64_t moves[2]; /* see ZO_MOVES */
 #endif
     uint64_t shared_bytes;
     uint32_t grid[3], block[3], arguments;
@@ -110,6 +118,8 @@ static inline void zo_cuda_launch(const char *name, void (*kernel)(Parameters...
     call.at = layout::PLACES.at;
 #ifndef __CUDACC__
     call.call = zo_shim_caller<Parameters...>::call;
+    memcpy(call.moves, zo_shim_moves, sizeof call.moves);
+    zo_shim_moves[0] = zo_shim_moves[1] = UINT64_MAX;
 #endif
     call.shared_bytes = shared_bytes;
     call.grid[0] = grid.x;

@@ -125,6 +125,7 @@ static void run_flat(zo_backend *be, zo_part part, int64_t n, arrays a)
     for (int i = 0; i < Op::OUT; i++) {
         wide = wide && zo_cuda_wide(a.out[i], 0);
     }
+    ZO_MOVES(Op::IN * n * 4, Op::OUT * n * 4);
     ZO_LAUNCH((flat<Op>), zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, a, n, wide);
 }
 
@@ -218,6 +219,7 @@ void zo_cuda_finish(zo_backend *be, zo_act act, const float *bias, int points, i
     bool wide = zo_cuda_wide(y, rows) && zo_cuda_wide(bias, rows) && zo_cuda_wide(pre, rows);
     int64_t across = (rows + 4 * ROW_THREADS - 1) / (4 * ROW_THREADS), down = (tokens + 3) / 4 < 65535 ? (tokens + 3) / 4 : 65535;
     dim3 grid((unsigned)across, (unsigned)down, (unsigned)points);
+    ZO_MOVES(4 * points * rows * (tokens + (bias != NULL)), 4 * points * rows * tokens * (1 + (pre != NULL)));
     switch (act) {
 #define X(id, function, slope)                                                                                           \
     case id:                                                                                                             \
@@ -265,6 +267,7 @@ void zo_cuda_gather(zo_backend *be, const float *x, int points, int64_t tokens, 
     }
     zo_cuda_part(be, ZO_PART_ELEMENTWISE);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage(be, rows, (size_t)n * sizeof *at));
+    ZO_MOVES(4 * points * n * cols, 4 * points * n * cols);
     ZO_LAUNCH(gather_rows, dim3((unsigned)n, (unsigned)points), ROW_THREADS, 0, zo_cuda_of(be)->stream, x, tokens, cols, at, n,
               zo_cuda_wide(x, cols) && zo_cuda_wide(y, cols), y);
 }
@@ -323,6 +326,7 @@ static void add_rows(zo_backend *be, const float *from, const int32_t *rows, int
     zo_cuda_part(be, ZO_PART_BACKWARD);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage(be, rows, (size_t)n * sizeof *at));
     dim3 grid((unsigned)n, (unsigned)((cols + 4 * ROW_THREADS - 1) / (4 * ROW_THREADS)));
+    ZO_MOVES(8 * n * cols, 4 * n * cols);
     ZO_LAUNCH(add_to_rows, grid, ROW_THREADS, 0, zo_cuda_of(be)->stream, from, at, n, cols,
               zo_cuda_wide(from, cols) && zo_cuda_wide(to, cols), to);
 }
@@ -470,6 +474,8 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
     a.centred = kind == ZO_LAYERNORM;
     a.wide = zo_cuda_wide(a.w, cols) && zo_cuda_wide(a.b, cols) && zo_cuda_wide(x, cols) && zo_cuda_wide(residual, cols) &&
              zo_cuda_wide(y, cols);
+    int64_t rows_bytes = 4 * a.total * cols * (residual != NULL ? 2 : 1); /* the sum is kept */
+    ZO_MOVES(rows_bytes, rows_bytes);
     LAUNCH_ROWS(be, norm_rows, a.total, cols, a);
 }
 
@@ -576,8 +582,10 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
     float *gb = bias >= 0 ? grad->data + grad->layout->param[bias].offset : nullptr;
     unsigned across = zo_cuda_grid(cols, ROW_THREADS);
     /* before dx, which may lie over dy */
+    ZO_MOVES(8 * tokens * cols, 8 * groups * cols);
     ZO_LAUNCH(norm_parts, dim3(across, (unsigned)(groups < 65535 ? groups : 65535)), ROW_THREADS, 0, stream, x, stats, dy, tokens, cols,
               part);
+    ZO_MOVES(8 * (groups + 1) * cols, 8 * cols);
     ZO_LAUNCH(norm_sums, across, ROW_THREADS, 0, stream, static_cast<const float *>(part), groups, cols, gw, gb);
     norm_backward_args a = {};
     a.w = store->data + store->layout->param[weight].offset;
@@ -589,5 +597,6 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
     a.cols = cols;
     a.centred = kind == ZO_LAYERNORM;
     a.wide = zo_cuda_wide(a.w, cols) && zo_cuda_wide(x, cols) && zo_cuda_wide(dy, cols) && zo_cuda_wide(dx, cols);
+    ZO_MOVES(8 * tokens * cols, 4 * tokens * cols);
     LAUNCH_ROWS(be, norm_backward_rows, a.total, cols, a);
 }

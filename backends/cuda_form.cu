@@ -1,6 +1,7 @@
 /* cuda_form.cu: parameters formed at points, w + sum_d c_d z_d: z lives in registers, each direction is drawn once for up to four points,
  * each stored weight is read once. The bits are those of cpu_form.c. */
 #include "backends/cuda_access.cuh"
+#include "backends/cuda_linear.cuh"
 #include "backends/cuda_round.cuh"
 
 enum { THREADS = 256, MOST = 4 }; /* points that one thread forms together */
@@ -35,33 +36,32 @@ static __global__ void __launch_bounds__(THREADS) form_ragged(zo_cuda_view view,
     }
 }
 
+/* one_base: all points read the same stored weights. */
 template <class T, zo_storage S>
-static void form_stored(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, int64_t index, int64_t n, T *to)
+static void form_stored(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, bool one_base, int64_t index, int64_t n, T *to)
 {
     unsigned grid = zo_cuda_grid((n + 3) / 4, THREADS);
     cudaStream_t stream = zo_cuda_of(be)->stream;
-    for (int first = 0; first < view.npoints;) {
+    for (int first = 0, together; first < view.npoints; first += together) {
         int rest = view.npoints - first;
+        together = n % 4 != 0 ? 1 : rest >= MOST ? MOST : rest >= 2 ? 2 : 1;
+        ZO_MOVES(n * zo_storage_bytes(S) * (one_base ? 1 : together), n * (int64_t)sizeof(T) * together);
         if (n % 4 != 0) {
             ZO_LAUNCH((form_ragged<T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
-            first += 1;
-        } else if (rest >= MOST) {
+        } else if (together == MOST) {
             ZO_LAUNCH((form_kernel<MOST, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
-            first += MOST;
-        } else if (rest >= 2) {
+        } else if (together == 2) {
             ZO_LAUNCH((form_kernel<2, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
-            first += 2;
         } else {
             ZO_LAUNCH((form_kernel<1, T, S>), grid, THREADS, 0, stream, view, p, first, index, n, to);
-            first += 1;
         }
     }
 }
 
 template <class T>
-static void form_all(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, int64_t index, int64_t n, void *to)
+static void form_all(zo_backend *be, const zo_cuda_view &view, const zo_cuda_param &p, bool one_base, int64_t index, int64_t n, void *to)
 {
-    ZO_BY_STORAGE(view.storage, form_stored<T, S>(be, view, p, index, n, static_cast<T *>(to)));
+    ZO_BY_STORAGE(view.storage, form_stored<T, S>(be, view, p, one_base, index, n, static_cast<T *>(to)));
 }
 
 void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t row, int64_t n, zo_precision precision, void *to)
@@ -71,13 +71,14 @@ void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t r
     int64_t first = row * p.cols;
     ZO_CHECK(first % 4 == 0, "rows from %lld of %s begin inside a block of four", (long long)row, layout->param[param].name);
     zo_cuda_view v = zo_cuda_view_of(be, view);
+    bool one = zo_cuda_one_base(view);
     zo_cuda_part(be, ZO_PART_FORM);
     if (precision == ZO_BF16) {
-        form_all<zo_cuda_bf16>(be, v, p, first / 4, n * p.cols, to);
+        form_all<zo_cuda_bf16>(be, v, p, one, first / 4, n * p.cols, to);
     } else if (precision == ZO_F16) {
-        form_all<zo_cuda_f16>(be, v, p, first / 4, n * p.cols, to);
+        form_all<zo_cuda_f16>(be, v, p, one, first / 4, n * p.cols, to);
     } else {
-        form_all<float>(be, v, p, first / 4, n * p.cols, to);
+        form_all<float>(be, v, p, one, first / 4, n * p.cols, to);
     }
 }
 
@@ -141,7 +142,10 @@ void zo_cuda_form_chosen(zo_backend *be, const zo_view *view, int param, const i
     bool wide = zo_cuda_wide(to, p.cols);
     cudaStream_t stream = zo_cuda_of(be)->stream;
     for (int first = 0; first < v.npoints; first += 2) {
-        if (v.npoints - first >= 2) {
+        int together = v.npoints - first >= 2 ? 2 : 1;
+        int64_t formed = n * p.cols * together;
+        ZO_MOVES(formed * zo_storage_bytes(v.storage) + (add ? 4 * formed : 0), 4 * formed);
+        if (together == 2) {
             ZO_BY_STORAGE(v.storage, ZO_LAUNCH((chosen_kernel<2, S>), grid, THREADS, 0, stream, v, p, first, rows, n, add, wide, to));
         } else {
             ZO_BY_STORAGE(v.storage, ZO_LAUNCH((chosen_kernel<1, S>), grid, THREADS, 0, stream, v, p, first, rows, n, add, wide, to));

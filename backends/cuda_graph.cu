@@ -88,7 +88,7 @@ void zo_cuda_play_call(cudaStream_t stream, const void *what)
     }
     cudaError_t status = cudaLaunchKernel(l->kernel, grid, block, argument, l->shared_bytes, stream);
 #else
-    cudaError_t status = zo_shim_launch(l->name, l->kernel, l->call, grid, block, first, l->at, l->arguments, l->shared_bytes, stream);
+    cudaError_t status = zo_shim_launch(l->name, l->kernel, l->call, grid, block, first, l->at, l->arguments, l->shared_bytes, l->moves, stream);
 #endif
     if (status == cudaErrorMemoryAllocation) { /* kernels are loaded when they are launched first */
         zo_cuda_refused(l->name);

@@ -116,6 +116,7 @@ static int64_t block_rows(const zo_backend *be, int64_t vocabulary, size_t row_b
 static running *state_of(zo_backend *be, int64_t total)
 {
     running *state = static_cast<running *>(zo_cuda_shared_of(be, ZO_CUDA_ROWS, (size_t)total * sizeof *state));
+    ZO_MOVES(0, total * (int64_t)sizeof *state);
     ZO_LAUNCH(start_kernel, zo_cuda_grid(total, THREADS), THREADS, 0, zo_cuda_of(be)->stream, state, total);
     return state;
 }
@@ -143,16 +144,20 @@ void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision prec
         zo_cuda_rows part = zo_cuda_layer_rows(be, &layer, first, m, block);
         zo_cuda_part(be, ZO_PART_HEAD);
         zo_cuda_layer_product(be, &layer, &part, layer.shared, NULL, 0, false, logit);
+        ZO_MOVES(4 * total * m, 4 * total * m);
         ZO_LAUNCH(running_kernel, (unsigned)total, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
         if (n > 0) {
+            ZO_MOVES(4 * P * n, 4 * P * n);
             ZO_LAUNCH(pick_kernel, zo_cuda_grid(P * n, THREADS), THREADS, 0, stream, logit, m, first, P, rows, at_d, target_d, n, logprob);
         }
     }
     if (n > 0) {
+        ZO_MOVES(P * n * (4 + (int64_t)sizeof *state), 4 * P * n);
         ZO_LAUNCH(logprob_kernel, zo_cuda_grid(P * n, THREADS), THREADS, 0, stream, state, P, rows, at_d, n, logprob);
     }
     if (argmax != NULL) {
         int32_t *to = static_cast<int32_t *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, (size_t)total * sizeof *to));
+        ZO_MOVES(total * (int64_t)sizeof *state, 4 * total);
         ZO_LAUNCH(argmax_kernel, zo_cuda_grid(total, THREADS), THREADS, 0, stream, state, total, to);
         be->download(be, argmax, to, (size_t)total * sizeof *to);
     }
@@ -245,9 +250,11 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             g.k = g.lda = g.ldb = w->cols;
             zo_cuda_product(be, &g, x, weights + first * w->cols, logit);
             if (pass == 0) {
+                ZO_MOVES(4 * rows * m, 4 * rows * m);
                 ZO_LAUNCH(running_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
                 continue;
             }
+            ZO_MOVES(4 * rows * m, 4 * rows * m);
             ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d);
             zo_cuda_gemm in = {};
             in.precision = g.precision;

@@ -94,13 +94,16 @@ static pack_job pack_job_of(const void *a, zo_storage storage, int64_t cols, con
 static void pack(zo_backend *be, zo_precision precision, const pack_job *job, int n)
 {
     pack_jobs jobs = {};
-    int64_t most = 0;
+    int64_t most = 0, read = 0, written = 0;
     for (int i = 0; i < n; i++) {
         jobs.job[i] = job[i];
         most = most > job[i].fours ? most : job[i].fours;
+        read += job[i].fours / job[i].row_fours * (job[i].cols * zo_storage_bytes(job[i].storage) + job[i].rank * 4);
+        written += 4 * (int64_t)job[i].fours * (int64_t)element_bytes(precision);
     }
     dim3 grid(zo_cuda_grid(most, THREADS), (unsigned)n);
     cudaStream_t stream = zo_cuda_of(be)->stream;
+    ZO_MOVES(read, written);
     if (precision == ZO_BF16) {
         ZO_LAUNCH((pack_kernel<zo_cuda_bf16>), grid, THREADS, 0, stream, jobs);
     } else if (precision == ZO_F16) {
@@ -170,6 +173,7 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
     unsigned grid = zo_cuda_grid(rows * p.rank, THREADS);
     if (half == NULL) {
         zo_cuda_product(be, &g, x, p.v, q);
+        ZO_MOVES(4 * rows * p.rank, 4 * rows * p.rank);
         ZO_LAUNCH((side_kernel<float>), grid, THREADS, 0, cuda->stream, v, p, l->tokens, q, padded, q, padded);
         l->q = q;
         l->ldq = padded;
@@ -180,6 +184,7 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
                       pack_job_of(p.v, ZO_STORAGE_F32, p.rank, NULL, 0, p.cols, padded, factor)};
     pack(be, l->precision, job, 2);
     zo_cuda_product(be, &g, half, factor, q);
+    ZO_MOVES(4 * rows * p.rank, 2 * rows * p.rank);
     uint16_t *beside = static_cast<uint16_t *>(half) + p.cols;
     if (l->precision == ZO_BF16) {
         ZO_LAUNCH((side_kernel<zo_cuda_bf16>), grid, THREADS, 0, cuda->stream, v, p, l->tokens, q, padded,
@@ -384,6 +389,7 @@ void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bi
     float *formed = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(P * nrows * w->cols) * sizeof *formed));
     zo_cuda_form_chosen(be, view, weight, at, nrows, false, formed);
     zo_cuda_part(be, ZO_PART_HEAD);
+    ZO_MOVES(4 * P * (tokens + nrows) * w->cols, 4 * P * tokens * nrows);
     ZO_LAUNCH(rows_kernel, zo_cuda_grid(P * tokens * nrows, THREADS / 32), THREADS, 0, zo_cuda_of(be)->stream, x, formed, b, at, w->rows, P, tokens,
               (int64_t)nrows, w->cols, y);
     zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(nrows * w->cols), 0, (uint64_t)(2 * P * tokens * nrows * w->cols)});

@@ -340,6 +340,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     view.coef = coef;
     view.factors = factors;
     zo_counters counters = {};
+    uint64_t flat_bytes = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         acting a = acting_of(&view, t);
@@ -356,17 +357,21 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
             }
         }
         parts_add(a.lowrank ? &panels : &flat, layout, factors, t, row, nrows, a.lowrank);
-        counters.weight_bytes_written += (uint64_t)(nrows * p->cols * zo_storage_bytes(store->storage));
+        uint64_t bytes = (uint64_t)(nrows * p->cols * zo_storage_bytes(store->storage));
+        counters.weight_bytes_written += bytes;
+        flat_bytes += a.lowrank ? 0 : bytes;
         counters.normals += (uint64_t)(a.lowrank ? 0 : a.draws * nrows * p->cols);
     }
     const part *flat_parts = parts_stage(be, &flat), *panel_parts = parts_stage(be, &panels);
     const float *factor = static_cast<const float *>(zo_cuda_stage(be, &shrink, sizeof shrink));
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
     if (flat.n > 0) {
+        ZO_MOVES(flat_bytes, flat_bytes);
         ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_flat<S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
                                                 flat_parts, flat.n, flat.tiles, factor, zo_store_at(store, 0)));
     }
     if (panels.n > 0) {
+        ZO_MOVES(counters.weight_bytes_written - flat_bytes, counters.weight_bytes_written - flat_bytes);
         ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
                                                 panel_parts, panels.n, panels.tiles, factor, zo_store_at(store, 0)));
     }
@@ -435,6 +440,8 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     const part *parts = parts_stage(be, &flat);
     const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
     float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
+    int64_t state = 4 * layout->size * ((first != nullptr) + (second != nullptr)), weights = layout->size * zo_storage_bytes(w->storage);
+    ZO_MOVES(weights + 4 * layout->size + state, weights + state);
     switch (rule) {
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
@@ -500,6 +507,7 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
         const adam_scalars *on_device = static_cast<const adam_scalars *>(zo_cuda_stage(be, &scalars, sizeof scalars));
         const float *first = static_cast<const float *>(zo_cuda_stage(be, m, bytes));
         const float *second = static_cast<const float *>(zo_cuda_stage(be, v, bytes));
+        ZO_MOVES(counters.weight_bytes_written, counters.weight_bytes_written);
         ZO_BY_STORAGE(w->storage, ZO_LAUNCH((tezo_adam_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
                                             parts, panels.n, panels.tiles, first, second, zo_store_at(w, 0)));
     }
@@ -528,6 +536,7 @@ static void draw(zo_backend *be, uint64_t seed, uint32_t id, zo_role role, int64
     stream.seed = seed;
     stream.tensor = id;
     stream.role = role;
+    ZO_MOVES(0, n * zo_storage_bytes(storage));
     ZO_BY_STORAGE(storage, ZO_LAUNCH((fill_normal<S>), zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, stream, n, std, to));
     zo_counters counters = {};
     counters.normals = (uint64_t)n;
@@ -587,6 +596,7 @@ double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b)
     zo_cuda_part(be, ZO_PART_UPDATE);
     size_t bytes = (size_t)blocks * sizeof(double);
     double *partial = static_cast<double *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, bytes));
+    ZO_MOVES(8 * size, 8 * blocks);
     ZO_LAUNCH(dot_blocks, zo_cuda_grid(blocks, THREADS / LANES), THREADS, 0, zo_cuda_of(be)->stream, static_cast<const float *>(a->data),
               static_cast<const float *>(b->data), size, blocks, partial);
     double *host = static_cast<double *>(zo_cuda_host_of(be, bytes)), sum = 0.0;
@@ -622,6 +632,7 @@ bool zo_cuda_finite(zo_backend *be, const zo_store *a)
     int *on_device = static_cast<int *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, sizeof *on_device));
     be->zero(be, on_device, sizeof *on_device);
     int64_t blocks = (size + 4 * THREADS - 1) / (4 * THREADS), most = 16 * (int64_t)zo_cuda_of(be)->multiprocessors;
+    ZO_MOVES(size * zo_storage_bytes(a->storage), 0);
     ZO_BY_STORAGE(a->storage, ZO_LAUNCH((find_not_finite<S>), zo_cuda_grid(blocks < most ? blocks : most, 1), THREADS, 0, zo_cuda_of(be)->stream,
                                         zo_store_at(a, 0), size, on_device));
     be->download(be, &found, on_device, sizeof found);

@@ -25,8 +25,10 @@ static void *operand_new(zo_backend *be, zo_precision precision, int64_t n)
     void *to = be->alloc(be, ZO_TAG_WORKSPACE, (size_t)n * (half ? sizeof(uint16_t) : sizeof(uint32_t)));
     if (half) {
         uint32_t first = precision == ZO_BF16 ? 0x3F00u : 0x3800u, mask = precision == ZO_BF16 ? 0x80FFu : 0x83FFu;
+        ZO_MOVES(0, 2 * n);
         ZO_LAUNCH(fill_operand<uint16_t>, zo_cuda_grid(n, THREADS), THREADS, 0, stream, static_cast<uint16_t *>(to), n, first, mask);
     } else {
+        ZO_MOVES(0, 4 * n);
         ZO_LAUNCH(fill_operand<uint32_t>, zo_cuda_grid(n, THREADS), THREADS, 0, stream, static_cast<uint32_t *>(to), n, 0x3F000000u, 0x80FFFFFFu);
     }
     return to;

@@ -418,6 +418,12 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
     if (s->dataset != NULL) {
         char cut[100] = "";
         add_note(note, sizeof note, zo_dataset_note(s->dataset));
+        if (s->be->choices.timed > 0) {
+            char timed[120];
+            snprintf(timed, sizeof timed, "algorithms of %llu products were timed, and for %llu another than the first was faster",
+                     (unsigned long long)s->be->choices.timed, (unsigned long long)s->be->choices.others);
+            add_note(note, sizeof note, timed);
+        }
         if (zo_dataset_truncated(s->dataset) > 0) {
             snprintf(cut, sizeof cut, "%lld sequences were cut to %lld tokens", (long long)zo_dataset_truncated(s->dataset), (long long)s->context);
         }
@@ -765,6 +771,7 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
     zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
     zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), err);
     status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, be, err) : status;
+    status = status == ZO_OK ? zo_backend_choose(*be, (zo_algorithms)r->cell.algorithms, err) : status;
     if (status == ZO_EUNSUPPORTED && text_in(job, "db") == NULL) {
         err->status = status = ZO_EINPUT; /* a device that is not there is a mistake of the config */
     }

@@ -19,7 +19,7 @@
 enum { WARM_UP = 2, WARM_UP_GATHERED = 10 };
 
 typedef struct wish {
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models, *peaks;
+    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *init, *device, *data, *models, *peaks, *algorithms;
     int64_t batch, context, steps, train, threads;
     bool json, fill, roofline;
 } wish;
@@ -33,16 +33,17 @@ typedef struct timing {
     zo_peak peak;
     uint64_t used_bytes, context_bytes; /* the driver's figure after the steps, of it before the first block; without a driver the process's peak, 0 */
     zo_work work;                       /* of a step */
+    double least_bytes;                 /* of a step however it is realised */
     double plain_forwards;              /* zo_setup_work of a step, on average */
     double peak_flops, backward_peak_flops, peak_bytes; /* a second, of the device; 0 = not measured */
 } timing;
 
-/* The least milliseconds that the device's peaks allow for a step. */
-static double roofline_ms(const timing *t)
+/* The least milliseconds that the device's peaks allow for a step that moves so many bytes. */
+static double roofline_ms(const timing *t, double bytes)
 {
     double compute = t->work.flops / t->peak_flops;
     compute += t->work.backward_flops > 0 ? t->work.backward_flops / t->backward_peak_flops : 0;
-    double traffic = t->work.bytes / t->peak_bytes;
+    double traffic = bytes / t->peak_bytes;
     return 1e3 * (compute > traffic ? compute : traffic);
 }
 
@@ -59,7 +60,8 @@ static zo_status grid_of(const wish *w, zo_grid *grid, zo_err *err)
     cJSON_AddItemToObject(config, "optimizer", optimizer);
     const struct { const char *key, *value; } texts[] = {{"model", w->model}, {"task", w->task}, {"form", w->form},
                                                          {"precision", w->precision}, {"realisation", w->realisation}, {"init", w->init},
-                                                         {"storage", w->storage}, {"accumulate", w->accumulate}, {"device", w->device}};
+                                                         {"storage", w->storage}, {"accumulate", w->accumulate}, {"device", w->device},
+                                                         {"algorithms", w->algorithms}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         cJSON_AddStringToObject(config, texts[i].key, texts[i].value);
     }
@@ -121,10 +123,14 @@ static void take_account(const zo_setup *setup, int64_t steps, timing *t)
     const zo_cell *c = setup->cell;
     zo_step_sums sums = {.forward = t->counts.forward, .gradient = t->counts.gradient,
                          .weight_bytes_written = (double)t->counters.weight_bytes_written};
-    int state = c->estimator->first_order ? zo_method_copies_of(c->estimator->name, c->options).copies[ZO_TAG_OPT_STATE] : 0;
+    zo_method_copies copies = zo_method_copies_of(c->estimator->name, c->options);
+    int kept = copies.copies[ZO_TAG_OPT_STATE], state = c->estimator->first_order ? kept : 0, snapshots = copies.copies[ZO_TAG_SNAPSHOT];
+    int weight_bytes = zo_storage_bytes((zo_storage)c->storage);
     zo_work all = zo_step_work(&sums, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
-                               zo_dataset_classes(setup->dataset), (zo_precision)c->precision, zo_storage_bytes((zo_storage)c->storage), state);
+                               zo_dataset_classes(setup->dataset), (zo_precision)c->precision, weight_bytes, state);
     t->work = (zo_work){all.flops / (double)steps, all.backward_flops / (double)steps, all.bytes / (double)steps};
+    t->least_bytes = zo_least_bytes(&sums, (double)steps, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
+                                    zo_dataset_classes(setup->dataset), weight_bytes, kept * (double)sizeof(float) + snapshots * weight_bytes) / (double)steps;
     t->plain_forwards = zo_setup_work(setup) / (double)steps;
     const zo_yardstick *y = zo_yardstick_of(setup->be);
     t->used_bytes = zo_rss_peak_bytes();
@@ -219,6 +225,9 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     cJSON_AddStringToObject(out, "storage", w->storage);
     cJSON_AddStringToObject(out, "accumulate", w->accumulate);
     cJSON_AddStringToObject(out, "device", be->device);
+    cJSON_AddStringToObject(out, "algorithms", zo_algorithms_name((zo_algorithms)c->algorithms));
+    cJSON_AddNumberToObject(out, "algorithms_timed", (double)be->choices.timed);
+    cJSON_AddNumberToObject(out, "algorithms_not_first", (double)be->choices.others);
     cJSON_AddNumberToObject(out, "threads", be->threads);
     cJSON_AddNumberToObject(out, "step_ms", t->median_ms);
     cJSON_AddItemToObject(out, "steps_ms", cJSON_CreateDoubleArray(t->step_ms, (int)w->steps));
@@ -249,12 +258,15 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     cJSON_AddNumberToObject(out, "tokens_per_second", 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms);
     cJSON_AddNumberToObject(out, "flops", t->work.flops + t->work.backward_flops); /* at least: bench/roofline.h */
     cJSON_AddNumberToObject(out, "bytes", t->work.bytes);
+    cJSON_AddNumberToObject(out, "least_bytes", t->least_bytes); /* of the method, however it is realised */
     if (t->peak_flops > 0) {
         cJSON_AddNumberToObject(out, "peak_flops_per_second", t->peak_flops);
         cJSON_AddNumberToObject(out, "peak_backward_flops_per_second", t->backward_peak_flops);
         cJSON_AddNumberToObject(out, "peak_bytes_per_second", t->peak_bytes);
-        cJSON_AddNumberToObject(out, "roofline_ms", roofline_ms(t));
-        cJSON_AddNumberToObject(out, "roofline_share", roofline_ms(t) / t->median_ms);
+        cJSON_AddNumberToObject(out, "roofline_ms", roofline_ms(t, t->work.bytes));
+        cJSON_AddNumberToObject(out, "roofline_share", roofline_ms(t, t->work.bytes) / t->median_ms);
+        cJSON_AddNumberToObject(out, "least_roofline_ms", roofline_ms(t, t->least_bytes));
+        cJSON_AddNumberToObject(out, "least_roofline_share", roofline_ms(t, t->least_bytes) / t->median_ms);
     }
     char *text = cJSON_Print(out);
     puts(text);
@@ -295,8 +307,10 @@ static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, co
            t->context_bytes > 0 ? "driver" : "process's peak", 1e-6 * (double)t->used_bytes, 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms,
            1e-9 * (t->work.flops + t->work.backward_flops), 1e-6 * t->work.bytes);
     if (t->peak_flops > 0) {
-        printf("%.1f %% of the roofline: %.2f ms at %.2f TFLOP/s and %.1f GB/s, both measured here\n", 100 * roofline_ms(t) / t->median_ms,
-               roofline_ms(t), 1e-12 * t->peak_flops, 1e-9 * t->peak_bytes);
+        double ms = roofline_ms(t, t->work.bytes), least = roofline_ms(t, t->least_bytes);
+        printf("%.1f %% of the roofline: %.2f ms at %.2f TFLOP/s and %.1f GB/s, both measured here; %.1f %% of the method's, %.2f ms, whose least "
+               "traffic is %.1f MB\n", 100 * ms / t->median_ms, ms, 1e-12 * t->peak_flops, 1e-9 * t->peak_bytes, 100 * least / t->median_ms, least,
+               1e-6 * t->least_bytes);
     }
 }
 
@@ -324,6 +338,7 @@ static zo_status run(const wish *w, zo_err *err)
         zo_grid_free(&grid);
         return ZO_OK;
     }
+    status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
     status = status == ZO_OK ? zo_setup_open(&setup, cell, &dirs, be, err) : status;
     if (status == ZO_OK) {
         timing t = {.step_ms = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)w->steps * sizeof(double))};
@@ -352,7 +367,7 @@ static zo_status run(const wish *w, zo_err *err)
 int zo_cmd_bench_step(int argc, char **argv)
 {
     wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained", .device = "cpu",
-              .storage = "f32", .accumulate = "weights", .batch = 16, .context = 128, .steps = 20, .train = 1000};
+              .storage = "f32", .accumulate = "weights", .algorithms = "first", .batch = 16, .context = 128, .steps = 20, .train = 1000};
     const zo_arg table[] = {{"--task", ZO_ARG_TEXT, &w.task},           {"--form", ZO_ARG_TEXT, &w.form},
                             {"--optimizer", ZO_ARG_TEXT, &w.optimizer}, {"--precision", ZO_ARG_TEXT, &w.precision},
                             {"--realisation", ZO_ARG_TEXT, &w.realisation}, {"--init", ZO_ARG_TEXT, &w.init},
@@ -361,12 +376,12 @@ int zo_cmd_bench_step(int argc, char **argv)
                             {"--steps", ZO_ARG_INT, &w.steps},          {"--train", ZO_ARG_INT, &w.train},
                             {"--threads", ZO_ARG_INT, &w.threads},      {"--device", ZO_ARG_TEXT, &w.device},
                             {"--fill", ZO_ARG_FLAG, &w.fill},           {"--roofline", ZO_ARG_FLAG, &w.roofline},
-                            {"--peaks", ZO_ARG_TEXT, &w.peaks},
+                            {"--peaks", ZO_ARG_TEXT, &w.peaks},         {"--algorithms", ZO_ARG_TEXT, &w.algorithms},
                             {"--data", ZO_ARG_TEXT, &w.data},           {"--models", ZO_ARG_TEXT, &w.models},
                             {"--json", ZO_ARG_FLAG, &w.json},           {NULL, ZO_ARG_FLAG, NULL}};
     static const char usage[] =
         "zo bench step MODEL [--task sst2] [--form head|prompt] [--optimizer NAME|JSON] [--batch N] [--context N] [--precision f32|bf16|tf32|f16] "
-        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--steps N] [--train N] [--init pretrained|random] [--fill] [--roofline | --peaks FILE] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
+        "[--realisation inplace|streamed|sidepath] [--storage f32|bf16|f16] [--accumulate weights|log] [--algorithms first|timed] [--steps N] [--train N] [--init pretrained|random] [--fill] [--roofline | --peaks FILE] [--threads N] [--device cpu|cuda[:N]|auto] [--data DIR] "
         "[--models DIR] [--json]";
     zo_err err = {0};
     int words;

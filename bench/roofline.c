@@ -15,6 +15,11 @@
  *                           a first-order rule read and written
  *         Not counted: logits, elementwise passes between products, caches' help.
  *
+ * least   of the method   what any realisation of these steps must move: the weights that are not looked up are read once a step, at all
+ *                           points together, and written no more than once (nor more than was written: a log writes none); twice read
+ *                           with gradients, which are used where they are made; a batch's rows of tables once; copies that the method
+ *                           keeps, once; activations as above. Nothing is formed.
+ *
  * A step takes at least max(FLOPs / peak FLOP rate of their precision, bytes / peak bandwidth). The peaks are measured (backends/yardstick.h). */
 #include "bench/roofline.h"
 
@@ -129,17 +134,21 @@ double zo_forward_flops(const zo_pass_sums *s, const zo_pass_terms *t, const zo_
     return products + attention;
 }
 
+static double activation_bytes(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch)
+{
+    double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim;
+    return (double)sizeof(float) * (s->tokens * t->token_widths + s->rows * t->row_widths + arch->layers * s->tokens * (2 * width + 2 * kv));
+}
+
 static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)
 {
-    double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim, layers = arch->layers;
     double flops = zo_forward_flops(s, t, arch);
     bool half = precision == ZO_BF16 || precision == ZO_F16;
     double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->formed < s->points ? s->passes : 0;
     double formed = 2 * operand * (t->token_numbers + t->row_numbers) * (s->formed + converted);
-    double widths = s->tokens * t->token_widths + s->rows * t->row_widths + layers * s->tokens * (2 * width + 2 * kv);
     zo_work w = {.flops = flops, .backward_flops = backward ? 2 * flops : 0};
     w.bytes = weight_bytes * (t->read_numbers * s->passes + t->row_reads * s->packed) * (backward ? 2 : 1) + formed +
-              (double)sizeof(float) * widths * (backward ? 3 : 1);
+              activation_bytes(s, t, arch) * (backward ? 3 : 1);
     return w;
 }
 
@@ -153,4 +162,16 @@ zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_lay
     return (zo_work){.flops = forward.flops + gradient.flops,
                      .backward_flops = gradient.backward_flops,
                      .bytes = forward.bytes + gradient.bytes + updates};
+}
+
+double zo_least_bytes(const zo_step_sums *sums, double steps, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, int weight_bytes,
+                      double copy_bytes)
+{
+    zo_pass_terms t = zo_pass_terms_of(arch, layout, head, classes);
+    const zo_pass_sums *f = &sums->forward, *g = &sums->gradient;
+    bool gradient = g->passes > 0;
+    double passes = f->passes + g->passes, rows = passes > 0 ? steps * t.row_reads * (f->packed + g->packed) / passes : 0;
+    double once = weight_bytes * (steps * t.read_numbers + rows), written = sums->weight_bytes_written < once ? sums->weight_bytes_written : once;
+    return once * (gradient ? 2 : 1) + written + steps * copy_bytes * t.read_numbers * (gradient ? 2 : 1) + activation_bytes(f, &t, arch) +
+           3 * activation_bytes(g, &t, arch);
 }

@@ -48,6 +48,12 @@ typedef struct zo_work {
 zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
                      int weight_bytes, int first_order_state);
 
+/* The least bytes that the same steps of the same method must move however they are realised: see the head of roofline.c. `steps`: how many
+ * `sums` is of. copy_bytes: of a number in all copies of the weights that each step reads beside them (a snapshot, a stored gradient), or of a
+ * first-order method (sums->gradient is not empty) reads and writes (moments). */
+double zo_least_bytes(const zo_step_sums *sums, double steps, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, int weight_bytes,
+                      double copy_bytes);
+
 #ifdef __cplusplus
 }
 #endif

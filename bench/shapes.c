@@ -26,6 +26,12 @@ static const shape shapes[] = {
     {"shape:opt-6.7b", "opt", 32, 4096, 32, 16384, 50272, 2048},
     {"shape:opt-13b", "opt", 40, 5120, 40, 20480, 50272, 2048},
     {"shape:opt-30b", "opt", 48, 7168, 56, 28672, 50272, 2048},
+    {"shape:opt-66b", "opt", 64, 9216, 72, 36864, 50272, 2048},
+    {"shape:gpt2", "gpt2", 12, 768, 12, 3072, 50257, 1024},
+    {"shape:gpt2-medium", "gpt2", 24, 1024, 16, 4096, 50257, 1024},
+    {"shape:gpt2-large", "gpt2", 36, 1280, 20, 5120, 50257, 1024},
+    {"shape:gpt2-xl", "gpt2", 48, 1600, 25, 6400, 50257, 1024},
+    {"shape:distilbert", "distilbert", 6, 768, 12, 3072, 30522, 512},
     {"shape:roberta-base", "roberta", 12, 768, 12, 3072, 50265, 514},
     {"shape:roberta-large", "roberta", 24, 1024, 16, 4096, 50265, 514},
     {"shape:llama-7b", "llama", 32, 4096, 32, 11008, 32000, 2048},
@@ -64,6 +70,22 @@ static bool is_family(const shape *s, const char *family)
 /* config.json as transformers has it. */
 static void describe(const shape *s, char *text, size_t size)
 {
+    if (is_family(s, "gpt2")) {
+        snprintf(text, size,
+                 "{\"model_type\": \"gpt2\", \"vocab_size\": %d, \"n_embd\": %d, \"n_layer\": %d, \"n_head\": %d, \"n_positions\": %d, "
+                 "\"n_inner\": null, \"activation_function\": \"gelu_new\", \"layer_norm_epsilon\": 1e-05, \"initializer_range\": 0.02, "
+                 "\"bos_token_id\": 50256, \"eos_token_id\": 50256}\n",
+                 s->vocab, s->hidden, s->layers, s->heads, s->positions);
+        return;
+    }
+    if (is_family(s, "distilbert")) {
+        snprintf(text, size,
+                 "{\"model_type\": \"distilbert\", \"vocab_size\": %d, \"dim\": %d, \"n_layers\": %d, \"n_heads\": %d, \"hidden_dim\": %d, "
+                 "\"max_position_embeddings\": %d, \"activation\": \"gelu\", \"sinusoidal_pos_embds\": false, \"initializer_range\": 0.02, "
+                 "\"pad_token_id\": 0, \"tie_weights_\": true}\n",
+                 s->vocab, s->hidden, s->layers, s->heads, s->ffn, s->positions);
+        return;
+    }
     int n = snprintf(text, size,
                      "{\"model_type\": \"%s\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, \"num_attention_heads\": %d, "
                      "\"max_position_embeddings\": %d, ",
@@ -140,7 +162,7 @@ static zo_status write_folder(const char *folder, void *context, zo_err *err)
     char config[1000];
     describe(s, config, sizeof config);
     zo_status status = zo_synth_write_tokenizer(folder, err);
-    status = status == ZO_OK && !is_family(s, "roberta") ? write_causal_tokenizer(folder, err) : status;
+    status = status == ZO_OK && !is_family(s, "roberta") && !is_family(s, "distilbert") ? write_causal_tokenizer(folder, err) : status;
     return status == ZO_OK ? write_text(folder, "config.json", config, err) : status;
 }
 

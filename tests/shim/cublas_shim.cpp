@@ -194,6 +194,12 @@ struct product {
     int algorithm;
 };
 
+/* Of an operand; one that all products of a batch share counts once. */
+static uint64_t bytes_of(const zo_shim_layout *l)
+{
+    return (uint64_t)(l->rows * l->cols * (l->batch > 1 && l->stride > 0 ? l->batch : 1) * (l->type == CUDA_R_32F ? 4 : 2));
+}
+
 static void run_product(const void *what);
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const void *alpha, const void *a, cublasLtMatrixLayout_t la,
@@ -244,6 +250,12 @@ static void run_product(const void *what)
     check("A", a, la);
     check("B", b, lb);
     check("D", d, ld);
+    zo_shim_total.products++;
+    zo_shim_total.read_bytes += bytes_of(la) + bytes_of(lb) + (be != 0.0f ? bytes_of(ld) : 0);
+    zo_shim_total.written_bytes += bytes_of(ld);
+    if (zo_shim_idle) {
+        return;
+    }
     zo_shim_seconds += zo_shim_algorithm_seconds[call->algorithm];
     zo_shim_algorithm_runs[call->algorithm]++;
     zo_shim_gelus += op->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;

@@ -82,8 +82,20 @@ struct zo_shim_caller {
 };
 /* cudaLaunchKernel: argument i stands at arguments + at[i], their end at at[n]. */
 cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
-                           uint32_t n, size_t shared_bytes, cudaStream_t stream);
+                           uint32_t n, size_t shared_bytes, const uint64_t moves[2], cudaStream_t stream);
 void *zo_shim_shared_dynamic(void);
+extern thread_local uint64_t zo_shim_moves[2]; /* of the next launch: bytes read, written; UINT64_MAX = not said */
+
+/* A runtime that does nothing: device memory is addresses alone and as much as is asked for, no kernel, product, copy or fill happens, what is
+ * read from the device is 0. What would have happened is counted. Set before the backend is opened. */
+extern "C" bool zo_shim_idle;
+typedef struct zo_shim_totals {
+    uint64_t kernels, products, fills, copies; /* run on the device, by themselves or in a graph; copies of all kinds */
+    uint64_t launches, graphs;                 /* calls that the host made to start those one by one, and to start a graph */
+    uint64_t read_bytes, written_bytes;        /* of device memory: what launches said, operands and results of products, copies, fills */
+    uint64_t unsaid;                           /* kernels that did not say what they move */
+} zo_shim_totals;
+extern "C" zo_shim_totals zo_shim_total;
 /* Runs `run` on a copy of `what` in stream order: for whatever else stands in for an asynchronous call. */
 cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), const void *what, size_t bytes);
 /* Kernels launched so far, by name (as written in the launch), for the list that the suite prints. */

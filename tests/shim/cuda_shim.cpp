@@ -21,6 +21,15 @@ dim3 blockDim, gridDim;
 const bool zo_shim_present = true;
 bool zo_shim_reverse;
 int zo_shim_devices = 1;
+thread_local uint64_t zo_shim_moves[2] = {UINT64_MAX, UINT64_MAX};
+bool zo_shim_idle;
+zo_shim_totals zo_shim_total;
+
+static void count_moves(uint64_t read_bytes, uint64_t written_bytes)
+{
+    zo_shim_total.read_bytes += read_bytes;
+    zo_shim_total.written_bytes += written_bytes;
+}
 double zo_shim_seconds;
 const char *zo_shim_refuse;
 int zo_shim_refuse_with;
@@ -455,6 +464,7 @@ cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), cons
     if (stream == nullptr || !stream->live) {
         zo_shim_die("a stream that is not open");
     }
+    zo_shim_total.launches += !stream->capturing;
     if (stream->capturing) {
         list_add(&stream->captured, run, what, bytes);
     } else if (zo_shim_lazy) {
@@ -474,11 +484,21 @@ struct alignas(16) launch { /* the arguments stand behind it */
     uint32_t n;
     dim3 grid, block;
     size_t shared_bytes;
+    uint64_t moves[2];
 };
 
 static void run_launch(const void *what)
 {
     const launch *l = static_cast<const launch *>(what);
+    zo_shim_total.kernels++;
+    if (l->moves[0] == UINT64_MAX) {
+        zo_shim_total.unsaid++;
+    } else {
+        count_moves(l->moves[0], l->moves[1]);
+    }
+    if (zo_shim_idle) {
+        return;
+    }
     char *first = const_cast<char *>(static_cast<const char *>(what)) + sizeof *l;
     void *argument[ARGUMENTS];
     for (uint32_t i = 0; i < l->n; i++) {
@@ -488,14 +508,14 @@ static void run_launch(const void *what)
 }
 
 cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
-                           uint32_t n, size_t shared_bytes, cudaStream_t stream)
+                           uint32_t n, size_t shared_bytes, const uint64_t moves[2], cudaStream_t stream)
 {
     SHIM_MAY_REFUSE(cudaError_t, "cudaLaunchKernel")
     alignas(16) char what[sizeof(launch) + 4096];
     if (n > ARGUMENTS || at[n] > 4096) {
         return cudaErrorInvalidValue;
     }
-    launch l = {name, kernel, call, at, n, grid, block, shared_bytes};
+    launch l = {name, kernel, call, at, n, grid, block, shared_bytes, {moves[0], moves[1]}};
     memcpy(what, &l, sizeof l);
     memcpy(what + sizeof l, arguments, at[n]);
     return zo_shim_enqueue(stream, run_launch, what, sizeof l + at[n]);
@@ -593,6 +613,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     if (forbidden()) {
         return cudaErrorStreamCaptureUnsupported;
     }
+    zo_shim_total.graphs++;
     if (zo_shim_lazy) {
         memcpy(list_room(&stream->pending, exec->all.bytes), exec->all.data, exec->all.bytes);
     } else {
@@ -622,7 +643,13 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
  * outside it: changing their rights takes long); with it they are heap blocks, poisoned between kernels. A block begins at a multiple of
  * 256 and is filled with NaN. */
 enum { BLOCKS = 65536, PAGE = 4096, LARGE = 16 << 20 };
-static const size_t DEVICE_BYTES = (size_t)8 << 30;
+static const size_t DEVICE_BYTES = (size_t)8 << 30, IDLE_BYTES = (size_t)4 << 40;
+
+static size_t device_bytes(void)
+{
+    return zo_shim_idle ? IDLE_BYTES : DEVICE_BYTES;
+}
+
 static struct { char *at; size_t bytes; } blocks[BLOCKS];
 static int nblocks, opened;
 static size_t live_bytes;
@@ -634,6 +661,9 @@ static size_t range_used;
 
 static void rights(bool open)
 {
+    if (zo_shim_idle) {
+        return;
+    }
 #if SHIM_ASAN
     for (int i = 0; i < nblocks; i++) {
         if (open) {
@@ -682,8 +712,18 @@ cudaError_t cudaMalloc(void **block, size_t bytes)
     if (forbidden()) {
         return cudaErrorStreamCaptureUnsupported;
     }
-    if (nblocks == BLOCKS || live_bytes + size > DEVICE_BYTES) {
+    if (nblocks == BLOCKS || live_bytes + size > device_bytes()) {
         return cudaErrorMemoryAllocation;
+    }
+    if (zo_shim_idle) { /* addresses without pages */
+        void *map = mmap(nullptr, (size + PAGE - 1) / PAGE * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (map == MAP_FAILED) {
+            return cudaErrorMemoryAllocation;
+        }
+        blocks[nblocks++] = {static_cast<char *>(map), size};
+        live_bytes += size;
+        *block = map;
+        return cudaSuccess;
     }
 #if SHIM_ASAN
     void *heap = nullptr;
@@ -734,6 +774,11 @@ cudaError_t cudaFree(void *block)
     for (int i = 0; i < nblocks; i++) {
         if (blocks[i].at == block) {
             live_bytes -= blocks[i].bytes;
+            if (zo_shim_idle) {
+                munmap(block, (blocks[i].bytes + PAGE - 1) / PAGE * PAGE);
+                blocks[i] = blocks[--nblocks];
+                return cudaSuccess;
+            }
 #if SHIM_ASAN
             ASAN_UNPOISON_MEMORY_REGION(block, blocks[i].bytes);
             free(block);
@@ -750,8 +795,8 @@ cudaError_t cudaFree(void *block)
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
-    *total_bytes = DEVICE_BYTES;
-    *free_bytes = DEVICE_BYTES - live_bytes;
+    *total_bytes = device_bytes();
+    *free_bytes = device_bytes() - live_bytes;
     return cudaSuccess;
 }
 
@@ -789,6 +834,14 @@ static void run_copy(const void *what)
 {
     const copying *c = static_cast<const copying *>(what);
     check_copy(c);
+    zo_shim_total.copies++;
+    count_moves(c->kind == cudaMemcpyHostToDevice ? 0 : c->bytes, c->kind == cudaMemcpyDeviceToHost ? 0 : c->bytes);
+    if (zo_shim_idle) {
+        if (c->kind == cudaMemcpyDeviceToHost) {
+            memset(c->to, 0, c->bytes);
+        }
+        return;
+    }
     zo_shim_device_open();
     memmove(c->to, c->from, c->bytes);
     zo_shim_device_close();
@@ -808,6 +861,11 @@ static void run_fill(const void *what)
     const filling *f = static_cast<const filling *>(what);
     if (f->bytes > 0 && !zo_shim_is_device(f->block, f->bytes)) {
         zo_shim_die("a fill of %zu bytes that are not in one device block", f->bytes);
+    }
+    zo_shim_total.fills++;
+    count_moves(0, f->bytes);
+    if (zo_shim_idle) {
+        return;
     }
     zo_shim_device_open();
     memset(f->block, f->value, f->bytes);

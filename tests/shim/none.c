@@ -4,7 +4,8 @@
 #include <stdint.h>
 
 extern const bool zo_shim_present;
-extern bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
+extern bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue, zo_shim_idle;
+extern uint64_t zo_shim_total[9];
 extern int zo_shim_devices, zo_shim_refuse_with;
 extern const char *zo_shim_refuse;
 extern bool zo_shim_exact_only;
@@ -18,7 +19,8 @@ const char *zo_shim_forbidden(void);
 bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 const bool zo_shim_present = false;
-bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue;
+bool zo_shim_reverse, zo_shim_lazy, zo_shim_no_epilogue, zo_shim_idle;
+uint64_t zo_shim_total[9];
 int zo_shim_devices, zo_shim_refuse_with;
 const char *zo_shim_refuse;
 bool zo_shim_exact_only;
