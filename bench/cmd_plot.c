@@ -60,7 +60,7 @@ int zo_cmd_plot(int argc, char **argv)
                                             {"format", 1, NULL, 'f'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     const char *db = "results/zo.db";
-    zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg"};
+    zo_plot_spec spec = {.meaning = ZO_MEANING, .out = "results/plots", .formats = "png,svg"};
     int json = 0;
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {

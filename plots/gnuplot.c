@@ -15,7 +15,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 
-enum { PATH_BYTES = 4096, PICTURE_BYTES = 1 << 30, LOG_BYTES = 1 << 16 };
+enum { PATH_BYTES = 4096, PICTURE_BYTES = 1 << 30, LOG_BYTES = 1 << 24 };
 
 static const char LOG[] = "gnuplot.log";
 
@@ -72,8 +72,11 @@ static zo_status run(const zo_gnuplot *g, const char *argument, zo_err *err)
     if (zo_read_file(zo_path_join(path, sizeof path, g->folder, LOG), LOG_BYTES, &said, &bytes, NULL)) {
         said = NULL;
     }
-    const char *last = said && bytes > 300 ? said + bytes - 300 : said; /* the error stands at the end */
-    zo_status status = zo_fail(err, ZO_EIO, "gnuplot %s: %s", how, last && *last ? last : "it said nothing");
+    while (bytes > 0 && said[bytes - 1] == '\n') {
+        said[--bytes] = '\0';
+    }
+    const char *end = bytes ? strrchr(said, '\n') : NULL; /* the error is the last line, after warnings */
+    zo_status status = zo_fail(err, ZO_EIO, "gnuplot %s: %.400s", how, end ? end + 1 : bytes ? said : "it said nothing");
     zo_free(said);
     return status;
 }
@@ -142,8 +145,8 @@ zo_status zo_gnuplot_strings(const zo_gnuplot *g, const char *name, char *const 
     for (int i = 0; i < n; i++) {
         fputc('"', f);
         for (const char *at = text[i]; *at; at++) {
-            /* a quoted string of a data file ends at the next quote or line end; gnuplot reads \ooo in it as a byte */
-            fprintf(f, strchr("\"\\\n", *at) ? "\\%03o" : "%c", *at);
+            /* a quoted string of a data file ends at the next quote or line end; gnuplot reads \0ooo, four digits at most, in it as a byte */
+            fprintf(f, strchr("\"\\\n", *at) ? "\\0%03o" : "%c", *at);
         }
         fputs("\"\n", f);
     }

@@ -1,16 +1,17 @@
 # title: Training loss against steps
-# caption: mean over seeds, moving average of 10 rows
+# caption: mean over seeds, moving average of 10 rows; a frame ends at 3 times the largest first loss
+# remarks: marks alive cut
 # needs: finished training runs with at least two recorded steps
-# sql: SELECT cell AS panel, label, step, avg(smooth) AS y
-#      FROM (SELECT s.run, s.step, r.cell, r.label,
-#                   avg(s.loss) OVER (PARTITION BY s.run ORDER BY s.step ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS smooth
-#            FROM steps s JOIN trained r USING (run) WHERE s.loss IS NOT NULL)
-#      GROUP BY panel, label, step ORDER BY panel, label, step
+# sql: SELECT panel, label, step AS x, y, alive, seeds, counted, crossed, 0, most FROM loss_points WHERE step > 0 ORDER BY panel, label, step
+array most[panels]
+do for [p = 1:panels] { stats panel_data[p] using 8 nooutput; most[p] = STATS_max }
 @begin
 set xlabel "step"; set ylabel "training loss"
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with lines linestyle s
+    set yrange [*:* < most[panel]]
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with lines linestyle s, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 1:2:(mark($3, $4, $5, $6, $7)) with labels offset 0, 0.8 textcolor rgb colour_of(s) noenhanced
 }
 @legend
 plot for [s = 1:series] NaN with lines linestyle s title series_title[s] noenhanced

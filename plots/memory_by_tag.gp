@@ -3,7 +3,7 @@
 # needs: finished training runs
 # sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high FROM (
 #        SELECT panel, tag, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
+#          SELECT r.cell_text AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
 #                 instr('params grads opt_state snapshot activations workspace data other', m.tag) AS place
 #          FROM memory m JOIN trained r USING (run) WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
 #      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label

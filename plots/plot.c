@@ -1,16 +1,15 @@
 /* plot.c: runs the gnuplot scripts of plots/. A script is one file plots/NAME.gp whose head comment holds
  *     # title: what the picture shows          # needs: what a database must hold to fill it
  *     # caption: how it was made, in small print (may be absent)
+ *     # remarks: names in temp.remark that its caption ends with, where they apply (may be absent)
  *     # sql: SELECT panel, series, x, y, ...   (continued on following lines that begin with "#      ")
  * and whose body draws from what this file prepares. Adding a plot is adding that one file; nothing here knows any plot by name.
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
- * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. A view `shown` stands ready beside the
- * tables of results/schema.sql: the finished runs with a `label` that names the optimizer and just those settings that differ within one
- * cell, and `line` that names those that differ between batches and contexts too, where there are several learning rates those of the best
- * one (the table `chosen`); and `trained`, those of them that were evaluated (all, when none was), with `cell` as one text.
+ * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. It reads the tables of results/schema.sql and what
+ * plots/views.sql makes of them.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
- * title_text, caption_text, and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
+ * title_text, caption_text, metric_text (the axis of scores), and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
  * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
 #include "plots/plot.h"
 
@@ -24,13 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "plots/gnuplot.h"
 
 /* MOST_COUNTED: of what is not drawn, so many texts are told apart, to say how many there are. */
-enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COUNTED = 4096, MOST_COLUMNS = 8, PATH_BYTES = 4096,
+enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COUNTED = 4096, MOST_COLUMNS = 12, PATH_BYTES = 4096,
        LABEL_BYTES = 120, CAPTION_BYTES = 900 };
 
 static const char FORMATS[][4] = {"png", "svg"};
@@ -38,7 +38,7 @@ static const char FORMATS[][4] = {"png", "svg"};
 
 typedef struct script {
     char name[64];
-    char title[256], caption[256], needs[256];
+    char title[256], caption[256], remarks[256], needs[256];
     char *sql;  /* owned */
     char *path; /* owned */
 } script;
@@ -132,6 +132,8 @@ static zo_status script_read(const char *path, const char *name, script *s, zo_e
             snprintf(s->title, sizeof s->title, "%s", line + 9);
         } else if (!strncmp(line, "# caption: ", 11)) {
             snprintf(s->caption, sizeof s->caption, "%s", line + 11);
+        } else if (!strncmp(line, "# remarks: ", 11)) {
+            snprintf(s->remarks, sizeof s->remarks, "%s", line + 11);
         } else if (!strncmp(line, "# needs: ", 9)) {
             snprintf(s->needs, sizeof s->needs, "%s", line + 9);
         } else if (!strncmp(line, "# sql: ", 7)) {
@@ -379,7 +381,8 @@ static zo_status write_strings(const zo_gnuplot *g, const char *name, char *cons
 }
 
 /* All that gnuplot reads but the driver, which depends on the format. */
-static zo_status write_data(const zo_gnuplot *g, const char *folder, const script *s, const table *t, const char *caption, layout *l, zo_err *err)
+static zo_status write_data(const zo_gnuplot *g, const char *folder, const script *s, const table *t, const char *caption, const char *metric,
+                            layout *l, zo_err *err)
 {
     char prelude[PATH_BYTES];
     zo_status status = zo_gnuplot_copy(g, "prelude.gp", zo_path_join(prelude, sizeof prelude, folder, "prelude.gp"), err);
@@ -387,12 +390,12 @@ static zo_status write_data(const zo_gnuplot *g, const char *folder, const scrip
     for (int p = 0; p < drawn(&t->panel) && !status; p++) {
         status = write_panel(g, t, p, err);
     }
-    char *words[] = {(char *)s->title, (char *)caption};
+    char *words[] = {(char *)s->title, (char *)caption, (char *)metric};
     int one = 1;
     status = status ? status : write_strings(g, "panels.txt", t->panel.text, drawn(&t->panel), 300, 62, &l->panel_lines, err);
     status = status ? status : write_strings(g, "series.txt", t->series.text, drawn(&t->series), LABEL_BYTES, LABEL_BYTES, &one, err);
     status = status ? status : write_strings(g, "xtics.txt", t->xtic.text, drawn(&t->xtic), LABEL_BYTES, LABEL_BYTES, &one, err);
-    return status ? status : write_strings(g, "words.txt", words, 2, CAPTION_BYTES, 130, &l->caption_lines, err);
+    return status ? status : write_strings(g, "words.txt", words, COUNT(words), CAPTION_BYTES, 130, &l->caption_lines, err);
 }
 
 static zo_status write_driver(const zo_gnuplot *g, const table *t, const layout *l, const char *format, zo_err *err)
@@ -407,15 +410,27 @@ static zo_status write_driver(const zo_gnuplot *g, const table *t, const layout 
     return zo_gnuplot_done(g, "driver.gp", f, err);
 }
 
-/* Was there a learning rate to choose by dev? */
-static bool lr_was_chosen(sqlite3 *db)
+/* The remarks of these names (space-separated) that apply, "; " before each but the first in `text`, put after what stands there. */
+static void add_remarks(sqlite3 *db, const char *which, char *text, size_t bytes)
 {
-    sqlite3_stmt *row;
-    bool chosen = sqlite3_prepare_v2(db, "SELECT 1 FROM shown JOIN chosen USING (run) WHERE rivals > 0", -1, &row, NULL) == SQLITE_OK &&
-                  sqlite3_step(row) == SQLITE_ROW;
-    sqlite3_finalize(row);
-    return chosen;
+    char name[256];
+    snprintf(name, sizeof name, "%s", which);
+    char *rest = name;
+    for (char *one; (one = strtok_r(rest, " ", &rest));) {
+        sqlite3_stmt *row;
+        if (sqlite3_prepare_v2(db, "SELECT text FROM temp.remark WHERE name = ?", -1, &row, NULL) == SQLITE_OK) {
+            sqlite3_bind_text(row, 1, one, -1, SQLITE_STATIC);
+            size_t at = strlen(text);
+            if (sqlite3_step(row) == SQLITE_ROW && at < bytes) {
+                snprintf(text + at, bytes - at, "%s%s", at ? "; " : "", column_text(row, 0));
+            }
+        }
+        sqlite3_finalize(row);
+    }
 }
+
+/* Those of every picture. */
+static const char ALWAYS[] = "chosen replaced old";
 
 /* What is not in the picture, one sentence or more; empty where nothing is missing. */
 static void left_out(const table *t, char *note, size_t bytes)
@@ -445,15 +460,18 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
     table t;
     zo_status status = table_read(db, s, &t, err);
     if (!status && t.n == 0) {
-        char why[320];
+        char why[400];
         snprintf(why, sizeof why, "needs %s", s->needs);
+        add_remarks(db, "old", why, sizeof why);
         cJSON_AddStringToObject(entry, "skipped", why);
     } else if (!status) {
-        char caption[CAPTION_BYTES], note[400];
-        snprintf(caption, sizeof caption, "%s%s%s", s->caption, s->caption[0] && lr_was_chosen(db) ? "; " : "",
-                 lr_was_chosen(db) ? "of several learning rates the best on dev" : "");
+        char caption[CAPTION_BYTES], metric[100] = "", note[400];
+        snprintf(caption, sizeof caption, "%s", s->caption);
+        add_remarks(db, s->remarks, caption, sizeof caption);
+        add_remarks(db, ALWAYS, caption, sizeof caption);
+        add_remarks(db, "metric", metric, sizeof metric);
         layout l = {.panel_lines = 1, .caption_lines = 1};
-        status = write_data(g, folder, s, &t, caption, &l, err);
+        status = write_data(g, folder, s, &t, caption, metric, &l, err);
         cJSON *files = cJSON_AddArrayToObject(entry, "files");
         for (int f = 0; f < COUNT(FORMATS) && !status; f++) {
             char path[PATH_BYTES], name[96];
@@ -478,47 +496,14 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
 
 /* ---- the public functions ----------------------------------------------------------------------------------------------- */
 
-/* The runs that plots show. Nothing is averaged but runs that differ in the seed alone (and in train_split_seed where that follows the seed):
- * every key of the config by which runs of one optimizer in one cell of the plots differ stands in the label, a key by which they differ
- * in any batch or context in `line`, the label of the sweeps over these. A cell is model, task, form, batch, context, fill, and whether
- * there was anything to evaluate (`study`: neither dev nor test). The learning rate is chosen by dev and by nothing else, as
- * `zo report --best lr` does it (the table `chosen`). Where there is no dev set it stands in the label. */
-static const char SHOWN_SQL[] =
-    "DROP VIEW IF EXISTS temp.trained; DROP VIEW IF EXISTS temp.given; DROP TABLE IF EXISTS temp.shown; DROP TABLE IF EXISTS temp.labelled;"
-    "DROP TABLE IF EXISTS temp.setting; DROP TABLE IF EXISTS temp.finished;"
-    "CREATE TEMP TABLE finished AS SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,"
-    " count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates FROM (SELECT *, dev = 0 AND test = 0 AS study,"
-    " coalesce(json_extract(config, '$.fill'), 0) AS fill, json_extract(config, '$.train_split_seed') AS train_split_seed FROM main.runs"
-    " WHERE status IN ('done', 'time', 'diverged', 'oom'));"
-    "CREATE TEMP VIEW given AS"
-    " SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k"
-    " WHERE k.key NOT IN ('seed', 'train_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')"
-    " UNION ALL SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'"
-    " UNION ALL SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0"
-    " UNION ALL SELECT f.*, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS (SELECT 1 FROM finished g WHERE g.seed <> f.seed"
-    " AND g.train_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split) THEN 'seed' ELSE f.train_split_seed END FROM finished f;"
-    "CREATE TEMP TABLE setting AS SELECT run, place,"
-    " CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value"
-    " WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,"
-    " min(value) OVER c <> max(value) OVER c OR count(value) OVER c < cellmates AS in_label,"
-    " min(value) OVER l <> max(value) OVER l OR count(value) OVER l < linemates AS in_line FROM given"
-    " WINDOW c AS (PARTITION BY optimizer, model, task, form, study, fill, batch, context, place < 0, name),"
-    " l AS (PARTITION BY optimizer, model, task, form, study, fill, place < 0, name);"
-    "DELETE FROM setting WHERE NOT in_line OR words IS NULL; CREATE INDEX temp.setting_of ON setting (run, place);"
-    "CREATE TEMP TABLE labelled AS SELECT *, optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s"
-    " WHERE s.run = f.run AND in_label ORDER BY place)), '') AS label,"
-    " optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') AS line,"
-    " CASE WHEN fill THEN ', filled' ELSE '' END AS filled FROM finished f;"
-    "CREATE TEMP TABLE shown AS SELECT * FROM labelled WHERE run IN (SELECT run FROM chosen);"
-    "CREATE TEMP VIEW trained AS SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell"
-    " FROM shown WHERE study = (SELECT min(study) FROM shown)"
-    " AND (accuracy IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE accuracy IS NOT NULL));";
+ZO_EMBED(zo_plot_views, "plots/views.sql");
 
 /* Makes the tables and views that scripts read. */
-static zo_status prepare(sqlite3 *db, zo_err *err)
+static zo_status prepare(sqlite3 *db, int64_t meaning, zo_err *err)
 {
-    char *message = NULL;
-    if (sqlite3_exec(db, SHOWN_SQL, NULL, NULL, &message) == SQLITE_OK) {
+    char first[200], *message = NULL;
+    snprintf(first, sizeof first, "DROP TABLE IF EXISTS temp.picture; CREATE TEMP TABLE picture AS SELECT %lld AS meaning", (long long)meaning);
+    if (sqlite3_exec(db, first, NULL, NULL, &message) == SQLITE_OK && sqlite3_exec(db, zo_plot_views, NULL, NULL, &message) == SQLITE_OK) {
         return ZO_OK;
     }
     zo_status status = zo_fail(err, ZO_EINPUT, "the database: %s: is it one written by zo?", message ? message : sqlite3_errmsg(db));
@@ -585,7 +570,7 @@ zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
     status = status ? status : script_folder(folder, sizeof folder, err);
     status = status ? status : scripts_read(folder, &scripts, &n, err);
     status = status ? status : check_list("--only", spec->only, "plot", n ? scripts[0].name : "", sizeof *scripts, n, err);
-    status = status ? status : prepare(spec->db, err);
+    status = status ? status : prepare(spec->db, spec->meaning, err);
     if (!status && strlen(spec->out) > PATH_BYTES - 100) {
         status = zo_fail(err, ZO_EINPUT, "--out is a path of %zu bytes; at most %d are permitted", strlen(spec->out), PATH_BYTES - 100);
     }

@@ -2,6 +2,8 @@
 #ifndef ZO_PLOTS_PLOT_H
 #define ZO_PLOTS_PLOT_H
 
+#include <stdint.h>
+
 #include "core/err.h"
 
 #ifdef __cplusplus
@@ -15,6 +17,7 @@ typedef struct zo_plot_spec {
     struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it, with the temporary table `chosen` (run,
                             rivals): the runs that may be shown, and with how many other learning rates theirs was compared
                             (results/report.h makes it); more temporary tables are made in it */
+    int64_t meaning;     /* rows of another are in no picture; captions count them */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all; an empty list is refused, here and in `formats` */
     const char *formats; /* comma-separated, of png and svg */

@@ -10,13 +10,14 @@ array panel_title[panels]
 array panel_data[panels]
 array series_title[series]
 array xtic_text[xtic_count > 0 ? xtic_count : 1]
-array words[2]
+array words[3]
 stats "panels.txt" using (panel_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
 stats "series.txt" using (series_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
 if (xtic_count > 0) { stats "xtics.txt" using (xtic_text[int(column(0)) + 1] = stringcolumn(1), 1) nooutput }
 stats "words.txt" using (words[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
 title_text = words[1]
 caption_text = words[2]
+metric_text = words[3]
 do for [p = 1:panels] { panel_data[p] = sprintf("panel%d.dat", p) }
 set datafile commentschars
 
@@ -63,6 +64,9 @@ set border 3 linecolor rgb "#666666"
 set tics nomirror textcolor rgb "#222222"
 set grid ytics linecolor rgb "#dddddd" linewidth 1
 unset key
+
+# What is written at a point: x where runs are marked, how many seeds are alive where fewer than before are, * where timings were disturbed.
+mark(alive, seeds, counted, crossed, starred) = (crossed > 0 ? "×" : "").(counted > 0 ? sprintf("%d/%d", alive, seeds) : "").(starred > 0 ? "*" : "")
 
 # Screen positions of panel p (from 1), row by row from the top.
 column_of(p) = (p - 1) % columns

@@ -1,17 +1,20 @@
-# title: Time of a training step by what it is spent on
+# title: Time of the mean training step by what it is spent on
+# caption: mean over seeds
+# remarks: timing
 # needs: finished training runs
-# sql: SELECT panel, part, label AS x, top - ms AS low, top AS high FROM (
-#        SELECT panel, part, label, ms, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell AS panel, p.part, r.label, avg(p.ms) AS ms,
+# sql: SELECT panel, part, label AS x, top - ms AS low, top AS high, disturbed AND place = max(place) OVER (PARTITION BY panel, label) AS starred FROM (
+#        SELECT *, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
+#          SELECT r.cell_text AS panel, p.part, r.label, avg(p.ms) AS ms, max(r.disturbed) AS disturbed,
 #                 instr('form gemm attention elementwise head backward update data other', p.part) AS place
 #          FROM parts p JOIN trained r USING (run) WHERE p.ms > 0 GROUP BY panel, p.part, r.label))
-#      ORDER BY panel, instr('form gemm attention elementwise head backward update data other', part), label
+#      ORDER BY panel, place, label
 @begin
 set ylabel "time of the mean step (ms)"; set yrange [0:*]
 @texts
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s)
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
+         for [s = 1:series] panel_data[panel] index s - 1 using 1:3:(mark(1, 1, 0, 0, $4)) with labels offset 0, 0.5 noenhanced
 }
 @legend
 plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced

@@ -118,7 +118,7 @@ START_TEST(plot_labels)
         zo_results_close(r);
         return;
     }
-    zo_plot_spec spec = {.db = zo_results_handle(r), .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
+    zo_plot_spec spec = {.db = zo_results_handle(r), .meaning = ZO_MEANING, .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
     cJSON *report;
     ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);

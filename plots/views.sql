@@ -1,0 +1,160 @@
+-- views.sql: the temporary tables and views that the scripts of plots/ read, beside the tables of results/schema.sql. Embedded into the program.
+-- temp.picture (meaning) is there before: the meaning of the figures that may be in one picture.
+--
+-- shown     the finished runs, of several learning rates those of the best one (temp.chosen), with
+--             label        the optimizer and just those settings that differ within one cell of the plots: one label, one line or bar
+--             line         the same with the settings that differ between batches and contexts too
+--             filled       ", filled" where batches are filled to the context
+--             study        1 = there was nothing to evaluate: a study of memory and time
+-- trained   those of them that were evaluated (all, when none was), with
+--             cell_text    model, task, form, batch and context in one text
+--             metric_note  ", METRIC" where the runs are scored by several metrics, else ""
+--             marked       1 = diverged, dead or constant;  disturbed  0 where it is not known
+-- dev_points, loss_points  means over seeds, one row a point of a curve: panel, label, step, forwards, work, hours, y, low, high, alive (seeds that
+--             have a value there and no fault before), seeds, and what is to be marked at the point: counted (fewer are alive than at all points
+--             before it), crossed (the same, or the end of the curve, where runs are marked), starred (the end, where timings were disturbed)
+-- remark    (name, text): what a caption says where it applies; a script names those that it wants
+--
+-- Nothing is averaged but runs that differ in the seed alone (and in the split seeds where these follow the seed): every key of the config by
+-- which runs of one optimizer in one cell of the plots differ stands in the label, and so do files of the model, tokenizer, task or plug-in that
+-- have changed. A cell of the plots is model, task, form, batch, context, fill, study. The learning rate is chosen by dev and by nothing else, as
+-- `zo report --best lr` does it. Where there is no dev set it stands in the label.
+
+DROP VIEW IF EXISTS temp.loss_points;
+DROP VIEW IF EXISTS temp.dev_points;
+DROP TABLE IF EXISTS temp.remark;
+DROP TABLE IF EXISTS temp.trained;
+DROP TABLE IF EXISTS temp.shown;
+DROP TABLE IF EXISTS temp.setting;
+DROP VIEW IF EXISTS temp.given;
+DROP TABLE IF EXISTS temp.finished;
+
+-- Of runs with one config, the last: an older one was made from other files.
+CREATE TEMP TABLE finished AS
+    SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,
+           count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates
+    FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill,
+                 run = max(run) OVER (PARTITION BY coalesce(hash, run)) AS newest
+          FROM main.runs
+          WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture))
+    WHERE newest;
+CREATE INDEX temp.finished_by_train ON finished (train_split_seed, model, task, split, seed);
+CREATE INDEX temp.finished_by_test ON finished (test_split_seed, model, task, split, seed);
+
+-- Settings of a run, one a row; place: their order in a label. Files (place from 2000) that are not known match any.
+CREATE TEMP VIEW given AS
+    SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k
+    WHERE k.key NOT IN ('seed', 'train_split_seed', 'test_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')
+    UNION ALL
+    SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'
+    UNION ALL
+    SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0
+    UNION ALL
+    SELECT f.*, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS
+            (SELECT 1 FROM finished g WHERE g.train_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
+        THEN 'seed' ELSE f.train_split_seed END FROM finished f
+    UNION ALL
+    SELECT f.*, 1002, 'test_split_seed', CASE WHEN f.test_split_seed = f.seed AND NOT EXISTS
+            (SELECT 1 FROM finished g WHERE g.test_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
+        THEN 'seed' ELSE f.test_split_seed END FROM finished f
+    UNION ALL SELECT f.*, 2000, 'model files', substr(nullif(f.model_fingerprint, ''), 1, 6) FROM finished f
+    UNION ALL SELECT f.*, 2001, 'tokenizer files', substr(nullif(f.tokenizer_fingerprint, ''), 1, 6) FROM finished f
+    UNION ALL SELECT f.*, 2002, 'task version', substr(nullif(f.task_fingerprint, ''), 1, 6) FROM finished f
+    UNION ALL SELECT f.*, 2003, 'plug-in file', substr(nullif(f.plugin_fingerprint, ''), 1, 6) FROM finished f;
+
+CREATE TEMP TABLE setting AS
+    SELECT run, place,
+           CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value
+                WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,
+           min(value) OVER c <> max(value) OVER c OR (place < 2000 AND count(value) OVER c < cellmates) AS in_label,
+           min(value) OVER l <> max(value) OVER l OR (place < 2000 AND count(value) OVER l < linemates) AS in_line
+    FROM given
+    WINDOW c AS (PARTITION BY optimizer, model, task, form, study, fill, batch, context, place < 0, name),
+           l AS (PARTITION BY optimizer, model, task, form, study, fill, place < 0, name);
+DELETE FROM setting WHERE NOT in_line OR words IS NULL;
+CREATE INDEX temp.setting_of ON setting (run, place);
+
+CREATE TEMP TABLE shown AS
+    SELECT *,
+           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run AND in_label ORDER BY place)), '') AS label,
+           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') AS line,
+           CASE WHEN fill THEN ', filled' ELSE '' END AS filled
+    FROM finished f WHERE run IN (SELECT run FROM temp.chosen);
+
+CREATE TEMP TABLE trained AS
+    SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell_text,
+           '' AS metric_note, coalesce(marks, '') <> '' AS marked
+    FROM shown
+    WHERE study = (SELECT min(study) FROM shown) AND (metric_value IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE metric_value IS NOT NULL));
+UPDATE trained SET disturbed = coalesce(disturbed, 0);
+UPDATE trained SET metric_note = ', ' || metric WHERE (SELECT count(DISTINCT metric) FROM trained) > 1;
+CREATE INDEX temp.trained_run ON trained (run);
+
+CREATE TEMP VIEW dev_points AS
+    WITH value AS (
+        SELECT r.cell_text || r.metric_note AS panel, r.label, e.step, e.forwards, e.work, e.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR e.step < r.fault_step AS alive,
+               100 * CASE r.metric WHEN 'f1' THEN e.f1 WHEN 'macro_f1' THEN e.macro_f1 WHEN 'matthews' THEN e.matthews ELSE e.accuracy END AS value
+        FROM evaluations e JOIN trained r USING (run) WHERE e.split = 'dev'),
+    point AS (
+        SELECT panel, label, step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,
+               sum(alive) AS alive
+        FROM value WHERE value IS NOT NULL GROUP BY panel, label, step),
+    runs_of AS (
+        SELECT cell_text || metric_note AS panel, label, count(*) AS seeds, max(marked) AS marked, max(disturbed) AS disturbed FROM trained WHERE dev <> 0 GROUP BY 1, 2),
+    known AS (
+        SELECT *, alive < min(seeds, coalesce(min(alive) OVER (PARTITION BY panel, label ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), seeds)) AS counted,
+               step = max(step) OVER (PARTITION BY panel, label) AS is_last
+        FROM point JOIN runs_of USING (panel, label))
+    SELECT panel, label, step, forwards, work, hours, y, low, high, alive, seeds, counted, marked AND (counted OR is_last) AS crossed,
+           disturbed AND is_last AS starred
+    FROM known;
+
+-- The loss is the moving average of 10 rows; `most`: where the frame of the panel may end, 3 times the largest first loss of its curves.
+CREATE TEMP VIEW loss_points AS
+    WITH value AS (
+        SELECT r.cell_text AS panel, r.label, s.step, s.forwards, s.work, s.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR s.step < r.fault_step AS alive,
+               avg(s.loss) OVER (PARTITION BY s.run ORDER BY s.step ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS value
+        FROM steps s JOIN trained r USING (run) WHERE s.loss IS NOT NULL),
+    point AS (
+        SELECT panel, label, step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,
+               sum(alive) AS alive
+        FROM value GROUP BY panel, label, step),
+    runs_of AS (SELECT cell_text AS panel, label, count(*) AS seeds, max(marked) AS marked, max(disturbed) AS disturbed FROM trained GROUP BY 1, 2),
+    known AS (
+        SELECT *, alive < min(seeds, coalesce(min(alive) OVER (PARTITION BY panel, label ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), seeds)) AS counted,
+               step = max(step) OVER (PARTITION BY panel, label) AS is_last, first_value(y) OVER (PARTITION BY panel, label ORDER BY step) AS first
+        FROM point JOIN runs_of USING (panel, label))
+    SELECT panel, label, step, forwards, work, hours, y, low, high, alive, seeds, counted, marked AND (counted OR is_last) AS crossed,
+           disturbed AND is_last AS starred, 3 * max(first) OVER (PARTITION BY panel) AS most
+    FROM known;
+
+CREATE TEMP TABLE remark (name TEXT PRIMARY KEY, text TEXT NOT NULL);
+-- What the axis of scores says.
+INSERT INTO remark
+    SELECT 'metric', CASE WHEN min(metric) <> max(metric) THEN 'metric (%)'
+                     ELSE CASE min(metric) WHEN 'f1' THEN 'F1 of class 1' WHEN 'macro_f1' THEN 'macro-F1' WHEN 'matthews' THEN 'Matthews correlation'
+                                           ELSE coalesce(min(metric), 'score') END || ' (%)' END
+    FROM trained;
+INSERT INTO remark
+    SELECT 'chosen', 'of several learning rates the best on dev' FROM shown JOIN temp.chosen USING (run) WHERE rivals > 0 LIMIT 1;
+INSERT INTO remark SELECT 'selected', 'taken as ' || group_concat(DISTINCT selected) FROM trained HAVING count(selected) > 0;
+INSERT INTO remark
+    SELECT 'marks', '× marked runs, ' || sum(marked) || ' of ' || count(*) || ': ' || substr(
+               CASE WHEN sum(instr(marks, 'diverged') > 0) THEN ', ' || sum(instr(marks, 'diverged') > 0) || ' diverged' ELSE '' END ||
+               CASE WHEN sum(instr(marks, 'dead') > 0) THEN ', ' || sum(instr(marks, 'dead') > 0) || ' dead (no gradient)' ELSE '' END ||
+               CASE WHEN sum(instr(marks, 'constant') > 0) THEN ', ' || sum(instr(marks, 'constant') > 0) || ' constant (one class)' ELSE '' END, 3)
+    FROM trained HAVING sum(marked) > 0;
+INSERT INTO remark
+    SELECT 'alive', 'n/m: n of m seeds alive from there on' WHERE EXISTS (SELECT 1 FROM dev_points WHERE counted) OR EXISTS (SELECT 1 FROM loss_points WHERE counted);
+INSERT INTO remark SELECT 'timing', '* disturbed timings: ' || sum(disturbed) || ' of ' || count(*) || ' runs shared their processors' FROM trained HAVING sum(disturbed) > 0;
+INSERT INTO remark
+    SELECT 'cut', sum(cut_sequences) || ' sequences were cut at the context, in ' || sum(cut_sequences > 0) || ' of ' || count(*) || ' runs' FROM trained
+    HAVING sum(cut_sequences) > 0;
+-- What is in no picture.
+INSERT INTO remark
+    SELECT 'old', 'left out: ' || count(*) || CASE count(*) WHEN 1 THEN ' run' ELSE ' runs' END || ' of an old definition'
+    FROM main.runs WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning IS NOT (SELECT meaning FROM temp.picture) HAVING count(*) > 0;
+INSERT INTO remark
+    SELECT 'replaced', 'left out: ' || (count(*) - count(DISTINCT hash)) || ' runs that a later one with other files replaces'
+    FROM main.runs WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture) AND hash IS NOT NULL
+    HAVING count(*) > count(DISTINCT hash);
