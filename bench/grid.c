@@ -93,7 +93,7 @@ static const zo_opt cell_keys[] = {
      .help = "cpu; cuda or cuda:N, where this build has the CUDA backend; auto: the GPU where there is one, else the processor"},
     {.key = "threads", .type = ZO_OPT_INT, .offset = MEMBER(threads), .least = 0, .most = 4096, .help = "0 = all cores that the process may use"},
     {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST,
-     .help = "of directions, batch order and a fresh classification head (data_seed chooses the examples)"},
+     .help = "of directions, batch order and a fresh classification head (the split seeds choose the examples)"},
     {.key = NULL},
 };
 /* Keys that were called otherwise. */

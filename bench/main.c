@@ -14,6 +14,7 @@
 #include "core/build.h"
 #include "core/conf.h"
 #include "core/text.h"
+#include "results/report.h"
 
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
@@ -34,26 +35,35 @@ static const command commands[] = {
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --dry-run     say what would run and the memory that it is predicted to take; run nothing\n"
-     "  --redo        run cells again that are done; their rows are replaced\n"
+     "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported\n"
      "  --json        one JSON object a cell on standard output\n"
      "\n"
-     "A cell that diverged is run again without --redo when another model lies under its name now. A dry run makes no synthetic model.\n"
+     "A cell is done when it ended with these settings and with the same files behind them: with another model, tokenizer, data or task text, or\n"
+     "when a key or a figure means something else now, it is run, and the earlier row stays. One that ran out of memory is tried again when\n"
+     "more is free. A database of an older schema is brought to this one, and a copy of it stays beside it. A dry run makes no synthetic model.\n"
+     "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G.\n"
+     "\n"
      "Exit code: 0 all done, 1 some cell failed, 2 the input was wrong.\n"
+     "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
-     "precision, realisation, storage, accumulate, eval_every, eval_batch and log_every may stand too and win. One budget there (steps,\n"
-     "forwards or seconds) replaces all three of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
+     "work, precision, realisation, storage, accumulate, eval_every, eval_batch and log_every may stand too and win. One budget there (steps,\n"
+     "forwards, work or seconds) replaces all four of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
      "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
-     "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric accuracy] [--where SQL]\n"
+     "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
      "\n"
-     "Without --group, markdown is the papers' table: methods by tasks, mean and standard deviation over seeds, then what it cost;\n"
-     "csv and json have one object a cell. --group seed: one object for the cells that differ in nothing but the seed.\n"
-     "--best KEY[,KEY]: of the settings that differ only in these keys keep the one with the best mean dev accuracy.\n"
-     "--by KEY: what the columns of the papers' table are. --metric: accuracy, f1, matthews or dev_accuracy.\n"
-     "--where: an SQL condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\".\n"},
+     "Without --group, markdown is the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
+     "runs and how many of them are marked, then what it cost; csv and json have one object a cell. --group seed: one object for the cells\n"
+     "that differ in nothing but the seed. Rows from before a figure changed its meaning stand under \"old definition\" (column meaning).\n"
+     "\n"
+     "  --best KEY[,KEY]  of the settings that differ only in these keys keep the one with the best mean dev metric, or the lowest mean dev loss\n"
+     "                    where the cells' `selection` is dev-loss\n"
+     "  --by KEY          what the columns of the papers' table are (task)\n"
+     "  --metric NAME     accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy in place of the cells' own\n"
+     "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
      "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"},
     {"sql", zo_cmd_sql, "one read-only SQL statement",
@@ -127,8 +137,15 @@ static int unknown(const char *given)
     return 2;
 }
 
+/* Further lines of a list's entry ("  --db FILE     results database") begin under the text of its first. */
+static int hanging_indent(const char *line)
+{
+    const char *gap = line[0] == ' ' ? strstr(line + strspn(line, " "), "  ") : NULL;
+    return gap != NULL ? (int)(gap + strspn(gap, " ") - line) : line[0] == ' ' ? 4 : 0;
+}
+
 /* key, what may stand there, its default in brackets (none where the help says what absence means) */
-static void show_keys(void)
+static void show_keys(int columns)
 {
     zo_cell cell = {.seed = 0};
     zo_opt_defaults(zo_grid_keys(), &cell);
@@ -136,20 +153,48 @@ static void show_keys(void)
     static const char *const kind[] = {"whole number", "number", "true|false", "text", ""};
     for (const zo_opt *k = zo_grid_keys(); k->key != NULL; k++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(defaults, k->key);
-        char *text = cJSON_PrintUnformatted(value);
+        char *text = cJSON_PrintUnformatted(value), line[1000];
         bool has = !(cJSON_IsNumber(value) && value->valuedouble < 0) && strcmp(text, "\"\"") != 0;
-        printf("  %-12s %s%s%s%s: %s\n", k->key, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "", has ? text : "",
-               has ? ")" : "", k->help);
+        snprintf(line, sizeof line, "  %-17s %s%s%s%s: %s", k->key, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "",
+                 has ? text : "", has ? ")" : "", k->help);
+        zo_paragraph_print(stdout, line, hanging_indent(line), columns);
         cJSON_free(text);
     }
     cJSON_Delete(defaults);
 }
 
+/* On a terminal the lines of a paragraph run on, and lists are folded. */
+static void show_text(const char *text, int columns)
+{
+    if (columns == 0) {
+        fputs(text, stdout);
+        return;
+    }
+    char paragraph[4000] = "";
+    for (const char *line = text; *line != '\0';) {
+        int n = (int)strcspn(line, "\n");
+        const char *next = line + n + (line[n] == '\n');
+        size_t at = strlen(paragraph);
+        snprintf(paragraph + at, sizeof paragraph - at, "%s%.*s", at > 0 ? " " : "", n, line);
+        bool runs_on = n > 0 && line[0] != ' ' && *next != '\0' && *next != '\n' && *next != ' ' && line[n - 1] != ':';
+        if (n == 0) {
+            putchar('\n');
+        } else if (!runs_on) {
+            zo_paragraph_print(stdout, paragraph, hanging_indent(paragraph), columns);
+        }
+        if (!runs_on) {
+            paragraph[0] = '\0';
+        }
+        line = next;
+    }
+}
+
 static void show_help(const command *c)
 {
-    fputs(c->help, stdout);
+    int columns = zo_terminal_columns(STDOUT_FILENO);
+    show_text(c->help, columns);
     if (c->run == zo_cmd_run) {
-        show_keys();
+        show_keys(columns);
     }
 }
 

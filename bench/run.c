@@ -114,14 +114,34 @@ static void write_parts(const live *l, double t, char part[PARTS][64])
     }
 }
 
-#define LABEL_LEAST 24 /* columns of a label that parts of the live line make room for */
+#define LABEL_LEAST 20 /* columns of a label that other parts of a line make room for */
 
-/* `label` in at most so many columns, its end replaced by ".." where it does not fit. */
+/* A cell's label in at most so many columns: what does not fit goes out before the seed, and where not even the method fits, the model and the task
+ * go out before it. */
 static const char *fit_label(const char *label, int columns, char *out, size_t size)
 {
-    columns = columns < 2 ? 2 : columns;
-    bool fits = zo_text_width(label) <= columns;
-    snprintf(out, size, "%.*s%s", (int)zo_text_cut(label, fits ? columns : columns - 2), label, fits ? "" : "..");
+    if (zo_text_width(label) <= columns) {
+        snprintf(out, size, "%s", label);
+        return out;
+    }
+    const char *tail = strstr(label, " seed "), *next;
+    while (tail != NULL && (next = strstr(tail + 1, " seed ")) != NULL) {
+        tail = next;
+    }
+    tail = tail != NULL && zo_text_width(tail) + 4 <= columns ? tail : "";
+    int room = columns - (int)strlen("..") - zo_text_width(tail);
+    room = room < 0 ? 0 : room;
+    for (int word = 0; word < 2; word++) { /* model, task, then the method */
+        const char *end = label;
+        for (int k = word; k < 3 && end != NULL; k++) {
+            end = strchr(end + 1, ' ');
+        }
+        if (end == NULL || zo_text_cut(label, room) >= (size_t)(end - label)) {
+            break;
+        }
+        label = strchr(label, ' ') + 1;
+    }
+    snprintf(out, size, "%.*s..%s", (int)zo_text_cut(label, room), label, tail);
     return out;
 }
 
@@ -537,28 +557,32 @@ static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skip
 static void say_end(live *l, const zo_run_brief *brief)
 {
     clear_line(l);
-    char numbers[200] = "";
-    int at = 0;
+    char head[64], metric[100] = "", time[40] = "", peak[40] = "", label[sizeof l->label + 4], message[sizeof brief->message];
+    snprintf(head, sizeof head, "[%lld/%lld] ", (long long)l->done + 1, (long long)l->todo);
     if (isfinite(brief->metric_value)) {
-        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", %s %.3f", brief->metric, brief->metric_value);
-    }
-    if (strstr(brief->marks, "constant") != NULL) {
-        at += snprintf(numbers + at, sizeof numbers - (size_t)at, " (one class on all rows)");
+        snprintf(metric, sizeof metric, ", %s %.3f%s", brief->metric, brief->metric_value, strstr(brief->marks, "constant") != NULL ? " (constant)" : "");
     }
     if (isfinite(brief->step_ms)) {
-        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", %.3g ms a step", brief->step_ms);
+        snprintf(time, sizeof time, ", %.3g ms a step", brief->step_ms);
     }
     if (brief->peak_bytes > 0) {
-        at += snprintf(numbers + at, sizeof numbers - (size_t)at, ", peak %.1f MB", (double)brief->peak_bytes / 1e6);
+        snprintf(peak, sizeof peak, ", peak %.1f MB", (double)brief->peak_bytes / 1e6);
     }
-    char head[64], label[sizeof l->label + 4], message[sizeof brief->message];
-    snprintf(head, sizeof head, "[%lld/%lld] ", (long long)l->done + 1, (long long)l->todo);
     snprintf(message, sizeof message, "%s", brief->message);
     zo_text_plain(message);
-    int rest = (int)(strlen(head) + strlen(": ") + strlen(brief->status) + strlen(numbers));
-    int room = l->terminal && message[0] == '\0' ? zo_terminal_columns(STDERR_FILENO) - rest : INT_MAX; /* with a message it is more than a line anyway */
-    fprintf(stderr, "%s%s: %s%s%s%s\n", head, fit_label(l->label, room, label, sizeof label), brief->status, numbers, message[0] != '\0' ? ": " : "",
-            message);
+    /* One line of a terminal, but where a message makes it longer anyway. */
+    int room = l->terminal && message[0] == '\0' ? zo_terminal_columns(STDERR_FILENO) : INT_MAX;
+    char *const dispensable[] = {peak, time};
+    for (int k = 0;; k++) {
+        int rest = (int)(strlen(head) + strlen(": ") + strlen(brief->status) + strlen(metric) + strlen(time) + strlen(peak));
+        if (k == 2 || rest + LABEL_LEAST <= room || rest + zo_text_width(l->label) <= room) {
+            room -= rest;
+            break;
+        }
+        dispensable[k][0] = '\0';
+    }
+    fprintf(stderr, "%s%s: %s%s%s%s%s%s\n", head, fit_label(l->label, room, label, sizeof label), brief->status, metric, time, peak,
+            message[0] != '\0' ? ": " : "", message);
 }
 
 /* What a cell's process wrote to its standard error, line by line. */

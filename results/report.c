@@ -637,7 +637,7 @@ static void print_warnings(const paper *p, const panel *of, FILE *out)
     char text[2000] = "";
     if (disturbed > 0) {
         append(text, sizeof text, "* Disturbed: while %d of the %d runs trained, other work took processor time; their times are too long.", disturbed, runs);
-        zo_paragraph_print(out, text, p->spec->terminal);
+        zo_paragraph_print(out, text, 0, p->spec->terminal);
         fputc('\n', out);
     }
     if (where.n > 0) {
@@ -646,7 +646,7 @@ static void print_warnings(const paper *p, const panel *of, FILE *out)
             append(text, sizeof text, "%s %.0f %s", i > 0 ? "," : "", cut[i], where.text[i]);
         }
         append(text, sizeof text, ".");
-        zo_paragraph_print(out, text, p->spec->terminal);
+        zo_paragraph_print(out, text, 0, p->spec->terminal);
         fputc('\n', out);
     }
     free_texts(&where);
@@ -669,12 +669,12 @@ static void print_panels(const paper *p, FILE *out)
                     fprintf(out, "# %s definition\n\n", meaning > ZO_MEANING ? "newer" : "old");
                     snprintf(text, sizeof text, "Rows of meaning %.0f, in no mean with the others%s%s.", meaning,
                              zo_meaning_was((int)meaning)[0] != '\0' ? ": " : "", zo_meaning_was((int)meaning));
-                    zo_paragraph_print(out, text, p->spec->terminal);
+                    zo_paragraph_print(out, text, 0, p->spec->terminal);
                     fputc('\n', out);
                 }
                 char title[LABEL_BYTES + 4];
                 snprintf(title, sizeof title, "## %s", strchr(p->panels.text[number], ':') + 1);
-                zo_paragraph_print(out, title, p->spec->terminal);
+                zo_paragraph_print(out, title, 0, p->spec->terminal);
                 fputc('\n', out);
                 print_scores(p, &of, out);
                 print_costs(p, &of, out);
@@ -735,27 +735,27 @@ static void print_closing(const paper *p, FILE *out)
                           : "and a setting with fewer runs that have a dev loss comes behind");
     }
     append(text, sizeof text, ".");
-    zo_paragraph_print(out, text, spec->terminal);
+    zo_paragraph_print(out, text, 0, spec->terminal);
     if (s.marked) {
         snprintf(text, sizeof text, "Marked runs are in every mean with the value that their protocol gives, the best evaluation before the fault, else "
                                     "chance%s: diverged (a loss was not finite, or stayed above ten times its start), dead (the projected gradient stayed "
                                     "0), constant (one class on all rows). In [ ] the mean without them.",
                  s.unvalued ? " (one that has no value is left out of the mean and of (n))" : "");
-        zo_paragraph_print(out, text, spec->terminal);
+        zo_paragraph_print(out, text, 0, spec->terminal);
     }
     if (s.fingerprints) {
-        zo_paragraph_print(out, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.",
+        zo_paragraph_print(out, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.", 0,
                            spec->terminal);
     }
     if (p->g.uneven_n > 0) {
         snprintf(text, sizeof text, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.",
                  p->g.uneven, p->g.uneven_n > 1 ? " and others" : "");
-        zo_paragraph_print(out, text, spec->terminal);
+        zo_paragraph_print(out, text, 0, spec->terminal);
     }
     zo_paragraph_print(out, "Work: FLOPs of training in units of one plain forward over the run's mean batch. A forward is one batch through the model at one "
                             "point. The paper's queries are what the method's paper counts (zo list optimizers). Step ms is the mean. Device-hours are "
                             "of optimizer steps, then with evaluation. Peak MB (10^6 bytes): largest sum of live bytes in the ledger, in training; overall "
-                            "counts loading and evaluation too and stands where it differs.", spec->terminal);
+                            "counts loading and evaluation too and stands where it differs.", 0, spec->terminal);
     free_texts(&s.metrics);
     free_texts(&s.how);
 }

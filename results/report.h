@@ -22,8 +22,8 @@ zo_status zo_table_format_of(const char *name, zo_table_format *format, zo_err *
  * markdown table are spread over several, and texts are folded. No text in it drives a terminal (core/text.h): markdown has '?' there, JSON
  * escapes; CSV keeps what is text, but on a terminal. */
 void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format, int columns);
-/* A line of text, folded at blanks on a terminal. */
-void zo_paragraph_print(FILE *out, const char *text, int columns);
+/* A line of text, folded at blanks on a terminal; its further lines begin with `indent` blanks. */
+void zo_paragraph_print(FILE *out, const char *text, int indent, int columns);
 
 typedef struct zo_report_spec {
     bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */

@@ -297,12 +297,14 @@ void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format,
     free_table(&t);
 }
 
-void zo_paragraph_print(FILE *out, const char *text, int columns)
+void zo_paragraph_print(FILE *out, const char *text, int indent, int columns)
 {
     char *safe = zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
-    for (const char *at = safe; *at != '\0' && columns > 0;) {
-        size_t n = next_line(at, columns);
-        fprintf(out, "%.*s\n", (int)n, at);
+    bool is_first = true;
+    for (const char *at = safe; *at != '\0' && columns > 0; is_first = false) {
+        int before = is_first ? 0 : indent;
+        size_t n = next_line(at, columns > before + 8 ? columns - before : 8);
+        fprintf(out, "%*s%.*s\n", before, "", (int)n, at);
         at += n + strspn(at + n, " ");
     }
     if (columns == 0) {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #include "bench/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "models/safetensors.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
@@ -659,6 +661,51 @@ START_TEST(bad_input)
 END_TEST
 
 /* A limit on file sizes stands for a full disk. */
+/* On a terminal of 60 columns, with a model whose name is longer than that and has wide characters: neither the live line nor a closing one wraps,
+ * and they still say how far it is and which seed it was. */
+START_TEST(progress_fits_the_terminal)
+{
+    char text[2000];
+    symlink("model", scratch("a-model-of-a-name-that-fills-a-line-of-a-terminal-\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97"));
+    snprintf(text, sizeof text, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32,"
+             " \"dev\": 8, \"test\": 8, \"steps\": 300, \"optimizer\": [\"mezo\", \"fo-sgd\"], \"seed\": [1, 2]}",
+             scratch("a-model-of-a-name-that-fills-a-line-of-a-terminal-\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97"));
+    const char *path = config("terminal.json", text);
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    struct winsize size = {.ws_row = 24, .ws_col = 60};
+    ck_assert_int_eq(ioctl(terminal, TIOCSWINSZ, &size), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(terminal, 2);
+        execl("/proc/self/exe", "zo", "run", path, "--db", scratch("terminal.db"), (char *)NULL);
+        _exit(127);
+    }
+    close(terminal);
+    size_t n = 0;
+    for (ssize_t got; n < sizeof said - 1 && (got = read(master, said + n, sizeof said - 1 - n)) > 0; n += (size_t)got) {
+    }
+    said[n] = '\0';
+    close(master);
+    int status, live = 0, ended = 0;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
+    char *all = strdup(said), *rest = all;
+    for (char *line; (line = strtok_r(rest, "\r\n", &rest)) != NULL;) {
+        char *clear = strstr(line, "\033[K");
+        if (clear != NULL) {
+            *clear = '\0';
+        }
+        ck_assert_msg(zo_text_width(line) <= (clear != NULL ? 59 : 60), "%s", line);
+        live += strstr(line, "| train step") != NULL || strstr(line, "| load step") != NULL;
+        ended += strstr(line, " seed 1: done, accuracy") != NULL || strstr(line, " seed 2: done, accuracy") != NULL;
+    }
+    free(all);
+    ck_assert_msg(live > 0 && ended == 4, "%s", said);
+}
+END_TEST
+
 START_TEST(full_disk)
 {
     const char *path = config("d.json", "{" SMALL ", \"steps\": 3000, \"log_every\": 1, \"optimizer\": \"mezo\", \"eval_every\": 0}");
@@ -759,6 +806,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, changed_inputs);
     tcase_add_test(t, outcomes_are_rows);
     tcase_add_test(t, bad_input);
+    tcase_add_test(t, progress_fits_the_terminal);
     tcase_add_test(t, full_disk);
     tcase_add_test(t, output_that_cannot_be_written);
     tcase_add_test(t, read_only_folder);
