@@ -141,7 +141,8 @@ static const char *fit_label(const char *label, int columns, char *out, size_t s
         }
         label = strchr(label, ' ') + 1;
     }
-    snprintf(out, size, "%.*s..%s", (int)zo_text_cut(label, room), label, tail);
+    bool fits = zo_text_width(label) <= columns;
+    snprintf(out, size, "%.*s%s%s", (int)zo_text_cut(label, fits ? columns : room), label, fits ? "" : "..", fits ? "" : tail);
     return out;
 }
 
