@@ -10,7 +10,6 @@
 #include "bench/run.h"
 #include "core/clock.h"
 #include "core/embed.h"
-#include "core/mem.h"
 #include "core/text.h"
 #include "plots/plot.h"
 #include "results/report.h"
@@ -68,10 +67,10 @@ static int show(const char *db, const char *out)
         }
     }
     cJSON_Delete(drawn);
-    char *folder = zo_text_plain(zo_strdup(ZO_TAG_OTHER, out)), *file = zo_text_plain(zo_strdup(ZO_TAG_OTHER, db));
-    printf("\n%d plots in %s, all numbers in %s (`zo report --db %s`, `zo sql --db %s \"SELECT ...\"`)\n", pictures, folder, file, file, file);
-    zo_free(folder);
-    zo_free(file);
+    char closing[4000];
+    snprintf(closing, sizeof closing, "%d plots in %s, all numbers in %s (`zo report --db %s`, `zo sql --db %s \"SELECT ...\"`)", pictures, out, db, db, db);
+    putchar('\n');
+    zo_paragraph_print(stdout, closing, 0, zo_terminal_columns(STDOUT_FILENO));
     return 0;
 }
 

@@ -241,7 +241,9 @@ static void print_text(const report *r, const inspect_args *args)
         puts("on disk      config.json only, no weights: runs need \"init\": \"random\"");
     }
     if (r->note[0] != '\0') {
-        printf("note         %s\n", r->note);
+        char *note = zo_text_plain_copy(r->note);
+        printf("note         %s\n", note);
+        zo_free(note);
     }
     printf("parameters   %.6g M with %s, held in %s\n", (double)r->plan[0].parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);

@@ -41,7 +41,7 @@ static void print_report(const cJSON *report)
             printf("%-20s not drawn: it %s\n", name, skipped->valuestring);
         }
         cJSON_ArrayForEach(file, cJSON_GetObjectItem(entry, "files")) {
-            char *path = zo_text_plain(zo_strdup(ZO_TAG_OTHER, file->valuestring));
+            char *path = zo_text_plain_copy(file->valuestring);
             printf("%-20s %s\n", name, path);
             zo_free(path);
         }

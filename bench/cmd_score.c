@@ -12,6 +12,7 @@
 #include "bench/unquote.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "models/hub.h"
 #include "models/model.h"
 #include "models/tokenizer.h"
@@ -266,7 +267,9 @@ static zo_status score(scorer *s, const score_args *args, zo_err *err)
         return status;
     }
     if (zo_model_note(s->model)[0] != '\0') {
-        fprintf(stderr, "zo score: note: %s\n", zo_model_note(s->model));
+        char *note = zo_text_plain_copy(zo_model_note(s->model));
+        fprintf(stderr, "zo score: note: %s\n", note);
+        zo_free(note);
     }
     FILE *in = stdin;
     status = args->file != NULL ? zo_file_open(args->file, &in, err) : ZO_OK;

@@ -14,6 +14,7 @@
 #include "bench/setup.h"
 #include "core/conf.h"
 #include "core/mem.h"
+#include "core/text.h"
 
 /* Steps before those that count: they make products and touch pages; where passes are gathered, also graphs for most shapes of batches. */
 enum { WARM_UP = 2, WARM_UP_GATHERED = 10 };
@@ -192,7 +193,10 @@ static void say_oom(const wish *w, const char *text)
         cJSON_free(line);
         cJSON_Delete(out);
     } else {
-        printf("%s, %s, batch %lld: %s\n", w->model, w->optimizer, (long long)w->batch, text);
+        char *model = zo_text_plain_copy(w->model), *optimizer = zo_text_plain_copy(w->optimizer);
+        printf("%s, %s, batch %lld: %s\n", model, optimizer, (long long)w->batch, text);
+        zo_free(model);
+        zo_free(optimizer);
     }
     fflush(stdout);
 }
@@ -277,9 +281,11 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
 static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, const timing *t)
 {
     double steps = (double)w->steps;
-    printf("%s, %s %s, %s, batch %lld, %s, %s, weights in %s%s, %d threads of %s\n", w->model, w->task, w->form, c->estimator->name,
+    char *model = zo_text_plain_copy(w->model);
+    printf("%s, %s %s, %s, batch %lld, %s, %s, weights in %s%s, %d threads of %s\n", model, w->task, w->form, c->estimator->name,
            (long long)c->batch, w->precision, zo_realisation_name((zo_realisation)c->realisation), w->storage,
            c->accumulate == ZO_ACCUMULATE_LOG ? " and a log" : "", be->threads, be->device);
+    zo_free(model);
     printf("%.2f ms a step (median of %lld); per step: work of %.2f, %.1f forwards, %.0f tokens, %.1f M normals, %.1f GFLOP in linear layers, %.1f MB of "
            "weights written\n",
            t->median_ms, (long long)w->steps, t->plain_forwards, (double)t->counts.forwards / steps, (double)t->counts.tokens / steps,

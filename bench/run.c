@@ -680,7 +680,7 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
                 snprintf(size, sizeof size, "%.1f MB", predicted[i] / 1e6);
             }
             bool is_unmade = predicted[i] <= 0 && zo_model_is_unmade(grid->cell[i].model);
-            char *options = zo_text_plain(zo_strdup(ZO_TAG_OTHER, grid->cell[i].options_text));
+            char *options = zo_text_plain_copy(grid->cell[i].options_text);
             printf("%s  %11s  %s  %s%s%s\n", grid->cell[i].hash, size, zo_cell_label(&grid->cell[i], label, sizeof label), options, is_unmade ? "; " : "", is_unmade ? unmade_note : "");
             zo_free(options);
         } else {
@@ -743,6 +743,7 @@ static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *re
         k->retried += again;
         if (!again && !spec->redo && brief.revision[0] != '\0' && strcmp(brief.revision, zo_build_revision()) != 0 && k->revisions++ == 0) {
             memcpy(k->revision, brief.revision, sizeof k->revision);
+            zo_text_plain(k->revision);
         }
         return spec->redo || again;
     }

@@ -65,6 +65,11 @@ char *zo_text_plain(char *text)
     return text;
 }
 
+char *zo_text_plain_copy(const char *text)
+{
+    return zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
+}
+
 char *zo_text_plain_json(const char *json)
 {
     char *text = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 6 * strlen(json) + 1), *out = text;

@@ -12,6 +12,8 @@ extern "C" {
  * paragraph separators, marks that turn the direction of writing, bytes that are not UTF-8 (RFC 3629), and code points that XML 1.0
  * excludes. The result is never longer. Returns `text`. */
 char *zo_text_plain(char *text);
+/* The same of a copy, which the caller gives back with zo_free. */
+char *zo_text_plain_copy(const char *text);
 /* Of JSON as it was written out, which keeps its meaning: such characters become \uXXXX, bytes that are not UTF-8 \ufffd. The caller gives it back
  * with zo_free. */
 char *zo_text_plain_json(const char *json);

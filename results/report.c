@@ -687,7 +687,7 @@ static void print_panels(const paper *p, FILE *out)
 
 /* ---- the closing lines -------------------------------------------------------------------------------------------------------- */
 
-typedef struct seen { bool marked, unvalued, by_loss, by_metric, fingerprints; texts metrics, how; } seen;
+typedef struct seen { bool marked, unvalued, by_loss, by_metric, fingerprints, is_new; texts metrics, how; } seen;
 
 static seen look_over(const paper *p)
 {
@@ -697,6 +697,7 @@ static seen look_over(const paper *p)
         const char *selected = zo_run_text(run, "selected");
         bool is_marked = zo_run_is_marked(run, NULL), is_old = !is_new_meaning(run);
         bool by_loss = !is_old && strcmp(zo_run_text(run, "selection"), "dev-loss") == 0;
+        s.is_new = s.is_new || !is_old;
         s.marked = s.marked || is_marked;
         s.unvalued = s.unvalued || (is_marked && !isfinite(zo_run_number(run, metric_column(p))));
         s.by_loss = s.by_loss || by_loss;
@@ -752,10 +753,11 @@ static void print_closing(const paper *p, FILE *out)
                  p->g.uneven, p->g.uneven_n > 1 ? " and others" : "");
         zo_paragraph_print(out, text, 0, spec->terminal);
     }
-    zo_paragraph_print(out, "Work: FLOPs of training in units of one plain forward over the run's mean batch. A forward is one batch through the model at one "
-                            "point. The paper's queries are what the method's paper counts (zo list optimizers). Step ms is the mean. Device-hours are "
-                            "of optimizer steps, then with evaluation. Peak MB (10^6 bytes): largest sum of live bytes in the ledger, in training; overall "
-                            "counts loading and evaluation too and stands where it differs.", 0, spec->terminal);
+    snprintf(text, sizeof text, "%sA forward is one batch through the model at one point. %sDevice-hours are of optimizer steps, then with evaluation. Peak MB "
+             "(10^6 bytes): largest sum of live bytes in the ledger, in training; overall counts loading and evaluation too and stands where it differs.",
+             s.is_new ? "Work: FLOPs of training in units of one plain forward over the run's mean batch. " : "",
+             s.is_new ? "The paper's queries are what the method's paper counts (zo list optimizers). Step ms is the mean. " : "");
+    zo_paragraph_print(out, text, 0, spec->terminal);
     free_texts(&s.metrics);
     free_texts(&s.how);
 }

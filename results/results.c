@@ -17,6 +17,7 @@
 #include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
 
 ZO_EMBED(zo_schema_sql, "results/schema.sql");
 
@@ -251,8 +252,10 @@ static zo_status keep_copy(zo_results *r, int64_t version, zo_err *err)
     if (status != ZO_OK) {
         return zo_fail_in(err, "the copy of the older database before it is changed");
     }
-    fprintf(stderr, "%s: brought from schema %lld to %d; the database as it was is kept as %s\n", r->path, (long long)version, ZO_SCHEMA_VERSION,
-            copy);
+    char *from = zo_text_plain_copy(r->path), *to = zo_text_plain_copy(copy);
+    fprintf(stderr, "%s: brought from schema %lld to %d; the database as it was is kept as %s\n", from, (long long)version, ZO_SCHEMA_VERSION, to);
+    zo_free(from);
+    zo_free(to);
     return ZO_OK;
 }
 

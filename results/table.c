@@ -299,7 +299,7 @@ void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format,
 
 void zo_paragraph_print(FILE *out, const char *text, int indent, int columns)
 {
-    char *safe = zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
+    char *safe = zo_text_plain_copy(text);
     bool is_first = true;
     for (const char *at = safe; *at != '\0' && columns > 0; is_first = false) {
         int before = is_first ? 0 : indent;

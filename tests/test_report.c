@@ -274,6 +274,7 @@ START_TEST(database_of_schema_2)
     ASSERT_HAS(text, "| median step ms |");
     ASSERT_LACKS(text, "| step ms ");
     ASSERT_LACKS(text, "| work ");
+    ASSERT_LACKS(text, "Step ms is the mean");
     free(text);
     ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
     cJSON *rows;
