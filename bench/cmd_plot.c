@@ -54,6 +54,21 @@ static void print_report(const cJSON *report)
     }
 }
 
+/* Runs of another meaning are in no picture. */
+static void say_older(zo_results *results)
+{
+    cJSON *rows = NULL;
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT count(*) AS n FROM report WHERE meaning <> %d", ZO_MEANING);
+    if (zo_results_select(results, sql, &rows, NULL) == ZO_OK) {
+        double n = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, 0), "n")->valuedouble;
+        if (n > 0) {
+            fprintf(stderr, "%.0f runs are of an old definition and in no picture; `zo report` has them in a section of their own\n", n);
+        }
+    }
+    cJSON_Delete(rows);
+}
+
 int zo_cmd_plot(int argc, char **argv)
 {
     static const struct option options[] = {{"db", 1, NULL, 'd'},     {"out", 1, NULL, 'o'},  {"only", 1, NULL, 'n'},
@@ -86,15 +101,14 @@ int zo_cmd_plot(int argc, char **argv)
         spec.db = zo_results_handle(results);
         status = zo_report_choose(results, "lr", &err);
         status = status == ZO_OK ? zo_plot(&spec, &report, &err) : status;
+        say_older(results);
         zo_results_close(results);
     }
     if (status != ZO_OK) {
         fprintf(stderr, "zo plot: %s\n", err.text);
     }
     if (report && json) {
-        char *text = cJSON_Print(report);
-        puts(text);
-        cJSON_free(text);
+        zo_output_json(report, true);
     } else if (report) {
         print_report(report);
     }
