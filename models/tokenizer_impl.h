@@ -40,10 +40,15 @@ int zo_utf8_next(const char *at, int32_t *code_point);
 /* The start of the character that ends at `end`, for VALID UTF-8 and end > begin. */
 const char *zo_utf8_before(const char *begin, const char *end);
 
+/* Classes as the library has them (tokenizer_unicode.h), whatever the versions of PCRE2 and utf8proc. */
 bool zo_is_space(int32_t code_point);       /* property White_Space */
 bool zo_is_numeric(int32_t code_point);     /* categories N* */
 bool zo_is_punctuation(int32_t code_point); /* ASCII punctuation and categories P* */
 bool zo_is_word(int32_t code_point);        /* \w: Alphabetic, M*, Nd, Pc, joiners */
+/* Whether no character is younger than Unicode 12.1 or has changed its category since: what every PCRE2 reads alike. */
+bool zo_utf8_stable(const char *data, int64_t n);
+/* Append `data` with stable characters for the others, of the same length in bytes and the category that the library's regexes see. */
+void zo_utf8_stand_in(zo_text *out, const char *data, int64_t n);
 
 /* The 256 characters by which the byte-level vocabularies spell bytes, as UTF-8 of 1 or 2 bytes. */
 typedef struct zo_byte_chars {
@@ -63,6 +68,9 @@ typedef struct zo_pattern {
 /* Compile a regex in the Oniguruma (Ruby) dialect that tokenizer files use. */
 zo_status zo_regex_compile(zo_regex **regex, const char *source, zo_err *err);
 void zo_regex_free(zo_regex *regex);
+
+/* What the pattern is to look at instead of `text`: as long, and the same to the library's regexes. Valid until the next call. */
+const char *zo_pattern_view(const zo_pattern *pattern, const char *text, int64_t n);
 
 typedef struct zo_cursor { int64_t at, last_end; } zo_cursor; /* start with {0, -1} */
 /* The next match in text[0..n): *found false at the end. An error when the regex hits its limit on this text. */

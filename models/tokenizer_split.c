@@ -1,7 +1,8 @@
 /* tokenizer_split.c: regexes and pre-tokenizers.
  *
  * Tokenizer files write their regexes for Oniguruma (Ruby syntax); they run on PCRE2 here. regex_translate spells out what the
- * two read differently (\s, \w, \h, \u) and refuses what has no equal (nested classes, {n,m}+, (?m)). */
+ * two read differently (\s, \w, \h, \u) and refuses what has no equal (nested classes, {n,m}+, (?m)). Which characters are letters is
+ * Oniguruma's word, too: zo_pattern_view. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct zo_regex {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     char *source;
+    bool is_literal; /* it names characters that zo_utf8_stand_in would replace, so texts are left as they are */
+    zo_text view;
 };
 
 static void *pcre_allocate(PCRE2_SIZE bytes, void *context)
@@ -203,6 +206,7 @@ zo_status zo_regex_compile(zo_regex **regex, const char *source, zo_err *err)
     r->context = pcre2_match_context_create(general);
     r->stack = pcre2_jit_stack_create(32 * 1024, 4 * 1024 * 1024, general);
     r->source = zo_strdup(ZO_TAG_DATA, source);
+    r->is_literal = !zo_utf8_stable(source, (int64_t)strlen(source));
     pcre2_general_context_free(general);
     ZO_CHECK(r->match && r->context && r->stack, "no memory for the regex /%s/", source);
     pcre2_set_match_limit(r->context, 10 * 1000 * 1000);
@@ -222,7 +226,19 @@ void zo_regex_free(zo_regex *regex)
     pcre2_jit_stack_free(regex->stack);
     pcre2_code_free(regex->code);
     zo_free(regex->source);
+    zo_text_free(&regex->view);
     zo_free(regex);
+}
+
+const char *zo_pattern_view(const zo_pattern *pattern, const char *text, int64_t n)
+{
+    zo_regex *regex = pattern->regex;
+    if (regex == NULL || regex->is_literal || zo_utf8_stable(text, n)) {
+        return text;
+    }
+    regex->view.n = 0;
+    zo_utf8_stand_in(&regex->view, text, n);
+    return regex->view.data;
 }
 
 zo_status zo_pattern_next(const zo_pattern *pattern, const char *text, int64_t n, zo_cursor *cursor, bool *found, int64_t *start,
@@ -361,9 +377,10 @@ static zo_status split_by_pattern(const zo_pre *pre, zo_behavior behavior, zo_pi
     zo_cursor cursor = {0, -1};
     int64_t done = 0, start, end;
     bool found;
+    const char *view = zo_pattern_view(&pre->pattern, text + whole.start, whole.n);
     matches->n = 0;
     for (;;) {
-        zo_status status = zo_pattern_next(&pre->pattern, text + whole.start, whole.n, &cursor, &found, &start, &end, err);
+        zo_status status = zo_pattern_next(&pre->pattern, view, whole.n, &cursor, &found, &start, &end, err);
         if (status != ZO_OK) {
             return status;
         }

@@ -1,13 +1,14 @@
 /* tokenizer_text.c: UTF-8, character classes and normalizers of tokenizers.
  *
- * Unicode comes from utf8proc, except where the `tokenizers` library's own tables decide what a trained vocabulary saw: its
- * punctuation and accent classes for BERT stopped at Unicode 8. The tables below hold what came later. */
+ * Classes and lower case are the `tokenizers` library's own (tokenizer_unicode.h). Normal forms come from utf8proc, for the characters
+ * that the library's know, whose forms no Unicode version may change. */
 #include <string.h>
 
 #include <utf8proc.h>
 
 #include "core/mem.h"
 #include "models/tokenizer_impl.h"
+#include "models/tokenizer_unicode.h"
 
 /* ---- growing text ---- */
 
@@ -128,8 +129,6 @@ const char *zo_utf8_before(const char *begin, const char *end)
 
 /* ---- classes ---- */
 
-typedef struct range { int32_t first, last; } range;
-
 static bool in_ranges(const range *ranges, int n, int32_t c)
 {
     int low = 0, high = n;
@@ -153,73 +152,15 @@ bool zo_is_space(int32_t c)
 
 bool zo_is_numeric(int32_t c)
 {
-    if (c < 0x80) {
-        return c >= '0' && c <= '9';
-    }
-    utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
+    return c < 0x80 ? c >= '0' && c <= '9' : IN_RANGES(numeric_ranges, c);
 }
-
-/* Categories P* since Unicode 8; between the ends of a range nothing else is punctuation. */
-static const range later_punctuation[] = {
-    {0x61D, 0x61D}, {0x9FD, 0xA76}, {0xC77, 0xC84}, {0x1B7D, 0x1B7E}, {0x2E43, 0x2E5D},
-    {0x10EAD, 0x10F89}, {0x1144B, 0x1145D}, {0x11660, 0x116B9}, {0x1183B, 0x11FFF},
-    {0x12FF1, 0x12FF2}, {0x16E97, 0x16FE2}, {0x1E95E, 0x1E95F}
-};
 
 bool zo_is_punctuation(int32_t c)
 {
     if (c < 0x80) {
         return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
     }
-    utf8proc_category_t category = utf8proc_category(c);
-    if (category < UTF8PROC_CATEGORY_PC || category > UTF8PROC_CATEGORY_PO) {
-        return c == 0x166D || c == 0x111C9; /* punctuation then, another category since */
-    }
-    return !IN_RANGES(later_punctuation, c);
-}
-
-/* Category Mn since Unicode 8, which BertNormalizer keeps; between the ends nothing else is Mn. */
-static const range later_marks[] = {
-    {0x7FD, 0x7FD}, {0x898, 0x8E1}, {0x9FE, 0x9FE}, {0xAFA, 0xAFF}, {0xB55, 0xB55}, {0xC04, 0xC3C},
-    {0xD00, 0xD00}, {0xD3B, 0xD3C}, {0xD81, 0xD81}, {0xEBA, 0xEBA}, {0xECE, 0xECE},
-    {0x180F, 0x1886}, {0x1ABF, 0x1ACE}, {0x1DF6, 0x1DFB}, {0xA82C, 0xA82C}, {0xA8C5, 0xA8C5},
-    {0xA8FF, 0xA8FF}, {0xA9BD, 0xA9BD}, {0x10D24, 0x10F85}, {0x11070, 0x11074}, {0x110C2, 0x110C2},
-    {0x111C9, 0x111C9}, {0x111CF, 0x111CF}, {0x1123E, 0x11241}, {0x1133B, 0x1133B},
-    {0x11438, 0x1145E}, {0x1182F, 0x13455}, {0x16F4F, 0x16F4F}, {0x16FE4, 0x16FE4},
-    {0x1CF00, 0x1CF46}, {0x1E000, 0x1E4EF}, {0x1E944, 0x1E94A}
-};
-
-static bool is_mark_nonspacing_then(int32_t c)
-{
-    if (c < 0x300) {
-        return false;
-    }
-    return utf8proc_category(c) == UTF8PROC_CATEGORY_MN ? !IN_RANGES(later_marks, c) : c == 0x1734;
-}
-
-/* Categories M* that the table of StripAccents lacks; between the ends nothing else is M*. */
-static const range later_marks_all[] = {
-    {0x7FD, 0x7FD}, {0x898, 0x8D3}, {0x9FE, 0x9FE}, {0xAFA, 0xAFF}, {0xB55, 0xB55}, {0xC04, 0xC3C},
-    {0xCF3, 0xD00}, {0xD3B, 0xD3C}, {0xD81, 0xD81}, {0xEBA, 0xEBA}, {0xECE, 0xECE},
-    {0x1715, 0x1715}, {0x180F, 0x180F}, {0x1ABF, 0x1ACE}, {0x1CF7, 0x1CF7}, {0x1DF6, 0x1DFA},
-    {0xA82C, 0xA82C}, {0xA8FF, 0xA8FF}, {0x10D24, 0x10F85}, {0x11070, 0x11074}, {0x110C2, 0x110C2},
-    {0x11145, 0x11146}, {0x111C9, 0x111C9}, {0x111CE, 0x111CF}, {0x11241, 0x11241},
-    {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x1182C, 0x11A99}, {0x11D31, 0x13455},
-    {0x16F4F, 0x16F4F}, {0x16F7F, 0x16F87}, {0x16FE4, 0x16FF1}, {0x1CF00, 0x1CF46},
-    {0x1E08F, 0x1E4EF}
-};
-
-static bool is_mark(int32_t c)
-{
-    if (c < 0x300) {
-        return false;
-    }
-    utf8proc_category_t category = utf8proc_category(c);
-    if (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME) {
-        return !IN_RANGES(later_marks_all, c);
-    }
-    return c == 0x1CF2 || c == 0x1CF3;
+    return IN_RANGES(punctuation_ranges, c);
 }
 
 bool zo_is_word(int32_t c)
@@ -227,15 +168,65 @@ bool zo_is_word(int32_t c)
     if (c < 0x80) {
         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
     }
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC:
-        return true;
-    default: /* joiners, and the circled and squared letters, which are Alphabetic symbols */
-        return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
-               (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+    return IN_RANGES(word_ranges, c);
+}
+
+static bool is_stable(int32_t c)
+{
+    return c < 0x80 || IN_RANGES(stable_ranges, c);
+}
+
+bool zo_utf8_stable(const char *data, int64_t n)
+{
+    int32_t c;
+    bool stable = true;
+    for (const char *at = data, *end = data + n; stable && at < end;) {
+        at += zo_utf8_next(at, &c);
+        stable = is_stable(c);
     }
+    return stable;
+}
+
+/* Characters that were not assigned are stood in for by others: of two bytes U+0378, of three and four noncharacters. */
+static int32_t stand_in_of(int32_t c)
+{
+    int low = 0, high = (int)(sizeof stand_ins / sizeof stand_ins[0]), n = high;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (c > stand_ins[middle].last) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < n && c >= stand_ins[low].first) {
+        return stand_ins[low].as;
+    }
+    return c < 0x800 ? 0x378 : c < 0x10000 ? 0xFDD0 : 0x1FFFE;
+}
+
+void zo_utf8_stand_in(zo_text *out, const char *data, int64_t n)
+{
+    int32_t c;
+    for (const char *at = data, *end = data + n; at < end;) {
+        at += zo_utf8_next(at, &c);
+        zo_text_append_char(out, is_stable(c) ? c : stand_in_of(c));
+    }
+}
+
+static int32_t lower_of(int32_t c)
+{
+    int low = 0, high = (int)(sizeof lower_shifts / sizeof lower_shifts[0]), n = high;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (c > lower_shifts[middle].last) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool is_in = low < n && c >= lower_shifts[low].first && (c - lower_shifts[low].first) % lower_shifts[low].step == 0;
+    return is_in ? c + lower_shifts[low].by : c;
 }
 
 static bool is_chinese(int32_t c)
@@ -245,19 +236,12 @@ static bool is_chinese(int32_t c)
     return c >= 0x3400 && IN_RANGES(ranges, c);
 }
 
-/* Category Cf since Unicode 8, which BertNormalizer keeps. */
-static const range later_formats[] = {{0x890, 0x891}, {0x8E2, 0x8E2}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}};
-
-static bool is_control_to_drop(int32_t c) { /* Cc, Cf and Co, but not tab and line ends */
-    if (c < 0x80)
+static bool is_control_to_drop(int32_t c) /* controls, formats and private use, but not tab and line ends */
 {
+    if (c < 0x80) {
         return (c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127;
     }
-    utf8proc_category_t category = utf8proc_category(c);
-    if (category == UTF8PROC_CATEGORY_CF) {
-        return !IN_RANGES(later_formats, c);
-    }
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CO;
+    return IN_RANGES(dropped_ranges, c);
 }
 
 /* ---- byte-level characters: printable Latin-1 stand for themselves, the others take 256, 257, ... in order ---- */
@@ -293,7 +277,7 @@ static bool is_ascii(const char *data, int64_t n)
 }
 
 /* Append the normal form of in[0..n): options of utf8proc, UTF8PROC_COMPAT and UTF8PROC_COMPOSE or 0. */
-static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int options, zo_err *err)
+static zo_status append_stable_form(zo_text *out, const char *in, int64_t n, int options, zo_err *err)
 {
     if (is_ascii(in, n)) {
         zo_text_append(out, in, n);
@@ -322,6 +306,24 @@ static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int
                                          utf8proc_errmsg(length));
 }
 
+/* A character that the library's normal forms do not know stands for itself, and nothing moves across it. */
+static zo_status append_normal_form(zo_text *out, const char *in, int64_t n, int options, zo_err *err)
+{
+    const char *from = in, *end = in + n;
+    zo_status status = ZO_OK;
+    int32_t c;
+    for (const char *at = in; at < end && status == ZO_OK;) {
+        const char *here = at;
+        at += zo_utf8_next(at, &c);
+        if (!is_stable(c)) {
+            status = append_stable_form(out, from, here - from, options, err);
+            zo_text_append(out, here, at - here);
+            from = at;
+        }
+    }
+    return status != ZO_OK ? status : append_stable_form(out, from, end - from, options, err);
+}
+
 static void append_lower(zo_text *out, const char *in, int64_t n)
 {
     int32_t c;
@@ -333,7 +335,7 @@ static void append_lower(zo_text *out, const char *in, int64_t n)
         } else if (c < 0x80) {
             zo_text_append_char(out, c >= 'A' && c <= 'Z' ? c + 32 : c);
         } else {
-            zo_text_append_char(out, utf8proc_tolower(c));
+            zo_text_append_char(out, lower_of(c));
         }
     }
 }
@@ -368,7 +370,7 @@ static zo_status bert_apply(const zo_norm *norm, const char *in, int64_t n, zo_t
         bool at_start = at == in;
         at += zo_utf8_next(at, &c);
         if (norm->clean_text) {
-            if (c == 0 || c == 0xFFFD || is_control_to_drop(c)) {
+            if (is_control_to_drop(c)) {
                 *lead = *lead && !at_start;
                 continue;
             }
@@ -388,7 +390,7 @@ static zo_status bert_apply(const zo_norm *norm, const char *in, int64_t n, zo_t
         status = append_normal_form(&decomposed, clean.data, clean.n, 0, err);
         for (const char *at = decomposed.data, *end = at + decomposed.n; at < end;) {
             at += zo_utf8_next(at, &c);
-            if (!is_mark_nonspacing_then(c)) {
+            if (!(c >= 0x300 && IN_RANGES(marks_bert_ranges, c))) {
                 zo_text_append_char(&plain, c);
             }
         }
@@ -435,8 +437,9 @@ static zo_status replace_all(const zo_norm *norm, const char *in, int64_t n, zo_
     zo_cursor cursor = {0, -1};
     int64_t done = 0, start, end;
     bool found;
+    const char *view = zo_pattern_view(&norm->pattern, in, n);
     for (;;) {
-        zo_status status = zo_pattern_next(&norm->pattern, in, n, &cursor, &found, &start, &end, err);
+        zo_status status = zo_pattern_next(&norm->pattern, view, n, &cursor, &found, &start, &end, err);
         if (status != ZO_OK || !found) {
             zo_text_append(out, in + done, n - done);
             return status;
@@ -472,7 +475,7 @@ zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text 
         for (const char *at = in, *end = in + n; at < end;) {
             bool at_start = at == in;
             at += zo_utf8_next(at, &c);
-            if (!is_mark(c)) {
+            if (!(c >= 0x300 && IN_RANGES(marks_ranges, c))) {
                 zo_text_append_char(out, c);
             } else if (at_start) {
                 *lead = false;

@@ -216,6 +216,72 @@ START_TEST(test_features)
 }
 END_TEST
 
+/* ---- every character ---- */
+
+/* What a tokenizer makes of the 256 characters of a block (surrogates and NUL left out), as the script's checksum. */
+static uint32_t block_sum(zo_tokenizer *t, int block, const char *between)
+{
+    char text[256 * 8];
+    size_t n = 0;
+    for (uint32_t c = (uint32_t)block * 256; c < (uint32_t)block * 256 + 256; c++) {
+        if (c == 0 || (c >= 0xD800 && c < 0xE000)) {
+            continue;
+        }
+        n += n > 0 ? (size_t)sprintf(text + n, "%s", between) : 0;
+        int bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        for (int i = bytes - 1, rest = (int)c; i >= 0; i--, rest >>= 6) {
+            static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+            text[n + (size_t)i] = (char)(i > 0 ? 0x80 | (rest & 0x3F) : lead[bytes] | rest);
+        }
+        n += (size_t)bytes;
+    }
+    zo_ids ids = {0};
+    ck_assert_msg(zo_tokenizer_encode(t, text, n, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK, "block %X: %s", block, err.text);
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < ids.n; i++) {
+        sum += (uint32_t)(ids.ids[i] + 1) * (uint32_t)(i + 1);
+    }
+    zo_ids_free(&ids);
+    return sum;
+}
+
+/* Letters, numbers, marks, case and normal forms of every block do not hang on the versions of PCRE2 and utf8proc. */
+START_TEST(test_unicode)
+{
+    char *text;
+    size_t bytes;
+    ck_assert_msg(zo_read_file(GOLDEN "unicode.jsonl.gz", MOST_BYTES, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_lines lines = zo_lines_of(text, bytes);
+    cJSON *head = cJSON_Parse(zo_lines_next(&lines, NULL));
+    int wrong = 0, done = 0;
+    for (char *line; (line = zo_lines_next(&lines, NULL)) != NULL; done++) {
+        cJSON *row = cJSON_Parse(line);
+        const char *name = cJSON_GetObjectItem(row, "name")->valuestring, *between = cJSON_GetObjectItem(row, "between")->valuestring;
+        char *json = cJSON_PrintUnformatted(cJSON_GetObjectItem(row, "tokenizer"));
+        zo_tokenizer *t;
+        ck_assert_msg(zo_tokenizer_parse(&t, json, strlen(json), name, &err) == ZO_OK, "%s", err.text);
+        const cJSON *sum = cJSON_GetObjectItem(row, "sums")->child, *block;
+        int blocks_wrong = 0;
+        cJSON_ArrayForEach(block, cJSON_GetObjectItem(head, "blocks")) {
+            if (block_sum(t, block->valueint, between) != (uint32_t)sum->valuedouble && blocks_wrong++ < 8) {
+                printf("%s: block U+%X00 differs\n", name, (unsigned)block->valueint);
+            }
+            sum = sum->next;
+        }
+        wrong += blocks_wrong;
+        zo_tokenizer_close(t);
+        free(json);
+        cJSON_Delete(row);
+    }
+    printf("%d parts of the library, %d blocks each, %d wrong\n", done, cJSON_GetArraySize(cJSON_GetObjectItem(head, "blocks")), wrong);
+    fflush(stdout);
+    ck_assert_int_ge(done, 24);
+    ck_assert_int_eq(wrong, 0);
+    cJSON_Delete(head);
+    zo_free(text);
+}
+END_TEST
+
 /* ---- ids, spellings, special ids ---- */
 
 static zo_tokenizer *open_kind(const char *kind)
@@ -477,6 +543,7 @@ int main(void)
     tcase_add_loop_test(kinds_case, test_kind, 0, KINDS);
     tcase_add_loop_test(real_case, test_real, 0, REAL);
     tcase_add_test(rest, test_features);
+    tcase_add_test(rest, test_unicode);
     tcase_add_test(rest, test_special_ids);
     tcase_add_test(rest, test_set_bos);
     tcase_add_test(rest, test_spellings);
