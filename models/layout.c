@@ -128,7 +128,8 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
             add_norm(layout, a, -1, a->hidden, "lm.norm");
         }
         if (!a->tied) {
-            add(layout, ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
+            /* Label words are rows that are looked up: no other row is ever read, so none is moved. */
+            add(layout, head == ZO_HEAD_WORDS ? ZO_PARAM_TABLE : ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
         }
         if (a->head_bias) {
             add(layout, ZO_PARAM_VECTOR, 1, a->vocab, -1, false, "lm.decoder.bias");

@@ -414,6 +414,15 @@ START_TEST(layout_marks)
               zo_layout_find(&layout, "lm.decoder.bias") > 0);
     ck_assert_int_eq(zo_layout_find(&layout, "class.dense.weight"), -1);
     zo_layout_free(&layout);
+    a.tied = false;
+    zo_arch_layout(&a, ZO_HEAD_WORDS, 2, &layout); /* label words are rows of a table of their own */
+    i = zo_layout_find(&layout, "lm.decoder.weight");
+    ck_assert(!layout.param[0].whole && layout.param[i].kind == ZO_PARAM_TABLE && !layout.param[i].whole && layout.param[i].rows == 50 &&
+              layout.param[i].cols == 12 && layout.param[i].decay);
+    zo_layout_free(&layout);
+    zo_arch_layout(&a, ZO_HEAD_SPAN, 0, &layout);
+    ck_assert_int_eq(layout.param[zo_layout_find(&layout, "lm.decoder.weight")].kind, ZO_PARAM_MATRIX);
+    zo_layout_free(&layout);
     a = arch_of(LLAMA);
     zo_arch_layout(&a, ZO_HEAD_OPTIONS, 0, &layout);
     ck_assert(!layout.param[0].whole && zo_layout_find(&layout, "lm.decoder.weight") > 0 &&

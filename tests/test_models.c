@@ -648,6 +648,18 @@ START_TEST(an_untied_decoder_begins_as_the_table)
             most = fmax(most, fabs((double)g_decoder[i]));
         }
         ck_assert(most > 0 && (both > 0 || random)); /* some row is both read and asked for: the test can tell the two apart */
+        zo_touched touched; /* of the decoder the label words' rows alone */
+        zo_model_touched(model[0], b, &touched);
+        int lists = 0;
+        for (int i = 0; i < touched.nparams; i++) {
+            if (touched.param[i] == decoder) {
+                static const int32_t words[] = {3, 5, 17};
+                ck_assert_int_eq(touched.n[i], 3);
+                ck_assert_mem_eq(touched.row[i], words, sizeof words);
+                lists++;
+            }
+        }
+        ck_assert_int_eq(lists, 1);
         const float *w = zo_model_store(model[0])->data;
         ck_assert_mem_eq(w + apart->param[table].offset, w + apart->param[decoder].offset, (size_t)n * sizeof *w);
         for (int tied = 0; tied < 2; tied++) {
