@@ -296,7 +296,7 @@ static running running_new(const char *name, const char *json, zo_objective *o)
     return r;
 }
 
-static zo_status running_step(running *r, int64_t batches_per_epoch, int64_t steps, double lr, double eps, zo_step_report *report)
+static inline zo_status running_step(running *r, int64_t batches_per_epoch, int64_t steps, double lr, double eps, zo_step_report *report)
 {
     zo_err err = {0};
     zo_step_context c = {.step = r->step, .steps = steps, .batches_per_epoch = batches_per_epoch, .lr = lr, .eps = eps};

@@ -1,0 +1,673 @@
+/* test_columns.c: every figure of a row of `zo run` against a value that is computed here: a BERT of one layer with weights written by a formula,
+ * 6 training rows, 4 of dev and 5 of test. The model is written out in float64 below, methods run on it through objective64.h (directions
+ * drawn by core/rng.h), tokens are looked up in vocab.txt, order of rows is the promised permutation. The program runs as a process. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/cell.h"
+#include "bench/cmd.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "models/arch.h"
+#include "models/hub.h"
+#include "models/safetensors.h"
+#include "tasks/task.h"
+#include "tests/folder.h"
+#include "tests/objective64.h"
+
+enum { HIDDEN = 4, HEADS = 2, FFN = 6, VOCAB = 1000, POSITIONS = 16, CLASSES = 2, CONTEXT = 5, TRAIN = 6, DEV = 4, TEST = 5, BATCH = 4, STEPS = 6, EVAL_BATCH = 3 };
+#define INIT_STD 0.75
+
+static char folder[64];
+
+static const char *scratch(const char *name)
+{
+    static char path[8][256];
+    static int turn;
+    turn = (turn + 1) % 8;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+/* ---- data: three words a row, so that all sequences have CONTEXT tokens; one row of dev has five words and is cut ---------------------- */
+
+typedef struct example { const char *word[5]; int label; int32_t id[CONTEXT]; } example;
+static example train_row[TRAIN], dev_row[DEV], test_row[TEST];
+
+static int32_t id_of(const char *vocabulary, const char *word)
+{
+    size_t n = strlen(word);
+    int32_t id = 0;
+    for (const char *line = vocabulary; *line != '\0'; id++) {
+        const char *end = strchr(line, '\n');
+        if ((size_t)(end - line) == n && strncmp(line, word, n) == 0) {
+            return id;
+        }
+        line = end + 1;
+    }
+    ck_abort_msg("%s is no word of the vocabulary", word);
+}
+
+/* Words number first, first + 7, ... of the vocabulary: plain words, one token each. Returns the file's next row. */
+static char *put_row(char *at, example *e, const char *vocabulary, int number, int words, int label)
+{
+    static char kept[512][32];
+    static int nkept;
+    e->label = label;
+    e->id[0] = id_of(vocabulary, "[CLS]");
+    for (int w = 0; w < words; w++) {
+        int line = 60 + (number * 37 + w * 11) % 150;
+        const char *from = vocabulary;
+        for (;; line++) { /* letters alone, so that the tokenizer leaves the word whole */
+            from = vocabulary;
+            for (int l = 0; l < line; l++) {
+                from = strchr(from, '\n') + 1;
+            }
+            size_t n = strspn(from, "abcdefghijklmnopqrstuvwxyz");
+            if (n > 1 && from[n] == '\n') {
+                snprintf(kept[nkept], sizeof kept[0], "%.*s", (int)n, from);
+                break;
+            }
+        }
+        e->word[w] = kept[nkept++];
+        at += sprintf(at, "%s%s", w ? " " : "", e->word[w]);
+        if (w < CONTEXT - 2) { /* the end of a longer one is cut */
+            e->id[1 + w] = line;
+        }
+    }
+    e->id[CONTEXT - 1] = id_of(vocabulary, "[SEP]");
+    return at + sprintf(at, "\t%d\n", label);
+}
+
+static void make_data(const char *vocabulary)
+{
+    static const int train_label[TRAIN] = {0, 1, 1, 0, 1, 0}, dev_label[DEV] = {0, 1, 1, 0}, test_label[TEST] = {1, 0, 1, 1, 0};
+    char text[8000], *at = text + sprintf(text, "sentence\tlabel\n");
+    zo_err err = {0};
+    for (int i = 0; i < TRAIN; i++) {
+        at = put_row(at, &train_row[i], vocabulary, i, 3, train_label[i]);
+    }
+    example unused;
+    at = put_row(at, &unused, vocabulary, 40, 3, 1); /* beyond `train` */
+    ZO_CHECK(zo_make_dirs(scratch("data/glue/SST-2"), &err) == ZO_OK, "%s", err.text);
+    ZO_CHECK(zo_write_file(scratch("data/glue/SST-2/train.tsv"), text, (size_t)(at - text), &err) == ZO_OK, "%s", err.text);
+    at = text + sprintf(text, "sentence\tlabel\n"); /* split "first": dev and then test are rows of the validation file */
+    for (int i = 0; i < DEV; i++) {
+        at = put_row(at, &dev_row[i], vocabulary, 10 + i, i == 2 ? 5 : 3, dev_label[i]);
+    }
+    for (int i = 0; i < TEST; i++) {
+        at = put_row(at, &test_row[i], vocabulary, 20 + i, 3, test_label[i]);
+    }
+    ZO_CHECK(zo_write_file(scratch("data/glue/SST-2/dev.tsv"), text, (size_t)(at - text), &err) == ZO_OK, "%s", err.text);
+}
+
+/* ---- the model -------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct tensor { const char *name, *file_name; int64_t rows, cols; double middle, width; } tensor;
+#define LAYER "bert.encoder.layer.0."
+static const tensor tensors[] = {
+    {"embed.token", "bert.embeddings.word_embeddings.weight", VOCAB, HIDDEN, 0, 1.0},
+    {"embed.position", "bert.embeddings.position_embeddings.weight", POSITIONS, HIDDEN, 0, 0.3},
+    {"embed.type", "bert.embeddings.token_type_embeddings.weight", 2, HIDDEN, 0, 0.2},
+    {"embed.norm.weight", "bert.embeddings.LayerNorm.weight", 1, HIDDEN, 1, 0.2},
+    {"embed.norm.bias", "bert.embeddings.LayerNorm.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.attn.q.weight", LAYER "attention.self.query.weight", HIDDEN, HIDDEN, 0, 0.9},
+    {"layer.0.attn.q.bias", LAYER "attention.self.query.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.attn.k.weight", LAYER "attention.self.key.weight", HIDDEN, HIDDEN, 0, 0.8},
+    {"layer.0.attn.k.bias", LAYER "attention.self.key.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.attn.v.weight", LAYER "attention.self.value.weight", HIDDEN, HIDDEN, 0, 0.7},
+    {"layer.0.attn.v.bias", LAYER "attention.self.value.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.attn.o.weight", LAYER "attention.output.dense.weight", HIDDEN, HIDDEN, 0, 0.8},
+    {"layer.0.attn.o.bias", LAYER "attention.output.dense.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.attn.norm.weight", LAYER "attention.output.LayerNorm.weight", 1, HIDDEN, 1, 0.2},
+    {"layer.0.attn.norm.bias", LAYER "attention.output.LayerNorm.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.mlp.up.weight", LAYER "intermediate.dense.weight", FFN, HIDDEN, 0, 0.8},
+    {"layer.0.mlp.up.bias", LAYER "intermediate.dense.bias", 1, FFN, 0, 0.1},
+    {"layer.0.mlp.down.weight", LAYER "output.dense.weight", HIDDEN, FFN, 0, 0.6},
+    {"layer.0.mlp.down.bias", LAYER "output.dense.bias", 1, HIDDEN, 0, 0.1},
+    {"layer.0.mlp.norm.weight", LAYER "output.LayerNorm.weight", 1, HIDDEN, 1, 0.2},
+    {"layer.0.mlp.norm.bias", LAYER "output.LayerNorm.bias", 1, HIDDEN, 0, 0.1},
+    {"class.dense.weight", "bert.pooler.dense.weight", HIDDEN, HIDDEN, 0, 0.9},
+    {"class.dense.bias", "bert.pooler.dense.bias", 1, HIDDEN, 0, 0.1}};
+enum { TENSORS = sizeof tensors / sizeof *tensors }; /* class.out is fresh: it follows the seed */
+
+static float weight_at(int k, int64_t i)
+{
+    return (float)(tensors[k].middle + tensors[k].width * sin(1.7 * (double)i + 0.9 * k + 0.3 * (double)(i % 7)));
+}
+
+static void fill(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
+{
+    (void)context;
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = weight_at((int)((const tensor *)entry->from - tensors), first + i);
+    }
+}
+
+static char *vocabulary;
+
+static void make_model(void)
+{
+    static const char text[] = "{\"model_type\": \"bert\", \"vocab_size\": 1000, \"hidden_size\": 4, \"num_hidden_layers\": 1, \"num_attention_heads\": 2,"
+                               "\"intermediate_size\": 6, \"hidden_act\": \"gelu\", \"max_position_embeddings\": 16, \"type_vocab_size\": 2,"
+                               "\"layer_norm_eps\": 1e-5, \"initializer_range\": 0.75}";
+    zo_err err = {0};
+    zo_tensor_out out[TENSORS];
+    for (int k = 0; k < TENSORS; k++) {
+        bool vector = tensors[k].rows == 1;
+        out[k] = (zo_tensor_out){.name = tensors[k].file_name, .dims = vector ? 1 : 2, .from = &tensors[k],
+                                 .shape = {vector ? tensors[k].cols : tensors[k].rows, vector ? 0 : tensors[k].cols}};
+    }
+    size_t bytes;
+    ZO_CHECK(zo_make_dirs(scratch("model"), &err) == ZO_OK && zo_synth_write_tokenizer(scratch("model"), &err) == ZO_OK &&
+             zo_write_file(scratch("model/config.json"), text, strlen(text), &err) == ZO_OK &&
+             zo_tensors_write(scratch("model/model.safetensors"), out, TENSORS, fill, NULL, &err) == ZO_OK &&
+             zo_read_file(scratch("model/vocab.txt"), 1 << 20, &vocabulary, &bytes, &err) == ZO_OK, "%s", err.text);
+    make_data(vocabulary);
+}
+
+/* y (n) = W (n, m) x (m) + b */
+static void affine(const double *w, const double *b, int n, int m, const double *x, double *y)
+{
+    for (int i = 0; i < n; i++) {
+        y[i] = b[i];
+        for (int j = 0; j < m; j++) {
+            y[i] += w[i * m + j] * x[j];
+        }
+    }
+}
+
+static void norm(const double *weight, const double *bias, double *x)
+{
+    double mean = 0, variance = 0;
+    for (int i = 0; i < HIDDEN; i++) {
+        mean += x[i] / HIDDEN;
+    }
+    for (int i = 0; i < HIDDEN; i++) {
+        variance += (x[i] - mean) * (x[i] - mean) / HIDDEN;
+    }
+    for (int i = 0; i < HIDDEN; i++) {
+        x[i] = (x[i] - mean) / sqrt(variance + 1e-5) * weight[i] + bias[i];
+    }
+}
+
+static zo_layout layout;
+
+static const double *at(const double *w, const char *name)
+{
+    int t = zo_layout_find(&layout, name);
+    ck_assert_msg(t >= 0, "the layout has no %s", name);
+    return w + layout.param[t].offset;
+}
+
+#define LINEAR(stem, n, m, x, y) affine(at(w, stem ".weight"), at(w, stem ".bias"), n, m, x, y)
+#define NORM(stem, x) norm(at(w, stem ".weight"), at(w, stem ".bias"), x)
+
+/* -log p(label) of one row; *choice = the likelier class. */
+static double loss_of(const double *w, const example *e, int *choice)
+{
+    enum { D = HIDDEN / HEADS };
+    double x[CONTEXT][HIDDEN], q[HIDDEN], k[CONTEXT][HIDDEN], v[CONTEXT][HIDDEN], mixed[HIDDEN] = {0}, y[HIDDEN], up[FFN], logit[CLASSES];
+    for (int t = 0; t < CONTEXT; t++) {
+        for (int i = 0; i < HIDDEN; i++) {
+            x[t][i] = at(w, "embed.token")[e->id[t] * HIDDEN + i] + at(w, "embed.position")[t * HIDDEN + i] + at(w, "embed.type")[i];
+        }
+        NORM("embed.norm", x[t]);
+        LINEAR("layer.0.attn.k", HIDDEN, HIDDEN, x[t], k[t]);
+        LINEAR("layer.0.attn.v", HIDDEN, HIDDEN, x[t], v[t]);
+    }
+    LINEAR("layer.0.attn.q", HIDDEN, HIDDEN, x[0], q); /* the head reads [CLS] alone */
+    for (int h = 0; h < HEADS; h++) {
+        double score[CONTEXT], sum = 0;
+        for (int t = 0; t < CONTEXT; t++) {
+            score[t] = 0;
+            for (int d = 0; d < D; d++) {
+                score[t] += q[h * D + d] * k[t][h * D + d] / sqrt(D);
+            }
+            sum += exp(score[t]);
+        }
+        for (int t = 0; t < CONTEXT; t++) {
+            for (int d = 0; d < D; d++) {
+                mixed[h * D + d] += exp(score[t]) / sum * v[t][h * D + d];
+            }
+        }
+    }
+    LINEAR("layer.0.attn.o", HIDDEN, HIDDEN, mixed, y);
+    for (int i = 0; i < HIDDEN; i++) {
+        x[0][i] += y[i];
+    }
+    NORM("layer.0.attn.norm", x[0]);
+    LINEAR("layer.0.mlp.up", FFN, HIDDEN, x[0], up);
+    for (int i = 0; i < FFN; i++) {
+        up[i] = 0.5 * up[i] * (1 + erf(up[i] / sqrt(2)));
+    }
+    LINEAR("layer.0.mlp.down", HIDDEN, FFN, up, y);
+    for (int i = 0; i < HIDDEN; i++) {
+        x[0][i] += y[i];
+    }
+    NORM("layer.0.mlp.norm", x[0]);
+    LINEAR("class.dense", HIDDEN, HIDDEN, x[0], y);
+    for (int i = 0; i < HIDDEN; i++) {
+        y[i] = tanh(y[i]);
+    }
+    LINEAR("class.out", CLASSES, HIDDEN, y, logit);
+    if (choice != NULL) {
+        *choice = logit[1] > logit[0];
+    }
+    return log(exp(logit[0]) + exp(logit[1])) - logit[e->label];
+}
+
+/* ---- what a run must have written -------------------------------------------------------------------------------------------------------- */
+
+typedef struct evaluated { double loss, accuracy, f1; bool constant; } evaluated;
+
+static evaluated evaluate(const double *w, const example *row, int n)
+{
+    evaluated r = {0};
+    int right = 0, hit = 0, chosen = 0, labelled = 0;
+    for (int i = 0; i < n; i++) {
+        int choice;
+        r.loss += loss_of(w, &row[i], &choice) / n;
+        right += choice == row[i].label;
+        hit += choice == 1 && row[i].label == 1;
+        chosen += choice == 1;
+        labelled += row[i].label == 1;
+    }
+    r.accuracy = (double)right / n;
+    r.f1 = chosen + labelled > 0 ? 2.0 * hit / (chosen + labelled) : 0;
+    r.constant = chosen == 0 || chosen == n; /* no class has 95 % of these rows */
+    return r;
+}
+
+typedef struct batch64 { int32_t index[TRAIN]; int n; } batch64;
+
+static double batch_loss(void *context, zo_which which, const double *w)
+{
+    const batch64 *b = context;
+    double sum = 0;
+    int n = which == ZO_BATCH_FULL ? TRAIN : b->n;
+    for (int i = 0; i < n; i++) {
+        sum += loss_of(w, &train_row[which == ZO_BATCH_FULL ? i : b->index[i]], NULL);
+    }
+    return sum / n;
+}
+
+typedef struct expected {
+    double loss[STEPS + 1], projected[STEPS + 1], queries;
+    int rows[STEPS + 1];          /* of the step's batch */
+    bool full[STEPS + 1];
+    evaluated dev[STEPS + 1], test[STEPS + 1];
+} expected;
+
+static expected expect(const char *method, const char *options, uint64_t seed, double lr, double eps)
+{
+    expected r = {0};
+    batch64 batch;
+    objective64 *q = objective64_new(&layout, seed, &batch, batch_loss, NULL);
+    for (int k = 0; k < TENSORS; k++) {
+        for (int64_t i = 0; i < tensors[k].rows * tensors[k].cols; i++) {
+            ((double *)at(q->w, tensors[k].name))[i] = weight_at(k, i);
+        }
+    }
+    int out = zo_layout_find(&layout, "class.out.weight"); /* its bias begins at 0 */
+    float z[CLASSES * HIDDEN];
+    zo_normals_scalar((zo_stream){.seed = seed, .tensor = layout.param[out].id, .role = ZO_ROLE_INIT}, 0, CLASSES * HIDDEN, z);
+    for (int i = 0; i < CLASSES * HIDDEN; i++) {
+        q->w[layout.param[out].offset + i] = (double)(z[i] * (float)INIT_STD);
+    }
+    running run = running_new(method, options, &q->o);
+    r.dev[0] = evaluate(q->w, dev_row, DEV);
+    int seen[TRAIN] = {0};
+    for (int s = 1; s <= STEPS; s++) {
+        batch.n = zo_batch_order(seed, TRAIN, BATCH, s - 1, NULL, batch.index);
+        ck_assert_int_eq(batch.n, s % 2 ? BATCH : TRAIN - BATCH); /* an epoch is two batches, and all rows */
+        for (int i = 0; i < batch.n; i++) {
+            ck_assert_int_eq(seen[batch.index[i]]++, (s - 1) / 2);
+        }
+        zo_step_report report;
+        zo_err err = {0};
+        zo_step_context c = {.step = s - 1, .steps = STEPS, .batches_per_epoch = 2, .lr = lr, .eps = eps, .examples = batch.n, .train_examples = TRAIN};
+        ck_assert_int_eq(run.e->step(run.state, run.o, &c, &report, &err), ZO_OK);
+        r.loss[s] = report.loss;
+        r.projected[s] = report.projected;
+        r.full[s] = report.full_batch;
+        r.rows[s] = batch.n;
+        r.dev[s] = evaluate(q->w, dev_row, DEV);
+        r.test[s] = evaluate(q->w, test_row, TEST);
+    }
+    running_free(&run);
+    objective64_free(q);
+    return r;
+}
+
+/* ---- running and asking --------------------------------------------------------------------------------------------------------------------- */
+
+static void run_config(const char *db, const char *keys)
+{
+    char text[2000];
+    zo_err err = {0};
+    snprintf(text, sizeof text, "{\"model\": \"%s\", \"task\": \"sst2\", \"form\": \"head\", \"split\": \"first\", \"context\": %d, \"batch\": %d, \"train\": %d,"
+             "\"threads\": 1, %s}", scratch("model"), CONTEXT, BATCH, TRAIN, keys);
+    ck_assert_int_eq(zo_write_file(scratch("config.json"), text, strlen(text), &err), ZO_OK);
+    const char *const argv[] = {"zo", "run", scratch("config.json"), "--db", scratch(db), "--data", scratch("data"), NULL};
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int said = open(scratch("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(said, 1);
+        dup2(said, 2);
+        execv("/proc/self/exe", (char *const *)argv);
+        _exit(127);
+    }
+    int status;
+    char *said;
+    size_t bytes;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(zo_read_file(scratch("said"), 1 << 20, &said, &bytes, &err), ZO_OK);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
+    zo_free(said);
+}
+
+static sqlite3 *opened;
+
+static void open_db(const char *db)
+{
+    ck_assert_int_eq(sqlite3_open_v2(scratch(db), &opened, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+}
+
+/* The first column of the first row, NaN for NULL; of a text, its length is kept in `text`. */
+static char text_of[200];
+static double ask(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static double ask(const char *format, ...)
+{
+    char sql[1000];
+    va_list rest;
+    va_start(rest, format);
+    vsnprintf(sql, sizeof sql, format, rest);
+    va_end(rest);
+    sqlite3_stmt *s;
+    ck_assert_msg(sqlite3_prepare_v2(opened, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW, "%s: %s", sql, sqlite3_errmsg(opened));
+    double value = sqlite3_column_type(s, 0) == SQLITE_NULL ? NAN : sqlite3_column_double(s, 0);
+    const char *words = (const char *)sqlite3_column_text(s, 0);
+    snprintf(text_of, sizeof text_of, "%s", words != NULL ? words : "NULL");
+    sqlite3_finalize(s);
+    return value;
+}
+
+static int step_looked_at; /* for messages */
+
+static void is_near(const char *what, double value, double want, double most)
+{
+    ck_assert_msg(fabs(value - want) <= most, "%s is %.9g, and should be %.9g (step %d)", what, value, want, step_looked_at);
+}
+
+#define COLUMN(run, name, want, most) is_near(#name, ask("SELECT " #name " FROM runs WHERE run = %d", (int)(run)), (want), (most))
+#define TEXT(run, name, want)                                               \
+    do {                                                                    \
+        (void)ask("SELECT " #name " FROM runs WHERE run = %d", (int)(run)); \
+        ck_assert_str_eq(text_of, (want));                                  \
+    } while (0)
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile(const double *sorted, int n, double q)
+{
+    double place = q * (n - 1);
+    int low = (int)place;
+    return low + 1 < n ? sorted[low] + (place - low) * (sorted[low + 1] - sorted[low]) : sorted[low];
+}
+
+static double mean(const double *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += x[i] / n;
+    }
+    return sum;
+}
+
+/* The timings of the row are those of its steps, the first left out. Training is these and the updates that were put off, on a busy machine. */
+#define LATE_SECONDS 2.0
+static void check_times(int run, const expected *e)
+{
+    double all[STEPS], full[STEPS], other[STEPS], total = 0;
+    int nall = 0, nfull = 0, nother = 0, full_steps = 0;
+    for (int s = 1; s <= STEPS; s++) {
+        double seconds = ask("SELECT seconds FROM steps WHERE run = %d AND step = %d", run, s);
+        total += seconds;
+        full_steps += e->full[s];
+        double so_far = ask("SELECT train_seconds FROM steps WHERE run = %d AND step = %d", run, s);
+        ck_assert_msg(so_far >= total - 1e-9 && so_far < total + LATE_SECONDS, "%g s of training after step %d, and %g s of steps", so_far, s, total);
+        if (s > 1) {
+            all[nall++] = 1e3 * seconds;
+            *(e->full[s] ? &full[nfull++] : &other[nother++]) = 1e3 * seconds;
+        }
+    }
+    COLUMN(run, step_ms, mean(all, nall), 1e-9);
+    COLUMN(run, full_steps, full_steps, 0);
+    if (nfull > 0) {
+        COLUMN(run, full_step_ms, mean(full, nfull), 1e-9);
+    } else {
+        (void)ask("SELECT full_step_ms FROM runs WHERE run = %d", run);
+        ck_assert_str_eq(text_of, "NULL");
+    }
+    COLUMN(run, other_step_ms, mean(other, nother), 1e-9);
+    qsort(all, (size_t)nall, sizeof *all, by_value);
+    COLUMN(run, step_ms_median, quantile(all, nall, 0.5), 1e-9);
+    COLUMN(run, step_ms_q1, quantile(all, nall, 0.25), 1e-9);
+    COLUMN(run, step_ms_q3, quantile(all, nall, 0.75), 1e-9);
+    double train = ask("SELECT train_seconds FROM runs WHERE run = %d", run), eval = ask("SELECT eval_seconds FROM runs WHERE run = %d", run);
+    ck_assert_msg(train >= total - 1e-9 && train < total + LATE_SECONDS, "%g s of training, and %g s of steps", train, total);
+    is_near("eval_seconds", eval, ask("SELECT sum(seconds) FROM evaluations WHERE run = %d", run), 1e-9);
+    COLUMN(run, device_hours, train / 3600, 1e-12);
+    COLUMN(run, device_hours_total, (train + eval) / 3600, 1e-12);
+    is_near("the parts", ask("SELECT sum(seconds) FROM parts WHERE run = %d", run), train, 1e-3);
+    is_near("the parts of a step", ask("SELECT sum(ms) FROM parts WHERE run = %d", run), 1e3 * train / STEPS, 1);
+}
+
+/* Rows that were probed, over those of the mean batch; FLOPs by hand: all sequences have CONTEXT tokens, of which the last layer reads one. */
+static void check_counts(int run, const expected *e)
+{
+    double probed = 0, batches = 0, forwards = 0, queries = 0;
+    double row = 2 * (CONTEXT * 2 * HIDDEN * HIDDEN                                                /* keys and values */
+                      + 2 * HIDDEN * HIDDEN + 2 * HIDDEN * FFN + HIDDEN * HIDDEN + CLASSES * HIDDEN) /* queries, output, mlp, pooler, classes */
+                 + 4 * HIDDEN * CONTEXT;                                                             /* scores and their sums */
+    bool svrg = false;
+    for (int s = 1; s <= STEPS; s++) {
+        svrg = svrg || e->full[s];
+    }
+    for (int s = 1; s <= STEPS; s++) {
+        batches += e->rows[s];
+        probed += e->full[s] ? 2 * TRAIN : (svrg ? 4 : 2) * e->rows[s];
+        forwards += e->full[s] ? 2 * ((TRAIN + BATCH - 1) / BATCH) : svrg ? 4 : 2;
+        queries += svrg ? 2 * (e->full[s] ? TRAIN : e->rows[s]) : 2;
+        is_near("forwards of the step", ask("SELECT forwards FROM steps WHERE run = %d AND step = %d", run, s), forwards, 0);
+        is_near("work of the step", ask("SELECT work FROM steps WHERE run = %d AND step = %d", run, s), probed / (batches / s), 1e-9);
+    }
+    COLUMN(run, steps, STEPS, 0);
+    COLUMN(run, forwards, forwards, 0);
+    COLUMN(run, examples, probed, 0);
+    COLUMN(run, sequences, probed, 0);
+    COLUMN(run, tokens, probed * CONTEXT, 0);
+    COLUMN(run, paper_tokens, probed * CONTEXT, 0);
+    COLUMN(run, flops, probed * row, 1e-6);
+    COLUMN(run, work, probed / (batches / STEPS), 1e-9);
+    COLUMN(run, paper_queries, queries, 0);
+}
+
+/* Losses, projected gradients, evaluations and the headline of one run. */
+static void check_course(int run, const expected *e, const char *selection, double tolerance)
+{
+    int best = 0;
+    double best_score = -INFINITY;
+    for (int s = 1; s <= STEPS; s++) {
+        step_looked_at = s;
+        is_near("loss of a step", ask("SELECT loss FROM steps WHERE run = %d AND step = %d", run, s), e->loss[s], tolerance);
+        is_near("projected gradient", ask("SELECT projected FROM steps WHERE run = %d AND step = %d", run, s), e->projected[s],
+                tolerance * 100 * (1 + fabs(e->projected[s])));
+        double score = strcmp(selection, "dev-metric") == 0  ? e->dev[s].accuracy
+                       : strcmp(selection, "dev-loss") == 0 ? -e->dev[s].loss
+                       : strcmp(selection, "best-test") == 0 ? e->test[s].accuracy
+                                                              : s;
+        if (score > best_score) {
+            best_score = score;
+            best = s;
+        }
+    }
+    for (int s = 0; s <= STEPS; s++) {
+        step_looked_at = s;
+        is_near("dev loss", ask("SELECT loss FROM evaluations WHERE run = %d AND step = %d AND split = 'dev'", run, s), e->dev[s].loss, tolerance);
+        is_near("dev accuracy", ask("SELECT accuracy FROM evaluations WHERE run = %d AND step = %d AND split = 'dev'", run, s), e->dev[s].accuracy, 1e-12);
+    }
+    is_near("evaluations of dev", ask("SELECT count(*) FROM evaluations WHERE run = %d AND split = 'dev'", run), STEPS + 1, 0);
+    is_near("examples of dev", ask("SELECT max(examples) FROM evaluations WHERE run = %d AND split = 'dev'", run), DEV, 0);
+    is_near("test loss", ask("SELECT loss FROM evaluations WHERE run = %d AND step = %d AND split = 'test'", run, best), e->test[best].loss, tolerance);
+    COLUMN(run, best_step, best, 0);
+    COLUMN(run, accuracy, e->test[best].accuracy, 1e-12);
+    COLUMN(run, f1, e->test[best].f1, 1e-12);
+    COLUMN(run, metric_value, e->test[best].accuracy, 1e-12);
+    COLUMN(run, dev_accuracy, e->dev[best].accuracy, 1e-12);
+    COLUMN(run, dev_metric, e->dev[best].accuracy, 1e-12);
+    COLUMN(run, dev_loss, e->dev[best].loss, tolerance);
+    TEXT(run, metric, "accuracy");
+    TEXT(run, selection, selection);
+    TEXT(run, marks, e->test[best].constant ? "constant" : "");
+    TEXT(run, status, "done");
+    COLUMN(run, train_rows, TRAIN, 0);
+    COLUMN(run, dev_rows, DEV, 0);
+    COLUMN(run, test_rows, TEST, 0);
+    COLUMN(run, cut_sequences, 1, 0);
+    COLUMN(run, context, CONTEXT, 0);
+    COLUMN(run, parameters, layout.size >= 0 ? ask("SELECT parameters FROM runs WHERE run = %d", run) : 0, 0);
+}
+
+static int run_of(const char *where)
+{
+    is_near("runs of that setting", ask("SELECT count(*) FROM runs WHERE %s", where), 1, 0);
+    return (int)ask("SELECT run FROM runs WHERE %s", where);
+}
+
+#define MEZO_LR 0.2
+#define TOLERANCE 3e-4 /* of float32 after six steps; a wrong row, order, seed or eps is off by 1e-2 and more */
+
+START_TEST(mezo_by_every_selection)
+{
+    static const char *const selection[] = {"dev-metric", "dev-loss", "last", "best-test"};
+    run_config("mezo.db", "\"dev\": 4, \"test\": 5, \"eval_batch\": 3, \"eval_every\": 1, \"log_every\": 1, \"steps\": 6, \"seed\": [1, 2], "
+               "\"selection\": [\"dev-metric\", \"dev-loss\", \"last\", \"best-test\"], \"optimizer\": {\"name\": \"mezo\", \"lr\": 0.2, \"eps\": [0.05, 0.2]}");
+    open_db("mezo.db");
+    bool ties = false, tempted = false, differ = false;
+    for (int seed = 1; seed <= 2; seed++) {
+        for (int wide = 0; wide < 2; wide++) {
+            expected e = expect("mezo", NULL, (uint64_t)seed, MEZO_LR, wide ? 0.2 : 0.05);
+            int first = 1, top = 1;
+            for (int s = 2; s <= STEPS; s++) {
+                ties = ties || (e.dev[s].accuracy == e.dev[first].accuracy && e.test[s].accuracy != e.test[first].accuracy);
+                first = e.dev[s].accuracy > e.dev[first].accuracy ? s : first;
+                top = e.test[s].accuracy > e.test[top].accuracy ? s : top;
+            }
+            tempted = tempted || e.test[top].accuracy > e.test[first].accuracy;
+            differ = differ || first != STEPS;
+            for (int k = 0; k < 4; k++) {
+                char where[200];
+                snprintf(where, sizeof where, "seed = %d AND selection = '%s' AND eps = %s", seed, selection[k], wide ? "0.2" : "0.05");
+                int run = run_of(where);
+                check_course(run, &e, selection[k], TOLERANCE);
+                check_counts(run, &e);
+                check_times(run, &e);
+            }
+        }
+    }
+    ck_assert_msg(ties && tempted && differ, "these runs would not show a wrong choice: ties %d, a better test elsewhere %d, a best before the last %d",
+                  ties, tempted, differ);
+    sqlite3_close(opened);
+}
+END_TEST
+
+/* Full batches of 6 rows in chunks of 4 and 2. */
+START_TEST(svrg_with_full_batches)
+{
+    static const char *const mode[] = {"paper", "replay"};
+    run_config("svrg.db", "\"dev\": 4, \"test\": 5, \"eval_every\": 1, \"log_every\": 1, \"steps\": 6, \"seed\": 3, \"eps\": 0.02, "
+               "\"optimizer\": {\"name\": \"mezo-svrg\", \"lr\": 0.05, \"q\": 2, \"mode\": [\"paper\", \"replay\"]}");
+    open_db("svrg.db");
+    for (int m = 0; m < 2; m++) {
+        char options[100], where[100];
+        snprintf(options, sizeof options, "{\"q\": 2, \"mode\": \"%s\"}", mode[m]);
+        snprintf(where, sizeof where, "json_extract(optimizer_options, '$.mode') = '%s'", mode[m]);
+        expected e = expect("mezo-svrg", options, 3, 0.05, 0.02);
+        int run = run_of(where);
+        check_course(run, &e, "dev-metric", TOLERANCE);
+        check_counts(run, &e);
+        check_times(run, &e);
+    }
+    sqlite3_close(opened);
+}
+END_TEST
+
+/* Training's peak does not know of evaluations, and peaks are sums of their tags. */
+START_TEST(peaks_by_phase)
+{
+    run_config("peaks.db", "\"dev\": [0, 4], \"test\": [0, 5], \"eval_batch\": [1, 5], \"steps\": 3, \"optimizer\": [\"mezo\", \"fo-sgd\"]");
+    open_db("peaks.db");
+    static const char *const method[] = {"mezo", "fo-sgd"};
+    for (int m = 0; m < 2; m++) {
+        ck_assert(ask("SELECT count(*) FROM runs WHERE optimizer = '%s'", method[m]) >= 6);
+        is_near("different train_peak_bytes", ask("SELECT count(DISTINCT train_peak_bytes) FROM runs WHERE optimizer = '%s'", method[m]), 1, 0);
+    }
+    is_near("runs whose peaks are not sums", ask("SELECT count(*) FROM runs WHERE peak_bytes <> (SELECT max(bytes) FROM peaks p WHERE p.run = runs.run) OR "
+            "train_peak_bytes <> (SELECT bytes FROM peaks p WHERE p.run = runs.run AND phase = 'train')"), 0, 0);
+    double params = 4.0 * ask("SELECT max(parameters) FROM runs");
+    ck_assert(ask("SELECT min(bytes) FROM memory WHERE phase = 'train' AND tag = 'params'") >= params);
+    ck_assert(ask("SELECT min(bytes) FROM memory WHERE phase = 'train' AND tag = 'grads' AND run IN (SELECT run FROM runs WHERE optimizer = 'fo-sgd')") >= params);
+    is_near("gradients of mezo", ask("SELECT max(bytes) FROM memory WHERE tag = 'grads' AND run IN (SELECT run FROM runs WHERE optimizer = 'mezo')"), 0, 0);
+    is_near("first step of fo-sgd", ask("SELECT work FROM steps WHERE step = 3 AND run IN (SELECT max(run) FROM runs WHERE optimizer = 'fo-sgd')"), 9, 1e-9);
+    sqlite3_close(opened);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        int code = strcmp(argv[1], "cell") == 0 ? zo_cmd_cell(argc - 1, argv + 1) : strcmp(argv[1], "run") == 0 ? zo_cmd_run(argc - 1, argv + 1) : 127;
+        return zo_output_end(argv[1], code);
+    }
+    snprintf(folder, sizeof folder, "build/test_columns.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    make_model();
+    zo_arch arch;
+    zo_err err = {0};
+    ZO_CHECK(zo_arch_read(scratch("model"), &arch, &err) == ZO_OK, "%s", err.text);
+    zo_arch_layout(&arch, ZO_HEAD_CLASS, CLASSES, &layout);
+    TCase *t = tcase_create("columns");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, mezo_by_every_selection);
+    tcase_add_test(t, svrg_with_full_batches);
+    tcase_add_test(t, peaks_by_phase);
+    Suite *suite = suite_create("columns");
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    zo_layout_free(&layout);
+    zo_free(vocabulary);
+    folder_remove(folder);
+    return failed != 0;
+}
