@@ -318,29 +318,19 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     return ZO_OK;
 }
 
-/* Compact text of a value that our own tables made, so it fits; the caller calls zo_free. */
-static char *print_value(const cJSON *value)
-{
-    static char text[1 << 16];
-    ZO_CHECK(cJSON_PrintPreallocated((cJSON *)(uintptr_t)value, text, sizeof text, false), "a cell's text has more than %zu bytes", sizeof text);
-    return zo_strdup(ZO_TAG_OTHER, text);
-}
-
 /* The canonical form: fixed order, every default filled in but those of younger keys; parsing it again gives the same text. */
-static void write_cell(zo_cell *c)
+static void write_cell(zo_cell *c, const void *options)
 {
-    cJSON *config = zo_opt_write(cell_keys, c);
-    zo_opt_drop_younger(cell_keys, config);
-    cJSON *optimizer = cJSON_CreateObject();
-    cJSON_AddStringToObject(optimizer, "name", c->estimator->name);
-    for (const cJSON *o = c->options->child; o != NULL; o = o->next) {
-        cJSON_AddItemToObject(optimizer, o->string, cJSON_Duplicate(o, true));
-    }
-    zo_opt_drop_younger(options_of(c->estimator), optimizer);
-    cJSON_AddItemToObject(config, "optimizer", optimizer);
-    c->config = print_value(config);
-    c->options_text = print_value(c->options);
-    cJSON_Delete(config);
+    static char config[1 << 16], own[1 << 15];
+    size_t n = zo_opt_print(options_of(c->estimator), options, own, sizeof own);
+    ZO_CHECK(n < sizeof own, "the options of %s have more than %zu bytes", c->estimator->name, sizeof own);
+    config[0] = '{';
+    size_t at = 1 + zo_opt_print(cell_keys, c, config + 1, sizeof config / 2);
+    ZO_CHECK(at < sizeof config / 2, "a cell's text has more than %zu bytes", sizeof config / 2);
+    snprintf(config + at, sizeof config - at, ",\"optimizer\":{\"name\":\"%s\"%s%s}}", c->estimator->name, n > 0 ? "," : "", own);
+    c->config = zo_strdup(ZO_TAG_OTHER, config);
+    snprintf(config, sizeof config, "{%s}", own);
+    c->options_text = zo_strdup(ZO_TAG_OTHER, config);
     snprintf(c->hash, sizeof c->hash, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, c->config, strlen(c->config)));
 }
 
@@ -373,8 +363,31 @@ static void replace_words(cJSON *object)
     }
 }
 
-/* `object` holds a value for each key that is given, `optimizer` among them (an object with a name, or a string). */
-static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo_err *err)
+/* Cuts the optimizer's object in its own keys (`own`) and those that stand in place of the cell's; returns a copy of `object` with these. */
+static cJSON *override_keys_of(const zo_estimator *e, const cJSON *object, const cJSON *optimizer, cJSON *own)
+{
+    cJSON *common = cJSON_Duplicate(object, true);
+    for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
+        if (is_one_of(o->string, budget_keys, COUNT(budget_keys))) { /* a budget of its own replaces the common one */
+            for (int i = 0; i < COUNT(budget_keys); i++) {
+                cJSON_DeleteItemFromObjectCaseSensitive(common, budget_keys[i]);
+            }
+            break;
+        }
+    }
+    for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
+        if (find_key(options_of(e), o->string) == NULL && is_one_of(o->string, override_keys, COUNT(override_keys))) {
+            replace(common, o->string, cJSON_Duplicate(o, true));
+        } else if (strcmp(o->string, "name") != 0) {
+            cJSON_AddItemToObject(own, o->string, cJSON_Duplicate(o, true));
+        }
+    }
+    replace_words(common);
+    return common;
+}
+
+/* `object` holds a value for each key that is given, `optimizer` among them (an object with a name, or a string); words in it become numbers. */
+static zo_status make_cell(zo_cell *c, cJSON *object, const char *path, zo_err *err)
 {
     memset(c, 0, sizeof *c);
     const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(object, "optimizer");
@@ -387,57 +400,29 @@ static zo_status make_cell(zo_cell *c, const cJSON *object, const char *path, zo
     if (status != ZO_OK) {
         return status;
     }
-    /* Cut the optimizer's object in its own keys and the overrides of the cell's. */
-    cJSON *own = cJSON_CreateObject(), *common = cJSON_Duplicate(object, true);
-    cJSON_DeleteItemFromObjectCaseSensitive(common, "optimizer");
-    cJSON *top = cJSON_IsObject(optimizer) ? cJSON_Duplicate(common, true) : NULL;
-    if (top != NULL) {
-        bool budget = false;
-        for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
-            budget = budget || is_one_of(o->string, budget_keys, COUNT(budget_keys));
-        }
-        for (int i = 0; budget && i < COUNT(budget_keys); i++) { /* a budget of its own replaces the common one */
-            cJSON_DeleteItemFromObjectCaseSensitive(common, budget_keys[i]);
-        }
-        for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
-            if (find_key(options_of(c->estimator), o->string) == NULL && is_one_of(o->string, override_keys, COUNT(override_keys))) {
-                replace(common, o->string, cJSON_Duplicate(o, true));
-            } else if (strcmp(o->string, "name") != 0) {
-                cJSON_AddItemToObject(own, o->string, cJSON_Duplicate(o, true));
-            }
-        }
-    }
-    replace_words(common);
-    char where[4400];
-    snprintf(where, sizeof where, "%s", path);
-    if (top != NULL) { /* a value that is not used is checked all the same */
-        replace_words(top);
-        status = zo_opt_read(cell_keys, top, NULL, where, c, err);
-    }
-    status = status == ZO_OK ? zo_opt_read(cell_keys, common, NULL, where, c, err) : status;
+    cJSON *own = cJSON_CreateObject(), *common = cJSON_IsObject(optimizer) ? override_keys_of(c->estimator, object, optimizer, own) : NULL;
+    replace_words(object);
+    status = zo_opt_read(cell_keys, object, "optimizer", path, c, err); /* a value that is not used is checked all the same */
+    status = status == ZO_OK && common != NULL ? zo_opt_read(cell_keys, common, "optimizer", path, c, err) : status;
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
     if (status == ZO_OK) {
+        char where[4400];
         snprintf(where, sizeof where, "%s: optimizer %s", path, c->estimator->name);
-        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
         /* The overrides are named so that a suggestion may be one of them. */
         status = zo_opt_read(options_of(c->estimator), own,
                              "batch context steps forwards work seconds lr eps precision realisation storage accumulate eval_every eval_batch log_every",
                              where, state, err);
-        if (status == ZO_OK) {
-            c->options = zo_opt_write(options_of(c->estimator), state);
-        }
-        zo_free(state);
     }
-    cJSON_Delete(own);
-    cJSON_Delete(common);
-    cJSON_Delete(top);
+    status = status == ZO_OK ? complete_cell(c, path, err) : status;
     if (status == ZO_OK) {
-        status = complete_cell(c, path, err);
-    }
-    if (status == ZO_OK) {
-        write_cell(c);
+        c->options = zo_opt_write(options_of(c->estimator), state);
+        write_cell(c, state);
     } else {
         zo_cell_free(c);
     }
+    zo_free(state);
+    cJSON_Delete(own);
+    cJSON_Delete(common);
     return status;
 }
 
@@ -598,7 +583,7 @@ static void mark_varied(zo_grid *g)
 /* ---- products of lists -------------------------------------------------------------------------------------------------- */
 
 /* The values of a key: the members of a list, or the value itself. Calls back with each combination as an object. */
-typedef zo_status (*combine)(void *context, const cJSON *object, zo_err *err);
+typedef zo_status (*combine)(void *context, cJSON *object, zo_err *err);
 
 static zo_status product(const cJSON *const *axis, int naxes, const char *path, combine each, void *context, zo_err *err)
 {
@@ -651,7 +636,7 @@ typedef struct builder {
     zo_hashmap index;      /* of the cells, by hash */
 } builder;
 
-static zo_status add_optimizer(void *context, const cJSON *object, zo_err *err)
+static zo_status add_optimizer(void *context, cJSON *object, zo_err *err)
 {
     (void)err;
     cJSON_AddItemToArray(((builder *)context)->optimizers, cJSON_Duplicate(object, true));
@@ -724,7 +709,7 @@ static bool matches(const cJSON *config, const cJSON *partial)
 
 /* ---- a config ----------------------------------------------------------------------------------------------------------- */
 
-static zo_status add_cell(void *context, const cJSON *object, zo_err *err)
+static zo_status add_cell(void *context, cJSON *object, zo_err *err)
 {
     builder *b = context;
     zo_grid *g = b->grid;

@@ -363,34 +363,85 @@ cJSON *zo_opt_write(const zo_opt *table, const void *options)
     return object;
 }
 
-/* A default as zo_opt_write writes it; the caller deletes it. */
-static cJSON *write_default(const zo_opt *opt)
+/* Room for one default. */
+typedef union one_value { int64_t integer; double real; bool flag; int choice; char text[ZO_OPT_STRING_BYTES]; } one_value;
+
+/* The key's default, in a struct of its own: *here is the key with its place there. */
+static void default_alone(const zo_opt *opt, zo_opt *here, one_value *value)
 {
-    union { int64_t integer; double real; bool flag; int choice; char text[ZO_OPT_STRING_BYTES]; } value = {.text = ""};
-    zo_opt here = *opt;
-    here.offset = 0;
-    set_default(&here, &value);
-    return zo_opt_value(&here, &value);
+    *here = *opt;
+    here->offset = 0;
+    set_default(here, value);
 }
 
-void zo_opt_drop_younger(const zo_opt *table, cJSON *object)
+/* A number that reads back as the same double, in the fewest digits of two tries. */
+static void print_real(double x, char *out, size_t size)
 {
+    snprintf(out, size, "%.15g", x);
+    if (strtod(out, NULL) != x) {
+        snprintf(out, size, "%.17g", x);
+    }
+}
+
+static void print_value(const zo_opt *opt, const void *options, char *out, size_t size)
+{
+    const void *member = member_of_const(opt, options);
+    size_t n;
+    switch (opt->type) {
+    case ZO_OPT_INT:
+        snprintf(out, size, "%lld", (long long)*(const int64_t *)member);
+        return;
+    case ZO_OPT_REAL:
+        print_real(*(const double *)member, out, size);
+        return;
+    case ZO_OPT_BOOL:
+        snprintf(out, size, "%s", *(const bool *)member ? "true" : "false");
+        return;
+    case ZO_OPT_CHOICE: {
+        const char *choice = choice_at(opt->choices, *(const int *)member, &n);
+        ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
+        snprintf(out, size, "\"%.*s\"", (int)n, choice);
+        return;
+    }
+    case ZO_OPT_STRING:
+        break;
+    }
+    cJSON *string = cJSON_CreateString(member);
+    char *text = cJSON_PrintUnformatted(string);
+    snprintf(out, size, "%s", text);
+    cJSON_free(text);
+    cJSON_Delete(string);
+}
+
+size_t zo_opt_print(const zo_opt *table, const void *options, char *out, size_t size)
+{
+    size_t n = 0;
+    snprintf(out, size, "%s", "");
     for (const zo_opt *opt = table; opt->key != NULL; opt++) {
         if (opt->younger) {
-            cJSON *initial = write_default(opt);
-            if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(object, opt->key), initial, true)) {
-                cJSON_DeleteItemFromObjectCaseSensitive(object, opt->key);
+            zo_opt here;
+            one_value initial;
+            default_alone(opt, &here, &initial);
+            if (zo_opt_equal(&here, &initial, member_of_const(opt, options))) {
+                continue;
             }
-            cJSON_Delete(initial);
         }
+        char value[6 * ZO_OPT_STRING_BYTES + 3]; /* \u0001 for a byte */
+        size_t room = n < size ? size - n : 0;
+        print_value(opt, options, value, sizeof value);
+        n += (size_t)snprintf(room > 0 ? out + n : NULL, room, "%s\"%s\":%s", n > 0 ? "," : "", opt->key, value);
     }
+    return n;
 }
 
 void zo_opt_add_younger(const zo_opt *table, cJSON *object)
 {
     for (const zo_opt *opt = table; opt->key != NULL; opt++) {
         if (opt->younger && !cJSON_HasObjectItem(object, opt->key)) {
-            cJSON_AddItemToObject(object, opt->key, write_default(opt));
+            zo_opt here;
+            one_value initial;
+            default_alone(opt, &here, &initial);
+            cJSON_AddItemToObject(object, opt->key, zo_opt_value(&here, &initial));
         }
     }
 }

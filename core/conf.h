@@ -50,8 +50,10 @@ struct cJSON *zo_opt_write(const zo_opt *table, const void *options);
 struct cJSON *zo_opt_value(const zo_opt *opt, const void *options);
 bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b);
 
-/* Takes `younger` keys out of such an object where they have their defaults, and puts them back. */
-void zo_opt_drop_younger(const zo_opt *table, struct cJSON *object);
+/* The canonical text of such a struct, compact JSON members without the braces around them ("a":1,"b":"x"), in the table's order; `younger`
+ * keys are left out where they have their defaults. Returns its length, as snprintf does. */
+size_t zo_opt_print(const zo_opt *table, const void *options, char *out, size_t size);
+/* Puts the younger keys that are absent into an object read from such a text, with their defaults. */
 void zo_opt_add_younger(const zo_opt *table, struct cJSON *object);
 
 /* The nearest of `n` names by edit distance, or NULL when none is near (distance > 1/3 of the length, at least 1). */
