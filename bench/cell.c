@@ -429,6 +429,12 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
         }
         add_note(note, sizeof note, cut);
     }
+    if (s->be != NULL && s->be->choices.timed > 0) {
+        char timed[120];
+        snprintf(timed, sizeof timed, "%llu shapes of products were timed, and for %llu another algorithm than the first is used",
+                 (unsigned long long)s->be->choices.timed, (unsigned long long)s->be->choices.others);
+        add_note(note, sizeof note, timed);
+    }
     end.note = note[0] ? note : NULL;
     memcpy(end.part, r->part, sizeof end.part);
     return zo_results_end(r->results, r->id, &end, err);

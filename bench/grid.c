@@ -468,8 +468,7 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
 
 /* In the order of the choices in cell_keys (a test compares). */
 static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot", "mezo"},
-                  *const selection_name[] = {"dev-metric", "dev-loss", "last", "best-test"}, *const algorithms_name[] = {"first", "timed"},
-                  *const decoder_name[] = {"default", "tied", "untied"};
+                  *const selection_name[] = {"dev-metric", "dev-loss", "last", "best-test"}, *const decoder_name[] = {"default", "tied", "untied"};
 
 zo_cell_row zo_cell_to_row(const zo_cell *c)
 {
@@ -486,7 +485,7 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
                        .split = split_name[c->split],
                        .kshot_folder = c->kshot_folder,
                        .decoder = decoder_name[c->decoder],
-                       .algorithms = algorithms_name[c->algorithms],
+                       .algorithms = zo_algorithms_name((zo_algorithms)c->algorithms),
                        .metric = zo_metric_name((zo_metric)(c->metric - 1)),
                        .selection = selection_name[c->selection],
                        .optimizer_options = c->options_text,

@@ -288,6 +288,7 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     s->cell = cell;
     s->be = be;
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
+    status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
     status = status == ZO_OK ? open_files(s, dirs, err) : status;
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
