@@ -656,13 +656,18 @@ static zo_status hand_over(zo_tokenizer *t, zo_status status, zo_tokenizer **out
 
 zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err)
 {
-    zo_tokenizer *t = tokenizer_new();
+    *tokenizer = NULL;
     struct cJSON *root = NULL;
-    zo_status status = zo_tokenizer_json_parse(text, bytes, &root, err);
-    if (status == ZO_OK) {
-        status = zo_tokenizer_json_all(t, root, err);
-        cJSON_Delete(root);
+    char *ended = zo_alloc(ZO_HOST, ZO_TAG_DATA, bytes + 1);
+    memcpy(ended, text, bytes);
+    zo_status status = zo_tokenizer_json_parse(ended, bytes, name, &root, err);
+    zo_free(ended);
+    if (status != ZO_OK) {
+        return status;
     }
+    zo_tokenizer *t = tokenizer_new();
+    status = zo_tokenizer_json_all(t, root, err);
+    cJSON_Delete(root);
     if (status == ZO_OK) {
         status = finish(t, err);
     }

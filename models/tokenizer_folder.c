@@ -683,6 +683,10 @@ static zo_status fit_class(choice *c, const zo_tokenizer *t, const char *folder,
     if (class_->kind == ZO_CLASS_FILE ? source == FROM_JSON : fits) {
         return ZO_OK;
     }
+    if (c->is_named && class_->kind == ZO_CLASS_LLAMA && source != FROM_JSON) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: its tokenizer_class is %s, which is read from a tokenizer.json; fetch that file", folder,
+                       class_->name);
+    }
     if (c->is_named && class_->kind != ZO_CLASS_FILE) {
         return zo_fail(err, ZO_EINPUT, "%s: its tokenizer_class is %s (%s), but %s is a vocabulary of %s; correct tokenizer_class or the file",
                        folder, class_->name, kind_name(class_->model), source_files[source][0], kind_name(kind));
@@ -830,9 +834,9 @@ static zo_status read_root(const char *folder, cJSON **root, bool *has_byte_leve
         return status;
     }
     *has_byte_level = strstr(text, "\"ByteLevel\"") != NULL;
-    status = zo_tokenizer_json_parse(text, bytes, root, err);
+    status = zo_tokenizer_json_parse(text, bytes, path, root, err);
     zo_free(text);
-    return status == ZO_OK ? ZO_OK : zo_fail_in(err, path);
+    return status;
 }
 
 static zo_status need_folder(const char *folder, zo_err *err)

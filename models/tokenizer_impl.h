@@ -254,8 +254,8 @@ void zo_tokenizer_set_bos_eos(zo_tokenizer *t, int32_t bos, int32_t eos);
 
 /* ---- tokenizer.json (tokenizer_json.c) ---- */
 
-/* The text as JSON; the caller calls cJSON_Delete. */
-zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, struct cJSON **root, zo_err *err);
+/* The text (with a NUL behind it) as JSON; the caller calls cJSON_Delete. Errors begin with `name`. */
+zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, const char *name, struct cJSON **root, zo_err *err);
 zo_status zo_tokenizer_json_kind(const struct cJSON *root, zo_model_kind *kind, zo_err *err);
 /* Vocabulary and merges alone, with the options of the model that are set in `t` already. */
 zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const struct cJSON *root, zo_err *err);

@@ -9,6 +9,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "core/conf.h"
 #include "core/mem.h"
 #include "models/tokenizer_impl.h"
 
@@ -682,69 +683,13 @@ zo_status zo_tokenizer_json_all(zo_tokenizer *t, const cJSON *root, zo_err *err)
     return status;
 }
 
-/* cJSON ends a string at \u0000, so a file with that escape would be read wrongly without a word. */
-static bool has_zero(const char *text, size_t bytes)
+zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, const char *name, cJSON **root, zo_err *err)
 {
-    if (memchr(text, 0, bytes) != NULL) {
-        return true;
-    }
-    const char *end = text + bytes, *hit = text;
-    while ((hit = memmem(hit, (size_t)(end - hit), "\\u0000", 6)) != NULL) {
-        const char *first = hit;
-        while (first > text && first[-1] == '\\') {
-            first--;
-        }
-        if ((hit - first) % 2 == 0) {
-            return true;
-        }
-        hit++;
-    }
-    return false;
-}
-
-/* What stands where a file should be when a download went wrong. */
-static zo_status refuse_other_files(const char *text, size_t bytes, zo_err *err)
-{
-    static const char pointer[] = "version https://git-lfs";
-    size_t at = 0;
-    while (at < bytes && strchr(" \t\r\n", text[at]) != NULL && text[at] != 0) {
-        at++;
-    }
-    if (at < bytes && text[at] == '<') {
-        return zo_fail(err, ZO_EINPUT, "it is a page (HTML or XML), not JSON; fetch the file itself again");
-    }
-    if (bytes >= sizeof pointer - 1 && memcmp(text, pointer, sizeof pointer - 1) == 0) {
-        return zo_fail(err, ZO_EINPUT, "it is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
-    }
-    return ZO_OK;
-}
-
-zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, cJSON **root, zo_err *err)
-{
-    *root = NULL;
-    zo_status status = refuse_other_files(text, bytes, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    if (!zo_utf8_valid(text, (int64_t)bytes)) {
-        return zo_fail(err, ZO_EINPUT, "it is not UTF-8 throughout, as JSON must be");
-    }
-    if (has_zero(text, bytes)) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "it holds a zero character (\\u0000), and tokens with one are not supported");
-    }
-    const char *stop = text, *end = text + bytes;
-    *root = cJSON_ParseWithLengthOpts(text, bytes, &stop, 0);
-    while (*root != NULL && stop < end && strchr(" \t\r\n", *stop) != NULL) {
-        stop++;
-    }
-    if (*root == NULL || stop != end) {
-        long line = 1;
-        for (const char *at = text; at < stop && at < end; at++) {
-            line += *at == '\n';
-        }
+    zo_status status = zo_json_parse(text, bytes, name, root, err);
+    if (status == ZO_OK && !zo_utf8_valid(text, (int64_t)bytes)) {
         cJSON_Delete(*root);
         *root = NULL;
-        return zo_fail(err, ZO_EINPUT, "line %ld, byte %lld: no valid JSON", line, (long long)(stop - text));
+        return zo_fail(err, ZO_EINPUT, "%s: it is not UTF-8 throughout, as JSON must be", name);
     }
-    return ZO_OK;
+    return status;
 }

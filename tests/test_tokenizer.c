@@ -381,13 +381,13 @@ END_TEST
 START_TEST(test_refusals)
 {
     static const struct { const char *json, *says; } cases[] = {
-        {"", "no valid JSON"},
-        {"{", "no valid JSON"},
-        {" \n<!DOCTYPE html><html>", "a page (HTML or XML), not JSON; fetch the file itself again"},
+        {"", "is empty where JSON was expected; write it or fetch it again"},
+        {"{", "not JSON from here on"},
+        {" \n<!DOCTYPE html><html>", "fetch"},
         {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"},
-        {"{} x", "no valid JSON"},
+        {"{} x", "not JSON from here on"},
         {"{\"a\":\"\xFF\"}", "not UTF-8"},
-        {"{\"a\":\"\\u0000\"}", "zero character"},
+        {"{\"a\":\"\\u0000\"}", "zero byte"},
         {"[]", "no object \"model\""},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "model.type \"Unigram\" is not supported"},
         {"{\"model\":{\"unk_id\":0,\"vocab\":[[\"a\",-1.5]]}}", "model.type \"Unigram\" is not supported"},

@@ -160,7 +160,7 @@ START_TEST(test_refusals)
         {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"unk_token\":\"[NO]\"}", "the vocabulary needs the unk_token \"[NO]\""},
         {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"cls_token\":null}", "the vocabulary needs the cls_token \"\""},
         {BPE, "[]", "tokenizer_config.json: it is not a JSON object"},
-        {"<html>", "{}", "tokenizer.json: it is a page (HTML or XML), not JSON; fetch the file itself again"}};
+        {"<html>", "{}", "is a web page (HTML or XML), not JSON"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put("tokenizer.json", cases[i].json);
         put("tokenizer_config.json", cases[i].settings);
@@ -175,6 +175,9 @@ START_TEST(test_refusals)
     zo_tokenizer *t;
     ck_assert(zo_tokenizer_open(&t, scratch, &err) != ZO_OK);
     ck_assert_msg(strstr(err.text, "but vocab.txt is a vocabulary of WordPiece"), "%s", err.text);
+    put("tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
+    ck_assert(zo_tokenizer_open(&t, scratch, &err) != ZO_OK);
+    ck_assert_msg(strstr(err.text, "LlamaTokenizer, which is read from a tokenizer.json; fetch that file"), "%s", err.text);
 }
 END_TEST
 
