@@ -75,11 +75,6 @@ void *zo_cpu_shared_of(zo_backend *be, zo_cpu_shared purpose, size_t bytes)
     return block_grow(cpu, &cpu->shared[purpose], bytes);
 }
 
-void zo_cpu_time(zo_backend *be, zo_part part, double start)
-{
-    zo_part_add(part, (zo_now() - start) / be->threads);
-}
-
 static void block_shrink(struct zo_cpu_block *block)
 {
     if (block->extra) {

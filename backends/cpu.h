@@ -41,9 +41,6 @@ typedef enum zo_cpu_shared {
 } zo_cpu_shared;
 void *zo_cpu_shared_of(zo_backend *be, zo_cpu_shared purpose, size_t bytes);
 
-/* Seconds of this thread since `start`, as its share of the wall time of a region of be->threads threads. */
-void zo_cpu_time(zo_backend *be, zo_part part, double start);
-
 /* forming parameters (cpu_form.c) ------------------------------------------------------------------------------------------ */
 
 /* x (n) <- numbers held as `storage`, and back with one rounding each. */

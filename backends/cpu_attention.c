@@ -108,9 +108,9 @@ void zo_cpu_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, i
 {
     int half = rope->head_dim / 2;
     float sign = inverse ? -1.0f : 1.0f;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < points * tokens; i++) {
             const float *restrict c = rope->cos + (int64_t)position[i % tokens] * half;
@@ -124,8 +124,8 @@ void zo_cpu_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, i
                 }
             }
         }
-        zo_part_add(ZO_PART_ATTENTION, (zo_now() - start) / be->threads);
     }
+    zo_part_add(ZO_PART_ATTENTION, zo_now() - start);
 }
 
 /* ---- who asks and who answers ------------------------------------------------------------------------------------------- */
@@ -427,9 +427,9 @@ void zo_cpu_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs
     int64_t blocks = (longest(seqs) * group + BLOCK - 1) / BLOCK, each = (int64_t)points * seqs->n * a->kv_heads;
     /* Where there is enough work, a thread takes all heads of a sequence: their numbers lie side by side. */
     int chunk = blocks * each >= (int64_t)8 * be->threads * a->kv_heads ? a->kv_heads : 1;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         void *scratch = zo_cpu_scratch(be, forward_bytes(a));
 #pragma omp for schedule(dynamic, chunk) nowait
         for (int64_t i = 0; i < blocks * each; i++) {
@@ -449,8 +449,8 @@ void zo_cpu_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs
                        out + p * rows * a->heads * a->head_dim, lse ? lse + p * rows * a->heads : NULL, scratch);
             }
         }
-        zo_part_add(ZO_PART_ATTENTION, (zo_now() - start) / be->threads);
     }
+    zo_part_add(ZO_PART_ATTENTION, zo_now() - start);
 }
 
 /* ---- backward ----------------------------------------------------------------------------------------------------------- */
@@ -543,9 +543,9 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
 {
     (void)tokens;
     int width = a->head_dim;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         void *scratch = zo_cpu_scratch(be, backward_bytes(a));
 #pragma omp for schedule(dynamic) nowait
         for (int64_t i = 0; i < (int64_t)seqs->n * a->kv_heads; i++) {
@@ -567,6 +567,6 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
                 }
             }
         }
-        zo_part_add(ZO_PART_BACKWARD, (zo_now() - start) / be->threads);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }

@@ -50,13 +50,13 @@ void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision 
     if (tokens == 0) {
         return;
     }
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, 0.0f, dx, param_of(grad, weight),
                      bias >= 0 ? param_of(grad, bias) : NULL);
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_counters_add((zo_counters){.linear_flops = (uint64_t)((dx != NULL ? 4 : 2) * tokens * p->rows * p->cols)});
 }
 
@@ -94,9 +94,9 @@ void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_
 {
     float *g = param_of(grad, table);
     int64_t parts = (cols + BLOCK - 1) / BLOCK; /* by columns: a row may be hit by many tokens */
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > 32768)
     {
-        double start = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t part = 0; part < parts; part++) {
             int64_t c = part * BLOCK, n = cols - c < BLOCK ? cols - c : BLOCK;
@@ -108,8 +108,8 @@ void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_
                 }
             }
         }
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }
 
 /* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r. The vocabulary is
@@ -132,9 +132,9 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
     for (int64_t i = 0; i < n; i++) {
         total[at[i]] += amount[i];
     }
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         for (int pass = 0; pass < 2; pass++) {
             for (int64_t first = 0; first < vocabulary; first += wide) {
                 int64_t m = vocabulary - first < wide ? vocabulary - first : wide;
@@ -179,7 +179,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                 }
             }
         }
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_counters_add((zo_counters){.linear_flops = (uint64_t)(8 * rows * vocabulary * cols)});
 }

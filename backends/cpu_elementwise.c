@@ -95,9 +95,9 @@ static int64_t piece_n(int64_t i, int64_t n)
 
 void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n)
 {
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (n > SMALL)
     {
-        double start = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < (n + PIECE - 1) / PIECE; i++) {
             float *to = y + i * PIECE;
@@ -107,15 +107,15 @@ void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n)
                 to[j] += from[j];
             }
         }
-        zo_cpu_time(be, ZO_PART_ELEMENTWISE, start);
     }
+    zo_part_add(ZO_PART_ELEMENTWISE, zo_now() - start);
 }
 
 void zo_cpu_glu(zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y)
 {
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (n > SMALL)
     {
-        double start = zo_now();
         float piece[PIECE];
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < (n + PIECE - 1) / PIECE; i++) {
@@ -128,29 +128,29 @@ void zo_cpu_glu(zo_backend *be, zo_act act, const float *gate, const float *up, 
                 to[j] = piece[j] * u[j];
             }
         }
-        zo_cpu_time(be, ZO_PART_ELEMENTWISE, start);
     }
+    zo_part_add(ZO_PART_ELEMENTWISE, zo_now() - start);
 }
 
 void zo_cpu_act_backward(zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy)
 {
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (n > SMALL)
     {
-        double start = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < (n + PIECE - 1) / PIECE; i++) {
             zo_cpu_act_slope(act, pre + i * PIECE, piece_n(i, n), dy + i * PIECE);
         }
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }
 
 void zo_cpu_glu_backward(zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n, float *dgate,
                          float *dup)
 {
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (n > SMALL)
     {
-        double start = zo_now();
         float value[PIECE], slope[PIECE];
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < (n + PIECE - 1) / PIECE; i++) {
@@ -169,8 +169,8 @@ void zo_cpu_glu_backward(zo_backend *be, zo_act act, const float *gate, const fl
                 dg[j] = dj * uj * slope[j];
             }
         }
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }
 
 void zo_cpu_gather(zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n, float *y)
@@ -250,9 +250,9 @@ void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float e
 {
     const float *w = zo_cpu_form_vector(be, view, weight, ZO_CPU_BIAS), *b = zo_cpu_form_vector(be, view, bias, ZO_CPU_VECTOR);
     int64_t total = view->npoints * tokens;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (total * cols > SMALL)
     {
-        double start = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t t = 0; t < total; t++) {
             float *row = x + t * cols, *out = y + t * cols;
@@ -282,8 +282,8 @@ void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float e
                 stats[2 * t + 1] = inverse;
             }
         }
-        zo_cpu_time(be, ZO_PART_ELEMENTWISE, start);
     }
+    zo_part_add(ZO_PART_ELEMENTWISE, zo_now() - start);
 }
 
 /* With n = (x - mean) / std and g = dy * w: dx = (g - mean(g) - n mean(g n)) / std, where RMSNorm lacks the mean(g) term. The
@@ -296,9 +296,9 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
     const float *w = store->data + store->layout->param[weight].offset;
     int64_t groups = (tokens + GROUP - 1) / GROUP;
     float *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(groups * 2 * cols) * sizeof *part); /* (groups, 2, cols) */
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > SMALL)
     {
-        double start = zo_now();
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < groups; i++) {
             float *dw = part + i * 2 * cols, *db = dw + cols;
@@ -338,6 +338,6 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                 }
             }
         }
-        zo_cpu_time(be, ZO_PART_BACKWARD, start);
     }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }

@@ -326,6 +326,7 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
     if (param < 0) {
         return NULL;
     }
+    double start = zo_now();
     zo_cpu_form f = zo_cpu_form_of(view, param, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
     int64_t n = f.layout->param[f.param].rows * f.layout->param[f.param].cols;
     size_t values = ((size_t)(n * view->npoints) * sizeof(float) + 63) / 64 * 64;
@@ -336,5 +337,6 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
         to[p] = (float *)block + p * n;
     }
     zo_cpu_form_rows(&f, 0, f.layout->param[f.param].rows, 1.0f, ZO_STORAGE_F32, to, block + values + pointers);
+    zo_part_add(ZO_PART_FORM, zo_now() - start);
     return (const float *)block;
 }

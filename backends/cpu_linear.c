@@ -95,9 +95,9 @@ static const float *side_of(zo_backend *be, const zo_view *view, int weight, con
     zo_cpu_gemm gemm = {.precision = ZO_F32, .m = cut.size, .n = rank, .k = cols, .lda = cols, .ldb = rank, .ldc = rank};
     const zo_cpu_product *product = zo_cpu_product_of(be, &gemm);
     size_t pad = zo_cpu_product_scratch(product);
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         char *scratch = zo_cpu_scratch(be, pad + (size_t)(cut.size * rank) * sizeof(float));
         float *c = (float *)(scratch + pad);
 #pragma omp for schedule(dynamic) nowait
@@ -111,8 +111,8 @@ static const float *side_of(zo_backend *be, const zo_view *view, int weight, con
                 }
             }
         }
-        zo_cpu_time(be, ZO_PART_GEMM, start);
     }
+    zo_part_add(ZO_PART_GEMM, zo_now() - start);
     return q;
 }
 
@@ -147,6 +147,8 @@ typedef struct blocks {
     const zo_cpu_product *full, *last;      /* of a block of nb rows, of the last one */
     const zo_cpu_product *side_full, *side_last;
     size_t pad, form_bytes, tile_bytes, c_bytes; /* parts of a thread's scratch, in this order, tile_bytes times npoints */
+    double booked_s;                        /* wall time that stands under its part already */
+    double form_s, gemm_s, rest_s;          /* of all threads */
 } blocks;
 
 static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_precision precision, int weight, const float *x,
@@ -182,7 +184,9 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     b->pad = zo_cpu_product_scratch(b->full);
     b->pad = b->pad > zo_cpu_product_scratch(b->last) ? b->pad : zo_cpu_product_scratch(b->last);
     if (has_side(view, weight)) {
+        double start = zo_now();
         b->side = side_of(be, view, weight, x, tokens);
+        b->booked_s = zo_now() - start;
         b->rank = view->factors->rank[weight];
         b->u = view->factors->u[weight];
         zo_cpu_gemm beside = {.precision = ZO_F32, .across = true, .add = true, .m = b->cut.size, .n = b->nb, .k = b->rank,
@@ -261,11 +265,24 @@ static int64_t blocks_product(const blocks *b, int r, int64_t i, int64_t row, in
     return at;
 }
 
-static void lane_close(const blocks *b, const lane *l, zo_part rest)
+static void lane_close(blocks *b, const lane *l)
 {
-    zo_part_add(ZO_PART_FORM, l->form_s / b->be->threads);
-    zo_part_add(ZO_PART_GEMM, l->gemm_s / b->be->threads);
-    zo_part_add(rest, l->rest_s / b->be->threads);
+#pragma omp atomic
+    b->form_s += l->form_s;
+#pragma omp atomic
+    b->gemm_s += l->gemm_s;
+#pragma omp atomic
+    b->rest_s += l->rest_s;
+}
+
+/* The wall time since `start`, shared as the threads' own: who waits at the end waits for what the others do. */
+static void blocks_time(const blocks *b, double start)
+{
+    double wall = zo_now() - start - b->booked_s, sum = b->form_s + b->gemm_s + b->rest_s;
+    double form = sum > 0 ? b->form_s / sum : 0, rest = sum > 0 ? b->rest_s / sum : 0;
+    zo_part_add(ZO_PART_FORM, wall * form);
+    zo_part_add(ZO_PART_ELEMENTWISE, wall * rest);
+    zo_part_add(ZO_PART_GEMM, wall * (1 - form - rest));
 }
 
 void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
@@ -275,6 +292,7 @@ void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, 
         return;
     }
     const float *add = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS); /* (P, rows) */
+    double began = zo_now();
     blocks b;
     blocks_open(&b, be, view, precision, weight, x, tokens);
     /* A formed block is not to be formed twice: its pieces stay on one thread. Stored weights may be cut both ways. */
@@ -304,8 +322,9 @@ void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, 
                 l.rest_s += zo_now() - start;
             }
         }
-        lane_close(&b, &l, ZO_PART_ELEMENTWISE);
+        lane_close(&b, &l);
     }
+    blocks_time(&b, began);
 }
 
 /* head -------------------------------------------------------------------------------------------------------------------- */
@@ -353,6 +372,7 @@ void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision preci
         return;
     }
     const float *add = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS); /* (P, vocabulary) */
+    double began = zo_now();
     blocks b;
     blocks_open(&b, be, view, precision, weight, x, rows);
     int64_t total = view->npoints * rows, stripes = min64(STRIPES, b.n), per = (b.n + stripes - 1) / stripes;
@@ -396,7 +416,6 @@ void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision preci
                 }
             }
         }
-        zo_part_add(ZO_PART_HEAD, (l.form_s + l.gemm_s + l.rest_s) / be->threads);
     }
     for (int64_t r = 0; r < total; r++) { /* the stripes in their order, into the first */
         running *sum = &part[r];
@@ -420,6 +439,7 @@ void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision preci
             logprob[p * n + i] = logprob[p * n + i] - sum->most - zo_log(sum->sum);
         }
     }
+    zo_part_add(ZO_PART_HEAD, zo_now() - began - b.booked_s);
 }
 
 /* chosen rows and embedding ------------------------------------------------------------------------------------------------ */
@@ -463,6 +483,7 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
                         int64_t tokens, float *y)
 {
     const float *add = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS);
+    double start = zo_now(), formed = start;
     int P = view->npoints;
     zo_cpu_form f = zo_cpu_form_of(view, weight, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(P, view->ndirs)));
     int64_t cols = f.layout->param[f.param].cols, all = f.layout->param[f.param].rows;
@@ -471,7 +492,6 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
     size_t pointers = round64((size_t)P * sizeof(void *));
 #pragma omp parallel num_threads(be->threads) if ((int64_t)nrows * cols * f.ndirs + P * tokens * nrows * cols > 100000)
     {
-        double start = zo_now();
         char *scratch = zo_cpu_scratch(be, pointers + zo_cpu_form_scratch(&f));
         void **to = (void **)scratch;
 #pragma omp for schedule(dynamic)
@@ -484,8 +504,8 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
                 add_side(view, weight, p, rows[r], to[p]);
             }
         }
-        zo_cpu_time(be, ZO_PART_FORM, start);
-        start = zo_now();
+#pragma omp master
+        formed = zo_now();
 #pragma omp for schedule(static) nowait
         for (int64_t t = 0; t < P * tokens; t++) {
             int64_t p = t / tokens;
@@ -494,8 +514,9 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
                 y[t * nrows + r] = add != NULL ? sum + add[p * all + rows[r]] : sum;
             }
         }
-        zo_cpu_time(be, ZO_PART_HEAD, start);
     }
+    zo_part_add(ZO_PART_FORM, formed - start);
+    zo_part_add(ZO_PART_HEAD, zo_now() - formed);
     zo_counters_add((zo_counters){.normals = (uint64_t)(f.rank == 0 ? f.ndirs * nrows * cols : 0),
                                   .linear_flops = (uint64_t)(2 * P * tokens * nrows * cols)});
 }
@@ -506,9 +527,9 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
     zo_cpu_form f = zo_cpu_form_of(view, table, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(P, view->ndirs)));
     int64_t cols = f.layout->param[f.param].cols;
     size_t pointers = round64((size_t)P * sizeof(void *)), row = round64((size_t)cols * sizeof(float));
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (P * tokens * cols > 50000)
     {
-        double start = zo_now();
         char *scratch = zo_cpu_scratch(be, pointers + row * (size_t)P + zo_cpu_form_scratch(&f));
         void **to = (void **)scratch;
         for (int p = 0; p < P; p++) {
@@ -527,8 +548,8 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
                 }
             }
         }
-        zo_cpu_time(be, ZO_PART_FORM, start);
     }
+    zo_part_add(ZO_PART_FORM, zo_now() - start);
     zo_counters_add((zo_counters){.normals = (uint64_t)(f.rank == 0 ? f.ndirs * tokens * cols : 0)});
 }
 

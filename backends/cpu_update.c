@@ -42,9 +42,9 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
     }
     zo_view view = {.npoints = 1, .base = &base, .ndirs = n, .dir = dir, .coef = coef, .factors = factors};
     uint64_t written = 0, drawn = 0;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : written, drawn)
     {
-        double start = zo_now();
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
             size_t head = zo_cpu_form_bytes(1, n);
@@ -70,8 +70,8 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
                 drawn += (uint64_t)(form.rank == 0 ? form.draws * m * p->cols : 0);
             }
         }
-        zo_cpu_time(be, ZO_PART_UPDATE, start);
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     zo_counters_add((zo_counters){.normals = drawn, .weight_bytes_written = written});
 }
 
@@ -97,9 +97,9 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
 #undef X
     };
     const zo_layout *layout = w->layout;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        double start = zo_now();
         float *room = w->storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, ROOM * sizeof *room) : NULL;
         int64_t step = room != NULL ? ROOM : SWEEP;
         for (int t = 0; t < layout->n; t++) {
@@ -115,8 +115,8 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
                 zo_cpu_save(w->storage, x, n, zo_store_at(w, at));
             }
         }
-        zo_cpu_time(be, ZO_PART_UPDATE, start);
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage))});
 }
 
@@ -131,9 +131,9 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
     }
     float rate = (float)lr, floor = (float)eps;
     uint64_t written = 0;
+    double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : written)
     {
-        double start = zo_now();
         float *a = zo_cpu_scratch(be, ((size_t)most * (2 + 4 * PANEL) + 2 * PANEL * PANEL) * sizeof(float));
         float *b = a + most, *vt = b + most, *vt2 = vt + most * PANEL, *u2 = vt2 + most * PANEL;
         float *room = u2 + most * PANEL, *first = room + most * PANEL, *second = first + PANEL * PANEL;
@@ -179,8 +179,8 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
                 written += (uint64_t)(p->rows * width * zo_storage_bytes(w->storage));
             }
         }
-        zo_cpu_time(be, ZO_PART_UPDATE, start);
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     zo_counters_add((zo_counters){.weight_bytes_written = written});
 }
 
@@ -233,7 +233,7 @@ void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t see
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
 {
     int64_t size = a->layout->size, blocks = (size + SWEEP - 1) / SWEEP;
-    double *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)blocks * sizeof *part);
+    double start = zo_now(), *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)blocks * sizeof *part);
 #pragma omp parallel for num_threads(be->threads) schedule(static)
     for (int64_t i = 0; i < blocks; i++) {
         int64_t end = size < (i + 1) * SWEEP ? size : (i + 1) * SWEEP; /* both multiples of 16: the arena is padded with zeros */
@@ -252,6 +252,7 @@ double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
     for (int64_t i = 0; i < blocks; i++) {
         sum += part[i];
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return sum;
 }
 

@@ -8,8 +8,9 @@ extern "C" {
 
 double zo_now(void); /* seconds, CLOCK_MONOTONIC */
 
-/* X(suffix, name): what a step's wall time is spent on. In a parallel region each thread adds its own time divided by the number
- * of threads, so the parts sum to the wall time but for imbalance, which shows as `other` = wall - sum. */
+/* X(suffix, name): what a step's wall time is spent on. An operation books the wall time from its call to its return, so that threads that
+ * wait at its end wait for its part; where it has several, they share it as the threads' own times do. `other` = wall - sum is what is
+ * done between operations. */
 #define ZO_PART_LIST(X)                                                                                                        \
     X(FORM, "form") /* drawing z and forming W + cZ, or moving the stored weights to a point */                                \
     X(GEMM, "gemm") X(ATTENTION, "attention") X(ELEMENTWISE, "elementwise") X(HEAD, "head") X(BACKWARD, "backward")            \

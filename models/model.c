@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "models/hub.h"
 #include "models/transformer.h"
 
@@ -514,8 +515,10 @@ static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch 
 {
     zo_pass pass;
     ZO_CHECK(model->classes > 0 || !classifies(model), "the model was opened with 0 classes, for its hidden states alone");
+    double start = zo_now();
     const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
     zo_batch filled = fill_batch(model, &pass, batch);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
     operations_begin(model->be);
     zo_transformer_forward(model, &pass, view, &filled, row);
     zo_head_forward(model, &pass, view, &filled);
@@ -527,9 +530,11 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
 {
     check_labels(model, batch);
     int64_t n = run_forward(model, view, batch);
+    double start = zo_now();
     for (int p = 0; p < view->npoints; p++) {
         loss[p] = zo_head_loss(model, batch, model->room.host + p * n, NULL, NULL, 0.0, NULL);
     }
+    zo_part_add(ZO_PART_HEAD, zo_now() - start);
 }
 
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll)
@@ -546,8 +551,10 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     ZO_CHECK(stored->storage == ZO_STORAGE_F32, "gradients at weights held in %s", zo_storage_name(stored->storage));
     zo_view view = zo_view_stored(&stored);
     zo_pass pass;
+    double start = zo_now();
     check_labels(model, batch);
     const int32_t *row = begin_pass(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
     operations_begin(model->be);
     zo_transformer_forward(model, &pass, &view, batch, row);
     zo_head_forward(model, &pass, &view, batch);

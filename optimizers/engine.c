@@ -113,12 +113,14 @@ static zo_moves *moves_of(zo_engine *e, zo_base base)
 static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
 {
     zo_touched touched = {0};
+    double start = zo_now();
     if (e->spec.io.touched != NULL) {
         e->spec.io.touched(e->spec.io.context, which, &touched);
     }
     for (int p = 0; p < n; p++) {
         zo_moves *moves = moves_of(e, point[p].base);
         zo_moves_probe(moves, point[p].term, point[p].n, &touched);
+        zo_part_add(ZO_PART_FORM, p == 0 ? zo_now() - start : 0.0);
         flush(e, moves);
         const zo_store *slot = point[p].base == ZO_BASE_WEIGHTS ? e->spec.weights : e->anchor_store;
         zo_view view = zo_view_stored(&slot);
@@ -190,6 +192,7 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
 {
     bool side = e->spec.realisation == ZO_SIDEPATH;
     int64_t ncoef = e->objective.ncoef;
+    double start = zo_now();
     zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
     int logged = is_logged(e) ? log_dirs(e, &view) : 0;
     for (int p = 0; p < n; p++) {
@@ -231,6 +234,7 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     view.dir = e->dir;
     view.coef = e->coef;
     view.side = side && ncoef > 0 ? e->side_coef : NULL;
+    zo_part_add(ZO_PART_FORM, zo_now() - start);
     return e->spec.io.losses(e->spec.io.context, which, &view, loss, err);
 }
 
@@ -284,10 +288,12 @@ static void queue_term(zo_engine *e, zo_term term)
 
 static void add_to_side(zo_engine *e, const zo_term *term)
 {
+    double start = zo_now();
     const float *tau = direction_coefs(e, &term->dir);
     for (int64_t k = 0; k < e->objective.ncoef; k++) {
         e->side[k] += term->coef * tau[k];
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
 }
 
 /* Beside weights of 16 bits: what the factors do not cover, as it stands. */
@@ -416,11 +422,13 @@ static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const z
         return ZO_OK;
     }
     zo_store *old = e->stored;
+    double start = zo_now();
     if (old == NULL || mode == ZO_STORE_BESIDE) {
         e->stored = zo_store_new(be, layout, ZO_TAG_OPT_STATE);
     } else {
         be->zero(be, e->stored->data, (size_t)layout->size * sizeof(float));
     }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     be->apply(be, e->stored, e->factors, 1.0, term, n, NULL);
     if (e->stored != old) {
         zo_store_free(be, old);
@@ -525,8 +533,10 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, 
                        "\"accumulate\": \"weights\"");
     }
     settle_weights(e);
+    double start = zo_now();
     zo_store *grad = made(e, &e->grad, ZO_TAG_GRADS);
     be->zero(be, grad->data, (size_t)grad->layout->size * sizeof(float));
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_status status = e->spec.io.gradient(e->spec.io.context, which, grad, loss, err);
     if (status != ZO_OK) {
         return status;

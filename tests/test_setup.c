@@ -38,6 +38,8 @@ static const char OPT[] = "{\"model_type\": \"opt\", \"vocab_size\": 128, \"hidd
                           "\"num_attention_heads\": 2, \"max_position_embeddings\": 256, \"word_embed_proj_dim\": 16, \"do_layer_norm_before\": true, "
                           "\"activation_function\": \"relu\", \"bos_token_id\": 2, \"eos_token_id\": 2, \"pad_token_id\": 1}";
 
+static int threads = 1;
+
 typedef struct opened { zo_grid grid; zo_backend *be; zo_setup setup; } opened;
 
 /* `more` is the rest of the config. */
@@ -50,7 +52,7 @@ static void open_cell(opened *o, const char *model, int examples, const char *mo
     zo_setup_dirs dirs = {folder, NULL};
     zo_err err = {0};
     ck_assert_msg(zo_grid_parse(&o->grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
-    ck_assert_msg(zo_backend_open("cpu", 1, &o->be, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_backend_open("cpu", threads, &o->be, &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_setup_open(&o->setup, &o->grid.cell[0], &dirs, o->be, &err) == ZO_OK, "%s", err.text);
 }
 
@@ -135,6 +137,41 @@ static void one_step(opened *o, int64_t step, zo_step_report *report)
     zo_err err = {0};
     ck_assert_msg(zo_setup_step(&o->setup, step, report, &seconds, &err) == ZO_OK, "%s", err.text);
 }
+
+/* Parts are wall times: they never come to more than the step, whatever its threads wait for, and what no part has is little. The batches
+ * are small, so many operations run on one thread, and there are more threads than some machines have cores. */
+START_TEST(parts_sum_to_the_step)
+{
+    static const char *const of[] = {"\"optimizer\": \"mezo\"", "\"optimizer\": \"mezo\", \"realisation\": \"inplace\"", "\"optimizer\": \"mezo-svrg\"",
+                                     "\"optimizer\": \"tezo\", \"realisation\": \"sidepath\"", "\"optimizer\": \"tezo-adam\"", "\"optimizer\": \"fo-adamw\"",
+                                     "\"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": true}"};
+    threads = 4;
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        for (int prompt = 0; prompt < 2; prompt++) {
+            char more[200];
+            snprintf(more, sizeof more, "\"steps\": 30, \"form\": \"%s\", %s", prompt ? "prompt" : "head", of[k]);
+            opened o;
+            open_cell(&o, "opt", 8, more);
+            double wall = 0, parts = 0;
+            for (int64_t step = 0; step < 30; step++) {
+                zo_step_report report;
+                double seconds, sum = 0;
+                zo_err err = {0};
+                ck_assert_msg(zo_setup_step(&o.setup, step, &report, &seconds, &err) == ZO_OK, "%s", err.text);
+                for (int p = 0; p < ZO_PARTS; p++) {
+                    sum += o.setup.part[p];
+                }
+                ck_assert_msg(sum <= seconds + 2e-6, "%s: parts of %.9f s in %.9f s", more, sum, seconds); /* each is rounded to nanoseconds */
+                wall += seconds;
+                parts += sum;
+            }
+            ck_assert_msg(parts > 0.7 * wall, "%s: parts of %.6f s in %.6f s", more, parts, wall);
+            close_cell(&o);
+        }
+    }
+    threads = 1;
+}
+END_TEST
 
 /* 1, 2 and 1 for a forward, a backward and a second forward; a training set of 8 rows in batches of 4 is 2 mean batches after each epoch,
  * whatever the batches' lengths are. The batch is of 200 tokens a row at most, so lengths differ. An evaluation is no work. */
@@ -265,6 +302,7 @@ int main(void)
     }
     TCase *t = tcase_create("setup");
     tcase_add_test(t, prompts_of_opt_begin_with_s);
+    tcase_add_test(t, parts_sum_to_the_step);
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);
     tcase_add_test(t, constant_choices_are_seen);
