@@ -61,6 +61,7 @@ typedef struct run {
     zo_candidate *candidate;            /* (candidates) */
     int64_t candidates, candidate_room;
     double score_best, dev_best;        /* score and dev metric of the best one so far; NaN = none */
+    double drift;                       /* zo_setup_drift at the end */
     int64_t tenths;                     /* of the budget, at the last evaluation of ZO_EVAL_TENTHS */
     zo_watch watch;
     zo_fault fault;
@@ -376,7 +377,7 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
                       .flops = s->engine != NULL && is_open ? zo_setup_flops(s) : NAN,
                       .work = s->engine != NULL && is_open ? zo_setup_work(s) : NAN,
                       .paper_queries = r->paper_queries,
-                      .drift_max = NAN,
+                      .drift_max = r->drift,
                       .weight_bytes_written = s->counters.weight_bytes_written,
                       .normals = s->counters.normals,
                       .train_seconds = r->train_seconds,
@@ -414,6 +415,7 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
             end.parameters += layout->param[i].rows * layout->param[i].cols;
         }
         add_note(note, sizeof note, zo_model_note(s->model));
+        add_note(note, sizeof note, zo_setup_note(s));
     }
     if (s->dataset != NULL) {
         char cut[100] = "";
@@ -698,6 +700,10 @@ static zo_status run_cell(run *r, zo_err *err)
             close_gathered(r);
             status = check_fault(r, true, err);
         }
+        if (status == ZO_OK) { /* looked at after the last step, outside its time and training's memory */
+            zo_mem_phase(ZO_PHASE_EVAL);
+            r->drift = zo_setup_drift(&r->setup);
+        }
     }
     if (status == ZO_EDIVERGED || status == ZO_EUNSUPPORTED) {
         char message[sizeof err->text];
@@ -835,7 +841,7 @@ int zo_cmd_cell(int argc, char **argv)
     }
     run *r = &the;
     zo_mem_phase(ZO_PHASE_LOAD);
-    r->dev_best = r->score_best = r->loss = NAN;
+    r->dev_best = r->drift = r->score_best = r->loss = NAN;
     r->evaluated_at = r->fault_step = -1;
     r->phase = "load";
     zo_err err = {0};

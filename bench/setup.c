@@ -3,12 +3,14 @@
  * its examples all the same, so the sum is not quite the mean over all tokens. */
 #include "bench/setup.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/pretrain.h"
+#include "bench/probe.h"
 #include "bench/shapes.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -264,6 +266,29 @@ static zo_status reserve(zo_setup *s, zo_err *err)
     return status;
 }
 
+/* An eps with which nothing is probed. It is refused where no product with a direction is a normal number, and said where the sum with
+ * a weight is nearly always the weight: a probe is then rounding, and its projected gradient 0 or noise. */
+static zo_status check_eps(zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    if (c->estimator->step == NULL || c->estimator->first_order) {
+        return ZO_OK;
+    }
+    if ((float)c->eps < FLT_MIN) {
+        return zo_fail(err, ZO_EINPUT, "\"eps\" %g is below %g, the smallest normal number of f32: every probe would be the weights themselves; raise it",
+                       c->eps, (double)FLT_MIN);
+    }
+    zo_storage type = c->realisation == ZO_INPLACE ? (zo_storage)c->storage : ZO_STORAGE_F32;
+    double moved = zo_probe_moved(s->be, zo_model_store(s->model), (uint64_t)c->seed, c->eps, type,
+                                  c->realisation == ZO_SIDEPATH ? ZO_F32 : (zo_precision)c->precision);
+    if (moved < 0.05) {
+        bool by_storage = type != ZO_STORAGE_F32;
+        snprintf(s->note, sizeof s->note, "eps %g is lost in the rounding of weights to %s: a probe changes %.2g %% of the matrices' numbers, so projected "
+                 "gradients are 0 or noise", c->eps, by_storage ? zo_storage_name(type) : zo_precision_name((zo_precision)c->precision), 100 * moved);
+    }
+    return ZO_OK;
+}
+
 /* Model and data. What this program does not read in a file is wrong input, as what is wrong in it; ZO_EUNSUPPORTED is for settings. */
 static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
 {
@@ -287,9 +312,11 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     memset(s, 0, sizeof *s);
     s->cell = cell;
     s->be = be;
+    s->drift = NAN;
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
     status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
     status = status == ZO_OK ? open_files(s, dirs, err) : status;
+    status = status == ZO_OK ? check_eps(s, err) : status;
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
         s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);
@@ -381,6 +408,22 @@ double zo_setup_work(const zo_setup *s)
 {
     const zo_pass_sums *b = &s->counts.batches;
     return b->passes > 0 ? zo_setup_flops(s) / (zo_forward_flops(b, &s->terms, zo_model_arch(s->model)) / b->passes) : 0;
+}
+
+const char *zo_setup_note(const zo_setup *s)
+{
+    return s->note[0] != '\0' ? s->note : NULL;
+}
+
+double zo_setup_drift(zo_setup *s)
+{
+    zo_term term[ZO_PROBE_TERMS];
+    int n = s->engine != NULL ? zo_engine_last_probe(s->engine, term) : 0;
+    if (n > 0) {
+        zo_engine_settle(s->engine);
+        s->drift = fmax(s->drift, zo_probe_drift(s->be, zo_model_store(s->model), zo_engine_factors(s->engine), term, n));
+    }
+    return s->drift;
 }
 
 void zo_setup_settle(zo_setup *s, double *seconds)

@@ -47,6 +47,8 @@ typedef struct zo_setup {
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */
+    char note[400];
+    double drift;               /* the largest that zo_setup_drift has found */
 } zo_setup;
 
 /* On failure everything is given back. Backends are opened apart, because a row wants the device before anything can fail. */
@@ -63,6 +65,15 @@ double zo_setup_flops(const zo_setup *setup);
  * order 3, with checkpointing 4, a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
  * quite at each). Both are 0 of a setup that is not open. */
 double zo_setup_work(const zo_setup *setup);
+
+/* What the row's note shall say of the setting: that probes of this eps are (nearly) all rounded away. NULL = nothing. */
+const char *zo_setup_note(const zo_setup *setup);
+
+/* Drift by in-place probes: the largest |w - w'| of a weight w that one step's probe and its way back leave as w', each move rounded to the
+ * weights' storage (bench/probe.h), for the directions of the last step at the weights as they are now; the largest of all calls so far.
+ * It settles the weights, reads them once on the host, and belongs to no step. NaN where nothing moves in place: streamed, side path,
+ * first order, before the first step. */
+double zo_setup_drift(zo_setup *setup);
 
 /* Brings the weights to the base point. An update that the realisation put off (inplace sweeps it with the next probe) is made now:
  * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */

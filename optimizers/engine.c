@@ -36,6 +36,8 @@ struct zo_engine {
     float *side_sum;                   /* (ncoef) side, rounded */
     const zo_store *settled_base;
     zo_view settled;
+    zo_term probe[ZO_PROBE_TERMS];     /* INPLACE: zo_engine_last_probe */
+    int probe_terms;
 };
 
 const char *zo_realisation_name(zo_realisation r)
@@ -116,6 +118,10 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     double start = zo_now();
     if (e->spec.io.touched != NULL) {
         e->spec.io.touched(e->spec.io.context, which, &touched);
+    }
+    e->probe_terms = point[0].base == ZO_BASE_WEIGHTS && point[0].n <= ZO_PROBE_TERMS ? point[0].n : 0;
+    for (int i = 0; i < e->probe_terms; i++) {
+        e->probe[i] = point[0].term[i];
     }
     for (int p = 0; p < n; p++) {
         zo_moves *moves = moves_of(e, point[p].base);
@@ -647,6 +653,12 @@ zo_objective *zo_engine_objective(zo_engine *e)
 const zo_factors *zo_engine_factors(const zo_engine *e)
 {
     return e->factors;
+}
+
+int zo_engine_last_probe(const zo_engine *e, zo_term term[ZO_PROBE_TERMS])
+{
+    memcpy(term, e->probe, (size_t)e->probe_terms * sizeof *term);
+    return e->probe_terms;
 }
 
 const zo_view *zo_engine_settle(zo_engine *e)

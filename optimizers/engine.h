@@ -61,6 +61,11 @@ zo_objective *zo_engine_objective(zo_engine *engine);
  * after start() and passes them on. Owned by the engine. */
 const zo_factors *zo_engine_factors(const zo_engine *engine);
 
+/* The terms of the last point (of the weights) at which a loss was asked in place, up to ZO_PROBE_TERMS of them; returns how many, 0 = there was
+ * none, or it had more. Their spans are not kept. */
+enum { ZO_PROBE_TERMS = 2 };
+int zo_engine_last_probe(const zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
+
 /* Bring the stored weights to the base point (no pending probe, no deferred update) and return a view for evaluation: in
  * SIDEPATH the accumulated low-rank numbers stay beside, and so does a log, so read weights through this view only; it lives until the
  * next call of the objective. Mandatory before evaluation, snapshots of results, and the end of the run. */
