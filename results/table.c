@@ -204,27 +204,30 @@ static size_t next_line(const char *text, int width)
     return n;
 }
 
-static void print_field(FILE *out, const char *text, size_t bytes, int width, bool right)
+static void print_field(FILE *out, const char *text, size_t bytes, int indent, int width, bool right)
 {
     char *piece = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes + 1);
     memcpy(piece, text, bytes);
-    int pad = width - zo_text_width(piece);
+    int pad = width - indent - zo_text_width(piece);
     pad = pad > 0 ? pad : 0;
-    fprintf(out, "| %*s%s%*s ", right ? pad : 0, "", piece, right ? 0 : pad, "");
+    fprintf(out, "| %*s%*s%s%*s ", indent, "", right ? pad : 0, "", piece, right ? 0 : pad, "");
     zo_free(piece);
 }
+
+#define FOLD_INDENT 2 /* of what is folded in the first column, so that rows are told apart */
 
 /* Columns 0 and [from, to) of one row, folded to the columns' widths. */
 static void print_row(FILE *out, const table *t, const int *width, int row, int from, int to)
 {
     size_t *at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)t->columns + 1) * sizeof *at);
     bool more = true;
-    while (more) {
+    for (int line = 0; more; line++) {
         more = false;
         for (int c = 0; c < to; c = c == 0 && from > 0 ? from : c + 1) {
             const char *text = at_row(t, row, c) + at[c];
-            size_t n = next_line(text, width[c]);
-            print_field(out, text, n, width[c], t->numbers[c]);
+            int indent = c == 0 && line > 0 ? FOLD_INDENT : 0;
+            size_t n = next_line(text, width[c] - indent);
+            print_field(out, text, n, indent, width[c], t->numbers[c]);
             at[c] += n + strspn(text + n, " ");
             more = more || at_row(t, row, c)[at[c]] != '\0';
         }

@@ -666,6 +666,35 @@ START_TEST(bad_input)
 END_TEST
 
 /* A limit on file sizes stands for a full disk. */
+/* What a paper counts as a query, and what a task is reported by. */
+START_TEST(lists_say_what_figures_are)
+{
+    static const struct { const char *list, *key, *name, *column, *says; } of[] = {
+        {"optimizers", "optimizer", "mezo-svrg", "queries_are", "examples forwarded"},
+        {"optimizers", "optimizer", "fo-adamw", "queries_are", ""},
+        {"tasks", "task", "mrpc", "metric", "f1"},
+        {"tasks", "task", "cola", "metric", "matthews"},
+        {"tasks", "task", "cb", "metric", "accuracy"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *const list[] = {"zo", "list", of[i].list, "--json", NULL};
+        ck_assert_int_eq(finish(start(list, 0)), 0);
+        cJSON *rows = cJSON_Parse(said);
+        const cJSON *found = NULL;
+        for (const cJSON *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
+            if (strcmp(cJSON_GetObjectItem(row, of[i].key)->valuestring, of[i].name) == 0) {
+                found = cJSON_GetObjectItem(row, of[i].column);
+            }
+        }
+        ck_assert_msg(cJSON_IsString(found), "%s", said);
+        ck_assert_msg(of[i].says[0] != '\0' ? strstr(found->valuestring, of[i].says) != NULL : found->valuestring[0] == '\0', "%s", found->valuestring);
+        cJSON_Delete(rows);
+        const char *const table[] = {"zo", "list", of[i].list, NULL};
+        ck_assert_int_eq(finish(start(table, 0)), 0);
+        ASSERT_HAS(said, of[i].column);
+    }
+}
+END_TEST
+
 /* On a terminal of 60 columns, with a model whose name is longer than that and has wide characters: neither the live line nor a closing one wraps,
  * and they still say how far it is and which seed it was. */
 START_TEST(progress_fits_the_terminal)
@@ -784,6 +813,7 @@ int main(int argc, char **argv)
         int code = strcmp(argv[1], "cell") == 0     ? zo_cmd_cell(argc - 1, argv + 1)
                    : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
                    : strcmp(argv[1], "report") == 0 ? zo_cmd_report(argc - 1, argv + 1)
+                   : strcmp(argv[1], "list") == 0   ? zo_cmd_list(argc - 1, argv + 1)
                                                     : 127;
         return zo_output_end(argv[1], code);
     }
@@ -812,6 +842,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, changed_inputs);
     tcase_add_test(t, outcomes_are_rows);
     tcase_add_test(t, bad_input);
+    tcase_add_test(t, lists_say_what_figures_are);
     tcase_add_test(t, progress_fits_the_terminal);
     tcase_add_test(t, full_disk);
     tcase_add_test(t, output_that_cannot_be_written);
