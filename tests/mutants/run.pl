@@ -8,6 +8,8 @@
 #   JOBS=2      how many at once              LIMIT=SECONDS   start no mutant after that time (0: no limit)
 #   ONLY=REGEX  files to make bugs in         ASAN=1          what survives is tried again under the sanitizers
 #   BY_HAND=0   without the ones of by_hand   TABLE=FILE      writes all results, tab between fields
+#   PATIENCE=S  no more tests for a mutant after S seconds of them, as they took when it was measured what they enter (0: all)
+#   RETRY=FILE  only the survivors of a former TABLE
 #
 # Prints the survivors with file, line and change, then what was tried, killed, did survive and did not compile. The exit status says only
 # whether the machinery worked. Only modules of perl-base. Everything happens in build/mutants.
@@ -21,7 +23,7 @@ chdir "$here/../.." or die "$here/../..: $!\n";
 my $root = getcwd();
 my $work = "$root/build/mutants";
 my $make = $ENV{MAKE} || 'make';
-my ($most, $jobs, $limit) = ($ENV{N} || 300, $ENV{JOBS} || 2, $ENV{LIMIT} || 0);
+my ($most, $jobs, $limit, $patience) = ($ENV{N} || 300, $ENV{JOBS} || 2, $ENV{LIMIT} || 0, $ENV{PATIENCE} || 0);
 my $seed = $ENV{SEED};
 chomp($seed = `git rev-parse HEAD 2>/dev/null` || 'none') unless defined $seed && length $seed;
 my $started = time;
@@ -292,8 +294,8 @@ sub try_mutant {
     substr($text, $m->{offset}, $m->{length}) = $m->{new};
     unlink "$tree/$m->{file}";
     spew("$tree/$m->{file}", $text);
-    my (%linked, $verdict, $ran);
-    $ran = 0;
+    my (%linked, $verdict);
+    my ($ran, $spent) = (0, 0);
     GROUP: for my $group ($near, $far) {
         my @left = @$group;
         while (@left) {
@@ -304,6 +306,8 @@ sub try_mutant {
                 ($best, $least) = ($k, $seconds) if !defined $least || $seconds < $least;
             }
             my $test = splice @left, $best, 1;
+            last GROUP if $patience && $ran && $spent + $cost{$test} > $patience;
+            $spent += $cost{$test};
             my ($program, $function) = split / /, $test;
             if (!$linked{$program}) {
                 my $zo = $program =~ /^test_step$/ ? 'zo' : '';
@@ -323,7 +327,7 @@ sub try_mutant {
         }
     }
     restore($name, $kind, $m->{file}, $stamp);
-    return $verdict || "survived\t$ran tests";
+    return $verdict || "survived\t$ran of " . (@$near + @$far) . ' tests';
 }
 
 sub ready_workers {
@@ -388,7 +392,19 @@ while (<$list>) {
 close $list or die "generate.pl failed\n";
 @all = sort { $a->{order} <=> $b->{order} || $a->{offset} <=> $b->{offset} } @all;
 for my $m (@all) { my ($folder) = $m->{file} =~ m{^(\w+)/}; push @{$queue{$folder}}, $m }
-my @hand = by_hand();
+if ($ENV{RETRY}) { # the same change in the same function, at the nearest line
+    my (%by, %again);
+    push @{$by{"$_->{file} $_->{function} $_->{shown}"}}, $_ for @all;
+    for (split /\n/, slurp($ENV{RETRY})) {
+        my ($verdict, $file, $line, $function, $shown) = split /\t/;
+        next unless $verdict eq 'survived';
+        my ($near) = sort { abs($a->{line} - $line) <=> abs($b->{line} - $line) } grep { !$again{$_} } @{$by{"$file $function $shown"} || []};
+        if ($near) { $again{$near} = 1 } else { print "RETRY: $file:$line $function: $shown: is there no more\n" }
+    }
+    @all = grep { $again{$_} } @all;
+    %queue = ();
+}
+my @hand = $ENV{RETRY} ? () : by_hand();
 my $hands = @hand;
 say_now(scalar(@all), " places, $hands mutants by hand; seed $seed");
 
