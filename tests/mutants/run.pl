@@ -150,6 +150,7 @@ sub run_test {
 # Which tests enter which lines -----------------------------------------------------------------------------------------------------------
 
 my (%entered, %cost); # entered{file}{line} = [test...], a test is "program function"; cost{test} = seconds
+my %files_of;         # files_of{test} = {file => 1} that it enters
 sub measure {
     sync_tree('cover');
     build_tree('cover', 'cover');
@@ -231,6 +232,7 @@ sub measure {
                 $skipped++ unless $usable;
             } elsif ($usable && m{^(\S+/\S+) ([\d ]+)$}) {
                 my $file = $1;
+                $files_of{$test}{$file} = 1;
                 push @{$entered{$file}{$_}}, $test for split / /, $2;
             }
         }
@@ -281,6 +283,23 @@ sub restore {
     }
 }
 
+# The program with the mutant. Of a header, only what the tests to come enter is compiled again: the rest is as it was, and never runs.
+sub link_program {
+    my ($name, $kind, $m, $program, $tests) = @_;
+    my $tree = "$work/$name/tree";
+    my $target = "'$out{$kind}/tests/$program'" . ($program eq 'test_step' ? ' zo' : '');
+    my $do = "CCACHE_DISABLE=1 timeout 600 $make -s -j1 $build{$kind}";
+    my $first = '';
+    if ($m->{file} =~ /\.(h|cuh)$/ && $program ne 'test_step') {
+        my %files = map { %{$files_of{$_}} } grep { /^$program / } @$tests;
+        my @objects = grep { -e "$tree/$_.d" && slurp("$tree/$_.d") =~ /\b\Q$m->{file}\E\b/ } map { s/\.\w+$//r }
+            "$out{$kind}/tests/$program", map { /\.cu$/ ? "$out{$kind}/shim/$_" : "$out{$kind}/$_" } grep { /\.(c|cu)$/ } keys %files;
+        $first = "$do " . join(' ', map { "$_.o" } @objects) . ' && ' if @objects;
+        $do .= " -o $m->{file}";
+    }
+    return system("cd '$tree' && { $first$do $target; } >'$work/$name/log' 2>&1") == 0;
+}
+
 sub try_mutant {
     my ($m, $slot, $kind) = @_;
     my $name = "$kind-$slot";
@@ -310,8 +329,7 @@ sub try_mutant {
             $spent += $cost{$test};
             my ($program, $function) = split / /, $test;
             if (!$linked{$program}) {
-                my $zo = $program =~ /^test_step$/ ? 'zo' : '';
-                if (system("cd '$tree' && CCACHE_DISABLE=1 timeout 300 $make -s -j1 $build{$kind} '$out{$kind}/tests/$program' $zo >'$work/$name/log' 2>&1") != 0) {
+                if (!link_program($name, $kind, $m, $program, [@$near, @$far])) {
                     $verdict = "uncompiled\t" . (slurp("$work/$name/log") =~ /error: (.*)/ ? $1 : '');
                     last GROUP;
                 }
