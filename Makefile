@@ -87,6 +87,7 @@ SOURCES := $(filter-out bench/main.c,$(wildcard $(addsuffix /*.c,core backends m
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CUDA_OBJECTS)
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 T ?= *
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
 
 .PHONY: all deps demo test tests run-tests asan-test check mutants fuzz run-fuzz bench-peers install clean FORCE
@@ -229,8 +230,9 @@ demo: zo
 test: zo
 	@$(MAKE) run-tests
 
+# What clang alone links is compiled with the tests, so that it does not fall behind.
 tests: $(TESTS)
-run-tests: $(TESTS)
+run-tests: $(TESTS) $(FUZZERS:=.o)
 	@V=$(V) tests/run.sh $(BUILD)/tests/logs $(TESTS)
 
 # The kernels are looked at through tests/shim, which is compiled for the sanitizers; nvcc's code would not be.
@@ -239,7 +241,6 @@ asan-test:
 
 # clang's libFuzzer: each tests/fuzz_*.c reads RUNS inputs.
 RUNS ?= 1000000
-FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
 $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(BUILD)/build_info.o $(LIBS) -o $@
 fuzz:

@@ -52,7 +52,7 @@ static void write_seed(const char *folder)
     }
     zo_run_end end = {.status = "done", .marks = "", .fault_step = -1, .accuracy = 0.5, .f1 = 0.5, .macro_f1 = 0.5, .metric_value = 0.5,
         .selected = "test at best dev", .best_step = 1, .dev_accuracy = 0.5, .dev_metric = 0.5, .dev_loss = 0.7, .steps = 2, .forwards = 4,
-        .work = 4, .step_ms = 10, .step_ms_median = 10, .train_seconds = 0.02, .peak_bytes = 1000, .memory_limit_bytes = -1, .parameters = 10,
+        .work = 4, .step_ms = 10, .step_ms_median = 10, .train_seconds = 0.02, .peak_bytes = 1000, .parameters = 10,
         .context = 64, .train_rows = 8, .dev_rows = 8, .test_rows = 8, .promise = "bits"};
     ZO_CHECK(zo_results_end(results, run, &end, &err) == ZO_OK, "%s", err.text);
     run_sql(results, "PRAGMA journal_mode = DELETE");
