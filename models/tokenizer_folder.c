@@ -648,6 +648,20 @@ typedef struct choice {
     bool is_opt;   /* an OPT folder that says nothing more */
 } choice;
 
+/* transformers takes the tokenizer.X.Y.Z.json of the newest version that is not above its own. */
+static zo_status refuse_versions(const side_files *side, zo_err *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member_of(side->settings, "fast_tokenizer_files")) {
+        if (!cJSON_IsString(item) || strcmp(item->valuestring, source_files[FROM_JSON][0]) != 0) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "%s: fast_tokenizer_files names \"%.60s\", and only tokenizer.json is read; rename the file that "
+                                                 "transformers takes and delete the key",
+                           side_names[1], cJSON_IsString(item) ? item->valuestring : "");
+        }
+    }
+    return ZO_OK;
+}
+
 /* As AutoTokenizer does; `has_byte_level`: tokenizer.json speaks of ByteLevel, which LlamaTokenizer has not. */
 static zo_status choose_class(choice *out, const side_files *side, bool has_byte_level, zo_err *err)
 {
@@ -872,16 +886,19 @@ zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *
     choice c = {0};
     status = side_open(&side, folder, err);
     if (status == ZO_OK && has_source(folder, FROM_JSON)) {
+        status = refuse_versions(&side, err);
+    }
+    if (status == ZO_OK && has_source(folder, FROM_JSON)) {
         status = read_root(folder, &root, &has_byte_level, err);
     }
     if (status == ZO_OK) {
         status = choose_class(&c, &side, has_byte_level, err);
-        if (status == ZO_OK) {
-            status = read_all(t, folder, find_source(folder, c.class_), root, &side, &c, err);
-        }
-        if (status != ZO_OK && err != NULL && strncmp(err->text, folder, strlen(folder)) != 0) {
-            zo_fail_in(err, folder);
-        }
+    }
+    if (status == ZO_OK) {
+        status = read_all(t, folder, find_source(folder, c.class_), root, &side, &c, err);
+    }
+    if (status != ZO_OK && err != NULL && strncmp(err->text, folder, strlen(folder)) != 0) {
+        zo_fail_in(err, folder);
     }
     cJSON_Delete(root);
     side_close(&side);

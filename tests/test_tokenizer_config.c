@@ -159,6 +159,7 @@ START_TEST(test_refusals)
         {BPE, "{\"added_tokens_decoder\":{\"1\":{\"content\":\"a\"}}}", "gives the added token \"a\" the id 1, but it has in the vocabulary 0"},
         {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"unk_token\":\"[NO]\"}", "the vocabulary needs the unk_token \"[NO]\""},
         {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"cls_token\":null}", "the vocabulary needs the cls_token \"\""},
+        {BPE, "{\"fast_tokenizer_files\":[\"tokenizer.json\",\"tokenizer.4.0.0.json\"]}", "fast_tokenizer_files names \"tokenizer.4.0.0.json\""},
         {BPE, "[]", "tokenizer_config.json: it is not a JSON object"},
         {"<html>", "{}", "is a web page (HTML or XML), not JSON"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
