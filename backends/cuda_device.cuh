@@ -37,11 +37,17 @@
 #define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) zo_cuda_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 /* ZO_MOVES(read, written): the bytes of arrays in device memory that the next launch reads and writes, each once, whatever caches hold; short
  * lists (ids, rows, work) are left out. The shim counts them (tests/test_cuda_launches.c) and every launch says them. */
+#define ZO_MOVES(read, written) zo_cuda_moves((uint64_t)(read), (uint64_t)(written))
+static inline void zo_cuda_moves(uint64_t read_bytes, uint64_t written_bytes)
+{
 #ifdef __CUDACC__
-#define ZO_MOVES(read, written) ((void)(read), (void)(written))
+    (void)read_bytes;
+    (void)written_bytes;
 #else
-#define ZO_MOVES(read, written) (zo_shim_moves[0] = (uint64_t)(read), zo_shim_moves[1] = (uint64_t)(written))
+    zo_shim_moves[0] = read_bytes;
+    zo_shim_moves[1] = written_bytes;
 #endif
+}
 /* ZO_BY_STORAGE(storage, statement): the statement with S, a constant, in the place of `storage`. A kernel that reads or writes an arena is
  * a template on how the arena is held: where it asks instead, the compiler merges the stores of all branches, one element each. */
 #define ZO_BY_STORAGE(storage, ...)                                                            \
