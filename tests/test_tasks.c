@@ -1517,6 +1517,33 @@ START_TEST(synthetic_text_is_known_and_steady)
 }
 END_TEST
 
+/* The language, its corpus and the tasks' rows are the same for ever: pretrained models and results of other days stand on them. */
+START_TEST(synthetic_text_is_that_of_all_days)
+{
+    static const struct { const char *task; uint64_t print; } rows[] = {
+        {"synth-sentiment", 0x6b3dbcf29eb3f688}, {"synth-entailment", 0x5457a28a5e95ff18}, {"synth-acceptability", 0x63a8be354e2fbd3f}, {"synth-lengths", 0x3a516d4a55ba6a15}};
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        zo_dataset_spec s = spec_of(rows[k].task, ZO_FORM_HEAD, false);
+        zo_err err = {0};
+        uint64_t print;
+        s.data_dir = NULL;
+        s.scheme = ZO_SPLIT_FIRST;
+        ck_assert(zo_dataset_fingerprint(&s, &print, &err) == ZO_OK);
+        ck_assert_msg(print == rows[k].print, "%s: 0x%016llx", rows[k].task, (unsigned long long)print);
+    }
+    size_t bytes;
+    zo_err err = {0};
+    char path[512], *text = zo_synth_corpus(3, 2000, &bytes);
+    uint64_t print = zo_fnv1a(ZO_FNV_START, text, bytes);
+    zo_free(text);
+    ck_assert_msg(print == 0x747ebb6754e7abdf, "corpus: 0x%016llx", (unsigned long long)print);
+    ck_assert(zo_read_file(zo_path_join(path, sizeof path, folder, "language/vocab.txt"), 1 << 20, &text, &bytes, &err) == ZO_OK);
+    print = zo_fnv1a(ZO_FNV_START, text, bytes);
+    zo_free(text);
+    ck_assert_msg(print == 0x2a50dc7a895e309a, "vocabulary: 0x%016llx", (unsigned long long)print);
+}
+END_TEST
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -1766,6 +1793,7 @@ int main(void)
     tcase_add_test(c, prompts_and_options);
     tcase_add_test(c, copa_trains_on_the_right_option_alone);
     tcase_add_test(c, synthetic_text_is_known_and_steady);
+    tcase_add_test(c, synthetic_text_is_that_of_all_days);
     tcase_add_test(c, synthetic_splits_share_no_text);
     tcase_add_test(c, lengths_are_those_of_sst2);
     tcase_add_test(c, bounds_are_reached);
