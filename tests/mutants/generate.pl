@@ -31,23 +31,30 @@ sub hash_of { my $h = 2166136261; $h = ($h ^ $_) * 16777619 & 0xffffffff for unp
 
 sub slurp { my ($path) = @_; open my $in, '<:raw', $path or die "$path: $!\n"; local $/; my $text = <$in>; return $text }
 
-# A file as tokens: [kind, text, offset, line]; comments and directives are left out.
+# A file as tokens: [kind, text, offset, line]; comments and directives are left out, and what stands under #ifdef of a compiler or tool
+# that the tests are not built with.
+my $elsewhere = qr/^#\s*(?:ifdef\s+|if\s+defined\W*)(?:__CUDACC__|__CUDA_ARCH__|__SANITIZE_ADDRESS__|__clang__)\b/;
 sub tokens {
     my ($text) = @_;
-    my ($line, @token) = (1);
+    my ($line, @token, @branch) = (1); # branch: is each #if that is open one of those, and on which side are we
     pos($text) = 0;
     while (pos($text) < length $text) {
         my $at = pos $text;
         my $kind;
         if    ($text =~ m{\G\s+}gc)                                              { }
         elsif ($text =~ m{\G//[^\n]*}gc || $text =~ m{\G/\*.*?\*/}gcs)           { }
-        elsif ($text =~ m{\G#(?:[^\n\\]|\\.)*}gcs)                               { }
+        elsif ($text =~ m{\G#(?:[^\n\\]|\\.)*}gcs) {
+            my $directive = substr $text, $at, pos($text) - $at;
+            if    ($directive =~ /^#\s*if/)   { push @branch, $directive =~ $elsewhere ? 1 : 0 }
+            elsif ($directive =~ /^#\s*else/) { $branch[-1] = -$branch[-1] if @branch }
+            elsif ($directive =~ /^#\s*endif/) { pop @branch }
+        }
         elsif ($text =~ m{\G(?:[a-zA-Z_]\w*)}gc)                                 { $kind = 'name' }
         elsif ($text =~ m{\G(?:0[xX][0-9a-fA-F]+\w*|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\w*)}gc) { $kind = 'number' }
         elsif ($text =~ m{\G"(?:[^"\\]|\\.)*"}gcs)                               { $kind = 'string' }
         elsif ($text =~ m{\G'(?:[^'\\]|\\.)*'}gcs)                               { $kind = 'character' }
         elsif ($text =~ m{\G(?:<<<|>>>|<<=|>>=|\.\.\.|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|.)}gcs) { $kind = 'operator' }
-        push @token, [$kind, substr($text, $at, pos($text) - $at), $at, $line] if $kind;
+        push @token, [$kind, substr($text, $at, pos($text) - $at), $at, $line] if $kind && !grep { $_ == 1 } @branch;
         $line += substr($text, $at, pos($text) - $at) =~ tr/\n//;
     }
     return \@token;
