@@ -182,6 +182,109 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* ---- where transformers gives no answer, and what is special ---- */
+
+static zo_tokenizer *open_scratch(void)
+{
+    zo_tokenizer *t;
+    ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) == ZO_OK, "%s", err.text);
+    return t;
+}
+
+/* The ids of a text, as "1 2 3". */
+static const char *ids_of(zo_tokenizer *t, const char *text)
+{
+    static char out[200];
+    zo_ids ids = {0};
+    size_t n = 0;
+    ck_assert_msg(zo_tokenizer_encode(t, text, strlen(text), ZO_WITH_SPECIALS, &ids, &err) == ZO_OK, "%s", err.text);
+    out[0] = 0;
+    for (int64_t i = 0; i < ids.n; i++) {
+        n += (size_t)snprintf(out + n, sizeof out - n, "%s%d", i ? " " : "", ids.ids[i]);
+    }
+    zo_ids_free(&ids);
+    return out;
+}
+
+#define BPE_VOCAB "{\"<s>\":0,\"<pad>\":1,\"</s>\":2,\"a\":3,\"b\":4,\"ab\":5}"
+
+START_TEST(test_fallbacks)
+{
+    /* an OPT folder that says nothing more: </s> before a text */
+    put("vocab.json", BPE_VOCAB);
+    put("merges.txt", "#version: 0.2\na b\n");
+    put("config.json", "{\"model_type\":\"opt\"}");
+    zo_tokenizer *t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb</s>"), "2 5 4 2");
+    ck_assert_int_eq(zo_tokenizer_special(t).bos, 2);
+    ck_assert_int_eq(zo_tokenizer_special(t).pad, 1);
+    zo_tokenizer_close(t);
+    /* with a tokenizer_config.json, as transformers: GPT2Tokenizer, whose bos is not there and is not added unless told */
+    put("tokenizer_config.json", "{}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "5 4");
+    ck_assert_str_eq(ids_of(t, "<|endoftext|>"), "6");
+    ck_assert_int_eq(zo_tokenizer_special(t).bos, 0); /* by its usual spelling, since no file and no vocabulary has the class's */
+    zo_tokenizer_close(t);
+    /* no class: RoBERTa by its <mask>, else GPT-2; vocab.txt beside it is of use to BERT alone */
+    put("config.json", "{}");
+    put("vocab.txt", "[UNK]\n[CLS]\n[SEP]\nab\n##b\n");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "5 4");
+    zo_tokenizer_close(t);
+    put("vocab.json", "{\"<s>\":0,\"<mask>\":1,\"</s>\":2,\"a\":3,\"b\":4,\"ab\":5}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "0 5 4 2");
+    zo_tokenizer_close(t);
+    put("config.json", "{\"model_type\":\"bert\"}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "1 3 4 2");
+    zo_tokenizer_close(t);
+    /* a model_type whose class is of another kind than tokenizer.json: the file as it stands */
+    put("tokenizer.json", "{\"model\":{\"type\":\"BPE\",\"vocab\":" BPE_VOCAB ",\"merges\":[\"a b\"]}}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "5 4");
+    zo_tokenizer_close(t);
+    /* the class of config.json counts where tokenizer_config.json names none; add_bos_token does not beside a tokenizer.json */
+    put("config.json", "{\"model_type\":\"llama\",\"tokenizer_class\":\"RobertaTokenizer\"}");
+    put("tokenizer_config.json", "{\"add_bos_token\":true}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "0 5 4 2");
+    zo_tokenizer_close(t);
+    put("tokenizer_config.json", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\",\"add_bos_token\":true,\"bos_token\":\"<s>\"}");
+    t = open_scratch();
+    ck_assert_str_eq(ids_of(t, "abb"), "5 4");
+    zo_tokenizer_close(t);
+}
+END_TEST
+
+START_TEST(test_special_ids)
+{
+    put("tokenizer.json", "{\"padding\":{\"pad_token\":\"b\"},\"model\":{\"type\":\"BPE\",\"vocab\":" BPE_VOCAB ",\"merges\":[\"a b\"]}}");
+    put("config.json", "{\"model_type\":\"llama\",\"bos_token_id\":4,\"eos_token_id\":[5,2],\"mask_token_id\":6,\"sep_token_id\":-1}");
+    put("tokenizer_config.json", "{\"bos_token\":\"a\",\"cls_token\":{\"content\":\"ab\"},\"unk_token\":null}");
+    zo_tokenizer *t = open_scratch();
+    zo_special_ids s = zo_tokenizer_special(t);
+    ck_assert_int_eq(s.bos, 3);   /* a file's name before config.json's id */
+    ck_assert_int_eq(s.eos, 5);   /* the first id of a list */
+    ck_assert_int_eq(s.pad, 4);   /* padding of tokenizer.json */
+    ck_assert_int_eq(s.cls, 5);
+    ck_assert_int_eq(s.mask, -1); /* outside of the vocabulary */
+    ck_assert_int_eq(s.sep, -1);
+    ck_assert_int_eq(s.unk, -1);
+    zo_tokenizer_close(t);
+    put("special_tokens_map.json", "{\"bos_token\":\"<s>\",\"cls_token\":null}");
+    t = open_scratch();
+    ck_assert_int_eq(zo_tokenizer_special(t).bos, 0); /* the map before tokenizer_config.json */
+    ck_assert_int_eq(zo_tokenizer_special(t).cls, -1);
+    zo_tokenizer_close(t);
+    put("tokenizer_config.json", "{\"bos_token\":\"a\",\"added_tokens_decoder\":{}}");
+    t = open_scratch();
+    ck_assert_int_eq(zo_tokenizer_special(t).bos, 3); /* with added_tokens_decoder the map does not count */
+    zo_tokenizer_close(t);
+}
+END_TEST
+
 /* Added tokens may lie beyond the model's embedding as long as no text holds them; vocabulary and forms may not. */
 START_TEST(test_rows)
 {
@@ -294,6 +397,8 @@ int main(void)
     tcase_set_timeout(files, 60);
     tcase_add_test(files, test_golden);
     tcase_add_test(files, test_refusals);
+    tcase_add_test(files, test_fallbacks);
+    tcase_add_test(files, test_special_ids);
     tcase_add_test(files, test_rows);
     tcase_add_test(files, test_fingerprint);
     tcase_add_test(files, test_fingerprint_value);

@@ -333,7 +333,10 @@ def write_features():
 def open_folder(folder):
     def at(name):
         return os.path.join(folder, name)
-    if os.path.exists(at("tokenizer.json")):
+    if os.path.exists(at("tokenizer_config.json")):  # transformers 5, whose classes build their own pipelines
+        from transformers import AutoTokenizer
+        t = AutoTokenizer.from_pretrained(folder).backend_tokenizer
+    elif os.path.exists(at("tokenizer.json")):
         t = Tokenizer.from_file(at("tokenizer.json"))
     elif os.path.exists(at("encoder.json")):
         with open(at("encoder.json")) as f, open(at("vocab.bpe")) as g:
