@@ -430,7 +430,7 @@ static void add_remarks(sqlite3 *db, const char *which, char *text, size_t bytes
 }
 
 /* Those of every picture. */
-static const char ALWAYS[] = "chosen replaced old";
+static const char ALWAYS[] = "chosen old";
 
 /* What is not in the picture, one sentence or more; empty where nothing is missing. */
 static void left_out(const table *t, char *note, size_t bytes)

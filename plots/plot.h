@@ -15,8 +15,8 @@ struct sqlite3;
 
 typedef struct zo_plot_spec {
     struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it, with the temporary table `chosen` (run,
-                            rivals): the runs that may be shown, and with how many other learning rates theirs was compared
-                            (results/report.h makes it); more temporary tables are made in it */
+                            rivals, files): the runs that may be shown, with how many other learning rates theirs was compared, and what
+                            tells them from runs of the same config (results/report.h makes it); more temporary tables are made in it */
     int64_t meaning;     /* rows of another are in no picture; captions count them */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all; an empty list is refused, here and in `formats` */

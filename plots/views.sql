@@ -16,9 +16,9 @@
 -- remark    (name, text): what a caption says where it applies; a script names those that it wants
 --
 -- Nothing is averaged but runs that differ in the seed alone (and in the split seeds where these follow the seed): every key of the config by
--- which runs of one optimizer in one cell of the plots differ stands in the label, and so do files of the model, tokenizer, task or plug-in that
--- have changed. A cell of the plots is model, task, form, batch, context, fill, study. The learning rate is chosen by dev and by nothing else, as
--- `zo report --best lr` does it. Where there is no dev set it stands in the label.
+-- which runs of one optimizer in one cell of the plots differ stands in the label, and so does what runs of one config were made from where that
+-- differs (temp.chosen). A cell of the plots is model, task, form, batch, context, fill, study. The learning rate is chosen by dev and by nothing
+-- else, as `zo report --best lr` does it. Where there is no dev set it stands in the label.
 
 DROP VIEW IF EXISTS temp.loss_points;
 DROP VIEW IF EXISTS temp.dev_points;
@@ -29,19 +29,16 @@ DROP TABLE IF EXISTS temp.setting;
 DROP VIEW IF EXISTS temp.given;
 DROP TABLE IF EXISTS temp.finished;
 
--- Of runs with one config, the last: an older one was made from other files.
 CREATE TEMP TABLE finished AS
     SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,
            count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates
-    FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill,
-                 run = max(run) OVER (PARTITION BY coalesce(hash, run)) AS newest
+    FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill
           FROM main.runs
-          WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture))
-    WHERE newest;
+          WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture));
 CREATE INDEX temp.finished_by_train ON finished (train_split_seed, model, task, split, seed);
 CREATE INDEX temp.finished_by_test ON finished (test_split_seed, model, task, split, seed);
 
--- Settings of a run, one a row; place: their order in a label. Files (place from 2000) that are not known match any.
+-- Settings of a run, one a row; place: their order in a label.
 CREATE TEMP VIEW given AS
     SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k
     WHERE k.key NOT IN ('seed', 'train_split_seed', 'test_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')
@@ -56,18 +53,14 @@ CREATE TEMP VIEW given AS
     UNION ALL
     SELECT f.*, 1002, 'test_split_seed', CASE WHEN f.test_split_seed = f.seed AND NOT EXISTS
             (SELECT 1 FROM finished g WHERE g.test_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
-        THEN 'seed' ELSE f.test_split_seed END FROM finished f
-    UNION ALL SELECT f.*, 2000, 'model files', substr(nullif(f.model_fingerprint, ''), 1, 6) FROM finished f
-    UNION ALL SELECT f.*, 2001, 'tokenizer files', substr(nullif(f.tokenizer_fingerprint, ''), 1, 6) FROM finished f
-    UNION ALL SELECT f.*, 2002, 'task version', substr(nullif(f.task_fingerprint, ''), 1, 6) FROM finished f
-    UNION ALL SELECT f.*, 2003, 'plug-in file', substr(nullif(f.plugin_fingerprint, ''), 1, 6) FROM finished f;
+        THEN 'seed' ELSE f.test_split_seed END FROM finished f;
 
 CREATE TEMP TABLE setting AS
     SELECT run, place,
            CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value
                 WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,
-           min(value) OVER c <> max(value) OVER c OR (place < 2000 AND count(value) OVER c < cellmates) AS in_label,
-           min(value) OVER l <> max(value) OVER l OR (place < 2000 AND count(value) OVER l < linemates) AS in_line
+           min(value) OVER c <> max(value) OVER c OR count(value) OVER c < cellmates AS in_label,
+           min(value) OVER l <> max(value) OVER l OR count(value) OVER l < linemates AS in_line
     FROM given
     WINDOW c AS (PARTITION BY optimizer, model, task, form, study, fill, batch, context, place < 0, name),
            l AS (PARTITION BY optimizer, model, task, form, study, fill, place < 0, name);
@@ -75,11 +68,12 @@ DELETE FROM setting WHERE NOT in_line OR words IS NULL;
 CREATE INDEX temp.setting_of ON setting (run, place);
 
 CREATE TEMP TABLE shown AS
-    SELECT *,
-           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run AND in_label ORDER BY place)), '') AS label,
-           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') AS line,
+    SELECT f.*,
+           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run AND in_label ORDER BY place)), '') || files
+               AS label,
+           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') || files AS line,
            CASE WHEN fill THEN ', filled' ELSE '' END AS filled
-    FROM finished f WHERE run IN (SELECT run FROM temp.chosen);
+    FROM finished f JOIN temp.chosen USING (run);
 
 CREATE TEMP TABLE trained AS
     SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell_text,
@@ -154,7 +148,3 @@ INSERT INTO remark
 INSERT INTO remark
     SELECT 'old', 'left out: ' || count(*) || CASE count(*) WHEN 1 THEN ' run' ELSE ' runs' END || ' of an old definition'
     FROM main.runs WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning IS NOT (SELECT meaning FROM temp.picture) HAVING count(*) > 0;
-INSERT INTO remark
-    SELECT 'replaced', 'left out: ' || (count(*) - count(DISTINCT hash)) || ' runs that a later one with other files replaces'
-    FROM main.runs WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture) AND hash IS NOT NULL
-    HAVING count(*) > count(DISTINCT hash);

@@ -171,6 +171,20 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
     return status;
 }
 
+/* The fingerprints in which it differs from other runs of its config, " tokenizer 01234567" each. */
+static void files_text(const zo_grouped_run *run, char *text, size_t bytes)
+{
+    static const char ending[] = "_fingerprint";
+    size_t at = 0;
+    text[0] = '\0';
+    for (const cJSON *k = run->flat->child; k != NULL && at < bytes; k = k->next) {
+        size_t n = strlen(k->string), tail = sizeof ending - 1;
+        if (n > tail && strcmp(k->string + n - tail, ending) == 0 && cJSON_IsString(k)) {
+            at += (size_t)snprintf(text + at, bytes - at, " %.*s %s", (int)(n - tail), k->string, k->valuestring);
+        }
+    }
+}
+
 zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
 {
     zo_groups g;
@@ -182,15 +196,18 @@ zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
     int *rank = zo_groups_rank(&g, keys);
     sqlite3 *db = zo_results_handle(results);
     sqlite3_stmt *row = NULL;
-    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER)", NULL, NULL, NULL);
+    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER, files TEXT)", NULL, NULL, NULL);
     if (code == SQLITE_OK) {
-        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?)", -1, &row, NULL);
+        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?, ?)", -1, &row, NULL);
     }
     for (int i = 0; i < g.n && code == SQLITE_OK; i++) {
         const zo_grouped_run *run = &g.run[i];
         if (rank[run->group] >= 0) {
             sqlite3_bind_int64(row, 1, (sqlite3_int64)zo_run_number(run, "run"));
             sqlite3_bind_int(row, 2, rank[run->group]);
+            char files[200];
+            files_text(run, files, sizeof files);
+            sqlite3_bind_text(row, 3, files, -1, SQLITE_TRANSIENT);
             code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
         }
     }

@@ -16,6 +16,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "plots/plot.h"
+#include "results/report.h"
 #include "results/results.h"
 
 static char folder[64], canary[128];
@@ -48,7 +49,7 @@ static sqlite3 *new_db(void)
     unlink(scratch("plots.db"));
     ck_assert_msg(zo_results_open(&results, scratch("plots.db"), true, &err) == ZO_OK, "%s", err.text);
     sqlite3 *db = zo_results_handle(results);
-    execute(db, "CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER)");
+    execute(db, "CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER, files TEXT)");
     return db;
 }
 
@@ -70,7 +71,7 @@ static void add_bare(sqlite3 *db, int run, const char *model, const char *task, 
         "INSERT INTO cells VALUES (%d, 'i%d', 'h%d', %d, '', '', '', '', '', %d, %Q, %Q, %Q, 'head', %Q, '{}', %d, %d, 20, 0, 0, 0, 0.001, 0.001, %d, 'f32', 'inplace',"
         " 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', 10, 'accuracy', 'dev-metric', 100, 50, 50);"
         "INSERT INTO tries (run, try, cell, status, began) VALUES (%d, 't%d', %d, 'done', 'now');"
-        "INSERT INTO chosen VALUES (%d, 0);",
+        "INSERT INTO chosen VALUES (%d, 0, '');",
         run, run, run, ZO_MEANING, run, json, model, task, optimizer, batch, context, seed, run, run, run, run);
     execute(db, "PRAGMA foreign_keys = OFF");
     execute(db, sql);
@@ -528,6 +529,288 @@ START_TEST(long_texts_are_fitted)
 }
 END_TEST
 
+/* ---- what the pictures say -------------------------------------------------------------------------------------------------------- */
+
+/* One number of the temporary tables that the last picture was drawn from. */
+static double number(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *row;
+    ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK, "%s: %s", sqlite3_errmsg(db), sql);
+    ck_assert_int_eq(sqlite3_step(row), SQLITE_ROW);
+    double x = sqlite3_column_double(row, 0);
+    sqlite3_finalize(row);
+    return x;
+}
+
+static int times(const char *text, const char *part)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) {
+        n++;
+    }
+    return n;
+}
+
+#define ASSERT_NEAR(x, y) ck_assert_double_eq_tol((x), (y), 1e-9)
+
+START_TEST(an_empty_database_fills_nothing_and_fails_nowhere)
+{
+    sqlite3 *db = new_db();
+    cJSON *report = draw(db, scratch("out"), NULL, "svg"), *entry;
+    ck_assert_int_ge(cJSON_GetArraySize(report), 12);
+    cJSON_ArrayForEach(entry, report) {
+        ASSERT_HAS(word_of(entry, "skipped"), "needs ");
+        ASSERT_LACKS(word_of(entry, "skipped"), "left out");
+    }
+    cJSON_Delete(report);
+    close_db();
+}
+END_TEST
+
+START_TEST(scores_are_those_of_the_metric)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "u", "o", "x", 8, 16);
+    execute(db, "UPDATE cells SET metric = 'f1'; UPDATE tries SET metric_value = 0.3;"
+                "UPDATE evaluations SET f1 = 0.2, macro_f1 = 0.8, matthews = -0.25 WHERE step = 10; UPDATE evaluations SET f1 = 0.4 WHERE step = 20");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    static const char *const dev[] = {"accuracy_vs_work", "accuracy_vs_forwards", "accuracy_vs_hours"};
+    for (int i = 0; i < 3; i++) {
+        char *text = drawn_text(scratch("out"), dev[i]);
+        ASSERT_HAS(text, "\ndev F1 of class 1 (%)\n");
+        ASSERT_LACKS(text, "accuracy");
+        ASSERT_LACKS(text, "\nm, t, head, batch 8, context 16, f1");
+        zo_free(text);
+    }
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10"), 20);
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 20"), 40);
+    ASSERT_NEAR(number(db, "SELECT work FROM dev_points WHERE step = 20"), 42);
+    ASSERT_NEAR(number(db, "SELECT forwards FROM dev_points WHERE step = 20"), 40);
+    execute(db, "UPDATE cells SET metric = 'matthews' WHERE cell = 2; UPDATE tries SET metric_value = -0.5 WHERE run = 2");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE panel LIKE 'm, u, %, matthews' AND step = 10"), -25);
+    char *bars = drawn_text(scratch("out"), "accuracy_bars"), *curve = drawn_text(scratch("out"), "accuracy_vs_work");
+    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, f1\n");
+    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, matthews\n");
+    ASSERT_HAS(bars, "\nmetric (%)\n");
+    ASSERT_HAS(bars, "-"); /* of the axis: the bar below 0 */
+    ASSERT_HAS(curve, "\nm, u, head, batch 8, context 16, matthews\n");
+    ASSERT_HAS(curve, "\nwork in plain forwards of the mean batch (log scale)\n");
+    zo_free(bars);
+    zo_free(curve);
+    execute(db, "UPDATE cells SET metric = 'macro_f1'");
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10"), 80);
+    close_db();
+}
+END_TEST
+
+/* Three seeds: one lives, one diverges at step 25 and has no evaluation after 20, one is dead from step 30 on but is still evaluated. */
+START_TEST(curves_say_who_is_alive)
+{
+    sqlite3 *db = new_db();
+    for (int seed = 1; seed <= 3; seed++) {
+        add_bare(db, seed, "m", "t", "o", "x", 8, 16, seed);
+        for (int step = 10; step <= (seed == 2 ? 20 : 40); step += 10) {
+            char sql[600];
+            snprintf(sql, sizeof sql, "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) VALUES (%d, %d, 'dev', 50, %g, %d, %d, %d, 0);"
+                     "INSERT INTO steps (run, step, loss, forwards, work, train_seconds) VALUES (%d, %d, %g, %d, %d, %d)",
+                     seed, step, 0.5 + 0.1 * seed, 2 * step, 2 * step + seed, step, seed, step, 0.7 * seed, 2 * step, 2 * step + seed, step);
+            execute(db, sql);
+        }
+    }
+    execute(db, "UPDATE tries SET accuracy = 0.6, metric_value = 0.6, selected = 'test@best-dev';"
+                "UPDATE tries SET status = 'diverged', marks = 'diverged', fault_step = 25 WHERE run = 2;"
+                "UPDATE tries SET status = 'dead', marks = 'dead,constant', fault_step = 30 WHERE run = 3");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    static const int alive[] = {3, 3, 1, 1};
+    for (int i = 0; i < 4; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT alive FROM dev_points WHERE step = %d", 10 * i + 10);
+        ck_assert_int_eq((int)number(db, sql), alive[i]);
+        snprintf(sql, sizeof sql, "SELECT alive FROM loss_points WHERE step = %d", 10 * i + 10);
+        ck_assert_int_eq((int)number(db, sql), alive[i]);
+        snprintf(sql, sizeof sql, "SELECT y FROM dev_points WHERE step = %d AND seeds = 3", 10 * i + 10);
+        ASSERT_NEAR(number(db, sql), 70); /* of seeds 1, 2, 3 and of 1, 3 */
+    }
+    ASSERT_NEAR(number(db, "SELECT low FROM dev_points WHERE step = 20"), 60);
+    ASSERT_NEAR(number(db, "SELECT high FROM dev_points WHERE step = 40"), 80);
+    ASSERT_NEAR(number(db, "SELECT work FROM dev_points WHERE step = 40"), 82);
+    static const char *const plots[] = {"accuracy_vs_work", "accuracy_vs_forwards", "accuracy_vs_hours", "loss_vs_work", "loss_vs_step", "loss_vs_hours"};
+    for (int i = 0; i < 6; i++) {
+        char *text = drawn_text(scratch("out"), plots[i]), *flat;
+        ck_assert_int_eq(times(text, "\n×1/3\n"), 1);
+        ck_assert_int_eq(times(text, "\n×\n"), 1); /* where the curve ends */
+        ck_assert_int_eq(times(text, "/3\n"), 1);
+        flat = squeezed(text);
+        ASSERT_HAS(flat, "×markedruns,2of3:1diverged,1dead(nogradient),1constant(oneclass)");
+        ASSERT_HAS(flat, "n/m:nofmseedsalivefromthereon");
+        zo_free(text);
+    }
+    char *bars = drawn_text(scratch("out"), "accuracy_bars");
+    ck_assert_int_eq(times(bars, "\n×\n"), 1);
+    zo_free(bars);
+    execute(db, "UPDATE tries SET marks = '', fault_step = NULL, status = 'done'");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    for (int i = 0; i < 6; i++) {
+        char *text = drawn_text(scratch("out"), plots[i]);
+        ASSERT_LACKS(text, "×");
+        ck_assert_int_eq(times(text, "\n2/3\n"), 1); /* one seed has fewer evaluations, for whatever reason */
+        zo_free(text);
+    }
+    close_db();
+}
+END_TEST
+
+/* Of two methods one was timed beside other load. */
+START_TEST(disturbed_timings_are_starred)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "p", "x", 8, 16);
+    execute(db, "UPDATE tries SET disturbed = 0");
+    for (int disturbed = 0; disturbed < 2; disturbed++) {
+        cJSON *report = draw(db, scratch("out"), NULL, "svg"), *entry;
+        cJSON_ArrayForEach(entry, report) {
+            const char *plot = word_of(entry, "plot");
+            if (word_of(entry, "skipped")) {
+                continue;
+            }
+            char *text = drawn_text(scratch("out"), plot);
+            bool timed = strstr(plot, "hours") || strstr(plot, "step_time");
+            ck_assert_msg(times(text, "\n*\n") == (timed && disturbed), "%s: %s", plot, text);
+            ck_assert_msg((strstr(squeezed(text), "*disturbedtimings:1of2runssharedtheirprocessors") != NULL) == (timed && disturbed), "%s: %s", plot, text);
+            zo_free(text);
+        }
+        cJSON_Delete(report);
+        execute(db, "UPDATE tries SET disturbed = 1 WHERE run = 2");
+    }
+    close_db();
+}
+END_TEST
+
+START_TEST(old_definitions_are_left_out_and_counted)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "o", "x", 8, 16);
+    add_run(db, 3, "m", "t", "old", "x", 8, 16);
+    execute(db, "UPDATE cells SET meaning = 1 WHERE cell > 1; UPDATE evaluations SET accuracy = 0.1 WHERE run > 1");
+    cJSON *report = draw(db, scratch("out"), NULL, "svg"), *entry;
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10"), 50);
+    cJSON_ArrayForEach(entry, report) {
+        if (!word_of(entry, "skipped")) {
+            char *text = drawn_text(scratch("out"), word_of(entry, "plot"));
+            ASSERT_LACKS(text, "\nold\n");
+            ASSERT_HAS(squeezed(text), "leftout:2runsofanolddefinition");
+            zo_free(text);
+        }
+    }
+    cJSON_Delete(report);
+    execute(db, "UPDATE cells SET meaning = 1");
+    report = draw(db, scratch("out"), NULL, "svg");
+    cJSON_ArrayForEach(entry, report) {
+        ASSERT_HAS(word_of(entry, "skipped"), "left out: 3 runs of an old definition");
+    }
+    cJSON_Delete(report);
+    close_db();
+}
+END_TEST
+
+START_TEST(captions_count_cut_sequences_and_name_the_choice)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "p", "x", 8, 16);
+    execute(db, "UPDATE tries SET cut_sequences = 7 * (run - 1); UPDATE chosen SET rivals = 2 WHERE run = 1");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    static const char *const plots[] = {"accuracy_bars", "accuracy_vs_work", "loss_vs_step"};
+    for (int i = 0; i < 3; i++) {
+        char *text = squeezed(drawn_text(scratch("out"), plots[i]));
+        ASSERT_HAS(text, "7sequenceswerecutatthecontext,in1of2runs");
+        ASSERT_HAS(text, "ofseverallearningratesthebestondev");
+        zo_free(text);
+    }
+    char *text = drawn_text(scratch("out"), "accuracy_bars");
+    ASSERT_HAS(text, "taken as test@best-dev");
+    zo_free(text);
+    close_db();
+}
+END_TEST
+
+/* Steps that read the whole training set stand apart; without any, their names are absent. */
+START_TEST(full_batch_steps_stand_apart)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "p", "x", 8, 16);
+    execute(db, "UPDATE tries SET full_steps = 0, other_step_ms = step_ms");
+    cJSON_Delete(draw(db, scratch("out"), "step_time", "svg"));
+    char *text = drawn_text(scratch("out"), "step_time");
+    ASSERT_HAS(text, "\nmean\n");
+    ASSERT_HAS(text, "\nmedian and quartiles\n");
+    ASSERT_LACKS(text, "full-batch");
+    ASSERT_LACKS(text, "the other steps");
+    ASSERT_LACKS(text, "1000\n");
+    zo_free(text);
+    execute(db, "UPDATE tries SET full_steps = 3, full_step_ms = 730, other_step_ms = 5 WHERE run = 2");
+    cJSON_Delete(draw(db, scratch("out"), "step_time", "svg"));
+    text = drawn_text(scratch("out"), "step_time");
+    ASSERT_HAS(text, "\nmean of full-batch steps\n");
+    ASSERT_HAS(text, "\nmean of the other steps\n");
+    ASSERT_HAS(text, "1000\n"); /* the axis reaches them */
+    zo_free(text);
+    close_db();
+}
+END_TEST
+
+/* A loss that explodes leaves the frame; the other curves can still be read. */
+START_TEST(a_frame_ends_near_the_first_losses)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "p", "x", 8, 16);
+    execute(db, "UPDATE steps SET loss = 2e6 WHERE run = 2 AND step = 2");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    ASSERT_NEAR(number(db, "SELECT max(most) FROM loss_points"), 2.1);
+    static const char *const plots[] = {"loss_vs_step", "loss_vs_work", "loss_vs_hours"};
+    for (int i = 0; i < 3; i++) {
+        char *text = drawn_text(scratch("out"), plots[i]);
+        ASSERT_HAS(text, " 0.8\n");
+        ASSERT_LACKS(text, "e+06");
+        zo_free(text);
+    }
+    close_db();
+}
+END_TEST
+
+/* Two runs of one config from other tokenizer files: two curves, named. Runs that differ in the seed alone: one. */
+START_TEST(runs_from_other_files_are_not_averaged)
+{
+    sqlite3 *db = new_db();
+    for (int i = 1; i <= 3; i++) {
+        add_run(db, i, "m", "t", "o", "x", 8, 16);
+    }
+    execute(db, "UPDATE cells SET hash = 'h', tokenizer_fingerprint = 'aaaaaaaabbbbbbbb'; UPDATE cells SET tokenizer_fingerprint = 'ccccccccdddddddd' WHERE cell = 2;"
+                "UPDATE cells SET seed = 5 WHERE cell = 3; UPDATE cells SET config = json_set(config, '$.seed', seed)");
+    zo_err err = {0};
+    ck_assert_msg(zo_report_choose(results, "lr", &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work", "svg"));
+    char *text = drawn_text(scratch("out"), "accuracy_vs_work");
+    ASSERT_HAS(text, "\no tokenizer aaaaaaaa\n");
+    ASSERT_HAS(text, "\no tokenizer cccccccc\n");
+    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer aaaaaaaa'"), 2);
+    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer cccccccc'"), 1);
+    zo_free(text);
+    execute(db, "UPDATE cells SET tokenizer_fingerprint = '', seed = cell; UPDATE cells SET config = json_set(config, '$.seed', seed)");
+    ck_assert_msg(zo_report_choose(results, "lr", &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work", "svg"));
+    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o'"), 3);
+    close_db();
+}
+END_TEST
+
 static void begin(void)
 {
     snprintf(folder, sizeof folder, "/tmp/zo-test-plots-XXXXXX");
@@ -566,6 +849,15 @@ int main(void)
     tcase_add_test(t, what_is_left_out_is_said);
     tcase_add_test(t, broken_lines_lose_nothing);
     tcase_add_test(t, long_texts_are_fitted);
+    tcase_add_test(t, an_empty_database_fills_nothing_and_fails_nowhere);
+    tcase_add_test(t, scores_are_those_of_the_metric);
+    tcase_add_test(t, curves_say_who_is_alive);
+    tcase_add_test(t, disturbed_timings_are_starred);
+    tcase_add_test(t, old_definitions_are_left_out_and_counted);
+    tcase_add_test(t, captions_count_cut_sequences_and_name_the_choice);
+    tcase_add_test(t, full_batch_steps_stand_apart);
+    tcase_add_test(t, a_frame_ends_near_the_first_losses);
+    tcase_add_test(t, runs_from_other_files_are_not_averaged);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
