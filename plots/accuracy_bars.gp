@@ -9,7 +9,6 @@
 #      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task, label
 @begin
 set ylabel metric_text noenhanced; set yrange [* < 0:105]
-@texts
 width = 0.8 / series
 middle(x, s) = x - 0.4 + (s - 0.5) * width
 set boxwidth width * 0.92

@@ -9,7 +9,6 @@
 #      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label
 @begin
 set ylabel "peak memory (MB)"; set yrange [0:*]
-@texts
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s)

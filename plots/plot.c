@@ -44,7 +44,7 @@ typedef struct script {
 } script;
 
 typedef struct point {
-    int panel, series;
+    int panel, series, row; /* row: its place among the rows of the SQL */
     double value[MOST_COLUMNS]; /* x, then the numbers; NaN where NULL or where no axis could hold it */
 } point;
 
@@ -240,13 +240,21 @@ static const char *column_text(sqlite3_stmt *row, int column)
     return text ? (const char *)text : "";
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const point *p = a, *q = b;
+    return p->panel != q->panel ? p->panel - q->panel : p->series != q->series ? p->series - q->series : p->row - q->row;
+}
+
 static void table_add(table *t, const point *p)
 {
     if (t->n == t->room) {
         t->room = t->room ? 2 * t->room : 1024;
         t->points = zo_realloc(t->points, ZO_HOST, ZO_TAG_OTHER, (size_t)t->room * sizeof *t->points);
     }
-    t->points[t->n++] = *p;
+    t->points[t->n] = *p;
+    t->points[t->n].row = t->n;
+    t->n++;
 }
 
 static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
@@ -285,13 +293,17 @@ static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
     }
     zo_status status = step == SQLITE_DONE ? ZO_OK : zo_fail(err, ZO_EIO, "%s: %s", s->path, sqlite3_errmsg(db));
     sqlite3_finalize(row);
+    if (t->n) {
+        qsort(t->points, (size_t)t->n, sizeof *t->points, by_place);
+    }
     return status;
 }
 
 /* ---- one picture -------------------------------------------------------------------------------------------------------- */
 
-/* One file a panel: an index block a series, so that `index s-1` is series s everywhere; an empty one holds one NaN row. */
-static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, zo_err *err)
+/* One file a panel: an index block a series, so that `index s-1` is series s everywhere; an empty one holds one NaN row. *at: the first point of the
+ * panel, moved behind its last. */
+static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, int *at, zo_err *err)
 {
     char name[32];
     snprintf(name, sizeof name, "panel%d.dat", panel + 1);
@@ -301,14 +313,11 @@ static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, zo_
     }
     for (int s = 0; s < drawn(&t->series); s++) {
         bool any = false;
-        for (int i = 0; i < t->n; i++) {
-            const point *p = t->points + i;
-            if (p->panel != panel || p->series != s) {
-                continue;
-            }
+        for (; *at < t->n && t->points[*at].panel == panel && t->points[*at].series == s; ++*at) {
             any = true;
             for (int c = 0; c < t->columns; c++) {
-                fprintf(f, isnan(p->value[c]) ? "NaN " : "%.9g ", p->value[c]);
+                double value = t->points[*at].value[c];
+                fprintf(f, isnan(value) ? "NaN " : "%.9g ", value);
             }
             fputc('\n', f);
         }
@@ -387,8 +396,8 @@ static zo_status write_data(const zo_gnuplot *g, const char *folder, const scrip
     char prelude[PATH_BYTES];
     zo_status status = zo_gnuplot_copy(g, "prelude.gp", zo_path_join(prelude, sizeof prelude, folder, "prelude.gp"), err);
     status = status ? status : zo_gnuplot_copy(g, "plot.gp", s->path, err);
-    for (int p = 0; p < drawn(&t->panel) && !status; p++) {
-        status = write_panel(g, t, p, err);
+    for (int p = 0, at = 0; p < drawn(&t->panel) && !status; p++) {
+        status = write_panel(g, t, p, &at, err);
     }
     char *words[] = {(char *)s->title, (char *)caption, (char *)metric};
     int one = 1;

@@ -18,7 +18,18 @@ stats "words.txt" using (words[int(column(0)) + 1] = stringcolumn(1), 1) nooutpu
 title_text = words[1]
 caption_text = words[2]
 metric_text = words[3]
-do for [p = 1:panels] { panel_data[p] = sprintf("panel%d.dat", p) }
+array first_text[panels] # the texts of the axis that a panel has data for, and those between
+array last_text[panels]
+most_texts = 0
+do for [p = 1:panels] {
+    panel_data[p] = sprintf("panel%d.dat", p)
+    if (xtic_count > 0) {
+        stats panel_data[p] using 1 nooutput
+        first_text[p] = STATS_min
+        last_text[p] = STATS_max
+        if (last_text[p] - first_text[p] + 1 > most_texts) { most_texts = last_text[p] - first_text[p] + 1 }
+    }
+}
 set datafile commentschars
 
 columns = panels < 3 ? panels : (panels <= 4 ? 2 : 3)
@@ -31,11 +42,11 @@ longest_tic = 0
 do for [i = 1:xtic_count] { if (strlen(xtic_text[i]) > longest_tic) { longest_tic = strlen(xtic_text[i]) } }
 em = 9.6 # width of a character, in the mean of those of long texts
 legend_width = 70 + em * longest < 230 ? 230 : 70 + em * longest
-turned = (longest_tic + 1) * em * xtic_count <= (panels == 1 ? 655 : 455) ? 0 : (longest_tic <= 20 ? 30 : 60) # degrees: texts of the axis that would overlap
+turned = (longest_tic + 1) * em * most_texts <= (panels == 1 ? 655 : 455) ? 0 : (longest_tic <= 20 ? 30 : 60) # degrees: texts of the axis that would overlap
 foot = turned ? 45.0 + (turned == 30 ? 0.51 : 0.87) * em * longest_tic : 85.0 # below the axis: its title, or texts that are turned
 right = turned && longest_tic > 5 ? (turned == 30 ? 0.87 : 0.51) * em * longest_tic : 20.0 # right of it: where turned texts end
 plain_width = (panels == 1 ? 740 : 540) + right
-panel_width = plain_width > 85 + right + 30 * xtic_count ? plain_width : 85 + right + 30 * xtic_count
+panel_width = plain_width > 85 + right + 30 * most_texts ? plain_width : 85 + right + 30 * most_texts
 panel_height = (panels == 1 ? 440 : 330) + head - 15 + foot
 total_width = columns * panel_width + legend_width
 total_height = rows * panel_height + header
@@ -76,9 +87,8 @@ right_of(p) = ((column_of(p) + 1) * panel_width - right) / total_width
 top_of(p) = 1 - (header + row_of(p) * panel_height + head) / total_height
 bottom_of(p) = 1 - (header + (row_of(p) + 1) * panel_height - foot) / total_height
 
-# Macros. `begin` stands before the first panel; `texts` for an axis of texts, which are labels, as what stands in xtics is read as a format;
-# `frame` with `panel` set: margins and title of the panel about to be drawn; `legend` after the last panel: the picture's title, caption and keys.
-begin = "set multiplot"
-texts = "set xrange [0.4:xtic_count + 0.6]; unset xtics; do for [i = 1:xtic_count] { if (turned) { set label i xtic_text[i] at first i, graph 0 left rotate by -turned offset character -0.5, -0.7 noenhanced textcolor rgb '#222222' } else { set label i xtic_text[i] at first i, graph 0 center offset character 0, -1 noenhanced textcolor rgb '#222222' } }"
-frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] noenhanced font ',11' offset 0,-0.4"
+# Macros. `begin` stands before the first panel; `frame` with `panel` set: margins, title and texts of the axis (labels, as what stands in xtics is
+# read as a format) of the panel about to be drawn; `legend` after the last panel: the picture's title, caption and keys.
+begin = "set multiplot; if (xtic_count > 0) { unset xtics }"
+frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] noenhanced font ',11' offset 0,-0.4; if (xtic_count > 0) { unset label; set xrange [first_text[panel] - 0.6:last_text[panel] + 0.6]; do for [i = first_text[panel]:last_text[panel]] { if (turned) { set label i xtic_text[i] at first i, graph 0 left rotate by -turned offset character -0.5, -0.7 noenhanced textcolor rgb '#222222' } else { set label i xtic_text[i] at first i, graph 0 center offset character 0, -1 noenhanced textcolor rgb '#222222' } } }"
 legend = "unset label; set label 1 title_text at screen 0.5, screen 1.0 - 22.0 / total_height center font ',16' noenhanced; set label 2 caption_text at screen 0.5, screen 1.0 - 46.0 / total_height center font ',11' textcolor rgb '#444444' noenhanced; set lmargin at screen 1 - (legend_width - 10.0) / total_width; set rmargin at screen 0.999; set tmargin at screen 1 - (header + 20.0) / total_height; set bmargin at screen 0.02; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set key left top reverse Left samplen 2 spacing 1.25 noenhanced; set xrange [0:1]; set yrange [0:1]"

@@ -11,7 +11,6 @@
 #      FROM kind WHERE ms > 0 GROUP BY panel, place, label ORDER BY panel, place, label
 @begin
 set ylabel "time of a step (ms, log scale)"; set logscale y
-@texts
 at(x, s) = x + 0.16 * (s - (series + 1) / 2.0)
 do for [panel = 1:panels] {
     @frame

@@ -10,7 +10,6 @@
 #      ORDER BY panel, place, label
 @begin
 set ylabel "time of the mean step (ms)"; set yrange [0:*]
-@texts
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
