@@ -31,7 +31,7 @@ typedef struct made {
     double lr, value, dev_metric, dev_loss;
     int seed, split_seed, has_no_dev, cut;
     bool disturbed;
-    double full_step_ms, other_step_ms, f1;
+    double full_step_ms, other_step_ms, f1, scale /* of what it cost; 0 = 1 */;
 } made;
 
 static zo_results *open_new(void)
@@ -55,7 +55,7 @@ static int64_t add(zo_results *r, made m)
     static const zo_host_row host = {.host = "here", .device = "cpu", .threads = 2};
     const char *model = or_else(m.model, "m"), *task = or_else(m.task, "t"), *optimizer = or_else(m.optimizer, "mezo"), *marks = or_else(m.marks, ""),
                *metric = or_else(m.metric, "accuracy"), *selection = or_else(m.selection, "dev-metric"), *status = or_else(m.status, "done");
-    double lr = m.lr > 0 ? m.lr : 1e-3;
+    double lr = m.lr > 0 ? m.lr : 1e-3, scale = m.scale > 0 ? m.scale : 1;
     char config[1000];
     cJSON *text = cJSON_CreateString(model);
     char *quoted = cJSON_PrintUnformatted(text);
@@ -75,8 +75,9 @@ static int64_t add(zo_results *r, made m)
     zo_run_end end = {.status = status, .marks = marks, .fault_step = -1, .accuracy = m.value, .f1 = m.f1 > 0 ? m.f1 : NAN, .macro_f1 = NAN,
                       .matthews = NAN, .metric_value = m.value, .selected = or_else(m.selected, "test@best-dev"), .dev_metric = m.dev_metric,
                       .dev_accuracy = NAN, .dev_loss = m.dev_loss, .dev_rows = m.has_no_dev ? 0 : 50, .context = 64, .cut_sequences = m.cut, .steps = 10,
-                      .forwards = 20, .work = 20.5, .paper_queries = NAN, .step_ms = 4, .step_ms_median = 3, .train_seconds = 36, .peak_bytes = 3000000,
-                      .train_peak_bytes = 2000000, .disturbed = m.disturbed, .full_step_ms = m.full_step_ms > 0 ? m.full_step_ms : NAN,
+                      .forwards = 20, .work = 20.53 * scale, .paper_queries = NAN, .step_ms = 4.25 * scale, .step_ms_median = 3, .step_ms_q1 = 2,
+                      .step_ms_q3 = 5, .train_seconds = 36, .eval_seconds = 7.2, .peak_bytes = 3456000, .train_peak_bytes = 2345000, .drift_max = 1e-7 * scale,
+                      .best_step = 5, .flops = 1e9, .disturbed = m.disturbed, .full_step_ms = m.full_step_ms > 0 ? m.full_step_ms : NAN,
                       .other_step_ms = m.other_step_ms > 0 ? m.other_step_ms : NAN, .promise = "bits", .switches = -1};
     int64_t run;
     zo_err err = {0};
@@ -120,6 +121,94 @@ static double in_row(const cJSON *rows, int i, const char *key)
     return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
+static const char *word(const cJSON *rows, int i, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, i), key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+/* What was put into a row stands in its object under the column's name; groups have means, and the largest of what is a peak. */
+START_TEST(objects_say_what_rows_say)
+{
+    zo_results *r = open_new();
+    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.7, .dev_loss = 0.5, .full_step_ms = 30, .other_step_ms = 2, .cut = 3, .disturbed = true});
+    add(r, (made){.seed = 2, .value = 0.6, .dev_metric = 0.5, .dev_loss = 0.25, .full_step_ms = 30, .other_step_ms = 2, .cut = 1, .scale = 2});
+    static const struct { const char *key; double of_run, of_group; } figure[] = {
+        {"batch", 16, 16}, {"context", 64, 64}, {"lr", 1e-3, 1e-3}, {"meaning", ZO_MEANING, ZO_MEANING}, {"metric_value", 0.8, 0.7}, {"accuracy", 0.8, 0.7},
+        {"dev_metric", 0.7, 0.6}, {"dev_loss", 0.5, 0.375}, {"best_step", 5, 5}, {"steps", 10, 10}, {"work", 20.53, 30.795}, {"forwards", 20, 20},
+        {"flops", 1e9, 1e9}, {"step_ms", 4.25, 6.375}, {"step_ms_median", 3, 3}, {"step_ms_q1", 2, 2}, {"step_ms_q3", 5, 5}, {"full_step_ms", 30, 30},
+        {"other_step_ms", 2, 2}, {"device_hours", 0.01, 0.01}, {"device_hours_total", 0.012, 0.012}, {"peak_bytes", 3456000, 3456000},
+        {"train_peak_bytes", 2345000, 2345000}, {"drift_max", 1e-7, 2e-7}, {"cut_sequences", 3, 3}, {"disturbed", 1, 1}};
+    cJSON *runs = objects(r, false, NULL), *groups = objects(r, true, NULL);
+    ck_assert_int_eq(cJSON_GetArraySize(runs), 2);
+    ck_assert_int_eq(cJSON_GetArraySize(groups), 1);
+    for (size_t i = 0; i < sizeof figure / sizeof *figure; i++) {
+        ck_assert_msg(fabs(in_row(runs, 0, figure[i].key) - figure[i].of_run) <= 1e-12 * figure[i].of_run, "%s", figure[i].key);
+        ck_assert_msg(fabs(in_row(groups, 0, figure[i].key) - figure[i].of_group) <= 1e-12 * figure[i].of_group, "%s", figure[i].key);
+    }
+    static const struct { const char *key, *is; } text[] = {
+        {"model", "m"}, {"task", "t"}, {"form", "head"}, {"optimizer", "mezo"}, {"precision", "f32"}, {"split", "drawn"}, {"metric", "accuracy"},
+        {"selection", "dev-metric"}, {"status", "done"}, {"selected", "test@best-dev"}, {"promise", "bits"}};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        ck_assert_str_eq(word(runs, 0, text[i].key), text[i].is);
+        ck_assert_str_eq(word(groups, 0, text[i].key), text[i].is);
+    }
+    ck_assert_double_eq(in_row(runs, 1, "seed"), 2);
+    ck_assert_double_eq(in_row(runs, 1, "test_rows"), 0);
+    ck_assert_uint_eq(strlen(word(runs, 0, "try")), 32);
+    const cJSON *seeds = cJSON_GetObjectItem(cJSON_GetArrayItem(groups, 0), "seed");
+    ck_assert_int_eq(cJSON_GetArraySize(seeds), 2);
+    ck_assert_double_eq(cJSON_GetArrayItem(seeds, 1)->valuedouble, 2);
+    cJSON_Delete(runs);
+    cJSON_Delete(groups);
+    zo_results_close(r);
+}
+END_TEST
+
+/* What differs between settings of one method stands in its label; what the tasks differ in, where it was chosen, as a range. */
+START_TEST(labels_and_ranges)
+{
+    zo_results *r = open_new();
+    for (int k = 0; k < 3; k++) {
+        static const double lr[] = {1e-3, 1e-2, 1e-1}, a[] = {0.9, 0.8, 0.1}, b[] = {0.1, 0.2, 0.9};
+        add(r, (made){.task = "a", .lr = lr[k], .value = 0.5, .dev_metric = a[k], .scale = 1});
+        add(r, (made){.task = "b", .lr = lr[k], .value = 0.6, .dev_metric = b[k], .scale = 10});
+    }
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo lr=0.001 | 50.0 | 60.0 |");
+    ASSERT_HAS(text, "| mezo lr=0.1   | 50.0 | 60.0 |");
+    ASSERT_HAS(text, "| mezo lr=0.01  | 0.01  | 10    | 20.53 to 205.3 | 20       | 4.25 to 42.5 |");
+    free(text);
+    text = paper(r, (zo_report_spec){.best = "lr"});
+    ASSERT_HAS(text, "| mezo   | 50.0 | 60.0 |");
+    ASSERT_HAS(text, "| mezo   | 0.001, 0.1 | 10 ");
+    ASSERT_LACKS(text, "Beware");
+    free(text);
+    text = paper(r, (zo_report_spec){.columns = "lr", .where = "task = 'b'"});
+    ASSERT_HAS(text, "## m, head, b\n\n| method | 0.001 | 0.01 | 0.1  |\n");
+    ASSERT_HAS(text, "| mezo   | 60.0  | 60.0 | 60.0 |");
+    free(text);
+    zo_err err = {0};
+    cJSON *rows;
+    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select(r, "SELECT lr, rivals FROM chosen JOIN runs USING (run) ORDER BY lr", &rows, &err), ZO_OK);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_double_eq(in_row(rows, 1, "lr"), 0.1);
+    ck_assert_double_eq(in_row(rows, 1, "rivals"), 2);
+    cJSON_Delete(rows);
+    /* settings on other seeds are said to be */
+    add(r, (made){.task = "a", .lr = 1e-2, .seed = 7, .value = 0.5, .dev_metric = 0.1});
+    text = paper(r, (zo_report_spec){.best = "lr"});
+    ASSERT_HAS(text, "Beware: mezo on a: the settings");
+    free(text);
+    add(r, (made){.task = "b", .lr = 1e-1, .seed = 7, .value = 0.5, .dev_metric = 0.9});
+    text = paper(r, (zo_report_spec){.best = "lr"});
+    ASSERT_HAS(text, "Beware: mezo on b and others: the settings");
+    free(text);
+    zo_results_close(r);
+}
+END_TEST
+
 /* 0.8, 0.9 and a run that diverged and keeps chance, 0.5: 73.3 with a sample deviation of 20.8, and 85.0 without it. */
 START_TEST(marked_runs_stay_in_the_mean)
 {
@@ -132,12 +221,14 @@ START_TEST(marked_runs_stay_in_the_mean)
     add(r, (made){.optimizer = "some", .seed = 2, .value = NAN, .dev_metric = NAN, .status = "oom"});
     add(r, (made){.optimizer = "all", .seed = 1, .value = 0.5, .dev_metric = 0.5, .marks = "constant"});
     add(r, (made){.optimizer = "all", .seed = 2, .value = 0.5, .dev_metric = 0.5, .marks = "constant"});
+    add(r, (made){.optimizer = "late", .value = 0.5, .dev_metric = 0.5, .status = "time"});
     add(r, (made){.optimizer = "none", .value = NAN, .dev_metric = NAN, .status = "oom"});
     char *text = paper(r, (zo_report_spec){0});
     ASSERT_HAS(text, "| mezo   | 73.3 ± 20.8 (3), 1 diverged [85.0] |");
     ASSERT_HAS(text, "| one    | 50.0, dead, constant ");
     ASSERT_HAS(text, "| some   | 60.0 (1), 1 constant, 1 oom ");
     ASSERT_HAS(text, "| all    | 50.0 ± 0.0 (2), 2 constant ");
+    ASSERT_HAS(text, "| late   | 50.0, time ");
     ASSERT_HAS(text, "| none   | oom ");
     ASSERT_HAS(text, "Marked runs are in every mean");
     ASSERT_LACKS(text, "old definition");
@@ -150,6 +241,9 @@ START_TEST(marked_runs_stay_in_the_mean)
     ck_assert_double_eq(in_row(rows, 0, "marked"), 1);
     ck_assert_double_eq(in_row(rows, 0, "meaning"), ZO_MEANING);
     ck_assert_double_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 1), "marks"), "constant")->valuedouble, 1);
+    ck_assert_str_eq(word(rows, 0, "status"), "mixed");
+    ck_assert_str_eq(word(rows, 1, "status"), "dead"); /* of its own runs alone */
+    ck_assert_double_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 0), "statuses"), "done")->valuedouble, 2);
     cJSON_Delete(rows);
     zo_results_close(r);
 }
@@ -184,11 +278,11 @@ END_TEST
 START_TEST(costs_and_warnings)
 {
     zo_results *r = open_new();
-    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.8});
-    add(r, (made){.seed = 2, .value = 0.8, .dev_metric = 0.8});
+    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.8, .other_step_ms = 4.25}); /* no full-batch steps: that is the step's own */
+    add(r, (made){.seed = 2, .value = 0.8, .dev_metric = 0.8, .other_step_ms = 4.25});
     char *text = paper(r, (zo_report_spec){0});
-    ASSERT_HAS(text, "| method | lr    | steps | work | forwards | step ms | device-hours | with evaluation | training peak MB | overall peak MB |");
-    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.5 | 20       | 4       | 0.01         | 0.01            | 2                | 3               |");
+    ASSERT_HAS(text, "| method | lr    | steps | work  | forwards | step ms | device-hours | with evaluation | training peak MB | overall peak MB |");
+    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.53 | 20       | 4.25    | 0.01         | 0.012           | 2.345            | 3.456           |");
     ASSERT_LACKS(text, "Disturbed");
     ASSERT_LACKS(text, "cut");
     free(text);
@@ -196,8 +290,8 @@ START_TEST(costs_and_warnings)
     add(r, (made){.optimizer = "svrg", .value = 0.8, .dev_metric = 0.8, .seed = 5, .cut = 9});
     text = paper(r, (zo_report_spec){0});
     ASSERT_HAS(text, "step ms | full-batch step ms | other step ms | device-hours |");
-    ASSERT_HAS(text, "| svrg   | 0.001 | 10    | 20.5 | 20       | 4 *     | 30 *               | 2 *           | 0.01 *       | 0.01 *          | 2 ");
-    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.5 | 20       | 4       | -                  | -             | 0.01         |");
+    ASSERT_HAS(text, "| svrg   | 0.001 | 10    | 20.53 | 20       | 4.25 *  | 30 *               | 2 *           | 0.01 *       | 0.012 *         | 2.345 ");
+    ASSERT_HAS(text, "| mezo   | 0.001 | 10    | 20.53 | 20       | 4.25    | -                  | -             | 0.01         |");
     ASSERT_HAS(text, "* Disturbed: while 1 of the 4 runs trained");
     ASSERT_HAS(text, "in the run with the most: 9 of t at 64 tokens.");
     free(text);
@@ -409,6 +503,8 @@ int main(void)
         return 1;
     }
     TCase *t = tcase_create("report");
+    tcase_add_test(t, objects_say_what_rows_say);
+    tcase_add_test(t, labels_and_ranges);
     tcase_add_test(t, marked_runs_stay_in_the_mean);
     tcase_add_test(t, headline_metric);
     tcase_add_test(t, costs_and_warnings);

@@ -637,6 +637,14 @@ START_TEST(select_reads_only)
     ASSERT_HAS(text, "|   n | gap | text |\n|----:|----:|------|\n|  12 |     | a,b  |\n");
     free(text);
     cJSON_Delete(rows);
+    ck_assert_int_eq(zo_results_select(r, "SELECT 1 AS a, 2 AS a, 3 AS b, 4 AS a, x'00fF' AS blob, x'' AS gap", &rows, &err), ZO_OK);
+    ck_assert_double_eq(in_row(rows, 0, "a"), 1);
+    ck_assert_double_eq(in_row(rows, 0, "a:1"), 2);
+    ck_assert_double_eq(in_row(rows, 0, "b"), 3);
+    ck_assert_double_eq(in_row(rows, 0, "a:2"), 4);
+    ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "blob")->valuestring, "x'00ff'");
+    ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "gap")->valuestring, "x''");
+    cJSON_Delete(rows);
     ck_assert_int_eq(zo_results_select(r, "DELETE FROM tries", &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "only reading");
     ck_assert_int_eq(zo_results_select(r, "SELECT 1; SELECT 2", &rows, &err), ZO_EINPUT);

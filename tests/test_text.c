@@ -75,6 +75,29 @@ START_TEST(widths)
 }
 END_TEST
 
+/* Folded at blanks, further lines indented, none wider than the terminal; elsewhere one line. */
+START_TEST(paragraphs)
+{
+    static const struct { const char *text; int indent, columns; const char *is; } of[] = {
+        {"aa bb cc dd", 0, 10, "aa bb cc\ndd\n"},
+        {"aa bb cc dd", 0, 11, "aa bb cc dd\n"},
+        {"aa bb cc dd ee ff", 2, 11, "aa bb cc dd\n  ee ff\n"},
+        {"aa bb cc dd ee ff gg h", 2, 11, "aa bb cc dd\n  ee ff gg\n  h\n"}, /* 9 are left, and "ee ff gg h" has 10 */
+        {"abcdefghijkl", 0, 9, "abcdefghi\njkl\n"},
+        {"\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2", 0, 9, "\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\n\xe6\xbc\xa2\n"},
+        {"a\x1b bb", 4, 0, "a? bb\n"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char *text;
+        size_t n;
+        FILE *out = open_memstream(&text, &n);
+        zo_paragraph_print(out, of[i].text, of[i].indent, of[i].columns);
+        fclose(out);
+        ck_assert_str_eq(text, of[i].is);
+        free(text);
+    }
+}
+END_TEST
+
 static char *printed(const cJSON *rows, zo_table_format format, int columns)
 {
     char *text;
@@ -189,6 +212,7 @@ int main(void)
     tcase_add_loop_test(t, replaced, 0, CHARACTERS);
     tcase_add_test(t, made_valid);
     tcase_add_test(t, widths);
+    tcase_add_test(t, paragraphs);
     tcase_add_test(t, tables_of_hostile_names);
     tcase_add_test(t, narrow_tables);
     Suite *s = suite_create("text");
