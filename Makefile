@@ -198,7 +198,7 @@ PARITY := $(patsubst tests/test_cuda_%.c,%,$(wildcard tests/test_cuda_*.c))
 $(BUILD)/gpu/%.o: $(BUILD)/tests/test_cuda_%.o
 	@mkdir -p $(@D)
 	@objcopy --redefine-sym main=zo_parity_$* $< $@
-$(BUILD)/tests/shim/parity.o: ALL_CFLAGS += '-DZO_PARITY_LIST=$(patsubst %,X(%),$(PARITY))'
+$(BUILD)/tests/shim/parity.o: private ALL_CFLAGS += '-DZO_PARITY_LIST=$(patsubst %,X(%),$(PARITY))'
 $(BUILD)/gpu/parity: $(PARITY:%=$(BUILD)/gpu/%.o) $(BUILD)/tests/shim/parity.o $(BUILD)/tests/shim/none.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
 	@$(CC) $(ALL_LDFLAGS) $(RPATH) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
 
