@@ -61,7 +61,7 @@ typedef struct zo_arch {
     zo_class_head class_head;
     float init_std;        /* initializer_range */
     int bos, eos, pad, mask; /* token ids from config.json; -1 = absent, and so are those outside the vocabulary */
-    char note[200];        /* what was read otherwise than config.json has it; empty where nothing was */
+    char note[256];        /* what was read otherwise than config.json has it; empty where nothing was */
 } zo_arch;
 
 /* Canonical parameter names (zo_param.name). N = 0..layers-1.

@@ -13,6 +13,7 @@
 
 #include "bench/cache.h"
 #include "core/io.h"
+#include "core/mem.h"
 #include "tests/folder.h"
 
 static char root[64], place[128]; /* place: a folder of the cache */
@@ -84,6 +85,7 @@ static void assert_whole(void)
     zo_err err = {0};
     ck_assert_msg(zo_read_file(below(place, "weights"), 1000, &text, &bytes, &err) == ZO_OK, "%s", err.text);
     ck_assert_str_eq(text, "some thousands of numbers");
+    zo_free(text);
 }
 
 START_TEST(made_once_and_again_when_damaged)
