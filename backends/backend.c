@@ -99,8 +99,7 @@ zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err 
                        zo_precision_name(precision), be->name, be->device, be->bf16 ? " and bf16" : "");
     }
     if (precision == ZO_BF16 && !be->bf16) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "precision \"bf16\" needs AVX512-BF16 instructions, which this machine (%s) lacks: use "
-                       "\"precision\": \"f32\"", be->device);
+        return zo_fail(err, ZO_EUNSUPPORTED, "precision \"bf16\" is none of device \"%s\" (%s): use \"precision\": \"f32\"", be->name, be->device);
     }
     return ZO_OK;
 }

@@ -69,6 +69,7 @@ typedef struct zo_backend {
     zo_space space;             /* where `alloc` allocates */
     int threads;
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
+    bool bf16_widened;          /* bf16 products run as f32 ones of the same rounded numbers: right, but no faster than f32 */
     bool reads_rest;            /* views may have `rest` */
     void *self;                 /* the backend's own state */
     zo_passes passes;           /* since the backend was opened */

@@ -206,7 +206,8 @@ zo_status zo_cpu_open(int ordinal, int threads, zo_backend **be, zo_err *err)
     *b = cpu_table;
     b->threads = threads > 0 ? threads : cores;
     omp_set_num_threads(b->threads); /* also for what libraries and other modules run in parallel */
-    b->bf16 = zo_cpu_has_bf16();
+    b->bf16 = true;
+    b->bf16_widened = !zo_cpu_has_bf16();
     device_name(b->device, sizeof b->device);
     zo_cpu *cpu = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *cpu);
     cpu->scratch = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)b->threads * sizeof *cpu->scratch);

@@ -96,6 +96,8 @@ void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void
 void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
                   float beta, float *c, int64_t ldc);
 bool zo_cpu_has_bf16(void); /* the machine has AVX512-BF16, and oneDNN was not told to leave it */
+/* Whether a bf16 product of inner size k runs as an f32 one of the same rounded numbers, on a processor with or without bf16 and AMX. */
+bool zo_cpu_bf16_widens(bool has_bf16, bool amx, int64_t k);
 typedef struct zo_cpu_products zo_cpu_products; /* all that were made */
 zo_cpu_products *zo_cpu_products_open(int threads);
 void zo_cpu_products_close(zo_cpu_products *products);

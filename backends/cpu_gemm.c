@@ -1,6 +1,10 @@
 /* cpu_gemm.c: matrix products by oneDNN, compiled once per shape for ONE thread, so that threads of ours run them side by side on
  * tiles and the bits of a product do not depend on the number of threads. No allocation in a run: memory objects and the scratchpad
- * stand ready. */
+ * stand ready.
+ *
+ * bf16 products are oneDNN's where the processor has instructions for them, but for inner sizes that its AMX kernel cannot do: those, and all
+ * on a processor without, are f32 products of the same rounded numbers. A product of two bf16 numbers is exact in f32 and sums are f32 either
+ * way, so only the order of a sum differs, as it does between processors. */
 #include <dnnl.h>
 #include <omp.h>
 #include <stdbool.h>
@@ -18,8 +22,9 @@ typedef struct lane { dnnl_memory_t a, b, c, scratch; } lane; /* of one thread *
 
 struct zo_cpu_product {
     zo_cpu_gemm gemm;
+    bool widened;          /* bf16 inputs are copied to f32, in the scratch behind the library's own, and multiplied there */
     dnnl_primitive_t primitive;
-    size_t scratch_bytes;
+    size_t scratch_bytes;  /* of the library */
     dnnl_stream_t *stream; /* (threads), borrowed */
     lane *lane;            /* (threads) */
 };
@@ -119,13 +124,36 @@ static size_t gemm_hash(const zo_cpu_gemm *g)
     return (size_t)h;
 }
 
+static bool has_isa(dnnl_cpu_isa_t isa)
+{
+    return (dnnl_get_effective_cpu_isa() & isa) == (unsigned)isa;
+}
+
+bool zo_cpu_has_bf16(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+static bool has_amx(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_amx);
+}
+
+/* oneDNN 2.6's AMX kernel of a bf16 product whose inner size is no multiple of 32 runs into an illegal instruction. */
+bool zo_cpu_bf16_widens(bool has_bf16, bool amx, int64_t k)
+{
+    return !has_bf16 || (amx && k % 32 != 0);
+}
+
 static zo_cpu_product *product_make(const zo_cpu_products *all, const zo_cpu_gemm *g)
 {
-    dnnl_data_type_t type = g->precision == ZO_BF16 ? dnnl_bf16 : dnnl_f32;
+    bool widened = g->precision == ZO_BF16 && zo_cpu_bf16_widens(zo_cpu_has_bf16(), has_amx(), g->k);
+    dnnl_data_type_t type = g->precision == ZO_BF16 && !widened ? dnnl_bf16 : dnnl_f32;
+    int64_t lda = widened ? g->k : g->lda, ldb = !widened ? g->ldb : g->across ? g->k : g->n;
     dnnl_memory_desc_t a, b, c;
-    DNNL_CHECK(dnnl_memory_desc_init_by_strides(&a, 2, (dnnl_dims_t){g->m, g->k}, type, (dnnl_dims_t){g->lda, 1}));
+    DNNL_CHECK(dnnl_memory_desc_init_by_strides(&a, 2, (dnnl_dims_t){g->m, g->k}, type, (dnnl_dims_t){lda, 1}));
     DNNL_CHECK(dnnl_memory_desc_init_by_strides(&b, 2, (dnnl_dims_t){g->k, g->n}, type,
-                                                g->across ? (dnnl_dims_t){1, g->ldb} : (dnnl_dims_t){g->ldb, 1}));
+                                                g->across ? (dnnl_dims_t){1, ldb} : (dnnl_dims_t){ldb, 1}));
     DNNL_CHECK(dnnl_memory_desc_init_by_strides(&c, 2, (dnnl_dims_t){g->m, g->n}, dnnl_f32, (dnnl_dims_t){g->ldc, 1}));
     dnnl_primitive_attr_t attr;
     DNNL_CHECK(dnnl_primitive_attr_create(&attr));
@@ -148,6 +176,7 @@ static zo_cpu_product *product_make(const zo_cpu_products *all, const zo_cpu_gem
     omp_set_num_threads(threads);
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     p->gemm = *g;
+    p->widened = widened;
     p->scratch_bytes = dnnl_memory_desc_get_size(scratch);
     p->stream = all->stream;
     p->lane = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)all->threads * sizeof *p->lane);
@@ -211,14 +240,29 @@ void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float
     DNNL_CHECK(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc));
 }
 
-bool zo_cpu_has_bf16(void)
+static size_t round64(size_t bytes)
 {
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    return (bytes + 63) / 64 * 64;
 }
 
 size_t zo_cpu_product_scratch(const zo_cpu_product *product)
 {
-    return (product->scratch_bytes + 63) / 64 * 64;
+    const zo_cpu_gemm *g = &product->gemm;
+    size_t wide = product->widened ? round64((size_t)(g->m * g->k) * sizeof(float)) + round64((size_t)(g->k * g->n) * sizeof(float)) : 0;
+    return round64(product->scratch_bytes) + wide;
+}
+
+/* to (rows, n) f32 <- from, bf16 with rows `stride` apart */
+static void widen(const uint16_t *from, int64_t stride, int64_t rows, int64_t n, float *to)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const uint16_t *x = from + r * stride;
+        float *y = to + r * n;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = zo_bf16_to(x[i]);
+        }
+    }
 }
 
 void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch)
@@ -226,6 +270,15 @@ void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void
     int t = omp_get_thread_num();
     omp_set_num_threads(1); /* of this region's task only: a product of a one-thread region would else make a team of its own */
     lane *l = &product->lane[t];
+    if (product->widened) {
+        const zo_cpu_gemm *g = &product->gemm;
+        float *wide_a = (float *)((char *)scratch + round64(product->scratch_bytes));
+        float *wide_b = (float *)((char *)wide_a + round64((size_t)(g->m * g->k) * sizeof(float)));
+        widen(a, g->lda, g->m, g->k, wide_a);
+        widen(b, g->ldb, g->across ? g->n : g->k, g->across ? g->k : g->n, wide_b);
+        a = wide_a;
+        b = wide_b;
+    }
     dnnl_stream_t stream = product->stream[t];
     DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->a, (void *)(uintptr_t)a, stream));
     DNNL_CHECK(dnnl_memory_set_data_handle_v2(l->b, (void *)(uintptr_t)b, stream));
