@@ -289,6 +289,15 @@ static zo_status check_eps(zo_setup *s, zo_err *err)
     return ZO_OK;
 }
 
+static void note_precision(zo_setup *s)
+{
+    if (s->cell->precision == ZO_BF16 && s->be->bf16_widened) {
+        size_t at = strlen(s->note);
+        snprintf(s->note + at, sizeof s->note - at, "%sbf16 products are f32 products of numbers rounded to bf16: this processor has no instructions for "
+                 "them, so their times say nothing of bf16", at > 0 ? "; " : "");
+    }
+}
+
 /* Model and data. What this program does not read in a file is wrong input, as what is wrong in it; ZO_EUNSUPPORTED is for settings. */
 static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
 {
@@ -317,6 +326,7 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
     status = status == ZO_OK ? open_files(s, dirs, err) : status;
     status = status == ZO_OK ? check_eps(s, err) : status;
+    note_precision(s);
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
         s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);

@@ -47,7 +47,7 @@ typedef struct zo_setup {
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */
-    char note[400];
+    char note[600];
     double drift;               /* the largest that zo_setup_drift has found */
 } zo_setup;
 
@@ -66,7 +66,8 @@ double zo_setup_flops(const zo_setup *setup);
  * quite at each). Both are 0 of a setup that is not open. */
 double zo_setup_work(const zo_setup *setup);
 
-/* What the row's note shall say of the setting: that probes of this eps are (nearly) all rounded away. NULL = nothing. */
+/* What the row's note shall say of the setting: that probes of this eps are (nearly) all rounded away, that bf16 is
+ * not the processor's own. NULL = nothing. */
 const char *zo_setup_note(const zo_setup *setup);
 
 /* Drift by in-place probes: the largest |w - w'| of a weight w that one step's probe and its way back leave as w', each move rounded to the
