@@ -182,6 +182,59 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* ---- names of classes ---- */
+
+/* Every class adds its own special tokens behind a vocabulary without them, so the number of tokens tells the class. */
+static int size_of(const char *json, const char *config, const char *settings)
+{
+    zo_tokenizer *t;
+    put("tokenizer.json", json);
+    put("config.json", config);
+    put("tokenizer_config.json", settings);
+    ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) == ZO_OK, "%s", err.text);
+    int size = zo_tokenizer_vocab_size(t);
+    zo_tokenizer_close(t);
+    return size;
+}
+
+START_TEST(test_class_names)
+{
+    static const struct { const char *name; bool is_bert; int added; } classes[] = {
+        {"BertTokenizer", true, 2},       {"DistilBertTokenizer", true, 2},  {"ElectraTokenizer", true, 2},   {"LayoutLMTokenizer", true, 2},
+        {"LxmertTokenizer", true, 2},     {"MobileBertTokenizer", true, 2},  {"SqueezeBertTokenizer", true, 2}, {"RobertaTokenizer", false, 5},
+        {"BartTokenizer", false, 5},      {"LongformerTokenizer", false, 5}, {"LEDTokenizer", false, 5},      {"MvpTokenizer", false, 5},
+        {"GPT2Tokenizer", false, 1},      {"CodeGenTokenizer", false, 1},    {"GPTNeoXTokenizer", false, 2},  {"Qwen2Tokenizer", false, 1},
+        {"LlamaTokenizer", false, 3},     {"Phi3Tokenizer", false, 3},       {"PreTrainedTokenizer", false, 0}, {"TokenizersBackend", false, 0},
+        {"BertTokenize", false, 0},       {"Fast", false, 0}};
+    static const struct { const char *type; bool is_bert; int added; } models[] = {
+        {"bert", true, 2},  {"distilbert", true, 2}, {"electra", true, 2}, {"roberta", false, 5},  {"gpt2", false, 1}, {"gpt_neo", false, 1},
+        {"gptj", false, 1}, {"opt", false, 1},       {"llama", false, 0},  {"gpt_neox", false, 2}, {"", false, 0}};
+    char settings[100], config[100];
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        for (int fast = 0; fast < 2; fast++) {
+            snprintf(settings, sizeof settings, "{\"tokenizer_class\":\"%s%s\"}", classes[i].name, fast ? "Fast" : "");
+            int added = size_of(classes[i].is_bert ? WORDPIECE : BPE, "{}", settings) - (classes[i].is_bert ? 4 : 2);
+            ck_assert_msg(added == classes[i].added, "%s added %d tokens", settings, added);
+        }
+    }
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        snprintf(config, sizeof config, "{\"model_type\":\"%s\"}", models[i].type);
+        int added = size_of(models[i].is_bert ? WORDPIECE : BPE, config, "{}") - (models[i].is_bert ? 4 : 2);
+        ck_assert_msg(added == models[i].added, "%s added %d tokens", config, added);
+    }
+    /* LlamaTokenizer of a byte-level file is read as the file stands, as transformers does */
+    ck_assert_int_eq(size_of("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", "{}",
+                             "{\"tokenizer_class\":\"LlamaTokenizerFast\"}"), 2);
+    static const char *const others[] = {"AlbertTokenizer", "XLNetTokenizerFast", "DebertaTokenizer", "XLMRobertaTokenizerFast", "BertweetTokenizer"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        zo_tokenizer *t;
+        snprintf(settings, sizeof settings, "{\"tokenizer_class\":\"%s\"}", others[i]);
+        put("tokenizer_config.json", settings);
+        ck_assert_msg(zo_tokenizer_open(&t, scratch, &err) == ZO_EUNSUPPORTED && strstr(err.text, others[i]), "%s: %s", others[i], err.text);
+    }
+}
+END_TEST
+
 /* ---- where transformers gives no answer, and what is special ---- */
 
 static zo_tokenizer *open_scratch(void)
@@ -397,6 +450,7 @@ int main(void)
     tcase_set_timeout(files, 60);
     tcase_add_test(files, test_golden);
     tcase_add_test(files, test_refusals);
+    tcase_add_test(files, test_class_names);
     tcase_add_test(files, test_fallbacks);
     tcase_add_test(files, test_special_ids);
     tcase_add_test(files, test_rows);
