@@ -1,0 +1,392 @@
+/* test_trajectories.c: whole runs of estimators against twins in float64 that are written from the papers and the published code, with
+ * draws of their own: MeZO-SVRG in its three modes (arXiv 2404.08080, Algorithms 1 and 4; amazon-science/mezo_svrg), clipped first order
+ * (torch.nn.utils.clip_grad_norm_, torch.optim), and what each method logs as its loss. Weights agree to 1e-10: both are float64, and only the
+ * order of sums differs. Constants of first order are numbers that f32 holds, as its rules work with those. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/conf.h"
+#include "core/mem.h"
+#include "tests/objective64.h"
+
+enum { ROWS = 3, COLS = 5, EXTRA = 4, SIZE = ROWS * COLS + EXTRA, EXAMPLES = 4, SEED = 77, STEPS = 30, MOST = 64 };
+
+/* Losses of EXAMPLES examples: a bowl each, with waves. `at` = the step's. */
+typedef struct hills { zo_layout layout; int at; double curve[SIZE], centre[EXAMPLES][SIZE]; int64_t place[SIZE]; } hills;
+
+static void hills_open(hills *h)
+{
+    memset(h, 0, sizeof *h);
+    zo_layout_add(&h->layout, "w", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
+    zo_layout_add(&h->layout, "b", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
+    for (int i = 0; i < SIZE; i++) {
+        h->curve[i] = 0.3 + 0.1 * (i % 5);
+        h->place[i] = i < ROWS * COLS ? i : h->layout.param[1].offset + i - ROWS * COLS;
+        for (int e = 0; e < EXAMPLES; e++) {
+            h->centre[e][i] = sin(1.7 * i + 2.3 * e);
+        }
+    }
+}
+
+static double loss_of(const hills *h, int e, const double *w)
+{
+    double sum = 1.0;
+    for (int i = 0; i < SIZE; i++) {
+        double d = w[h->place[i]] - h->centre[e][i];
+        sum += 0.5 * h->curve[i] * d * d + 0.2 * (1.0 - cos(2.0 * w[h->place[i]]));
+    }
+    return sum;
+}
+
+static double hills_loss(void *context, zo_which which, const double *w)
+{
+    const hills *h = context;
+    double sum = 0.0;
+    for (int e = 0; e < EXAMPLES; e++) {
+        sum += which == ZO_BATCH_FULL || e == h->at ? loss_of(h, e, w) : 0.0;
+    }
+    return which == ZO_BATCH_FULL ? sum / EXAMPLES : sum;
+}
+
+static void hills_gradient(void *context, zo_which which, const double *w, double *g)
+{
+    const hills *h = context;
+    ck_assert_int_eq(which, ZO_BATCH_CURRENT);
+    for (int i = 0; i < SIZE; i++) {
+        double x = w[h->place[i]];
+        g[h->place[i]] = h->curve[i] * (x - h->centre[h->at][i]) + 0.4 * sin(2.0 * x);
+    }
+}
+
+/* z of a step: element by element from the generator, parameter by parameter. */
+static void draw(const hills *h, int64_t step, int query, double *z)
+{
+    float part[ROWS * COLS];
+    memset(z, 0, MOST * sizeof *z);
+    for (int t = 0; t < 2; t++) {
+        int n = t == 0 ? ROWS * COLS : EXTRA;
+        zo_normals_scalar((zo_stream){SEED, h->layout.param[t].id, (uint32_t)step, (uint32_t)query, ZO_ROLE_Z}, 0, n, part);
+        for (int i = 0; i < n; i++) {
+            z[h->layout.param[t].offset + i] = part[i];
+        }
+    }
+}
+
+/* w += a z */
+static void add(double *w, double a, const double *z)
+{
+    for (int i = 0; i < MOST; i++) {
+        w[i] += a * z[i];
+    }
+}
+
+/* (L(w + eps z) - L(w - eps z)) / 2 eps; *mean = that of the two losses */
+static double spsa(hills *h, zo_which which, const double *w, const double *z, double eps, double *mean)
+{
+    double plus[MOST], minus[MOST];
+    memcpy(plus, w, sizeof plus);
+    memcpy(minus, w, sizeof minus);
+    add(plus, eps, z);
+    add(minus, -eps, z);
+    double a = hills_loss(h, which, plus), b = hills_loss(h, which, minus);
+    *mean = (a + b) / 2;
+    return (a - b) / (2 * eps);
+}
+
+/* ---- MeZO-SVRG ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum mode { PAPER, REPLAY, RELEASED } mode;
+typedef struct svrg { mode mode; bool fresh; int q; double eta1, eta2, anneal, kappa; int window; } svrg;
+typedef struct path { double w[MOST], loss[STEPS], lr[STEPS], projected[STEPS]; int cuts; } path;
+
+/* Mean of the n losses before the last `skip`. */
+static double mean_before(const double *loss, int have, int n, int skip)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += loss[have - skip - n + i];
+    }
+    return sum / n;
+}
+
+static void twin(hills *h, const svrg *s, path *p)
+{
+    const double eps = 1e-3;
+    double w[MOST] = {0}, anchor[MOST] = {0}, g[MOST] = {0}, z[MOST], other[MOST];
+    double eta1 = s->eta1, eta2 = s->eta2;
+    int window = s->window > 0 ? s->window : EXAMPLES; /* batches of an epoch */
+    p->cuts = 0;
+    for (int t = 0; t < STEPS; t++) {
+        h->at = (3 * t + 1) % EXAMPLES;
+        /* Algorithm 4: once a window; the paper compares with the window before, the code with the one before that, and waits longer */
+        bool released = s->mode == RELEASED;
+        if (t % window == 0 && (released ? t > 4 * window : t >= 2 * window)) {
+            double ratio = mean_before(p->loss, t, window, 0) / mean_before(p->loss, t, window, released ? 2 * window : window);
+            if (ratio > s->kappa) {
+                eta1 = released ? fmax(eta1 / s->anneal, 1e-5) : eta1 / s->anneal;
+                eta2 = released ? fmax(eta2 / s->anneal, 1e-6) : eta2 / s->anneal;
+                p->cuts++;
+            }
+        }
+        draw(h, t, 0, z);
+        double unused;
+        if (t % s->q == 0) {
+            double pg = spsa(h, ZO_BATCH_FULL, w, z, eps, &p->loss[t]);
+            memcpy(anchor, w, sizeof anchor);
+            memset(g, 0, sizeof g);
+            add(g, pg, z);
+            add(w, -eta1, g);
+            p->projected[t] = pg;
+            p->lr[t] = eta1;
+            continue;
+        }
+        draw(h, t, 1, other);
+        double pg = spsa(h, ZO_BATCH_CURRENT, w, z, eps, &p->loss[t]);
+        p->projected[t] = pg;
+        p->lr[t] = eta2;
+        if (released) { /* the anchor is an alias of the weights, which the first estimate has moved */
+            add(w, -eta2 * pg, z);
+            double second = spsa(h, ZO_BATCH_CURRENT, w, other, eps, &unused);
+            add(w, eta2 * second, other);
+        } else {
+            const double *at_anchor = s->fresh ? other : z;
+            double second = spsa(h, ZO_BATCH_CURRENT, anchor, at_anchor, eps, &unused);
+            add(w, -eta2 * pg, z);
+            add(w, eta2 * second, at_anchor);
+        }
+        add(w, -eta2, g);
+    }
+    memcpy(p->w, w, sizeof w);
+}
+
+static void estimated(hills *h, const svrg *s, path *p)
+{
+    static const char *const name[] = {"paper", "replay", "released"};
+    char json[300];
+    snprintf(json, sizeof json, "{\"mode\": \"%s\", \"z\": \"%s\", \"q\": %d, \"eta2\": %.17g, \"anneal\": %.17g, \"kappa\": %.17g, \"window\": %d}", name[s->mode],
+             s->fresh ? "fresh" : "shared", s->q, s->eta2, s->anneal, s->kappa, s->window);
+    objective64 *o = objective64_new(&h->layout, SEED, h, hills_loss, NULL);
+    running r = running_new("mezo-svrg", json, &o->o);
+    for (int t = 0; t < STEPS; t++) {
+        zo_step_report report;
+        h->at = (3 * t + 1) % EXAMPLES;
+        ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, s->eta1, 1e-3, &report), ZO_OK);
+        p->loss[t] = report.loss;
+        p->lr[t] = report.lr;
+        p->projected[t] = report.projected;
+        ck_assert(report.full_batch == (t % s->q == 0));
+    }
+    for (int i = 0; i < SIZE; i++) {
+        p->w[h->place[i]] = o->w[h->place[i]];
+    }
+    running_free(&r);
+    objective64_free(o);
+}
+
+static double apart(const hills *h, const double *a, const double *b)
+{
+    double most = 0.0;
+    for (int i = 0; i < SIZE; i++) {
+        most = fmax(most, fabs(a[h->place[i]] - b[h->place[i]]));
+    }
+    return most;
+}
+
+START_TEST(svrg_goes_the_twins_way)
+{
+    static const svrg of[] = {{.q = 3, .eta1 = 0.12, .eta2 = 0.03, .anneal = 2.0, .kappa = 0.97, .window = 2},
+                              {.q = 3, .eta1 = 0.12, .eta2 = 0.03, .anneal = 2.0, .kappa = 1.02, .window = 2}, /* each of the others differs */
+                              {.q = 3, .eta1 = 0.12, .eta2 = 0.03, .anneal = 3.0, .kappa = 0.97, .window = 2}, /* from the first in one number */
+                              {.q = 3, .eta1 = 0.12, .eta2 = 0.03, .anneal = 2.0, .kappa = 0.97, .window = 3},
+                              {.q = 3, .eta1 = 0.12, .eta2 = 0.03, .anneal = 2.0, .kappa = 0.97, .window = 0},
+                              {.q = 3, .eta1 = 0.12, .eta2 = 0.05, .anneal = 2.0, .kappa = 0.97, .window = 2},
+                              {.q = 3, .eta1 = 0.07, .eta2 = 0.03, .anneal = 2.0, .kappa = 0.97, .window = 2},
+                              {.q = 2, .eta1 = 0.12, .eta2 = 0.03, .anneal = 2.0, .kappa = 0.97, .window = 2}};
+    enum { CASES = sizeof of / sizeof *of };
+    hills h;
+    hills_open(&h);
+    path want[CASES], got;
+    for (int k = 0; k < CASES; k++) {
+        svrg s = of[k];
+        s.mode = (mode)(_i / 2);
+        s.fresh = _i % 2 || s.mode == RELEASED;
+        twin(&h, &s, &want[k]);
+        memset(&got, 0, sizeof got);
+        estimated(&h, &s, &got);
+        ck_assert_msg(apart(&h, want[k].w, got.w) < 1e-10, "case %d: weights %g apart", k, apart(&h, want[k].w, got.w));
+        for (int t = 0; t < STEPS; t++) {
+            ck_assert_msg(fabs(want[k].loss[t] - got.loss[t]) < 1e-10 && fabs(want[k].lr[t] - got.lr[t]) < 1e-15 &&
+                              fabs(want[k].projected[t] - got.projected[t]) < 1e-7, /* 1e-10 over 2 eps */
+                          "case %d, step %d: loss %.15g lr %g projected %g, expected %.15g, %g, %g", k, t, got.loss[t], got.lr[t], got.projected[t],
+                          want[k].loss[t], want[k].lr[t], want[k].projected[t]);
+        }
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, want[k].w, want[other].w) > 1e-5, "cases %d and %d are one run", other, k);
+        }
+    }
+    ck_assert(want[0].cuts > 0 && want[0].cuts != want[1].cuts);
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* ---- first order ---------------------------------------------------------------------------------------------------------- */
+
+/* clip: 0, far above every norm, and below every norm; then also between them, so that some steps are clipped. */
+START_TEST(clipping_as_torch_does)
+{
+    static const double clips[] = {0.0, 1e6, 0.25, 1.5};
+    const double lr = 0.125, decay = 0.5, momentum = 0.75, beta1 = 0.5, beta2 = 0.75, eps = 0x1p-10;
+    hills h;
+    hills_open(&h);
+    for (int adamw = 0; adamw < 2; adamw++) {
+        double end[4][MOST];
+        for (int c = 0; c < 4; c++) {
+            char json[300];
+            double w[MOST] = {0}, m[MOST] = {0}, v[MOST] = {0}, g[MOST] = {0};
+            int clipped = 0;
+            snprintf(json, sizeof json, "{\"clip\": %g, \"weight_decay\": %g, %s}", clips[c], decay,
+                     adamw ? "\"beta1\": 0.5, \"beta2\": 0.75, \"adam_eps\": 0.0009765625" : "\"momentum\": 0.75");
+            objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, hills_gradient);
+            running r = running_new(adamw ? "fo-adamw" : "fo-sgd", json, &o->o);
+            for (int t = 0; t < 12; t++) {
+                zo_step_report report;
+                h.at = t % EXAMPLES;
+                double loss = hills_loss(&h, ZO_BATCH_CURRENT, w), squares = 0.0;
+                hills_gradient(&h, ZO_BATCH_CURRENT, w, g);
+                for (int i = 0; i < MOST; i++) {
+                    squares += g[i] * g[i];
+                }
+                double factor = clips[c] > 0 ? fmin(1.0, clips[c] / (sqrt(squares) + 1e-6)) : 1.0; /* clip_grad_norm_ */
+                clipped += factor < 1.0;
+                for (int i = 0; i < MOST; i++) {
+                    double x = factor * g[i], wd = i < h.layout.param[1].offset ? decay : 0.0; /* biases do not decay */
+                    if (adamw) {
+                        w[i] *= 1.0 - lr * wd;
+                        m[i] = beta1 * m[i] + (1 - beta1) * x;
+                        v[i] = beta2 * v[i] + (1 - beta2) * x * x;
+                        /* the corrections are f32 too */
+                        w[i] -= lr * (m[i] / (double)(float)(1 - pow(beta1, t + 1))) / (sqrt(v[i] / (double)(float)(1 - pow(beta2, t + 1))) + eps);
+                    } else {
+                        m[i] = momentum * m[i] + x + wd * w[i];
+                        w[i] -= lr * m[i];
+                    }
+                }
+                ck_assert_int_eq(running_step(&r, EXAMPLES, 12, lr, 0, &report), ZO_OK);
+                ck_assert_double_eq_tol(report.loss, loss, 1e-10); /* at the weights before the update */
+                ck_assert(isnan(report.projected));
+                ck_assert_msg(apart(&h, w, o->w) < 1e-10, "adamw %d, clip %g, step %d: %g apart", adamw, clips[c], t, apart(&h, w, o->w));
+            }
+            ck_assert_msg(c < 2 ? clipped == 0 : c == 2 ? clipped == 12 : clipped > 0, "clip %g: %d steps clipped", clips[c], clipped);
+            memcpy(end[c], w, sizeof w);
+            running_free(&r);
+            objective64_free(o);
+        }
+        ck_assert(apart(&h, end[0], end[1]) == 0 && apart(&h, end[0], end[2]) > 1e-4 && apart(&h, end[3], end[2]) > 1e-4);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* ---- MeZO, TeZO: the path of MeZO, and what both log ------------------------------------------------------------------------ */
+
+START_TEST(mezo_goes_the_twins_way)
+{
+    const double lr = 0.03, eps = 1e-2, decay = 0.2;
+    hills h;
+    hills_open(&h);
+    for (int n = 1; n <= 3; n += 2) {
+        char json[100];
+        double w[MOST] = {0};
+        snprintf(json, sizeof json, "{\"queries\": %d, \"weight_decay\": %g}", n, decay);
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("mezo", json, &o->o);
+        for (int t = 0; t < STEPS; t++) {
+            zo_step_report report;
+            double z[MOST], pg[3], loss = 0.0, projected = 0.0, unused;
+            h.at = t % EXAMPLES;
+            for (int j = 0; j < n; j++) {
+                double plus[MOST];
+                draw(&h, t, j, z);
+                memcpy(plus, w, sizeof plus);
+                add(plus, eps, z);
+                loss += hills_loss(&h, ZO_BATCH_CURRENT, plus) / n; /* what the released code logs: L(w + eps z) */
+                pg[j] = spsa(&h, ZO_BATCH_CURRENT, w, z, eps, &unused);
+                projected += pg[j] / n;
+            }
+            for (int i = 0; i < ROWS * COLS; i++) {
+                w[i] *= 1.0 - lr * decay;
+            }
+            for (int j = 0; j < n; j++) {
+                draw(&h, t, j, z);
+                add(w, -lr / n * pg[j], z);
+            }
+            ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, lr, eps, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.loss, loss, 1e-10);
+            ck_assert_double_eq_tol(report.projected, projected, 1e-8);
+            ck_assert_double_eq(report.paper_queries, 2 * n);
+            ck_assert_msg(apart(&h, w, o->w) < 1e-10, "%d queries, step %d: %g apart", n, t, apart(&h, w, o->w));
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+START_TEST(tezo_logs_the_loss_at_its_probe)
+{
+    static const char *const name[] = {"tezo", "tezo-m", "tezo-adam"};
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 3; k++) {
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new(name[k], "{\"rank\": 2}", &o->o);
+        for (int t = 0; t < 8; t++) {
+            zo_step_report report;
+            double w[MOST] = {0}, z[MOST] = {0}, unused;
+            float tau[2];
+            h.at = t % EXAMPLES;
+            for (int i = 0; i < SIZE; i++) {
+                w[h.place[i]] = o->w[h.place[i]];
+            }
+            draw(&h, t, 0, z); /* of the biases; the matrix gets U diag(tau) V^T / sqrt(2) */
+            zo_normals_scalar((zo_stream){SEED, h.layout.param[0].id, (uint32_t)t, 0, ZO_ROLE_TAU}, 0, 2, tau);
+            for (int i = 0; i < ROWS * COLS; i++) {
+                const float *u = o->u + i / COLS * 2, *v = o->f + i % COLS * 2;
+                z[i] = ((double)u[0] * tau[0] * v[0] + (double)u[1] * tau[1] * v[1]) / sqrt(2.0);
+            }
+            double plus[MOST], projected = spsa(&h, ZO_BATCH_CURRENT, w, z, 1e-3, &unused);
+            memcpy(plus, w, sizeof plus);
+            add(plus, 1e-3, z);
+            ck_assert_int_eq(running_step(&r, EXAMPLES, 8, 0.01, 1e-3, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.loss, hills_loss(&h, ZO_BATCH_CURRENT, plus), 1e-10);
+            ck_assert_double_eq_tol(report.projected, projected, 1e-7);
+            ck_assert(isnan(report.paper_queries));
+            ck_assert(t == 0 || report.loss != loss_of(&h, h.at, w));
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("trajectories");
+    TCase *tests = tcase_create("trajectories");
+    tcase_add_loop_test(tests, svrg_goes_the_twins_way, 0, 6);
+    tcase_add_test(tests, clipping_as_torch_does);
+    tcase_add_test(tests, mezo_goes_the_twins_way);
+    tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
