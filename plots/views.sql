@@ -26,34 +26,39 @@ DROP TABLE IF EXISTS temp.remark;
 DROP TABLE IF EXISTS temp.trained;
 DROP TABLE IF EXISTS temp.shown;
 DROP TABLE IF EXISTS temp.setting;
-DROP VIEW IF EXISTS temp.given;
+DROP TABLE IF EXISTS temp.given;
 DROP TABLE IF EXISTS temp.finished;
 
 CREATE TEMP TABLE finished AS
-    SELECT *, count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill, batch, context) AS cellmates,
-           count(*) OVER (PARTITION BY optimizer, model, task, form, study, fill) AS linemates
-    FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill
-          FROM main.runs
-          WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture));
+    SELECT *, count(*) OVER (PARTITION BY own_cell) AS cellmates, count(*) OVER (PARTITION BY own_line) AS linemates
+    FROM (SELECT *, dense_rank() OVER (ORDER BY optimizer, model, task, form, study, fill, batch, context) AS own_cell,
+                 dense_rank() OVER (ORDER BY optimizer, model, task, form, study, fill) AS own_line
+          FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill
+                FROM main.runs
+                WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture)));
+CREATE INDEX temp.finished_by_run ON finished (run);
 CREATE INDEX temp.finished_by_train ON finished (train_split_seed, model, task, split, seed);
 CREATE INDEX temp.finished_by_test ON finished (test_split_seed, model, task, split, seed);
 
--- Settings of a run, one a row; place: their order in a label.
-CREATE TEMP VIEW given AS
-    SELECT f.*, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k
+-- Settings of a run, one a row; place: their order in a label, negative for the optimizer's own.
+CREATE TEMP TABLE given AS
+    SELECT f.run, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k
     WHERE k.key NOT IN ('seed', 'train_split_seed', 'test_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')
     UNION ALL
-    SELECT f.*, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'
+    SELECT f.run, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'
     UNION ALL
-    SELECT f.*, 1000, 'lr', f.lr FROM finished f WHERE f.dev = 0
+    SELECT run, 1000, 'lr', lr FROM finished WHERE dev = 0
     UNION ALL
-    SELECT f.*, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS
+    SELECT f.run, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS
             (SELECT 1 FROM finished g WHERE g.train_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
         THEN 'seed' ELSE f.train_split_seed END FROM finished f
     UNION ALL
-    SELECT f.*, 1002, 'test_split_seed', CASE WHEN f.test_split_seed = f.seed AND NOT EXISTS
+    SELECT f.run, 1002, 'test_split_seed', CASE WHEN f.test_split_seed = f.seed AND NOT EXISTS
             (SELECT 1 FROM finished g WHERE g.test_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
         THEN 'seed' ELSE f.test_split_seed END FROM finished f;
+-- Most are the same everywhere, and need not be compared cell by cell.
+DELETE FROM given WHERE (place < 0, name) IN
+    (SELECT place < 0, name FROM given GROUP BY 1, 2 HAVING min(value) = max(value) AND count(value) = (SELECT count(*) FROM finished));
 
 CREATE TEMP TABLE setting AS
     SELECT run, place,
@@ -61,9 +66,8 @@ CREATE TEMP TABLE setting AS
                 WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,
            min(value) OVER c <> max(value) OVER c OR count(value) OVER c < cellmates AS in_label,
            min(value) OVER l <> max(value) OVER l OR count(value) OVER l < linemates AS in_line
-    FROM given
-    WINDOW c AS (PARTITION BY optimizer, model, task, form, study, fill, batch, context, place < 0, name),
-           l AS (PARTITION BY optimizer, model, task, form, study, fill, place < 0, name);
+    FROM given JOIN finished USING (run)
+    WINDOW c AS (PARTITION BY own_cell, place < 0, name), l AS (PARTITION BY own_line, place < 0, name);
 DELETE FROM setting WHERE NOT in_line OR words IS NULL;
 CREATE INDEX temp.setting_of ON setting (run, place);
 
