@@ -686,6 +686,17 @@ START_TEST(rows_of_json_are_checked)
                  label[k]);
         ASSERT_HAS(wsc_error(row), "label");
     }
+    /* two spans of the release that are no part of their text, which the hub leaves as they are */
+    put("superglue/WSC/val.jsonl", "{\"text\": \"Kamenev and also Zinoviev met them .\", \"span1_text\": \"Kamenev and Zinoviev\", \"span1_index\": 0, \"span2_text\": "
+        "\"them\", \"span2_index\": 5, \"label\": 1}\n{\"text\": \"They met them .\", \"span1_text\": \"Kamenev, Zinoviev, and Stalin\", \"span1_index\": 0, "
+        "\"span2_text\": \"them\", \"span2_index\": 2, \"label\": 1}\n");
+    zo_dataset_spec w = spec_of("wsc", ZO_FORM_PROMPT, true);
+    w.scheme = ZO_SPLIT_FIRST;
+    w.count[ZO_TRAIN] = 0;
+    zo_dataset *d = open_or_die(&w);
+    ASSERT_HAS(text_of(d, ZO_TEST, 0), "refer to Kamenev and Zinoviev?");
+    ASSERT_HAS(text_of(d, ZO_TEST, 1), "refer to Kamenev, Zinoviev, and Stalin?");
+    zo_dataset_close(d);
     put("superglue/COPA/val.jsonl", "{\"premise\": \"a.\", \"choice1\": \"b\", \"choice2\": \"c\", \"question\": \"Cause\", \"label\": 0}\n");
     zo_dataset_spec s = spec_of("copa", ZO_FORM_PROMPT, true);
     s.count[ZO_TRAIN] = 0;
@@ -1383,6 +1394,15 @@ START_TEST(prompts_and_options)
     ck_assert_int_eq(zo_dataset_truncated_in(d, ZO_TEST), 1);
     zo_batch_free(b);
     zo_dataset_close(d);
+    s.context = 11; /* the least: a bos, a token of the prompt, the longest option */
+    d = open_or_die(&s);
+    b = batch_of(d, ZO_TRAIN, 0);
+    ck_assert_str_eq(option_text(b, 0, out), "^s| terrible");
+    zo_batch_free(b);
+    zo_dataset_close(d);
+    s.context = 10;
+    ASSERT_HAS(open_error(&s), "needs at least 11 tokens");
+    s.context = 15;
     s.tokenizer = bytes_plain;
     d = open_or_die(&s);
     b = batch_of(d, ZO_TRAIN, 0);
