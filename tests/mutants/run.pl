@@ -39,7 +39,7 @@ $| = 1;
 # What a build is made of: its variables for make. -O1 compiles in half the time, and guesses worse at what may happen.
 my $link = '-Wl,--wrap=_tcase_add_test,--wrap=kill only.o';
 my %build = (
-    cover => "MODE=release CUDA=0 CFLAGS='-O1 -g1 -fsanitize-coverage=trace-pc' LDFLAGS='$link'",
+    cover => "MODE=release CUDA=0 CFLAGS='-O1 -fno-inline-functions-called-once -g1 -fsanitize-coverage=trace-pc' LDFLAGS='$link'",
     base  => "MODE=release CUDA=0 CFLAGS='-Werror -Wno-error=maybe-uninitialized -Wno-error=format-truncation -O1' LDFLAGS='$link'",
     asan  => "MODE=asan CUDA=0 CFLAGS=-Werror LDFLAGS='$link'",
 );
@@ -240,23 +240,21 @@ sub measure {
     say_now(scalar(keys %cost), ' tests are used', $skipped ? ", $skipped are not, since they fail where nothing is changed" : '');
 }
 
-# Tests that may notice a change at a line of a function that stands at first..last: those that enter the nearest place at or above the
-# line first, then others that enter the function. Of what is outside functions: those that enter the file, or all.
+# Groups of tests that may notice a change at a line of a function that stands at first..last: those that enter the nearest place at or above
+# the line, then others that enter the function, then others that enter the file (what was compiled into its caller has no place of its own).
+# Of what nobody enters and is outside functions: all.
 sub tests_of {
     my ($m) = @_;
     my $lines = $entered{$m->{file}} || {};
-    my (@near, %seen);
-    if ($m->{last}) {
-        for (my $l = $m->{line}; $l >= $m->{first}; $l--) {
-            if ($lines->{$l}) { @near = @{$lines->{$l}}; last }
-        }
-        @near = grep { !$seen{$_}++ } @near;
-        my @far = grep { !$seen{$_}++ } map { @{$lines->{$_} || []} } $m->{first} - 2 .. $m->{last};
-        return (\@near, \@far);
+    my %seen;
+    my @near;
+    for (my $l = $m->{line}; $m->{last} && $l >= $m->{first}; $l--) {
+        if ($lines->{$l}) { @near = grep { !$seen{$_}++ } @{$lines->{$l}}; last }
     }
-    my @all = grep { !$seen{$_}++ } map { @$_ } values %$lines;
-    @all = keys %cost unless @all;
-    return (\@all, []);
+    my @function = grep { !$seen{$_}++ } map { @{$lines->{$_} || []} } $m->{last} ? ($m->{first} - 2 .. $m->{last}) : ();
+    my @file = grep { !$seen{$_}++ } map { @$_ } values %$lines;
+    @file = keys %cost unless $m->{last} || %$lines;
+    return [\@near, \@function, \@file];
 }
 
 # One mutant ------------------------------------------------------------------------------------------------------------------------------
@@ -304,8 +302,9 @@ sub try_mutant {
     my ($m, $slot, $kind) = @_;
     my $name = "$kind-$slot";
     my $tree = "$work/$name/tree";
-    my ($near, $far) = tests_of($m);
-    return "survived\tno test enters it" unless @$near || @$far;
+    my $groups = tests_of($m);
+    my @any = map { @$_ } @$groups;
+    return "survived\tno test enters the file" unless @any;
     my $stamp = "$work/$name/stamp";
     spew($stamp, '');
     select undef, undef, undef, 0.01;
@@ -315,7 +314,7 @@ sub try_mutant {
     spew("$tree/$m->{file}", $text);
     my (%linked, $verdict);
     my ($ran, $spent) = (0, 0);
-    GROUP: for my $group ($near, $far) {
+    GROUP: for my $group (@$groups) {
         my @left = @$group;
         while (@left) {
             my ($best, $least) = (0);
@@ -329,7 +328,7 @@ sub try_mutant {
             $spent += $cost{$test};
             my ($program, $function) = split / /, $test;
             if (!$linked{$program}) {
-                if (!link_program($name, $kind, $m, $program, [@$near, @$far])) {
+                if (!link_program($name, $kind, $m, $program, \@any)) {
                     $verdict = "uncompiled\t" . (slurp("$work/$name/log") =~ /error: (.*)/ ? $1 : '');
                     last GROUP;
                 }
@@ -345,7 +344,7 @@ sub try_mutant {
         }
     }
     restore($name, $kind, $m->{file}, $stamp);
-    return $verdict || "survived\t$ran of " . (@$near + @$far) . ' tests';
+    return $verdict || "survived\t$ran of " . @any . ' tests';
 }
 
 sub ready_workers {
