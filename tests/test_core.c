@@ -543,6 +543,20 @@ START_TEST(refuse_what_is_not_a_file)
 }
 END_TEST
 
+/* A few kilobytes that unpack to many megabytes cost what may be read, not what they unpack to. */
+START_TEST(packed_files_are_not_unpacked_beyond_the_limit)
+{
+    enum { PACKED_BYTES = 32 << 20, MOST = 10000 };
+    char *zeros = calloc(1, PACKED_BYTES);
+    put_gz("bomb.gz", zeros, PACKED_BYTES, "wb9");
+    free(zeros);
+    uint64_t before = zo_mem_live(ZO_HOST).total_bytes;
+    zo_mem_reset_peaks();
+    assert_refuses(scratch("bomb.gz"), MOST, ZO_EINPUT, "unpacks to at least 10001 bytes, and at most 10000 are read here");
+    ck_assert_uint_le(zo_mem_peak_overall(ZO_HOST).total_bytes, before + 4 * MOST);
+}
+END_TEST
+
 START_TEST(read_plain_or_packed)
 {
     char *text;
@@ -852,6 +866,8 @@ START_TEST(nearest_name)
     endless[sizeof endless - 1] = '\0';
     ck_assert_ptr_null(zo_nearest(endless, names, n));
     ck_assert_ptr_null(zo_nearest("x", names, 0));
+    const char *const alike[] = {"", "bat", "cat", "sat"};
+    ck_assert_str_eq(zo_nearest("hat", alike, 4), "bat"); /* of several as near the first */
 }
 END_TEST
 
@@ -1011,6 +1027,7 @@ static Suite *suite(void)
     tcase_add_test(t, refuse_damaged_gzip);
     tcase_add_test(t, refuse_what_is_not_a_file);
     tcase_add_test(t, pipes_and_devices_are_not_waited_for);
+    tcase_add_test(t, packed_files_are_not_unpacked_beyond_the_limit);
     tcase_add_test(t, read_plain_or_packed);
     tcase_add_test(t, read_from_a_pipe);
     tcase_add_test(t, lines_and_their_ends);
