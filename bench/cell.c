@@ -420,12 +420,6 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
     if (s->dataset != NULL) {
         char cut[100] = "";
         add_note(note, sizeof note, zo_dataset_note(s->dataset));
-        if (s->be->choices.timed > 0) {
-            char timed[120];
-            snprintf(timed, sizeof timed, "algorithms of %llu products were timed, and for %llu another than the first was faster",
-                     (unsigned long long)s->be->choices.timed, (unsigned long long)s->be->choices.others);
-            add_note(note, sizeof note, timed);
-        }
         if (zo_dataset_truncated(s->dataset) > 0) {
             snprintf(cut, sizeof cut, "%lld sequences were cut to %lld tokens", (long long)zo_dataset_truncated(s->dataset), (long long)s->context);
         }
