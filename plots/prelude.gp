@@ -49,7 +49,7 @@ plain_width = (panels == 1 ? 740 : 540) + right
 panel_width = plain_width > 85 + right + 30 * most_texts ? plain_width : 85 + right + 30 * most_texts
 panel_height = (panels == 1 ? 440 : 330) + head - 15 + foot
 total_width = columns * panel_width + legend_width
-total_height = rows * panel_height + header
+total_height = rows * panel_height + header > header + 40 + 25 * series ? rows * panel_height + header : header + 40 + 25 * series # the legend is one column
 
 if (format eq "svg") {
     set terminal svg size total_width, total_height font "DejaVu Sans,14" background "white" enhanced

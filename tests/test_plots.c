@@ -129,7 +129,7 @@ static cJSON *draw(sqlite3 *db, const char *out, const char *only, const char *f
     return report;
 }
 
-/* What is drawn as text in out/plot.svg, one element a line; the caller frees it. */
+/* What is drawn as text in out/plot.svg, one element a line; the caller frees it. All of it begins within the picture. */
 static char *drawn_text(const char *out, const char *plot)
 {
     char path[4200], name[96], *svg;
@@ -140,8 +140,16 @@ static char *drawn_text(const char *out, const char *plot)
     static const struct {
         const char *escape, plain;
     } of[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&#39;", '\''}, {"&#160;", ' '}};
+    double width, height, x, y;
+    const char *box = strstr(svg, "viewBox=\"0 0 ");
+    ck_assert(box && sscanf(box, "viewBox=\"0 0 %lf %lf", &width, &height) == 2);
     char *to = svg;
-    for (const char *at = strstr(svg, "<text"); at;) {
+    for (const char *at = strstr(svg, "<text"), *before = svg; at;) {
+        for (const char *next; (next = strstr(before, "translate(")) && next < at;) {
+            before = next + 10;
+        }
+        ck_assert_int_eq(sscanf(before, "%lf,%lf", &x, &y), 2);
+        ck_assert_msg(x >= 0 && x <= width && y >= 0 && y <= height, "%s: %.60s is outside of the picture", plot, at);
         const char *end = strstr(at, "</text>");
         ck_assert_ptr_nonnull(end);
         while (at < end) {
@@ -460,7 +468,10 @@ START_TEST(what_is_left_out_is_said)
         }
         cJSON *report = draw(db, scratch("out"), "memory_by_tag,accuracy_bars", "svg");
         const char *axis = word_of(entry_of(report, "memory_by_tag"), "note"), *legend = word_of(entry_of(report, "accuracy_bars"), "note");
-        char *text = drawn_text(scratch("out"), "memory_by_tag");
+        char *text = drawn_text(scratch("out"), "memory_by_tag"), *keys = drawn_text(scratch("out"), "accuracy_bars");
+        ASSERT_HAS(keys, "\nopt048\n");
+        ASSERT_LACKS(keys, "opt049");
+        zo_free(keys);
         if (methods == 48) {
             ck_assert_ptr_null(axis);
             ck_assert_ptr_null(legend);
