@@ -1,0 +1,253 @@
+/* test_list.c: `zo list`: what it says of methods, tasks, models, pictures and configs, as JSON and as a table. Facts are the papers' and the
+ * folders' that the test makes. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/cmd.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "tests/folder.h"
+
+static char folder[64];
+
+static const char *below(const char *name)
+{
+    static char path[8][300];
+    static int turn;
+    turn = (turn + 1) % 8;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+static void put(const char *name, const char *text)
+{
+    char parent[300];
+    zo_err err = {0};
+    snprintf(parent, sizeof parent, "%s", below(name));
+    *strrchr(parent, '/') = '\0';
+    ck_assert_msg(zo_make_dirs(parent, &err) == ZO_OK && zo_write_file(below(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
+}
+
+/* What `zo list WORDS...` prints, both streams; its exit code in *code. The caller frees it with zo_free. */
+static char *list(int *code, int argc, const char *const *argv)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int said = open(below("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(said, 1);
+        dup2(said, 2);
+        int end = zo_cmd_list(argc, (char **)argv);
+        fflush(NULL);
+        _exit(end);
+    }
+    int status;
+    char *text;
+    size_t bytes;
+    zo_err err = {0};
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status), "zo list died");
+    *code = WEXITSTATUS(status);
+    ck_assert_msg(zo_read_file(below("said"), 1 << 20, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    return text;
+}
+
+static cJSON *list_json(const char *what)
+{
+    const char *const argv[] = {"list", what, "--json", "--models", below("models"), NULL};
+    int code;
+    char *text = list(&code, 5, argv);
+    cJSON *rows = cJSON_Parse(text);
+    ck_assert_msg(code == 0 && cJSON_IsArray(rows), "%d: %s", code, text);
+    zo_free(text);
+    return rows;
+}
+
+/* The one row whose `key` is `value`. */
+static const cJSON *row_of(const cJSON *rows, const char *key, const char *value)
+{
+    const cJSON *found = NULL, *row;
+    cJSON_ArrayForEach(row, rows) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(row, key);
+        if (cJSON_IsString(name) && strcmp(name->valuestring, value) == 0) {
+            ck_assert_msg(found == NULL, "%s %s stands twice in the list", key, value);
+            found = row;
+        }
+    }
+    ck_assert_msg(found != NULL, "the list has no %s %s", key, value);
+    return found;
+}
+
+static const char *text_in(const cJSON *row, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(row, key);
+    ck_assert_msg(cJSON_IsString(item), "no text %s", key);
+    return item->valuestring;
+}
+
+static double number_in(const cJSON *row, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(row, key);
+    ck_assert_msg(cJSON_IsNumber(item), "no number %s", key);
+    return item->valuedouble;
+}
+
+START_TEST(methods)
+{
+    static const struct { const char *name, *realisations; double lr, eps; } known[] = {
+        {"zero-shot", "", 0, 0},
+        {"mezo", "inplace streamed", 1e-6, 1e-3},
+        {"mezo-svrg", "inplace streamed", 1e-4, 1e-3},
+        {"tezo", "inplace streamed sidepath", -1, 1e-3},
+        {"tezo-m", "inplace streamed sidepath", -1, 1e-3},
+        {"tezo-adam", "inplace streamed sidepath", -1, 1e-3},
+        {"fo-sgd", "", -1, 0},
+        {"fo-adamw", "", -1, 0}};
+    cJSON *rows = list_json("optimizers");
+    ck_assert_int_eq(cJSON_GetArraySize(rows), sizeof known / sizeof *known);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const cJSON *row = row_of(rows, "optimizer", known[i].name);
+        ck_assert_str_eq(text_in(row, "realisations"), known[i].realisations);
+        ck_assert(known[i].lr < 0 ? number_in(row, "lr") > 0 : number_in(row, "lr") == known[i].lr);
+        ck_assert_msg(number_in(row, "eps") == known[i].eps, "%s has eps %g", known[i].name, number_in(row, "eps"));
+        ck_assert(strlen(text_in(row, "title")) > 3);
+    }
+    ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "optimizer", "mezo"), "title"), "2305.17333"));
+    ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "optimizer", "mezo"), "loss_is"), "eps z"));
+    const cJSON *mezo = cJSON_GetObjectItemCaseSensitive(row_of(rows, "optimizer", "mezo"), "options");
+    ck_assert_str_eq(text_in(row_of(mezo, "key", "decay_on"), "choices"), "matrices|all");
+    ck_assert_str_eq(text_in(row_of(mezo, "key", "decay_on"), "default"), "matrices");
+    ck_assert_double_eq(number_in(row_of(mezo, "key", "queries"), "default"), 1);
+    ck_assert_double_eq(number_in(row_of(mezo, "key", "weight_decay"), "default"), 0);
+    const cJSON *svrg = cJSON_GetObjectItemCaseSensitive(row_of(rows, "optimizer", "mezo-svrg"), "options");
+    ck_assert_str_eq(text_in(row_of(svrg, "key", "mode"), "default"), "paper");
+    ck_assert_double_eq(number_in(row_of(svrg, "key", "kappa"), "default"), 1.05);
+    ck_assert_double_eq(number_in(row_of(svrg, "key", "q"), "default"), 2);
+    cJSON_Delete(rows);
+    /* for people the keys alone, in one column */
+    const char *const argv[] = {"list", "optimizers", NULL};
+    int code;
+    char *text = list(&code, 2, argv);
+    ck_assert_int_eq(code, 0);
+    ck_assert_ptr_nonnull(strstr(text, "weight_decay queries decay_on"));
+    ck_assert_ptr_null(strstr(text, "before the update, as the released code logs"));
+    zo_free(text);
+}
+END_TEST
+
+START_TEST(tasks)
+{
+    static const struct { const char *name, *metric, *forms; int classes; } known[] = {
+        {"sst2", "accuracy", "head prompt", 2}, {"sst5", "accuracy", "head prompt", 5}, {"trec", "accuracy", "head prompt", 6},
+        {"mrpc", "f1", "head prompt", 2},       {"mnli", "accuracy", "head prompt", 3}, {"cb", "accuracy", "head prompt", 3},
+        {"copa", "accuracy", "prompt", 2},      {"synth-lengths", "accuracy", "head prompt", 2}};
+    cJSON *rows = list_json("tasks");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const cJSON *row = row_of(rows, "task", known[i].name);
+        ck_assert_msg(strcmp(text_in(row, "metric"), known[i].metric) == 0 && strcmp(text_in(row, "forms"), known[i].forms) == 0 &&
+                      number_in(row, "classes") == known[i].classes, "%s: %s, %s, %g", known[i].name, text_in(row, "metric"), text_in(row, "forms"),
+                      number_in(row, "classes"));
+    }
+    ck_assert_str_eq(text_in(row_of(rows, "task", "sst2"), "prompt"), "mask option");
+    ck_assert_str_eq(text_in(row_of(rows, "task", "copa"), "prompt"), "option");
+    ck_assert_str_eq(text_in(row_of(rows, "task", "sst2"), "files"), "glue/SST-2/{train,dev}.tsv");
+    ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "task", "synth-sentiment"), "files"), "generated"));
+    cJSON_Delete(rows);
+}
+END_TEST
+
+#define CONFIG(layers) "{\"model_type\": \"bert\", \"vocab_size\": 300, \"hidden_size\": 8, \"num_hidden_layers\": " #layers                     \
+    ", \"num_attention_heads\": 2, \"intermediate_size\": 16, \"max_position_embeddings\": 32}"
+
+START_TEST(models)
+{
+    put("models/one/config.json", CONFIG(1));
+    put("models/two/config.json", CONFIG(2));
+    put("models/broken/config.json", "{\"model_type\": \"t5\"}");
+    put("models/notes/readme.md", "no model");
+    put("models/.hidden/config.json", CONFIG(3));
+    put("more/three/config.json", CONFIG(3));
+    put("hf/hub/models--some-org--some--name/snapshots/abc/config.json", CONFIG(4));
+    put("hf/hub/datasets--some-org--rows/snapshots/abc/config.json", CONFIG(5));
+    put("hf/hub/models--org--without/refs/none", "x");
+    setenv("ZO_MODELS", below("more"), 1);
+    setenv("HF_HOME", below("hf"), 1);
+    unsetenv("HF_HUB_CACHE");
+    cJSON *rows = list_json("models");
+    static const struct { const char *name; int layers; } known[] = {{"one", 1}, {"two", 2}, {"three", 3}, {"some-org/some--name", 4}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const cJSON *row = row_of(rows, "model", known[i].name);
+        ck_assert_str_eq(text_in(row, "family"), "bert");
+        ck_assert_double_eq(number_in(row, "layers"), known[i].layers);
+        ck_assert_double_eq(number_in(row, "hidden"), 8);
+        ck_assert_double_eq(number_in(row, "vocab"), 300);
+        ck_assert_double_eq(number_in(row, "positions"), 32);
+    }
+    ck_assert_str_eq(text_in(row_of(rows, "model", "three"), "folder"), below("more/three"));
+    ck_assert_str_eq(text_in(row_of(rows, "model", "some-org/some--name"), "folder"), below("hf/hub/models--some-org--some--name/snapshots/abc"));
+    ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "model", "broken"), "problem"), "t5"));
+    ck_assert_str_eq(text_in(row_of(rows, "model", "synth-tiny"), "family"), "bert");
+    ck_assert_str_eq(text_in(row_of(rows, "model", "shape:opt-13b"), "family"), "opt");
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows) {
+        const char *name = text_in(row, "model");
+        ck_assert_msg(strcmp(name, "notes") != 0 && strcmp(name, ".hidden") != 0 && strstr(name, "rows") == NULL && strstr(name, "without") == NULL,
+                      "%s is listed", name);
+    }
+    cJSON_Delete(rows);
+}
+END_TEST
+
+START_TEST(pictures_configs_and_what_is_not_there)
+{
+    cJSON *rows = list_json("plots");
+    ck_assert_int_ge(cJSON_GetArraySize(rows), 9);
+    cJSON_Delete(rows);
+    rows = list_json("configs");
+    ck_assert(strlen(text_in(row_of(rows, "config", "paper_configs/smoke/sst2.json"), "notes")) > 20);
+    (void)row_of(rows, "config", "paper_configs/demo/grid.json");
+    cJSON_Delete(rows);
+    int code;
+    const char *const near[] = {"list", "task", NULL}, *const far[] = {"list", "weather", NULL}, *const none[] = {"list", NULL};
+    char *text = list(&code, 2, near);
+    ck_assert_int_eq(code, 2);
+    ck_assert_str_eq(text, "zo list: there is no list of \"task\"; did you mean tasks?\n");
+    zo_free(text);
+    text = list(&code, 2, far);
+    ck_assert_int_eq(code, 2);
+    ck_assert_ptr_nonnull(strstr(text, "expected models, tasks, optimizers, plots or configs"));
+    zo_free(text);
+    text = list(&code, 1, none);
+    ck_assert_int_eq(code, 2);
+    zo_free(text);
+}
+END_TEST
+
+int main(void)
+{
+    snprintf(folder, sizeof folder, "build/test_list.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    TCase *t = tcase_create("list");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, methods);
+    tcase_add_test(t, tasks);
+    tcase_add_test(t, models);
+    tcase_add_test(t, pictures_configs_and_what_is_not_there);
+    Suite *suite = suite_create("list");
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    folder_remove(folder);
+    return failed != 0;
+}
