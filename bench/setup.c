@@ -233,6 +233,9 @@ static zo_sizes train_sizes(zo_setup *s)
     const zo_cell *c = s->cell;
     zo_sizes most = {0};
     int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
+    if (c->work > 0 && c->work < LOOKED_AT && (steps == 0 || c->work / 2 + 1 < (double)steps)) {
+        steps = (int64_t)(c->work / 2) + 1; /* no step is less than two forwards of its own batch */
+    }
     if (steps == 0 || steps > LOOKED_AT) {
         return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);
     }

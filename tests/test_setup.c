@@ -116,6 +116,8 @@ START_TEST(every_batch_has_room)
         {"\"steps\": 1, \"optimizer\": \"mezo-svrg\", \"seed\": 3", 1},
         {"\"forwards\": 60, \"optimizer\": \"mezo\"", 30},
         {"\"steps\": 40, \"optimizer\": \"fo-sgd\"", 40},
+        {"\"work\": 61, \"optimizer\": \"mezo\"", 31},
+        {"\"work\": 40, \"optimizer\": \"mezo-svrg\"", 2},
         {"\"seconds\": 5, \"optimizer\": \"mezo\"", 40},
         {"\"steps\": 4294967295, \"optimizer\": \"mezo-svrg\"", 2}};
     put_model("opt", OPT);
@@ -306,7 +308,7 @@ int main(void)
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);
     tcase_add_test(t, constant_choices_are_seen);
-    tcase_add_loop_test(t, every_batch_has_room, 0, 5);
+    tcase_add_loop_test(t, every_batch_has_room, 0, 7);
     Suite *s = suite_create("setup");
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);
