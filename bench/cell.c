@@ -56,6 +56,7 @@ typedef struct run {
     bool first_full;
     double paper_queries;               /* NaN once a step has none */
     zo_load load_start, load_end;       /* around the loop */
+    uint64_t memory_limit;              /* of this process, bytes */
     /* evaluations */
     int64_t evaluated_at;               /* step of the last one; -1 = none */
     zo_candidate *candidate;            /* (candidates) */
@@ -297,8 +298,8 @@ static const char *decoder_text(zo_decoder decoder)
     return decoder == ZO_DECODER_TIED ? "tied" : decoder == ZO_DECODER_UNTIED ? "untied" : NULL;
 }
 
-/* The evaluation that the run is reported by; chance where a fault has left none. */
-static void take_headline(run *r, zo_run_end *end)
+/* The evaluation that the run is reported by; chance where a fault has left none. Not `counts`: a run that was cut off is reported by none. */
+static void take_headline(run *r, zo_run_end *end, bool counts)
 {
     const zo_cell *c = &r->cell;
     zo_metric metric = (zo_metric)(c->metric - 1);
@@ -307,9 +308,10 @@ static void take_headline(run *r, zo_run_end *end)
     for (int m = 0; m < ZO_METRICS; m++) {
         value[m] = NAN;
     }
+    end->best_step = -1;
     end->dev_accuracy = end->dev_metric = end->dev_loss = NAN;
     bool has_test = dataset != NULL && zo_dataset_size(dataset, ZO_TEST) > 0;
-    int64_t best = zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL,
+    int64_t best = !counts ? -1 : zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL,
                              r->fault_step >= 0 ? r->fault_step : INT64_MAX);
     const zo_candidate *chosen = best >= 0 && (!has_test || r->candidate[best].test.examples > 0) ? &r->candidate[best] : NULL;
     if (chosen != NULL) {
@@ -397,9 +399,10 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
                       .test_rows = is_open ? zo_dataset_size(s->dataset, ZO_TEST) : -1,
                       .cut_sequences = is_open ? zo_dataset_truncated(s->dataset) : -1,
                       .decoder_used = s->model != NULL ? decoder_text(zo_model_decoder(s->model)) : NULL,
-                      .promise = strncmp(r->cell.device, "cpu", 3) == 0 && r->cell.precision == ZO_F32 ? "bits" : "pass"};
+                      .parameters = s->model != NULL ? 0 : -1,
+                      .promise = r->space == ZO_HOST && r->cell.precision == ZO_F32 ? "bits" : "pass"};
     take_times(r, &end);
-    take_headline(r, &end);
+    take_headline(r, &end, strcmp(status_text, "oom") != 0);
     end.marks = list_marks(r, marks, sizeof marks);
     if (r->load_end.wall_seconds > r->load_start.wall_seconds) {
         zo_disturbance d = zo_load_between(&r->load_start, &r->load_end, r->threads);
@@ -641,6 +644,19 @@ static zo_status check_fault(run *r, bool ended, zo_err *err)
                          "lr or a larger eps may help", (long long)since);
 }
 
+/* Brings the weights to the base point within the step that has just been made: *seconds and its parts grow by that. */
+static void settle_step(run *r, double *seconds)
+{
+    double part[ZO_PARTS], more;
+    memcpy(part, r->setup.part, sizeof part);
+    zo_setup_settle(&r->setup, &more);
+    for (int k = 0; k < ZO_PARTS; k++) {
+        r->setup.part[k] += part[k];
+    }
+    r->train_seconds += more;
+    *seconds += more;
+}
+
 /* Steps until the budget is used; *ended says why it is. */
 static zo_status train(run *r, char *ended, zo_err *err)
 {
@@ -660,12 +676,16 @@ static zo_status train(run *r, char *ended, zo_err *err)
             return status;
         }
         r->step++;
+        bool due = evaluation_due(r);
+        if (due || budget_end(r) != 0) { /* an update that was put off is this step's */
+            settle_step(r, &seconds);
+        }
         r->loss = report.loss;
         record_time(r, &report, seconds);
         zo_watch_step(&r->watch, r->step, report.projected);
         status = record_step(r, &report, seconds, err);
         status = status == ZO_OK ? check_fault(r, false, err) : status;
-        if (status == ZO_OK && evaluation_due(r) && budget_end(r) == 0) {
+        if (status == ZO_OK && due && budget_end(r) == 0) {
             status = evaluate(r, false, err);
         }
         if (status != ZO_OK) {
@@ -793,6 +813,7 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
         return status;
     }
     zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space);
+    host.memory_limit_bytes = host.memory_limit_bytes >= 0 ? (int64_t)r->memory_limit : -1; /* what was set, not what is free by now */
     zo_cell_row row = zo_cell_to_row(&r->cell);
     zo_identity identity = job_identity(job, &r->cell);
     r->threads = (*be)->threads;
@@ -841,9 +862,8 @@ int zo_cmd_cell(int argc, char **argv)
     zo_err err = {0};
     zo_backend *be = NULL;
     int code = ZO_CELL_ENDED;
-    uint64_t limit = 0;
-    zo_status status = zo_memory_limit(&limit, &err);
-    zo_mem_limit(ZO_HOST, limit);
+    zo_status status = zo_memory_limit(&r->memory_limit, &err);
+    zo_mem_limit(ZO_HOST, r->memory_limit);
     zo_mem_on_oom(on_oom, NULL);
     r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, TIMES_MOST * sizeof *r->step_seconds);
     status = status == ZO_OK ? do_job(r, job, &be, &err) : status;

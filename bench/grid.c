@@ -3,6 +3,7 @@
 #include "bench/grid.h"
 
 #include <cjson/cJSON.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,10 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     }
     if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0 && c->work == 0) {
         c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
+    }
+    if (!e->first_order && c->eps > 0 && (float)c->eps < FLT_MIN) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"eps\" %g is below %g, the smallest normal number of f32: every probe would be the weights themselves; "
+                       "raise it", where, c->eps, (double)FLT_MIN);
     }
     if (!e->first_order && c->eps == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s divides by \"eps\", which is 0; give a radius such as 1e-3", where, e->name);

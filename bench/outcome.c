@@ -26,9 +26,9 @@ void zo_watch_dev(zo_watch *w, int64_t step, double loss)
     if (w->dev_start == 0) {
         w->dev_start = fmax(loss, LEAST_START);
     } else if (loss > FAR * w->dev_start) {
-        w->dev_far_since = w->dev_far_since == 0 ? step : w->dev_far_since;
+        w->dev_far_since = w->dev_far++ == 0 ? step : w->dev_far_since;
     } else {
-        w->dev_far_since = 0;
+        w->dev_far = 0;
     }
 }
 
@@ -47,7 +47,7 @@ zo_fault zo_watch_fault(const zo_watch *w, double planned, bool ended, int64_t *
         *since = w->far_since;
         return ZO_FAULT_DIVERGED;
     }
-    if (ended && w->dev_far_since > 0) {
+    if (w->dev_far >= 2 || (ended && w->dev_far > 0)) {
         *since = w->dev_far_since;
         return ZO_FAULT_DIVERGED;
     }

@@ -17,7 +17,7 @@ typedef enum zo_fault { ZO_FAULT_NONE, ZO_FAULT_DIVERGED, ZO_FAULT_DEAD } zo_fau
 typedef struct zo_watch {
     double start, dev_start;         /* 0 = none yet */
     int64_t rows, far, far_since;    /* logged rows; of them the last so many were far, from this step on */
-    int64_t dev_far_since;           /* step of the first of the last dev evaluations that were all far; 0 = the last was not */
+    int64_t dev_far, dev_far_since;  /* the last so many dev evaluations were far, from this step on */
     int64_t still, still_since;      /* the last so many steps had a projected gradient of exactly 0 */
 } zo_watch;
 
@@ -28,7 +28,7 @@ void zo_watch_dev(zo_watch *watch, int64_t step, double loss);
 /* Every step. `projected` NaN: a method that has none. */
 void zo_watch_step(zo_watch *watch, int64_t step, double projected);
 
-/* While the run goes on: DIVERGED after 20 far rows in a row, DEAD after max(50, 5 % of `planned` steps) still steps in a row. At its end
+/* While the run goes on: DIVERGED after 20 far rows or two far dev evaluations in a row (a batch without loss among far ones hides nothing), DEAD after max(50, 5 % of `planned` steps) still steps in a row. At its end
  * (`ended`, `planned` = the steps done) also where the last rows are far, 3 at least, or the last dev evaluation is; and where at least half
  * of the steps, 5 at least, are still ones at the end. *since = the step at which it began. */
 zo_fault zo_watch_fault(const zo_watch *watch, double planned, bool ended, int64_t *since);

@@ -609,6 +609,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
         show_live(l, true);
     }
     cJSON *job = make_job(cell, spec, JOB_RUN, identity);
+    int64_t before = zo_results_try(results, identity).run; /* 0 = none; the cell's own try comes after it */
     zo_status status = zo_results_check_file(results, &err);
     status = status == ZO_OK ? start_child(&c, job, &err) : status;
     cJSON_Delete(job);
@@ -630,7 +631,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
     }
     zo_run_brief brief = zo_results_try(results, identity);
     int code = 0;
-    if (!zo_run_is_finished(&brief)) { /* the cell could not say it, whatever its exit code */
+    if (brief.run <= before || !zo_run_is_finished(&brief)) { /* the cell could not say it, whatever its exit code */
         char text[1100];
         bool killed = interrupted != 0;
         if (killed) {
@@ -698,14 +699,8 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
 
 static zo_status open_results(const char *db, zo_results **results, zo_err *err)
 {
-    zo_status status = zo_results_open(results, db, true, err);
-    if (status == ZO_OK) {
-        status = zo_results_lock(*results, err);
-    }
-    if (status == ZO_OK) {
-        status = zo_results_sweep_running(*results, err);
-    }
-    return status;
+    zo_status status = zo_results_open_alone(results, db, err);
+    return status == ZO_OK ? zo_results_sweep_running(*results, err) : status;
 }
 
 /* ---- what is done already ------------------------------------------------------------------------------------------------ */
@@ -717,7 +712,7 @@ typedef struct known {
     int64_t oom, retried; /* ended oom; of them, those that are tried again */
     int64_t changed;      /* done with another `what`, of which `model` has one */
     char what[40], model[ZO_OPT_STRING_BYTES];
-    int64_t older;        /* done under another meaning */
+    int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
 
 /* Is there more memory than a cell had that ran out of it? */
@@ -748,9 +743,7 @@ static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *re
         return spec->redo || again;
     }
     zo_run_brief relative = zo_results_relative(results, &identity);
-    if (relative.status[0] != '\0' && relative.meaning != ZO_MEANING) {
-        k->older++;
-    } else if (relative.status[0] != '\0' && k->changed++ == 0) {
+    if (relative.status[0] != '\0' && k->changed++ == 0) {
         snprintf(k->what, sizeof k->what, "%s", zo_identity_difference(&relative.identity, &identity));
         memcpy(k->model, cell->model, sizeof k->model);
         zo_text_plain(k->model);
@@ -767,9 +760,9 @@ static void say_known(const known *k, const zo_grid *grid, int64_t todo)
         fprintf(stderr, "%lld cells were done with %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",
                 (long long)k->changed, k->what, k->model);
     }
-    if (k->older > 0) {
-        fprintf(stderr, "%lld cells were done when keys or figures meant something else: they are run again, and the earlier rows stay under \"old "
-                        "definition\"\n", (long long)k->older);
+    if (k->older > 0 && todo > 0) {
+        fprintf(stderr, "%lld rows of this database are from when keys or figures meant something else: they are never taken for done, and stay under "
+                        "\"old definition\"\n", (long long)k->older);
     }
     if (k->retried > 0) {
         fprintf(stderr, "%lld cells ended oom, and more memory is free now: they are tried again\n", (long long)k->retried);
@@ -796,6 +789,9 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
             }
             continue;
         }
+        zo_identities *now = zo_identities_new(&spec->dirs); /* files may have changed since the first look */
+        identity = zo_identity_of(now, &grid->cell[i], NULL);
+        zo_identities_free(now);
         int code = run_one(&grid->cell[i], spec, &identity, results, l);
         if (code < 0) {
             return 2;
@@ -840,6 +836,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     if (status == ZO_OK && zo_path_exists(spec->db)) {
         status = spec->dry ? zo_results_open_read(&results, spec->db, &err) : open_results(spec->db, &results, &err);
     }
+    k.older = results != NULL ? zo_results_older(results) : 0;
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
         todo[i] = results == NULL || is_todo(&grid->cell[i], spec, results, ids, &k);
         l.todo += todo[i];

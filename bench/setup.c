@@ -3,7 +3,6 @@
  * its examples all the same, so the sum is not quite the mean over all tokens. */
 #include "bench/setup.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,15 +270,11 @@ static zo_status reserve(zo_setup *s, zo_err *err)
 
 /* An eps with which nothing is probed. It is refused where no product with a direction is a normal number, and said where the sum with
  * a weight is nearly always the weight: a probe is then rounding, and its projected gradient 0 or noise. */
-static zo_status check_eps(zo_setup *s, zo_err *err)
+static void note_eps(zo_setup *s)
 {
     const zo_cell *c = s->cell;
     if (c->estimator->step == NULL || c->estimator->first_order) {
-        return ZO_OK;
-    }
-    if ((float)c->eps < FLT_MIN) {
-        return zo_fail(err, ZO_EINPUT, "\"eps\" %g is below %g, the smallest normal number of f32: every probe would be the weights themselves; raise it",
-                       c->eps, (double)FLT_MIN);
+        return;
     }
     zo_storage type = c->realisation == ZO_INPLACE ? (zo_storage)c->storage : ZO_STORAGE_F32;
     double moved = zo_probe_moved(s->be, zo_model_store(s->model), (uint64_t)c->seed, c->eps, type,
@@ -289,7 +284,6 @@ static zo_status check_eps(zo_setup *s, zo_err *err)
         snprintf(s->note, sizeof s->note, "eps %g is lost in the rounding of weights to %s: a probe changes %.2g %% of the matrices' numbers, so projected "
                  "gradients are 0 or noise", c->eps, by_storage ? zo_storage_name(type) : zo_precision_name((zo_precision)c->precision), 100 * moved);
     }
-    return ZO_OK;
 }
 
 static void note_precision(zo_setup *s)
@@ -328,8 +322,10 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
     status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
     status = status == ZO_OK ? open_files(s, dirs, err) : status;
-    status = status == ZO_OK ? check_eps(s, err) : status;
-    note_precision(s);
+    if (status == ZO_OK) {
+        note_eps(s);
+        note_precision(s);
+    }
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
         s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);

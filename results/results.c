@@ -405,13 +405,10 @@ zo_status zo_results_check_file(const zo_results *r, zo_err *err)
     return ZO_OK;
 }
 
-zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err)
+/* `lock`: a descriptor that is given back with the database, -1 = none. */
+static zo_status open_file(zo_results **results, const char *path, bool create, int lock, zo_err *err)
 {
-    *results = NULL;
-    zo_status status = check_path(path, err);
-    if (status != ZO_OK) {
-        return status;
-    }
+    zo_status status = ZO_OK;
     if (!create && !zo_path_exists(path)) {
         return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
@@ -420,6 +417,7 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
         return status;
     }
     zo_results *r = new_results(path);
+    r->lock = lock;
     bool existed = zo_path_exists(path);
     if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL) != SQLITE_OK) {
         status = fail_sql(r, err);
@@ -444,6 +442,37 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
     }
     *results = r;
     return ZO_OK;
+}
+
+zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err)
+{
+    *results = NULL;
+    zo_status status = check_path(path, err);
+    return status == ZO_OK ? open_file(results, path, create, -1, err) : status;
+}
+
+zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *err)
+{
+    *results = NULL;
+    zo_status status = check_path(path, err);
+    status = status == ZO_OK ? make_parent(path, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool existed = zo_path_exists(path);
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock < 0) {
+        return zo_fail(err, ZO_EIO, "%s: cannot be written (%s); name a file in a folder that you may write to with --db FILE", path, strerror(errno));
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        close(lock);
+        return zo_fail(err, ZO_EINPUT, "%s: another `zo run` is working on it; wait for that one, or name another file with --db FILE", path);
+    }
+    status = open_file(results, path, true, lock, err);
+    if (status != ZO_OK && !existed) {
+        unlink(path); /* nothing half-written */
+    }
+    return status;
 }
 
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err)
@@ -508,20 +537,6 @@ void zo_results_close(zo_results *r)
 struct sqlite3 *zo_results_handle(zo_results *r)
 {
     return r->db;
-}
-
-zo_status zo_results_lock(zo_results *r, zo_err *err)
-{
-    r->lock = open(r->path, O_RDONLY | O_CLOEXEC);
-    if (r->lock < 0) {
-        return zo_fail(err, ZO_EIO, "%s: cannot be opened: %s", r->path, strerror(errno));
-    }
-    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0) {
-        /* The descriptor stays open: closing it would drop SQLite's own locks on the file. */
-        return zo_fail(err, ZO_EINPUT, "%s: another `zo run` is working on it; wait for that one, or name another file with --db FILE",
-                       r->path);
-    }
-    return ZO_OK;
 }
 
 /* ---- rows as tables of fields ------------------------------------------------------------------------------------------- */
@@ -659,7 +674,7 @@ static const field end_fields[] = {{"status", TEXT, MEMBER(status)},
                                    {"matthews", REAL, MEMBER(matthews)},
                                    {"metric_value", REAL, MEMBER(metric_value)},
                                    {"selected", TEXT, MEMBER(selected)},
-                                   {"best_step", INT, MEMBER(best_step)},
+                                   {"best_step", KNOWN, MEMBER(best_step)},
                                    {"dev_accuracy", REAL, MEMBER(dev_accuracy)},
                                    {"dev_metric", REAL, MEMBER(dev_metric)},
                                    {"dev_loss", REAL, MEMBER(dev_loss)},
@@ -694,7 +709,7 @@ static const field end_fields[] = {{"status", TEXT, MEMBER(status)},
                                    {"peak_bytes", UNSIGNED, MEMBER(peak_bytes)},
                                    {"train_peak_bytes", UNSIGNED, MEMBER(train_peak_bytes)},
                                    {"rss_peak_bytes", UNSIGNED, MEMBER(rss_peak_bytes)},
-                                   {"parameters", INT, MEMBER(parameters)},
+                                   {"parameters", KNOWN, MEMBER(parameters)},
                                    {"note", TEXT, MEMBER(note)}};
 #undef MEMBER
 
@@ -781,7 +796,7 @@ static bool is_exact(const zo_run_brief *row, const zo_identity *identity)
 
 static bool is_other(const zo_run_brief *row, const zo_identity *identity)
 {
-    return row->meaning != ZO_MEANING || !is_same(row, identity);
+    return !is_same(row, identity);
 }
 
 bool zo_run_is_finished(const zo_run_brief *brief)
@@ -807,7 +822,13 @@ zo_run_brief zo_results_try(zo_results *r, const zo_identity *identity)
 
 zo_run_brief zo_results_relative(zo_results *r, const zo_identity *identity)
 {
-    return find_run(r, "run = shown AND status IN " FINISHED, identity, is_other);
+    return find_run(r, "run = shown AND status IN " FINISHED " AND meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_other);
+}
+
+int64_t zo_results_older(zo_results *r)
+{
+    bool ok;
+    return read_number(r, "SELECT count(*) FROM runs WHERE status IN " FINISHED " AND meaning <> " NUMBER_TEXT(ZO_MEANING), &ok);
 }
 
 /* The cell's number; it is inserted where it is new. */

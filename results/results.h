@@ -27,6 +27,9 @@ typedef struct zo_results zo_results;
 /* Opens or creates (its folder too); a database of an older schema is brought to this one, and a copy of it as it was stays beside it
  * (FILE.schema2). A database of a newer schema, a file that is no database or none of zo's, a read-only folder: one sentence. */
 zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
+/* The same, alone among those who run cells (flock on the file, held until the database is closed or the process ends); taken before anything
+ * is read or changed. ZO_EINPUT with a sentence when another `zo run` has it. */
+zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *err);
 /* For readers: the file must exist and is not written to, not even where its folder is read-only; one of an older schema is read through
  * a copy in memory that is brought to this one. */
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
@@ -71,8 +74,10 @@ bool zo_run_is_finished(const zo_run_brief *brief);
 zo_run_brief zo_results_brief(zo_results *results, const zo_identity *identity);
 /* The last try of exactly this cell, whether or not it counts. */
 zo_run_brief zo_results_try(zo_results *results, const zo_identity *identity);
-/* A finished try of a cell with the same hash and another identity (or meaning), which says what has changed; status "" = none. */
+/* A finished try of a cell with the same hash and another identity, which says what has changed; status "" = none. */
 zo_run_brief zo_results_relative(zo_results *results, const zo_identity *identity);
+/* How many finished cells of another meaning there are. */
+int64_t zo_results_older(zo_results *results);
 
 /* Inserts a try with status 'running' (and the cell where it is new). Nothing is deleted: a former finished try counts until this one ends. */
 zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, int64_t *run,
@@ -117,7 +122,7 @@ typedef struct zo_run_end {
     int64_t fault_step;            /* -1 = none */
     double accuracy, f1, macro_f1, matthews, metric_value; /* the headline */
     const char *selected;          /* how it was chosen; NULL = there is none */
-    int64_t best_step;
+    int64_t best_step;             /* -1 = none */
     double dev_accuracy, dev_metric, dev_loss; /* at best_step */
     int64_t steps;
     uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
@@ -130,7 +135,7 @@ typedef struct zo_run_end {
     bool disturbed;
     double part[ZO_PARTS];         /* total seconds of training by part */
     uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
-    int64_t parameters;
+    int64_t parameters;            /* -1 = not known */
     int64_t context, train_rows, dev_rows, test_rows, cut_sequences; /* -1 = not known */
     const char *decoder_used;      /* NULL where there is no such head */
     const char *promise;           /* bits, pass */
@@ -145,9 +150,7 @@ zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
 zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host,
                              const char *status, const char *message, zo_err *err);
 
-/* Remember to hold the database alone among writers of cells (flock on the file); ZO_EINPUT with a sentence when another `zo run`
- * has it. Released by zo_results_close or the end of the process. */
-zo_status zo_results_lock(zo_results *results, zo_err *err);
+
 
 #ifdef __cplusplus
 }

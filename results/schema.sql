@@ -61,8 +61,8 @@ CREATE TABLE tries (
     try               TEXT NOT NULL UNIQUE,  -- 128 random bits, 32 hex digits: the same try in every copy of the database
     cell              INTEGER NOT NULL REFERENCES cells (cell),
     status            TEXT NOT NULL CHECK (status IN ('running', 'done', 'diverged', 'dead', 'oom', 'time', 'unsupported', 'failed', 'killed')),
-                                             -- diverged: a loss was not finite, or above 10 times its start (or, on dev, at the last
-                                             -- evaluation) on 20 logged steps in a row, or on all of 3 or more up to the end; dead: the projected
+                                             -- diverged: a loss was not finite, or above 10 times its start on 20 logged steps or two dev
+                                             -- evaluations in a row, or up to the end on 3 logged steps or one dev evaluation; dead: the projected
                                              -- gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half of the run; oom: the
                                              -- ledger's limit was reached, or the device's memory; time: the budget in seconds ended before another
                                              -- one; unsupported: this program cannot do the combination; failed: an error or a crash; killed: the
@@ -79,7 +79,7 @@ CREATE TABLE tries (
     host              TEXT,
     kernel            TEXT,
     device            TEXT,                  -- processor or accelerator
-    driver            TEXT,
+    driver            TEXT,                  -- nothing writes it yet
     threads           INTEGER,
     promise           TEXT,                  -- bits: the same figures in every bit on this kind of processor, whatever the threads; pass: the same where
                                              -- the passes are the same (batch, eval_batch), to rounding elsewhere
@@ -118,7 +118,8 @@ CREATE TABLE tries (
     examples          INTEGER,
     weight_bytes_written INTEGER,
     normals           INTEGER,               -- standard normals drawn
-    drift_max         REAL,                  -- in place: the largest change of a weight by a probe and its restoration; NULL elsewhere
+    drift_max         REAL,                  -- in place: the largest change of a weight by the last step's probe and its restoration; NULL elsewhere and
+                                             -- where the run ended by a fault
     train_seconds     REAL,
     eval_seconds      REAL,
     load_seconds      REAL,
@@ -131,7 +132,7 @@ CREATE TABLE tries (
     other_step_ms     REAL,                  -- mean of the others
     device_hours      REAL,                  -- train_seconds / 3600 x devices (1)
     device_hours_total REAL,                 -- training and evaluation
-    -- what else the machine did while steps ran; NULL where the system does not tell
+    -- what else the machine did from the first step to the last, evaluations between them included; NULL where the system does not tell
     cpu_seconds       REAL,                  -- processor time of this process
     foreign_seconds   REAL,                  -- busy time of other processes on the processors that this one may use
     steal_seconds     REAL,                  -- time that the hypervisor gave to others
@@ -186,7 +187,7 @@ CREATE TABLE evaluations (
     forwards      INTEGER,                   -- training forwards so far
     work          REAL,                      -- so far
     train_seconds REAL,                      -- so far
-    best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection` (step 0 does not compete)
+    best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection` (step 0 does not compete), also from fault_step on
     PRIMARY KEY (run, step, split)
 ) STRICT, WITHOUT ROWID;
 

@@ -521,6 +521,33 @@ START_TEST(redo_keeps_what_was)
 }
 END_TEST
 
+/* A try that ends before its row takes nothing from the one before it, and is no success. */
+START_TEST(redo_that_has_no_row)
+{
+    const char *path = config("rn.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(path, "rn.db") == 0, "%s", said);
+    setenv("ZO_MEMORY_LIMIT", "1K", 1);
+    int code = finish(start((const char *const[]){"zo", "run", path, "--db", scratch("rn.db"), "--redo", NULL}, 0));
+    unsetenv("ZO_MEMORY_LIMIT");
+    ck_assert_int_eq(code, 0);
+    ASSERT_HAS(said, ": oom");
+    ck_assert_str_eq(ask("rn.db", "SELECT status FROM tries ORDER BY run"), "done;oom;");
+    ck_assert_str_eq(ask("rn.db", "SELECT best_step IS NULL AND parameters IS NULL FROM tries WHERE status = 'oom'"), "1;");
+}
+END_TEST
+
+/* What a step took stands in the step, also where its update waits for an evaluation. */
+START_TEST(step_times_are_whole)
+{
+    const char *path = config("st.json", "{" SMALL ", \"steps\": 60, \"eval_every\": [1, 0], \"log_every\": 1, \"realisation\": \"inplace\","
+                              "\"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(path, "st.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("st.db", "SELECT abs((SELECT sum(seconds) FROM steps WHERE steps.run = runs.run) - train_seconds) < 1e-4 FROM runs"), "1;1;");
+    ck_assert_str_eq(ask("st.db", "SELECT abs((SELECT avg(seconds) FROM steps WHERE steps.run = runs.run AND step > 1) * 1000 - step_ms) < 1e-6 FROM runs"),
+                     "1;1;");
+}
+END_TEST
+
 /* A database that is not there any more ends the run at once, and nothing claims to be done. */
 START_TEST(database_removed)
 {
@@ -838,6 +865,8 @@ int main(int argc, char **argv)
     tcase_add_test(t, interrupted);
     tcase_add_test(t, hang_up);
     tcase_add_test(t, redo_keeps_what_was);
+    tcase_add_test(t, redo_that_has_no_row);
+    tcase_add_test(t, step_times_are_whole);
     tcase_add_test(t, database_removed);
     tcase_add_test(t, memory_limits);
     tcase_add_test(t, changed_inputs);
