@@ -420,6 +420,11 @@ static zo_status end_run(run *r, const char *status_text, const char *message, z
         add_note(note, sizeof note, zo_model_note(s->model));
         add_note(note, sizeof note, zo_setup_note(s));
     }
+    if (is_open && r->cell.estimator->step != NULL && r->cell.batch > end.train_rows) {
+        char all[100];
+        snprintf(all, sizeof all, "a batch holds all %lld training rows, not %lld", (long long)end.train_rows, (long long)r->cell.batch);
+        add_note(note, sizeof note, all);
+    }
     if (s->dataset != NULL) {
         char cut[100] = "";
         add_note(note, sizeof note, zo_dataset_note(s->dataset));

@@ -29,7 +29,8 @@ static const zo_opt cell_keys[] = {
     {.key = "task", .type = ZO_OPT_STRING, .offset = MEMBER(task), .text = "", .help = "see `zo list tasks`"},
     {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt",
      .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
-    {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST, .help = "examples"},
+    {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST,
+     .help = "examples of a step; where there are fewer training rows, all of them"},
     {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = ABSENT, .least = 0, .most = 1048576,
      .help = "most tokens of a sequence, at least 4; longer ones are cut, and counted; \"model\" or 0 = as many as the model has positions. "
              "Absent: 128 for head, \"model\" for prompt"},
@@ -60,7 +61,7 @@ static const zo_opt cell_keys[] = {
      .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's"},
     {.key = "selection", .type = ZO_OPT_CHOICE, .offset = MEMBER(selection), .choices = "dev-metric|dev-loss|last|best-test",
      .help = "which evaluation is the headline: best dev metric (MeZO on RoBERTa, MeZO-SVRG), best dev loss (MeZO on OPT), the last one, or the "
-             "best test metric of all (looks at test rows; where a paper did)"},
+             "best test metric of all (looks at test rows; where a paper did). Without dev rows the first two are last"},
     {.key = "eval_batch", .type = ZO_OPT_INT, .offset = MEMBER(eval_batch), .least = 0, .most = COUNT_MOST,
      .help = "examples of an evaluation pass; 0 = batch"},
     {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
@@ -81,7 +82,8 @@ static const zo_opt cell_keys[] = {
     {.key = "k", .type = ZO_OPT_INT, .offset = MEMBER(k), .initial = ABSENT, .least = 0, .most = COUNT_MOST,
      .help = "examples of a class in the k-shot folders (kshot alone). Absent: 16"},
     {.key = "kshot_folder", .type = ZO_OPT_STRING, .offset = MEMBER(kshot_folder), .text = "",
-     .help = "the k-shot folders' place below the data folder (kshot alone). Absent: k-shot"},
+     .help = "the k-shot folders' place below the data folder (kshot alone). Absent: k-shot. Where TASK/K-SEED is not in it, its rows are drawn from "
+             "the training file, and the note says so"},
     {.key = "decoder", .type = ZO_OPT_CHOICE, .offset = MEMBER(decoder), .choices = "default|tied|untied",
      .help = "of the masked-language-model head: tied to the embeddings or trained apart; default: untied for RoBERTa (as MeZO's code), else as "
              "config.json says"},

@@ -34,7 +34,7 @@ static const command commands[] = {
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
-     "  --dry-run     say what would run and the memory that it is predicted to take; run nothing\n"
+     "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart; run nothing\n"
      "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported\n"
      "  --json        one JSON object a cell on standard output\n"
      "\n"
@@ -43,7 +43,7 @@ static const command commands[] = {
      "more is free. A database of an older schema is brought to this one, and a copy of it stays beside it. A dry run makes no synthetic model.\n"
      "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G.\n"
      "\n"
-     "Exit code: 0 all done, 1 some cell failed, 2 the input was wrong.\n"
+     "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong.\n"
      "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
@@ -65,9 +65,18 @@ static const command commands[] = {
      "  --metric NAME     accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy in place of the cells' own\n"
      "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
-     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"},
+     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
+     "\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "  --out DIR     where the pictures go (results/plots)\n"
+     "  --only NAMES  of `zo list plots`, without blanks (all)\n"
+     "  --format      png, svg or both (png,svg)\n"},
     {"sql", zo_cmd_sql, "one read-only SQL statement",
-     "usage: zo sql --db FILE \"SELECT ...\" [--format md|csv|json | --json]\n\nThe tables are documented in results/schema.sql.\n"},
+     "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json | --json]\n"
+     "\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "\n"
+     "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\".\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
      "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
