@@ -605,7 +605,7 @@ static char budget_end(const run *r)
 {
     const zo_cell *c = &r->cell;
     if ((c->steps > 0 && r->step >= c->steps) || (c->forwards > 0 && r->setup.counts.forwards >= (uint64_t)c->forwards) ||
-        (c->work > 0 && zo_setup_work(&r->setup) >= c->work)) {
+        (c->work > 0 && zo_setup_work(&r->setup) >= c->work * (1 - 1e-9))) { /* a sum of quotients: 300 steps of 2 may be a hair less than 600 */
         return 's';
     }
     if (c->seconds > 0 && r->train_seconds >= c->seconds) {

@@ -651,6 +651,9 @@ START_TEST(outcomes_are_rows)
     path = config("t.json", "{" SMALL ", \"steps\": 1000000, \"eval_every\": 0, \"seconds\": 0.2, \"optimizer\": \"mezo\"}");
     ck_assert_msg(run(path, "t.db") == 0, "%s", said);
     ck_assert_str_eq(ask("t.db", "SELECT status FROM runs"), "time;");
+    path = config("w.json", "{" SMALL ", \"work\": 26, \"seed\": [1, 2, 3, 4, 5, 6], \"optimizer\": [\"mezo\", \"fo-sgd\"]}");
+    ck_assert_msg(run(path, "w.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("w.db", "SELECT DISTINCT optimizer || steps FROM runs ORDER BY 1"), "fo-sgd9;mezo13;"); /* 9 x 3 and 13 x 2 */
     path = config("f.json", "{" SMALL ", \"forwards\": 25, \"optimizer\": \"mezo\"}");
     ck_assert_msg(run(path, "f.db") == 0, "%s", said);
     ck_assert_str_eq(ask("f.db", "SELECT status || steps || ' ' || forwards FROM runs"), "done13 26;");
