@@ -252,7 +252,7 @@ START_TEST(forms_of_synthetic_tasks)
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         zo_dataset *head = open_rows(of[k].task, ZO_FORM_HEAD, false, 512), *mask = open_rows(of[k].task, ZO_FORM_PROMPT, false, 512),
                    *option = open_rows(of[k].task, ZO_FORM_PROMPT, true, 512);
-        char words[256], want[1024], text[1024], *a = text + strlen("@<s>"), *b = a;
+        char words[256], want[3000], text[1024], *a = text + strlen("@<s>"), *b = a;
         words_text(mask, words);
         ck_assert_str_eq(words, of[k].words);
         for (int32_t i = 0; i < 20; i++) {
