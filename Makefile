@@ -237,7 +237,7 @@ run-tests: $(TESTS) $(FUZZERS:=.o)
 
 # The kernels are looked at through tests/shim, which is compiled for the sanitizers; nvcc's code would not be.
 asan-test:
-	@$(MAKE) MODE=asan CUDA=0 run-tests
+	@CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT:-900} $(MAKE) MODE=asan CUDA=0 run-tests
 
 # clang's libFuzzer: each tests/fuzz_*.c reads RUNS inputs.
 RUNS ?= 1000000
