@@ -848,7 +848,7 @@ int main(void)
     Suite *suite = suite_create("plots");
     TCase *t = tcase_create("plots");
     tcase_add_checked_fixture(t, begin, end);
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, text_from_outside_is_drawn_and_nothing_else, 0, 3);
     tcase_add_loop_test(t, paths_are_paths, 0, 3);
     tcase_add_test(t, the_users_gnuplot_settings_do_not_matter);
