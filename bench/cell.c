@@ -78,12 +78,10 @@ static run the; /* one cell a process; the out-of-memory handler needs it */
 
 /* ---- provenance --------------------------------------------------------------------------------------------------------- */
 
-zo_host_row zo_host(const char *device, int threads, zo_space space)
+zo_host_row zo_host(const char *device, int threads, int64_t memory_limit_bytes)
 {
     static struct utsname name;
     static char binary[17];
-    uint64_t limit;
-    zo_err ignored = {0};
     static char kernel[sizeof name.sysname + sizeof name.release + sizeof name.machine + 4];
     uname(&name);
     if (binary[0] == '\0') {
@@ -102,7 +100,7 @@ zo_host_row zo_host(const char *device, int threads, zo_space space)
                          .binary = binary[0] != '\0' ? binary : NULL,
                          .kernel = kernel,
                          .threads = threads,
-                         .memory_limit_bytes = space == ZO_HOST && zo_memory_limit(&limit, &ignored) == ZO_OK ? (int64_t)limit : -1};
+                         .memory_limit_bytes = memory_limit_bytes};
 }
 
 /* ---- news to the parent ------------------------------------------------------------------------------------------------- */
@@ -311,8 +309,8 @@ static void take_headline(run *r, zo_run_end *end, bool counts)
     end->best_step = -1;
     end->dev_accuracy = end->dev_metric = end->dev_loss = NAN;
     bool has_test = dataset != NULL && zo_dataset_size(dataset, ZO_TEST) > 0;
-    int64_t best = !counts ? -1 : zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL,
-                             r->fault_step >= 0 ? r->fault_step : INT64_MAX);
+    int64_t before = !counts ? 0 : r->fault_step >= 0 ? r->fault_step : INT64_MAX;
+    int64_t best = zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL, before);
     const zo_candidate *chosen = best >= 0 && (!has_test || r->candidate[best].test.examples > 0) ? &r->candidate[best] : NULL;
     if (chosen != NULL) {
         const zo_evaluation *e = chosen->test.examples > 0 ? &chosen->test : &chosen->dev;
@@ -481,20 +479,6 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
 
 /* ---- evaluation --------------------------------------------------------------------------------------------------------- */
 
-/* The last update, where it was put off, is training and not evaluation. */
-static void settle(run *r)
-{
-    if (r->step == 0) {
-        return;
-    }
-    double seconds;
-    zo_setup_settle(&r->setup, &seconds);
-    r->train_seconds += seconds;
-    for (int k = 0; k < ZO_PARTS; k++) {
-        r->part[k] += r->setup.part[k];
-    }
-}
-
 /* One split at the current weights, in the candidate; its row is written by write_evaluation. */
 static zo_status evaluate_split(run *r, zo_split split, zo_evaluation *e, zo_err *err)
 {
@@ -588,7 +572,6 @@ static zo_status evaluate(run *r, bool last, zo_err *err)
     if (!looks) {
         return ZO_OK;
     }
-    settle(r);
     zo_mem_phase(ZO_PHASE_EVAL);
     r->phase = "eval";
     send_progress(r, true);
@@ -682,7 +665,7 @@ static zo_status train(run *r, char *ended, zo_err *err)
         }
         r->step++;
         bool due = evaluation_due(r);
-        if (due || budget_end(r) != 0) { /* an update that was put off is this step's */
+        if (due || budget_end(r) != 0) { /* an evaluation comes, or the end: an update that was put off is this step's, and training's */
             settle_step(r, &seconds);
         }
         r->loss = report.loss;
@@ -698,7 +681,6 @@ static zo_status train(run *r, char *ended, zo_err *err)
         }
         send_progress(r, false);
     }
-    settle(r);
     return ZO_OK;
 }
 
@@ -817,8 +799,7 @@ static zo_status do_job(run *r, const cJSON *job, zo_backend **be, zo_err *err)
         }
         return status;
     }
-    zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space);
-    host.memory_limit_bytes = host.memory_limit_bytes >= 0 ? (int64_t)r->memory_limit : -1; /* what was set, not what is free by now */
+    zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space == ZO_HOST ? (int64_t)r->memory_limit : -1);
     zo_cell_row row = zo_cell_to_row(&r->cell);
     zo_identity identity = job_identity(job, &r->cell);
     r->threads = (*be)->threads;

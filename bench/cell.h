@@ -17,8 +17,9 @@ enum { ZO_CELL_ENDED = 0 /* the row says how */, ZO_CELL_FAILED = 1, ZO_CELL_INP
 /* Hidden command. */
 int zo_cmd_cell(int argc, char **argv);
 
-/* What this machine is, for rows. `device`, `threads` and `space` (where the model lives) come from the backend when it is open (else NULL, 0, ZO_HOST). */
-zo_host_row zo_host(const char *device, int threads, zo_space space);
+/* What this machine is, for rows. `device` and `threads` come from the backend when it is open (else NULL, 0); `memory_limit_bytes` is what the
+ * cell may take, -1 = not known (on a card). */
+zo_host_row zo_host(const char *device, int threads, int64_t memory_limit_bytes);
 
 #ifdef __cplusplus
 }

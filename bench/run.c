@@ -595,6 +595,14 @@ static void print_complaints(char *text, size_t bytes)
     }
 }
 
+/* What stops the whole run. */
+static int stop_run(live *l, const zo_err *err)
+{
+    clear_line(l);
+    fprintf(stderr, "zo run: %s\n", err->text);
+    return -1;
+}
+
 /* Runs one cell; returns 0, 1 or 2, or -1 when the whole run must stop. */
 static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identity *identity, zo_results *results, live *l)
 {
@@ -609,14 +617,13 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
         show_live(l, true);
     }
     cJSON *job = make_job(cell, spec, JOB_RUN, identity);
-    int64_t before = zo_results_try(results, identity).run; /* 0 = none; the cell's own try comes after it */
+    zo_run_brief before, brief; /* the cell's own try comes after what was there */
     zo_status status = zo_results_check_file(results, &err);
+    status = status == ZO_OK ? zo_results_try(results, identity, &before, &err) : status;
     status = status == ZO_OK ? start_child(&c, job, &err) : status;
     cJSON_Delete(job);
     if (status != ZO_OK) {
-        clear_line(l);
-        fprintf(stderr, "zo run: %s\n", err.text);
-        return -1;
+        return stop_run(l, &err);
     }
     int ended = watch_child(&c, l, results, &lost);
     if (lost.status == ZO_OK && zo_results_check_file(results, &lost) == ZO_OK && c.last_n > 0 && WIFEXITED(ended) &&
@@ -629,9 +636,11 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
         fprintf(stderr, "zo run: %s: %s\n", l->label, lost.text);
         return -1;
     }
-    zo_run_brief brief = zo_results_try(results, identity);
+    if (zo_results_try(results, identity, &brief, &err) != ZO_OK) {
+        return stop_run(l, &err);
+    }
     int code = 0;
-    if (brief.run <= before || !zo_run_is_finished(&brief)) { /* the cell could not say it, whatever its exit code */
+    if (brief.run <= before.run || !brief.finished) { /* the cell could not say it, whatever its exit code */
         char text[1100];
         bool killed = interrupted != 0;
         if (killed) {
@@ -640,14 +649,17 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
             death_text(&c, ended, text, sizeof text);
         }
         zo_cell_row row = zo_cell_to_row(cell);
-        zo_host_row host = zo_host(NULL, 0, ZO_HOST);
+        uint64_t limit;
+        zo_host_row host = zo_host(NULL, 0, zo_memory_limit(&limit, &err) == ZO_OK ? (int64_t)limit : -1);
         if (zo_results_abandon(results, &row, identity, &host, killed ? "killed" : c.oom ? "oom" : "failed", text, &err) != ZO_OK) {
             clear_line(l);
             fprintf(stderr, "zo run: %s: %s\nzo run: %s\n", l->label, text, err.text);
             return -1;
         }
         code = c.input ? 2 : c.oom ? 0 : 1;
-        brief = zo_results_try(results, identity);
+        if (zo_results_try(results, identity, &brief, &err) != ZO_OK) {
+            return stop_run(l, &err);
+        }
     }
     say_end(l, &brief);
     if (spec->json) {
@@ -723,16 +735,18 @@ static bool has_more_memory(const zo_run_brief *brief)
     return brief->memory_limit_bytes > 0 && zo_memory_limit(&limit, &ignored) == ZO_OK && (double)limit > 1.1 * (double)brief->memory_limit_bytes;
 }
 
-/* Is the cell to be run? */
-static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, zo_identities *ids, known *k)
+/* *todo: is the cell to be run? */
+static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, zo_identities *ids, known *k, bool *todo, zo_err *err)
 {
     zo_identity identity = zo_identity_of(ids, cell, NULL);
-    zo_run_brief brief = zo_results_brief(results, &identity);
-    if (identity.model[0] == '\0' && brief.model_folder[0] != '\0') { /* its name leads nowhere now; the row says where it was */
+    zo_run_brief brief, relative;
+    zo_status status = zo_results_brief(results, &identity, &brief, err);
+    if (status == ZO_OK && identity.model[0] == '\0' && brief.model_folder[0] != '\0') { /* its name leads nowhere now; the row says where it was */
         identity = zo_identity_of(ids, cell, brief.model_folder);
-        brief = zo_results_brief(results, &identity);
+        status = zo_results_brief(results, &identity, &brief, err);
     }
-    if (zo_run_is_finished(&brief)) {
+    *todo = true;
+    if (status == ZO_OK && brief.finished) {
         bool oom = strcmp(brief.status, "oom") == 0, again = oom && has_more_memory(&brief);
         k->oom += oom && !again;
         k->retried += again;
@@ -740,15 +754,16 @@ static bool is_todo(const zo_cell *cell, const zo_run_spec *spec, zo_results *re
             memcpy(k->revision, brief.revision, sizeof k->revision);
             zo_text_plain(k->revision);
         }
-        return spec->redo || again;
+        *todo = spec->redo || again;
+        return ZO_OK;
     }
-    zo_run_brief relative = zo_results_relative(results, &identity);
-    if (relative.status[0] != '\0' && k->changed++ == 0) {
+    status = status == ZO_OK ? zo_results_relative(results, &identity, &relative, err) : status;
+    if (status == ZO_OK && relative.finished && k->changed++ == 0) {
         snprintf(k->what, sizeof k->what, "%s", zo_identity_difference(&relative.identity, &identity));
         memcpy(k->model, cell->model, sizeof k->model);
         zo_text_plain(k->model);
     }
-    return true;
+    return status;
 }
 
 static void say_known(const known *k, const zo_grid *grid, int64_t todo)
@@ -776,29 +791,40 @@ static void say_known(const known *k, const zo_grid *grid, int64_t todo)
     }
 }
 
+/* A cell that is done, as a line of --json. */
+static zo_status print_done(const zo_cell *cell, zo_results *results, zo_identities *ids, zo_err *err)
+{
+    zo_identity identity = zo_identity_of(ids, cell, NULL);
+    zo_run_brief brief;
+    zo_status status = zo_results_brief(results, &identity, &brief, err);
+    if (status == ZO_OK) {
+        print_cell(cell, &brief, true);
+    }
+    return status;
+}
+
 static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, zo_identities *ids, live *l)
 {
     int worst = 0;
     int64_t bad = 0;
     for (int64_t i = 0; i < grid->n && !interrupted; i++) {
-        zo_identity identity = zo_identity_of(ids, &grid->cell[i], NULL);
-        if (!todo[i]) {
-            if (spec->json) {
-                zo_run_brief brief = zo_results_brief(results, &identity);
-                print_cell(&grid->cell[i], &brief, true);
-            }
-            continue;
+        const zo_cell *cell = &grid->cell[i];
+        zo_err err = {0};
+        int code = 0;
+        if (todo[i]) {
+            zo_identities *now = zo_identities_new(&spec->dirs); /* files may have changed since the first look */
+            zo_identity identity = zo_identity_of(now, cell, NULL);
+            zo_identities_free(now);
+            code = run_one(cell, spec, &identity, results, l);
+            l->done++;
+        } else if (spec->json && print_done(cell, results, ids, &err) != ZO_OK) {
+            code = stop_run(l, &err);
         }
-        zo_identities *now = zo_identities_new(&spec->dirs); /* files may have changed since the first look */
-        identity = zo_identity_of(now, &grid->cell[i], NULL);
-        zo_identities_free(now);
-        int code = run_one(&grid->cell[i], spec, &identity, results, l);
         if (code < 0) {
             return 2;
         }
         worst = code > worst ? code : worst;
         bad += code != 0;
-        l->done++;
     }
     clear_line(l);
     if (interrupted) {
@@ -836,9 +862,14 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     if (status == ZO_OK && zo_path_exists(spec->db)) {
         status = spec->dry ? zo_results_open_read(&results, spec->db, &err) : open_results(spec->db, &results, &err);
     }
-    k.older = results != NULL ? zo_results_older(results) : 0;
+    if (status == ZO_OK && results != NULL) {
+        status = zo_results_older(results, &k.older, &err);
+    }
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
-        todo[i] = results == NULL || is_todo(&grid->cell[i], spec, results, ids, &k);
+        todo[i] = true;
+        if (results != NULL) {
+            status = look_up(&grid->cell[i], spec, results, ids, &k, &todo[i], &err);
+        }
         l.todo += todo[i];
     }
     if (status == ZO_OK) {

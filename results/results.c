@@ -405,20 +405,12 @@ zo_status zo_results_check_file(const zo_results *r, zo_err *err)
     return ZO_OK;
 }
 
-/* `lock`: a descriptor that is given back with the database, -1 = none. */
-static zo_status open_file(zo_results **results, const char *path, bool create, int lock, zo_err *err)
+/* Nothing half-written stays of a file that was not there before (`existed`). `lock`: a descriptor that is given back with the database, -1 = none. */
+static zo_status open_file(zo_results **results, const char *path, bool create, bool existed, int lock, zo_err *err)
 {
-    zo_status status = ZO_OK;
-    if (!create && !zo_path_exists(path)) {
-        return zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
-    }
-    status = create ? make_parent(path, err) : ZO_OK;
-    if (status != ZO_OK) {
-        return status;
-    }
     zo_results *r = new_results(path);
     r->lock = lock;
-    bool existed = zo_path_exists(path);
+    zo_status status = ZO_OK;
     if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL) != SQLITE_OK) {
         status = fail_sql(r, err);
     }
@@ -435,8 +427,8 @@ static zo_status open_file(zo_results **results, const char *path, bool create, 
     }
     if (status != ZO_OK) {
         zo_results_close(r);
-        if (!existed && create) {
-            unlink(path); /* nothing half-written */
+        if (!existed) {
+            unlink(path);
         }
         return status;
     }
@@ -448,18 +440,23 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
 {
     *results = NULL;
     zo_status status = check_path(path, err);
-    return status == ZO_OK ? open_file(results, path, create, -1, err) : status;
+    bool existed = zo_path_exists(path);
+    if (status == ZO_OK && !existed && !create) {
+        status = zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
+    }
+    status = status == ZO_OK && create ? make_parent(path, err) : status;
+    return status == ZO_OK ? open_file(results, path, create, existed, -1, err) : status;
 }
 
 zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *err)
 {
     *results = NULL;
     zo_status status = check_path(path, err);
+    bool existed = zo_path_exists(path);
     status = status == ZO_OK ? make_parent(path, err) : status;
     if (status != ZO_OK) {
         return status;
     }
-    bool existed = zo_path_exists(path);
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock < 0) {
         return zo_fail(err, ZO_EIO, "%s: cannot be written (%s); name a file in a folder that you may write to with --db FILE", path, strerror(errno));
@@ -468,11 +465,7 @@ zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *
         close(lock);
         return zo_fail(err, ZO_EINPUT, "%s: another `zo run` is working on it; wait for that one, or name another file with --db FILE", path);
     }
-    status = open_file(results, path, true, lock, err);
-    if (status != ZO_OK && !existed) {
-        unlink(path); /* nothing half-written */
-    }
-    return status;
+    return open_file(results, path, true, existed, lock, err);
 }
 
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err)
@@ -585,21 +578,26 @@ static void put_fields(binder *b, const field *f, int n, const void *row)
     }
 }
 
-/* "a, b, c", or with `each` "a = ?, b = ?". Appends. */
+/* Appends "a, b, c", or with `each` "a = ?, b = ?", behind a comma where the text does not end in a blank. */
 static void list_columns(char *sql, size_t size, const field *f, int n, bool each)
 {
     size_t at = strlen(sql);
     for (int i = 0; i < n && at < size; i++) {
-        at += (size_t)snprintf(sql + at, size - at, "%s%s%s", i > 0 ? ", " : "", f[i].column, each ? " = ?" : "");
+        at += (size_t)snprintf(sql + at, size - at, "%s%s%s", at > 0 && sql[at - 1] != ' ' ? ", " : "", f[i].column, each ? " = ?" : "");
     }
     ZO_CHECK(at < size, "the statement has more than %zu bytes", size);
 }
 
-static void list_places(char *sql, size_t size, int n)
+/* Closes "INSERT INTO table (columns" with a ? for each of n columns and, where not NULL, a column more whose value is the text `last`. */
+static void end_insert(char *sql, size_t size, int n, const char *last)
 {
-    for (int i = 0; i < n; i++) {
-        strncat(sql, i > 0 ? ", ?" : "?", size - strlen(sql) - 1);
+    size_t at = strlen(sql);
+    at += (size_t)snprintf(sql + at, size - at, ") VALUES (");
+    for (int i = 0; i < n && at < size; i++) {
+        at += (size_t)snprintf(sql + at, size - at, "%s?", i > 0 ? ", " : "");
     }
+    at += at < size ? (size_t)snprintf(sql + at, size - at, "%s%s)", last != NULL ? ", " : "", last != NULL ? last : "") : 0;
+    ZO_CHECK(at < size, "the statement has more than %zu bytes", size);
 }
 
 #define FIELDS(list) ((int)(sizeof(list) / sizeof *(list)))
@@ -739,21 +737,28 @@ static double real_at(binder *b, int column)
 }
 
 /* The last row of all_runs with this hash that `condition` and `fits` take. */
-static zo_run_brief find_run(zo_results *r, const char *condition, const zo_identity *identity, bool (*fits)(const zo_run_brief *, const zo_identity *))
+static zo_status find_run(zo_results *r, const char *condition, const zo_identity *identity,
+                          bool (*fits)(const zo_run_brief *, const zo_identity *), zo_run_brief *found, zo_err *err)
 {
-    zo_run_brief none = {.metric_value = NAN, .step_ms = NAN};
+    const zo_run_brief none = {.metric_value = NAN, .step_ms = NAN};
     char sql[1000];
     snprintf(sql, sizeof sql,
-             "SELECT run, status, message, marks, metric, metric_value, step_ms, peak_bytes, revision, model_folder, hash, model_fingerprint,"
-             " tokenizer_fingerprint, rows_fingerprint, task_fingerprint, plugin_fingerprint, meaning, memory_limit_bytes FROM all_runs WHERE hash = ? AND %s"
-             " ORDER BY run DESC", condition);
+             "SELECT run, status, message, marks, metric, metric_value, step_ms, peak_bytes, revision, model_folder, meaning, memory_limit_bytes,"
+             " status IN " FINISHED ", hash, model_fingerprint, tokenizer_fingerprint, rows_fingerprint, task_fingerprint, plugin_fingerprint"
+             " FROM all_runs WHERE hash = ? AND %s ORDER BY run DESC", condition);
     binder b;
-    if (prepare(r, sql, &b, NULL) != ZO_OK) {
-        return none;
+    *found = none;
+    zo_status status = prepare(r, sql, &b, err);
+    if (status != ZO_OK) {
+        return status;
     }
     put_text(&b, identity->hash);
-    zo_run_brief found = none;
-    while (found.status[0] == '\0' && sqlite3_step(b.s) == SQLITE_ROW) {
+    int code;
+    while (found->status[0] == '\0' && (code = sqlite3_step(b.s)) != SQLITE_DONE) {
+        if (code != SQLITE_ROW) {
+            status = fail_sql(r, err);
+            break;
+        }
         zo_run_brief row = none;
         row.run = sqlite3_column_int64(b.s, 0);
         take_text(&b, 1, row.status, sizeof row.status);
@@ -765,17 +770,18 @@ static zo_run_brief find_run(zo_results *r, const char *condition, const zo_iden
         row.peak_bytes = (uint64_t)sqlite3_column_int64(b.s, 7);
         take_text(&b, 8, row.revision, sizeof row.revision);
         take_text(&b, 9, row.model_folder, sizeof row.model_folder);
+        row.meaning = sqlite3_column_int64(b.s, 10);
+        row.memory_limit_bytes = (uint64_t)sqlite3_column_int64(b.s, 11);
+        row.finished = sqlite3_column_int(b.s, 12) != 0;
         for (int i = 0; i < FIELDS(identity_fields); i++) {
-            take_text(&b, 10 + i, (char *)&row.identity + identity_fields[i].offset, sizeof row.identity.hash);
+            take_text(&b, 13 + i, (char *)&row.identity + identity_fields[i].offset, sizeof row.identity.hash);
         }
-        row.meaning = sqlite3_column_int64(b.s, 10 + FIELDS(identity_fields));
-        row.memory_limit_bytes = (uint64_t)sqlite3_column_int64(b.s, 11 + FIELDS(identity_fields));
         if (fits(&row, identity)) {
-            found = row;
+            *found = row;
         }
     }
     sqlite3_finalize(b.s);
-    return found;
+    return status;
 }
 
 static bool is_same(const zo_run_brief *row, const zo_identity *identity)
@@ -799,36 +805,28 @@ static bool is_other(const zo_run_brief *row, const zo_identity *identity)
     return !is_same(row, identity);
 }
 
-bool zo_run_is_finished(const zo_run_brief *brief)
+#define THIS_MEANING "meaning = " NUMBER_TEXT(ZO_MEANING)
+
+zo_status zo_results_brief(zo_results *r, const zo_identity *identity, zo_run_brief *brief, zo_err *err)
 {
-    static const char *const unfinished[] = {"", "running", "failed", "killed"};
-    for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
-        if (strcmp(brief->status, unfinished[i]) == 0) {
-            return false;
-        }
-    }
-    return true;
+    return find_run(r, "run = shown AND " THIS_MEANING, identity, is_same, brief, err);
 }
 
-zo_run_brief zo_results_brief(zo_results *r, const zo_identity *identity)
+zo_status zo_results_try(zo_results *r, const zo_identity *identity, zo_run_brief *brief, zo_err *err)
 {
-    return find_run(r, "run = shown AND meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_same);
+    return find_run(r, THIS_MEANING, identity, is_exact, brief, err);
 }
 
-zo_run_brief zo_results_try(zo_results *r, const zo_identity *identity)
+zo_status zo_results_relative(zo_results *r, const zo_identity *identity, zo_run_brief *brief, zo_err *err)
 {
-    return find_run(r, "meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_exact);
+    return find_run(r, "run = shown AND status IN " FINISHED " AND " THIS_MEANING, identity, is_other, brief, err);
 }
 
-zo_run_brief zo_results_relative(zo_results *r, const zo_identity *identity)
-{
-    return find_run(r, "run = shown AND status IN " FINISHED " AND meaning = " NUMBER_TEXT(ZO_MEANING), identity, is_other);
-}
-
-int64_t zo_results_older(zo_results *r)
+zo_status zo_results_older(zo_results *r, int64_t *cells, zo_err *err)
 {
     bool ok;
-    return read_number(r, "SELECT count(*) FROM runs WHERE status IN " FINISHED " AND meaning <> " NUMBER_TEXT(ZO_MEANING), &ok);
+    *cells = read_number(r, "SELECT count(*) FROM runs WHERE status IN " FINISHED " AND NOT " THIS_MEANING, &ok);
+    return ok ? ZO_OK : fail_sql(r, err);
 }
 
 /* The cell's number; it is inserted where it is new. */
@@ -850,11 +848,8 @@ static zo_status find_cell(zo_results *r, const zo_cell_row *c, const zo_identit
     }
     snprintf(sql, sizeof sql, "INSERT INTO cells (identity, meaning, ");
     list_columns(sql, sizeof sql, identity_fields, FIELDS(identity_fields), false);
-    strncat(sql, ", ", sizeof sql - strlen(sql) - 1);
     list_columns(sql, sizeof sql, cell_fields, FIELDS(cell_fields), false);
-    strncat(sql, ") VALUES (", sizeof sql - strlen(sql) - 1);
-    list_places(sql, sizeof sql, 2 + FIELDS(identity_fields) + FIELDS(cell_fields));
-    strncat(sql, ")", sizeof sql - strlen(sql) - 1);
+    end_insert(sql, sizeof sql, 2 + FIELDS(identity_fields) + FIELDS(cell_fields), NULL);
     status = prepare(r, sql, &b, err);
     if (status == ZO_OK) {
         put_text(&b, text);
@@ -890,8 +885,9 @@ static zo_status insert_try(zo_results *r, const zo_cell_row *c, const zo_identi
     if (status != ZO_OK) {
         return status;
     }
+    static const field began = {.column = "began"};
     unsigned char bits[16];
-    char name[33], sql[2048] = "INSERT INTO tries (try, cell, ";
+    char name[33], sql[2048] = "INSERT INTO tries (try, cell, status, ";
     if (getentropy(bits, sizeof bits) != 0) {
         return zo_fail(err, ZO_EIO, "the system gives no random bits for the name of a try: %s", strerror(errno));
     }
@@ -899,14 +895,14 @@ static zo_status insert_try(zo_results *r, const zo_cell_row *c, const zo_identi
         snprintf(name + 2 * i, 3, "%02x", bits[i]);
     }
     list_columns(sql, sizeof sql, host_fields, FIELDS(host_fields), false);
-    strncat(sql, ", status, began) VALUES (", sizeof sql - strlen(sql) - 1);
-    list_places(sql, sizeof sql, 2 + FIELDS(host_fields));
-    strncat(sql, ", 'running', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", sizeof sql - strlen(sql) - 1);
+    list_columns(sql, sizeof sql, &began, 1, false);
+    end_insert(sql, sizeof sql, 3 + FIELDS(host_fields), "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')");
     binder b;
     status = prepare(r, sql, &b, err);
     if (status == ZO_OK) {
         put_text(&b, name);
         put_int(&b, cell);
+        put_text(&b, "running");
         put_fields(&b, host_fields, FIELDS(host_fields), h);
         status = step_and_finish(&b, err);
         *run = sqlite3_last_insert_rowid(r->db);
@@ -992,9 +988,7 @@ zo_status zo_results_eval(zo_results *r, int64_t run, const zo_eval_row *row, zo
 #undef MEMBER
     char sql[1000] = "INSERT OR REPLACE INTO evaluations (run, ";
     list_columns(sql, sizeof sql, fields, FIELDS(fields), false);
-    strncat(sql, ") VALUES (", sizeof sql - strlen(sql) - 1);
-    list_places(sql, sizeof sql, 1 + FIELDS(fields));
-    strncat(sql, ")", sizeof sql - strlen(sql) - 1);
+    end_insert(sql, sizeof sql, 1 + FIELDS(fields), NULL);
     binder b;
     zo_status status = prepare(r, sql, &b, err);
     if (status == ZO_OK) {

@@ -60,6 +60,7 @@ typedef struct zo_source_row { const char *model_folder, *data_folder; } zo_sour
 typedef struct zo_run_brief {
     int64_t run;
     char status[16], message[1000], marks[64];
+    bool finished; /* it ended with a measurement: 'done', 'diverged', 'dead', 'oom', 'time' or 'unsupported' */
     double metric_value, step_ms;
     char metric[16];
     uint64_t peak_bytes, memory_limit_bytes; /* 0 = not known */
@@ -68,16 +69,14 @@ typedef struct zo_run_brief {
     int64_t meaning;
 } zo_run_brief;
 
-/* Did it end with a measurement: 'done', 'diverged', 'dead', 'oom', 'time' or 'unsupported'? */
-bool zo_run_is_finished(const zo_run_brief *brief);
-/* The try that counts of the cell with this identity. Parts that are not known match any. */
-zo_run_brief zo_results_brief(zo_results *results, const zo_identity *identity);
-/* The last try of exactly this cell, whether or not it counts. */
-zo_run_brief zo_results_try(zo_results *results, const zo_identity *identity);
-/* A finished try of a cell with the same hash and another identity, which says what has changed; status "" = none. */
-zo_run_brief zo_results_relative(zo_results *results, const zo_identity *identity);
+/* Each: *brief has status "" where there is none; a database that cannot be read is ZO_EIO or ZO_EINPUT with a sentence, never "none".
+ * brief: the try that counts of the cell with this identity; parts that are not known match any. try: the last of exactly this cell, whether or
+ * not it counts. relative: a finished one of a cell with the same hash and another identity, which says what has changed. */
+zo_status zo_results_brief(zo_results *results, const zo_identity *identity, zo_run_brief *brief, zo_err *err);
+zo_status zo_results_try(zo_results *results, const zo_identity *identity, zo_run_brief *brief, zo_err *err);
+zo_status zo_results_relative(zo_results *results, const zo_identity *identity, zo_run_brief *brief, zo_err *err);
 /* How many finished cells of another meaning there are. */
-int64_t zo_results_older(zo_results *results);
+zo_status zo_results_older(zo_results *results, int64_t *cells, zo_err *err);
 
 /* Inserts a try with status 'running' (and the cell where it is new). Nothing is deleted: a former finished try counts until this one ends. */
 zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, int64_t *run,

@@ -91,8 +91,11 @@ static void look(zo_results *results)
         check_sentence(&err);
     }
     zo_identity identity = {.hash = "0123456789abcdef"};
-    (void)zo_results_brief(results, &identity);
-    (void)zo_results_relative(results, &identity);
+    zo_run_brief brief;
+    memset(&err, 0, sizeof err);
+    if (zo_results_brief(results, &identity, &brief, &err) != ZO_OK || zo_results_relative(results, &identity, &brief, &err) != ZO_OK) {
+        check_sentence(&err);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

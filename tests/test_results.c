@@ -60,6 +60,30 @@ static zo_cell_row cell_row(const char *config, const char *task, const char *op
                          .optimizer_options = "{\"rank\":4}", .batch = 16, .context = 128, .steps = 10, .eps = 1e-3, .train = 100, .test = 50};
 }
 
+static zo_run_brief brief_of(zo_results *r, const zo_identity *identity)
+{
+    zo_run_brief brief;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_brief(r, identity, &brief, &err) == ZO_OK, "%s", err.text);
+    return brief;
+}
+
+static zo_run_brief try_of(zo_results *r, const zo_identity *identity)
+{
+    zo_run_brief brief;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_try(r, identity, &brief, &err) == ZO_OK, "%s", err.text);
+    return brief;
+}
+
+static zo_run_brief relative_of(zo_results *r, const zo_identity *identity)
+{
+    zo_run_brief brief;
+    zo_err err = {0};
+    ck_assert_msg(zo_results_relative(r, identity, &brief, &err) == ZO_OK, "%s", err.text);
+    return brief;
+}
+
 static zo_identity identity_of(const char *config)
 {
     zo_identity identity = {.model = "1", .tokenizer = "2", .rows = "3", .task = "4"};
@@ -292,9 +316,11 @@ START_TEST(older_schema)
                 ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s", seen[i].sql);
             }
             ck_assert_int_eq(number(r, "PRAGMA foreign_keys"), 1);
-            ck_assert_str_eq(zo_results_brief(r, &(zo_identity){.hash = "aaaa"}).status, ""); /* never "done already" */
-            ck_assert_str_eq(zo_results_relative(r, &(zo_identity){.hash = "aaaa"}).status, "");
-            ck_assert_int_eq(zo_results_older(r), 1);
+            ck_assert_str_eq(brief_of(r, &(zo_identity){.hash = "aaaa"}).status, ""); /* never "done already" */
+            ck_assert_str_eq(relative_of(r, &(zo_identity){.hash = "aaaa"}).status, "");
+            int64_t cells;
+            ck_assert_int_eq(zo_results_older(r, &cells, &err), ZO_OK);
+            ck_assert_int_eq(cells, 1);
             zo_results_close(r);
         }
         ck_assert(zo_path_exists(scratch(copy)));
@@ -319,9 +345,9 @@ START_TEST(life_of_a_run)
     zo_identity identity = identity_of("{}");
     int64_t run;
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
-    zo_run_brief brief = zo_results_brief(r, &identity);
+    zo_run_brief brief = brief_of(r, &identity);
     ck_assert_str_eq(brief.status, "running");
-    ck_assert(!zo_run_is_finished(&brief));
+    ck_assert(!brief.finished);
     zo_step_row step[2] = {{.step = 1, .loss = 2, .projected = NAN, .seconds = 1, .full_steps = 1, .work = 3},
                            {.step = 2, .loss = 1, .seconds = 1, .work = 5}};
     step[1].part[ZO_PART_GEMM] = 0.5;
@@ -338,7 +364,7 @@ START_TEST(life_of_a_run)
     ck_assert_int_eq(number(r, "SELECT gemm * 10 FROM steps WHERE step = 2 AND work = 5 AND full_steps = 0"), 5);
     /* the program died: swept, then begun anew; the former try stays, and one row counts */
     ck_assert_int_eq(zo_results_sweep_running(r, &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, &identity).status, "killed");
+    ck_assert_str_eq(brief_of(r, &identity).status, "killed");
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM steps"), 2);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM steps JOIN runs USING (run)"), 0);
@@ -346,18 +372,18 @@ START_TEST(life_of_a_run)
     ck_assert_int_eq(number(r, "SELECT count(DISTINCT try) FROM tries WHERE length(try) = 32"), 2);
     /* its process crashed */
     ck_assert_int_eq(zo_results_abandon(r, &cell, &identity, &host, "failed", "why", &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, &identity).message, "why");
+    ck_assert_str_eq(brief_of(r, &identity).message, "why");
     zo_identity never = identity_of("{never}");
     ck_assert_int_eq(zo_results_abandon(r, &cell, &never, &host, "failed", "before it began", &err), ZO_OK);
-    ck_assert_str_eq(zo_results_brief(r, &never).status, "failed");
+    ck_assert_str_eq(brief_of(r, &never).status, "failed");
     /* done; parts sum to the training time with the rest as `other` */
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
     zo_run_end end = {.status = "done", .marks = "constant", .accuracy = 0.75, .metric_value = 0.75, .fault_step = -1, .steps = 4, .train_seconds = 3600,
                       .eval_seconds = 3600, .switches = -1, .f1 = NAN, .disturbed = true};
     end.part[ZO_PART_GEMM] = 2700;
     ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
-    brief = zo_results_brief(r, &identity);
-    ck_assert(zo_run_is_finished(&brief));
+    brief = brief_of(r, &identity);
+    ck_assert(brief.finished);
     ck_assert_str_eq(brief.marks, "constant");
     ck_assert_str_eq(brief.metric, "accuracy");
     ck_assert_double_eq(brief.metric_value, 0.75);
@@ -369,14 +395,14 @@ START_TEST(life_of_a_run)
     /* another try of a cell that is done counts when it has a result, and not before */
     int64_t first = run;
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
-    ck_assert_int_eq(zo_results_brief(r, &identity).run, first);
-    ck_assert_int_eq(zo_results_try(r, &identity).run, run);
+    ck_assert_int_eq(brief_of(r, &identity).run, first);
+    ck_assert_int_eq(try_of(r, &identity).run, run);
     ck_assert_int_eq(zo_results_abandon(r, &cell, &identity, &host, "failed", "why", &err), ZO_OK);
-    ck_assert_int_eq(zo_results_brief(r, &identity).run, first);
+    ck_assert_int_eq(brief_of(r, &identity).run, first);
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
     end.accuracy = 0.5;
     ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
-    ck_assert_int_eq(zo_results_brief(r, &identity).run, run);
+    ck_assert_int_eq(brief_of(r, &identity).run, run);
     ck_assert_int_eq(number(r, "SELECT 100 * accuracy FROM runs WHERE status = 'done'"), 50);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM tries WHERE status = 'done'"), 2);
     zo_results_close(r);
@@ -398,18 +424,36 @@ START_TEST(identities)
     for (size_t i = 0; i < 5; i++) {
         zo_identity kept = other;
         snprintf(part[i], sizeof other.hash, "x");
-        ck_assert_str_eq(zo_results_brief(r, &other).status, "");
-        ck_assert_str_eq(zo_results_relative(r, &other).status, i == 0 ? "" : "done");
+        ck_assert_str_eq(brief_of(r, &other).status, "");
+        ck_assert_str_eq(relative_of(r, &other).status, i == 0 ? "" : "done");
         other = kept;
     }
-    ck_assert_str_eq(zo_results_relative(r, &known).status, "");
+    ck_assert_str_eq(relative_of(r, &known).status, "");
     unknown.model[0] = unknown.rows[0] = '\0';
-    ck_assert_str_eq(zo_results_brief(r, &unknown).status, "done");
-    ck_assert_str_eq(zo_results_relative(r, &unknown).status, "");
+    ck_assert_str_eq(brief_of(r, &unknown).status, "done");
+    ck_assert_str_eq(relative_of(r, &unknown).status, "");
     snprintf(other.rows, sizeof other.rows, "x");
     ck_assert_int_eq(zo_results_begin(r, &cell, &other, &host, &run, &err), ZO_OK);
     ck_assert_int_eq(zo_results_end(r, run, &end, &err), ZO_OK);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM runs"), 2);
+    zo_results_close(r);
+}
+END_TEST
+
+/* A database that cannot be read is not one in which nothing is done. */
+START_TEST(unreadable_is_not_none)
+{
+    zo_results *r = open_new("broken.db");
+    zo_err err = {0};
+    zo_identity identity = identity_of("{}");
+    zo_run_brief brief;
+    int64_t cells;
+    ck_assert_int_eq(sqlite3_exec(zo_results_handle(r), "DROP VIEW runs; DROP VIEW all_runs", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(zo_results_brief(r, &identity, &brief, &err), ZO_EIO);
+    ASSERT_HAS(err.text, "broken.db: SQLite says: no such table: all_runs");
+    ck_assert_int_eq(zo_results_try(r, &identity, &brief, &err), ZO_EIO);
+    ck_assert_int_eq(zo_results_relative(r, &identity, &brief, &err), ZO_EIO);
+    ck_assert_int_eq(zo_results_older(r, &cells, &err), ZO_EIO);
     zo_results_close(r);
 }
 END_TEST
@@ -674,6 +718,7 @@ int main(void)
     tcase_add_test(t, older_schema);
     tcase_add_test(t, life_of_a_run);
     tcase_add_test(t, identities);
+    tcase_add_test(t, unreadable_is_not_none);
     tcase_add_test(t, removed_file);
     tcase_add_test(t, report_cells);
     tcase_add_test(t, report_groups);
