@@ -9,6 +9,7 @@
 
 #include "backends/backend.h"
 #include "core/rng.h"
+#include "tests/suite.h"
 
 typedef struct shape {
     int heads, kv_heads, head_dim, points;
@@ -287,9 +288,5 @@ int main(void)
     tcase_add_loop_test(tc, bits_do_not_depend_on_company, 0, 2);
     tcase_add_test(tc, rotations);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

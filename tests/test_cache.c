@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char root[64], place[128]; /* place: a folder of the cache */
 
@@ -209,9 +210,5 @@ int main(void)
     tcase_add_test(tests, what_killed_makers_left_is_removed);
     tcase_add_test(tests, several_makers_at_once);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "tests/suite.h"
 
 static void parts_are(double form, double gemm, double data)
 {
@@ -75,9 +76,5 @@ int main(void)
     tcase_add_test(t, time_goes_on);
     Suite *suite = suite_create("clock");
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

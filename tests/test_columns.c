@@ -24,6 +24,7 @@
 #include "tasks/task.h"
 #include "tests/folder.h"
 #include "tests/objective64.h"
+#include "tests/suite.h"
 
 enum { HIDDEN = 4, HEADS = 2, FFN = 6, VOCAB = 1000, POSITIONS = 16, CLASSES = 2, CONTEXT = 5, TRAIN = 6, DEV = 4, TEST = 5, BATCH = 4, STEPS = 6, EVAL_BATCH = 3 };
 #define INIT_STD 0.75
@@ -662,10 +663,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, peaks_by_phase);
     Suite *suite = suite_create("columns");
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     zo_layout_free(&layout);
     zo_free(vocabulary);
     folder_remove(folder);

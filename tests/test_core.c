@@ -22,6 +22,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64]; /* scratch, made by main and removed at the end */
 
@@ -1062,10 +1063,7 @@ int main(void)
         perror(folder);
         return 1;
     }
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite());
     folder_remove(folder);
     return failed != 0;
 }

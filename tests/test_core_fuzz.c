@@ -13,6 +13,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/fuzz.h"
+#include "tests/suite.h"
 
 enum { ROOM = 4096, MOST = 3000, ROUNDS = 8000 };
 
@@ -158,9 +159,5 @@ int main(void)
     tcase_add_test(t, damaged_gzip_files);
     tcase_add_test(t, damaged_json_options);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

@@ -8,6 +8,7 @@
 
 #include "backends/cpu.h"
 #include "core/rng.h"
+#include "tests/suite.h"
 
 static zo_backend *backend(int threads)
 {
@@ -1106,9 +1107,5 @@ int main(void)
     tcase_add_test(tc, rules_and_reductions);
     tcase_add_test(tc, stores_and_devices);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -9,6 +9,7 @@
 
 #include "backends/cuda.h"
 #include "tests/golden_models.h"
+#include "tests/suite.h"
 
 extern const bool zo_shim_present; /* false on a card */
 extern bool zo_shim_lazy;
@@ -411,9 +412,5 @@ int main(void)
     tcase_add_loop_test(tc, passes_have_the_same_bits, 0, FAMILIES);
     tcase_add_test(tc, steps_have_the_same_bits);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

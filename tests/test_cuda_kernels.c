@@ -11,6 +11,7 @@
 #include "backends/cpu.h"
 #include "backends/cuda.h"
 #include "core/rng.h"
+#include "tests/suite.h"
 
 extern bool zo_shim_reverse;
 
@@ -778,9 +779,5 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, kernels_equal_the_cpu, 0, sizeof bodies / sizeof *bodies);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

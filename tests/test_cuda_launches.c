@@ -4,7 +4,6 @@
  * $ZO_LAUNCHES_WRITE=FILE writes the table anew instead. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 #include "backends/cuda.h"
 #include "bench/setup.h"
 #include "core/mem.h"
+#include "tests/folder.h"
+#include "tests/suite.h"
 
 static const char TABLE[] = "bench/measurements/cuda_launches.md";
 
@@ -176,14 +177,6 @@ START_TEST(steps_ask_for_no_more)
 }
 END_TEST
 
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
-{
-    (void)s;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 int main(void)
 {
     char cache[] = "build/test_cuda_launches.XXXXXX";
@@ -196,10 +189,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, steps_ask_for_no_more);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    nftw(cache, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    int failed = suite_run(suite);
+    folder_remove(cache);
     return failed != 0;
 }

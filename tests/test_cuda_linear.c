@@ -1,6 +1,7 @@
 /* test_cuda_linear.c: linear layers, chosen rows, the head and their gradients of the CUDA backend, run on the processor by tests/shim,
  * against the CPU backend; memory, staging and devices. */
 #include "tests/cuda_pair.h"
+#include "tests/suite.h"
 
 /* W + cZ formed on both sides is bit-equal; the products differ by the order of their sums. */
 static const double PRODUCT = 2e-6;
@@ -395,9 +396,5 @@ int main(void)
     tcase_add_test(tc, devices);
     tcase_add_test(tc, philox_is_curands);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

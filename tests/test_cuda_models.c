@@ -8,6 +8,7 @@
 
 #include "tests/cuda_sides.h"
 #include "tests/golden_models.h"
+#include "tests/suite.h"
 
 /* Four sequences, or two prompts with two options each. */
 static zo_batch *batch_of(const zo_arch *arch, bool options, int seed)
@@ -261,9 +262,5 @@ int main(void)
     tcase_add_loop_test(tc, estimators_agree, 0, 2);
     tcase_add_test(tc, replay_is_bit_equal);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

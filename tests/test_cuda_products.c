@@ -2,6 +2,7 @@
  * against float64 sums of inputs rounded as each precision says, the side path as one product among them; the projected gradient that
  * each form of a low-rank probe gives; plans of products that are shared by sizes, refused and dropped. */
 #include "tests/cuda_pair.h"
+#include "tests/suite.h"
 
 enum { MOST_TOKENS = 24, ROWS = 6, SCORES = 9 };
 
@@ -561,9 +562,5 @@ int main(void)
     tcase_add_test(tc, gelu_stands_in_few_epilogues);
     tcase_add_test(tc, the_processor_refuses);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

@@ -9,6 +9,7 @@
 
 #include "backends/cuda.h"
 #include "core/mem.h"
+#include "tests/suite.h"
 
 extern const bool zo_shim_present;
 extern const char *zo_shim_refuse;
@@ -119,9 +120,5 @@ int main(void)
     tcase_add_test(tests, openings);
     tcase_add_test(tests, beside_the_ledger);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -2,6 +2,7 @@
  * in both orders of threads, and passes and runs of models, with updates in the weights and in a log. */
 #include "tests/cuda_sides.h"
 #include "tests/storage_runs.h"
+#include "tests/suite.h"
 
 extern bool zo_shim_reverse; /* tests/shim/cuda_runtime.h */
 
@@ -247,9 +248,5 @@ int main(void)
     tcase_add_loop_test(tests, passes, 0, HELD_FAMILIES);
     tcase_add_loop_test(tests, runs, 0, 2);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite) != 0;
 }

@@ -6,6 +6,7 @@
 
 #include "backends/cuda.h"
 #include "backends/yardstick.h"
+#include "tests/suite.h"
 
 extern const zo_yardstick zo_cuda_yardstick;
 
@@ -43,9 +44,5 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, rates);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -9,6 +9,7 @@
 #include "optimizers/rank_rule.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
+#include "tests/suite.h"
 
 /* logits = norm(gelu(E[id] W1^T + b1)) W2^T + b2, cross-entropy; an "example" is a token with a label. */
 enum { VOCAB = 60, WIDTH = 20, HIDDEN = 33, CLASSES = 3, EXAMPLES = 24, BATCH = 6 };
@@ -762,9 +763,5 @@ int main(void)
     tcase_add_test(tests, methods_keep_what_they_say);
     tcase_add_test(tests, rank_rule_counts_singular_values);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -7,6 +7,7 @@
 
 #include "bench/grid.h"
 #include "core/mem.h"
+#include "tests/suite.h"
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
 
@@ -384,9 +385,5 @@ int main(void)
     tcase_add_test(t, mutations);
     Suite *s = suite_create("grid");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

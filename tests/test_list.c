@@ -14,6 +14,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -244,10 +245,7 @@ int main(void)
     tcase_add_test(t, pictures_configs_and_what_is_not_there);
     Suite *suite = suite_create("list");
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     folder_remove(folder);
     return failed != 0;
 }

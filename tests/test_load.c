@@ -18,6 +18,7 @@
 #include "models/hub.h"
 #include "models/safetensors.h"
 #include "tests/fuzz.h"
+#include "tests/suite.h"
 
 static char root[64]; /* a folder of this test's own */
 static zo_backend *be;
@@ -1498,9 +1499,5 @@ int main(void)
     tcase_add_test(tests, write_then_read);
     tcase_add_test(tests, hub_names);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -12,6 +12,7 @@
 #include "models/hub.h"
 #include "models/model.h"
 #include "models/safetensors.h"
+#include "tests/suite.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
 enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAMA = 6 };
@@ -701,9 +702,5 @@ int main(void)
     tcase_add_test(tc, an_untied_decoder_begins_as_the_table);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

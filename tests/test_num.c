@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/num.h"
+#include "tests/suite.h"
 
 enum { STRIDE = 4099 }; /* a prime: about a million floats */
 
@@ -188,9 +189,5 @@ int main(void)
     tcase_add_test(tc, bf16_exhaustive);
     tcase_add_test(tc, f16_exhaustive);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

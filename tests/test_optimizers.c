@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "tests/objective64.h"
+#include "tests/suite.h"
 
 /* L_B(w) = 1/2 sum_j h_j (w_j - mean_B t_j)^2 over N examples; the batch of a step is one example. */
 enum { ROWS = 7, COLS = 5, EXTRA = 4, EXAMPLES = 3, MOST = 64 };
@@ -458,9 +459,5 @@ int main(void)
     tcase_add_test(tests, linear_schedule_needs_steps);
     tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -7,6 +7,7 @@
 
 #include "bench/machine.h"
 #include "bench/outcome.h"
+#include "tests/suite.h"
 
 /* ---- faults --------------------------------------------------------------------------------------------------------------- */
 
@@ -240,9 +241,5 @@ int main(void)
     tcase_add_test(t, memory_words);
     Suite *s = suite_create("outcome");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

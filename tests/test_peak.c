@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -213,10 +214,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, a_batch_is_at_most_the_training_set);
     Suite *s = suite_create("peak");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(s);
     folder_remove(folder);
     return failed != 0;
 }

@@ -18,6 +18,7 @@
 #include "plots/plot.h"
 #include "results/report.h"
 #include "results/results.h"
+#include "tests/suite.h"
 
 static char folder[64], canary[128];
 
@@ -870,9 +871,5 @@ int main(void)
     tcase_add_test(t, a_frame_ends_near_the_first_losses);
     tcase_add_test(t, runs_from_other_files_are_not_averaged);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite) != 0;
 }

@@ -8,6 +8,7 @@
 #include "bench/probe.h"
 #include "core/mem.h"
 #include "core/rng.h"
+#include "tests/suite.h"
 
 enum { MATRIX, TABLE, HEAD, VECTOR, PARAMS };
 
@@ -123,9 +124,5 @@ int main(void)
     tcase_add_test(tests, drift_is_that_of_sweeps);
     tcase_add_test(tests, moved_is_beyond_half_an_ulp);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -16,6 +16,7 @@
 #include "results/report.h"
 #include "results/results.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
 
@@ -516,10 +517,7 @@ int main(void)
     tcase_add_test(t, hostile_names);
     Suite *s = suite_create("report");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(s);
     folder_remove(folder);
     return failed != 0;
 }

@@ -16,6 +16,8 @@
 #include "plots/plot.h"
 #include "results/report.h"
 #include "results/results.h"
+#include "tests/folder.h"
+#include "tests/suite.h"
 
 ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
 
@@ -729,19 +731,7 @@ int main(void)
     tcase_add_test(t, select_reads_only);
     Suite *s = suite_create("results");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    char name[100];
-    const char *const names[] = {"a", "text", "other", "newer", "lock", "life", "cells", "groups", "best", "paper", "empty", "select"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        static const char *const ends[] = {".db", ".db-wal", ".db-shm"};
-        for (int k = 0; k < 3; k++) {
-            snprintf(name, sizeof name, "%s%s", names[i], ends[k]);
-            unlink(scratch(name));
-        }
-    }
-    rmdir(folder);
+    int failed = suite_run(s);
+    folder_remove(folder);
     return failed != 0;
 }

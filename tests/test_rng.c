@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "tests/suite.h"
 
 START_TEST(known_answers)
 {
@@ -206,9 +207,5 @@ int main(void)
     tcase_add_test(tc, streams_differ);
     tcase_add_test(tc, integers_and_shuffles);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

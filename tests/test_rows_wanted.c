@@ -10,6 +10,7 @@
 #include "core/io.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -64,10 +65,7 @@ int main(void)
     tcase_add_test(t, only_what_is_wanted_is_read);
     Suite *suite = suite_create("rows");
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     folder_remove(folder);
     return failed != 0;
 }

@@ -29,6 +29,7 @@
 #include "models/safetensors.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64]; /* model/, configs, databases; made by main, removed at the end */
 static char said[1 << 16]; /* standard output and error of the last command */
@@ -882,10 +883,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, read_only_folder);
     Suite *s = suite_create("run");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(s);
     folder_remove(folder);
     return failed != 0;
 }

@@ -16,6 +16,7 @@
 #include "models/model.h"
 #include "models/safetensors.h"
 #include "tasks/task.h"
+#include "tests/suite.h"
 
 #define GOLDEN "tests/golden/score_stories260k.jsonl.gz"
 
@@ -422,9 +423,5 @@ int main(void)
         printf("skipped: zo score against transformers, since %s is not there\n", path);
     }
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

@@ -10,6 +10,7 @@
 #include "bench/setup.h"
 #include "core/io.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 enum { BOS = 0, EOS = 2 }; /* <s>, </s> */
 
@@ -311,10 +312,7 @@ int main(void)
     tcase_add_loop_test(t, every_batch_has_room, 0, 7);
     Suite *s = suite_create("setup");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(s);
     folder_remove(folder);
     return failed != 0;
 }

@@ -18,6 +18,8 @@
 #include "core/io.h"
 #include "models/hub.h"
 #include "models/model.h"
+#include "tests/folder.h"
+#include "tests/suite.h"
 
 enum { WORDS = 32 };
 
@@ -53,14 +55,6 @@ START_TEST(wrong_input_is_refused)
     }
 }
 END_TEST
-
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
-{
-    (void)s;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
 
 /* Numbers of parameters as transformers counts them in the published checkpoints (tied heads once); of opt-66b, which has none with the hub's
  * count, the sum over its published sizes. */
@@ -295,7 +289,7 @@ START_TEST(gpu_check_names_failures)
     snprintf(command, sizeof command, "ZO_GPU_DEVICE=cuda:x bench/gpu-check -o %s rng >/dev/null 2>&1", folder);
     status = system(command);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 END_TEST
 
@@ -336,7 +330,7 @@ START_TEST(gpu_check_writes_its_files)
         ck_assert_int_eq(oom > 0, k == 0); /* AdamW at 128 tokens does not fit */
         cJSON_Delete(json);
     }
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 END_TEST
 
@@ -396,10 +390,7 @@ int main(void)
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    nftw(cache, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    int failed = suite_run(suite);
+    folder_remove(cache);
     return failed != 0;
 }

@@ -7,6 +7,7 @@
 #include "core/io.h"
 #include "optimizers/term_log.h"
 #include "tests/storage_runs.h"
+#include "tests/suite.h"
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
 
@@ -533,9 +534,5 @@ int main(void)
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, gradients_want_f32);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite) != 0;
 }

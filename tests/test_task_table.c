@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -397,10 +398,7 @@ int main(void)
     tcase_add_test(c, first_sentence_limits);
     tcase_add_test(c, cutting_to_the_context);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     zo_tokenizer_close(encoder);
     zo_tokenizer_close(causal);
     folder_remove(folder);

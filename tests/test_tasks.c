@@ -17,6 +17,7 @@
 #include "tasks/task.h"
 #include "tests/folder.h"
 #include "tests/fuzz.h"
+#include "tests/suite.h"
 
 /* Rows that split seed 0 draws out of 300 and 80: they must stay for ever. */
 enum { GOLDEN_TRAIN_0 = 286, GOLDEN_TRAIN_1 = 279, GOLDEN_DEV_0 = 58, GOLDEN_TEST_0 = 1077 };
@@ -1821,10 +1822,7 @@ int main(void)
     tcase_add_test(c, the_list_is_complete);
     tcase_add_test(c, real_files);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     zo_tokenizer_close(words);
     zo_tokenizer_close(bytes_plain);
     zo_tokenizer_close(bytes_bos);

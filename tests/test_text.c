@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "results/report.h"
+#include "tests/suite.h"
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
 
@@ -217,9 +218,5 @@ int main(void)
     tcase_add_test(t, narrow_tables);
     Suite *s = suite_create("text");
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s) != 0;
 }

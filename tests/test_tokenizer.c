@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "models/tokenizer.h"
 #include "tests/fuzz.h"
+#include "tests/suite.h"
 
 #define GOLDEN "tests/golden/tokenizers/"
 #define PAIRS 100
@@ -554,9 +555,6 @@ int main(void)
     suite_add_tcase(suite, kinds_case);
     suite_add_tcase(suite, real_case);
     suite_add_tcase(suite, rest);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     return failed != 0;
 }

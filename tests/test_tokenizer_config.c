@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "models/tokenizer.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 static zo_err err;
 static char scratch[64];
@@ -457,9 +458,6 @@ int main(void)
     tcase_add_test(files, test_fingerprint);
     tcase_add_test(files, test_fingerprint_value);
     suite_add_tcase(suite, files);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = suite_run(suite);
     return failed != 0;
 }

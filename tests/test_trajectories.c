@@ -12,6 +12,7 @@
 #include "core/conf.h"
 #include "core/mem.h"
 #include "tests/objective64.h"
+#include "tests/suite.h"
 
 enum { ROWS = 3, COLS = 5, EXTRA = 4, SIZE = ROWS * COLS + EXTRA, EXAMPLES = 4, SEED = 77, STEPS = 30, MOST = 64 };
 
@@ -384,9 +385,5 @@ int main(void)
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

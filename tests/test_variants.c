@@ -14,6 +14,7 @@
 #include "models/model.h"
 #include "models/safetensors.h"
 #include "tests/folder.h"
+#include "tests/suite.h"
 
 enum { TENSORS = 100, TOKENS = 64 };
 
@@ -201,9 +202,5 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, variants_match_transformers);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }

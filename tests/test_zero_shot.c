@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "models/model.h"
 #include "tasks/task.h"
+#include "tests/suite.h"
 
 #define GOLDEN "tests/golden/zero_shot_smollm2.json.gz"
 #define NEAR_TIE 1e-3 /* of mean log-probabilities: f32 sums in another order move them by about 1e-4 */
@@ -145,9 +146,5 @@ int main(void)
     }
     tcase_add_loop_test(tests, chooses_as_the_protocol, 0, n);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite) != 0;
 }
