@@ -1,26 +1,18 @@
 #!/bin/sh
-# run.sh LOGS TEST...: run Check programs one after another, a verdict line each, then "N passed, N failed, N skipped" alone on the last
-# line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what it wants" counts as skipped, not as
-# passed; so does such a line of a program without checks. A program that dies before its summary counts as one failure. V=1 shows all
-# output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of the CUDA backend are among
-# them, every kernel must have been launched (check_kernels.sh).
+# run.sh LOGS TEST...: run Check programs, JOBS at once (as many as there are processors), a verdict line each when it ends, then "N passed,
+# N failed, N skipped" alone on the last line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what
+# it wants" counts as skipped, not as passed; so does such a line of a program without checks. A program that dies before its summary counts
+# as one failure. V=1 shows all output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of
+# the CUDA backend are among them, every kernel must have been launched (check_kernels.sh).
 set -u
-logs=$1
-shift
-mkdir -p "$logs"
-export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
-export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
-# Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
-export ZO_SHIM_KERNELS="$PWD/$logs/kernels.$$"
-trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
-passed=0 failed=0 skipped=0
-for program in "$@"; do
-    name=${program##*/}
-    log=$logs/$name.log
+
+# one LOGS TEST: runs it, prints its verdict, and leaves "passed failed skipped" in LOGS/NAME.counts.
+one() {
+    name=${2##*/}
+    log=$1/$name.log
     start=$(date +%s%N)
     status=0
-    "$program" >"$log" 2>&1 || status=$?
+    "$2" >"$log" 2>&1 || status=$?
     ms=$((($(date +%s%N) - start) / 1000000))
     # Check's summary, once per runner: "98%: Checks: 50, Failures: 1, Errors: 0"
     counts=$(awk -F'[:,]' '/^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/ { n += $3; bad += $5 + $7; seen = 1 }
@@ -35,14 +27,38 @@ for program in "$@"; do
     fi
     skips=$(grep -c '^skipped:' "$log")
     [ "$skips" -le $((checks - bad)) ] && good=$((checks - bad - skips)) || good=0
-    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
     if [ "$bad" = 0 ]; then
         printf 'ok    %-24s %4d checks %7d ms\n' "$name" "$checks" "$ms"
         if [ "${V:-}" = 1 ]; then sed 's/^/      /' "$log"; else sed -n '/^skipped:\|^measured:/s/^/      /p' "$log"; fi
     else
         printf 'FAIL  %-24s %4d of %d checks failed, %d ms\n' "$name" "$bad" "$checks" "$ms"
         sed 's/^/      /' "$log"
-    fi
+    fi >"$log.verdict"
+    cat "$log.verdict"
+    echo "$good $bad $skips" >"$1/$name.counts"
+}
+
+if [ "$1" = --one ]; then
+    one "$2" "$3"
+    exit 0
+fi
+
+logs=$1
+shift
+mkdir -p "$logs"
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+# Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+export ZO_SHIM_KERNELS="$PWD/$logs/kernels.$$"
+trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
+rm -f "$logs"/*.counts
+printf '%s\n' "$@" | V=${V:-} xargs -P "${JOBS:-$(nproc)}" -I '{}' "$0" --one "$logs" '{}'
+passed=0 failed=0 skipped=0
+for program in "$@"; do
+    good=0 bad=1 skips=0 # of a program that left nothing
+    [ ! -e "$logs/${program##*/}.counts" ] || read -r good bad skips <"$logs/${program##*/}.counts"
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
 done
 complete=1
 for source in "${0%/*}"/test_cuda_*.c; do

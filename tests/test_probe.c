@@ -17,7 +17,8 @@ static void layout_of(zo_layout *layout)
     memset(layout, 0, sizeof *layout);
     zo_layout_add(layout, "w", ZO_PARAM_MATRIX, 150, 130, 0, true); /* more than one chunk */
     zo_layout_add(layout, "t", ZO_PARAM_TABLE, 40, 20, -1, true);
-    layout->param[zo_layout_add(layout, "h", ZO_PARAM_TABLE, 30, 20, -1, true)].whole = true;
+    int head = zo_layout_add(layout, "h", ZO_PARAM_TABLE, 30, 20, -1, true); /* may move layout->param */
+    layout->param[head].whole = true;
     zo_layout_add(layout, "b", ZO_PARAM_VECTOR, 1, 70, 0, false);
 }
 
