@@ -173,7 +173,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a | $(BUILD)/build
 
 # ---- the CUDA files without CUDA ---------------------------------------------------------------------------------------
 # tests/shim stands in for the toolkit: the same files, compiled by g++, their kernels run on the processor (tests/test_cuda_*.c).
-SHIM_FLAGS = -std=c++17 $(patsubst -O3,-O2,$(optimise.$(MODE))) $(NUMERIC) -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra \
+SHIM_FLAGS = -std=c++17 $(patsubst -O%,-O2,$(optimise.$(MODE))) $(NUMERIC) -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra \
     -Wshadow -Wno-unknown-pragmas -D_GNU_SOURCE -Itests/shim -I. $(CFLAGS) \
     $(if $(NVCC),-idirafter $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))/include)
 SHIM_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/shim/%.o) $(patsubst %.cpp,$(BUILD)/shim/%.o,$(wildcard tests/shim/*.cpp))

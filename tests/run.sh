@@ -3,7 +3,8 @@
 # N failed, N skipped" alone on the last line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what
 # it wants" counts as skipped, not as passed; so does such a line of a program without checks. A program that dies before its summary counts
 # as one failure. V=1 shows all output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of
-# the CUDA backend are among them, every kernel must have been launched (check_kernels.sh).
+# the CUDA backend are among them, every kernel must have been launched (check_kernels.sh). Their files stand in memory where /dev/shm has room
+# and TMPDIR says nothing else: they wait for a disk some thousand times.
 set -u
 
 # one LOGS TEST: runs it, prints its verdict, and leaves "passed failed skipped" in LOGS/NAME.counts.
@@ -51,7 +52,12 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS
 # Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export ZO_SHIM_KERNELS="$PWD/$logs/kernels.$$"
-trap 'rm -f "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums"' EXIT
+scratch=
+if [ -z "${TMPDIR:-}" ] && [ "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" -gt 2000000 ] 2>/dev/null; then
+    scratch=$(mktemp -d /dev/shm/zo-tests.XXXXXX) && printf '#!/bin/sh\n' >"$scratch/runs" && chmod +x "$scratch/runs"
+    if "$scratch/runs" 2>/dev/null; then export TMPDIR="$scratch"; fi # else programs may not be started there
+fi
+trap 'rm -rf "$ZO_SHIM_KERNELS" "$ZO_SHIM_KERNELS.sums" ${scratch:+"$scratch"}' EXIT
 rm -f "$logs"/*.counts
 printf '%s\n' "$@" | V=${V:-} xargs -P "${JOBS:-$(nproc)}" -I '{}' "$0" --one "$logs" '{}'
 passed=0 failed=0 skipped=0

@@ -9,7 +9,7 @@
 #   ONLY=REGEX  files to make bugs in         ASAN=1          what survives is tried again under the sanitizers
 #   BY_HAND=0   without the ones of by_hand   TABLE=FILE      writes all results, tab between fields
 #   PATIENCE=S  no more tests for a mutant after S seconds of them, as they took when it was measured what they enter (0: all)
-#   RETRY=FILE  only the survivors of a former TABLE
+#   RETRY=FILE  only the survivors of a former TABLE                TMPDIR=/dev/shm  keeps the tests' files in memory
 #
 # Prints the survivors with file, line and change, then what was tried, killed, did survive and did not compile. The exit status says only
 # whether the machinery worked. Only modules of perl-base. Everything happens in build/mutants.
@@ -22,6 +22,7 @@ my ($here) = $0 =~ m{^(.*)/};
 chdir "$here/../.." or die "$here/../..: $!\n";
 my $root = getcwd();
 my $work = "$root/build/mutants";
+my $scratch = $ENV{TMPDIR} || $work; # the tests' files: in memory, they do not wait for a disk
 my $make = $ENV{MAKE} || 'make';
 my ($most, $jobs, $limit, $patience) = ($ENV{N} || 300, $ENV{JOBS} || 2, $ENV{LIMIT} || 0, $ENV{PATIENCE} || 0);
 my $seed = $ENV{SEED};
@@ -128,7 +129,7 @@ sub run_test {
         setpgrp 0, 0;
         chdir "$work/$name/tree" or POSIX::_exit(126);
         $ENV{ZO_TESTS_ONLY} = $test;
-        $ENV{TMPDIR} = "$work/$name/tmp";
+        $ENV{TMPDIR} = "$scratch/$name/tmp";
         $ENV{ASAN_OPTIONS} = 'allocator_may_return_null=1';
         my $memory = $kind eq 'asan' ? '' : 'ulimit -d 12000000; ';
         exec 'sh', '-c', "ulimit -c 0; ulimit -t $cpu_seconds; ulimit -f 4000000; ${memory}exec $alone'$out{$kind}/tests/$program' >'$work/$name/output' 2>&1 </dev/null";
@@ -155,7 +156,7 @@ sub measure {
     sync_tree('cover');
     build_tree('cover', 'cover');
     my $tree = "$work/cover/tree";
-    system('mkdir', '-p', "$work/map", "$work/hits", "$work/cover/tmp");
+    system('mkdir', '-p', "$work/map", "$work/hits", "$scratch/cover/tmp");
     chomp(my @programs = `cd '$tree/$out{cover}/tests' && ls -d test_* | grep -v '\\.'`);
     my (%todo, @task);
     for my $program (@programs) {
@@ -356,10 +357,10 @@ sub ready_workers {
         system("rm -f '$work'/passes/$kind.*; rm -rf '$work/$kind'-*; mkdir -p '$work/passes'");
         spew("$work/$kind/key", $key);
     }
-    system('mkdir', '-p', "$work/$kind/tmp");
+    system('mkdir', '-p', "$scratch/$kind/tmp");
     for my $slot (1 .. $jobs) {
         my $name = "$kind-$slot";
-        system("rm -rf '$work/$name'; mkdir -p '$work/$name/tmp'; cp -a '$work/$kind/tree' '$work/$name/tree'") == 0 or die "mutants: no room for a copy\n";
+        system("rm -rf '$work/$name'; mkdir -p '$work/$name' '$scratch/$name/tmp'; cp -a '$work/$kind/tree' '$work/$name/tree'") == 0 or die "mutants: no room for a copy\n";
         symlink "$root/../shared", "$work/$name/shared" if -d '../shared' && !-e "$work/$name/shared";
     }
 }
