@@ -49,6 +49,7 @@ int zo_cmd_inspect(int argc, char **argv);
 int zo_cmd_bench(int argc, char **argv);      /* rng, gemm, step */
 int zo_cmd_bench_step(int argc, char **argv); /* the one of them that runs a model */
 int zo_cmd_demo(int argc, char **argv);
+int zo_cmd_version(int argc, char **argv);
 
 struct cJSON;
 /* A line of JSON on standard output, or (pretty) many, and flushes. Valid, and safe on a terminal, whatever stands in its strings. */

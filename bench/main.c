@@ -7,17 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/args.h"
 #include "bench/cell.h"
 #include "bench/cmd.h"
 #include "bench/grid.h"
-#include "core/build.h"
 #include "core/conf.h"
 #include "core/text.h"
 #include "results/report.h"
 
 static int cmd_help(int argc, char **argv);
-static int cmd_version(int argc, char **argv);
 
 typedef struct command {
     const char *name;
@@ -113,7 +110,7 @@ static const command commands[] = {
      "sweep into results/demo.db, and draws the plots into results/demo. --short: a smaller one in seconds (results/demo-short), to see that\n"
      "everything works.\n"},
     {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
-    {"version", cmd_version, "what this program was built from", "usage: zo version [--json]\n"},
+    {"version", zo_cmd_version, "release, revision, backends and libraries of this program", "usage: zo version [--json]\n       zo --version\n"},
     {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -224,30 +221,6 @@ static int cmd_help(int argc, char **argv)
         }
     }
     printf("\n`zo help COMMAND` says more. `zo demo` needs no data and no download.\n");
-    return 0;
-}
-
-static int cmd_version(int argc, char **argv)
-{
-    bool json = false;
-    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
-    zo_err err = {0};
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo version [--json]", &err) != ZO_OK) {
-        fprintf(stderr, "zo version: %s\n", err.text);
-        return 2;
-    }
-    if (!json) {
-        printf("zo %s\n%s, %s\n", zo_build_revision(), __VERSION__, zo_build_flags());
-        return 0;
-    }
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "revision", zo_build_revision());
-    cJSON_AddStringToObject(o, "compiler", __VERSION__);
-    cJSON_AddStringToObject(o, "flags", zo_build_flags());
-    char *text = cJSON_PrintUnformatted(o);
-    puts(text);
-    cJSON_free(text);
-    cJSON_Delete(o);
     return 0;
 }
 
