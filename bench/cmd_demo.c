@@ -6,6 +6,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/keys.h"
 #include "bench/grid.h"
 #include "bench/run.h"
 #include "core/clock.h"
@@ -38,7 +39,7 @@ static int show(const char *db, const char *out)
 {
     zo_err err = {0};
     zo_results *results;
-    zo_report_spec spec = {.columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {
         status = zo_report_paper(results, &spec, stdout, &err);

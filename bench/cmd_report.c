@@ -6,6 +6,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/keys.h"
 #include "core/text.h"
 #include "results/report.h"
 
@@ -19,7 +20,7 @@ int zo_cmd_report(int argc, char **argv)
 {
     const char *db = "results/zo.db", *format = NULL, *group = NULL;
     bool json = false;
-    zo_report_spec spec = {.columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
                             {"--format", ZO_ARG_TEXT, &format},
                             {"--json", ZO_ARG_FLAG, &json},

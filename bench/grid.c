@@ -1,4 +1,4 @@
-/* grid.c: from a config file to cells. The keys of a cell stand in one table below; an optimizer's own keys stand in its
+/* grid.c: from a config file to cells. The keys of a cell stand in the table of bench/keys.c; an optimizer's own keys stand in its
  * estimator's table. See grid.h for the rules of lists, include and exclude. */
 #include "bench/grid.h"
 
@@ -9,106 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/keys.h"
 #include "core/io.h"
 #include "core/hashmap.h"
 #include "core/mem.h"
 #include "core/text.h"
 
 #define CELLS_MOST 100000
-#define COUNT_MOST 2147483647.0
-#define SEED_MOST 9007199254740991.0 /* 2^53 - 1: JSON numbers are doubles, so 2^53 may have been written as 2^53 + 1 */
-#define ABSENT (-2)                   /* a default that depends on other keys */
-#define STEPS_MOST 4294967295.0 /* the `step` word of a direction has 32 bits */
+#define KEYS_MOST 128
 
-/* ---- the keys of a cell ------------------------------------------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------------------------------------------------------- */
 
-#define MEMBER(m) offsetof(zo_cell, m)
-static const zo_opt cell_keys[] = {
-    {.key = "model", .type = ZO_OPT_STRING, .offset = MEMBER(model), .text = "",
-     .help = "a Hugging Face folder, a name looked up in --models, $ZO_MODELS and the Hugging Face cache, or synth-small"},
-    {.key = "task", .type = ZO_OPT_STRING, .offset = MEMBER(task), .text = "", .help = "see `zo list tasks`"},
-    {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt",
-     .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
-    {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST,
-     .help = "examples of a step; where there are fewer training rows, all of them"},
-    {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = ABSENT, .least = 0, .most = 1048576,
-     .help = "most tokens of a sequence, at least 4; longer ones are cut, and counted; \"model\" or 0 = as many as the model has positions. "
-             "Absent: 128 for head, \"model\" for prompt"},
-    {.key = "steps", .type = ZO_OPT_INT, .offset = MEMBER(steps), .least = 0, .most = STEPS_MOST, .help = "budget in steps; 0 = none"},
-    {.key = "forwards", .type = ZO_OPT_INT, .offset = MEMBER(forwards), .least = 0, .most = 9e15,
-     .help = "budget in forward passes of one batch at one point; 0 = none"},
-    {.key = "work", .type = ZO_OPT_REAL, .offset = MEMBER(work), .least = 0, .most = 9e15,
-     .help = "budget in FLOPs of training, in units of one plain forward over the mean batch (a MeZO step is 2, a gradient 3); 0 = none"},
-    {.key = "seconds", .type = ZO_OPT_REAL, .offset = MEMBER(seconds), .least = 0, .most = 1e9,
-     .help = "budget in seconds of training, evaluation excluded; 0 = none"},
-    {.key = "lr", .type = ZO_OPT_REAL, .offset = MEMBER(lr), .initial = -1, .least = 0, .most = 1e6, .help = "step size; absent = the optimizer's"},
-    {.key = "eps", .type = ZO_OPT_REAL, .offset = MEMBER(eps), .initial = -1, .least = 0, .most = 1e3,
-     .help = "perturbation radius; absent = the optimizer's"},
-    {.key = "precision", .type = ZO_OPT_CHOICE, .offset = MEMBER(precision), .choices = "f32|bf16|tf32|f16",
-     .help = "of matrix products: what their inputs are rounded to; sums are f32. tf32 and f16 need a GPU"},
-    {.key = "realisation", .type = ZO_OPT_CHOICE, .offset = MEMBER(realisation), .choices = "inplace|streamed|sidepath",
-     .help = "how a point becomes weights: inplace moves them, streamed forms W + cZ on the fly, sidepath runs low-rank terms beside W"},
-    {.key = "storage", .type = ZO_OPT_CHOICE, .offset = MEMBER(storage), .choices = "f32|bf16|f16",
-     .help = "how weights are held, whatever is computed in f32 from them: a sweep rounds each of its terms to it"},
-    {.key = "accumulate", .type = ZO_OPT_CHOICE, .offset = MEMBER(accumulate), .choices = "weights|log",
-     .help = "where updates go: into the weights, rounded to their storage, or beside weights that are never written, as directions and "
-             "coefficients (streamed, sidepath)"},
-    {.key = "eval_every", .type = ZO_OPT_INT, .offset = MEMBER(eval_every), .initial = ZO_EVAL_TENTHS, .least = ZO_EVAL_TENTHS,
-     .most = STEPS_MOST,
-     .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps, forwards or work, "
-             "every 100 steps of one in seconds"},
-    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = MEMBER(metric), .choices = "default|accuracy|f1|macro_f1|matthews",
-     .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's"},
-    {.key = "selection", .type = ZO_OPT_CHOICE, .offset = MEMBER(selection), .choices = "dev-metric|dev-loss|last|best-test",
-     .help = "which evaluation is the headline: best dev metric (MeZO on RoBERTa, MeZO-SVRG), best dev loss (MeZO on OPT), the last one, or the "
-             "best test metric of all (looks at test rows; where a paper did). Without dev rows the first two are last"},
-    {.key = "eval_batch", .type = ZO_OPT_INT, .offset = MEMBER(eval_batch), .least = 0, .most = COUNT_MOST,
-     .help = "examples of an evaluation pass; 0 = batch"},
-    {.key = "log_every", .type = ZO_OPT_INT, .offset = MEMBER(log_every), .least = 0, .most = STEPS_MOST,
-     .help = "steps of one row in the table steps; 0 = every step for 500 steps, then ever fewer"},
-    {.key = "train", .type = ZO_OPT_INT, .offset = MEMBER(train), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
-     .help = "examples at most, or \"all\"; 0 = none. Absent: 1000, all for kshot"},
-    {.key = "dev", .type = ZO_OPT_INT, .offset = MEMBER(dev), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
-     .help = "the same. Absent: 500, all for kshot"},
-    {.key = "test", .type = ZO_OPT_INT, .offset = MEMBER(test), .initial = ABSENT, .least = -1, .most = COUNT_MOST,
-     .help = "the same. Absent: 1000, all for kshot"},
-    {.key = "split", .type = ZO_OPT_CHOICE, .offset = MEMBER(split), .choices = "drawn|first|kshot|mezo",
-     .help = "drawn: by the split seeds; first: the first rows (MeZO-SVRG); kshot: the k-shot folders (MeZO on RoBERTa); mezo: the rows that MeZO's "
-             "code draws for OPT"},
-    {.key = "train_split_seed", .type = ZO_OPT_INT, .offset = MEMBER(train_split_seed), .initial = ABSENT, .least = 0, .most = SEED_MOST,
-     .help = "which rows train and dev are; \"seed\" = the training seed. Absent: 0, 13 for kshot"},
-    {.key = "test_split_seed", .type = ZO_OPT_INT, .offset = MEMBER(test_split_seed), .initial = ABSENT, .least = 0, .most = SEED_MOST,
-     .help = "which rows test is; \"seed\" = the training seed. Absent: train_split_seed, 42 for kshot"},
-    {.key = "k", .type = ZO_OPT_INT, .offset = MEMBER(k), .initial = ABSENT, .least = 0, .most = COUNT_MOST,
-     .help = "examples of a class in the k-shot folders (kshot alone). Absent: 16"},
-    {.key = "kshot_folder", .type = ZO_OPT_STRING, .offset = MEMBER(kshot_folder), .text = "",
-     .help = "the k-shot folders' place below the data folder (kshot alone). Absent: k-shot. Where TASK/K-SEED is not in it, its rows are drawn from "
-             "the training file, and the note says so"},
-    {.key = "decoder", .type = ZO_OPT_CHOICE, .offset = MEMBER(decoder), .choices = "default|tied|untied",
-     .help = "of the masked-language-model head: tied to the embeddings or trained apart; default: untied for RoBERTa (as MeZO's code), else as "
-             "config.json says"},
-    {.key = "algorithms", .type = ZO_OPT_CHOICE, .offset = MEMBER(algorithms), .choices = "first|timed",
-     .help = "of products on a GPU: the first that the library proposes, or the fastest of several that are timed first"},
-    {.key = "init", .type = ZO_OPT_CHOICE, .offset = MEMBER(init), .choices = "pretrained|random",
-     .help = "random: weights drawn by seed, only config.json and the tokenizer are read (memory and time studies)"},
-    {.key = "fill", .type = ZO_OPT_BOOL, .offset = MEMBER(fill), .help = "repeat each text until it has `context` tokens (memory studies)"},
-    {.key = "device", .type = ZO_OPT_STRING, .offset = MEMBER(device), .text = "cpu",
-     .help = "cpu; cuda or cuda:N, where this build has the CUDA backend; auto: the GPU where there is one, else the processor"},
-    {.key = "threads", .type = ZO_OPT_INT, .offset = MEMBER(threads), .least = 0, .most = 4096, .help = "0 = all cores that the process may use"},
-    {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST,
-     .help = "of directions, batch order and a fresh classification head (the split seeds choose the examples)"},
-    {.key = NULL},
-};
 /* Keys that were called otherwise. */
 static const struct { const char *old, *now; } renamed[] = {
     {"select", "\"selection\": \"dev-metric\" (was \"accuracy\") or \"dev-loss\" (was \"loss\")"},
     {"data_seed", "\"train_split_seed\", and \"test_split_seed\" for the test rows"}};
 static const zo_opt no_keys[] = {{.key = NULL}};
 
-/* Keys that may stand in the optimizer's object too, where they win over the top level. */
-static const char *const override_keys[] = {"batch", "context", "steps", "forwards", "work", "seconds", "lr", "eps", "precision",
-                                            "realisation", "storage", "accumulate", "eval_every", "eval_batch", "log_every"};
-static const char *const budget_keys[] = {"steps", "forwards", "work", "seconds"};
 /* Keys of a config that are not keys of a cell. */
 static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
 
@@ -124,24 +41,15 @@ static bool is_one_of(const char *key, const char *const *list, int n)
     return false;
 }
 
-static const zo_opt *find_key(const zo_opt *table, const char *key)
+static bool has_flag(const char *key, zo_key_flag flag)
 {
-    for (; table->key != NULL; table++) {
-        if (strcmp(table->key, key) == 0) {
-            return table;
-        }
-    }
-    return NULL;
+    const zo_opt *k = zo_opt_find(zo_cell_keys(), key);
+    return k != NULL && (k->flags & flag) != 0;
 }
 
 static const zo_opt *options_of(const zo_estimator *e)
 {
     return e->options != NULL ? e->options : no_keys;
-}
-
-const zo_opt *zo_grid_keys(void)
-{
-    return cell_keys;
 }
 
 static const zo_task_info *find_task(const char *name)
@@ -207,7 +115,7 @@ static zo_status check_task(const zo_cell *c, const char *where, zo_err *err)
 static cJSON *whole_config(const zo_cell *c)
 {
     cJSON *config = cJSON_Parse(c->config);
-    zo_opt_add_younger(cell_keys, config);
+    zo_opt_add_younger(zo_cell_keys(), config);
     zo_opt_add_younger(options_of(c->estimator), cJSON_GetObjectItemCaseSensitive(config, "optimizer"));
     return config;
 }
@@ -220,10 +128,10 @@ static zo_status complete_protocol(zo_cell *c, const char *where, zo_err *err)
     int64_t *const count[] = {&c->train, &c->dev, &c->test};
     static const int64_t usual[] = {1000, 500, 1000};
     for (int i = 0; i < 3; i++) {
-        *count[i] = *count[i] != ABSENT ? *count[i] : kshot ? -1 : usual[i];
+        *count[i] = *count[i] != ZO_KEY_ABSENT ? *count[i] : kshot ? -1 : usual[i];
     }
-    c->train_split_seed = !drawn ? 0 : c->train_split_seed != ABSENT ? c->train_split_seed : kshot ? 13 : 0;
-    c->test_split_seed = !drawn ? 0 : c->test_split_seed != ABSENT ? c->test_split_seed : kshot ? 42 : c->train_split_seed;
+    c->train_split_seed = !drawn ? 0 : c->train_split_seed != ZO_KEY_ABSENT ? c->train_split_seed : kshot ? 13 : 0;
+    c->test_split_seed = !drawn ? 0 : c->test_split_seed != ZO_KEY_ABSENT ? c->test_split_seed : kshot ? 42 : c->train_split_seed;
     if (!kshot && (c->k > 0 || c->kshot_folder[0] != '\0')) {
         return zo_fail(err, ZO_EINPUT, "%s: \"%s\" belongs to \"split\": \"kshot\"; say that too, or leave it out", where,
                        c->k > 0 ? "k" : "kshot_folder");
@@ -235,11 +143,11 @@ static zo_status complete_protocol(zo_cell *c, const char *where, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: a split seed of \"mezo\" is above %u, the most that numpy's generator takes; give a smaller one", where,
                        UINT32_MAX);
     }
-    c->k = !kshot ? 0 : c->k != ABSENT ? c->k : 16;
+    c->k = !kshot ? 0 : c->k != ZO_KEY_ABSENT ? c->k : 16;
     if (kshot && c->kshot_folder[0] == '\0') {
         snprintf(c->kshot_folder, sizeof c->kshot_folder, "k-shot");
     }
-    c->context = c->context != ABSENT ? c->context : c->form == ZO_FORM_PROMPT ? 0 : 128;
+    c->context = c->context != ZO_KEY_ABSENT ? c->context : c->form == ZO_FORM_PROMPT ? 0 : 128;
     if (c->context > 0 && c->context < 4) {
         return zo_fail(err, ZO_EINPUT, "%s: \"context\" is %lld; expected at least 4 tokens, or \"model\"", where, (long long)c->context);
     }
@@ -332,7 +240,7 @@ static void write_cell(zo_cell *c, const void *options)
     size_t n = zo_opt_print(options_of(c->estimator), options, own, sizeof own);
     ZO_CHECK(n < sizeof own, "the options of %s have more than %zu bytes", c->estimator->name, sizeof own);
     config[0] = '{';
-    size_t at = 1 + zo_opt_print(cell_keys, c, config + 1, sizeof config / 2);
+    size_t at = 1 + zo_opt_print(zo_cell_keys(), c, config + 1, sizeof config / 2);
     ZO_CHECK(at < sizeof config / 2, "a cell's text has more than %zu bytes", sizeof config / 2);
     snprintf(config + at, sizeof config - at, ",\"optimizer\":{\"name\":\"%s\"%s%s}}", c->estimator->name, n > 0 ? "," : "", own);
     c->config = zo_strdup(ZO_TAG_OTHER, config);
@@ -347,25 +255,19 @@ static void replace(cJSON *object, const char *key, cJSON *value)
     cJSON_AddItemToObject(object, key, value);
 }
 
-/* Words that stand for numbers. */
-static const struct { const char *key, *word; double value; } words[] = {
-    {"train", "all", -1}, {"dev", "all", -1}, {"test", "all", -1}, {"context", "model", 0}};
-
-/* Puts the numbers in place of these words, and the seed in place of a split seed's "seed". */
+/* Puts numbers in place of the words that stand for them, and the seed in place of "seed". */
 static void replace_words(cJSON *object)
 {
-    for (int i = 0; i < COUNT(words); i++) {
-        const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, words[i].key);
-        if (cJSON_IsString(given) && strcmp(given->valuestring, words[i].word) == 0) {
-            replace(object, words[i].key, cJSON_CreateNumber(words[i].value));
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+        const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, k->key);
+        if (!cJSON_IsString(given)) {
+            continue;
         }
-    }
-    static const char *const seeds[] = {"train_split_seed", "test_split_seed"};
-    for (int i = 0; i < COUNT(seeds); i++) {
-        const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, seeds[i]);
-        if (cJSON_IsString(given) && strcmp(given->valuestring, "seed") == 0) {
+        if (k->word != NULL && strcmp(given->valuestring, k->word) == 0) {
+            replace(object, k->key, cJSON_CreateNumber(k->number));
+        } else if ((k->flags & ZO_KEY_SEED) != 0 && strcmp(given->valuestring, "seed") == 0) {
             const cJSON *seed = cJSON_GetObjectItemCaseSensitive(object, "seed");
-            replace(object, seeds[i], seed != NULL ? cJSON_Duplicate(seed, true) : cJSON_CreateNumber(0));
+            replace(object, k->key, seed != NULL ? cJSON_Duplicate(seed, true) : cJSON_CreateNumber(0));
         }
     }
 }
@@ -375,15 +277,17 @@ static cJSON *override_keys_of(const zo_estimator *e, const cJSON *object, const
 {
     cJSON *common = cJSON_Duplicate(object, true);
     for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
-        if (is_one_of(o->string, budget_keys, COUNT(budget_keys))) { /* a budget of its own replaces the common one */
-            for (int i = 0; i < COUNT(budget_keys); i++) {
-                cJSON_DeleteItemFromObjectCaseSensitive(common, budget_keys[i]);
+        if (has_flag(o->string, ZO_KEY_BUDGET)) { /* a budget of its own replaces the common one */
+            for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+                if ((k->flags & ZO_KEY_BUDGET) != 0) {
+                    cJSON_DeleteItemFromObjectCaseSensitive(common, k->key);
+                }
             }
             break;
         }
     }
     for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
-        if (find_key(options_of(e), o->string) == NULL && is_one_of(o->string, override_keys, COUNT(override_keys))) {
+        if (zo_opt_find(options_of(e), o->string) == NULL && has_flag(o->string, ZO_KEY_OVERRIDE)) {
             replace(common, o->string, cJSON_Duplicate(o, true));
         } else if (strcmp(o->string, "name") != 0) {
             cJSON_AddItemToObject(own, o->string, cJSON_Duplicate(o, true));
@@ -409,16 +313,14 @@ static zo_status make_cell(zo_cell *c, cJSON *object, const char *path, zo_err *
     }
     cJSON *own = cJSON_CreateObject(), *common = cJSON_IsObject(optimizer) ? override_keys_of(c->estimator, object, optimizer, own) : NULL;
     replace_words(object);
-    status = zo_opt_read(cell_keys, object, "optimizer", path, c, err); /* a value that is not used is checked all the same */
-    status = status == ZO_OK && common != NULL ? zo_opt_read(cell_keys, common, "optimizer", path, c, err) : status;
+    status = zo_opt_read(zo_cell_keys(), object, "optimizer", path, c, err); /* a value that is not used is checked all the same */
+    status = status == ZO_OK && common != NULL ? zo_opt_read(zo_cell_keys(), common, "optimizer", path, c, err) : status;
     void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
     if (status == ZO_OK) {
-        char where[4400];
+        char where[4400], also[1000];
         snprintf(where, sizeof where, "%s: optimizer %s", path, c->estimator->name);
         /* The overrides are named so that a suggestion may be one of them. */
-        status = zo_opt_read(options_of(c->estimator), own,
-                             "batch context steps forwards work seconds lr eps precision realisation storage accumulate eval_every eval_batch log_every",
-                             where, state, err);
+        status = zo_opt_read(options_of(c->estimator), own, zo_cell_keys_with(ZO_KEY_OVERRIDE, also, sizeof also), where, state, err);
     }
     status = status == ZO_OK ? complete_cell(c, path, err) : status;
     if (status == ZO_OK) {
@@ -435,15 +337,15 @@ static zo_status make_cell(zo_cell *c, cJSON *object, const char *path, zo_err *
 
 uint64_t zo_cell_opening(const zo_cell *cell, bool fine)
 {
-    zo_cell c = *cell;
-    c.seed = c.steps = c.forwards = c.eval_every = c.log_every = c.threads = 0;
-    c.work = c.seconds = c.lr = c.eps = 0;
-    c.metric = c.selection = 0;
-    c.realisation = fine ? c.realisation : 0;
-    uint64_t hash = zo_fnv1a(ZO_FNV_START, &c, offsetof(zo_cell, estimator)); /* strings are filled up with zeros, as is the whole cell first */
+    uint64_t hash = ZO_FNV_START;
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+        if ((k->flags & (ZO_KEY_LATER | (fine ? 0 : ZO_KEY_MEMORY))) == 0) {
+            hash = zo_opt_hash(k, cell, hash);
+        }
+    }
     if (fine) {
-        hash = zo_fnv1a(hash, c.estimator->name, strlen(c.estimator->name));
-        hash = zo_fnv1a(hash, c.options_text, strlen(c.options_text));
+        hash = zo_fnv1a(hash, cell->estimator->name, strlen(cell->estimator->name));
+        hash = zo_fnv1a(hash, cell->options_text, strlen(cell->options_text));
     }
     return hash;
 }
@@ -473,46 +375,9 @@ zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
     return status;
 }
 
-/* In the order of the choices in cell_keys (a test compares). */
-static const char *const form_name[] = {"head", "prompt"}, *const split_name[] = {"drawn", "first", "kshot", "mezo"},
-                  *const selection_name[] = {"dev-metric", "dev-loss", "last", "best-test"}, *const decoder_name[] = {"default", "tied", "untied"};
-
 zo_cell_row zo_cell_to_row(const zo_cell *c)
 {
-    zo_cell_row row = {.config = c->config,
-                       .model = c->model,
-                       .task = c->task,
-                       .form = form_name[c->form],
-                       .optimizer = c->estimator->name,
-                       .precision = zo_precision_name((zo_precision)c->precision),
-                       .realisation = zo_realisation_name((zo_realisation)c->realisation),
-                       .storage = zo_storage_name((zo_storage)c->storage),
-                       .accumulate = zo_accumulate_name((zo_accumulate)c->accumulate),
-                       .device_kind = c->device,
-                       .split = split_name[c->split],
-                       .kshot_folder = c->kshot_folder,
-                       .decoder = decoder_name[c->decoder],
-                       .algorithms = zo_algorithms_name((zo_algorithms)c->algorithms),
-                       .metric = zo_metric_name((zo_metric)(c->metric - 1)),
-                       .selection = selection_name[c->selection],
-                       .optimizer_options = c->options_text,
-                       .batch = c->batch,
-                       .context = c->context,
-                       .steps = c->steps,
-                       .forwards = c->forwards,
-                       .seed = c->seed,
-                       .eval_every = c->eval_every,
-                       .train = c->train,
-                       .dev = c->dev,
-                       .test = c->test,
-                       .train_split_seed = c->train_split_seed,
-                       .test_split_seed = c->test_split_seed,
-                       .k = c->k,
-                       .work = c->work,
-                       .seconds = c->seconds,
-                       .lr = c->lr,
-                       .eps = c->eps};
-    return row;
+    return (zo_cell_row){.config = c->config, .optimizer = c->estimator->name, .optimizer_options = c->options_text, .keys = zo_cell_keys(), .settings = c};
 }
 
 char *zo_cell_label(const zo_cell *c, char *out, size_t size)
@@ -533,11 +398,10 @@ char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 /* Appends " key value" to the cell's label. */
 static void add_varied(zo_cell *c, const char *key, cJSON *value)
 {
-    for (int i = 0; i < COUNT(words); i++) {
-        if (strcmp(key, words[i].key) == 0 && cJSON_IsNumber(value) && value->valuedouble == words[i].value) {
-            cJSON_Delete(value);
-            value = cJSON_CreateString(words[i].word);
-        }
+    const zo_opt *k = zo_opt_find(zo_cell_keys(), key);
+    if (k != NULL && k->word != NULL && cJSON_IsNumber(value) && value->valuedouble == k->number) {
+        cJSON_Delete(value);
+        value = cJSON_CreateString(k->word);
     }
     char *text = cJSON_PrintUnformatted(value);
     size_t n = strlen(text);
@@ -552,7 +416,6 @@ static void add_varied(zo_cell *c, const char *key, cJSON *value)
 /* Settings are compared among the cells of one optimizer: between optimizers they differ by its own defaults. */
 static void mark_varied(zo_grid *g)
 {
-    static const char *const said[] = {"model", "task", "optimizer", "lr", "seed"}; /* are in every label */
     zo_cell **member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
     const zo_estimator *const *list;
     int estimators = zo_estimator_list(&list);
@@ -563,9 +426,9 @@ static void mark_varied(zo_grid *g)
                 member[n++] = &g->cell[i];
             }
         }
-        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+        for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
             bool varies = false;
-            for (int64_t i = 1; i < n && !varies && !is_one_of(k->key, said, COUNT(said)); i++) {
+            for (int64_t i = 1; i < n && !varies && (k->flags & ZO_KEY_LABELLED) == 0; i++) {
                 varies = !zo_opt_equal(k, member[0], member[i]);
             }
             for (int64_t i = 0; i < n && varies; i++) {
@@ -678,10 +541,9 @@ static bool same_value(const cJSON *a, const cJSON *wanted)
         }
         return false;
     }
-    for (int i = 0; i < COUNT(words); i++) {
-        if (cJSON_IsNumber(a) && cJSON_IsString(wanted) && strcmp(a->string, words[i].key) == 0 && strcmp(wanted->valuestring, words[i].word) == 0) {
-            return a->valuedouble == words[i].value;
-        }
+    const zo_opt *k = cJSON_IsNumber(a) && cJSON_IsString(wanted) ? zo_opt_find(zo_cell_keys(), a->string) : NULL;
+    if (k != NULL && k->word != NULL && strcmp(wanted->valuestring, k->word) == 0) {
+        return a->valuedouble == k->number;
     }
     return cJSON_Compare(a, wanted, true);
 }
@@ -783,10 +645,10 @@ static zo_status expand(builder *b, const cJSON *config, zo_err *err)
         status = expand_optimizer(b, optimizer, err);
     }
     if (status == ZO_OK) {
-        const cJSON *axis[COUNT(cell_keys) + 1];
+        const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)cJSON_GetArraySize(config) + 1) * sizeof *axis);
         int n = 0;
         const cJSON *seed = NULL;
-        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+        for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
             const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, k->key);
             if (value != NULL && strcmp(k->key, "seed") == 0) {
                 seed = value;
@@ -805,6 +667,7 @@ static zo_status expand(builder *b, const cJSON *config, zo_err *err)
             axis[n++] = seed;
         }
         status = product(axis, n, b->path, add_cell, b, err);
+        zo_free(axis);
         cJSON_Delete(holder);
     } else {
         cJSON_Delete(b->optimizers);
@@ -825,7 +688,7 @@ static zo_status check_keys(const cJSON *object, bool top, const char *where, zo
                 return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" stands there twice; keep one", where, o->string);
             }
         }
-        if (find_key(cell_keys, o->string) != NULL || strcmp(o->string, "optimizer") == 0 ||
+        if (zo_opt_find(zo_cell_keys(), o->string) != NULL || strcmp(o->string, "optimizer") == 0 ||
             (top && is_one_of(o->string, config_keys, COUNT(config_keys)))) {
             continue;
         }
@@ -834,9 +697,9 @@ static zo_status check_keys(const cJSON *object, bool top, const char *where, zo
                 return zo_fail(err, ZO_EINPUT, "%s: the key \"%s\" is now %s", where, o->string, renamed[i].now);
             }
         }
-        const char *names[COUNT(cell_keys) + COUNT(config_keys)];
+        const char *names[KEYS_MOST + COUNT(config_keys)];
         int n = 0;
-        for (const zo_opt *k = cell_keys; k->key != NULL; k++) {
+        for (const zo_opt *k = zo_cell_keys(); k->key != NULL && n < KEYS_MOST; k++) { /* more would only lose suggestions */
             names[n++] = k->key;
         }
         for (int i = 0; i < (top ? COUNT(config_keys) : 1); i++) {
@@ -849,7 +712,7 @@ static zo_status check_keys(const cJSON *object, bool top, const char *where, zo
         const zo_estimator *const *list;
         int ne = zo_estimator_list(&list);
         for (int i = 0; i < ne; i++) {
-            if (find_key(options_of(list[i]), o->string) != NULL) {
+            if (zo_opt_find(options_of(list[i]), o->string) != NULL) {
                 return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" is a key of the optimizer; write \"optimizer\": {\"name\": \"%s\", \"%.64s\": ...}",
                                where, o->string, list[i]->name, o->string);
             }

@@ -1,5 +1,5 @@
 /* grid.h: a config file expanded into cells. Any key may hold a value or a list; the cells are the product of all lists, in the
- * order model, task, form, then the other keys of the table in grid.c, then the optimizer with the lists inside its object, then
+ * order model, task, form, then the other keys of the table in bench/keys.c, then the optimizer with the lists inside its object, then
  * the seed. `exclude` is a list of partial cells that are left out; each entry of `include` is a config of its own that inherits
  * what it does not say. A cell is normalised (keys that its optimizer cannot read are set to one value), so equal work has one hash. */
 #ifndef ZO_BENCH_GRID_H
@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 typedef struct zo_cell {
-    /* in the order of the table in grid.c; see its help texts */
+    /* the table of bench/keys.c says what each is */
     char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
     char kshot_folder[ZO_OPT_STRING_BYTES]; /* "" where split is not kshot */
     int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
@@ -66,9 +66,6 @@ uint64_t zo_cell_opening(const zo_cell *cell, bool fine);
 zo_cell_row zo_cell_to_row(const zo_cell *cell);
 /* "minilm-l6 sst2 mezo lr 1e-06 batch 8 seed 1": for progress lines; between lr and seed stands what varies over the grid. */
 char *zo_cell_label(const zo_cell *cell, char *out, size_t size);
-
-/* The keys of a cell, for `zo help run`. */
-const zo_opt *zo_grid_keys(void);
 
 #ifdef __cplusplus
 }

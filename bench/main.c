@@ -10,6 +10,7 @@
 #include "bench/cell.h"
 #include "bench/cmd.h"
 #include "bench/grid.h"
+#include "bench/keys.h"
 #include "core/conf.h"
 #include "core/text.h"
 #include "results/report.h"
@@ -43,9 +44,8 @@ static const command commands[] = {
      "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong.\n"
      "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
-     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where batch, context, steps, forwards, seconds, lr, eps,\n"
-     "work, precision, realisation, storage, accumulate, eval_every, eval_batch and log_every may stand too and win. One budget there (steps,\n"
-     "forwards, work or seconds) replaces all four of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
+     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. One\n"
+     "budget there (keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
      "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
@@ -150,18 +150,19 @@ static int hanging_indent(const char *line)
     return gap != NULL ? (int)(gap + strspn(gap, " ") - line) : line[0] == ' ' ? 4 : 0;
 }
 
-/* key, what may stand there, its default in brackets (none where the help says what absence means) */
+/* key, with * where it may stand in the optimizer's object, what may stand there, its default in brackets (none where the help says what absence means) */
 static void show_keys(int columns)
 {
     zo_cell cell = {.seed = 0};
-    zo_opt_defaults(zo_grid_keys(), &cell);
-    cJSON *defaults = zo_opt_write(zo_grid_keys(), &cell);
+    zo_opt_defaults(zo_cell_keys(), &cell);
+    cJSON *defaults = zo_opt_write(zo_cell_keys(), &cell);
     static const char *const kind[] = {"whole number", "number", "true|false", "text", ""};
-    for (const zo_opt *k = zo_grid_keys(); k->key != NULL; k++) {
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(defaults, k->key);
-        char *text = cJSON_PrintUnformatted(value), line[1000];
+        char *text = cJSON_PrintUnformatted(value), line[1000], name[64];
         bool has = !(cJSON_IsNumber(value) && value->valuedouble < 0) && strcmp(text, "\"\"") != 0;
-        snprintf(line, sizeof line, "  %-17s %s%s%s%s: %s", k->key, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "",
+        snprintf(name, sizeof name, "%s%s", k->key, (k->flags & ZO_KEY_BUDGET) != 0 ? "**" : (k->flags & ZO_KEY_OVERRIDE) != 0 ? "*" : "");
+        snprintf(line, sizeof line, "  %-17s %s%s%s%s: %s", name, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "",
                  has ? text : "", has ? ")" : "", k->help);
         zo_paragraph_print(stdout, line, hanging_indent(line), columns);
         cJSON_free(text);

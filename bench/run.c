@@ -19,6 +19,7 @@
 #include "bench/cell.h"
 #include "bench/cmd.h"
 #include "bench/identity.h"
+#include "bench/keys.h"
 #include "bench/machine.h"
 #include "bench/predict.h"
 #include "bench/pretrain.h"
@@ -525,14 +526,15 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
 static void print_cell(const zo_cell *cell, const zo_run_brief *brief, bool skipped)
 {
     cJSON *o = cJSON_CreateObject();
-    zo_cell_row row = zo_cell_to_row(cell);
     cJSON_AddStringToObject(o, "hash", cell->hash);
-    cJSON_AddStringToObject(o, "model", row.model);
-    cJSON_AddStringToObject(o, "task", row.task);
-    cJSON_AddStringToObject(o, "form", row.form);
-    cJSON_AddStringToObject(o, "optimizer", row.optimizer);
-    cJSON_AddNumberToObject(o, "lr", row.lr);
-    cJSON_AddNumberToObject(o, "seed", (double)row.seed);
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+        if ((k->flags & ZO_KEY_PANEL) != 0) {
+            cJSON_AddItemToObject(o, k->key, zo_opt_value(k, cell));
+        }
+    }
+    cJSON_AddStringToObject(o, "optimizer", cell->estimator->name);
+    cJSON_AddNumberToObject(o, "lr", cell->lr);
+    cJSON_AddNumberToObject(o, "seed", (double)cell->seed);
     cJSON_AddItemToObject(o, "config", cJSON_Parse(cell->config));
     cJSON_AddStringToObject(o, "status", brief->status);
     cJSON_AddBoolToObject(o, "skipped", skipped);

@@ -22,7 +22,7 @@ static void *member_of(const zo_opt *opt, void *options)
     return (char *)options + opt->offset;
 }
 
-static const void *member_of_const(const zo_opt *opt, const void *options)
+const void *zo_opt_member(const zo_opt *opt, const void *options)
 {
     return (const char *)options + opt->offset;
 }
@@ -40,6 +40,14 @@ static const char *choice_at(const char *choices, int index, size_t *n)
             return NULL;
         }
     }
+}
+
+const char *zo_opt_choice(const zo_opt *opt, const void *options, size_t *n)
+{
+    int index = *(const int *)zo_opt_member(opt, options);
+    const char *choice = index >= 0 ? choice_at(opt->choices, index, n) : NULL;
+    ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, index, opt->choices);
+    return choice;
 }
 
 static void set_text(char *member, const char *text)
@@ -234,7 +242,7 @@ static zo_status read_value(const zo_opt *opt, const cJSON *value, const char *w
     return ZO_OK;
 }
 
-static const zo_opt *find_option(const zo_opt *table, const char *key)
+const zo_opt *zo_opt_find(const zo_opt *table, const char *key)
 {
     for (const zo_opt *opt = table; opt->key != NULL; opt++) {
         if (strcmp(opt->key, key) == 0) {
@@ -304,7 +312,7 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
         if (has_word(also, key)) {
             continue;
         }
-        const zo_opt *opt = find_option(table, key);
+        const zo_opt *opt = zo_opt_find(table, key);
         zo_status status = opt == NULL ? fail_key(err, table, also, where, key) : read_value(opt, value, where, out, err);
         if (status != ZO_OK) {
             return status;
@@ -315,7 +323,7 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
 
 cJSON *zo_opt_value(const zo_opt *opt, const void *options)
 {
-    const void *member = member_of_const(opt, options);
+    const void *member = zo_opt_member(opt, options);
     switch (opt->type) {
     case ZO_OPT_INT:
         return cJSON_CreateNumber((double)*(const int64_t *)member);
@@ -329,8 +337,7 @@ cJSON *zo_opt_value(const zo_opt *opt, const void *options)
         break;
     }
     size_t n;
-    const char *choice = choice_at(opt->choices, *(const int *)member, &n);
-    ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
+    const char *choice = zo_opt_choice(opt, options, &n);
     char name[ZO_OPT_STRING_BYTES];
     snprintf(name, sizeof name, "%.*s", (int)n, choice);
     return cJSON_CreateString(name);
@@ -338,7 +345,7 @@ cJSON *zo_opt_value(const zo_opt *opt, const void *options)
 
 bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b)
 {
-    const void *x = member_of_const(opt, a), *y = member_of_const(opt, b);
+    const void *x = zo_opt_member(opt, a), *y = zo_opt_member(opt, b);
     switch (opt->type) {
     case ZO_OPT_INT:
         return *(const int64_t *)x == *(const int64_t *)y;
@@ -352,6 +359,13 @@ bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b)
         break;
     }
     return *(const int *)x == *(const int *)y;
+}
+
+uint64_t zo_opt_hash(const zo_opt *opt, const void *options, uint64_t hash)
+{
+    static const size_t bytes[] = {[ZO_OPT_INT] = sizeof(int64_t), [ZO_OPT_REAL] = sizeof(double), [ZO_OPT_BOOL] = sizeof(bool), [ZO_OPT_CHOICE] = sizeof(int)};
+    const void *member = zo_opt_member(opt, options);
+    return zo_fnv1a(hash, member, opt->type == ZO_OPT_STRING ? strlen(member) + 1 : bytes[opt->type]);
 }
 
 cJSON *zo_opt_write(const zo_opt *table, const void *options)
@@ -385,7 +399,7 @@ static void print_real(double x, char *out, size_t size)
 
 static void print_value(const zo_opt *opt, const void *options, char *out, size_t size)
 {
-    const void *member = member_of_const(opt, options);
+    const void *member = zo_opt_member(opt, options);
     size_t n;
     switch (opt->type) {
     case ZO_OPT_INT:
@@ -398,8 +412,7 @@ static void print_value(const zo_opt *opt, const void *options, char *out, size_
         snprintf(out, size, "%s", *(const bool *)member ? "true" : "false");
         return;
     case ZO_OPT_CHOICE: {
-        const char *choice = choice_at(opt->choices, *(const int *)member, &n);
-        ZO_CHECK(choice != NULL, "option %s holds %d, which is none of %s", opt->key, *(const int *)member, opt->choices);
+        const char *choice = zo_opt_choice(opt, options, &n);
         snprintf(out, size, "\"%.*s\"", (int)n, choice);
         return;
     }
@@ -422,7 +435,7 @@ size_t zo_opt_print(const zo_opt *table, const void *options, char *out, size_t 
             zo_opt here;
             one_value initial;
             default_alone(opt, &here, &initial);
-            if (zo_opt_equal(&here, &initial, member_of_const(opt, options))) {
+            if (zo_opt_equal(&here, &initial, zo_opt_member(opt, options))) {
                 continue;
             }
         }

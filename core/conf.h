@@ -34,6 +34,10 @@ typedef struct zo_opt {
     const char *choices;  /* "paper|released|replay" for CHOICE */
     const char *help;     /* one line with unit, meaning, source */
     bool younger;         /* than results that are worth keeping: canonical texts have it only where it is not the default, so old hashes hold */
+    const char *word;     /* stands for the number `number` in configs and labels, as "all" does for -1; NULL = none */
+    double number;
+    const char *column;   /* where it stands in a table of a database; NULL = nowhere */
+    unsigned flags;       /* what else is true of it: bits that belong to the table's owner */
 } zo_opt;
 
 /* Fill `out` with the table's defaults. */
@@ -46,9 +50,18 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
 /* The options as a JSON object, every key present (for the config hash and the database). The caller deletes it. */
 struct cJSON *zo_opt_write(const zo_opt *table, const void *options);
 
+/* The row of this key, or NULL. */
+const zo_opt *zo_opt_find(const zo_opt *table, const char *key);
+
+/* Where the key's value stands in such a struct, and of a CHOICE its word: `*n` bytes, without a NUL behind them. */
+const void *zo_opt_member(const zo_opt *opt, const void *options);
+const char *zo_opt_choice(const zo_opt *opt, const void *options, size_t *n);
+
 /* One key of such a struct as JSON; the caller deletes it. Are two of them equal in it? */
 struct cJSON *zo_opt_value(const zo_opt *opt, const void *options);
 bool zo_opt_equal(const zo_opt *opt, const void *a, const void *b);
+/* Its hash, FNV-1a on top of `hash`. */
+uint64_t zo_opt_hash(const zo_opt *opt, const void *options, uint64_t hash);
 
 /* The canonical text of such a struct, compact JSON members without the braces around them ("a":1,"b":"x"), in the table's order; `younger`
  * keys are left out where they have their defaults. Returns its length, as snprintf does. */

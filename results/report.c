@@ -13,14 +13,12 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/groups.h"
+#include "results/keys.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* ---- objects ------------------------------------------------------------------------------------------------------------ */
 
-static const char *const identity[] = {"model", "task", "form", "optimizer"};
-static const char *const settings[] = {"batch", "context", "precision", "realisation", "storage", "accumulate", "decoder", "algorithms", "lr", "eps",
-                                       "split", "train_split_seed", "test_split_seed", "metric", "selection"};
 static const char *const averaged[] = {"metric_value",   "accuracy",      "f1",           "macro_f1",      "matthews",     "dev_metric",
                                        "dev_accuracy",   "dev_loss",      "best_step",    "steps",         "work",         "forwards",
                                        "paper_queries",  "flops",         "step_ms",      "step_ms_median", "step_ms_q1",  "step_ms_q3",
@@ -40,23 +38,30 @@ static void add_number(cJSON *to, const char *key, double x)
     cJSON_AddItemToObject(to, key, isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateNull());
 }
 
-static void add_settings(cJSON *to, const zo_grouped_run *run)
+/* The keys with this flag, each as a column of its name. */
+static void add_keys(cJSON *to, const zo_grouped_run *run, const zo_opt *keys, zo_key_flag flag)
 {
-    for (size_t k = 0; k < COUNT(identity); k++) {
-        add_copy(to, run, identity[k]);
-    }
-    const char *text = zo_run_text(run, "optimizer_options");
-    cJSON *options = cJSON_Parse(text);
-    cJSON_AddItemToObject(to, "optimizer_options", options != NULL ? options : cJSON_CreateObject());
-    for (size_t k = 0; k < COUNT(settings); k++) {
-        add_copy(to, run, settings[k]);
+    for (const zo_opt *k = keys; k != NULL && k->key != NULL; k++) {
+        if ((k->flags & flag) != 0) {
+            add_copy(to, run, k->key);
+        }
     }
 }
 
-static cJSON *run_object(const zo_grouped_run *run)
+static void add_settings(cJSON *to, const zo_grouped_run *run, const zo_opt *keys)
+{
+    add_keys(to, run, keys, ZO_KEY_PANEL);
+    add_copy(to, run, "optimizer");
+    const char *text = zo_run_text(run, "optimizer_options");
+    cJSON *options = cJSON_Parse(text);
+    cJSON_AddItemToObject(to, "optimizer_options", options != NULL ? options : cJSON_CreateObject());
+    add_keys(to, run, keys, ZO_KEY_REPORTED);
+}
+
+static cJSON *run_object(const zo_grouped_run *run, const zo_opt *keys)
 {
     cJSON *o = cJSON_CreateObject();
-    add_settings(o, run);
+    add_settings(o, run, keys);
     static const char *const outcome[] = {"seed", "status", "marks", "meaning"};
     for (size_t k = 0; k < COUNT(outcome); k++) {
         add_copy(o, run, outcome[k]);
@@ -102,11 +107,11 @@ static void count_up(cJSON *counts, const char *name)
     }
 }
 
-static cJSON *group_object(const zo_groups *g, int group)
+static cJSON *group_object(const zo_groups *g, int group, const zo_opt *keys)
 {
     const zo_grouped_run *first = zo_groups_first(g, group);
     cJSON *o = cJSON_CreateObject();
-    add_settings(o, first);
+    add_settings(o, first, keys);
     cJSON *seeds = cJSON_AddArrayToObject(o, "seed"), *statuses = cJSON_CreateObject(), *marks = cJSON_CreateObject();
     int marked = 0, disturbed = 0;
     for (int k = g->start[group]; k < g->start[group + 1]; k++) {
@@ -164,7 +169,7 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
     if (status == ZO_OK) {
         *rows = cJSON_CreateArray();
         for (int i = 0; i < (spec->by_seed_group ? g.groups : g.n); i++) {
-            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i) : run_object(&g.run[i]));
+            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i, spec->keys) : run_object(&g.run[i], spec->keys));
         }
     }
     zo_groups_free(&g);
@@ -302,7 +307,6 @@ static void add_varying(texts *keys, const paper *p, const zo_grouped_run *a, co
 /* Keys by which two groups of one optimizer, model, form, task and column differ belong into its labels. */
 static void find_varying_keys(paper *p)
 {
-    static const char *const frame[] = {"optimizer", "model", "form", "task"};
     zo_hashmap frames = {0}; /* 1 + the first group of each */
     for (int group = 0; group < p->g.groups; group++) {
         const zo_grouped_run *run = zo_groups_first(&p->g, group);
@@ -313,8 +317,10 @@ static void find_varying_keys(paper *p)
         const zo_grouped_run *run = zo_groups_first(&p->g, group);
         double meaning = zo_run_number(run, "meaning");
         uint64_t hash = zo_fnv1a(ZO_FNV_START, &meaning, sizeof meaning);
-        for (size_t k = 0; k < COUNT(frame); k++) {
-            const char *text = zo_run_text(run, frame[k]);
+        const char *optimizer = zo_run_text(run, "optimizer");
+        hash = zo_fnv1a(hash, optimizer, strlen(optimizer) + 1);
+        for (const zo_opt *k = p->spec->keys; k != NULL && k->key != NULL; k++) {
+            const char *text = (k->flags & ZO_KEY_PANEL) != 0 ? zo_run_text(run, k->key) : "";
             hash = zo_fnv1a(hash, text, strlen(text) + 1);
         }
         char column[LABEL_BYTES];

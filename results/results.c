@@ -604,39 +604,33 @@ static void end_insert(char *sql, size_t size, int n, const char *last)
 
 #define MEMBER(m) offsetof(zo_cell_row, m)
 static const field cell_fields[] = {{"config", TEXT, MEMBER(config)},
-                                    {"model", TEXT, MEMBER(model)},
-                                    {"task", TEXT, MEMBER(task)},
-                                    {"form", TEXT, MEMBER(form)},
                                     {"optimizer", TEXT, MEMBER(optimizer)},
-                                    {"optimizer_options", TEXT, MEMBER(optimizer_options)},
-                                    {"batch", INT, MEMBER(batch)},
-                                    {"context_asked", INT, MEMBER(context)},
-                                    {"steps_budget", INT, MEMBER(steps)},
-                                    {"forwards_budget", INT, MEMBER(forwards)},
-                                    {"work_budget", REAL, MEMBER(work)},
-                                    {"seconds_budget", REAL, MEMBER(seconds)},
-                                    {"lr", REAL, MEMBER(lr)},
-                                    {"eps", REAL, MEMBER(eps)},
-                                    {"seed", INT, MEMBER(seed)},
-                                    {"precision", TEXT, MEMBER(precision)},
-                                    {"realisation", TEXT, MEMBER(realisation)},
-                                    {"storage", TEXT, MEMBER(storage)},
-                                    {"accumulate", TEXT, MEMBER(accumulate)},
-                                    {"decoder", TEXT, MEMBER(decoder)},
-                                    {"algorithms", TEXT, MEMBER(algorithms)},
-                                    {"device_kind", TEXT, MEMBER(device_kind)},
-                                    {"split", TEXT, MEMBER(split)},
-                                    {"train_split_seed", INT, MEMBER(train_split_seed)},
-                                    {"test_split_seed", INT, MEMBER(test_split_seed)},
-                                    {"k", INT, MEMBER(k)},
-                                    {"kshot_folder", TEXT, MEMBER(kshot_folder)},
-                                    {"eval_every", INT, MEMBER(eval_every)},
-                                    {"metric", TEXT, MEMBER(metric)},
-                                    {"selection", TEXT, MEMBER(selection)},
-                                    {"train", INT, MEMBER(train)},
-                                    {"dev", INT, MEMBER(dev)},
-                                    {"test", INT, MEMBER(test)}};
+                                    {"optimizer_options", TEXT, MEMBER(optimizer_options)}};
 #undef MEMBER
+
+static void put_setting(binder *b, const zo_opt *key, const void *settings)
+{
+    const void *member = zo_opt_member(key, settings);
+    size_t n;
+    switch (key->type) {
+    case ZO_OPT_INT:
+        put_int(b, *(const int64_t *)member);
+        break;
+    case ZO_OPT_REAL:
+        put_real(b, *(const double *)member);
+        break;
+    case ZO_OPT_BOOL:
+        put_int(b, *(const bool *)member);
+        break;
+    case ZO_OPT_STRING:
+        put_text(b, member);
+        break;
+    case ZO_OPT_CHOICE:
+        member = zo_opt_choice(key, settings, &n);
+        sqlite3_bind_text(b->s, ++b->at, member, (int)n, SQLITE_TRANSIENT);
+        break;
+    }
+}
 
 #define MEMBER(m) offsetof(zo_host_row, m)
 static const field host_fields[] = {{"revision", TEXT, MEMBER(revision)}, {"binary", TEXT, MEMBER(binary)}, {"compiler", TEXT, MEMBER(compiler)},
@@ -849,13 +843,26 @@ static zo_status find_cell(zo_results *r, const zo_cell_row *c, const zo_identit
     snprintf(sql, sizeof sql, "INSERT INTO cells (identity, meaning, ");
     list_columns(sql, sizeof sql, identity_fields, FIELDS(identity_fields), false);
     list_columns(sql, sizeof sql, cell_fields, FIELDS(cell_fields), false);
-    end_insert(sql, sizeof sql, 2 + FIELDS(identity_fields) + FIELDS(cell_fields), NULL);
+    int settings = 0;
+    for (const zo_opt *k = c->keys; k->key != NULL; k++) {
+        if (k->column != NULL) {
+            const field setting = {.column = k->column};
+            list_columns(sql, sizeof sql, &setting, 1, false);
+            settings++;
+        }
+    }
+    end_insert(sql, sizeof sql, 2 + FIELDS(identity_fields) + FIELDS(cell_fields) + settings, NULL);
     status = prepare(r, sql, &b, err);
     if (status == ZO_OK) {
         put_text(&b, text);
         put_int(&b, ZO_MEANING);
         put_fields(&b, identity_fields, FIELDS(identity_fields), identity);
         put_fields(&b, cell_fields, FIELDS(cell_fields), c);
+        for (const zo_opt *k = c->keys; k->key != NULL; k++) {
+            if (k->column != NULL) {
+                put_setting(&b, k, c->settings);
+            }
+        }
         status = step_and_finish(&b, err);
         *cell = sqlite3_last_insert_rowid(r->db);
     }

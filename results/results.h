@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/clock.h"
+#include "core/conf.h"
 #include "core/err.h"
 #include "core/mem.h"
 
@@ -38,14 +39,14 @@ struct sqlite3 *zo_results_handle(zo_results *results);
 /* ZO_EIO with a sentence when the file that was opened is not the one that stands at its path now (removed, replaced). */
 zo_status zo_results_check_file(const zo_results *results, zo_err *err);
 
-/* The settings of a cell, defaults filled in. Names as in the config and the reports; results/schema.sql has units. */
+/* The settings of a cell, defaults filled in. `settings` is what the table `keys` describes; each key that names a column fills that column of the
+ * table `cells`, and results/schema.sql has units. */
 typedef struct zo_cell_row {
     const char *config;            /* canonical JSON of the cell, every default filled in */
-    const char *model, *task, *form, *optimizer, *precision, *realisation, *storage, *accumulate, *decoder, *algorithms, *device_kind, *split,
-        *kshot_folder, *metric, *selection;
+    const char *optimizer;         /* its name */
     const char *optimizer_options; /* canonical JSON of the optimizer object */
-    int64_t batch, context, steps, forwards, seed, eval_every, train, dev, test, train_split_seed, test_split_seed, k;
-    double work, seconds, lr, eps;
+    const zo_opt *keys;            /* bench/keys.h */
+    const void *settings;
 } zo_cell_row;
 
 /* What makes two runs runs of the same thing, each part 16 hex digits, "" = not known (or none). */
@@ -148,8 +149,6 @@ zo_status zo_results_sweep_running(zo_results *results, zo_err *err);
  * try of this cell, which is made first where the cell's process did not come that far. */
 zo_status zo_results_abandon(zo_results *results, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host,
                              const char *status, const char *message, zo_err *err);
-
-
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/grid.h"
+#include "bench/keys.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/report.h"
@@ -35,10 +37,10 @@ static void write_seed(const char *folder)
     zo_path_join(name, sizeof name, folder, "one_try.db");
     unlink(name);
     ZO_CHECK(zo_results_open(&results, name, true, &err) == ZO_OK, "%s", err.text);
-    zo_cell_row cell = {.config = "{\"model\":\"m\"}", .model = "m", .task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32",
-        .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "dev-metric", .metric = "accuracy", .storage = "f32",
-        .accumulate = "weights", .decoder = "default", .algorithms = "first", .kshot_folder = "", .optimizer_options = "{}", .batch = 8,
-        .context = 64, .steps = 2, .lr = 1e-3, .eps = 1e-3, .train = 8, .dev = 8, .test = 8};
+    zo_grid grid;
+    ZO_CHECK(zo_grid_parse(&grid, "{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"batch\": 8, \"context\": 64, \"steps\": 2, \"train\": 8,"
+                           "\"dev\": 8, \"test\": 8}", "seed", &err) == ZO_OK, "%s", err.text);
+    zo_cell_row cell = zo_cell_to_row(&grid.cell[0]);
     zo_identity identity = {.hash = "0123456789abcdef"};
     zo_host_row host = {.host = "h", .device = "cpu", .compiler = "c", .flags = "-O", .revision = "r", .kernel = "k", .threads = 2};
     int64_t run;
@@ -55,6 +57,7 @@ static void write_seed(const char *folder)
         .work = 4, .step_ms = 10, .step_ms_median = 10, .train_seconds = 0.02, .peak_bytes = 1000, .parameters = 10,
         .context = 64, .train_rows = 8, .dev_rows = 8, .test_rows = 8, .promise = "bits"};
     ZO_CHECK(zo_results_end(results, run, &end, &err) == ZO_OK, "%s", err.text);
+    zo_grid_free(&grid);
     run_sql(results, "PRAGMA journal_mode = DELETE");
     run_sql(results, "PRAGMA page_size = 512");
     run_sql(results, "VACUUM");
@@ -79,7 +82,7 @@ static void look(zo_results *results)
 {
     zo_err err = {0};
     cJSON *rows = NULL;
-    zo_report_spec spec = {.by_seed_group = true, .columns = "task", .metric = "accuracy"};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .by_seed_group = true, .columns = "task", .metric = "accuracy"};
     if (zo_report_rows(results, &spec, &rows, &err) == ZO_OK) {
         zo_table_print(nowhere, rows, ZO_TABLE_MD, 80);
         cJSON_Delete(rows);

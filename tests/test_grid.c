@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench/grid.h"
+#include "bench/keys.h"
 #include "core/mem.h"
 #include "tests/suite.h"
 
@@ -28,6 +29,21 @@ static void refuse(const char *text, const char *words)
     ASSERT_HAS(err.text, words);
     ck_assert_int_eq(g.n, 0);
 }
+
+/* What the key's column has in the row of a cell. */
+static const char *in_row(const zo_cell *c, const char *key)
+{
+    static char text[100];
+    zo_cell_row row = zo_cell_to_row(c);
+    const zo_opt *k = zo_opt_find(row.keys, key);
+    size_t n;
+    ck_assert_ptr_nonnull(k->column);
+    const char *choice = zo_opt_choice(k, row.settings, &n);
+    snprintf(text, sizeof text, "%.*s", (int)n, choice);
+    return text;
+}
+
+#define ASSERT_IN_ROW(cell, key, is) ck_assert_str_eq(in_row(cell, key), is)
 
 #define BASE "\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 10"
 
@@ -69,20 +85,18 @@ START_TEST(defaults_and_canonical_form)
     ck_assert_msg(zo_cell_parse(&again, c->config, &err) == ZO_OK, "%s", err.text);
     ck_assert_str_eq(again.config, c->config);
     ck_assert_str_eq(again.hash, c->hash);
-    zo_cell_row row = zo_cell_to_row(c);
-    ck_assert_str_eq(row.form, "head");
-    ck_assert_str_eq(row.split, "drawn");
-    ck_assert_str_eq(row.precision, "f32");
-    ck_assert_str_eq(row.realisation, "inplace");
+    ASSERT_IN_ROW(c, "form", "head");
+    ASSERT_IN_ROW(c, "split", "drawn");
+    ASSERT_IN_ROW(c, "precision", "f32");
+    ASSERT_IN_ROW(c, "realisation", "inplace");
     zo_cell_free(&again);
     zo_grid_free(&g);
     /* names in rows are the names of the config */
     g = parse("{" BASE ", \"form\": \"prompt\", \"split\": \"kshot\", \"precision\": \"bf16\", \"realisation\": \"streamed\"}");
-    row = zo_cell_to_row(&g.cell[0]);
-    ck_assert_str_eq(row.form, "prompt");
-    ck_assert_str_eq(row.split, "kshot");
-    ck_assert_str_eq(row.precision, "bf16");
-    ck_assert_str_eq(row.realisation, "streamed");
+    ASSERT_IN_ROW(&g.cell[0], "form", "prompt");
+    ASSERT_IN_ROW(&g.cell[0], "split", "kshot");
+    ASSERT_IN_ROW(&g.cell[0], "precision", "bf16");
+    ASSERT_IN_ROW(&g.cell[0], "realisation", "streamed");
     ck_assert_int_eq(g.cell[0].train_split_seed, 13);
     ck_assert_int_eq(g.cell[0].test_split_seed, 42);
     ck_assert_int_eq(g.cell[0].k, 16);
@@ -100,8 +114,8 @@ START_TEST(defaults_and_canonical_form)
     g = parse("{\"model\": \"m\", \"task\": \"mrpc\", \"optimizer\": \"mezo\", \"work\": 10, \"metric\": [\"default\", \"f1\", \"accuracy\", \"macro_f1\"]}");
     ck_assert_int_eq(g.n, 3);
     ck_assert_int_eq(g.merged, 1);
-    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).metric, "f1");
-    ck_assert_double_eq(zo_cell_to_row(&g.cell[0]).work, 10);
+    ASSERT_IN_ROW(&g.cell[0], "metric", "f1");
+    ck_assert_double_eq(g.cell[0].work, 10);
     zo_grid_free(&g);
     static const char *const precision[ZO_PRECISIONS] = {"f32", "bf16", "tf32", "f16"};
     for (int p = 0; p < ZO_PRECISIONS; p++) {
@@ -109,13 +123,13 @@ START_TEST(defaults_and_canonical_form)
         snprintf(text, sizeof text, "{" BASE ", \"precision\": \"%s\"}", precision[p]);
         g = parse(text);
         ck_assert_int_eq(g.cell[0].precision, p);
-        ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).precision, precision[p]);
+        ASSERT_IN_ROW(&g.cell[0], "precision", precision[p]);
         zo_grid_free(&g);
     }
     /* evaluations by tenths of a budget in forwards, whatever its place, and selection survive being written out */
     g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 100, \"selection\": \"dev-loss\"}");
     ck_assert_int_eq(g.cell[0].eval_every, ZO_EVAL_TENTHS);
-    ck_assert_str_eq(zo_cell_to_row(&g.cell[0]).selection, "dev-loss");
+    ASSERT_IN_ROW(&g.cell[0], "selection", "dev-loss");
     ck_assert_msg(zo_cell_parse(&again, g.cell[0].config, &err) == ZO_OK, "%s", err.text);
     ck_assert_str_eq(again.hash, g.cell[0].hash);
     zo_cell_free(&again);
@@ -334,6 +348,86 @@ START_TEST(younger_keys)
 }
 END_TEST
 
+/* Hashes are names in databases: those that the program gave before its keys stood in one table. */
+START_TEST(hashes_stay)
+{
+    static const struct { const char *config, *hash; } golden[] = {
+        {"{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 10}",
+         "8b5c9a58ab396778"},
+        {"{\"model\": \"dir/x\", \"task\": \"mrpc\", \"optimizer\": {\"name\": \"tezo\", \"rank\": 8, \"batch\": 4}, "
+         "\"work\": 12.5, \"realisation\": \"sidepath\", \"storage\": \"bf16\", \"accumulate\": \"log\", \"seed\": 3, "
+         "\"context\": \"model\", \"train\": \"all\"}",
+         "1ca2da339c4ed2a4"},
+        {"{\"model\": \"m\", \"task\": \"sst2\", \"form\": \"prompt\", \"split\": \"kshot\", \"k\": 512, "
+         "\"optimizer\": {\"name\": \"mezo-svrg\", \"q\": 3, \"forwards\": 90}, \"precision\": \"bf16\", "
+         "\"selection\": \"dev-loss\", \"metric\": \"accuracy\", \"eval_batch\": 7, \"log_every\": 3, \"threads\": 2, "
+         "\"device\": \"cuda:1\", \"algorithms\": \"timed\", \"decoder\": \"tied\", \"steps\": 7}",
+         "388fcc465b94d9df"},
+        {"{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"fo-adamw\", \"lr\": 5e-5, \"seconds\": 0.001, "
+         "\"train_split_seed\": \"seed\", \"seed\": 9, \"split\": \"mezo\", \"fill\": true, \"init\": \"random\", "
+         "\"eval_every\": 4}",
+         "4fac978f2c645b26"},
+        {"{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"zero-shot\", \"kshot_folder\": \"a \\\"b\\\"\", "
+         "\"split\": \"kshot\", \"dev\": 0}",
+         "6c64d9c5a59ba38a"}};
+    for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
+        zo_grid g = parse(golden[i].config);
+        ck_assert_int_eq(g.n, 1);
+        ck_assert_msg(strcmp(g.cell[0].hash, golden[i].hash) == 0, "%s: %s is not %s", golden[i].config, g.cell[0].hash, golden[i].hash);
+        zo_grid_free(&g);
+    }
+}
+END_TEST
+
+/* What the table says of a key holds: each override stands in an optimizer's object too, nothing else does. */
+START_TEST(overrides_are_those_of_the_table)
+{
+    int overrides = 0;
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+        char text[300], value[100];
+        snprintf(value, sizeof value, k->type == ZO_OPT_CHOICE ? "\"%.*s\"" : "%.*s", k->type == ZO_OPT_CHOICE ? (int)strcspn(k->choices, "|") : 1,
+                 k->type == ZO_OPT_CHOICE ? k->choices : "8");
+        snprintf(text, sizeof text, "{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"steps\": 10, \"%s\": %s}}",
+                 k->flags & ZO_KEY_BUDGET ? "lr" : k->key, value);
+        if (k->flags & ZO_KEY_OVERRIDE) {
+            zo_grid g = parse(text);
+            ck_assert_int_eq(g.n, 1);
+            zo_grid_free(&g);
+            overrides++;
+        } else {
+            refuse(text, "there is no key");
+        }
+    }
+    ck_assert_int_eq(overrides, 15);
+    char list[1000];
+    ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_BUDGET, list, sizeof list), "steps forwards work seconds");
+    ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_PANEL, list, sizeof list), "model task form");
+}
+END_TEST
+
+/* One check opens the device, model and data of all cells that open alike; of a dry run, of those that take the same memory. */
+START_TEST(cells_that_open_alike)
+{
+    static const struct { const char *more; bool coarse, fine; } other[] = {
+        {"\"lr\": 0.5, \"seed\": 3, \"steps\": 99, \"eval_every\": 2, \"selection\": \"last\", \"threads\": 1", true, true},
+        {"\"realisation\": \"streamed\"", true, false}, {"\"batch\": 2", false, false}, {"\"storage\": \"f16\"", false, false},
+        {"\"model\": \"n\"", false, false}, {"\"train_split_seed\": 1", false, false}};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        char text[400];
+        snprintf(text, sizeof text, "{" BASE ", \"include\": [{%s}]}", other[i].more);
+        zo_grid g = parse(text);
+        ck_assert_int_eq(g.n, 2);
+        ck_assert_msg((zo_cell_opening(&g.cell[0], false) == zo_cell_opening(&g.cell[1], false)) == other[i].coarse, "%s", other[i].more);
+        ck_assert_msg((zo_cell_opening(&g.cell[0], true) == zo_cell_opening(&g.cell[1], true)) == other[i].fine, "%s", other[i].more);
+        zo_grid_free(&g);
+    }
+    zo_grid g = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"optimizer\": [\"mezo\", \"tezo\"]}");
+    ck_assert(zo_cell_opening(&g.cell[0], false) == zo_cell_opening(&g.cell[1], false));
+    ck_assert(zo_cell_opening(&g.cell[0], true) != zo_cell_opening(&g.cell[1], true));
+    zo_grid_free(&g);
+}
+END_TEST
+
 START_TEST(storage_and_accumulate)
 {
     zo_grid g;
@@ -351,7 +445,7 @@ START_TEST(storage_and_accumulate)
         ck_assert_int_eq(again.storage, c->storage);
         char label[1200];
         if (c->estimator->step != NULL && !c->estimator->first_order) {
-            ASSERT_HAS(zo_cell_label(c, label, sizeof label), c->storage == ZO_STORAGE_F32 ? "storage f32" : zo_cell_to_row(c).storage);
+            ASSERT_HAS(zo_cell_label(c, label, sizeof label), c->storage == ZO_STORAGE_F32 ? "storage f32" : zo_storage_name((zo_storage)c->storage));
         }
         zo_cell_free(&again);
     }
@@ -373,6 +467,9 @@ int main(void)
     TCase *t = tcase_create("grid");
     tcase_add_test(t, product_of_lists);
     tcase_add_test(t, younger_keys);
+    tcase_add_test(t, hashes_stay);
+    tcase_add_test(t, overrides_are_those_of_the_table);
+    tcase_add_test(t, cells_that_open_alike);
     tcase_add_test(t, storage_and_accumulate);
     tcase_add_test(t, defaults_and_canonical_form);
     tcase_add_test(t, words_for_numbers);

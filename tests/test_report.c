@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/grid.h"
+#include "bench/keys.h"
 #include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -65,10 +67,17 @@ static int64_t add(zo_results *r, made m)
              m.split_seed, m.split_seed, metric, selection, optimizer);
     cJSON_free(quoted);
     cJSON_Delete(text);
-    zo_cell_row cell = {.config = config, .model = model, .task = task, .form = "head", .optimizer = optimizer, .precision = "f32", .realisation = "inplace",
-                        .storage = "f32", .accumulate = "weights", .decoder = "default", .algorithms = "first", .device_kind = "cpu", .split = "drawn",
-                        .kshot_folder = "", .metric = metric, .selection = selection, .optimizer_options = "{}", .batch = 16, .context = 64, .steps = 10,
-                        .seed = m.seed, .train_split_seed = m.split_seed, .test_split_seed = m.split_seed, .dev = m.has_no_dev ? 0 : 50, .test = 50, .lr = lr};
+    zo_cell settings;
+    zo_err err = {0};
+    text = cJSON_Parse(config);
+    ck_assert_msg(zo_opt_read(zo_cell_keys(), text, "optimizer", "test", &settings, &err) == ZO_OK, "%s", err.text);
+    cJSON_Delete(text);
+    settings.context = 64;
+    settings.steps = 10;
+    settings.dev = m.has_no_dev ? 0 : 50;
+    settings.test = 50;
+    settings.eps = 0;
+    zo_cell_row cell = {.config = config, .optimizer = optimizer, .optimizer_options = "{}", .keys = zo_cell_keys(), .settings = &settings};
     zo_identity identity = {.tokenizer = "2222222222222222", .task = "4444444444444444"};
     snprintf(identity.model, sizeof identity.model, "%s", or_else(m.model_files, "1111111111111111"));
     snprintf(identity.rows, sizeof identity.rows, "%s", or_else(m.rows, "3333333333333333"));
@@ -81,7 +90,6 @@ static int64_t add(zo_results *r, made m)
                       .best_step = 5, .flops = 1e9, .disturbed = m.disturbed, .full_step_ms = m.full_step_ms > 0 ? m.full_step_ms : NAN,
                       .other_step_ms = m.other_step_ms > 0 ? m.other_step_ms : NAN, .promise = "bits", .switches = -1};
     int64_t run;
-    zo_err err = {0};
     ck_assert_msg(zo_results_begin(r, &cell, &identity, &host, &run, &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_results_end(r, run, &end, &err) == ZO_OK, "%s", err.text);
     return run;
@@ -99,6 +107,7 @@ static char *paper(zo_results *r, zo_report_spec spec)
     size_t n;
     FILE *out = open_memstream(&text, &n);
     zo_err err = {0};
+    spec.keys = zo_cell_keys();
     spec.columns = or_else(spec.columns, "task");
     ck_assert_msg(zo_report_paper(r, &spec, out, &err) == ZO_OK, "%s", err.text);
     fclose(out);
@@ -109,7 +118,7 @@ static char *paper(zo_results *r, zo_report_spec spec)
 
 static cJSON *objects(zo_results *r, bool grouped, const char *best)
 {
-    zo_report_spec spec = {.columns = "task", .by_seed_group = grouped, .best = best};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .by_seed_group = grouped, .best = best};
     cJSON *rows;
     zo_err err = {0};
     ck_assert_msg(zo_report_rows(r, &spec, &rows, &err) == ZO_OK, "%s", err.text);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/grid.h"
+#include "bench/keys.h"
 #include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -54,12 +56,21 @@ static int64_t number(zo_results *r, const char *sql)
 
 static const zo_host_row host = {.host = "here", .device = "cpu", .compiler = "c", .flags = "-O", .revision = "abc", .kernel = "k", .threads = 2};
 
+static zo_cell settings; /* of the row that cell_row gave last */
+
 static zo_cell_row cell_row(const char *config, const char *task, const char *optimizer)
 {
-    return (zo_cell_row){.config = config, .model = "m", .task = task, .form = "head", .optimizer = optimizer, .precision = "f32",
-                         .realisation = "inplace", .device_kind = "cpu", .split = "drawn", .selection = "dev-metric", .metric = "accuracy",
-                         .storage = "f32", .accumulate = "weights", .decoder = "default", .algorithms = "first", .kshot_folder = "",
-                         .optimizer_options = "{\"rank\":4}", .batch = 16, .context = 128, .steps = 10, .eps = 1e-3, .train = 100, .test = 50};
+    zo_opt_defaults(zo_cell_keys(), &settings);
+    snprintf(settings.model, sizeof settings.model, "m");
+    snprintf(settings.task, sizeof settings.task, "%s", task);
+    settings.metric = 1 + ZO_ACCURACY;
+    settings.context = 128;
+    settings.steps = 10;
+    settings.lr = settings.dev = 0;
+    settings.eps = 1e-3;
+    settings.train = 100;
+    settings.test = 50;
+    return (zo_cell_row){.config = config, .optimizer = optimizer, .optimizer_options = "{\"rank\":4}", .keys = zo_cell_keys(), .settings = &settings};
 }
 
 static zo_run_brief brief_of(zo_results *r, const zo_identity *identity)
@@ -102,10 +113,10 @@ static void add_cell_on(zo_results *r, const char *optimizer, const char *task, 
              "\"optimizer\":{\"name\":\"%s\",\"rank\":4}}", task, lr, seed, data_seed, optimizer);
     zo_cell_row cell = cell_row(config, task, optimizer);
     zo_identity identity = identity_of(config);
-    cell.seed = seed;
-    cell.train_split_seed = cell.test_split_seed = data_seed;
-    cell.lr = lr;
-    cell.dev = dev_examples;
+    settings.seed = seed;
+    settings.train_split_seed = settings.test_split_seed = data_seed;
+    settings.lr = lr;
+    settings.dev = dev_examples;
     zo_run_end end = {.status = status, .accuracy = test, .f1 = test, .macro_f1 = test, .matthews = NAN, .metric_value = test,
                       .selected = isfinite(test) ? "test@best-dev" : NULL, .marks = strcmp(status, "diverged") == 0 ? "diverged" : "",
                       .fault_step = -1, .best_step = 5, .dev_accuracy = dev, .dev_metric = dev, .dev_rows = dev_examples, .steps = 10, .forwards = 20, .work = 20,
@@ -129,10 +140,10 @@ START_TEST(plot_labels)
                  of[i].steps, of[i].init, seed, of[i].data_seed);
         zo_cell_row cell = cell_row(config, "t", "o");
         zo_identity identity = identity_of(config);
-        cell.steps = of[i].steps;
-        cell.seed = seed;
-        cell.lr = 1e-3;
-        cell.dev = 10;
+        settings.steps = of[i].steps;
+        settings.seed = seed;
+        settings.lr = 1e-3;
+        settings.dev = 10;
         zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .metric_value = 0.5, .matthews = NAN, .marks = "", .selected = "test@best-dev",
                           .dev_accuracy = 0.5, .dev_metric = 0.5};
         int64_t run;
@@ -339,6 +350,38 @@ START_TEST(older_schema)
 }
 END_TEST
 
+/* Each column of a cell's settings is one key's, and has the key's value. */
+START_TEST(settings_fill_their_columns)
+{
+    zo_results *r = open_new("settings.db");
+    zo_err err = {0};
+    zo_cell_row cell = cell_row("{}", "t", "o");
+    zo_identity identity = identity_of("{}");
+    int64_t run;
+    settings.storage = 1;
+    settings.work = 12.5;
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    int columns = 0;
+    for (const zo_opt *k = cell.keys; k->key != NULL; k++) {
+        if (k->column != NULL) {
+            char sql[300], is[100];
+            cJSON *value = zo_opt_value(k, cell.settings);
+            char *text = cJSON_PrintUnformatted(value);
+            snprintf(is, sizeof is, cJSON_IsString(value) ? "'%s'" : "%s", cJSON_IsString(value) ? value->valuestring : text);
+            snprintf(sql, sizeof sql, "SELECT count(*) FROM cells WHERE %s = %s", k->column, is);
+            ck_assert_msg(number(r, sql) == 1, "%s is not %s", k->column, is);
+            cJSON_free(text);
+            cJSON_Delete(value);
+            columns++;
+        }
+    }
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM cells WHERE storage = 'bf16' AND work_budget = 12.5 AND context_asked = 128"), 1);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM pragma_table_info('cells') WHERE cid > (SELECT cid FROM pragma_table_info('cells') WHERE name = 'config')"
+                               " AND name NOT IN ('optimizer', 'optimizer_options')"), columns);
+    zo_results_close(r);
+}
+END_TEST
+
 START_TEST(life_of_a_run)
 {
     zo_results *r = open_new("life.db");
@@ -478,6 +521,7 @@ END_TEST
 
 static cJSON *rows_of(zo_results *r, zo_report_spec spec)
 {
+    spec.keys = zo_cell_keys();
     zo_err err = {0};
     cJSON *rows;
     spec.columns = spec.columns != NULL ? spec.columns : "task";
@@ -494,6 +538,7 @@ static double in_row(const cJSON *rows, int i, const char *key)
 
 static char *paper(zo_results *r, zo_report_spec spec)
 {
+    spec.keys = zo_cell_keys();
     char *text;
     size_t n;
     FILE *out = open_memstream(&text, &n);
@@ -580,7 +625,7 @@ START_TEST(report_best_lr)
         ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 0"),
                          number(r, "SELECT count(*) FROM report WHERE NOT (optimizer = 'mezo' AND task = 'sst2')"));
     }
-    zo_report_spec wrong = {.best = "rnk", .columns = "task", .metric = "accuracy"};
+    zo_report_spec wrong = {.keys = zo_cell_keys(), .best = "rnk", .columns = "task", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_rows(r, &wrong, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "no cell here has a key \"rnk\"");
     zo_results_close(r);
@@ -595,7 +640,7 @@ START_TEST(best_is_by_dev_alone)
     add_cell_on(r, "mezo", "sst2", 1e-2, 1, 0, 0, "done", NAN, 0.9);
     cJSON *rows;
     zo_err err = {0};
-    zo_report_spec best = {.by_seed_group = true, .best = "lr", .columns = "task", .metric = "accuracy"};
+    zo_report_spec best = {.keys = zo_cell_keys(), .by_seed_group = true, .best = "lr", .columns = "task", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_rows(r, &best, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "without dev examples");
     ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
@@ -654,7 +699,7 @@ START_TEST(report_paper_table)
     ASSERT_HAS(text, "Beware: mezo on sst2");
     free(text);
     zo_err err = {0};
-    zo_report_spec wrong = {.columns = "tsk", .metric = "accuracy"};
+    zo_report_spec wrong = {.keys = zo_cell_keys(), .columns = "tsk", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
     wrong.columns = "seed";
     ck_assert_int_eq(zo_report_paper(r, &wrong, stdout, &err), ZO_EINPUT);
@@ -718,6 +763,7 @@ int main(void)
     tcase_add_test(t, refused_files);
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
+    tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
     tcase_add_test(t, identities);
     tcase_add_test(t, unreadable_is_not_none);
