@@ -157,8 +157,8 @@ START_TEST(commands_are_found)
         ck_assert_int_eq(strncmp(printed, "usage: zo report ", 17), 0);
     }
     ck_assert_int_eq(zo("help", "run"), 0);
-    ck_assert_ptr_nonnull(strstr(printed, "\n  storage "));
-    ck_assert_ptr_nonnull(strstr(printed, "\n  eval_batch "));
+    ck_assert_ptr_nonnull(strstr(printed, "\n  storage* "));
+    ck_assert_ptr_nonnull(strstr(printed, "\n  work** "));
     /* wrong names */
     ck_assert_int_eq(zo("reprot", NULL), 2);
     ck_assert_str_eq(printed, "zo: there is no command \"reprot\"; did you mean \"zo report\"?\n");
