@@ -84,7 +84,7 @@ CUDA_LIBS := -L$(CUDA_HOME)/lib64 -lcudart_static -lpthread -ldl -lrt
 endif
 
 SOURCES := $(filter-out bench/main.c,$(wildcard $(addsuffix /*.c,core backends models tasks optimizers results bench plots)))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CUDA_OBJECTS)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/task_texts.o $(CUDA_OBJECTS)
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 T ?= *
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
@@ -148,6 +148,20 @@ $(CUDA_OBJECTS): $(CUDA_BUILD)/%.o: %.cu $(CUDA_BUILD)/flags
 	@echo 'NVCC  $<'
 	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 endif
+
+# The tasks that are described in JSON: a table of them (tasks/task_impl.h), rewritten when a file comes or goes.
+TASK_TEXTS := $(sort $(wildcard tasks/*.json))
+$(BUILD)/task_texts.c: FORCE
+	@mkdir -p $(@D)
+	@{ printf '/* generated */\n#include "core/embed.h"\n#include "tasks/task_impl.h"\n'; \
+	 n=0; for file in $(TASK_TEXTS); do echo "ZO_EMBED(zo_task_text_$$((n += 1)), \"$$file\");"; done; \
+	 echo 'const zo_task_text zo_task_texts[] = {'; \
+	 n=0; for file in $(TASK_TEXTS); do echo "    {\"$$file\", zo_task_text_$$((n += 1))},"; done; \
+	 echo '    {NULL, NULL}};'; } > $@.$$PPID
+	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@
+
+$(BUILD)/task_texts.o: $(BUILD)/task_texts.c $(TASK_TEXTS) $(BUILD)/flags
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Text that core/embed.h puts into an object is not among the includes that the compiler reports.
 $(filter $(BUILD)/results/%,$(OBJECTS)): $(wildcard results/*.sql)

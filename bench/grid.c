@@ -52,18 +52,6 @@ static const zo_opt *options_of(const zo_estimator *e)
     return e->options != NULL ? e->options : no_keys;
 }
 
-static const zo_task_info *find_task(const char *name)
-{
-    const zo_task_info *list;
-    int n = zo_task_list(&list);
-    for (int i = 0; i < n; i++) {
-        if (strcmp(list[i].name, name) == 0) {
-            return &list[i];
-        }
-    }
-    return NULL;
-}
-
 /* ---- one cell ----------------------------------------------------------------------------------------------------------- */
 
 static zo_status fail_name(zo_err *err, const char *where, const char *what, const char *name, const char *const *names, int n)
@@ -91,18 +79,10 @@ static zo_status find_optimizer(const char *name, const char *where, const zo_es
     return fail_name(err, where, "optimizer", name, names, n);
 }
 
-static zo_status check_task(const zo_cell *c, const char *where, zo_err *err)
+static zo_status check_task(const zo_cell *c, const char *where, zo_task_info *task, zo_err *err)
 {
-    const zo_task_info *task = find_task(c->task);
-    if (task == NULL) {
-        const zo_task_info *list;
-        int n = zo_task_list(&list);
-        const char *names[256];
-        n = n < 256 ? n : 256;
-        for (int i = 0; i < n; i++) {
-            names[i] = list[i].name;
-        }
-        return fail_name(err, where, "task", c->task, names, n);
+    if (zo_task_info_of(c->task, task, err) != ZO_OK) {
+        return zo_fail_in(err, where);
     }
     if (c->form == ZO_FORM_HEAD ? !task->has_head : !task->has_prompt) {
         return zo_fail(err, ZO_EINPUT, "%s: task \"%s\" has no %s form; say \"form\": \"%s\"", where, c->task,
@@ -121,10 +101,9 @@ static cJSON *whole_config(const zo_cell *c)
 }
 
 /* Defaults that depend on the task, the form and the split. */
-static zo_status complete_protocol(zo_cell *c, const char *where, zo_err *err)
+static zo_status complete_protocol(zo_cell *c, const zo_task_info *task, const char *where, zo_err *err)
 {
     bool kshot = c->split == ZO_SPLIT_KSHOT, drawn = c->split != ZO_SPLIT_FIRST;
-    const zo_task_info *task = find_task(c->task);
     int64_t *const count[] = {&c->train, &c->dev, &c->test};
     static const int64_t usual[] = {1000, 500, 1000};
     for (int i = 0; i < 3; i++) {
@@ -174,8 +153,9 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is missing; say for instance \"%s\"", where, c->model[0] == '\0' ? "model" : "task",
                        c->model[0] == '\0' ? "model\": \"synth-small" : "task\": \"sst2");
     }
-    zo_status status = check_task(c, where, err);
-    status = status == ZO_OK ? complete_protocol(c, where, err) : status;
+    zo_task_info task;
+    zo_status status = check_task(c, where, &task, err);
+    status = status == ZO_OK ? complete_protocol(c, &task, where, err) : status;
     if (status != ZO_OK) {
         return status;
     }

@@ -92,15 +92,17 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
              (long long)spec.count[ZO_TRAIN], (long long)spec.count[ZO_DEV], (long long)spec.count[ZO_TEST], spec.evaluate_only, (int)spec.form,
              spec.data_dir != NULL ? spec.data_dir : "");
     e = entry_of(ids, text, &is_new);
+    uint64_t print;
+    zo_err ignored = {0};
     if (is_new) {
-        uint64_t print;
-        zo_err ignored = {0};
         if (zo_dataset_fingerprint(&spec, &print, &ignored) == ZO_OK) {
             print_hash(e->a, print);
         }
     }
     memcpy(identity.rows, e->a, sizeof identity.rows);
-    print_hash(identity.task, zo_task_fingerprint(cell->task));
+    if (zo_task_fingerprint(cell->task, &print, &ignored) == ZO_OK) {
+        print_hash(identity.task, print);
+    }
     return identity;
 }
 

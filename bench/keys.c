@@ -19,7 +19,7 @@ static const zo_opt keys[] = {
     {.key = "model", .type = ZO_OPT_STRING, .offset = MEMBER(model), .text = "", .column = "model", .flags = PANEL | LABELLED,
      .help = "a Hugging Face folder, a name looked up in --models, $ZO_MODELS and the Hugging Face cache, or synth-small"},
     {.key = "task", .type = ZO_OPT_STRING, .offset = MEMBER(task), .text = "", .column = "task", .flags = PANEL | LABELLED,
-     .help = "see `zo list tasks`"},
+     .help = "a name of `zo list tasks`, or the path of a description of your own, such as ./mine.json (docs/tasks.md)"},
     {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt", .column = "form", .flags = PANEL,
      .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
     {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST,

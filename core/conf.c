@@ -138,7 +138,7 @@ const char *zo_nearest(const char *name, const char *const *names, int n)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
-static const char *kind_of(const cJSON *value)
+const char *zo_json_kind(const cJSON *value)
 {
     return cJSON_IsNumber(value)   ? "a number"
            : cJSON_IsString(value) ? "a string"
@@ -150,7 +150,7 @@ static const char *kind_of(const cJSON *value)
 
 static zo_status fail_kind(zo_err *err, const char *where, const zo_opt *opt, const cJSON *value, const char *expected)
 {
-    return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected %s (%s)", where, opt->key, kind_of(value), expected,
+    return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected %s (%s)", where, opt->key, zo_json_kind(value), expected,
                    opt->help != NULL ? opt->help : "see its documentation");
 }
 
@@ -199,7 +199,7 @@ static zo_status read_number(const zo_opt *opt, const cJSON *value, const char *
 static zo_status read_choice(const zo_opt *opt, const cJSON *value, const char *where, int *member, zo_err *err)
 {
     if (!cJSON_IsString(value)) {
-        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected one of %s in quotes", where, opt->key, kind_of(value), opt->choices);
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected one of %s in quotes", where, opt->key, zo_json_kind(value), opt->choices);
     }
     size_t n;
     const char *choice;
@@ -300,7 +300,7 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
         return ZO_OK;
     }
     if (!cJSON_IsObject(object)) {
-        return zo_fail(err, ZO_EINPUT, "%s: is %s; expected an object of options", where, kind_of(object));
+        return zo_fail(err, ZO_EINPUT, "%s: is %s; expected an object of options", where, zo_json_kind(object));
     }
     for (const cJSON *value = object->child; value != NULL; value = value->next) {
         const char *key = value->string != NULL ? value->string : "";

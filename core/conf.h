@@ -77,6 +77,9 @@ zo_status zo_json_read(const char *path, struct cJSON **json, zo_err *err);
 /* The same from text (bytes, and a NUL behind them); `path` stands in messages. */
 zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct cJSON **json, zo_err *err);
 
+/* What a value is, in words for a message: "a number", "an object", "null". */
+const char *zo_json_kind(const struct cJSON *value);
+
 /* The first escaped zero byte ("\\u0000") of a JSON text, or NULL: cJSON cuts the string there without a word. */
 const char *zo_json_escaped_zero(const char *text);
 

@@ -14,19 +14,7 @@
 #include "tasks/list.h"
 #include "tasks/task_impl.h"
 
-#define TASKS ((int)(sizeof task_of / sizeof *task_of))
-
-enum { STREAM_BATCHES = 0x7a03 };
-
-#define X(id) extern const zo_task zo_task_##id;
-ZO_TASK_LIST(X)
-#undef X
-
-static const zo_task *const task_of[] = {
-#define X(id) &zo_task_##id,
-    ZO_TASK_LIST(X)
-#undef X
-};
+enum { STREAM_BATCHES = 0x7a03, TASKS_MOST = 256, FILES_MOST = 64, CLASSES_OLD = 6 };
 
 enum { SIZE_TOKENS, SIZE_SEQS, SIZE_ROWS, SIZE_SCORES, SIZES };
 
@@ -39,44 +27,123 @@ typedef struct split_data {
 } split_data;
 
 struct zo_dataset {
-    const zo_task *task;
+    int64_t classes;
     zo_head head;
-    int32_t word[ZO_TASK_CLASSES];
     split_data split[ZO_SPLITS];
     char note[ZO_NOTE_BYTES];
+    int32_t word[]; /* (classes), with room for CLASSES_OLD, once the most: the ledger's figures of such tasks hold */
 };
 
 static const char *const split_name[ZO_SPLITS] = {"train", "dev", "test"};
 
 /* ---- registry ------------------------------------------------------------------------------------------------------------- */
 
-const zo_task *zo_task_find(const char *name, zo_err *err)
+#define CODE(id) extern const zo_task zo_task_##id;
+#define DESCRIBED(name)
+ZO_TASK_LIST(CODE, DESCRIBED)
+#undef CODE
+#undef DESCRIBED
+
+static const zo_task *task_of[TASKS_MOST];
+static zo_task_info info_of[TASKS_MOST];
+static int tasks;
+
+static zo_task_info info_from(const zo_task *task)
 {
-    const char *names[TASKS];
-    for (int k = 0; k < TASKS; k++) {
+    zo_task_info info = task->info;
+    info.needs_data = task->source != NULL;
+    info.has_head = task->texts > 0;
+    info.has_mask_prompt = task->mask_template != NULL;
+    info.has_option_prompt = task->prompt != NULL;
+    info.has_prompt = info.has_mask_prompt || info.has_option_prompt;
+    return info;
+}
+
+static void add_task(const zo_task *task)
+{
+    ZO_CHECK(tasks < TASKS_MOST, "there are more than %d tasks", TASKS_MOST);
+    info_of[tasks] = info_from(task);
+    task_of[tasks++] = task;
+}
+
+/* Once: the descriptions that are part of the program are read, and all tasks put in the order of list.h. */
+static void make_list(void)
+{
+    static const struct { const zo_task *code; const char *name; } order[] = {
+#define CODE(id) {&zo_task_##id, NULL},
+#define DESCRIBED(name) {NULL, #name},
+        ZO_TASK_LIST(CODE, DESCRIBED)
+#undef CODE
+#undef DESCRIBED
+    };
+    static zo_task_file file[FILES_MOST];
+    bool placed[FILES_MOST] = {false};
+    int files = 0;
+    if (tasks > 0) {
+        return;
+    }
+    for (const zo_task_text *t = zo_task_texts; t->text; t++, files++) {
+        zo_err err = {.status = ZO_OK};
+        ZO_CHECK(files < FILES_MOST, "there are more than %d tasks as JSON", FILES_MOST);
+        ZO_CHECK(zo_task_file_parse(&file[files], t->text, strlen(t->text), t->path, &err) == ZO_OK, "%s", err.text);
+    }
+    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
+        int f = 0;
+        while (order[k].name && f < files && strcmp(file[f].task.info.name, order[k].name) != 0) {
+            f++;
+        }
+        ZO_CHECK(f < files || !order[k].name, "tasks/list.h has a place for %s, and tasks/ has no description with that name", order[k].name);
+        if (order[k].name) {
+            placed[f] = true;
+        }
+        add_task(order[k].name ? &file[f].task : order[k].code);
+    }
+    for (int f = 0; f < files; f++) {
+        if (!placed[f]) {
+            add_task(&file[f].task);
+        }
+    }
+}
+
+const zo_task *zo_task_find(const char *name, zo_task_file *own, zo_err *err)
+{
+    const char *names[TASKS_MOST];
+    size_t n = strlen(name);
+    if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".json") == 0)) {
+        ZO_CHECK(own, "the task %s is a path, and there is no room to read it", name);
+        return zo_task_file_read(own, name, err) == ZO_OK ? &own->task : NULL;
+    }
+    make_list();
+    for (int k = 0; k < tasks; k++) {
         if (strcmp(task_of[k]->info.name, name) == 0) {
             return task_of[k];
         }
         names[k] = task_of[k]->info.name;
     }
-    const char *near = zo_nearest(name, names, TASKS);
-    zo_fail(err, ZO_EINPUT, "unknown task \"%s\"%s%s%s; `zo list tasks` shows all", name, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    const char *near = zo_nearest(name, names, tasks);
+    zo_fail(err, ZO_EINPUT, "unknown task \"%.64s\"%s%s%s; `zo list tasks` shows all, and a task of your own is the path of its description, such as ./%.64s.json",
+            name, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "", name);
     return NULL;
+}
+
+zo_status zo_task_info_of(const char *name, zo_task_info *info, zo_err *err)
+{
+    static zo_task_file own;
+    zo_err ignored;
+    err = err ? err : &ignored;
+    const zo_task *task = zo_task_find(name, &own, err);
+    if (!task) {
+        return err->status;
+    }
+    *info = info_from(task);
+    return ZO_OK;
 }
 
 int zo_task_list(const zo_task_info **list)
 {
-    static zo_task_info info[TASKS];
-    for (int k = 0; k < TASKS; k++) {
-        info[k] = task_of[k]->info;
-        info[k].needs_data = task_of[k]->source != NULL;
-        info[k].has_head = task_of[k]->texts > 0;
-        info[k].has_mask_prompt = task_of[k]->mask_template != NULL;
-        info[k].has_option_prompt = task_of[k]->prompt != NULL;
-        info[k].has_prompt = info[k].has_mask_prompt || info[k].has_option_prompt;
-    }
-    *list = info;
-    return TASKS;
+    make_list();
+    *list = info_of;
+    return tasks;
 }
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
@@ -112,7 +179,8 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     zo_err own;
     err = err ? err : &own;
     *out = NULL;
-    const zo_task *task = zo_task_find(spec->task, err);
+    zo_task_file own_task;
+    const zo_task *task = zo_task_find(spec->task, &own_task, err);
     if (!task) {
         return err->status;
     }
@@ -125,12 +193,13 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
         zo_encoder_close(encoder);
         return err->status;
     }
-    zo_dataset *dataset = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *dataset);
-    dataset->task = task;
+    int classes = task->info.classes;
+    zo_dataset *dataset = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *dataset + (size_t)(classes > CLASSES_OLD ? classes : CLASSES_OLD) * sizeof *dataset->word);
+    dataset->classes = classes;
     dataset->head = zo_encoder_head(encoder);
     const int32_t *words = zo_encoder_words(encoder);
     if (words) {
-        memcpy(dataset->word, words, (size_t)task->info.classes * sizeof *words);
+        memcpy(dataset->word, words, (size_t)classes * sizeof *words);
     }
     memcpy(dataset->note, rows.note, sizeof dataset->note);
     zo_status status = ZO_OK;
@@ -291,7 +360,7 @@ zo_head zo_dataset_head(const zo_dataset *dataset)
 
 int zo_dataset_classes(const zo_dataset *dataset)
 {
-    return dataset->task->info.classes;
+    return (int)dataset->classes;
 }
 
 const int32_t *zo_dataset_words(const zo_dataset *dataset)
@@ -484,7 +553,8 @@ zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, z
     zo_rows rows;
     err = err ? err : &own;
     *print = 0;
-    const zo_task *task = zo_task_find(spec->task, err);
+    zo_task_file own_task;
+    const zo_task *task = zo_task_find(spec->task, &own_task, err);
     if (!task || zo_rows_open(&rows, task, spec, err)) {
         return err->status;
     }
@@ -504,20 +574,27 @@ zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, z
     return ZO_OK;
 }
 
-uint64_t zo_task_fingerprint(const char *name)
+zo_status zo_task_fingerprint(const char *name, uint64_t *print, zo_err *err)
 {
-    const zo_task *task = zo_task_find(name, NULL);
-    ZO_CHECK(task, "task %s is not in the list", name);
+    zo_err ignored;
+    zo_task_file own_task;
+    err = err ? err : &ignored;
+    *print = 0;
+    const zo_task *task = zo_task_find(name, &own_task, err);
+    if (!task) {
+        return err->status;
+    }
     const int number[] = {task->info.classes, task->texts, task->pair_of[0], task->pair_of[1], task->first_limit, task->teacher_forcing};
-    uint64_t print = add_text(ZO_FNV_START, task->info.name);
+    uint64_t sum = add_text(ZO_FNV_START, task->info.name);
     for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
-        print = add_number(print, number[k]);
+        sum = add_number(sum, number[k]);
     }
-    print = add_text(add_text(print, task->mask_template), task->prompt);
-    for (int c = 0; c < ZO_TASK_CLASSES; c++) {
-        print = add_text(add_text(add_text(print, task->label[c]), task->mask_word[c]), task->option[c]);
+    sum = add_text(add_text(sum, task->mask_template), task->prompt);
+    for (int c = 0; c < CLASSES_OLD || c < task->info.classes; c++) {
+        sum = add_text(add_text(add_text(sum, task->label[c]), task->mask_word[c]), task->option[c]);
     }
-    return print;
+    *print = task->younger ? add_text(sum, task->younger) : sum;
+    return ZO_OK;
 }
 
 /* ---- metrics -------------------------------------------------------------------------------------------------------------- */

@@ -14,8 +14,6 @@
 #include "core/mem.h"
 #include "tasks/task_impl.h"
 
-enum { PARTS_MOST = 16 };
-
 /* One piece of a mask template. */
 typedef struct part {
     enum { PART_ID, PART_MASK, PART_TEXT } kind;
@@ -33,7 +31,7 @@ struct zo_encoder {
     int64_t context;
     zo_head head;
     int32_t word[ZO_TASK_CLASSES];
-    part part[PARTS_MOST];
+    part part[ZO_TASK_PARTS];
     int parts;
     int32_t bos; /* token that starts every option sequence and survives cutting; -1 = none */
     zo_ids a, b, wrapped, full[ZO_TASK_CLASSES];
@@ -204,6 +202,41 @@ static bool is_part(const char *name, size_t n, const char *what)
     return n == strlen(what) && memcmp(name, what, n) == 0;
 }
 
+/* What the piece between two stars is: *p gets its kind, and a text its marks. Literal text is a PART_ID as the special tokens are; false. */
+static bool parse_part(const char *name, size_t n, part *p)
+{
+    if (parse_text_part(name, n, p)) {
+        return true;
+    }
+    bool mask = is_part(name, n, "mask");
+    *p = (part){.kind = mask ? PART_MASK : PART_ID};
+    return mask || is_part(name, n, "cls") || is_part(name, n, "sep") || is_part(name, n, "sep+");
+}
+
+const char *zo_mask_template_fault(const char *mask_template, int texts)
+{
+    int parts = 0, masks = 0, shown = 0;
+    for (const char *at = mask_template; *at;) {
+        part p;
+        size_t n = strcspn(at, "*"), plus = *at == '+';
+        if (n) {
+            bool known = parse_part(at, n, &p);
+            parts++;
+            masks += p.kind == PART_MASK;
+            shown += p.kind == PART_TEXT;
+            if (p.kind == PART_TEXT ? p.field >= texts : !known && strncmp(at + plus, "sent", 4) == 0) {
+                return "asks for a text that there is not; *sent_0* is the first of \"texts\", *+sentl_1* the second with a space before it and a small letter";
+            }
+        }
+        at += n + (at[n] == '*');
+    }
+    return parts > ZO_TASK_PARTS ? "has more pieces between its stars than are read (16); make it shorter"
+           : masks != 1          ? "has not one *mask*; write *mask* where the label word is to stand, once"
+           : shown == 0          ? "shows no text; write *sent_0* where the first of \"texts\" is to stand"
+           : shown > 2           ? "shows more than two texts; leave some out"
+                                 : NULL;
+}
+
 static zo_status parse_template(zo_encoder *encoder, zo_err *err)
 {
     const char *name = encoder->task->info.name;
@@ -219,21 +252,19 @@ static zo_status parse_template(zo_encoder *encoder, zo_err *err)
     for (const char *at = encoder->task->mask_template; *at;) {
         size_t n = strcspn(at, "*");
         if (n) {
-            ZO_CHECK(encoder->parts < PARTS_MOST, "the mask template of task %s has more than %d parts", name, PARTS_MOST);
+            ZO_CHECK(encoder->parts < ZO_TASK_PARTS, "the mask template of task %s has more than %d parts", name, ZO_TASK_PARTS);
             part *p = &encoder->part[encoder->parts++];
-            if (is_part(at, n, "mask")) {
-                *p = (part){.kind = PART_MASK};
+            bool known = parse_part(at, n, p);
+            if (p->kind == PART_MASK) {
                 zo_ids_push(&p->ids, special.mask, 0);
                 masks++;
-            } else if (is_part(at, n, "cls") || is_part(at, n, "sep") || is_part(at, n, "sep+")) {
-                *p = (part){.kind = PART_ID};
+            } else if (known && p->kind == PART_ID) {
                 zo_ids_push(&p->ids, at[0] == 'c' ? cls : sep, 0);
-            } else if (!parse_text_part(at, n, p)) {
+            } else if (!known) {
                 char *literal = zo_table_text(&encoder->storage, at, n);
                 for (char *c = literal; *c; c++) {
                     *c = *c == '_' ? ' ' : *c;
                 }
-                *p = (part){.kind = PART_ID};
                 int32_t id = n == 1 ? zo_tokenizer_id(encoder->tokenizer, literal) : -1; /* LM-BFF looks single characters up */
                 if (id >= 0) {
                     zo_ids_push(&p->ids, id, 0);
@@ -252,7 +283,7 @@ static zo_status parse_template(zo_encoder *encoder, zo_err *err)
 static zo_status find_words(zo_encoder *encoder, zo_err *err)
 {
     for (int c = 0; c < encoder->task->info.classes; c++) {
-        char word[64];
+        char word[ZO_TASK_WORD_BYTES + 1];
         int n = snprintf(word, sizeof word, " %s", encoder->task->mask_word[c]);
         ZO_CHECK(n > 0 && (size_t)n < sizeof word, "a label word of task %s is too long", encoder->task->info.name);
         zo_ids_clear(&encoder->a);
@@ -361,6 +392,20 @@ static zo_status encode_words(zo_encoder *encoder, const zo_record *record, zo_p
 }
 
 /* ---- option form ---------------------------------------------------------------------------------------------------------- */
+
+const char *zo_prompt_fault(const char *prompt, int texts)
+{
+    for (const char *at = strchr(prompt, '{'); at; at = strchr(at + 1, '{')) {
+        size_t n = 0;
+        while ((at[1 + n] >= '0' && at[1 + n] <= '9') || (at[1 + n] >= 'a' && at[1 + n] <= 'z') || (at[1 + n] >= 'A' && at[1 + n] <= 'Z') || at[1 + n] == '_') {
+            n++;
+        }
+        if (n && at[1 + n] == '}' && (n > 1 || at[1] < '0' || at[1] >= '0' + texts)) {
+            return "asks for a text that there is not; {0} is the first of \"texts\", {1} the second, and so on";
+        }
+    }
+    return NULL;
+}
 
 /* Append `pattern` with {k} replaced by field k, from byte `used` of the scratch text on; returns the new length. */
 static size_t expand(zo_encoder *encoder, const char *pattern, const zo_record *record, size_t used)

@@ -1,19 +1,21 @@
-/* list.h: every task, one line each: X(identifier of its zo_task_<identifier>). The order is that of `zo list tasks`. */
-#define ZO_TASK_LIST(X)   \
-    X(sst2)               \
-    X(sst5)               \
-    X(cola)               \
-    X(trec)               \
-    X(mrpc)               \
-    X(qnli)               \
-    X(mnli)               \
-    X(rte)                \
-    X(cb)                 \
-    X(boolq)              \
-    X(wsc)                \
-    X(wic)                \
-    X(copa)               \
-    X(synth_sentiment)    \
-    X(synth_entailment)   \
-    X(synth_acceptability) \
-    X(synth_lengths)
+/* list.h: the order of `zo list tasks`, a line a task. CODE(identifier): a task that prepares its text has a C file with a
+ * zo_task_<identifier>, and must stand here. DESCRIBED(name): a place for the description NAME.json of this folder; a description without a
+ * place comes after all others, by name. */
+#define ZO_TASK_LIST(CODE, DESCRIBED) \
+    DESCRIBED(sst2)                   \
+    CODE(sst5)                        \
+    CODE(cola)                        \
+    CODE(trec)                        \
+    CODE(mrpc)                        \
+    CODE(qnli)                        \
+    CODE(mnli)                        \
+    CODE(rte)                         \
+    CODE(cb)                          \
+    CODE(boolq)                       \
+    CODE(wsc)                         \
+    CODE(wic)                         \
+    CODE(copa)                        \
+    CODE(synth_sentiment)             \
+    CODE(synth_entailment)            \
+    CODE(synth_acceptability)         \
+    CODE(synth_lengths)

@@ -15,7 +15,6 @@
 #include "tasks/task_impl.h"
 
 #define FILE_MOST_BYTES ((size_t)1 << 30)
-#define COLUMNS_MOST 64
 #define WHERE_BYTES 4200
 #define BLOCK_BYTES ((size_t)1 << 16)
 
@@ -180,7 +179,7 @@ static char *next_row(zo_lines *lines, size_t *length)
     return line;
 }
 
-static bool spelled_as(const char *spellings, const char *text, size_t bytes)
+bool zo_spelled_as(const char *spellings, const char *text, size_t bytes)
 {
     for (const char *at = spellings;; at++) {
         size_t n = strcspn(at, "|");
@@ -204,7 +203,7 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
     }
     const char *const *spelling = source->spelling ? source->spelling : task->label;
     for (int c = 0; c < task->info.classes; c++) {
-        if (spelled_as(spelling[c], text, n)) {
+        if (zo_spelled_as(spelling[c], text, n)) {
             *label = c;
             return ZO_OK;
         }
@@ -221,7 +220,7 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
 
 /* ---- columns -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct columns { char *at[COLUMNS_MOST]; size_t bytes[COLUMNS_MOST]; int n; } columns;
+typedef struct columns { char *at[ZO_TASK_COLUMNS]; size_t bytes[ZO_TASK_COLUMNS]; int n; } columns;
 
 /* At every `mark`, into `most` columns at most: the last one is the rest of the line. */
 static void cut_marks(char *line, size_t length, char mark, int most, columns *c)
@@ -240,7 +239,7 @@ static bool cut_quoted(char *line, size_t length, char mark, columns *c)
 {
     c->n = 0;
     char *at = line, *end = line + length;
-    while (c->n < COLUMNS_MOST) {
+    while (c->n < ZO_TASK_COLUMNS) {
         char *to = at;
         c->at[c->n] = at;
         if (at < end && *at == '"') {
@@ -322,26 +321,25 @@ static bool cut_row(zo_format format, bool quoted, char *line, size_t length, co
         return cut_quoted(line, length, format == ZO_FORMAT_CSV ? ',' : '\t', c);
     }
     bool tabs = format == ZO_FORMAT_TSV;
-    cut_marks(line, length, tabs ? '\t' : ' ', tabs ? COLUMNS_MOST : 2, c);
+    cut_marks(line, length, tabs ? '\t' : ' ', tabs ? ZO_TASK_COLUMNS : 2, c);
     return true;
 }
 
-/* "#3": a column by number ("#1 String" is a name). */
-static bool is_number_key(const char *key)
+bool zo_is_column_number(const char *key)
 {
     return key[0] == '#' && key[1] != '\0' && strspn(key + 1, "0123456789") == strlen(key + 1);
 }
 
 /* Of "a|b" the one that is looked for first. */
-static void first_name(const char *key, char name[64])
+static void first_name(const char *key, char name[ZO_TASK_KEY_BYTES])
 {
-    snprintf(name, 64, "%.*s", (int)strcspn(key, "|"), key);
+    snprintf(name, ZO_TASK_KEY_BYTES, "%.*s", (int)strcspn(key, "|"), key);
 }
 
 /* The column that `key` names. -1 when the header lacks it, -2 when it has two. */
 static int find_column(const columns *header, const char *key)
 {
-    if (is_number_key(key)) {
+    if (zo_is_column_number(key)) {
         return (int)strtol(key + 1, NULL, 10);
     }
     int found = -1;
@@ -397,10 +395,10 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     zo_lines lines = zo_lines_of(text, bytes);
     columns c = {.n = 0};
     size_t length;
-    char where[WHERE_BYTES], name[64];
+    char where[WHERE_BYTES], name[ZO_TASK_KEY_BYTES];
     bool named = false, quoted = source->format == ZO_FORMAT_CSV || (source->format == ZO_FORMAT_TSV && is_quoted(text, bytes));
     for (int k = 0; k < nkeys; k++) {
-        named = named || !is_number_key(keys[k]);
+        named = named || !zo_is_column_number(keys[k]);
     }
     if (named) {
         char *line = zo_lines_next(&lines, &length);
@@ -418,6 +416,10 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         if (column[k] < 0) {
             return zo_fail(err, ZO_EINPUT, "%s:1: the header has no column \"%s\"; is this the labelled file of task %s, with its header line and %s?", path,
                            name, task->info.name, source->format == ZO_FORMAT_CSV ? "commas" : "tabs");
+        }
+        if (named && column[k] >= c.n) {
+            return zo_fail(err, ZO_EINPUT, "%s:1: the header has %d columns, so there is none with the number %d (the first is 0) that task %s reads", path, c.n,
+                           column[k], task->info.name);
         }
         most = column[k] > most ? column[k] : most;
     }
@@ -455,7 +457,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
 /* "a.b|c": member b of member a or, where that is not there, member c. */
 static const cJSON *find_member(const cJSON *object, const char *key)
 {
-    char name[64];
+    char name[ZO_TASK_KEY_BYTES];
     const cJSON *at = object;
     for (;;) {
         size_t n = strcspn(key, ".|");
@@ -484,7 +486,7 @@ static const char *double_key_below(const cJSON *object)
 
 static zo_status read_object(const zo_task *task, const zo_source *source, const char *where, const cJSON *object, zo_table *table, zo_err *err)
 {
-    char key[64];
+    char key[ZO_TASK_KEY_BYTES];
     first_name(source->label, key);
     if (!cJSON_IsObject(object)) {
         return zo_fail(err, ZO_EINPUT, "%s: a JSON object with \"%s\" was expected; mend or remove the row", where, key);

@@ -58,9 +58,8 @@ static bool file_there(const zo_source *source, const zo_dataset_spec *spec)
 /* The lowest choice of a part whose files are all there; -1 when none is. */
 static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part)
 {
-    enum { CHOICES = 32 };
-    bool known[CHOICES] = {false}, complete[CHOICES];
-    for (int c = 0; c < CHOICES; c++) {
+    bool known[ZO_TASK_CHOICES] = {false}, complete[ZO_TASK_CHOICES];
+    for (int c = 0; c < ZO_TASK_CHOICES; c++) {
         complete[c] = true;
     }
     for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
@@ -69,7 +68,7 @@ static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_fil
             complete[s->choice] = complete[s->choice] && file_there(s, spec);
         }
     }
-    for (int c = 0; c < CHOICES; c++) {
+    for (int c = 0; c < ZO_TASK_CHOICES; c++) {
         if (known[c] && complete[c]) {
             return c;
         }

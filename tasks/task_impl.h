@@ -13,7 +13,15 @@
 extern "C" {
 #endif
 
-enum { ZO_TASK_FIELDS = 5, ZO_TASK_CLASSES = 6 };
+enum {
+    ZO_TASK_FIELDS = 5,
+    ZO_TASK_CLASSES = 128,
+    ZO_TASK_CHOICES = 32,    /* of files of one part */
+    ZO_TASK_KEY_BYTES = 64,  /* of a column's name, NUL included */
+    ZO_TASK_WORD_BYTES = 63, /* of a label word, NUL included: a space goes before it */
+    ZO_TASK_COLUMNS = 64,    /* of a file of columns */
+    ZO_TASK_PARTS = 16       /* pieces of a mask template */
+};
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +62,7 @@ typedef enum zo_file_part { ZO_FILE_TRAIN, ZO_FILE_VALIDATION, ZO_FILE_KSHOT_TRA
 
 typedef struct zo_source {
     zo_file_part part;
-    int choice;        /* alternatives of a part: of the lowest choice whose files are all there, all files are read in order */
+    int choice;        /* alternatives of a part, below ZO_TASK_CHOICES: of the lowest whose files are all there, all files are read in order */
     const char *path;  /* below the data folder, `.gz` permitted behind it */
     zo_format format;  /* ZO_FORMAT_END ends a list */
     const char *label; /* column or key */
@@ -91,6 +99,10 @@ struct zo_task;
 zo_status zo_source_read(const struct zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err);
 zo_status zo_source_parse(const struct zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err);
 
+/* Is a text (of so many bytes) one of the spellings "a|b|c"? Is a key a column by number, "#3" ("#1 String" is a name)? */
+bool zo_spelled_as(const char *spellings, const char *text, size_t bytes);
+bool zo_is_column_number(const char *key);
+
 /* ---- text as Python has it ---------------------------------------------------------------------------------------------- */
 
 /* str.lstrip, str.rstrip: *text (of *n bytes of UTF-8) moves past the white space that str.isspace knows, at its front, at its end. */
@@ -122,9 +134,41 @@ typedef struct zo_task {
     const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c */
     void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
     bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */
+    const char *younger;                /* settings that came after the first rows, in words, for the fingerprint; NULL = all have their defaults */
 } zo_task;
 
-const zo_task *zo_task_find(const char *name, zo_err *err); /* NULL: err has a did-you-mean */
+/* Why the encoder could not use a mask template, or a prompt or an option, of a task of so many texts, as the rest of a sentence that begins
+ * with its key; NULL = nothing. */
+const char *zo_mask_template_fault(const char *mask_template, int texts);
+const char *zo_prompt_fault(const char *prompt, int texts);
+
+/* ---- tasks described in JSON (docs/tasks.md) ------------------------------------------------------------------------------ */
+
+enum { ZO_TASK_SOURCES = 96, ZO_TASK_SPELLINGS = 1024, ZO_TASK_TEXT_BYTES = 1 << 14 };
+
+/* A task that was read from its description, with all that it points to: it stays where it was read. No byte is the ledger's, so that a
+ * description takes nothing of what a run is measured by. */
+typedef struct zo_task_file {
+    zo_task task;
+    zo_source source[ZO_TASK_SOURCES + 1];
+    int sources;
+    const char *spelling[ZO_TASK_SPELLINGS];
+    int spellings;
+    char text[ZO_TASK_TEXT_BYTES];
+    size_t used;
+} zo_task_file;
+
+/* From text (bytes, and a NUL behind them), `path` for messages; or from the file. err is not NULL. */
+zo_status zo_task_file_parse(zo_task_file *file, const char *text, size_t bytes, const char *path, zo_err *err);
+zo_status zo_task_file_read(zo_task_file *file, const char *path, zo_err *err);
+
+/* The descriptions that are part of the program, by name; the last has no text. The Makefile writes this table. */
+typedef struct zo_task_text { const char *path, *text; } zo_task_text;
+extern const zo_task_text zo_task_texts[];
+
+/* A task by its name, or by the path of its description: what ends with ".json" or has a slash. That one is read into *own, which may be NULL
+ * for a name. NULL: err says why, with a did-you-mean. */
+const zo_task *zo_task_find(const char *task, zo_task_file *own, zo_err *err);
 
 /* ---- rows of the splits ---------------------------------------------------------------------------------------------------- */
 

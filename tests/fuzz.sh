@@ -23,6 +23,7 @@ seeds() { # name program
         for f in paper_configs/*/*.json; do [ "$(wc -c <"$f")" -gt 1500 ] || seed "$to" '\001' "$f" "run-$((n += 1))"; done
         ;;
     json) for f in "$golden"/models/*/config.json; do cp "$f" "$to/$((n += 1))"; done ;;
+    task) cp tasks/*.json "$to" ;;
     safetensors) for f in "$golden"/models/*/golden.safetensors; do head -c 2000 "$f" >"$to/$((n += 1))"; cp "$f" "$to/$((n += 1))"; done ;;
     tsv | jsonl)
         while [ $n -lt 40 ]; do

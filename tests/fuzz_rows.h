@@ -18,7 +18,7 @@ static inline void fuzz_rows(const uint8_t *data, size_t size, unsigned formats)
     for (int pass = 0; pass < 2 && size > 0; pass++) {
         int chosen = pass ? data[0] % sources : -1, at = 0;
         for (int k = 0; k < n && !source; k++) {
-            task = zo_task_find(info[k].name, NULL);
+            task = zo_task_find(info[k].name, NULL, NULL);
             for (const zo_source *s = task->source; s && s->format != ZO_FORMAT_END; s++) {
                 if (formats >> s->format & 1 && at++ == chosen) {
                     source = s;

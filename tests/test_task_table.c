@@ -241,6 +241,37 @@ START_TEST(forms_of_every_task)
 }
 END_TEST
 
+/* Rows of databases know their task by this number: it must stay for ever, however a task is written down here. */
+START_TEST(fingerprints_stay)
+{
+    static const struct { const char *task; uint64_t print; } of[] = {
+        {"sst2", 0x511a87842b112c7e},
+        {"sst5", 0x6f9ff75f6ce64413},
+        {"cola", 0x5804918f24bb1354},
+        {"trec", 0x21bbc67909200401},
+        {"mrpc", 0x74158d786c22af7a},
+        {"qnli", 0x8bd22dfd18bd7ea0},
+        {"mnli", 0xf8f8e67fbe54fdec},
+        {"rte", 0x0593d67e6b9cecc0},
+        {"cb", 0xf97400a762b692ee},
+        {"boolq", 0xd17c5fd5bb0c8037},
+        {"wsc", 0xd0834dbd82a319f7},
+        {"wic", 0xda91facd6ea35336},
+        {"copa", 0x27a581c9df1f0286},
+        {"synth-sentiment", 0x0213031b6e04881c},
+        {"synth-entailment", 0x7e083c37c8f34753},
+        {"synth-acceptability", 0xc1f247c85020a2bf},
+        {"synth-lengths", 0x39d7c8efd71c6acc},
+    };
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        uint64_t print;
+        zo_err err = {0};
+        ck_assert_msg(zo_task_fingerprint(of[k].task, &print, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(print == of[k].print, "%s is 0x%016llx", of[k].task, (unsigned long long)print);
+    }
+}
+END_TEST
+
 /* The synthetic tasks borrow the templates; their rows are drawn, so the text is taken from the head form. */
 START_TEST(forms_of_synthetic_tasks)
 {
@@ -394,6 +425,7 @@ int main(void)
     TCase *c = tcase_create("task_table");
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, forms_of_every_task, 0, TABLE);
+    tcase_add_test(c, fingerprints_stay);
     tcase_add_test(c, forms_of_synthetic_tasks);
     tcase_add_test(c, first_sentence_limits);
     tcase_add_test(c, cutting_to_the_context);
