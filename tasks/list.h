@@ -3,17 +3,17 @@
  * place comes after all others, by name. */
 #define ZO_TASK_LIST(CODE, DESCRIBED) \
     DESCRIBED(sst2)                   \
-    CODE(sst5)                        \
-    CODE(cola)                        \
-    CODE(trec)                        \
-    CODE(mrpc)                        \
-    CODE(qnli)                        \
-    CODE(mnli)                        \
-    CODE(rte)                         \
-    CODE(cb)                          \
+    DESCRIBED(sst5)                   \
+    DESCRIBED(cola)                   \
+    DESCRIBED(trec)                   \
+    DESCRIBED(mrpc)                   \
+    DESCRIBED(qnli)                   \
+    DESCRIBED(mnli)                   \
+    DESCRIBED(rte)                    \
+    DESCRIBED(cb)                     \
     CODE(boolq)                       \
     CODE(wsc)                         \
-    CODE(wic)                         \
+    DESCRIBED(wic)                    \
     CODE(copa)                        \
     CODE(synth_sentiment)             \
     CODE(synth_entailment)            \

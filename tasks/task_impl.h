@@ -86,13 +86,6 @@ enum { ZO_EXPORTS = 6 };
         {.part = ZO_FILE_VALIDATION, .choice = (first) + 1, .path = folder "/validation" extension, __VA_ARGS__},                      \
         {.part = ZO_FILE_VALIDATION, .choice = (first) + 2, .path = folder "/val" extension, __VA_ARGS__}
 
-/* The four sources of an LM-BFF k-shot folder; the test file stands in each seed's folder, or once above them. */
-#define ZO_KSHOT(folder, extension, ...)                                                                              \
-    {.part = ZO_FILE_KSHOT_TRAIN, .path = folder "/@/train." extension, __VA_ARGS__},                    \
-        {.part = ZO_FILE_KSHOT_DEV, .path = folder "/@/dev." extension, __VA_ARGS__},                    \
-        {.part = ZO_FILE_KSHOT_TEST, .path = folder "/@/test." extension, __VA_ARGS__},                  \
-        {.part = ZO_FILE_KSHOT_TEST, .choice = 1, .path = folder "/test." extension, __VA_ARGS__}
-
 struct zo_task;
 /* Append the rows of one file, `path` itself; or of its text (bytes, and a NUL behind them), which is written to, `path` for messages. The
  * first error ends the reading. err is not NULL. */
