@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "plots/plot.h"
 #include "results/report.h"
+#include "results/views.h"
 
 #include <cjson/cJSON.h>
 
@@ -46,11 +47,11 @@ static int show(const char *db, const char *out)
     }
     cJSON *drawn = NULL;
     if (status == ZO_OK) {
-        status = zo_report_choose(results, "lr", &err);
+        status = zo_results_views(results, zo_cell_keys(), &err);
     }
     if (status == ZO_OK) {
         fflush(stdout);
-        zo_plot_spec plots = {.meaning = ZO_MEANING, .db = zo_results_handle(results), .out = out, .formats = "png,svg"};
+        zo_plot_spec plots = {.db = zo_results_handle(results), .out = out, .formats = "png,svg"};
         status = zo_plot(&plots, &drawn, &err);
     }
     zo_results_close(results);

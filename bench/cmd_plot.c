@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "bench/cmd.h"
+#include "bench/keys.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "plots/plot.h"
 #include "results/report.h"
+#include "results/views.h"
 
 static const char USAGE[] =
     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
@@ -75,7 +77,7 @@ int zo_cmd_plot(int argc, char **argv)
                                             {"format", 1, NULL, 'f'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     const char *db = "results/zo.db";
-    zo_plot_spec spec = {.meaning = ZO_MEANING, .out = "results/plots", .formats = "png,svg"};
+    zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg"};
     int json = 0;
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -99,7 +101,7 @@ int zo_cmd_plot(int argc, char **argv)
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {
         spec.db = zo_results_handle(results);
-        status = zo_report_choose(results, "lr", &err);
+        status = zo_results_views(results, zo_cell_keys(), &err);
         status = status == ZO_OK ? zo_plot(&spec, &report, &err) : status;
         say_older(results);
         zo_results_close(results);

@@ -9,6 +9,7 @@
 #include "bench/keys.h"
 #include "core/text.h"
 #include "results/report.h"
+#include "results/views.h"
 
 static int fail(const char *command, const zo_err *err)
 {
@@ -76,7 +77,7 @@ int zo_cmd_sql(int argc, char **argv)
         return fail("sql", &err);
     }
     cJSON *rows;
-    zo_status status = zo_results_select(results, sql, &rows, &err);
+    zo_status status = zo_results_select_views(results, zo_cell_keys(), sql, &rows, &err);
     if (status == ZO_OK) {
         zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
         cJSON_Delete(rows);

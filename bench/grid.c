@@ -14,6 +14,7 @@
 #include "core/hashmap.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "results/labels.h"
 
 #define CELLS_MOST 100000
 #define KEYS_MOST 128
@@ -375,58 +376,20 @@ char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 
 /* ---- what tells cells apart --------------------------------------------------------------------------------------------- */
 
-/* Appends " key value" to the cell's label. */
-static void add_varied(zo_cell *c, const char *key, cJSON *value)
-{
-    const zo_opt *k = zo_opt_find(zo_cell_keys(), key);
-    if (k != NULL && k->word != NULL && cJSON_IsNumber(value) && value->valuedouble == k->number) {
-        cJSON_Delete(value);
-        value = cJSON_CreateString(k->word);
-    }
-    char *text = cJSON_PrintUnformatted(value);
-    size_t n = strlen(text);
-    bool quoted = n >= 2 && text[0] == '"';
-    size_t used = c->varied != NULL ? strlen(c->varied) : 0, room = used + strlen(key) + n + 3;
-    c->varied = zo_realloc(c->varied, ZO_HOST, ZO_TAG_OTHER, room);
-    snprintf(c->varied + used, room - used, " %s %.*s", key, (int)(n - 2 * quoted), text + quoted);
-    cJSON_free(text);
-    cJSON_Delete(value);
-}
-
 /* Settings are compared among the cells of one optimizer: between optimizers they differ by its own defaults. */
-static void mark_varied(zo_grid *g)
+static void label_cells(zo_grid *g)
 {
-    zo_cell **member = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *member);
-    const zo_estimator *const *list;
-    int estimators = zo_estimator_list(&list);
-    for (int e = 0; e < estimators; e++) {
-        int64_t n = 0;
-        for (int64_t i = 0; i < g->n; i++) {
-            if (g->cell[i].estimator == list[e]) {
-                member[n++] = &g->cell[i];
-            }
-        }
-        for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
-            bool varies = false;
-            for (int64_t i = 1; i < n && !varies && (k->flags & ZO_KEY_LABELLED) == 0; i++) {
-                varies = !zo_opt_equal(k, member[0], member[i]);
-            }
-            for (int64_t i = 0; i < n && varies; i++) {
-                add_varied(member[i], k->key, zo_opt_value(k, member[i]));
-            }
-        }
-        for (const zo_opt *k = options_of(list[e]); k->key != NULL; k++) {
-            bool varies = false;
-            for (int64_t i = 1; i < n && !varies; i++) {
-                varies = !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(member[0]->options, k->key),
-                                        cJSON_GetObjectItemCaseSensitive(member[i]->options, k->key), true);
-            }
-            for (int64_t i = 0; i < n && varies; i++) {
-                add_varied(member[i], k->key, cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(member[i]->options, k->key), true));
-            }
-        }
+    zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *setting);
+    for (int64_t i = 0; i < g->n; i++) {
+        uint64_t optimizer = (uintptr_t)g->cell[i].estimator;
+        setting[i] = (zo_setting){.value = g->cell[i].options, .cell = &g->cell[i], .frame = optimizer, .scope = optimizer};
     }
-    zo_free(member);
+    char **label = zo_labels_make(&(zo_label_spec){.keys = zo_cell_keys(), .left_flags = ZO_KEY_LABELLED}, setting, g->n);
+    for (int64_t i = 0; i < g->n; i++) {
+        g->cell[i].varied = label[i];
+    }
+    zo_free(label);
+    zo_free(setting);
 }
 
 /* ---- products of lists -------------------------------------------------------------------------------------------------- */
@@ -787,7 +750,7 @@ static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, z
     if (name != NULL) {
         snprintf(grid->name, sizeof grid->name, "%s", name->valuestring);
     }
-    mark_varied(grid);
+    label_cells(grid);
     return ZO_OK;
 }
 

@@ -33,7 +33,8 @@ typedef struct zo_cell {
     char *options_text;    /* canonical */
     char *config;          /* canonical JSON of the cell */
     char hash[17];         /* of config */
-    char *varied;          /* " batch 8 rank 4": settings that differ between the grid's cells of this optimizer; NULL = none */
+    char *varied;          /* " batch 8 rank 4": settings that differ between the grid's cells of this optimizer (results/labels.h); NULL
+                              outside of a grid */
 } zo_cell;
 
 typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;

@@ -11,7 +11,7 @@
 
 enum {
     OVERRIDE = ZO_KEY_OVERRIDE, BUDGET = ZO_KEY_BUDGET, PANEL = ZO_KEY_PANEL, REPORTED = ZO_KEY_REPORTED, LABELLED = ZO_KEY_LABELLED, SEED = ZO_KEY_SEED,
-    LATER = ZO_KEY_LATER, MEMORY = ZO_KEY_MEMORY
+    LATER = ZO_KEY_LATER, MEMORY = ZO_KEY_MEMORY, TITLE = ZO_KEY_TITLE, AXIS = ZO_KEY_AXIS
 };
 
 #define MEMBER(m) offsetof(zo_cell, m)
@@ -23,10 +23,10 @@ static const zo_opt keys[] = {
     {.key = "form", .type = ZO_OPT_CHOICE, .offset = MEMBER(form), .choices = "head|prompt", .column = "form", .flags = PANEL,
      .help = "head: a classification head; prompt: label words at the mask (encoders) or options ranked by log-probability (causal)"},
     {.key = "batch", .type = ZO_OPT_INT, .offset = MEMBER(batch), .initial = 16, .least = 1, .most = COUNT_MOST,
-     .column = "batch", .flags = OVERRIDE | REPORTED,
+     .column = "batch", .flags = OVERRIDE | REPORTED | TITLE | AXIS,
      .help = "examples of a step; where there are fewer training rows, all of them"},
     {.key = "context", .type = ZO_OPT_INT, .offset = MEMBER(context), .initial = ZO_KEY_ABSENT, .least = 0, .most = 1048576,
-     .word = "model", .number = 0, .column = "context_asked", .flags = OVERRIDE | REPORTED,
+     .word = "model", .number = 0, .column = "context_asked", .flags = OVERRIDE | REPORTED | TITLE | AXIS,
      .help = "most tokens of a sequence, at least 4; longer ones are cut, and counted; \"model\" or 0 = as many as the model has positions. "
              "Absent: 128 for head, \"model\" for prompt"},
     {.key = "steps", .type = ZO_OPT_INT, .offset = MEMBER(steps), .least = 0, .most = STEPS_MOST,
@@ -108,7 +108,7 @@ static const zo_opt keys[] = {
      .help = "of products on a GPU: the first that the library proposes, or the fastest of several that are timed first"},
     {.key = "init", .type = ZO_OPT_CHOICE, .offset = MEMBER(init), .choices = "pretrained|random",
      .help = "random: weights drawn by seed, only config.json and the tokenizer are read (memory and time studies)"},
-    {.key = "fill", .type = ZO_OPT_BOOL, .offset = MEMBER(fill),
+    {.key = "fill", .type = ZO_OPT_BOOL, .offset = MEMBER(fill), .flags = TITLE,
      .help = "repeat each text until it has `context` tokens (memory studies)"},
     {.key = "device", .type = ZO_OPT_STRING, .offset = MEMBER(device), .text = "cpu", .column = "device_kind",
      .help = "cpu; cuda or cuda:N, where this build has the CUDA backend; auto: the GPU where there is one, else the processor"},

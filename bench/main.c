@@ -73,7 +73,8 @@ static const command commands[] = {
      "\n"
      "  --db FILE     results database (results/zo.db)\n"
      "\n"
-     "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\".\n"},
+     "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
+     "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
      "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",

@@ -7,7 +7,7 @@
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. It reads the tables of results/schema.sql and what
- * plots/views.sql makes of them.
+ * results/views.sql makes of them.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
  * title_text, caption_text, metric_text (the axis of scores), and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
  * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -505,21 +504,6 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
 
 /* ---- the public functions ----------------------------------------------------------------------------------------------- */
 
-ZO_EMBED(zo_plot_views, "plots/views.sql");
-
-/* Makes the tables and views that scripts read. */
-static zo_status prepare(sqlite3 *db, int64_t meaning, zo_err *err)
-{
-    char first[200], *message = NULL;
-    snprintf(first, sizeof first, "DROP TABLE IF EXISTS temp.picture; CREATE TEMP TABLE picture AS SELECT %lld AS meaning", (long long)meaning);
-    if (sqlite3_exec(db, first, NULL, NULL, &message) == SQLITE_OK && sqlite3_exec(db, zo_plot_views, NULL, NULL, &message) == SQLITE_OK) {
-        return ZO_OK;
-    }
-    zo_status status = zo_fail(err, ZO_EINPUT, "the database: %s: is it one written by zo?", message ? message : sqlite3_errmsg(db));
-    sqlite3_free(message);
-    return status;
-}
-
 /* Every item of the comma-separated list must be one of the n names at `name`, each `stride` bytes after the other. */
 static zo_status check_list(const char *option, const char *list, const char *what, const char *name, size_t stride, int n, zo_err *err)
 {
@@ -579,7 +563,6 @@ zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
     status = status ? status : script_folder(folder, sizeof folder, err);
     status = status ? status : scripts_read(folder, &scripts, &n, err);
     status = status ? status : check_list("--only", spec->only, "plot", n ? scripts[0].name : "", sizeof *scripts, n, err);
-    status = status ? status : prepare(spec->db, spec->meaning, err);
     if (!status && strlen(spec->out) > PATH_BYTES - 100) {
         status = zo_fail(err, ZO_EINPUT, "--out is a path of %zu bytes; at most %d are permitted", strlen(spec->out), PATH_BYTES - 100);
     }

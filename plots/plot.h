@@ -2,8 +2,6 @@
 #ifndef ZO_PLOTS_PLOT_H
 #define ZO_PLOTS_PLOT_H
 
-#include <stdint.h>
-
 #include "core/err.h"
 
 #ifdef __cplusplus
@@ -14,10 +12,7 @@ struct cJSON;
 struct sqlite3;
 
 typedef struct zo_plot_spec {
-    struct sqlite3 *db;  /* borrowed: a results database, as zo_results_open_read opens it, with the temporary table `chosen` (run,
-                            rivals, files): the runs that may be shown, with how many other learning rates theirs was compared, and what
-                            tells them from runs of the same config (results/report.h makes it); more temporary tables are made in it */
-    int64_t meaning;     /* rows of another are in no picture; captions count them */
+    struct sqlite3 *db;  /* borrowed: a results database with the temporary views of results/views.sql (results/views.h makes them) */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all; an empty list is refused, here and in `formats` */
     const char *formats; /* comma-separated, of png and svg */
@@ -26,7 +21,7 @@ typedef struct zo_plot_spec {
 /* Renders and reports: *report becomes an array of {"plot", "title", "files": [...]} with, for what is not in the picture, a "note", or {"plot",
  * "title", "skipped": "why"}, or, of a picture that could not be drawn or written, {..., "failed": "why"}; the caller deletes it. Every plot
  * is tried; the status is that of the first that failed. A plot that the data cannot fill is not an error. What keeps all from being drawn
- * (a wrong name in a list, a missing gnuplot or script folder, a database that is not one of zo's) is an error with *report NULL. */
+ * (a wrong name in a list, a missing gnuplot or script folder) is an error with *report NULL. */
 zo_status zo_plot(const zo_plot_spec *spec, struct cJSON **report, zo_err *err);
 
 /* {"plot", "title", "needs"} of every script found, for `zo list plots`. */

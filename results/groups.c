@@ -44,19 +44,6 @@ bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *k
     return x == y || (x != NULL && y != NULL && cJSON_Compare(x, y, true));
 }
 
-bool zo_key_in_list(const char *list, const char *key)
-{
-    size_t n = strlen(key);
-    for (const char *at = list; at != NULL && *at != '\0';) {
-        size_t m = strcspn(at, ",");
-        if (m == n && memcmp(at, key, n) == 0) {
-            return true;
-        }
-        at += m + (at[m] == ',');
-    }
-    return false;
-}
-
 bool zo_run_is_marked(const zo_grouped_run *run, const char *mark)
 {
     const char *marks = column_text(run, "marks"), *status = column_text(run, "status");
@@ -86,11 +73,6 @@ static cJSON *flatten(const char *config)
     return json;
 }
 
-static uint64_t text_hash(uint64_t hash, const char *text) /* with its end, so that "a" "b" is not "ab" */
-{
-    return zo_fnv1a(hash, text, strlen(text) + 1);
-}
-
 /* Hash of a run's settings without the keys in `but`. */
 static uint64_t setting_hash(const zo_grouped_run *run, const char *but)
 {
@@ -99,7 +81,7 @@ static uint64_t setting_hash(const zo_grouped_run *run, const char *but)
     for (const cJSON *k = run->flat->child; k != NULL; k = k->next) {
         if (!zo_key_in_list(but, k->string)) {
             char *text = cJSON_PrintUnformatted(k);
-            hash = text_hash(text_hash(hash, k->string), text);
+            hash = zo_label_hash(zo_label_hash(hash, k->string), text);
             cJSON_free(text);
         }
     }
@@ -119,40 +101,53 @@ static int index_of(zo_hashmap *map, uint64_t hash, int *n)
 
 /* ---- split seeds that follow the seed ----------------------------------------------------------------------------------------- */
 
-static const char *const split_seeds[] = {"train_split_seed", "test_split_seed", "data_seed" /* of meaning 1 */};
+static const struct { const char *key, *column; } split_seeds[] = {
+    {"train_split_seed", "train_split_seed"}, {"test_split_seed", "test_split_seed"}, {"data_seed" /* of meaning 1 */, "train_split_seed"}};
 
-static uint64_t split_seed_hash(const zo_grouped_run *run, const char *key, double seed)
+static uint64_t split_seed_hash(const char *model, const char *task, const char *split, double meaning, double seed)
 {
-    uint64_t hash = text_hash(ZO_FNV_START, zo_run_text(run, "model"));
-    hash = text_hash(text_hash(hash, zo_run_text(run, "task")), zo_run_text(run, "split"));
-    return zo_fnv1a(text_hash(hash, key), &seed, sizeof seed);
+    uint64_t hash = zo_label_hash(zo_label_hash(zo_label_hash(ZO_FNV_START, model), task), split);
+    return zo_fnv1a(zo_fnv1a(hash, &meaning, sizeof meaning), &seed, sizeof seed);
 }
 
-/* A split seed becomes "seed" in runs where it follows the seed, so that they group: it equals theirs, and no run of another seed on the
- * same model, task and split has it too. */
-static void mark_following_split_seeds(zo_groups *g)
+/* A config has the number for "seed", so whether a split seed follows the seed is read from the cells of its model, task and split: it equals the seed,
+ * no cell of another seed has it, and this is so for two seeds at least. All cells of the database count, also those that a report leaves out. In runs
+ * it becomes "seed" then, so that they group; elsewhere it stays a number, and runs of two split seeds are never in one mean. */
+static zo_status mark_following_split_seeds(zo_results *results, zo_groups *g, zo_err *err)
 {
     for (size_t k = 0; k < COUNT(split_seeds); k++) {
-        zo_hashmap users = {0}; /* of a split seed: 1 + the first run that has it, 0 = runs of several seeds */
-        for (int pass = 0; pass < 2; pass++) {
-            for (int i = 0; i < g->n; i++) {
-                zo_grouped_run *run = &g->run[i];
-                const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, split_seeds[k]);
-                if (!cJSON_IsNumber(v)) {
-                    continue;
-                }
-                bool is_new;
-                double seed = zo_run_number(run, "seed");
-                int64_t *user = zo_hashmap_at(&users, split_seed_hash(run, split_seeds[k], v->valuedouble), &is_new);
-                if (pass == 0) {
-                    *user = is_new ? i + 1 : *user > 0 && zo_run_number(&g->run[*user - 1], "seed") == seed ? *user : 0;
-                } else if (v->valuedouble == seed && *user > 0) {
-                    cJSON_ReplaceItemInObjectCaseSensitive(run->flat, split_seeds[k], cJSON_CreateString("seed"));
-                }
+        char sql[600];
+        snprintf(sql, sizeof sql,
+                 "SELECT model, task, split, meaning, seed FROM"
+                 " (SELECT *, count(*) OVER (PARTITION BY model, task, split, meaning) AS followers FROM"
+                 " (SELECT model, task, split, meaning, %s AS value, min(seed) AS seed, max(seed) AS last FROM cells GROUP BY 1, 2, 3, 4, 5)"
+                 " WHERE value = seed AND value = last) WHERE followers > 1", split_seeds[k].column);
+        cJSON *rows;
+        zo_status status = zo_results_select(results, sql, &rows, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+        zo_hashmap following = {0};
+        bool is_new;
+        for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+            const zo_grouped_run cell = {.row = row};
+            uint64_t hash = split_seed_hash(column_text(&cell, "model"), column_text(&cell, "task"), column_text(&cell, "split"),
+                                            zo_run_number(&cell, "meaning"), zo_run_number(&cell, "seed"));
+            *zo_hashmap_at(&following, hash, &is_new) = 1;
+        }
+        for (int i = 0; i < g->n; i++) {
+            zo_grouped_run *run = &g->run[i];
+            const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, split_seeds[k].key);
+            double seed = zo_run_number(run, "seed");
+            uint64_t hash = split_seed_hash(column_text(run, "model"), column_text(run, "task"), column_text(run, "split"), zo_run_number(run, "meaning"), seed);
+            if (cJSON_IsNumber(v) && v->valuedouble == seed && *zo_hashmap_at(&following, hash, &is_new) == 1) {
+                cJSON_ReplaceItemInObjectCaseSensitive(run->flat, split_seeds[k].key, cJSON_CreateString("seed"));
             }
         }
-        zo_hashmap_free(&users);
+        zo_hashmap_free(&following);
+        cJSON_Delete(rows);
     }
+    return ZO_OK;
 }
 
 static bool rows_follow_seed(const zo_grouped_run *run)
@@ -337,9 +332,17 @@ zo_status zo_groups_read(zo_results *results, const zo_report_spec *spec, bool e
     g->run = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)cJSON_GetArraySize(g->rows) + 1) * sizeof *g->run);
     for (const cJSON *row = g->rows->child; row != NULL; row = row->next) {
         const cJSON *config = cJSON_GetObjectItemCaseSensitive(row, "config");
-        g->run[g->n++] = (zo_grouped_run){.row = row, .flat = flatten(cJSON_IsString(config) ? config->valuestring : "{}")};
+        cJSON *flat = flatten(cJSON_IsString(config) ? config->valuestring : "{}");
+        if (spec->keys != NULL) {
+            zo_opt_add_younger(spec->keys, flat);
+        }
+        g->run[g->n++] = (zo_grouped_run){.row = row, .flat = flat};
     }
-    mark_following_split_seeds(g);
+    status = mark_following_split_seeds(results, g, err);
+    if (status != ZO_OK) {
+        zo_groups_free(g);
+        return status;
+    }
     split_families(g, spec->best);
     make_groups(g);
     return ZO_OK;
@@ -354,7 +357,7 @@ static bool counts(const zo_grouped_run *run)
     return strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0;
 }
 
-static bool has_dev(const zo_grouped_run *run)
+bool zo_run_has_dev(const zo_grouped_run *run)
 {
     double rows = zo_run_number(run, "dev_rows");
     return isfinite(rows) ? rows > 0 : zo_run_number(run, "dev") != 0;
@@ -441,7 +444,7 @@ static int *best_of_families(const zo_groups *g, const char *keys)
     for (int group = 0; group < g->groups; group++) {
         const zo_grouped_run *first = zo_groups_first(g, group);
         int *b = &best[first->family];
-        if (has_dev(first) && (*b == 0 || is_better(g, group, *b - 1, keys))) {
+        if (zo_run_has_dev(first) && (*b == 0 || is_better(g, group, *b - 1, keys))) {
             *b = group + 1;
         }
     }
@@ -454,7 +457,7 @@ int *zo_groups_rank(const zo_groups *g, const char *keys)
     for (int group = 0; group < g->groups; group++) {
         const zo_grouped_run *first = zo_groups_first(g, group);
         int chosen = best[first->family] - 1;
-        if (has_dev(first) && chosen != group) {
+        if (zo_run_has_dev(first) && chosen != group) {
             rank[group] = -1;
             rank[chosen]++;
         }
@@ -488,7 +491,7 @@ static zo_status check_keys(const zo_groups *g, const char *keys, zo_err *err)
     const zo_grouped_run *bad = NULL;
     for (int group = 0; group < g->groups; group++) {
         const zo_grouped_run *run = zo_groups_first(g, group);
-        if (!has_dev(run) && zo_run_number(run, "test") != 0) { /* neither: a study of memory and time */
+        if (!zo_run_has_dev(run) && zo_run_number(run, "test") != 0) { /* neither: a study of memory and time */
             bad = first[run->family] > 0 ? run : bad;
             first[run->family] = group + 1;
         }
@@ -507,7 +510,7 @@ static void note_uneven(zo_groups *g, const char *keys)
     for (int group = 0; group < g->groups; group++) {
         const zo_grouped_run *run = zo_groups_first(g, group);
         int chosen = best[run->family] - 1;
-        if (has_dev(run) && chosen != group && !is_noted[chosen] && !(seeds_within(g, group, chosen) && seeds_within(g, chosen, group))) {
+        if (zo_run_has_dev(run) && chosen != group && !is_noted[chosen] && !(seeds_within(g, group, chosen) && seeds_within(g, chosen, group))) {
             is_noted[chosen] = true;
             if (g->uneven_n++ == 0) {
                 snprintf(g->uneven, sizeof g->uneven, "%.60s on %.60s", zo_run_text(run, "optimizer"), zo_run_text(run, "task"));

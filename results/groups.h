@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "results/labels.h"
 #include "results/report.h"
 
 #ifdef __cplusplus
@@ -46,9 +47,10 @@ const zo_grouped_run *zo_groups_first(const zo_groups *groups, int group);
 double zo_run_number(const zo_grouped_run *run, const char *column);      /* NaN where there is none */
 const char *zo_run_text(const zo_grouped_run *run, const char *key);      /* of the config, else of the row; "" where there is none */
 bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *key);
+/* Were there dev examples, by which --best chooses? */
+bool zo_run_has_dev(const zo_grouped_run *run);
 /* Does it carry this mark? A status of this name counts as one (rows from before there were marks). mark NULL: any. */
 bool zo_run_is_marked(const zo_grouped_run *run, const char *mark);
-bool zo_key_in_list(const char *list, const char *key); /* "lr,rank"; list NULL = empty */
 
 /* Mean of a column over the runs of a group that have it (unmarked_only: and no mark); NaN for none. *std = sample standard deviation, NaN for n < 2;
  * std and count may be NULL. */

@@ -15,7 +15,9 @@ typedef enum zo_key_flag {
     ZO_KEY_LABELLED = 16, /* stands in every label of `zo run` */
     ZO_KEY_SEED = 32,     /* takes "seed" for the seed of the cell */
     ZO_KEY_LATER = 64,    /* opening a cell does not depend on it, nor the memory that it then has */
-    ZO_KEY_MEMORY = 128   /* the memory does, whether it can be opened not */
+    ZO_KEY_MEMORY = 128,  /* the memory does, whether it can be opened not */
+    ZO_KEY_TITLE = 256,   /* with the panel's keys in the title of a plot's frame: never a difference between curves of one frame */
+    ZO_KEY_AXIS = 512     /* an axis of plots: never a difference between lines along it */
 } zo_key_flag;
 
 #ifdef __cplusplus

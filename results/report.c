@@ -1,10 +1,9 @@
-/* report.c: runs and groups of seeds as objects, and the papers' table. A method's label is its name and those keys that tell two settings of one
- * model, task and form apart. */
+/* report.c: runs and groups of seeds as objects, and the papers' table. A method's label is its name and what tells two settings of one model, task and
+ * form apart (results/labels.h). */
 #include "results/report.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "core/mem.h"
 #include "results/groups.h"
 #include "results/keys.h"
+#include "results/labels.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -176,55 +176,6 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
     return status;
 }
 
-/* The fingerprints in which it differs from other runs of its config, " tokenizer 01234567" each. */
-static void files_text(const zo_grouped_run *run, char *text, size_t bytes)
-{
-    static const char ending[] = "_fingerprint";
-    size_t at = 0;
-    text[0] = '\0';
-    for (const cJSON *k = run->flat->child; k != NULL && at < bytes; k = k->next) {
-        size_t n = strlen(k->string), tail = sizeof ending - 1;
-        if (n > tail && strcmp(k->string + n - tail, ending) == 0 && cJSON_IsString(k)) {
-            at += (size_t)snprintf(text + at, bytes - at, " %.*s %s", (int)(n - tail), k->string, k->valuestring);
-        }
-    }
-}
-
-zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err)
-{
-    zo_groups g;
-    zo_report_spec spec = {.best = keys};
-    zo_status status = zo_groups_read(results, &spec, false, ZO_MEANING, &g, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    int *rank = zo_groups_rank(&g, keys);
-    sqlite3 *db = zo_results_handle(results);
-    sqlite3_stmt *row = NULL;
-    int code = sqlite3_exec(db, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER, files TEXT)", NULL, NULL, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_prepare_v2(db, "INSERT INTO temp.chosen VALUES (?, ?, ?)", -1, &row, NULL);
-    }
-    for (int i = 0; i < g.n && code == SQLITE_OK; i++) {
-        const zo_grouped_run *run = &g.run[i];
-        if (rank[run->group] >= 0) {
-            sqlite3_bind_int64(row, 1, (sqlite3_int64)zo_run_number(run, "run"));
-            sqlite3_bind_int(row, 2, rank[run->group]);
-            char files[200];
-            files_text(run, files, sizeof files);
-            sqlite3_bind_text(row, 3, files, -1, SQLITE_TRANSIENT);
-            code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
-        }
-    }
-    sqlite3_finalize(row);
-    if (code != SQLITE_OK) {
-        status = zo_fail(err, ZO_EIO, "the temporary table of chosen settings: SQLite says: %s", sqlite3_errmsg(db));
-    }
-    zo_free(rank);
-    zo_groups_free(&g);
-    return status;
-}
-
 /* ---- the papers' table: labels ----------------------------------------------------------------------------------------------- */
 
 #define LABEL_BYTES 400
@@ -262,22 +213,9 @@ typedef struct paper {
     zo_groups g;
     const zo_report_spec *spec;
     texts panels, methods, columns;
-    texts optimizers, *varying; /* (optimizers) keys of their labels */
+    char **label;               /* (groups) the methods' labels */
     place *place;               /* (groups) */
 } paper;
-
-static char *key_text(const zo_grouped_run *run, const char *key, char *out, size_t size)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, key);
-    if (cJSON_IsString(v)) {
-        snprintf(out, size, "%s", v->valuestring);
-    } else {
-        char *text = v != NULL ? cJSON_PrintUnformatted(v) : NULL;
-        snprintf(out, size, "%s", text != NULL ? text : "");
-        cJSON_free(text);
-    }
-    return out;
-}
 
 /* The metric that a run is reported by. */
 static const char *metric_of(const paper *p, const zo_grouped_run *run)
@@ -295,61 +233,31 @@ static bool is_new_meaning(const zo_grouped_run *run)
     return zo_run_number(run, "meaning") == ZO_MEANING;
 }
 
-static void add_varying(texts *keys, const paper *p, const zo_grouped_run *a, const zo_grouped_run *b)
+/* A setting's value of the key that makes the columns. The caller gives it back with zo_free. */
+static char *column_value(const paper *p, const zo_grouped_run *run)
 {
-    for (const cJSON *k = a->flat->child; k != NULL; k = k->next) {
-        if (!zo_run_same(a, b, k->string) && !zo_key_in_list(p->spec->best, k->string)) {
-            text_index(keys, k->string);
-        }
-    }
+    const zo_opt *key = p->spec->keys != NULL ? zo_opt_find(p->spec->keys, p->spec->columns) : NULL;
+    return zo_label_value(key, cJSON_GetObjectItemCaseSensitive(run->flat, p->spec->columns));
 }
 
-/* Keys by which two groups of one optimizer, model, form, task and column differ belong into its labels. */
-static void find_varying_keys(paper *p)
+/* Settings are told apart where they would stand in one panel, method and column; a method has the same keys in all its labels, so that its entries
+ * stand in one row. */
+static void make_labels(paper *p)
 {
-    zo_hashmap frames = {0}; /* 1 + the first group of each */
-    for (int group = 0; group < p->g.groups; group++) {
-        const zo_grouped_run *run = zo_groups_first(&p->g, group);
-        text_index(&p->optimizers, zo_run_text(run, "optimizer"));
-    }
-    p->varying = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)p->optimizers.n + 1) * sizeof *p->varying);
+    zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)p->g.groups + 1) * sizeof *setting);
     for (int group = 0; group < p->g.groups; group++) {
         const zo_grouped_run *run = zo_groups_first(&p->g, group);
         double meaning = zo_run_number(run, "meaning");
-        uint64_t hash = zo_fnv1a(ZO_FNV_START, &meaning, sizeof meaning);
-        const char *optimizer = zo_run_text(run, "optimizer");
-        hash = zo_fnv1a(hash, optimizer, strlen(optimizer) + 1);
+        uint64_t method = zo_label_hash(ZO_FNV_START, zo_run_text(run, "optimizer")), frame = zo_fnv1a(method, &meaning, sizeof meaning);
         for (const zo_opt *k = p->spec->keys; k != NULL && k->key != NULL; k++) {
-            const char *text = (k->flags & ZO_KEY_PANEL) != 0 ? zo_run_text(run, k->key) : "";
-            hash = zo_fnv1a(hash, text, strlen(text) + 1);
+            frame = zo_label_hash(frame, (k->flags & ZO_KEY_PANEL) != 0 ? zo_run_text(run, k->key) : "");
         }
-        char column[LABEL_BYTES];
-        key_text(run, p->spec->columns, column, sizeof column);
-        hash = zo_fnv1a(hash, column, strlen(column));
-        bool is_new;
-        int64_t *first = zo_hashmap_at(&frames, hash, &is_new);
-        if (is_new) {
-            *first = group + 1;
-        } else {
-            texts *keys = &p->varying[text_index(&p->optimizers, zo_run_text(run, "optimizer"))];
-            const zo_grouped_run *other = zo_groups_first(&p->g, (int)*first - 1);
-            add_varying(keys, p, other, run);
-            add_varying(keys, p, run, other);
-        }
+        char *column = column_value(p, run);
+        setting[group] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = zo_label_hash(frame, column), .scope = method};
+        zo_free(column);
     }
-    zo_hashmap_free(&frames);
-}
-
-static void make_label(paper *p, const zo_grouped_run *run, char label[LABEL_BYTES])
-{
-    int at = snprintf(label, LABEL_BYTES, "%s", zo_run_text(run, "optimizer"));
-    const texts *keys = &p->varying[text_index(&p->optimizers, zo_run_text(run, "optimizer"))];
-    for (int i = 0; i < keys->n && at < LABEL_BYTES; i++) {
-        char value[100];
-        if (cJSON_GetObjectItemCaseSensitive(run->flat, keys->text[i]) != NULL && strcmp(keys->text[i], p->spec->columns) != 0) {
-            at += snprintf(label + at, (size_t)(LABEL_BYTES - at), " %s=%s", keys->text[i], key_text(run, keys->text[i], value, sizeof value));
-        }
-    }
+    p->label = zo_labels_make(&(zo_label_spec){.keys = p->spec->keys, .left = p->spec->best}, setting, p->g.groups);
+    zo_free(setting);
 }
 
 /* Do all groups have one metric? */
@@ -368,15 +276,14 @@ static void make_places(paper *p)
     size_t groups = (size_t)p->g.groups;
     bool by_task = strcmp(p->spec->columns, "task") == 0, one_metric = is_one_metric(p);
     p->place = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (groups + 1) * sizeof *p->place);
-    find_varying_keys(p);
+    make_labels(p);
     for (int group = 0; group < p->g.groups; group++) {
         const zo_grouped_run *run = zo_groups_first(&p->g, group);
-        char text[LABEL_BYTES], column[LABEL_BYTES + 64];
-        make_label(p, run, text);
-        p->place[group].method = text_index(&p->methods, text);
-        key_text(run, p->spec->columns, text, sizeof text);
-        snprintf(column, sizeof column, "%s%s%s%s", text, one_metric ? "" : " (", one_metric ? "" : metric_of(p, run), one_metric ? "" : ")");
-        p->place[group].column = text_index(&p->columns, column);
+        char text[LABEL_BYTES], *column = column_value(p, run);
+        p->place[group].method = text_index(&p->methods, p->label[group]);
+        snprintf(text, sizeof text, "%.300s%s%s%s", column, one_metric ? "" : " (", one_metric ? "" : metric_of(p, run), one_metric ? "" : ")");
+        p->place[group].column = text_index(&p->columns, text);
+        zo_free(column);
         /* the meaning stands in front, and is not printed: print_panels */
         snprintf(text, sizeof text, "%.0f:%.120s, %s%s%s", zo_run_number(run, "meaning"), zo_run_text(run, "model"), zo_run_text(run, "form"),
                  by_task ? "" : ", ", by_task ? "" : zo_run_text(run, "task"));
@@ -402,11 +309,9 @@ static void free_paper(paper *p)
     free_texts(&p->panels);
     free_texts(&p->methods);
     free_texts(&p->columns);
-    for (int i = 0; i < p->optimizers.n && p->varying != NULL; i++) {
-        free_texts(&p->varying[i]);
+    if (p->label != NULL) {
+        zo_labels_free(p->label, p->g.groups);
     }
-    zo_free(p->varying);
-    free_texts(&p->optimizers);
     zo_free(p->place);
     zo_groups_free(&p->g);
 }

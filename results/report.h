@@ -44,11 +44,6 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
  * marked, then what it cost. Rows of an older meaning stand in a section of their own. Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
 
-/* The rule of `best` for readers in SQL: makes the temporary table `chosen` (run, rivals, files) on the handle of `results`: the runs that
- * `best` = keys keeps of all of this meaning that ended, how many other settings stood against theirs, and what of their files tells them from other
- * runs of the same config (" tokenizer 01234567", mostly ""). Without dev examples all are kept. */
-zo_status zo_report_choose(zo_results *results, const char *keys, zo_err *err);
-
 /* One read-only statement. The caller deletes *rows. */
 zo_status zo_results_select(zo_results *results, const char *sql, struct cJSON **rows, zo_err *err);
 

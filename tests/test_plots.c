@@ -12,12 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/keys.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "plots/plot.h"
-#include "results/report.h"
 #include "results/results.h"
+#include "results/views.h"
 #include "tests/suite.h"
 
 static char folder[64], canary[128];
@@ -50,7 +51,6 @@ static sqlite3 *new_db(void)
     unlink(scratch("plots.db"));
     ck_assert_msg(zo_results_open(&results, scratch("plots.db"), true, &err) == ZO_OK, "%s", err.text);
     sqlite3 *db = zo_results_handle(results);
-    execute(db, "CREATE TEMP TABLE chosen (run INTEGER PRIMARY KEY, rivals INTEGER, files TEXT)");
     return db;
 }
 
@@ -71,9 +71,8 @@ static void add_bare(sqlite3 *db, int run, const char *model, const char *task, 
     char *sql = sqlite3_mprintf(
         "INSERT INTO cells VALUES (%d, 'i%d', 'h%d', %d, '', '', '', '', '', %d, %Q, %Q, %Q, 'head', %Q, '{}', %d, %d, 20, 0, 0, 0, 0.001, 0.001, %d, 'f32', 'inplace',"
         " 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', 10, 'accuracy', 'dev-metric', 100, 50, 50);"
-        "INSERT INTO tries (run, try, cell, status, began) VALUES (%d, 't%d', %d, 'done', 'now');"
-        "INSERT INTO chosen VALUES (%d, 0, '');",
-        run, run, run, ZO_MEANING, run, json, model, task, optimizer, batch, context, seed, run, run, run, run);
+        "INSERT INTO tries (run, try, cell, status, began) VALUES (%d, 't%d', %d, 'done', 'now');",
+        run, run, run, ZO_MEANING, run, json, model, task, optimizer, batch, context, seed, run, run, run);
     execute(db, "PRAGMA foreign_keys = OFF");
     execute(db, sql);
     sqlite3_free(sql);
@@ -117,12 +116,19 @@ static const char *word_of(const cJSON *entry, const char *key)
     return item ? item->valuestring : NULL;
 }
 
-/* Every plot; all those in `filled` must have been drawn, and none failed. The caller deletes the report. */
+static void make_views(void)
+{
+    zo_err err = {0};
+    ck_assert_msg(zo_results_views(results, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
+}
+
+/* Every plot, and none failed. The caller deletes the report. */
 static cJSON *draw(sqlite3 *db, const char *out, const char *only, const char *formats)
 {
-    zo_plot_spec spec = {.db = db, .meaning = ZO_MEANING, .out = out, .only = only, .formats = formats};
+    zo_plot_spec spec = {.db = db, .out = out, .only = only, .formats = formats};
     cJSON *report, *entry;
     zo_err err = {0};
+    make_views();
     ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
     cJSON_ArrayForEach(entry, report) {
         ck_assert_msg(!word_of(entry, "failed"), "%s", word_of(entry, "failed"));
@@ -335,6 +341,7 @@ START_TEST(lists_are_read_whole)
 {
     sqlite3 *db = new_db();
     add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    make_views();
     char many[2000] = "", names[3000] = "";
     while (strlen(many) < 1900) {
         strcat(many, "svg,");
@@ -351,7 +358,7 @@ START_TEST(lists_are_read_whole)
               {NULL, many, "'pdf'"},                      {"", "svg", "--only names the plot ''"},  {"accuracy_bars,", "svg", "the plot ''"},
               {names, "svg", "'accuracy_bar'"},           {"prelude", "svg", "accuracy_bars, "}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-        zo_plot_spec spec = {.db = db, .meaning = ZO_MEANING, .out = scratch("out"), .only = of[i].only, .formats = of[i].formats};
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = of[i].only, .formats = of[i].formats};
         cJSON *report;
         zo_err err = {0};
         ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
@@ -367,12 +374,13 @@ START_TEST(one_bad_picture_does_not_end_all)
 {
     sqlite3 *db = new_db();
     add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    make_views();
     zo_err err = {0};
     ck_assert_int_eq(zo_make_dirs(scratch("out/accuracy_bars.svg"), &err), ZO_OK); /* a folder where the file should go */
     ck_assert_int_eq(symlink("/dev/full", scratch("out/loss_vs_step.svg")), 0);
     ck_assert_int_eq(symlink("elsewhere.svg", scratch("out/memory_by_tag.svg")), 0);
     ck_assert_int_eq(mkfifo(scratch("out/accuracy_vs_hours.svg"), 0666), 0); /* nobody reads */
-    zo_plot_spec spec = {.db = db, .meaning = ZO_MEANING, .out = scratch("out"), .formats = "svg"};
+    zo_plot_spec spec = {.db = db, .out = scratch("out"), .formats = "svg"};
     cJSON *report;
     ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
     ASSERT_HAS(err.text, "3 of ");
@@ -396,13 +404,14 @@ START_TEST(half_a_picture_is_no_picture)
 {
     sqlite3 *db = new_db();
     add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    make_views();
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         signal(SIGXFSZ, SIG_IGN);
         struct rlimit limit = {9000, 9000};
         setrlimit(RLIMIT_FSIZE, &limit);
-        zo_plot_spec spec = {.db = db, .meaning = ZO_MEANING, .out = scratch("out"), .only = "accuracy_bars", .formats = "svg"};
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = "accuracy_bars", .formats = "svg"};
         cJSON *report;
         zo_err err = {0};
         _exit(zo_plot(&spec, &report, &err) == ZO_EIO && strstr(err.text, "accuracy_bars") && !zo_path_exists(scratch("out/accuracy_bars.svg")) ? 0 : 1);
@@ -418,7 +427,8 @@ START_TEST(no_gnuplot_and_no_folder_are_said_once)
 {
     sqlite3 *db = new_db();
     add_run(db, 1, "m", "t", "o", "x", 8, 16);
-    zo_plot_spec spec = {.db = db, .meaning = ZO_MEANING, .out = scratch("out"), .formats = "svg"};
+    make_views();
+    zo_plot_spec spec = {.db = db, .out = scratch("out"), .formats = "svg"};
     cJSON *report;
     zo_err err = {0};
     char *path = strdup(getenv("PATH")), long_path[5000];
@@ -443,9 +453,8 @@ START_TEST(no_gnuplot_and_no_folder_are_said_once)
     ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "--out is a path of 4999 bytes");
     execute(db, "DROP VIEW runs");
-    spec.out = scratch("out");
-    ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EINPUT);
-    ASSERT_HAS(err.text, "the database: ");
+    ck_assert_int_eq(zo_results_views(results, zo_cell_keys(), &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "no such table: main.runs");
     close_db();
 }
 END_TEST
@@ -741,7 +750,9 @@ START_TEST(captions_count_cut_sequences_and_name_the_choice)
     sqlite3 *db = new_db();
     add_run(db, 1, "m", "t", "o", "x", 8, 16);
     add_run(db, 2, "m", "t", "p", "x", 8, 16);
-    execute(db, "UPDATE tries SET cut_sequences = 7 * (run - 1); UPDATE chosen SET rivals = 2 WHERE run = 1");
+    add_run(db, 3, "m", "t", "o", "x", 8, 16);
+    execute(db, "UPDATE tries SET cut_sequences = 7 * (run - 1), dev_metric = 1.0 / run;"
+                "UPDATE cells SET config = json_set(config, '$.lr', cell / 100.0) WHERE optimizer = 'o'");
     cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
     static const char *const plots[] = {"accuracy_bars", "accuracy_vs_work", "loss_vs_step"};
     for (int i = 0; i < 3; i++) {
@@ -812,17 +823,14 @@ START_TEST(runs_from_other_files_are_not_averaged)
     }
     execute(db, "UPDATE cells SET hash = 'h', tokenizer_fingerprint = 'aaaaaaaabbbbbbbb'; UPDATE cells SET tokenizer_fingerprint = 'ccccccccdddddddd' WHERE cell = 2;"
                 "UPDATE cells SET seed = 5 WHERE cell = 3; UPDATE cells SET config = json_set(config, '$.seed', seed)");
-    zo_err err = {0};
-    ck_assert_msg(zo_report_choose(results, "lr", &err) == ZO_OK, "%s", err.text);
     cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work", "svg"));
     char *text = drawn_text(scratch("out"), "accuracy_vs_work");
-    ASSERT_HAS(text, "\no tokenizer aaaaaaaa\n");
-    ASSERT_HAS(text, "\no tokenizer cccccccc\n");
-    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer aaaaaaaa'"), 2);
-    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer cccccccc'"), 1);
+    ASSERT_HAS(text, "\no tokenizer_fingerprint aaaaaaaa\n");
+    ASSERT_HAS(text, "\no tokenizer_fingerprint cccccccc\n");
+    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer_fingerprint aaaaaaaa'"), 2);
+    ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o tokenizer_fingerprint cccccccc'"), 1);
     zo_free(text);
     execute(db, "UPDATE cells SET tokenizer_fingerprint = '', seed = cell; UPDATE cells SET config = json_set(config, '$.seed', seed)");
-    ck_assert_msg(zo_report_choose(results, "lr", &err) == ZO_OK, "%s", err.text);
     cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work", "svg"));
     ck_assert_int_eq((int)number(db, "SELECT seeds FROM dev_points WHERE label = 'o'"), 3);
     close_db();

@@ -17,6 +17,7 @@
 #include "core/text.h"
 #include "results/report.h"
 #include "results/results.h"
+#include "results/views.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
 
@@ -185,9 +186,9 @@ START_TEST(labels_and_ranges)
         add(r, (made){.task = "b", .lr = lr[k], .value = 0.6, .dev_metric = b[k], .scale = 10});
     }
     char *text = paper(r, (zo_report_spec){0});
-    ASSERT_HAS(text, "| mezo lr=0.001 | 50.0 | 60.0 |");
-    ASSERT_HAS(text, "| mezo lr=0.1   | 50.0 | 60.0 |");
-    ASSERT_HAS(text, "| mezo lr=0.01  | 0.01  | 10    | 20.53 to 205.3 | 20       | 4.25 to 42.5 |");
+    ASSERT_HAS(text, "| mezo lr 0.001 | 50.0 | 60.0 |");
+    ASSERT_HAS(text, "| mezo lr 0.1   | 50.0 | 60.0 |");
+    ASSERT_HAS(text, "| mezo lr 0.01  | 0.01  | 10    | 20.53 to 205.3 | 20       | 4.25 to 42.5 |");
     free(text);
     text = paper(r, (zo_report_spec){.best = "lr"});
     ASSERT_HAS(text, "| mezo   | 50.0 | 60.0 |");
@@ -200,8 +201,8 @@ START_TEST(labels_and_ranges)
     free(text);
     zo_err err = {0};
     cJSON *rows;
-    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
-    ck_assert_int_eq(zo_results_select(r, "SELECT lr, rivals FROM chosen JOIN runs USING (run) ORDER BY lr", &rows, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_views(r, zo_cell_keys(), &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select(r, "SELECT lr, rivals FROM shown ORDER BY lr", &rows, &err), ZO_OK);
     ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
     ck_assert_double_eq(in_row(rows, 1, "lr"), 0.1);
     ck_assert_double_eq(in_row(rows, 1, "rivals"), 2);
@@ -339,9 +340,9 @@ START_TEST(old_definition)
     ck_assert_double_eq(in_row(rows, 0, "n"), 1);
     cJSON_Delete(rows);
     zo_err err = {0};
-    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
+    ck_assert_int_eq(zo_results_views(r, zo_cell_keys(), &err), ZO_OK);
     rows = NULL;
-    ck_assert_int_eq(zo_results_select(r, "SELECT group_concat(100 * metric_value, ' ') AS v, rivals FROM chosen JOIN runs USING (run)", &rows, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select(r, "SELECT group_concat(100 * metric_value, ' ') AS v, rivals FROM shown", &rows, &err), ZO_OK);
     ck_assert_str_eq(cJSON_GetArrayItem(rows, 0)->child->valuestring, "60.0");
     ck_assert_double_eq(in_row(rows, 0, "rivals"), 1);
     cJSON_Delete(rows);
@@ -380,9 +381,9 @@ START_TEST(database_of_schema_2)
     ASSERT_LACKS(text, "| work ");
     ASSERT_LACKS(text, "Step ms is the mean");
     free(text);
-    ck_assert_int_eq(zo_report_choose(r, "lr", &err), ZO_OK);
+    ck_assert_int_eq(zo_results_views(r, zo_cell_keys(), &err), ZO_OK);
     cJSON *rows;
-    ck_assert_int_eq(zo_results_select(r, "SELECT count(*) AS n FROM chosen", &rows, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select(r, "SELECT count(*) AS n FROM every", &rows, &err), ZO_OK);
     ck_assert_double_eq(in_row(rows, 0, "n"), 0);
     cJSON_Delete(rows);
     zo_results_close(r);
@@ -400,10 +401,10 @@ START_TEST(other_files_are_other_means)
     add(r, (made){.task = "u", .seed = 1, .value = 0.7, .dev_metric = 0.5, .model_files = "cccccccccccccccc"});
     add(r, (made){.task = "u", .seed = 2, .value = 0.9, .dev_metric = 0.5, .model_files = ""}); /* not known: it stands with the first that fits */
     char *text = paper(r, (zo_report_spec){0});
-    ASSERT_HAS(text, "| mezo rows_fingerprint=aaaaaaaa  | 50.0 ± 0.0 (2) |");
-    ASSERT_HAS(text, "| mezo rows_fingerprint=bbbbbbbb  | 50.0           |");
-    ASSERT_HAS(text, "| mezo model_fingerprint=11111111 |                | 70.0 ± 28.3 (2) |");
-    ASSERT_HAS(text, "| mezo model_fingerprint=cccccccc |                | 70.0            |");
+    ASSERT_HAS(text, "| mezo rows_fingerprint aaaaaaaa  | 50.0 ± 0.0 (2) |");
+    ASSERT_HAS(text, "| mezo rows_fingerprint bbbbbbbb  | 50.0           |");
+    ASSERT_HAS(text, "| mezo model_fingerprint 11111111 |                | 70.0 ± 28.3 (2) |");
+    ASSERT_HAS(text, "| mezo model_fingerprint cccccccc |                | 70.0            |");
     ASSERT_HAS(text, "Labels with a fingerprint");
     free(text);
     zo_results_close(r);
@@ -423,6 +424,54 @@ START_TEST(other_files_are_other_means)
     ck_assert_double_eq_tol(in_row(rows, 1, "metric_value"), 0.8, 1e-12);
     ck_assert_double_eq(in_row(rows, 1, "n"), 2);
     cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* The split seeds 1 and 2 with the seeds 1 and 2 are two settings with two seeds each, never one whose split seed follows its seed, even where a report
+ * has nothing but the two runs in which they are equal. */
+START_TEST(split_seeds_are_settings)
+{
+    zo_results *r = open_new();
+    for (int k = 0; k < 4; k++) {
+        add(r, (made){.seed = 1 + k % 2, .split_seed = 1 + k / 2, .value = 0.1 * (k + 1), .dev_metric = 0.5});
+    }
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo train_split_seed 1 test_split_seed 1 | 15.0 ± 7.1 (2) |");
+    ASSERT_HAS(text, "| mezo train_split_seed 2 test_split_seed 2 | 35.0 ± 7.1 (2) |");
+    free(text);
+    text = paper(r, (zo_report_spec){.where = "seed = train_split_seed"});
+    ASSERT_HAS(text, "| mezo train_split_seed 1 test_split_seed 1 | 10.0 |");
+    ASSERT_HAS(text, "| mezo train_split_seed 2 test_split_seed 2 | 40.0 |");
+    free(text);
+    execute(r, "UPDATE tries SET status = 'failed' WHERE run IN (2, 3)"); /* what else tells them apart has no result */
+    cJSON *rows;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_results_views(r, zo_cell_keys(), &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select(r, "SELECT label, count(*) AS n FROM shown GROUP BY label", &rows, &err), ZO_OK);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_str_eq(word(rows, 0, "label"), "mezo train_split_seed 1 test_split_seed 1");
+    cJSON_Delete(rows);
+    zo_results_close(r);
+    /* one seed alone follows nothing: the numbers stand in the labels */
+    r = open_new();
+    add(r, (made){.seed = 1, .split_seed = 1, .value = 0.1, .dev_metric = 0.5});
+    add(r, (made){.seed = 1, .split_seed = 2, .value = 0.2, .dev_metric = 0.5});
+    text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo train_split_seed 1 test_split_seed 1 | 10.0 |");
+    ASSERT_HAS(text, "| mezo train_split_seed 2 test_split_seed 2 | 20.0 |");
+    free(text);
+    zo_results_close(r);
+    /* split seeds that follow are one setting, beside one that stands still */
+    r = open_new();
+    for (int seed = 1; seed <= 3; seed++) {
+        add(r, (made){.seed = seed, .split_seed = seed, .value = 0.1 * seed, .dev_metric = 0.5});
+        add(r, (made){.seed = seed, .split_seed = 9, .value = 0.6, .dev_metric = 0.5});
+    }
+    text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| mezo train_split_seed seed test_split_seed seed | 20.0 ± 10.0 (3) |");
+    ASSERT_HAS(text, "| mezo train_split_seed 9 test_split_seed 9       | 60.0 ± 0.0 (3)  |");
+    free(text);
     zo_results_close(r);
 }
 END_TEST
@@ -521,6 +570,7 @@ int main(void)
     tcase_add_test(t, old_definition);
     tcase_add_test(t, database_of_schema_2);
     tcase_add_test(t, other_files_are_other_means);
+    tcase_add_test(t, split_seeds_are_settings);
     tcase_add_test(t, best_among_equals);
     tcase_add_test(t, best_by_selection);
     tcase_add_test(t, hostile_names);

@@ -18,6 +18,7 @@
 #include "plots/plot.h"
 #include "results/report.h"
 #include "results/results.h"
+#include "results/views.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
 
@@ -142,6 +143,7 @@ START_TEST(plot_labels)
         zo_identity identity = identity_of(config);
         settings.steps = of[i].steps;
         settings.seed = seed;
+        settings.train_split_seed = of[i].data_seed;
         settings.lr = 1e-3;
         settings.dev = 10;
         zo_run_end end = {.status = "done", .accuracy = 0.5, .f1 = 0.5, .metric_value = 0.5, .matthews = NAN, .marks = "", .selected = "test@best-dev",
@@ -155,9 +157,9 @@ START_TEST(plot_labels)
         zo_results_close(r);
         return;
     }
-    zo_plot_spec spec = {.db = zo_results_handle(r), .meaning = ZO_MEANING, .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
+    zo_plot_spec spec = {.db = zo_results_handle(r), .out = scratch("plots"), .only = "accuracy_bars", .formats = "svg"};
     cJSON *report;
-    ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_results_views(r, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
     cJSON_Delete(report);
     char *svg;
@@ -618,11 +620,11 @@ START_TEST(report_best_lr)
     /* the same for SQL: the seeds of that setting and of those that stood alone */
     zo_err err = {0};
     for (int twice = 0; twice < 2; twice++) {
-        ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
-        ck_assert_int_eq(number(r, "SELECT count(*) FROM runs JOIN chosen USING (run) WHERE optimizer = 'mezo' AND task = 'sst2' AND lr <> 1e-2"), 0);
-        ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 1"),
+        ck_assert_msg(zo_results_views(r, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE optimizer = 'mezo' AND task = 'sst2' AND lr <> 1e-2"), 0);
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 1"),
                          number(r, "SELECT count(*) FROM report WHERE optimizer = 'mezo' AND task = 'sst2' AND lr = 1e-2"));
-        ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 0"),
+        ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 0"),
                          number(r, "SELECT count(*) FROM report WHERE NOT (optimizer = 'mezo' AND task = 'sst2')"));
     }
     zo_report_spec wrong = {.keys = zo_cell_keys(), .best = "rnk", .columns = "task", .metric = "accuracy"};
@@ -643,8 +645,8 @@ START_TEST(best_is_by_dev_alone)
     zo_report_spec best = {.keys = zo_cell_keys(), .by_seed_group = true, .best = "lr", .columns = "task", .metric = "accuracy"};
     ck_assert_int_eq(zo_report_rows(r, &best, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "without dev examples");
-    ck_assert_msg(zo_report_choose(r, "lr", &err) == ZO_OK, "%s", err.text);
-    ck_assert_int_eq(number(r, "SELECT count(*) FROM chosen WHERE rivals = 0"), 2);
+    ck_assert_msg(zo_results_views(r, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 0 AND label = 'mezo lr ' || lr"), 2);
     zo_results_close(r);
     r = open_new("killed.db");
     add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.9, 0.5);
@@ -681,7 +683,7 @@ START_TEST(report_paper_table)
     zo_results *r = sample("paper.db");
     char *text = paper(r, (zo_report_spec){0});
     ASSERT_HAS(text, "## m, head");
-    ASSERT_HAS(text, "mezo lr=0.001");
+    ASSERT_HAS(text, "mezo lr 0.001");
     ASSERT_HAS(text, "70.0 ± 10.0 (3)");
     ASSERT_HAS(text, "90.0 ± 0.0 (2), 1 diverged");
     ASSERT_HAS(text, "Marked runs are in every mean");
@@ -750,6 +752,36 @@ START_TEST(select_reads_only)
 }
 END_TEST
 
+/* The views are there for a statement that names one, and for no other. */
+START_TEST(select_from_views)
+{
+    zo_results_close(sample("views.db"));
+    zo_results *r;
+    cJSON *rows;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_results_open_read(&r, scratch("views.db"), &err), ZO_OK);
+    ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT count(*) FROM runs", &rows, &err), ZO_OK);
+    cJSON_Delete(rows);
+    ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT evry FROM runs", &rows, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "no such column: evry");
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM sqlite_temp_master"), 0);
+    /* all of them: the three of the worse learning rate too, which `shown` leaves out */
+    ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT count(*) AS n, sum(rivals IS NULL) AS worse, max(lr) AS lr FROM every", &rows, &err), ZO_OK);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 12);
+    ck_assert_double_eq(in_row(rows, 0, "worse"), 3);
+    cJSON_Delete(rows);
+    ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT lr, label, count(*) AS n FROM shown WHERE task = 'sst2' GROUP BY lr ORDER BY lr", &rows, &err), ZO_OK);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_double_eq(in_row(rows, 0, "lr"), 1e-2);
+    ck_assert_double_eq(in_row(rows, 0, "n"), 3);
+    ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "label")->valuestring, "mezo"); /* dev chose lr */
+    cJSON_Delete(rows);
+    ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT 1 FROM evry", &rows, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "no such table: evry");
+    zo_results_close(r);
+}
+END_TEST
+
 int main(void)
 {
     snprintf(folder, sizeof folder, "build/test_results.XXXXXX");
@@ -775,6 +807,7 @@ int main(void)
     tcase_add_test(t, data_seeds_group);
     tcase_add_test(t, report_paper_table);
     tcase_add_test(t, select_reads_only);
+    tcase_add_test(t, select_from_views);
     Suite *s = suite_create("results");
     suite_add_tcase(s, t);
     int failed = suite_run(s);

@@ -1,12 +1,14 @@
--- views.sql: the temporary tables and views that the scripts of plots/ read, beside the tables of results/schema.sql. Embedded into the program.
--- temp.picture (meaning) is there before: the meaning of the figures that may be in one picture.
+-- views.sql: the temporary views of plots and of `zo sql`, beside the tables of results/schema.sql. Embedded into the program (results/views.c).
+-- temp.current (meaning) and temp.setting (run, rivals, label, line) are there before: the meaning of this program, and its runs that have a result.
 --
--- shown     the finished runs, of several learning rates those of the best one (temp.chosen), with
---             label        the optimizer and just those settings that differ within one cell of the plots: one label, one line or bar
---             line         the same with the settings that differ between batches and contexts too
---             filled       ", filled" where batches are filled to the context
+-- every     the tries that count, of this meaning and with a result: the columns of `runs`, and
+--             label        the optimizer and just those settings that differ within one frame of the plots: one label, one curve or bar
+--             line         the same with what differs between frames of other batches and contexts too, but without these two
+--             rivals       how many other learning rates were worse on dev than this one; NULL = it is one of the worse
+--             fill         1 = batches are filled to the context;  filled  ", filled" then, else ""
 --             study        1 = there was nothing to evaluate: a study of memory and time
--- trained   those of them that were evaluated (all, when none was), with
+-- shown     those of them with the best of several learning rates: what plots show
+-- trained   those of `shown` that were evaluated (all, when none was), with
 --             cell_text    model, task, form, batch and context in one text
 --             metric_note  ", METRIC" where the runs are scored by several metrics, else ""
 --             marked       1 = diverged, dead or constant;  disturbed  0 where it is not known
@@ -16,68 +18,23 @@
 -- remark    (name, text): what a caption says where it applies; a script names those that it wants
 --
 -- Nothing is averaged but runs that differ in the seed alone (and in the split seeds where these follow the seed): every key of the config by
--- which runs of one optimizer in one cell of the plots differ stands in the label, and so does what runs of one config were made from where that
--- differs (temp.chosen). A cell of the plots is model, task, form, batch, context, fill, study. The learning rate is chosen by dev and by nothing
--- else, as `zo report --best lr` does it. Where there is no dev set it stands in the label.
+-- which runs of one optimizer in one frame of the plots differ stands in the label, and so does what runs of one config were made from where that
+-- differs. A frame of the plots is model, task, form, batch, context, fill, study. The learning rate is chosen by dev and by nothing else, as
+-- `zo report --best lr` does it. Where there is no dev set it stands in the label.
 
 DROP VIEW IF EXISTS temp.loss_points;
 DROP VIEW IF EXISTS temp.dev_points;
 DROP TABLE IF EXISTS temp.remark;
 DROP TABLE IF EXISTS temp.trained;
-DROP TABLE IF EXISTS temp.shown;
-DROP TABLE IF EXISTS temp.setting;
-DROP TABLE IF EXISTS temp.given;
-DROP TABLE IF EXISTS temp.finished;
+DROP VIEW IF EXISTS temp.shown;
+DROP VIEW IF EXISTS temp.every;
 
-CREATE TEMP TABLE finished AS
-    SELECT *, count(*) OVER (PARTITION BY own_cell) AS cellmates, count(*) OVER (PARTITION BY own_line) AS linemates
-    FROM (SELECT *, dense_rank() OVER (ORDER BY optimizer, model, task, form, study, fill, batch, context) AS own_cell,
-                 dense_rank() OVER (ORDER BY optimizer, model, task, form, study, fill) AS own_line
-          FROM (SELECT *, dev = 0 AND test = 0 AS study, coalesce(json_extract(config, '$.fill'), 0) AS fill
-                FROM main.runs
-                WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning = (SELECT meaning FROM temp.picture)));
-CREATE INDEX temp.finished_by_run ON finished (run);
-CREATE INDEX temp.finished_by_train ON finished (train_split_seed, model, task, split, seed);
-CREATE INDEX temp.finished_by_test ON finished (test_split_seed, model, task, split, seed);
+CREATE TEMP VIEW every AS
+    SELECT *, iif(fill, ', filled', '') AS filled
+    FROM (SELECT r.*, s.label, s.line, s.rivals, coalesce(json_extract(r.config, '$.fill'), 0) AS fill, r.dev = 0 AND r.test = 0 AS study
+          FROM main.runs r JOIN temp.setting s USING (run));
 
--- Settings of a run, one a row; place: their order in a label, negative for the optimizer's own.
-CREATE TEMP TABLE given AS
-    SELECT f.run, k.id AS place, k.key AS name, k.value AS value FROM finished f, json_each(f.config) k
-    WHERE k.key NOT IN ('seed', 'train_split_seed', 'test_split_seed', 'model', 'task', 'form', 'batch', 'context', 'fill', 'lr', 'optimizer')
-    UNION ALL
-    SELECT f.run, o.id - 1000, o.key, o.value FROM finished f, json_each(f.config, '$.optimizer') o WHERE o.key <> 'name'
-    UNION ALL
-    SELECT run, 1000, 'lr', lr FROM finished WHERE dev = 0
-    UNION ALL
-    SELECT f.run, 1001, 'train_split_seed', CASE WHEN f.train_split_seed = f.seed AND NOT EXISTS
-            (SELECT 1 FROM finished g WHERE g.train_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
-        THEN 'seed' ELSE f.train_split_seed END FROM finished f
-    UNION ALL
-    SELECT f.run, 1002, 'test_split_seed', CASE WHEN f.test_split_seed = f.seed AND NOT EXISTS
-            (SELECT 1 FROM finished g WHERE g.test_split_seed = f.seed AND g.model = f.model AND g.task = f.task AND g.split = f.split AND g.seed <> f.seed)
-        THEN 'seed' ELSE f.test_split_seed END FROM finished f;
--- Most are the same everywhere, and need not be compared cell by cell.
-DELETE FROM given WHERE (place < 0, name) IN
-    (SELECT place < 0, name FROM given GROUP BY 1, 2 HAVING min(value) = max(value) AND count(value) = (SELECT count(*) FROM finished));
-
-CREATE TEMP TABLE setting AS
-    SELECT run, place,
-           CASE WHEN name IN ('mode', 'realisation', 'precision', 'device') THEN ' ' || value WHEN name = 'rank' THEN ' r' || value
-                WHEN name IN ('train', 'dev', 'test') AND value = -1 THEN ' ' || name || ' all' ELSE ' ' || name || ' ' || value END AS words,
-           min(value) OVER c <> max(value) OVER c OR count(value) OVER c < cellmates AS in_label,
-           min(value) OVER l <> max(value) OVER l OR count(value) OVER l < linemates AS in_line
-    FROM given JOIN finished USING (run)
-    WINDOW c AS (PARTITION BY own_cell, place < 0, name), l AS (PARTITION BY own_line, place < 0, name);
-DELETE FROM setting WHERE NOT in_line OR words IS NULL;
-CREATE INDEX temp.setting_of ON setting (run, place);
-
-CREATE TEMP TABLE shown AS
-    SELECT f.*,
-           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run AND in_label ORDER BY place)), '') || files
-               AS label,
-           optimizer || coalesce((SELECT group_concat(words, '') FROM (SELECT words FROM setting s WHERE s.run = f.run ORDER BY place)), '') || files AS line,
-           CASE WHEN fill THEN ', filled' ELSE '' END AS filled
-    FROM finished f JOIN temp.chosen USING (run);
+CREATE TEMP VIEW shown AS SELECT * FROM every WHERE rivals IS NOT NULL;
 
 CREATE TEMP TABLE trained AS
     SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell_text,
@@ -134,7 +91,7 @@ INSERT INTO remark
                                            ELSE coalesce(min(metric), 'score') END || ' (%)' END
     FROM trained;
 INSERT INTO remark
-    SELECT 'chosen', 'of several learning rates the best on dev' FROM shown JOIN temp.chosen USING (run) WHERE rivals > 0 LIMIT 1;
+    SELECT 'chosen', 'of several learning rates the best on dev' WHERE EXISTS (SELECT 1 FROM shown WHERE rivals > 0);
 INSERT INTO remark SELECT 'selected', 'taken as ' || group_concat(DISTINCT selected) FROM trained HAVING count(selected) > 0;
 INSERT INTO remark
     SELECT 'marks', '× marked runs, ' || sum(marked) || ' of ' || count(*) || ': ' || substr(
@@ -151,4 +108,4 @@ INSERT INTO remark
 -- What is in no picture.
 INSERT INTO remark
     SELECT 'old', 'left out: ' || count(*) || CASE count(*) WHEN 1 THEN ' run' ELSE ' runs' END || ' of an old definition'
-    FROM main.runs WHERE status IN ('done', 'time', 'diverged', 'dead', 'oom') AND meaning IS NOT (SELECT meaning FROM temp.picture) HAVING count(*) > 0;
+    FROM main.report WHERE meaning <> (SELECT meaning FROM temp.current) HAVING count(*) > 0;
