@@ -361,10 +361,16 @@ zo_cell_row zo_cell_to_row(const zo_cell *c)
     return (zo_cell_row){.config = c->config, .optimizer = c->estimator->name, .optimizer_options = c->options_text, .keys = zo_cell_keys(), .settings = c};
 }
 
+/* What is behind the last slash, if anything is. */
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
 char *zo_cell_label(const zo_cell *c, char *out, size_t size)
 {
-    const char *slash = strrchr(c->model, '/');
-    int at = snprintf(out, size, "%s %s %s", slash != NULL && slash[1] != '\0' ? slash + 1 : c->model, c->task, c->estimator->name);
+    int at = snprintf(out, size, "%s %s %s", last_name(c->model), last_name(c->task), c->estimator->name);
     if (c->estimator->step != NULL && at < (int)size) {
         at += snprintf(out + at, size - (size_t)at, " lr %g", c->lr);
     }

@@ -23,7 +23,7 @@ CREATE TABLE cells (
     config            TEXT NOT NULL,         -- canonical JSON of the cell, defaults filled in
     -- settings, as in the config
     model             TEXT NOT NULL,
-    task              TEXT NOT NULL,
+    task              TEXT NOT NULL,         -- a name of `zo list tasks`, or the path of a description (docs/tasks.md)
     form              TEXT NOT NULL,         -- head, prompt
     optimizer         TEXT NOT NULL,         -- its name
     optimizer_options TEXT NOT NULL,         -- JSON object of the optimizer's own keys

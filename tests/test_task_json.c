@@ -155,6 +155,7 @@ START_TEST(the_documents_example_runs)
     ASSERT_HAS(block_of("json", 1), "\"task\": \"./hotels.json\", \"form\": \"prompt\"");
     put_config("mine.json", scratch("hotels.json"), "prompt");
     ck_assert_msg(run("mine.json", "own.db") == 0, "%s", said);
+    ASSERT_HAS(said, "model hotels.json mezo");
     ck_assert_str_eq(ask("own.db", "SELECT status || ' ' || steps || ' ' || metric FROM runs"), "done 3 accuracy;");
     char task[300];
     snprintf(task, sizeof task, "%s;", scratch("hotels.json"));
