@@ -268,6 +268,7 @@ mutants: deps
 check: deps
 	@tests/check_includes.sh
 	@tests/check_words.sh
+	@tests/check_prose.sh
 	@CC='$(CC)' NVCC='$(NVCC)' tests/check_headers.sh
 
 bench-peers: zo
