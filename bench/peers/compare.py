@@ -1,24 +1,18 @@
 """PyTorch's step and zo's step in turn, in one run, on the same model folder and the same rows of SST-2; the ratio of medians.
 
+The cases are in compare.json.
+
 Usage: compare.py --zo ./zo --data DIR --models DIR [--steps N] [--rounds N] [--only SUBSTRING] [--json FILE]
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 
 import torch
 
 from torch_steps import Peer, sst2_rows
-
-# model folder, form, batch, method of the peer, optimizer and realisation of zo, (precision of zo, goal) pairs
-CASES = [
-    ("minilm-l6", "head", 16, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
-    ("minilm-l6", "head", 64, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
-    ("smollm2-135m", "prompt", 16, "mezo", "mezo", "streamed", (("f32", 12), ("bf16", 18))),
-    ("minilm-l6", "head", 16, "fo_adamw", "fo-adamw", "inplace", (("f32", 3),)),
-    ("minilm-l6", "head", 64, "fo_adamw", "fo-adamw", "inplace", (("f32", 3),)),
-]
 
 
 def zo_steps(args, model, form, batch, optimizer, precision, realisation):
@@ -44,7 +38,10 @@ def main():
     header = ("model", "form", "batch", "method", "precision", "torch f32", "torch autocast", "zo", "torch f32 / zo", "torch autocast / zo", "goal (f32 / zo)", "where zo's time goes (ms)")
     print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
     kept = []
-    for model, form, batch, method, optimizer, realisation, variants in CASES:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare.json"), encoding="utf-8") as f:
+        cases = json.load(f)
+    for case in cases:
+        model, form, batch, method = case["model"], case["form"], case["batch"], case["peer"]
         if args.only not in f"{model} {form} {batch} {method}":
             continue
         peers = [Peer(f"{args.models}/{model}", rows, batch, form == "prompt", cast) for cast in (False, True)]
@@ -53,12 +50,12 @@ def main():
         theirs, theirs_cast, ours, last = [], [], {}, {}
         for _ in range(args.rounds):
             theirs += peers[0].time_steps(method, args.steps)
-            for precision, _ in variants:
-                last[precision] = zo_steps(args, model, form, batch, optimizer, precision, realisation)
+            for precision in case["goals"]:
+                last[precision] = zo_steps(args, model, form, batch, case["optimizer"], precision, case["realisation"])
                 ours.setdefault(precision, []).extend(last[precision]["steps_ms"])
             theirs_cast += peers[1].time_steps(method, max(1, args.steps // 2))
         a, b = statistics.median(theirs), statistics.median(theirs_cast)
-        for precision, goal in variants:
+        for precision, goal in case["goals"].items():
             c = statistics.median(ours[precision])
             parts = ", ".join(f"{name} {ms:.1f}" for name, ms in last[precision]["parts_ms"].items() if ms >= 0.05)
             print(f"| {model} | {form} | {batch} | {method} | {precision} | {a:.1f} | {b:.1f} | {c:.1f} | {a / c:.1f}x | {b / c:.1f}x | >= {goal}x "

@@ -10,7 +10,9 @@ Two steps warm up; the clock is read with the device idle. A model that does not
 
   mezo      Malladi et al., arXiv 2305.17333, Algorithm 1: every tensor moved by +eps, -2 eps, +eps with torch.normal from one seed
   lozo      Chen et al., arXiv 2410.07698: matrices moved along U V^T of rank 2, V drawn anew every 50 steps; vectors as MeZO
-  fo-sgd, fo-adamw   one backward pass and torch.optim's rule, dropout off
+  sgd, adamw   one backward pass and torch.optim's rule, dropout off
+
+shape_methods.json says which of these runs beside which of zo's.
 """
 import argparse
 import gc
@@ -28,8 +30,6 @@ from shape_model import ShapeModel
 
 BATCH, WARM_UP = 16, 2
 MODELS = ["shape:opt-125m", "shape:opt-1.3b", "shape:opt-13b", "shape:roberta-large", "shape:llama-7b"]
-# method of the peer, optimizer and realisation of zo beside it, dtypes
-METHODS = [("mezo", "mezo", "streamed"), ("lozo", "tezo", "sidepath"), ("fo-adamw", "fo-adamw", "inplace"), ("fo-sgd", "fo-sgd", "inplace")]
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
@@ -139,22 +139,28 @@ class Peer:
         move(step, eps)
         move(step, -lr * ((plus - minus) / (2 * eps)).item())
 
-    def first_order(self, batch, method):
+    def first_order(self, batch, rule):
         if self.optimizer is None:
-            rule = torch.optim.AdamW if method == "fo-adamw" else torch.optim.SGD
             self.optimizer = rule(self.parameters, lr=1e-6)
         self.optimizer.zero_grad()
         self.loss(batch).backward()
         self.optimizer.step()
 
+    def mezo(self, step, batch):
+        self.zeroth_order(step, batch, self.perturb)
+
+    def lozo(self, step, batch):
+        self.zeroth_order(step, batch, lambda s, scale: self.perturb_low_rank(s, s, scale))
+
+    def adamw(self, _, batch):
+        self.first_order(batch, torch.optim.AdamW)
+
+    def sgd(self, _, batch):
+        self.first_order(batch, torch.optim.SGD)
+
     def step(self, method, step, lengths):
-        batch = self.batch(lengths)
-        if method == "mezo":
-            self.zeroth_order(step, batch, lambda s, scale: self.perturb(s, scale))
-        elif method == "lozo":
-            self.zeroth_order(step, batch, lambda s, scale: self.perturb_low_rank(s, s, scale))
-        else:
-            self.first_order(batch, method)
+        """`method`: the name of one of the four above."""
+        getattr(self, method)(step, self.batch(lengths))
 
 
 def wait(device):
@@ -190,10 +196,10 @@ def time_torch(config, folder, method, lengths, dtype, device, steps):
     return row
 
 
-def time_zo(args, model, optimizer, realisation, lengths, dtype):
+def time_zo(args, model, method, lengths, dtype):
     command = [args.zo, "bench", "step", model, "--task", "synth-lengths", "--form", "prompt", "--init", "random", "--batch", str(BATCH),
-               "--optimizer", optimizer, "--realisation", realisation, "--precision", dtype, "--steps", str(args.steps), "--device", args.device, "--json"]
-    command += ["--storage", dtype] if not optimizer.startswith("fo-") else []
+               "--optimizer", method["optimizer"], "--realisation", method["realisation"], "--precision", dtype, "--steps", str(args.steps), "--device", args.device, "--json"]
+    command += ["--storage", method.get("storage", dtype)]
     command += ["--context", "128"] if lengths == "sst2" else ["--context", lengths, "--fill"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -221,23 +227,26 @@ def main():
     print(f"PyTorch {torch.__version__} on {name}: medians of {args.steps} steps")
     header = ("model", "lengths", "torch", "dtype", "torch ms", "torch GB", "zo", "zo ms", "zo GB", "torch / zo")
     print("| " + " | ".join(header) + " |\n|" + "---|" * len(header), flush=True)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "shape_methods.json"), encoding="utf-8") as f:
+        methods = json.load(f)
     cases = [(lengths, method, model, dtype)
-             for lengths in args.lengths for method in METHODS for model in args.models for dtype in DTYPES
+             for lengths in args.lengths for method in methods for model in args.models for dtype in DTYPES
              if dtype == "bf16" or model in ("shape:opt-125m", "shape:roberta-large") or model.endswith("-tiny")]
     kept, failed = [], False
-    for lengths, (method, optimizer, realisation), model, dtype in cases:
-        row = {"model": model, "lengths": lengths, "method": method, "dtype": dtype, "zo_optimizer": optimizer, "zo_realisation": realisation}
+    for lengths, method, model, dtype in cases:
+        peer, optimizer, realisation = method["peer"], method["optimizer"], method["realisation"]
+        row = {"model": model, "lengths": lengths, "method": peer, "dtype": dtype, "zo_optimizer": optimizer, "zo_realisation": realisation}
         if time.monotonic() > end - 15:
             row["status"] = "left out"
         else:
             folder = json.loads(subprocess.run([args.zo, "inspect", model, "--json"], check=True, capture_output=True, text=True).stdout)["folder"]
             with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
                 config = json.load(f)
-            row.update(time_torch(config, folder, method, lengths, dtype, args.device, args.steps))
-            row.update(time_zo(args, model, optimizer, realisation, lengths, dtype))
+            row.update(time_torch(config, folder, peer, lengths, dtype, args.device, args.steps))
+            row.update(time_zo(args, model, method, lengths, dtype))
         both = row.get("torch_ms") and row.get("zo_ms")
         failed = failed or row.get("zo_status") == "failed"
-        print(f"| {model} | {lengths} | {method} | {dtype} | {show(row.get('torch_ms')) if row['status'] == 'done' else row['status']} "
+        print(f"| {model} | {lengths} | {peer} | {dtype} | {show(row.get('torch_ms')) if row['status'] == 'done' else row['status']} "
               f"| {show(row.get('torch_peak_bytes'), 1e-9)} | {optimizer} {realisation} | {show(row.get('zo_ms')) if row.get('zo_ms') else row.get('zo_status', '-')} "
               f"| {show(row.get('zo_peak_bytes'), 1e-9)} | {show(row['torch_ms'] / row['zo_ms'], form='{:.1f}x') if both else '-'} |", flush=True)
         kept.append(row)

@@ -93,7 +93,7 @@ class Peer:
         self.perturb(step, -lr * projected)
         return plus.item()
 
-    def fo_adamw(self, step, lr=1e-5):
+    def adamw(self, step, lr=1e-5):
         if self.adamw is None:
             self.adamw = torch.optim.AdamW(self.parameters, lr=lr)
         self.adamw.zero_grad()
