@@ -20,6 +20,7 @@
 #include "bench/cmd.h"
 #include "bench/machine.h"
 #include "bench/outcome.h"
+#include "bench/predict.h"
 #include "bench/pretrain.h"
 #include "bench/setup.h"
 #include "core/build.h"
@@ -733,18 +734,16 @@ static const char *text_in(const cJSON *job, const char *key)
     return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
-/* What a check found: sizes for the dry run. */
+/* What a check found: the peak that a dry run says. */
 static void send_check(run *r)
 {
     cJSON *news = cJSON_CreateObject();
-    zo_peak live = zo_mem_live(r->space);
-    const zo_store *weights = zo_model_store(r->setup.model);
-    cJSON_AddNumberToObject(news, "arena_bytes", (double)weights->layout->size * 4); /* gradients, moments, stored directions are f32 */
-    cJSON_AddNumberToObject(news, "snapshot_bytes", (double)(weights->layout->size * zo_storage_bytes(weights->storage)));
-    cJSON *tags = cJSON_AddObjectToObject(news, "bytes");
+    uint64_t bytes[ZO_TAGS], sum = 0;
+    zo_predict_peak(&r->setup, bytes);
     for (int t = 0; t < ZO_TAGS; t++) {
-        cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)t), (double)live.tag_bytes[t]);
+        sum += bytes[t];
     }
+    cJSON_AddNumberToObject(news, "bytes", (double)sum);
     send_news(news);
 }
 

@@ -25,7 +25,7 @@ extern "C" {
     "  --json              one JSON object or list on standard output\n"                                                              \
     "Options of step, as the keys of a config (`zo help run`):\n"                                                                     \
     "  --task NAME         (sst2)            --form head|prompt    (head)\n"                                                          \
-    "  --optimizer NAME    (mezo), or an object such as '{\"name\": \"tezo\", \"rank\": 16}'\n"                                       \
+    "  --optimizer NAME    (what `zo list optimizers` calls usual), or an object such as '{\"name\": \"NAME\", \"lr\": 1e-4}'\n"      \
     "  --batch N           (16)              --context N           (128)\n"                                                           \
     "  --precision f32|bf16|tf32|f16 (f32)   --realisation inplace|streamed|sidepath (streamed)\n"                                    \
     "  --storage f32|bf16|f16 (f32)          --accumulate weights|log (weights)\n"                                                    \

@@ -1,6 +1,6 @@
 /* cmd_inspect.c: `zo inspect`: what a model folder holds, and how many bytes a training step of each method would
  * take, by tag, from config.json alone. PARAMS and ACTIVATIONS come from the model's own lay-out of a pass,
- * WORKSPACE from the backend's reservation, GRADS, OPT_STATE and SNAPSHOT are what the method keeps. A batch of N
+ * WORKSPACE from the backend's reservation, GRADS, OPT_STATE and SNAPSHOT are what each estimator says of itself. A batch of N
  * examples of C tokens; causal models: two options an example, one token each, that share their prompt. Data and
  * the evaluation's own batch are not in it. */
 #include <cjson/cJSON.h>
@@ -9,6 +9,7 @@
 
 #include "bench/args.h"
 #include "bench/cmd.h"
+#include "bench/predict.h"
 #include "bench/pretrain.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -25,27 +26,14 @@ typedef struct inspect_args {
     zo_storage storage;
 } inspect_args;
 
-/* What a method keeps beside weights and one pass, in copies of the weights: a snapshot in their storage, all else in f32. */
+/* A row of the table: an estimator with its defaults or as one of its variants, in one realisation. */
 typedef struct method {
-    const char *name, *realisation;
-    int points; /* of one pass */
-    zo_backward backward;
-    int grads, opt_state, snapshot;
-    bool factors;
+    const zo_estimator *estimator;
+    const zo_variant *variant; /* NULL = its defaults */
+    zo_realisation realisation;
+    char name[80];
+    zo_plan plan;
 } method;
-
-static const method methods[] = {
-    {"zero-shot", "inference", 1, ZO_FORWARD_ONLY, 0, 0, 0, false},
-    {"mezo", "inplace", 1, ZO_FORWARD_ONLY, 0, 0, 0, false},
-    {"mezo", "streamed", 2, ZO_FORWARD_ONLY, 0, 0, 0, false},
-    {"mezo-svrg paper", "streamed", 2, ZO_FORWARD_ONLY, 0, 1, 1, false}, /* full-batch gradient and anchor */
-    {"mezo-svrg replay", "streamed", 2, ZO_FORWARD_ONLY, 0, 0, 0, false},
-    {"tezo-adam", "streamed", 2, ZO_FORWARD_ONLY, 0, 0, 0, true},
-    {"fo-sgd", "", 1, ZO_BACKWARD, 1, 0, 0, false},
-    {"fo-sgd checkpoint", "", 1, ZO_BACKWARD_CHECKPOINT, 1, 0, 0, false},
-    {"fo-adamw", "", 1, ZO_BACKWARD, 1, 2, 0, false},
-};
-#define METHODS ((int)(sizeof methods / sizeof *methods))
 
 typedef struct disk {
     bool found;
@@ -62,7 +50,8 @@ typedef struct report {
     int64_t context;
     disk disk;
     char note[1000]; /* as zo_model_note, with every head */
-    zo_plan plan[METHODS];
+    int methods;
+    method *method; /* (methods) */
 } report;
 
 static zo_status read_disk(report *r, zo_err *err)
@@ -94,21 +83,6 @@ static zo_status read_disk(report *r, zo_err *err)
     return status == ZO_OK ? zo_weights_unread(r->folder, &r->arch, heads, 2, 2, r->note, sizeof r->note, err) : status;
 }
 
-/* CP factors of every matrix, and tau, span and both moments of their coefficients. */
-static uint64_t factor_bytes(const zo_layout *layout, int64_t rank)
-{
-    uint64_t floats = 0;
-    for (int i = 0; i < layout->n; i++) {
-        const zo_param *p = &layout->param[i];
-        if (p->kind == ZO_PARAM_MATRIX) {
-            int64_t r = rank < p->rows ? rank : p->rows;
-            r = r < p->cols ? r : p->cols;
-            floats += (uint64_t)(r * (p->rows + p->cols) + 4 * r);
-        }
-    }
-    return floats * sizeof(float);
-}
-
 /* Scratch that the backend takes for passes of this size. */
 static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t tokens, uint64_t *bytes, zo_err *err)
 {
@@ -123,35 +97,6 @@ static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t to
     return status;
 }
 
-/* First-order methods, which stand last, need weights in f32. */
-static bool is_possible(const method *m, const inspect_args *args)
-{
-    return m->grads == 0 || args->storage == ZO_STORAGE_F32;
-}
-
-static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
-{
-    zo_layout layout = {0};
-    zo_arch_layout(&r->arch, r->head, r->classes, &layout);
-    int64_t tokens = args->batch * r->context;
-    int32_t rows = (int32_t)(args->batch * (r->arch.causal ? 2 : 1));
-    zo_status status = ZO_OK;
-    for (int i = 0; i < METHODS && is_possible(&methods[i], args) && status == ZO_OK; i++) {
-        const method *m = &methods[i];
-        zo_plan *p = &r->plan[i];
-        zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, m->points, m->backward, p);
-        uint64_t copy = p->tag_bytes[ZO_TAG_PARAMS], held = (uint64_t)(layout.size * zo_storage_bytes(args->storage));
-        p->tag_bytes[ZO_TAG_PARAMS] = held;
-        p->tag_bytes[ZO_TAG_GRADS] += (uint64_t)m->grads * copy;
-        p->tag_bytes[ZO_TAG_OPT_STATE] += (uint64_t)m->opt_state * copy +
-                                          (m->factors ? factor_bytes(&layout, args->rank) : 0);
-        p->tag_bytes[ZO_TAG_SNAPSHOT] += (uint64_t)m->snapshot * held;
-        status = workspace_bytes(&layout, m->points, tokens, &p->tag_bytes[ZO_TAG_WORKSPACE], err);
-    }
-    zo_layout_free(&layout);
-    return status;
-}
-
 static uint64_t total_of(const zo_plan *plan)
 {
     uint64_t sum = 0;
@@ -159,6 +104,109 @@ static uint64_t total_of(const zo_plan *plan)
         sum += plan->tag_bytes[tag];
     }
     return sum;
+}
+
+static void name_method(method *m)
+{
+    const zo_variant *v = m->variant;
+    bool flag = v != NULL && strcmp(v->value, "true") == 0;
+    snprintf(m->name, sizeof m->name, "%s%s%s%s%s", m->estimator->name, v != NULL ? " " : "", v != NULL ? v->key : "", v != NULL && !flag ? " " : "",
+             v != NULL && !flag ? v->value : "");
+}
+
+/* The options of a row: those of the variant, and --rank where the estimator has that option. The caller deletes them. */
+static cJSON *options_of(const method *m, const inspect_args *args)
+{
+    cJSON *options = m->variant != NULL ? zo_variant_options(m->variant) : cJSON_CreateObject();
+    if (zo_opt_find(m->estimator->options, "rank") != NULL && !cJSON_HasObjectItem(options, "rank")) {
+        cJSON_AddNumberToObject(options, "rank", (double)args->rank);
+    }
+    return options;
+}
+
+static zo_status plan_method(const report *r, const inspect_args *args, const zo_layout *layout, method *m, zo_needs *needs, zo_err *err)
+{
+    const zo_estimator *e = m->estimator;
+    int64_t tokens = args->batch * r->context;
+    int32_t rows = (int32_t)(args->batch * (r->arch.causal ? 2 : 1));
+    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1};
+    cJSON *options = options_of(m, args);
+    zo_status status = zo_needs_of(e, options, &extent, needs, err);
+    cJSON_Delete(options);
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_plan *p = &m->plan;
+    int points = zo_points_a_pass(e, m->realisation);
+    zo_backward backward = !needs->gradient ? ZO_FORWARD_ONLY : needs->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
+    uint64_t kept[ZO_TAGS];
+    zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, points, backward, p);
+    zo_predict_method(needs, &extent, kept);
+    p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage));
+    for (int t = 0; t < ZO_TAGS; t++) {
+        p->tag_bytes[t] += kept[t];
+    }
+    uint64_t workspace = 0;
+    status = workspace_bytes(layout, points, tokens, &workspace, err);
+    p->tag_bytes[ZO_TAG_WORKSPACE] += workspace;
+    return status;
+}
+
+/* In more than the lists that every method keeps. */
+static bool differs(const zo_plan *a, const zo_plan *b)
+{
+    for (int tag = 0; tag < ZO_TAGS; tag++) {
+        if (tag != ZO_TAG_OTHER && a->tag_bytes[tag] != b->tag_bytes[tag]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the row, but for a variant that takes what the defaults take, and for ranks that only the weights can tell. */
+static zo_status add_method(report *r, const inspect_args *args, const zo_layout *layout, method m, int defaults, zo_err *err)
+{
+    zo_needs needs;
+    zo_status status = plan_method(r, args, layout, &m, &needs, err);
+    bool told = !needs.factored || needs.factors.rank > 0;
+    if (status == ZO_OK && told && (defaults < 0 || differs(&m.plan, &r->method[defaults].plan))) {
+        name_method(&m);
+        r->method = zo_realloc(r->method, ZO_HOST, ZO_TAG_OTHER, (size_t)(r->methods + 1) * sizeof m);
+        r->method[r->methods++] = m;
+    }
+    return status;
+}
+
+/* Every estimator in every realisation that it has. First-order methods need weights in f32. */
+static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
+{
+    zo_layout layout = {0};
+    zo_arch_layout(&r->arch, r->head, r->classes, &layout);
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    zo_status status = ZO_OK;
+    for (int i = 0; i < n; i++) {
+        const zo_estimator *e = list[i];
+        bool one = e->step == NULL || e->first_order; /* nothing is realised */
+        for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
+            if (e->allows != NULL && !e->allows(k)) {
+                continue;
+            }
+            int defaults = r->methods;
+            method m = {.estimator = e, .realisation = (zo_realisation)k};
+            status = add_method(r, args, &layout, m, -1, err);
+            for (m.variant = e->variants; m.variant != NULL && m.variant->key != NULL && status == ZO_OK; m.variant++) {
+                status = add_method(r, args, &layout, m, defaults, err);
+            }
+        }
+    }
+    zo_layout_free(&layout);
+    return status;
+}
+
+static const char *realisation_of(const method *m)
+{
+    return m->estimator->step == NULL ? "inference" : m->estimator->first_order ? "" : zo_realisation_name(m->realisation);
 }
 
 static void print_json(const report *r, const inspect_args *args)
@@ -174,7 +222,7 @@ static void print_json(const report *r, const inspect_args *args)
         int64_t value;
     } numbers[] = {{"layers", a->layers},     {"hidden", a->hidden},       {"heads", a->heads},
                    {"kv_heads", a->kv_heads}, {"head_dim", a->head_dim},   {"ffn", a->ffn},
-                   {"vocab", a->vocab},       {"positions", a->positions}, {"parameters", r->plan[0].parameters},
+                   {"vocab", a->vocab},       {"positions", a->positions}, {"parameters", r->method[0].plan.parameters},
                    {"batch", args->batch},    {"context", r->context}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
@@ -197,17 +245,19 @@ static void print_json(const report *r, const inspect_args *args)
     }
     cJSON_AddStringToObject(json, "note", r->note);
     cJSON *plans = cJSON_AddArrayToObject(json, "predicted");
-    for (int i = 0; i < METHODS && is_possible(&methods[i], args); i++) {
+    for (const method *m = r->method; m < r->method + r->methods; m++) {
         cJSON *plan = cJSON_CreateObject();
         cJSON_AddItemToArray(plans, plan);
-        cJSON_AddStringToObject(plan, "method", methods[i].name);
-        cJSON_AddStringToObject(plan, "realisation", methods[i].realisation);
+        cJSON_AddStringToObject(plan, "method", m->name);
+        cJSON_AddStringToObject(plan, "optimizer", m->estimator->name);
+        cJSON_AddItemToObject(plan, "options", options_of(m, args));
+        cJSON_AddStringToObject(plan, "realisation", realisation_of(m));
         for (int tag = 0; tag < ZO_TAGS; tag++) {
             char key[64];
             snprintf(key, sizeof key, "%s_bytes", zo_tag_name((zo_tag)tag));
-            cJSON_AddNumberToObject(plan, key, (double)r->plan[i].tag_bytes[tag]);
+            cJSON_AddNumberToObject(plan, key, (double)m->plan.tag_bytes[tag]);
         }
-        cJSON_AddNumberToObject(plan, "total_bytes", (double)total_of(&r->plan[i]));
+        cJSON_AddNumberToObject(plan, "total_bytes", (double)total_of(&m->plan));
     }
     zo_output_json(json, true);
     cJSON_Delete(json);
@@ -245,23 +295,23 @@ static void print_text(const report *r, const inspect_args *args)
         printf("note         %s\n", note);
         zo_free(note);
     }
-    printf("parameters   %.6g M with %s, held in %s\n", (double)r->plan[0].parameters / 1e6,
+    printf("parameters   %.6g M with %s, held in %s\n", (double)r->method[0].plan.parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
     printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
            (long long)r->context);
     static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
                                    ZO_TAG_SNAPSHOT, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
-    printf("%-18s %-10s", "method", "");
+    printf("%-26s %-10s", "method", "");
     for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
         printf(" %11s", zo_tag_name(shown[t]));
     }
     printf(" %11s\n", "total");
-    for (int i = 0; i < METHODS && is_possible(&methods[i], args); i++) {
-        printf("%-18s %-10s", methods[i].name, methods[i].realisation);
+    for (const method *m = r->method; m < r->method + r->methods; m++) {
+        printf("%-26s %-10s", m->name, realisation_of(m));
         for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
-            printf(" %11.1f", mib(r->plan[i].tag_bytes[shown[t]]));
+            printf(" %11.1f", mib(m->plan.tag_bytes[shown[t]]));
         }
-        printf(" %11.1f\n", mib(total_of(&r->plan[i])));
+        printf(" %11.1f\n", mib(total_of(&m->plan)));
     }
     if (args->storage != ZO_STORAGE_F32) {
         puts("First-order methods need weights in f32.");
@@ -320,19 +370,19 @@ int zo_cmd_inspect(int argc, char **argv)
                             {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
-    report r = {0};
+    report *r = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *r);
     zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);
     if (status == ZO_OK) {
-        status = inspect(&r, &args, &err);
+        status = inspect(r, &args, &err);
     }
     if (status != ZO_OK) {
         fprintf(stderr, "zo inspect: %s\n", err.text);
-        return 2;
-    }
-    if (args.json) {
-        print_json(&r, &args);
+    } else if (args.json) {
+        print_json(r, &args);
     } else {
-        print_text(&r, &args);
+        print_text(r, &args);
     }
-    return 0;
+    zo_free(r->method);
+    zo_free(r);
+    return status == ZO_OK ? 0 : 2;
 }

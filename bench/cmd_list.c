@@ -14,8 +14,7 @@
 #include "core/io.h"
 #include "core/text.h"
 #include "models/hub.h"
-#include "optimizers/engine.h"
-#include "optimizers/estimator.h"
+#include "optimizers/needs.h"
 #include "plots/plot.h"
 #include "results/report.h"
 #include "tasks/task.h"
@@ -49,6 +48,30 @@ static void list_options(cJSON *row, const zo_opt *table)
     }
 }
 
+/* What it keeps beside the weights with these options (NULL = the defaults), in words. */
+static void list_kept(cJSON *row, const zo_estimator *e, const cJSON *options)
+{
+    static const zo_layout none;
+    zo_extent extent = {.layout = &none};
+    zo_needs needs;
+    zo_err err = {0};
+    char text[200];
+    ZO_CHECK(zo_needs_of(e, options, &extent, &needs, &err) == ZO_OK, "%s", err.text);
+    cJSON_AddStringToObject(row, "keeps", zo_needs_text(&needs, text, sizeof text));
+}
+
+static void list_variants(cJSON *row, const zo_estimator *e)
+{
+    cJSON *list = cJSON_AddArrayToObject(row, "variants");
+    for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
+        cJSON *one = cJSON_CreateObject(), *options = zo_variant_options(v);
+        cJSON_AddItemToObject(one, "options", options);
+        cJSON_AddStringToObject(one, "says", v->says);
+        list_kept(one, e, options);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
 static zo_status list_optimizers(request *q, zo_err *err)
 {
     (void)err;
@@ -59,6 +82,8 @@ static zo_status list_optimizers(request *q, zo_err *err)
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "optimizer", e->name);
         cJSON_AddStringToObject(row, "title", e->title);
+        cJSON_AddStringToObject(row, "paper", e->paper != NULL ? e->paper : "");
+        cJSON_AddBoolToObject(row, "usual", e->usual);
         cJSON_AddNumberToObject(row, "lr", e->lr);
         cJSON_AddNumberToObject(row, "eps", e->eps);
         char realisations[64] = "";
@@ -69,9 +94,11 @@ static zo_status list_optimizers(request *q, zo_err *err)
             }
         }
         cJSON_AddStringToObject(row, "realisations", realisations);
+        list_kept(row, e, NULL);
         cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
         cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
         cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
+        list_variants(row, e);
         list_options(row, e->options);
         cJSON_AddItemToArray(q->rows, row);
     }
@@ -284,6 +311,7 @@ int zo_cmd_list(int argc, char **argv)
                 }
                 cJSON_DeleteItemFromObjectCaseSensitive(row, "losses_at");
                 cJSON_DeleteItemFromObjectCaseSensitive(row, "loss_is");
+                cJSON_DeleteItemFromObjectCaseSensitive(row, "variants");
                 cJSON_AddStringToObject(row, "options", keys);
                 cJSON_Delete(options);
             }

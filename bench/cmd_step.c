@@ -124,14 +124,17 @@ static void take_account(const zo_setup *setup, int64_t steps, timing *t)
     const zo_cell *c = setup->cell;
     zo_step_sums sums = {.forward = t->counts.forward, .gradient = t->counts.gradient,
                          .weight_bytes_written = (double)t->counters.weight_bytes_written};
-    zo_method_copies copies = zo_method_copies_of(c->estimator->name, c->options);
-    int kept = copies.copies[ZO_TAG_OPT_STATE], state = c->estimator->first_order ? kept : 0, snapshots = copies.copies[ZO_TAG_SNAPSHOT];
+    zo_needs needs;
+    zo_err err = {0};
+    zo_extent extent = zo_predict_extent(setup);
+    zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
+    ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
     int weight_bytes = zo_storage_bytes((zo_storage)c->storage);
     zo_work all = zo_step_work(&sums, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
-                               zo_dataset_classes(setup->dataset), (zo_precision)c->precision, weight_bytes, state);
+                               zo_dataset_classes(setup->dataset), (zo_precision)c->precision, weight_bytes, needs.moments);
     t->work = (zo_work){all.flops / (double)steps, all.backward_flops / (double)steps, all.bytes / (double)steps};
     t->least_bytes = zo_least_bytes(&sums, (double)steps, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
-                                    zo_dataset_classes(setup->dataset), weight_bytes, kept * (double)sizeof(float) + snapshots * weight_bytes) / (double)steps;
+                                    zo_dataset_classes(setup->dataset), weight_bytes, zo_needs_read_bytes(&needs, &extent)) / (double)steps;
     t->plain_forwards = zo_setup_work(setup) / (double)steps;
     const zo_yardstick *y = zo_yardstick_of(setup->be);
     t->used_bytes = zo_rss_peak_bytes();
@@ -372,7 +375,7 @@ static zo_status run(const wish *w, zo_err *err)
 
 int zo_cmd_bench_step(int argc, char **argv)
 {
-    wish w = {.task = "sst2", .form = "head", .optimizer = "mezo", .precision = "f32", .realisation = "streamed", .init = "pretrained", .device = "cpu",
+    wish w = {.task = "sst2", .form = "head", .optimizer = zo_estimator_usual(false)->name, .precision = "f32", .realisation = "streamed", .init = "pretrained", .device = "cpu",
               .storage = "f32", .accumulate = "weights", .algorithms = "first", .batch = 16, .context = 128, .steps = 20, .train = 1000};
     const zo_arg table[] = {{"--task", ZO_ARG_TEXT, &w.task},           {"--form", ZO_ARG_TEXT, &w.form},
                             {"--optimizer", ZO_ARG_TEXT, &w.optimizer}, {"--precision", ZO_ARG_TEXT, &w.precision},

@@ -2,7 +2,7 @@
  * mask, 10 % a random token, 10 % stay (Devlin et al., arXiv 1810.04805), no next-sentence task. The places where this language puts
  * its verdicts (before a closing full stop, after a question mark) are chosen more often, as salient-span masking does (Guu et al.,
  * arXiv 2002.08909): a minute of pretraining must do what a web's worth of text does for real models. AdamW with linear warm-up and linear
- * decay, by the estimator fo-adamw over the ordinary engine. The data do not repeat: the corpus has one sentence for each use. */
+ * decay, by the usual estimator of first order over the ordinary engine. The data do not repeat: the corpus has one sentence for each use. */
 #include "bench/pretrain.h"
 
 #include <cjson/cJSON.h>
@@ -195,8 +195,7 @@ static double scheduled_lr(const recipe *r, int64_t step)
 
 static zo_status train(const recipe *r, const corpus *c, zo_model *model, zo_pretrain_progress progress, void *context, zo_err *err)
 {
-    const zo_estimator *adamw = zo_estimator_find("fo-adamw");
-    ZO_CHECK(adamw != NULL, "the estimator fo-adamw is not in the list");
+    const zo_estimator *adamw = zo_estimator_usual(true);
     trainer t = {.model = model};
     zo_engine_spec spec = {.be = zo_model_backend(model),
                            .weights = zo_model_store(model),

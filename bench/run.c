@@ -21,7 +21,6 @@
 #include "bench/identity.h"
 #include "bench/keys.h"
 #include "bench/machine.h"
-#include "bench/predict.h"
 #include "bench/pretrain.h"
 #include "core/build.h"
 #include "core/clock.h"
@@ -501,15 +500,8 @@ static zo_status check_cells(const zo_grid *grid, const bool *todo, const zo_run
             status = check_cell(cell, spec, JOB_CHECK, &found[i], err);
         }
         const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[*same], "bytes");
-        const cJSON *arena = cJSON_GetObjectItemCaseSensitive(found[*same], "arena_bytes");
-        const cJSON *snapshot = cJSON_GetObjectItemCaseSensitive(found[*same], "snapshot_bytes");
-        if (predicted != NULL && bytes != NULL && cJSON_IsNumber(arena) && cJSON_IsNumber(snapshot)) {
-            zo_method_copies copies = zo_method_copies_of(cell->estimator->name, cell->options);
-            bool logged = cell->accumulate == ZO_ACCUMULATE_LOG; /* nothing is copied: snapshots and stored directions are terms */
-            for (int t = 0; t < ZO_TAGS; t++) {
-                const cJSON *b = cJSON_GetObjectItemCaseSensitive(bytes, zo_tag_name((zo_tag)t)), *copy = t == ZO_TAG_SNAPSHOT ? snapshot : arena;
-                predicted[i] += (cJSON_IsNumber(b) ? b->valuedouble : 0) + (logged ? 0 : copies.copies[t]) * copy->valuedouble;
-            }
+        if (predicted != NULL && cJSON_IsNumber(bytes)) {
+            predicted[i] = bytes->valuedouble;
         }
     }
     clear_line(l);

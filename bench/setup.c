@@ -15,6 +15,7 @@
 #include "core/mem.h"
 #include "models/hub.h"
 #include "models/tokenizer.h"
+#include "optimizers/needs.h"
 
 /* ---- what the engine asks ----------------------------------------------------------------------------------------------- */
 
@@ -172,10 +173,9 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
     return zo_model_open(&s->model, &spec, s->be, err);
 }
 
-/* Points of one pass: the two probes of a two-point estimate where nothing is moved, else one. */
 static int points_of(const zo_cell *c)
 {
-    return c->estimator->step == NULL || c->estimator->first_order || c->realisation == ZO_INPLACE ? 1 : 2;
+    return zo_points_a_pass(c->estimator, (zo_realisation)c->realisation);
 }
 
 /* Rows of an evaluation's batch. */
@@ -254,7 +254,7 @@ static zo_status reserve(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
     if (c->estimator->step != NULL) {
-        zo_sizes most = train_sizes(s);
+        zo_sizes most = s->largest = train_sizes(s);
         zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
                                : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
                                                                             : ZO_BACKWARD;
@@ -375,6 +375,11 @@ static void take_parts(zo_setup *s)
     s->counters.linear_flops += counters.linear_flops;
 }
 
+int64_t zo_setup_batches(const zo_setup *s)
+{
+    return s->batch_size > 0 ? (s->train_size + s->batch_size - 1) / s->batch_size : 0;
+}
+
 zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, double *seconds, zo_err *err)
 {
     const zo_cell *c = s->cell;
@@ -388,7 +393,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     zo_step_context context = {.step = step,
                                .steps = c->steps,
-                               .batches_per_epoch = (s->train_size + s->batch_size - 1) / s->batch_size,
+                               .batches_per_epoch = zo_setup_batches(s),
                                .examples = n,
                                .train_examples = s->train_size,
                                .lr = c->lr,

@@ -42,6 +42,7 @@ typedef struct zo_setup {
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
     int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
+    zo_sizes largest;    /* the largest batch of training */
     zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
     zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
@@ -54,6 +55,8 @@ typedef struct zo_setup {
 /* On failure everything is given back. Backends are opened apart, because a row wants the device before anything can fail. */
 zo_status zo_setup_open(zo_setup *setup, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err);
 void zo_setup_close(zo_setup *setup); /* not the backend */
+
+int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
 
 /* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);

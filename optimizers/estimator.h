@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+struct zo_extent;
+struct zo_needs;
+
 /* How the engine realises points; see engine.h. */
 typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
 const char *zo_realisation_name(zo_realisation r);
@@ -31,18 +34,32 @@ typedef struct zo_step_report {
     double paper_queries;   /* what the method's paper or code counts for this step, see `queries_are`; NaN where it counts nothing */
 } zo_step_report;
 
+/* One way of running an estimator that is worth a word: an option at another value than its default, and what is different then. */
+typedef struct zo_variant {
+    const char *key, *value; /* of the option, as a config has them: "mode", "replay"; "checkpoint", "true". key NULL ends a list */
+    const char *says;        /* one sentence */
+} zo_variant;
+
+/* All that the rest of the program knows of a method: nothing outside optimizers/ asks for one by its name. */
 typedef struct zo_estimator {
     const char *name;       /* "mezo-svrg" */
-    const char *title;      /* "MeZO-SVRG (Gautam et al., arXiv 2404.08080)" */
+    const char *title;      /* "MeZO-SVRG" */
+    const char *paper;      /* "Gautam et al., arXiv 2404.08080"; NULL where there is none */
+    const zo_variant *variants; /* beside the defaults; NULL = none */
+    bool usual;             /* taken where a user names no method: one of those with first_order, one of those without */
     const char *loss_is;    /* what zo_step_report.loss means, one line */
     const char *queries_are; /* what zo_step_report.paper_queries counts, one line with its source; NULL = the paper counts nothing */
     const char *losses_at;  /* one line for `zo list optimizers`: what it asks and applies */
     const zo_opt *options;  /* its own keys; the struct they fill begins the state */
     size_t state_bytes;     /* sizeof(state); state starts with the options struct */
     double lr, eps;         /* defaults when the config gives none */
+    double descends_lr;     /* with this lr 60 steps lower a quadratic of curvatures 0.5 to 1.5 in some forty numbers: the conformance test sees it */
+    const char *descends_with; /* options for that, JSON; NULL = the defaults */
     bool first_order;
     bool full_batch;        /* it asks for losses over ZO_BATCH_FULL */
     bool (*allows)(int realisation); /* zo_realisation; NULL = all make sense */
+    /* What it will ask for with these options (of `state`, as read): needs.h. `needs` comes empty. NULL = nothing. */
+    void (*needs)(const void *options, const struct zo_extent *extent, struct zo_needs *needs);
     /* Called once before the first step, options filled in; may ask the objective for factors; NULL = nothing to do. */
     zo_status (*start)(void *state, zo_objective *o, zo_err *err);
     /* One step. NULL = an estimator that does not train (zero-shot). */
@@ -50,9 +67,13 @@ typedef struct zo_estimator {
     void (*stop)(void *state); /* frees what start and step allocated; NULL = nothing */
 } zo_estimator;
 
-/* All of list.h; and one by name (NULL when absent). */
+/* All of list.h; one by name (NULL when absent); and the usual one of its order. */
 int zo_estimator_list(const zo_estimator *const **list);
 const zo_estimator *zo_estimator_find(const char *name);
+const zo_estimator *zo_estimator_usual(bool first_order);
+
+/* The variant's option as an object, {"mode": "replay"}; the caller deletes it. */
+struct cJSON *zo_variant_options(const zo_variant *variant);
 
 #ifdef __cplusplus
 }

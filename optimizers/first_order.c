@@ -1,6 +1,13 @@
 /* first_order.c: see first_order.h. */
 #include "optimizers/first_order.h"
 
+void zo_first_order_needs(const zo_first_order *options, zo_needs *needs)
+{
+    needs->gradient = true;
+    needs->checkpoint = options->checkpoint;
+    needs->clips = options->clip > 0.0;
+}
+
 zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err)
 {
     (void)err;

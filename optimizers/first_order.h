@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "optimizers/estimator.h"
+#include "optimizers/needs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +29,12 @@ typedef struct zo_first_order {
      .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},                            \
     {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
      .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
+
+/* A row of its variants. */
+#define ZO_FIRST_ORDER_CHECKPOINT {"checkpoint", "true", "the gradient keeps each block's input alone and runs the blocks again: less memory, work 4 in place of 3"}
+
+/* What its gradients take, added to `needs`. */
+void zo_first_order_needs(const zo_first_order *options, zo_needs *needs);
 
 /* The estimator's start(). */
 zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err);

@@ -20,6 +20,15 @@ static const zo_opt options[] = {
     ZO_FIRST_ORDER_OPTIONS("decoupled decay, on all but biases and norms", 1.0),
     {.key = NULL}};
 
+static const zo_variant variants[] = {ZO_FIRST_ORDER_CHECKPOINT, {.key = NULL}};
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    (void)extent;
+    zo_first_order_needs(options_read, n);
+    n->moments = 2;
+}
+
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
@@ -46,13 +55,18 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
 
 const zo_estimator zo_estimator_fo_adamw = {
     .name = "fo-adamw",
-    .title = "AdamW on gradients (first order; Loshchilov & Hutter, arXiv 1711.05101)",
+    .title = "AdamW on gradients",
+    .paper = "Loshchilov & Hutter, arXiv 1711.05101",
+    .variants = variants,
+    .usual = true,
     .loss_is = "L(w) of the step's batch, before the update",
     .losses_at = "the gradient at w; applies Adam's quotient and a decoupled decay",
     .options = options,
     .state_bytes = sizeof(state),
     .lr = 5e-5,
+    .descends_lr = 0.01,
     .first_order = true,
+    .needs = needs,
     .start = zo_first_order_start,
     .step = step,
 };

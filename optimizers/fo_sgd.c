@@ -20,6 +20,19 @@ static const zo_opt options[] = {
     ZO_FIRST_ORDER_OPTIONS("L2 term, on all but biases and norms", 0.0),
     {.key = NULL}};
 
+static const zo_variant variants[] = {
+    {"momentum", "0.9", "heavy ball: one stored moment"},
+    ZO_FIRST_ORDER_CHECKPOINT,
+    {.key = NULL}};
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    (void)extent;
+    const state *s = options_read;
+    zo_first_order_needs(&s->common, n);
+    n->moments = s->momentum > 0.0;
+}
+
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
@@ -42,14 +55,17 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
 
 const zo_estimator zo_estimator_fo_sgd = {
     .name = "fo-sgd",
-    .title = "SGD on gradients (first order)",
+    .title = "SGD on gradients",
+    .variants = variants,
     .loss_is = "L(w) of the step's batch, before the update",
     .queries_are = "examples, n a step of n, as MeZO-SVRG's released code counts its first-order baseline",
     .losses_at = "the gradient at w; applies it",
     .options = options,
     .state_bytes = sizeof(state),
     .lr = 1e-3,
+    .descends_lr = 0.01,
     .first_order = true,
+    .needs = needs,
     .start = zo_first_order_start,
     .step = step,
 };

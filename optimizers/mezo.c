@@ -29,6 +29,20 @@ static const zo_opt options[] = {
      .help = "matrices: biases and norms are spared (released code for OPT); all: nothing is (released code for RoBERTa)"},
     {.key = NULL}};
 
+static const zo_variant variants[] = {
+    {"queries", "4", "n-SPSA: the mean of four two-point estimates a step, eight forwards (Algorithm 2)"},
+    {"decay_on", "all", "weight decay reaches biases and norms too, as the released code does for RoBERTa"},
+    {.key = NULL}};
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    (void)extent;
+    const state *s = options_read;
+    zo_spsa_needs(n, s->queries, 1, 0);
+    n->updates = s->queries;
+    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
+}
+
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     (void)err;
@@ -69,7 +83,10 @@ static void stop(void *self)
 
 const zo_estimator zo_estimator_mezo = {
     .name = "mezo",
-    .title = "MeZO (Malladi et al., arXiv 2305.17333)",
+    .title = "MeZO",
+    .paper = "Malladi et al., arXiv 2305.17333",
+    .variants = variants,
+    .usual = true,
     .loss_is = "L(w + eps z) of the step's batch, before the update, as the released code logs (mean over queries)",
     .queries_are = "forward passes of a batch: 2 an estimate (its ablations have a budget of 10,000 of them)",
     .losses_at = "w +- eps z; applies z",
@@ -77,7 +94,9 @@ const zo_estimator zo_estimator_mezo = {
     .state_bytes = sizeof(state),
     .lr = 1e-6,
     .eps = 1e-3,
+    .descends_lr = 0.01,
     .allows = zo_allows_dense,
+    .needs = needs,
     .start = start,
     .step = step,
     .stop = stop,

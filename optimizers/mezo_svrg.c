@@ -55,6 +55,33 @@ static const zo_opt options[] = {
      .help = "steps of a window; 0 = batches of an epoch"},
     {.key = NULL}};
 
+static const zo_variant variants[] = {
+    {"mode", "replay", "the steps of mode paper with nothing stored: the anchor is the weights minus what was added since"},
+    {"mode", "released", "what the published code does: the anchor is the weights themselves, and the stored gradient is made anew beside the old one"},
+    {.key = NULL}};
+
+/* Terms that replay keeps: that of the full gradient, and two of each mini-batch step. */
+static int64_t most_moved(const state *s)
+{
+    return 1 + 2 * (s->q - 1);
+}
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    const state *s = options_read;
+    bool again = extent->steps == 0 || extent->steps > s->q; /* a second full-batch step */
+    int64_t reached = extent->steps == 0 || extent->steps > s->q ? s->q : extent->steps;
+    int64_t since = reached > 1 ? 1 + (reached - 2) * (s->z == Z_FRESH ? 2 : 1) : 0; /* terms between the anchor and the last mini-batch step */
+    zo_spsa_needs(n, s->mode == MODE_RELEASED ? 1 : 2, 1, s->mode == MODE_REPLAY ? since : 0);
+    n->updates = s->mode == MODE_RELEASED ? 1 : 2;
+    n->anchors = s->mode == MODE_PAPER;
+    n->stored = s->mode != MODE_REPLAY;
+    n->stored_beside = s->mode == MODE_RELEASED && again;
+    n->start_bytes[ZO_TAG_SNAPSHOT] = s->mode == MODE_REPLAY ? (uint64_t)most_moved(s) * sizeof *s->moved : 0;
+    int64_t window = s->window > 0 ? s->window : extent->batches_per_epoch > 0 ? extent->batches_per_epoch : 1;
+    n->step_bytes[ZO_TAG_OTHER] += 3 * (uint64_t)window * sizeof *s->loss;
+}
+
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     (void)o;
@@ -65,7 +92,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     s->lr_mini = s->eta2;
     s->lr_full = -1.0;
     if (s->mode == MODE_REPLAY) {
-        s->moved = zo_alloc(ZO_HOST, ZO_TAG_SNAPSHOT, (size_t)(1 + 2 * (s->q - 1)) * sizeof *s->moved);
+        s->moved = zo_alloc(ZO_HOST, ZO_TAG_SNAPSHOT, (size_t)most_moved(s) * sizeof *s->moved);
     }
     return ZO_OK;
 }
@@ -223,7 +250,9 @@ static void stop(void *self)
 
 const zo_estimator zo_estimator_mezo_svrg = {
     .name = "mezo-svrg",
-    .title = "MeZO-SVRG (Gautam et al., arXiv 2404.08080)",
+    .title = "MeZO-SVRG",
+    .paper = "Gautam et al., arXiv 2404.08080",
+    .variants = variants,
     .loss_is = "mean of L(w + eps z) and L(w - eps z) before the update: over the whole training set on full-batch steps, else the batch",
     .queries_are = "examples forwarded, 2 n a step of n examples, as the released code's counter (a mini-batch step really forwards 4 n)",
     .losses_at = "w +- eps z and anchor +- eps z; every q-th step the whole training set at w +- eps z; applies two or three directions",
@@ -231,8 +260,11 @@ const zo_estimator zo_estimator_mezo_svrg = {
     .state_bytes = sizeof(state),
     .lr = 1e-4,
     .eps = 1e-3,
+    .descends_lr = 0.01,
+    .descends_with = "{\"eta2\": 0.002}",
     .full_batch = true,
     .allows = zo_allows_dense,
+    .needs = needs,
     .start = start,
     .step = step,
     .stop = stop,

@@ -173,6 +173,17 @@ static void queue_reserve(zo_moves *moves, int n)
     }
 }
 
+/* The first update makes room for the way back and the next probe, and each of its terms, queued singly, may double it. */
+uint64_t zo_moves_bytes(int64_t probe, int64_t update, int64_t touched)
+{
+    int64_t room = 2 * probe + 8, most = 3 * probe + 1 + update + 8;
+    while (room < most) {
+        room *= 2;
+    }
+    return (uint64_t)room * (sizeof(zo_move) + sizeof(zo_term)) + (uint64_t)probe * sizeof(zo_term) +
+           2 * (uint64_t)(touched + touched / 2) * sizeof(int32_t);
+}
+
 static void queue_push(zo_moves *moves, zo_move move)
 {
     queue_reserve(moves, moves->n + 1);

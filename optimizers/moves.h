@@ -53,6 +53,8 @@ typedef struct zo_moves {
 } zo_moves;
 
 void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, const zo_store *store);
+/* What it will have allocated: probes of up to `probe` terms, updates of up to `update`, batches that touch up to `touched` rows of tables. */
+uint64_t zo_moves_bytes(int64_t probe, int64_t update, int64_t touched);
 void zo_moves_close(zo_moves *moves);
 /* Apply the queue. */
 void zo_moves_flush(zo_moves *moves);

@@ -77,21 +77,25 @@ static bool is_factored(const zo_param *p, const zo_factor_spec *spec)
     return p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST);
 }
 
+static bool is_frozen(const zo_param *p, const zo_factor_spec *spec)
+{
+    return p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE;
+}
+
+int zo_rank_most(const zo_param *p, const zo_factor_spec *spec)
+{
+    int64_t side = p->rows < p->cols ? p->rows : p->cols;
+    int wish = is_frozen(p, spec) ? 1 : spec->rank > 0 ? spec->rank : spec->rank_max;
+    return !is_factored(p, spec) ? 0 : wish < side ? wish : (int)side;
+}
+
 void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec *spec, int *rank)
 {
     const zo_layout *layout = store->layout;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        int64_t most = p->rows < p->cols ? p->rows : p->cols;
-        if (!is_factored(p, spec)) {
-            rank[t] = 0;
-        } else if (p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE) {
-            rank[t] = 1;
-        } else if (spec->rank > 0) {
-            rank[t] = spec->rank < most ? spec->rank : (int)most;
-        } else {
-            rank[t] = zo_rank_count(be, store, t, spec->threshold);
-        }
+        bool ruled = spec->rank == 0 && is_factored(p, spec) && !is_frozen(p, spec);
+        rank[t] = ruled ? zo_rank_count(be, store, t, spec->threshold) : zo_rank_most(p, spec);
     }
     if (spec->rank > 0) {
         return;

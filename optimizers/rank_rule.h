@@ -14,6 +14,9 @@ extern "C" {
  * float64 (so singular values below about 1e-7 sigma_1 are not resolved). At least 1. */
 int zo_rank_count(zo_backend *be, const zo_store *store, int param, double threshold);
 
+/* What the shape alone says of a parameter's rank: 0 = it gets no factors; by the rule it is at most that, else it is that. */
+int zo_rank_most(const zo_param *p, const zo_factor_spec *spec);
+
 /* rank (n of the layout) for every parameter as `spec` says: 0 for vectors and for tables that get the rest direction. */
 void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec *spec, int *rank);
 

@@ -1,4 +1,5 @@
-/* registry.c: all estimators, and one by name. */
+/* registry.c: all estimators, and one by name or by its order. */
+#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "optimizers/estimator.h"
@@ -28,4 +29,22 @@ const zo_estimator *zo_estimator_find(const char *name)
         }
     }
     return NULL;
+}
+
+const zo_estimator *zo_estimator_usual(bool first_order)
+{
+    for (size_t i = 0; i < sizeof estimators / sizeof *estimators; i++) {
+        if (estimators[i]->usual && estimators[i]->first_order == first_order) {
+            return estimators[i];
+        }
+    }
+    ZO_CHECK(false, "no estimator %s is marked .usual", first_order ? "of first order" : "without gradients");
+    return NULL;
+}
+
+cJSON *zo_variant_options(const zo_variant *variant)
+{
+    cJSON *object = cJSON_CreateObject(), *value = cJSON_Parse(variant->value); /* a number or a bool; else a word */
+    cJSON_AddItemToObject(object, variant->key, value != NULL ? value : cJSON_CreateString(variant->value));
+    return object;
 }

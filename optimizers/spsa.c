@@ -15,6 +15,13 @@ bool zo_allows_dense(int realisation)
     return realisation != ZO_SIDEPATH;
 }
 
+void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre)
+{
+    needs->points = 2 * n;
+    needs->terms = ndirs + ncentre;
+    needs->step_bytes[ZO_TAG_OTHER] += 2 * (uint64_t)n * (sizeof(zo_point) + sizeof(double)) + 2 * (uint64_t)(n * ndirs + ncentre) * sizeof(zo_term);
+}
+
 zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err)
 {
     size_t terms = 0;

@@ -6,7 +6,7 @@
 #ifndef ZO_OPTIMIZERS_SPSA_H
 #define ZO_OPTIMIZERS_SPSA_H
 
-#include "optimizers/estimator.h"
+#include "optimizers/needs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +23,9 @@ typedef struct zo_probe {
 
 /* All 2n losses over one batch in one request: plus and minus of each probe, in order. */
 zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err);
+
+/* What that asks for, added to `needs`: n probes of ndirs directions each, one of them with a centre of ncentre terms. */
+void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre);
 
 /* z of a step; `query` tells the draws of one step apart. */
 zo_dir zo_gauss(const zo_objective *o, int64_t step, int query);

@@ -69,20 +69,53 @@ static const zo_opt options_adam[] = {
      .help = "divide kappa by sqrt(EMA kappa^2) for what is not factored too (the paper is silent)"},
     {.key = NULL}};
 
+static const zo_variant variants[] = {
+    {"rank", "0", "the rank rule: each block has the least count of large singular values of its matrices, at most rank_max"},
+    {"embeddings", "rest", "embedding tables are probed with a full Gaussian and have no factors"},
+    {"embeddings", "freeze", "embedding tables are not trained"},
+    {"rest", "freeze", "biases, norms and all else without factors are not trained"},
+    {.key = NULL}};
+
 static float *moment(const zo_objective *o)
 {
     return zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)o->ncoef * sizeof(float));
 }
 
+static zo_factor_spec factors_of(const state *s)
+{
+    static const double power[] = {[SCALE_NONE] = 0.0, [SCALE_SQRT] = -0.5, [SCALE_RANK] = -1.0};
+    return (zo_factor_spec){.rank = (int)s->rank,
+                            .rank_max = (int)s->rank_max,
+                            .threshold = s->threshold,
+                            .scale_power = power[s->scale],
+                            .tables = (zo_tables)s->embeddings};
+}
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    (void)extent;
+    const state *s = options_read;
+    zo_spsa_needs(n, 1, s->rest == REST_TRAIN ? 2 : 1, 0);
+    n->updates = 2;
+    n->factored = true;
+    n->factors = factors_of(s);
+}
+
+static void needs_m(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    needs(options_read, extent, n);
+    n->coefs = 2; /* tau, m */
+}
+
+static void needs_adam(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    needs(options_read, extent, n);
+    n->coefs = 5; /* tau, m, v, m_hat, v_hat */
+}
+
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
-    state *s = self;
-    static const double power[] = {[SCALE_NONE] = 0.0, [SCALE_SQRT] = -0.5, [SCALE_RANK] = -1.0};
-    zo_factor_spec spec = {.rank = (int)s->rank,
-                           .rank_max = (int)s->rank_max,
-                           .threshold = s->threshold,
-                           .scale_power = power[s->scale],
-                           .tables = (zo_tables)s->embeddings};
+    zo_factor_spec spec = factors_of(self);
     return o->make_factors(o, &spec, err);
 }
 
@@ -200,17 +233,17 @@ static void stop(void *self)
 }
 
 #define TEZO(called, applies)                                                             \
-    .title = called " (Sun et al., arXiv 2501.19057)",                                    \
+    .title = called, .paper = "Sun et al., arXiv 2501.19057", .variants = variants,       \
     .loss_is = "L(w + eps Z) of the step's batch, before the update",                     \
     .losses_at = "w +- eps Z, Z low-rank with fixed factors; " applies,                   \
-    .state_bytes = sizeof(state), .eps = 1e-3, .stop = stop
+    .state_bytes = sizeof(state), .eps = 1e-3, .descends_lr = 0.01, .stop = stop
 
 const zo_estimator zo_estimator_tezo = {
-    TEZO("TeZO", "applies Z"), .name = "tezo", .options = options, .lr = 1e-6, .start = start, .step = step};
+    TEZO("TeZO", "applies Z"), .name = "tezo", .options = options, .lr = 1e-6, .needs = needs, .start = start, .step = step};
 
 const zo_estimator zo_estimator_tezo_m = {
-    TEZO("TeZO-m", "applies the average of past Z, r numbers a matrix"), .name = "tezo-m", .options = options_m, .lr = 1e-6, .start = start_m, .step = step_m};
+    TEZO("TeZO-m", "applies the average of past Z, r numbers a matrix"), .name = "tezo-m", .options = options_m, .lr = 1e-6, .needs = needs_m, .start = start_m, .step = step_m};
 
 const zo_estimator zo_estimator_tezo_adam = {
     TEZO("TeZO-Adam", "one dense Adam sweep from 2r numbers a matrix"),
-    .name = "tezo-adam", .options = options_adam, .lr = 1e-5, .start = start_adam, .step = step_adam};
+    .name = "tezo-adam", .options = options_adam, .lr = 1e-5, .needs = needs_adam, .start = start_adam, .step = step_adam};

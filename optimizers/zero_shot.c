@@ -9,7 +9,7 @@ static const zo_opt options[] = {{.key = NULL}};
 
 const zo_estimator zo_estimator_zero_shot = {
     .name = "zero-shot",
-    .title = "zero-shot (no training)",
+    .title = "no training",
     .loss_is = "there are no steps",
     .losses_at = "asks for nothing, applies nothing",
     .options = options,

@@ -456,6 +456,13 @@ static int32_t *batch_ints(int64_t n)
     return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof(int32_t));
 }
 
+uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n)
+{
+    int64_t options = size->scores > 0 ? size->seqs : 0; /* each is a sequence, and some of these are prompts */
+    int64_t ints = 3 * size->tokens + 2 * size->seqs + 1 + size->rows + 2 * size->scores + options + 1 + 2 * n + 1;
+    return sizeof(zo_batch) + (uint64_t)ints * sizeof(int32_t);
+}
+
 zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
 {
     const zo_pack *pack = &dataset->split[split].pack;

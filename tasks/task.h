@@ -91,6 +91,9 @@ void zo_dataset_fetch(zo_dataset *dataset, zo_split split);
  * of the other splits, where prediction compares them. The caller frees it. */
 zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
 
+/* What the batch of n examples of at most this size takes in the ledger (DATA), at most. */
+uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n);
+
 /* Order in which training examples are visited: epoch e is a Fisher-Yates permutation drawn from (seed, e); a batch may span two
  * epochs only at the end of one (the last, shorter batch of an epoch is dropped as DataLoader(drop_last) does not: it is kept and
  * is shorter, as HF Trainer). index gets the rows of step `step` (from 0) for batch size b; returns how many. A pure function: `kept` only

@@ -26,6 +26,7 @@ typedef struct objective64 {
     float *tau;
     uint64_t probes, full_probes, gradients;
     int applied;                                      /* terms of the last apply */
+    int most_points, most_terms, most_applied;        /* of a losses, of a point in it, of an apply */
 } objective64;
 
 static double *vector64(const objective64 *q)
@@ -91,7 +92,9 @@ static void add64(objective64 *q, const zo_term *term, int n, double *w)
 static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
 {
     objective64 *q = o->self;
+    q->most_points = n > q->most_points ? n : q->most_points;
     for (int p = 0; p < n; p++) {
+        q->most_terms = point[p].n > q->most_terms ? point[p].n : q->most_terms;
         memcpy(q->at, point[p].base == ZO_BASE_WEIGHTS ? q->w : q->anchor, (size_t)q->layout->size * sizeof *q->at);
         add64(q, point[p].term, point[p].n, q->at);
         loss[p] = q->loss(q->context, which, q->at);
@@ -115,6 +118,7 @@ static zo_status apply64(zo_objective *o, double decay, const zo_term *term, int
     }
     add64(q, term, n, q->w);
     q->applied = n;
+    q->most_applied = n > q->most_applied ? n : q->most_applied;
     return ZO_OK;
 }
 

@@ -350,7 +350,8 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_backward backward = strstr(method, "checkpoint") != NULL ? ZO_BACKWARD_CHECKPOINT
                                    : strncmp(method, "fo-", 3) == 0     ? ZO_BACKWARD
                                                                         : ZO_FORWARD_ONLY;
-            int points = strcmp(cJSON_GetObjectItem(plan, "realisation")->valuestring, "streamed") == 0 ? 2 : 1;
+            const char *realisation = cJSON_GetObjectItem(plan, "realisation")->valuestring;
+            int points = strcmp(realisation, "streamed") == 0 || strcmp(realisation, "sidepath") == 0 ? 2 : 1;
             zo_backend *be;
             zo_model *opened;
             zo_err err = {0};

@@ -1,0 +1,127 @@
+/* needs.c: see needs.h. The engine's share is what engine.c allocates for these requests, in its order. */
+#include "optimizers/needs.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "optimizers/moves.h"
+#include "optimizers/rank_rule.h"
+#include "optimizers/term_log.h"
+
+zo_status zo_needs_of(const zo_estimator *e, const cJSON *options, const zo_extent *extent, zo_needs *needs, zo_err *err)
+{
+    *needs = (zo_needs){0};
+    if (e->needs == NULL) {
+        return ZO_OK;
+    }
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+    zo_status status = zo_opt_read(e->options, options, NULL, e->name, state, err);
+    if (status == ZO_OK) {
+        e->needs(state, extent, needs);
+    }
+    zo_free(state);
+    return status;
+}
+
+static int points_of(zo_realisation realisation)
+{
+    return realisation == ZO_INPLACE ? 1 : 2;
+}
+
+static bool is_logged(const zo_extent *x)
+{
+    return x->accumulate == ZO_ACCUMULATE_LOG;
+}
+
+static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start)
+{
+    const zo_layout *layout = x->layout;
+    uint64_t ncoef = 0, rest = 0;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        int rank = zo_rank_most(p, &n->factors);
+        ncoef += (uint64_t)rank;
+        rest += rank == 0 ? (uint64_t)(p->rows * p->cols + 15) / 16 * 16 : 0;
+        start->backend[ZO_TAG_OPT_STATE] += (uint64_t)rank * (uint64_t)(p->rows + p->cols) * sizeof(float);
+    }
+    bool side = x->realisation == ZO_SIDEPATH;
+    uint64_t a_coef = (uint64_t)(n->coefs + 2) * sizeof(float); /* and the engine's own: a drawn direction, a queued update */
+    a_coef += side || is_logged(x) ? sizeof(double) + sizeof(float) : 0;
+    a_coef += side ? (uint64_t)points_of(x->realisation) * sizeof(float) : 0;
+    start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
+    if (is_logged(x) && x->storage != ZO_STORAGE_F32 && x->reads_rest) {
+        start->backend[ZO_TAG_OPT_STATE] += rest * sizeof(float);
+    }
+}
+
+/* Sets that appear in the first steps, and the lists that go with them. */
+static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
+{
+    uint64_t numbers = (uint64_t)x->layout->size, *host = steps->host;
+    if (is_logged(x)) { /* a snapshot is a mark, and what would be stored is terms */
+        host[ZO_TAG_SNAPSHOT] += n->anchors > 0 ? ZO_LOG_MOST * sizeof(double) : 0;
+        host[ZO_TAG_OPT_STATE] += (uint64_t)n->stored * sizeof(zo_term);
+        return;
+    }
+    int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->moments;
+    steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
+    steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
+    steps->backend[ZO_TAG_GRADS] += n->gradient ? numbers * sizeof(float) : 0;
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient) * sizeof(zo_store);
+}
+
+static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
+{
+    uint64_t *other = &steps->host[ZO_TAG_OTHER];
+    *other += n->clips ? (uint64_t)x->layout->n * sizeof(zo_param) : 0;
+    if (x->realisation == ZO_INPLACE && n->points > 0) {
+        *other += (uint64_t)(1 + n->anchors) * zo_moves_bytes(n->terms, n->updates, x->touched_rows);
+    } else if (n->points > 0) {
+        *other += zo_moves_bytes(0, n->updates, 0); /* updates alone are queued */
+        uint64_t dirs = (uint64_t)(n->points * n->terms);
+        *other += is_logged(x) ? 0 : dirs * (sizeof(zo_dir) + (uint64_t)n->points * sizeof(float)); /* a log has made room for all it may have */
+    }
+}
+
+void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_bytes *steps)
+{
+    *start = *steps = (zo_bytes){{0}, {0}};
+    for (int t = 0; t < ZO_TAGS; t++) {
+        start->host[t] = n->start_bytes[t];
+        steps->host[t] = n->step_bytes[t];
+    }
+    if (n->factored) {
+        count_factors(n, x, start);
+    }
+    count_sets(n, x, steps);
+    count_lists(n, x, steps);
+}
+
+double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
+{
+    return is_logged(x) ? 0 : (double)((n->stored + n->moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
+}
+
+const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
+{
+    char moments[40];
+    snprintf(moments, sizeof moments, "%d moment%s", n->moments, n->moments == 1 ? "" : "s");
+    const char *const kept[] = {n->gradient ? "gradients" : NULL,
+                                n->moments > 0 ? moments : NULL,
+                                n->anchors > 0 ? "a snapshot" : NULL,
+                                n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : "a stored direction" : NULL,
+                                n->factored ? "CP factors" : NULL};
+    size_t at = 0;
+    snprintf(out, size, "nothing");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (kept[i] != NULL && at < size) {
+            at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? ", " : "", kept[i]);
+        }
+    }
+    return out;
+}
+
+int zo_points_a_pass(const zo_estimator *e, zo_realisation realisation)
+{
+    return e->step == NULL || e->first_order ? 1 : points_of(realisation);
+}

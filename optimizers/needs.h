@@ -1,0 +1,67 @@
+/* needs.h: what an estimator will ask for with its options, in numbers, and what that takes in bytes. Each estimator states its own (its slot
+ * `needs`); predictions of memory and the least traffic of a step follow from that alone, before anything runs. */
+#ifndef ZO_OPTIMIZERS_NEEDS_H
+#define ZO_OPTIMIZERS_NEEDS_H
+
+#include "optimizers/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The run that it is asked for. */
+typedef struct zo_extent {
+    const zo_layout *layout; /* of the trained parameters */
+    zo_realisation realisation;
+    zo_accumulate accumulate;
+    zo_storage storage;        /* of the weights */
+    bool reads_rest;           /* the backend does: see zo_backend */
+    int64_t steps;             /* planned; 0 = not known, and taken to be many */
+    int64_t batches_per_epoch;
+    int64_t touched_rows;      /* most rows of looked-up tables that a batch touches; 0 = not known, and left out */
+} zo_extent;
+
+typedef struct zo_needs {
+    /* what a step asks of the objective */
+    int64_t points;     /* most points of one `losses` */
+    int64_t terms;      /* most terms of one point */
+    int64_t updates;    /* most terms of one `apply` */
+    bool gradient;      /* asked for; and with `checkpoint` blocks are run again, with `clips` its norm is */
+    bool checkpoint, clips;
+    /* whole sets of the trained parameters that stay, and that every step reads */
+    int anchors;        /* snapshots: in the weights' storage, tag SNAPSHOT */
+    int stored;         /* by store_terms: f32, tag OPT_STATE */
+    bool stored_beside; /* the next one of those is made while the old one is there */
+    int moments;        /* of a first-order rule: f32, tag OPT_STATE */
+    /* low rank */
+    bool factored;
+    zo_factor_spec factors;
+    int coefs;          /* arrays of one float a coefficient that the estimator keeps, tag OPT_STATE */
+    /* host arrays of its own, by tag: made in start(), and in the steps (the most that is alive at a time) */
+    uint64_t start_bytes[ZO_TAGS], step_bytes[ZO_TAGS];
+} zo_needs;
+
+/* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */
+zo_status zo_needs_of(const zo_estimator *estimator, const struct cJSON *options, const zo_extent *extent, zo_needs *needs, zo_err *err);
+
+/* In the backend's memory, and on the host where that is another. */
+typedef struct zo_bytes { uint64_t backend[ZO_TAGS], host[ZO_TAGS]; } zo_bytes;
+
+/* What start() makes and what the steps add, the estimator's and the engine's; the model's own passes are not in it. Ranks by the rule are not
+ * known before the weights are read: rank_max stands for them, so `start` is then the most. Lists of the engine (tag OTHER) are counted in
+ * `steps` alone. */
+void zo_needs_count(const zo_needs *needs, const zo_extent *extent, zo_bytes *start, zo_bytes *steps);
+
+/* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. A log has none. */
+double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);
+
+/* In words, for tables: "gradients, 2 moments"; "nothing". Returns `out`. */
+const char *zo_needs_text(const zo_needs *needs, char *out, size_t size);
+
+/* Points of one forward pass: the two probes of an estimate where the weights are not moved, else one. */
+int zo_points_a_pass(const zo_estimator *estimator, zo_realisation realisation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
