@@ -261,7 +261,7 @@ START_TEST(weights_in_16_bits)
     ASSERT_HAS(said, "f16,log");
     const char *const table[] = {"zo", "report", "--db", scratch("b.db"), NULL};
     ck_assert_int_eq(finish(start(table, 0)), 0);
-    ASSERT_HAS(said, "storage=bf16");
+    ASSERT_HAS(said, "storage bf16");
 }
 END_TEST
 
