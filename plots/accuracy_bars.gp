@@ -2,11 +2,11 @@
 # caption: mean over seeds; whisker: one standard deviation
 # remarks: selected marks cut
 # needs: finished runs with an evaluation
-# sql: SELECT model || ', ' || form || filled || ', batch ' || batch || ', context ' || context || metric_note AS panel, label, task AS x,
+# sql: SELECT model || ', ' || form || filled || ', batch ' || batch || ', context ' || context || metric_note AS panel, label, task_text AS x,
 #             100 * avg(metric_value) AS y,
 #             100 * sqrt(max(0, avg(metric_value * metric_value) - avg(metric_value) * avg(metric_value)) * count(*) / max(1, count(*) - 1)) AS deviation,
 #             max(marked) AS crossed
-#      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task, label
+#      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task_text, label
 @begin
 set ylabel metric_text noenhanced; set yrange [* < 0:105]
 width = 0.8 / series

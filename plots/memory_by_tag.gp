@@ -2,11 +2,11 @@
 # caption: ledger bytes at the moment of the peak
 # needs: finished training runs
 # sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high FROM (
-#        SELECT panel, tag, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell_text AS panel, m.tag, r.label, avg(m.bytes) / 1e6 AS mb,
-#                 instr('params grads opt_state snapshot activations workspace data other', m.tag) AS place
-#          FROM memory m JOIN trained r USING (run) WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
-#      ORDER BY panel, instr('params grads opt_state snapshot activations workspace data other', tag), label
+#        SELECT panel, tag, place, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
+#          SELECT r.cell_text AS panel, coalesce(s.printed, m.tag) AS tag, s.place, r.label, avg(m.bytes) / 1e6 AS mb
+#          FROM memory m JOIN trained r USING (run) LEFT JOIN temp.style s ON s.kind = 'tag' AND s.name = m.tag
+#          WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
+#      ORDER BY panel, place, label
 @begin
 set ylabel "peak memory (MB)"; set yrange [0:*]
 do for [panel = 1:panels] {

@@ -1,7 +1,7 @@
 # title: Peak memory of training against context length
 # caption: a line joins runs that differ in nothing else and ends where memory did not suffice
 # needs: runs that differ in nothing but the context length, at least two of them
-# sql: WITH p AS (SELECT model || ', ' || task || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', batch ' || batch AS panel,
+# sql: WITH p AS (SELECT model || ', ' || task_text || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', batch ' || batch AS panel,
 #                        line, context AS x, avg(k.bytes) / 1e6 AS mb
 #                 FROM shown r JOIN peaks k ON k.run = r.run AND k.phase = 'train' WHERE r.status <> 'oom' GROUP BY panel, line, x)
 #      SELECT panel, line, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1

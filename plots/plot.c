@@ -8,6 +8,7 @@
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. It reads the tables of results/schema.sql and what
  * results/views.sql makes of them.
+ * A series whose name, or its first word, stands in results/styles.sql has its colour and mark there, in every picture.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
  * title_text, caption_text, metric_text (the axis of scores), and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
  * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
@@ -60,8 +61,15 @@ typedef struct table {
     int n, room, beyond; /* beyond: numbers that no axis could hold */
 } table;
 
+/* How a series is drawn; turn: how many series before it have its colour. */
+typedef struct look {
+    char colour[8];
+    int mark, turn;
+} look;
+
 typedef struct layout {
     int panel_lines, caption_lines; /* lines of the longest of these texts */
+    look look[MOST_SERIES];
 } layout;
 
 /* Is the name an item of the comma-separated list? */
@@ -328,6 +336,62 @@ static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, int
     return zo_gnuplot_done(g, name, f, err);
 }
 
+/* The next row of `styles` as a look; false at the end. */
+static bool next_look(sqlite3_stmt *styles, look *l)
+{
+    if (sqlite3_step(styles) != SQLITE_ROW) {
+        return false;
+    }
+    *l = (look){.mark = sqlite3_column_int(styles, 1)};
+    snprintf(l->colour, sizeof l->colour, "%s", column_text(styles, 0));
+    return true;
+}
+
+static int count_colour(const look *l, int n, const char *colour)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        count += strcmp(l[i].colour, colour) == 0;
+    }
+    return count;
+}
+
+/* The looks of (n) series: fixed where temp.style has the name, or of a method the first word; the others get spare colours, those first that no fixed
+ * one has. */
+static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo_err *err)
+{
+    sqlite3_stmt *named = NULL, *spare = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE colour IS NOT NULL AND kind <> 'spare' AND (printed = ?1 OR "
+                               "kind = 'method' AND printed = substr(?1, 1, instr(?1 || ' ', ' ') - 1)) ORDER BY printed <> ?1, place", -1, &named, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE kind = 'spare' ORDER BY place", -1, &spare, NULL) != SQLITE_OK) {
+        sqlite3_finalize(named);
+        return zo_fail(err, ZO_EINPUT, "the styles of plots: SQLite says: %s", sqlite3_errmsg(db));
+    }
+    for (int s = 0; s < n; s++) {
+        sqlite3_bind_text(named, 1, series[s], -1, SQLITE_STATIC);
+        if (!next_look(named, &l[s])) {
+            l[s] = (look){.mark = 0};
+        }
+        sqlite3_reset(named);
+    }
+    bool reuse = false; /* of a colour that is in the picture already */
+    for (int s = 0; s < n; s++) {
+        while (l[s].mark == 0) {
+            look other;
+            if (!next_look(spare, &other)) {
+                sqlite3_reset(spare);
+                reuse = true;
+            } else if (reuse || count_colour(l, n, other.colour) == 0) {
+                l[s] = other;
+            }
+        }
+        l[s].turn = count_colour(l, s, l[s].colour);
+    }
+    sqlite3_finalize(named);
+    sqlite3_finalize(spare);
+    return ZO_OK;
+}
+
 /* Where a text may be cut at `at` or before it: not within a character of UTF-8. */
 static size_t cut_before(const char *text, size_t at)
 {
@@ -414,6 +478,11 @@ static zo_status write_driver(const zo_gnuplot *g, const table *t, const layout 
     }
     fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\npanel_lines = %d\ncaption_lines = %d\nformat = \"%s\"\n", drawn(&t->panel),
             drawn(&t->series), drawn(&t->xtic), l->panel_lines, l->caption_lines, format);
+    fprintf(f, "array series_colour[series]\narray series_mark[series]\narray series_turn[series]\n");
+    for (int s = 0; s < drawn(&t->series); s++) {
+        const look *k = &l->look[s];
+        fprintf(f, "series_colour[%d] = \"%s\"; series_mark[%d] = %d; series_turn[%d] = %d\n", s + 1, k->colour, s + 1, k->mark, s + 1, k->turn);
+    }
     fputs("load \"prelude.gp\"\nload \"plot.gp\"\nunset multiplot\nunset output\n", f);
     return zo_gnuplot_done(g, "driver.gp", f, err);
 }
@@ -479,7 +548,8 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
         add_remarks(db, ALWAYS, caption, sizeof caption);
         add_remarks(db, "metric", metric, sizeof metric);
         layout l = {.panel_lines = 1, .caption_lines = 1};
-        status = write_data(g, folder, s, &t, caption, metric, &l, err);
+        status = find_looks(db, t.series.text, drawn(&t.series), l.look, err);
+        status = status ? status : write_data(g, folder, s, &t, caption, metric, &l, err);
         cJSON *files = cJSON_AddArrayToObject(entry, "files");
         for (int f = 0; f < COUNT(FORMATS) && !status; f++) {
             char path[PATH_BYTES], name[96];

@@ -1,7 +1,7 @@
-# prelude.gp: what every plot shares: terminal, fonts, colours (Okabe and Ito's palette, safe for colour-blind readers, with brown and
-# grey in place of yellow), line styles that differ in colour, dash and mark, the grid of panels, and the legend in a cell of its own, outside the data.
-# Comes in with numbers: panels, series, xtic_count, panel_lines and caption_lines (lines of the longest text), and format (png or svg). Texts are
-# read from files, so that none of them is ever parsed as gnuplot's language; the files' names are fixed.
+# prelude.gp: what every plot shares: terminal, fonts, line styles, the grid of panels, and the legend in a cell of its own, outside the data.
+# Comes in with numbers: panels, series, xtic_count, panel_lines and caption_lines (lines of the longest text), format (png or svg), and of each series
+# series_colour, series_mark and series_turn (how many before it have its colour: it then differs in dash and mark). Texts are read from files, so
+# that none of them is ever parsed as gnuplot's language; the files' names are fixed.
 
 set encoding utf8
 set loadpath
@@ -59,16 +59,12 @@ if (format eq "svg") {
 set output "picture"
 set datafile missing "NaN"
 
-colours = 9
-array colour[colours]
-colour[1] = "#0072B2"; colour[2] = "#D55E00"; colour[3] = "#009E73"; colour[4] = "#CC79A7"; colour[5] = "#E69F00"
-colour[6] = "#56B4E9"; colour[7] = "#000000"; colour[8] = "#7A4B00"; colour[9] = "#C4C4C4"
-colour_of(s) = colour[1 + (s - 1) % colours]
-solid_of(s) = s > colours ? 0.45 : 0.9
-do for [i = 1:48] {
-    dash = 1 + int((i - 1) / colours) % 4 # dashtype takes a number, and reads parentheses as a pattern
-    mark = 1 + (i - 1) % 13
-    set style line i linecolor rgb colour_of(i) linewidth 2 dashtype dash pointtype mark pointsize 1.1
+colour_of(s) = series_colour[s]
+solid_of(s) = series_turn[s] == 0 ? 0.9 : 0.15 + 0.6 / (1 + series_turn[s])
+do for [i = 1:series] {
+    dash = 1 + series_turn[i] % 4 # dashtype takes a number, and reads parentheses as a pattern
+    shape = 1 + (series_mark[i] - 1 + 2 * series_turn[i]) % 13
+    set style line i linecolor rgb colour_of(i) linewidth 2 dashtype dash pointtype shape pointsize 1.1
 }
 set style fill solid 0.9 noborder
 set border 3 linecolor rgb "#666666"

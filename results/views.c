@@ -13,6 +13,7 @@
 #include "results/labels.h"
 #include "results/report.h"
 
+ZO_EMBED(zo_styles_sql, "results/styles.sql");
 ZO_EMBED(zo_views_sql, "results/views.sql");
 
 /* The views have runs with something to show; `unsupported` has nothing, `failed` and `killed` are run again. */
@@ -86,7 +87,7 @@ zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err)
              "DROP TABLE IF EXISTS temp.setting; CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT)", ZO_MEANING);
     sqlite3 *db = zo_results_handle(results);
     if (sqlite3_exec(db, first, NULL, NULL, NULL) != SQLITE_OK || insert_settings(db, &g, rank, label, line) != SQLITE_OK ||
-        sqlite3_exec(db, zo_views_sql, NULL, NULL, NULL) != SQLITE_OK) {
+        sqlite3_exec(db, zo_styles_sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, zo_views_sql, NULL, NULL, NULL) != SQLITE_OK) {
         status = zo_fail(err, ZO_EINPUT, "the views of the database: SQLite says: %s: is it one written by zo?", sqlite3_errmsg(db));
     }
     zo_labels_free(label, g.n);

@@ -2,8 +2,10 @@
 -- temp.current (meaning) and temp.setting (run, rivals, label, line) are there before: the meaning of this program, and its runs that have a result.
 --
 -- every     the tries that count, of this meaning and with a result: the columns of `runs`, and
---             label        the optimizer and just those settings that differ within one frame of the plots: one label, one curve or bar
+--             label        the method as temp.style (results/styles.sql) prints it, and just those settings that differ within one frame of the
+--                          plots: one label, one curve or bar
 --             line         the same with what differs between frames of other batches and contexts too, but without these two
+--             task_text, metric_text  the names as they are printed
 --             rivals       how many other learning rates were worse on dev than this one; NULL = it is one of the worse
 --             fill         1 = batches are filled to the context;  filled  ", filled" then, else ""
 --             study        1 = there was nothing to evaluate: a study of memory and time
@@ -31,18 +33,21 @@ DROP VIEW IF EXISTS temp.every;
 
 CREATE TEMP VIEW every AS
     SELECT *, iif(fill, ', filled', '') AS filled
-    FROM (SELECT r.*, s.label, s.line, s.rivals, coalesce(json_extract(r.config, '$.fill'), 0) AS fill, r.dev = 0 AND r.test = 0 AS study
-          FROM main.runs r JOIN temp.setting s USING (run));
+    FROM (SELECT r.*, coalesce(m.printed, r.optimizer) || substr(s.label, 1 + length(r.optimizer)) AS label,
+                 coalesce(m.printed, r.optimizer) || substr(s.line, 1 + length(r.optimizer)) AS line, coalesce(t.printed, r.task) AS task_text,
+                 coalesce(k.printed, r.metric) AS metric_text, s.rivals, coalesce(json_extract(r.config, '$.fill'), 0) AS fill, r.dev = 0 AND r.test = 0 AS study
+          FROM main.runs r JOIN temp.setting s USING (run) LEFT JOIN temp.style m ON m.kind = 'method' AND m.name = r.optimizer
+          LEFT JOIN temp.style t ON t.kind = 'task' AND t.name = r.task LEFT JOIN temp.style k ON k.kind = 'metric' AND k.name = r.metric);
 
 CREATE TEMP VIEW shown AS SELECT * FROM every WHERE rivals IS NOT NULL;
 
 CREATE TEMP TABLE trained AS
-    SELECT *, model || ', ' || task || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell_text,
+    SELECT *, model || ', ' || task_text || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS cell_text,
            '' AS metric_note, coalesce(marks, '') <> '' AS marked
     FROM shown
     WHERE study = (SELECT min(study) FROM shown) AND (metric_value IS NOT NULL OR NOT EXISTS (SELECT 1 FROM shown WHERE metric_value IS NOT NULL));
 UPDATE trained SET disturbed = coalesce(disturbed, 0);
-UPDATE trained SET metric_note = ', ' || metric WHERE (SELECT count(DISTINCT metric) FROM trained) > 1;
+UPDATE trained SET metric_note = ', ' || metric_text WHERE (SELECT count(DISTINCT metric) FROM trained) > 1;
 CREATE INDEX temp.trained_run ON trained (run);
 
 CREATE TEMP VIEW dev_points AS
@@ -86,10 +91,7 @@ CREATE TEMP VIEW loss_points AS
 CREATE TEMP TABLE remark (name TEXT PRIMARY KEY, text TEXT NOT NULL);
 -- What the axis of scores says.
 INSERT INTO remark
-    SELECT 'metric', CASE WHEN min(metric) <> max(metric) THEN 'metric (%)'
-                     ELSE CASE min(metric) WHEN 'f1' THEN 'F1 of class 1' WHEN 'macro_f1' THEN 'macro-F1' WHEN 'matthews' THEN 'Matthews correlation'
-                                           ELSE coalesce(min(metric), 'score') END || ' (%)' END
-    FROM trained;
+    SELECT 'metric', CASE WHEN min(metric) <> max(metric) THEN 'metric' ELSE coalesce(min(metric_text), 'score') END || ' (%)' FROM trained;
 INSERT INTO remark
     SELECT 'chosen', 'of several learning rates the best on dev' WHERE EXISTS (SELECT 1 FROM shown WHERE rivals > 0);
 INSERT INTO remark SELECT 'selected', 'taken as ' || group_concat(DISTINCT selected) FROM trained HAVING count(selected) > 0;

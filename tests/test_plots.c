@@ -607,7 +607,7 @@ START_TEST(scores_are_those_of_the_metric)
         char *text = drawn_text(scratch("out"), dev[i]);
         ASSERT_HAS(text, "\ndev F1 of class 1 (%)\n");
         ASSERT_LACKS(text, "accuracy");
-        ASSERT_LACKS(text, "\nm, t, head, batch 8, context 16, f1");
+        ASSERT_LACKS(text, "\nm, t, head, batch 8, context 16, F1");
         zo_free(text);
     }
     ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10"), 20);
@@ -616,19 +616,70 @@ START_TEST(scores_are_those_of_the_metric)
     ASSERT_NEAR(number(db, "SELECT forwards FROM dev_points WHERE step = 20"), 40);
     execute(db, "UPDATE cells SET metric = 'matthews' WHERE cell = 2; UPDATE tries SET metric_value = -0.5 WHERE run = 2");
     cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
-    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE panel LIKE 'm, u, %, matthews' AND step = 10"), -25);
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE panel LIKE 'm, u, %, Matthews correlation' AND step = 10"), -25);
     char *bars = drawn_text(scratch("out"), "accuracy_bars"), *curve = drawn_text(scratch("out"), "accuracy_vs_work");
-    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, f1\n");
-    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, matthews\n");
+    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, F1 of class 1\n");
+    ASSERT_HAS(bars, "\nm, head, batch 8, context 16, Matthews correlation\n");
     ASSERT_HAS(bars, "\nmetric (%)\n");
     ASSERT_HAS(bars, "-"); /* of the axis: the bar below 0 */
-    ASSERT_HAS(curve, "\nm, u, head, batch 8, context 16, matthews\n");
+    ASSERT_HAS(curve, "\nm, u, head, batch 8, context 16, Matthews correlation\n");
     ASSERT_HAS(curve, "\nwork in plain forwards of the mean batch (log scale)\n");
     zo_free(bars);
     zo_free(curve);
     execute(db, "UPDATE cells SET metric = 'macro_f1'");
     cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
     ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10"), 80);
+    close_db();
+}
+END_TEST
+
+/* How often the SVG of the plot has the colour, spaces apart. */
+static int count_colour(const char *plot, const char *rgb)
+{
+    char name[64], *text, *to;
+    size_t bytes;
+    zo_err err = {0};
+    snprintf(name, sizeof name, "out/%s.svg", plot);
+    ck_assert_msg(zo_read_file(scratch(name), 1 << 22, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    to = text;
+    for (const char *at = text; *at; at++) {
+        *to = *at;
+        to += *at != ' ';
+    }
+    *to = '\0';
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, rgb)) != NULL; at++) {
+        count++;
+    }
+    zo_free(text);
+    return count;
+}
+
+/* Whoever stands beside it, a method has its colour of results/styles.sql and its printed name; one without a row there gets a colour that no other
+ * series of the picture has. */
+START_TEST(a_method_has_one_colour)
+{
+    static const char tezo[] = "rgb(0,158,115)", mezo[] = "rgb(0,114,178)", svrg[] = "rgb(213,94,0)";
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "sst2", "tezo", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars,accuracy_vs_work", "svg"));
+    ck_assert_int_gt(count_colour("accuracy_bars", tezo), 0);
+    ck_assert_int_gt(count_colour("accuracy_vs_work", tezo), 0);
+    ck_assert_int_eq(count_colour("accuracy_bars", mezo), 0);
+    add_run(db, 2, "m", "sst2", "foo", "x", 8, 16); /* the first spare colour is mezo's: there is none of mezo here */
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    ck_assert_int_gt(count_colour("accuracy_bars", mezo), 0);
+    add_run(db, 3, "m", "sst2", "mezo", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    ck_assert_int_gt(count_colour("accuracy_bars", mezo), 0);
+    ck_assert_int_gt(count_colour("accuracy_bars", tezo), 0);
+    ck_assert_int_gt(count_colour("accuracy_bars", svrg), 0); /* the second is svrg's, and foo has it */
+    char *text = drawn_text(scratch("out"), "accuracy_bars");
+    ASSERT_HAS(text, "\nTeZO\n");
+    ASSERT_HAS(text, "\nMeZO\n");
+    ASSERT_HAS(text, "\nfoo\n");
+    ASSERT_HAS(text, "\nSST-2\n");
+    zo_free(text);
     close_db();
 }
 END_TEST
@@ -877,6 +928,7 @@ int main(void)
     tcase_add_test(t, long_texts_are_fitted);
     tcase_add_test(t, an_empty_database_fills_nothing_and_fails_nowhere);
     tcase_add_test(t, scores_are_those_of_the_metric);
+    tcase_add_test(t, a_method_has_one_colour);
     tcase_add_test(t, curves_say_who_is_alive);
     tcase_add_test(t, disturbed_timings_are_starred);
     tcase_add_test(t, old_definitions_are_left_out_and_counted);

@@ -450,7 +450,7 @@ START_TEST(split_seeds_are_settings)
     ck_assert_int_eq(zo_results_views(r, zo_cell_keys(), &err), ZO_OK);
     ck_assert_int_eq(zo_results_select(r, "SELECT label, count(*) AS n FROM shown GROUP BY label", &rows, &err), ZO_OK);
     ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
-    ck_assert_str_eq(word(rows, 0, "label"), "mezo train_split_seed 1 test_split_seed 1");
+    ck_assert_str_eq(word(rows, 0, "label"), "MeZO train_split_seed 1 test_split_seed 1");
     cJSON_Delete(rows);
     zo_results_close(r);
     /* one seed alone follows nothing: the numbers stand in the labels */
