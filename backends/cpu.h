@@ -113,10 +113,13 @@ void zo_cpu_finish(zo_act act, const float *x, const float *b, int64_t rows, int
 void zo_cpu_act_slope(zo_act act, const float *x, int64_t n, float *d);
 
 /* the backend's state (cpu.c) ----------------------------------------------------------------------------------------------- */
+
+/* `data` is an extra one, and `kept` stands again at the end, where `extra` (zo_backend.extra_begin) */
+struct zo_cpu_block { void *data, *kept; size_t bytes, kept_bytes; bool extra; };
+
 typedef struct zo_cpu {
     zo_cpu_products *products;
-    /* `data` is an extra one, and `kept` stands again at the end, where `extra` (zo_backend.extra_begin) */
-    struct zo_cpu_block { void *data, *kept; size_t bytes, kept_bytes; bool extra; } *scratch; /* (threads) */
+    struct zo_cpu_block *scratch; /* (threads) */
     struct zo_cpu_block shared[ZO_CPU_SHAREDS];
     bool extra; /* between extra_begin and extra_end */
 } zo_cpu;

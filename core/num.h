@@ -86,12 +86,12 @@ ZO_INLINE float zo_log_normal(float x)
 /* log x: relative error <= 1.1e-7; -inf at 0, NaN below, inf at inf; denormals are right. */
 ZO_INLINE float zo_log(float x)
 {
-    uint32_t tiny = (uint32_t)-(int32_t)(x < 1.17549435e-38f);
+    uint32_t tiny = (uint32_t)(-(int32_t)(x < 1.17549435e-38f));
     float r = zo_log_normal(zo_select(tiny, x * 8388608.0f, x));
     r = zo_select(tiny, r - 15.9423847f, r);
-    r = zo_select((uint32_t)-(int32_t)(x == 0.0f), -INFINITY, r);
-    r = zo_select((uint32_t)-(int32_t)(x < 0.0f), NAN, r);
-    return zo_select((uint32_t)-(int32_t)!(x < INFINITY), x, r); /* inf and NaN */
+    r = zo_select((uint32_t)(-(int32_t)(x == 0.0f)), -INFINITY, r);
+    r = zo_select((uint32_t)(-(int32_t)(x < 0.0f)), NAN, r);
+    return zo_select((uint32_t)(-(int32_t)(!(x < INFINITY))), x, r); /* inf and NaN */
 }
 
 /* sin and cos of 2 pi u for |u| < 2^20: absolute error <= 1.2e-7. */
@@ -120,7 +120,7 @@ ZO_INLINE float zo_tanh(float x)
     p = fmaf(p, s, -0.333333313f);
     float near = fmaf(p * s, t, t);
     float far = 1.0f - 2.0f / (zo_exp(2.0f * t) + 1.0f);
-    float r = zo_select((uint32_t)-(int32_t)(t < 0.625f), near, far);
+    float r = zo_select((uint32_t)(-(int32_t)(t < 0.625f)), near, far);
     return zo_bits_f32(zo_f32_bits(r) | (zo_f32_bits(x) & 0x80000000u));
 }
 
@@ -143,7 +143,7 @@ ZO_INLINE float zo_erf(float x)
     q = fmaf(q, c, -1.12957835f);
     q = fmaf(q, c, 0.000188036793f); /* log erfc */
     float far = 1.0f - zo_exp(q);
-    float r = zo_select((uint32_t)-(int32_t)(t < 1.0f), near, far);
+    float r = zo_select((uint32_t)(-(int32_t)(t < 1.0f)), near, far);
     return zo_bits_f32(zo_f32_bits(r) | (zo_f32_bits(x) & 0x80000000u));
 }
 
@@ -177,7 +177,7 @@ ZO_INLINE uint16_t zo_bf16_from(float x)
 {
     uint32_t b = zo_f32_bits(x);
     uint32_t rounded = (b + 0x7FFFu + (b >> 16 & 1u)) >> 16, quiet = b >> 16 | 0x0040u;
-    uint32_t nan = (uint32_t)-(int32_t)((b & 0x7FFFFFFFu) > 0x7F800000u);
+    uint32_t nan = (uint32_t)(-(int32_t)((b & 0x7FFFFFFFu) > 0x7F800000u));
     return (uint16_t)((quiet & nan) | (rounded & ~nan));
 }
 
@@ -192,7 +192,7 @@ ZO_INLINE float zo_f16_to(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = (uint32_t)(h & 0x7FFFu) << 13;
     float scaled = zo_bits_f32(rest) * 5.19229686e+33f; /* 2^112 moves the exponent's bias from 15 to 127; exact */
-    uint32_t special = (uint32_t)-(int32_t)((h & 0x7C00u) == 0x7C00u);
+    uint32_t special = (uint32_t)(-(int32_t)((h & 0x7C00u) == 0x7C00u));
     uint32_t bits = (zo_f32_bits(scaled) & ~special) | ((rest | 0x7F800000u) & special);
     return zo_bits_f32(bits | sign);
 }
@@ -203,8 +203,8 @@ ZO_INLINE uint16_t zo_f16_from(float x)
     uint32_t b = zo_f32_bits(x), sign = b >> 16 & 0x8000u, a = b & 0x7FFFFFFFu;
     uint32_t normal = (a + 0xFFFu + (a >> 13 & 1u) - 0x38000000u) >> 13;
     uint32_t denormal = zo_f32_bits(zo_bits_f32(a) + 0.5f) - 0x3F000000u; /* 0.5 has an ulp of 2^-24: the adder rounds for us */
-    uint32_t nan = (uint32_t)-(int32_t)(a > 0x7F800000u), big = (uint32_t)-(int32_t)(a >= 0x477FF000u);
-    uint32_t small = (uint32_t)-(int32_t)(a < 0x38800000u);
+    uint32_t nan = (uint32_t)(-(int32_t)(a > 0x7F800000u)), big = (uint32_t)(-(int32_t)(a >= 0x477FF000u));
+    uint32_t small = (uint32_t)(-(int32_t)(a < 0x38800000u));
     uint32_t h = (denormal & small) | (normal & ~small);
     h = (0x7C00u & big) | (h & ~big);
     h = (0x7E00u & nan) | (h & ~nan);

@@ -40,7 +40,7 @@ enum { GROUPS = 4 };
 #define MULTIPLY(a, b) ((lanes)_mm512_mul_epu32((__m512i)(a), (__m512i)(b))) /* gcc 12 makes slower, full products of the other form */
 #else
 enum { GROUPS = 1 }; /* more would not fit the registers */
-#define MULTIPLY(a, b) (((a) & 0xFFFFFFFFull) * ((b) & 0xFFFFFFFFull))
+#define MULTIPLY(a, b) ((0xFFFFFFFFull & (a)) * (0xFFFFFFFFull & (b)))
 #endif
 
 /* The words of WIDE blocks from `index` on: lane l of block i in w[l][i]. */

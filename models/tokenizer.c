@@ -322,7 +322,7 @@ static zo_status encode_pieces(zo_tokenizer *t, const char *text, int64_t n, boo
 /* *out: `text` after all normalizers, in one of the two scratch texts or `text` itself. */
 static zo_status normalize(zo_tokenizer *t, const char **text, int64_t *n, bool *lead, zo_err *err)
 {
-    for (int i = 0; i < t->norms_n && *n > 0; i++) {
+    for (int i = 0; *n > 0 && i < t->norms_n; i++) {
         zo_text *out = &t->norm_text[i % 2];
         zo_status status = zo_norm_apply(&t->norms[i], *text, *n, out, lead, err);
         if (status != ZO_OK) {
@@ -536,8 +536,8 @@ char *zo_tokenizer_show(const zo_tokenizer *t, int32_t id, char *out, size_t siz
     for (int64_t i = 0; i < bytes.n;) {
         char part[8];
         int length = 0;
-        for (int try = 4; try > 0 && length == 0; try--) { /* the whole character that begins here, if there is one */
-            length = i + try <= bytes.n && (uint8_t)bytes.data[i] >= 0x20 && zo_utf8_valid(bytes.data + i, try) ? try : 0;
+        for (int units = 4; units > 0 && length == 0; units--) { /* the whole character that begins here, if there is one */
+            length = i + units <= bytes.n && (uint8_t)bytes.data[i] >= 0x20 && zo_utf8_valid(bytes.data + i, units) ? units : 0;
             while (length > 1 && zo_utf8_valid(bytes.data + i, length - 1)) {
                 length--;
             }

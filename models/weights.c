@@ -13,6 +13,7 @@
 #include "models/safetensors.h"
 
 #define NAME_BYTES 256
+typedef char tensor_name[NAME_BYTES];
 #define PIECE_FLOATS ((int64_t)1 << 18)
 
 /* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what
@@ -581,7 +582,7 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
     size_t n = (size_t)layout->n;
     zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *entry);
     source *from = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *from);
-    char (*name)[NAME_BYTES] = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
+    tensor_name *name = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
     int entries = 0;
     for (int i = 0; i < layout->n; i++) {
         int block;
