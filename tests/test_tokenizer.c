@@ -12,6 +12,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/tokenizer.h"
+#include "models/tokenizer_impl.h"
 #include "tests/fuzz.h"
 #include "tests/suite.h"
 
@@ -219,10 +220,9 @@ END_TEST
 
 /* ---- every character ---- */
 
-/* What a tokenizer makes of the 256 characters of a block (surrogates and NUL left out), as the script's checksum. */
-static uint32_t block_sum(zo_tokenizer *t, int block, const char *between)
+/* The 256 characters of a block (surrogates and NUL left out) as UTF-8; returns its length in bytes. */
+static size_t block_text(int block, const char *between, char text[static 256 * 8])
 {
-    char text[256 * 8];
     size_t n = 0;
     for (uint32_t c = (uint32_t)block * 256; c < (uint32_t)block * 256 + 256; c++) {
         if (c == 0 || (c >= 0xD800 && c < 0xE000)) {
@@ -236,6 +236,14 @@ static uint32_t block_sum(zo_tokenizer *t, int block, const char *between)
         }
         n += (size_t)bytes;
     }
+    return n;
+}
+
+/* What a tokenizer makes of the characters of a block, as the script's checksum. */
+static uint32_t block_sum(zo_tokenizer *t, int block, const char *between)
+{
+    char text[256 * 8];
+    size_t n = block_text(block, between, text);
     zo_ids ids = {0};
     ck_assert_msg(zo_tokenizer_encode(t, text, n, ZO_WITH_SPECIALS, &ids, &err) == ZO_OK, "block %X: %s", block, err.text);
     uint32_t sum = 0;
@@ -279,6 +287,100 @@ START_TEST(test_unicode)
     ck_assert_int_ge(done, 24);
     ck_assert_int_eq(wrong, 0);
     cJSON_Delete(head);
+    zo_free(text);
+}
+END_TEST
+
+static bool is_stable(int32_t c)
+{
+    zo_text text = {0};
+    zo_text_append_char(&text, c);
+    bool stable = zo_utf8_stable(text.data, text.n);
+    zo_text_free(&text);
+    return stable;
+}
+
+/* A class keeps its characters of a text, a normal form is applied to it, a view stands in for it: each makes a text of a text. */
+static const struct part {
+    const char *name; /* as the golden file has them, in its order */
+    bool (*has)(int32_t code_point);
+    void (*view)(zo_text *out, const char *data, int64_t n);
+    zo_norm norm;
+} parts[] = {
+    {.name = "space", .has = zo_is_space},
+    {.name = "numeric", .has = zo_is_numeric},
+    {.name = "punctuation", .has = zo_is_punctuation},
+    {.name = "word", .has = zo_is_word},
+    {.name = "stable", .has = is_stable},
+    {.name = "stand_in", .view = zo_utf8_stand_in},
+    {.name = "lower", .norm = {.kind = ZO_NORM_LOWERCASE}},
+    {.name = "marks", .norm = {.kind = ZO_NORM_STRIP_ACCENTS}},
+    {.name = "marks_bert", .norm = {.kind = ZO_NORM_BERT, .strip_accents = true}},
+    {.name = "dropped", .norm = {.kind = ZO_NORM_BERT, .clean_text = true}},
+    {.name = "chinese", .norm = {.kind = ZO_NORM_BERT, .chinese_chars = true}},
+    {.name = "lower_bert", .norm = {.kind = ZO_NORM_BERT, .lowercase = true}},
+};
+#define PARTS (int)(sizeof parts / sizeof parts[0])
+
+/* What a part makes of the characters of a block, as the script's checksum: 0 where it leaves them as they are. */
+static uint32_t part_sum(const struct part *part, int block, zo_text *out)
+{
+    char text[256 * 8];
+    int64_t n = (int64_t)block_text(block, "", text);
+    int32_t c;
+    bool lead = true;
+    out->n = 0;
+    if (part->has != NULL) {
+        for (const char *at = text; at < text + n;) {
+            at += zo_utf8_next(at, &c);
+            if (part->has(c)) {
+                zo_text_append_char(out, c);
+            }
+        }
+    } else if (part->view != NULL) {
+        part->view(out, text, n);
+    } else {
+        ck_assert_msg(zo_norm_apply(&part->norm, text, n, out, &lead, &err) == ZO_OK, "block %X: %s", block, err.text);
+    }
+    if (out->n == n && (n == 0 || memcmp(out->data, text, (size_t)n) == 0)) {
+        return 0;
+    }
+    uint32_t sum = 0, i = 0;
+    for (const char *at = out->data; at < out->data + out->n;) {
+        at += zo_utf8_next(at, &c);
+        sum += ((uint32_t)c + 1) * ++i;
+    }
+    return sum;
+}
+
+/* Each class, case and stand-in of each of the 1114112 characters: no entry of the tables is wrong, not even where today's PCRE2 and
+ * utf8proc know no better. */
+START_TEST(test_classes)
+{
+    char *text;
+    size_t bytes;
+    ck_assert_msg(zo_read_file(GOLDEN "classes.jsonl.gz", MOST_BYTES, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    zo_lines lines = zo_lines_of(text, bytes);
+    zo_text out = {0};
+    int wrong = 0;
+    for (int i = 0; i < PARTS; i++) {
+        cJSON *row = cJSON_Parse(zo_lines_next(&lines, NULL));
+        ck_assert_str_eq(cJSON_GetObjectItem(row, "name")->valuestring, parts[i].name);
+        const cJSON *sums = cJSON_GetObjectItem(row, "sums"), *sum;
+        ck_assert_int_eq(cJSON_GetArraySize(sums), 0x1100);
+        int block = 0, blocks_wrong = 0;
+        cJSON_ArrayForEach(sum, sums) {
+            if (part_sum(&parts[i], block, &out) != (uint32_t)sum->valuedouble && blocks_wrong++ < 8) {
+                printf("%s: block U+%X00 differs\n", parts[i].name, (unsigned)block);
+            }
+            block++;
+        }
+        wrong += blocks_wrong;
+        cJSON_Delete(row);
+    }
+    fflush(stdout);
+    ck_assert_int_eq(wrong, 0);
+    zo_text_free(&out);
     zo_free(text);
 }
 END_TEST
@@ -545,6 +647,7 @@ int main(void)
     tcase_add_loop_test(real_case, test_real, 0, REAL);
     tcase_add_test(rest, test_features);
     tcase_add_test(rest, test_unicode);
+    tcase_add_test(rest, test_classes);
     tcase_add_test(rest, test_special_ids);
     tcase_add_test(rest, test_set_bos);
     tcase_add_test(rest, test_spellings);

@@ -1,11 +1,12 @@
-"""models/tokenizer_unicode.h and tests/golden/tokenizers/unicode.jsonl.gz, from the Hugging Face `tokenizers` library itself (0.23.3).
+"""models/tokenizer_unicode.h and tests/golden/tokenizers/{unicode,classes}.jsonl.gz, from the Hugging Face `tokenizers` library itself (0.23.3).
 
     python tests/golden/make_unicode.py PYTHON38
 
 PYTHON38 is an interpreter whose unicodedata is of Unicode 12.1 (Python 3.8); `unicodedata2` (18.0.0) says what has been assigned since. The
 library's parts know different versions: its regexes (Oniguruma) and its digits, words and lower case newer ones, its punctuation and
 marks Unicode 8, its normal forms Unicode 11. So each class is asked of the library, code point by code point, and nothing hangs on the
-version of PCRE2 or utf8proc that is installed. The golden file holds checksums per 256 code points of what every part makes of them.
+version of PCRE2 or utf8proc that is installed. The golden files hold checksums per 256 code points: unicode of what every part of the
+library makes of them, classes of each table alone, for all code points.
 """
 import gzip
 import json
@@ -141,7 +142,7 @@ def write_header(classes, stand_ins, shifts):
                 "static const shift lower_shifts[] = {\n%s};\n\n#endif\n" % wrap("{0x%X, 0x%X, %d, %d}" % tuple(s) for s in shifts))
 
 
-# ---- the golden file --------------------------------------------------------------------------------------------------------
+# ---- the golden files -------------------------------------------------------------------------------------------------------
 
 BLOCKS = list(range(0x324)) + [0xE00, 0xE01, 0xF00, 0x10FF]
 
@@ -175,22 +176,54 @@ def tokenizers():
     yield "single_word", t
 
 
+def block_text(block, between=""):
+    return between.join(chr(c) for c in range(block * 256, block * 256 + 256) if not 0xD800 <= c < 0xE000 and c != 0)
+
+
+def checksum(values):
+    values = np.array(values, dtype=np.uint64)
+    return int(((values + 1) * np.arange(1, len(values) + 1, dtype=np.uint64)).sum() % (1 << 32))
+
+
+def write_lines(name, lines):
+    with open(os.path.join(HERE, "tokenizers", name), "wb") as f:
+        with gzip.GzipFile(filename="", fileobj=f, mode="wb", mtime=0, compresslevel=9) as g:
+            g.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode())
+
+
 def write_golden():
-    out = []
+    out = [{"blocks": BLOCKS}]
     for name, t in tokenizers():
         between = "|" if name == "single_word" else ""
-        sums = []
-        for block in BLOCKS:
-            text = between.join(chr(c) for c in range(block * 256, block * 256 + 256) if not 0xD800 <= c < 0xE000 and c != 0)
-            ids = np.array(t.encode(text).ids, dtype=np.uint64)
-            sums.append(int(((ids + 1) * np.arange(1, len(ids) + 1, dtype=np.uint64)).sum() % (1 << 32)))
-        out.append(json.dumps({"name": name, "between": between, "tokenizer": json.loads(t.to_str()), "sums": sums}, separators=(",", ":")))
-    with open(os.path.join(HERE, "tokenizers", "unicode.jsonl.gz"), "wb") as f:
-        with gzip.GzipFile(filename="", fileobj=f, mode="wb", mtime=0, compresslevel=9) as g:
-            g.write((json.dumps({"blocks": BLOCKS}) + "\n" + "\n".join(out) + "\n").encode())
+        sums = [checksum(t.encode(block_text(block, between)).ids) for block in BLOCKS]
+        out.append({"name": name, "between": between, "tokenizer": json.loads(t.to_str()), "sums": sums})
+    write_lines("unicode.jsonl.gz", out)
+
+
+def write_classes(classes, stand_ins):
+    """Each table makes a text of a text: classes keep what is of them, the library's normalizers do what they do."""
+    spaces = P.WhitespaceSplit()
+    classes = {name: points for name, (_, points) in classes.items()}
+    classes["space"] = {c for c in ALL if spaces.pre_tokenize_str("a" + chr(c))[0][0] == "a"}
+    instead = {c: near for first, last, near, _ in stand_ins for c in range(first, last + 1)}
+    unassigned = {2: 0x378, 3: 0xFDD0, 4: 0x1FFFE}
+    parts = {name: (lambda text, points=classes[name]: "".join(c for c in text if ord(c) in points))
+             for name in ("space", "numeric", "punctuation", "word", "stable")}
+    parts["stand_in"] = lambda text: "".join(c if ord(c) in classes["stable"] else chr(instead.get(ord(c), unassigned.get(utf8_bytes(ord(c))))) for c in text)
+    parts["lower"], parts["marks"] = N.Lowercase().normalize_str, N.StripAccents().normalize_str
+    for name, does in (("marks_bert", "strip_accents"), ("dropped", "clean_text"), ("chinese", "handle_chinese_chars"), ("lower_bert", "lowercase")):
+        flags = dict.fromkeys(("clean_text", "handle_chinese_chars", "strip_accents", "lowercase"), False)
+        parts[name] = N.BertNormalizer(**{**flags, does: True}).normalize_str
+    out = []
+    for name, part in parts.items():
+        texts = [(text, part(text)) for text in map(block_text, range(0x1100))]
+        out.append({"name": name, "sums": [0 if made == text else checksum(list(map(ord, made))) for text, made in texts]})
+    write_lines("classes.jsonl.gz", out)
 
 
 if __name__ == "__main__":
     write_golden()
     if len(sys.argv) > 1:
-        write_header(*make_tables(sys.argv[1]))
+        tables = make_tables(sys.argv[1])
+        write_header(*tables)
+        write_classes(*tables[:2])
