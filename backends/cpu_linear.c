@@ -202,7 +202,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     b->tile_bytes = stored ? 0 : round64((size_t)(b->nb * w->cols) * (precision == ZO_BF16 ? 2 : 4));
     b->c_bytes = round64((size_t)(b->cut.size * b->nb) * sizeof(float));
     int64_t total = view->npoints * tokens;
-    zo_counters_add((zo_counters){.normals = (uint64_t)(b->rank == 0 && b->form.rank == 0 ? b->form.ndirs * w->rows * w->cols : 0),
+    zo_counters_add((zo_counters){.normals = (uint64_t)(b->form.rank == 0 ? b->form.ndirs * w->rows * w->cols : 0),
                                   .linear_flops = (uint64_t)(2 * total * w->rows * (w->cols + b->rank))});
 }
 

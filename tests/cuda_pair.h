@@ -190,6 +190,7 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
                                 double tolerance)
 {
     float *result[3][PAIR_BUFFERS + 2]; /* CPU, CUDA, CUDA reversed; buffers, weights, grad */
+    zo_counters counted[3];
     int64_t size[PAIR_BUFFERS + 2];
     ck_assert_int_le(n, PAIR_BUFFERS);
     for (int i = 0; i < n + 2; i++) {
@@ -207,8 +208,10 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
             at[i] = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)size[i] * sizeof(float));
             be->upload(be, at[i], buffer[i].init, (size_t)size[i] * sizeof(float));
         }
+        zo_counters_reset();
         op(p, side, at, arg);
         be->wait(be);
+        zo_counters_read(&counted[run]);
         for (int i = 0; i < n + 2; i++) {
             result[run][i] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)size[i] * sizeof(float));
             be->download(be, result[run][i], i < n ? at[i] : i == n ? side->weights->data : side->grad->data, (size_t)size[i] * sizeof(float));
@@ -218,6 +221,11 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
         }
     }
     zo_shim_reverse = false;
+    ck_assert_msg(memcmp(&counted[0], &counted[1], sizeof *counted) == 0,
+                  "%s %s: the CPU counts %llu normals, %llu bytes, %llu operations, the GPU %llu, %llu, %llu", slot, shapes,
+                  (unsigned long long)counted[0].normals, (unsigned long long)counted[0].weight_bytes_written,
+                  (unsigned long long)counted[0].linear_flops, (unsigned long long)counted[1].normals,
+                  (unsigned long long)counted[1].weight_bytes_written, (unsigned long long)counted[1].linear_flops);
     double worst = 0.0;
     uint32_t hash = 0;
     for (int i = 0; i < n + 2; i++) {

@@ -513,6 +513,7 @@ static void check_course(int run, const expected *e, const char *selection, doub
 {
     int best = 0;
     double best_score = -INFINITY;
+    bool by_test = strcmp(selection, "best-test") == 0, by_last = strcmp(selection, "last") == 0;
     for (int s = 1; s <= STEPS; s++) {
         step_looked_at = s;
         is_near("loss of a step", ask("SELECT loss FROM steps WHERE run = %d AND step = %d", run, s), e->loss[s], tolerance);
@@ -520,9 +521,13 @@ static void check_course(int run, const expected *e, const char *selection, doub
                 tolerance * 100 * (1 + fabs(e->projected[s])));
         double score = strcmp(selection, "dev-metric") == 0  ? e->dev[s].accuracy
                        : strcmp(selection, "dev-loss") == 0 ? -e->dev[s].loss
-                       : strcmp(selection, "best-test") == 0 ? e->test[s].accuracy
-                                                              : s;
-        if (score > best_score) {
+                       : by_test                             ? e->test[s].accuracy
+                                                             : s;
+        /* test is looked at where that may be the headline, which an evaluation equal to an earlier one is not */
+        bool better = by_last ? s == STEPS : score > best_score;
+        is_near("evaluations of test", ask("SELECT count(*) FROM evaluations WHERE run = %d AND step = %d AND split = 'test'", run, s), by_test || better, 0);
+        is_near("best so far", ask("SELECT sum(best) = count(*) FROM evaluations WHERE run = %d AND step = %d", run, s), better, 0);
+        if (better) {
             best_score = score;
             best = s;
         }
@@ -532,6 +537,7 @@ static void check_course(int run, const expected *e, const char *selection, doub
         is_near("dev loss", ask("SELECT loss FROM evaluations WHERE run = %d AND step = %d AND split = 'dev'", run, s), e->dev[s].loss, tolerance);
         is_near("dev accuracy", ask("SELECT accuracy FROM evaluations WHERE run = %d AND step = %d AND split = 'dev'", run, s), e->dev[s].accuracy, 1e-12);
     }
+    is_near("evaluations before training", ask("SELECT sum(1 + best) FROM evaluations WHERE run = %d AND step = 0", run), 1, 0);
     is_near("evaluations of dev", ask("SELECT count(*) FROM evaluations WHERE run = %d AND split = 'dev'", run), STEPS + 1, 0);
     is_near("examples of dev", ask("SELECT max(examples) FROM evaluations WHERE run = %d AND split = 'dev'", run), DEV, 0);
     is_near("test loss", ask("SELECT loss FROM evaluations WHERE run = %d AND step = %d AND split = 'test'", run, best), e->test[best].loss, tolerance);

@@ -197,6 +197,17 @@ static void setting_free(setting *s)
     zo_free(s->span);
 }
 
+/* Calls `op` and compares what it counted: two operations for each product and its sum. */
+#define COUNTS_FLOPS(op, want)                                                                                           \
+    do {                                                                                                                 \
+        zo_counters was, now;                                                                                            \
+        zo_counters_read(&was);                                                                                          \
+        op;                                                                                                              \
+        zo_counters_read(&now);                                                                                          \
+        ck_assert_msg(now.linear_flops - was.linear_flops == (uint64_t)(want), "%s: %llu operations, not %llu", #op,     \
+                      (unsigned long long)(now.linear_flops - was.linear_flops), (unsigned long long)(want));            \
+    } while (0)
+
 static double bf16_of(double x)
 {
     return zo_bf16_to(zo_bf16_from((float)x));
@@ -241,7 +252,8 @@ static void linear_case(int64_t rows, int64_t cols, int64_t tokens, int points, 
     if (precision == ZO_BF16) { /* the reference rounds the float64 sum, the backend its f32; and a side product stays f32 */
         limit = 3e-2;
     }
-    m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, y, pre);
+    int64_t beside = s.view.side != NULL ? m.factors->rank[W] : 0;
+    COUNTS_FLOPS(m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, y, pre), 2 * points * tokens * rows * (cols + beside));
     close_to(pre, want, points * tokens * rows, limit, what);
     for (int64_t i = 0; i < points * tokens * rows; i++) {
         want[i] = act_of(act, want[i]);
@@ -530,7 +542,7 @@ START_TEST(chosen_rows_and_embedding)
                     want[t * N + r] = all[t * 40 + rows[r]];
                 }
             }
-            m.be->linear_rows(m.be, &s.view, TABLE, TABLE_BIAS, rows, N, x, T, y);
+            COUNTS_FLOPS(m.be->linear_rows(m.be, &s.view, TABLE, TABLE_BIAS, rows, N, x, T, y), 2 * points * T * N * 65);
             close_to(y, want, points * T * N, 1e-5, "linear_rows");
             for (int add = 0; add < 2; add++) {
                 for (int p = 0; p < points; p++) {
@@ -621,7 +633,9 @@ START_TEST(head)
                 at[i] = (i * 5) % R;
                 target[i] = (int32_t)((i * 977) % vocabulary);
             }
-            m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, N, got, argmax);
+            int64_t beside = s.view.side != NULL ? m.factors->rank[TABLE] : 0;
+            COUNTS_FLOPS(m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, N, got, argmax),
+                         2 * P * R * vocabulary * (cols + beside));
             double *logit = linear_reference(&m, &s.view, TABLE, TABLE_BIAS, ZO_ACT_NONE, x, R, false), want[P * N];
             for (int p = 0; p < P; p++) {
                 for (int i = 0; i < N; i++) {
@@ -729,7 +743,7 @@ START_TEST(linear_gradients)
                     }
                 }
             }
-            m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, tokens, dx, grad);
+            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, tokens, dx, grad), 4 * tokens * rows * cols);
             close_to(dx, wx, tokens * cols, 1e-5, "dx");
             close_to(grad->data + m.layout.param[W].offset, ww, rows * cols, 1e-5, "dw");
             close_to(grad->data + m.layout.param[BIAS].offset, wb, rows, 1e-5, "db");
@@ -745,7 +759,7 @@ START_TEST(linear_gradients)
             close_to(dx, wx, tokens * cols, 1e-5, "dx of chosen rows");
             close_to(grad->data + m.layout.param[W].offset, ww, rows * cols, 1e-5, "dw of chosen rows");
             close_to(grad->data + m.layout.param[BIAS].offset, wb, rows, 1e-5, "db of chosen rows");
-            m.be->linear_backward(m.be, m.store, ZO_F32, W, -1, x, dy, tokens, NULL, grad); /* optional parts */
+            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, -1, x, dy, tokens, NULL, grad), 2 * tokens * rows * cols); /* optional parts */
             void *blocks[] = {x, dy, dx, wx, ww, wb, all};
             for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++) {
                 zo_free(blocks[b]);
@@ -880,7 +894,8 @@ START_TEST(head_gradients)
                 }
             }
         }
-        m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, amount, N, dx, grad);
+        COUNTS_FLOPS(m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, amount, N, dx, grad),
+                     8 * R * V * cols); /* the logits twice */
         close_to(dx, wx, R * cols, 1e-5, "head dx");
         close_to(grad->data + m.layout.param[TABLE].offset, ww, V * cols, 1e-5, "head dw");
         close_to(grad->data + m.layout.param[TABLE_BIAS].offset, wb, V, 1e-5, "head db");
