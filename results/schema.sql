@@ -1,24 +1,26 @@
--- schema.sql: the results database, schema version 3 (PRAGMA user_version; PRAGMA application_id says that the file is zo's). Embedded into the
--- program; applied to a new file in one transaction. WAL, foreign keys on. A row of `cells` is one cell of the matrix, a row of `tries` one
--- attempt to run it. No run deletes anything: `runs` shows the one try of each cell that counts, `tries` keeps the others.
+-- schema.sql: the results database, schema version 3. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
--- Units stand in the names or beside the column. "Training" time is the wall time of optimizer steps alone (batch packing
--- included, evaluation excluded), measured after the device has finished. NULL = not measured.
+-- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
+-- cell that counts, and `tries` keeps the others.
 --
--- A figure keeps its definition: where one changes, `meaning` is raised (ZO_MEANING in results/results.h lists the changes), and rows of
--- different meanings are never in one mean or picture. Reports show older rows under "old definition".
+-- Units stand in the names or beside the column. NULL = not measured. "Training" time is the wall time of optimizer steps alone. It is taken when
+-- the device has finished. Packing the batch is in it, evaluation is not.
+--
+-- A figure keeps its definition. Where one changes, `meaning` is raised; ZO_MEANING in results/results.h lists the changes. Rows of different
+-- meanings are never in one mean or picture. Reports show older rows under "old definition".
 
 CREATE TABLE cells (
     cell              INTEGER PRIMARY KEY,
-    identity          TEXT NOT NULL UNIQUE,  -- 64-bit FNV-1a, 16 hex digits, over hash, meaning and the fingerprints below: what makes two runs
-                                             -- runs of the same thing
+    identity          TEXT NOT NULL UNIQUE,  -- two runs of one identity are runs of the same thing: 64-bit FNV-1a, 16 hex digits, over hash,
+                                             -- meaning and the fingerprints below
     hash              TEXT NOT NULL,         -- the same over `config`
     meaning           INTEGER NOT NULL,      -- of keys, defaults and figures
-    model_fingerprint     TEXT NOT NULL,     -- over its config.json and headers, sizes and samples of its weights files; '' = not known
+    model_fingerprint     TEXT NOT NULL,     -- over config.json, and over headers, sizes and samples of the weights files; '' = not known
     tokenizer_fingerprint TEXT NOT NULL,     -- over all files that its tokenizer is read from
     rows_fingerprint      TEXT NOT NULL,     -- over texts and labels of the rows used, split by split, in order
     task_fingerprint      TEXT NOT NULL,     -- over the task's templates, label words and limits
-    plugin_fingerprint    TEXT NOT NULL,     -- over an estimator's shared object; '' = it is part of the program
+    plugin_fingerprint    TEXT NOT NULL,     -- over an estimator's shared object; '' = the estimator is part of the program
     shown             INTEGER REFERENCES tries (run), -- the try that `runs` shows: the last that ended with a result, else the last
     config            TEXT NOT NULL,         -- canonical JSON of the cell, defaults filled in
     -- settings, as in the config
@@ -61,16 +63,18 @@ CREATE TABLE tries (
     try               TEXT NOT NULL UNIQUE,  -- 128 random bits, 32 hex digits: the same try in every copy of the database
     cell              INTEGER NOT NULL REFERENCES cells (cell),
     status            TEXT NOT NULL CHECK (status IN ('running', 'done', 'diverged', 'dead', 'oom', 'time', 'unsupported', 'failed', 'killed')),
-                                             -- diverged: a loss was not finite, or above 10 times its start on 20 logged steps or two dev
-                                             -- evaluations in a row, or up to the end on 3 logged steps or one dev evaluation; dead: the projected
-                                             -- gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half of the run; oom: the
-                                             -- ledger's limit was reached, or the device's memory; time: the budget in seconds ended before another
-                                             -- one; unsupported: this program cannot do the combination; failed: an error or a crash; killed: the
-                                             -- run was interrupted. running, failed and killed cells are run again; oom when more memory is free.
+                                             -- diverged: a loss was not finite, or it was above 10 times its start. That must hold on 20 logged
+                                             --   steps or two dev evaluations in a row; at the very end 3 logged steps or one evaluation are enough.
+                                             -- dead: the projected gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half.
+                                             -- oom: the ledger's limit was reached, or the device's memory.
+                                             -- time: the budget in seconds ended before another one.
+                                             -- unsupported: this program cannot do the combination.
+                                             -- failed: an error or a crash. killed: the run was interrupted.
+                                             -- Cells that are running, failed or killed are run again; oom, when more memory is free.
     message           TEXT,                  -- why, one sentence; NULL when done
-    marks             TEXT NOT NULL DEFAULT '', -- outcome marks, comma-separated: diverged, dead, constant (one class on all test rows of the
-                                             -- headline while it is below 95 % of them). Marked runs stay in every mean, and tables count them
-    fault_step        INTEGER,               -- step at which the fault of `diverged` or `dead` began; evaluations from there on do not compete
+    marks             TEXT NOT NULL DEFAULT '', -- comma-separated: diverged, dead, constant. constant: one class on all test rows of the
+                                             -- headline, where that class is below 95 % of them. Marked runs stay in every mean, and tables count them
+    fault_step        INTEGER,               -- step at which `diverged` or `dead` began; evaluations from there on do not compete
     -- provenance
     revision          TEXT,                  -- git revision of the program
     binary            TEXT,                  -- 64-bit FNV-1a of the program's file
@@ -81,8 +85,8 @@ CREATE TABLE tries (
     device            TEXT,                  -- processor or accelerator
     driver            TEXT,                  -- nothing writes it yet
     threads           INTEGER,
-    promise           TEXT,                  -- bits: the same figures in every bit on this kind of processor, whatever the threads; pass: the same where
-                                             -- the passes are the same (batch, eval_batch), to rounding elsewhere
+    promise           TEXT,                  -- bits: another run has the same figures in every bit on this kind of processor, whatever the threads.
+                                             -- pass: the same where the passes are the same (batch, eval_batch), and to rounding elsewhere
     model_folder      TEXT,                  -- where `model` was found
     data_folder       TEXT,                  -- --data or $ZO_DATA as given; NULL = none was given
     began             TEXT NOT NULL,         -- UTC
@@ -93,12 +97,12 @@ CREATE TABLE tries (
     test_rows         INTEGER,
     cut_sequences     INTEGER,               -- of them, sequences that `context` cut
     decoder_used      TEXT,                  -- tied, untied; NULL where there is no such head
-    -- outcome: the headline is the evaluation that `selected` names, before fault_step; where a marked run has none, chance
+    -- outcome. The headline is the evaluation that `selected` names, before fault_step. A marked run that has none gets chance.
     accuracy          REAL,                  -- 0..1
     f1                REAL,                  -- F1 of class 1 (GLUE's F1); NULL where there are more than two classes
     macro_f1          REAL,                  -- mean of the classes' F1
     matthews          REAL,
-    metric_value      REAL,                  -- that of them which `metric` names
+    metric_value      REAL,                  -- the one of these that `metric` names
     selected          TEXT,                  -- test@best-dev (dev metric), best-dev (no test examples), test@best-dev-loss, best-dev-loss, last-test
                                              -- (selection last, or no dev examples), last-dev, best-test, chance
     best_step         INTEGER,               -- step of the headline
@@ -106,11 +110,11 @@ CREATE TABLE tries (
     dev_metric        REAL,                  -- dev `metric` at best_step
     dev_loss          REAL,                  -- dev loss at best_step
     steps             INTEGER,               -- steps done
-    forwards          INTEGER,               -- passes of one batch through the model at one point, in training: a MeZO step has 2, a
-                                             -- full-batch pass counts ceil(N / batch) for every point, a gradient counts 1
-    flops             REAL,                  -- of training: products and attention of probes, full batches, trial steps, backward passes and
-                                             -- recomputation; no evaluation (bench/roofline.c)
-    work              REAL,                  -- flops / flops of one plain forward over the run's mean batch: the axis on which methods are equal
+    forwards          INTEGER,               -- passes of one batch at one point, in training. A MeZO step has 2. A full-batch pass counts
+                                             -- ceil(N / batch) for every point. A gradient counts 1
+    flops             REAL,                  -- of training: products and attention in probes, full batches, trial steps, backward passes and
+                                             -- recomputation. No evaluation (bench/roofline.c)
+    work              REAL,                  -- flops / flops of one plain forward over the run's mean batch: the axis on which methods compare
     paper_queries     REAL,                  -- queries as the method's paper counts them (zo list optimizers); NULL where it does not
     sequences         INTEGER,               -- sequences that the papers' code would have run in `forwards` (one an option)
     tokens            INTEGER,               -- tokens really run
@@ -118,8 +122,8 @@ CREATE TABLE tries (
     examples          INTEGER,
     weight_bytes_written INTEGER,
     normals           INTEGER,               -- standard normals drawn
-    drift_max         REAL,                  -- in place: the largest change of a weight by the last step's probe and its restoration; NULL elsewhere and
-                                             -- where the run ended by a fault
+    drift_max         REAL,                  -- in place: the largest change that the last step's probe and the way back left in a weight. NULL
+                                             -- elsewhere, and where the run ended by a fault
     train_seconds     REAL,
     eval_seconds      REAL,
     load_seconds      REAL,
@@ -132,24 +136,24 @@ CREATE TABLE tries (
     other_step_ms     REAL,                  -- mean of the others
     device_hours      REAL,                  -- train_seconds / 3600 x devices (1)
     device_hours_total REAL,                 -- training and evaluation
-    -- what else the machine did from the first step to the last, evaluations between them included; NULL where the system does not tell
+    -- what else the machine did, from the first step to the last with the evaluations between them. NULL where the system does not tell
     cpu_seconds       REAL,                  -- processor time of this process
     foreign_seconds   REAL,                  -- busy time of other processes on the processors that this one may use
     steal_seconds     REAL,                  -- time that the hypervisor gave to others
     load_average      REAL,                  -- of the last minute, at the end
     switches          INTEGER,               -- context switches that were forced on this process
-    disturbed         INTEGER,               -- 1 = others took more than a tenth of the processors that the cell uses, or steal was above 2 %: the
-                                             -- timings are marked
+    disturbed         INTEGER,               -- 1 = others took more than a tenth of the processors that the cell uses, or steal was above 2 %. The
+                                             -- timings are marked then
     peak_bytes        INTEGER,               -- largest sum of live bytes in the ledger (core/mem.h), all phases
-    train_peak_bytes  INTEGER,               -- the same, training only: evaluation's room is not held while steps run
+    train_peak_bytes  INTEGER,               -- the same in training. Evaluation's room is not held while steps run
     rss_peak_bytes    INTEGER,               -- VmHWM of the process, a cross-check
-    memory_limit_bytes INTEGER,              -- what the cell could take: free memory when it began, or ZO_MEMORY_LIMIT; NULL on a card
+    memory_limit_bytes INTEGER,              -- what the cell could take: memory that was free when it began, or ZO_MEMORY_LIMIT. NULL on a card
     parameters        INTEGER,
     note              TEXT                   -- notes of dataset and model (files absent, sequences cut, tensors that nothing reads)
 ) STRICT;
 CREATE INDEX tries_of_cell ON tries (cell);
 
--- Training, thinned for long runs: a row stands for the steps since the row before it. Time columns are seconds of the mean step.
+-- Training, thinned in long runs: a row stands for the steps since the row before it. Columns of time are seconds of the mean step.
 CREATE TABLE steps (
     run           INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     step          INTEGER NOT NULL,          -- steps done, from 1
@@ -187,11 +191,11 @@ CREATE TABLE evaluations (
     forwards      INTEGER,                   -- training forwards so far
     work          REAL,                      -- so far
     train_seconds REAL,                      -- so far
-    best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection` (step 0 does not compete), also from fault_step on
+    best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection`, also from fault_step on. Step 0 does not compete
     PRIMARY KEY (run, step, split)
 ) STRICT, WITHOUT ROWID;
 
--- Bytes by tag at the moment of the phase's peak; they sum to that peak. phase 'overall' is the largest of all phases.
+-- Bytes by tag at the moment of the phase's peak. They sum to that peak. The phase 'overall' is the largest of all phases.
 CREATE TABLE memory (
     run   INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     phase TEXT NOT NULL,                     -- load, train, eval, overall
@@ -209,7 +213,7 @@ CREATE TABLE parts (
     PRIMARY KEY (run, part)
 ) STRICT, WITHOUT ROWID;
 
--- Room for what is planned; nothing writes these three yet.
+-- Room for what is planned. Nothing writes these three tables yet.
 CREATE TABLE journal (                       -- the writing verbs of a run with their numbers: what repeats it without forwards
     run   INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     step  INTEGER NOT NULL,
