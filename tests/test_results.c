@@ -646,7 +646,7 @@ START_TEST(best_is_by_dev_alone)
     ck_assert_int_eq(zo_report_rows(r, &best, &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "without dev examples");
     ck_assert_msg(zo_results_views(r, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
-    ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 0 AND label = 'mezo lr ' || lr"), 2);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 0 AND label = 'MeZO lr ' || lr"), 2);
     zo_results_close(r);
     r = open_new("killed.db");
     add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.9, 0.5);
@@ -774,7 +774,7 @@ START_TEST(select_from_views)
     ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
     ck_assert_double_eq(in_row(rows, 0, "lr"), 1e-2);
     ck_assert_double_eq(in_row(rows, 0, "n"), 3);
-    ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "label")->valuestring, "mezo"); /* dev chose lr */
+    ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "label")->valuestring, "MeZO"); /* dev chose lr */
     cJSON_Delete(rows);
     ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT 1 FROM evry", &rows, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "no such table: evry");
