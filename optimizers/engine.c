@@ -10,18 +10,27 @@
 #include "optimizers/rank_rule.h"
 #include "optimizers/term_log.h"
 
+/* A set that the estimator opened. */
+typedef struct opened {
+    zo_set_spec spec;
+    zo_store *store;  /* NULL before it is written, and beside a log */
+    zo_moves moves;   /* of a copy: INPLACE its store is moved from point to point as the weights are */
+    zo_log_mark mark; /* beside a log: what a copy is, */
+    zo_term *term;    /* (terms) and what a sum is: terms are values, and kept as such */
+    int terms;
+} opened;
+
 struct zo_engine {
     zo_engine_spec spec;
     zo_objective objective;
     zo_layout_parts parts;
-    zo_moves weights, anchor;          /* anchor is opened by the first snapshot */
-    zo_store *anchor_store, *stored;   /* snapshot(); store_terms() */
-    zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates, and the snapshot */
+    zo_moves weights;
+    opened *set;                       /* (sets): zo_set k is set[k - 1] */
+    int sets;
+    zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates */
     zo_store *rest;                    /* the same: what the factors do not cover, in f32 beside weights of 16 bits */
     zo_layout rest_layout;
     int *rest_of;                      /* (parameters) zo_view.rest_of */
-    zo_term *stored_term;              /* (stored_terms) store_terms() beside a log */
-    int stored_terms;
     zo_store *grad, *moment1, *moment2;
     zo_factors *factors;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
@@ -78,6 +87,12 @@ static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
     return e->tau;
 }
 
+static opened *set_of(const zo_engine *e, zo_set set)
+{
+    ZO_CHECK(set > ZO_SET_WEIGHTS && set <= e->sets, "set %d was not opened: %d are, and an estimator opens its own in start()", (int)set, e->sets);
+    return &e->set[set - 1];
+}
+
 static void flush(zo_engine *e, zo_moves *moves)
 {
     zo_moves_flush(moves);
@@ -105,10 +120,12 @@ static zo_status check_losses(const double *loss, int n, zo_err *err)
     return ZO_OK;
 }
 
-static zo_moves *moves_of(zo_engine *e, zo_base base)
+/* A set that points stand on: written, and not the weights. */
+static opened *base_of(const zo_engine *e, zo_set base)
 {
-    ZO_CHECK(base == ZO_BASE_WEIGHTS || e->anchor_store != NULL || e->log.has_anchor, "a point at the snapshot before any snapshot was taken");
-    return base == ZO_BASE_WEIGHTS ? &e->weights : &e->anchor;
+    opened *s = set_of(e, base);
+    ZO_CHECK(s->spec.copy && (s->store != NULL || s->mark.coef != NULL), "a point at the set \"%s\", which holds no copy of the weights", s->spec.name);
+    return s;
 }
 
 /* The stored arena walks from point to point. */
@@ -119,16 +136,17 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     if (e->spec.io.touched != NULL) {
         e->spec.io.touched(e->spec.io.context, which, &touched);
     }
-    e->probe_terms = point[0].base == ZO_BASE_WEIGHTS && point[0].n <= ZO_PROBE_TERMS ? point[0].n : 0;
+    e->probe_terms = point[0].base == ZO_SET_WEIGHTS && point[0].n <= ZO_PROBE_TERMS ? point[0].n : 0;
     for (int i = 0; i < e->probe_terms; i++) {
         e->probe[i] = point[0].term[i];
     }
     for (int p = 0; p < n; p++) {
-        zo_moves *moves = moves_of(e, point[p].base);
+        opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
+        zo_moves *moves = copy == NULL ? &e->weights : &copy->moves;
         zo_moves_probe(moves, point[p].term, point[p].n, &touched);
         zo_part_add(ZO_PART_FORM, p == 0 ? zo_now() - start : 0.0);
         flush(e, moves);
-        const zo_store *slot = point[p].base == ZO_BASE_WEIGHTS ? e->spec.weights : e->anchor_store;
+        const zo_store *slot = copy == NULL ? e->spec.weights : copy->store;
         zo_view view = zo_view_stored(&slot);
         zo_status status = e->spec.io.losses(e->spec.io.context, which, &view, &loss[p], err);
         if (status != ZO_OK) {
@@ -187,10 +205,10 @@ static int log_dirs(zo_engine *e, zo_view *view)
     return view->ndirs;
 }
 
-/* Of column d of log_dirs. The low-rank sum has coefficient 1: there is no snapshot of it. */
-static double log_coef(const zo_engine *e, zo_base base, int d)
+/* Of column d of log_dirs. The low-rank sum has coefficient 1: no copy is taken of it. */
+static double log_coef(const zo_engine *e, zo_set base, int d)
 {
-    return d < e->log.n ? zo_term_log_coef(&e->log, base, d) : 1.0;
+    return d >= e->log.n ? 1.0 : base == ZO_SET_WEIGHTS ? e->log.term[d].coef : zo_log_mark_coef(&base_of(e, base)->mark, d);
 }
 
 /* One pass over n <= most_points points: nothing is written, each layer forms what it needs. */
@@ -202,7 +220,8 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
     int logged = is_logged(e) ? log_dirs(e, &view) : 0;
     for (int p = 0; p < n; p++) {
-        e->base[p] = point[p].base == ZO_BASE_WEIGHTS || is_logged(e) ? e->spec.weights : e->anchor_store;
+        const opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
+        e->base[p] = copy == NULL || is_logged(e) ? e->spec.weights : copy->store;
         for (int i = 0; i < point[p].n; i++) {
             const zo_dir *dir = &point[p].term[i].dir;
             if (side && dir->kind == ZO_DIR_GAUSS) {
@@ -252,12 +271,17 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"inplace\" moves the weights, which accumulate \"log\" never writes: use \"streamed\" or "
                        "\"accumulate\": \"weights\"");
     }
+    for (int p = 0; p < n; p++) {
+        for (int i = 0; i < point[p].n; i++) {
+            if (point[p].term[i].dir.kind == ZO_DIR_SET) {
+                return zo_fail(err, ZO_EUNSUPPORTED, "a point that holds the set \"%s\" as a term cannot be realised yet: points are a base and directions",
+                               set_of(e, point[p].term[i].dir.set)->spec.name);
+            }
+        }
+    }
     if (e->spec.realisation == ZO_INPLACE) {
         status = losses_inplace(e, which, point, n, loss, err);
     } else {
-        for (int p = 0; p < n; p++) {
-            moves_of(e, point[p].base); /* dies where there is no snapshot */
-        }
         for (int p = 0; p < n && status == ZO_OK; p += e->spec.io.most_points) {
             int pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
             status = losses_pass(e, which, point + p, pass, loss + p, err);
@@ -347,11 +371,18 @@ static bool add_to_rest(zo_engine *e, const zo_term *term)
     return e->rest != NULL;
 }
 
-static zo_status apply_logged(zo_engine *e, const zo_term *term, int n, zo_err *err)
+static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err *err)
 {
     zo_status status = ZO_OK;
     for (int i = 0; i < n && status == ZO_OK; i++) {
-        if (is_low_rank(&term[i].dir)) {
+        if (term[i].dir.kind == ZO_DIR_SET) {
+            const opened *s = set_of(e, term[i].dir.set);
+            ZO_CHECK(s->term != NULL, "the set \"%s\" is read before it is written", s->spec.name);
+            for (int k = 0; k < s->terms && status == ZO_OK; k++) {
+                zo_term kept = {.dir = s->term[k].dir, .coef = term[i].coef * s->term[k].coef};
+                status = combine_logged(e, &kept, 1, err);
+            }
+        } else if (is_low_rank(&term[i].dir)) {
             add_to_side(e, &term[i]);
         } else if (!add_to_rest(e, &term[i])) {
             status = zo_term_log_add(&e->log, &term[i], err);
@@ -360,16 +391,30 @@ static zo_status apply_logged(zo_engine *e, const zo_term *term, int n, zo_err *
     return status;
 }
 
-static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+/* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
+static void add_set(zo_engine *e, const zo_term *term)
 {
-    zo_engine *e = o->self;
+    const opened *s = set_of(e, term->dir.set);
+    ZO_CHECK(s->store != NULL, "the set \"%s\" is read before it is written", s->spec.name);
+    settle_weights(e);
+    zo_rule_args args = {.lr = (float)-term->coef, .correct1 = 1.0f, .correct2 = 1.0f};
+    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, s->store, NULL, NULL);
+}
+
+static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term, int n, zo_err *err)
+{
     bool side = e->spec.realisation == ZO_SIDEPATH;
+    for (int i = 0; i < n; i++) {
+        if (term[i].dir.kind == ZO_DIR_SET && (term[i].dir.set == ZO_SET_WEIGHTS || set_of(e, term[i].dir.set)->spec.copy)) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the weights cannot be added to a copy of themselves yet: they take directions, and sets that are sums");
+        }
+    }
     if (is_logged(e)) {
         if (decay != 1.0) {
             return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" never writes the weights, so it has no weight decay: use weight_decay 0 or "
                            "\"accumulate\": \"weights\"");
         }
-        return apply_logged(e, term, n, err);
+        return combine_logged(e, term, n, err);
     }
     if (side && decay != 1.0) {
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" never writes the weights, so it has no weight decay: use "
@@ -378,11 +423,13 @@ static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term
     decay_as_wished(e);
     zo_moves_update(&e->weights, decay, NULL, 0);
     for (int i = 0; i < n; i++) {
-        if (!side || !is_low_rank(&term[i].dir)) {
+        if (term[i].dir.kind == ZO_DIR_SET) {
+            add_set(e, &term[i]);
+        } else if (side && is_low_rank(&term[i].dir)) {
+            add_to_side(e, &term[i]);
+        } else {
             queue_term(e, term[i]);
-            continue;
         }
-        add_to_side(e, &term[i]);
     }
     if (e->spec.realisation != ZO_INPLACE) {
         flush(e, &e->weights);
@@ -390,75 +437,108 @@ static zo_status engine_apply(zo_objective *o, double decay, const zo_term *term
     return ZO_OK;
 }
 
-static zo_status engine_snapshot(zo_objective *o, zo_err *err)
+/* sets -------------------------------------------------------------------------------------------------------------------- */
+
+static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
+    (void)err;
     zo_engine *e = o->self;
+    e->set = zo_realloc(e->set, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->sets + 1) * sizeof *e->set);
+    e->set[e->sets] = (opened){.spec = *spec};
+    *set = ++e->sets;
+    return ZO_OK;
+}
+
+static zo_status copy_weights(zo_engine *e, opened *s, zo_err *err)
+{
     if (e->spec.realisation == ZO_SIDEPATH) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" keeps no snapshots: use \"streamed\" or \"inplace\"");
+        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" takes no copies of the weights: use \"streamed\" or \"inplace\"");
     }
     if (is_logged(e)) {
-        ZO_CHECK(e->factors == NULL, "a snapshot of a log with low-rank terms");
-        zo_term_log_snapshot(&e->log);
+        ZO_CHECK(e->factors == NULL, "a copy of a log with low-rank terms");
+        zo_log_mark_take(&s->mark, &e->log, s->spec.tag);
         return ZO_OK;
     }
     settle_weights(e);
     zo_backend *be = e->spec.be;
     const zo_store *w = e->spec.weights;
-    if (e->anchor_store == NULL) {
-        e->anchor_store = zo_store_new_as(be, w->layout, w->storage, ZO_TAG_SNAPSHOT);
-        zo_moves_open(&e->anchor, be, &e->parts, e->anchor_store);
+    if (s->store == NULL) {
+        s->store = zo_store_new_as(be, w->layout, w->storage, s->spec.tag);
+        zo_moves_open(&s->moves, be, &e->parts, s->store);
     }
     double start = zo_now();
-    be->copy(be, zo_store_at(e->anchor_store, 0), zo_store_at(w, 0), (size_t)w->layout->size * (size_t)zo_storage_bytes(w->storage));
-    zo_moves_forget(&e->anchor);
+    be->copy(be, zo_store_at(s->store, 0), zo_store_at(w, 0), (size_t)w->layout->size * (size_t)zo_storage_bytes(w->storage));
+    zo_moves_forget(&s->moves);
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
 }
 
-static zo_status engine_store_terms(zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err)
+/* One sweep of which `decay` reaches every parameter. */
+static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_term *term, int n)
 {
-    (void)err;
-    zo_engine *e = o->self;
+    if (decay == 1.0) {
+        e->spec.be->apply(e->spec.be, store, e->factors, 1.0, term, n, NULL);
+        return;
+    }
+    zo_layout every = *store->layout;
+    every.param = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)every.n * sizeof *every.param);
+    for (int t = 0; t < every.n; t++) {
+        every.param[t] = store->layout->param[t];
+        every.param[t].decay = true;
+    }
+    zo_store whole = *store;
+    whole.layout = &every;
+    e->spec.be->apply(e->spec.be, &whole, e->factors, decay, term, n, NULL);
+    zo_free(every.param);
+}
+
+static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_term *term, int n, zo_err *err)
+{
     zo_backend *be = e->spec.be;
-    const zo_layout *layout = e->spec.weights->layout;
-    if (is_logged(e)) { /* terms are values: they are kept as such */
-        e->stored_term = zo_realloc(e->stored_term, ZO_HOST, ZO_TAG_OPT_STATE, (size_t)n * sizeof *term);
-        memcpy(e->stored_term, term, (size_t)n * sizeof *term);
-        e->stored_terms = n;
+    for (int i = 0; i < n; i++) {
+        if (term[i].dir.kind == ZO_DIR_SET) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet: it takes directions", s->spec.name);
+        }
+    }
+    if (is_logged(e)) {
+        ZO_CHECK(n == 0 || term[0].dir.kind != ZO_DIR_SPAN, "the set \"%s\" would keep numbers that are only borrowed", s->spec.name);
+        if (decay != 0.0) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps no tensors beside the weights, and the set \"%s\" goes on from its old values: "
+                           "use \"accumulate\": \"weights\"", s->spec.name);
+        }
+        s->term = zo_realloc(s->term, ZO_HOST, s->spec.tag, (size_t)n * sizeof *term);
+        memcpy(s->term, term, (size_t)n * sizeof *term);
+        s->terms = n;
         return ZO_OK;
     }
-    zo_store *old = e->stored;
+    zo_store *old = s->store;
     double start = zo_now();
-    if (old == NULL || mode == ZO_STORE_BESIDE) {
-        e->stored = zo_store_new(be, layout, ZO_TAG_OPT_STATE);
-    } else {
-        be->zero(be, e->stored->data, (size_t)layout->size * sizeof(float));
+    if (old == NULL || (s->spec.beside && decay == 0.0)) {
+        s->store = zo_store_new(be, e->spec.weights->layout, s->spec.tag);
+    } else if (decay == 0.0) {
+        be->zero(be, s->store->data, (size_t)s->store->layout->size * sizeof(float));
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
-    be->apply(be, e->stored, e->factors, 1.0, term, n, NULL);
-    if (e->stored != old) {
+    sweep_whole(e, s->store, s->store != old || decay == 0.0 ? 1.0 : decay, term, n);
+    if (s->store != old) {
         zo_store_free(be, old);
     }
     return ZO_OK;
 }
 
-/* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
-static zo_status engine_apply_stored(zo_objective *o, double coef, zo_err *err)
+static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_engine *e = o->self;
-    ZO_CHECK(e->stored != NULL || e->stored_term != NULL, "apply_stored before any store_terms");
-    if (is_logged(e)) {
-        zo_status status = ZO_OK;
-        for (int i = 0; i < e->stored_terms && status == ZO_OK; i++) {
-            zo_term term = {.dir = e->stored_term[i].dir, .coef = coef * e->stored_term[i].coef};
-            status = zo_term_log_add(&e->log, &term, err);
-        }
-        return status;
+    if (set == ZO_SET_WEIGHTS) {
+        return combine_weights(e, decay, term, n, err);
     }
-    settle_weights(e);
-    zo_rule_args args = {.lr = (float)-coef, .correct1 = 1.0f, .correct2 = 1.0f};
-    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, e->stored, NULL, NULL);
-    return ZO_OK;
+    opened *s = set_of(e, set);
+    if (!s->spec.copy) {
+        return combine_sum(e, s, decay, term, n, err);
+    }
+    bool copies = n == 1 && decay == 0.0 && term->dir.kind == ZO_DIR_SET && term->dir.set == ZO_SET_WEIGHTS && term->coef == 1.0;
+    return copies ? copy_weights(e, s, err)
+                  : zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is opened for copies of the weights and takes nothing else yet", s->spec.name);
 }
 
 /* factors ----------------------------------------------------------------------------------------------------------------- */
@@ -566,16 +646,8 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     zo_store *m = rule == ZO_RULE_SGD ? NULL : made(e, &e->moment1, ZO_TAG_OPT_STATE);
     zo_store *v = rule == ZO_RULE_ADAMW ? made(e, &e->moment2, ZO_TAG_OPT_STATE) : NULL;
     zo_layout *own = &e->parts.layout[ZO_LAYOUT_WHOLE];
-    if (scale != 1.0) { /* a decay of everything, on the gradient */
-        zo_layout every = *own;
-        every.param = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)every.n * sizeof *every.param);
-        for (int t = 0; t < every.n; t++) {
-            every.param[t] = own->param[t];
-            every.param[t].decay = true;
-        }
-        zo_store scaled = {.layout = &every, .data = e->grad->data};
-        be->apply(be, &scaled, NULL, scale, NULL, 0, NULL);
-        zo_free(every.param);
+    if (scale != 1.0) {
+        sweep_whole(e, e->grad, scale, NULL, 0);
     }
     decay_as_wished(e);
     zo_store weights = {.layout = own, .data = e->spec.weights->data};
@@ -593,10 +665,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
     e->objective = (zo_objective){.self = e,
                                   .seed = spec->seed,
                                   .losses = engine_losses,
-                                  .apply = engine_apply,
-                                  .snapshot = engine_snapshot,
-                                  .store_terms = engine_store_terms,
-                                  .apply_stored = engine_apply_stored,
+                                  .open = engine_open,
+                                  .combine = engine_combine,
                                   .make_factors = engine_make_factors,
                                   .draw_coefs = engine_draw_coefs,
                                   .tezo_adam = engine_tezo_adam,
@@ -621,15 +691,18 @@ void zo_engine_free(zo_engine *e)
     }
     zo_backend *be = e->spec.be;
     zo_moves_close(&e->weights);
-    zo_moves_close(&e->anchor);
     zo_parts_close(&e->parts);
-    zo_store_free(be, e->anchor_store);
-    zo_store_free(be, e->stored);
+    for (int k = 0; k < e->sets; k++) {
+        zo_moves_close(&e->set[k].moves);
+        zo_store_free(be, e->set[k].store);
+        zo_free(e->set[k].mark.coef);
+        zo_free(e->set[k].term);
+    }
+    zo_free(e->set);
     zo_term_log_close(&e->log);
     zo_store_free(be, e->rest);
     zo_layout_free(&e->rest_layout);
     zo_free(e->rest_of);
-    zo_free(e->stored_term);
     zo_store_free(be, e->grad);
     zo_store_free(be, e->moment1);
     zo_store_free(be, e->moment2);
@@ -669,7 +742,7 @@ const zo_view *zo_engine_settle(zo_engine *e)
     int n = log_dirs(e, &e->settled);
     reserve_coefs(e, n);
     for (int d = 0; d < n; d++) {
-        e->coef[d] = (float)log_coef(e, ZO_BASE_WEIGHTS, d);
+        e->coef[d] = (float)log_coef(e, ZO_SET_WEIGHTS, d);
     }
     e->settled.dir = e->dir;
     e->settled.coef = e->coef;

@@ -71,7 +71,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         projected += s->probe[j].projected / n;
     }
     *r = (zo_step_report){.loss = loss, .projected = projected, .lr = c->lr, .paper_queries = 2.0 * n};
-    return o->apply(o, 1.0 - c->lr * s->weight_decay, s->term, n, err);
+    return o->combine(o, ZO_SET_WEIGHTS, 1.0 - c->lr * s->weight_decay, s->term, n, err);
 }
 
 static void stop(void *self)

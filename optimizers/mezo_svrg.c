@@ -28,6 +28,7 @@ typedef struct state {
     int64_t q, window;
     double eta2, anneal, kappa;
     /* run */
+    zo_set anchor, gradient;    /* stored, where the mode does */
     double lr_full, lr_mini;    /* eta1 and eta2 now; lr_full is set at the first step */
     zo_term full;               /* g = coef * direction */
     zo_term *moved;             /* increments since the anchor, one term a direction: anchor = weights - moved */
@@ -84,8 +85,6 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
-    (void)o;
-    (void)err;
     state *s = self;
     s->z = s->mode == MODE_RELEASED ? Z_FRESH : s->z;
     s->rule = s->rule != RULE_MODE ? s->rule : s->mode == MODE_RELEASED ? RULE_RELEASED : RULE_PAPER;
@@ -93,8 +92,12 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     s->lr_full = -1.0;
     if (s->mode == MODE_REPLAY) {
         s->moved = zo_alloc(ZO_HOST, ZO_TAG_SNAPSHOT, (size_t)most_moved(s) * sizeof *s->moved);
+        return ZO_OK;
     }
-    return ZO_OK;
+    zo_set_spec gradient = {.name = "full gradient", .tag = ZO_TAG_OPT_STATE, .beside = s->mode == MODE_RELEASED};
+    zo_set_spec anchor = {.name = "anchor", .tag = ZO_TAG_SNAPSHOT, .copy = true};
+    zo_status status = o->open(o, &gradient, &s->gradient, err);
+    return status == ZO_OK && s->mode == MODE_PAPER ? o->open(o, &anchor, &s->anchor, err) : status;
 }
 
 /* Mean of the `window` losses that ended `ago` windows ago. */
@@ -135,14 +138,15 @@ static zo_status move(state *s, zo_objective *o, const zo_term *term, int n, zo_
         }
         s->moved[at].coef += term[i].coef;
     }
-    return o->apply(o, 1.0, term, n, err);
+    return o->combine(o, ZO_SET_WEIGHTS, 1.0, term, n, err);
 }
 
 /* w -= lr * g */
 static zo_status move_full(state *s, zo_objective *o, double lr, zo_err *err)
 {
-    zo_term term = {.dir = s->full.dir, .coef = -lr * s->full.coef};
-    return s->mode == MODE_REPLAY ? move(s, o, &term, 1, err) : o->apply_stored(o, -lr, err);
+    bool replayed = s->mode == MODE_REPLAY;
+    zo_term term = replayed ? (zo_term){.dir = s->full.dir, .coef = -lr * s->full.coef} : zo_set_term(s->gradient, -lr);
+    return move(s, o, &term, 1, err);
 }
 
 static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, zo_probe *probe, zo_err *err)
@@ -155,10 +159,11 @@ static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, 
     s->full = (zo_term){.dir = probe->dir[0], .coef = probe->projected};
     s->nmoved = 0;
     if (s->mode == MODE_PAPER) {
-        status = o->snapshot(o, err);
+        zo_term here = zo_set_term(ZO_SET_WEIGHTS, 1.0);
+        status = o->combine(o, s->anchor, 0.0, &here, 1, err);
     }
     if (s->mode != MODE_REPLAY && status == ZO_OK) {
-        status = o->store_terms(o, s->mode == MODE_RELEASED ? ZO_STORE_BESIDE : ZO_STORE_OVER, &s->full, 1, err);
+        status = o->combine(o, s->gradient, 0.0, &s->full, 1, err);
     }
     return status == ZO_OK ? move_full(s, o, s->lr_full, err) : status;
 }
@@ -170,7 +175,7 @@ static zo_status mini_step(state *s, zo_objective *o, const zo_step_context *c, 
         probe[i] = (zo_probe){.dir = {zo_gauss(o, c->step, s->z == Z_FRESH ? i : 0)}, .ndirs = 1};
     }
     if (s->mode == MODE_PAPER) {
-        probe[1].base = ZO_BASE_SNAPSHOT;
+        probe[1].base = s->anchor;
     } else {
         for (int i = 0; i < s->nmoved; i++) { /* weights - moved, in place and back */
             s->moved[i].coef = -s->moved[i].coef;
@@ -204,7 +209,7 @@ static zo_status mini_step_released(state *s, zo_objective *o, const zo_step_con
         zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, &probe[i], 1, err);
         zo_term term = {.dir = probe[i].dir[0], .coef = (i == 0 ? -s->lr_mini : s->lr_mini) * probe[i].projected};
         if (status == ZO_OK) {
-            status = o->apply(o, 1.0, &term, 1, err);
+            status = o->combine(o, ZO_SET_WEIGHTS, 1.0, &term, 1, err);
         }
         if (status != ZO_OK) {
             return status;

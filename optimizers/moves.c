@@ -7,7 +7,7 @@
 
 bool zo_dir_same(const zo_dir *a, const zo_dir *b)
 {
-    return a->kind == b->kind && a->seed == b->seed && a->step == b->step && a->query == b->query && a->span == b->span;
+    return a->kind == b->kind && a->seed == b->seed && a->step == b->step && a->query == b->query && a->span == b->span && a->set == b->set;
 }
 
 /* parts of a layout ------------------------------------------------------------------------------------------------------- */

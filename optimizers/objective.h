@@ -1,6 +1,7 @@
-/* objective.h: all that an estimator can see. An estimator asks for losses at points and says which directions to apply; it never
+/* objective.h: all that an estimator can see. An estimator asks for losses at points and says what to combine into sets; it never
  * loops over parameters, never touches a weight, never times, never prints. Two implementations: engine.c (a model on a backend)
- * and the closed-form functions of the tests, so that the same estimator file is tested against exact gradients. */
+ * and the closed-form functions of the tests, so that the same estimator file is tested against exact gradients. docs/seam.md says
+ * which methods can be said with these verbs, and which not yet. */
 #ifndef ZO_OPTIMIZERS_OBJECTIVE_H
 #define ZO_OPTIMIZERS_OBJECTIVE_H
 
@@ -10,6 +11,7 @@
 #include "backends/rules.h"
 #include "core/dir.h"
 #include "core/err.h"
+#include "core/mem.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,9 +22,12 @@ typedef enum zo_which {
     ZO_BATCH_FULL     /* the whole training set, run in chunks of the batch size, chunk losses weighted by examples */
 } zo_which;
 
-/* Whether store_terms builds the new set over the old one, or beside it and frees the old one afterwards (the released MeZO-SVRG
- * code does the latter, so its peak holds both). */
-typedef enum zo_store_mode { ZO_STORE_OVER, ZO_STORE_BESIDE } zo_store_mode;
+typedef struct zo_set_spec {
+    const char *name; /* for messages; lives as long as the objective */
+    zo_tag tag;       /* of the ledger */
+    bool copy;        /* it takes copies of the weights, in their type, and points may stand on it; else it takes sums of terms, in f32 */
+    bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
+} zo_set_spec;
 
 struct zo_factor_spec;
 
@@ -31,20 +36,21 @@ typedef struct zo_objective {
     uint64_t seed;     /* of every direction of this run */
     int64_t ncoef;     /* numbers in a coefficient vector of the CP factors; 0 before make_factors */
     /* Wishes that an estimator states once, in its start(): */
-    bool decay_all;    /* apply's and rule's decay reaches biases and norms too, which the layout exempts */
+    bool decay_all;    /* the weights' decay reaches biases and norms too, which the layout exempts */
     bool checkpoint;   /* the gradient pass keeps block inputs only and runs blocks again (read by the owner of the model) */
 
     /* loss[p] at point[p], n points over the same batch. The objective decides how (one pass, or the weights moved from point to
      * point). ZO_EDIVERGED when a loss is not finite. Counts forwards. */
     zo_status (*losses)(struct zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err);
-    /* weights <- weights * decay (decaying parameters) + sum of terms, each term rounded on its own, in order. */
-    zo_status (*apply)(struct zo_objective *o, double decay, const zo_term *term, int n, zo_err *err);
-    /* Remember the weights as ZO_BASE_SNAPSHOT (a stored copy, tag SNAPSHOT). */
-    zo_status (*snapshot)(struct zo_objective *o, zo_err *err);
-    /* Materialise a direction combination as a stored tensor set (tag OPT_STATE) that `apply_stored` can add again: what
-     * MeZO-SVRG's released code does with its full-batch gradient. */
-    zo_status (*store_terms)(struct zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err);
-    zo_status (*apply_stored)(struct zo_objective *o, double coef, zo_err *err);
+    /* A new set, in start(). It takes no memory and has no values before the first combine that writes it; reading it before is a bug. */
+    zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
+    /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
+     * decay (and see decay_all); a set decays whole. Terms are
+     *   of the weights   directions, and sets that are sums;
+     *   of a sum         directions;
+     *   of a copy        one: the weights, with coefficient 1 and decay 0.
+     * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
+    zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);
 
     /* CP factors (TeZO): rank 1..r_max per matrix, fixed or by the rank rule; see engine.h. Fills o->ncoef. */
     zo_status (*make_factors)(struct zo_objective *o, const struct zo_factor_spec *spec, zo_err *err);

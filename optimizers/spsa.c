@@ -10,6 +10,11 @@ zo_dir zo_gauss(const zo_objective *o, int64_t step, int query)
     return (zo_dir){.kind = ZO_DIR_GAUSS, .seed = o->seed, .step = (uint32_t)step, .query = (uint32_t)query};
 }
 
+zo_term zo_set_term(zo_set set, double coef)
+{
+    return (zo_term){.dir = {.kind = ZO_DIR_SET, .set = set}, .coef = coef};
+}
+
 bool zo_allows_dense(int realisation)
 {
     return realisation != ZO_SIDEPATH;

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 typedef struct zo_probe {
-    zo_base base;
+    zo_set base;
     const zo_term *centre;         /* (ncentre); NULL when there are none */
     int ncentre;
     zo_dir dir[2];                 /* z is their sum */
@@ -29,6 +29,9 @@ void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre);
 
 /* z of a step; `query` tells the draws of one step apart. */
 zo_dir zo_gauss(const zo_objective *o, int64_t step, int query);
+
+/* coef times the values of a set. */
+zo_term zo_set_term(zo_set set, double coef);
 
 /* `allows` of estimators whose directions are dense: all but the side path. */
 bool zo_allows_dense(int realisation);

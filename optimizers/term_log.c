@@ -15,7 +15,6 @@ void zo_term_log_open(zo_term_log *log)
 void zo_term_log_close(zo_term_log *log)
 {
     zo_free(log->term);
-    zo_free(log->anchor);
 }
 
 zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err)
@@ -38,19 +37,18 @@ zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err)
     return ZO_OK;
 }
 
-void zo_term_log_snapshot(zo_term_log *log)
+void zo_log_mark_take(zo_log_mark *mark, const zo_term_log *log, zo_tag tag)
 {
-    if (log->anchor == NULL) {
-        log->anchor = zo_alloc(ZO_HOST, ZO_TAG_SNAPSHOT, ZO_LOG_MOST * sizeof *log->anchor);
+    if (mark->coef == NULL) {
+        mark->coef = zo_alloc(ZO_HOST, tag, ZO_LOG_MOST * sizeof *mark->coef);
     }
     for (int i = 0; i < log->n; i++) {
-        log->anchor[i] = log->term[i].coef;
+        mark->coef[i] = log->term[i].coef;
     }
-    log->anchors = log->n;
-    log->has_anchor = true;
+    mark->n = log->n;
 }
 
-double zo_term_log_coef(const zo_term_log *log, zo_base base, int i)
+double zo_log_mark_coef(const zo_log_mark *mark, int i)
 {
-    return base == ZO_BASE_WEIGHTS ? log->term[i].coef : i < log->anchors ? log->anchor[i] : 0.0;
+    return i < mark->n ? mark->coef[i] : 0.0;
 }

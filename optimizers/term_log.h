@@ -12,19 +12,22 @@ extern "C" {
 typedef struct zo_term_log {
     zo_term *term;   /* (ZO_LOG_MOST), n of them: one a direction, in the order in which they first came; sums of coefficients */
     int n;
-    double *anchor;  /* (ZO_LOG_MOST) coefficients at the snapshot, which knew the first `anchors` terms */
-    int anchors;
-    bool has_anchor;
 } zo_term_log;
+
+/* A copy of the weights in a log: no tensor, but the coefficients of the terms that there were. {0} = none was taken. */
+typedef struct zo_log_mark {
+    double *coef; /* (ZO_LOG_MOST) */
+    int n;
+} zo_log_mark;
 
 void zo_term_log_open(zo_term_log *log);
 void zo_term_log_close(zo_term_log *log);
 /* Add a GAUSS or REST term. ZO_EUNSUPPORTED, and nothing added, where the log is full. */
 zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err);
-/* The log as it is now becomes the snapshot. */
-void zo_term_log_snapshot(zo_term_log *log);
-/* Coefficient of term i at the weights or at the snapshot. */
-double zo_term_log_coef(const zo_term_log *log, zo_base base, int i);
+/* The log as it is now becomes the mark, which is allocated at the first time; free its `coef`. */
+void zo_log_mark_take(zo_log_mark *mark, const zo_term_log *log, zo_tag tag);
+/* Coefficient of term i of the log at the mark. */
+double zo_log_mark_coef(const zo_log_mark *mark, int i);
 
 #ifdef __cplusplus
 }

@@ -166,7 +166,7 @@ static zo_status update(const state *s, zo_objective *o, const zo_step_context *
     if (p->ndirs == 2) {
         term[n++] = (zo_term){.dir = p->dir[1], .coef = -(s->rest_lr > 0.0 ? s->rest_lr : c->lr) * kappa_rest};
     }
-    return n > 0 ? o->apply(o, 1.0, term, n, err) : ZO_OK;
+    return n > 0 ? o->combine(o, ZO_SET_WEIGHTS, 1.0, term, n, err) : ZO_OK;
 }
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)

@@ -17,7 +17,9 @@ typedef struct objective64 {
     void *context;
     double (*loss)(void *context, zo_which which, const double *w);              /* w (layout->size) */
     void (*gradient)(void *context, zo_which which, const double *w, double *g); /* g set; NULL = none */
-    double *w, *anchor, *stored, *g, *m, *v, *z, *at; /* (layout->size) */
+    double *w, *g, *m, *v, *z, *at;                   /* (layout->size) */
+    double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
+    int sets;
     int *rank;                                        /* (n) */
     double *scale;
     int64_t *coef_at;
@@ -82,7 +84,11 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
 static void add64(objective64 *q, const zo_term *term, int n, double *w)
 {
     for (int k = 0; k < n; k++) {
-        direction64(q, &term[k].dir, q->z);
+        if (term[k].dir.kind == ZO_DIR_SET) {
+            memcpy(q->z, term[k].dir.set == ZO_SET_WEIGHTS ? q->w : q->set[term[k].dir.set - 1], (size_t)q->layout->size * sizeof *q->z);
+        } else {
+            direction64(q, &term[k].dir, q->z);
+        }
         for (int64_t i = 0; i < q->layout->size; i++) {
             w[i] += term[k].coef * q->z[i];
         }
@@ -95,7 +101,7 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
     q->most_points = n > q->most_points ? n : q->most_points;
     for (int p = 0; p < n; p++) {
         q->most_terms = point[p].n > q->most_terms ? point[p].n : q->most_terms;
-        memcpy(q->at, point[p].base == ZO_BASE_WEIGHTS ? q->w : q->anchor, (size_t)q->layout->size * sizeof *q->at);
+        memcpy(q->at, point[p].base == ZO_SET_WEIGHTS ? q->w : q->set[point[p].base - 1], (size_t)q->layout->size * sizeof *q->at);
         add64(q, point[p].term, point[p].n, q->at);
         loss[p] = q->loss(q->context, which, q->at);
         *(which == ZO_BATCH_FULL ? &q->full_probes : &q->probes) += 1;
@@ -106,10 +112,28 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
     return ZO_OK;
 }
 
-static zo_status apply64(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+static zo_status open64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
+{
+    (void)spec;
+    (void)err;
+    objective64 *q = o->self;
+    ZO_CHECK(q->sets < (int)(sizeof q->set / sizeof *q->set), "more sets than the test's objective has room for");
+    q->set[q->sets] = vector64(q);
+    *set = ++q->sets;
+    return ZO_OK;
+}
+
+static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     (void)err;
     objective64 *q = o->self;
+    if (set != ZO_SET_WEIGHTS) {
+        for (int64_t i = 0; i < q->layout->size; i++) {
+            q->set[set - 1][i] *= decay;
+        }
+        add64(q, term, n, q->set[set - 1]);
+        return ZO_OK;
+    }
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         for (int64_t i = 0; i < p->rows * p->cols && (p->decay || o->decay_all); i++) {
@@ -119,34 +143,6 @@ static zo_status apply64(zo_objective *o, double decay, const zo_term *term, int
     add64(q, term, n, q->w);
     q->applied = n;
     q->most_applied = n > q->most_applied ? n : q->most_applied;
-    return ZO_OK;
-}
-
-static zo_status snapshot64(zo_objective *o, zo_err *err)
-{
-    (void)err;
-    objective64 *q = o->self;
-    memcpy(q->anchor, q->w, (size_t)q->layout->size * sizeof *q->w);
-    return ZO_OK;
-}
-
-static zo_status store_terms64(zo_objective *o, zo_store_mode mode, const zo_term *term, int n, zo_err *err)
-{
-    (void)mode;
-    (void)err;
-    objective64 *q = o->self;
-    memset(q->stored, 0, (size_t)q->layout->size * sizeof *q->stored);
-    add64(q, term, n, q->stored);
-    return ZO_OK;
-}
-
-static zo_status apply_stored64(zo_objective *o, double coef, zo_err *err)
-{
-    (void)err;
-    objective64 *q = o->self;
-    for (int64_t i = 0; i < q->layout->size; i++) {
-        q->w[i] += coef * q->stored[i];
-    }
     return ZO_OK;
 }
 
@@ -263,20 +259,21 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     q->context = context;
     q->loss = loss;
     q->gradient = gradient;
-    double **vectors[] = {&q->w, &q->anchor, &q->stored, &q->g, &q->m, &q->v, &q->z, &q->at};
+    double **vectors[] = {&q->w, &q->g, &q->m, &q->v, &q->z, &q->at};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         *vectors[i] = vector64(q);
     }
-    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .apply = apply64, .snapshot = snapshot64,
-                          .store_terms = store_terms64, .apply_stored = apply_stored64, .make_factors = make_factors64,
-                          .draw_coefs = draw_coefs64, .tezo_adam = tezo_adam64, .gradient = gradient64, .rule = rule64};
+    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open64, .combine = combine64,
+                          .make_factors = make_factors64, .draw_coefs = draw_coefs64, .tezo_adam = tezo_adam64, .gradient = gradient64, .rule = rule64};
     return q;
 }
 
 static void objective64_free(objective64 *q)
 {
-    void *all[] = {q->w, q->anchor, q->stored, q->g, q->m, q->v, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f,
-                   q->offset_u, q->offset_v, q->tau, q};
+    for (int k = 0; k < q->sets; k++) {
+        free(q->set[k]);
+    }
+    void *all[] = {q->w, q->g, q->m, q->v, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->offset_u, q->offset_v, q->tau, q};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }

@@ -293,14 +293,15 @@ static zo_status record_losses(zo_objective *o, zo_which which, const zo_point *
     return r->inner->losses(r->inner, which, point, n, loss, err);
 }
 
-static zo_status record_apply(zo_objective *o, double decay, const zo_term *term, int n, zo_err *err)
+static zo_status record_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     record *r = o->self;
+    ck_assert_int_eq(set, ZO_SET_WEIGHTS);
     r->decay[r->applies] = decay;
     r->n[r->applies++] = n;
     memcpy(r->term + r->terms, term, (size_t)n * sizeof *term);
     r->terms += n;
-    return r->inner->apply(r->inner, decay, term, n, err);
+    return r->inner->combine(r->inner, set, decay, term, n, err);
 }
 
 START_TEST(log_replays_every_bit)
@@ -312,7 +313,7 @@ START_TEST(log_replays_every_bit)
     zo_engine *e = engine_on(&m, ZO_STREAMED, 2, true, 5);
     record *log = calloc(1, sizeof *log);
     log->inner = zo_engine_objective(e);
-    log->outer = (zo_objective){.self = log, .seed = 5, .losses = record_losses, .apply = record_apply};
+    log->outer = (zo_objective){.self = log, .seed = 5, .losses = record_losses, .combine = record_combine};
     running r = running_new("mezo", "{\"weight_decay\": 0.01}", &log->outer);
     for (int step = 0; step < STEPS; step++) {
         zo_step_report report;
@@ -330,7 +331,7 @@ START_TEST(log_replays_every_bit)
     zo_objective *o = zo_engine_objective(e);
     for (int k = 0, at = 0; k < log->applies; at += log->n[k++]) {
         zo_err err;
-        ck_assert_int_eq(o->apply(o, log->decay[k], log->term + at, log->n[k], &err), ZO_OK);
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, log->decay[k], log->term + at, log->n[k], &err), ZO_OK);
     }
     zo_engine_settle(e);
     ck_assert_uint_eq(hash_of(again.store), trained);
@@ -368,7 +369,7 @@ START_TEST(inplace_sweeps_change_no_bit)
                 continue;
             }
             ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss, &err), ZO_OK);
-            ck_assert_int_eq(o->apply(o, decay, &update, update.coef != 0.0, &err), ZO_OK);
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, decay, &update, update.coef != 0.0, &err), ZO_OK);
             if (way == 2 && step % 4 == 0) {
                 zo_engine_settle(e);
             }

@@ -307,33 +307,35 @@ END_TEST
 
 /* runs -------------------------------------------------------------------------------------------------------------------------- */
 
-/* The log itself: one term a direction, snapshots that know the terms of their time, and room for ZO_LOG_MOST. */
+/* The log itself: one term a direction, marks that know the terms of their time, and room for ZO_LOG_MOST. */
 START_TEST(terms_of_a_log)
 {
     zo_term_log log;
+    zo_log_mark mark = {0};
     zo_term_log_open(&log);
     zo_term a = {{.kind = ZO_DIR_GAUSS, .seed = 7, .step = 1}, 0.5}, b = a, none = a;
     b.dir.step = 2;
     none.dir.step = 3;
     none.coef = 0.0;
     ck_assert(zo_term_log_add(&log, &a, &storage_err) == ZO_OK && zo_term_log_add(&log, &a, &storage_err) == ZO_OK);
-    zo_term_log_snapshot(&log);
+    zo_log_mark_take(&mark, &log, ZO_TAG_SNAPSHOT);
     ck_assert(zo_term_log_add(&log, &b, &storage_err) == ZO_OK && zo_term_log_add(&log, &a, &storage_err) == ZO_OK);
     ck_assert(zo_term_log_add(&log, &none, &storage_err) == ZO_OK);
     ck_assert_int_eq(log.n, 2);
     const double now[] = {1.5, 0.5}, then[] = {1.0, 0.0};
     for (int i = 0; i < 2; i++) {
-        ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_WEIGHTS, i), now[i]);
-        ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_SNAPSHOT, i), then[i]);
+        ck_assert_double_eq(log.term[i].coef, now[i]);
+        ck_assert_double_eq(zo_log_mark_coef(&mark, i), then[i]);
     }
-    zo_term_log_snapshot(&log);
-    ck_assert_double_eq(zo_term_log_coef(&log, ZO_BASE_SNAPSHOT, 1), now[1]);
+    zo_log_mark_take(&mark, &log, ZO_TAG_SNAPSHOT);
+    ck_assert_double_eq(zo_log_mark_coef(&mark, 1), now[1]);
     zo_term more = {{.kind = ZO_DIR_REST, .seed = 7}, 0.5};
     for (int i = 2; i <= ZO_LOG_MOST; i++, more.dir.step++) {
         ck_assert_int_eq(zo_term_log_add(&log, &more, &storage_err), i < ZO_LOG_MOST ? ZO_OK : ZO_EUNSUPPORTED);
     }
     ck_assert(log.n == ZO_LOG_MOST && zo_term_log_add(&log, &a, &storage_err) == ZO_OK); /* one that is there */
     zo_term_log_close(&log);
+    zo_free(mark.coef);
 }
 END_TEST
 
