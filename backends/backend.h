@@ -168,11 +168,12 @@ typedef struct zo_backend {
      * it are skipped (NULL = everything). CP and SPAN terms use `factors`. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
-    /* One first-order rule over all elements: see rules.h. m and v may be NULL where the rule does not use them. g, m and v are f32. */
+    /* One rule over all elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
-    /* TeZO-Adam's sweep on factored matrices: w -= lr * M / (sqrt(V2) + eps), M = scale U diag(m) V^T,
-     * V2 = scale^2 (U.U) diag(v) (V.V)^T; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
-    void (*tezo_adam)(struct zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
+    /* The same on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its
+     * v scale^2 (U.U) diag(v) (V.V)^T, formed on the way; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
+    void (*rule_lowrank)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
+                         const float *v);
     void (*draw_factors)(struct zo_backend *be, zo_factors *factors); /* allocates (OPT_STATE) and fills u and v from seed and rank */
     void (*init_normal)(struct zo_backend *be, zo_store *store, int param, uint64_t seed, float std); /* N(0, std^2), role INIT */
     double (*dot)(struct zo_backend *be, const zo_store *a, const zo_store *b); /* both f32; in fixed blocks, float64 sums, index order */

@@ -156,7 +156,8 @@ void zo_cpu_scatter_add(zo_backend *be, const float *dy, int64_t cols, const int
 void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
-void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps);
+void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
+                         const float *v);
 void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);
 void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std);
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b);

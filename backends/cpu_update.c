@@ -1,4 +1,4 @@
-/* cpu_update.c: sweeps over stores: applying directions, first-order rules, TeZO-Adam, draws of factors and initial weights, and
+/* cpu_update.c: sweeps over stores: applying directions, elementwise rules, draws of factors and initial weights, and
  * reductions in fixed blocks. */
 #include <string.h>
 
@@ -75,7 +75,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
     zo_counters_add((zo_counters){.normals = drawn, .weight_bytes_written = written});
 }
 
-/* One loop for each rule, over arrays that do not overlap, so that it is vectorised. A rule that has no use for m or v gets other
+/* One loop for each rule, over arrays that do not overlap, so that it is vectorised. A rule that has no use for g, m or v gets other
  * memory of the length, which it does not touch. */
 #define X(id, function, name)                                                                                                     \
     static void function##_over(zo_rule_args args, float decays, int64_t n, float *restrict w, const float *restrict g,           \
@@ -89,13 +89,14 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
 ZO_RULE_LIST(X)
 #undef X
 
+static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *, float *, float *) = {
+#define X(id, function, name) [id] = function##_over,
+    ZO_RULE_LIST(X)
+#undef X
+};
+
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
 {
-    static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *, float *, float *) = {
-#define X(id, function, name) [id] = function##_over,
-        ZO_RULE_LIST(X)
-#undef X
-    };
     const zo_layout *layout = w->layout;
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
@@ -111,7 +112,7 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
                 int64_t n = size - i < step ? size - i : step, at = p->offset + i;
                 float *x = room != NULL ? room : w->data + at;
                 zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
-                over[rule](*args, decays, n, x, g->data + at, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
+                over[rule](*args, decays, n, x, g != NULL ? g->data + at : x, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
                 zo_cpu_save(w->storage, x, n, zo_store_at(w, at));
             }
         }
@@ -120,8 +121,9 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
     zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage))});
 }
 
-/* M and V2 exist one panel at a time. */
-void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps)
+/* m and v exist one panel at a time. */
+void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
+                         const float *v)
 {
     const zo_layout *layout = w->layout;
     enum { PANEL = ZO_CPU_PANEL };
@@ -129,7 +131,6 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
     for (int t = 0; t < layout->n; t++) {
         most = factors->rank[t] > most ? factors->rank[t] : most;
     }
-    float rate = (float)lr, floor = (float)eps;
     uint64_t written = 0;
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : written)
@@ -144,7 +145,7 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
             }
             const zo_param *p = &layout->param[t];
             const float *u = factors->u[t], *vf = factors->v[t];
-            float scale = factors->scale[t];
+            float scale = factors->scale[t], decays = p->decay ? 1.0f : 0.0f;
             for (int s = 0; s < rank; s++) {
                 a[s] = scale * m[factors->coef_at[t] + s];
                 b[s] = scale * scale * v[factors->coef_at[t] + s];
@@ -170,9 +171,7 @@ void zo_cpu_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, co
                         float row[PANEL];
                         void *stored = zo_store_at(w, p->offset + (r0 + i) * p->cols + c0);
                         zo_cpu_load(w->storage, stored, width, row);
-                        for (int64_t j = 0; j < width; j++) {
-                            row[j] = fmaf(-rate, first[i * PANEL + j] / (sqrtf(second[i * PANEL + j]) + floor), row[j]);
-                        }
+                        over[rule](*args, decays, width, row, row, first + i * PANEL, second + i * PANEL);
                         zo_cpu_save(w->storage, row, width, stored);
                     }
                 }

@@ -621,7 +621,7 @@ static void table_fill(zo_backend *be)
     be->scatter_add = zo_cuda_scatter_add;
     be->apply = zo_cuda_apply;
     be->rule = zo_cuda_rule;
-    be->tezo_adam = zo_cuda_tezo_adam;
+    be->rule_lowrank = zo_cuda_rule_lowrank;
     be->draw_factors = zo_cuda_draw_factors;
     be->init_normal = zo_cuda_init_normal;
     be->dot = zo_cuda_dot;

@@ -393,7 +393,7 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
-/* w (of S), g, m, v: arenas; m and v NULL where the rule does not use them. */
+/* w (of S), g, m, v: arenas; g, m and v NULL where the rule does not use them. */
 template <int RULE, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles, void *w,
                                                             const float *g, float *m, float *v)
@@ -405,9 +405,11 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         int64_t first, end, offset = p.param.offset;
         flat_range(p, tile, &first, &end);
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
-            float wx[4], gx[4], mx[4] = {0.0f}, vx[4] = {0.0f};
+            float wx[4], gx[4] = {0.0f}, mx[4] = {0.0f}, vx[4] = {0.0f};
             zo_load4<S>(w, offset, e, first, end, true, wx);
-            zo_load4(g + offset, e, first, end, true, gx);
+            if (g != nullptr) {
+                zo_load4(g + offset, e, first, end, true, gx);
+            }
             if (m != nullptr) {
                 zo_load4(m + offset, e, first, end, true, mx);
             }
@@ -439,6 +441,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     }
     const part *parts = parts_stage(be, &flat);
     const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
+    const float *gradient = g != NULL ? g->data : nullptr;
     float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
     int64_t state = 4 * layout->size * ((first != nullptr) + (second != nullptr)), weights = layout->size * zo_storage_bytes(w->storage);
     ZO_MOVES(weights + 4 * layout->size + state, weights + state);
@@ -446,7 +449,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
         ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<id, S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, \
-                                            parts, flat.n, flat.tiles, zo_store_at(w, 0), static_cast<const float *>(g->data), first, second)); \
+                                            parts, flat.n, flat.tiles, zo_store_at(w, 0), gradient, first, second)); \
         break;
         ZO_RULE_LIST(X)
 #undef X
@@ -458,20 +461,17 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     zo_counters_add(counters);
 }
 
-/* TeZO-Adam -------------------------------------------------------------------------------------------------------------------------- */
-
-struct adam_scalars { float rate, floor; };
-
-/* M and V2 exist in registers, a panel at a time. m, v (ncoef) device. */
-template <zo_storage S>
-static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_scalars *scalars, const part *parts, int nparts,
-                                                                   int64_t tiles, const float *m, const float *v, void *arena)
+/* m and v exist in registers, a panel at a time. m, v (ncoef) device. */
+template <int RULE, zo_storage S>
+static __global__ void __launch_bounds__(THREADS) rule_panels(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles,
+                                                              const float *m, const float *v, void *arena)
 {
+    zo_rule_args a = *args;
     __shared__ __align__(16) panel_shared shared;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         const part &p = *part_of(parts, nparts, tile);
         place at = place_of(p, tile);
-        float rate = scalars->rate, floor = scalars->floor, scale = p.param.scale;
+        float scale = p.param.scale, decays = p.decays ? 1.0f : 0.0f;
         float x[4][4], first[4][4], second[4][4];
         panel_load<S>(p, at, arena, x);
         panel_lowrank(p, at, scale, m, false, &shared, first);
@@ -480,15 +480,17 @@ static __global__ void __launch_bounds__(THREADS) tezo_adam_panels(const adam_sc
         for (int i = 0; i < 4; i++) {
 #pragma unroll
             for (int l = 0; l < 4; l++) {
-                x[i][l] = fmaf(-rate, first[i][l] / (sqrtf(second[i][l]) + floor), x[i][l]);
+                rule_one<RULE>(a, decays, &x[i][l], 0.0f, &first[i][l], &second[i][l]);
             }
         }
         panel_store<S>(p, at, x, arena);
     }
 }
 
-void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, const float *m, const float *v, double lr, double eps)
+void zo_cuda_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
+                          const float *v)
 {
+    ZO_CHECK(rule == ZO_RULE_QUOTIENT, "rule %d has no kernel for moments of low rank", (int)rule);
     const zo_layout *layout = w->layout;
     zo_cuda_part(be, ZO_PART_UPDATE);
     part_list panels = parts_new(be, layout);
@@ -502,14 +504,13 @@ void zo_cuda_tezo_adam(zo_backend *be, zo_store *w, const zo_factors *factors, c
     }
     const part *parts = parts_stage(be, &panels);
     if (panels.n > 0) {
-        adam_scalars scalars = {(float)lr, (float)eps};
         size_t bytes = (size_t)factors->ncoef * sizeof(float);
-        const adam_scalars *on_device = static_cast<const adam_scalars *>(zo_cuda_stage(be, &scalars, sizeof scalars));
+        const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
         const float *first = static_cast<const float *>(zo_cuda_stage(be, m, bytes));
         const float *second = static_cast<const float *>(zo_cuda_stage(be, v, bytes));
         ZO_MOVES(counters.weight_bytes_written, counters.weight_bytes_written);
-        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((tezo_adam_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
-                                            parts, panels.n, panels.tiles, first, second, zo_store_at(w, 0)));
+        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_panels<ZO_RULE_QUOTIENT, S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream,
+                                            on_device, parts, panels.n, panels.tiles, first, second, zo_store_at(w, 0)));
     }
     zo_counters_add(counters);
 }

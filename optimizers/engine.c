@@ -31,7 +31,6 @@ struct zo_engine {
     zo_store *rest;                    /* the same: what the factors do not cover, in f32 beside weights of 16 bits */
     zo_layout rest_layout;
     int *rest_of;                      /* (parameters) zo_view.rest_of */
-    zo_store *grad, *moment1, *moment2;
     zo_factors *factors;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
     bool span_queued;
@@ -391,14 +390,20 @@ static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err
     return status;
 }
 
+/* The values of a sum that was written. */
+static const zo_store *summed(const zo_engine *e, zo_set set)
+{
+    const opened *s = set_of(e, set);
+    ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
+    return s->store;
+}
+
 /* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
 static void add_set(zo_engine *e, const zo_term *term)
 {
-    const opened *s = set_of(e, term->dir.set);
-    ZO_CHECK(s->store != NULL, "the set \"%s\" is read before it is written", s->spec.name);
     settle_weights(e);
     zo_rule_args args = {.lr = (float)-term->coef, .correct1 = 1.0f, .correct2 = 1.0f};
-    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, s->store, NULL, NULL);
+    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, summed(e, term->dir.set), NULL, NULL);
 }
 
 static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term, int n, zo_err *err)
@@ -584,30 +589,20 @@ static void engine_draw_coefs(zo_objective *o, const zo_dir *dir, float *tau)
     memcpy(tau, direction_coefs(e, dir), (size_t)o->ncoef * sizeof *tau);
 }
 
-static zo_status engine_tezo_adam(zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err)
+/* first order, and rules ---------------------------------------------------------------------------------------------------- */
+
+/* A sum's store, which begins as zeros. */
+static zo_store *made(zo_engine *e, zo_set set)
 {
-    zo_engine *e = o->self;
-    if (is_logged(e)) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "TeZO-Adam's update is no sum of directions, which is all that accumulate \"log\" keeps: use "
-                       "\"accumulate\": \"weights\"");
+    opened *s = set_of(e, set);
+    ZO_CHECK(!s->spec.copy, "the set \"%s\" takes copies of the weights, and is no operand of a rule", s->spec.name);
+    if (s->store == NULL) {
+        s->store = zo_store_new(e->spec.be, e->spec.weights->layout, s->spec.tag);
     }
-    ZO_CHECK(e->factors != NULL, "TeZO-Adam's sweep needs factors: the estimator must call make_factors in start()");
-    settle_weights(e);
-    e->spec.be->tezo_adam(e->spec.be, e->spec.weights, e->factors, m, v, lr, eps);
-    return ZO_OK;
+    return s->store;
 }
 
-/* first order ------------------------------------------------------------------------------------------------------------- */
-
-static zo_store *made(zo_engine *e, zo_store **store, zo_tag tag)
-{
-    if (*store == NULL) {
-        *store = zo_store_new(e->spec.be, e->spec.weights->layout, tag);
-    }
-    return *store;
-}
-
-static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err)
+static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
 {
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
@@ -620,7 +615,7 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, 
     }
     settle_weights(e);
     double start = zo_now();
-    zo_store *grad = made(e, &e->grad, ZO_TAG_GRADS);
+    zo_store *grad = made(e, set);
     be->zero(be, grad->data, (size_t)grad->layout->size * sizeof(float));
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_status status = e->spec.io.gradient(e->spec.io.context, which, grad, loss, err);
@@ -637,21 +632,25 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, double *loss, 
     return status;
 }
 
-static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, double scale, zo_err *err)
+static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err)
 {
-    (void)err;
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
-    ZO_CHECK(e->grad != NULL, "a first-order rule before any gradient");
-    zo_store *m = rule == ZO_RULE_SGD ? NULL : made(e, &e->moment1, ZO_TAG_OPT_STATE);
-    zo_store *v = rule == ZO_RULE_ADAMW ? made(e, &e->moment2, ZO_TAG_OPT_STATE) : NULL;
-    zo_layout *own = &e->parts.layout[ZO_LAYOUT_WHOLE];
-    if (scale != 1.0) {
-        sweep_whole(e, e->grad, scale, NULL, 0);
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "an elementwise rule makes no sum of directions, which is all that accumulate \"log\" keeps: use "
+                       "\"accumulate\": \"weights\"");
+    }
+    settle_weights(e);
+    if (x->m_numbers != NULL) {
+        ZO_CHECK(e->factors != NULL && rule == ZO_RULE_QUOTIENT, "moments of low rank need factors, and a rule that does not write them");
+        be->rule_lowrank(be, rule, args, e->spec.weights, e->factors, x->m_numbers, x->v_numbers);
+        return ZO_OK;
     }
     decay_as_wished(e);
-    zo_store weights = {.layout = own, .data = e->spec.weights->data};
-    be->rule(be, rule, args, &weights, e->grad, m, v);
+    zo_store weights = *e->spec.weights;
+    weights.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
+    const zo_store *g = x->g != 0 ? summed(e, x->g) : NULL;
+    be->rule(be, rule, args, &weights, g, x->m != 0 ? made(e, x->m) : NULL, x->v != 0 ? made(e, x->v) : NULL);
     return ZO_OK;
 }
 
@@ -669,7 +668,6 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .combine = engine_combine,
                                   .make_factors = engine_make_factors,
                                   .draw_coefs = engine_draw_coefs,
-                                  .tezo_adam = engine_tezo_adam,
                                   .gradient = engine_gradient,
                                   .rule = engine_rule};
     zo_parts_open(&e->parts, spec->weights->layout);
@@ -703,9 +701,6 @@ void zo_engine_free(zo_engine *e)
     zo_store_free(be, e->rest);
     zo_layout_free(&e->rest_layout);
     zo_free(e->rest_of);
-    zo_store_free(be, e->grad);
-    zo_store_free(be, e->moment1);
-    zo_store_free(be, e->moment2);
     zo_factors_free(be, e->factors);
     zo_free(e->tau);
     zo_free(e->span);

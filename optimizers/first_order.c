@@ -8,11 +8,17 @@ void zo_first_order_needs(const zo_first_order *options, zo_needs *needs)
     needs->clips = options->clip > 0.0;
 }
 
-zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err)
+zo_status zo_first_order_start(zo_first_order *common, zo_objective *o, zo_err *err)
 {
-    (void)err;
-    o->checkpoint = ((const zo_first_order *)state)->checkpoint;
-    return ZO_OK;
+    zo_set_spec spec = {.name = "gradient", .tag = ZO_TAG_GRADS};
+    o->checkpoint = common->checkpoint;
+    return o->open(o, &spec, &common->gradient, err);
+}
+
+zo_status zo_open_moment(zo_objective *o, const char *name, zo_set *set, zo_err *err)
+{
+    zo_set_spec spec = {.name = name, .tag = ZO_TAG_OPT_STATE};
+    return o->open(o, &spec, set, err);
 }
 
 zo_status zo_schedule_lr(int schedule, const zo_step_context *c, double *lr, zo_err *err)
@@ -29,11 +35,11 @@ zo_status zo_schedule_lr(int schedule, const zo_step_context *c, double *lr, zo_
     return ZO_OK;
 }
 
-zo_status zo_clipped_gradient(zo_objective *o, double most, double *loss, double *scale, zo_err *err)
+zo_status zo_clipped_gradient(const zo_first_order *common, zo_objective *o, double *loss, zo_err *err)
 {
     double norm = 0.0;
-    zo_status status = o->gradient(o, ZO_BATCH_CURRENT, loss, most > 0.0 ? &norm : NULL, err);
-    double wanted = most / (norm + 1e-6);
-    *scale = most > 0.0 && wanted < 1.0 ? wanted : 1.0;
-    return status;
+    zo_status status = o->gradient(o, ZO_BATCH_CURRENT, common->gradient, loss, common->clip > 0.0 ? &norm : NULL, err);
+    double scale = common->clip / (norm + 1e-6);
+    bool clips = common->clip > 0.0 && scale < 1.0;
+    return status == ZO_OK && clips ? o->combine(o, common->gradient, scale, NULL, 0, err) : status;
 }

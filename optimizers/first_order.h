@@ -17,6 +17,8 @@ typedef struct zo_first_order {
     double weight_decay, clip;
     int schedule;
     bool checkpoint;
+    /* run */
+    zo_set gradient;
 } zo_first_order;
 
 /* Rows of its option table: where zo_first_order stands at offset 0. */
@@ -36,15 +38,17 @@ typedef struct zo_first_order {
 /* What its gradients take, added to `needs`. */
 void zo_first_order_needs(const zo_first_order *options, zo_needs *needs);
 
-/* The estimator's start(). */
-zo_status zo_first_order_start(void *state, zo_objective *o, zo_err *err);
+/* Opens the gradient. */
+zo_status zo_first_order_start(zo_first_order *common, zo_objective *o, zo_err *err);
+/* Opens a moment: a sum that begins as zeros, tag OPT_STATE. */
+zo_status zo_open_moment(zo_objective *o, const char *name, zo_set *set, zo_err *err);
 
 /* lr of a step: constant, or lr (1 - step / steps) (linear decay to 0 without warm-up, as transformers does). ZO_EINPUT where the
  * budget is not in steps. */
 zo_status zo_schedule_lr(int schedule, const zo_step_context *c, double *lr, zo_err *err);
 
-/* The gradient of the step's batch, and the factor that clips its norm to `most` (0 = no clipping), as torch's clip_grad_norm_. */
-zo_status zo_clipped_gradient(zo_objective *o, double most, double *loss, double *scale, zo_err *err);
+/* The gradient of the step's batch, its norm clipped to common->clip (0 = no clipping) as torch's clip_grad_norm_ does. */
+zo_status zo_clipped_gradient(const zo_first_order *common, zo_objective *o, double *loss, zo_err *err);
 
 #ifdef __cplusplus
 }

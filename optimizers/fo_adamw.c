@@ -8,6 +8,7 @@
 typedef struct state {
     zo_first_order common;
     double beta1, beta2, adam_eps;
+    zo_set m, v;
 } state;
 
 static const zo_opt options[] = {
@@ -29,13 +30,21 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->moments = 2;
 }
 
+static zo_status start(void *self, zo_objective *o, zo_err *err)
+{
+    state *s = self;
+    zo_status status = zo_first_order_start(&s->common, o, err);
+    status = status == ZO_OK ? zo_open_moment(o, "first moment", &s->m, err) : status;
+    return status == ZO_OK ? zo_open_moment(o, "second moment", &s->v, err) : status;
+}
+
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
-    double lr, scale, loss, t = (double)c->step + 1.0;
+    double lr, loss, t = (double)c->step + 1.0;
     zo_status status = zo_schedule_lr(s->common.schedule, c, &lr, err);
     if (status == ZO_OK) {
-        status = zo_clipped_gradient(o, s->common.clip, &loss, &scale, err);
+        status = zo_clipped_gradient(&s->common, o, &loss, err);
     }
     if (status != ZO_OK) {
         return status;
@@ -50,7 +59,8 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
                          .eps = (float)s->adam_eps,
                          .correct1 = (float)(1.0 - pow(beta1, t)),
                          .correct2 = (float)(1.0 - pow(beta2, t))};
-    return o->rule(o, ZO_RULE_ADAMW, &args, scale, err);
+    zo_operands x = {.g = s->common.gradient, .m = s->m, .v = s->v};
+    return o->rule(o, ZO_RULE_ADAMW, &args, &x, err);
 }
 
 const zo_estimator zo_estimator_fo_adamw = {
@@ -67,6 +77,6 @@ const zo_estimator zo_estimator_fo_adamw = {
     .descends_lr = 0.01,
     .first_order = true,
     .needs = needs,
-    .start = zo_first_order_start,
+    .start = start,
     .step = step,
 };

@@ -12,6 +12,7 @@
 typedef struct state {
     zo_first_order common;
     double momentum;
+    zo_set m;
 } state;
 
 static const zo_opt options[] = {
@@ -33,13 +34,20 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->moments = s->momentum > 0.0;
 }
 
+static zo_status start(void *self, zo_objective *o, zo_err *err)
+{
+    state *s = self;
+    zo_status status = zo_first_order_start(&s->common, o, err);
+    return status == ZO_OK && s->momentum > 0.0 ? zo_open_moment(o, "momentum", &s->m, err) : status;
+}
+
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
-    double lr, scale, loss;
+    double lr, loss;
     zo_status status = zo_schedule_lr(s->common.schedule, c, &lr, err);
     if (status == ZO_OK) {
-        status = zo_clipped_gradient(o, s->common.clip, &loss, &scale, err);
+        status = zo_clipped_gradient(&s->common, o, &loss, err);
     }
     if (status != ZO_OK) {
         return status;
@@ -50,7 +58,8 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
                          .beta1 = (float)s->momentum,
                          .correct1 = 1.0f,
                          .correct2 = 1.0f};
-    return o->rule(o, s->momentum > 0.0 ? ZO_RULE_MOMENTUM : ZO_RULE_SGD, &args, scale, err);
+    zo_operands x = {.g = s->common.gradient, .m = s->m};
+    return o->rule(o, s->momentum > 0.0 ? ZO_RULE_MOMENTUM : ZO_RULE_SGD, &args, &x, err);
 }
 
 const zo_estimator zo_estimator_fo_sgd = {
@@ -66,6 +75,6 @@ const zo_estimator zo_estimator_fo_sgd = {
     .descends_lr = 0.01,
     .first_order = true,
     .needs = needs,
-    .start = zo_first_order_start,
+    .start = start,
     .step = step,
 };

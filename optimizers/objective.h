@@ -29,6 +29,15 @@ typedef struct zo_set_spec {
     bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
 } zo_set_spec;
 
+/* What a rule reads and writes beside the weights: sums; 0 and NULL = the rule has no use for it. Moments that were never written begin
+ * as zeros. */
+typedef struct zo_operands {
+    zo_set g, m, v;
+    /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
+     * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */
+    const float *m_numbers, *v_numbers;
+} zo_operands;
+
 struct zo_factor_spec;
 
 typedef struct zo_objective {
@@ -56,15 +65,13 @@ typedef struct zo_objective {
     zo_status (*make_factors)(struct zo_objective *o, const struct zo_factor_spec *spec, zo_err *err);
     /* tau of a CP direction: (ncoef) host floats, the same numbers that the direction realises. */
     void (*draw_coefs)(struct zo_objective *o, const zo_dir *dir, float *tau);
-    /* weights -= lr * M / (sqrt(V2) + eps) on factored matrices, M = scale U diag(m) V^T, V2 = scale^2 (U.U) diag(v) (V.V)^T. */
-    zo_status (*tezo_adam)(struct zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err);
 
-    /* First order: gradient of the loss at the weights into the objective's gradient store (made at the first call, tag GRADS).
-     * norm = its Euclidean norm; NULL = not needed. ZO_EDIVERGED when loss or norm is not finite. */
-    zo_status (*gradient)(struct zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err);
-    /* One elementwise rule over weights, gradient scaled by `scale` (clipping) and moments (made at the first call that needs them,
-     * tag OPT_STATE). */
-    zo_status (*rule)(struct zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, double scale, zo_err *err);
+    /* First order: set <- gradient of the loss at the weights. norm = its Euclidean norm; NULL = not needed. ZO_EDIVERGED when loss or
+     * norm is not finite. */
+    zo_status (*gradient)(struct zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err);
+    /* One rule of backends/rules.h over all elements of the weights, or over those of the factored matrices alone where its moments are
+     * numbers. ZO_EUNSUPPORTED where the objective cannot keep what the rule makes. */
+    zo_status (*rule)(struct zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err);
 } zo_objective;
 
 /* What TeZO does with TABLE parameters; the paper is silent. */

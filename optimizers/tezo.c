@@ -217,7 +217,9 @@ static zo_status step_adam(void *self, zo_objective *o, const zo_step_context *c
         s->m_hat[i] = (float)(s->m[i] / correct1);
         s->v_hat[i] = (float)(s->v[i] / correct2);
     }
-    status = o->tezo_adam(o, s->m_hat, s->v_hat, c->lr, s->adam_eps, err);
+    zo_rule_args args = {.lr = (float)c->lr, .eps = (float)s->adam_eps, .correct1 = 1.0f, .correct2 = 1.0f};
+    zo_operands moments = {.m_numbers = s->m_hat, .v_numbers = s->v_hat};
+    status = o->rule(o, ZO_RULE_QUOTIENT, &args, &moments, err);
     double kappa_rest = s->rest_normalised ? kappa / (sqrt(s->kappa2 / correct2) + s->adam_eps) : kappa;
     return status == ZO_OK ? update(s, o, c, &p, NULL, 0.0, kappa_rest, err) : status;
 }

@@ -17,7 +17,7 @@ typedef struct objective64 {
     void *context;
     double (*loss)(void *context, zo_which which, const double *w);              /* w (layout->size) */
     void (*gradient)(void *context, zo_which which, const double *w, double *g); /* g set; NULL = none */
-    double *w, *g, *m, *v, *z, *at;                   /* (layout->size) */
+    double *w, *z, *at;                               /* (layout->size) */
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
     int sets;
     int *rank;                                        /* (n) */
@@ -188,10 +188,26 @@ static void draw_coefs64(zo_objective *o, const zo_dir *dir, float *tau)
     tau64(o->self, dir, tau);
 }
 
-static zo_status tezo_adam64(zo_objective *o, const float *m, const float *v, double lr, double eps, zo_err *err)
+static zo_status gradient64(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
 {
     (void)err;
     objective64 *q = o->self;
+    double *g = q->set[set - 1], sum = 0.0;
+    q->gradient(q->context, which, q->w, g);
+    *loss = q->loss(q->context, which, q->w);
+    for (int64_t i = 0; i < q->layout->size; i++) {
+        sum += g[i] * g[i];
+    }
+    if (norm != NULL) {
+        *norm = sqrt(sum);
+    }
+    q->gradients++;
+    return ZO_OK;
+}
+
+/* Adam's step from moments of low rank, written out. */
+static void quotient64(objective64 *q, const zo_rule_args *a, const float *m, const float *v)
+{
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         for (int64_t i = 0; i < p->rows * p->cols && q->rank[t] > 0; i++) {
@@ -202,49 +218,38 @@ static zo_status tezo_adam64(zo_objective *o, const float *m, const float *v, do
                 first += q->scale[t] * m[q->coef_at[t] + s] * uv;
                 second += q->scale[t] * q->scale[t] * v[q->coef_at[t] + s] * uv * uv;
             }
-            q->w[p->offset + i] -= lr * first / (sqrt(second) + eps);
+            q->w[p->offset + i] -= (double)a->lr * first / (sqrt(second) + (double)a->eps);
         }
     }
-    return ZO_OK;
-}
-
-static zo_status gradient64(zo_objective *o, zo_which which, double *loss, double *norm, zo_err *err)
-{
-    (void)err;
-    objective64 *q = o->self;
-    q->gradient(q->context, which, q->w, q->g);
-    *loss = q->loss(q->context, which, q->w);
-    double sum = 0.0;
-    for (int64_t i = 0; i < q->layout->size; i++) {
-        sum += q->g[i] * q->g[i];
-    }
-    if (norm != NULL) {
-        *norm = sqrt(sum);
-    }
-    q->gradients++;
-    return ZO_OK;
 }
 
 /* torch.optim.SGD and torch.optim.AdamW in float64, written from their documentation and not from rules.h. */
-static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, double scale, zo_err *err)
+static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, const zo_operands *x, zo_err *err)
 {
     (void)err;
     objective64 *q = o->self;
+    if (rule == ZO_RULE_QUOTIENT) {
+        quotient64(q, a, x->m_numbers, x->v_numbers);
+        return ZO_OK;
+    }
+    double *m = x->m != 0 ? q->set[x->m - 1] : NULL, *v = x->v != 0 ? q->set[x->v - 1] : NULL;
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
-            double g = scale * q->g[i];
+            double g = q->set[x->g - 1][i];
             if (rule == ZO_RULE_ADAMW) {
                 q->w[i] -= (double)a->lr * decay * q->w[i];
-                q->m[i] = a->beta1 * q->m[i] + (1.0 - a->beta1) * g;
-                q->v[i] = a->beta2 * q->v[i] + (1.0 - a->beta2) * g * g;
-                q->w[i] -= a->lr * (q->m[i] / a->correct1) / (sqrt(q->v[i] / a->correct2) + a->eps);
-            } else {
-                g += decay * q->w[i];
-                q->m[i] = (rule == ZO_RULE_MOMENTUM ? a->beta1 * q->m[i] : 0.0) + g;
-                q->w[i] -= a->lr * q->m[i];
+                m[i] = a->beta1 * m[i] + (1.0 - a->beta1) * g;
+                v[i] = a->beta2 * v[i] + (1.0 - a->beta2) * g * g;
+                q->w[i] -= a->lr * (m[i] / a->correct1) / (sqrt(v[i] / a->correct2) + a->eps);
+                continue;
             }
+            g += decay * q->w[i];
+            if (rule == ZO_RULE_MOMENTUM) {
+                g = m[i] = a->beta1 * m[i] + g;
+            }
+            q->w[i] -= a->lr * g;
         }
     }
     return ZO_OK;
@@ -259,12 +264,12 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     q->context = context;
     q->loss = loss;
     q->gradient = gradient;
-    double **vectors[] = {&q->w, &q->g, &q->m, &q->v, &q->z, &q->at};
+    double **vectors[] = {&q->w, &q->z, &q->at};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         *vectors[i] = vector64(q);
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open64, .combine = combine64,
-                          .make_factors = make_factors64, .draw_coefs = draw_coefs64, .tezo_adam = tezo_adam64, .gradient = gradient64, .rule = rule64};
+                          .make_factors = make_factors64, .draw_coefs = draw_coefs64, .gradient = gradient64, .rule = rule64};
     return q;
 }
 
@@ -273,7 +278,7 @@ static void objective64_free(objective64 *q)
     for (int k = 0; k < q->sets; k++) {
         free(q->set[k]);
     }
-    void *all[] = {q->w, q->g, q->m, q->v, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->offset_u, q->offset_v, q->tau, q};
+    void *all[] = {q->w, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->offset_u, q->offset_v, q->tau, q};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }

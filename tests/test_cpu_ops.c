@@ -488,7 +488,7 @@ static uint64_t everything(int threads, int kind)
     for (int64_t i = 0; i < m.factors->ncoef; i++) {
         vv[i] *= vv[i];
     }
-    m.be->tezo_adam(m.be, m.store, m.factors, mm, vv, 0.01, 1e-8);
+    m.be->rule_lowrank(m.be, ZO_RULE_QUOTIENT, &args, m.store, m.factors, mm, vv);
     h = hash_of(h, m.store->data, (size_t)m.layout.size * 4);
     void *blocks[] = {x, y, stats, lp, dx, dy, mm, vv};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
@@ -1026,7 +1026,8 @@ START_TEST(rules_and_reductions)
     w->data[m.layout.param[NORM].offset] = NAN;
     ck_assert(!m.be->finite(m.be, w));
     w->data[m.layout.param[NORM].offset] = 0.0f;
-    /* TeZO-Adam */
+    /* moments of low rank */
+    zo_rule_args quotient = {.lr = 0.01f, .eps = 1e-5f};
     float mm[6], vv[6];
     fill(mm, 6, 1);
     fill(vv, 6, 2);
@@ -1034,7 +1035,7 @@ START_TEST(rules_and_reductions)
     for (int i = 0; i < 6; i++) {
         vv[i] = vv[i] * vv[i] + 0.01f;
     }
-    m.be->tezo_adam(m.be, w, m.factors, mm, vv, 0.01, 1e-5);
+    m.be->rule_lowrank(m.be, ZO_RULE_QUOTIENT, &quotient, w, m.factors, mm, vv);
     for (int t = 0; t < m.layout.n; t++) {
         const zo_param *p = &m.layout.param[t];
         for (int64_t e = 0; e < p->rows * p->cols; e++) {
@@ -1052,7 +1053,7 @@ START_TEST(rules_and_reductions)
     }
     zo_counters before, after;
     zo_counters_read(&before);
-    m.be->tezo_adam(m.be, w, m.factors, mm, vv, 0.01, 1e-5); /* all frozen: nothing is written */
+    m.be->rule_lowrank(m.be, ZO_RULE_QUOTIENT, &quotient, w, m.factors, mm, vv); /* all frozen: nothing is written */
     zo_counters_read(&after);
     ck_assert_uint_eq(after.weight_bytes_written, before.weight_bytes_written);
     zo_free(wm);

@@ -283,7 +283,7 @@ static void rules(void)
     }
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
-        bool m_used = rule != ZO_RULE_SGD, v_used = rule == ZO_RULE_ADAMW;
+        bool m_used = rule != ZO_RULE_SGD, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));
@@ -305,16 +305,17 @@ static void rules(void)
     world_free(&m);
 }
 
-static void tezo_adam(void)
+static void rules_of_low_rank(void)
 {
     world m;
     world_new(&m);
+    zo_rule_args args = {.lr = 1e-3f, .eps = 1e-5f};
     float *first = values(m.factors->ncoef, 31), *second = values(m.factors->ncoef, 32);
     for (int64_t s = 0; s < m.factors->ncoef; s++) {
         second[s] *= second[s];
     }
-    cpu->tezo_adam(cpu, m.store, m.factors, first, second, 1e-3, 1e-5);
-    gpu->tezo_adam(gpu, m.store_gpu, m.factors_gpu, first, second, 1e-3, 1e-5);
+    cpu->rule_lowrank(cpu, ZO_RULE_QUOTIENT, &args, m.store, m.factors, first, second);
+    gpu->rule_lowrank(gpu, ZO_RULE_QUOTIENT, &args, m.store_gpu, m.factors_gpu, first, second);
     int t = 0; /* one parameter frozen */
     while (m.factors->rank[t] == 0) {
         t++;
@@ -322,12 +323,12 @@ static void tezo_adam(void)
     m.factors->scale[t] = m.factors_gpu->scale[t] = 0.0f;
     zo_counters before, between, after;
     zo_counters_read(&before);
-    cpu->tezo_adam(cpu, m.store, m.factors, first, second, 1e-3, 1e-5);
+    cpu->rule_lowrank(cpu, ZO_RULE_QUOTIENT, &args, m.store, m.factors, first, second);
     zo_counters_read(&between);
-    gpu->tezo_adam(gpu, m.store_gpu, m.factors_gpu, first, second, 1e-3, 1e-5);
+    gpu->rule_lowrank(gpu, ZO_RULE_QUOTIENT, &args, m.store_gpu, m.factors_gpu, first, second);
     zo_counters_read(&after);
     ck_assert_uint_eq(after.weight_bytes_written - between.weight_bytes_written, between.weight_bytes_written - before.weight_bytes_written);
-    stores_same(&m, "tezo_adam", "(130,132) rank 5, (67,70) 19, (90,36) 16, (33,37) 3", m.store, m.store_gpu);
+    stores_same(&m, "rule_lowrank", "(130,132) rank 5, (67,70) 19, (90,36) 16, (33,37) 3", m.store, m.store_gpu);
     zo_free(first);
     zo_free(second);
     world_free(&m);
@@ -764,7 +765,7 @@ static void attentions(void)
     }
 }
 
-static void (*const bodies[])(void) = {draws, applies, replays, rules, tezo_adam, reductions, embeds, activations, rows, norms, ropes, attentions};
+static void (*const bodies[])(void) = {draws, applies, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
 
 START_TEST(kernels_equal_the_cpu)
 {

@@ -128,12 +128,13 @@ START_TEST(sweeps)
             zo_backend *be = backend_of(side);
             zo_store **s = m.state[side];
             if (rule == ZO_RULES) {
-                be->tezo_adam(be, m.store[side], m.factors[side], first, second, 1e-2, 1e-8);
+                be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, m.store[side], m.factors[side], first, second);
             } else {
-                be->rule(be, (zo_rule_kind)rule, &args, m.store[side], s[0], rule != ZO_RULE_SGD ? s[1] : NULL, rule == ZO_RULE_ADAMW ? s[2] : NULL);
+                bool second_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
+                be->rule(be, (zo_rule_kind)rule, &args, m.store[side], s[0], rule != ZO_RULE_SGD ? s[1] : NULL, second_used ? s[2] : NULL);
             }
         }
-        same_bits(&m, rule == ZO_RULES ? "tezo_adam" : "rule");
+        same_bits(&m, rule == ZO_RULES ? "rule_lowrank" : "rule");
     }
     zo_backend *gpu = backend_of(CUDA);
     ck_assert(gpu->finite(gpu, m.store[CUDA]));

@@ -163,10 +163,10 @@ START_TEST(other_sweeps_round_once)
     for (int rule = 0; rule <= ZO_RULES; rule++) {
         zo_rule_args args = {.lr = 1e-2f, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .correct1 = 0.1f, .correct2 = 0.01f};
         if (rule == ZO_RULES) {
-            be->tezo_adam(be, half, f, m, v, 1e-2, 1e-8);
-            be->tezo_adam(be, full, f, m, v, 1e-2, 1e-8);
+            be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, half, f, m, v);
+            be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, full, f, m, v);
         } else {
-            bool first = rule != ZO_RULE_SGD, second = rule == ZO_RULE_ADAMW;
+            bool first = rule != ZO_RULE_SGD, second = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
             be->rule(be, (zo_rule_kind)rule, &args, half, state[0][0], first ? state[0][1] : NULL, second ? state[0][2] : NULL);
             be->rule(be, (zo_rule_kind)rule, &args, full, state[1][0], first ? state[1][1] : NULL, second ? state[1][2] : NULL);
         }
@@ -510,7 +510,10 @@ START_TEST(gradients_want_f32)
     zo_engine *engine = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(engine);
     double loss;
-    ck_assert_int_eq(o->gradient(o, ZO_BATCH_CURRENT, &loss, NULL, &storage_err), ZO_EUNSUPPORTED);
+    zo_set set;
+    zo_set_spec gradient = {.name = "gradient", .tag = ZO_TAG_GRADS};
+    ck_assert_int_eq(o->open(o, &gradient, &set, &storage_err), ZO_OK);
+    ck_assert_int_eq(o->gradient(o, ZO_BATCH_CURRENT, set, &loss, NULL, &storage_err), ZO_EUNSUPPORTED);
     ASSERT_HAS(storage_err.text, "\"storage\": \"f32\"");
     zo_engine_free(engine);
     zo_store_free(be, store);
