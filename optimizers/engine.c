@@ -32,6 +32,8 @@ struct zo_engine {
     zo_layout rest_layout;
     int *rest_of;                      /* (parameters) zo_view.rest_of */
     zo_factors *factors;
+    float **numbers;                   /* (arrays) each (ncoef) */
+    int arrays;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
     bool span_queued;
     double *side;                      /* (ncoef) SIDEPATH and ZO_ACCUMULATE_LOG: accumulated low-rank coefficients */
@@ -74,7 +76,7 @@ static bool is_low_rank(const zo_dir *dir)
 /* The unscaled numbers of a low-rank direction: (ncoef). */
 static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
 {
-    ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call make_factors in start()");
+    ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call open_factors in start()");
     if (dir->kind == ZO_DIR_SPAN) {
         return dir->span;
     }
@@ -548,7 +550,7 @@ static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const
 
 /* factors ----------------------------------------------------------------------------------------------------------------- */
 
-static zo_status engine_make_factors(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
+static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
 {
     (void)err;
     zo_engine *e = o->self;
@@ -583,10 +585,19 @@ static zo_status engine_make_factors(zo_objective *o, const zo_factor_spec *spec
     return ZO_OK;
 }
 
-static void engine_draw_coefs(zo_objective *o, const zo_dir *dir, float *tau)
+static float *engine_open_numbers(zo_objective *o, const char *name)
 {
     zo_engine *e = o->self;
-    memcpy(tau, direction_coefs(e, dir), (size_t)o->ncoef * sizeof *tau);
+    ZO_CHECK(e->factors != NULL, "the numbers \"%s\" are as many as the factors say: the estimator must call open_factors before", name);
+    e->numbers = zo_realloc(e->numbers, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->arrays + 1) * sizeof *e->numbers);
+    e->numbers[e->arrays] = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)o->ncoef * sizeof(float));
+    return e->numbers[e->arrays++];
+}
+
+static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
+{
+    zo_engine *e = o->self;
+    memcpy(x, direction_coefs(e, dir), (size_t)o->ncoef * sizeof *x);
 }
 
 /* first order, and rules ---------------------------------------------------------------------------------------------------- */
@@ -666,8 +677,9 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .losses = engine_losses,
                                   .open = engine_open,
                                   .combine = engine_combine,
-                                  .make_factors = engine_make_factors,
-                                  .draw_coefs = engine_draw_coefs,
+                                  .open_factors = engine_open_factors,
+                                  .open_numbers = engine_open_numbers,
+                                  .numbers_of = engine_numbers_of,
                                   .gradient = engine_gradient,
                                   .rule = engine_rule};
     zo_parts_open(&e->parts, spec->weights->layout);
@@ -702,6 +714,10 @@ void zo_engine_free(zo_engine *e)
     zo_layout_free(&e->rest_layout);
     zo_free(e->rest_of);
     zo_factors_free(be, e->factors);
+    for (int k = 0; k < e->arrays; k++) {
+        zo_free(e->numbers[k]);
+    }
+    zo_free(e->numbers);
     zo_free(e->tau);
     zo_free(e->span);
     zo_free(e->side);

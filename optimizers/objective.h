@@ -38,12 +38,25 @@ typedef struct zo_operands {
     const float *m_numbers, *v_numbers;
 } zo_operands;
 
-struct zo_factor_spec;
+/* What TABLE parameters get where the other matrices get factors; TeZO's paper is silent. */
+typedef enum zo_tables {
+    ZO_TABLES_FACTOR, /* as any other matrix */
+    ZO_TABLES_REST,   /* full Gaussian, with ZO_DIR_REST */
+    ZO_TABLES_FREEZE  /* neither: they get factors of rank 1 and scale 0 */
+} zo_tables;
+
+typedef struct zo_factor_spec {
+    int rank;             /* > 0: fixed rank, min(rank, rows, cols); 0: the rank rule (rank_rule.h) */
+    int rank_max;         /* r_max of the rule */
+    double threshold;     /* r_th: count of singular values >= r_th * sigma_1, least over the matrices of a block (recalled form) */
+    double scale_power;   /* scale = rank^power: 0, -0.5, -1 */
+    zo_tables tables;
+} zo_factor_spec;
 
 typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
-    int64_t ncoef;     /* numbers in a coefficient vector of the CP factors; 0 before make_factors */
+    int64_t ncoef;     /* numbers of a direction of low rank: sum of the factors' ranks; 0 before open_factors */
     /* Wishes that an estimator states once, in its start(): */
     bool decay_all;    /* the weights' decay reaches biases and norms too, which the layout exempts */
     bool checkpoint;   /* the gradient pass keeps block inputs only and runs blocks again (read by the owner of the model) */
@@ -61,10 +74,12 @@ typedef struct zo_objective {
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
     zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);
 
-    /* CP factors (TeZO): rank 1..r_max per matrix, fixed or by the rank rule; see engine.h. Fills o->ncoef. */
-    zo_status (*make_factors)(struct zo_objective *o, const struct zo_factor_spec *spec, zo_err *err);
-    /* tau of a CP direction: (ncoef) host floats, the same numbers that the direction realises. */
-    void (*draw_coefs)(struct zo_objective *o, const zo_dir *dir, float *tau);
+    /* The factors U, V of directions of low rank, once in start(): fixed for the run, drawn from the seed. Sets o->ncoef. */
+    zo_status (*open_factors)(struct zo_objective *o, const zo_factor_spec *spec, zo_err *err);
+    /* A named array of the estimator, in start() after open_factors: (ncoef) host floats, zeros, owned by the objective, tag OPT_STATE. */
+    float *(*open_numbers)(struct zo_objective *o, const char *name);
+    /* x (ncoef) <- the numbers that a CP direction realises. */
+    void (*numbers_of)(struct zo_objective *o, const zo_dir *dir, float *x);
 
     /* First order: set <- gradient of the loss at the weights. norm = its Euclidean norm; NULL = not needed. ZO_EDIVERGED when loss or
      * norm is not finite. */
@@ -73,21 +88,6 @@ typedef struct zo_objective {
      * numbers. ZO_EUNSUPPORTED where the objective cannot keep what the rule makes. */
     zo_status (*rule)(struct zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err);
 } zo_objective;
-
-/* What TeZO does with TABLE parameters; the paper is silent. */
-typedef enum zo_tables {
-    ZO_TABLES_FACTOR, /* as any other matrix */
-    ZO_TABLES_REST,   /* full Gaussian, with ZO_DIR_REST */
-    ZO_TABLES_FREEZE  /* neither: they get factors of rank 1 and scale 0 */
-} zo_tables;
-
-typedef struct zo_factor_spec {
-    int rank;             /* > 0: fixed rank, min(rank, rows, cols); 0: the rank rule */
-    int rank_max;         /* r_max of the rule */
-    double threshold;     /* r_th: count of singular values >= r_th * sigma_1, least over the matrices of a block (recalled form) */
-    double scale_power;   /* scale = rank^power: 0, -0.5, -1 */
-    zo_tables tables;
-} zo_factor_spec;
 
 #ifdef __cplusplus
 }

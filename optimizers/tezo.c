@@ -17,7 +17,6 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "core/mem.h"
 #include "optimizers/spsa.h"
 
 enum { SCALE_NONE, SCALE_SQRT, SCALE_RANK };
@@ -30,7 +29,7 @@ typedef struct state {
     double rest_lr;
     double beta1, beta2, adam_eps;
     bool bias_correction, rest_normalised;
-    /* run; (ncoef) each, the last two of TeZO-Adam alone */
+    /* run; (ncoef) each, the last three of TeZO-Adam alone */
     float *tau, *m, *v, *m_hat, *v_hat;
     double kappa2; /* EMA of kappa^2 */
 } state;
@@ -76,11 +75,6 @@ static const zo_variant variants[] = {
     {"rest", "freeze", "biases, norms and all else without factors are not trained"},
     {.key = NULL}};
 
-static float *moment(const zo_objective *o)
-{
-    return zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)o->ncoef * sizeof(float));
-}
-
 static zo_factor_spec factors_of(const state *s)
 {
     static const double power[] = {[SCALE_NONE] = 0.0, [SCALE_SQRT] = -0.5, [SCALE_RANK] = -1.0};
@@ -116,7 +110,7 @@ static void needs_adam(const void *options_read, const zo_extent *extent, zo_nee
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     zo_factor_spec spec = factors_of(self);
-    return o->make_factors(o, &spec, err);
+    return o->open_factors(o, &spec, err);
 }
 
 static zo_status start_m(void *self, zo_objective *o, zo_err *err)
@@ -124,8 +118,8 @@ static zo_status start_m(void *self, zo_objective *o, zo_err *err)
     state *s = self;
     zo_status status = start(self, o, err);
     if (status == ZO_OK) {
-        s->tau = moment(o);
-        s->m = moment(o);
+        s->tau = o->open_numbers(o, "tau");
+        s->m = o->open_numbers(o, "m");
     }
     return status;
 }
@@ -135,9 +129,9 @@ static zo_status start_adam(void *self, zo_objective *o, zo_err *err)
     state *s = self;
     zo_status status = start_m(self, o, err);
     if (status == ZO_OK) {
-        s->v = moment(o);
-        s->m_hat = moment(o);
-        s->v_hat = moment(o);
+        s->v = o->open_numbers(o, "v");
+        s->m_hat = o->open_numbers(o, "corrected m");
+        s->v_hat = o->open_numbers(o, "corrected v");
     }
     return status;
 }
@@ -193,7 +187,7 @@ static zo_status step_m(void *self, zo_objective *o, const zo_step_context *c, z
     if (status != ZO_OK) {
         return status;
     }
-    o->draw_coefs(o, &p.dir[0], s->tau);
+    o->numbers_of(o, &p.dir[0], s->tau);
     average(s->m, s->beta1, s->tau, p.projected, false, o->ncoef);
     zo_dir momentum = {.kind = ZO_DIR_SPAN, .seed = o->seed, .step = (uint32_t)c->step, .span = s->m};
     return update(s, o, c, &p, &momentum, -c->lr, p.projected, err);
@@ -209,7 +203,7 @@ static zo_status step_adam(void *self, zo_objective *o, const zo_step_context *c
     }
     double kappa = p.projected, t = (double)c->step + 1.0;
     double correct1 = s->bias_correction ? 1.0 - pow(s->beta1, t) : 1.0, correct2 = s->bias_correction ? 1.0 - pow(s->beta2, t) : 1.0;
-    o->draw_coefs(o, &p.dir[0], s->tau);
+    o->numbers_of(o, &p.dir[0], s->tau);
     average(s->m, s->beta1, s->tau, kappa, false, o->ncoef);
     average(s->v, s->beta2, s->tau, kappa, true, o->ncoef);
     s->kappa2 = s->beta2 * s->kappa2 + (1.0 - s->beta2) * kappa * kappa;
@@ -224,21 +218,11 @@ static zo_status step_adam(void *self, zo_objective *o, const zo_step_context *c
     return status == ZO_OK ? update(s, o, c, &p, NULL, 0.0, kappa_rest, err) : status;
 }
 
-static void stop(void *self)
-{
-    state *s = self;
-    zo_free(s->tau);
-    zo_free(s->m);
-    zo_free(s->v);
-    zo_free(s->m_hat);
-    zo_free(s->v_hat);
-}
-
 #define TEZO(called, applies)                                                             \
     .title = called, .paper = "Sun et al., arXiv 2501.19057", .variants = variants,       \
     .loss_is = "L(w + eps Z) of the step's batch, before the update",                     \
     .losses_at = "w +- eps Z, Z low-rank with fixed factors; " applies,                   \
-    .state_bytes = sizeof(state), .eps = 1e-3, .descends_lr = 0.01, .stop = stop
+    .state_bytes = sizeof(state), .eps = 1e-3, .descends_lr = 0.01
 
 const zo_estimator zo_estimator_tezo = {
     TEZO("TeZO", "applies Z"), .name = "tezo", .options = options, .lr = 1e-6, .needs = needs, .start = start, .step = step};

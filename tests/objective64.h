@@ -26,6 +26,8 @@ typedef struct objective64 {
     float *u, *f;                                     /* factors: U at u + offset_u[t], V at f + offset_v[t] */
     int64_t *offset_u, *offset_v;
     float *tau;
+    float *numbers[8];                                /* (ncoef) */
+    int arrays;
     uint64_t probes, full_probes, gradients;
     int applied;                                      /* terms of the last apply */
     int most_points, most_terms, most_applied;        /* of a losses, of a point in it, of an apply */
@@ -147,7 +149,7 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
 }
 
 /* Fixed ranks only: the rank rule has a test of its own. */
-static zo_status make_factors64(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
+static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
 {
     (void)err;
     objective64 *q = o->self;
@@ -183,9 +185,18 @@ static zo_status make_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
     return ZO_OK;
 }
 
-static void draw_coefs64(zo_objective *o, const zo_dir *dir, float *tau)
+static float *open_numbers64(zo_objective *o, const char *name)
 {
-    tau64(o->self, dir, tau);
+    (void)name;
+    objective64 *q = o->self;
+    ZO_CHECK(q->arrays < (int)(sizeof q->numbers / sizeof *q->numbers), "more numbers than the test's objective has room for");
+    q->numbers[q->arrays] = calloc((size_t)o->ncoef + 1, sizeof(float));
+    return q->numbers[q->arrays++];
+}
+
+static void numbers_of64(zo_objective *o, const zo_dir *dir, float *x)
+{
+    tau64(o->self, dir, x);
 }
 
 static zo_status gradient64(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
@@ -269,7 +280,7 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
         *vectors[i] = vector64(q);
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open64, .combine = combine64,
-                          .make_factors = make_factors64, .draw_coefs = draw_coefs64, .gradient = gradient64, .rule = rule64};
+                          .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
     return q;
 }
 
@@ -277,6 +288,9 @@ static void objective64_free(objective64 *q)
 {
     for (int k = 0; k < q->sets; k++) {
         free(q->set[k]);
+    }
+    for (int k = 0; k < q->arrays; k++) {
+        free(q->numbers[k]);
     }
     void *all[] = {q->w, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->offset_u, q->offset_v, q->tau, q};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

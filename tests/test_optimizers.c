@@ -361,7 +361,7 @@ START_TEST(tezo_adam_is_its_formula)
         direction64(o, &cp, z);
         kappa2 = b2 * kappa2 + (1 - b2) * k * k;
         float tau[3];
-        draw_coefs64(&o->o, &cp, tau);
+        numbers_of64(&o->o, &cp, tau);
         for (int i = 0; i < ROWS * COLS; i++) {
             double squares = 0.0;
             for (int s = 0; s < 3; s++) {
