@@ -92,8 +92,54 @@ zo_status zo_backend_choose(zo_backend *be, zo_algorithms how, zo_err *err)
     return ZO_OK;
 }
 
+static zo_status lacks(const zo_backend *be, const char *slot, zo_err *err)
+{
+    return zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\" (%s) has no operation \"%s\", which this run needs; use another optimizer or \"device\"", be->name,
+                   be->device, slot);
+}
+
+zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
+{
+#define HAS(slot)                      \
+    if (be->slot == NULL) {            \
+        return lacks(be, #slot, err);  \
+    }
+    switch (slots) {
+    case ZO_SLOTS_FORWARD:
+        HAS(alloc) HAS(release) HAS(upload) HAS(download) HAS(copy) HAS(zero) HAS(reserve) HAS(embed) HAS(linear) HAS(linear_rows) HAS(norm)
+        HAS(head_logprob) HAS(add) HAS(glu) HAS(rope) HAS(attention) HAS(gather) HAS(init_normal) HAS(finite) HAS(wait) HAS(close)
+        break;
+    case ZO_SLOTS_SWEEPS:
+        HAS(apply)
+        break;
+    case ZO_SLOTS_LOWRANK:
+        HAS(draw_factors)
+        break;
+    case ZO_SLOTS_RULES:
+        HAS(rule)
+        break;
+    case ZO_SLOTS_LOWRANK_RULES:
+        HAS(rule_lowrank)
+        break;
+    case ZO_SLOTS_BACKWARD:
+        HAS(linear_backward) HAS(linear_rows_backward) HAS(act_backward) HAS(glu_backward) HAS(norm_backward) HAS(attention_backward)
+        HAS(embed_backward) HAS(head_backward) HAS(scatter_add) HAS(dot)
+        break;
+    }
+#undef HAS
+    return ZO_OK;
+}
+
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err)
 {
+    if (be->version != ZO_BACKEND_VERSION) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "the backend of this device was compiled for version %d of the operations, and this program asks for version "
+                       "%d; build both from one revision", be->version, ZO_BACKEND_VERSION);
+    }
+    zo_status status = zo_backend_has(be, ZO_SLOTS_FORWARD, err);
+    if (status != ZO_OK) {
+        return status;
+    }
     if ((precision == ZO_TF32 && !be->tf32) || (precision == ZO_F16 && !be->f16)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "precision \"%s\" needs a GPU (\"device\": \"cuda\"); device \"%s\" (%s) has f32%s",
                        zo_precision_name(precision), be->name, be->device, be->bf16 ? " and bf16" : "");

@@ -2,9 +2,10 @@
  *
  * Conventions. T tokens of a batch are packed (no padding). P = view->npoints points run in one pass: every activation has shape
  * (P, T, width), row-major, f32, in the backend's memory. "view" operations read parameters at all P points, each weight once.
- * A parameter argument is an index into the layout; -1 = absent. All slots are mandatory unless marked optional. Operations
- * are enqueued in order; results are read with `download`. An operation never allocates: scratch is reserved by `reserve`.
- * Arguments are checked by the caller (models/); a wrong shape here is a bug and dies. */
+ * A parameter argument is an index into the layout; -1 = absent. A slot that a backend lacks is NULL; whoever is going to call one
+ * asks zo_backend_has first, but for those marked optional. Operations are enqueued in order; results are read with `download`. An
+ * operation never allocates: scratch is reserved by `reserve`. Arguments are checked by the caller (models/); a wrong shape here is a
+ * bug and dies. */
 #ifndef ZO_BACKENDS_BACKEND_H
 #define ZO_BACKENDS_BACKEND_H
 
@@ -63,7 +64,11 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
  * graphs that were dropped to make room. */
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
 
+/* Raised where a slot is added, goes or comes to mean something else. */
+enum { ZO_BACKEND_VERSION = 2 };
+
 typedef struct zo_backend {
+    int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
     const char *name;           /* "cpu" */
     char device[128];           /* model name of the device, for the results */
     zo_space space;             /* where `alloc` allocates */
@@ -196,8 +201,22 @@ zo_status zo_backend_open(const char *device, int threads, zo_backend **be, zo_e
 
 const char *zo_precision_name(zo_precision precision); /* as configs spell it */
 
-/* ZO_EUNSUPPORTED with one clear sentence where the device has no instructions for `precision`; ask before the first step. An
- * operation called with it all the same dies; nothing falls back in silence. */
+/* Slots by what asks for them. */
+typedef enum zo_slots {
+    ZO_SLOTS_FORWARD,      /* a forward pass, and stores */
+    ZO_SLOTS_SWEEPS,       /* directions added to stores */
+    ZO_SLOTS_LOWRANK,      /* factors */
+    ZO_SLOTS_RULES,        /* elementwise rules on stores */
+    ZO_SLOTS_LOWRANK_RULES, /* and on moments of low rank */
+    ZO_SLOTS_BACKWARD      /* gradients, and their norm */
+} zo_slots;
+
+/* ZO_EUNSUPPORTED with one sentence that names the device and the slot where the backend lacks one. */
+zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err);
+
+/* ZO_EUNSUPPORTED with one clear sentence where the backend's slots are of another version or those of a forward pass are not all there, or
+ * where the device has no instructions for `precision`; ask before the first step. An operation called with it all the same dies; nothing
+ * falls back in silence. */
 zo_status zo_backend_check(const zo_backend *be, zo_precision precision, zo_err *err);
 
 const char *zo_algorithms_name(zo_algorithms how); /* "first", "timed": as configs spell it */

@@ -150,6 +150,7 @@ static int usable_cores(void)
 }
 
 static const zo_backend cpu_table = {
+    .version = ZO_BACKEND_VERSION,
     .name = "cpu",
     .space = ZO_HOST,
     .reads_rest = true,

@@ -584,6 +584,7 @@ void zo_cuda_memory_read(zo_backend *be, zo_cuda_memory *memory)
 
 static void table_fill(zo_backend *be)
 {
+    be->version = ZO_BACKEND_VERSION;
     be->name = "cuda";
     be->space = ZO_DEVICE;
     be->round_to = ROUND_TO;

@@ -281,6 +281,9 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
         }
     }
     if (e->spec.realisation == ZO_INPLACE) {
+        if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
+        }
         status = losses_inplace(e, which, point, n, loss, err);
     } else {
         for (int p = 0; p < n && status == ZO_OK; p += e->spec.io.most_points) {
@@ -412,8 +415,14 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
 {
     bool side = e->spec.realisation == ZO_SIDEPATH;
     for (int i = 0; i < n; i++) {
-        if (term[i].dir.kind == ZO_DIR_SET && (term[i].dir.set == ZO_SET_WEIGHTS || set_of(e, term[i].dir.set)->spec.copy)) {
+        if (term[i].dir.kind != ZO_DIR_SET) {
+            continue;
+        }
+        if (term[i].dir.set == ZO_SET_WEIGHTS || set_of(e, term[i].dir.set)->spec.copy) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the weights cannot be added to a copy of themselves yet: they take directions, and sets that are sums");
+        }
+        if (!is_logged(e) && zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
         }
     }
     if (is_logged(e)) {
@@ -536,6 +545,9 @@ static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_ter
 static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_engine *e = o->self;
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     if (set == ZO_SET_WEIGHTS) {
         return combine_weights(e, decay, term, n, err);
     }
@@ -552,9 +564,11 @@ static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const
 
 static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
 {
-    (void)err;
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
+    if (zo_backend_has(be, ZO_SLOTS_LOWRANK, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     const zo_layout *layout = e->spec.weights->layout;
     ZO_CHECK(e->factors == NULL, "factors are made once in a run");
     settle_weights(e);
@@ -624,6 +638,9 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
         return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are held in f32 and updated there: use \"storage\": \"f32\" and "
                        "\"accumulate\": \"weights\"");
     }
+    if (zo_backend_has(be, ZO_SLOTS_BACKWARD, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     settle_weights(e);
     double start = zo_now();
     zo_store *grad = made(e, set);
@@ -647,6 +664,9 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
 {
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
+    if (zo_backend_has(be, x->m_numbers != NULL ? ZO_SLOTS_LOWRANK_RULES : ZO_SLOTS_RULES, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     if (is_logged(e)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "an elementwise rule makes no sum of directions, which is all that accumulate \"log\" keeps: use "
                        "\"accumulate\": \"weights\"");

@@ -25,12 +25,12 @@ typedef struct zo_needs {
     /* what a step asks of the objective */
     int64_t points;     /* most points of one `losses` */
     int64_t terms;      /* most terms of one point */
-    int64_t updates;    /* most terms of one `apply` */
+    int64_t updates;    /* most terms of one `combine` on the weights */
     bool gradient;      /* asked for; and with `checkpoint` blocks are run again, with `clips` its norm is */
     bool checkpoint, clips;
     /* whole sets of the trained parameters that stay, and that every step reads */
-    int anchors;        /* snapshots: in the weights' storage, tag SNAPSHOT */
-    int stored;         /* by store_terms: f32, tag OPT_STATE */
+    int anchors;        /* copies of the weights: in their storage, tag SNAPSHOT */
+    int stored;         /* sums: f32, tag OPT_STATE */
     bool stored_beside; /* the next one of those is made while the old one is there */
     int moments;        /* of a first-order rule: f32, tag OPT_STATE */
     /* low rank */

@@ -64,7 +64,7 @@ typedef struct zo_objective {
     /* loss[p] at point[p], n points over the same batch. The objective decides how (one pass, or the weights moved from point to
      * point). ZO_EDIVERGED when a loss is not finite. Counts forwards. */
     zo_status (*losses)(struct zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err);
-    /* A new set, in start(). It takes no memory and has no values before the first combine that writes it; reading it before is a bug. */
+    /* A new set, in start(). It takes no memory and has no values before the first verb that writes it; reading it before is a bug. */
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
     /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
      * decay (and see decay_all); a set decays whole. Terms are

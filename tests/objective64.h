@@ -301,7 +301,7 @@ static void objective64_free(objective64 *q)
 /* An estimator with its state, options from JSON text (NULL = defaults). */
 typedef struct running { const zo_estimator *e; void *state; zo_objective *o; int64_t step; } running;
 
-static running running_new(const char *name, const char *json, zo_objective *o)
+static inline running running_new(const char *name, const char *json, zo_objective *o)
 {
     running r = {.e = zo_estimator_find(name), .o = o};
     zo_err err = {0};
@@ -325,7 +325,7 @@ static inline zo_status running_step(running *r, int64_t batches_per_epoch, int6
     return status;
 }
 
-static void running_free(running *r)
+static inline void running_free(running *r)
 {
     if (r->e->stop != NULL) {
         r->e->stop(r->state);
