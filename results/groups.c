@@ -44,6 +44,8 @@ bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *k
     return x == y || (x != NULL && y != NULL && cJSON_Compare(x, y, true));
 }
 
+const char *const zo_mark_names[3] = {"diverged", "dead", "constant"};
+
 bool zo_run_is_marked(const zo_grouped_run *run, const char *mark)
 {
     const char *marks = column_text(run, "marks"), *status = column_text(run, "status");

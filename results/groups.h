@@ -49,6 +49,7 @@ const char *zo_run_text(const zo_grouped_run *run, const char *key);      /* of 
 bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *key);
 /* Were there dev examples, by which --best chooses? */
 bool zo_run_has_dev(const zo_grouped_run *run);
+extern const char *const zo_mark_names[3]; /* diverged, dead, constant */
 /* Does it carry this mark? A status of this name counts as one (rows from before there were marks). mark NULL: any. */
 bool zo_run_is_marked(const zo_grouped_run *run, const char *mark);
 

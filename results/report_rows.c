@@ -1,0 +1,167 @@
+/* report_rows.c: runs and groups of seeds as JSON objects. */
+#include "results/report.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+#include "results/groups.h"
+#include "results/keys.h"
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const char *const averaged[] = {"metric_value",   "accuracy",      "f1",           "macro_f1",      "matthews",     "dev_metric",
+                                       "dev_accuracy",   "dev_loss",      "best_step",    "steps",         "work",         "forwards",
+                                       "paper_queries",  "flops",         "step_ms",      "step_ms_median", "step_ms_q1",  "step_ms_q3",
+                                       "full_steps",     "full_step_ms",  "other_step_ms", "device_hours", "device_hours_total", "sequences",
+                                       "tokens",         "cpu_seconds",   "foreign_seconds", "steal_seconds", "load_average", "switches"};
+static const char *const largest[] = {"peak_bytes", "train_peak_bytes", "rss_peak_bytes", "parameters", "drift_max", "cut_sequences"};
+
+static void add_copy(cJSON *to, const zo_grouped_run *run, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->row, key);
+    cJSON_AddItemToObject(to, key, v != NULL ? cJSON_Duplicate(v, true) : cJSON_CreateNull());
+}
+
+static void add_number(cJSON *to, const char *key, double x)
+{
+    cJSON_AddItemToObject(to, key, isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateNull());
+}
+
+/* The keys with this flag, each as a column of its name. */
+static void add_keys(cJSON *to, const zo_grouped_run *run, const zo_opt *keys, zo_key_flag flag)
+{
+    for (const zo_opt *k = keys; k != NULL && k->key != NULL; k++) {
+        if ((k->flags & flag) != 0) {
+            add_copy(to, run, k->key);
+        }
+    }
+}
+
+static void add_settings(cJSON *to, const zo_grouped_run *run, const zo_opt *keys)
+{
+    add_keys(to, run, keys, ZO_KEY_PANEL);
+    add_copy(to, run, "optimizer");
+    const char *text = zo_run_text(run, "optimizer_options");
+    cJSON *options = cJSON_Parse(text);
+    cJSON_AddItemToObject(to, "optimizer_options", options != NULL ? options : cJSON_CreateObject());
+    add_keys(to, run, keys, ZO_KEY_REPORTED);
+}
+
+static cJSON *run_object(const zo_grouped_run *run, const zo_opt *keys)
+{
+    cJSON *o = cJSON_CreateObject();
+    add_settings(o, run, keys);
+    static const char *const outcome[] = {"seed", "status", "marks", "meaning"};
+    for (size_t k = 0; k < COUNT(outcome); k++) {
+        add_copy(o, run, outcome[k]);
+    }
+    for (size_t k = 0; k < COUNT(averaged); k++) {
+        add_copy(o, run, averaged[k]);
+    }
+    add_copy(o, run, "selected");
+    add_copy(o, run, "disturbed");
+    for (size_t k = 0; k < COUNT(largest); k++) {
+        add_copy(o, run, largest[k]);
+    }
+    static const char *const rest[] = {"promise", "train", "dev", "test", "train_rows", "dev_rows", "test_rows", "fault_step", "message", "note", "hash",
+                                       "identity", "try"};
+    for (size_t k = 0; k < COUNT(rest); k++) {
+        add_copy(o, run, rest[k]);
+    }
+    return o;
+}
+
+/* The one text of a group in this column, or "mixed". */
+static const char *common_text(const zo_groups *g, int group, const char *column)
+{
+    const char *text = NULL;
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->run[g->member[k]].row, column);
+        const char *one = cJSON_IsString(v) ? v->valuestring : "";
+        if (text != NULL && strcmp(text, one) != 0) {
+            return "mixed";
+        }
+        text = one;
+    }
+    return text;
+}
+
+static void count_up(cJSON *counts, const char *name)
+{
+    cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, name);
+    if (count != NULL) {
+        cJSON_SetNumberValue(count, count->valuedouble + 1);
+    } else {
+        cJSON_AddNumberToObject(counts, name, 1);
+    }
+}
+
+static cJSON *group_object(const zo_groups *g, int group, const zo_opt *keys)
+{
+    const zo_grouped_run *first = zo_groups_first(g, group);
+    cJSON *o = cJSON_CreateObject();
+    add_settings(o, first, keys);
+    cJSON *seeds = cJSON_AddArrayToObject(o, "seed"), *statuses = cJSON_CreateObject(), *marks = cJSON_CreateObject();
+    int marked = 0, disturbed = 0;
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        const zo_grouped_run *run = &g->run[g->member[k]];
+        cJSON_AddItemToArray(seeds, cJSON_CreateNumber(zo_run_number(run, "seed")));
+        count_up(statuses, zo_run_text(run, "status"));
+        for (size_t m = 0; m < COUNT(zo_mark_names); m++) {
+            if (zo_run_is_marked(run, zo_mark_names[m])) {
+                count_up(marks, zo_mark_names[m]);
+            }
+        }
+        marked += zo_run_is_marked(run, NULL);
+        disturbed += zo_run_number(run, "disturbed") > 0;
+    }
+    cJSON_AddStringToObject(o, "status", common_text(g, group, "status"));
+    cJSON_AddItemToObject(o, "statuses", statuses);
+    cJSON_AddNumberToObject(o, "marked", marked);
+    cJSON_AddItemToObject(o, "marks", marks);
+    add_copy(o, first, "meaning");
+    for (size_t k = 0; k < COUNT(averaged); k++) {
+        double std;
+        int n;
+        add_number(o, averaged[k], zo_group_mean(g, group, averaged[k], false, &std, &n));
+        if (strcmp(averaged[k], "metric_value") == 0) {
+            add_number(o, "metric_value_std", std);
+            add_number(o, "metric_value_unmarked", zo_group_mean(g, group, averaged[k], true, NULL, NULL));
+            cJSON_AddNumberToObject(o, "n", n);
+        } else if (strcmp(averaged[k], "accuracy") == 0) {
+            add_number(o, "accuracy_std", std);
+        }
+    }
+    cJSON_AddStringToObject(o, "selected", common_text(g, group, "selected"));
+    cJSON_AddNumberToObject(o, "disturbed", disturbed);
+    for (size_t c = 0; c < COUNT(largest); c++) {
+        double most = NAN;
+        for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+            double x = zo_run_number(&g->run[g->member[k]], largest[c]);
+            most = isfinite(x) && !(most >= x) ? x : most;
+        }
+        add_number(o, largest[c], most);
+    }
+    cJSON_AddStringToObject(o, "promise", common_text(g, group, "promise"));
+    return o;
+}
+
+zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err)
+{
+    *rows = NULL;
+    zo_groups g;
+    zo_status status = zo_groups_read(results, spec, false, 0, &g, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    status = spec->best != NULL ? zo_groups_keep_best(&g, spec->best, err) : ZO_OK;
+    if (status == ZO_OK) {
+        *rows = cJSON_CreateArray();
+        for (int i = 0; i < (spec->by_seed_group ? g.groups : g.n); i++) {
+            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i, spec->keys) : run_object(&g.run[i], spec->keys));
+        }
+    }
+    zo_groups_free(&g);
+    return status;
+}
