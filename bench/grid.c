@@ -1,5 +1,5 @@
-/* grid.c: from a config file to cells: products of lists, include and exclude. The keys of a cell stand in the table of bench/keys.c, an optimizer's own
- * keys in its estimator's table; one_cell.c makes a cell of them. See grid.h for the rules. */
+/* grid.c: from a config file to cells: products of lists, include and exclude. The keys of a cell stand in the table of bench/keys.c, an optimizer's
+ * own keys in its estimator's table; one_cell.c makes a cell of them. See grid.h for the rules. */
 #include "bench/grid.h"
 
 #include <cjson/cJSON.h>

@@ -1,4 +1,5 @@
-/* database.h: what the writers and readers of this folder share: the open file, errors in one sentence, statements and transactions. Private to results/. */
+/* database.h: what the writers and readers of this folder share: the open file, errors in one sentence, statements and transactions. Private to
+ * results/. */
 #ifndef ZO_RESULTS_DATABASE_H
 #define ZO_RESULTS_DATABASE_H
 

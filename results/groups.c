@@ -106,15 +106,17 @@ static int index_of(zo_hashmap *map, uint64_t hash, int *n)
 static const struct { const char *key, *column; } split_seeds[] = {
     {"train_split_seed", "train_split_seed"}, {"test_split_seed", "test_split_seed"}, {"data_seed" /* of meaning 1 */, "train_split_seed"}};
 
-static uint64_t split_seed_hash(const char *model, const char *task, const char *split, double meaning, double seed)
+static uint64_t split_seed_hash(const zo_grouped_run *run, double seed)
 {
-    uint64_t hash = zo_label_hash(zo_label_hash(zo_label_hash(ZO_FNV_START, model), task), split);
+    double meaning = zo_run_number(run, "meaning");
+    uint64_t hash = zo_label_hash(zo_label_hash(ZO_FNV_START, column_text(run, "model")), column_text(run, "task"));
+    hash = zo_label_hash(hash, column_text(run, "split"));
     return zo_fnv1a(zo_fnv1a(hash, &meaning, sizeof meaning), &seed, sizeof seed);
 }
 
-/* A config has the number for "seed", so whether a split seed follows the seed is read from the cells of its model, task and split: it equals the seed,
- * no cell of another seed has it, and this is so for two seeds at least. All cells of the database count, also those that a report leaves out. In runs
- * it becomes "seed" then, so that they group; elsewhere it stays a number, and runs of two split seeds are never in one mean. */
+/* A config has the number for "seed", so whether a split seed follows the seed is read from the cells of its model, task and split: it equals the
+ * seed, no cell of another seed has it, and this is so for two seeds at least. All cells of the database count, also those that a report leaves out.
+ * In runs it becomes "seed" then, so that they group. Elsewhere it stays a number, and runs of two split seeds are never in one mean. */
 static zo_status mark_following_split_seeds(zo_results *results, zo_groups *g, zo_err *err)
 {
     for (size_t k = 0; k < COUNT(split_seeds); k++) {
@@ -133,15 +135,13 @@ static zo_status mark_following_split_seeds(zo_results *results, zo_groups *g, z
         bool is_new;
         for (const cJSON *row = rows->child; row != NULL; row = row->next) {
             const zo_grouped_run cell = {.row = row};
-            uint64_t hash = split_seed_hash(column_text(&cell, "model"), column_text(&cell, "task"), column_text(&cell, "split"),
-                                            zo_run_number(&cell, "meaning"), zo_run_number(&cell, "seed"));
-            *zo_hashmap_at(&following, hash, &is_new) = 1;
+            *zo_hashmap_at(&following, split_seed_hash(&cell, zo_run_number(&cell, "seed")), &is_new) = 1;
         }
         for (int i = 0; i < g->n; i++) {
             zo_grouped_run *run = &g->run[i];
             const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, split_seeds[k].key);
             double seed = zo_run_number(run, "seed");
-            uint64_t hash = split_seed_hash(column_text(run, "model"), column_text(run, "task"), column_text(run, "split"), zo_run_number(run, "meaning"), seed);
+            uint64_t hash = split_seed_hash(run, seed);
             if (cJSON_IsNumber(v) && v->valuedouble == seed && *zo_hashmap_at(&following, hash, &is_new) == 1) {
                 cJSON_ReplaceItemInObjectCaseSensitive(run->flat, split_seeds[k].key, cJSON_CreateString("seed"));
             }

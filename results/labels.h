@@ -30,8 +30,8 @@ typedef struct zo_label_spec {
     const char *left;    /* and these, "lr,rank"; NULL = none */
 } zo_label_spec;
 
-/* (n) labels: the name, then " key value" in full for each key that differs and that the setting has. Linear in n. The caller gives each and the array
- * back with zo_free. */
+/* (n) labels: the name, then " key value" in full for each key that differs and that the setting has. Linear in n. The caller gives each and the
+ * array back with zo_free. */
 char **zo_labels_make(const zo_label_spec *spec, const zo_setting *setting, int64_t n);
 void zo_labels_free(char **label, int64_t n);
 

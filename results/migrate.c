@@ -12,7 +12,8 @@ ZO_EMBED(zo_schema_sql, "results/schema.sql");
 
 zo_status zo_db_set_version(zo_results *r, zo_err *err)
 {
-    return zo_db_run(r, "PRAGMA user_version = " ZO_NUMBER_TEXT(ZO_SCHEMA_VERSION) "; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), err);
+    return zo_db_run(r, "PRAGMA user_version = " ZO_NUMBER_TEXT(ZO_SCHEMA_VERSION)
+                        "; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), err);
 }
 
 /* Schemas 1 and 2 had one table `runs`: each row becomes a cell of meaning 1 and its one try. Inside a transaction, foreign keys off. */

@@ -48,7 +48,8 @@ static void make_labels(zo_paper *p)
             frame = zo_label_hash(frame, (k->flags & ZO_KEY_PANEL) != 0 ? zo_run_text(run, k->key) : "");
         }
         char *column = column_value(p, run);
-        setting[group] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = zo_label_hash(frame, column), .scope = method};
+        frame = zo_label_hash(frame, column);
+        setting[group] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = frame, .scope = method};
         zo_free(column);
     }
     p->label = zo_labels_make(&(zo_label_spec){.keys = p->spec->keys, .left = p->spec->best}, setting, p->g.groups);

@@ -34,10 +34,12 @@ typedef struct zo_paper_cost { const char *title, *column; double scale; int dig
 enum { ZO_COST_FULL_STEP = 5, ZO_COST_OTHER_STEP, ZO_COST_MEDIAN, ZO_COST_TRAIN_PEAK = 10, ZO_COST_PEAK, ZO_COSTS };
 extern const zo_paper_cost zo_paper_costs[ZO_COSTS];
 
-/* Texts of the tables, each at most `size` bytes with its end. entry: "85.3 ± 1.2 (3)", the mean of all runs that have a value; then how many are marked,
- * and the mean without them in brackets; then those that did not end well, or why there is no number. cost: lowest and highest group mean of a column
- * over one method's groups in one panel, beginning with `group`; with * where a disturbed run is among them; "" = none has it. lr: the learning rates of
- * the same groups. */
+/* Texts of the tables, each at most `size` bytes with its end.
+ * entry: "85.3 ± 1.2 (3)", the mean of all runs that have a value; then how many are marked, and the mean without them in brackets; then those that
+ * did not end well, or why there is no number.
+ * cost: lowest and highest group mean of a column over one method's groups in one panel, beginning with `group`; with * where a disturbed run is
+ * among them; "" = none has it.
+ * lr: the learning rates of the same groups. */
 void zo_paper_entry(const zo_paper *paper, int group, char *out, size_t size);
 void zo_paper_cost_text(const zo_paper *paper, int group, const zo_paper_cost *cost, char *out, size_t size);
 void zo_paper_lr(const zo_paper *paper, int group, char *out, size_t size);

@@ -83,8 +83,9 @@ zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err)
         }
     }
     char **label = labels_of(&g, keys, 0), **line = labels_of(&g, keys, ZO_KEY_AXIS), first[300];
-    snprintf(first, sizeof first, "DROP TABLE IF EXISTS temp.current; CREATE TEMP TABLE current AS SELECT %d AS meaning;"
-             "DROP TABLE IF EXISTS temp.setting; CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT)", ZO_MEANING);
+    snprintf(first, sizeof first,
+             "DROP TABLE IF EXISTS temp.current; CREATE TEMP TABLE current AS SELECT %d AS meaning; DROP TABLE IF EXISTS temp.setting;"
+             "CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT)", ZO_MEANING);
     sqlite3 *db = zo_results_handle(results);
     if (sqlite3_exec(db, first, NULL, NULL, NULL) != SQLITE_OK || insert_settings(db, &g, rank, label, line) != SQLITE_OK ||
         sqlite3_exec(db, zo_styles_sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, zo_views_sql, NULL, NULL, NULL) != SQLITE_OK) {

@@ -1,5 +1,5 @@
-/* write.c: the rows of a try, from its beginning to its end. Every statement is prepared where it is used, run in a short transaction, and its failure
- * is one sentence that names the file. */
+/* write.c: the rows of a try, from its beginning to its end. Every statement is prepared where it is used, run in a short transaction, and its
+ * failure is one sentence that names the file. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

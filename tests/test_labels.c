@@ -1,5 +1,5 @@
-/* test_labels.c: what tells settings apart, in words: which keys stand in a label, in which order and how their values are written; and that `zo run`, reports
- * and plots name one setting alike. */
+/* test_labels.c: what tells settings apart, in words: which keys stand in a label, in which order and how their values are written; and that `zo run`,
+ * reports and plots name one setting alike. */
 #include <check.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -38,7 +38,8 @@ static char *labels_of(const char *list, const char *left, unsigned left_flags)
     int n = 0;
     for (cJSON *object = json->child; object != NULL; object = object->next, n++) {
         cJSON *frame = cJSON_DetachItemFromObject(object, "F"), *scope = cJSON_DetachItemFromObject(object, "S");
-        setting[n] = (zo_setting){.value = object, .name = "x", .frame = frame != NULL ? (uint64_t)frame->valuedouble : 0, .scope = scope != NULL ? (uint64_t)scope->valuedouble : 0};
+        setting[n] = (zo_setting){.value = object, .name = "x", .frame = frame != NULL ? (uint64_t)frame->valuedouble : 0,
+                                  .scope = scope != NULL ? (uint64_t)scope->valuedouble : 0};
         cJSON_Delete(frame);
         cJSON_Delete(scope);
     }
@@ -58,16 +59,19 @@ START_TEST(keys_that_differ)
     /* in the order of the table, other keys behind; what is equal in all is left out */
     ck_assert_str_eq(labels_of("[{\"one\": 1, \"two\": 2, \"own\": 5, \"same\": 7}, {\"one\": 3, \"two\": -1, \"own\": 5, \"same\": 7}]", NULL, 0),
                      "x two 2 one 1|x two all one 3|");
-    ck_assert_str_eq(labels_of("[{\"own\": true, \"word\": \"a b\"}, {\"own\": 1e-6, \"word\": \"\"}]", NULL, 0), "x word a b own true|x word  own 1e-06|");
+    ck_assert_str_eq(labels_of("[{\"own\": true, \"word\": \"a b\"}, {\"own\": 1e-6, \"word\": \"\"}]", NULL, 0),
+                     "x word a b own true|x word  own 1e-06|");
     ck_assert_str_eq(labels_of("[{\"own\": {\"a\": [1]}}, {\"own\": null}]", NULL, 0), "x own {\"a\":[1]}|x own null|");
     /* a key that only some have */
     ck_assert_str_eq(labels_of("[{\"two\": 1}, {\"two\": 1, \"own\": 4}, {}]", NULL, 0), "x two 1|x two 1 own 4|x|");
     /* the third differs from the first in another key than the second does */
-    ck_assert_str_eq(labels_of("[{\"two\": 1, \"one\": 1}, {\"two\": 2, \"one\": 1}, {\"two\": 1, \"one\": 9}]", NULL, 0), "x two 1 one 1|x two 2 one 1|x two 1 one 9|");
+    ck_assert_str_eq(labels_of("[{\"two\": 1, \"one\": 1}, {\"two\": 2, \"one\": 1}, {\"two\": 1, \"one\": 9}]", NULL, 0),
+                     "x two 1 one 1|x two 2 one 1|x two 1 one 9|");
     ck_assert_str_eq(labels_of("[{\"two\": 1}]", NULL, 0), "x|");
     ck_assert_str_eq(labels_of("[]", NULL, 0), "");
     /* left out by name, the whole name, or by flag */
-    ck_assert_str_eq(labels_of("[{\"one\": 1, \"two\": 1, \"own\": 1, \"on\": 1}, {\"one\": 2, \"two\": 2, \"own\": 2, \"on\": 2}]", "own,two", 0), "x one 1 on 1|x one 2 on 2|");
+    ck_assert_str_eq(labels_of("[{\"one\": 1, \"two\": 1, \"own\": 1, \"on\": 1}, {\"one\": 2, \"two\": 2, \"own\": 2, \"on\": 2}]", "own,two", 0),
+                     "x one 1 on 1|x one 2 on 2|");
     ck_assert_str_eq(labels_of("[{\"one\": 1, \"two\": 1}, {\"one\": 2, \"two\": 2}]", NULL, APART), "x two 1|x two 2|");
 }
 END_TEST
@@ -76,7 +80,8 @@ END_TEST
 START_TEST(frames_and_scopes)
 {
     ck_assert_str_eq(labels_of("[{\"F\": 1, \"S\": 1, \"two\": 1}, {\"F\": 2, \"S\": 2, \"two\": 2}]", NULL, 0), "x|x|");
-    ck_assert_str_eq(labels_of("[{\"F\": 1, \"S\": 1, \"two\": 1}, {\"F\": 2, \"S\": 2, \"two\": 2}, {\"F\": 1, \"S\": 1, \"two\": 3}]", NULL, 0), "x two 1|x|x two 3|");
+    ck_assert_str_eq(labels_of("[{\"F\": 1, \"S\": 1, \"two\": 1}, {\"F\": 2, \"S\": 2, \"two\": 2}, {\"F\": 1, \"S\": 1, \"two\": 3}]", NULL, 0),
+                     "x two 1|x|x two 3|");
     ck_assert_str_eq(labels_of("[{\"F\": 1, \"two\": 1}, {\"F\": 2, \"two\": 2}, {\"F\": 1, \"two\": 3}]", NULL, 0), "x two 1|x two 2|x two 3|");
 }
 END_TEST
@@ -119,7 +124,8 @@ END_TEST
 /* One config with lists: what `zo run` says of its cells, what the report calls them and what plots call them. */
 START_TEST(one_name_everywhere)
 {
-    static const char config[] = "{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"lr\": 0.5, \"train\": [\"all\", 100], \"realisation\": [\"streamed\", \"sidepath\"],"
+    static const char config[] = "{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"lr\": 0.5, \"train\": [\"all\", 100],"
+                                 "\"realisation\": [\"streamed\", \"sidepath\"],"
                                  "\"optimizer\": {\"name\": \"tezo\", \"rank\": [2, 4]}}";
     zo_grid grid;
     zo_err err = {0};
@@ -132,7 +138,8 @@ START_TEST(one_name_everywhere)
         zo_cell_row row = zo_cell_to_row(&grid.cell[i]);
         zo_identity identity = {0};
         zo_host_row host = {.host = "here", .device = "cpu"};
-        zo_run_end end = {.status = "done", .marks = "", .accuracy = 0.5, .metric_value = 0.5, .dev_metric = 0.5, .dev_rows = 50, .fault_step = -1, .best_step = -1};
+        zo_run_end end = {.status = "done", .marks = "", .accuracy = 0.5, .metric_value = 0.5, .dev_metric = 0.5, .dev_rows = 50,
+                          .fault_step = -1, .best_step = -1};
         int64_t run;
         snprintf(identity.hash, sizeof identity.hash, "%s", grid.cell[i].hash);
         ck_assert_msg(zo_results_begin(r, &row, &identity, &host, &run, &err) == ZO_OK, "%s", err.text);
