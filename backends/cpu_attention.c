@@ -484,10 +484,22 @@ static void add_rows(const vec *from, int ld, int n, int width, float *to, int64
     }
 }
 
-static void attend_backward(const zo_attention *a, const zo_seqs *seqs, int s, int kv_head, int64_t from, const asking *asks,
-                            const float *q, int64_t qs, const float *k, int64_t ks, const float *v, int64_t vs, const float *out,
-                            const float *lse, const float *dout, float *dq, float *dk, float *dv, void *scratch)
+/* What zo_cpu_attention_backward is given: see its slot in backend.h. */
+typedef struct gradient_args {
+    const zo_attention *a;
+    const zo_seqs *seqs;
+    const float *q, *k, *v;
+    int64_t qs, ks, vs;
+    const float *out, *lse, *dout;
+    float *dq, *dk, *dv;
+} gradient_args;
+
+/* The block of queries of one sequence and key head that begins at lane `from`: dq is written, dk and dv are added to. */
+static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t from, const asking *asks, void *scratch)
 {
+    const zo_attention *a = g->a;
+    const zo_seqs *seqs = g->seqs;
+    int64_t qs = g->qs, ks = g->ks, vs = g->vs;
     backward_scratch *f = scratch;
     block *b = &f->b;
     int width = a->head_dim, rv = row_vectors(a);
@@ -497,12 +509,12 @@ static void attend_backward(const zo_attention *a, const zo_seqs *seqs, int s, i
     vec *made = slope_row + BLOCK * (size_t)rv;                                                       // (TILE, rv)
     block_of(asks, from, a->causal, seqs->start[s + 1] - seqs->start[s], b);
     int nv = b->nv, w = nv * LANES;
-    to_lanes(b, q, qs, width, a->scale, query);
-    to_lanes(b, dout, os, width, 1.0f, slopes);
+    to_lanes(b, g->q, qs, width, a->scale, query);
+    to_lanes(b, g->dout, os, width, 1.0f, slopes);
     memset(query_row, 0, 2 * BLOCK * (size_t)rv * sizeof(vec));
     for (int l = 0; l < w; l++) {
         int64_t at = b->at[l] * os + (int64_t)b->head[l] * width;
-        const float *ql = q + b->at[l] * qs + (int64_t)b->head[l] * width, *dl = dout + at, *ol = out + at;
+        const float *ql = g->q + b->at[l] * qs + (int64_t)b->head[l] * width, *dl = g->dout + at, *ol = g->out + at;
         float *q_to = (float *)(query_row + l * rv), *d_to = (float *)(slope_row + l * rv), inner = 0.0f;
         for (int d = 0; d < width; d++) {
             q_to[d] = ql[d] * a->scale;
@@ -510,12 +522,12 @@ static void attend_backward(const zo_attention *a, const zo_seqs *seqs, int s, i
             inner = fmaf(dl[d], ol[d], inner);
         }
         f->inner[l] = inner;
-        f->lse[l] = l < b->count ? lse[b->at[l] * a->heads + b->head[l]] : INFINITY; /* idle lanes: probability 0 */
+        f->lse[l] = l < b->count ? g->lse[b->at[l] * a->heads + b->head[l]] : INFINITY; /* idle lanes: probability 0 */
     }
     tiles rest = tiles_of(seqs, s, b);
     tile t;
     for (bool first = true; next_tile(&rest, &t); first = false) {
-        const float *keys = k + t.first * ks + (int64_t)kv_head * width, *values = v + t.first * vs + (int64_t)kv_head * width;
+        const float *keys = g->k + t.first * ks + (int64_t)kv_head * width, *values = g->v + t.first * vs + (int64_t)kv_head * width;
         float *score = (float *)f->score, *slope = (float *)f->slope;
         product(t.n, nv, width, keys, ks, 1, query, nv, f->score, nv, false);
         hide(b, &t, seqs->start[s], score);
@@ -529,12 +541,12 @@ static void attend_backward(const zo_attention *a, const zo_seqs *seqs, int s, i
         }
         product(width, nv, t.n, keys, 1, ks, f->slope, nv, dquery, nv, !first);
         product(t.n, rv, w, score, w, 1, slope_row, rv, made, rv, false);
-        add_rows(made, rv, t.n, width, dv + t.first * vs + (int64_t)kv_head * width, vs);
+        add_rows(made, rv, t.n, width, g->dv + t.first * vs + (int64_t)kv_head * width, vs);
         product(t.n, rv, w, slope, w, 1, query_row, rv, made, rv, false);
-        add_rows(made, rv, t.n, width, dk + t.first * ks + (int64_t)kv_head * width, ks);
+        add_rows(made, rv, t.n, width, g->dk + t.first * ks + (int64_t)kv_head * width, ks);
     }
     vec scale[VECTORS] = {splat(a->scale), splat(a->scale), splat(a->scale), splat(a->scale)};
-    from_lanes(b, dquery, scale, width, qs, dq);
+    from_lanes(b, dquery, scale, width, qs, g->dq);
 }
 
 void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q, int64_t qs,
@@ -542,6 +554,8 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
                                const float *dout, float *dq, float *dk, float *dv)
 {
     (void)tokens;
+    const gradient_args args = {.a = a, .seqs = seqs, .q = q, .k = k, .v = v, .qs = qs, .ks = ks, .vs = vs, .out = out, .lse = lse, .dout = dout,
+                                .dq = dq, .dk = dk, .dv = dv};
     int width = a->head_dim;
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
@@ -563,7 +577,7 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
                 }
                 asking asks = asking_of(a, seqs, s, kv_head);
                 for (int64_t from = 0; from < asks.lanes; from += BLOCK) {
-                    attend_backward(a, seqs, s, kv_head, from, &asks, q, qs, k, ks, v, vs, out, lse, dout, dq, dk, dv, scratch);
+                    attend_backward(&args, s, kv_head, from, &asks, scratch);
                 }
             }
         }
