@@ -5,17 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/figures.h"
 #include "results/groups.h"
 #include "results/keys.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
-
-static const char *const averaged[] = {"metric_value",   "accuracy",      "f1",           "macro_f1",      "matthews",     "dev_metric",
-                                       "dev_accuracy",   "dev_loss",      "best_step",    "steps",         "work",         "forwards",
-                                       "paper_queries",  "flops",         "step_ms",      "step_ms_median", "step_ms_q1",  "step_ms_q3",
-                                       "full_steps",     "full_step_ms",  "other_step_ms", "device_hours", "device_hours_total", "sequences",
-                                       "tokens",         "cpu_seconds",   "foreign_seconds", "steal_seconds", "load_average", "switches"};
-static const char *const largest[] = {"peak_bytes", "train_peak_bytes", "rss_peak_bytes", "parameters", "drift_max", "cut_sequences"};
 
 static void add_copy(cJSON *to, const zo_grouped_run *run, const char *key)
 {
@@ -56,16 +50,12 @@ static cJSON *run_object(const zo_grouped_run *run, const zo_opt *keys)
     for (size_t k = 0; k < COUNT(outcome); k++) {
         add_copy(o, run, outcome[k]);
     }
-    for (size_t k = 0; k < COUNT(averaged); k++) {
-        add_copy(o, run, averaged[k]);
+    for (int k = 0; k < ZO_FIGURES; k++) {
+        if (zo_figures[k].kind != ZO_FIGURE_ELSEWHERE) {
+            add_copy(o, run, zo_figures[k].field.column);
+        }
     }
-    add_copy(o, run, "selected");
-    add_copy(o, run, "disturbed");
-    for (size_t k = 0; k < COUNT(largest); k++) {
-        add_copy(o, run, largest[k]);
-    }
-    static const char *const rest[] = {"promise", "train", "dev", "test", "train_rows", "dev_rows", "test_rows", "fault_step", "message", "note", "hash",
-                                       "identity", "try"};
+    static const char *const rest[] = {"train", "dev", "test", "hash", "identity", "try"};
     for (size_t k = 0; k < COUNT(rest); k++) {
         add_copy(o, run, rest[k]);
     }
@@ -97,13 +87,56 @@ static void count_up(cJSON *counts, const char *name)
     }
 }
 
+/* A mean, with what else is said of the scores. */
+static void add_mean(cJSON *to, const zo_groups *g, int group, const char *column)
+{
+    double std;
+    int n;
+    add_number(to, column, zo_group_mean(g, group, column, false, &std, &n));
+    if (strcmp(column, "metric_value") == 0) {
+        add_number(to, "metric_value_std", std);
+        add_number(to, "metric_value_unmarked", zo_group_mean(g, group, column, true, NULL, NULL));
+        cJSON_AddNumberToObject(to, "n", n);
+    } else if (strcmp(column, "accuracy") == 0) {
+        add_number(to, "accuracy_std", std);
+    }
+}
+
+/* What a group has of one figure of its runs. */
+static void add_figure(cJSON *to, const zo_groups *g, int group, const zo_figure *figure)
+{
+    double most = NAN, count = 0;
+    for (int k = g->start[group]; k < g->start[group + 1]; k++) {
+        double x = zo_run_number(&g->run[g->member[k]], figure->field.column);
+        most = isfinite(x) && !(most >= x) ? x : most;
+        count += x > 0;
+    }
+    switch (figure->kind) {
+    case ZO_FIGURE_MEAN:
+        add_mean(to, g, group, figure->field.column);
+        break;
+    case ZO_FIGURE_LARGEST:
+        add_number(to, figure->field.column, most);
+        break;
+    case ZO_FIGURE_COUNT:
+        cJSON_AddNumberToObject(to, figure->field.column, count);
+        break;
+    case ZO_FIGURE_COMMON:
+        cJSON_AddStringToObject(to, figure->field.column, common_text(g, group, figure->field.column));
+        break;
+    case ZO_FIGURE_ELSEWHERE:
+    case ZO_FIGURE_ALONE:
+        break;
+    }
+}
+
 static cJSON *group_object(const zo_groups *g, int group, const zo_opt *keys)
 {
     const zo_grouped_run *first = zo_groups_first(g, group);
     cJSON *o = cJSON_CreateObject();
     add_settings(o, first, keys);
     cJSON *seeds = cJSON_AddArrayToObject(o, "seed"), *statuses = cJSON_CreateObject(), *marks = cJSON_CreateObject();
-    int marked = 0, disturbed = 0;
+    int marked = 0;
     for (int k = g->start[group]; k < g->start[group + 1]; k++) {
         const zo_grouped_run *run = &g->run[g->member[k]];
         cJSON_AddItemToArray(seeds, cJSON_CreateNumber(zo_run_number(run, "seed")));
@@ -114,36 +147,15 @@ static cJSON *group_object(const zo_groups *g, int group, const zo_opt *keys)
             }
         }
         marked += zo_run_is_marked(run, NULL);
-        disturbed += zo_run_number(run, "disturbed") > 0;
     }
     cJSON_AddStringToObject(o, "status", common_text(g, group, "status"));
     cJSON_AddItemToObject(o, "statuses", statuses);
     cJSON_AddNumberToObject(o, "marked", marked);
     cJSON_AddItemToObject(o, "marks", marks);
     add_copy(o, first, "meaning");
-    for (size_t k = 0; k < COUNT(averaged); k++) {
-        double std;
-        int n;
-        add_number(o, averaged[k], zo_group_mean(g, group, averaged[k], false, &std, &n));
-        if (strcmp(averaged[k], "metric_value") == 0) {
-            add_number(o, "metric_value_std", std);
-            add_number(o, "metric_value_unmarked", zo_group_mean(g, group, averaged[k], true, NULL, NULL));
-            cJSON_AddNumberToObject(o, "n", n);
-        } else if (strcmp(averaged[k], "accuracy") == 0) {
-            add_number(o, "accuracy_std", std);
-        }
+    for (int k = 0; k < ZO_FIGURES; k++) {
+        add_figure(o, g, group, &zo_figures[k]);
     }
-    cJSON_AddStringToObject(o, "selected", common_text(g, group, "selected"));
-    cJSON_AddNumberToObject(o, "disturbed", disturbed);
-    for (size_t c = 0; c < COUNT(largest); c++) {
-        double most = NAN;
-        for (int k = g->start[group]; k < g->start[group + 1]; k++) {
-            double x = zo_run_number(&g->run[g->member[k]], largest[c]);
-            most = isfinite(x) && !(most >= x) ? x : most;
-        }
-        add_number(o, largest[c], most);
-    }
-    cJSON_AddStringToObject(o, "promise", common_text(g, group, "promise"));
     return o;
 }
 

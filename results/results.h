@@ -128,6 +128,7 @@ typedef struct zo_run_end {
     uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
     double flops, work, paper_queries, drift_max;
     double train_seconds, eval_seconds, load_seconds;
+    double device_hours, device_hours_total; /* zo_results_end makes them of the seconds */
     double step_ms, step_ms_median, step_ms_q1, step_ms_q3, full_step_ms, other_step_ms;
     int64_t full_steps;
     double cpu_seconds, foreign_seconds, steal_seconds, load_average;

@@ -7,6 +7,7 @@
 
 #include "core/mem.h"
 #include "results/fields.h"
+#include "results/figures.h"
 #include "results/tries.h"
 
 #define MEMBER(m) offsetof(zo_cell_row, m)
@@ -170,6 +171,25 @@ zo_status zo_results_source(zo_results *r, int64_t run, const zo_source_row *sou
 
 zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, int n, zo_err *err)
 {
+#define MEMBER(m) offsetof(zo_step_row, m)
+    static const zo_field fields[] = {{"step", ZO_FIELD_INT, MEMBER(step)},
+                                      {"loss", ZO_FIELD_REAL, MEMBER(loss)},
+                                      {"projected", ZO_FIELD_REAL, MEMBER(projected)},
+                                      {"lr", ZO_FIELD_REAL, MEMBER(lr)},
+                                      {"full_steps", ZO_FIELD_INT, MEMBER(full_steps)},
+                                      {"seconds", ZO_FIELD_REAL, MEMBER(seconds)},
+                                      {"form", ZO_FIELD_REAL, MEMBER(part[ZO_PART_FORM])},
+                                      {"gemm", ZO_FIELD_REAL, MEMBER(part[ZO_PART_GEMM])},
+                                      {"attention", ZO_FIELD_REAL, MEMBER(part[ZO_PART_ATTENTION])},
+                                      {"elementwise", ZO_FIELD_REAL, MEMBER(part[ZO_PART_ELEMENTWISE])},
+                                      {"head", ZO_FIELD_REAL, MEMBER(part[ZO_PART_HEAD])},
+                                      {"backward", ZO_FIELD_REAL, MEMBER(part[ZO_PART_BACKWARD])},
+                                      {"\"update\"", ZO_FIELD_REAL, MEMBER(part[ZO_PART_UPDATE])},
+                                      {"data", ZO_FIELD_REAL, MEMBER(part[ZO_PART_DATA])},
+                                      {"forwards", ZO_FIELD_UNSIGNED, MEMBER(forwards)},
+                                      {"work", ZO_FIELD_REAL, MEMBER(work)},
+                                      {"train_seconds", ZO_FIELD_REAL, MEMBER(train_seconds)}};
+#undef MEMBER
     if (n == 0) {
         return ZO_OK;
     }
@@ -177,27 +197,14 @@ zo_status zo_results_steps(zo_results *r, int64_t run, const zo_step_row *row, i
     if (status != ZO_OK) {
         return status;
     }
+    char sql[1000] = "INSERT INTO steps (run, ";
+    zo_list_columns(sql, sizeof sql, fields, ZO_FIELDS(fields), false);
+    zo_end_insert(sql, sizeof sql, 1 + ZO_FIELDS(fields), NULL);
     zo_binder b;
-    status = zo_db_prepare(r,
-                     "INSERT INTO steps (run, step, loss, projected, lr, full_steps, seconds, form, gemm, attention, elementwise, head, backward,"
-                     " \"update\", data, forwards, work, train_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     &b, err);
+    status = zo_db_prepare(r, sql, &b, err);
     for (int i = 0; i < n && status == ZO_OK; i++) {
         zo_put_int(&b, run);
-        zo_put_int(&b, row[i].step);
-        zo_put_real(&b, row[i].loss);
-        zo_put_real(&b, row[i].projected);
-        zo_put_real(&b, row[i].lr);
-        zo_put_int(&b, row[i].full_steps);
-        zo_put_real(&b, row[i].seconds);
-        static const zo_part column[] = {ZO_PART_FORM, ZO_PART_GEMM,     ZO_PART_ATTENTION, ZO_PART_ELEMENTWISE,
-                                         ZO_PART_HEAD, ZO_PART_BACKWARD, ZO_PART_UPDATE,    ZO_PART_DATA};
-        for (size_t k = 0; k < sizeof column / sizeof *column; k++) {
-            zo_put_real(&b, row[i].part[column[k]]);
-        }
-        zo_put_int(&b, (int64_t)row[i].forwards);
-        zo_put_real(&b, row[i].work);
-        zo_put_real(&b, row[i].train_seconds);
+        zo_put_fields(&b, fields, ZO_FIELDS(fields), &row[i]);
         status = zo_db_step(&b, err);
     }
     sqlite3_finalize(b.s);
@@ -279,79 +286,26 @@ static zo_status insert_parts(zo_results *r, int64_t run, const zo_run_end *e, z
     return status != ZO_OK ? status : insert_part(r, run, "other", rest > 0 ? rest : 0, e->steps, err);
 }
 
-#define MEMBER(m) offsetof(zo_run_end, m)
-static const zo_field end_fields[] = {{"status", ZO_FIELD_TEXT, MEMBER(status)},
-                                      {"message", ZO_FIELD_TEXT, MEMBER(message)},
-                                      {"marks", ZO_FIELD_TEXT, MEMBER(marks)},
-                                      {"fault_step", ZO_FIELD_KNOWN, MEMBER(fault_step)},
-                                      {"promise", ZO_FIELD_TEXT, MEMBER(promise)},
-                                      {"context", ZO_FIELD_KNOWN, MEMBER(context)},
-                                      {"train_rows", ZO_FIELD_KNOWN, MEMBER(train_rows)},
-                                      {"dev_rows", ZO_FIELD_KNOWN, MEMBER(dev_rows)},
-                                      {"test_rows", ZO_FIELD_KNOWN, MEMBER(test_rows)},
-                                      {"cut_sequences", ZO_FIELD_KNOWN, MEMBER(cut_sequences)},
-                                      {"decoder_used", ZO_FIELD_TEXT, MEMBER(decoder_used)},
-                                      {"accuracy", ZO_FIELD_REAL, MEMBER(accuracy)},
-                                      {"f1", ZO_FIELD_REAL, MEMBER(f1)},
-                                      {"macro_f1", ZO_FIELD_REAL, MEMBER(macro_f1)},
-                                      {"matthews", ZO_FIELD_REAL, MEMBER(matthews)},
-                                      {"metric_value", ZO_FIELD_REAL, MEMBER(metric_value)},
-                                      {"selected", ZO_FIELD_TEXT, MEMBER(selected)},
-                                      {"best_step", ZO_FIELD_KNOWN, MEMBER(best_step)},
-                                      {"dev_accuracy", ZO_FIELD_REAL, MEMBER(dev_accuracy)},
-                                      {"dev_metric", ZO_FIELD_REAL, MEMBER(dev_metric)},
-                                      {"dev_loss", ZO_FIELD_REAL, MEMBER(dev_loss)},
-                                      {"steps", ZO_FIELD_INT, MEMBER(steps)},
-                                      {"forwards", ZO_FIELD_UNSIGNED, MEMBER(forwards)},
-                                      {"flops", ZO_FIELD_REAL, MEMBER(flops)},
-                                      {"work", ZO_FIELD_REAL, MEMBER(work)},
-                                      {"paper_queries", ZO_FIELD_REAL, MEMBER(paper_queries)},
-                                      {"sequences", ZO_FIELD_UNSIGNED, MEMBER(sequences)},
-                                      {"tokens", ZO_FIELD_UNSIGNED, MEMBER(tokens)},
-                                      {"paper_tokens", ZO_FIELD_UNSIGNED, MEMBER(paper_tokens)},
-                                      {"examples", ZO_FIELD_UNSIGNED, MEMBER(examples)},
-                                      {"weight_bytes_written", ZO_FIELD_UNSIGNED, MEMBER(weight_bytes_written)},
-                                      {"normals", ZO_FIELD_UNSIGNED, MEMBER(normals)},
-                                      {"drift_max", ZO_FIELD_REAL, MEMBER(drift_max)},
-                                      {"train_seconds", ZO_FIELD_REAL, MEMBER(train_seconds)},
-                                      {"eval_seconds", ZO_FIELD_REAL, MEMBER(eval_seconds)},
-                                      {"load_seconds", ZO_FIELD_REAL, MEMBER(load_seconds)},
-                                      {"step_ms", ZO_FIELD_REAL, MEMBER(step_ms)},
-                                      {"step_ms_median", ZO_FIELD_REAL, MEMBER(step_ms_median)},
-                                      {"step_ms_q1", ZO_FIELD_REAL, MEMBER(step_ms_q1)},
-                                      {"step_ms_q3", ZO_FIELD_REAL, MEMBER(step_ms_q3)},
-                                      {"full_steps", ZO_FIELD_INT, MEMBER(full_steps)},
-                                      {"full_step_ms", ZO_FIELD_REAL, MEMBER(full_step_ms)},
-                                      {"other_step_ms", ZO_FIELD_REAL, MEMBER(other_step_ms)},
-                                      {"cpu_seconds", ZO_FIELD_REAL, MEMBER(cpu_seconds)},
-                                      {"foreign_seconds", ZO_FIELD_REAL, MEMBER(foreign_seconds)},
-                                      {"steal_seconds", ZO_FIELD_REAL, MEMBER(steal_seconds)},
-                                      {"load_average", ZO_FIELD_REAL, MEMBER(load_average)},
-                                      {"switches", ZO_FIELD_KNOWN, MEMBER(switches)},
-                                      {"disturbed", ZO_FIELD_FLAG, MEMBER(disturbed)},
-                                      {"peak_bytes", ZO_FIELD_UNSIGNED, MEMBER(peak_bytes)},
-                                      {"train_peak_bytes", ZO_FIELD_UNSIGNED, MEMBER(train_peak_bytes)},
-                                      {"rss_peak_bytes", ZO_FIELD_UNSIGNED, MEMBER(rss_peak_bytes)},
-                                      {"parameters", ZO_FIELD_KNOWN, MEMBER(parameters)},
-                                      {"note", ZO_FIELD_TEXT, MEMBER(note)}};
-#undef MEMBER
-
 zo_status zo_results_end(zo_results *r, int64_t run, const zo_run_end *e, zo_err *err)
 {
     zo_status status = zo_db_begin(r, err);
     if (status != ZO_OK) {
         return status;
     }
+    zo_run_end end = *e;
+    end.device_hours = e->train_seconds / 3600;
+    end.device_hours_total = (e->train_seconds + e->eval_seconds) / 3600;
     char sql[4096] = "UPDATE tries SET ";
-    zo_list_columns(sql, sizeof sql, end_fields, ZO_FIELDS(end_fields), true);
-    strncat(sql, ", device_hours = ?, device_hours_total = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?",
-            sizeof sql - strlen(sql) - 1);
+    for (int k = 0; k < ZO_FIGURES; k++) {
+        zo_list_columns(sql, sizeof sql, &zo_figures[k].field, 1, true);
+    }
+    strncat(sql, ", ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?", sizeof sql - strlen(sql) - 1);
     zo_binder b;
     status = zo_db_prepare(r, sql, &b, err);
     if (status == ZO_OK) {
-        zo_put_fields(&b, end_fields, ZO_FIELDS(end_fields), e);
-        zo_put_real(&b, e->train_seconds / 3600);
-        zo_put_real(&b, (e->train_seconds + e->eval_seconds) / 3600);
+        for (int k = 0; k < ZO_FIGURES; k++) {
+            zo_put_fields(&b, &zo_figures[k].field, 1, &end);
+        }
         zo_put_int(&b, run);
         status = zo_db_step_last(&b, err);
     }

@@ -16,6 +16,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "plots/plot.h"
+#include "results/figures.h"
 #include "results/report.h"
 #include "results/results.h"
 #include "results/views.h"
@@ -690,7 +691,7 @@ START_TEST(report_paper_table)
     ck_assert_ptr_null(strstr(text, "lr chosen by"));
     free(text);
     text = paper(r, (zo_report_spec){.best = "lr"});
-    ck_assert_ptr_null(strstr(text, "lr=0.001"));
+    ck_assert_ptr_null(strstr(text, "mezo lr"));
     ASSERT_HAS(text, "| mezo   | 80.0 ± 0.0 (3)");
     ASSERT_HAS(text, "lr chosen by the best mean dev metric");
     ck_assert_ptr_null(strstr(text, "Beware"));
@@ -752,6 +753,32 @@ START_TEST(select_reads_only)
 }
 END_TEST
 
+/* Each column of `tries` is a figure, stated once, or what stands there from the beginning; and each figure has a column. */
+START_TEST(figures_are_columns)
+{
+    static const char *const from_the_beginning[] = {"run", "try", "cell", "revision", "binary", "compiler", "flags", "host", "kernel", "device", "driver",
+                                                     "threads", "memory_limit_bytes", "model_folder", "data_folder", "began", "ended"};
+    int others = (int)(sizeof from_the_beginning / sizeof *from_the_beginning), column_count = 0;
+    zo_results *r = open_new("figures.db");
+    cJSON *rows;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_results_select(r, "SELECT name FROM pragma_table_info('tries')", &rows, &err), ZO_OK);
+    for (const cJSON *row = rows->child; row != NULL; row = row->next, column_count++) {
+        int found = 0;
+        for (int k = 0; k < ZO_FIGURES; k++) {
+            found += strcmp(zo_figures[k].field.column, row->child->valuestring) == 0;
+        }
+        for (int k = 0; k < others; k++) {
+            found += strcmp(from_the_beginning[k], row->child->valuestring) == 0;
+        }
+        ck_assert_msg(found == 1, "the column %s is stated %d times", row->child->valuestring, found);
+    }
+    ck_assert_int_eq(column_count, ZO_FIGURES + others);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
 /* The views are there for a statement that names one, and for no other. */
 START_TEST(select_from_views)
 {
@@ -806,6 +833,7 @@ int main(void)
     tcase_add_test(t, best_is_by_dev_alone);
     tcase_add_test(t, data_seeds_group);
     tcase_add_test(t, report_paper_table);
+    tcase_add_test(t, figures_are_columns);
     tcase_add_test(t, select_reads_only);
     tcase_add_test(t, select_from_views);
     Suite *s = suite_create("results");
