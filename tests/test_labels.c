@@ -159,7 +159,8 @@ START_TEST(one_name_everywhere)
         snprintf(progress, sizeof progress, "m sst2 tezo lr 0.5%s seed 0", grid.cell[i].varied);
         char label[300], entry[310];
         ck_assert_str_eq(zo_cell_label(&grid.cell[i], label, sizeof label), progress);
-        ck_assert_str_eq(cJSON_GetArrayItem(rows, (int)i)->child->valuestring, name);
+        snprintf(entry, sizeof entry, "TeZO%s", grid.cell[i].varied); /* pictures have the papers' spelling */
+        ck_assert_str_eq(cJSON_GetArrayItem(rows, (int)i)->child->valuestring, entry);
         snprintf(entry, sizeof entry, "| %s ", name);
         ASSERT_HAS(report, entry);
     }
