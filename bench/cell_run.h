@@ -1,4 +1,5 @@
-/* cell_run.h: the run of one cell while it goes: its loop (cell_loop.c), its rows (cell_rows.c), its end (cell_end.c). cell.c is the process around it. */
+/* cell_run.h: the run of one cell while it goes: its loop (cell_loop.c), its rows (cell_rows.c), its end (cell_end.c). cell.c is the process around
+ * it. */
 #ifndef ZO_BENCH_CELL_RUN_H
 #define ZO_BENCH_CELL_RUN_H
 

@@ -57,7 +57,7 @@ static void print_report(const cJSON *report)
 }
 
 /* Runs of another meaning are in no picture. */
-static void say_older(zo_results *results)
+static void print_older(zo_results *results)
 {
     cJSON *rows = NULL;
     char sql[100];
@@ -103,7 +103,7 @@ int zo_cmd_plot(int argc, char **argv)
         spec.db = zo_results_handle(results);
         status = zo_results_views(results, zo_cell_keys(), &err);
         status = status == ZO_OK ? zo_plot(&spec, &report, &err) : status;
-        say_older(results);
+        print_older(results);
         zo_results_close(results);
     }
     if (status != ZO_OK) {
