@@ -195,6 +195,8 @@ START_TEST(config_errors)
         {"{" LLAMA ",\"rope_scaling\":7}", "rope_scaling"},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
+        {"{\"model_type\":\"llama\",\"hidden_size\":12,\"num_attention_heads\":6,\"num_key_value_heads\":4}", "\"num_key_value_heads\" is 4"},
+        {"{\"model_type\":\"llama\",\"hidden_size\":12,\"num_attention_heads\":5}", "\"hidden_size\" is 12; expected a multiple of the 5"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":1.5}", "\"num_hidden_layers\" is 1.5"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":1e99}", "num_hidden_layers"},
         {"{\"model_type\":\"opt\",\"num_hidden_layers\":-1}", "num_hidden_layers"},
@@ -216,6 +218,84 @@ START_TEST(config_errors)
     put_text(below("broken/config.json"), "{\"model_type\": \"bert\",");
     ck_assert(zo_arch_read(below("broken"), &arch, &err) != ZO_OK);
     assert_sentence(&err, "config.json");
+}
+END_TEST
+
+#define LINEAR LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}"
+#define LLAMA3 LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2,\"low_freq_factor\":1,\"high_freq_factor\":4}"
+
+/* Every number has limits: the least and the most are taken, what is just outside is refused with both. */
+START_TEST(config_limits)
+{
+    static const struct {
+        const char *base, *inside, *keys; /* inside: the object that holds the keys, NULL: the config itself */
+        double least, most;
+        bool real;
+    } limits[] = {
+        {BERT, NULL, "num_hidden_layers", 1, 1000, false},
+        {BERT, NULL, "hidden_size", 1, 1 << 20, false},
+        {BERT, NULL, "num_attention_heads", 1, 4096, false},
+        {BERT, NULL, "intermediate_size", 1, 1 << 22, false},
+        {BERT, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {BERT, NULL, "type_vocab_size", 1, 1024, false},
+        {BERT, NULL, "layer_norm_eps", 0, 1, true},
+        {BERT, NULL, "initializer_range", 0, 10, true},
+        {DISTILBERT, NULL, "n_layers", 1, 1000, false},
+        {DISTILBERT, NULL, "dim", 1, 1 << 20, false},
+        {DISTILBERT, NULL, "n_heads", 1, 4096, false},
+        {DISTILBERT, NULL, "hidden_dim", 1, 1 << 22, false},
+        {DISTILBERT, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {DISTILBERT, NULL, "initializer_range", 0, 10, true},
+        {GPT2, NULL, "n_layer", 1, 1000, false},
+        {GPT2, NULL, "n_embd", 1, 1 << 20, false},
+        {GPT2, NULL, "n_head", 1, 4096, false},
+        {GPT2, NULL, "n_inner", 1, 1 << 22, false},
+        {GPT2, NULL, "vocab_size n_positions", 1, 1 << 24, false},
+        {GPT2, NULL, "layer_norm_epsilon", 0, 1, true},
+        {GPT2, NULL, "initializer_range", 0, 10, true},
+        {OPT, NULL, "num_hidden_layers", 1, 1000, false},
+        {OPT, NULL, "hidden_size word_embed_proj_dim", 1, 1 << 20, false},
+        {OPT, NULL, "num_attention_heads", 1, 4096, false},
+        {OPT, NULL, "ffn_dim", 1, 1 << 22, false},
+        {OPT, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {OPT, NULL, "init_std", 0, 10, true},
+        {LLAMA, NULL, "num_hidden_layers", 1, 1000, false},
+        {LLAMA, NULL, "hidden_size", 1, 1 << 20, false},
+        {LLAMA, NULL, "num_attention_heads num_key_value_heads", 1, 4096, false},
+        {LLAMA, NULL, "head_dim", 1, 1 << 16, false},
+        {LLAMA, NULL, "intermediate_size", 1, 1 << 22, false},
+        {LLAMA, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {LLAMA, NULL, "partial_rotary_factor rms_norm_eps", 0, 1, true},
+        {LLAMA, NULL, "initializer_range", 0, 10, true},
+        {LLAMA, NULL, "rope_theta", 1, 1e12, true},
+        {LINEAR, "rope_scaling", "rope_theta", 1, 1e12, true},
+        {LINEAR, "rope_scaling", "partial_rotary_factor", 0, 1, true},
+        {LINEAR, "rope_scaling", "factor", 0, 1e6, true},
+        {LLAMA3, "rope_scaling", "factor low_freq_factor high_freq_factor", 0, 1e6, true},
+        {LLAMA3, "rope_scaling", "original_max_position_embeddings", 1, 1 << 24, false},
+        {LLAMA3, NULL, "original_max_position_embeddings", 1, 1 << 24, false},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        char keys[100], text[1000], range[80];
+        double least = limits[i].least, most = limits[i].most, step = limits[i].real ? 1e-9 : 1;
+        const double values[] = {least, most, least - step, most + step * (limits[i].real ? most : 1)};
+        snprintf(keys, sizeof keys, "%s", limits[i].keys);
+        snprintf(text, sizeof text, "{%s}", limits[i].base);
+        snprintf(range, sizeof range, limits[i].real ? "expected a number from %g to %g" : "expected a whole number from %.0f to %.0f", least, most);
+        for (char *rest = keys, *key; (key = strsep(&rest, " ")) != NULL;) {
+            for (int k = 0; k < 4; k++) {
+                cJSON *json = cJSON_Parse(text), *holder = limits[i].inside ? cJSON_GetObjectItem(json, limits[i].inside) : json;
+                cJSON_DeleteItemFromObject(holder, key);
+                cJSON_AddNumberToObject(holder, key, values[k]);
+                zo_arch arch;
+                zo_err err = {0};
+                zo_status status = zo_arch_parse(json, "config.json", &arch, &err);
+                bool says = status != ZO_OK && strstr(err.text, range) != NULL && strstr(err.text, key) != NULL;
+                ck_assert_msg(says == (k >= 2), "%.24s, %s %.12g, %s: %s", text, key, values[k], range, status == ZO_OK ? "taken" : err.text);
+                cJSON_Delete(json);
+            }
+        }
+    }
 }
 END_TEST
 
@@ -1475,6 +1555,7 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, config_fields);
+    tcase_add_test(tests, config_limits);
     tcase_add_test(tests, config_errors);
     tcase_add_test(tests, config_defaults_are_those_of_transformers);
     tcase_add_test(tests, special_ids_outside_the_vocabulary_are_absent);

@@ -385,6 +385,30 @@ START_TEST(test_classes)
 }
 END_TEST
 
+/* What a regex looks at is not what comes out: characters that are stood in for are kept, before, between and behind its matches. */
+START_TEST(test_replaced_around)
+{
+    static const struct {
+        const char *source, *content, *in, *want;
+    } rows[] = {
+        {"\\s+", "_", "\U0001DF00 \u0870\u0870  \U0001DF00", "\U0001DF00_\u0870\u0870_\U0001DF00"},
+        {"\\p{L}+", "w", "1\U0001DF002 \u0870", "1w2 w"},
+        {"[^\\p{L}\\s]", "", "\u0870 - \U0001DF00!", "\u0870  \U0001DF00"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        zo_norm norm = {.kind = ZO_NORM_REPLACE, .content = (char *)rows[i].content, .content_n = (int64_t)strlen(rows[i].content)};
+        zo_text out = {0};
+        bool lead = true;
+        ck_assert_msg(zo_regex_compile(&norm.pattern.regex, rows[i].source, &err) == ZO_OK, "%s", err.text);
+        ck_assert(zo_norm_apply(&norm, rows[i].in, (int64_t)strlen(rows[i].in), &out, &lead, &err) == ZO_OK);
+        ck_assert_msg((size_t)out.n == strlen(rows[i].want) && memcmp(out.data, rows[i].want, (size_t)out.n) == 0,
+                      "%s: \"%s\" becomes \"%.*s\", not \"%s\"", rows[i].source, rows[i].in, (int)out.n, out.data, rows[i].want);
+        zo_regex_free(norm.pattern.regex);
+        zo_text_free(&out);
+    }
+}
+END_TEST
+
 /* ---- ids, spellings, special ids ---- */
 
 static zo_tokenizer *open_kind(const char *kind)
@@ -648,6 +672,7 @@ int main(void)
     tcase_add_test(rest, test_features);
     tcase_add_test(rest, test_unicode);
     tcase_add_test(rest, test_classes);
+    tcase_add_test(rest, test_replaced_around);
     tcase_add_test(rest, test_special_ids);
     tcase_add_test(rest, test_set_bos);
     tcase_add_test(rest, test_spellings);
