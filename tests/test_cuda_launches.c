@@ -22,6 +22,7 @@ extern const bool zo_shim_present;
 extern bool zo_shim_idle;
 typedef struct totals { uint64_t kernels, products, fills, copies, launches, graphs, read_bytes, written_bytes, unsaid; } totals;
 extern totals zo_shim_total;
+extern const char *zo_shim_misfit;
 
 enum { WARM_UP = 10, STEPS = 10, LONGEST = 300, ROWS = 200 };
 
@@ -71,6 +72,8 @@ static figures count(int model, int method, const char *storage)
     }
     const totals *after = &zo_shim_total;
     ck_assert_msg(after->unsaid == 0, "%llu kernels did not say what they move (ZO_MOVES)", (unsigned long long)after->unsaid);
+    ck_assert_msg(zo_shim_misfit == NULL, "%s, %s: the grid of %s is too large or too small for what it moves", models[model].name,
+                  methods[method].optimizer, zo_shim_misfit);
     figures f = {.kernels = (double)(after->kernels - before.kernels) / STEPS,
                  .products = (double)(after->products - before.products) / STEPS,
                  .others = (double)(after->fills - before.fills + after->copies - before.copies) / STEPS,

@@ -96,6 +96,9 @@ typedef struct zo_shim_totals {
     uint64_t unsaid;                           /* kernels that did not say what they move */
 } zo_shim_totals;
 extern "C" zo_shim_totals zo_shim_total;
+/* Of that runtime: the last kernel of more than 2^17 threads with more than one for 8 bytes that it moves, most of them idle then; or of less
+ * than 2^14 threads for more than 32 MB, too few for a card. NULL = none. */
+extern "C" const char *zo_shim_misfit;
 /* Runs `run` on a copy of `what` in stream order: for whatever else stands in for an asynchronous call. */
 cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), const void *what, size_t bytes);
 /* Kernels launched so far, by name (as written in the launch), for the list that the suite prints. */

@@ -24,6 +24,7 @@ int zo_shim_devices = 1;
 thread_local uint64_t zo_shim_moves[2] = {UINT64_MAX, UINT64_MAX};
 bool zo_shim_idle;
 zo_shim_totals zo_shim_total;
+const char *zo_shim_misfit;
 
 static void count_moves(uint64_t read_bytes, uint64_t written_bytes)
 {
@@ -497,6 +498,10 @@ static void run_launch(const void *what)
         count_moves(l->moves[0], l->moves[1]);
     }
     if (zo_shim_idle) {
+        uint64_t threads = (uint64_t)l->grid.x * l->grid.y * l->grid.z * l->block.x * l->block.y * l->block.z, bytes = l->moves[0] + l->moves[1];
+        if ((threads > 1 << 17 && 8 * (threads - threads / 64) > bytes) || (threads < 1 << 14 && bytes > 32000000)) { /* a last block may be part idle */
+            zo_shim_misfit = l->name;
+        }
         return;
     }
     char *first = const_cast<char *>(static_cast<const char *>(what)) + sizeof *l;
