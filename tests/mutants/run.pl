@@ -290,7 +290,7 @@ sub link_program {
     my $do = "CCACHE_DISABLE=1 timeout 600 $make -s -j1 $build{$kind}";
     my $first = '';
     if ($m->{file} =~ /\.(h|cuh)$/ && $program ne 'test_step') {
-        my %files = map { %{$files_of{$_}} } grep { /^$program / } @$tests;
+        my %files = map { %{$files_of{$_} || {}} } grep { /^$program / } @$tests;
         my @objects = grep { -e "$tree/$_.d" && slurp("$tree/$_.d") =~ /\b\Q$m->{file}\E\b/ } map { s/\.\w+$//r }
             "$out{$kind}/tests/$program", map { /\.cu$/ ? "$out{$kind}/shim/$_" : "$out{$kind}/$_" } grep { /\.(c|cu)$/ } keys %files;
         $first = "$do " . join(' ', map { "$_.o" } @objects) . ' && ' if @objects;
