@@ -7,7 +7,8 @@
 #   SEED=TEXT   which ones; the revision unless given, so that a later commit tries others
 #   JOBS=2      how many at once              LIMIT=SECONDS   start no mutant after that time (0: no limit)
 #   ONLY=REGEX  files to make bugs in         ASAN=1          what survives is tried again under the sanitizers
-#   BY_HAND=0   without the ones of by_hand   TABLE=FILE      writes all results, tab between fields
+#   BY_HAND=0   without the ones of by_hand
+#   TABLE=FILE  writes all results as they come, tab between fields; one that is there is gone on with (its survivors: RETRY)
 #   PATIENCE=S  no more tests for a mutant after S seconds of them, as they took when it was measured what they enter (0: all)
 #   RETRY=FILE  only the survivors of a former TABLE                TMPDIR=/dev/shm  keeps the tests' files in memory
 #
@@ -426,8 +427,15 @@ my @hand = $ENV{RETRY} ? () : by_hand();
 my $hands = @hand;
 say_now(scalar(@all), " places, $hands mutants by hand; seed $seed");
 
-my (%tried, %count, @survivor, @table, $flying);
-$flying = 0;
+my (%tried, %count, @survivor, @table);
+my %known; # verdicts of a TABLE that is there already
+if ($ENV{TABLE} && -e $ENV{TABLE} && !$ENV{RETRY}) {
+    for (split /\n/, slurp($ENV{TABLE})) {
+        my ($verdict, $file, $line, undef, $shown, $why) = split /\t/;
+        $known{"$file:$line $shown"} = "$verdict\t$why";
+    }
+}
+sub known { my ($m) = @_; return $known{"$m->{file}:$m->{line} $m->{shown}"} }
 my $next_mutant = sub {
     return undef if $limit && time - $started > $limit;
     return shift @hand if @hand;
@@ -456,9 +464,14 @@ my $report = sub {
     push @survivor, $m if $verdict eq 'survived';
     $m->{why} = $why;
     push @table, join("\t", $verdict, $m->{file}, $m->{line}, $m->{function} || '', $m->{shown}, $why);
+    if ($ENV{TABLE} && !defined known($m)) { # as it comes, so that a run that is stopped goes on from there
+        open my $out, '>>:raw', $ENV{TABLE} or die "$ENV{TABLE}: $!\n";
+        print $out "$table[-1]\n";
+        close $out;
+    }
     say_now("$verdict  $m->{file}:$m->{line}  $m->{shown}  [$why]") if $ENV{V} || $verdict ne 'uncompiled';
 };
-pool($next_mutant, sub { try_mutant($_[0], $_[1], 'base') }, $report);
+pool($next_mutant, sub { my ($m, $slot) = @_; return known($m) // try_mutant($m, $slot, 'base') }, $report);
 
 if ($ENV{ASAN} && @survivor) {
     say_now(scalar(@survivor), ' survivors under the sanitizers');
