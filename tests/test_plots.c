@@ -88,7 +88,8 @@ static void add_run(sqlite3 *db, int run, const char *model, const char *task, c
         "UPDATE tries SET accuracy = 0.75, metric_value = 0.75, selected = 'test@best-dev', step_ms = 7, step_ms_median = 6.5 WHERE run = %d;"
         "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) VALUES (%d, 10, 'dev', 50, 0.5, 20, 21, 7.5, 1),"
         " (%d, 20, 'dev', 50, 0.625, 40, 42, 15, 1);"
-        "INSERT INTO steps (run, step, loss, forwards, work, train_seconds) VALUES (%d, 1, 0.7, 2, 2.1, 0.75), (%d, 2, 0.6, 4, 4.2, 1.5);"
+        "INSERT INTO steps (run, step, loss, projected, lr, forwards, work, train_seconds) VALUES (%d, 1, 0.7, 3, 1e-3, 2, 2.1, 0.75),"
+        " (%d, 2, 0.6, -2, 1e-3, 4, 4.2, 1.5);"
         "INSERT INTO memory VALUES (%d, 'train', 'params', 4000000), (%d, 'train', 'activations', 1000000);"
         "INSERT INTO parts VALUES (%d, 'gemm', 10, 6.5), (%d, 'other', 1, 0.5);",
         run, run, run, run, run, run, run, run, run);
