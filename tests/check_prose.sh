@@ -124,6 +124,7 @@ sub faults {
     my ($room) = $file =~ m{^(\w+)/README\.md$};
     if ($room && grep { $_ eq $room } @ROOMS) {
         for my $head (@HEADS) { push @fault, "does not say **$head**" unless $text =~ /\*\*\Q$head\E\.?\*\*/ }
+        for (grep { /^[\w*]+\.(c|h|cu|gp|sql|sh)$/ } @inline) { push @fault, "no such file in $room/: `$_`" unless grep { -e } glob "$room/$_" }
     }
     return @fault;
 }
@@ -151,6 +152,7 @@ my @none = faults('x.md', "# A `b`, c\n\nSee [it](#a-b-c) and [that](README.md).
     "cat > plots/mine.gp <<'END'\nmake cake\nEND\n```\n\nLook at `plots/mine.gp` and `tests/test_*.c`.\n");
 die "check_prose: finds what is not wrong: $none[0]\n" if @none;
 die "check_prose: a room may say nothing\n" unless faults('core/README.md', 'It is a room.') == @HEADS;
+die "check_prose: a room may name a file of another\n" unless faults('core/README.md', 'It is `mem.c`, and `mezo.c` too.') == @HEADS + 1;
 
 my $bad = 0;
 my ($all_words, $all_sentences) = (0, 0);
