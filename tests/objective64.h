@@ -114,7 +114,7 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
     return ZO_OK;
 }
 
-static zo_status open64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
+static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
     (void)spec;
     (void)err;
@@ -279,7 +279,7 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         *vectors[i] = vector64(q);
     }
-    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open64, .combine = combine64,
+    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
     return q;
 }
