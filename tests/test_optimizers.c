@@ -256,7 +256,8 @@ START_TEST(svrg_modes_have_their_expectations)
 }
 END_TEST
 
-static void svrg_run(quadratic *q, const char *json, int steps, double *w)
+/* Returns the most terms that were added to the weights at once. */
+static int svrg_run(quadratic *q, const char *json, int steps, double *w)
 {
     objective64 *o = objective64_new(&q->layout, 3, q, quadratic_loss, NULL);
     running r = running_new("mezo-svrg", json, &o->o);
@@ -266,8 +267,10 @@ static void svrg_run(quadratic *q, const char *json, int steps, double *w)
         ck_assert_int_eq(running_step(&r, EXAMPLES, 0, 2e-2, 1e-3, &report), ZO_OK);
     }
     memcpy(w, o->w, (size_t)q->layout.size * sizeof *w);
+    int most = o->most_applied;
     running_free(&r);
     objective64_free(o);
+    return most;
 }
 
 START_TEST(svrg_replay_is_paper)
@@ -280,9 +283,10 @@ START_TEST(svrg_replay_is_paper)
             char json[128];
             double paper[MOST], replay[MOST];
             snprintf(json, sizeof json, "{\"mode\": \"paper\", \"z\": \"%s\", \"q\": %d, \"eta2\": 0.01}", z[k], period);
-            svrg_run(&q, json, 60, paper);
+            int terms = k == 1 && period > 1 ? 2 : 1; /* both estimates along one z are one term */
+            ck_assert_int_eq(svrg_run(&q, json, 60, paper), terms);
             snprintf(json, sizeof json, "{\"mode\": \"replay\", \"z\": \"%s\", \"q\": %d, \"eta2\": 0.01}", z[k], period);
-            svrg_run(&q, json, 60, replay);
+            ck_assert_int_eq(svrg_run(&q, json, 60, replay), terms);
             for (int64_t i = 0; i < q.layout.size; i++) {
                 ck_assert_double_eq_tol(paper[i], replay[i], 1e-11);
             }

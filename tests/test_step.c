@@ -347,6 +347,53 @@ START_TEST(steps_on_shapes)
 }
 END_TEST
 
+/* What --json says of a run, against what was asked for. */
+START_TEST(json_says_what_ran)
+{
+    static const struct { const char *key, *option, *text; } asked[] = {
+        {"model", NULL, "shape:opt-tiny"},       {"task", "--task", "synth-lengths"},  {"form", "--form", "prompt"},
+        {"optimizer", "--optimizer", "mezo"},    {"precision", "--precision", "f32"},  {"realisation", "--realisation", "streamed"},
+        {"storage", "--storage", "bf16"},        {"accumulate", "--accumulate", "log"}, {"status", NULL, "done"}};
+    static const struct { const char *key; double value; } number[] = {
+        {"batch", 4}, {"context", 40}, {"fill", 1}, {"forwards", 2}, {"work", 2}, {"tokens", 2 * 4 * 39},
+        {"batch_tokens", 4 * 39}}; /* the last token of a sequence is only predicted */
+    char path[] = "build/test_step_json.XXXXXX";
+    int file = mkstemp(path), before = dup(STDOUT_FILENO);
+    ck_assert(file >= 0 && before >= 0);
+    const char *words[WORDS] = {"shape:opt-tiny", "--batch", "4", "--context", "40", "--fill", "--init", "random", "--steps", "2", "--json"};
+    int n = 11;
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        if (asked[k].option != NULL) {
+            words[n++] = asked[k].option;
+            words[n++] = asked[k].text;
+        }
+    }
+    fflush(stdout);
+    dup2(file, STDOUT_FILENO);
+    int code = step_command(words);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    close(file);
+    zo_err err = {0};
+    cJSON *said;
+    ck_assert_msg(code == 0 && zo_json_read(path, &said, &err) == ZO_OK, "exit status %d; %s", code, err.text);
+    unlink(path);
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(said, asked[k].key));
+        ck_assert_msg(text != NULL && strcmp(text, asked[k].text) == 0, "%s is %s, and should be %s", asked[k].key, text, asked[k].text);
+    }
+    for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
+        const cJSON *item = cJSON_GetObjectItem(said, number[k].key);
+        double value = cJSON_IsTrue(item) ? 1 : item != NULL ? item->valuedouble : -1;
+        ck_assert_msg(value == number[k].value, "%s is %g, and should be %g", number[k].key, value, number[k].value);
+    }
+    double linear = cJSON_GetObjectItem(said, "linear_flops")->valuedouble, all = cJSON_GetObjectItem(said, "flops")->valuedouble;
+    ck_assert_msg(linear > 0.5 * all && linear < all, "%g operations of linear layers, of %g", linear, all); /* the others are attention's */
+    cJSON_Delete(said);
+}
+END_TEST
+
 START_TEST(steps_on_a_small_model)
 {
     const char *data = getenv("ZO_TEST_DATA"), *models = getenv("ZO_TEST_MODELS");
@@ -388,6 +435,7 @@ int main(void)
     tcase_add_test(tests, gpu_check_names_failures);
     tcase_add_test(tests, gpu_check_writes_its_files);
     tcase_add_test(tests, steps_on_shapes);
+    tcase_add_test(tests, json_says_what_ran);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);
     int failed = suite_run(suite);
