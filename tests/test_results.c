@@ -649,6 +649,14 @@ START_TEST(best_is_by_dev_alone)
     ck_assert_msg(zo_results_views(r, zo_cell_keys(), &err) == ZO_OK, "%s", err.text);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM shown WHERE rivals = 0 AND label = 'MeZO lr ' || lr"), 2);
     zo_results_close(r);
+    r = open_new("no-dev-no-choice.db"); /* a setting that stands alone in its family needs none to choose by */
+    add_cell_on(r, "mezo", "sst2", 1e-3, 1, 0, 0, "done", NAN, 0.5);
+    add_cell_on(r, "mezo", "sst2", 1e-3, 2, 0, 0, "done", NAN, 0.6);
+    add_cell_on(r, "mezo", "cb", 1e-2, 1, 0, 0, "done", NAN, 0.6);
+    rows = rows_of(r, best);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    cJSON_Delete(rows);
+    zo_results_close(r);
     r = open_new("killed.db");
     add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.9, 0.5);
     add_cell(r, "mezo", "sst2", 1e-3, 2, "killed", NAN, NAN);
