@@ -424,6 +424,39 @@ START_TEST(half_a_picture_is_no_picture)
 }
 END_TEST
 
+/* How a gnuplot ends that fails, and the last line of what it said. */
+START_TEST(what_gnuplot_says_is_said)
+{
+    static const struct { const char *script, *says; } of[] = {
+        {"echo first; echo; echo 'line 7: too bad' >&2; echo; exit 3", "gnuplot ended with code 3: line 7: too bad"},
+        {"echo alone; exit 1", "gnuplot ended with code 1: alone"},
+        {"exit 2", "gnuplot ended with code 2: it said nothing"},
+        {"echo half; kill -9 $$", "gnuplot was ended by signal 9: half"},
+    };
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    make_views();
+    zo_err err = {0};
+    char path[8000], text[200], *before = strdup(getenv("PATH"));
+    snprintf(path, sizeof path, "%s:%s", scratch("fake"), before);
+    ck_assert_int_eq(zo_make_dirs(scratch("fake"), &err), ZO_OK);
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        int n = snprintf(text, sizeof text, "#!/bin/sh\n%s\n", of[i].script);
+        ck_assert_int_eq(zo_write_file(scratch("fake/gnuplot"), text, (size_t)n, &err), ZO_OK);
+        ck_assert_int_eq(chmod(scratch("fake/gnuplot"), 0700), 0);
+        setenv("PATH", path, 1);
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = "accuracy_bars", .formats = "svg"};
+        cJSON *report = NULL;
+        ck_assert_int_eq(zo_plot(&spec, &report, &err), ZO_EIO);
+        setenv("PATH", before, 1);
+        ASSERT_HAS(err.text, of[i].says);
+        cJSON_Delete(report);
+    }
+    free(before);
+    close_db();
+}
+END_TEST
+
 START_TEST(no_gnuplot_and_no_folder_are_said_once)
 {
     sqlite3 *db = new_db();
@@ -547,6 +580,12 @@ START_TEST(long_texts_are_fitted)
     cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg,png"));
     char *text = drawn_text(scratch("out"), "accuracy_bars");
     ASSERT_HAS(text, "aaa...");
+    char line[65] = "\n"; /* a panel's name, which has no space to be broken at, in lines of 62 */
+    memset(line + 1, 'a', 62);
+    line[63] = '\n';
+    ASSERT_HAS(text, line);
+    line[63] = 'a';
+    ASSERT_LACKS(text, line);
     ASSERT_HAS(text, "batch 8, context 16\n");
     ASSERT_HAS(text, "o note \xe2\x82\xac");
     ASSERT_HAS(text, "\xe2\x82\xac...\xe2\x82\xac");
@@ -922,6 +961,7 @@ int main(void)
     tcase_add_test(t, lists_are_read_whole);
     tcase_add_test(t, one_bad_picture_does_not_end_all);
     tcase_add_test(t, half_a_picture_is_no_picture);
+    tcase_add_test(t, what_gnuplot_says_is_said);
     tcase_add_test(t, no_gnuplot_and_no_folder_are_said_once);
     tcase_add_test(t, numbers_that_no_axis_holds_are_said);
     tcase_add_test(t, what_is_left_out_is_said);

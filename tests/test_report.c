@@ -220,6 +220,22 @@ START_TEST(labels_and_ranges)
 }
 END_TEST
 
+/* From the lowest to the highest mean, in whatever order the groups come. */
+START_TEST(ranges_are_of_all_groups)
+{
+    static const double scale[] = {2, 3, 1, 2.5};
+    zo_results *r = open_new();
+    for (int k = 0; k < 4; k++) {
+        const char task[] = {(char)('a' + k), '\0'};
+        add(r, (made){.task = task, .value = 0.5, .dev_metric = 0.5, .scale = scale[k]});
+    }
+    char *text = paper(r, (zo_report_spec){0});
+    ASSERT_HAS(text, "| 20.53 to 61.59 | 20       | 4.25 to 12.8 |");
+    free(text);
+    zo_results_close(r);
+}
+END_TEST
+
 /* 0.8, 0.9 and a run that diverged and keeps chance, 0.5: 73.3 with a sample deviation of 20.8, and 85.0 without it. */
 START_TEST(marked_runs_stay_in_the_mean)
 {
@@ -564,6 +580,7 @@ int main(void)
     TCase *t = tcase_create("report");
     tcase_add_test(t, objects_say_what_rows_say);
     tcase_add_test(t, labels_and_ranges);
+    tcase_add_test(t, ranges_are_of_all_groups);
     tcase_add_test(t, marked_runs_stay_in_the_mean);
     tcase_add_test(t, headline_metric);
     tcase_add_test(t, costs_and_warnings);

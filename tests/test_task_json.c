@@ -563,9 +563,50 @@ START_TEST(refusals)
         ASSERT_HAS(refusal(with(base, of[k].from, of[k].to)), of[k].says);
     }
     ASSERT_HAS(refusal("[]"), "is a list; expected an object");
+    ASSERT_HAS(refusal("\xff{}"), "byte 1 is not UTF-8");
+    static const struct { const char *texts, *label, *file, *says; } mixed[] = { /* each column counts */
+        {"\"a\", 0", "\"y\"", "\"f.jsonl\"", "whose columns have no numbers"},
+        {"0, \"a\"", "\"y\"", "\"f.jsonl\"", "whose columns have no numbers"},
+        {"\"a\", 0", "1", "\"f.txt\", \"format\": \"label-text\"", "whose columns have no names"},
+        {"0, \"a\"", "1", "\"f.txt\", \"format\": \"label-text\"", "whose columns have no names"},
+    };
+    for (size_t k = 0; k < sizeof mixed / sizeof *mixed; k++) {
+        char text[400];
+        snprintf(text, sizeof text, "{\"name\": \"t\", \"texts\": [%s], \"label\": %s, \"classes\": [0, 1], \"head\": [0], \"files\": [{\"train\": %s}]}",
+                 mixed[k].texts, mixed[k].label, mixed[k].file);
+        ASSERT_HAS(refusal(text), mixed[k].says);
+    }
     ASSERT_HAS(refusal(with(base, "\"classes\": [\"0\", \"1\"]", "\"metric\": \"f1\", \"classes\": [0, 1, 2]")), "say \"macro_f1\"");
     ASSERT_HAS(refusal("{\"name\": \"t\", \"texts\": [\"a\", \"b\", \"c\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.tsv\"}]}"),
                "there is no form: with 3 texts");
+}
+END_TEST
+
+/* Title and files as the description says them, else its name and the paths that a run trains and is judged on; a description that was read before
+ * into the same place leaves nothing. */
+START_TEST(what_a_list_of_tasks_says)
+{
+    static const char base[] = "{\"name\": \"t\", %s\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [\"0\", \"1\"], \"files\": [%s], \"head\": [0]}";
+    char text[400];
+    static const struct { const char *files, *say; } of[] = {
+        {"{\"train\": \"f.tsv\", \"validation\": \"g.tsv\"}", "f.tsv and g.tsv"},
+        {"{\"train\": \"f.tsv\"}", "f.tsv"},
+        {"{\"validation\": \"g.tsv\"}, {\"train\": [\"f.tsv\", \"h.tsv\"]}", "f.tsv and g.tsv"},
+        {"{\"kshot_train\": \"@/f.tsv\", \"note\": \"n\"}", "@/f.tsv"},
+    };
+    static zo_task_file file;
+    zo_err err = {0};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        snprintf(text, sizeof text, base, "", of[k].files);
+        ck_assert_msg(zo_task_file_parse(&file, text, strlen(text), "mine.json", &err) == ZO_OK, "%s", err.text);
+        ck_assert_str_eq(file.task.info.files, of[k].say);
+        ck_assert_str_eq(file.task.info.title, "t");
+    }
+    ck_assert_str_eq(file.source[0].note, "n");
+    snprintf(text, sizeof text, base, "\"title\": \"T\", \"usual_files\": \"F\", ", of[0].files);
+    ck_assert_msg(zo_task_file_parse(&file, text, strlen(text), "mine.json", &err) == ZO_OK, "%s", err.text);
+    ck_assert_str_eq(file.task.info.files, "F");
+    ck_assert_str_eq(file.task.info.title, "T");
 }
 END_TEST
 
@@ -605,6 +646,18 @@ START_TEST(too_much_of_it)
     ASSERT_HAS(refusal(text), "of 1 to 199 bytes");
     snprintf(text, sizeof text, "{\"name\": \"%s\"}", part);
     ASSERT_HAS(refusal(text), "\"name\" has 300 bytes");
+    memset(part, 'x', 999);
+    for (int n = 998; n <= 999; n++) { /* of one class: alone, and as two spellings with a mark between them */
+        for (int two = 0; two < 2; two++) {
+            at = (size_t)snprintf(text, sizeof text, "{\"name\": \"t\", \"texts\": [\"a\"], \"label\": \"y\", \"head\": [0], \"files\": [{\"train\": \"f.tsv\"}], "
+                                  "\"classes\": [\"0\", ");
+            snprintf(text + at, sizeof text - at, two ? "[\"x\", \"%.*s\"]]}" : "[\"%.*s\"]]}", two ? n - 1 : n, part);
+            static zo_task_file file;
+            zo_err err = {0};
+            zo_status status = zo_task_file_parse(&file, text, strlen(text), "mine.json", &err);
+            ck_assert_msg((status == ZO_OK) == (n == 998), "%d, %d: %s", n, two, err.text);
+        }
+    }
 }
 END_TEST
 
@@ -636,6 +689,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, many_classes);
     tcase_add_test(t, fingerprints);
     tcase_add_test(t, refusals);
+    tcase_add_test(t, what_a_list_of_tasks_says);
     tcase_add_test(t, too_much_of_it);
     Suite *s = suite_create("task_json");
     suite_add_tcase(s, t);
