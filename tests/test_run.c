@@ -754,7 +754,7 @@ START_TEST(progress_fits_the_terminal)
     }
     said[n] = '\0';
     close(master);
-    int status, live = 0, ended = 0;
+    int status, live = 0, ended = 0, constant = 0;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
     char *all = strdup(said), *rest = all;
@@ -768,10 +768,13 @@ START_TEST(progress_fits_the_terminal)
         live += strstr(line, "| train step") != NULL || strstr(line, "| load step") != NULL;
         bool method = strstr(line, " mezo ") != NULL || strstr(line, " fo-sgd ") != NULL;
         ended += method && (strstr(line, " seed 1: done, accuracy") != NULL || strstr(line, " seed 2: done, accuracy") != NULL);
+        constant += strstr(line, " (constant)") != NULL;
         ck_assert_msg(strstr(line, "nan") == NULL, "%s", line);
     }
     free(all);
     ck_assert_msg(live > 0 && ended == 4, "%s", said);
+    ck_assert_int_gt(constant, 0);
+    ck_assert_int_eq(constant, atoi(ask(_i ? "wide.db" : "terminal.db", "SELECT count(*) FROM runs WHERE marks LIKE '%constant%'")));
 }
 END_TEST
 

@@ -310,6 +310,7 @@ for my $file (@ARGV) {
                 $depth-- if $u =~ /^[)\]}]$/;
             }
             for my $k (0 .. $#argument - 1) {
+                next if $k == 0 && $before->[1] =~ m{^fmaf?$}; # its factors
                 my ($a, $b) = @argument[$k, $k + 1];
                 my @part = map { my ($s, $e) = ($token->[$_->[0]][2], $token->[$_->[1]][2] + length $token->[$_->[1]][1]);
                     [$s, $e, substr $text{$file}, $s, $e - $s] } $a, $b;
