@@ -6,6 +6,7 @@
 
 #include "core/io.h"
 #include "optimizers/engine.h"
+#include "optimizers/moves.h"
 #include "optimizers/rank_rule.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
@@ -428,6 +429,31 @@ START_TEST(touched_rows_are_enough)
 }
 END_TEST
 
+/* Tables are counted among themselves, but one that is read as a whole is none. */
+START_TEST(parts_count_their_tables)
+{
+    zo_layout layout = {0};
+    static const zo_param_kind kind[] = {ZO_PARAM_TABLE, ZO_PARAM_MATRIX, ZO_PARAM_TABLE, ZO_PARAM_TABLE};
+    static const char *const name[] = {"embed.token", "w", "head", "embed.position"};
+    static const int table[] = {0, -1, -1, 1};
+    for (int t = 0; t < 4; t++) {
+        zo_layout_add(&layout, name[t], kind[t], 5, 3, -1, true);
+        layout.param[t].whole = t == 2;
+    }
+    zo_layout_parts parts;
+    zo_parts_open(&parts, &layout);
+    ck_assert_int_eq(parts.layout[ZO_LAYOUT_TABLES].n, 2);
+    for (int t = 0; t < 4; t++) {
+        ck_assert_int_eq(parts.table_of[t], table[t]);
+        if (table[t] >= 0) {
+            ck_assert_int_eq(parts.layout[ZO_LAYOUT_TABLES].param[table[t]].offset, layout.param[t].offset);
+        }
+    }
+    zo_parts_close(&parts);
+    zo_layout_free(&layout);
+}
+END_TEST
+
 START_TEST(a_loss_that_is_not_finite_is_divergence)
 {
     for (int realisation = 0; realisation < ZO_SIDEPATH; realisation++) {
@@ -757,6 +783,7 @@ int main(void)
     tcase_add_test(tests, log_replays_every_bit);
     tcase_add_test(tests, inplace_sweeps_change_no_bit);
     tcase_add_test(tests, touched_rows_are_enough);
+    tcase_add_test(tests, parts_count_their_tables);
     tcase_add_test(tests, a_loss_that_is_not_finite_is_divergence);
     tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
     tcase_add_test(tests, dense_directions_have_no_side_path);
