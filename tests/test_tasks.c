@@ -1024,6 +1024,7 @@ START_TEST(mezo_draws_the_authors_rows)
     put_numbers("glue/SST-2/dev.tsv", 1000, 80);
     static const struct { int64_t train, dev, test; int32_t got[ZO_SPLITS]; } of[] = {
         {100, 50, 40, {100, 50, 40}}, {250, 100, 80, {200, 100, 80}}, {1000, 500, 1000, {0, 300, 80}}, {-1, 100, -1, {200, 100, 80}}, {40, -1, 0, {40, 260, 0}},
+        {0, 0, 80, {0, 0, 80}},
     };
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
@@ -1164,6 +1165,7 @@ START_TEST(counts_are_at_most)
             ck_assert_msg(zo_dataset_size(d, (zo_split)split) == of[k].got[split], "case %zu, split %d: %d", k, split, zo_dataset_size(d, (zo_split)split));
             for (int32_t i = 0; i < of[k].got[split]; i++) {
                 ck_assert_int_eq(seen[number_at(d, (zo_split)split, i)]++, 0);
+                ck_assert(split != ZO_TEST || of[k].got[split] < 10 || number_at(d, ZO_TEST, i) == 1000 + i); /* all are in the file's order */
             }
         }
         zo_dataset_close(d);
