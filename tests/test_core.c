@@ -866,6 +866,15 @@ START_TEST(nearest_name)
     memset(endless, 'm', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
     ck_assert_ptr_null(zo_nearest(endless, names, n));
+    char other[66] = "";
+    const char *const one[] = {other};
+    for (int k = 64; k <= 65; k++) { /* 64 bytes are the most, of what is typed and of what there is */
+        memset(other, 'm', (size_t)k);
+        other[64] = k == 64 ? '\0' : 'm';
+        ck_assert_ptr_eq(zo_nearest(endless + 299 - 64, one, 1), k == 64 ? other : NULL);
+        other[63] = '\0';
+        ck_assert_ptr_eq(zo_nearest(endless + 299 - k, one, 1), k == 64 ? other : NULL);
+    }
     ck_assert_ptr_null(zo_nearest("x", names, 0));
     const char *const alike[] = {"", "bat", "cat", "sat"};
     ck_assert_str_eq(zo_nearest("hat", alike, 4), "bat"); /* of several as near the first */
