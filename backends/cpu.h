@@ -125,7 +125,8 @@ typedef struct zo_cpu {
 } zo_cpu;
 
 /* slots ------------------------------------------------------------------------------------------------------------------- */
-void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens); /* cpu_linear.c */
+void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points,
+                    int64_t tokens); /* cpu_linear.c */
 void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
 void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
                    int64_t tokens, float *y, float *pre);
@@ -156,6 +157,7 @@ void zo_cpu_scatter_add(zo_backend *be, const float *dy, int64_t cols, const int
 void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
+size_t zo_cpu_rule_lowrank_scratch(int rank); /* of a thread */
 void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v);
 void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);

@@ -151,6 +151,18 @@ typedef struct blocks {
     double form_s, gemm_s, rest_s;          /* of all threads */
 } blocks;
 
+/* The products of a weight's blocks of nb rows, and of the last one, with pieces of m tokens; returns the larger scratch of the two. */
+static size_t products_of(zo_backend *be, zo_precision precision, int64_t m, int64_t nb, const zo_param *w, const zo_cpu_product **full,
+                          const zo_cpu_product **last)
+{
+    zo_cpu_gemm gemm = {.precision = precision, .across = true, .m = m, .n = nb, .k = w->cols, .lda = w->cols, .ldb = w->cols, .ldc = nb};
+    *full = zo_cpu_product_of(be, &gemm);
+    gemm.n = gemm.ldc = w->rows - (w->rows - 1) / nb * nb;
+    *last = zo_cpu_product_of(be, &gemm);
+    size_t a = zo_cpu_product_scratch(*full), b = zo_cpu_product_scratch(*last);
+    return a > b ? a : b;
+}
+
 static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_precision precision, int weight, const float *x,
                         int64_t tokens)
 {
@@ -176,13 +188,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     b->runs = view->npoints / run;
     b->cut = pieces_of(run * tokens);
     b->input = input_of(be, precision, x, view->npoints * tokens * w->cols);
-    zo_cpu_gemm gemm = {.precision = precision, .across = true, .m = b->cut.size, .n = b->nb, .k = w->cols, .lda = w->cols,
-                        .ldb = w->cols, .ldc = b->nb};
-    b->full = zo_cpu_product_of(be, &gemm);
-    gemm.n = gemm.ldc = w->rows - (b->n - 1) * b->nb;
-    b->last = zo_cpu_product_of(be, &gemm);
-    b->pad = zo_cpu_product_scratch(b->full);
-    b->pad = b->pad > zo_cpu_product_scratch(b->last) ? b->pad : zo_cpu_product_scratch(b->last);
+    b->pad = products_of(be, precision, b->cut.size, b->nb, w, &b->full, &b->last);
     if (has_side(view, weight)) {
         double start = zo_now();
         b->side = side_of(be, view, weight, x, tokens);
@@ -192,7 +198,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
         zo_cpu_gemm beside = {.precision = ZO_F32, .across = true, .add = true, .m = b->cut.size, .n = b->nb, .k = b->rank,
                               .lda = b->rank, .ldb = b->rank, .ldc = b->nb};
         b->side_full = zo_cpu_product_of(be, &beside);
-        beside.n = beside.ldc = gemm.n;
+        beside.n = beside.ldc = w->rows - (b->n - 1) * b->nb;
         b->side_last = zo_cpu_product_of(be, &beside);
         size_t full = zo_cpu_product_scratch(b->side_full), last = zo_cpu_product_scratch(b->side_last);
         b->pad = b->pad > full ? b->pad : full;
@@ -553,27 +559,43 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
     zo_counters_add((zo_counters){.normals = (uint64_t)(f.rank == 0 ? f.ndirs * tokens * cols : 0)});
 }
 
-/* Nothing is known of precision or batches yet: the largest tiles and vectors of this layout, in f32, are enough for all but the
- * bf16 copy of an input and the products' own pads, which grow once, at their first use. */
-void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
+/* Room for the operations of one pass and for sweeps: a thread's block of a weight with all that is formed on the way, the vectors of all points,
+ * the input as the products read it, and what low rank takes beside a weight. The products of the largest batch are made here.
+ * What is left, a few kilobytes, grows once, at its first use: partial sums of heads and norms, products of the side path. */
+void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points, int64_t tokens)
 {
-    (void)factors;
-    size_t tile = 0, vector = 0;
+    enum { TERMS = 4 }; /* directions that a sweep or a view of a two-point estimate has, at most */
+    size_t scratch = 0, vector = 0, pointers = round64((size_t)points * sizeof(void *));
+    int64_t widest = 0, rank = 0;
+    int64_t total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
+        zo_cpu_form form = {.npoints = points, .ndirs = TERMS, .rank = factors != NULL ? factors->rank[t] : 0};
+        size_t formed = zo_cpu_form_scratch(&form) + pointers, bytes;
+        rank = form.rank > rank ? form.rank : rank;
         if (p->kind == ZO_PARAM_VECTOR) {
-            vector = vector > (size_t)p->cols ? vector : (size_t)p->cols;
+            bytes = round64((size_t)(p->cols * points) * sizeof(float)) + formed;
+            vector = vector > bytes ? vector : bytes;
         } else if (p->kind == ZO_PARAM_MATRIX || p->whole) {
-            size_t bytes = (size_t)(block_rows(points, p->rows, p->cols, ZO_F32) * p->cols * points) * sizeof(float);
-            tile = tile > bytes ? tile : bytes;
+            const zo_cpu_product *full, *last;
+            int64_t rows = block_rows(points, p->rows, p->cols, precision);
+            size_t tile = round64((size_t)(rows * p->cols) * (precision == ZO_BF16 ? 2 : 4)), c = round64((size_t)(piece * rows) * sizeof(float));
+            bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
+            scratch = scratch > bytes ? scratch : bytes;
+            widest = p->cols > widest ? p->cols : widest;
         }
     }
-    size_t c = (size_t)(pieces_of(tokens > 0 ? tokens * points : 1).size * BLOCK) * sizeof(float);
-    size_t bytes = tile + c + (size_t)(points + 1) * 4096 + 4096;
+    zo_cpu_form sweep = {.npoints = 1, .ndirs = TERMS, .rank = (int)rank};
+    size_t swept = zo_cpu_form_bytes(1, TERMS) + zo_cpu_form_scratch(&sweep), quotient = rank > 0 ? zo_cpu_rule_lowrank_scratch((int)rank) : 0;
+    scratch = scratch > swept ? scratch : swept;
+    scratch = scratch > quotient ? scratch : quotient;
 #pragma omp parallel num_threads(be->threads)
     {
-        zo_cpu_scratch(be, bytes);
+        zo_cpu_scratch(be, scratch);
     }
-    zo_cpu_shared_of(be, ZO_CPU_BIAS, vector * (size_t)points * sizeof(float) + (size_t)(points + 1) * 4096 + 4096);
-    zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector * (size_t)points * sizeof(float) + (size_t)(points + 1) * 4096 + 4096);
+    zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(points, TERMS));
+    zo_cpu_shared_of(be, ZO_CPU_BIAS, vector);
+    zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector);
+    zo_cpu_shared_of(be, ZO_CPU_INPUT, precision == ZO_BF16 ? (size_t)(total * widest) * sizeof(uint16_t) : 0);
+    zo_cpu_shared_of(be, ZO_CPU_SIDE, (size_t)(total * rank) * sizeof(float));
 }

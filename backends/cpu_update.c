@@ -121,6 +121,11 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
     zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage))});
 }
 
+size_t zo_cpu_rule_lowrank_scratch(int rank)
+{
+    return ((size_t)rank * (2 + 4 * ZO_CPU_PANEL) + 2 * ZO_CPU_PANEL * ZO_CPU_PANEL) * sizeof(float);
+}
+
 /* m and v exist one panel at a time. */
 void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v)
@@ -135,7 +140,7 @@ void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : written)
     {
-        float *a = zo_cpu_scratch(be, ((size_t)most * (2 + 4 * PANEL) + 2 * PANEL * PANEL) * sizeof(float));
+        float *a = zo_cpu_scratch(be, zo_cpu_rule_lowrank_scratch(most));
         float *b = a + most, *vt = b + most, *vt2 = vt + most * PANEL, *u2 = vt2 + most * PANEL;
         float *room = u2 + most * PANEL, *first = room + most * PANEL, *second = first + PANEL * PANEL;
         for (int t = 0; t < layout->n; t++) {

@@ -185,7 +185,7 @@ static const char *text_in(const cJSON *job, const char *key)
 static void send_check(zo_cell_run *r)
 {
     cJSON *news = cJSON_CreateObject();
-    uint64_t bytes[ZO_TAGS], sum = 0;
+    uint64_t bytes[ZO_TAGS], sum = zo_results_bytes();
     zo_predict_peak(&r->setup, bytes);
     for (int t = 0; t < ZO_TAGS; t++) {
         sum += bytes[t];
@@ -297,6 +297,8 @@ int zo_cmd_cell(int argc, char **argv)
     zo_status status = zo_memory_limit(&r->memory_limit, &err);
     zo_mem_limit(ZO_HOST, r->memory_limit);
     zo_mem_on_oom(on_oom, NULL);
+    r->candidate_room = ZO_CELL_CANDIDATES; /* before a check looks at what is held */
+    r->candidate = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ZO_CELL_CANDIDATES * sizeof *r->candidate);
     r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ZO_CELL_TIMES * sizeof *r->step_seconds);
     status = status == ZO_OK ? do_job(r, job, &be, &err) : status;
     if (status != ZO_OK) { /* the parent writes the row's status */

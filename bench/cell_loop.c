@@ -57,7 +57,7 @@ static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evalu
 static zo_candidate *new_candidate(zo_cell_run *r)
 {
     if (r->candidates == r->candidate_room) {
-        r->candidate_room = r->candidate_room > 0 ? 2 * r->candidate_room : 64;
+        r->candidate_room *= 2;
         r->candidate = zo_realloc(r->candidate, ZO_HOST, ZO_TAG_OTHER, (size_t)r->candidate_room * sizeof *r->candidate);
     }
     zo_candidate *c = &r->candidate[r->candidates++];

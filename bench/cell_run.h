@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 #define ZO_CELL_ROWS 256
-#define ZO_CELL_TIMES 4096 /* the median is over the last so many steps */
+#define ZO_CELL_CANDIDATES 64 /* evaluations that there is room for at first */
+#define ZO_CELL_TIMES 4096    /* the median is over the last so many steps */
 
 typedef struct run {
     zo_cell cell;

@@ -90,7 +90,7 @@ static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t to
     zo_status status = zo_backend_open("cpu", 0, &be, err);
     if (status == ZO_OK) {
         uint64_t before = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE];
-        be->reserve(be, layout, NULL, points, tokens);
+        be->reserve(be, layout, NULL, ZO_F32, points, tokens);
         *bytes = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE] - before;
         be->close(be);
     }

@@ -267,7 +267,7 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     for (int i = 1; i < 4; i++) {
         model->touched_rows[i] = model->touched_rows[0] + i * most;
     }
-    be->reserve(be, &model->layout, factors, r->max_points, r->max_tokens);
+    be->reserve(be, &model->layout, factors, model->precision, r->max_points, r->max_tokens);
 }
 
 /* Room at `more` for what the pass has no place for in the arena; its buffers are laid. */
@@ -308,7 +308,7 @@ void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, in
     if (be->extra_begin) {
         be->extra_begin(be);
     }
-    be->reserve(be, &model->layout, factors, 1, r->max_tokens);
+    be->reserve(be, &model->layout, factors, model->precision, 1, r->max_tokens);
     zo_pass pass = {.points = 1, .tokens = rounded(model, tokens), .scores = rounded_rows(model, scores)};
     pass.rows = pass.head_rows = rounded_rows(model, rows) < pass.tokens ? rounded_rows(model, rows) : pass.tokens;
     lay_in_evaluation(model, &pass);

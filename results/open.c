@@ -223,6 +223,11 @@ zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *e
     return ZO_OK;
 }
 
+size_t zo_results_bytes(void)
+{
+    return sizeof(zo_results);
+}
+
 void zo_results_close(zo_results *r)
 {
     if (r == NULL) {

@@ -35,6 +35,8 @@ zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *
  * a copy in memory that is brought to this one. */
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
 void zo_results_close(zo_results *results); /* NULL is allowed */
+/* What an opened one takes in the ledger (OTHER), for predictions. */
+size_t zo_results_bytes(void);
 struct sqlite3 *zo_results_handle(zo_results *results);
 /* ZO_EIO with a sentence when the file that was opened is not the one that stands at its path now (removed, replaced). */
 zo_status zo_results_check_file(const zo_results *results, zo_err *err);

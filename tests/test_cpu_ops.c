@@ -61,7 +61,7 @@ static void world_new(world *m, int threads, int64_t rows, int64_t cols, int64_t
     }
     int ranks[] = {rank, rank, 0, 0, 0};
     m->factors = zo_factors_new(m->be, &m->layout, ranks, -0.5, 11);
-    m->be->reserve(m->be, &m->layout, m->factors, 4, 70);
+    m->be->reserve(m->be, &m->layout, m->factors, ZO_F32, 4, 70);
 }
 
 static void world_free(world *m)

@@ -62,7 +62,7 @@ static void net_open(net *m, int threads)
     m->x = calloc(4 * EXAMPLES * WIDTH, sizeof(float));
     m->h = calloc(4 * EXAMPLES * HIDDEN, sizeof(float));
     m->y = calloc(4 * EXAMPLES * CLASSES, sizeof(float));
-    m->be->reserve(m->be, &m->layout, NULL, 4, EXAMPLES);
+    m->be->reserve(m->be, &m->layout, NULL, ZO_F32, 4, EXAMPLES);
 }
 
 static void net_close(net *m)
