@@ -264,6 +264,9 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
         return zo_cell_end(r, "unsupported", message, err);
     }
     if (status == ZO_OK) {
+        if (zo_dataset_size(r->setup.dataset, ZO_DEV) == 0) { /* asked for, and there was none */
+            r->cell.selection = zo_selection_without_dev((zo_selection)r->cell.selection);
+        }
         status = zo_cell_loop(r, err);
         zo_cell_send_progress(r, true);
     }

@@ -301,13 +301,13 @@ static void print_text(const report *r, const inspect_args *args)
            (long long)r->context);
     static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
                                    ZO_TAG_SNAPSHOT, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
-    printf("%-26s %-10s", "method", "");
+    printf("%-28s %-10s", "method", "");
     for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
         printf(" %11s", zo_tag_name(shown[t]));
     }
     printf(" %11s\n", "total");
     for (const method *m = r->method; m < r->method + r->methods; m++) {
-        printf("%-26s %-10s", m->name, realisation_of(m));
+        printf("%-28s %-10s", m->name, realisation_of(m));
         for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
             printf(" %11.1f", mib(m->plan.tag_bytes[shown[t]]));
         }

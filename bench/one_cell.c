@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/keys.h"
+#include "bench/outcome.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -107,8 +108,8 @@ static zo_status complete_protocol(zo_cell *c, const zo_task_info *task, const c
     if (c->selection == ZO_SELECT_BEST_TEST && c->test == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: \"selection\": \"best-test\" with \"test\" 0; ask for some test examples", where);
     }
-    if (c->dev == 0 && (c->selection == ZO_SELECT_DEV_METRIC || c->selection == ZO_SELECT_DEV_LOSS)) {
-        c->selection = ZO_SELECT_LAST; /* there is nothing to select by */
+    if (c->dev == 0) {
+        c->selection = zo_selection_without_dev((zo_selection)c->selection);
     }
     c->algorithms = strncmp(c->device, "cpu", 3) == 0 ? 0 : c->algorithms;
     return ZO_OK;

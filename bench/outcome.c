@@ -59,6 +59,11 @@ zo_fault zo_watch_fault(const zo_watch *w, double planned, bool ended, int64_t *
     return ZO_FAULT_NONE;
 }
 
+zo_selection zo_selection_without_dev(zo_selection selection)
+{
+    return selection == ZO_SELECT_DEV_METRIC || selection == ZO_SELECT_DEV_LOSS ? ZO_SELECT_LAST : selection;
+}
+
 double zo_selection_score(zo_selection selection, zo_metric metric, const zo_candidate *c)
 {
     switch (selection) {

@@ -38,6 +38,8 @@ zo_fault zo_watch_fault(const zo_watch *watch, double planned, bool ended, int64
 /* An evaluation that may become the headline. examples 0 = not evaluated. */
 typedef struct zo_candidate { int64_t step; zo_evaluation dev, test; } zo_candidate;
 
+/* What selects where there are no dev rows, asked for or found: there is nothing to select by, so the last evaluation does. */
+zo_selection zo_selection_without_dev(zo_selection selection);
 /* By this the best is found; larger is better, NaN never is. */
 double zo_selection_score(zo_selection selection, zo_metric metric, const zo_candidate *candidate);
 /* Of n candidates in the order of their steps the one that is reported: the first of equal ones (LAST: the last with a test, or a dev where there is no

@@ -8,7 +8,7 @@
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
  * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. It reads the tables of results/schema.sql and what
  * results/views.sql makes of them.
- * A series whose name, or its first word, stands in results/styles.sql has its colour and mark there, in every picture.
+ * A series that stands in results/styles.sql, or begins with a method there, has its colour and mark, in every picture.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
  * title_text, caption_text, metric_text (the axis of scores), and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
  * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
@@ -356,13 +356,13 @@ static int count_colour(const look *l, int n, const char *colour)
     return count;
 }
 
-/* The looks of (n) series: fixed where temp.style has the name, or of a method the first word; the others get spare colours, those first that no fixed
+/* The looks of (n) series: fixed where temp.style has the name, or a method that the name begins with; the others get spare colours, those first that no fixed
  * one has. */
 static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo_err *err)
 {
     sqlite3_stmt *named = NULL, *spare = NULL;
     if (sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE colour IS NOT NULL AND kind <> 'spare' AND (printed = ?1 OR "
-                               "kind = 'method' AND printed = substr(?1, 1, instr(?1 || ' ', ' ') - 1)) ORDER BY printed <> ?1, place", -1, &named, NULL) != SQLITE_OK ||
+                               "kind = 'method' AND substr(?1, 1, length(printed) + 1) = printed || ' ') ORDER BY length(printed) DESC, place", -1, &named, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE kind = 'spare' ORDER BY place", -1, &spare, NULL) != SQLITE_OK) {
         sqlite3_finalize(named);
         return zo_fail(err, ZO_EINPUT, "the styles of plots: SQLite says: %s", sqlite3_errmsg(db));

@@ -175,7 +175,7 @@ static int64_t at_most(int64_t count, int64_t n)
 }
 
 /* Shares of `size` rows for the splits of split[]: what is asked, -1 = what the others leave. Where there are too few rows, those first
- * in the list are served first, or, `fair`, each gets its proportion and the first what rounding leaves. */
+ * in the list are served first, or, `fair`, each gets its proportion, yet one row where that is none, and the first what rounding leaves. */
 static void share(const zo_dataset_spec *spec, const zo_split *split, int nsplit, bool fair, int64_t size, int64_t got[ZO_SPLITS])
 {
     int64_t asked = 0, left = size;
@@ -187,7 +187,8 @@ static void share(const zo_dataset_spec *spec, const zo_split *split, int nsplit
     for (int k = 0; k < nsplit; k++) {
         int64_t count = at_most(spec->count[split[k]], INT32_MAX);
         if (spec->count[split[k]] >= 0) {
-            got[split[k]] = fair ? count * size / asked : at_most(count, left);
+            int64_t part = fair ? count * size / asked : at_most(count, left);
+            got[split[k]] = part == 0 && fair && count > 0 ? 1 : part;
             left -= got[split[k]];
         }
     }
@@ -196,6 +197,12 @@ static void share(const zo_dataset_spec *spec, const zo_split *split, int nsplit
             got[split[k]] = fair ? 0 : left;
             left = fair ? left : 0;
         }
+    }
+    for (int largest = 0; fair && left < 0; left++, largest = 0) { /* the ones came out of the largest */
+        for (int k = 1; k < nsplit; k++) {
+            largest = got[split[k]] >= got[split[largest]] ? k : largest; /* of equals the last */
+        }
+        got[split[largest]]--;
     }
     got[split[0]] += left * fair;
 }

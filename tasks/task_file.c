@@ -264,6 +264,12 @@ static zo_status add_source(reader *r, const zo_source *common, zo_file_part par
     if ((part == ZO_FILE_KSHOT_TRAIN || part == ZO_FILE_KSHOT_DEV) && !strchr(path, '@')) {
         return refuse(r, "\"%s\" is \"%.80s\", the same for every k and seed; write @ where \"16-13\" and its like stand in the path", key, path);
     }
+    for (int s = 0; s < to->sources; s++) {
+        if (to->source[s].part + part == ZO_FILE_TRAIN + ZO_FILE_VALIDATION && strcmp(to->source[s].path, path) == 0) {
+            return refuse(r, "\"%s\" is \"%.80s\", which is both training and validation file: what is trained on would be tested on. Leave \"train\" out, and say "
+                             "\"train_from_validation\": true, which shares one file out", key, path);
+        }
+    }
     zo_source *source = &to->source[to->sources];
     *source = *common;
     source->part = part;

@@ -199,6 +199,20 @@ START_TEST(a_bad_description_stops_the_run)
 }
 END_TEST
 
+/* Dev was asked for and there is no row for it: nothing selects, so the last evaluation counts, and the row has a score. */
+START_TEST(no_dev_row_is_left)
+{
+    put("one/train.tsv", "good\tyes\n");
+    put("one/test.tsv", "good\tyes\nbad\tno\nbad\tyes\n");
+    put("one.json", "{\"name\": \"one\", \"texts\": [0], \"label\": 1, \"classes\": [\"no\", \"yes\"], \"head\": [0],\n"
+                    " \"files\": [{\"train\": \"one/train.tsv\", \"validation\": \"one/test.tsv\"}]}");
+    put_config("no_dev.json", scratch("one.json"), "head");
+    ck_assert_msg(run("no_dev.json", "no_dev.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("no_dev.db", "SELECT status || ' ' || train_rows || ' ' || dev_rows || ' ' || selected || ' ' || (metric_value IS NOT NULL) FROM runs"),
+                     "done 1 0 last-test 1;");
+}
+END_TEST
+
 /* ---- the program's own -------------------------------------------------------------------------------------------------- */
 
 static uint64_t print_of(const char *task)
@@ -285,32 +299,41 @@ static const char *described(const char *members)
     return scratch("t.json");
 }
 
+/* As training file and, below v/, as validation file. */
+static void put_twice(const char *name, const char *text)
+{
+    char again[64];
+    snprintf(again, sizeof again, "v/%s", name);
+    put(name, text);
+    put(again, text);
+}
+
 /* Columns by name and number, every format, spellings, braces, lists, notes: the same two rows each time. */
 START_TEST(files_in_every_way)
 {
     static const char *const of[] = {
-        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.tsv\", \"validation\": \"f.tsv\"}]",
-        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.csv\", \"validation\": \"f.csv\"}]",
-        "\"texts\": [\"z|a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.jsonl\", \"validation\": \"f.jsonl\"}]",
-        "\"texts\": [\"in.a\"], \"label\": \"in.y\", \"classes\": [false, true], \"files\": [{\"train\": \"deep.jsonl\", \"validation\": \"deep.jsonl\"}]",
-        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.json\", \"validation\": \"f.json\"}]",
-        "\"texts\": [1], \"label\": 0, \"classes\": [\"NO\", [\"YES\", \"OUI\"]], \"files\": [{\"train\": \"f.txt\", \"validation\": \"f.txt\", "
+        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.tsv\", \"validation\": \"v/f.tsv\"}]",
+        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.csv\", \"validation\": \"v/f.csv\"}]",
+        "\"texts\": [\"z|a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.jsonl\", \"validation\": \"v/f.jsonl\"}]",
+        "\"texts\": [\"in.a\"], \"label\": \"in.y\", \"classes\": [false, true], \"files\": [{\"train\": \"deep.jsonl\", \"validation\": \"v/deep.jsonl\"}]",
+        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"f.json\", \"validation\": \"v/f.json\"}]",
+        "\"texts\": [1], \"label\": 0, \"classes\": [\"NO\", [\"YES\", \"OUI\"]], \"files\": [{\"train\": \"f.txt\", \"validation\": \"v/f.txt\", "
         "\"format\": \"label-text\", \"label_end\": \":\"}]",
-        "\"texts\": [2], \"label\": 0, \"classes\": [\"0\", \"1\"], \"files\": [{\"train\": \"bare.txt\", \"validation\": \"bare.txt\", \"format\": \"tsv\"}]",
-        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"{x,f,deep}.tsv\", \"validation\": \"f{.tsv,.csv}\"}]",
-        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": [\"f1.tsv\", \"f2.tsv\"], \"validation\": [\"f1.tsv\", \"f2.tsv\"]}]",
+        "\"texts\": [2], \"label\": 0, \"classes\": [\"0\", \"1\"], \"files\": [{\"train\": \"bare.txt\", \"validation\": \"v/bare.txt\", \"format\": \"tsv\"}]",
+        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"{x,f,deep}.tsv\", \"validation\": \"v/f{.tsv,.csv}\"}]",
+        "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": [\"f1.tsv\", \"f2.tsv\"], \"validation\": [\"v/f1.tsv\", \"v/f2.tsv\"]}]",
         "\"texts\": [\"b\"], \"label\": 5, \"classes\": [\"p\", \"q\"], \"files\": [{\"train\": \"absent.tsv\"}, {\"train\": \"f.tsv\", "
-        "\"validation\": \"f.tsv\", \"texts\": [\"a\"], \"label\": \"y\", \"classes\": [[0], [1]]}]",
+        "\"validation\": \"v/f.tsv\", \"texts\": [\"a\"], \"label\": \"y\", \"classes\": [[0], [1]]}]",
     };
-    put("f.tsv", "y\ta\n0\tno x\n1\tyes y\n");
-    put("f.csv", "y,a\n0,no x\n1,\"yes y\"\n");
-    put("f.jsonl", "{\"a\": \"no x\", \"y\": 0}\n{\"a\": \"yes y\", \"y\": 1}\n");
-    put("deep.jsonl", "{\"in\": {\"a\": \"no x\", \"y\": false}}\n{\"in\": {\"a\": \"yes y\", \"y\": true}}\n");
-    put("f.json", "{\"0\": {\"a\": \"no x\", \"y\": 0}, \"1\": {\"a\": \"yes y\", \"y\": 1}}");
-    put("f.txt", "NO:a no x\nOUI:b yes y\n");
-    put("bare.txt", "0\t-\tno x\n1\t-\tyes y\n");
-    put("f1.tsv", "y\ta\n0\tno x\n");
-    put("f2.tsv", "y\ta\n1\tyes y\n");
+    put_twice("f.tsv", "y\ta\n0\tno x\n1\tyes y\n");
+    put_twice("f.csv", "y,a\n0,no x\n1,\"yes y\"\n");
+    put_twice("f.jsonl", "{\"a\": \"no x\", \"y\": 0}\n{\"a\": \"yes y\", \"y\": 1}\n");
+    put_twice("deep.jsonl", "{\"in\": {\"a\": \"no x\", \"y\": false}}\n{\"in\": {\"a\": \"yes y\", \"y\": true}}\n");
+    put_twice("f.json", "{\"0\": {\"a\": \"no x\", \"y\": 0}, \"1\": {\"a\": \"yes y\", \"y\": 1}}");
+    put_twice("f.txt", "NO:a no x\nOUI:b yes y\n");
+    put_twice("bare.txt", "0\t-\tno x\n1\t-\tyes y\n");
+    put_twice("f1.tsv", "y\ta\n0\tno x\n");
+    put_twice("f2.tsv", "y\ta\n1\tyes y\n");
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         zo_dataset_spec s = spec_of(described(of[k]), ZO_FORM_HEAD);
         zo_dataset *d = open_rows(&s);
@@ -356,7 +379,8 @@ START_TEST(kshot_notes_and_one_file)
     ck_assert_int_eq(zo_dataset_open(&d, &s, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "task t has no training file");
     /* a number beyond the header's columns */
-    s.task = described("\"texts\": [\"a\", 7], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"one.tsv\", \"validation\": \"one.tsv\"}]");
+    s.task = described("\"texts\": [\"a\", 7], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"one.tsv\"}]");
+    s.count[ZO_TEST] = 0;
     ck_assert_int_eq(zo_dataset_open(&d, &s, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "the header has 2 columns, so there is none with the number 7");
 }
@@ -511,6 +535,8 @@ START_TEST(refusals)
         {"[\"0\", \"1\"]", "[\"0\", \"\"]", "the spelling \"\""},
         {"[\"0\", \"1\"]", "[\"0\", \"a|b\"]", "without '|'"},
         {"[\"0\", \"1\"]", "[\"0\", {}]", "\"classes\" has an object"},
+        {"{\"train\": \"f.tsv\"}", "{\"train\": \"f.tsv\", \"validation\": \"f.tsv\"}", "both training and validation file"},
+        {"{\"train\": \"f.tsv\"}", "{\"validation\": \"f.tsv\"}, {\"train\": \"f.tsv\"}", "both training and validation file"},
         {"[{\"train\": \"f.tsv\"}]", "{\"train\": \"f.tsv\"}", "\"files\" is an object; expected a list"},
         {"[{\"train\": \"f.tsv\"}]", "[]", "\"files\" is an empty list"},
         {"{\"train\": \"f.tsv\"}", "{}", "\"files[0]\" names no file"},
@@ -684,6 +710,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, the_documents_example_runs);
     tcase_add_test(t, a_bad_description_stops_the_run);
+    tcase_add_test(t, no_dev_row_is_left);
     tcase_add_test(t, by_path_and_by_name);
     tcase_add_test(t, files_in_every_way);
     tcase_add_test(t, kshot_notes_and_one_file);

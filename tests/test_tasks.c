@@ -1148,6 +1148,8 @@ START_TEST(counts_are_at_most)
     static const struct { zo_split_scheme scheme; int64_t count[ZO_SPLITS]; int32_t got[ZO_SPLITS]; } of[] = {
         {ZO_SPLIT_DRAWN, {1000, 500, 1000}, {20, 10, 10}},
         {ZO_SPLIT_DRAWN, {20, 500, 0}, {2, 28, 0}}, /* 20 : 500, the rounding goes to train */
+        {ZO_SPLIT_DRAWN, {1000, 5, 0}, {29, 1, 0}}, /* who asked for some has one */
+        {ZO_SPLIT_DRAWN, {1, 1000, 0}, {1, 29, 0}},
         {ZO_SPLIT_DRAWN, {-1, 500, 3}, {0, 30, 3}},
         {ZO_SPLIT_DRAWN, {-1, 12, 0}, {18, 12, 0}},
         {ZO_SPLIT_DRAWN, {INT64_MAX, 0, INT64_MAX}, {30, 0, 10}},
@@ -1265,6 +1267,13 @@ START_TEST(boolq_without_its_train_file)
         }
     }
     ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 15);
+    zo_dataset_close(d);
+    s.count[ZO_TRAIN] = s.count[ZO_DEV] = 1; /* test's part is 29 of 30: it gives one */
+    s.count[ZO_TEST] = 100000;
+    d = open_or_die(&s);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 1);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_DEV), 1);
+    ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 28);
     zo_dataset_close(d);
     s = spec_of("boolq", ZO_FORM_PROMPT, true);
     s.scheme = ZO_SPLIT_FIRST;
