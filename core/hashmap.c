@@ -39,6 +39,16 @@ int64_t *zo_hashmap_at(zo_hashmap *map, uint64_t key, bool *is_new)
     return &s->value;
 }
 
+int64_t zo_hashmap_number(zo_hashmap *map, uint64_t key)
+{
+    bool is_new;
+    int64_t *at = zo_hashmap_at(map, key, &is_new);
+    if (is_new) {
+        *at = map->n - 1;
+    }
+    return *at;
+}
+
 void zo_hashmap_free(zo_hashmap *map)
 {
     zo_free(map->slot);

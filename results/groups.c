@@ -90,17 +90,6 @@ static uint64_t setting_hash(const zo_grouped_run *run, const char *but)
     return hash;
 }
 
-/* The number of a hash, in the order of their coming. */
-static int index_of(zo_hashmap *map, uint64_t hash, int *n)
-{
-    bool is_new;
-    int64_t *at = zo_hashmap_at(map, hash, &is_new);
-    if (is_new) {
-        *at = (*n)++;
-    }
-    return (int)*at;
-}
-
 /* ---- split seeds that follow the seed ----------------------------------------------------------------------------------------- */
 
 static const struct { const char *key, *column; } split_seeds[] = {
@@ -197,14 +186,14 @@ static bool fits(const zo_groups *g, const variant *v, const int *before, const 
 static void split_families(zo_groups *g, const char *best)
 {
     zo_hashmap map = {0};
-    int families = 0, variants = 0, *before = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *before);
+    int variants = 0, *before = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *before);
     int *head = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *head); /* (families) first variant */
     variant *of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *of);
     int *variant_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *variant_of);
     for (int i = 0; i < g->n; i++) {
         zo_grouped_run *run = &g->run[i];
-        int known = families;
-        run->family = index_of(&map, setting_hash(run, best), &families);
+        int known = (int)map.n;
+        run->family = (int)zo_hashmap_number(&map, setting_hash(run, best));
         int *link = &head[run->family];
         *link = run->family == known ? -1 : *link;
         while (*link >= 0 && !fits(g, &of[*link], before, run)) {
@@ -256,11 +245,11 @@ static void split_families(zo_groups *g, const char *best)
 static void make_groups(zo_groups *g)
 {
     zo_hashmap map = {0};
-    g->groups = 0;
     for (int i = 0; i < g->n; i++) {
         uint64_t hash = setting_hash(&g->run[i], NULL);
-        g->run[i].group = index_of(&map, zo_fnv1a(hash, &g->run[i].family, sizeof g->run[i].family), &g->groups);
+        g->run[i].group = (int)zo_hashmap_number(&map, zo_fnv1a(hash, &g->run[i].family, sizeof g->run[i].family));
     }
+    g->groups = (int)map.n;
     zo_hashmap_free(&map);
     g->start = zo_realloc(g->start, ZO_HOST, ZO_TAG_OTHER, ((size_t)g->groups + 2) * sizeof *g->start);
     g->member = zo_realloc(g->member, ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *g->member);

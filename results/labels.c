@@ -132,33 +132,21 @@ static char *make_label(const columns *c, const zo_setting *s, const bool *diffe
     return label;
 }
 
-/* The number of a frame or scope, in the order of their coming. */
-static int64_t number_of(zo_hashmap *map, uint64_t hash, int64_t *n)
-{
-    bool is_new;
-    int64_t *at = zo_hashmap_at(map, hash, &is_new);
-    if (is_new) {
-        *at = (*n)++;
-    }
-    return *at;
-}
-
 char **zo_labels_make(const zo_label_spec *spec, const zo_setting *setting, int64_t n)
 {
     columns c = find_columns(spec, setting, n);
     zo_hashmap frame_map = {0}, scope_map = {0};
-    int64_t frames = 0, scopes = 0;
     size_t room = (size_t)n + 1;
     int64_t *first = zo_alloc(ZO_HOST, ZO_TAG_OTHER, room * sizeof *first); /* (frames) its first setting */
     int64_t *scope = zo_alloc(ZO_HOST, ZO_TAG_OTHER, room * sizeof *scope); /* (n) */
     for (int64_t i = 0; i < n; i++) {
-        scope[i] = number_of(&scope_map, setting[i].scope, &scopes);
+        scope[i] = zo_hashmap_number(&scope_map, setting[i].scope);
     }
     size_t width = (size_t)c.n;
-    bool *differs = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)scopes * width + 1) * sizeof *differs); /* (scopes, columns) */
+    bool *differs = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)scope_map.n * width + 1) * sizeof *differs); /* (scopes, columns) */
     for (int64_t i = 0; i < n; i++) {
-        int64_t before = frames, frame = number_of(&frame_map, setting[i].frame, &frames);
-        if (frame == before) {
+        int64_t known = frame_map.n, frame = zo_hashmap_number(&frame_map, setting[i].frame);
+        if (frame == known) {
             first[frame] = i;
         } else {
             compare(&c, &setting[first[frame]], &setting[i], differs + (size_t)scope[i] * width);
