@@ -517,7 +517,9 @@ static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_ter
         }
     }
     if (is_logged(e)) {
-        ZO_CHECK(n == 0 || term[0].dir.kind != ZO_DIR_SPAN, "the set \"%s\" would keep numbers that are only borrowed", s->spec.name);
+        for (int i = 0; i < n; i++) {
+            ZO_CHECK(term[i].dir.kind != ZO_DIR_SPAN, "the set \"%s\" would keep numbers that are only borrowed", s->spec.name);
+        }
         if (decay != 0.0) {
             return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps no tensors beside the weights, and the set \"%s\" goes on from its old values: "
                            "use \"accumulate\": \"weights\"", s->spec.name);
