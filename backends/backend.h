@@ -1,4 +1,4 @@
-/* backend.h: the seam. Where memory is and how operations run; one table of functions, implemented by cpu_*.c (and by cuda_*.cu).
+/* backend.h: the seam. Where memory is and how operations run; one table of functions, implemented in cpu/ (and in cuda/).
  *
  * Conventions. T tokens of a batch are packed (no padding). P = view->npoints points run in one pass: every activation has shape
  * (P, T, width), row-major, f32, in the backend's memory. "view" operations read parameters at all P points, each weight once.

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
-#include "models/batch.h"
+#include "text/batch.h"
 
 #ifdef __cplusplus
 extern "C" {

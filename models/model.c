@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "models/hub.h"
+#include "models/files/hub.h"
 #include "models/transformer.h"
 
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)

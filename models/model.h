@@ -5,7 +5,7 @@
 
 #include "backends/backend.h"
 #include "models/arch.h"
-#include "models/batch.h"
+#include "text/batch.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-/* keys.h: what is true of a key of a config beyond its value: the bits of zo_opt.flags in the table of keys (bench/keys.c). Whatever lists keys (a
+/* keys.h: what is true of a key of a config beyond its value: the bits of zo_opt.flags in the table of keys (bench/cell/keys.c). Whatever lists keys (a
  * help text, the columns of a report, a label) asks the table for those with the bit, and has no list of its own. */
 #ifndef ZO_RESULTS_KEYS_H
 #define ZO_RESULTS_KEYS_H

@@ -26,7 +26,7 @@ void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format,
 void zo_paragraph_print(FILE *out, const char *text, int indent, int columns);
 
 typedef struct zo_report_spec {
-    const zo_opt *keys;   /* of the configs (bench/keys.h): which of them are columns, which say what a panel is; NULL = none but the optimizer */
+    const zo_opt *keys;   /* of the configs (bench/cell/keys.h): which of them are columns, which say what a panel is; NULL = none but the optimizer */
     bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */
     const char *best;     /* "lr" or "lr,rank": of the cells that differ only in these keys and the seed, keep the setting that is best on dev, by mean
                              metric or mean loss as the cells' selection says (the smaller value on a tie); NULL = keep all */

@@ -47,7 +47,7 @@ typedef struct zo_cell_row {
     const char *config;            /* canonical JSON of the cell, every default filled in */
     const char *optimizer;         /* its name */
     const char *optimizer_options; /* canonical JSON of the optimizer object */
-    const zo_opt *keys;            /* bench/keys.h */
+    const zo_opt *keys;            /* bench/cell/keys.h */
     const void *settings;
 } zo_cell_row;
 

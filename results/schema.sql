@@ -113,7 +113,7 @@ CREATE TABLE tries (
     forwards          INTEGER,               -- passes of one batch at one point, in training. A MeZO step has 2. A full-batch pass counts
                                              -- ceil(N / batch) for every point. A gradient counts 1
     flops             REAL,                  -- of training: products and attention in probes, full batches, trial steps, backward passes and
-                                             -- recomputation. No evaluation (bench/roofline.c)
+                                             -- recomputation. No evaluation (bench/cell/roofline.c)
     work              REAL,                  -- flops / flops of one plain forward over the run's mean batch: the axis on which methods compare
     paper_queries     REAL,                  -- queries as the method's paper counts them (zo list optimizers); NULL where it does not
     sequences         INTEGER,               -- sequences that the papers' code would have run in `forwards` (one an option)

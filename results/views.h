@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* Makes them anew from all runs with a result of this meaning. Labels are those of results/labels.h, and of settings that differ in the learning rate
- * alone `shown` has the one that `zo report --best lr` keeps. `keys`: the table of bench/keys.h. Costs a pass over all runs. */
+ * alone `shown` has the one that `zo report --best lr` keeps. `keys`: the table of bench/cell/keys.h. Costs a pass over all runs. */
 zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err);
 
 /* zo_results_select, with the views made first where the statement names a table that is not there without them. */

@@ -569,7 +569,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
 
-/* The token that the tokenizer puts in front of every text, or -1. (MeZO's other bos for OPT is set on the tokenizer, bench/setup.c.) */
+/* The token that the tokenizer puts in front of every text, or -1. (MeZO's other bos for OPT is set on the tokenizer, bench/cell/setup.c.) */
 static zo_status find_bos(zo_encoder *encoder, zo_err *err)
 {
     encoder->bos = -1;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "models/batch.h"
-#include "models/tokenizer.h"
+#include "text/batch.h"
+#include "text/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {

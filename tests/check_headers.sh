@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 : "${CC:=gcc}" "${NVCC:=}"
-headers=$(find core backends models tasks optimizers results plots bench -name '*.h' 2>/dev/null | sort)
+headers=$(find core text backends models tasks optimizers results plots bench -name '*.h' 2>/dev/null | sort)
 jobs=$(nproc 2>/dev/null || echo 1)
 flags="-I. $(pkg-config --cflags sqlite3 libcjson libpcre2-8 libutf8proc 2>/dev/null)"
 scratch=$(mktemp -d)

@@ -7,7 +7,7 @@ bad=0
 # may FOLDER 'extended regexp of permitted "..." includes'
 may() {
     folder=$1 permitted=$2
-    files=$(find "$folder" -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
+    files=$(find "$folder" -maxdepth 1 \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) 2>/dev/null | sort)
     [ -n "$files" ] || return 0
     # shellcheck disable=SC2086
     wrong=$(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $files /dev/null | grep -vE "\"($permitted)\"")
@@ -17,16 +17,40 @@ may() {
     bad=1
 }
 
-may core 'core/[a-z0-9_]+\.h'
-may backends '(core|backends)/[a-z0-9_]+\.(h|cuh)'
-may models '(core|backends|models)/[a-z0-9_]+\.h'
-may tasks '(core|tasks)/[a-z0-9_]+\.h|models/(tokenizer|batch)\.h'
-may optimizers '(core|backends|optimizers)/[a-z0-9_]+\.h'
-may results '(core|results)/[a-z0-9_]+\.h'
-may plots '(core|plots)/[a-z0-9_]+\.h'
+# A room without its own rooms: *.c and headers that stand in it.
+rooms='core text backends backends/cpu backends/cuda models models/files tasks optimizers results plots bench/synth bench/cell bench/matrix bench/cli'
+n='[a-z0-9_]+\.h'
+may core "core/$n"
+may text "(core|text)/$n"
+may backends "(core|backends)/$n"
+may backends/cpu "(core|backends|backends/cpu)/$n"
+may backends/cuda "(core|backends|backends/cuda)/[a-z0-9_]+\.(h|cuh)"
+may models "(core|text|backends|models|models/files)/$n"
+may models/files "(core|text|backends|models|models/files)/$n"
+may tasks "(core|tasks)/$n|text/(tokenizer|batch)\.h"
+may optimizers "(core|backends|optimizers)/$n"
+may results "(core|results)/$n"
+may plots "(core|plots)/$n"
+may bench/synth "(core|text|backends|models|models/files|tasks|optimizers|bench/synth)/$n"
+may bench/cell "(core|text|backends|models|models/files|tasks|optimizers|results|bench/synth|bench/cell)/$n"
+may bench/matrix "(core|text|backends|models|models/files|tasks|optimizers|results|bench/synth|bench/cell|bench/matrix)/$n"
+may bench/cli "(core|text|backends|models|models/files|tasks|optimizers|results|plots|bench/synth|bench/cell|bench/matrix|bench/cli)/$n"
+
+# A folder with code is a room: none is looked at by nobody.
+for folder in $(git ls-files '*.c' '*.h' '*.cu' '*.cuh' 2>/dev/null | grep -v '^tests/' | sed 's|/[^/]*$||' | sort -u); do
+    case " $rooms " in *" $folder "*) ;; *) echo "    $folder/ has code and no line in tests/check_includes.sh"; bad=1 ;; esac
+done
+
+# No header includes itself by way of others.
+if ! find core text backends models tasks optimizers results plots bench -name '*.h' -o -name '*.cuh' | while read -r header; do
+    sed -n "s|^[[:space:]]*#[[:space:]]*include[[:space:]]*\"\([^\"]*\)\".*|$header \1|p" "$header"
+done | tsort >/dev/null; then
+    echo '    headers include each other in a circle (tsort names them)'
+    bad=1
+fi
 
 # CUDA stays behind the seam.
-folders=$(ls -d core backends models tasks optimizers results plots bench 2>/dev/null)
+folders=$(ls -d core text backends models tasks optimizers results plots bench 2>/dev/null)
 # shellcheck disable=SC2086
 if grep -rnE --include='*.c' --include='*.h' 'include[[:space:]]*[<"](cuda|cublas|cudnn|curand|nvml)' $folders; then
     echo "    only *.cu and *.cuh files include CUDA headers"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# check_kernels.sh LOG: every __global__ function of backends/*.cu was launched by some test under the shim. LOG has the kernels that the
+# check_kernels.sh LOG: every __global__ function of backends/cuda/*.cu was launched by some test under the shim. LOG has the kernels that the
 # tests' processes launched (tests/shim/coverage.cpp). Prints each kernel with its launches and threads; names those that are missing.
 set -eu
 cd "$(dirname "$0")/.."
-declared=$(cat backends/*.cu backends/*.cuh | tr '\n' ' ' | sed 's/__launch_bounds__([^)]*)//g' | grep -oE '__global__ +void +[A-Za-z_0-9]+' | awk '{ print $3 }' | sort -u)
-[ -n "$declared" ] || { echo 'check_kernels: no kernel found in backends/*.cu'; exit 1; }
+declared=$(cat backends/cuda/*.cu backends/cuda/*.cuh | tr '\n' ' ' | sed 's/__launch_bounds__([^)]*)//g' | grep -oE '__global__ +void +[A-Za-z_0-9]+' | awk '{ print $3 }' | sort -u)
+[ -n "$declared" ] || { echo 'check_kernels: no kernel found in backends/cuda/*.cu'; exit 1; }
 # a launch is written name, or (name<arguments>)
 sed -E 's/^\(?([A-Za-z_0-9]+).* ([0-9]+) ([0-9]+)$/\1 \2 \3/' "$1" |
     awk '{ launches[$1] += $2; threads[$1] += $3 } END { for (k in launches) print k, launches[k], threads[k] }' | sort >"$1.sums"

@@ -11,15 +11,15 @@ use strict;
 use warnings;
 
 my ($MEAN, $LONGEST) = (14, 40); # words a sentence: the mean of a document, and the longest of all
-my @ROOMS = qw(core backends models tasks optimizers bench results plots tests);
+my @ROOMS = qw(core text backends models models/files tasks optimizers bench results plots tests);
 my @HEADS = ('For', 'In', 'Out', 'Leave alone'); # what a room's README.md says, each in bold
 
 sub slurp { local $/; open my $in, '<:encoding(UTF-8)', $_[0] or die "check_prose: $_[0]: $!\n"; return <$in> }
 binmode STDOUT, ':encoding(UTF-8)';
 
-my %command = map { $_ => 1 } slurp('bench/main.c') =~ /^\s*\{"([a-z]+)", (?:zo_)?cmd_\w+,/mg;
+my %command = map { $_ => 1 } slurp('bench/cli/main.c') =~ /^\s*\{"([a-z]+)", (?:zo_)?cmd_\w+,/mg;
 my %target = map { $_ => 1 } map { split ' ' } map { slurp($_) =~ /^([a-z][\w -]*):(?!=)/mg } 'Makefile', glob 'make/*.mk';
-die "check_prose: no commands in bench/main.c, or no targets in the Makefile\n" unless $command{run} && $target{test};
+die "check_prose: no commands in bench/cli/main.c, or no targets in the Makefile\n" unless $command{run} && $target{test};
 
 my %anchors; # of other files
 sub anchors { # of a document's text: GitHub's names of its headings

@@ -36,7 +36,7 @@ TABLE
 flags='-std=c++17 -O3 -arch=sm_80 -fmad=false -I. -D_GNU_SOURCE'
 for file in $(cut -d' ' -f1 "$work/table" | uniq); do
     # shellcheck disable=SC2086
-    "$nvcc" $flags -ptx "backends/cuda_$file.cu" -o "$work/$file.ptx"
+    "$nvcc" $flags -ptx "backends/cuda/$file.cu" -o "$work/$file.ptx"
     # each kernel's loads and stores of memory that is not shared, by width
     awk -v file="$file" '
         function tell() { if (name != "") print file, name, load4, store4, store1 }
@@ -51,7 +51,7 @@ for file in $(cut -d' ' -f1 "$work/table" | uniq); do
         END { tell() }' "$work/$file.ptx" >>"$work/ptx"
     if [ -n "$cuobjdump" ]; then
         # shellcheck disable=SC2086
-        "$nvcc" $flags -cubin "backends/cuda_$file.cu" -o "$work/$file.cubin"
+        "$nvcc" $flags -cubin "backends/cuda/$file.cu" -o "$work/$file.cubin"
         "$cuobjdump" -sass "$work/$file.cubin" | awk -v file="$file" '
             function tell() { if (name != "") print file, name, load4, store4, store1 }
             /Function : / { tell(); name = $NF; load4 = store4 = store1 = 0 }
@@ -79,7 +79,7 @@ check() { # FILE WHAT
             }
         }
         END {
-            for (kernel in file) if (!seen[kernel]) { printf "check_ptx: %s: there is no kernel %s in backends/cuda_%s.cu\n", what, kernel, file[kernel]; bad = 1 }
+            for (kernel in file) if (!seen[kernel]) { printf "check_ptx: %s: there is no kernel %s in backends/cuda/%s.cu\n", what, kernel, file[kernel]; bad = 1 }
             for (kernel in file) n += seen[kernel]
             if (!bad) printf "check: %d kernels move four numbers at once (%s)\n", n, what
             exit bad

@@ -4,7 +4,7 @@
 
 #include <check.h>
 
-#include "backends/cuda.h"
+#include "backends/cuda/cuda.h"
 
 enum { CPU, CUDA, SIDES };
 

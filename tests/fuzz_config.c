@@ -3,10 +3,10 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-#include "bench/grid.h"
+#include "bench/matrix/grid.h"
 #include "core/conf.h"
 #include "core/mem.h"
-#include "models/hub.h"
+#include "models/files/hub.h"
 
 static void check_sentence(const zo_err *err)
 {

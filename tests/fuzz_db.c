@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/grid.h"
-#include "bench/keys.h"
+#include "bench/cell/keys.h"
+#include "bench/matrix/grid.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/report.h"

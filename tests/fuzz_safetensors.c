@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 
 static int place_order(const void *a, const void *b)
 {

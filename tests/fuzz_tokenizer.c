@@ -8,8 +8,8 @@
 
 #include "core/io.h"
 #include "core/mem.h"
-#include "models/tokenizer.h"
 #include "tests/folder.h"
+#include "text/tokenizer.h"
 
 static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json",
                                     "vocab.txt",      "vocab.json",            "merges.txt"};

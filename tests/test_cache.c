@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/cache.h"
+#include "bench/synth/cache.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/folder.h"

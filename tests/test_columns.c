@@ -14,13 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/cell.h"
-#include "bench/cmd.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/output.h"
 #include "models/arch.h"
-#include "models/hub.h"
-#include "models/safetensors.h"
+#include "models/files/hub.h"
+#include "models/files/safetensors.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
 #include "tests/objective64.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cpu.h"
+#include "backends/cpu/cpu.h"
 #include "core/rng.h"
 #include "tests/suite.h"
 

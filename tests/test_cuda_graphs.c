@@ -1,4 +1,4 @@
-/* test_cuda_graphs.c: passes started as CUDA graphs (backends/cuda_graph.cu) give the bits of passes started operation by operation: losses,
+/* test_cuda_graphs.c: passes started as CUDA graphs (backends/cuda/graph.cu) give the bits of passes started operation by operation: losses,
  * predictions and gradients of every family over batches of changing shape and views of changing seed, step and coefficients; every
  * estimator in every realisation; graphs dropped and made again; passes that wait or grow in the middle; lengths that round to one shape. */
 #include <check.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cuda.h"
+#include "backends/cuda/cuda.h"
 #include "tests/golden_models.h"
 #include "tests/suite.h"
 

@@ -1,4 +1,4 @@
-/* test_cuda_kernels.c: the kernels of cuda_update.cu, cuda_elementwise.cu and cuda_attention.cu under the shim, each slot against the CPU
+/* test_cuda_kernels.c: the kernels of cuda/update.cu, cuda/elementwise.cu and cuda/attention.cu under the shim, each slot against the CPU
  * backend: a line a case with its shapes and the largest difference over the largest number, and a hash where bits are promised. Every
  * case runs twice, the second time with blocks and threads in reverse order, and must give the same bits. */
 #include <check.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cpu.h"
-#include "backends/cuda.h"
+#include "backends/cpu/cpu.h"
+#include "backends/cuda/cuda.h"
 #include "core/rng.h"
 #include "tests/suite.h"
 

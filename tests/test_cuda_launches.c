@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backends/cuda.h"
-#include "bench/setup.h"
+#include "backends/cuda/cuda.h"
+#include "bench/cell/setup.h"
+#include "bench/matrix/grid.h"
 #include "core/mem.h"
 #include "tests/folder.h"
 #include "tests/suite.h"

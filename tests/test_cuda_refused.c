@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backends/cuda.h"
+#include "backends/cuda/cuda.h"
 #include "core/mem.h"
 #include "tests/suite.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/grid.h"
-#include "bench/keys.h"
+#include "bench/cell/keys.h"
+#include "bench/matrix/grid.h"
 #include "core/mem.h"
 #include "tests/suite.h"
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/grid.h"
-#include "bench/keys.h"
+#include "bench/cell/keys.h"
+#include "bench/matrix/grid.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"

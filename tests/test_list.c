@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/cmd.h"
+#include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "tests/folder.h"

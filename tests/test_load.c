@@ -15,8 +15,8 @@
 #include "core/mem.h"
 #include "core/num.h"
 #include "models/family.h"
-#include "models/hub.h"
-#include "models/safetensors.h"
+#include "models/files/hub.h"
+#include "models/files/safetensors.h"
 #include "tests/fuzz.h"
 #include "tests/suite.h"
 

@@ -9,9 +9,9 @@
 
 #include "core/io.h"
 #include "core/rng.h"
-#include "models/hub.h"
+#include "models/files/hub.h"
+#include "models/files/safetensors.h"
 #include "models/model.h"
-#include "models/safetensors.h"
 #include "tests/suite.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};

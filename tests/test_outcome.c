@@ -1,12 +1,12 @@
-/* test_outcome.c: the rules of bench/outcome.h over hand-made courses of losses and evaluations; what others do to a machine (bench/machine.h),
+/* test_outcome.c: the rules of bench/cell/outcome.h over hand-made courses of losses and evaluations; what others do to a machine (bench/cell/machine.h),
  * over hand-made readings; words for memory limits. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/machine.h"
-#include "bench/outcome.h"
+#include "bench/cell/machine.h"
+#include "bench/cell/outcome.h"
 #include "tests/suite.h"
 
 /* ---- faults --------------------------------------------------------------------------------------------------------------- */

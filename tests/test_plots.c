@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/keys.h"
+#include "bench/cell/keys.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"

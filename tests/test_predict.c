@@ -11,11 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/cell.h"
-#include "bench/cmd.h"
-#include "bench/predict.h"
+#include "bench/cell/predict.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
+#include "bench/matrix/grid.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/output.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
 

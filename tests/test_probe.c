@@ -1,11 +1,11 @@
-/* test_probe.c: what bench/probe.c says of probes, against the backend's own sweeps over a copy of the weights, and against halves of ulps. */
+/* test_probe.c: what bench/cell/probe.c says of probes, against the backend's own sweeps over a copy of the weights, and against halves of ulps. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/probe.h"
+#include "bench/cell/probe.h"
 #include "core/mem.h"
 #include "core/rng.h"
 #include "tests/suite.h"

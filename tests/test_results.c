@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench/grid.h"
-#include "bench/keys.h"
+#include "bench/cell/keys.h"
+#include "bench/matrix/grid.h"
 #include "core/embed.h"
 #include "core/io.h"
 #include "core/mem.h"

@@ -21,12 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/cell.h"
-#include "bench/cmd.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/output.h"
 #include "core/text.h"
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
 #include "tasks/task.h"
 #include "tests/folder.h"
 #include "tests/suite.h"

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/cmd.h"
+#include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/safetensors.h"
 #include "models/model.h"
-#include "models/safetensors.h"
 #include "tasks/task.h"
 #include "tests/suite.h"
 

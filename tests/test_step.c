@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backends/yardstick.h"
-#include "bench/cmd.h"
-#include "bench/roofline.h"
-#include "bench/shapes.h"
+#include "backends/device_peaks.h"
+#include "bench/cell/roofline.h"
+#include "bench/cli/cmd.h"
+#include "bench/synth/shapes.h"
 #include "core/conf.h"
 #include "core/io.h"
-#include "models/hub.h"
+#include "models/files/hub.h"
 #include "models/model.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
@@ -196,7 +196,7 @@ START_TEST(peaks_are_measured)
     zo_backend *be;
     zo_err err = {0};
     ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
-    const zo_yardstick *y = zo_yardstick_of(be);
+    const zo_device_peaks *y = zo_device_peaks_of(be);
     for (int p = ZO_F32; p < ZO_PRECISIONS; p++) {
         if (zo_backend_check(be, (zo_precision)p, &err) == ZO_OK) {
             ck_assert(y->product_rate(be, (zo_precision)p, 128) > 1e6);

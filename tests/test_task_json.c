@@ -11,10 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/cell.h"
-#include "bench/cmd.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/output.h"
 #include "tasks/task_impl.h"
 #include "tests/folder.h"
 #include "tests/suite.h"

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/unquote.h"
+#include "bench/cli/unquote.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
-#include "models/tokenizer.h"
-#include "models/tokenizer_impl.h"
 #include "tests/fuzz.h"
 #include "tests/suite.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_impl.h"
 
 #define GOLDEN "tests/golden/tokenizers/"
 #define PAIRS 100

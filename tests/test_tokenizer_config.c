@@ -9,9 +9,9 @@
 
 #include "core/io.h"
 #include "core/mem.h"
-#include "models/tokenizer.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
+#include "text/tokenizer.h"
 
 static zo_err err;
 static char scratch[64];

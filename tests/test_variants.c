@@ -11,8 +11,8 @@
 #include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/safetensors.h"
 #include "models/model.h"
-#include "models/safetensors.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
 

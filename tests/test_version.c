@@ -19,7 +19,7 @@
 #include "tests/suite.h"
 
 #define main zo_main
-#include "bench/main.c"
+#include "bench/cli/main.c"
 #undef main
 
 static char printed[65536]; /* by the last call of zo(), both streams */

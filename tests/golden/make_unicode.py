@@ -1,4 +1,4 @@
-"""models/tokenizer_unicode.h and tests/golden/tokenizers/{unicode,classes}.jsonl.gz, from the Hugging Face `tokenizers` library itself (0.23.3).
+"""text/tokenizer_unicode.h and tests/golden/tokenizers/{unicode,classes}.jsonl.gz, from the Hugging Face `tokenizers` library itself (0.23.3).
 
     python tests/golden/make_unicode.py PYTHON38
 

@@ -49,7 +49,7 @@ CREATE TABLE runs (
     threads           INTEGER,
     model_folder      TEXT,                  -- where `model` was found
     model_fingerprint TEXT,                  -- 64-bit FNV-1a, 16 hex digits, over its config.json and headers, sizes and samples of its
-                                             -- weights files (models/safetensors.h)
+                                             -- weights files (models/files/safetensors.h)
     data_folder       TEXT,                  -- --data or $ZO_DATA as given; NULL = none was given
     began             TEXT NOT NULL,         -- UTC
     ended             TEXT,

@@ -29,7 +29,7 @@ my ($most, $jobs, $limit, $patience) = ($ENV{N} || 300, $ENV{JOBS} || 2, $ENV{LI
 my $seed = $ENV{SEED};
 chomp($seed = `git rev-parse HEAD 2>/dev/null` || 'none') unless defined $seed && length $seed;
 my $started = time;
-my @folders = qw(core backends models tasks optimizers bench results plots);
+my @folders = qw(core text backends models tasks optimizers bench results plots);
 delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL CUDA T V N SEED CFLAGS LDFLAGS)};
 $ENV{LC_ALL} = 'C';
 $ENV{OMP_WAIT_POLICY} = 'passive';
@@ -369,7 +369,7 @@ sub ready_workers {
 # The mutants -----------------------------------------------------------------------------------------------------------------------------
 
 my $only = $ENV{ONLY} || '.';
-my @sources = grep { m{^(?:@{[join '|', @folders]})/\w+\.(?:c|h|cu|cuh)$} && /$only/ } @files;
+my @sources = grep { m{^(?:@{[join '|', @folders]})/[\w/]+\.(?:c|h|cu|cuh)$} && /$only/ } @files;
 
 # by_hand: blocks of a line "FILE: what is wrong", lines "-old" and lines "+new".
 sub by_hand {

@@ -1,0 +1,185 @@
+/* backward.c: gradients of linear layers, chosen rows, the language-model head and embeddings. Products are f32 whatever the
+ * precision of the forward pass. Work is cut into blocks that do not depend on the number of threads; a block of a gradient belongs
+ * to one thread, which adds tokens in their order. */
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+
+enum { BLOCK = 64, TOKENS = 128, SUPER = 2048 }; /* rows of a weight, tokens of an input gradient, rows of the head at a time */
+
+static float *param_of(zo_store *store, int param)
+{
+    return store->data + store->layout->param[param].offset;
+}
+
+static const float *weights_of(const zo_store *store, int param)
+{
+    return store->data + store->layout->param[param].offset;
+}
+
+/* The three products of a linear layer inside a parallel region: dx (T,cols) = beta dx + dy W; gw (rows,cols) += dy^T x;
+ * gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. dx, gb may be NULL. Ends without a barrier. */
+static void linear_parts(const float *w, const float *x, const float *dy, int64_t stride, int64_t rows, int64_t cols, int64_t tokens,
+                         float beta, float *dx, float *gw, float *gb)
+{
+    int64_t across = dx != NULL ? (tokens + TOKENS - 1) / TOKENS : 0, down = (rows + BLOCK - 1) / BLOCK;
+#pragma omp for schedule(dynamic) nowait
+    for (int64_t item = 0; item < across + down; item++) {
+        if (item < across) {
+            int64_t t = item * TOKENS, n = tokens - t < TOKENS ? tokens - t : TOKENS;
+            zo_cpu_sgemm(false, false, n, cols, rows, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
+            continue;
+        }
+        int64_t row = (item - across) * BLOCK, n = rows - row < BLOCK ? rows - row : BLOCK;
+        zo_cpu_sgemm(true, false, n, cols, tokens, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+        if (gb != NULL) {
+            for (int64_t t = 0; t < tokens; t++) {
+                for (int64_t i = row; i < row + n; i++) {
+                    gb[i] += dy[t * stride + i];
+                }
+            }
+        }
+    }
+}
+
+void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+                            const float *dy, int64_t tokens, float *dx, zo_store *grad)
+{
+    (void)precision;
+    const zo_param *p = &store->layout->param[weight];
+    if (tokens == 0) {
+        return;
+    }
+    double start = zo_now();
+#pragma omp parallel num_threads(be->threads)
+    {
+        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, 0.0f, dx, param_of(grad, weight),
+                     bias >= 0 ? param_of(grad, bias) : NULL);
+    }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
+    zo_counters_add((zo_counters){.linear_flops = (uint64_t)((dx != NULL ? 4 : 2) * tokens * p->rows * p->cols)});
+}
+
+void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
+                                 const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
+{
+    double start = zo_now();
+    int64_t cols = store->layout->param[weight].cols;
+    const float *w = weights_of(store, weight);
+    float *gw = param_of(grad, weight), *gb = bias >= 0 ? param_of(grad, bias) : NULL;
+    for (int64_t t = 0; t < tokens; t++) {
+        if (dx != NULL) {
+            memset(dx + t * cols, 0, (size_t)cols * sizeof *dx);
+        }
+        for (int32_t r = 0; r < nrows; r++) {
+            float d = dy[t * nrows + r], *g = gw + rows[r] * cols;
+            const float *xr = x + t * cols;
+            for (int64_t j = 0; j < cols; j++) {
+                g[j] = fmaf(d, xr[j], g[j]);
+            }
+            for (int64_t j = 0; j < cols && dx != NULL; j++) {
+                dx[t * cols + j] = fmaf(d, w[rows[r] * cols + j], dx[t * cols + j]);
+            }
+            if (gb != NULL) {
+                gb[rows[r]] += d;
+            }
+        }
+    }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
+    (void)be;
+}
+
+void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
+                           zo_store *grad)
+{
+    float *g = param_of(grad, table);
+    int64_t parts = (cols + BLOCK - 1) / BLOCK; /* by columns: a row may be hit by many tokens */
+    double start = zo_now();
+#pragma omp parallel num_threads(be->threads) if (tokens * cols > 32768)
+    {
+#pragma omp for schedule(static) nowait
+        for (int64_t part = 0; part < parts; part++) {
+            int64_t c = part * BLOCK, n = cols - c < BLOCK ? cols - c : BLOCK;
+            for (int64_t t = 0; t < tokens; t++) {
+                float *to = g + ids[t] * cols + c;
+                const float *from = dx + t * cols + c;
+                for (int64_t j = 0; j < n; j++) {
+                    to[j] += from[j];
+                }
+            }
+        }
+    }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
+}
+
+/* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r. The vocabulary is
+ * taken SUPER rows at a time, in two passes: log-sum-exp of every row, then the logits again. */
+void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+                          int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
+                          zo_store *grad)
+{
+    (void)precision;
+    const zo_param *p = &store->layout->param[weight];
+    int64_t vocabulary = p->rows, cols = p->cols, wide = vocabulary < SUPER ? vocabulary : SUPER;
+    const float *w = weights_of(store, weight), *b = bias >= 0 ? weights_of(store, bias) : NULL;
+    float *gw = param_of(grad, weight), *gb = bias >= 0 ? param_of(grad, bias) : NULL;
+    float *logit = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(rows * (wide + 3)) * sizeof *logit); /* (R, wide) */
+    float *most = logit + rows * wide, *sum = most + rows, *total = sum + rows;
+    for (int64_t r = 0; r < rows; r++) {
+        most[r] = -INFINITY;
+        sum[r] = total[r] = 0.0f;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        total[at[i]] += amount[i];
+    }
+    double start = zo_now();
+#pragma omp parallel num_threads(be->threads)
+    {
+        for (int pass = 0; pass < 2; pass++) {
+            for (int64_t first = 0; first < vocabulary; first += wide) {
+                int64_t m = vocabulary - first < wide ? vocabulary - first : wide;
+#pragma omp for schedule(dynamic)
+                for (int64_t v = 0; v < m; v += BLOCK) {
+                    int64_t k = m - v < BLOCK ? m - v : BLOCK;
+                    zo_cpu_sgemm(false, true, rows, k, cols, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
+                }
+#pragma omp for schedule(static)
+                for (int64_t r = 0; r < rows; r++) {
+                    float *l = logit + r * wide;
+                    for (int64_t v = 0; v < m && b != NULL; v++) {
+                        l[v] += b[first + v];
+                    }
+                    if (pass == 0) {
+                        float top = most[r], s = 0.0f;
+                        for (int64_t v = 0; v < m; v++) {
+                            top = l[v] > top ? l[v] : top;
+                        }
+                        for (int64_t v = 0; v < m; v++) {
+                            s += zo_exp(l[v] - top);
+                        }
+                        sum[r] = fmaf(sum[r], zo_exp(most[r] - top), s);
+                        most[r] = top;
+                    } else {
+                        float scale = total[r] / sum[r], top = most[r];
+                        for (int64_t v = 0; v < m; v++) {
+                            l[v] = scale * zo_exp(l[v] - top);
+                        }
+                    }
+                }
+                if (pass == 1) {
+#pragma omp single
+                    for (int64_t i = 0; i < n; i++) {
+                        if (target[i] >= first && target[i] < first + m) {
+                            logit[at[i] * wide + target[i] - first] -= amount[i];
+                        }
+                    }
+                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, first == 0 ? 0.0f : 1.0f, dx, gw + first * cols,
+                                 gb != NULL ? gb + first : NULL);
+#pragma omp barrier
+                }
+            }
+        }
+    }
+    zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
+    zo_counters_add((zo_counters){.linear_flops = (uint64_t)(8 * rows * vocabulary * cols)});
+}

@@ -1,0 +1,778 @@
+/* attention.cu: rotary positions and attention over packed sequences, forward and backward, in f32.
+ *
+ * Streaming softmax over tiles of keys (Milakov & Gimelshein, arXiv 1805.02867; FlashAttention, arXiv 2205.14135), so nothing of size
+ * sequence x sequence exists; the backward pass makes the probabilities again from the log-sum-exp. As in cpu/attention.c the queries of
+ * all heads that share a key head stand side by side as the lanes of one list, and what a query gets does not depend on what else is in
+ * the batch. A block has 16 x 8 threads: a thread has R rows of a tile of scores and C of its columns. Two kernels in the backward pass,
+ * one that owns queries (dq) and one that owns keys (dk, dv): no atomics, so bits do not depend on the schedule.
+ * It does not: use tensor cores, drop out, mask padding (there is none), keep keys over calls. */
+#include <string.h>
+
+#include "backends/cuda/access.cuh"
+
+enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 32 }; /* THREADS = DOWN x ACROSS; see stage_work for FILL */
+
+/* ---- rotary positions ---------------------------------------------------------------------------------------------------------- */
+
+/* A block a row of x: heads * head_dim numbers of it. */
+static __global__ void __launch_bounds__(THREADS) rope_rows(const float *cosine, const float *sine, const int32_t *position, int64_t tokens,
+                                                            int heads, int half, int64_t stride, float sign, bool wide, float *x)
+{
+    const float *c = cosine + (int64_t)position[blockIdx.x % tokens] * half, *s = sine + (int64_t)position[blockIdx.x % tokens] * half;
+    float *row = x + blockIdx.x * stride;
+    int quads = (half + 3) / 4;
+    for (int i = (int)threadIdx.x; i < heads * quads; i += THREADS) {
+        float *low = row + (int64_t)(i / quads) * 2 * half, *high = low + half, a[4], b[4], cx[4], sx[4], first[4], second[4];
+        int d = 4 * (i % quads);
+        zo_load4(low, d, 0, half, wide, a);
+        zo_load4(high, d, 0, half, wide, b);
+        zo_load4(c, d, 0, half, wide, cx);
+        zo_load4(s, d, 0, half, wide, sx);
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            float t = sign * sx[l];
+            first[l] = fmaf(a[l], cx[l], -(b[l] * t));
+            second[l] = fmaf(b[l], cx[l], a[l] * t);
+        }
+        zo_store4(low, d, 0, half, wide, first);
+        zo_store4(high, d, 0, half, wide, second);
+    }
+}
+
+void zo_cuda_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, int points, int64_t tokens, int heads, int64_t stride,
+                  bool inverse, float *x)
+{
+    if (points == 0 || tokens == 0) {
+        return;
+    }
+    zo_cuda_part(be, ZO_PART_ATTENTION);
+    int half = rope->head_dim / 2;
+    bool wide = half % 4 == 0 && zo_cuda_wide(x, stride) && zo_cuda_wide(rope->cos, half) && zo_cuda_wide(rope->sin, half);
+    const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_POSITIONS, position, (size_t)tokens * sizeof *at));
+    ZO_MOVES(8 * points * tokens * heads * half, 8 * points * tokens * heads * half);
+    ZO_LAUNCH(rope_rows, zo_cuda_grid(points * tokens, 1), THREADS, 0, zo_cuda_of(be)->stream, rope->cos, rope->sin, at, tokens, heads, half,
+              stride, inverse ? -1.0f : 1.0f, wide, x);
+}
+
+/* ---- who asks and who answers -------------------------------------------------------------------------------------------------- */
+
+struct sequence {
+    int32_t start, tokens;               /* own tokens */
+    int32_t parent_start, parent_tokens; /* 0 tokens: no parent */
+    int32_t first, queries;              /* rows of q, out and lse */
+    int32_t parent;
+};
+
+struct work { int32_t sequence, from; }; /* a block's first lane, or first key */
+
+struct attention_args {
+    const float *q, *k, *v, *out, *lse, *dout, *inner; /* inner (rows, heads): sum of dout * out, the softmax's own share */
+    float *to_out, *to_lse, *dq, *dk, *dv;
+    int64_t qs, ks, vs, rows, tokens; /* rows of q at a point */
+    const sequence *seq;
+    const work *list;
+    const int32_t *row; /* (rows) tokens that ask, or NULL */
+    int nseqs, heads, group, head_dim;
+    float scale;
+    bool causal, wide;
+};
+
+/* Where the lanes of a block read and write, and the last own token that each sees. */
+template <int N>
+struct lanes {
+    int32_t at[N], head[N], sees[N];
+    float lse[N], inner[N];
+};
+
+/* Lane l of a sequence and key head is query l % queries of head kv_head * group + l / queries. Lanes past the last have at = -1. */
+template <int N>
+static __device__ __forceinline__ void lanes_fill(const attention_args &a, const sequence &s, int kv_head, int from, lanes<N> *to)
+{
+    for (int l = (int)threadIdx.x; l < N; l += THREADS) {
+        int lane = from + l, i = lane % s.queries;
+        bool used = lane < s.queries * a.group;
+        to->at[l] = used ? s.first + i : -1;
+        to->head[l] = kv_head * a.group + lane / s.queries;
+        to->sees[l] = !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
+        to->lse[l] = used && a.lse != nullptr ? a.lse[(int64_t)to->at[l] * a.heads + to->head[l]] : INFINITY; /* idle: probability 0 */
+        to->inner[l] = used && a.inner != nullptr ? a.inner[(int64_t)to->at[l] * a.heads + to->head[l]] : 0.0f;
+    }
+}
+
+/* The largest `sees` of lanes from .. from + n - 1, without looking at them all. */
+static __device__ __forceinline__ int sees_most(const attention_args &a, const sequence &s, int from, int n)
+{
+    int last = from + n < s.queries * a.group ? from + n - 1 : s.queries * a.group - 1;
+    int i = last / s.queries > from / s.queries ? s.queries - 1 : last % s.queries;
+    return !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
+}
+
+/* ---- tiles in shared memory: rows of D + 4 floats, zero where there is nothing ------------------------------------------------- */
+
+/* to (N, D + 4): rows of the lanes, the first n, and zeros up to a multiple of four. */
+template <int D, int N>
+static __device__ __forceinline__ void load_lanes(const attention_args &a, const lanes<N> *l, int n, const float *from, int64_t stride,
+                                                  float scale, float *to)
+{
+    for (int i = (int)threadIdx.x; i < (n + 3) / 4 * D; i += THREADS) {
+        int r = i / (D / 4), d = 4 * (i % (D / 4));
+        float x[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        if (l->at[r] >= 0) {
+            zo_load4(from + l->at[r] * stride + l->head[r] * a.head_dim, d, 0, a.head_dim, a.wide, x);
+        }
+        *reinterpret_cast<float4 *>(to + r * (D + 4) + d) = make_float4(x[0] * scale, x[1] * scale, x[2] * scale, x[3] * scale);
+    }
+}
+
+/* to (N, D + 4): rows first .. first + n - 1 of keys or values, `from` being the head's first column. Rows after those up to a multiple of
+ * four become zero, the rest stays what it was. */
+template <int D>
+static __device__ __forceinline__ void load_keys(const attention_args &a, const float *from, int64_t stride, int64_t first, int n, float *to)
+{
+    for (int i = (int)threadIdx.x; i < (n + 3) / 4 * D; i += THREADS) {
+        int r = i / (D / 4), d = 4 * (i % (D / 4));
+        float x[4];
+        zo_load4(from + (first + (r < n ? r : 0)) * stride, d, 0, r < n ? a.head_dim : 0, a.wide, x);
+        *reinterpret_cast<float4 *>(to + r * (D + 4) + d) = make_float4(x[0], x[1], x[2], x[3]);
+    }
+}
+
+/* s[i][c] = x row (ty R + i) . y row (tx + 8 c), c < M, over `width` columns, in their order. */
+template <int D, int R, int C, int M>
+static __device__ __forceinline__ void products_of(const float *x, const float *y, int width, float s[R][C])
+{
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS);
+#pragma unroll 2
+    for (int d = 0; d < width; d += 4) {
+        float4 one[R];
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            one[i] = *reinterpret_cast<const float4 *>(x + (ty * R + i) * (D + 4) + d);
+        }
+#pragma unroll
+        for (int c = 0; c < M; c++) {
+            float4 two = *reinterpret_cast<const float4 *>(y + (tx + ACROSS * c) * (D + 4) + d);
+#pragma unroll
+            for (int i = 0; i < R; i++) {
+                s[i][c] = fmaf(one[i].x, two.x, s[i][c]);
+                s[i][c] = fmaf(one[i].y, two.y, s[i][c]);
+                s[i][c] = fmaf(one[i].z, two.z, s[i][c]);
+                s[i][c] = fmaf(one[i].w, two.w, s[i][c]);
+            }
+        }
+    }
+}
+
+/* The same for the first n rows of y; where they fit into half of a tile, only that half is made. What stands in s for others is nonsense. */
+template <int D, int R, int C>
+static __device__ __forceinline__ void products(const float *x, const float *y, int n, int width, float s[R][C])
+{
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+#pragma unroll
+        for (int c = 0; c < C; c++) {
+            s[i][c] = 0.0f;
+        }
+    }
+    if (2 * n <= ACROSS * C) {
+        products_of<D, R, C, C / 2>(x, y, width, s);
+    } else {
+        products_of<D, R, C, C>(x, y, width, s);
+    }
+}
+
+/* A thread's scores to its places in the tile (16 R, 8 C + 4). Rows are read only by the warp that wrote them. */
+template <int R, int C>
+static __device__ __forceinline__ void put_scores(const float s[R][C], float *score)
+{
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS);
+    __syncwarp(); /* the last use of these rows is over */
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+#pragma unroll
+        for (int c = 0; c < C; c++) {
+            score[(ty * R + i) * (ACROSS * C + 4) + tx + ACROSS * c] = s[i][c];
+        }
+    }
+    __syncwarp();
+}
+
+/* sum[i][4 c + l] += over k < n: score row (ty R + i) [k] * y row k, column 4 tx + 32 c + l, in the order of k. */
+template <int D, int R, int C>
+static __device__ __forceinline__ void accumulate(const float *score, const float *y, int n, int width, float sum[R][D / ACROSS])
+{
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS);
+    for (int k = 0; k < n; k += 4) {
+        float4 all[R];
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            all[i] = *reinterpret_cast<const float4 *>(score + (ty * R + i) * (ACROSS * C + 4) + k);
+        }
+#pragma unroll
+        for (int part = 0; part < 4; part++) {
+#pragma unroll
+            for (int c = 0; c < D / 32; c++) {
+                if (32 * c < width) {
+                    float4 value = *reinterpret_cast<const float4 *>(y + (k + part) * (D + 4) + 4 * tx + 32 * c);
+#pragma unroll
+                    for (int i = 0; i < R; i++) {
+                        float p = part == 0 ? all[i].x : part == 1 ? all[i].y : part == 2 ? all[i].z : all[i].w;
+                        sum[i][4 * c] = fmaf(p, value.x, sum[i][4 * c]);
+                        sum[i][4 * c + 1] = fmaf(p, value.y, sum[i][4 * c + 1]);
+                        sum[i][4 * c + 2] = fmaf(p, value.z, sum[i][4 * c + 2]);
+                        sum[i][4 * c + 3] = fmaf(p, value.w, sum[i][4 * c + 3]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* One row of a thread's sums, times scale, to a row of head_dim floats. */
+template <int D>
+static __device__ __forceinline__ void put_row(const attention_args &a, const float sum[D / ACROSS], float scale, float *to)
+{
+    int tx = (int)(threadIdx.x % ACROSS);
+#pragma unroll
+    for (int c = 0; c < D / 32; c++) {
+        float x[4];
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            x[l] = sum[4 * c + l] * scale;
+        }
+        zo_store4(to, 4 * tx + 32 * c, 0, a.head_dim, a.wide, x);
+    }
+}
+
+template <int D, int R>
+static __device__ __forceinline__ void clear(float sum[R][D / ACROSS])
+{
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+#pragma unroll
+        for (int d = 0; d < D / ACROSS; d++) {
+            sum[i][d] = 0.0f;
+        }
+    }
+}
+
+/* The tiles of N keys that a block sees: the parent's, all of them, then the sequence's own up to `most`. */
+struct tile {
+    int64_t first; /* token */
+    int n;
+    bool own;
+    int32_t at;    /* own: the first key, counted from the sequence's first token */
+};
+
+template <int N>
+static __device__ __forceinline__ int tiles_of(const sequence &s, int most)
+{
+    return (s.parent_tokens + N - 1) / N + (most + N) / N;
+}
+
+template <int N>
+static __device__ __forceinline__ tile tile_of(const sequence &s, int most, int i)
+{
+    int before = (s.parent_tokens + N - 1) / N;
+    tile t;
+    t.own = i >= before;
+    t.at = N * (t.own ? i - before : i);
+    int left = (t.own ? most + 1 : s.parent_tokens) - t.at;
+    t.first = (int64_t)(t.own ? s.start : s.parent_start) + t.at;
+    t.n = left < N ? left : N;
+    return t;
+}
+
+/* Sum and maximum over the threads that share rows: 8 lanes of a warp. */
+static __device__ __forceinline__ float across_sum(float x)
+{
+#pragma unroll
+    for (int step = ACROSS / 2; step > 0; step /= 2) {
+        x += __shfl_xor_sync(0xFFFFFFFFu, x, step);
+    }
+    return x;
+}
+
+static __device__ __forceinline__ float across_max(float x)
+{
+#pragma unroll
+    for (int step = ACROSS / 2; step > 0; step /= 2) {
+        float other = __shfl_xor_sync(0xFFFFFFFFu, x, step);
+        x = other > x ? other : x;
+    }
+    return x;
+}
+
+/* ---- forward -------------------------------------------------------------------------------------------------------------------- */
+
+/* blockIdx: work, key head, point. Shared: queries (16 R), keys or values (8 C), scores. */
+template <int D, int R, int C>
+struct forward_shape {
+    enum { QUERIES = DOWN * R, KEYS = ACROSS * C, LD = D + 4, BYTES = 4 * (QUERIES * LD + KEYS * LD + QUERIES * (KEYS + 4)) };
+};
+
+template <int D, int R, int C>
+static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
+{
+    typedef forward_shape<D, R, C> shape;
+    __shared__ lanes<shape::QUERIES> who;
+    ZO_SHARED_DYNAMIC(float, query);
+    float *other = query + shape::QUERIES * shape::LD, *score = other + shape::KEYS * shape::LD;
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
+    int64_t p = blockIdx.z;
+    work item = a.list[blockIdx.x];
+    if (item.sequence < 0) {
+        return;
+    }
+    sequence s = a.seq[item.sequence];
+    const float *k = a.k + p * a.tokens * a.ks + kv_head * a.head_dim, *v = a.v + p * a.tokens * a.vs + kv_head * a.head_dim;
+    lanes_fill(a, s, kv_head, item.from, &who);
+    __syncthreads();
+    load_lanes<D>(a, &who, shape::QUERIES, a.q + p * a.rows * a.qs, a.qs, a.scale, query);
+    int last = sees_most(a, s, item.from, shape::QUERIES);
+    float most[R], sum[R], answer[R][D / ACROSS];
+    clear<D, R>(answer);
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+        most[i] = -INFINITY;
+        sum[i] = 0.0f;
+    }
+    int n = tiles_of<shape::KEYS>(s, last);
+    for (int at = 0; at < n; at++) {
+        tile t = tile_of<shape::KEYS>(s, last, at);
+        __syncthreads(); /* the last use of `other` is over */
+        load_keys<D>(a, k, a.ks, t.first, t.n, other);
+        __syncthreads();
+        float now[R][C];
+        products<D, R, C>(query, other, t.n, a.head_dim, now);
+        __syncthreads();
+        load_keys<D>(a, v, a.vs, t.first, t.n, other);
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            int sees = t.own ? who.sees[ty * R + i] - t.at : t.n; /* last key of the tile that is seen */
+            float fresh = most[i];
+#pragma unroll
+            for (int c = 0; c < C; c++) {
+                int key = tx + ACROSS * c;
+                now[i][c] = key < t.n && key <= sees ? now[i][c] : -INFINITY;
+                fresh = now[i][c] > fresh ? now[i][c] : fresh;
+            }
+            fresh = across_max(fresh);
+            float shrink = zo_exp(most[i] - fresh); /* 0 at the first tile, where most is -inf */
+            most[i] = fresh;
+            sum[i] *= shrink;
+#pragma unroll
+            for (int c = 0; c < C; c++) {
+                now[i][c] = ACROSS * c < t.n ? zo_exp(now[i][c] - fresh) : 0.0f;
+                sum[i] += now[i][c];
+            }
+#pragma unroll
+            for (int d = 0; d < D / ACROSS; d++) {
+                answer[i][d] *= shrink;
+            }
+        }
+        put_scores<R, C>(now, score);
+        __syncthreads();
+        accumulate<D, R, C>(score, other, t.n, a.head_dim, answer);
+    }
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+        float all = across_sum(sum[i]);
+        int64_t row = who.at[ty * R + i], head = who.head[ty * R + i];
+        if (row >= 0) {
+            row += p * a.rows;
+            put_row<D>(a, answer[i], 1.0f / all, a.to_out + (row * a.heads + head) * a.head_dim);
+            if (a.to_lse != nullptr && tx == 0) {
+                a.to_lse[row * a.heads + head] = most[i] + zo_log(all);
+            }
+        }
+    }
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------------------------- */
+
+/* inner (rows, heads): a warp a sum of head_dim products. */
+static __global__ void __launch_bounds__(THREADS) inner_rows(const float *out, const float *dout, int64_t n, int head_dim, float *inner)
+{
+    int64_t i = (int64_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32;
+    if (i >= n) {
+        return; /* with its whole warp */
+    }
+    float sum = 0.0f;
+    for (int d = (int)(threadIdx.x % 32); d < head_dim; d += 32) {
+        sum = fmaf(dout[i * head_dim + d], out[i * head_dim + d], sum);
+    }
+    sum = zo_warp_sum(sum);
+    if (threadIdx.x % 32 == 0) {
+        inner[i] = sum;
+    }
+}
+
+/* Shared: queries and their slopes (16 R each), values or keys (8 C), scores. */
+template <int D, int R, int C>
+struct query_shape {
+    enum { QUERIES = DOWN * R, KEYS = ACROSS * C, LD = D + 4, BYTES = 4 * (2 * QUERIES * LD + KEYS * LD + QUERIES * (KEYS + 4)) };
+};
+
+template <int D, int R, int C>
+static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attention_args a)
+{
+    typedef query_shape<D, R, C> shape;
+    __shared__ lanes<shape::QUERIES> who;
+    ZO_SHARED_DYNAMIC(float, query);
+    float *slope = query + shape::QUERIES * shape::LD, *other = slope + shape::QUERIES * shape::LD, *score = other + shape::KEYS * shape::LD;
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
+    work item = a.list[blockIdx.x];
+    sequence s = a.seq[item.sequence];
+    const float *k = a.k + kv_head * a.head_dim, *v = a.v + kv_head * a.head_dim;
+    lanes_fill(a, s, kv_head, item.from, &who);
+    __syncthreads();
+    load_lanes<D>(a, &who, shape::QUERIES, a.q, a.qs, a.scale, query);
+    load_lanes<D>(a, &who, shape::QUERIES, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
+    int last = sees_most(a, s, item.from, shape::QUERIES);
+    float sum[R][D / ACROSS];
+    clear<D, R>(sum);
+    int n = tiles_of<shape::KEYS>(s, last);
+    for (int at = 0; at < n; at++) {
+        tile t = tile_of<shape::KEYS>(s, last, at);
+        float now[R][C], steep[R][C];
+        __syncthreads();
+        load_keys<D>(a, v, a.vs, t.first, t.n, other);
+        __syncthreads();
+        products<D, R, C>(slope, other, t.n, a.head_dim, steep);
+        __syncthreads();
+        load_keys<D>(a, k, a.ks, t.first, t.n, other);
+        __syncthreads();
+        products<D, R, C>(query, other, t.n, a.head_dim, now);
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            int sees = t.own ? who.sees[ty * R + i] - t.at : t.n;
+            float lse = who.lse[ty * R + i], inner = who.inner[ty * R + i];
+#pragma unroll
+            for (int c = 0; c < C; c++) {
+                int key = tx + ACROSS * c;
+                now[i][c] = key < t.n && key <= sees ? zo_exp(now[i][c] - lse) * (steep[i][c] - inner) : 0.0f;
+            }
+        }
+        put_scores<R, C>(now, score);
+        accumulate<D, R, C>(score, other, t.n, a.head_dim, sum);
+    }
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+        int64_t row = who.at[ty * R + i], head = who.head[ty * R + i];
+        if (row >= 0) {
+            put_row<D>(a, sum[i], a.scale, a.dq + row * a.qs + head * a.head_dim);
+        }
+    }
+}
+
+/* Shared: keys and values (16 R each), queries and their slopes (8 C each), scores. */
+template <int D, int R, int C>
+struct key_shape {
+    enum { KEYS = DOWN * R, QUERIES = ACROSS * C, LD = D + 4, BYTES = 4 * (2 * KEYS * LD + 2 * QUERIES * LD + KEYS * (QUERIES + 4)) };
+};
+
+/* The sequence's own queries ask its keys, and those of its children, in their order. */
+template <int D, int R, int C>
+static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention_args a)
+{
+    typedef key_shape<D, R, C> shape;
+    __shared__ lanes<shape::QUERIES> who;
+    ZO_SHARED_DYNAMIC(float, key);
+    float *value = key + shape::KEYS * shape::LD, *query = value + shape::KEYS * shape::LD;
+    float *slope = query + shape::QUERIES * shape::LD, *score = slope + shape::QUERIES * shape::LD;
+    int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
+    work item = a.list[blockIdx.x];
+    sequence own = a.seq[item.sequence];
+    int keys = own.tokens - item.from < shape::KEYS ? own.tokens - item.from : shape::KEYS;
+    int64_t first = (int64_t)own.start + item.from;
+    load_keys<D>(a, a.k + kv_head * a.head_dim, a.ks, first, keys, key);
+    load_keys<D>(a, a.v + kv_head * a.head_dim, a.vs, first, keys, value);
+    float dk[R][D / ACROSS], dv[R][D / ACROSS];
+    clear<D, R>(dk);
+    clear<D, R>(dv);
+    for (int j = item.sequence; j < a.nseqs; j++) {
+        sequence s = a.seq[j];
+        bool child = j != item.sequence;
+        if (child && s.parent != item.sequence) {
+            continue;
+        }
+        int all = s.queries * a.group;
+        for (int from = 0; from < all; from += shape::QUERIES) {
+            int n = all - from < shape::QUERIES ? all - from : shape::QUERIES;
+            if (!child && sees_most(a, s, from, n) < item.from) {
+                continue;
+            }
+            __syncthreads();
+            lanes_fill(a, s, kv_head, from, &who);
+            __syncthreads();
+            load_lanes<D>(a, &who, n, a.q, a.qs, a.scale, query);
+            load_lanes<D>(a, &who, n, a.dout, (int64_t)a.heads * a.head_dim, 1.0f, slope);
+            __syncthreads();
+            float now[R][C], steep[R][C];
+            products<D, R, C>(key, query, n, a.head_dim, now);
+            products<D, R, C>(value, slope, n, a.head_dim, steep);
+#pragma unroll
+            for (int c = 0; c < C; c++) {
+                int l = tx + ACROSS * c, sees = child ? INT32_MAX : who.sees[l] - item.from;
+                float lse = who.lse[l], inner = who.inner[l];
+#pragma unroll
+                for (int i = 0; i < R; i++) {
+                    now[i][c] = l < n && ty * R + i <= sees ? zo_exp(now[i][c] - lse) : 0.0f;
+                    steep[i][c] = now[i][c] * (steep[i][c] - inner);
+                }
+            }
+            put_scores<R, C>(now, score);
+            accumulate<D, R, C>(score, slope, n, a.head_dim, dv);
+            put_scores<R, C>(steep, score);
+            accumulate<D, R, C>(score, query, n, a.head_dim, dk);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+        if (ty * R + i < keys) {
+            int64_t row = first + ty * R + i;
+            put_row<D>(a, dk[i], 1.0f, a.dk + row * a.ks + kv_head * a.head_dim);
+            put_row<D>(a, dv[i], 1.0f, a.dv + row * a.vs + kv_head * a.head_dim);
+        }
+    }
+}
+
+/* ---- on the host ------------------------------------------------------------------------------------------------------------------ */
+
+/* The sequences and two lists of work on the device: blocks of 16 `rows` lanes, late ones first (they see most keys), and blocks of
+ * `keys_each` keys (0: none). A list of queries without one of keys is filled up with items of sequence -1, so that batches of about one length
+ * have lists of one length (cuda/graph.cu). */
+struct staged {
+    const sequence *seq;
+    const work *queries, *keys;
+    int64_t nqueries, nkeys;
+    int rows; /* the one of `choice` that was taken */
+};
+
+static int64_t blocks_of(int64_t n, int64_t each)
+{
+    return each > 0 ? (n + each - 1) / each : 0;
+}
+
+/* choice (nchoice): rows of a tile that a thread may have. Where sequences are short, or few of their tokens ask, small tiles waste less;
+ * a block costs its lanes and, so the estimate, 16 more for what does not depend on them. What a lane gets does not depend on it. */
+static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, const int *choice, int nchoice, int keys_each)
+{
+    int64_t group = a->heads / a->kv_heads, longest = 0, row = 0;
+    staged w = {};
+    size_t head = ((size_t)seqs->n * sizeof(sequence) + 15) / 16 * 16;
+    w.nqueries = FILL + (a->row != NULL ? blocks_of(a->nrows * group, DOWN) : 0); /* a row that is repeated asks each time */
+    for (int s = 0; s < seqs->n; s++) {
+        w.nqueries += blocks_of((seqs->start[s + 1] - seqs->start[s]) * group, DOWN); /* at most */
+        w.nkeys += blocks_of(seqs->start[s + 1] - seqs->start[s], keys_each);
+    }
+    char *block = static_cast<char *>(zo_cuda_host_of(be, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
+    memset(block, 0, head); /* the gap before the lists is compared too */
+    sequence *seq = reinterpret_cast<sequence *>(block);
+    work *item = reinterpret_cast<work *>(block + head);
+    w.nqueries = w.nkeys = 0;
+    for (int s = 0; s < seqs->n; s++) {
+        int parent = seqs->parent != NULL ? seqs->parent[s] : -1;
+        sequence *q = &seq[s];
+        q->start = q->first = seqs->start[s];
+        q->tokens = q->queries = seqs->start[s + 1] - seqs->start[s];
+        q->parent = parent;
+        q->parent_start = parent >= 0 ? seqs->start[parent] : 0;
+        q->parent_tokens = parent >= 0 ? seqs->start[parent + 1] - seqs->start[parent] : 0;
+        if (a->row != NULL) {
+            for (; row < a->nrows && a->row[row] < seqs->start[s]; row++) {
+            }
+            q->first = (int32_t)row;
+            for (; row < a->nrows && a->row[row] < seqs->start[s + 1]; row++) {
+            }
+            q->queries = (int32_t)row - q->first;
+        }
+        longest = longest > q->queries * group ? longest : q->queries * group;
+        for (int64_t i = 0; i < blocks_of(q->tokens, keys_each); i++) {
+            item[w.nkeys].sequence = s;
+            item[w.nkeys++].from = (int32_t)(i * keys_each);
+        }
+    }
+    int64_t least = INT64_MAX;
+    for (int c = 0; c < nchoice; c++) {
+        int64_t lanes_each = DOWN * choice[c], cost = 0;
+        for (int s = 0; s < seqs->n; s++) {
+            cost += blocks_of(seq[s].queries * group, lanes_each) * (lanes_each + 16);
+        }
+        if (cost < least) {
+            least = cost;
+            w.rows = choice[c];
+        }
+    }
+    int64_t lanes_each = DOWN * w.rows;
+    for (int64_t from = blocks_of(longest, lanes_each) * lanes_each - lanes_each; from >= 0; from -= lanes_each) {
+        for (int s = 0; s < seqs->n; s++) {
+            if (from < seq[s].queries * group) {
+                item[w.nkeys + w.nqueries].sequence = s;
+                item[w.nkeys + w.nqueries++].from = (int32_t)from;
+            }
+        }
+    }
+    while (keys_each == 0 && w.nqueries % FILL != 0) {
+        item[w.nkeys + w.nqueries].sequence = -1;
+        item[w.nkeys + w.nqueries++].from = 0;
+    }
+    const char *on_device = static_cast<const char *>(
+        zo_cuda_stage_kept(be, ZO_CUDA_SEQUENCES, block, head + (size_t)(w.nqueries + w.nkeys) * sizeof(work)));
+    w.seq = reinterpret_cast<const sequence *>(on_device);
+    w.keys = reinterpret_cast<const work *>(on_device + head);
+    w.queries = w.keys + w.nkeys;
+    return w;
+}
+
+static attention_args args_of(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q, int64_t qs,
+                              const float *k, int64_t ks, const float *v, int64_t vs, const void *out)
+{
+    attention_args args = {};
+    args.q = q;
+    args.k = k;
+    args.v = v;
+    args.qs = qs;
+    args.ks = ks;
+    args.vs = vs;
+    args.rows = a->row != NULL ? a->nrows : tokens;
+    args.tokens = tokens;
+    args.nseqs = seqs->n;
+    args.heads = a->heads;
+    args.group = a->heads / a->kv_heads;
+    args.head_dim = a->head_dim;
+    args.scale = a->scale;
+    args.causal = a->causal;
+    args.wide = a->head_dim % 4 == 0 && zo_cuda_wide(q, qs) && zo_cuda_wide(k, ks) && zo_cuda_wide(v, vs) && zo_cuda_wide(out, 0);
+    if (a->row != NULL && a->nrows > 0) {
+        args.row = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_ASKING, a->row, (size_t)a->nrows * sizeof *a->row));
+    }
+    return args;
+}
+
+/* More than 48 KiB of shared memory must be asked for. */
+template <class Kernel>
+static void allow_shared(Kernel *kernel, int bytes)
+{
+    if (bytes > 48 << 10) {
+        CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    }
+}
+
+template <int D, int R, int C>
+static void forward_tiles(zo_backend *be, const zo_attention *a, int points, const staged &w, const attention_args &args)
+{
+    typedef forward_shape<D, R, C> shape;
+    static_assert(shape::BYTES <= 96 << 10, "more shared memory than every card has");
+    if (w.rows == R && w.nqueries > 0) {
+        allow_shared(attend<D, R, C>, shape::BYTES);
+        int64_t asked = args.rows * a->heads, keys = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and out, of k and v */
+        ZO_MOVES(4 * points * (asked + keys) * a->head_dim, 4 * points * asked * a->head_dim);
+        ZO_LAUNCH((attend<D, R, C>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads, (unsigned)points), THREADS, shape::BYTES,
+                  zo_cuda_of(be)->stream, args);
+    }
+}
+
+/* The columns of a tile do not depend on the choice of rows, and so no bit does. */
+template <int D, int MOST, int C>
+static void forward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, attention_args args)
+{
+    static const int choice[] = {MOST, MOST / 2, 1};
+    staged w = stage_work(be, a, seqs, choice, MOST > 2 ? 3 : 2, 0);
+    args.seq = w.seq;
+    args.list = w.queries;
+    forward_tiles<D, MOST, C>(be, a, points, w, args);
+    if (MOST > 2) {
+        forward_tiles<D, MOST / 2, C>(be, a, points, w, args);
+    }
+    forward_tiles<D, 1, C>(be, a, points, w, args);
+}
+
+static void check_head(const zo_attention *a)
+{
+    ZO_CHECK(a->head_dim > 0 && a->head_dim <= 256, "attention heads of %d; this backend's go up to 256", a->head_dim);
+}
+
+void zo_cuda_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, int64_t tokens, const float *q, int64_t qs,
+                       const float *k, int64_t ks, const float *v, int64_t vs, float *out, float *lse)
+{
+    if (points == 0 || tokens == 0) {
+        return;
+    }
+    check_head(a);
+    zo_cuda_part(be, ZO_PART_ATTENTION);
+    attention_args args = args_of(be, a, seqs, tokens, q, qs, k, ks, v, vs, out);
+    args.to_out = out;
+    args.to_lse = lse;
+    if (a->head_dim <= 32) {
+        forward<32, 4, 8>(be, a, seqs, points, args);
+    } else if (a->head_dim <= 64) {
+        forward<64, 4, 8>(be, a, seqs, points, args);
+    } else if (a->head_dim <= 128) {
+        forward<128, 4, 8>(be, a, seqs, points, args);
+    } else {
+        forward<256, 2, 4>(be, a, seqs, points, args);
+    }
+}
+
+/* RQ, CQ: the kernel that owns queries; RK, CK: the one that owns keys. At most 96 KiB of dynamic shared memory each. */
+template <int D, int RQ, int CQ, int RK, int CK>
+static void backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, attention_args args)
+{
+    typedef query_shape<D, RQ, CQ> queries;
+    typedef key_shape<D, RK, CK> keys;
+    static_assert(queries::BYTES <= 96 << 10 && keys::BYTES <= 96 << 10, "more shared memory than every card has");
+    cudaStream_t stream = zo_cuda_of(be)->stream;
+    const int rows = RQ;
+    int64_t asked = args.rows * a->heads, both = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and dout, of k and v */
+    staged w = stage_work(be, a, seqs, &rows, 1, keys::KEYS);
+    args.seq = w.seq;
+    args.list = w.queries;
+    if (w.nqueries > 0) {
+        allow_shared(attend_backward_queries<D, RQ, CQ>, queries::BYTES);
+        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * asked * a->head_dim);
+        ZO_LAUNCH((attend_backward_queries<D, RQ, CQ>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads), THREADS, queries::BYTES, stream,
+                  args);
+    }
+    args.list = w.keys;
+    if (w.nkeys > 0) {
+        allow_shared(attend_backward_keys<D, RK, CK>, keys::BYTES);
+        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * both * a->head_dim);
+        ZO_LAUNCH((attend_backward_keys<D, RK, CK>), dim3((unsigned)w.nkeys, (unsigned)a->kv_heads), THREADS, keys::BYTES, stream, args);
+    }
+}
+
+void zo_cuda_attention_backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q, int64_t qs,
+                                const float *k, int64_t ks, const float *v, int64_t vs, const float *out, const float *lse,
+                                const float *dout, float *dq, float *dk, float *dv)
+{
+    if (tokens == 0) {
+        return;
+    }
+    check_head(a);
+    zo_cuda_part(be, ZO_PART_BACKWARD);
+    attention_args args = args_of(be, a, seqs, tokens, q, qs, k, ks, v, vs, dout);
+    args.wide = args.wide && zo_cuda_wide(dq, 0) && zo_cuda_wide(dk, 0) && zo_cuda_wide(dv, 0);
+    int64_t n = args.rows * a->heads;
+    float *inner = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_ATTENTION, (size_t)n * sizeof(float)));
+    if (n > 0) {
+        ZO_MOVES(8 * n * a->head_dim, 4 * n);
+        ZO_LAUNCH(inner_rows, zo_cuda_grid(n, THREADS / 32), THREADS, 0, zo_cuda_of(be)->stream, out, dout, n, a->head_dim, inner);
+    }
+    args.lse = lse;
+    args.inner = inner;
+    args.dout = dout;
+    args.dq = dq;
+    args.dk = dk;
+    args.dv = dv;
+    if (a->head_dim <= 32) {
+        backward<32, 4, 8, 4, 8>(be, a, seqs, args);
+    } else if (a->head_dim <= 64) {
+        backward<64, 4, 8, 4, 8>(be, a, seqs, args);
+    } else if (a->head_dim <= 128) {
+        backward<128, 2, 8, 2, 4>(be, a, seqs, args);
+    } else {
+        backward<256, 1, 4, 1, 2>(be, a, seqs, args);
+    }
+}

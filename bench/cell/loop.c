@@ -1,0 +1,253 @@
+/* loop.c: the loop of a cell: the budget, the clock, evaluations; see run.h.
+ *
+ * Selection, as the papers do it: dev is evaluated every eval_every steps (or at each tenth of the budget) and after the last;
+ * whenever it is better than ever before by the cell's `selection` (step 0 does not compete), test is evaluated at once, so
+ * "test@best-dev" needs no second copy of the weights. Both stay outside the timed steps. bench/cell/outcome.h has the rules. */
+#include "bench/cell/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+
+/* ---- evaluation --------------------------------------------------------------------------------------------------------- */
+
+/* One split at the current weights, in the candidate; its row is written by write_evaluation. */
+static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e, zo_err *err)
+{
+    const char *name = split == ZO_DEV ? "dev" : "test";
+    zo_setup_evaluate(&r->setup, split, e);
+    r->eval_seconds += e->seconds;
+    if (isfinite(e->loss)) {
+        return ZO_OK;
+    }
+    e->examples = 0; /* choices from such numbers are no accuracy */
+    r->fault = ZO_FAULT_DIVERGED;
+    r->fault_step = r->step;
+    return r->step > 0 ? zo_fail(err, ZO_EDIVERGED, "the loss on %s after %lld steps is %g: the run has diverged; a smaller lr may help",
+                                 name, (long long)r->step, e->loss)
+                       : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
+                                 "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
+}
+
+static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evaluation *e, bool best, zo_err *err)
+{
+    if (e->examples == 0) {
+        return ZO_OK;
+    }
+    zo_eval_row row = {.step = r->step,
+                       .split = split == ZO_DEV ? "dev" : "test",
+                       .examples = e->examples,
+                       .accuracy = e->metric[ZO_ACCURACY],
+                       .f1 = e->metric[ZO_F1],
+                       .macro_f1 = e->metric[ZO_MACRO_F1],
+                       .matthews = e->metric[ZO_MATTHEWS],
+                       .loss = e->loss,
+                       .constant = e->constant,
+                       .seconds = e->seconds,
+                       .forwards = r->setup.counts.forwards,
+                       .work = zo_setup_work(&r->setup),
+                       .train_seconds = r->train_seconds,
+                       .best = best};
+    return zo_results_eval(r->results, r->id, &row, err);
+}
+
+static zo_candidate *new_candidate(zo_cell_run *r)
+{
+    if (r->candidates == r->candidate_room) {
+        r->candidate_room *= 2;
+        r->candidate = zo_realloc(r->candidate, ZO_HOST, ZO_TAG_OTHER, (size_t)r->candidate_room * sizeof *r->candidate);
+    }
+    zo_candidate *c = &r->candidate[r->candidates++];
+    *c = (zo_candidate){.step = r->step};
+    return c;
+}
+
+/* Both splits as the selection wants them: dev, and test where this may become the headline. `last`: training is over. */
+static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, bool has_test, bool last, zo_err *err)
+{
+    zo_selection selection = (zo_selection)r->cell.selection;
+    zo_metric metric = (zo_metric)(r->cell.metric - 1);
+    bool competes = r->step > 0 || r->cell.estimator->step == NULL, best = selection == ZO_SELECT_LAST && last;
+    zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, err) : ZO_OK;
+    if (status == ZO_OK && has_dev) {
+        zo_watch_dev(&r->watch, r->step, c->dev.loss);
+        if (selection == ZO_SELECT_DEV_METRIC || selection == ZO_SELECT_DEV_LOSS) {
+            best = competes && !(zo_selection_score(selection, metric, c) <= r->score_best);
+        }
+    }
+    if (status == ZO_OK && has_test && (best || (selection == ZO_SELECT_BEST_TEST && competes))) {
+        status = evaluate_split(r, ZO_TEST, &c->test, err);
+        if (status == ZO_OK && selection == ZO_SELECT_BEST_TEST) {
+            best = !(zo_selection_score(selection, metric, c) <= r->score_best);
+        }
+    }
+    if (status == ZO_OK && best) {
+        r->score_best = zo_selection_score(selection, metric, c);
+        r->dev_best = c->dev.examples > 0 ? c->dev.metric[metric] : NAN;
+    }
+    zo_err ignored = {0};
+    zo_status written = write_evaluation(r, ZO_DEV, &c->dev, best, status == ZO_OK ? err : &ignored);
+    written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, best, status == ZO_OK ? err : &ignored) : written;
+    return status != ZO_OK ? status : written;
+}
+
+/* Where there is no dev set, test is evaluated at the end only, unless it selects. */
+static zo_status evaluate(zo_cell_run *r, bool last, zo_err *err)
+{
+    bool has_dev = zo_dataset_size(r->setup.dataset, ZO_DEV) > 0, has_test = zo_dataset_size(r->setup.dataset, ZO_TEST) > 0;
+    bool looks = has_dev || (has_test && (last || (r->cell.selection == ZO_SELECT_BEST_TEST && r->step > 0)));
+    if (r->evaluated_at == r->step) {
+        return ZO_OK;
+    }
+    r->evaluated_at = r->step;
+    zo_candidate *c = new_candidate(r); /* there or not: the ledger of training does not depend on what is evaluated */
+    if (!looks) {
+        return ZO_OK;
+    }
+    zo_mem_phase(ZO_PHASE_EVAL);
+    r->phase = "eval";
+    zo_cell_send_progress(r, true);
+    zo_status status = evaluate_splits(r, c, has_dev, has_test, last, err);
+    zo_mem_phase(ZO_PHASE_TRAIN);
+    r->phase = "train";
+    return status;
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------------------------- */
+
+/* 0 = go on, else why not: 's' the budget is used, 't' time ended before another budget did. */
+static char budget_end(const zo_cell_run *r)
+{
+    const zo_cell *c = &r->cell;
+    if ((c->steps > 0 && r->step >= c->steps) || (c->forwards > 0 && r->setup.counts.forwards >= (uint64_t)c->forwards) ||
+        (c->work > 0 && zo_setup_work(&r->setup) >= c->work * (1 - 1e-9))) { /* a sum of quotients: 300 steps of 2 may be a hair less than 600 */
+        return 's';
+    }
+    if (c->seconds > 0 && r->train_seconds >= c->seconds) {
+        return c->steps > 0 || c->forwards > 0 || c->work > 0 ? 't' : 's';
+    }
+    return 0;
+}
+
+/* Is there an evaluation after this step? By tenths, of the budget that is nearest to its end: as many for a method of two forwards a
+ * step as for one that reads the whole training set. */
+static bool evaluation_due(zo_cell_run *r)
+{
+    const zo_cell *c = &r->cell;
+    if (c->eval_every >= 0) {
+        return c->eval_every > 0 && r->step % c->eval_every == 0;
+    }
+    int64_t tenths = c->forwards > 0 ? 10 * (int64_t)r->setup.counts.forwards / c->forwards : 0, by_steps = c->steps > 0 ? 10 * r->step / c->steps : 0,
+            by_work = c->work > 0 ? (int64_t)(10 * zo_setup_work(&r->setup) / c->work) : 0;
+    tenths = by_steps > tenths ? by_steps : tenths;
+    tenths = by_work > tenths ? by_work : tenths;
+    bool due = tenths > r->tenths;
+    r->tenths = tenths;
+    return due;
+}
+
+/* Has the run left, or does it stand still? ZO_EDIVERGED with a sentence. */
+static zo_status check_fault(zo_cell_run *r, bool ended, zo_err *err)
+{
+    double done = zo_cell_fraction_done(r);
+    double planned = ended ? (double)r->step : r->cell.steps > 0 ? (double)r->cell.steps : done > 0 ? (double)r->step / done : 0;
+    int64_t since;
+    r->fault = zo_watch_fault(&r->watch, planned, ended, &since);
+    if (r->fault == ZO_FAULT_NONE) {
+        return ZO_OK;
+    }
+    r->fault_step = since;
+    return r->fault == ZO_FAULT_DIVERGED
+               ? zo_fail(err, ZO_EDIVERGED, "the loss is above ten times its start since step %lld: the run has diverged; a smaller lr may help",
+                         (long long)since)
+               : zo_fail(err, ZO_EDIVERGED, "the projected gradient is exactly 0 since step %lld: both probes have one loss, and nothing moves; a smaller "
+                         "lr or a larger eps may help", (long long)since);
+}
+
+/* Brings the weights to the base point within the step that has just been made: *seconds and its parts grow by that. */
+static void settle_step(zo_cell_run *r, double *seconds)
+{
+    double part[ZO_PARTS], more;
+    memcpy(part, r->setup.part, sizeof part);
+    zo_setup_settle(&r->setup, &more);
+    for (int k = 0; k < ZO_PARTS; k++) {
+        r->setup.part[k] += part[k];
+    }
+    r->train_seconds += more;
+    *seconds += more;
+}
+
+/* Steps until the budget is used; *ended says why it is. */
+static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
+{
+    while ((*ended = budget_end(r)) == 0) {
+        zo_step_report report;
+        double seconds;
+        zo_status status = zo_setup_step(&r->setup, r->step, &report, &seconds, err);
+        r->train_seconds += seconds;
+        if (status == ZO_EDIVERGED) {
+            char text[sizeof err->text];
+            snprintf(text, sizeof text, "%s", err->text);
+            r->fault = ZO_FAULT_DIVERGED;
+            r->fault_step = r->step + 1;
+            return zo_fail(err, ZO_EDIVERGED, "step %lld: %.900s", (long long)r->step + 1, text);
+        }
+        if (status != ZO_OK) {
+            return status;
+        }
+        r->step++;
+        bool due = evaluation_due(r);
+        if (due || budget_end(r) != 0) { /* an evaluation comes, or the end: an update that was put off is this step's, and training's */
+            settle_step(r, &seconds);
+        }
+        r->loss = report.loss;
+        zo_cell_record_time(r, &report, seconds);
+        zo_watch_step(&r->watch, r->step, report.projected);
+        status = zo_cell_record_step(r, &report, seconds, err);
+        status = status == ZO_OK ? check_fault(r, false, err) : status;
+        if (status == ZO_OK && due && budget_end(r) == 0) {
+            status = evaluate(r, false, err);
+        }
+        if (status != ZO_OK) {
+            return status;
+        }
+        zo_cell_send_progress(r, false);
+    }
+    return ZO_OK;
+}
+
+zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
+{
+    bool trains = r->cell.estimator->step != NULL;
+    zo_mem_phase(ZO_PHASE_TRAIN);
+    char ended = 's';
+    zo_status status = evaluate(r, !trains, err);
+    if (status == ZO_OK && trains) {
+        r->load_start = zo_load_read();
+        status = train(r, &ended, err);
+        r->load_end = zo_load_read();
+        if (status == ZO_OK) {
+            status = evaluate(r, true, err);
+        }
+        if (status == ZO_OK) {
+            zo_cell_close_row(r);
+            status = check_fault(r, true, err);
+        }
+        if (status == ZO_OK) { /* looked at after the last step, outside its time and training's memory */
+            zo_mem_phase(ZO_PHASE_EVAL);
+            r->drift = zo_setup_drift(&r->setup);
+        }
+    }
+    if (status == ZO_EDIVERGED || status == ZO_EUNSUPPORTED) {
+        char message[sizeof err->text];
+        snprintf(message, sizeof message, "%s", err->text);
+        return zo_cell_end(r, status == ZO_EUNSUPPORTED ? "unsupported" : r->fault == ZO_FAULT_DEAD ? "dead" : "diverged", message, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    return zo_cell_end(r, ended == 't' ? "time" : "done", ended == 't' ? "the budget in seconds ended before the other one" : NULL, err);
+}

@@ -1,0 +1,69 @@
+/* predict.c: see predict.h. */
+#include "bench/cell/predict.h"
+
+#include <string.h>
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows of looked-up tables that the largest batch may touch: no more than its tokens, and of tables that are smaller no more than all. */
+static int64_t touched_rows(const zo_setup *s)
+{
+    const zo_layout *layout = zo_model_layout(s->model);
+    int64_t sum = 0, positions = zo_model_arch(s->model)->positions, longest = zo_dataset_longest(s->dataset, ZO_TRAIN);
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        bool of_positions = p->rows >= positions && p->rows < positions + 8; /* some families have a few rows before the first position */
+        sum += p->kind == ZO_PARAM_TABLE && !p->whole ? min64(p->rows, of_positions ? longest : s->largest.tokens) : 0;
+    }
+    return sum;
+}
+
+zo_extent zo_predict_extent(const zo_setup *s)
+{
+    const zo_cell *c = s->cell;
+    return (zo_extent){.layout = zo_model_layout(s->model),
+                       .realisation = (zo_realisation)c->realisation,
+                       .accumulate = (zo_accumulate)c->accumulate,
+                       .storage = (zo_storage)c->storage,
+                       .reads_rest = s->be->reads_rest,
+                       .steps = c->steps,
+                       .batches_per_epoch = zo_setup_batches(s),
+                       .touched_rows = touched_rows(s)};
+}
+
+void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
+{
+    const zo_cell *c = s->cell;
+    zo_peak live = zo_mem_live(s->be->space);
+    memcpy(bytes, live.tag_bytes, sizeof live.tag_bytes);
+    if (c->estimator->step == NULL) {
+        return;
+    }
+    zo_err err = {0};
+    zo_needs needs;
+    zo_bytes start, steps;
+    zo_extent extent = zo_predict_extent(s);
+    zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
+    ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
+    zo_needs_count(&needs, &extent, &start, &steps);
+    bool on_host = s->be->space == ZO_HOST;
+    for (int t = 0; t < ZO_TAGS; t++) {
+        bytes[t] += steps.backend[t] + (on_host ? steps.host[t] : 0);
+    }
+    if (on_host) { /* the step's batch, and where the whole set is read a chunk of it; the order of an epoch */
+        bytes[ZO_TAG_DATA] += zo_batch_bytes(&s->largest, s->batch_size) * (c->estimator->full_batch ? 2 : 1);
+        bytes[ZO_TAG_DATA] += s->order.row == NULL ? (uint64_t)s->train_size * sizeof *s->order.row : 0;
+    }
+}
+
+void zo_predict_method(const zo_needs *needs, const zo_extent *extent, uint64_t bytes[ZO_TAGS])
+{
+    zo_bytes start, steps;
+    zo_needs_count(needs, extent, &start, &steps);
+    for (int t = 0; t < ZO_TAGS; t++) {
+        bytes[t] = start.backend[t] + start.host[t] + steps.backend[t] + steps.host[t];
+    }
+}

@@ -1,0 +1,320 @@
+/* process.c: the process of one cell: the job from the parent, the news to it, and what happens when memory runs out. It dies with its parent. Its run
+ * stands in run.h. */
+#include "bench/cell/process.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "bench/cell/machine.h"
+#include "bench/cell/outcome.h"
+#include "bench/cell/predict.h"
+#include "bench/cell/run.h"
+#include "bench/cell/setup.h"
+#include "bench/synth/pretrain.h"
+#include "core/build.h"
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "models/files/safetensors.h"
+
+#define NEWS_SECONDS 0.1  /* at most ten lines a second */
+
+static zo_cell_run current; /* one cell a process; the out-of-memory handler needs it */
+
+/* ---- provenance --------------------------------------------------------------------------------------------------------- */
+
+zo_host_row zo_host(const char *device, int threads, int64_t memory_limit_bytes)
+{
+    static struct utsname name;
+    static char binary[17];
+    static char kernel[sizeof name.sysname + sizeof name.release + sizeof name.machine + 4];
+    uname(&name);
+    if (binary[0] == '\0') {
+        zo_map program;
+        if (zo_map_open(&program, "/proc/self/exe", NULL) == ZO_OK) { /* mapped: the ledger is the cell's */
+            snprintf(binary, sizeof binary, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, program.data, program.bytes));
+            zo_map_close(&program);
+        }
+    }
+    snprintf(kernel, sizeof kernel, "%s %s %s", name.sysname, name.release, name.machine);
+    return (zo_host_row){.host = name.nodename,
+                         .device = device,
+                         .compiler = "gcc " __VERSION__,
+                         .flags = zo_build_flags(),
+                         .revision = zo_build_revision(),
+                         .binary = binary[0] != '\0' ? binary : NULL,
+                         .kernel = kernel,
+                         .threads = threads,
+                         .memory_limit_bytes = memory_limit_bytes};
+}
+
+/* ---- news to the parent ------------------------------------------------------------------------------------------------- */
+
+static void send_news(cJSON *news)
+{
+    char *text = cJSON_PrintUnformatted(news);
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in place of the NUL */
+    for (size_t at = 0; at < n + 1;) {
+        ssize_t w = write(ZO_CELL_NEWS_FD, text + at, n + 1 - at);
+        if (w < 0 && errno != EINTR) {
+            break; /* the parent is gone, and so shall we be */
+        }
+        at += w > 0 ? (size_t)w : 0;
+    }
+    cJSON_free(text);
+    cJSON_Delete(news);
+}
+
+static void send_error(const zo_err *err)
+{
+    cJSON *news = cJSON_CreateObject();
+    cJSON_AddStringToObject(news, "error", err->text);
+    cJSON_AddBoolToObject(news, "input", err->status == ZO_EINPUT || err->status == ZO_EIO);
+    cJSON_AddBoolToObject(news, "oom", err->status == ZO_EOOM);
+    send_news(news);
+}
+
+/* How much of the budget is used: the limit that is nearest. */
+double zo_cell_fraction_done(const zo_cell_run *r)
+{
+    const zo_cell *c = &r->cell;
+    double f = 0;
+    if (c->steps > 0) {
+        f = fmax(f, (double)r->step / (double)c->steps);
+    }
+    if (c->forwards > 0) {
+        f = fmax(f, (double)r->setup.counts.forwards / (double)c->forwards);
+    }
+    if (c->work > 0) {
+        f = fmax(f, zo_setup_work(&r->setup) / c->work);
+    }
+    if (c->seconds > 0) {
+        f = fmax(f, r->train_seconds / c->seconds);
+    }
+    return f;
+}
+
+void zo_cell_send_progress(zo_cell_run *r, bool now)
+{
+    double t = zo_now();
+    if (!now && t - r->news_at < NEWS_SECONDS) {
+        return;
+    }
+    r->news_at = t;
+    cJSON *news = cJSON_CreateObject();
+    cJSON_AddStringToObject(news, "phase", r->phase);
+    cJSON_AddNumberToObject(news, "step", (double)r->step);
+    cJSON_AddNumberToObject(news, "fraction", zo_cell_fraction_done(r));
+    if (isfinite(r->loss)) {
+        cJSON_AddNumberToObject(news, "loss", r->loss);
+    }
+    if (isfinite(r->dev_best)) {
+        cJSON_AddNumberToObject(news, "dev", r->dev_best);
+    }
+    cJSON_AddNumberToObject(news, "forwards", (double)r->setup.counts.forwards);
+    cJSON_AddNumberToObject(news, "tokens", (double)r->setup.counts.tokens);
+    cJSON_AddNumberToObject(news, "seconds", r->train_seconds);
+    send_news(news);
+}
+
+/* ---- out of memory -------------------------------------------------------------------------------------------------------- */
+
+/* Out of memory is a measurement: the row says what was held and what was asked for. */
+static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
+{
+    (void)context;
+    zo_peak live = zo_mem_live(space);
+    char text[1000];
+    char request[200];
+    int at = snprintf(text, sizeof text, "out of memory: asked for %s while %.1f MB were live (", zo_mem_request(tag, bytes, request, sizeof request),
+                      (double)live.total_bytes / 1e6);
+    bool first = true;
+    for (int t = 0; t < ZO_TAGS && at < (int)sizeof text; t++) {
+        if (live.tag_bytes[t] > 0) {
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.1f", first ? "" : ", ", zo_tag_name((zo_tag)t),
+                           (double)live.tag_bytes[t] / 1e6);
+            first = false;
+        }
+    }
+    snprintf(text + (at < 900 ? at : 900), 100, "); a smaller batch or context, or a machine with more memory, may do");
+    zo_mem_limit(ZO_HOST, 0); /* the words of the end need a few bytes more */
+    zo_err err = {0};
+    if (current.id == 0) { /* before there is a row, or in a check: the parent is told */
+        cJSON *news = cJSON_CreateObject();
+        cJSON_AddStringToObject(news, "error", text);
+        cJSON_AddTrueToObject(news, "oom");
+        send_news(news);
+        _exit(ZO_CELL_FAILED);
+    }
+    if (zo_cell_end(&current, "oom", text, &err) != ZO_OK) {
+        send_error(&err);
+        _exit(ZO_CELL_INPUT);
+    }
+    zo_results_close(current.results);
+    _exit(ZO_CELL_ENDED);
+}
+
+/* ---- the process -------------------------------------------------------------------------------------------------------- */
+
+static cJSON *read_job(void)
+{
+    static char text[1 << 16];
+    size_t n = fread(text, 1, sizeof text - 1, stdin);
+    text[n] = '\0';
+    return cJSON_Parse(text);
+}
+
+static const char *text_in(const cJSON *job, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(job, key);
+    return cJSON_IsString(v) ? v->valuestring : NULL;
+}
+
+/* What a check found: the peak that a dry run says. */
+static void send_check(zo_cell_run *r)
+{
+    cJSON *news = cJSON_CreateObject();
+    uint64_t bytes[ZO_TAGS], sum = zo_results_bytes();
+    zo_predict_peak(&r->setup, bytes);
+    for (int t = 0; t < ZO_TAGS; t++) {
+        sum += bytes[t];
+    }
+    cJSON_AddNumberToObject(news, "bytes", (double)sum);
+    send_news(news);
+}
+
+/* Model and data of the row. A folder that cannot be found or read is left to zo_setup_open, which says what is wrong with it. */
+static zo_status record_source(zo_cell_run *r, const zo_setup_dirs *dirs, zo_err *err)
+{
+    char folder[4096];
+    zo_err ignored = {0};
+    zo_source_row source = {.data_folder = zo_setup_data_dir(dirs)};
+    if (zo_model_folder(r->cell.model, dirs->models, NULL, NULL, folder, &ignored) == ZO_OK) {
+        source.model_folder = folder;
+    }
+    return zo_results_source(r->results, r->id, &source, err);
+}
+
+/* The cell's identity, as the parent found it. */
+static zo_identity job_identity(const cJSON *job, const zo_cell *cell)
+{
+    zo_identity identity = {0};
+    const struct { const char *key; char *to; } part[] = {{"model_fingerprint", identity.model},
+                                                          {"tokenizer_fingerprint", identity.tokenizer},
+                                                          {"rows_fingerprint", identity.rows},
+                                                          {"task_fingerprint", identity.task},
+                                                          {"plugin_fingerprint", identity.plugin}};
+    snprintf(identity.hash, sizeof identity.hash, "%s", cell->hash);
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        const char *text = text_in(job, part[i].key);
+        snprintf(part[i].to, sizeof identity.hash, "%s", text != NULL ? text : "");
+    }
+    return identity;
+}
+
+/* The job, from the parse to the last row; whatever it opened stands in `r` and *be, and is given back by the caller. */
+static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_err *err)
+{
+    double start = zo_now();
+    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
+    zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), err);
+    status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, be, err) : status;
+    status = status == ZO_OK ? zo_backend_choose(*be, (zo_algorithms)r->cell.algorithms, err) : status;
+    if (status == ZO_EUNSUPPORTED && text_in(job, "db") == NULL) {
+        err->status = status = ZO_EINPUT; /* a device that is not there is a mistake of the config */
+    }
+    if (status != ZO_OK || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(job, "device_only"))) {
+        return status;
+    }
+    r->space = (*be)->space;
+    if (text_in(job, "db") == NULL) { /* a check */
+        status = zo_setup_open(&r->setup, &r->cell, &dirs, *be, err);
+        if (status == ZO_OK) {
+            send_check(r);
+        }
+        return status;
+    }
+    zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space == ZO_HOST ? (int64_t)r->memory_limit : -1);
+    zo_cell_row row = zo_cell_to_row(&r->cell);
+    zo_identity identity = job_identity(job, &r->cell);
+    r->threads = (*be)->threads;
+    status = zo_results_open(&r->results, text_in(job, "db"), false, err); /* the parent has made it */
+    status = status == ZO_OK ? zo_results_begin(r->results, &row, &identity, &host, &r->id, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_cell_send_progress(r, true);
+    status = record_source(r, &dirs, err);
+    status = status == ZO_OK ? zo_setup_open(&r->setup, &r->cell, &dirs, *be, err) : status;
+    r->load_seconds = zo_now() - start;
+    if (status == ZO_EUNSUPPORTED) {
+        char message[sizeof err->text];
+        snprintf(message, sizeof message, "%s", err->text);
+        return zo_cell_end(r, "unsupported", message, err);
+    }
+    if (status == ZO_OK) {
+        if (zo_dataset_size(r->setup.dataset, ZO_DEV) == 0) { /* asked for, and there was none */
+            r->cell.selection = zo_selection_without_dev((zo_selection)r->cell.selection);
+        }
+        status = zo_cell_loop(r, err);
+        zo_cell_send_progress(r, true);
+    }
+    return status;
+}
+
+int zo_cmd_cell(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    cJSON *job = read_job();
+    if (text_in(job, "config") == NULL || fcntl(ZO_CELL_NEWS_FD, F_GETFD) < 0) {
+        fprintf(stderr, "zo cell: is started by `zo run`, not by hand\n");
+        cJSON_Delete(job);
+        return ZO_CELL_INPUT;
+    }
+    const cJSON *parent = cJSON_GetObjectItemCaseSensitive(job, "parent");
+    if (cJSON_IsNumber(parent) && getppid() != (pid_t)parent->valuedouble) {
+        cJSON_Delete(job);
+        return ZO_CELL_FAILED; /* it died before prctl could bind us to it */
+    }
+    zo_cell_run *r = &current;
+    zo_mem_phase(ZO_PHASE_LOAD);
+    r->dev_best = r->drift = r->score_best = r->loss = NAN;
+    r->evaluated_at = r->fault_step = -1;
+    r->phase = "load";
+    zo_err err = {0};
+    zo_backend *be = NULL;
+    int code = ZO_CELL_ENDED;
+    zo_status status = zo_memory_limit(&r->memory_limit, &err);
+    zo_mem_limit(ZO_HOST, r->memory_limit);
+    zo_mem_on_oom(on_oom, NULL);
+    r->candidate_room = ZO_CELL_CANDIDATES; /* before a check looks at what is held */
+    r->candidate = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ZO_CELL_CANDIDATES * sizeof *r->candidate);
+    r->step_seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ZO_CELL_TIMES * sizeof *r->step_seconds);
+    status = status == ZO_OK ? do_job(r, job, &be, &err) : status;
+    if (status != ZO_OK) { /* the parent writes the row's status */
+        send_error(&err);
+        code = err.status == ZO_EINPUT || err.status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
+    }
+    zo_setup_close(&r->setup);
+    if (be != NULL) {
+        be->close(be);
+    }
+    zo_results_close(r->results);
+    zo_cell_free(&r->cell);
+    zo_free(r->step_seconds);
+    zo_free(r->candidate);
+    cJSON_Delete(job);
+    return code;
+}

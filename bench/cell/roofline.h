@@ -1,0 +1,60 @@
+/* roofline.h: the floating-point operations and bytes of memory that a step must at least do, from the shapes of what it ran; and the
+ * FLOPs in which work is counted (bench/cell/setup.h), by the same definition. */
+#ifndef ZO_BENCH_CELL_ROOFLINE_H
+#define ZO_BENCH_CELL_ROOFLINE_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What passes of one kind ran, summed. A pass over T tokens at P points adds P T to `tokens`. */
+typedef struct zo_pass_sums {
+    double passes, points;
+    double formed;           /* points whose matrices had to be formed: a direction acts on them */
+    double packed;           /* T alone, whatever P is */
+    double tokens, rows;     /* rows: of the last hidden state that the head reads */
+    double pairs, row_pairs; /* (query, key) pairs of the attention: of all tokens, and of the head's rows alone (the last layer's) */
+} zo_pass_sums;
+
+typedef struct zo_step_sums { zo_pass_sums forward, gradient; double weight_bytes_written; } zo_step_sums;
+
+/* One pass over the batch at one point, of which nothing is formed. */
+zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch);
+/* Adds a pass over that batch at the points of `view`; NULL: the stored weights. */
+void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view);
+
+/* What a pass uses of a model's parameters: sums over them. */
+typedef struct zo_pass_terms {
+    double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
+    double token_widths, row_widths;   /* inputs + outputs of those products */
+    double read_numbers;               /* numbers that a pass reads whatever its tokens are */
+    double row_reads;                  /* numbers that a token's look-up reads */
+    double numbers;                    /* all */
+} zo_pass_terms;
+zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes);
+
+/* FLOPs of the forward part of the passes: products and attention, as the head of roofline.c defines them. */
+double zo_forward_flops(const zo_pass_sums *sums, const zo_pass_terms *terms, const zo_arch *arch);
+
+typedef struct zo_work {
+    double flops;          /* of products and attention in the model's precision */
+    double backward_flops; /* of the backward products, which are f32 (TF32 where the precision is that) */
+    double bytes;
+} zo_work;
+
+/* What `sums` took. first_order_state: copies of the weights that a first-order rule reads and writes beside them (AdamW: 2). */
+zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
+                     int weight_bytes, int first_order_state);
+
+/* The least bytes that the same steps of the same method must move however they are realised: see the head of roofline.c. `steps`: how many
+ * `sums` is of. copy_bytes: of a number in all copies of the weights that each step reads beside them (a snapshot, a stored gradient), or of a
+ * first-order method (sums->gradient is not empty) reads and writes (moments). */
+double zo_least_bytes(const zo_step_sums *sums, double steps, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, int weight_bytes,
+                      double copy_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,82 @@
+/* run.h: the run of one cell while it goes: its loop (loop.c), its rows (rows.c), its end (end.c). cell.c is the process around
+ * it. */
+#ifndef ZO_BENCH_CELL_RUN_H
+#define ZO_BENCH_CELL_RUN_H
+
+#include "bench/cell/machine.h"
+#include "bench/cell/outcome.h"
+#include "bench/cell/process.h"
+#include "bench/cell/setup.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ZO_CELL_ROWS 256
+#define ZO_CELL_CANDIDATES 64 /* evaluations that there is room for at first */
+#define ZO_CELL_TIMES 4096    /* the median is over the last so many steps */
+
+typedef struct run {
+    zo_cell cell;
+    zo_results *results;
+    int64_t id;
+    zo_setup setup;
+    zo_space space;                     /* where the model lives: its ledger is the one that is recorded */
+    double load_seconds, train_seconds, eval_seconds;
+    double part[ZO_PARTS];
+    int64_t step;                       /* steps done */
+    /* rows of steps not yet written, and the one being gathered */
+    zo_step_row row[ZO_CELL_ROWS];
+    int rows;
+    zo_step_row gather;
+    int64_t gathered;
+    double written_at;
+    double *step_seconds;               /* (ZO_CELL_TIMES) ring */
+    int64_t timed;
+    struct { double sum; int64_t n; } full, other; /* seconds of steps that read the whole training set, and of the others */
+    double first_seconds;               /* of the first step; left out of the means when there are more than three */
+    bool first_full;
+    double paper_queries;               /* NaN once a step has none */
+    zo_load load_start, load_end;       /* around the loop */
+    uint64_t memory_limit;              /* of this process, bytes */
+    /* evaluations */
+    int64_t evaluated_at;               /* step of the last one; -1 = none */
+    zo_candidate *candidate;            /* (candidates) */
+    int64_t candidates, candidate_room;
+    double score_best, dev_best;        /* score and dev metric of the best one so far; NaN = none */
+    double drift;                       /* zo_setup_drift at the end */
+    int64_t tenths;                     /* of the budget, at the last evaluation of ZO_EVAL_TENTHS */
+    zo_watch watch;
+    zo_fault fault;
+    int64_t fault_step;                 /* -1 = none */
+    bool is_constant;                   /* the headline is one class on all rows */
+    int threads;
+    /* news */
+    double news_at, loss;
+    const char *phase;
+} zo_cell_run;
+
+/* The loop: evaluations, steps until the budget is used, and the row's end. */
+zo_status zo_cell_loop(zo_cell_run *r, zo_err *err);
+
+/* Says to the parent how far it is; unless `now`, not more often than it can use. */
+void zo_cell_send_progress(zo_cell_run *r, bool now);
+/* How much of the budget is used: the limit that is nearest. */
+double zo_cell_fraction_done(const zo_cell_run *r);
+
+/* A step and its time; rows are written in blocks, and thinned in long runs. */
+zo_status zo_cell_record_step(zo_cell_run *r, const zo_step_report *report, double seconds, zo_err *err);
+void zo_cell_record_time(zo_cell_run *r, const zo_step_report *report, double seconds);
+/* The row that is being gathered, as far as it is; all rows that are not written yet. */
+void zo_cell_close_row(zo_cell_run *r);
+zo_status zo_cell_write_rows(zo_cell_run *r, zo_err *err);
+/* Means and quantiles of the steps' times. */
+void zo_cell_take_times(zo_cell_run *r, zo_run_end *end);
+
+/* The end of the try. message NULL = done. */
+zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

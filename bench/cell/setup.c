@@ -1,0 +1,523 @@
+/* setup.c: see setup.h. The loss that an engine sees is made here: the step's batch, or the whole training set in chunks of the batch
+ * size, whose mean losses are weighted by their examples. Where a loss is a mean over tokens (copa: ZO_HEAD_SPAN) a chunk weighs by
+ * its examples all the same, so the sum is not quite the mean over all tokens. */
+#include "bench/cell/setup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/cell/probe.h"
+#include "bench/synth/pretrain.h"
+#include "bench/synth/shapes.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "models/files/hub.h"
+#include "optimizers/needs.h"
+#include "text/tokenizer.h"
+
+/* ---- what the engine asks ----------------------------------------------------------------------------------------------- */
+
+/* `plain`: of the batch. view NULL: a gradient. */
+static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain, const zo_view *view)
+{
+    uint64_t p = view != NULL ? (uint64_t)view->npoints : 1;
+    zo_pass_sums_add(view != NULL ? &s->counts.forward : &s->counts.gradient, plain, view);
+    s->counts.forwards += p;
+    s->counts.examples += p * (uint64_t)batch->examples;
+    s->counts.sequences += p * (uint64_t)batch->paper_sequences;
+    s->counts.tokens += p * (uint64_t)batch->tokens;
+    s->counts.paper_tokens += p * (uint64_t)batch->paper_tokens;
+}
+
+/* Chunk number `chunk` of the whole training set, in file order; NULL after the last. */
+static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
+{
+    int64_t first = chunk * s->batch_size;
+    if (first >= s->train_size) {
+        return NULL;
+    }
+    int64_t n = s->train_size - first < s->batch_size ? s->train_size - first : s->batch_size;
+    for (int64_t i = 0; i < n; i++) {
+        s->index[i] = (int32_t)(first + i);
+    }
+    double start = zo_now();
+    zo_batch *batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, (int32_t)n);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
+    return batch;
+}
+
+static zo_status io_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    if (which == ZO_BATCH_CURRENT) {
+        count(s, s->batch, &s->plain, view);
+        zo_model_losses(s->model, view, s->batch, loss);
+        return ZO_OK;
+    }
+    ZO_CHECK(s->cell->estimator->full_batch, "%s asks for the whole training set; its file must say .full_batch = true",
+             s->cell->estimator->name);
+    double *part = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)view->npoints * sizeof *part);
+    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
+    zo_batch *batch;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+        count(s, batch, &plain, view);
+        zo_model_losses(s->model, view, batch, part);
+        for (int p = 0; p < view->npoints; p++) {
+            loss[p] += part[p] * batch->examples / (double)s->train_size;
+        }
+        zo_batch_free(batch);
+    }
+    zo_free(part);
+    return ZO_OK;
+}
+
+static zo_status io_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
+    count(s, s->batch, &s->plain, NULL);
+    zo_model_grad(s->model, s->batch, 1.0, zo_engine_objective(s->engine)->checkpoint, grad, loss);
+    return ZO_OK;
+}
+
+static void io_touched(void *context, zo_which which, zo_touched *touched)
+{
+    zo_setup *s = context;
+    if (which == ZO_BATCH_CURRENT) {
+        zo_model_touched(s->model, s->batch, touched);
+    } else {
+        memset(touched, 0, sizeof *touched); /* every row */
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+const char *zo_setup_data_dir(const zo_setup_dirs *dirs)
+{
+    return dirs->data != NULL ? dirs->data : getenv("ZO_DATA");
+}
+
+zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dirs)
+{
+    return (zo_dataset_spec){.task = c->task,
+                             .form = (zo_form)c->form,
+                             .data_dir = zo_setup_data_dir(dirs),
+                             .context = c->context,
+                             .fill = c->fill,
+                             .scheme = (zo_split_scheme)c->split,
+                             .train_split_seed = (uint64_t)c->train_split_seed,
+                             .test_split_seed = (uint64_t)c->test_split_seed,
+                             .k = c->k,
+                             .kshot_folder = c->kshot_folder,
+                             .evaluate_only = c->estimator->step == NULL,
+                             .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
+}
+
+static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_arch *arch, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    if (c->context > arch->positions) {
+        return zo_fail(err, ZO_EINPUT, "a \"context\" of %lld tokens is longer than the %d positions of %s; lower it", (long long)c->context,
+                       arch->positions, c->model);
+    }
+    s->context = c->context > 0 ? c->context : arch->positions;
+    zo_tokenizer *tokenizer;
+    zo_status status = zo_tokenizer_open(&tokenizer, s->folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    status = zo_tokenizer_set_rows(tokenizer, arch->vocab, err);
+    if (status != ZO_OK) {
+        zo_fail_in(err, s->folder);
+    }
+    if (strcmp(arch->family, "opt") == 0 && c->form == ZO_FORM_PROMPT) {
+        zo_tokenizer_set_bos(tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */
+    }
+    if (status == ZO_OK) {
+        zo_dataset_spec spec = zo_setup_dataset_spec(c, dirs);
+        spec.tokenizer = tokenizer;
+        spec.causal = arch->causal;
+        spec.context = s->context;
+        status = zo_dataset_open(&s->dataset, &spec, err);
+    }
+    zo_tokenizer_close(tokenizer);
+    if (status != ZO_OK) {
+        return status;
+    }
+    s->train_size = zo_dataset_size(s->dataset, ZO_TRAIN);
+    s->batch_size = c->batch < s->train_size ? c->batch : s->train_size;
+    if (c->estimator->step != NULL && s->train_size == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s trains, and task %s has no training examples in this split; raise \"train\"", c->estimator->name, c->task);
+    }
+    return ZO_OK;
+}
+
+static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_model_spec spec = {.folder = s->folder,
+                          .arch = arch,
+                          .random = c->init == ZO_INIT_RANDOM,
+                          .seed = (uint64_t)c->seed,
+                          .head = zo_dataset_head(s->dataset),
+                          .classes = zo_dataset_classes(s->dataset),
+                          .word = zo_dataset_words(s->dataset),
+                          .precision = (zo_precision)c->precision,
+                          .storage = (zo_storage)c->storage,
+                          .decoder = (zo_decoder)c->decoder};
+    return zo_model_open(&s->model, &spec, s->be, err);
+}
+
+static int points_of(const zo_cell *c)
+{
+    return zo_points_a_pass(c->estimator, (zo_realisation)c->realisation);
+}
+
+/* Rows of an evaluation's batch. */
+static int64_t eval_batch(const zo_setup *s, zo_split split)
+{
+    int64_t wish = s->cell->eval_batch > 0 ? s->cell->eval_batch : s->cell->batch, rows = zo_dataset_size(s->dataset, split);
+    return wish < rows ? wish : rows;
+}
+
+static zo_status open_estimator(zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    const zo_estimator *e = c->estimator;
+    zo_engine_spec spec = {.be = s->be,
+                           .weights = zo_model_store(s->model),
+                           .realisation = (zo_realisation)c->realisation,
+                           .accumulate = (zo_accumulate)c->accumulate,
+                           .seed = (uint64_t)c->seed,
+                           .io = {.context = s,
+                                  .losses = io_losses,
+                                  .gradient = io_gradient,
+                                  .touched = io_touched,
+                                  .most_points = points_of(c)}};
+    s->engine = zo_engine_new(&spec);
+    s->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
+    zo_status status = e->options != NULL ? zo_opt_read(e->options, c->options, NULL, e->name, s->state, err) : ZO_OK;
+    if (status == ZO_OK && e->start != NULL) {
+        status = e->start(s->state, zo_engine_objective(s->engine), err);
+        s->started = true;
+    }
+    return status;
+}
+
+/* Chunks of a split in file order: evaluation, and the full batches of training. */
+static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *most)
+{
+    int64_t total = zo_dataset_size(s->dataset, split);
+    int32_t *index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *index);
+    for (int64_t first = 0; first < total; first += size) {
+        int32_t n = (int32_t)(total - first < size ? total - first : size);
+        for (int32_t i = 0; i < n; i++) {
+            index[i] = (int32_t)first + i;
+        }
+        zo_dataset_measure(s->dataset, split, index, n, most);
+    }
+    zo_free(index);
+}
+
+/* The batches of training are known where the number of steps is: no step has fewer than one forward. With a budget in seconds
+ * alone, and where there are too many to be looked at, the worst batch that could be drawn. */
+static zo_sizes train_sizes(zo_setup *s)
+{
+    enum { LOOKED_AT = 1 << 20 }; /* under a second */
+    const zo_cell *c = s->cell;
+    zo_sizes most = {0};
+    int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
+    if (c->work > 0 && c->work < LOOKED_AT && (steps == 0 || c->work / 2 + 1 < (double)steps)) {
+        steps = (int64_t)(c->work / 2) + 1; /* no step is less than two forwards of its own batch */
+    }
+    if (steps == 0 || steps > LOOKED_AT) {
+        return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);
+    }
+    for (int64_t step = 0; step < steps; step++) {
+        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
+        zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
+    }
+    if (c->estimator->full_batch) {
+        measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
+    }
+    return most;
+}
+
+/* Room for the largest batch of training: after this no step allocates activations. Of evaluations only the sizes are noted, and their
+ * examples put away. */
+static zo_status reserve(zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    if (c->estimator->step != NULL) {
+        zo_sizes most = s->largest = train_sizes(s);
+        zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
+                               : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
+                                                                            : ZO_BACKWARD;
+        zo_model_reserve(s->model, most.tokens, (int32_t)most.rows, (int32_t)most.scores, points_of(c), backward, zo_engine_factors(s->engine));
+    }
+    zo_status status = ZO_OK;
+    for (int split = ZO_DEV; split <= ZO_TEST && status == ZO_OK; split++) {
+        measure_chunks(s, (zo_split)split, eval_batch(s, (zo_split)split), &s->eval[split]);
+        status = zo_dataset_put_away(s->dataset, (zo_split)split, err);
+    }
+    return status;
+}
+
+/* An eps with which nothing is probed. It is refused where no product with a direction is a normal number, and said where the sum with
+ * a weight is nearly always the weight: a probe is then rounding, and its projected gradient 0 or noise. */
+static void note_eps(zo_setup *s)
+{
+    const zo_cell *c = s->cell;
+    if (c->estimator->step == NULL || c->estimator->first_order) {
+        return;
+    }
+    zo_storage type = c->realisation == ZO_INPLACE ? (zo_storage)c->storage : ZO_STORAGE_F32;
+    double moved = zo_probe_moved(s->be, zo_model_store(s->model), (uint64_t)c->seed, c->eps, type,
+                                  c->realisation == ZO_SIDEPATH ? ZO_F32 : (zo_precision)c->precision);
+    if (moved < 0.05) {
+        bool by_storage = type != ZO_STORAGE_F32;
+        snprintf(s->note, sizeof s->note, "eps %g is lost in the rounding of weights to %s: a probe changes %.2g %% of the matrices' numbers, so projected "
+                 "gradients are 0 or noise", c->eps, by_storage ? zo_storage_name(type) : zo_precision_name((zo_precision)c->precision), 100 * moved);
+    }
+}
+
+static void note_precision(zo_setup *s)
+{
+    if (s->cell->precision == ZO_BF16 && s->be->bf16_widened) {
+        size_t at = strlen(s->note);
+        snprintf(s->note + at, sizeof s->note - at, "%sbf16 products are f32 products of numbers rounded to bf16: this processor has no instructions for "
+                 "them, so their times say nothing of bf16", at > 0 ? "; " : "");
+    }
+}
+
+/* Model and data. What this program does not read in a file is wrong input, as what is wrong in it; ZO_EUNSUPPORTED is for settings. */
+static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_arch arch;
+    zo_status status = zo_model_folder(c->model, dirs->models, NULL, NULL, s->folder, err);
+    if (status == ZO_OK && zo_shape_is(c->model) && c->init != ZO_INIT_RANDOM) {
+        status = zo_fail(err, ZO_EINPUT, "%s is a size without weights; say \"init\": \"random\"", c->model);
+    }
+    status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
+    status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
+    status = status == ZO_OK ? open_model(s, &arch, err) : status;
+    if (status == ZO_EUNSUPPORTED) {
+        err->status = status = ZO_EINPUT;
+    }
+    return status;
+}
+
+zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err)
+{
+    memset(s, 0, sizeof *s);
+    s->cell = cell;
+    s->be = be;
+    s->drift = NAN;
+    zo_status status = zo_backend_check(be, (zo_precision)cell->precision, err);
+    status = status == ZO_OK ? zo_backend_choose(be, (zo_algorithms)cell->algorithms, err) : status;
+    status = status == ZO_OK ? open_files(s, dirs, err) : status;
+    if (status == ZO_OK) {
+        note_eps(s);
+        note_precision(s);
+    }
+    status = status == ZO_OK ? open_estimator(s, err) : status;
+    if (status == ZO_OK) {
+        s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);
+        s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
+        status = reserve(s, err);
+    }
+    if (status != ZO_OK) {
+        zo_setup_close(s);
+    }
+    return status;
+}
+
+void zo_setup_close(zo_setup *s)
+{
+    if (s->started && s->cell->estimator->stop != NULL) {
+        s->cell->estimator->stop(s->state);
+    }
+    zo_engine_free(s->engine);
+    zo_model_close(s->model);
+    if (s->dataset != NULL) {
+        zo_dataset_close(s->dataset);
+    }
+    if (s->batch != NULL) {
+        zo_batch_free(s->batch);
+    }
+    zo_free(s->state);
+    zo_free(s->index);
+    zo_free(s->order.row);
+    memset(s, 0, sizeof *s);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------ */
+
+static void start_parts(void)
+{
+    zo_part_reset();
+    zo_counters_reset();
+}
+
+static void take_parts(zo_setup *s)
+{
+    zo_part_read(s->part);
+    zo_counters counters;
+    zo_counters_read(&counters);
+    s->counters.normals += counters.normals;
+    s->counters.weight_bytes_written += counters.weight_bytes_written;
+    s->counters.linear_flops += counters.linear_flops;
+}
+
+int64_t zo_setup_batches(const zo_setup *s)
+{
+    return s->batch_size > 0 ? (s->train_size + s->batch_size - 1) / s->batch_size : 0;
+}
+
+zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, double *seconds, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    start_parts();
+    double start = zo_now();
+    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
+    s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
+    s->counts.batch_tokens += (uint64_t)s->batch->tokens;
+    s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
+    zo_pass_sums_add(&s->counts.batches, &s->plain, NULL);
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
+    zo_step_context context = {.step = step,
+                               .steps = c->steps,
+                               .batches_per_epoch = zo_setup_batches(s),
+                               .examples = n,
+                               .train_examples = s->train_size,
+                               .lr = c->lr,
+                               .eps = c->eps};
+    *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = c->lr, .paper_queries = NAN};
+    zo_status status = c->estimator->step(s->state, zo_engine_objective(s->engine), &context, report, err);
+    s->be->wait(s->be);
+    *seconds = zo_now() - start;
+    zo_batch_free(s->batch);
+    s->batch = NULL;
+    take_parts(s);
+    return status;
+}
+
+double zo_setup_flops(const zo_setup *s)
+{
+    if (s->engine == NULL) {
+        return 0;
+    }
+    const zo_arch *arch = zo_model_arch(s->model);
+    double gradient = zo_engine_objective(s->engine)->checkpoint ? 4 : 3;
+    return zo_forward_flops(&s->counts.forward, &s->terms, arch) + gradient * zo_forward_flops(&s->counts.gradient, &s->terms, arch);
+}
+
+double zo_setup_work(const zo_setup *s)
+{
+    const zo_pass_sums *b = &s->counts.batches;
+    return b->passes > 0 ? zo_setup_flops(s) / (zo_forward_flops(b, &s->terms, zo_model_arch(s->model)) / b->passes) : 0;
+}
+
+const char *zo_setup_note(const zo_setup *s)
+{
+    return s->note[0] != '\0' ? s->note : NULL;
+}
+
+double zo_setup_drift(zo_setup *s)
+{
+    zo_term term[ZO_PROBE_TERMS];
+    int n = s->engine != NULL ? zo_engine_last_probe(s->engine, term) : 0;
+    if (n > 0) {
+        zo_engine_settle(s->engine);
+        s->drift = fmax(s->drift, zo_probe_drift(s->be, zo_model_store(s->model), zo_engine_factors(s->engine), term, n));
+    }
+    return s->drift;
+}
+
+void zo_setup_settle(zo_setup *s, double *seconds)
+{
+    start_parts();
+    double start = zo_now();
+    zo_engine_settle(s->engine);
+    s->be->wait(s->be);
+    *seconds = zo_now() - start;
+    take_parts(s);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double zo_median(double *value, int64_t n)
+{
+    if (n == 0) {
+        return NAN;
+    }
+    qsort(value, (size_t)n, sizeof *value, by_value);
+    return n % 2 == 1 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;
+}
+
+static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
+{
+    int32_t right = 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (choice[i] != choice[0]) {
+            return false;
+        }
+        right += label[i] == choice[0];
+    }
+    return n > 1 && 100 * (int64_t)right < 95 * (int64_t)n;
+}
+
+void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
+{
+    double start = zo_now();
+    int32_t n = zo_dataset_size(s->dataset, split);
+    int64_t most = eval_batch(s, split);
+    int32_t *index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *index);
+    int32_t *choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *choice),
+            *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *label);
+    double *nll = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *nll);
+    const zo_view *view = zo_engine_settle(s->engine);
+    double sum = 0;
+    if (n > 0) {
+        const zo_sizes *size = &s->eval[split];
+        zo_dataset_fetch(s->dataset, split);
+        zo_model_evaluation_begin(s->model, size->tokens, (int32_t)size->rows, (int32_t)size->scores, zo_engine_factors(s->engine));
+    }
+    for (int64_t first = 0; first < n; first += most) {
+        int32_t m = (int32_t)(n - first < most ? n - first : most);
+        for (int32_t i = 0; i < m; i++) {
+            index[i] = (int32_t)first + i;
+            label[first + i] = zo_dataset_label(s->dataset, split, index[i]);
+        }
+        zo_batch *batch = zo_dataset_batch(s->dataset, split, index, m);
+        zo_model_predict(s->model, view, batch, choice + first, nll + first);
+        zo_batch_free(batch);
+    }
+    if (n > 0) {
+        zo_model_evaluation_end(s->model);
+        zo_err ignored; /* nothing is written a second time */
+        zo_dataset_put_away(s->dataset, split, &ignored);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        sum += nll[i];
+    }
+    zo_metrics(choice, label, n, zo_dataset_classes(s->dataset), result->metric);
+    result->constant = is_constant(choice, label, n);
+    result->examples = n;
+    result->loss = n > 0 ? sum / n : NAN;
+    result->seconds = zo_now() - start;
+    zo_free(index);
+    zo_free(choice);
+    zo_free(label);
+    zo_free(nll);
+}

@@ -1,0 +1,101 @@
+/* setup.h: everything that one cell needs, opened in order: backend, tokenizer, dataset, model, engine, estimator; its step and its
+ * evaluation. Used by the cell's process and by `zo bench step`, so that both measure the same thing. */
+#ifndef ZO_BENCH_CELL_SETUP_H
+#define ZO_BENCH_CELL_SETUP_H
+
+#include "bench/cell/roofline.h"
+#include "bench/cell/settings.h"
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
+
+const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was given */
+/* Which rows a cell uses, and in what form; tokenizer, causal and a context of the model's are left to whoever has opened the model. */
+zo_dataset_spec zo_setup_dataset_spec(const zo_cell *cell, const zo_setup_dirs *dirs);
+
+/* What the training forwards were, counted here. */
+typedef struct zo_setup_counts {
+    uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */
+    uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
+    uint64_t batch_tokens;            /* of the steps' batches, once */
+    zo_pass_sums forward, gradient;   /* what they were made of */
+    zo_pass_sums batches;             /* one plain pass over each step's batch: the mean batch, times the steps */
+} zo_setup_counts;
+
+typedef struct zo_setup {
+    const zo_cell *cell; /* borrowed */
+    char folder[4096];
+    zo_backend *be;
+    zo_dataset *dataset;
+    zo_model *model;
+    zo_engine *engine;
+    void *state;         /* of the estimator */
+    bool started;
+    zo_batch *batch;     /* of the current step */
+    zo_pass_sums plain;  /* of one plain pass over it */
+    zo_pass_terms terms; /* of the model */
+    int32_t *index;      /* (batch) */
+    int64_t train_size;
+    int64_t context;     /* most tokens of a sequence, resolved */
+    int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
+    zo_sizes largest;    /* the largest batch of training */
+    zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
+    zo_order order;      /* of the training rows in the current epoch */
+    zo_setup_counts counts;
+    double part[ZO_PARTS];      /* seconds of the last step or settling */
+    zo_counters counters;       /* of all steps */
+    char note[600];
+    double drift;               /* the largest that zo_setup_drift has found */
+} zo_setup;
+
+/* On failure everything is given back. Backends are opened apart, because a row wants the device before anything can fail. */
+zo_status zo_setup_open(zo_setup *setup, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err);
+void zo_setup_close(zo_setup *setup); /* not the backend */
+
+int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
+
+/* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
+zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
+
+/* FLOPs of training so far, by the definition of bench/cell/roofline.c: all probes, full batches and trial steps; a gradient is a forward and
+ * twice as much for the backward pass, and once more where blocks are run again (checkpointing). No evaluation. */
+double zo_setup_flops(const zo_setup *setup);
+/* The same in units of one plain forward over the mean of the batches drawn so far; 0 before the first step. A MeZO step is 2, one of first
+ * order 3, with checkpointing 4, a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
+ * quite at each). Both are 0 of a setup that is not open. */
+double zo_setup_work(const zo_setup *setup);
+
+/* What the row's note shall say of the setting: that probes of this eps are (nearly) all rounded away, that bf16 is
+ * not the processor's own. NULL = nothing. */
+const char *zo_setup_note(const zo_setup *setup);
+
+/* Drift by in-place probes: the largest |w - w'| of a weight w that one step's probe and its way back leave as w', each move rounded to the
+ * weights' storage (bench/cell/probe.h), for the directions of the last step at the weights as they are now; the largest of all calls so far.
+ * It settles the weights, reads them once on the host, and belongs to no step. NaN where nothing moves in place: streamed, side path,
+ * first order, before the first step. */
+double zo_setup_drift(zo_setup *setup);
+
+/* Brings the weights to the base point. An update that the realisation put off (inplace sweeps it with the next probe) is made now:
+ * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */
+void zo_setup_settle(zo_setup *setup, double *seconds);
+
+/* Sorts value (n); NaN for n = 0. It allocates nothing, so that a ledger can be read around it. */
+double zo_median(double *value, int64_t n);
+
+typedef struct zo_evaluation {
+    int64_t examples;
+    double metric[ZO_METRICS], loss, seconds;
+    bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
+} zo_evaluation;
+/* All examples of a split (dev or test) at the current weights. What it holds (its examples, what its batches take beyond training's) it
+ * takes and gives back, so a training peak does not know of evaluations. */
+void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

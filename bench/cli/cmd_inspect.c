@@ -1,0 +1,389 @@
+/* cmd_inspect.c: `zo inspect`: what a model folder holds, and how many bytes a training step of each method would
+ * take, by tag, from config.json alone. PARAMS and ACTIVATIONS come from the model's own lay-out of a pass,
+ * WORKSPACE from the backend's reservation, GRADS, OPT_STATE and SNAPSHOT are what each estimator says of itself. A batch of N
+ * examples of C tokens; causal models: two options an example, one token each, that share their prompt. Data and
+ * the evaluation's own batch are not in it. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/cell/predict.h"
+#include "bench/cli/args.h"
+#include "bench/cli/cmd.h"
+#include "bench/synth/pretrain.h"
+#include "core/mem.h"
+#include "core/output.h"
+#include "core/text.h"
+#include "models/files/hub.h"
+#include "models/files/safetensors.h"
+#include "models/model.h"
+
+static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--json] [--models DIR]";
+
+typedef struct inspect_args {
+    bool json;
+    int64_t batch, context, rank;
+    const char *models_dir, *model, *storage_name;
+    zo_storage storage;
+} inspect_args;
+
+/* A row of the table: an estimator with its defaults or as one of its variants, in one realisation. */
+typedef struct method {
+    const zo_estimator *estimator;
+    const zo_variant *variant; /* NULL = its defaults */
+    zo_realisation realisation;
+    char name[80];
+    zo_plan plan;
+} method;
+
+typedef struct disk {
+    bool found;
+    int files, tensors;
+    uint64_t bytes;
+    int64_t elements[ZO_DTYPES];
+} disk;
+
+typedef struct report {
+    char folder[4096];
+    zo_arch arch;
+    zo_head head;
+    int classes;
+    int64_t context;
+    disk disk;
+    char note[1000]; /* as zo_model_note, with every head */
+    int methods;
+    method *method; /* (methods) */
+} report;
+
+static zo_status read_disk(report *r, zo_err *err)
+{
+    char path[4096];
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        any = any || zo_path_exists(zo_path_join(path, sizeof path, r->folder, names[i]));
+    }
+    if (!any) {
+        return ZO_OK;
+    }
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, r->folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    r->disk = (disk){.found = true, .files = tensors.files, .tensors = tensors.n};
+    for (int i = 0; i < tensors.files; i++) {
+        r->disk.bytes += tensors.map[i].bytes;
+    }
+    for (int i = 0; i < tensors.n; i++) {
+        r->disk.elements[tensors.tensor[i].dtype] += tensors.tensor[i].count;
+    }
+    zo_tensors_close(&tensors);
+    static const zo_head heads[] = {ZO_HEAD_CLASS, ZO_HEAD_SPAN};
+    status = zo_weights_decoder(r->folder, &r->arch, ZO_DECODER_DEFAULT, r->note, sizeof r->note, err);
+    return status == ZO_OK ? zo_weights_unread(r->folder, &r->arch, heads, 2, 2, r->note, sizeof r->note, err) : status;
+}
+
+/* Scratch that the backend takes for passes of this size. */
+static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t tokens, uint64_t *bytes, zo_err *err)
+{
+    zo_backend *be;
+    zo_status status = zo_backend_open("cpu", 0, &be, err);
+    if (status == ZO_OK) {
+        uint64_t before = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE];
+        be->reserve(be, layout, NULL, ZO_F32, points, tokens);
+        *bytes = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE] - before;
+        be->close(be);
+    }
+    return status;
+}
+
+static uint64_t total_of(const zo_plan *plan)
+{
+    uint64_t sum = 0;
+    for (int tag = 0; tag < ZO_TAGS; tag++) {
+        sum += plan->tag_bytes[tag];
+    }
+    return sum;
+}
+
+static void name_method(method *m)
+{
+    const zo_variant *v = m->variant;
+    bool flag = v != NULL && strcmp(v->value, "true") == 0;
+    snprintf(m->name, sizeof m->name, "%s%s%s%s%s", m->estimator->name, v != NULL ? " " : "", v != NULL ? v->key : "", v != NULL && !flag ? " " : "",
+             v != NULL && !flag ? v->value : "");
+}
+
+/* The options of a row: those of the variant, and --rank where the estimator has that option. The caller deletes them. */
+static cJSON *options_of(const method *m, const inspect_args *args)
+{
+    cJSON *options = m->variant != NULL ? zo_variant_options(m->variant) : cJSON_CreateObject();
+    if (zo_opt_find(m->estimator->options, "rank") != NULL && !cJSON_HasObjectItem(options, "rank")) {
+        cJSON_AddNumberToObject(options, "rank", (double)args->rank);
+    }
+    return options;
+}
+
+static zo_status plan_method(const report *r, const inspect_args *args, const zo_layout *layout, method *m, zo_needs *needs, zo_err *err)
+{
+    const zo_estimator *e = m->estimator;
+    int64_t tokens = args->batch * r->context;
+    int32_t rows = (int32_t)(args->batch * (r->arch.causal ? 2 : 1));
+    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1};
+    cJSON *options = options_of(m, args);
+    zo_status status = zo_needs_of(e, options, &extent, needs, err);
+    cJSON_Delete(options);
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_plan *p = &m->plan;
+    int points = zo_points_a_pass(e, m->realisation);
+    zo_backward backward = !needs->gradient ? ZO_FORWARD_ONLY : needs->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
+    uint64_t kept[ZO_TAGS];
+    zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, points, backward, p);
+    zo_predict_method(needs, &extent, kept);
+    p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage));
+    for (int t = 0; t < ZO_TAGS; t++) {
+        p->tag_bytes[t] += kept[t];
+    }
+    uint64_t workspace = 0;
+    status = workspace_bytes(layout, points, tokens, &workspace, err);
+    p->tag_bytes[ZO_TAG_WORKSPACE] += workspace;
+    return status;
+}
+
+/* In more than the lists that every method keeps. */
+static bool differs(const zo_plan *a, const zo_plan *b)
+{
+    for (int tag = 0; tag < ZO_TAGS; tag++) {
+        if (tag != ZO_TAG_OTHER && a->tag_bytes[tag] != b->tag_bytes[tag]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the row, but for a variant that takes what the defaults take, and for ranks that only the weights can tell. */
+static zo_status add_method(report *r, const inspect_args *args, const zo_layout *layout, method m, int defaults, zo_err *err)
+{
+    zo_needs needs;
+    zo_status status = plan_method(r, args, layout, &m, &needs, err);
+    bool told = !needs.factored || needs.factors.rank > 0;
+    if (status == ZO_OK && told && (defaults < 0 || differs(&m.plan, &r->method[defaults].plan))) {
+        name_method(&m);
+        r->method = zo_realloc(r->method, ZO_HOST, ZO_TAG_OTHER, (size_t)(r->methods + 1) * sizeof m);
+        r->method[r->methods++] = m;
+    }
+    return status;
+}
+
+/* Every estimator in every realisation that it has. First-order methods need weights in f32. */
+static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
+{
+    zo_layout layout = {0};
+    zo_arch_layout(&r->arch, r->head, r->classes, &layout);
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    zo_status status = ZO_OK;
+    for (int i = 0; i < n; i++) {
+        const zo_estimator *e = list[i];
+        bool one = e->step == NULL || e->first_order; /* nothing is realised */
+        for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
+            if (e->allows != NULL && !e->allows(k)) {
+                continue;
+            }
+            int defaults = r->methods;
+            method m = {.estimator = e, .realisation = (zo_realisation)k};
+            status = add_method(r, args, &layout, m, -1, err);
+            for (m.variant = e->variants; m.variant != NULL && m.variant->key != NULL && status == ZO_OK; m.variant++) {
+                status = add_method(r, args, &layout, m, defaults, err);
+            }
+        }
+    }
+    zo_layout_free(&layout);
+    return status;
+}
+
+static const char *realisation_of(const method *m)
+{
+    return m->estimator->step == NULL ? "inference" : m->estimator->first_order ? "" : zo_realisation_name(m->realisation);
+}
+
+static void print_json(const report *r, const inspect_args *args)
+{
+    const zo_arch *a = &r->arch;
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "model", args->model);
+    cJSON_AddStringToObject(json, "folder", r->folder);
+    cJSON_AddStringToObject(json, "family", a->family);
+    cJSON_AddBoolToObject(json, "causal", a->causal);
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {{"layers", a->layers},     {"hidden", a->hidden},       {"heads", a->heads},
+                   {"kv_heads", a->kv_heads}, {"head_dim", a->head_dim},   {"ffn", a->ffn},
+                   {"vocab", a->vocab},       {"positions", a->positions}, {"parameters", r->method[0].plan.parameters},
+                   {"batch", args->batch},    {"context", r->context}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
+    }
+    cJSON_AddStringToObject(json, "storage", args->storage_name);
+    cJSON_AddStringToObject(json, "head", r->head == ZO_HEAD_CLASS ? "class" : "options");
+    if (r->disk.found) {
+        cJSON *on_disk = cJSON_AddObjectToObject(json, "disk");
+        cJSON_AddNumberToObject(on_disk, "files", r->disk.files);
+        cJSON_AddNumberToObject(on_disk, "tensors", r->disk.tensors);
+        cJSON_AddNumberToObject(on_disk, "bytes", (double)r->disk.bytes);
+        cJSON *dtypes = cJSON_AddObjectToObject(on_disk, "dtypes");
+        for (int d = 0; d < ZO_DTYPES; d++) {
+            if (r->disk.elements[d] > 0) {
+                cJSON_AddNumberToObject(dtypes, zo_dtype_name((zo_dtype)d), (double)r->disk.elements[d]);
+            }
+        }
+    } else {
+        cJSON_AddNullToObject(json, "disk");
+    }
+    cJSON_AddStringToObject(json, "note", r->note);
+    cJSON *plans = cJSON_AddArrayToObject(json, "predicted");
+    for (const method *m = r->method; m < r->method + r->methods; m++) {
+        cJSON *plan = cJSON_CreateObject();
+        cJSON_AddItemToArray(plans, plan);
+        cJSON_AddStringToObject(plan, "method", m->name);
+        cJSON_AddStringToObject(plan, "optimizer", m->estimator->name);
+        cJSON_AddItemToObject(plan, "options", options_of(m, args));
+        cJSON_AddStringToObject(plan, "realisation", realisation_of(m));
+        for (int tag = 0; tag < ZO_TAGS; tag++) {
+            char key[64];
+            snprintf(key, sizeof key, "%s_bytes", zo_tag_name((zo_tag)tag));
+            cJSON_AddNumberToObject(plan, key, (double)m->plan.tag_bytes[tag]);
+        }
+        cJSON_AddNumberToObject(plan, "total_bytes", (double)total_of(&m->plan));
+    }
+    zo_output_json(json, true);
+    cJSON_Delete(json);
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void print_text(const report *r, const inspect_args *args)
+{
+    const zo_arch *a = &r->arch;
+    char folder[sizeof r->folder];
+    memcpy(folder, r->folder, sizeof folder);
+    printf("folder       %s\n", zo_text_plain(folder));
+    printf("family       %s, %s\n", a->family, a->causal ? "causal" : "encoder");
+    printf("layers       %d, hidden %d, feed-forward %d\n", a->layers, a->hidden, a->ffn);
+    printf("heads        %d of %d, %d of keys and values\n", a->heads, a->head_dim, a->kv_heads);
+    printf("vocabulary   %d, positions %d\n", a->vocab, a->positions);
+    if (r->disk.found) {
+        printf("on disk      %d tensors in %d file%s, %.1f MiB:", r->disk.tensors, r->disk.files,
+               r->disk.files == 1 ? "" : "s", mib(r->disk.bytes));
+        for (int d = 0; d < ZO_DTYPES; d++) {
+            if (r->disk.elements[d] > 0) {
+                printf(" %s %.6g M", zo_dtype_name((zo_dtype)d), (double)r->disk.elements[d] / 1e6);
+            }
+        }
+        putchar('\n');
+    } else {
+        puts("on disk      config.json only, no weights: runs need \"init\": \"random\"");
+    }
+    if (r->note[0] != '\0') {
+        char *note = zo_text_plain_copy(r->note);
+        printf("note         %s\n", note);
+        zo_free(note);
+    }
+    printf("parameters   %.6g M with %s, held in %s\n", (double)r->method[0].plan.parameters / 1e6,
+           r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
+    printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
+           (long long)r->context);
+    static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
+                                   ZO_TAG_SNAPSHOT, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
+    printf("%-28s %-10s", "method", "");
+    for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
+        printf(" %11s", zo_tag_name(shown[t]));
+    }
+    printf(" %11s\n", "total");
+    for (const method *m = r->method; m < r->method + r->methods; m++) {
+        printf("%-28s %-10s", m->name, realisation_of(m));
+        for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
+            printf(" %11.1f", mib(m->plan.tag_bytes[shown[t]]));
+        }
+        printf(" %11.1f\n", mib(total_of(&m->plan)));
+    }
+    if (args->storage != ZO_STORAGE_F32) {
+        puts("First-order methods need weights in f32.");
+    }
+}
+
+static bool read_storage(inspect_args *args)
+{
+    for (int s = 0; s < ZO_STORAGES; s++) {
+        args->storage = (zo_storage)s;
+        if (strcmp(args->storage_name, zo_storage_name(args->storage)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static zo_status inspect(report *r, inspect_args *args, zo_err *err)
+{
+    zo_status status = zo_model_find(args->model, args->models_dir, r->folder, err);
+    if (status == ZO_OK) {
+        status = zo_arch_read(r->folder, &r->arch, err);
+    }
+    if (status == ZO_OK) {
+        zo_note_add(r->note, sizeof r->note, "%s", r->arch.note);
+        status = read_disk(r, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    r->head = r->arch.causal ? ZO_HEAD_OPTIONS : ZO_HEAD_CLASS;
+    r->classes = r->arch.causal ? 0 : 2;
+    r->context = args->context > 0 ? args->context : r->arch.positions < 128 ? r->arch.positions : 128;
+    if (r->context > r->arch.positions) {
+        return zo_fail(err, ZO_EINPUT, "--context is %lld, but %s has %d positions; make it shorter",
+                       (long long)r->context, args->model, r->arch.positions);
+    }
+    if (!read_storage(args)) {
+        return zo_fail(err, ZO_EINPUT, "--storage is \"%.64s\"; expected f32, bf16 or f16", args->storage_name);
+    }
+    if (args->batch < 1 || args->rank < 1) {
+        return zo_fail(err, ZO_EINPUT, "--%s is 0; expected at least 1", args->batch < 1 ? "batch" : "rank");
+    }
+    if (args->batch > 1 << 20 || args->batch * r->context > 1 << 28) {
+        return zo_fail(err, ZO_EINPUT, "--batch is %lld with a context of %lld; expected at most %d tokens in all",
+                       (long long)args->batch, (long long)r->context, 1 << 28);
+    }
+    return plan_methods(r, args, err);
+}
+
+int zo_cmd_inspect(int argc, char **argv)
+{
+    inspect_args args = {.batch = 16, .rank = 8, .storage_name = "f32"};
+    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
+                            {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
+                            {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
+                            {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    report *r = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *r);
+    zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);
+    if (status == ZO_OK) {
+        status = inspect(r, &args, &err);
+    }
+    if (status != ZO_OK) {
+        fprintf(stderr, "zo inspect: %s\n", err.text);
+    } else if (args.json) {
+        print_json(r, &args);
+    } else {
+        print_text(r, &args);
+    }
+    zo_free(r->method);
+    zo_free(r);
+    return status == ZO_OK ? 0 : 2;
+}

@@ -1,0 +1,87 @@
+/* cmd_report.c: `zo report` and `zo sql`: the database as tables. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/cell/keys.h"
+#include "bench/cli/args.h"
+#include "bench/cli/cmd.h"
+#include "core/text.h"
+#include "results/report.h"
+#include "results/views.h"
+
+static int fail(const char *command, const zo_err *err)
+{
+    fprintf(stderr, "zo %s: %s\n", command, err->text);
+    return 2;
+}
+
+int zo_cmd_report(int argc, char **argv)
+{
+    const char *db = "results/zo.db", *format = NULL, *group = NULL;
+    bool json = false;
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
+                            {"--format", ZO_ARG_TEXT, &format},
+                            {"--json", ZO_ARG_FLAG, &json},
+                            {"--group", ZO_ARG_TEXT, &group},
+                            {"--best", ZO_ARG_TEXT, &spec.best},
+                            {"--by", ZO_ARG_TEXT, &spec.columns},
+                            {"--metric", ZO_ARG_TEXT, &spec.metric},
+                            {"--where", ZO_ARG_TEXT, &spec.where},
+                            {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    zo_table_format as = ZO_TABLE_MD;
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr]", &err) ||
+        zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err)) {
+        return fail("report", &err);
+    }
+    if (group != NULL && strcmp(group, "seed") != 0) {
+        zo_fail(&err, ZO_EINPUT, "--group is \"%.40s\"; expected seed", group);
+        return fail("report", &err);
+    }
+    spec.by_seed_group = group != NULL;
+    zo_results *results;
+    if (zo_results_open_read(&results, db, &err) != ZO_OK) {
+        return fail("report", &err);
+    }
+    zo_status status;
+    if (as == ZO_TABLE_MD && group == NULL) {
+        status = zo_report_paper(results, &spec, stdout, &err);
+    } else {
+        cJSON *rows;
+        status = zo_report_rows(results, &spec, &rows, &err);
+        if (status == ZO_OK) {
+            zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
+            cJSON_Delete(rows);
+        }
+    }
+    zo_results_close(results);
+    return status == ZO_OK ? 0 : fail("report", &err);
+}
+
+int zo_cmd_sql(int argc, char **argv)
+{
+    const char *db = "results/zo.db", *format = NULL, *sql;
+    bool json = false;
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
+                            {"--format", ZO_ARG_TEXT, &format},
+                            {"--json", ZO_ARG_FLAG, &json},
+                            {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    zo_table_format as = ZO_TABLE_MD;
+    zo_results *results;
+    if (zo_args_read(argc, argv, table, &sql, 1, 1, NULL, "zo sql --db FILE \"SELECT ...\" [--format md|csv|json]", &err) ||
+        zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err) || zo_results_open_read(&results, db, &err)) {
+        return fail("sql", &err);
+    }
+    cJSON *rows;
+    zo_status status = zo_results_select_views(results, zo_cell_keys(), sql, &rows, &err);
+    if (status == ZO_OK) {
+        zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
+        cJSON_Delete(rows);
+    }
+    zo_results_close(results);
+    return status == ZO_OK ? 0 : fail("sql", &err);
+}

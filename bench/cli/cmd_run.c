@@ -1,0 +1,31 @@
+/* cmd_run.c: `zo run`: a config's cells, into a database. */
+#include <stdio.h>
+
+#include "bench/cli/args.h"
+#include "bench/cli/cmd.h"
+#include "bench/matrix/run.h"
+
+int zo_cmd_run(int argc, char **argv)
+{
+    zo_run_spec spec = {.db = "results/zo.db"};
+    const char *config, *device = NULL;
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
+                            {"--device", ZO_ARG_TEXT, &device},
+                            {"--data", ZO_ARG_TEXT, &spec.dirs.data},
+                            {"--models", ZO_ARG_TEXT, &spec.dirs.models},
+                            {"--dry-run", ZO_ARG_FLAG, &spec.dry},
+                            {"--redo", ZO_ARG_FLAG, &spec.redo},
+                            {"--json", ZO_ARG_FLAG, &spec.json},
+                            {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    zo_grid grid = {0};
+    if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]", &err) ||
+        zo_grid_read(&grid, config, device, &err)) {
+        fprintf(stderr, "zo run: %s\n", err.text);
+        return 2;
+    }
+    int code = zo_run_grid(&grid, &spec);
+    zo_grid_free(&grid);
+    return code;
+}

@@ -1,0 +1,275 @@
+/* main.c: `zo COMMAND ...`. One row of the table below is one command. */
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/cell/keys.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
+#include "bench/matrix/grid.h"
+#include "core/conf.h"
+#include "core/output.h"
+#include "core/text.h"
+#include "results/report.h"
+
+static int cmd_help(int argc, char **argv);
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary; /* NULL = not for people */
+    const char *help;
+} command;
+
+static const command commands[] = {
+    {"run", zo_cmd_run, "run the cells of a config that are not done yet",
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]\n"
+     "\n"
+     "  --db FILE     results database, made when absent (results/zo.db)\n"
+     "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
+     "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart; run nothing\n"
+     "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported\n"
+     "  --json        one JSON object a cell on standard output\n"
+     "\n"
+     "A cell is done when it ended with these settings and with the same files behind them: with another model, tokenizer, data or task text, or\n"
+     "when a key or a figure means something else now, it is run, and the earlier row stays. One that ran out of memory is tried again when\n"
+     "more is free. A database of an older schema is brought to this one, and a copy of it stays beside it. A dry run makes no synthetic model.\n"
+     "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G.\n"
+     "\n"
+     "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong.\n"
+     "\n"
+     "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
+     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. One\n"
+     "budget there (keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
+     "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
+     "\n"
+     "Keys of a cell:\n"},
+    {"report", zo_cmd_report, "tables of what a database holds",
+     "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
+     "\n"
+     "Without --group, markdown is the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
+     "runs and how many of them are marked, then what it cost; csv and json have one object a cell. --group seed: one object for the cells\n"
+     "that differ in nothing but the seed. Rows from before a figure changed its meaning stand under \"old definition\" (column meaning).\n"
+     "\n"
+     "  --best KEY[,KEY]  of the settings that differ only in these keys keep the one with the best mean dev metric, or the lowest mean dev loss\n"
+     "                    where the cells' `selection` is dev-loss\n"
+     "  --by KEY          what the columns of the papers' table are (task)\n"
+     "  --metric NAME     accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy in place of the cells' own\n"
+     "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"},
+    {"plot", zo_cmd_plot, "pictures of what a database holds",
+     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
+     "\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "  --out DIR     where the pictures go (results/plots)\n"
+     "  --only NAMES  of `zo list plots`, without blanks (all)\n"
+     "  --format      png, svg or both (png,svg)\n"},
+    {"sql", zo_cmd_sql, "one read-only SQL statement",
+     "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json | --json]\n"
+     "\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "\n"
+     "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
+     "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
+    {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
+     "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
+    {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
+     "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
+     "\n"
+     "For each line of FILE (or of standard input) one line of token ids with blanks between them.\n"
+     "  --json        a line of input is a JSON string, so that a text may hold line ends; the output stays lines of ids\n"
+     "  --no-special  without the tokenizer's special tokens\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
+    {"score", zo_cmd_score, "hidden states and log-probabilities of lines of text",
+     "usage: zo score MODEL [FILE] [--json] [--no-special] [--bf16] [--models DIR]\n"
+     "\n"
+     "One JSON object for each line of FILE (or of standard input): \"ids\", \"hidden\" (the last hidden state at the first token of an\n"
+     "encoder, the last of a causal model) and, for causal models, \"logprob\" of each token given those before it.\n"
+     "  --json        a line is a JSON string, so that a text may hold line ends\n"
+     "  --no-special  without the tokenizer's special tokens\n"
+     "  --bf16        matrix products in bf16 (f32)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
+    {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
+     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--models DIR] [--json]\n"
+     "\n"
+     "Family, layers, parameters, types on disk, and the bytes by tag that a training step of each method is predicted to take.\n"
+     "  --batch N     examples of the step (16)\n"
+     "  --context N   tokens of an example (128, at most the model's positions)\n"
+     "  --rank N      of TeZO's factors (8)\n"
+     "  --storage T   how weights are held: f32, bf16 or f16 (f32)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --json        all of it as one JSON object\n"},
+    {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP},
+    {"demo", zo_cmd_demo, "pretrain a small model and fine-tune it by all methods; no data needed",
+     "usage: zo demo [--short] [--db FILE] [--out DIR]\n"
+     "\n"
+     "Pretrains a small encoder on a synthetic language (kept in results/cache), runs a matrix of methods, tasks and seeds and a memory\n"
+     "sweep into results/demo.db, and draws the plots into results/demo. --short: a smaller one in seconds (results/demo-short), to see that\n"
+     "everything works.\n"},
+    {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
+    {"version", zo_cmd_version, "release, revision, backends and libraries of this program", "usage: zo version [--json]\n       zo --version\n"},
+    {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const command *find(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const char *given)
+{
+    char name[61];
+    snprintf(name, sizeof name, "%s", given);
+    zo_text_plain(name);
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i].name;
+    }
+    const char *near = zo_nearest(name, names, COMMANDS);
+    if (near != NULL) {
+        fprintf(stderr, "zo: there is no command \"%s\"; did you mean \"zo %s\"?\n", name, near);
+    } else {
+        fprintf(stderr, "zo: there is no command \"%s\"; `zo help` lists them\n", name);
+    }
+    return 2;
+}
+
+/* Further lines of a list's entry ("  --db FILE     results database") begin under the text of its first. */
+static int hanging_indent(const char *line)
+{
+    const char *gap = line[0] == ' ' ? strstr(line + strspn(line, " "), "  ") : NULL;
+    return gap != NULL ? (int)(gap + strspn(gap, " ") - line) : line[0] == ' ' ? 4 : 0;
+}
+
+/* key, with * where it may stand in the optimizer's object, what may stand there, its default in brackets (none where the help says what absence means) */
+static void show_keys(int columns)
+{
+    zo_cell cell = {.seed = 0};
+    zo_opt_defaults(zo_cell_keys(), &cell);
+    cJSON *defaults = zo_opt_write(zo_cell_keys(), &cell);
+    static const char *const kind[] = {"whole number", "number", "true|false", "text", ""};
+    for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(defaults, k->key);
+        char *text = cJSON_PrintUnformatted(value), line[1000], name[64];
+        bool has = !(cJSON_IsNumber(value) && value->valuedouble < 0) && strcmp(text, "\"\"") != 0;
+        snprintf(name, sizeof name, "%s%s", k->key, (k->flags & ZO_KEY_BUDGET) != 0 ? "**" : (k->flags & ZO_KEY_OVERRIDE) != 0 ? "*" : "");
+        snprintf(line, sizeof line, "  %-17s %s%s%s%s: %s", name, k->type == ZO_OPT_CHOICE ? k->choices : kind[k->type], has ? " (" : "",
+                 has ? text : "", has ? ")" : "", k->help);
+        zo_paragraph_print(stdout, line, hanging_indent(line), columns);
+        cJSON_free(text);
+    }
+    cJSON_Delete(defaults);
+}
+
+/* On a terminal the lines of a paragraph run on, and lists are folded. */
+static void show_text(const char *text, int columns)
+{
+    if (columns == 0) {
+        fputs(text, stdout);
+        return;
+    }
+    char paragraph[4000] = "";
+    for (const char *line = text; *line != '\0';) {
+        int n = (int)strcspn(line, "\n");
+        const char *next = line + n + (line[n] == '\n');
+        size_t at = strlen(paragraph);
+        snprintf(paragraph + at, sizeof paragraph - at, "%s%.*s", at > 0 ? " " : "", n, line);
+        bool runs_on = n > 0 && line[0] != ' ' && *next != '\0' && *next != '\n' && *next != ' ' && line[n - 1] != ':';
+        if (n == 0) {
+            putchar('\n');
+        } else if (!runs_on) {
+            zo_paragraph_print(stdout, paragraph, hanging_indent(paragraph), columns);
+        }
+        if (!runs_on) {
+            paragraph[0] = '\0';
+        }
+        line = next;
+    }
+}
+
+static void show_help(const command *c)
+{
+    int columns = zo_terminal_columns(STDOUT_FILENO);
+    show_text(c->help, columns);
+    if (c->run == zo_cmd_run) {
+        show_keys(columns);
+    }
+}
+
+static int cmd_help(int argc, char **argv)
+{
+    if (argc > 1) {
+        const command *c = find(argv[1]);
+        if (c == NULL) {
+            return unknown(argv[1]);
+        }
+        show_help(c);
+        return 0;
+    }
+    printf("zo: zeroth-order and first-order fine-tuning of language models, measured\n\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        if (commands[i].summary != NULL) {
+            printf("  zo %-10s %s\n", commands[i].name, commands[i].summary);
+        }
+    }
+    printf("\n`zo help COMMAND` says more. `zo demo` needs no data and no download.\n");
+    return 0;
+}
+
+/* OpenMP's threads wait for each other by spinning, by default for milliseconds: on a machine that does anything else the time slices
+ * of waiting threads are taken from the one that works, and a step takes ten times as long. Some twenty microseconds bridge the gaps
+ * between the parts of a step as well. libgomp reads this before main() begins, so the program starts itself once more. */
+static void bound_spinning(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") == NULL && getenv("OMP_WAIT_POLICY") == NULL && setenv("GOMP_SPINCOUNT", "1000", 1) == 0) {
+        execv("/proc/self/exe", argv); /* where this fails, all is as it was */
+    }
+}
+
+/* A closed descriptor 0, 1 or 2 would be given to the next file opened, and what is meant for people would land in a database. What is
+ * put in its place cannot be written to either. */
+static void occupy_standard_descriptors(void)
+{
+    int got;
+    do {
+        got = open("/dev/null", O_RDONLY);
+    } while (got >= 0 && got <= 2);
+    if (got > 2) {
+        close(got);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    occupy_standard_descriptors();
+    bound_spinning(argv);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error of write, not a death */
+    if (argc < 2) {
+        cmd_help(0, NULL);
+        return zo_output_end("help", 2);
+    }
+    const char *name = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help"
+                       : strcmp(argv[1], "--version") == 0                          ? "version"
+                                                                                    : argv[1];
+    const command *c = find(name);
+    if (c == NULL) {
+        return unknown(argv[1]);
+    }
+    if (argc > 2 && (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0)) {
+        show_help(c);
+        return zo_output_end(name, 0);
+    }
+    return zo_output_end(name, c->run(argc - 1, argv + 1));
+}

@@ -1,0 +1,471 @@
+/* grid.c: from a config file to cells: products of lists, include and exclude. The keys of a cell stand in the table of bench/cell/keys.c, an optimizer's
+ * own keys in its estimator's table; bench/cell/settings.c makes a cell of them. See grid.h for the rules. */
+#include "bench/matrix/grid.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/cell/keys.h"
+#include "core/hashmap.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "results/labels.h"
+
+#define CELLS_MOST 100000
+#define KEYS_MOST 128
+
+/* ---- keys --------------------------------------------------------------------------------------------------------------- */
+
+/* Keys that were called otherwise. */
+static const struct { const char *old, *now; } renamed[] = {
+    {"select", "\"selection\": \"dev-metric\" (was \"accuracy\") or \"dev-loss\" (was \"loss\")"},
+    {"data_seed", "\"train_split_seed\", and \"test_split_seed\" for the test rows"}};
+
+/* Keys of a config that are not keys of a cell. */
+static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
+
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
+
+static bool is_one_of(const char *key, const char *const *list, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(key, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- one cell ----------------------------------------------------------------------------------------------------------- */
+
+/* ---- what tells cells apart --------------------------------------------------------------------------------------------- */
+
+/* Settings are compared among the cells of one optimizer: between optimizers they differ by its own defaults. */
+static void label_cells(zo_grid *g)
+{
+    zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *setting);
+    for (int64_t i = 0; i < g->n; i++) {
+        uint64_t optimizer = (uintptr_t)g->cell[i].estimator;
+        setting[i] = (zo_setting){.value = g->cell[i].options, .cell = &g->cell[i], .frame = optimizer, .scope = optimizer};
+    }
+    char **label = zo_labels_make(&(zo_label_spec){.keys = zo_cell_keys(), .left_flags = ZO_KEY_LABELLED}, setting, g->n);
+    for (int64_t i = 0; i < g->n; i++) {
+        g->cell[i].varied = label[i];
+    }
+    zo_free(label);
+    zo_free(setting);
+}
+
+/* ---- products of lists -------------------------------------------------------------------------------------------------- */
+
+/* The values of a key: the members of a list, or the value itself. Calls back with each combination as an object. */
+typedef zo_status (*combine)(void *context, cJSON *object, zo_err *err);
+
+static zo_status product(const cJSON *const *axis, int naxes, const char *path, combine each, void *context, zo_err *err)
+{
+    int64_t total = 1, values = 0;
+    for (int i = 0; i < naxes; i++) {
+        int n = cJSON_IsArray(axis[i]) ? cJSON_GetArraySize(axis[i]) : 1;
+        if (n == 0) {
+            return zo_fail(err, ZO_EINPUT, "%s: the list of \"%s\" is empty; give at least one value", path, axis[i]->string);
+        }
+        total *= n;
+        values += n;
+        if (total > CELLS_MOST) {
+            return zo_fail(err, ZO_EINPUT, "%s: its lists multiply to more than %d cells; cut it in several configs", path, CELLS_MOST);
+        }
+    }
+    /* The members of all lists, one axis after another: cJSON's own lists are walked from the front. */
+    const cJSON **value = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(values + 1) * sizeof *value);
+    int64_t *first = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(naxes + 1) * sizeof *first), at_value = 0;
+    for (int i = 0; i < naxes; i++) {
+        first[i] = at_value;
+        for (const cJSON *v = cJSON_IsArray(axis[i]) ? axis[i]->child : axis[i]; v != NULL; v = cJSON_IsArray(axis[i]) ? v->next : NULL) {
+            value[at_value++] = v;
+        }
+    }
+    first[naxes] = at_value;
+    zo_status status = ZO_OK;
+    for (int64_t at = 0; at < total && status == ZO_OK; at++) {
+        cJSON *object = cJSON_CreateObject();
+        int64_t rest = at;
+        for (int i = naxes - 1; i >= 0; i--) { /* the last axis runs fastest */
+            int64_t n = first[i + 1] - first[i];
+            cJSON_AddItemToObject(object, axis[i]->string, cJSON_Duplicate(value[first[i] + rest % n], true));
+            rest /= n;
+        }
+        status = each(context, object, err);
+        cJSON_Delete(object);
+    }
+    zo_free(value);
+    zo_free(first);
+    return status;
+}
+
+typedef struct builder {
+    zo_grid *grid;
+    const char *path;
+    int64_t room;
+    cJSON *optimizers; /* of the config being expanded: concrete objects */
+    const cJSON *exclude;
+    int64_t *used;     /* (exclude entries) cells that each took out */
+    zo_hashmap index;      /* of the cells, by hash */
+} builder;
+
+static zo_status add_optimizer(void *context, cJSON *object, zo_err *err)
+{
+    (void)err;
+    cJSON_AddItemToArray(((builder *)context)->optimizers, cJSON_Duplicate(object, true));
+    return ZO_OK;
+}
+
+/* One entry of `optimizer`: a string stays, an object becomes the product of its lists. */
+static zo_status expand_optimizer(builder *b, const cJSON *entry, zo_err *err)
+{
+    if (!cJSON_IsObject(entry)) {
+        cJSON_AddItemToArray(b->optimizers, cJSON_Duplicate(entry, true));
+        return ZO_OK;
+    }
+    int n = cJSON_GetArraySize(entry), i = 0;
+    const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n + 1) * sizeof *axis);
+    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
+        axis[i++] = o;
+    }
+    zo_status status = product(axis, n, b->path, add_optimizer, b, err);
+    zo_free(axis);
+    return status;
+}
+
+/* ---- exclude ------------------------------------------------------------------------------------------------------------ */
+
+static bool same_value(const cJSON *a, const cJSON *wanted)
+{
+    if (cJSON_IsArray(wanted)) {
+        for (const cJSON *w = wanted->child; w != NULL; w = w->next) {
+            if (same_value(a, w)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    const zo_opt *k = cJSON_IsNumber(a) && cJSON_IsString(wanted) ? zo_opt_find(zo_cell_keys(), a->string) : NULL;
+    if (k != NULL && k->word != NULL && strcmp(wanted->valuestring, k->word) == 0) {
+        return a->valuedouble == k->number;
+    }
+    return cJSON_Compare(a, wanted, true);
+}
+
+static bool matches(const cJSON *config, const cJSON *partial)
+{
+    const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+    for (const cJSON *p = partial->child; p != NULL; p = p->next) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, p->string);
+        if (strcmp(p->string, "optimizer") == 0) {
+            /* a name, a list of names, or an object of the optimizer's keys and common ones */
+            if (!cJSON_IsObject(p)) {
+                if (!same_value(cJSON_GetObjectItemCaseSensitive(optimizer, "name"), p)) {
+                    return false;
+                }
+                continue;
+            }
+            for (const cJSON *o = p->child; o != NULL; o = o->next) {
+                const cJSON *own = cJSON_GetObjectItemCaseSensitive(optimizer, o->string);
+                own = own != NULL ? own : cJSON_GetObjectItemCaseSensitive(config, o->string);
+                if (own == NULL || !same_value(own, o)) {
+                    return false;
+                }
+            }
+        } else if (value == NULL || !same_value(value, p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- a config ----------------------------------------------------------------------------------------------------------- */
+
+static zo_status add_cell(void *context, cJSON *object, zo_err *err)
+{
+    builder *b = context;
+    zo_grid *g = b->grid;
+    zo_cell cell;
+    zo_status status = zo_cell_make(&cell, object, b->path, err);
+    bool excludes = cJSON_GetArraySize(b->exclude) > 0;
+    cJSON *config = status == ZO_OK && excludes ? zo_cell_whole_config(&cell) : cJSON_CreateObject();
+    /* An impossible pair may be one that `exclude` takes out: compare what was asked for then. */
+    if (status != ZO_OK && excludes) {
+        cJSON_Delete(config);
+        config = cJSON_Duplicate(object, true);
+        const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+        if (cJSON_IsString(optimizer)) {
+            cJSON *named = cJSON_CreateObject();
+            cJSON_AddStringToObject(named, "name", optimizer->valuestring);
+            zo_json_replace(config, "optimizer", named);
+        }
+    }
+    int at = 0;
+    for (const cJSON *e = b->exclude != NULL ? b->exclude->child : NULL; e != NULL; e = e->next, at++) {
+        if (matches(config, e)) {
+            b->used[at]++;
+            g->excluded++;
+            cJSON_Delete(config);
+            if (status == ZO_OK) {
+                zo_cell_free(&cell);
+            }
+            return ZO_OK;
+        }
+    }
+    cJSON_Delete(config);
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool is_new;
+    int64_t *index = zo_hashmap_at(&b->index, strtoull(cell.hash, NULL, 16), &is_new);
+    if (!is_new) {
+        g->merged++;
+        zo_cell_free(&cell);
+        return ZO_OK;
+    }
+    if (g->n == CELLS_MOST) {
+        zo_cell_free(&cell);
+        return zo_fail(err, ZO_EINPUT, "%s: more than %d cells; cut it in several configs", b->path, CELLS_MOST);
+    }
+    *index = g->n;
+    if (g->n == b->room) {
+        b->room = b->room > 0 ? 2 * b->room : 16;
+        g->cell = zo_realloc(g->cell, ZO_HOST, ZO_TAG_OTHER, (size_t)b->room * sizeof *g->cell);
+    }
+    g->cell[g->n++] = cell;
+    return ZO_OK;
+}
+
+static zo_status expand(builder *b, const cJSON *config, zo_err *err)
+{
+    b->optimizers = cJSON_CreateArray();
+    const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
+    zo_status status = ZO_OK;
+    if (cJSON_IsArray(optimizer)) {
+        for (const cJSON *o = optimizer->child; o != NULL && status == ZO_OK; o = o->next) {
+            status = expand_optimizer(b, o, err);
+        }
+    } else if (optimizer != NULL) {
+        status = expand_optimizer(b, optimizer, err);
+    }
+    if (status == ZO_OK) {
+        const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)cJSON_GetArraySize(config) + 1) * sizeof *axis);
+        int n = 0;
+        const cJSON *seed = NULL;
+        for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
+            const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, k->key);
+            if (value != NULL && strcmp(k->key, "seed") == 0) {
+                seed = value;
+            } else if (value != NULL) {
+                axis[n++] = value;
+            }
+        }
+        cJSON *holder = cJSON_CreateObject(); /* gives the list of optimizers its key */
+        if (optimizer != NULL) {
+            cJSON_AddItemToObject(holder, "optimizer", b->optimizers);
+            axis[n++] = b->optimizers;
+        } else {
+            cJSON_Delete(b->optimizers);
+        }
+        if (seed != NULL) {
+            axis[n++] = seed;
+        }
+        status = product(axis, n, b->path, add_cell, b, err);
+        zo_free(axis);
+        cJSON_Delete(holder);
+    } else {
+        cJSON_Delete(b->optimizers);
+    }
+    b->optimizers = NULL;
+    return status;
+}
+
+/* Names of keys at the top level, in an `include` or in an `exclude` entry. */
+static zo_status check_keys(const cJSON *object, bool top, const char *where, zo_err *err)
+{
+    if (!cJSON_IsObject(object)) {
+        return zo_fail(err, ZO_EINPUT, "%s: is not an object; expected {\"model\": ..., \"task\": ..., \"optimizer\": ...}", where);
+    }
+    for (const cJSON *o = object->child; o != NULL; o = o->next) {
+        for (const cJSON *other = object->child; other != o; other = other->next) {
+            if (strcmp(other->string, o->string) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" stands there twice; keep one", where, o->string);
+            }
+        }
+        if (zo_opt_find(zo_cell_keys(), o->string) != NULL || strcmp(o->string, "optimizer") == 0 ||
+            (top && is_one_of(o->string, config_keys, COUNT(config_keys)))) {
+            continue;
+        }
+        for (int i = 0; i < COUNT(renamed); i++) {
+            if (strcmp(o->string, renamed[i].old) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: the key \"%s\" is now %s", where, o->string, renamed[i].now);
+            }
+        }
+        const char *names[KEYS_MOST + COUNT(config_keys)];
+        int n = 0;
+        for (const zo_opt *k = zo_cell_keys(); k->key != NULL && n < KEYS_MOST; k++) { /* more would only lose suggestions */
+            names[n++] = k->key;
+        }
+        for (int i = 0; i < (top ? COUNT(config_keys) : 1); i++) {
+            names[n++] = config_keys[i];
+        }
+        const char *near = zo_nearest(o->string, names, n);
+        if (near != NULL) {
+            return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; did you mean \"%s\"?", where, o->string, near);
+        }
+        const zo_estimator *const *list;
+        int ne = zo_estimator_list(&list);
+        for (int i = 0; i < ne; i++) {
+            if (zo_opt_find(zo_cell_options(list[i]), o->string) != NULL) {
+                return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" is a key of the optimizer; write \"optimizer\": {\"name\": \"%s\", \"%.64s\": ...}",
+                               where, o->string, list[i]->name, o->string);
+            }
+        }
+        return zo_fail(err, ZO_EINPUT, "%s: there is no key \"%.64s\"; see `zo help run` for all of them", where, o->string);
+    }
+    return ZO_OK;
+}
+
+static zo_status check_list(const cJSON *config, const char *key, const char *path, zo_err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, key);
+    if (list != NULL && !cJSON_IsArray(list)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is not a list; expected a list of partial cells, [{...}, ...]", path, key);
+    }
+    int at = 1;
+    for (const cJSON *e = list != NULL ? list->child : NULL; e != NULL; e = e->next, at++) {
+        char where[4200];
+        snprintf(where, sizeof where, "%s: %s %d", path, key, at);
+        zo_status status = check_keys(e, false, where, err);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status expand_include(builder *b, const cJSON *config, const cJSON *entry, zo_err *err)
+{
+    cJSON *merged = cJSON_Duplicate(config, true);
+    for (int i = 0; i < COUNT(config_keys); i++) {
+        if (strcmp(config_keys[i], "optimizer") != 0) {
+            cJSON_DeleteItemFromObjectCaseSensitive(merged, config_keys[i]);
+        }
+    }
+    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
+        zo_json_replace(merged, o->string, cJSON_Duplicate(o, true));
+    }
+    zo_status status = expand(b, merged, err);
+    cJSON_Delete(merged);
+    return status;
+}
+
+static zo_status expand_config(builder *b, const cJSON *config, zo_err *err)
+{
+    zo_status status = check_keys(config, true, b->path, err);
+    status = status == ZO_OK ? check_list(config, "include", b->path, err) : status;
+    status = status == ZO_OK ? check_list(config, "exclude", b->path, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    const cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
+    b->exclude = cJSON_GetObjectItemCaseSensitive(config, "exclude");
+    b->used = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)cJSON_GetArraySize(b->exclude) + 1) * sizeof *b->used);
+    /* A top level that is no cell on its own is a base for `include`. */
+    bool base = cJSON_HasObjectItem(config, "model") && cJSON_HasObjectItem(config, "task") && cJSON_HasObjectItem(config, "optimizer");
+    if (base || include == NULL) {
+        status = expand(b, config, err);
+    }
+    for (const cJSON *e = include != NULL ? include->child : NULL; e != NULL && status == ZO_OK; e = e->next) {
+        status = expand_include(b, config, e, err);
+    }
+    for (int i = 0; status == ZO_OK && i < cJSON_GetArraySize(b->exclude); i++) {
+        if (b->used[i] == 0) {
+            status = zo_fail(err, ZO_EINPUT, "%s: exclude %d matches no cell; mend or delete it", b->path, i + 1);
+        }
+    }
+    zo_free(b->used);
+    if (status == ZO_OK && b->grid->n == 0) {
+        status = zo_fail(err, ZO_EINPUT, "%s: no cell is left after \"exclude\"", b->path);
+    }
+    return status;
+}
+
+static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    snprintf(grid->path, sizeof grid->path, "%s", path);
+    builder b = {.grid = grid, .path = grid->path};
+    zo_status status = expand_config(&b, config, err);
+    zo_hashmap_free(&b.index);
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(config, "name");
+    if (status == ZO_OK && name != NULL && (!cJSON_IsString(name) || strlen(name->valuestring) >= sizeof grid->name)) {
+        status = zo_fail(err, ZO_EINPUT, "%s: \"name\" is not a string of at most %zu bytes", path, sizeof grid->name - 1);
+    }
+    if (status != ZO_OK) {
+        zo_grid_free(grid);
+        return status;
+    }
+    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
+    snprintf(grid->name, sizeof grid->name, "%.*s", (int)strcspn(file, "."), file);
+    if (name != NULL) {
+        snprintf(grid->name, sizeof grid->name, "%s", name->valuestring);
+    }
+    label_cells(grid);
+    return ZO_OK;
+}
+
+/* As if every part of the config said it. What is no object is left to the checks. */
+static void set_device(cJSON *config, const char *device)
+{
+    if (!cJSON_IsObject(config)) {
+        return;
+    }
+    zo_json_replace(config, "device", cJSON_CreateString(device));
+    const cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
+    for (cJSON *e = include != NULL ? include->child : NULL; e != NULL; e = e->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(e, "device");
+    }
+}
+
+zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    cJSON *config;
+    zo_status status = zo_json_read(path, &config, err);
+    if (status == ZO_OK) {
+        if (device != NULL) {
+            set_device(config, device);
+        }
+        status = grid_of(grid, config, path, err);
+        cJSON_Delete(config);
+    }
+    return status;
+}
+
+zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err)
+{
+    memset(grid, 0, sizeof *grid);
+    cJSON *config = cJSON_Parse(text);
+    if (config == NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: is not JSON near \"%.20s\"", path, cJSON_GetErrorPtr() != NULL ? cJSON_GetErrorPtr() : "");
+    }
+    zo_status status = grid_of(grid, config, path, err);
+    cJSON_Delete(config);
+    return status;
+}
+
+void zo_grid_free(zo_grid *grid)
+{
+    for (int64_t i = 0; i < grid->n; i++) {
+        zo_cell_free(&grid->cell[i]);
+    }
+    zo_free(grid->cell);
+    grid->cell = NULL;
+    grid->n = 0;
+}

@@ -1,0 +1,32 @@
+/* grid.h: a config file expanded into cells. Any key may hold a value or a list; the cells are the product of all lists, in the
+ * order model, task, form, then the other keys of the table in bench/cell/keys.c, then the optimizer with the lists inside its object, then
+ * the seed. `exclude` is a list of partial cells that are left out; each entry of `include` is a config of its own that inherits
+ * what it does not say. A cell is normalised (keys that its optimizer cannot read are set to one value), so equal work has one hash. */
+#ifndef ZO_BENCH_MATRIX_GRID_H
+#define ZO_BENCH_MATRIX_GRID_H
+
+#include "bench/cell/settings.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_grid {
+    char path[4096];
+    char name[ZO_OPT_STRING_BYTES]; /* `name`, or the file's name without .json */
+    int64_t n;
+    zo_cell *cell; /* (n) */
+    int64_t merged, excluded; /* cells that equalled another one; cells that `exclude` took out */
+} zo_grid;
+
+/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. `device` (--device) stands in
+ * place of every "device" of the file, NULL = as the file says; it is part of a cell and of its hash either way. */
+zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err);
+/* The same from a text (`path` stands for it in messages). */
+zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
+void zo_grid_free(zo_grid *grid);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

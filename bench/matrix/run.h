@@ -1,0 +1,26 @@
+/* run.h: a grid run cell by cell, each in a process of its own, into one database. */
+#ifndef ZO_BENCH_MATRIX_RUN_H
+#define ZO_BENCH_MATRIX_RUN_H
+
+#include "bench/cell/setup.h"
+#include "bench/matrix/grid.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_run_spec {
+    const char *db;
+    zo_setup_dirs dirs;
+    bool json;     /* one JSON object a cell on standard output */
+    bool dry;      /* say what would run; run nothing, write nothing */
+    bool redo;     /* run cells again that are done; their rows are replaced */
+} zo_run_spec;
+
+/* Runs the cells that the database does not have; 0, 1 or 2 as `zo run`. Messages and the live line go to standard error. */
+int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

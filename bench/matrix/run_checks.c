@@ -1,0 +1,98 @@
+/* run_checks.c: each combination of device, model and data is opened once, in a process that ends again. See run_checks.h. */
+#include "bench/matrix/run_checks.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/cell/predict.h"
+#include "bench/cell/process.h"
+#include "bench/matrix/child.h"
+#include "bench/synth/pretrain.h"
+#include "core/hashmap.h"
+#include "core/mem.h"
+#include "core/text.h"
+
+/* Opens the device, data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
+static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kind, cJSON **found, zo_err *err)
+{
+    zo_child c;
+    cJSON *job = zo_job_make(cell, spec, kind, NULL);
+    zo_status status = zo_child_start(&c, job, err);
+    cJSON_Delete(job);
+    if (status != ZO_OK) {
+        return status;
+    }
+    int ended = zo_child_watch(&c, NULL, NULL, NULL);
+    *found = c.check;
+    if (WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0') {
+        char label[1200];
+        zo_fail(err, ZO_EINPUT, "%s", c.error);
+        return zo_fail_in(err, zo_cell_label(cell, label, sizeof label));
+    }
+    return ZO_OK;
+}
+
+/* Every device that cells ask for is there: found before a model is made. */
+static zo_status check_devices(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    const char *asked = "cpu"; /* cells of one device follow each other, mostly */
+    for (int64_t i = 0; i < grid->n && status == ZO_OK && !zo_run_interrupted; i++) {
+        if (todo[i] && strcmp(grid->cell[i].device, asked) != 0) {
+            cJSON *none = NULL;
+            asked = grid->cell[i].device;
+            status = check_cell(&grid->cell[i], spec, ZO_JOB_CHECK_DEVICE, &none, err);
+            cJSON_Delete(none);
+        }
+    }
+    return status;
+}
+
+zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_live *l, double *predicted, zo_err *err)
+{
+    zo_status status = check_devices(grid, todo, spec, err);
+    cJSON **found = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *found);
+    zo_hashmap checked = {0}; /* by what decides whether a cell can be opened: the first such cell */
+    const char *asked = NULL; /* the model that was looked for last: cells of one model follow each other */
+    for (int64_t i = 0; i < grid->n && status == ZO_OK && !zo_run_interrupted; i++) {
+        const zo_cell *cell = &grid->cell[i];
+        if (!todo[i] || (spec->dry && zo_model_is_unmade(cell->model))) {
+            continue;
+        }
+        if (asked == NULL || strcmp(asked, cell->model) != 0) {
+            char folder[4096];
+            asked = cell->model;
+            status = zo_model_folder(cell->model, spec->dirs.models, zo_live_pretraining, l, folder, err);
+            if (status != ZO_OK) {
+                zo_fail_in(err, grid->path);
+                break;
+            }
+        }
+        bool is_new;
+        int64_t *same = zo_hashmap_at(&checked, zo_cell_opening(cell, predicted != NULL), &is_new);
+        if (is_new) {
+            *same = i;
+            if (l->terminal) {
+                char label[1200], fitted[sizeof label + 4];
+                fprintf(stderr, "\rchecking %s\033[K", zo_label_fit(zo_cell_label(cell, label, sizeof label), zo_terminal_columns(STDERR_FILENO) - 10, fitted,
+                                                                 sizeof fitted));
+                l->shown = true;
+            }
+            status = check_cell(cell, spec, ZO_JOB_CHECK, &found[i], err);
+        }
+        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[*same], "bytes");
+        if (predicted != NULL && cJSON_IsNumber(bytes)) {
+            predicted[i] = bytes->valuedouble;
+        }
+    }
+    zo_live_clear(l);
+    for (int64_t i = 0; i < grid->n; i++) {
+        cJSON_Delete(found[i]);
+    }
+    zo_free(found);
+    zo_hashmap_free(&checked);
+    return status;
+}

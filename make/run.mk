@@ -1,0 +1,15 @@
+# run.mk: what is done with a program that is there.
+
+demo: zo
+	@./zo demo $(if $(filter short,$(DEMO)),--short)
+
+bench-peers: zo
+	@bench/peers/run.sh '$(or $(DATA),../shared/data)' '$(or $(MODELS),../shared/models)' $(ARGS)
+
+install: $(BUILD)/zo
+	install -D -m 755 $(BUILD)/zo $(DESTDIR)$(PREFIX)/bin/zo
+	for file in $(wildcard plots/*.gp) $(wildcard paper_configs/*/*.json); do \
+	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/zo/$$file || exit 1; done
+
+clean:
+	rm -rf build zo

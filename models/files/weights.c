@@ -1,0 +1,618 @@
+/* weights.c: a store of parameters from and to a Hugging Face folder, or drawn at random. Which tensor of the
+ * checkpoint is which parameter is the family's table (models/family.h). */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "models/family.h"
+#include "models/files/hub.h"
+#include "models/files/safetensors.h"
+
+#define NAME_BYTES 256
+typedef char tensor_name[NAME_BYTES];
+#define PIECE_FLOATS ((int64_t)1 << 18)
+
+/* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what
+ * follows. */
+static int pattern_fits(const char *name, const char *pattern, const char **rest)
+{
+    int block = 0;
+    while (*pattern != '\0') {
+        if (*pattern == '#') {
+            if (*name < '0' || *name > '9') {
+                return -1;
+            }
+            for (block = 0; *name >= '0' && *name <= '9'; name++) {
+                block = block * 10 + (*name - '0');
+            }
+            pattern++;
+        } else if (*name++ != *pattern++) {
+            return -1;
+        }
+    }
+    *rest = name;
+    return block;
+}
+
+/* The row of a canonical name, its block and the ending (".weight", ".bias") that the row leaves open. Dies when
+ * there is none: a layout never lists what its family has no name for. */
+static const zo_name_row *row_of(const zo_family *family, const char *name, int *block, const char **ending)
+{
+    for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
+        const char *rest;
+        *block = pattern_fits(name, row->ours, &rest);
+        if (*block < 0) {
+            continue;
+        }
+        if (*rest == '\0') {
+            /* Tables have no ending here and .weight there; a row that spells the ending has it on both sides. */
+            *ending = strstr(row->ours, ".weight") != NULL || strstr(row->ours, ".bias") != NULL ? "" : ".weight";
+            return row;
+        }
+        if (strcmp(rest, ".weight") == 0 || strcmp(rest, ".bias") == 0) {
+            *ending = rest;
+            return row;
+        }
+    }
+    zo_die(__FILE__, __LINE__, "parameter %s has no name in the table of family %s", name, family->name);
+}
+
+/* The `choice`-th spelling of a row with prefix, block and ending put in; false when there are not so many. */
+static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, int choice, int block,
+                  const char *ending)
+{
+    for (; choice > 0; choice--) {
+        theirs = strchr(theirs, '|');
+        if (theirs == NULL) {
+            return false;
+        }
+        theirs++;
+    }
+    int used = snprintf(out, NAME_BYTES, "%s", prefix);
+    for (; *theirs != '\0' && *theirs != '|'; theirs++) {
+        used += *theirs == '#' ? snprintf(out + used, (size_t)(NAME_BYTES - used), "%d", block)
+                               : snprintf(out + used, (size_t)(NAME_BYTES - used), "%c", *theirs);
+    }
+    used += snprintf(out + used, (size_t)(NAME_BYTES - used), "%s", ending);
+    ZO_CHECK(used < NAME_BYTES, "a tensor's name is longer than %d bytes", NAME_BYTES);
+    return true;
+}
+
+/* The checkpoint's tensor of a parameter, or NULL; *stored says how it lies there. `tried` gets the first name
+ * looked for. */
+static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *family, const char *name,
+                                  zo_stored *stored, char tried[NAME_BYTES])
+{
+    int block;
+    const char *ending;
+    const zo_name_row *row = row_of(family, name, &block, &ending);
+    static const char *const none[] = {"", NULL};
+    /* TensorFlow's names of a norm's parameters, in old BERT files. */
+    const char *old = strcmp(ending, ".weight") == 0 ? ".gamma" : strcmp(ending, ".bias") == 0 ? ".beta" : NULL;
+    char spelt[NAME_BYTES];
+    *stored = row->stored;
+    tried[0] = '\0';
+    for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
+        for (int choice = 0; spell(spelt, *prefix, row->theirs, choice, block, ending); choice++) {
+            if (tried[0] == '\0') {
+                memcpy(tried, spelt, sizeof spelt);
+            }
+            const zo_tensor *t = zo_tensors_find(tensors, spelt);
+            if (t == NULL && old != NULL) {
+                spell(spelt, *prefix, row->theirs, choice, block, old);
+                t = zo_tensors_find(tensors, spelt);
+            }
+            if (t != NULL) {
+                return t;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* ---- notes -------------------------------------------------------------------------------------------------------------------- */
+
+void zo_note_add(char *note, size_t size, const char *format, ...)
+{
+    size_t used = strlen(note), gap = used > 0 ? 2 : 0;
+    va_list args;
+    va_start(args, format);
+    if (used + gap < size && vsnprintf(note + used + gap, size - used - gap, format, args) > 0 && gap > 0) {
+        memcpy(note + used, "; ", gap);
+    }
+    va_end(args);
+}
+
+static bool is_float(const zo_tensor *t)
+{
+    return t->dtype == ZO_DTYPE_F32 || t->dtype == ZO_DTYPE_F16 || t->dtype == ZO_DTYPE_BF16;
+}
+
+/* The same shape and numbers, perhaps in another type of floats? */
+static bool same_numbers(const zo_tensors *tensors, const zo_tensor *a, const zo_tensor *b)
+{
+    enum { PIECE = 1 << 14 };
+    if (a->dims != b->dims || memcmp(a->shape, b->shape, (size_t)a->dims * sizeof *a->shape) != 0 || !is_float(a) || !is_float(b)) {
+        return false;
+    }
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_DATA, 2 * PIECE * sizeof *x);
+    bool same = true;
+    for (int64_t at = 0; at < a->count && same; at += PIECE) {
+        int64_t n = a->count - at < PIECE ? a->count - at : PIECE;
+        zo_tensor_floats(a, at, n, x);
+        zo_tensor_floats(b, at, n, x + PIECE);
+        same = memcmp(x, x + PIECE, (size_t)n * sizeof *x) == 0;
+        zo_tensors_drop(tensors, a, at, n);
+        zo_tensors_drop(tensors, b, at, n);
+    }
+    zo_free(x);
+    return same;
+}
+
+zo_status zo_weights_decoder(const char *folder, zo_arch *arch, zo_decoder decoder, char *note, size_t size, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const zo_tensor *own = tensor_of(&tensors, family, "lm.decoder.weight", &stored, tried),
+                    *table = tensor_of(&tensors, family, "embed.token", &stored, tried);
+    bool asked = arch->tied || arch->decoder_copy; /* else config.json has them apart, and they may differ */
+    if (asked && own != NULL && table != NULL && !same_numbers(&tensors, own, table)) {
+        if (decoder == ZO_DECODER_TIED) {
+            zo_note_add(note, size, "the checkpoint's own %.80s differs from the embeddings and is not read, because the decoder was asked to be tied",
+                        own->name);
+        } else {
+            zo_note_add(note, size, "the checkpoint's own %.80s, which differs from the embeddings that config.json ties it to, is used", own->name);
+            arch->tied = false;
+        }
+    }
+    zo_tensors_close(&tensors);
+    return ZO_OK;
+}
+
+/* Every tensor that parameter `name` may be read from is one that something reads: the one that is, and others with the same numbers. */
+static void mark_read(const zo_tensors *tensors, const zo_family *family, const char *name, bool *read)
+{
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const zo_tensor *first = tensor_of(tensors, family, name, &stored, tried), *t;
+    if (first == NULL) {
+        return;
+    }
+    read[first - tensors->tensor] = true;
+    int block;
+    const char *ending;
+    const zo_name_row *row = row_of(family, name, &block, &ending);
+    static const char *const none[] = {"", NULL};
+    for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
+        for (int choice = 0; spell(tried, *prefix, row->theirs, choice, block, ending); choice++) {
+            t = zo_tensors_find(tensors, tried);
+            if (t != NULL && !read[t - tensors->tensor]) {
+                read[t - tensors->tensor] = same_numbers(tensors, first, t);
+            }
+        }
+    }
+}
+
+/* Does a pattern of zo_silent_row fit? */
+static bool silent_fits(const char *name, const char *pattern)
+{
+    bool anywhere = pattern[0] == '*';
+    for (const char *at = name; at != NULL; at = strchr(at, '.') != NULL ? strchr(at, '.') + 1 : NULL) {
+        const char *rest;
+        if (pattern_fits(at, pattern + anywhere, &rest) >= 0 && (*rest == '.' || *rest == '\0')) {
+            return true;
+        }
+        if (!anywhere) {
+            break;
+        }
+    }
+    return false;
+}
+
+static bool is_silent(const zo_family *family, const char *name, bool class, bool lm)
+{
+    for (const zo_silent_row *row = family->silent; row->pattern != NULL; row++) {
+        bool here = row->when == ZO_SILENT_ALWAYS || (row->when == ZO_SILENT_CLASS && !class) || (row->when == ZO_SILENT_LM && !lm);
+        if (here && silent_fits(name, row->pattern)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_head *head, int n, int classes, char *note, size_t size,
+                            zo_err *err)
+{
+    enum { SHOWN = 3 };
+    const zo_family *family = zo_family_find(arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    bool *read = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)tensors.n * sizeof *read + 1), class = false, lm = false;
+    for (int h = 0; h < n; h++) {
+        zo_layout layout = {0};
+        zo_arch_layout(arch, head[h], classes, &layout);
+        for (int i = 0; i < layout.n; i++) {
+            mark_read(&tensors, family, layout.param[i].name, read);
+        }
+        zo_layout_free(&layout);
+        class = class || (head[h] == ZO_HEAD_CLASS && classes > 0);
+        lm = lm || head[h] != ZO_HEAD_CLASS;
+    }
+    if (lm) {
+        mark_read(&tensors, family, "lm.decoder.weight", read); /* tied to the table: zo_weights_decoder speaks of it */
+    }
+    char path[4096], names[SHOWN * 100] = "";
+    if (zo_path_exists(zo_path_join(path, sizeof path, folder, "adapter_config.json"))) {
+        zo_note_add(note, size, "the PEFT adapter of adapter_config.json is not applied");
+    }
+    int unread = 0;
+    for (int i = 0; i < tensors.n; i++) {
+        const char *name = tensors.tensor[i].name;
+        if (!read[i] && !is_silent(family, name, class, lm) && unread++ < SHOWN) {
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%.90s", unread > 1 ? ", " : "", name);
+        }
+    }
+    if (unread > SHOWN) {
+        snprintf(names + strlen(names), sizeof names - strlen(names), " and %d more", unread - SHOWN);
+    }
+    if (unread > 0) {
+        zo_note_add(note, size, "%d tensor%s of the checkpoint that nothing reads: %s", unread, unread == 1 ? "" : "s", names);
+    }
+    zo_free(read);
+    zo_tensors_close(&tensors);
+    return ZO_OK;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+
+/* The shape that a parameter has in the checkpoint. */
+static int stored_shape(const zo_param *p, zo_stored stored, int64_t shape[2])
+{
+    int64_t parts = stored >= ZO_STORED_THIRD_0 ? 3 : 1;
+    if (p->kind == ZO_PARAM_VECTOR) {
+        shape[0] = parts * p->cols;
+        return 1;
+    }
+    shape[0] = stored == ZO_STORED_PLAIN ? p->rows : p->cols;
+    shape[1] = stored == ZO_STORED_PLAIN ? p->cols : parts * p->rows;
+    return 2;
+}
+
+static const char *shape_text(const int64_t *shape, int dims, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "(");
+    for (int d = 0; d < dims && used < size; d++) {
+        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64, d == 0 ? "" : ", ", shape[d]);
+    }
+    if (used < size) {
+        snprintf(out + used, size - used, ")");
+    }
+    return out;
+}
+
+static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
+                              zo_err *err)
+{
+    int64_t shape[2];
+    int dims = stored_shape(p, stored, shape);
+    char found[120], expected[60];
+    if (t->dims != dims || memcmp(t->shape, shape, (size_t)dims * sizeof *shape) != 0) {
+        bool head = strncmp(p->name, "class.out", 9) == 0;
+        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%.100s\" has shape %s; expected %s%s", tensors->path[t->file],
+                       t->name, shape_text(t->shape, t->dims, found, sizeof found),
+                       shape_text(shape, dims, expected, sizeof expected),
+                       head ? " for the task's number of classes; use a checkpoint without this head or a task "
+                              "with as many classes"
+                            : " by config.json; weights and config.json are of different models");
+    }
+    if (!is_float(t)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: tensor \"%.100s\" has dtype %s; expected F32, F16 or BF16",
+                       tensors->path[t->file], t->name, zo_dtype_name(t->dtype));
+    }
+    return ZO_OK;
+}
+
+/* Upload one tensor; piece (PIECE_FLOATS). */
+static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
+                        zo_backend *be, zo_store *store, float *piece)
+{
+    int64_t rows = p->rows, cols = p->cols, count = rows * cols,
+            third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
+    if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
+        for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
+            int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
+            zo_tensor_floats(t, third * count + at, here, piece);
+            zo_store_write(be, store, p->offset + at, here, piece);
+            zo_tensors_drop(tensors, t, third * count + at, here);
+        }
+        return;
+    }
+    /* (cols, wide) there, rows [third * rows, ..) of its transpose here. */
+    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1);
+    block = block < 1 ? 1 : block < rows ? block : rows;
+    float *turned = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols + block) * sizeof *turned);
+    float *line = turned + block * cols;
+    for (int64_t r = 0; r < rows; r += block) {
+        int64_t here = rows - r < block ? rows - r : block;
+        for (int64_t c = 0; c < cols; c++) {
+            zo_tensor_floats(t, c * wide + third * rows + r, here, line);
+            for (int64_t i = 0; i < here; i++) {
+                turned[i * cols + c] = line[i];
+            }
+        }
+        zo_store_write(be, store, p->offset + r * cols, here * cols, turned);
+    }
+    zo_free(turned);
+    zo_tensors_drop(tensors, t, 0, t->count);
+}
+
+/* value in elements [first, first + count) of a parameter */
+static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, int64_t first, int64_t count,
+                          float value)
+{
+    float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)count * sizeof *host);
+    for (int64_t i = 0; i < count; i++) {
+        host[i] = value;
+    }
+    zo_store_write(be, store, p->offset + first, count, host);
+    zo_free(host);
+}
+
+static bool is_bias(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 5 && strcmp(name + length - 5, ".bias") == 0;
+}
+
+static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param,
+                        uint64_t seed)
+{
+    const zo_param *p = &store->layout->param[param];
+    if (p->kind == ZO_PARAM_VECTOR) {
+        fill_constant(be, store, p, 0, p->cols, is_bias(p->name) ? 0.0f : 1.0f);
+        return;
+    }
+    float std = arch->init_std;
+    const char *part = p->block >= 0 ? strchr(strchr(p->name, '.') + 1, '.') : "";
+    if (family->scaled_residual_init &&
+        (strcmp(part, ".attn.o.weight") == 0 || strcmp(part, ".mlp.down.weight") == 0)) {
+        std = (float)(arch->init_std / sqrt(2.0 * arch->layers));
+    }
+    be->init_normal(be, store, param, seed, std);
+    if (family->pad_row_zero && arch->pad >= 0 &&
+        (strcmp(p->name, "embed.token") == 0 ||
+         (strcmp(p->name, "embed.position") == 0 && strcmp(arch->family, "roberta") == 0))) {
+        fill_constant(be, store, p, arch->pad * p->cols, p->cols, 0.0f);
+    }
+}
+
+/* lm.decoder.weight := embed.token */
+static void copy_table(const zo_layout *layout, zo_backend *be, zo_store *store)
+{
+    int from = zo_layout_find(layout, "embed.token"), to = zo_layout_find(layout, "lm.decoder.weight");
+    ZO_CHECK(from >= 0 && to >= 0, "a decoder that begins as a copy of the token table, in a layout without the two");
+    const zo_param *p = &layout->param[from];
+    int64_t count = p->rows * p->cols;
+    float *piece = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)PIECE_FLOATS * sizeof *piece);
+    for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
+        int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
+        zo_store_read(be, store, p->offset + at, here, piece);
+        zo_store_write(be, store, layout->param[to].offset + at, here, piece);
+    }
+    zo_free(piece);
+}
+
+void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store,
+                       uint64_t seed)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    for (int i = 0; i < layout->n; i++) {
+        init_random(arch, family, be, store, i, seed);
+    }
+    if (arch->decoder_copy) {
+        copy_table(layout, be, store);
+    }
+}
+
+static zo_status fail_missing(const char *folder, const zo_arch *arch, const char *name, const char *tried,
+                              const zo_tensors *tensors, zo_err *err)
+{
+    if (strncmp(name, "lm.", 3) == 0) {
+        return zo_fail(
+            err, ZO_EINPUT,
+            "%s: tensor \"%s\" is missing, so the checkpoint has no language-model head; use a checkpoint with "
+            "one, or the task's form \"head\"",
+            folder, tried);
+    }
+    return zo_fail(
+        err, ZO_EINPUT,
+        "%s: tensor \"%s\" (also without its prefix) is missing among the %d of the checkpoint, the first of "
+        "which is \"%.100s\"; config.json promises a %s of %d layers, so the weights are incomplete or of another "
+        "model",
+        folder, tried, tensors->n, tensors->n > 0 ? tensors->tensor[0].name : "", arch->family, arch->layers);
+}
+
+/* f16 ends at 65504, where f32 and bf16 go on. */
+static zo_status fail_range(const char *folder, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
+{
+    const char *name = "";
+    for (int i = 0; i < layout->n && name[0] == '\0'; i++) {
+        int64_t n = layout->param[i].rows * layout->param[i].cols;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *host);
+        zo_store_get(be, store, i, host);
+        for (int64_t j = 0; j < n && name[0] == '\0'; j++) {
+            name = isfinite(host[j]) ? "" : layout->param[i].name;
+        }
+        zo_free(host);
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: parameter %s has a value that is not finite in f16, whose largest is 65504; use \"storage\": "
+                   "\"bf16\" or \"f32\"", folder, name);
+}
+
+/* The stored one of a decoder and a token table that are, or begin as, the same. */
+static const zo_tensor *other_of(const zo_tensors *tensors, const zo_family *family, const char *name)
+{
+    zo_stored stored;
+    char tried[NAME_BYTES];
+    const char *other = strcmp(name, "lm.decoder.weight") == 0 ? "embed.token" : strcmp(name, "embed.token") == 0 ? "lm.decoder.weight" : NULL;
+    return other != NULL ? tensor_of(tensors, family, other, &stored, tried) : NULL;
+}
+
+zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                          zo_store *store, uint64_t seed, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    float *piece = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)PIECE_FLOATS * sizeof *piece);
+    for (int i = 0; i < layout->n && status == ZO_OK; i++) {
+        const zo_param *p = &layout->param[i];
+        zo_stored stored;
+        char tried[NAME_BYTES];
+        const zo_tensor *t = tensor_of(&tensors, family, p->name, &stored, tried);
+        if (t == NULL && (arch->decoder_copy || arch->tied)) {
+            t = other_of(&tensors, family, p->name);
+        }
+        if (t == NULL && strncmp(p->name, "class.", 6) == 0) {
+            init_random(arch, family, be, store, i, seed);
+        } else if (t == NULL) {
+            status = fail_missing(folder, arch, p->name, tried, &tensors, err);
+        } else {
+            status = check_tensor(&tensors, t, p, stored, err);
+            if (status == ZO_OK) {
+                load_tensor(&tensors, t, p, stored, be, store, piece);
+            }
+        }
+    }
+    zo_free(piece);
+    zo_tensors_close(&tensors);
+    if (status == ZO_OK && store->storage == ZO_STORAGE_F16 && !be->finite(be, store)) {
+        status = fail_range(folder, layout, be, store, err);
+    }
+    return status;
+}
+
+/* What one tensor of the file being written is made of. */
+typedef struct source {
+    int param;
+    zo_stored stored;
+} source;
+typedef struct writer {
+    const zo_layout *layout;
+    const zo_store *store;
+    zo_backend *be;
+    float *turned; /* the whole tensor as the file has it, for what is not stored plainly; NULL between tensors */
+} writer;
+
+/* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the
+ * layout by name. */
+static float *turn(const writer *w, const source *from)
+{
+    const zo_param *first = &w->layout->param[from->param];
+    int parts = from->stored == ZO_STORED_THIRD_0 ? 3 : 1;
+    int64_t rows = first->rows, cols = first->cols, size = rows * cols;
+    float *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(parts * size) * sizeof *out);
+    float *one = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *one);
+    for (int part = 0; part < parts; part++) {
+        char name[sizeof first->name];
+        snprintf(name, sizeof name, "%s", first->name);
+        if (parts == 3) {
+            *(strstr(name, ".attn.q.") + 6) = "qkv"[part];
+        }
+        int param = zo_layout_find(w->layout, name);
+        zo_store_get(w->be, w->store, param, one);
+        if (first->kind == ZO_PARAM_VECTOR) {
+            memcpy(out + part * size, one, (size_t)size * sizeof *one);
+            continue;
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t c = 0; c < cols; c++) {
+                out[c * parts * rows + part * rows + r] = one[r * cols + c];
+            }
+        }
+    }
+    zo_free(one);
+    return out;
+}
+
+static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
+{
+    writer *w = context;
+    const source *from = entry->from;
+    if (from->stored == ZO_STORED_PLAIN) {
+        zo_store_read(w->be, w->store, w->layout->param[from->param].offset + first, count, out);
+        return;
+    }
+    if (first == 0) {
+        zo_free(w->turned);
+        w->turned = turn(w, from);
+    }
+    memcpy(out, w->turned + first, (size_t)count * sizeof *out);
+}
+
+zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
+                           const zo_store *store, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
+    zo_status status = zo_make_dirs(folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    char path[4096];
+    zo_path_join(path, sizeof path, folder, "model.safetensors");
+    size_t n = (size_t)layout->n;
+    zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *entry);
+    source *from = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *from);
+    tensor_name *name = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
+    int entries = 0;
+    for (int i = 0; i < layout->n; i++) {
+        int block;
+        const char *ending;
+        const zo_name_row *row = row_of(family, layout->param[i].name, &block, &ending);
+        if (row->stored == ZO_STORED_THIRD_1 || row->stored == ZO_STORED_THIRD_2) {
+            continue; /* in the file with its first third */
+        }
+        zo_tensor_out *e = &entry[entries];
+        spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, 0, block, ending);
+        from[entries] = (source){.param = i, .stored = row->stored};
+        e->name = name[entries];
+        e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
+        e->from = &from[entries];
+        entries++;
+    }
+    writer w = {.layout = layout, .store = store, .be = be};
+    status = zo_tensors_write(path, entry, entries, fill_piece, &w, err);
+    zo_free(w.turned);
+    zo_free(name);
+    zo_free(from);
+    zo_free(entry);
+    if (status != ZO_OK) {
+        return status;
+    }
+    cJSON *json = zo_arch_write(arch, layout);
+    char *text = cJSON_Print(json);
+    cJSON_Delete(json);
+    zo_path_join(path, sizeof path, folder, "config.json");
+    status = zo_write_file(path, text, strlen(text), err);
+    cJSON_free(text);
+    return status;
+}
