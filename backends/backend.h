@@ -37,6 +37,14 @@ typedef struct zo_seqs {
     const int32_t *parent; /* (n) host; -1 = none; NULL = none has one; always parent[s] < s */
 } zo_seqs;
 
+/* Keys and values that every token of every sequence sees besides, before all others, causal or not (prefix tuning: Li and Liang, arXiv
+ * 2101.00190; MeZO's prefix.py). They are no tokens: they stand at no position, and nothing rotates them. */
+typedef struct zo_prefix {
+    int64_t n;          /* 0 = none, and the rest is not read */
+    const float *k, *v; /* (P,n,kv_heads*head_dim), rows without gaps */
+    float *dk, *dv;     /* (n,kv_heads*head_dim): the backward pass ADDS their gradients, summed over sequences in order; NULL = not wanted */
+} zo_prefix;
+
 typedef struct zo_attention {
     int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
     bool causal;
@@ -45,6 +53,7 @@ typedef struct zo_attention {
      * instead of T (the last layer of a model whose head reads few rows). */
     const int32_t *row;
     int64_t nrows;
+    zo_prefix prefix;
 } zo_attention;
 
 /* Rotary tables: (positions, head_dim/2) cos and sin in backend memory; rotate-half form (Hugging Face). */

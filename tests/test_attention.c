@@ -1,5 +1,5 @@
 /* Attention and rotary positions of the CPU backend against a float64 reference that knows only the definition: any sizes, grouped
- * heads, shared prompts, chosen rows, padded strides; the backward pass against the reference's formulas; the same bits for any
+ * heads, shared prompts, prefixes, chosen rows, padded strides; the backward pass against the reference's formulas; the same bits for any
  * number of threads and any company in the batch. */
 #include <check.h>
 #include <math.h>
@@ -16,16 +16,17 @@ typedef struct shape {
     bool causal, parents;
     int seqs;
     int32_t length[6];
+    int prefix; /* rows of the prefix, where a test has one */
 } shape;
 
 static const shape shapes[] = {
-    {1, 1, 1, 1, false, false, 1, {1}},
-    {2, 2, 3, 1, true, false, 3, {1, 3, 17}},
-    {4, 2, 8, 2, true, true, 6, {5, 3, 0, 7, 2, 1}},
-    {12, 12, 32, 2, false, false, 5, {25, 17, 3, 65, 1}},
-    {9, 3, 64, 1, true, true, 4, {70, 5, 64, 129}},
-    {3, 1, 80, 1, true, false, 2, {200, 33}},
-    {2, 1, 130, 3, false, false, 2, {31, 66}},
+    {1, 1, 1, 1, false, false, 1, {1}, 2},
+    {2, 2, 3, 1, true, false, 3, {1, 3, 17}, 1},
+    {4, 2, 8, 2, true, true, 6, {5, 3, 0, 7, 2, 1}, 5},
+    {12, 12, 32, 2, false, false, 5, {25, 17, 3, 65, 1}, 3},
+    {9, 3, 64, 1, true, true, 4, {70, 5, 64, 129}, 70},
+    {3, 1, 80, 1, true, false, 2, {200, 33}, 4},
+    {2, 1, 130, 3, false, false, 2, {31, 66}, 65},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -36,6 +37,7 @@ typedef struct problem {
     int64_t tokens, rows, qs, ks, vs; /* strides with room between the rows */
     int points;
     float *q, *k, *v, *out, *lse, *dout, *dq, *dk, *dv;
+    float *prefix[4]; /* k, v (points, n, kv_heads * head_dim), dk, dv (n, ..) that hold numbers before */
 } problem;
 
 static float *numbers(int64_t n, uint32_t tensor)
@@ -46,7 +48,7 @@ static float *numbers(int64_t n, uint32_t tensor)
 }
 
 /* some: about every third token asks. */
-static problem make(const shape *s, bool some)
+static problem make(const shape *s, bool some, bool prefix)
 {
     problem p = {.a = {.heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim, .causal = s->causal,
                        .scale = (float)(1.0 / sqrt(s->head_dim))}, .points = s->points};
@@ -79,6 +81,11 @@ static problem make(const shape *s, bool some)
     p.dq = numbers(p.rows * p.qs, 7);
     p.dk = numbers(p.tokens * p.ks, 8);
     p.dv = numbers(p.tokens * p.vs, 9);
+    int64_t n = prefix ? s->prefix : 0;
+    for (int i = 0; prefix && i < 4; i++) {
+        p.prefix[i] = numbers((i < 2 ? p.points : 1) * n * p.vs, 10 + (uint32_t)i);
+    }
+    p.a.prefix = (zo_prefix){.n = n, .k = p.prefix[0], .v = p.prefix[1], .dk = p.prefix[2], .dv = p.prefix[3]};
     return p;
 }
 
@@ -89,7 +96,7 @@ static void set_seqs(problem *p, const shape *s)
 
 static void drop(problem *p)
 {
-    float *const all[] = {p->q, p->k, p->v, p->out, p->lse, p->dout, p->dq, p->dk, p->dv};
+    float *const all[] = {p->q, p->k, p->v, p->out, p->lse, p->dout, p->dq, p->dk, p->dv, p->prefix[0], p->prefix[1], p->prefix[2], p->prefix[3]};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         zo_free(all[i]);
     }
@@ -117,10 +124,22 @@ static int seq_of(const problem *p, int64_t t)
     return s;
 }
 
+/* Key `answers`: a row of the prefix, then the tokens. */
 static bool sees(const problem *p, int64_t asks, int64_t answers)
 {
+    if (answers < p->a.prefix.n) {
+        return true;
+    }
+    answers -= p->a.prefix.n;
     int s = seq_of(p, asks), t = seq_of(p, answers);
     return s == t ? !p->a.causal || answers <= asks : p->seqs.parent && p->parent[s] == t;
+}
+
+/* Row of key j at a point, of the batch's x or of the prefix's. */
+static const float *row_of(const problem *p, const float *x, int64_t stride, const float *prefix, int point, int64_t j)
+{
+    int64_t n = p->a.prefix.n;
+    return j < n ? prefix + (point * n + j) * p->vs : x + (point * p->tokens + j - n) * stride;
 }
 
 static void near(double ours, double exact, double size, const char *what)
@@ -130,40 +149,40 @@ static void near(double ours, double exact, double size, const char *what)
 
 START_TEST(equals_the_definition)
 {
-    const shape *s = &shapes[_i / 2];
-    problem p = make(s, _i % 2);
+    const shape *s = &shapes[_i / 4];
+    problem p = make(s, _i % 2, _i % 4 > 1);
     set_seqs(&p, s);
     run(&p, 2);
     int width = s->head_dim, group = s->heads / s->kv_heads;
-    int64_t os = (int64_t)s->heads * width;
-    double *prob = calloc((size_t)p.tokens, sizeof *prob), *dk = calloc((size_t)(p.tokens * p.ks), sizeof *dk);
-    double *dv = calloc((size_t)(p.tokens * p.vs), sizeof *dv);
+    int64_t os = (int64_t)s->heads * width, keys = p.a.prefix.n + p.tokens, wide = p.vs;
+    double *prob = calloc((size_t)keys, sizeof *prob), *dk = calloc((size_t)(keys * wide), sizeof *dk), *dv = calloc((size_t)(keys * wide), sizeof *dv);
     for (int pt = 0; pt < p.points; pt++) {
-        const float *q = p.q + pt * p.rows * p.qs, *k = p.k + pt * p.tokens * p.ks, *v = p.v + pt * p.tokens * p.vs;
+        const float *q = p.q + pt * p.rows * p.qs;
         for (int64_t r = 0; r < p.rows; r++) {
             int64_t t = p.a.row ? p.row[r] : r;
             for (int h = 0; h < s->heads; h++) {
                 int kh = h / group * width;
                 double most = -INFINITY, sum = 0.0, slope_sum = 0.0;
-                for (int64_t j = 0; j < p.tokens; j++) {
+                for (int64_t j = 0; j < keys; j++) {
                     prob[j] = -INFINITY;
                     if (sees(&p, t, j)) {
+                        const float *k = row_of(&p, p.k, p.ks, p.prefix[0], pt, j);
                         prob[j] = 0.0;
                         for (int d = 0; d < width; d++) {
-                            prob[j] += (double)q[r * p.qs + h * width + d] * (double)k[j * p.ks + kh + d] * (double)p.a.scale;
+                            prob[j] += (double)q[r * p.qs + h * width + d] * (double)k[kh + d] * (double)p.a.scale;
                         }
                         most = fmax(most, prob[j]);
                     }
                 }
-                for (int64_t j = 0; j < p.tokens; j++) {
+                for (int64_t j = 0; j < keys; j++) {
                     prob[j] = exp(prob[j] - most);
                     sum += prob[j];
                 }
                 near(p.lse[(pt * p.rows + r) * s->heads + h], most + log(sum), fabs(most), "lse");
                 for (int d = 0; d < width; d++) {
                     double exact = 0.0;
-                    for (int64_t j = 0; j < p.tokens; j++) {
-                        exact += prob[j] / sum * (double)v[j * p.vs + kh + d];
+                    for (int64_t j = 0; j < keys; j++) {
+                        exact += prob[j] / sum * (double)row_of(&p, p.v, p.vs, p.prefix[1], pt, j)[kh + d];
                     }
                     near(p.out[(pt * p.rows + r) * os + h * width + d], exact, 1.0, "out");
                     slope_sum += exact * (double)p.dout[r * os + h * width + d];
@@ -172,15 +191,16 @@ START_TEST(equals_the_definition)
                     continue;
                 }
                 double dq[130] = {0.0};
-                for (int64_t j = 0; j < p.tokens; j++) {
+                for (int64_t j = 0; j < keys; j++) {
+                    const float *k = row_of(&p, p.k, p.ks, p.prefix[0], 0, j), *v = row_of(&p, p.v, p.vs, p.prefix[1], 0, j);
                     double slope = -slope_sum, weight = prob[j] / sum;
                     for (int d = 0; d < width; d++) {
-                        slope += (double)p.dout[r * os + h * width + d] * (double)v[j * p.vs + kh + d];
-                        dv[j * p.vs + kh + d] += weight * (double)p.dout[r * os + h * width + d];
+                        slope += (double)p.dout[r * os + h * width + d] * (double)v[kh + d];
+                        dv[j * wide + kh + d] += weight * (double)p.dout[r * os + h * width + d];
                     }
                     for (int d = 0; d < width; d++) {
-                        dq[d] += weight * slope * (double)p.a.scale * (double)k[j * p.ks + kh + d];
-                        dk[j * p.ks + kh + d] += weight * slope * (double)p.a.scale * (double)q[r * p.qs + h * width + d];
+                        dq[d] += weight * slope * (double)p.a.scale * (double)k[kh + d];
+                        dk[j * wide + kh + d] += weight * slope * (double)p.a.scale * (double)q[r * p.qs + h * width + d];
                     }
                 }
                 for (int d = 0; d < width; d++) {
@@ -189,12 +209,17 @@ START_TEST(equals_the_definition)
             }
         }
     }
-    for (int64_t j = 0; j < p.tokens; j++) {
-        for (int d = 0; d < s->kv_heads * width; d++) {
-            near(p.dk[j * p.ks + d], dk[j * p.ks + d], 1.0 + fabs(dk[j * p.ks + d]), "dk");
-            near(p.dv[j * p.vs + d], dv[j * p.vs + d], 1.0 + fabs(dv[j * p.vs + d]), "dv");
+    float *before[2] = {numbers(p.a.prefix.n * wide, 12), numbers(p.a.prefix.n * wide, 13)}; /* the prefix's gradients are added to */
+    for (int64_t j = 0; j < keys; j++) {
+        const float *k = row_of(&p, p.dk, p.ks, p.prefix[2], 0, j), *v = row_of(&p, p.dv, p.vs, p.prefix[3], 0, j);
+        for (int64_t d = 0; d < wide; d++) {
+            double had_k = j < p.a.prefix.n ? (double)before[0][j * wide + d] : 0.0, had_v = j < p.a.prefix.n ? (double)before[1][j * wide + d] : 0.0;
+            near(k[d], had_k + dk[j * wide + d], 1.0 + fabs(dk[j * wide + d]), "dk");
+            near(v[d], had_v + dv[j * wide + d], 1.0 + fabs(dv[j * wide + d]), "dv");
         }
     }
+    zo_free(before[0]);
+    zo_free(before[1]);
     free(prob);
     free(dk);
     free(dv);
@@ -202,10 +227,27 @@ START_TEST(equals_the_definition)
 }
 END_TEST
 
+/* Gradients of a prefix that nobody wants are not made, and the others are what they were. */
+START_TEST(a_fixed_prefix)
+{
+    const shape *s = &shapes[_i];
+    problem trained = make(s, false, true), fixed = make(s, false, true);
+    set_seqs(&trained, s);
+    set_seqs(&fixed, s);
+    fixed.a.prefix.dk = fixed.a.prefix.dv = NULL;
+    run(&trained, 2);
+    run(&fixed, 2);
+    ck_assert(memcmp(trained.dq, fixed.dq, (size_t)(fixed.rows * fixed.qs) * sizeof(float)) == 0);
+    ck_assert(memcmp(trained.dk, fixed.dk, (size_t)(fixed.tokens * fixed.ks) * sizeof(float)) == 0);
+    drop(&trained);
+    drop(&fixed);
+}
+END_TEST
+
 START_TEST(bits_do_not_depend_on_threads)
 {
     const shape *s = &shapes[_i];
-    problem one = make(s, false), three = make(s, false);
+    problem one = make(s, false, true), three = make(s, false, true);
     set_seqs(&one, s);
     set_seqs(&three, s);
     run(&one, 1);
@@ -215,6 +257,9 @@ START_TEST(bits_do_not_depend_on_threads)
     ck_assert(memcmp(one.dq, three.dq, (size_t)(one.rows * one.qs) * size) == 0);
     ck_assert(memcmp(one.dk, three.dk, (size_t)(one.tokens * one.ks) * size) == 0);
     ck_assert(memcmp(one.dv, three.dv, (size_t)(one.tokens * one.vs) * size) == 0);
+    for (int i = 2; i < 4; i++) {
+        ck_assert(memcmp(one.prefix[i], three.prefix[i], (size_t)(one.a.prefix.n * one.vs) * size) == 0);
+    }
     drop(&one);
     drop(&three);
 }
@@ -224,21 +269,21 @@ END_TEST
 START_TEST(bits_do_not_depend_on_company)
 {
     const shape *s = &shapes[3];
-    problem all = make(s, false);
+    problem all = make(s, false, _i > 1);
     set_seqs(&all, s);
     run(&all, 2);
     int64_t os = (int64_t)s->heads * s->head_dim, from = all.start[3], n = all.start[4] - from;
-    problem one = make(&(shape){s->heads, s->kv_heads, s->head_dim, 1, s->causal, false, 1, {65}}, _i);
+    problem one = make(&(shape){s->heads, s->kv_heads, s->head_dim, 1, s->causal, false, 1, {65}, s->prefix}, _i % 2, _i > 1);
     one.seqs = (zo_seqs){.n = 1, .start = one.start};
     ck_assert_int_eq(n, one.tokens);
     for (int64_t r = 0; r < one.rows; r++) {
-        memcpy(one.q + r * one.qs, all.q + (from + (_i ? one.row[r] : r)) * all.qs, (size_t)all.qs * sizeof(float));
+        memcpy(one.q + r * one.qs, all.q + (from + (_i % 2 ? one.row[r] : r)) * all.qs, (size_t)all.qs * sizeof(float));
     }
     memcpy(one.k, all.k + from * all.ks, (size_t)(n * all.ks) * sizeof(float));
     memcpy(one.v, all.v + from * all.vs, (size_t)(n * all.vs) * sizeof(float));
     run(&one, 2);
     for (int64_t r = 0; r < one.rows; r++) {
-        ck_assert(memcmp(one.out + r * os, all.out + (from + (_i ? one.row[r] : r)) * os, (size_t)os * sizeof(float)) == 0);
+        ck_assert(memcmp(one.out + r * os, all.out + (from + (_i % 2 ? one.row[r] : r)) * os, (size_t)os * sizeof(float)) == 0);
     }
     drop(&all);
     drop(&one);
@@ -283,9 +328,10 @@ int main(void)
 {
     Suite *suite = suite_create("attention");
     TCase *tc = tcase_create("attention");
-    tcase_add_loop_test(tc, equals_the_definition, 0, 2 * SHAPES);
+    tcase_add_loop_test(tc, equals_the_definition, 0, 4 * SHAPES);
+    tcase_add_loop_test(tc, a_fixed_prefix, 0, SHAPES);
     tcase_add_loop_test(tc, bits_do_not_depend_on_threads, 0, SHAPES);
-    tcase_add_loop_test(tc, bits_do_not_depend_on_company, 0, 2);
+    tcase_add_loop_test(tc, bits_do_not_depend_on_company, 0, 4);
     tcase_add_test(tc, rotations);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;

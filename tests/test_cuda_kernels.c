@@ -668,23 +668,24 @@ typedef struct shape {
     int heads, kv_heads, head_dim, points;
     bool causal, rows, fused;
     int length[8], parent[8]; /* 0 ends; parent -1 = none */
+    int prefix;
 } shape;
 
 static const shape shapes[] = {
-    {2, 2, 8, 2, true, false, false, {1, 5, 64, 65, 3}, {-1, -1, -1, -1, -1}},
-    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}},
-    {2, 2, 64, 2, true, false, true, {25, 31, 9, 18}, {-1, -1, -1, -1}},
-    {2, 2, 64, 1, false, false, false, {9, 3, 16, 1}, {-1, -1, -1, -1}},
-    {1, 1, 96, 1, true, false, false, {15, 12, 100}, {-1, -1, 1}},
-    {2, 2, 64, 2, false, false, true, {70, 1, 131}, {-1, -1, -1}},
-    {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}},
-    {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}},
-    {3, 1, 33, 1, true, true, false, {17, 40, 9}, {-1, -1, 1}},
-    {2, 2, 80, 1, true, false, false, {68, 3, 5}, {-1, 0, 0}},
-    {2, 1, 128, 2, true, true, false, {70, 33}, {-1, -1}},
-    {1, 1, 128, 1, false, false, false, {34}, {-1}},
-    {2, 2, 160, 1, true, false, false, {37, 20, 3}, {-1, -1, 1}},
-    {2, 1, 256, 1, false, true, false, {18, 35}, {-1, -1}},
+    {2, 2, 8, 2, true, false, false, {1, 5, 64, 65, 3}, {-1, -1, -1, -1, -1}, 5},
+    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}, 0},
+    {2, 2, 64, 2, true, false, true, {25, 31, 9, 18}, {-1, -1, -1, -1}, 3},
+    {2, 2, 64, 1, false, false, false, {9, 3, 16, 1}, {-1, -1, -1, -1}, 0},
+    {1, 1, 96, 1, true, false, false, {15, 12, 100}, {-1, -1, 1}, 2},
+    {2, 2, 64, 2, false, false, true, {70, 1, 131}, {-1, -1, -1}, 70},
+    {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}, 0},
+    {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}, 1},
+    {3, 1, 33, 1, true, true, false, {17, 40, 9}, {-1, -1, 1}, 5},
+    {2, 2, 80, 1, true, false, false, {68, 3, 5}, {-1, 0, 0}, 0},
+    {2, 1, 128, 2, true, true, false, {70, 33}, {-1, -1}, 6},
+    {1, 1, 128, 1, false, false, false, {34}, {-1}, 4},
+    {2, 2, 160, 1, true, false, false, {37, 20, 3}, {-1, -1, 1}, 3},
+    {2, 1, 256, 1, false, true, false, {18, 35}, {-1, -1}, 9},
 };
 
 /* One case on both backends; `only` >= 0: that sequence alone, its rows compared bit for bit with `packed` (device, rows of it all). */
@@ -707,14 +708,18 @@ static void attention_case(const shape *h)
     zo_seqs seqs = {.n = n, .start = start, .parent = parent};
     zo_attention a = {.heads = h->heads, .kv_heads = h->kv_heads, .head_dim = h->head_dim, .causal = h->causal,
                       .scale = 1.0f / sqrtf((float)h->head_dim), .row = h->rows ? row : NULL, .nrows = h->rows ? R : 0};
-    int64_t P = h->points, nq = P * R * qs, nk = P * T * ks, no = P * R * width, nl = P * R * h->heads;
+    int64_t P = h->points, nq = P * R * qs, nk = P * T * ks, no = P * R * width, nl = P * R * h->heads, np = h->prefix * kv;
+    float *prefix = values(2 * P * np, 96), *gprefix = floats_to_device(prefix, 2 * P * np); /* keys, values */
     float *qkv = values(nq + 2 * nk, 91), *q = qkv, *k = h->fused ? qkv + width : qkv + nq, *v = h->fused ? k + kv : k + nk;
     float *gqkv = floats_to_device(qkv, nq + 2 * nk), *gq = gqkv, *gk = gqkv + (k - qkv), *gv = gqkv + (v - qkv);
     float *out = values(no, 92), *lse = values(nl, 93), *gout = floats_to_device(out, no), *glse = floats_to_device(lse, nl);
-    const char *what = text("P %lld, %lld tokens in %d, %d/%d heads of %d%s%s%s", (long long)P, (long long)T, n, h->heads, h->kv_heads, h->head_dim,
-                            h->causal ? ", causal" : "", h->rows ? ", rows" : "", h->fused ? ", fused" : "");
+    const char *what = text("P %lld, %lld tokens in %d, %d/%d heads of %d%s%s%s, prefix %d", (long long)P, (long long)T, n, h->heads, h->kv_heads,
+                            h->head_dim, h->causal ? ", causal" : "", h->rows ? ", rows" : "", h->fused ? ", fused" : "", h->prefix);
+    zo_attention there = a;
+    a.prefix = (zo_prefix){.n = h->prefix, .k = prefix, .v = prefix + P * np};
+    there.prefix = (zo_prefix){.n = h->prefix, .k = gprefix, .v = gprefix + P * np};
     cpu->attention(cpu, &a, &seqs, h->points, T, q, qs, k, ks, v, ks, out, lse);
-    gpu->attention(gpu, &a, &seqs, h->points, T, gq, qs, gk, ks, gv, ks, gout, glse);
+    gpu->attention(gpu, &there, &seqs, h->points, T, gq, qs, gk, ks, gv, ks, gout, glse);
     same("attention", what, out, gout, no, 2e-6);
     same("attention", text("%s, lse", what), lse, glse, nl, 2e-6);
 
@@ -729,7 +734,7 @@ static void attention_case(const shape *h)
         zo_seqs alone = {.n = alone_n, .start = alone_start, .parent = alone_parent};
         float *packed = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)no * sizeof *packed), *single = gpu->alloc(gpu, ZO_TAG_OTHER, (size_t)no * 4);
         gpu->download(gpu, packed, gout, (size_t)no * sizeof *packed);
-        gpu->attention(gpu, &a, &alone, 1, alone_start[alone_n], gq + start[from] * qs, qs, gk + start[from] * ks, ks, gv + start[from] * ks, ks,
+        gpu->attention(gpu, &there, &alone, 1, alone_start[alone_n], gq + start[from] * qs, qs, gk + start[from] * ks, ks, gv + start[from] * ks, ks,
                        single, NULL);
         same("attention", text("%s, alone", what), packed + start[s] * width, single + (start[s] - start[from]) * width,
              (start[s + 1] - start[s]) * width, 0.0);
@@ -740,16 +745,26 @@ static void attention_case(const shape *h)
     if (P == 1) {
         float *dout = values(no, 94), *gdout = floats_to_device(dout, no);
         float *d = values(nq + 2 * nk, 95), *gd = floats_to_device(d, nq + 2 * nk);
+        float *dprefix = values(2 * np, 97), *gdprefix = floats_to_device(dprefix, 2 * np);
+        a.prefix.dk = dprefix;
+        a.prefix.dv = dprefix + np;
+        there.prefix.dk = gdprefix;
+        there.prefix.dv = gdprefix + np;
         gpu->upload(gpu, gout, out, (size_t)no * sizeof *out);
         gpu->upload(gpu, glse, lse, (size_t)nl * sizeof *lse);
         cpu->attention_backward(cpu, &a, &seqs, T, q, qs, k, ks, v, ks, out, lse, dout, d, d + (k - q), d + (v - q));
-        gpu->attention_backward(gpu, &a, &seqs, T, gq, qs, gk, ks, gv, ks, gout, glse, gdout, gd, gd + (k - q), gd + (v - q));
+        gpu->attention_backward(gpu, &there, &seqs, T, gq, qs, gk, ks, gv, ks, gout, glse, gdout, gd, gd + (k - q), gd + (v - q));
         same("attention_backward", what, d, gd, nq + 2 * nk, 4e-6);
+        same("attention_backward", text("%s, of the prefix", what), dprefix, gdprefix, 2 * np, 4e-6);
+        gpu->release(gpu, gdprefix);
+        zo_free(dprefix);
         gpu->release(gpu, gdout);
         gpu->release(gpu, gd);
         zo_free(dout);
         zo_free(d);
     }
+    gpu->release(gpu, gprefix);
+    zo_free(prefix);
     gpu->release(gpu, gqkv);
     gpu->release(gpu, gout);
     gpu->release(gpu, glse);

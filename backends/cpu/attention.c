@@ -5,7 +5,8 @@
  * heads that share a key head stand side by side in vector lanes, 64 at most; keys and values are read as scalars that are
  * broadcast. So nothing is transposed but the block of queries, no sum runs across lanes, and what a query gets does not depend
  * on what else is in the batch: bits are the same packed or one by one.
- * Work is shared over (block of queries, point, sequence, key head); in the backward pass over (family of sequences, key head).
+ * Work is shared over (block of queries, point, sequence, key head); in the backward pass over (family of sequences, key head), and for the
+ * gradients of a prefix, to which all sequences add, over key heads.
  * It does not: drop out, mask padding (there is none), cache keys over calls. */
 #include <math.h>
 #include <string.h>
@@ -280,34 +281,47 @@ static void from_lanes(const block *b, const vec *x, const vec *scale, int width
     }
 }
 
-/* The keys that a block sees, a tile at a time: first the parent's tokens, all of them, then the sequence's own. */
-typedef struct tiles { int64_t next, end, own, own_end; } tiles;
-typedef struct tile { int64_t first; int n; bool own; } tile;
+/* The keys that a block sees, a tile at a time: the prefix, the parent's tokens, all of them, then the sequence's own. */
+enum { PREFIX, PARENT, OWN, PARTS };
+typedef struct tiles { int64_t next[PARTS], end[PARTS]; } tiles;
+typedef struct tile { int64_t first; int n, part; } tile; /* first: row of the prefix, or token */
 
-static tiles tiles_of(const zo_seqs *seqs, int s, const block *b)
+static tiles tiles_of(const zo_attention *a, const zo_seqs *seqs, int s, const block *b)
 {
     int parent = seqs->parent ? seqs->parent[s] : -1;
-    tiles t = {.own = seqs->start[s], .own_end = seqs->start[s] + b->sees_most + 1};
+    tiles t = {.end[PREFIX] = a->prefix.n, .next[OWN] = seqs->start[s], .end[OWN] = seqs->start[s] + b->sees_most + 1};
     if (parent >= 0) {
-        t.next = seqs->start[parent];
-        t.end = seqs->start[parent + 1];
+        t.next[PARENT] = seqs->start[parent];
+        t.end[PARENT] = seqs->start[parent + 1];
     }
     return t;
 }
 
 static bool next_tile(tiles *t, tile *out)
 {
-    if (t->next < t->end) {
-        *out = (tile){.first = t->next, .n = (int)(t->end - t->next < TILE ? t->end - t->next : TILE)};
-        t->next += out->n;
-        return true;
-    }
-    if (t->own < t->own_end) {
-        *out = (tile){.first = t->own, .n = (int)(t->own_end - t->own < TILE ? t->own_end - t->own : TILE), .own = true};
-        t->own += out->n;
-        return true;
+    for (int part = 0; part < PARTS; part++) {
+        int64_t left = t->end[part] - t->next[part];
+        if (left > 0) {
+            *out = (tile){.first = t->next[part], .n = (int)(left < TILE ? left : TILE), .part = part};
+            t->next[part] += out->n;
+            return true;
+        }
     }
     return false;
+}
+
+/* A head's columns of the tile's first key and value; strides as the rows there have them. */
+typedef struct tile_rows { const float *k, *v; int64_t ks, vs; } tile_rows;
+
+static tile_rows rows_of(const zo_attention *a, const tile *t, int kv_head, const float *k, int64_t ks, const float *v, int64_t vs)
+{
+    tile_rows r = {k, v, ks, vs};
+    if (t->part == PREFIX) {
+        r = (tile_rows){a->prefix.k, a->prefix.v, (int64_t)a->kv_heads * a->head_dim, (int64_t)a->kv_heads * a->head_dim};
+    }
+    r.k += t->first * r.ks + (int64_t)kv_head * a->head_dim;
+    r.v += t->first * r.vs + (int64_t)kv_head * a->head_dim;
+    return r;
 }
 
 /* Scores of a tile's keys that a lane does not see become -inf. */
@@ -315,7 +329,7 @@ static void hide(const block *b, const tile *t, int64_t start, float *score)
 {
     int w = b->nv * LANES;
     int32_t first = (int32_t)(t->first - start);
-    if (!t->own || first + t->n - 1 <= b->sees_all) {
+    if (t->part != OWN || first + t->n - 1 <= b->sees_all) {
         return;
     }
     for (int j = 0; j < t->n; j++) {
@@ -376,11 +390,11 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
         f->most[l] = -INFINITY;
         f->sum[l] = 0.0f;
     }
-    tiles rest = tiles_of(seqs, s, b);
+    tiles rest = tiles_of(a, seqs, s, b);
     tile t;
     for (bool first = true; next_tile(&rest, &t); first = false) {
-        const float *keys = k + t.first * ks + (int64_t)kv_head * width, *values = v + t.first * vs + (int64_t)kv_head * width;
-        product(t.n, nv, width, keys, ks, 1, query, nv, f->score, nv, false);
+        tile_rows r = rows_of(a, &t, kv_head, k, ks, v, vs);
+        product(t.n, nv, width, r.k, r.ks, 1, query, nv, f->score, nv, false);
         hide(b, &t, seqs->start[s], (float *)f->score);
         softmax_tile(t.n, w, (float *)f->score, f->most, f->sum, f->shrink);
         for (int d = 0; !first && d < width; d++) {
@@ -388,7 +402,7 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
                 answer[d * nv + i] *= load(f->shrink + i * LANES);
             }
         }
-        product(width, nv, t.n, values, 1, vs, f->score, nv, answer, nv, !first);
+        product(width, nv, t.n, r.v, 1, r.vs, f->score, nv, answer, nv, !first);
     }
     vec scale[VECTORS];
     for (int i = 0; i < nv; i++) {
@@ -398,6 +412,17 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
     for (int l = 0; lse && l < b->count; l++) {
         lse[b->at[l] * a->heads + b->head[l]] = f->most[l] + zo_log(f->sum[l]);
     }
+}
+
+/* With the prefix of that point. */
+static zo_attention at_point(const zo_attention *a, int64_t point)
+{
+    zo_attention here = *a;
+    if (a->prefix.n > 0) {
+        here.prefix.k += point * a->prefix.n * a->kv_heads * a->head_dim;
+        here.prefix.v += point * a->prefix.n * a->kv_heads * a->head_dim;
+    }
+    return here;
 }
 
 /* Ask for the rows that the next head will read; a row of one head is too short for the processor to foresee the next. */
@@ -445,7 +470,8 @@ void zo_cpu_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs
                     fetch(k + at * ks + next * width, ks, n, width);
                     fetch(v + at * vs + next * width, vs, n, width);
                 }
-                attend(a, seqs, s, kv_head, from, &asks, q + p * rows * qs, qs, k + p * tokens * ks, ks, v + p * tokens * vs, vs,
+                zo_attention here = at_point(a, p);
+                attend(&here, seqs, s, kv_head, from, &asks, q + p * rows * qs, qs, k + p * tokens * ks, ks, v + p * tokens * vs, vs,
                        out + p * rows * a->heads * a->head_dim, lse ? lse + p * rows * a->heads : NULL, scratch);
             }
         }
@@ -494,8 +520,9 @@ typedef struct gradient_args {
     float *dq, *dk, *dv;
 } gradient_args;
 
-/* The block of queries of one sequence and key head that begins at lane `from`: dq is written, dk and dv are added to. */
-static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t from, const asking *asks, void *scratch)
+/* The block of queries of one sequence and key head that begins at lane `from`: dq is written, dk and dv of the batch's tokens are added to.
+ * With to_prefix: those of the prefix are added to, and nothing else. */
+static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t from, const asking *asks, bool to_prefix, void *scratch)
 {
     const zo_attention *a = g->a;
     const zo_seqs *seqs = g->seqs;
@@ -524,14 +551,17 @@ static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t 
         f->inner[l] = inner;
         f->lse[l] = l < b->count ? g->lse[b->at[l] * a->heads + b->head[l]] : INFINITY; /* idle lanes: probability 0 */
     }
-    tiles rest = tiles_of(seqs, s, b);
+    tiles rest = tiles_of(a, seqs, s, b);
+    if (to_prefix) {
+        rest.end[PARENT] = rest.end[OWN] = 0;
+    }
     tile t;
     for (bool first = true; next_tile(&rest, &t); first = false) {
-        const float *keys = g->k + t.first * ks + (int64_t)kv_head * width, *values = g->v + t.first * vs + (int64_t)kv_head * width;
+        tile_rows r = rows_of(a, &t, kv_head, g->k, ks, g->v, vs);
         float *score = (float *)f->score, *slope = (float *)f->slope;
-        product(t.n, nv, width, keys, ks, 1, query, nv, f->score, nv, false);
+        product(t.n, nv, width, r.k, r.ks, 1, query, nv, f->score, nv, false);
         hide(b, &t, seqs->start[s], score);
-        product(t.n, nv, width, values, vs, 1, slopes, nv, f->slope, nv, false);
+        product(t.n, nv, width, r.v, r.vs, 1, slopes, nv, f->slope, nv, false);
         for (int j = 0; j < t.n; j++) {
             for (int l = 0; l < w; l++) {
                 float p = zo_exp(score[j * w + l] - f->lse[l]);
@@ -539,14 +569,29 @@ static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t 
                 slope[j * w + l] = p * (slope[j * w + l] - f->inner[l]);
             }
         }
-        product(width, nv, t.n, keys, 1, ks, f->slope, nv, dquery, nv, !first);
-        product(t.n, rv, w, score, w, 1, slope_row, rv, made, rv, false);
-        add_rows(made, rv, t.n, width, g->dv + t.first * vs + (int64_t)kv_head * width, vs);
-        product(t.n, rv, w, slope, w, 1, query_row, rv, made, rv, false);
-        add_rows(made, rv, t.n, width, g->dk + t.first * ks + (int64_t)kv_head * width, ks);
+        if (!to_prefix) {
+            product(width, nv, t.n, r.k, 1, r.ks, f->slope, nv, dquery, nv, !first);
+        }
+        if ((t.part == PREFIX) == to_prefix) {
+            float *dk = to_prefix ? a->prefix.dk : g->dk, *dv = to_prefix ? a->prefix.dv : g->dv;
+            product(t.n, rv, w, score, w, 1, slope_row, rv, made, rv, false);
+            add_rows(made, rv, t.n, width, dv + t.first * r.vs + (int64_t)kv_head * width, r.vs);
+            product(t.n, rv, w, slope, w, 1, query_row, rv, made, rv, false);
+            add_rows(made, rv, t.n, width, dk + t.first * r.ks + (int64_t)kv_head * width, r.ks);
+        }
     }
-    vec scale[VECTORS] = {splat(a->scale), splat(a->scale), splat(a->scale), splat(a->scale)};
-    from_lanes(b, dquery, scale, width, qs, g->dq);
+    if (!to_prefix) {
+        vec scale[VECTORS] = {splat(a->scale), splat(a->scale), splat(a->scale), splat(a->scale)};
+        from_lanes(b, dquery, scale, width, qs, g->dq);
+    }
+}
+
+static void sequence_backward(const gradient_args *g, int s, int kv_head, bool to_prefix, void *scratch)
+{
+    asking asks = asking_of(g->a, g->seqs, s, kv_head);
+    for (int64_t from = 0; from < asks.lanes; from += BLOCK) {
+        attend_backward(g, s, kv_head, from, &asks, to_prefix, scratch);
+    }
 }
 
 void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q, int64_t qs,
@@ -556,7 +601,7 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
     (void)tokens;
     const gradient_args args = {.a = a, .seqs = seqs, .q = q, .k = k, .v = v, .qs = qs, .ks = ks, .vs = vs, .out = out, .lse = lse, .dout = dout,
                                 .dq = dq, .dk = dk, .dv = dv};
-    int width = a->head_dim;
+    int width = a->head_dim, prefix_heads = a->prefix.n > 0 && a->prefix.dk != NULL ? a->kv_heads : 0;
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
@@ -575,10 +620,14 @@ void zo_cpu_attention_backward(zo_backend *be, const zo_attention *a, const zo_s
                     memset(dk + t * ks + (int64_t)kv_head * width, 0, (size_t)width * sizeof(float));
                     memset(dv + t * vs + (int64_t)kv_head * width, 0, (size_t)width * sizeof(float));
                 }
-                asking asks = asking_of(a, seqs, s, kv_head);
-                for (int64_t from = 0; from < asks.lanes; from += BLOCK) {
-                    attend_backward(&args, s, kv_head, from, &asks, scratch);
-                }
+                sequence_backward(&args, s, kv_head, false, scratch);
+            }
+        }
+        /* Every sequence adds to the prefix: a thread has a key head, and goes through them in their order. */
+#pragma omp for schedule(dynamic) nowait
+        for (int kv_head = 0; kv_head < prefix_heads; kv_head++) {
+            for (int s = 0; s < seqs->n; s++) {
+                sequence_backward(&args, s, kv_head, true, scratch);
             }
         }
     }

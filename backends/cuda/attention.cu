@@ -63,6 +63,8 @@ struct sequence {
     int32_t parent;
 };
 
+enum { NOBODY = -1, PREFIX = -2 }; /* in the place of a sequence */
+
 struct work { int32_t sequence, from; }; /* a block's first lane, or first key */
 
 struct attention_args {
@@ -72,7 +74,10 @@ struct attention_args {
     const sequence *seq;
     const work *list;
     const int32_t *row; /* (rows) tokens that ask, or NULL */
-    int nseqs, heads, group, head_dim;
+    const float *prefix_k, *prefix_v; /* (P, prefix, width_kv) */
+    float *prefix_dk, *prefix_dv;     /* (prefix, width_kv) */
+    int64_t width_kv;
+    int nseqs, heads, group, head_dim, prefix;
     float scale;
     bool causal, wide;
 };
@@ -228,17 +233,21 @@ static __device__ __forceinline__ void accumulate(const float *score, const floa
     }
 }
 
-/* One row of a thread's sums, times scale, to a row of head_dim floats. */
+/* One row of a thread's sums, times scale, to a row of head_dim floats, or added to it. */
 template <int D>
-static __device__ __forceinline__ void put_row(const attention_args &a, const float sum[D / ACROSS], float scale, float *to)
+static __device__ __forceinline__ void put_row(const attention_args &a, const float sum[D / ACROSS], float scale, bool add, float *to)
 {
     int tx = (int)(threadIdx.x % ACROSS);
 #pragma unroll
     for (int c = 0; c < D / 32; c++) {
-        float x[4];
+        float x[4], before[4];
+        if (add) {
+            zo_load4(to, 4 * tx + 32 * c, 0, a.head_dim, a.wide, before);
+        }
 #pragma unroll
         for (int l = 0; l < 4; l++) {
             x[l] = sum[4 * c + l] * scale;
+            x[l] = add ? before[l] + x[l] : x[l];
         }
         zo_store4(to, 4 * tx + 32 * c, 0, a.head_dim, a.wide, x);
     }
@@ -256,31 +265,40 @@ static __device__ __forceinline__ void clear(float sum[R][D / ACROSS])
     }
 }
 
-/* The tiles of N keys that a block sees: the parent's, all of them, then the sequence's own up to `most`. */
+/* The tiles of N keys that a block sees: the prefix, the parent's tokens, all of them, then the sequence's own up to `most`. */
 struct tile {
-    int64_t first; /* token */
+    int64_t first; /* token, or row of the prefix */
     int n;
-    bool own;
-    int32_t at;    /* own: the first key, counted from the sequence's first token */
+    bool own, prefix;
+    int32_t at;    /* the first key, counted from the first of its kind */
 };
 
 template <int N>
-static __device__ __forceinline__ int tiles_of(const sequence &s, int most)
+static __device__ __forceinline__ int tiles_of(const attention_args &a, const sequence &s, int most)
 {
-    return (s.parent_tokens + N - 1) / N + (most + N) / N;
+    return (a.prefix + N - 1) / N + (s.parent_tokens + N - 1) / N + (most + N) / N;
 }
 
 template <int N>
-static __device__ __forceinline__ tile tile_of(const sequence &s, int most, int i)
+static __device__ __forceinline__ tile tile_of(const attention_args &a, const sequence &s, int most, int i)
 {
-    int before = (s.parent_tokens + N - 1) / N;
+    int before = (a.prefix + N - 1) / N, own = before + (s.parent_tokens + N - 1) / N;
     tile t;
-    t.own = i >= before;
-    t.at = N * (t.own ? i - before : i);
-    int left = (t.own ? most + 1 : s.parent_tokens) - t.at;
-    t.first = (int64_t)(t.own ? s.start : s.parent_start) + t.at;
+    t.prefix = i < before;
+    t.own = i >= own;
+    t.at = N * (t.own ? i - own : t.prefix ? i : i - before);
+    int left = (t.own ? most + 1 : t.prefix ? a.prefix : s.parent_tokens) - t.at;
+    t.first = (int64_t)(t.own ? s.start : t.prefix ? 0 : s.parent_start) + t.at;
     t.n = left < N ? left : N;
     return t;
+}
+
+/* A tile's keys or values to shared memory: `x` and `prefix` are those of the point and key head. */
+template <int D>
+static __device__ __forceinline__ void load_tile(const attention_args &a, const tile &t, const float *x, int64_t stride, const float *prefix,
+                                                 float *to)
+{
+    load_keys<D>(a, t.prefix ? prefix : x, t.prefix ? a.width_kv : stride, t.first, t.n, to);
 }
 
 /* Sum and maximum over the threads that share rows: 8 lanes of a warp. */
@@ -321,11 +339,13 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
     int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
     int64_t p = blockIdx.z;
     work item = a.list[blockIdx.x];
-    if (item.sequence < 0) {
+    if (item.sequence == NOBODY) {
         return;
     }
     sequence s = a.seq[item.sequence];
     const float *k = a.k + p * a.tokens * a.ks + kv_head * a.head_dim, *v = a.v + p * a.tokens * a.vs + kv_head * a.head_dim;
+    const float *prefix_k = a.prefix_k + p * a.prefix * a.width_kv + kv_head * a.head_dim;
+    const float *prefix_v = a.prefix_v + p * a.prefix * a.width_kv + kv_head * a.head_dim;
     lanes_fill(a, s, kv_head, item.from, &who);
     __syncthreads();
     load_lanes<D>(a, &who, shape::QUERIES, a.q + p * a.rows * a.qs, a.qs, a.scale, query);
@@ -337,16 +357,16 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
         most[i] = -INFINITY;
         sum[i] = 0.0f;
     }
-    int n = tiles_of<shape::KEYS>(s, last);
+    int n = tiles_of<shape::KEYS>(a, s, last);
     for (int at = 0; at < n; at++) {
-        tile t = tile_of<shape::KEYS>(s, last, at);
+        tile t = tile_of<shape::KEYS>(a, s, last, at);
         __syncthreads(); /* the last use of `other` is over */
-        load_keys<D>(a, k, a.ks, t.first, t.n, other);
+        load_tile<D>(a, t, k, a.ks, prefix_k, other);
         __syncthreads();
         float now[R][C];
         products<D, R, C>(query, other, t.n, a.head_dim, now);
         __syncthreads();
-        load_keys<D>(a, v, a.vs, t.first, t.n, other);
+        load_tile<D>(a, t, v, a.vs, prefix_v, other);
 #pragma unroll
         for (int i = 0; i < R; i++) {
             int sees = t.own ? who.sees[ty * R + i] - t.at : t.n; /* last key of the tile that is seen */
@@ -381,7 +401,7 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
         int64_t row = who.at[ty * R + i], head = who.head[ty * R + i];
         if (row >= 0) {
             row += p * a.rows;
-            put_row<D>(a, answer[i], 1.0f / all, a.to_out + (row * a.heads + head) * a.head_dim);
+            put_row<D>(a, answer[i], 1.0f / all, false, a.to_out + (row * a.heads + head) * a.head_dim);
             if (a.to_lse != nullptr && tx == 0) {
                 a.to_lse[row * a.heads + head] = most[i] + zo_log(all);
             }
@@ -425,6 +445,7 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
     work item = a.list[blockIdx.x];
     sequence s = a.seq[item.sequence];
     const float *k = a.k + kv_head * a.head_dim, *v = a.v + kv_head * a.head_dim;
+    const float *prefix_k = a.prefix_k + kv_head * a.head_dim, *prefix_v = a.prefix_v + kv_head * a.head_dim;
     lanes_fill(a, s, kv_head, item.from, &who);
     __syncthreads();
     load_lanes<D>(a, &who, shape::QUERIES, a.q, a.qs, a.scale, query);
@@ -432,16 +453,16 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
     int last = sees_most(a, s, item.from, shape::QUERIES);
     float sum[R][D / ACROSS];
     clear<D, R>(sum);
-    int n = tiles_of<shape::KEYS>(s, last);
+    int n = tiles_of<shape::KEYS>(a, s, last);
     for (int at = 0; at < n; at++) {
-        tile t = tile_of<shape::KEYS>(s, last, at);
+        tile t = tile_of<shape::KEYS>(a, s, last, at);
         float now[R][C], steep[R][C];
         __syncthreads();
-        load_keys<D>(a, v, a.vs, t.first, t.n, other);
+        load_tile<D>(a, t, v, a.vs, prefix_v, other);
         __syncthreads();
         products<D, R, C>(slope, other, t.n, a.head_dim, steep);
         __syncthreads();
-        load_keys<D>(a, k, a.ks, t.first, t.n, other);
+        load_tile<D>(a, t, k, a.ks, prefix_k, other);
         __syncthreads();
         products<D, R, C>(query, other, t.n, a.head_dim, now);
 #pragma unroll
@@ -461,7 +482,7 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
     for (int i = 0; i < R; i++) {
         int64_t row = who.at[ty * R + i], head = who.head[ty * R + i];
         if (row >= 0) {
-            put_row<D>(a, sum[i], a.scale, a.dq + row * a.qs + head * a.head_dim);
+            put_row<D>(a, sum[i], a.scale, false, a.dq + row * a.qs + head * a.head_dim);
         }
     }
 }
@@ -472,7 +493,8 @@ struct key_shape {
     enum { KEYS = DOWN * R, QUERIES = ACROSS * C, LD = D + 4, BYTES = 4 * (2 * KEYS * LD + 2 * QUERIES * LD + KEYS * (QUERIES + 4)) };
 };
 
-/* The sequence's own queries ask its keys, and those of its children, in their order. */
+/* The sequence's own queries ask its keys, and those of its children, in their order. All queries ask the prefix, whose gradients are added to
+ * what is there. */
 template <int D, int R, int C>
 static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention_args a)
 {
@@ -483,18 +505,21 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
     float *slope = query + shape::QUERIES * shape::LD, *score = slope + shape::QUERIES * shape::LD;
     int tx = (int)(threadIdx.x % ACROSS), ty = (int)(threadIdx.x / ACROSS), kv_head = (int)blockIdx.y;
     work item = a.list[blockIdx.x];
-    sequence own = a.seq[item.sequence];
-    int keys = own.tokens - item.from < shape::KEYS ? own.tokens - item.from : shape::KEYS;
-    int64_t first = (int64_t)own.start + item.from;
-    load_keys<D>(a, a.k + kv_head * a.head_dim, a.ks, first, keys, key);
-    load_keys<D>(a, a.v + kv_head * a.head_dim, a.vs, first, keys, value);
+    bool prefix = item.sequence == PREFIX;
+    tile t;
+    t.prefix = prefix;
+    t.n = (prefix ? a.prefix : a.seq[item.sequence].tokens) - item.from;
+    t.n = t.n < shape::KEYS ? t.n : shape::KEYS;
+    t.first = (int64_t)(prefix ? 0 : a.seq[item.sequence].start) + item.from;
+    load_tile<D>(a, t, a.k + kv_head * a.head_dim, a.ks, a.prefix_k + kv_head * a.head_dim, key);
+    load_tile<D>(a, t, a.v + kv_head * a.head_dim, a.vs, a.prefix_v + kv_head * a.head_dim, value);
     float dk[R][D / ACROSS], dv[R][D / ACROSS];
     clear<D, R>(dk);
     clear<D, R>(dv);
-    for (int j = item.sequence; j < a.nseqs; j++) {
+    for (int j = prefix ? 0 : item.sequence; j < a.nseqs; j++) {
         sequence s = a.seq[j];
-        bool child = j != item.sequence;
-        if (child && s.parent != item.sequence) {
+        bool child = j != item.sequence; /* sees all of these keys */
+        if (child && !prefix && s.parent != item.sequence) {
             continue;
         }
         int all = s.queries * a.group;
@@ -530,10 +555,10 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
     }
 #pragma unroll
     for (int i = 0; i < R; i++) {
-        if (ty * R + i < keys) {
-            int64_t row = first + ty * R + i;
-            put_row<D>(a, dk[i], 1.0f, a.dk + row * a.ks + kv_head * a.head_dim);
-            put_row<D>(a, dv[i], 1.0f, a.dv + row * a.vs + kv_head * a.head_dim);
+        if (ty * R + i < t.n) {
+            int64_t row = t.first + ty * R + i;
+            put_row<D>(a, dk[i], 1.0f, prefix, (prefix ? a.prefix_dk + row * a.width_kv : a.dk + row * a.ks) + kv_head * a.head_dim);
+            put_row<D>(a, dv[i], 1.0f, prefix, (prefix ? a.prefix_dv + row * a.width_kv : a.dv + row * a.vs) + kv_head * a.head_dim);
         }
     }
 }
@@ -541,7 +566,7 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
 /* ---- on the host ------------------------------------------------------------------------------------------------------------------ */
 
 /* The sequences and two lists of work on the device: blocks of 16 `rows` lanes, late ones first (they see most keys), and blocks of
- * `keys_each` keys (0: none). A list of queries without one of keys is filled up with items of sequence -1, so that batches of about one length
+ * `keys_each` keys (0: none). A list of queries without one of keys is filled up with items of NOBODY, so that batches of about one length
  * have lists of one length (cuda/graph.cu). */
 struct staged {
     const sequence *seq;
@@ -559,10 +584,11 @@ static int64_t blocks_of(int64_t n, int64_t each)
  * a block costs its lanes and, so the estimate, 16 more for what does not depend on them. What a lane gets does not depend on it. */
 static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *seqs, const int *choice, int nchoice, int keys_each)
 {
-    int64_t group = a->heads / a->kv_heads, longest = 0, row = 0;
+    int64_t group = a->heads / a->kv_heads, longest = 0, row = 0, prefix = a->prefix.n > 0 && a->prefix.dk != NULL ? a->prefix.n : 0;
     staged w = {};
     size_t head = ((size_t)seqs->n * sizeof(sequence) + 15) / 16 * 16;
     w.nqueries = FILL + (a->row != NULL ? blocks_of(a->nrows * group, DOWN) : 0); /* a row that is repeated asks each time */
+    w.nkeys = blocks_of(prefix, keys_each);
     for (int s = 0; s < seqs->n; s++) {
         w.nqueries += blocks_of((seqs->start[s + 1] - seqs->start[s]) * group, DOWN); /* at most */
         w.nkeys += blocks_of(seqs->start[s + 1] - seqs->start[s], keys_each);
@@ -572,6 +598,10 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
     sequence *seq = reinterpret_cast<sequence *>(block);
     work *item = reinterpret_cast<work *>(block + head);
     w.nqueries = w.nkeys = 0;
+    for (int64_t i = 0; i < blocks_of(prefix, keys_each); i++) { /* first, since all queries ask them */
+        item[w.nkeys].sequence = PREFIX;
+        item[w.nkeys++].from = (int32_t)(i * keys_each);
+    }
     for (int s = 0; s < seqs->n; s++) {
         int parent = seqs->parent != NULL ? seqs->parent[s] : -1;
         sequence *q = &seq[s];
@@ -615,7 +645,7 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
         }
     }
     while (keys_each == 0 && w.nqueries % FILL != 0) {
-        item[w.nkeys + w.nqueries].sequence = -1;
+        item[w.nkeys + w.nqueries].sequence = NOBODY;
         item[w.nkeys + w.nqueries++].from = 0;
     }
     const char *on_device = static_cast<const char *>(
@@ -644,7 +674,14 @@ static attention_args args_of(zo_backend *be, const zo_attention *a, const zo_se
     args.head_dim = a->head_dim;
     args.scale = a->scale;
     args.causal = a->causal;
-    args.wide = a->head_dim % 4 == 0 && zo_cuda_wide(q, qs) && zo_cuda_wide(k, ks) && zo_cuda_wide(v, vs) && zo_cuda_wide(out, 0);
+    args.width_kv = (int64_t)a->kv_heads * a->head_dim;
+    args.prefix = (int)a->prefix.n;
+    args.prefix_k = a->prefix.n > 0 ? a->prefix.k : k; /* else any address: never read */
+    args.prefix_v = a->prefix.n > 0 ? a->prefix.v : v;
+    args.prefix_dk = a->prefix.n > 0 ? a->prefix.dk : NULL;
+    args.prefix_dv = a->prefix.n > 0 ? a->prefix.dv : NULL;
+    args.wide = a->head_dim % 4 == 0 && zo_cuda_wide(q, qs) && zo_cuda_wide(k, ks) && zo_cuda_wide(v, vs) && zo_cuda_wide(out, 0) &&
+                zo_cuda_wide(args.prefix_k, 0) && zo_cuda_wide(args.prefix_v, 0);
     if (a->row != NULL && a->nrows > 0) {
         args.row = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_ASKING, a->row, (size_t)a->nrows * sizeof *a->row));
     }
@@ -667,7 +704,7 @@ static void forward_tiles(zo_backend *be, const zo_attention *a, int points, con
     static_assert(shape::BYTES <= 96 << 10, "more shared memory than every card has");
     if (w.rows == R && w.nqueries > 0) {
         allow_shared(attend<D, R, C>, shape::BYTES);
-        int64_t asked = args.rows * a->heads, keys = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and out, of k and v */
+        int64_t asked = args.rows * a->heads, keys = 2 * (args.tokens + args.prefix) * a->kv_heads; /* rows of head_dim: of q and out, of k and v */
         ZO_MOVES(4 * points * (asked + keys) * a->head_dim, 4 * points * asked * a->head_dim);
         ZO_LAUNCH((attend<D, R, C>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads, (unsigned)points), THREADS, shape::BYTES,
                   zo_cuda_of(be)->stream, args);
@@ -726,19 +763,20 @@ static void backward(zo_backend *be, const zo_attention *a, const zo_seqs *seqs,
     cudaStream_t stream = zo_cuda_of(be)->stream;
     const int rows = RQ;
     int64_t asked = args.rows * a->heads, both = 2 * args.tokens * a->kv_heads; /* rows of head_dim: of q and dout, of k and v */
+    int64_t prefix = 2 * args.prefix * a->kv_heads, to_prefix = args.prefix_dk != NULL ? prefix : 0;
     staged w = stage_work(be, a, seqs, &rows, 1, keys::KEYS);
     args.seq = w.seq;
     args.list = w.queries;
     if (w.nqueries > 0) {
         allow_shared(attend_backward_queries<D, RQ, CQ>, queries::BYTES);
-        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * asked * a->head_dim);
+        ZO_MOVES(4 * (2 * asked + both + prefix) * a->head_dim, 4 * asked * a->head_dim);
         ZO_LAUNCH((attend_backward_queries<D, RQ, CQ>), dim3((unsigned)w.nqueries, (unsigned)a->kv_heads), THREADS, queries::BYTES, stream,
                   args);
     }
     args.list = w.keys;
     if (w.nkeys > 0) {
         allow_shared(attend_backward_keys<D, RK, CK>, keys::BYTES);
-        ZO_MOVES(4 * (2 * asked + both) * a->head_dim, 4 * both * a->head_dim);
+        ZO_MOVES(4 * (2 * asked + both + 2 * to_prefix) * a->head_dim, 4 * (both + to_prefix) * a->head_dim);
         ZO_LAUNCH((attend_backward_keys<D, RK, CK>), dim3((unsigned)w.nkeys, (unsigned)a->kv_heads), THREADS, keys::BYTES, stream, args);
     }
 }
@@ -753,7 +791,8 @@ void zo_cuda_attention_backward(zo_backend *be, const zo_attention *a, const zo_
     check_head(a);
     zo_cuda_part(be, ZO_PART_BACKWARD);
     attention_args args = args_of(be, a, seqs, tokens, q, qs, k, ks, v, vs, dout);
-    args.wide = args.wide && zo_cuda_wide(dq, 0) && zo_cuda_wide(dk, 0) && zo_cuda_wide(dv, 0);
+    args.wide = args.wide && zo_cuda_wide(dq, 0) && zo_cuda_wide(dk, 0) && zo_cuda_wide(dv, 0) && zo_cuda_wide(args.prefix_dk, 0) &&
+                zo_cuda_wide(args.prefix_dv, 0);
     int64_t n = args.rows * a->heads;
     float *inner = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_ATTENTION, (size_t)n * sizeof(float)));
     if (n > 0) {
