@@ -201,7 +201,7 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
         layout->param = zo_realloc(layout->param, ZO_HOST, ZO_TAG_OTHER, room * sizeof *layout->param);
     }
     zo_param *p = &layout->param[layout->n];
-    *p = (zo_param){.kind = kind, .rows = rows, .cols = cols, .offset = layout->size, .id = id, .block = block, .decay = decay};
+    *p = (zo_param){.kind = kind, .rows = rows, .cols = cols, .offset = layout->size, .id = id, .block = block, .decay = decay, .scale = 1.0f};
     memcpy(p->name, name, strlen(name) + 1);
     layout->size += (rows * cols + 15) / 16 * 16;
     return layout->n++;

@@ -74,7 +74,7 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 3 };
+enum { ZO_BACKEND_VERSION = 4 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -123,10 +123,11 @@ typedef struct zo_backend {
     /* forward, at all points of a view ------------------------------------------------------------------------------------ */
     /* x[p,t,:] = table[ids[t]] at point p (set), or added when `add`. ids (T) host. */
     void (*embed)(struct zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
-    /* y (P,T,rows) = x (P,T,cols) W^T + b. weight: MATRIX or TABLE (rows, cols); bias -1 = none. `act` is applied to y; when `pre`
-     * is not NULL the value before `act` is kept there (P,T,rows) for the backward pass. */
+    /* y (P,T,rows) = act([y +] scale x (P,T,cols) W^T + b). weight: MATRIX or TABLE (rows, cols), scale its own (zo_param); bias -1 = none;
+     * with `add` what stands in y is added before `act`. When `pre` is not NULL the value before `act` is kept there (P,T,rows) for the
+     * backward pass. y is not x. */
     void (*linear)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act,
-                   const float *x, int64_t tokens, float *y, float *pre);
+                   const float *x, int64_t tokens, bool add, float *y, float *pre);
     /* As linear without activation, for `nrows` chosen rows of the weight (host): y (P,T,nrows). For label words and small heads. */
     void (*linear_rows)(struct zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows,
                         const float *x, int64_t tokens, float *y);
@@ -156,7 +157,8 @@ typedef struct zo_backend {
     /* backward: P = 1, parameters are the stored weights of `store`, f32; gradients are ADDED into `grad` (same layout).
      * Products of the gradients are f32 whatever `precision` says, but TF32 where it says that --------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
-                            const float *x, const float *dy, int64_t tokens, float *dx /* set; NULL = not needed */, zo_store *grad);
+                            const float *x, const float *dy, int64_t tokens, bool add, float *dx /* set, or with `add` added to; NULL = not needed */,
+                            zo_store *grad);
     void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,
                                  int32_t nrows, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
     void (*act_backward)(struct zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy); /* dy *= act'(pre) in place */

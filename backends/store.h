@@ -30,6 +30,7 @@ typedef struct zo_param {
     int block;           /* transformer block, -1 outside the blocks (TeZO's rank rule takes the minimum over a block) */
     bool whole;          /* TABLE that is also read whole (a tied head): a forward touches every row */
     bool decay;          /* weight decay applies (not for biases and norms) */
+    float scale;         /* of a MATRIX: linear layers give scale x W^T; 1 but for the B of a LoRA adapter (alpha / rank) */
 } zo_param;
 
 /* Immutable once a store exists. Made by the model, freed by the model. */

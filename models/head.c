@@ -26,7 +26,7 @@ static const float *features(zo_model *model, zo_pass *pass, const zo_view *view
     if (dense.weight < 0) {
         return pass->hidden;
     }
-    be->linear(be, view, model->precision, dense.weight, dense.bias, class ? class_act(a) : a->head_act, pass->hidden, pass->rows,
+    be->linear(be, view, model->precision, dense.weight, dense.bias, class ? class_act(a) : a->head_act, pass->hidden, pass->rows, false,
                pass->head[1], keep ? pass->head[0] : NULL);
     if (class) {
         return pass->head[1];
@@ -42,7 +42,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
     const zo_ids_of *ids = &model->ids;
     const float *x = features(model, pass, view);
     if (model->head == ZO_HEAD_CLASS) {
-        be->linear(be, view, ZO_F32, ids->class_out.weight, ids->class_out.bias, ZO_ACT_NONE, x, pass->rows, pass->logits, NULL);
+        be->linear(be, view, ZO_F32, ids->class_out.weight, ids->class_out.bias, ZO_ACT_NONE, x, pass->rows, false, pass->logits, NULL);
     } else if (model->head == ZO_HEAD_WORDS) {
         be->linear_rows(be, view, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x, pass->rows, pass->logits);
     } else {
@@ -57,7 +57,7 @@ void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, f
     const float *x = features(model, pass, view);
     size_t bytes = (size_t)(pass->rows * model->arch.vocab) * sizeof(float);
     float *y = be->alloc(be, ZO_TAG_WORKSPACE, bytes);
-    be->linear(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, ZO_ACT_NONE, x, pass->rows, y, NULL);
+    be->linear(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, ZO_ACT_NONE, x, pass->rows, false, y, NULL);
     be->download(be, logits, y, bytes);
     be->release(be, y);
 }
@@ -181,7 +181,7 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
         be->upload(be, pass->dlogits, slope, (size_t)(pass->rows * model->classes) * sizeof(float));
     }
     if (class) {
-        be->linear_backward(be, model->store, ZO_F32, ids->class_out.weight, ids->class_out.bias, x, pass->dlogits, pass->rows, dx, grad);
+        be->linear_backward(be, model->store, ZO_F32, ids->class_out.weight, ids->class_out.bias, x, pass->dlogits, pass->rows, false, dx, grad);
     } else if (model->head == ZO_HEAD_WORDS) {
         be->linear_rows_backward(be, model->store, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x,
                                  pass->dlogits, pass->rows, dx, grad);
@@ -197,5 +197,5 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
                           pass->rows, model->width, dx, grad);
     }
     be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->width, dx);
-    be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, pass->dhead, grad);
+    be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false, pass->dhead, grad);
 }

@@ -260,7 +260,7 @@ static void norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, c
 
 static void linear(zo_model *model, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y, float *pre)
 {
-    model->be->linear(model->be, view, model->precision, pair.weight, pair.bias, act, x, tokens, y, pre);
+    model->be->linear(model->be, view, model->precision, pair.weight, pair.bias, act, x, tokens, false, y, pre);
 }
 
 static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
@@ -427,7 +427,7 @@ void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view,
 
 static void linear_backward(zo_model *model, zo_pair pair, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
-    model->be->linear_backward(model->be, model->store, model->precision, pair.weight, pair.bias, x, dy, tokens, dx, grad);
+    model->be->linear_backward(model->be, model->store, model->precision, pair.weight, pair.bias, x, dy, tokens, false, dx, grad);
 }
 
 static void norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)

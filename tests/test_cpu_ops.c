@@ -253,12 +253,23 @@ static void linear_case(int64_t rows, int64_t cols, int64_t tokens, int points, 
         limit = 3e-2;
     }
     int64_t beside = s.view.side != NULL ? m.factors->rank[W] : 0;
-    COUNTS_FLOPS(m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, y, pre), 2 * points * tokens * rows * (cols + beside));
+    COUNTS_FLOPS(m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, false, y, pre), 2 * points * tokens * rows * (cols + beside));
     close_to(pre, want, points * tokens * rows, limit, what);
-    for (int64_t i = 0; i < points * tokens * rows; i++) {
-        want[i] = act_of(act, want[i]);
+    double *bare = linear_reference(&m, &s.view, W, -1, ZO_ACT_NONE, x, tokens, precision == ZO_BF16);
+    for (int adds = 0; adds < 2; adds++) { /* what stood in y is added, and the product scaled, before the activation */
+        float *was = values(points * tokens * rows, 2);
+        double *now = zeros((size_t)(points * tokens * rows) * sizeof *now);
+        m.layout.param[W].scale = adds ? -1.75f : 1.0f;
+        for (int64_t i = 0; i < points * tokens * rows; i++) {
+            now[i] = act_of(act, want[i] + (m.layout.param[W].scale - 1) * bare[i] + (adds ? was[i] : 0.0));
+            y[i] = was[i];
+        }
+        m.be->linear(m.be, &s.view, precision, W, BIAS, act, x, tokens, adds, y, NULL);
+        close_to(y, now, points * tokens * rows, limit, what);
+        zo_free(was);
+        zo_free(now);
     }
-    close_to(y, want, points * tokens * rows, limit, what);
+    zo_free(bare);
     zo_free(want);
     zo_free(x);
     zo_free(y);
@@ -305,7 +316,7 @@ START_TEST(linear_bf16)
     const zo_store *slot = m.store;
     zo_view view = zo_view_stored(&slot);
     double *want = linear_reference(&m, &view, W, BIAS, ZO_ACT_NONE, x, 9, false);
-    m.be->linear(m.be, &view, ZO_BF16, W, BIAS, ZO_ACT_NONE, x, 9, y, NULL);
+    m.be->linear(m.be, &view, ZO_BF16, W, BIAS, ZO_ACT_NONE, x, 9, false, y, NULL);
     for (int i = 0; i < 9 * 40; i++) {
         ck_assert(y[i] == want[i]);
     }
@@ -371,7 +382,7 @@ START_TEST(streamed_equals_applied)
             at[i] = i;
             target[i] = (i * 31) % 90;
         }
-        m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, y, NULL);
+        m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, false, y, NULL);
         m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, 37, at, target, 37, lp, NULL);
         zo_term term[4];
         for (int d = 0; d < s.view.ndirs; d++) {
@@ -379,7 +390,7 @@ START_TEST(streamed_equals_applied)
         }
         m.be->apply(m.be, m.store, m.factors, 1.0, term, s.view.ndirs, NULL);
         zo_view stored = zo_view_stored(s.base);
-        m.be->linear(m.be, &stored, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, y2, NULL);
+        m.be->linear(m.be, &stored, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, false, y2, NULL);
         m.be->head_logprob(m.be, &stored, ZO_F32, TABLE, TABLE_BIAS, x, 37, at, target, 37, lp2, NULL);
         ck_assert_msg(memcmp(y, y2, (size_t)(tokens * rows) * 4) == 0, "linear, %s", kind_name[kind]);
         ck_assert_msg(memcmp(lp, lp2, sizeof lp) == 0, "head, %s", kind_name[kind]);
@@ -411,13 +422,13 @@ START_TEST(points_with_other_bases)
                     s.base[p] = (0x3465 >> (3 * pattern + p)) & 1 ? copy : m.store;
                 }
                 float *x = values(P * T * COLS, 1), *y = zeros(P * T * ROWS * 4), one[T * ROWS];
-                m.be->linear(m.be, &s.view, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x, T, y, NULL);
+                m.be->linear(m.be, &s.view, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x, T, false, y, NULL);
                 for (int p = 0; p < P; p++) {
                     zo_view alone = s.view;
                     alone.npoints = 1;
                     alone.base = &s.base[p];
                     alone.coef = &s.coef[p * alone.ndirs];
-                    m.be->linear(m.be, &alone, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x + p * T * COLS, T, one, NULL);
+                    m.be->linear(m.be, &alone, (zo_precision)precision, W, BIAS, ZO_ACT_NONE, x + p * T * COLS, T, false, one, NULL);
                     ck_assert_msg(memcmp(one, y + p * T * ROWS, sizeof one) == 0, "%s, pattern %d, point %d", kind_name[kind], pattern, p);
                 }
                 zo_free(x);
@@ -462,13 +473,13 @@ static uint64_t everything(int threads, int kind)
     h = hash_of(h, x, P * T * COLS * 4);
     m.be->norm(m.be, &s.view, ZO_LAYERNORM, 1e-5f, NORM, -1, x, NULL, T, COLS, x, stats);
     h = hash_of(h, x, P * T * COLS * 4);
-    m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, T, y, NULL);
+    m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, T, false, y, NULL);
     h = hash_of(h, y, P * T * ROWS * 4);
     m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, T, at, target, T, lp, best);
     h = hash_of(hash_of(h, lp, P * T * 4), best, sizeof best);
     zo_store *grad = zo_store_new(m.be, &m.layout, ZO_TAG_GRADS), *m1 = zo_store_new(m.be, &m.layout, ZO_TAG_OPT_STATE);
     zo_store *v1 = zo_store_new(m.be, &m.layout, ZO_TAG_OPT_STATE);
-    m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, T, dx, grad);
+    m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, T, false, dx, grad);
     h = hash_of(h, dx, T * COLS * 4);
     m.be->norm_backward(m.be, m.store, ZO_LAYERNORM, NORM, -1, x, stats, dx, T, COLS, dx, grad);
     m.be->embed_backward(m.be, TABLE, ids, T, COLS, dx, grad);
@@ -743,7 +754,7 @@ START_TEST(linear_gradients)
                     }
                 }
             }
-            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, tokens, dx, grad), 4 * tokens * rows * cols);
+            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, tokens, false, dx, grad), 4 * tokens * rows * cols);
             close_to(dx, wx, tokens * cols, 1e-5, "dx");
             close_to(grad->data + m.layout.param[W].offset, ww, rows * cols, 1e-5, "dw");
             close_to(grad->data + m.layout.param[BIAS].offset, wb, rows, 1e-5, "db");
@@ -759,8 +770,25 @@ START_TEST(linear_gradients)
             close_to(dx, wx, tokens * cols, 1e-5, "dx of chosen rows");
             close_to(grad->data + m.layout.param[W].offset, ww, rows * cols, 1e-5, "dw of chosen rows");
             close_to(grad->data + m.layout.param[BIAS].offset, wb, rows, 1e-5, "db of chosen rows");
-            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, -1, x, dy, tokens, NULL, grad), 2 * tokens * rows * cols); /* optional parts */
-            void *blocks[] = {x, dy, dx, wx, ww, wb, all};
+            COUNTS_FLOPS(m.be->linear_backward(m.be, m.store, ZO_F32, W, -1, x, dy, tokens, false, NULL, grad), 2 * tokens * rows * cols); /* optional parts */
+            /* scaled, and added to what is there: the bias has no scale */
+            float *was = values(tokens * cols, 3);
+            m.layout.param[W].scale = 0.375f;
+            for (int64_t e = 0; e < m.layout.size; e++) {
+                grad->data[e] = 1.0f;
+            }
+            for (int64_t e = 0; e < tokens * cols; e++) {
+                dx[e] = was[e];
+                wx[e] = was[e] + 0.375 * wx[e];
+            }
+            for (int64_t e = 0; e < rows * cols; e++) {
+                ww[e] = 1.0 + 0.375 * (ww[e] - 1.0);
+            }
+            m.be->linear_backward(m.be, m.store, ZO_F32, W, BIAS, x, dy, tokens, true, dx, grad);
+            close_to(dx, wx, tokens * cols, 1e-5, "scaled dx");
+            close_to(grad->data + m.layout.param[W].offset, ww, rows * cols, 1e-5, "scaled dw");
+            close_to(grad->data + m.layout.param[BIAS].offset, wb, rows, 1e-5, "db beside a scaled dw");
+            void *blocks[] = {x, dy, dx, wx, ww, wb, all, was};
             for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++) {
                 zo_free(blocks[b]);
             }

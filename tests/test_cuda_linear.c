@@ -9,7 +9,7 @@ static const double PRODUCT = 2e-6;
  * and at gross errors. The oracle, float64 of the rounded inputs to 5e-6, is in test_cuda_products.c, largest logits too. */
 static const double SIDE_BF16 = 1e-2;
 
-typedef struct linear_arg { int kind, points, tokens, bias, act; zo_precision precision; bool pre; } linear_arg;
+typedef struct linear_arg { int kind, points, tokens, bias, act; zo_precision precision; bool pre, add; } linear_arg;
 
 static void linear_op(const pair *p, pair_side *side, float *const *b, const void *arg)
 {
@@ -17,7 +17,8 @@ static void linear_op(const pair *p, pair_side *side, float *const *b, const voi
     const linear_arg *a = arg;
     pair_view v;
     pair_view_new(&v, side, a->kind, a->points);
-    side->be->linear(side->be, &v.view, a->precision, P_W, a->bias, (zo_act)a->act, b[0], a->tokens, b[1], a->pre ? b[2] : NULL);
+    side->be->linear(side->be, &v.view, a->precision, P_W, a->bias, (zo_act)a->act, b[0], a->tokens, a->add, b[1],
+                     a->pre ? b[2] : NULL);
     pair_view_free(&v);
 }
 
@@ -27,8 +28,8 @@ static void linear_case(pair *p, linear_arg a)
     float *in = pair_values(x, 1), *out = pair_values(y, 2);
     pair_buffer b[] = {{in, x}, {out, y}, {out, a.pre ? y : 1}};
     pair_compare(p, a.precision == ZO_BF16 ? "linear bf16" : "linear f32",
-                 pair_text("%s P=%d T=%d (%d,%d)%s act %d%s", pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols,
-                           a.bias >= 0 ? " bias" : "", a.act, a.pre ? " pre" : ""),
+                 pair_text("%s P=%d T=%d (%d,%d)%s act %d%s%s, scale %g", pair_view_name[a.kind], a.points, a.tokens, (int)p->rows, (int)p->cols,
+                           a.bias >= 0 ? " bias" : "", a.act, a.pre ? " pre" : "", a.add ? " added" : "", (double)p->layout.param[P_W].scale),
                  linear_op, &a, b, 3, a.precision == ZO_F32 ? PRODUCT : a.kind == VIEW_SIDE || a.kind == VIEW_SIDE_FORMED ? SIDE_BF16 : 2e-5);
     zo_free(in);
     zo_free(out);
@@ -42,16 +43,27 @@ START_TEST(linear)
         pair_new(&p, shape[s][0], shape[s][1], 53, 5);
         for (int kind = 0; kind < VIEWS; kind++) {
             for (int points = 1; points <= 5; points += kind == VIEW_GAUSS ? 1 : 2) {
-                linear_case(&p, (linear_arg){kind, points, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_F32, false});
+                linear_case(&p, (linear_arg){kind, points, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_F32, false, false});
             }
             if (p.side[CPU].be->bf16) {
-                linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_BF16, false});
+                linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_NONE, ZO_BF16, false, false});
             }
         }
         for (int act = ZO_ACT_NONE; act <= ZO_ACT_TANH; act++) {
-            linear_case(&p, (linear_arg){VIEW_GAUSS, 2, shape[s][2], P_BIAS, act, ZO_F32, false});
-            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], P_BIAS, act, ZO_F32, true});
-            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], -1, act, ZO_F32, false});
+            linear_case(&p, (linear_arg){VIEW_GAUSS, 2, shape[s][2], P_BIAS, act, ZO_F32, false, false});
+            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], P_BIAS, act, ZO_F32, true, false});
+            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], -1, act, ZO_F32, false, false});
+        }
+        for (int scaled = 0; scaled < 2; scaled++) { /* as LoRA's two products ask */
+            p.layout.param[P_W].scale = scaled ? 1.75f : 1.0f;
+            for (int kind = 0; kind < VIEWS; kind++) {
+                linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_GELU_TANH, ZO_F32, false, true});
+                if (p.side[CPU].be->bf16) {
+                    linear_case(&p, (linear_arg){kind, 2, shape[s][2], P_BIAS, ZO_ACT_GELU_TANH, ZO_BF16, false, true});
+                }
+            }
+            linear_case(&p, (linear_arg){VIEW_STORED, 1, shape[s][2], P_BIAS, ZO_ACT_GELU, ZO_F32, true, true});
+            linear_case(&p, (linear_arg){VIEW_GAUSS, 2, shape[s][2], -1, ZO_ACT_NONE, ZO_F32, false, false});
         }
         pair_free(&p);
     }
@@ -66,9 +78,9 @@ START_TEST(linear_without_epilogues)
     pair p;
     pair_new(&p, 37, 29, 53, 5);
     zo_shim_no_epilogue = true;
-    linear_case(&p, (linear_arg){VIEW_GAUSS, 2, 9, P_BIAS, ZO_ACT_GELU_TANH, ZO_F32, false});
-    linear_case(&p, (linear_arg){VIEW_STORED, 3, 9, P_BIAS, ZO_ACT_RELU, ZO_F32, false});
-    linear_case(&p, (linear_arg){VIEW_SIDE, 2, 9, P_BIAS, ZO_ACT_NONE, ZO_F32, true});
+    linear_case(&p, (linear_arg){VIEW_GAUSS, 2, 9, P_BIAS, ZO_ACT_GELU_TANH, ZO_F32, false, false});
+    linear_case(&p, (linear_arg){VIEW_STORED, 3, 9, P_BIAS, ZO_ACT_RELU, ZO_F32, false, false});
+    linear_case(&p, (linear_arg){VIEW_SIDE, 2, 9, P_BIAS, ZO_ACT_NONE, ZO_F32, true, false});
     zo_shim_no_epilogue = false;
     pair_free(&p);
 }
@@ -135,7 +147,8 @@ static void backward_op(const pair *p, pair_side *side, float *const *b, const v
 {
     (void)p;
     const linear_arg *a = arg;
-    side->be->linear_backward(side->be, side->weights, a->precision, P_W, a->bias, b[0], b[1], a->tokens, a->pre ? b[2] : NULL, side->grad);
+    side->be->linear_backward(side->be, side->weights, a->precision, P_W, a->bias, b[0], b[1], a->tokens, a->add, a->pre ? b[2] : NULL,
+                              side->grad);
 }
 
 START_TEST(linear_backward)
@@ -144,12 +157,14 @@ START_TEST(linear_backward)
     for (int s = 0; s < 3; s++) {
         pair p;
         pair_new(&p, shape[s][0], shape[s][1], 53, 0);
-        for (int with_input = 0; with_input < 2; with_input++) {
-            linear_arg a = {.tokens = shape[s][2], .bias = with_input ? P_BIAS : -1, .pre = with_input};
+        for (int with_input = 0; with_input < 3; with_input++) {
+            linear_arg a = {.tokens = shape[s][2], .bias = with_input ? P_BIAS : -1, .pre = with_input, .add = with_input == 2};
+            p.layout.param[P_W].scale = with_input == 2 ? 0.375f : 1.0f;
             int64_t nx = a.tokens * p.cols, ny = a.tokens * p.rows;
             float *x = pair_values(nx, 5), *dy = pair_values(ny, 6);
             pair_buffer b[] = {{x, nx}, {dy, ny}, {x, nx}};
-            pair_compare(&p, "linear_backward", pair_text("T=%d (%d,%d)%s", a.tokens, (int)p.rows, (int)p.cols, with_input ? " dx bias" : ""),
+            pair_compare(&p, "linear_backward", pair_text("T=%d (%d,%d)%s%s", a.tokens, (int)p.rows, (int)p.cols, with_input ? " dx bias" : "",
+                                                               a.add ? " added, scaled" : ""),
                          backward_op, &a, b, 3, PRODUCT);
             zo_free(x);
             zo_free(dy);
@@ -321,7 +336,7 @@ START_TEST(steps_do_not_allocate)
     }
     uint64_t after_first = 0;
     for (int step = 0; step < 200; step++) { /* also: the staging ring goes round */
-        linear_arg a = {step % VIEWS, 1 + step % 4, step < VIEWS * 4 ? 70 : 1 + step % 70, P_BIAS, ZO_ACT_GELU, step % 2 ? ZO_BF16 : ZO_F32, true};
+        linear_arg a = {step % VIEWS, 1 + step % 4, step < VIEWS * 4 ? 70 : 1 + step % 70, P_BIAS, ZO_ACT_GELU, step % 2 ? ZO_BF16 : ZO_F32, true, step % 3 == 0};
         linear_op(&p, side, b, &a);
         if (step == 2 * VIEWS * 4) {
             after_first = zo_mem_live(ZO_DEVICE).total_bytes;

@@ -118,7 +118,7 @@ static void linear_run(pair *p, const job *a, const float *x, bool reverse, floa
     zo_store_write(be, side->weights, 0, p->layout.size, p->weights);
     zo_store_write(be, side->other, 0, p->layout.size, p->other);
     zo_shim_reverse = reverse;
-    be->linear(be, &v.view, a->precision, P_W, a->bias, a->act, dx, a->tokens, dy, a->pre ? dpre : NULL);
+    be->linear(be, &v.view, a->precision, P_W, a->bias, a->act, dx, a->tokens, false, dy, a->pre ? dpre : NULL);
     be->download(be, y, dy, out);
     be->download(be, pre, dpre, out);
     zo_shim_reverse = false;
@@ -349,7 +349,7 @@ static double probe_error(pair *p, int side_of, zo_precision precision, bool sid
         zo_view v = {.npoints = 2, .base = base, .ndirs = sidepath ? 0 : 2, .dir = dir, .coef = coef, .factors = side->factors,
                      .side = sidepath ? coefs : NULL};
         zo_view exact = {.npoints = 2, .base = cpu_base, .factors = p->side[CPU].factors, .side = coefs};
-        be->linear(be, &v, precision, P_W, -1, ZO_ACT_NONE, dx, P_TOKENS, dy, NULL);
+        be->linear(be, &v, precision, P_W, -1, ZO_ACT_NONE, dx, P_TOKENS, false, dy, NULL);
         be->download(be, y, dy, 2 * P_TOKENS * P_ROWS * 4);
         double *want = linear64(p, &exact, ZO_F32, true, P_W, -1, both, P_TOKENS), g = 0.0, g64 = 0.0;
         for (int i = 0; i < P_TOKENS * P_ROWS; i++) {

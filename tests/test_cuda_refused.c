@@ -82,7 +82,7 @@ static void run_passes(const char *call, int with, int from)
         zo_shim_refuse = pass >= from ? call : NULL;
         zo_shim_refuse_with = with;
         be->pass_begin(be);
-        be->linear(be, &view, ZO_F32, 0, -1, ZO_ACT_NONE, x, SIDE, y, NULL);
+        be->linear(be, &view, ZO_F32, 0, -1, ZO_ACT_NONE, x, SIDE, false, y, NULL);
         be->add(be, y, x, SIDE * SIDE);
         be->pass_end(be);
         be->wait(be);

@@ -92,9 +92,9 @@ static zo_status net_losses(void *context, zo_which which, const zo_view *view, 
     *(which == ZO_BATCH_FULL ? &m->full_probes : &m->probes) += (uint64_t)view->npoints;
     range_of(m, which, &first, &n);
     m->be->embed(m->be, view, EMBED, m->id + first, n, false, m->x);
-    m->be->linear(m->be, view, ZO_F32, W1, B1, ZO_ACT_GELU, m->x, n, m->h, NULL);
+    m->be->linear(m->be, view, ZO_F32, W1, B1, ZO_ACT_GELU, m->x, n, false, m->h, NULL);
     m->be->norm(m->be, view, ZO_LAYERNORM, 1e-5f, NORM_W, NORM_B, m->h, NULL, n, HIDDEN, m->h, NULL);
-    m->be->linear(m->be, view, ZO_F32, W2, B2, ZO_ACT_NONE, m->h, n, m->y, NULL);
+    m->be->linear(m->be, view, ZO_F32, W2, B2, ZO_ACT_NONE, m->h, n, false, m->y, NULL);
     for (int p = 0; p < view->npoints; p++) {
         loss[p] = m->nan ? NAN : 0.0;
         for (int i = 0; i < n; i++) {

@@ -84,7 +84,7 @@ static zo_status bowl_losses(void *context, zo_which which, const zo_view *view,
 {
     (void)which, (void)err;
     bowl *b = context;
-    b->be->linear(b->be, view, ZO_F32, 0, 1, ZO_ACT_NONE, b->x, TOKENS, b->y, NULL);
+    b->be->linear(b->be, view, ZO_F32, 0, 1, ZO_ACT_NONE, b->x, TOKENS, false, b->y, NULL);
     for (int p = 0; p < view->npoints; p++) {
         const float *y = b->y + (int64_t)p * TOKENS * ROWS, *bias = y + COLS * ROWS;
         loss[p] = 0.0;

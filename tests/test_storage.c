@@ -220,7 +220,7 @@ START_TEST(wide_products)
                 const zo_store *base[POINTS] = {store[s], store[s]};
                 zo_view view = {.npoints = POINTS, .base = base, .ndirs = dirs, .dir = &z, .coef = coef};
                 y[s] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, POINTS * T * ROWS * sizeof *x);
-                be->linear(be, &view, (zo_precision)precision, 0, -1, ZO_ACT_NONE, x, T, y[s], NULL);
+                be->linear(be, &view, (zo_precision)precision, 0, -1, ZO_ACT_NONE, x, T, false, y[s], NULL);
             }
             ck_assert_msg(memcmp(y[0], y[1], POINTS * T * ROWS * sizeof *x) == 0, "%s, %d directions", zo_precision_name((zo_precision)precision),
                           dirs);

@@ -17,21 +17,21 @@ static const float *weights_of(const zo_store *store, int param)
     return store->data + store->layout->param[param].offset;
 }
 
-/* The three products of a linear layer inside a parallel region: dx (T,cols) = beta dx + dy W; gw (rows,cols) += dy^T x;
- * gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. dx, gb may be NULL. Ends without a barrier. */
+/* The three products of a linear layer inside a parallel region: dx (T,cols) = beta dx + scale dy W;
+ * gw (rows,cols) += scale dy^T x; gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. dx, gb may be NULL. Ends without a barrier. */
 static void linear_parts(const float *w, const float *x, const float *dy, int64_t stride, int64_t rows, int64_t cols, int64_t tokens,
-                         float beta, float *dx, float *gw, float *gb)
+                         float scale, float beta, float *dx, float *gw, float *gb)
 {
     int64_t across = dx != NULL ? (tokens + TOKENS - 1) / TOKENS : 0, down = (rows + BLOCK - 1) / BLOCK;
 #pragma omp for schedule(dynamic) nowait
     for (int64_t item = 0; item < across + down; item++) {
         if (item < across) {
             int64_t t = item * TOKENS, n = tokens - t < TOKENS ? tokens - t : TOKENS;
-            zo_cpu_sgemm(false, false, n, cols, rows, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
+            zo_cpu_sgemm(false, false, n, cols, rows, scale, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
             continue;
         }
         int64_t row = (item - across) * BLOCK, n = rows - row < BLOCK ? rows - row : BLOCK;
-        zo_cpu_sgemm(true, false, n, cols, tokens, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+        zo_cpu_sgemm(true, false, n, cols, tokens, scale, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
         if (gb != NULL) {
             for (int64_t t = 0; t < tokens; t++) {
                 for (int64_t i = row; i < row + n; i++) {
@@ -43,7 +43,7 @@ static void linear_parts(const float *w, const float *x, const float *dy, int64_
 }
 
 void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
-                            const float *dy, int64_t tokens, float *dx, zo_store *grad)
+                            const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad)
 {
     (void)precision;
     const zo_param *p = &store->layout->param[weight];
@@ -53,7 +53,7 @@ void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision 
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, 0.0f, dx, param_of(grad, weight),
+        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, param_of(grad, weight),
                      bias >= 0 ? param_of(grad, bias) : NULL);
     }
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
@@ -141,7 +141,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
 #pragma omp for schedule(dynamic)
                 for (int64_t v = 0; v < m; v += BLOCK) {
                     int64_t k = m - v < BLOCK ? m - v : BLOCK;
-                    zo_cpu_sgemm(false, true, rows, k, cols, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
+                    zo_cpu_sgemm(false, true, rows, k, cols, 1.0f, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
                 }
 #pragma omp for schedule(static)
                 for (int64_t r = 0; r < rows; r++) {
@@ -173,7 +173,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                             logit[at[i] * wide + target[i] - first] -= amount[i];
                         }
                     }
-                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, first == 0 ? 0.0f : 1.0f, dx, gw + first * cols,
+                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, 1.0f, first == 0 ? 0.0f : 1.0f, dx, gw + first * cols,
                                  gb != NULL ? gb + first : NULL);
 #pragma omp barrier
                 }

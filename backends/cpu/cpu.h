@@ -91,9 +91,9 @@ const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
 size_t zo_cpu_product_scratch(const zo_cpu_product *product);
 /* Run it on the calling thread alone. */
 void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch);
-/* C (m,n) = beta C + op(A) op(B), row-major, any sizes, f32, on the calling thread alone: for the gradients, whose k is a batch's number
+/* C (m,n) = beta C + scale op(A) op(B), row-major, any sizes, f32, on the calling thread alone: for the gradients, whose k is a batch's number
  * of tokens. Both runs stand in a parallel region (of one thread or more). */
-void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float scale, const float *a, int64_t lda, const float *b, int64_t ldb,
                   float beta, float *c, int64_t ldc);
 bool zo_cpu_has_bf16(void); /* the machine has AVX512-BF16, and oneDNN was not told to leave it */
 /* Whether a bf16 product of inner size k runs as an f32 one of the same rounded numbers, on a processor with or without bf16 and AMX. */
@@ -129,7 +129,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
                     int64_t tokens); /* cpu/linear.c */
 void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
 void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
-                   int64_t tokens, float *y, float *pre);
+                   int64_t tokens, bool add, float *y, float *pre);
 void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows, const float *x,
                         int64_t tokens, float *y);
 void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
@@ -140,7 +140,7 @@ void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n);
 void zo_cpu_glu(zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y);
 void zo_cpu_gather(zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n, float *y);
 void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
-                            const float *dy, int64_t tokens, float *dx, zo_store *grad);
+                            const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad);
 void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
                                  const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
 void zo_cpu_act_backward(zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy);

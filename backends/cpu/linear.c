@@ -291,16 +291,27 @@ static void blocks_time(const blocks *b, double start)
     zo_part_add(ZO_PART_GEMM, wall * (1 - form - rest));
 }
 
+/* c (rows, n) <- scale c [+ what stands in y (rows, n of a matrix with `stride` columns)] */
+static void accumulate(float scale, bool add, const float *y, int64_t stride, int64_t rows, int64_t n, float *c)
+{
+    for (int64_t t = 0; t < rows; t++) {
+        for (int64_t i = 0; i < n; i++) {
+            c[t * n + i] = add ? fmaf(scale, c[t * n + i], y[t * stride + i]) : scale * c[t * n + i];
+        }
+    }
+}
+
 void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
-                   int64_t tokens, float *y, float *pre)
+                   int64_t tokens, bool add, float *y, float *pre)
 {
     if (tokens == 0) {
         return;
     }
-    const float *add = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS); /* (P, rows) */
+    const float *biases = zo_cpu_form_vector(be, view, bias, ZO_CPU_BIAS); /* (P, rows) */
     double began = zo_now();
     blocks b;
     blocks_open(&b, be, view, precision, weight, x, tokens);
+    float scale = view->base[0]->layout->param[weight].scale;
     /* A formed block is not to be formed twice: its pieces stay on one thread. Stored weights may be cut both ways. */
     bool formed = b.tile_bytes > 0;
     int64_t groups = formed ? 1 : b.runs * b.cut.n;
@@ -318,8 +329,11 @@ void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, 
                 for (int64_t t = skip, end; t < b.cut.size; t = end) { /* rows of one point together: they share a bias */
                     int64_t p = (at + t) / tokens;
                     end = min64(b.cut.size, (p + 1) * tokens - at);
-                    const float *c = l.c + t * n, *bp = add != NULL ? add + p * b.rows + row : zeros;
-                    float *out = y + (at + t) * b.rows + row;
+                    const float *bp = biases != NULL ? biases + p * b.rows + row : zeros;
+                    float *c = l.c + t * n, *out = y + (at + t) * b.rows + row;
+                    if (add || scale != 1.0f) {
+                        accumulate(scale, add, out, b.rows, end - t, n, c);
+                    }
                     if (pre != NULL) {
                         zo_cpu_finish(ZO_ACT_NONE, c, bp, end - t, n, pre + (at + t) * b.rows + row, b.rows);
                     }

@@ -31,7 +31,7 @@ void zo_cuda_column_sums(zo_backend *be, const float *x, int64_t stride, int64_t
 }
 
 void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
-                             const float *dy, int64_t tokens, float *dx, zo_store *grad)
+                             const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad)
 {
     if (tokens == 0) {
         return;
@@ -41,6 +41,8 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
     if (dx != NULL) {
         zo_cuda_gemm in = {};
         in.precision = zo_cuda_gradient_precision(precision);
+        in.scale = w->scale;
+        in.add = add;
         in.m = tokens;
         in.k = in.lda = w->rows;
         in.n = in.ldb = in.ldc = w->cols;
@@ -48,6 +50,7 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
     }
     zo_cuda_gemm out = {};
     out.precision = zo_cuda_gradient_precision(precision);
+    out.scale = w->scale;
     out.ta = true;
     out.add = true;
     out.m = out.lda = w->rows;

@@ -35,13 +35,13 @@ void zo_cuda_set_graphs(zo_backend *be, int most);
 /* products and what is built on them: cuda/linear.cu, cuda/head.cu, cuda/backward.cu --------------------------------------------- */
 void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens);
 void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
-                    int64_t tokens, float *y, float *pre);
+                    int64_t tokens, bool add, float *y, float *pre);
 void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows, const float *x,
                          int64_t tokens, float *y);
 void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
                           int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
 void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
-                             const float *dy, int64_t tokens, float *dx, zo_store *grad);
+                             const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad);
 void zo_cuda_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
                                   const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
 void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,

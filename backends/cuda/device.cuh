@@ -294,11 +294,12 @@ void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t r
  * and linear_rows want it. */
 void zo_cuda_form_chosen(zo_backend *be, const zo_view *view, int param, const int32_t *rows, int64_t n, bool add, float *to);
 
-/* A product of row-major matrices: C (m,n) = op(A) op(B) [+ C], `batch` of them. op(A) is A (m,k), or A^T with A (k,m) when ta;
+/* A product of row-major matrices: C (m,n) = scale op(A) op(B) [+ C], `batch` of them. op(A) is A (m,k), or A^T with A (k,m) when ta;
  * op(B) is B (k,n), or B^T with B (n,k) when tb. A and B as `precision` says, C f32; sums are f32. Strides in elements. */
 struct zo_cuda_gemm {
     zo_precision precision;
     bool ta, tb, add;
+    float scale;                 /* not 0 */
     bool gelu_tanh;              /* y = gelu_tanh(.) in the product's epilogue; only with bias */
     int64_t m, n, k, lda, ldb, ldc;
     int64_t batch, stride_a, stride_b, stride_c, stride_bias; /* batch 1: strides are not read */

@@ -46,6 +46,7 @@ static double product_rate(zo_backend *be, zo_precision precision, int64_t side)
 {
     multiplying m = {};
     m.gemm.precision = precision;
+    m.gemm.scale = 1.0f;
     m.gemm.tb = true; /* as y = x W^T */
     m.gemm.m = m.gemm.n = m.gemm.k = m.gemm.lda = m.gemm.ldb = m.gemm.ldc = side;
     m.gemm.batch = 1;

@@ -33,7 +33,7 @@ enum { WORKSPACE_BYTES = 32 << 20, PLANS = 1024 /* kept at once; then all are dr
 
 /* Everything that a plan depends on; all bytes are set, so that keys compare as bytes. */
 struct plan_key {
-    zo_cuda_gemm gemm; /* without the bias's address; strides are those of rows that follow each other, 0 for a shared operand */
+    zo_cuda_gemm gemm; /* without the bias's address and the scale; strides are those of rows that follow each other, 0 for a shared operand */
     uint32_t align_a, align_b, align_c, align_bias; /* 0: no bias */
 };
 
@@ -345,6 +345,7 @@ static plan_key key_of(const product_call *call, bool exact)
     int64_t *tokens = k->ta ? &k->k : &k->m;
     *tokens = exact ? *tokens : round_up(*tokens);
     k->bias = NULL;
+    k->scale = 1.0f;
     k->stride_a = k->stride_a > 0 ? (k->ta ? k->k : k->m) * k->lda : 0;
     k->stride_b = k->stride_b > 0 ? (k->tb ? k->n : k->k) * k->ldb : 0;
     k->stride_c = k->stride_c > 0 ? k->m * k->ldc : 0;
@@ -355,9 +356,9 @@ static plan_key key_of(const product_call *call, bool exact)
 static cublasStatus_t play_plan(cudaStream_t stream, const product_call *call, const plan *p, int algorithm)
 {
     const zo_cuda_products *all = call->all;
-    const float one = 1.0f, beta = call->gemm.add ? 1.0f : 0.0f;
+    const float scale = call->gemm.scale, beta = call->gemm.add ? 1.0f : 0.0f;
     plan_set(all, p, &call->gemm);
-    return all->cublasLtMatmul(all->handle, p->op, &one, call->b, p->first, call->a, p->second, &beta, call->c, p->result, call->c, p->result,
+    return all->cublasLtMatmul(all->handle, p->op, &scale, call->b, p->first, call->a, p->second, &beta, call->c, p->result, call->c, p->result,
                                &p->algo[algorithm], call->workspace, WORKSPACE_BYTES, stream);
 }
 
@@ -428,6 +429,7 @@ static void play_product(cudaStream_t stream, const void *what)
 bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, const void *b, float *c)
 {
     zo_cuda *cuda = zo_cuda_of(be);
+    ZO_CHECK(gemm->scale != 0.0f, "a product without its scale");
     product_call call;
     memset(&call, 0, sizeof call); /* padding too */
     zo_cuda_gemm *g = &call.gemm;
@@ -436,6 +438,7 @@ bool zo_cuda_product(zo_backend *be, const zo_cuda_gemm *gemm, const void *a, co
     g->tb = gemm->tb;
     g->add = gemm->add;
     g->gelu_tanh = gemm->gelu_tanh;
+    g->scale = gemm->scale;
     g->m = gemm->m;
     g->n = gemm->n;
     g->k = gemm->k;

@@ -243,6 +243,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
         for (int64_t first = 0; first < w->rows; first += block) {
             int64_t m = w->rows - first < block ? w->rows - first : block;
             zo_cuda_gemm g = {};
+            g.scale = 1.0f;
             g.precision = zo_cuda_gradient_precision(precision);
             g.tb = true;
             g.m = rows;
@@ -258,6 +259,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d);
             zo_cuda_gemm in = {};
             in.precision = g.precision;
+            in.scale = 1.0f;
             in.m = rows;
             in.k = in.lda = m;
             in.n = in.ldb = in.ldc = w->cols;
@@ -265,6 +267,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             zo_cuda_product(be, &in, logit, weights + first * w->cols, dx);
             zo_cuda_gemm out = {};
             out.precision = g.precision;
+            out.scale = 1.0f;
             out.ta = true;
             out.add = true;
             out.m = out.lda = m;

@@ -165,6 +165,7 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
     size_t sums = (size_t)(most * padded) * sizeof(float), factor_bytes = half != NULL ? (size_t)(p.cols * padded) * sizeof(uint16_t) : 0;
     float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, sums + factor_bytes));
     zo_cuda_gemm g = {};
+    g.scale = 1.0f;
     g.precision = l->precision;
     g.m = rows;
     g.n = g.ldb = g.ldc = padded;
@@ -210,6 +211,7 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.shared = zo_cuda_one_base(view) && !zo_cuda_acts(view, weight);
     l.in_place = l.shared && view->base[0]->storage == read_as(precision);
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
+    l.scale = w->scale;
     l.one = l.rank > 0 && l.shared && !l.in_place && half;
     l.ld = half ? round8(w->cols + l.rank) : w->cols;
     l.ldw = !l.shared || l.in_place ? w->cols : l.one ? l.ld : round8(w->cols);
@@ -276,8 +278,10 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda
     int64_t P = l->view->npoints, cols = l->view->base[0]->layout->param[l->weight].cols;
     if (l->rank > 0 && !l->one) {
         zo_cuda_gemm g = {};
+        g.scale = l->scale;
         g.precision = l->precision;
         g.tb = true;
+        g.add = l->add;
         g.m = P * l->tokens;
         g.n = g.ldc = rows->n;
         g.k = l->rank;
@@ -286,9 +290,10 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda
         zo_cuda_product(be, &g, l->q, rows->u, y);
     }
     zo_cuda_gemm g = {};
+    g.scale = l->scale;
     g.precision = l->precision;
     g.tb = true;
-    g.add = l->rank > 0 && !l->one;
+    g.add = l->add || (l->rank > 0 && !l->one);
     g.m = single ? P * l->tokens : l->tokens;
     g.n = g.ldc = rows->n;
     g.k = l->one ? l->ld : cols;
@@ -327,7 +332,7 @@ static bool pass_is_cheaper(const zo_cuda_layer *l)
 }
 
 void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
-                    int64_t tokens, float *y, float *pre)
+                    int64_t tokens, bool add, float *y, float *pre)
 {
     if (tokens == 0) {
         return;
@@ -341,6 +346,7 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
                                                    : zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);
     zo_cuda_part(be, ZO_PART_GEMM);
     zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, tokens);
+    layer.add = add;
     zo_cuda_rows rows = zo_cuda_layer_rows(be, &layer, 0, w->rows, w->rows);
     /* the library's GELU is the tanh form, of an accuracy that it does not state: not where products are f32 */
     bool gelu_tanh = b != NULL && act == ZO_ACT_GELU_TANH && pre == NULL && precision != ZO_F32, pass = !gelu_tanh && (act != ZO_ACT_NONE || pre != NULL);
@@ -349,9 +355,9 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     zo_cuda_part(be, ZO_PART_GEMM);
     fused = zo_cuda_layer_product(be, &layer, &rows, single, fused ? b : NULL, bias_shared ? 0 : w->rows, fused && gelu_tanh, y) && fused;
     if (!fused || pass) {
-        const float *add = fused || b == NULL ? NULL : bias_stands ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b;
+        const float *biases = fused || b == NULL ? NULL : bias_stands ? zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS) : b;
         zo_cuda_part(be, ZO_PART_ELEMENTWISE);
-        zo_cuda_finish(be, act, add, P, tokens, w->rows, y, pre);
+        zo_cuda_finish(be, act, biases, P, tokens, w->rows, y, pre);
     }
     zo_counters_add({zo_cuda_drawn(view, weight) * (uint64_t)(w->rows * w->cols), 0, zo_cuda_layer_flops(&layer)});
 }

@@ -22,6 +22,8 @@ struct zo_cuda_layer {
     bool in_place;     /* and it is read where it stands */
     bool one;          /* [x | q] [W | U]^T */
     int rank;          /* of the side path, 0 without */
+    float scale;       /* of the weight */
+    bool add;          /* the product is added to what stands in y; false until set */
     int64_t ld, ldw;   /* elements from row to row of x, and of W or [W | U] */
     const void *x;     /* (P,T,ld): x, then q from column cols on where there are 16 bits, then zeros */
     const void *q;     /* (P,T,rank) at ldq; NULL without a side path */
@@ -36,7 +38,7 @@ struct zo_cuda_rows { int64_t first, n; const void *w, *u; };
 zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *layer, int64_t first, int64_t n, int64_t most);
 /* Bytes of ZO_CUDA_WEIGHT that one row takes, at all points; 0 where rows are read in place. */
 size_t zo_cuda_layer_row_bytes(const zo_cuda_layer *layer);
-/* y (P,T,n) = x W^T [+ q U^T] + bias for these rows, then gelu_tanh where told. bias (n) at `stride` from point to point (0 = one for all),
+/* y (P,T,n) = [y +] scale (x W^T [+ q U^T]) + bias for these rows, then gelu_tanh where told. bias (n) at `stride` from point to point (0 = one for all),
  * NULL = none. `single`: one product over the tokens of all points, only where the layer is shared and the bias, too. False where the
  * library has no algorithm with this epilogue: then y is without bias and activation. */
 bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *layer, const zo_cuda_rows *rows, bool single, const float *bias, int64_t stride,

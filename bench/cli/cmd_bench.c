@@ -220,10 +220,10 @@ static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision
     float coef[2] = {1e-3f, -1e-3f};
     zo_view view = {.npoints = points, .base = base, .ndirs = points == 2 ? 1 : 0, .dir = &dir, .coef = coef};
     double least = INFINITY;
-    be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, y, NULL);
+    be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, false, y, NULL);
     for (double end = zo_now() + seconds_each; zo_now() < end; dir.step++) {
         double start = zo_now();
-        be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, y, NULL);
+        be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, false, y, NULL);
         double taken = zo_now() - start;
         least = taken < least ? taken : least;
     }
