@@ -314,6 +314,37 @@ zo_view zo_view_stored(const zo_store *const *slot)
     return (zo_view){.npoints = 1, .base = slot};
 }
 
+bool zo_view_uses(const zo_view *view, int d)
+{
+    bool used = false;
+    for (int p = 0; p < view->npoints; p++) {
+        used = used || view->coef[p * view->ndirs + d] != 0.0f;
+    }
+    return used;
+}
+
+zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
+{
+    zo_acting a = {0, 0, false};
+    const zo_dir *before = NULL;
+    int block = view->base[0]->layout->param[param].block, rank = view->factors != NULL ? view->factors->rank[param] : 0;
+    for (int d = 0; d < view->ndirs; d++) {
+        const zo_dir *dir = &view->dir[d];
+        if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), block, rank) || !zo_view_uses(view, d)) {
+            continue;
+        }
+        bool lowrank = zo_dir_is_lowrank(dir->kind);
+        if (acting != NULL) {
+            acting[a.dirs] = dir;
+        }
+        a.dirs++;
+        a.lowrank = a.lowrank || lowrank;
+        a.normals += !lowrank && dir->draw == ZO_DRAW_GAUSS && (before == NULL || !zo_dir_same_draw(dir, before));
+        before = lowrank ? NULL : dir;
+    }
+    return a;
+}
+
 /* factors ----------------------------------------------------------------------------------------------------------------- */
 
 zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)

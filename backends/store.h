@@ -79,6 +79,13 @@ typedef struct zo_factors {
  * id, step, query, ZO_ROLE_TAU), element s for component s; or the parameter's slice of `span`. */
 void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float *coef);
 
+/* How many directions act on a parameter: with a coefficient that is not 0, and other than zero there. */
+typedef struct zo_acting {
+    int dirs;
+    int normals;  /* draws of normals for each of its elements: equal draws that stand beside each other are one */
+    bool lowrank; /* some are of low rank: then all are formed in panels */
+} zo_acting;
+
 /* The parameters at P points. Built by the engine, read by the backend's `view` operations; a value, borrowed for a call.
  * Parameter t at point p is  base[p][t] + sum_d coef[p * ndirs + d] * dir[d][t]  (+ the low-rank term of side, see below). */
 typedef struct zo_view {
@@ -94,6 +101,11 @@ typedef struct zo_view {
     const int *rest_of;
     const float *side;            /* (npoints, ncoef) host; not NULL: factored matrices run as x W^T + ((x V) . side) scale U^T and W is not written */
 } zo_view;
+
+/* Whether some point has direction d with a coefficient that is not 0. */
+bool zo_view_uses(const zo_view *view, int d);
+/* What acts on a parameter (index into the layout of view->base), and which: `acting` (ndirs) gets them in their order, NULL = not asked for. */
+zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting);
 
 #ifdef __cplusplus
 }

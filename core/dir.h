@@ -1,11 +1,16 @@
 /* dir.h: a direction is a value, a point is a value (the project's two central ideas).
  *
  * A zo_dir can be regenerated element by element, on any backend, in any order, by anyone who holds it. A zo_point is a base plus
- * a sum of (coefficient x direction). Nobody "perturbs the model and remembers to restore it". */
+ * a sum of (coefficient x direction). Nobody "perturbs the model and remembers to restore it".
+ *
+ * A direction is a product: a draw (how its numbers are made), a shape (its kind) and a subset (the blocks that it leaves out). */
 #ifndef ZO_CORE_DIR_H
 #define ZO_CORE_DIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "core/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,21 +21,56 @@ typedef int32_t zo_set;
 enum { ZO_SET_WEIGHTS = 0 };
 
 typedef enum zo_dir_kind {
-    ZO_DIR_GAUSS, /* z ~ N(0, I) on every parameter (MeZO, arXiv 2305.17333, Algorithm 1) */
-    ZO_DIR_REST,  /* the same draw, on the parameters that the CP factors do not cover; zero elsewhere */
+    ZO_DIR_DENSE, /* a number of its own for each element (MeZO, arXiv 2305.17333, Algorithm 1) */
+    ZO_DIR_REST,  /* the same numbers, on the parameters that the CP factors do not cover; zero elsewhere */
     ZO_DIR_CP,    /* scale * U diag(tau) V^T on every factored matrix, tau ~ N(0, I_r) drawn per step; zero elsewhere (TeZO,
                      arXiv 2501.19057); U, V are fixed for the run and belong to the zo_factors of the engine */
     ZO_DIR_SPAN,  /* scale * U diag(span) V^T with explicit numbers `span` (for momentum): not a value, `span` is borrowed */
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value. Objectives know it, backends do not */
 } zo_dir_kind;
 
+/* Blocks that a direction can leave out: the first ones of a model. */
+enum { ZO_DIR_BLOCKS = 64 };
+
 typedef struct zo_dir {
     zo_dir_kind kind;
-    zo_set set;           /* ZO_DIR_SET only; else 0 */
+    union {
+        zo_draw draw;     /* of DENSE and REST */
+        zo_set set;       /* of SET */
+    };
     uint64_t seed;        /* the run's seed */
     uint32_t step, query; /* query < 2^24 */
-    const float *span;    /* ZO_DIR_SPAN only: (ncoef) host floats, borrowed until the call returns; else NULL */
+    union {
+        uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, and z is zero there */
+        const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
+    };
 } zo_dir;
+
+/* Whether a direction of this kind that leaves out `skip` (0 where the kind has none) is other than zero on a parameter of `block` (-1: of no
+ * block) and CP rank `rank` (0 = not factored). */
+ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, uint64_t skip, int block, int rank)
+{
+    bool left_out = block >= 0 && block < ZO_DIR_BLOCKS && (skip >> block & 1) != 0;
+    return !left_out && (kind == ZO_DIR_DENSE || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
+}
+
+/* The blocks that it leaves out. */
+static inline uint64_t zo_dir_skip(const zo_dir *dir)
+{
+    return dir->kind == ZO_DIR_SPAN ? 0 : dir->skip;
+}
+
+/* Low rank: its numbers are coefficients of the factors. */
+ZO_INLINE bool zo_dir_is_lowrank(zo_dir_kind kind)
+{
+    return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN;
+}
+
+/* Whether two directions have the same numbers: then one draw serves both. Of any kind but SET. */
+static inline bool zo_dir_same_draw(const zo_dir *a, const zo_dir *b)
+{
+    return a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query;
+}
 
 typedef struct zo_term { zo_dir dir; double coef; } zo_term;
 

@@ -43,13 +43,13 @@ enum { GROUPS = 1 }; /* more would not fit the registers */
 #define MULTIPLY(a, b) ((0xFFFFFFFFull & (a)) * (0xFFFFFFFFull & (b)))
 #endif
 
-/* The words of WIDE blocks from `index` on: lane l of block i in w[l][i]. */
-static void philox_wide(zo_stream s, uint32_t index, uint32_t w[4][WIDE])
+/* The words of n blocks from `index` on (of more, up to WIDE): lane l of block i in w[l][i]. */
+static inline void philox_wide(zo_stream s, uint32_t index, uint32_t n, uint32_t w[4][WIDE])
 {
     const lanes zero = {0}, count = {0, 1, 2, 3, 4, 5, 6, 7};
     const lanes m0 = zero + 0xD2511F53ull, m1 = zero + 0xCD9E8D57ull;
     uint32_t tag = s.query | (uint32_t)s.role << 24;
-    for (uint32_t i = 0; i < WIDE; i += 8 * GROUPS) {
+    for (uint32_t i = 0; i < n; i += 8 * GROUPS) {
         lanes c[4][GROUPS];
         for (uint32_t g = 0; g < GROUPS; g++) {
             c[0][g] = zero + (uint64_t)(index + i + 8 * g) + count; /* a carry into the high half does not count either */
@@ -84,7 +84,7 @@ static void normals_wide(zo_stream s, uint32_t index, float *out)
 {
     uint32_t w[4][WIDE];
     float z[4][WIDE];
-    philox_wide(s, index, w);
+    philox_wide(s, index, WIDE, w);
     for (int i = 0; i < WIDE; i++) {
         zo_normal_pair(w[0][i], w[1][i], &z[0][i], &z[1][i]);
     }
@@ -121,12 +121,45 @@ void zo_normals(zo_stream stream, uint64_t first, long n, float *out)
     }
 }
 
+/* A block of 128 signs is a counter's four words. */
+void zo_signs(zo_stream stream, uint64_t first, long n, float *out)
+{
+    enum { WORD = 32, BLOCK = 4 * WORD };
+    uint32_t w[4][WIDE];
+    uint64_t end = first + (uint64_t)n, blocks = (end + BLOCK - 1) / BLOCK;
+    for (uint64_t at = first / BLOCK; at < blocks && n > 0; at += WIDE) {
+        uint32_t count = blocks - at < WIDE ? (uint32_t)(blocks - at) : WIDE;
+        philox_wide(stream, (uint32_t)at, count, w);
+        for (uint32_t i = 0; i < 4 * count; i++) {
+            uint32_t word = w[i % 4][i / 4];
+            uint64_t e = at * BLOCK + (uint64_t)i * WORD;
+            uint32_t low = e >= first ? 0 : first - e < WORD ? (uint32_t)(first - e) : WORD;
+            uint32_t high = e + WORD <= end ? WORD : e < end ? (uint32_t)(end - e) : 0;
+            if (high - low == WORD) { /* of a length that the compiler knows */
+                float *to = out + (e - first);
+                for (uint32_t bit = 0; bit < WORD; bit++) {
+                    to[bit] = zo_sign_of(word, bit);
+                }
+            } else {
+                for (uint32_t bit = low; bit < high; bit++) {
+                    out[e + bit - first] = zo_sign_of(word, bit);
+                }
+            }
+        }
+    }
+}
+
+void zo_numbers(zo_draw draw, zo_stream stream, uint64_t first, long n, float *out)
+{
+    (draw == ZO_DRAW_RADEMACHER ? zo_signs : zo_normals)(stream, first, n, out);
+}
+
 void zo_words(zo_stream stream, uint64_t first, long n, uint32_t *out)
 {
     uint32_t w[4][WIDE];
     uint64_t at = first / 4, end = first + (uint64_t)n;
     for (; at * 4 < end; at += WIDE) {
-        philox_wide(stream, (uint32_t)at, w);
+        philox_wide(stream, (uint32_t)at, WIDE, w);
         for (uint64_t e = at * 4 > first ? at * 4 : first; e < end && e < (at + WIDE) * 4; e++) {
             out[e - first] = w[e % 4][e / 4 - at];
         }

@@ -2,7 +2,8 @@
  * no order, no launch geometry. Element e of a tensor's draw is lane e % 4 of the block whose counter is
  *     { e / 4, tensor id, step, query | role << 24 }      and whose key is the 64-bit seed (low word first).
  * Normals: lanes (0,1) and (2,3) are Box-Muller pairs with the logarithm and sine/cosine of num.h; every sum of a product is an
- * explicit fmaf, so scalar, AVX2, AVX-512 and CUDA code give the same bits. */
+ * explicit fmaf, so scalar, AVX2, AVX-512 and CUDA code give the same bits.
+ * Signs take one bit each: element e is -1 where bit e % 32 of word e / 32 is set (the words of zo_words), else +1. */
 #ifndef ZO_CORE_RNG_H
 #define ZO_CORE_RNG_H
 
@@ -23,6 +24,13 @@ typedef enum zo_role {
     ZO_ROLE_DATA,   /* shuffles, splits, synthetic text */
     ZO_ROLE_MASK
 } zo_role;
+
+/* How the numbers of a direction are drawn; both have mean 0 and covariance I. */
+typedef enum zo_draw {
+    ZO_DRAW_GAUSS,      /* N(0, 1) */
+    ZO_DRAW_RADEMACHER, /* -1 or +1, each with probability 1/2 */
+    ZO_DRAWS
+} zo_draw;
 
 /* A stream of draws: everything of the counter but the element. A value; copy it freely. */
 typedef struct zo_stream {
@@ -66,11 +74,22 @@ ZO_INLINE void zo_normal_pair(uint32_t a, uint32_t b, float *one, float *two)
     *two = radius * sine;
 }
 
+/* The sign of bit `bit` of a word, as +-1. */
+ZO_INLINE float zo_sign_of(uint32_t word, uint32_t bit)
+{
+    return zo_bits_f32(0x3F800000u | (word >> bit) << 31);
+}
+
 /* Standard normals of elements [first, first + n): any alignment, any n. The wide form (64 counters at a time, in
  * vectors); bit-equal to zo_normals_scalar. Elements are limited to 2^34 a tensor. */
 void zo_normals(zo_stream stream, uint64_t first, long n, float *out);
 /* The scalar twin, one block at a time: the oracle. */
 void zo_normals_scalar(zo_stream stream, uint64_t first, long n, float *out);
+
+/* Signs of elements [first, first + n): any alignment, any n. */
+void zo_signs(zo_stream stream, uint64_t first, long n, float *out);
+/* Normals or signs, as `draw` says. */
+void zo_numbers(zo_draw draw, zo_stream stream, uint64_t first, long n, float *out);
 
 /* Uniform 32-bit words of elements [first, first + n), and a fair integer in [0, bound) of element `at` (by 64-bit multiply). */
 void zo_words(zo_stream stream, uint64_t first, long n, uint32_t *out);

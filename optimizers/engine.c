@@ -68,11 +68,6 @@ static bool is_logged(const zo_engine *e)
     return e->spec.accumulate == ZO_ACCUMULATE_LOG;
 }
 
-static bool is_low_rank(const zo_dir *dir)
-{
-    return dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN;
-}
-
 /* The unscaled numbers of a low-rank direction: (ncoef). */
 static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
 {
@@ -106,6 +101,19 @@ static void settle_weights(zo_engine *e)
 {
     zo_moves_restore(&e->weights);
     flush(e, &e->weights);
+}
+
+/* Products of draw, shape and subset that no estimator asks for are not built: ZO_EUNSUPPORTED. */
+static zo_status check_terms(const zo_term *term, int n, zo_err *err)
+{
+    for (int i = 0; i < n; i++) {
+        const zo_dir *dir = &term[i].dir;
+        if (dir->kind == ZO_DIR_CP && (dir->draw != ZO_DRAW_GAUSS || dir->skip != 0)) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
+                           dir->skip != 0 ? "leaves out blocks" : "has signs");
+        }
+    }
+    return ZO_OK;
 }
 
 /* losses ------------------------------------------------------------------------------------------------------------------ */
@@ -225,11 +233,11 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
         e->base[p] = copy == NULL || is_logged(e) ? e->spec.weights : copy->store;
         for (int i = 0; i < point[p].n; i++) {
             const zo_dir *dir = &point[p].term[i].dir;
-            if (side && dir->kind == ZO_DIR_GAUSS) {
+            if (side && dir->kind == ZO_DIR_DENSE) {
                 return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" runs low-rank directions only, and this optimizer asks "
                                "for a dense one: use \"streamed\" or \"inplace\"");
             }
-            if (!side || !is_low_rank(dir)) {
+            if (!side || !zo_dir_is_lowrank(dir->kind)) {
                 view_dir(e, &view, dir);
             }
         }
@@ -249,7 +257,7 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
         }
         for (int i = 0; side && i < point[p].n; i++) {
             const zo_term *term = &point[p].term[i];
-            if (is_low_rank(&term->dir)) {
+            if (zo_dir_is_lowrank(term->dir.kind)) {
                 const float *tau = direction_coefs(e, &term->dir);
                 for (int64_t k = 0; k < ncoef; k++) {
                     beside[k] += (float)(term->coef * tau[k]);
@@ -273,6 +281,9 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
                        "\"accumulate\": \"weights\"");
     }
     for (int p = 0; p < n; p++) {
+        if (check_terms(point[p].term, point[p].n, err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
+        }
         for (int i = 0; i < point[p].n; i++) {
             if (point[p].term[i].dir.kind == ZO_DIR_SET) {
                 return zo_fail(err, ZO_EUNSUPPORTED, "a point that holds the set \"%s\" as a term cannot be realised yet: points are a base and directions",
@@ -386,7 +397,7 @@ static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err
                 zo_term kept = {.dir = s->term[k].dir, .coef = term[i].coef * s->term[k].coef};
                 status = combine_logged(e, &kept, 1, err);
             }
-        } else if (is_low_rank(&term[i].dir)) {
+        } else if (zo_dir_is_lowrank(term[i].dir.kind)) {
             add_to_side(e, &term[i]);
         } else if (!add_to_rest(e, &term[i])) {
             status = zo_term_log_add(&e->log, &term[i], err);
@@ -441,7 +452,7 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
     for (int i = 0; i < n; i++) {
         if (term[i].dir.kind == ZO_DIR_SET) {
             add_set(e, &term[i]);
-        } else if (side && is_low_rank(&term[i].dir)) {
+        } else if (side && zo_dir_is_lowrank(term[i].dir.kind)) {
             add_to_side(e, &term[i]);
         } else {
             queue_term(e, term[i]);
@@ -547,7 +558,7 @@ static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_ter
 static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_engine *e = o->self;
-    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK) {
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK || check_terms(term, n, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     if (set == ZO_SET_WEIGHTS) {
@@ -704,6 +715,10 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .numbers_of = engine_numbers_of,
                                   .gradient = engine_gradient,
                                   .rule = engine_rule};
+    for (int t = 0; t < spec->weights->layout->n; t++) {
+        int block = spec->weights->layout->param[t].block;
+        e->objective.blocks = block >= e->objective.blocks ? block + 1 : e->objective.blocks;
+    }
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
     reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */

@@ -7,6 +7,7 @@
     X(zero_shot)             \
     X(mezo)                  \
     X(mezo_svrg)             \
+    X(lezo)                  \
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \

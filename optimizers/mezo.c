@@ -3,7 +3,7 @@
  *     pg_j = (L(w + eps z_j) - L(w - eps z_j)) / (2 eps),   w <- w (1 - lr weight_decay) - (lr / n) sum_j pg_j z_j
  *
  * The learning rate is constant, as in the released code. All queries of a step use the step's batch, where Algorithm 2 draws a
- * batch for each. It has no momentum and no Adam. */
+ * batch for each. It has no momentum and no Adam. z is Gaussian in the paper; "draw": "rademacher" is not of the paper. */
 #include <stddef.h>
 
 #include "core/mem.h"
@@ -12,7 +12,7 @@
 typedef struct state {
     double weight_decay;
     int64_t queries;
-    int decay_on;
+    int decay_on, draw;
     zo_probe *probe; /* (queries) */
     zo_term *term;   /* (queries) */
 } state;
@@ -27,11 +27,13 @@ static const zo_opt options[] = {
     {.key = "decay_on", .type = ZO_OPT_CHOICE, .offset = offsetof(state, decay_on), .initial = DECAY_MATRICES,
      .choices = "matrices|all",
      .help = "matrices: biases and norms are spared (released code for OPT); all: nothing is (released code for RoBERTa)"},
+    ZO_DRAW_OPTION(state),
     {.key = NULL}};
 
 static const zo_variant variants[] = {
     {"queries", "4", "n-SPSA: the mean of four two-point estimates a step, eight forwards (Algorithm 2)"},
     {"decay_on", "all", "weight decay reaches biases and norms too, as the released code does for RoBERTa"},
+    {"draw", "rademacher", "each number of z is -1 or +1 instead of normal: a bit to draw, and the length of z is always the same"},
     {.key = NULL}};
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
@@ -58,7 +60,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     state *s = self;
     int n = (int)s->queries;
     for (int j = 0; j < n; j++) {
-        s->probe[j] = (zo_probe){.dir = {zo_gauss(o, c->step, j)}, .ndirs = 1};
+        s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
     }
     zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->probe, n, err);
     if (status != ZO_OK) {

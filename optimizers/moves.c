@@ -7,7 +7,10 @@
 
 bool zo_dir_same(const zo_dir *a, const zo_dir *b)
 {
-    return a->kind == b->kind && a->seed == b->seed && a->step == b->step && a->query == b->query && a->span == b->span && a->set == b->set;
+    if (a->kind != b->kind || a->kind == ZO_DIR_SET) {
+        return a->kind == b->kind && a->set == b->set;
+    }
+    return zo_dir_same_draw(a, b) && (a->kind == ZO_DIR_SPAN ? a->span == b->span : a->skip == b->skip);
 }
 
 /* parts of a layout ------------------------------------------------------------------------------------------------------- */

@@ -56,6 +56,7 @@ typedef struct zo_factor_spec {
 typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
+    int blocks;        /* transformer blocks of the model, whose numbers directions can leave out (zo_dir.skip) */
     int64_t ncoef;     /* numbers of a direction of low rank: sum of the factors' ranks; 0 before open_factors */
     /* Wishes that an estimator states once, in its start(): */
     bool decay_all;    /* the weights' decay reaches biases and norms too, which the layout exempts */

@@ -5,9 +5,36 @@
 
 #include "core/mem.h"
 
+zo_dir zo_dense(const zo_objective *o, zo_draw draw, int64_t step, int query)
+{
+    return (zo_dir){.kind = ZO_DIR_DENSE, .draw = draw, .seed = o->seed, .step = (uint32_t)step, .query = (uint32_t)query};
+}
+
 zo_dir zo_gauss(const zo_objective *o, int64_t step, int query)
 {
-    return (zo_dir){.kind = ZO_DIR_GAUSS, .seed = o->seed, .step = (uint32_t)step, .query = (uint32_t)query};
+    return zo_dense(o, ZO_DRAW_GAUSS, step, query);
+}
+
+zo_dir zo_rademacher(const zo_objective *o, int64_t step, int query)
+{
+    return zo_dense(o, ZO_DRAW_RADEMACHER, step, query);
+}
+
+zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err *err)
+{
+    int32_t order[ZO_DIR_BLOCKS];
+    if (o->blocks > ZO_DIR_BLOCKS) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a direction names the blocks that it leaves out among %d, and this model has %d: use a method that leaves "
+                       "out none", ZO_DIR_BLOCKS, o->blocks);
+    }
+    for (int b = 0; b < o->blocks; b++) {
+        order[b] = b;
+    }
+    zo_shuffle((zo_stream){.seed = dir->seed, .step = dir->step, .query = dir->query, .role = ZO_ROLE_MASK}, order, o->blocks);
+    for (int i = 0; i < (int)(share * o->blocks + 1e-9); i++) {
+        dir->skip |= (uint64_t)1 << order[i];
+    }
+    return ZO_OK;
 }
 
 zo_term zo_set_term(zo_set set, double coef)

@@ -27,8 +27,22 @@ zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, 
 /* What that asks for, added to `needs`: n probes of ndirs directions each, one of them with a centre of ncentre terms. */
 void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre);
 
-/* z of a step; `query` tells the draws of one step apart. */
+/* z of a step, a number of its own for each element; `query` tells the draws of one step apart. */
+zo_dir zo_dense(const zo_objective *o, zo_draw draw, int64_t step, int query);
+/* The same, of normals: z ~ N(0, I). */
 zo_dir zo_gauss(const zo_objective *o, int64_t step, int query);
+/* The same, of signs: each element of z is -1 or +1. */
+zo_dir zo_rademacher(const zo_objective *o, int64_t step, int query);
+
+/* Row of an option table: how an estimator draws its z; `state` has an int `draw`. */
+#define ZO_DRAW_OPTION(state)                                                                                                         \
+    {.key = "draw", .type = ZO_OPT_CHOICE, .offset = offsetof(state, draw), .initial = ZO_DRAW_GAUSS, .choices = "gauss|rademacher",  \
+     .younger = true, .help = "numbers of z: gauss: N(0, 1); rademacher: -1 and +1, a bit each"}
+
+/* Leaves out of `dir` (DENSE) a share of the model's transformer blocks, rounded down: drawn without replacement from the direction's seed, step
+ * and query, so anew for each step. What stands outside the blocks (embeddings, head) stays. The blocks are then a part of the direction's value:
+ * probe and update skip them, and so does whoever replays it. ZO_EUNSUPPORTED where the model has more blocks than a direction can name. */
+zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err *err);
 
 /* coef times the values of a set. */
 zo_term zo_set_term(zo_set set, double coef);

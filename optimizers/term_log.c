@@ -19,7 +19,7 @@ void zo_term_log_close(zo_term_log *log)
 
 zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err)
 {
-    ZO_CHECK(term->dir.kind == ZO_DIR_GAUSS || term->dir.kind == ZO_DIR_REST, "the log keeps dense directions");
+    ZO_CHECK(term->dir.kind == ZO_DIR_DENSE || term->dir.kind == ZO_DIR_REST, "the log keeps dense directions");
     for (int i = log->n - 1; i >= 0; i--) {
         if (zo_dir_same(&log->term[i].dir, &term->dir)) {
             log->term[i].coef += term->coef;

@@ -22,7 +22,7 @@ typedef struct zo_log_mark {
 
 void zo_term_log_open(zo_term_log *log);
 void zo_term_log_close(zo_term_log *log);
-/* Add a GAUSS or REST term. ZO_EUNSUPPORTED, and nothing added, where the log is full. */
+/* Add a DENSE or REST term. ZO_EUNSUPPORTED, and nothing added, where the log is full. */
 zo_status zo_term_log_add(zo_term_log *log, const zo_term *term, zo_err *err);
 /* The log as it is now becomes the mark, which is allocated at the first time; free its `coef`. */
 void zo_log_mark_take(zo_log_mark *mark, const zo_term_log *log, zo_tag tag);

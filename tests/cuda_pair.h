@@ -116,7 +116,8 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
     int64_t ncoef = side->factors != NULL ? side->factors->ncoef : 0;
     memset(v, 0, sizeof *v);
     v->span = pair_values(ncoef + 1, 21);
-    zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3, .query = 1}, other = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 4};
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = 1};
+    signs.draw = ZO_DRAW_RADEMACHER;
     zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 3}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
     zo_dir span = {.kind = ZO_DIR_SPAN, .span = v->span};
     int n = 0;
@@ -127,8 +128,9 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
         break;
     case VIEW_MIXED:
         v->dir[n++] = gauss;
-        v->dir[n++] = other;
+        v->dir[n++] = signs;
         v->dir[n++] = rest;
+        v->dir[n++] = part;
         break;
     case VIEW_CP:
         v->dir[n++] = rest;

@@ -54,7 +54,7 @@ static void tau64(objective64 *q, const zo_dir *dir, float *tau)
 static void direction64(objective64 *q, const zo_dir *dir, double *z)
 {
     memset(z, 0, (size_t)q->layout->size * sizeof *z);
-    bool low = dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN;
+    bool low = zo_dir_is_lowrank(dir->kind);
     if (low) {
         tau64(q, dir, q->tau);
     }
@@ -62,8 +62,11 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
         const zo_param *p = &q->layout->param[t];
         int64_t n = p->rows * p->cols;
         int r = q->rank != NULL ? q->rank[t] : 0;
+        if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
+            continue;
+        }
         if (low) {
-            for (int64_t i = 0; i < n && r > 0; i++) {
+            for (int64_t i = 0; i < n; i++) {
                 double sum = 0.0;
                 for (int s = 0; s < r; s++) {
                     sum += (double)q->u[q->offset_u[t] + i / p->cols * r + s] * q->tau[q->coef_at[t] + s] *
@@ -71,10 +74,10 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
                 }
                 z[p->offset + i] = q->scale[t] * sum;
             }
-        } else if (dir->kind == ZO_DIR_GAUSS || r == 0) {
+        } else {
             float *draw = malloc((size_t)n * sizeof *draw);
             zo_stream s = {dir->seed, p->id, dir->step, dir->query, ZO_ROLE_Z};
-            zo_normals(s, 0, n, draw);
+            zo_numbers(dir->draw, s, 0, n, draw);
             for (int64_t i = 0; i < n; i++) {
                 z[p->offset + i] = draw[i];
             }
@@ -281,6 +284,9 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
+    for (int t = 0; t < layout->n; t++) {
+        q->o.blocks = layout->param[t].block >= q->o.blocks ? layout->param[t].block + 1 : q->o.blocks;
+    }
     return q;
 }
 

@@ -75,10 +75,14 @@ static double direction_at(const world *m, const zo_dir *dir, int param, int64_t
 {
     const zo_param *p = &m->layout.param[param];
     int rank = m->factors->rank[param];
-    if (dir->kind == ZO_DIR_GAUSS || dir->kind == ZO_DIR_REST) {
+    if (dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST) {
         float z;
-        if (dir->kind == ZO_DIR_REST && rank > 0) {
+        if ((dir->kind == ZO_DIR_REST && rank > 0) || (p->block >= 0 && (dir->skip >> p->block & 1) != 0)) {
             return 0.0;
+        }
+        if (dir->draw == ZO_DRAW_RADEMACHER) {
+            zo_stream s = {.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query};
+            return zo_stream_block(s, (uint32_t)(e / 128)).lane[e / 32 % 4] >> e % 32 & 1 ? -1.0 : 1.0;
         }
         zo_normals_scalar((zo_stream){.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query}, (uint64_t)e, 1, &z);
         return z;
@@ -162,7 +166,8 @@ static void setting_new(setting *s, const world *m, int kind, int points)
 {
     memset(s, 0, sizeof *s);
     s->span = values(m->factors->ncoef + 1, 21);
-    zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3, .query = 1}, other = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 4};
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = 1};
+    signs.draw = ZO_DRAW_RADEMACHER;
     zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 3}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
     zo_dir span = {.kind = ZO_DIR_SPAN, .span = s->span};
     int n = 0;
@@ -170,8 +175,9 @@ static void setting_new(setting *s, const world *m, int kind, int points)
         s->dir[n++] = gauss;
     } else if (kind == MIXED) {
         s->dir[n++] = gauss;
-        s->dir[n++] = other;
+        s->dir[n++] = signs;
         s->dir[n++] = rest;
+        s->dir[n++] = part;
     } else if (kind == CP) {
         s->dir[n++] = rest;
         s->dir[n++] = cp;
@@ -984,7 +990,7 @@ START_TEST(apply_terms)
     }
     /* dense terms: equal on every bit to the fmaf chain */
     memcpy(m.store->data, old, (size_t)m.layout.size * 4);
-    zo_term dense[2] = {{.dir = {.kind = ZO_DIR_GAUSS, .seed = 1, .step = 2}, .coef = 0.3}, {.dir = {.seed = 4}, .coef = -0.7}};
+    zo_term dense[2] = {{.dir = {.kind = ZO_DIR_DENSE, .seed = 1, .step = 2}, .coef = 0.3}, {.dir = {.seed = 4}, .coef = -0.7}};
     m.be->apply(m.be, m.store, NULL, 1.0, dense, 2, NULL);
     for (int t = 0; t < m.layout.n; t++) {
         const zo_param *p = &m.layout.param[t];
@@ -1119,7 +1125,7 @@ START_TEST(stores_and_devices)
     }
     zo_counters c;
     zo_counters_reset();
-    zo_term term = {.dir = {.kind = ZO_DIR_GAUSS}, .coef = 1.0};
+    zo_term term = {.dir = {.kind = ZO_DIR_DENSE}, .coef = 1.0};
     m.be->apply(m.be, m.store, NULL, 1.0, &term, 1, NULL);
     zo_counters_read(&c);
     uint64_t n = 15 + 20 + 3 + 4 + 5;

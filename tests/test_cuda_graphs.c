@@ -72,7 +72,7 @@ static void losses_at(const scene *s, int kind, int round, double *loss)
     const zo_store *base[POINTS] = {zo_model_store(s->model), kind == BASES ? s->other : zo_model_store(s->model), zo_model_store(s->model)};
     uint32_t step = (uint32_t)(10 * kind + round);
     float c = 0.01f * (float)(1 + round), coef[2 * POINTS] = {c, 0.0f, -c, 0.0f, c, 2 * c}, side[POINTS * 256];
-    zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3 + step, .step = step}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = step + 1, .query = 1}};
+    zo_dir dir[2] = {{.kind = ZO_DIR_DENSE, .seed = 3 + step, .step = step}, {.kind = ZO_DIR_DENSE, .seed = 3, .step = step + 1, .query = 1}};
     zo_view view = {.npoints = POINTS, .base = base, .dir = dir, .coef = coef};
     switch (kind) {
     case STORED:
@@ -255,7 +255,7 @@ START_TEST(dropped_graphs_come_again)
         uint64_t evicted = be->passes.evicted, replayed = be->passes.replayed;
         for (int i = 0; i < N; i++) {
             const zo_store *base[2] = {zo_model_store(model), zo_model_store(model)};
-            zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 8, .step = (uint32_t)i};
+            zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 8, .step = (uint32_t)i};
             float coef[2] = {0.02f, -0.02f};
             zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir, .coef = coef};
             zo_model_losses(model, &view, batch[order[i]], &loss[w][2 * i]);

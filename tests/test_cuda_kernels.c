@@ -193,10 +193,14 @@ static void draws(void)
     world_free(&m);
 }
 
-static const zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
-static const zo_dir other = {.kind = ZO_DIR_GAUSS, .seed = 8, .step = 4};
-static const zo_dir next_query = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 3, .query = 2};
-static const zo_dir next_step = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 4, .query = 2};
+static const zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
+static const zo_dir other = {.kind = ZO_DIR_DENSE, .seed = 8, .step = 4};
+static const zo_dir next_query = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 3, .query = 2};
+static const zo_dir next_step = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 4, .query = 2};
+static const zo_dir signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
+static const zo_dir some_signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7ull << 40 | 3, .step = 3, .query = 1, .skip = 1};
+static const zo_dir rest_signs = {.kind = ZO_DIR_REST, .draw = ZO_DRAW_RADEMACHER, .seed = 9, .step = 3};
+static const zo_dir part = {.kind = ZO_DIR_DENSE, .seed = 8, .step = 4, .skip = 1};
 static const zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
 static const zo_dir cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
 
@@ -225,6 +229,8 @@ static void applies(void)
                                                 {next_step, 1e-3}};
     zo_term mixed[] = {{rest, 1e-2}, {cp, -2e-2}, {gauss, 1e-3}, {spanned, 0.5}, {other, 0.0}};
     zo_term low[] = {{cp, 0.25}};
+    zo_term drawn[] = {{gauss, 1e-3}, {signs, 1e-3}, {some_signs, -3e-3}, {part, 2e-3}}, beside[] = {{rest_signs, 1e-3}, {cp, 1e-2}, {signs, 1e-3}, {part, 1e-2}};
+    zo_term left_out[] = {{part, 1e-3}, {some_signs, 1e-3}};
     int params[] = {TABLE, NARROW};
     const int32_t table_rows[] = {0, 3, 4, 5, 40, 89}, narrow_rows[] = {1, 2, 9, 32}, *rows[] = {table_rows, narrow_rows};
     const int32_t counts[] = {6, 4}, none[] = {0, 0};
@@ -238,6 +244,10 @@ static void applies(void)
     apply_both(&m, "REST + CP + GAUSS + SPAN, touched rows", m.factors, m.factors_gpu, 1.0, mixed, 5, &some);
     apply_both(&m, "CP alone", m.factors, m.factors_gpu, 1.0, low, 1, NULL);
     apply_both(&m, "CP alone, no row touched", m.factors, m.factors_gpu, 1.0, low, 1, &nothing);
+    apply_both(&m, "signs, blocks left out, decay", NULL, NULL, 0.999, drawn, 4, NULL);
+    apply_both(&m, "signs, blocks left out, touched rows", m.factors, m.factors_gpu, 1.0, drawn, 4, &some);
+    apply_both(&m, "signs beside CP", m.factors, m.factors_gpu, 1.0, beside, 4, NULL);
+    apply_both(&m, "a block that all leave out", NULL, NULL, 1.0, left_out, 2, NULL);
     apply_both(&m, "no term at all", m.factors, m.factors_gpu, 1.0, NULL, 0, NULL);
     zo_free(span);
     world_free(&m);
@@ -249,7 +259,7 @@ static void replays(void)
     world m;
     world_new(&m);
     for (uint32_t step = 0; step < 30; step++) {
-        zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 42, .step = step};
+        zo_dir z = {.kind = ZO_DIR_DENSE, .seed = 42, .step = step};
         zo_term out[] = {{z, 1e-3}}, flip[] = {{z, -2e-3}}, back[] = {{z, 1e-3}, {z, 1e-4 * sin(step)}};
         zo_store *stores[] = {m.store, m.store_gpu};
         zo_backend *backends[] = {cpu, gpu};
@@ -391,8 +401,9 @@ static void setting_new(setting *s, const world *m, int kind, int points)
         s->dir[n++] = gauss;
     } else if (kind == MIXED) {
         s->dir[n++] = gauss;
-        s->dir[n++] = other;
+        s->dir[n++] = signs;
         s->dir[n++] = rest;
+        s->dir[n++] = part;
     } else if (kind == LOWRANK) {
         s->dir[n++] = rest;
         s->dir[n++] = cp;

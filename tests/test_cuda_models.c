@@ -51,7 +51,7 @@ START_TEST(families_agree)
             zo_batch *b = batch_of(zo_model_arch(model), options, 1);
             const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
             zo_view stored = zo_view_stored(base);
-            zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 2}};
+            zo_dir dir[2] = {{.kind = ZO_DIR_DENSE, .seed = 3, .step = 1}, {.kind = ZO_DIR_DENSE, .seed = 3, .step = 2}};
             float coef[2 * POINTS] = {0.01f, 0.0f, -0.01f, 0.0f, 0.01f, 0.02f};
             zo_view view = {.npoints = POINTS, .base = base, .ndirs = 2, .dir = dir, .coef = coef};
             zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_BACKWARD, NULL);
@@ -106,7 +106,7 @@ static figures figures_of(int side, int family, zo_precision precision)
     zo_batch *b = batch_of(zo_model_arch(model), causal(family), 1);
     const zo_layout *layout = zo_model_layout(model);
     const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
-    zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1};
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 3, .step = 1};
     float three[POINTS] = {0.0f, 0.01f, -0.01f}, two[2] = {(float)eps, (float)-eps};
     zo_view view = {.npoints = POINTS, .base = base, .ndirs = 1, .dir = &gauss, .coef = three};
     int *rank = golden_ints(layout->n);
@@ -232,7 +232,7 @@ START_TEST(replay_is_bit_equal)
         for (int t = 0; t < TERMS; t++) {
             zo_term term[3];
             for (int k = 0; k < 3; k++) {
-                zo_term one = {{.kind = ZO_DIR_GAUSS, .seed = 12, .step = (uint32_t)t, .query = (uint32_t)k}, 1e-3 * (k + 1) * (t % 2 ? -1 : 1)};
+                zo_term one = {{.kind = ZO_DIR_DENSE, .seed = 12, .step = (uint32_t)t, .query = (uint32_t)k}, 1e-3 * (k + 1) * (t % 2 ? -1 : 1)};
                 term[k] = one;
             }
             be->apply(be, store, NULL, t % 4 == 0 ? 0.999 : 1.0, term, 1 + t % 3, NULL);

@@ -93,7 +93,7 @@ START_TEST(sweeps)
     float span[43];
     ck_assert_int_eq(m.factors[CPU]->ncoef, 43);
     zo_normals((zo_stream){.seed = 21, .role = ZO_ROLE_DATA}, 0, 43, span);
-    zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7ull << 40 | 3, .step = 3, .query = 1}, rest = gauss, cp = gauss;
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 3, .query = 1}, rest = gauss, cp = gauss;
     zo_dir spanned = {.kind = ZO_DIR_SPAN, .span = span};
     rest.kind = ZO_DIR_REST;
     cp.kind = ZO_DIR_CP;
@@ -104,10 +104,15 @@ START_TEST(sweeps)
     apply(&m, "apply: out", false, 1.0, one, 1, NULL);
     apply(&m, "apply: back and update, decay", false, 0.99, back, 2, NULL);
     apply(&m, "apply: touched rows", false, 0.99, back, 2, &some);
+    zo_dir signs = gauss;
+    signs.draw = ZO_DRAW_RADEMACHER;
+    signs.skip = 1;
+    zo_term drawn[] = {{gauss, 1e-2}, {signs, 1e-2}};
+    apply(&m, "apply: signs on a part of the blocks", false, 0.99, drawn, 2, NULL);
     apply(&m, "apply: REST + CP + GAUSS + SPAN", true, 0.99, mixed, 4, NULL);
     apply(&m, "apply: the same, touched rows", true, 1.0, mixed, 4, &some);
     for (uint32_t step = 0; step < 30; step++) { /* a run in place, without its losses */
-        zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 42, .step = step};
+        zo_dir z = {.kind = ZO_DIR_DENSE, .seed = 42, .step = step};
         zo_term out[] = {{z, 1e-3}}, flip[] = {{z, -2e-3}}, home[] = {{z, 1e-3}, {z, 1e-3 * sin(step)}};
         for (int side = 0; side < SIDES; side++) {
             zo_backend *be = backend_of(side);
@@ -171,7 +176,7 @@ START_TEST(passes)
                 zo_batch *b = batch_of(model, 1);
                 zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_FORWARD_ONLY, NULL);
                 const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
-                zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1};
+                zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 3, .step = 1};
                 float coef[POINTS] = {1e-2f, -1e-2f, 0.0f};
                 zo_view view = {.npoints = POINTS, .base = base, .ndirs = 1, .dir = &dir, .coef = coef};
                 double alone[2];

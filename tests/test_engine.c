@@ -8,6 +8,7 @@
 #include "optimizers/engine.h"
 #include "optimizers/moves.h"
 #include "optimizers/rank_rule.h"
+#include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
 #include "tests/suite.h"
@@ -44,8 +45,8 @@ static void net_open(net *m, int threads)
     zo_layout_add(&m->layout, "embed.token", ZO_PARAM_TABLE, VOCAB, WIDTH, -1, true);
     zo_layout_add(&m->layout, "w1", ZO_PARAM_MATRIX, HIDDEN, WIDTH, 0, true);
     zo_layout_add(&m->layout, "b1", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
-    zo_layout_add(&m->layout, "norm.weight", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
-    zo_layout_add(&m->layout, "norm.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 0, false);
+    zo_layout_add(&m->layout, "norm.weight", ZO_PARAM_VECTOR, 1, HIDDEN, 1, false);
+    zo_layout_add(&m->layout, "norm.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 1, false);
     zo_layout_add(&m->layout, "w2", ZO_PARAM_MATRIX, CLASSES, HIDDEN, -1, true);
     zo_layout_add(&m->layout, "b2", ZO_PARAM_VECTOR, 1, CLASSES, -1, false);
     m->store = zo_store_new(m->be, &m->layout, ZO_TAG_PARAMS);
@@ -181,6 +182,9 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"mezo", NULL, 2e-3, 1e-2, false, 2},
     {"mezo", "{\"queries\": 3, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 4},
     {"mezo", "{\"weight_decay\": 0.1, \"decay_on\": \"all\"}", 2e-3, 1e-2, false, 1},
+    {"mezo", "{\"draw\": \"rademacher\", \"queries\": 2}", 2e-3, 1e-2, false, 3},
+    {"lezo", "{\"sparsity\": 0.5}", 2e-3, 1e-2, false, 2},
+    {"lezo", "{\"sparsity\": 0.5, \"draw\": \"rademacher\"}", 2e-3, 1e-2, false, 1},
     {"mezo-svrg", "{\"eta2\": 1e-3}", 2e-3, 1e-2, false, 4},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"z\": \"fresh\", \"q\": 5}", 2e-3, 1e-2, false, 3},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"replay\", \"q\": 5}", 2e-3, 1e-2, false, 4},
@@ -271,7 +275,7 @@ START_TEST(streamed_restores_every_bit)
     zo_objective *o = zo_engine_objective(e);
     uint64_t before = hash_of(m.store);
     for (int step = 0; step < 20; step++) {
-        zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = (uint32_t)step};
+        zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 5, .step = (uint32_t)step};
         zo_term plus = {.dir = dir, .coef = 1e-2}, minus = {.dir = dir, .coef = -1e-2};
         zo_point point[3] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}, {.n = 0}};
         double loss[3];
@@ -314,8 +318,8 @@ START_TEST(log_replays_every_bit)
     zo_engine *e = engine_on(&m, ZO_STREAMED, 2, true, 5);
     record *log = calloc(1, sizeof *log);
     log->inner = zo_engine_objective(e);
-    log->outer = (zo_objective){.self = log, .seed = 5, .losses = record_losses, .combine = record_combine};
-    running r = running_new("mezo", "{\"weight_decay\": 0.01}", &log->outer);
+    log->outer = (zo_objective){.self = log, .seed = 5, .blocks = log->inner->blocks, .losses = record_losses, .combine = record_combine};
+    running r = running_new(_i == 0 ? "mezo" : "lezo", _i == 0 ? "{\"weight_decay\": 0.01}" : "{\"sparsity\": 0.5}", &log->outer);
     for (int step = 0; step < STEPS; step++) {
         zo_step_report report;
         m.step = step;
@@ -345,6 +349,60 @@ START_TEST(log_replays_every_bit)
 }
 END_TEST
 
+/* LeZO's steps: what is drawn and written is counted of the blocks that are kept alone, by each realisation; those that are left out keep every
+ * bit in a step. In place a probe goes out and to the other side, and comes back with the update: three sweeps. */
+START_TEST(left_out_blocks_cost_nothing)
+{
+    net m;
+    net_open(&m, 1);
+    float *was = calloc((size_t)m.layout.size, sizeof *was);
+    for (int way = 0; way < 3; way++) { /* in place; streamed; streamed, of signs */
+        zo_realisation realisation = way == 0 ? ZO_INPLACE : ZO_STREAMED;
+        zo_engine *e = engine_on(&m, realisation, 2, false, 5);
+        zo_objective *o = zo_engine_objective(e);
+        ck_assert_int_eq(o->blocks, 2);
+        running r = running_new("lezo", way == 2 ? "{\"sparsity\": 0.5, \"draw\": \"rademacher\"}" : "{\"sparsity\": 0.5}", o);
+        int seen = 0;
+        for (int step = 0; step < 12; step++) {
+            zo_dir z = zo_gauss(o, step, 0);
+            zo_err err;
+            zo_step_report report;
+            ck_assert_int_eq(zo_leave_out(o, 0.5, &z, &err), ZO_OK);
+            ck_assert(z.skip == 1 || z.skip == 2);
+            uint64_t kept = 0, table = 0;
+            for (int t = 0; t < PARAMS; t++) {
+                const zo_param *p = &m.layout.param[t];
+                kept += p->block < 0 || (z.skip >> p->block & 1) == 0 ? (uint64_t)(p->rows * p->cols) : 0;
+                table += t == EMBED ? (uint64_t)(p->rows * p->cols) : 0;
+            }
+            memcpy(was, m.store->data, (size_t)m.layout.size * sizeof *was);
+            m.step = step;
+            zo_counters_reset();
+            ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, 12, 1e-3, 1e-2, &report), ZO_OK);
+            zo_engine_settle(e);
+            zo_counters count;
+            zo_counters_read(&count);
+            /* streamed, a pass draws the rows of the batch's tokens and all else once, and the update everything */
+            uint64_t normals = realisation == ZO_INPLACE ? 3 * kept : 2 * kept - table + BATCH * WIDTH;
+            ck_assert_uint_eq(count.normals, way == 2 ? 0 : normals);
+            ck_assert_uint_eq(count.weight_bytes_written, (realisation == ZO_INPLACE ? 3 : 1) * kept * sizeof(float));
+            for (int t = 0; t < PARAMS; t++) {
+                const zo_param *p = &m.layout.param[t];
+                bool left_out = p->block >= 0 && (z.skip >> p->block & 1) != 0;
+                bool equal = memcmp(was + p->offset, m.store->data + p->offset, (size_t)(p->rows * p->cols) * sizeof *was) == 0;
+                ck_assert_int_eq(equal, left_out);
+            }
+            seen |= (int)z.skip;
+        }
+        ck_assert_int_eq(seen, 3);
+        running_free(&r);
+        zo_engine_free(e);
+    }
+    free(was);
+    net_close(&m);
+}
+END_TEST
+
 /* Fused, deferred, settled in between or not, on one thread or two: the same bits as the papers' four separate sweeps. */
 START_TEST(inplace_sweeps_change_no_bit)
 {
@@ -355,7 +413,7 @@ START_TEST(inplace_sweeps_change_no_bit)
         zo_engine *e = engine_on(&m, ZO_INPLACE, 1, false, 5);
         zo_objective *o = zo_engine_objective(e);
         for (int step = 0; step < 30; step++) {
-            zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = (uint32_t)step};
+            zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 5, .step = (uint32_t)step};
             zo_term plus = {.dir = dir, .coef = 1e-3}, minus = {.dir = dir, .coef = -1e-3}, update = {.dir = dir, .coef = 1e-4 * (step - 9)};
             zo_term way_down = {.dir = dir, .coef = -2e-3};
             zo_point point[2] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}};
@@ -393,7 +451,7 @@ START_TEST(touched_rows_are_enough)
     net_open(&m, 2);
     float *start = calloc((size_t)m.layout.size, sizeof *start);
     memcpy(start, m.store->data, (size_t)m.layout.size * sizeof *start);
-    zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 5, .step = 1};
+    zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 5, .step = 1};
     zo_term plus = {.dir = dir, .coef = 1e-2}, minus = {.dir = dir, .coef = -1e-2};
     zo_point point[2] = {{.n = 1, .term = &plus}, {.n = 1, .term = &minus}};
     double loss[3][2];
@@ -780,7 +838,8 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, realisations_agree_with_float64, 0, sizeof runs / sizeof *runs);
     tcase_add_test(tests, streamed_restores_every_bit);
-    tcase_add_test(tests, log_replays_every_bit);
+    tcase_add_loop_test(tests, log_replays_every_bit, 0, 2);
+    tcase_add_test(tests, left_out_blocks_cost_nothing);
     tcase_add_test(tests, inplace_sweeps_change_no_bit);
     tcase_add_test(tests, touched_rows_are_enough);
     tcase_add_test(tests, parts_count_their_tables);

@@ -429,7 +429,7 @@ START_TEST(points_in_one_pass_equal_passes)
     for (int p = 0; p < POINTS; p++) {
         slot[p] = zo_model_store(model);
     }
-    zo_dir dir[DIRS] = {{.kind = ZO_DIR_GAUSS, .seed = 9, .step = 1}, {.kind = ZO_DIR_GAUSS, .seed = 9, .step = 2}};
+    zo_dir dir[DIRS] = {{.kind = ZO_DIR_DENSE, .seed = 9, .step = 1}, {.kind = ZO_DIR_DENSE, .seed = 9, .step = 2}};
     float coef[POINTS * DIRS] = {0.01f, 0.0f, -0.01f, 0.0f, 0.0f, 0.0f, 0.02f, -0.03f};
     zo_view view = {.npoints = POINTS, .base = slot, .ndirs = DIRS, .dir = dir, .coef = coef};
     double loss[POINTS], one;
@@ -456,7 +456,7 @@ static void check_touched(zo_model *model, const zo_batch *b)
     zo_store *weights = zo_model_store(model);
     zo_touched touched;
     zo_model_touched(model, b, &touched);
-    zo_term term = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 4, .step = 8}, .coef = 0.05f};
+    zo_term term = {.dir = {.kind = ZO_DIR_DENSE, .seed = 4, .step = 8}, .coef = 0.05f};
     size_t bytes = (size_t)weights->layout->size * sizeof(float);
     float *kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
     memcpy(kept, weights->data, bytes);
@@ -487,7 +487,7 @@ static void check_gradient(zo_model *model, const zo_batch *b, const char *what)
     for (int64_t i = 0; i < layout->size; i++) {
         ck_assert_double_le(fabs((double)again->data[i] + 2.0 * (double)grad->data[i]), 1e-5 * norm);
     }
-    zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 21};
+    zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 21};
     const zo_store *slot[2] = {zo_model_store(model), zo_model_store(model)};
     /* ReLU has kinks: a step so small that few units cross theirs, and a wider bound for those that do. */
     bool kinks = zo_model_arch(model)->act == ZO_ACT_RELU;

@@ -5,11 +5,12 @@
 #include <stdio.h>
 
 #include "optimizers/needs.h"
+#include "optimizers/spsa.h"
 #include "tests/objective64.h"
 #include "tests/suite.h"
 
 /* L_B(w) = 1/2 sum_j h_j (w_j - mean_B t_j)^2 over N examples; the batch of a step is one example. */
-enum { ROWS = 7, COLS = 5, EXTRA = 4, EXAMPLES = 3, MOST = 64 };
+enum { ROWS = 7, COLS = 5, EXTRA = 4, EXAMPLES = 3, MOST = 128 };
 
 typedef struct quadratic {
     zo_layout layout;
@@ -17,13 +18,9 @@ typedef struct quadratic {
     int example; /* the current batch */
 } quadratic;
 
-static void quadratic_open(quadratic *q, bool vector)
+/* Curvatures and targets of a layout. */
+static void quadratic_fill(quadratic *q)
 {
-    memset(q, 0, sizeof *q);
-    zo_layout_add(&q->layout, "matrix", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
-    if (vector) {
-        zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
-    }
     for (int t = 0; t < q->layout.n; t++) {
         const zo_param *p = &q->layout.param[t];
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
@@ -33,6 +30,16 @@ static void quadratic_open(quadratic *q, bool vector)
             }
         }
     }
+}
+
+static void quadratic_open(quadratic *q, bool vector)
+{
+    memset(q, 0, sizeof *q);
+    zo_layout_add(&q->layout, "matrix", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
+    if (vector) {
+        zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
+    }
+    quadratic_fill(q);
 }
 
 static double quadratic_target(const quadratic *q, zo_which which, int64_t i)
@@ -153,7 +160,93 @@ START_TEST(mezo_is_unbiased)
     first_estimates(&q, "mezo", "{\"queries\": 4}", 8000, g, &s);
     assert_unbiased(&s, g, q.layout.size, "mezo with 4 queries");
     assert_variance(&s, square_norm(g, q.layout.size), (d + 1.0) / 4.0, "mezo with 4 queries");
+    first_estimates(&q, "mezo", "{\"draw\": \"rademacher\"}", 20000, g, &s); /* E z_i^4 = 1 where a normal's is 3 */
+    assert_unbiased(&s, g, q.layout.size, "mezo with signs");
+    assert_variance(&s, square_norm(g, q.layout.size), d - 1.0, "mezo with signs");
     zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Five blocks, of which two are left out at each step, and a parameter outside them. A block's gradient comes 3 times in 5; the mean square of an
+ * estimate is the mean over all subsets of E|z' z'G|^2 = (d' + 2) |G'|^2, of signs d' |G'|^2, where ' is what is kept. */
+START_TEST(lezo_keeps_a_share_of_the_blocks)
+{
+    enum { BLOCKS = 5, KEPT = 3 };
+    quadratic q = {.example = 0};
+    for (int b = 0; b < BLOCKS; b++) {
+        char name[8];
+        snprintf(name, sizeof name, "w%d", b);
+        zo_layout_add(&q.layout, name, ZO_PARAM_MATRIX, 1 + b, 2, b, true);
+    }
+    zo_layout_add(&q.layout, "head", ZO_PARAM_VECTOR, 1, EXTRA, -1, false);
+    quadratic_fill(&q);
+    double g[MOST] = {0}, zero[MOST] = {0}, expected[MOST] = {0}, square[2] = {0.0, 0.0};
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    for (int t = 0; t < q.layout.n; t++) {
+        const zo_param *p = &q.layout.param[t];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+            expected[i] = g[i] * (p->block >= 0 ? (double)KEPT / BLOCKS : 1.0);
+        }
+    }
+    int subsets = 0;
+    for (unsigned kept = 0; kept < 1u << BLOCKS; kept++) {
+        if (__builtin_popcount(kept) != KEPT) {
+            continue;
+        }
+        double d = 0.0, norm = 0.0;
+        for (int t = 0; t < q.layout.n; t++) {
+            const zo_param *p = &q.layout.param[t];
+            if (p->block < 0 || (kept >> p->block & 1) != 0) {
+                d += (double)(p->rows * p->cols);
+                norm += square_norm(g + p->offset, p->rows * p->cols);
+            }
+        }
+        square[0] += (d + 2.0) * norm;
+        square[1] += d * norm;
+        subsets++;
+    }
+    ck_assert_int_eq(subsets, 10);
+    double mean = square_norm(expected, q.layout.size);
+    static const char *const json[] = {"{\"sparsity\": 0.5}", "{\"sparsity\": 0.4, \"draw\": \"rademacher\"}"}; /* both are two blocks */
+    for (int k = 0; k < 2; k++) {
+        sample s;
+        first_estimates(&q, "lezo", json[k], 20000, expected, &s);
+        assert_unbiased(&s, expected, q.layout.size, json[k]);
+        assert_variance(&s, mean, (square[k] / subsets - mean) / mean, json[k]);
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* What is left out is a function of seed, step and query, as many blocks as were asked for, each as often as the others. */
+START_TEST(blocks_are_left_out_by_their_draw)
+{
+    zo_objective o = {.seed = 9, .blocks = 12};
+    zo_err err;
+    int count[ZO_DIR_BLOCKS] = {0};
+    for (int step = 0; step < 3000; step++) {
+        zo_dir z = zo_gauss(&o, step, 0), again = z;
+        ck_assert_int_eq(zo_leave_out(&o, 0.76, &z, &err), ZO_OK);
+        ck_assert_int_eq(zo_leave_out(&o, 0.76, &again, &err), ZO_OK);
+        ck_assert(z.skip == again.skip);
+        ck_assert_int_eq(__builtin_popcountll(z.skip), 9);
+        for (int b = 0; b < ZO_DIR_BLOCKS; b++) {
+            count[b] += (int)(z.skip >> b & 1);
+        }
+    }
+    for (int b = 0; b < ZO_DIR_BLOCKS; b++) {
+        ck_assert_msg(abs(count[b] - (b < 12 ? 2250 : 0)) < (b < 12 ? 120 : 1), "block %d was left out %d times", b, count[b]);
+    }
+    zo_dir z = zo_rademacher(&o, 1, 0), other = zo_rademacher(&o, 1, 1), none = z, all = z;
+    ck_assert(z.draw == ZO_DRAW_RADEMACHER);
+    ck_assert(zo_leave_out(&o, 0.5, &z, &err) == ZO_OK && zo_leave_out(&o, 0.5, &other, &err) == ZO_OK && z.skip != other.skip);
+    ck_assert(zo_leave_out(&o, 0.08, &none, &err) == ZO_OK && none.skip == 0);
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == 0xFFF);
+    o.blocks = ZO_DIR_BLOCKS;
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == ~(uint64_t)0);
+    o.blocks++;
+    ck_assert_int_eq(zo_leave_out(&o, 0.5, &all, &err), ZO_EUNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "65"));
 }
 END_TEST
 
@@ -508,6 +601,8 @@ int main(void)
     TCase *tests = tcase_create("closed forms");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, mezo_is_unbiased);
+    tcase_add_test(tests, lezo_keeps_a_share_of_the_blocks);
+    tcase_add_test(tests, blocks_are_left_out_by_their_draw);
     tcase_add_test(tests, tezo_is_unbiased);
     tcase_add_test(tests, svrg_modes_have_their_expectations);
     tcase_add_test(tests, svrg_replay_is_paper);

@@ -51,11 +51,13 @@ START_TEST(drift_is_that_of_sweeps)
         zo_store *w = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);
         fill(be, w, 0.05);
         for (int low = 0; low < 2; low++) {
-            zo_dir gauss = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 9}, cp = gauss, rest = gauss;
+            zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 9}, cp = gauss, rest = gauss, part = gauss;
             cp.kind = ZO_DIR_CP;
             rest.kind = ZO_DIR_REST;
-            zo_term term[2] = {{low ? cp : gauss, 1e-3}, {rest, 1e-3}};
-            int n = low ? 2 : 1;
+            part.draw = ZO_DRAW_RADEMACHER;
+            part.skip = 1;
+            zo_term term[2] = {{low ? cp : gauss, 1e-3}, {low ? rest : part, 1e-3}};
+            int n = 2;
             zo_store *moved = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);
             memcpy(zo_store_at(moved, 0), zo_store_at(w, 0), (size_t)(layout.size * zo_storage_bytes((zo_storage)storage)));
             for (int k = 0; k < 3; k++) {

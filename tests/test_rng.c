@@ -74,6 +74,38 @@ START_TEST(words_at_all_alignments)
 }
 END_TEST
 
+/* Each sign is one bit of the words, at all alignments; nothing is written past the end. */
+START_TEST(signs_are_bits_of_the_words)
+{
+    enum { MOST = 9000 }; /* more than a batch of counters has */
+    static float sign[MOST + 1];
+    static uint32_t w[MOST / 32 + 3];
+    zo_stream s = {.seed = 0x123456789abcdefull, .tensor = 77, .step = 5, .query = 0xfffffe};
+    static const uint64_t starts[] = {0, 1, 31, 32, 33, 127, 128, 200, 16000000003ull};
+    for (size_t k = 0; k < sizeof starts / sizeof *starts; k++) {
+        uint64_t first = starts[k];
+        zo_words(s, first / 32, MOST / 32 + 3, w);
+        for (long n = 0; n <= MOST; n += n < 70 ? 1 : 893) {
+            sign[n] = 12345.0f;
+            zo_signs(s, first, n, sign);
+            for (long i = 0; i < n; i++) {
+                uint64_t e = first + (uint64_t)i;
+                float expected = w[e / 32 - first / 32] >> e % 32 & 1 ? -1.0f : 1.0f;
+                ck_assert_msg(sign[i] == expected, "first %llu, n %ld: element %ld is %g", (unsigned long long)first, n, i, (double)sign[i]);
+            }
+            ck_assert(sign[n] == 12345.0f);
+        }
+    }
+    float one[3], other[3];
+    zo_numbers(ZO_DRAW_GAUSS, s, 5, 3, one);
+    zo_normals(s, 5, 3, other);
+    ck_assert(memcmp(one, other, sizeof one) == 0);
+    zo_numbers(ZO_DRAW_RADEMACHER, s, 5, 3, one);
+    zo_signs(s, 5, 3, other);
+    ck_assert(memcmp(one, other, sizeof one) == 0);
+}
+END_TEST
+
 enum { MILLION = 1 << 20 };
 static float million[MILLION];
 
@@ -122,6 +154,34 @@ START_TEST(moments)
         chi += (count[c] - want) * (count[c] - want) / want;
     }
     ck_assert_msg(chi < 80, "chi squared %g of 41 degrees of freedom", chi);
+}
+END_TEST
+
+/* Mean 0 and covariance I: means, and products of elements that are a bit, a word, a block and a batch apart; five standard errors each. */
+START_TEST(moments_of_signs)
+{
+    static const int lag[] = {1, 32, 128, 8192};
+    double mean = 0, se = 1.0 / sqrt(MILLION);
+    zo_signs((zo_stream){.seed = 1, .tensor = 2, .step = 3}, 0, MILLION, million);
+    for (long i = 0; i < MILLION; i++) {
+        ck_assert(fabsf(million[i]) == 1.0f);
+        mean += (double)million[i] / MILLION;
+    }
+    ck_assert(fabs(mean) < 5 * se);
+    for (int k = 0; k < 4; k++) {
+        double sum = 0;
+        for (long i = lag[k]; i < MILLION; i++) {
+            sum += (double)million[i] * million[i - lag[k]] / MILLION;
+        }
+        ck_assert_msg(fabs(sum) < 5 * se, "signs %d apart: covariance %g", lag[k], sum);
+    }
+    for (int bit = 0; bit < 32; bit++) {
+        double sum = 0;
+        for (long i = bit; i < MILLION; i += 32) {
+            sum += 32.0 * (double)million[i] / MILLION;
+        }
+        ck_assert_msg(fabs(sum) < 5 * sqrt(32.0) * se, "bit %d: mean %g", bit, sum);
+    }
 }
 END_TEST
 
@@ -202,8 +262,10 @@ int main(void)
     tcase_add_test(tc, known_answers);
     tcase_add_test(tc, scalar_equals_wide);
     tcase_add_test(tc, words_at_all_alignments);
+    tcase_add_test(tc, signs_are_bits_of_the_words);
     tcase_add_test(tc, stored_hash);
     tcase_add_test(tc, moments);
+    tcase_add_test(tc, moments_of_signs);
     tcase_add_test(tc, streams_differ);
     tcase_add_test(tc, integers_and_shuffles);
     suite_add_tcase(suite, tc);

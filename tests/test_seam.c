@@ -176,7 +176,7 @@ START_TEST(sets_keep_what_they_say)
         ck_assert_int_eq(o->open(o, &spec[k], &set[k], &err), ZO_OK);
         ck_assert_int_eq(set[k], k + 1);
     }
-    zo_term z = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 6}, .coef = 0.5}, here = zo_set_term(ZO_SET_WEIGHTS, 1.0);
+    zo_term z = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5}, here = zo_set_term(ZO_SET_WEIGHTS, 1.0);
     uint64_t size = (uint64_t)b.layout.size;
     for (int round = 0; round < 2; round++) {
         uint64_t was = live(ZO_TAG_OPT_STATE);
@@ -207,7 +207,7 @@ START_TEST(what_cannot_be_said_yet)
         zo_set_spec sum = {.name = "momentum", .tag = ZO_TAG_OPT_STATE}, copy = {.name = "anchor", .tag = ZO_TAG_SNAPSHOT, .copy = true};
         zo_set m, a;
         ck_assert(o->open(o, &sum, &m, &err) == ZO_OK && o->open(o, &copy, &a, &err) == ZO_OK);
-        zo_term z = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 6}, .coef = 0.5}, here = zo_set_term(ZO_SET_WEIGHTS, 1.0), kept = zo_set_term(m, 0.1);
+        zo_term z = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5}, here = zo_set_term(ZO_SET_WEIGHTS, 1.0), kept = zo_set_term(m, 0.1);
         zo_term anchor = zo_set_term(a, 0.1);
         ck_assert(o->combine(o, m, 0.0, &z, 1, &err) == ZO_OK && o->combine(o, a, 0.0, &here, 1, &err) == ZO_OK);
         double loss;
@@ -282,7 +282,7 @@ START_TEST(verbs_on_a_poor_backend)
     zo_set_spec sum = {.name = "sum", .tag = ZO_TAG_OPT_STATE};
     zo_set set;
     ck_assert_int_eq(o->open(o, &sum, &set, &err), ZO_OK);
-    zo_term z = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 6}, .coef = 0.5}, kept = zo_set_term(set, 1.0);
+    zo_term z = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5}, kept = zo_set_term(set, 1.0);
     ck_assert_int_eq(o->combine(o, set, 0.0, &z, 1, &err), ZO_OK);
     zo_factor_spec factors = {.rank = 2};
     zo_rule_args args = {.lr = 0.1f};

@@ -145,7 +145,7 @@ START_TEST(pairs_are_counted)
     zo_batch batch = {.examples = 2, .tokens = 9, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
     zo_arch arch = {.causal = true};
     const zo_store *base[2] = {NULL, NULL};
-    zo_dir dir = {.kind = ZO_DIR_GAUSS};
+    zo_dir dir = {.kind = ZO_DIR_DENSE};
     zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir};
     zo_pass_sums sums = {0}, plain = zo_pass_sums_of(&arch, &batch);
     zo_pass_sums_add(&sums, &plain, &view);

@@ -22,7 +22,7 @@ static zo_backend *backend(int threads)
 
 /* sweeps ---------------------------------------------------------------------------------------------------------------------- */
 
-enum { W, TABLE, BIAS, ONE, PARAMS, TERMS = 6, RANK = 5 };
+enum { W, TABLE, BIAS, ONE, PARAMS, TERMS = 8, RANK = 5 };
 
 static void layout_of(zo_layout *layout)
 {
@@ -51,12 +51,12 @@ static float *direction(const zo_dir *dir, const zo_factors *f, int param)
     const zo_param *p = &f->layout->param[param];
     int64_t n = p->rows * p->cols;
     int rank = f->rank[param];
-    if (dir->kind != ZO_DIR_GAUSS && (dir->kind == ZO_DIR_REST) != (rank == 0)) {
+    if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, rank)) {
         return NULL;
     }
     float *z = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *z), a[RANK];
-    if (dir->kind == ZO_DIR_GAUSS || dir->kind == ZO_DIR_REST) {
-        zo_normals((zo_stream){.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z}, 0, n, z);
+    if (dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST) {
+        zo_numbers(dir->draw, (zo_stream){.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z}, 0, n, z);
         return z;
     }
     zo_dir_coefs(dir, f, param, a);
@@ -77,9 +77,10 @@ START_TEST(sweeps_round_each_term)
     int ranks[PARAMS] = {RANK};
     zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
     float span[RANK] = {0.5f, -1.0f, 0.25f, 2.0f, -0.125f};
-    zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3}, rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 4}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 5};
+    zo_dir z = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3}, rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 4}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 5};
     zo_dir sum = {.kind = ZO_DIR_SPAN, .span = span};
-    zo_term term[TERMS] = {{z, 1e-3}, {cp, -2e-2}, {rest, 1e-2}, {z, -2e-3}, {sum, 3e-3}, {z, 1e-3}};
+    zo_dir signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7, .step = 3}, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 6, .skip = 1};
+    zo_term term[TERMS] = {{z, 1e-3}, {cp, -2e-2}, {rest, 1e-2}, {z, -2e-3}, {signs, 3e-3}, {part, 5e-3}, {sum, 3e-3}, {z, 1e-3}};
     zo_store *a = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS), *b = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS);
     ck_assert_ptr_null(a->data);
     fill(be, a);
@@ -212,7 +213,7 @@ START_TEST(wide_products)
     zo_store_read(be, store[0], 0, layout.size, store[1]->data);
     float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, POINTS * T * COLS * sizeof *x), *y[2];
     zo_normals((zo_stream){.seed = 9, .role = ZO_ROLE_DATA}, 0, POINTS * T * COLS, x);
-    zo_dir z = {.kind = ZO_DIR_GAUSS, .seed = 7, .step = 3};
+    zo_dir z = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3};
     float coef[POINTS] = {1e-3f, -1e-3f};
     for (int precision = ZO_F32; precision <= (be->bf16 ? ZO_BF16 : ZO_F32); precision++) {
         for (int dirs = 0; dirs < 2; dirs++) {
@@ -257,7 +258,7 @@ START_TEST(passes_equal_f32)
                 zo_batch *b = batch_of(model, 1);
                 zo_model_reserve(model, b->tokens, b->rows, b->scores, POINTS, ZO_FORWARD_ONLY, NULL);
                 const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
-                zo_dir dir[2] = {{.kind = ZO_DIR_GAUSS, .seed = 3, .step = 1}, {.kind = ZO_DIR_GAUSS, .seed = 3, .step = 2}};
+                zo_dir dir[2] = {{.kind = ZO_DIR_DENSE, .seed = 3, .step = 1}, {.kind = ZO_DIR_DENSE, .seed = 3, .step = 2}};
                 float coef[POINTS * 2] = {1e-3f, 0.0f, -1e-3f, 2e-3f, 0.0f, 0.0f};
                 zo_view view = {.npoints = POINTS, .base = base, .ndirs = 2, .dir = dir, .coef = coef};
                 zo_model_losses(model, &view, b, loss[s]);
@@ -313,7 +314,7 @@ START_TEST(terms_of_a_log)
     zo_term_log log;
     zo_log_mark mark = {0};
     zo_term_log_open(&log);
-    zo_term a = {{.kind = ZO_DIR_GAUSS, .seed = 7, .step = 1}, 0.5}, b = a, none = a;
+    zo_term a = {{.kind = ZO_DIR_DENSE, .seed = 7, .step = 1}, 0.5}, b = a, none = a;
     b.dir.step = 2;
     none.dir.step = 3;
     none.coef = 0.0;

@@ -53,7 +53,7 @@ typedef struct zo_cpu_form {
     const zo_factors *factors;
     int param, npoints, ndirs; /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
     int rank;                  /* 0 unless some of them are CP or SPAN */
-    int draws;                 /* rank 0: how many of them are drawn; one that has the draw of the one before it is not */
+    int normals;               /* draws of normals for each element; in panels they are not counted, and this is 0 */
     const zo_dir **dir;        /* (ndirs) */
     float *coef;               /* (npoints, ndirs) */
     const void **base;         /* (npoints): first element of the parameter */

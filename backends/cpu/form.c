@@ -14,17 +14,10 @@ size_t zo_cpu_form_bytes(int npoints, int ndirs)
     return (bytes + 63) / 64 * 64;
 }
 
-static bool acts(const zo_dir *dir, const zo_factors *factors, int param)
-{
-    bool factored = factors != NULL && factors->rank[param] > 0;
-    return dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST ? !factored : factored);
-}
-
 /* Is the draw of direction d that of d - 1? So it is when a probe is taken back and an update along it follows in one sweep. */
 static bool drawn_before(const zo_cpu_form *f, int d)
 {
-    return d > 0 && f->dir[d]->seed == f->dir[d - 1]->seed && f->dir[d]->step == f->dir[d - 1]->step &&
-           f->dir[d]->query == f->dir[d - 1]->query;
+    return d > 0 && zo_dir_same_draw(f->dir[d], f->dir[d - 1]);
 }
 
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
@@ -44,20 +37,10 @@ zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
         ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
         f.base[p] = zo_store_at(apart ? store : view->base[p], f.layout->param[at].offset);
     }
-    for (int d = 0; d < view->ndirs; d++) {
-        const zo_dir *dir = &view->dir[d];
-        bool used = false;
-        for (int p = 0; p < view->npoints; p++) {
-            used = used || view->coef[p * view->ndirs + d] != 0.0f;
-        }
-        if (used && acts(dir, view->factors, param)) {
-            f.dir[f.ndirs] = dir;
-            f.draws += !drawn_before(&f, f.ndirs++);
-            if (dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN) {
-                f.rank = view->factors->rank[param];
-            }
-        }
-    }
+    zo_acting acting = zo_view_acting(view, param, f.dir);
+    f.ndirs = acting.dirs;
+    f.rank = acting.lowrank ? view->factors->rank[param] : 0;
+    f.normals = acting.lowrank ? 0 : acting.normals;
     for (int p = 0; p < view->npoints; p++) {
         for (int d = 0; d < f.ndirs; d++) {
             f.coef[p * f.ndirs + d] = view->coef[p * view->ndirs + (f.dir[d] - view->dir)];
@@ -152,13 +135,15 @@ static const float *base_of(const zo_cpu_form *f, int p, int64_t at, int64_t n, 
     return room;
 }
 
-static zo_stream gauss_stream(const zo_cpu_form *f, const zo_dir *dir)
+/* z (n) = elements [at, at + n) of a DENSE or REST direction on the parameter. */
+static void draw(const zo_cpu_form *f, const zo_dir *dir, int64_t at, int64_t n, float *z)
 {
-    return (zo_stream){.seed = dir->seed,
-                       .tensor = f->layout->param[f->param].id,
-                       .step = dir->step,
-                       .query = dir->query,
-                       .role = ZO_ROLE_Z};
+    zo_stream stream = {.seed = dir->seed,
+                        .tensor = f->layout->param[f->param].id,
+                        .step = dir->step,
+                        .query = dir->query,
+                        .role = ZO_ROLE_Z};
+    zo_numbers(dir->draw, stream, (uint64_t)at, n, z);
 }
 
 /* The last term and the rounding in one pass. */
@@ -178,7 +163,7 @@ static void fetch(const char *x, int64_t bytes)
     }
 }
 
-/* Only GAUSS and REST directions: elements in their order, CHUNK at a time. */
+/* Only DENSE and REST directions: elements in their order, CHUNK at a time. */
 static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
     float *z = scratch, *sums = scratch + CHUNK;
@@ -193,7 +178,7 @@ static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float deca
                         fetch((const char *)f->base[p] + (first + at) * size, m * size);
                     }
                 }
-                zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)(first + at), m, z);
+                draw(f, f->dir[d], first + at, m, z);
             }
             for (int p = 0; p < f->npoints; p++) {
                 float c = f->coef[p * f->ndirs + d], *sum = type == ZO_STORAGE_F32 ? (float *)to[p] + at : sums + p * CHUNK;
@@ -262,7 +247,7 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
     float *a = room + (int64_t)rank * ZO_CPU_PANEL;
     const float *u = f->factors->u[f->param], *v = f->factors->v[f->param];
     for (int d = 0; d < f->ndirs; d++) {
-        if (f->dir[d]->kind == ZO_DIR_CP || f->dir[d]->kind == ZO_DIR_SPAN) {
+        if (zo_dir_is_lowrank(f->dir[d]->kind)) {
             zo_dir_coefs(f->dir[d], f->factors, f->param, a + d * rank);
             for (int s = 0; s < rank; s++) {
                 a[d * rank + s] *= f->factors->scale[f->param];
@@ -286,11 +271,11 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
                 }
             }
             for (int d = 0; d < f->ndirs; d++) {
-                if (f->dir[d]->kind == ZO_DIR_CP || f->dir[d]->kind == ZO_DIR_SPAN) {
+                if (zo_dir_is_lowrank(f->dir[d]->kind)) {
                     zo_cpu_lowrank(u + (row + r0) * rank, a + d * rank, vt, m, rank, room, z);
                 } else {
                     for (int64_t i = 0; i < m; i++) {
-                        zo_normals(gauss_stream(f, f->dir[d]), (uint64_t)((row + r0 + i) * cols + c0), width, z + i * ZO_CPU_PANEL);
+                        draw(f, f->dir[d], (row + r0 + i) * cols + c0, width, z + i * ZO_CPU_PANEL);
                     }
                 }
                 for (int p = 0; p < f->npoints; p++) {

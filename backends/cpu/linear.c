@@ -208,7 +208,7 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     b->tile_bytes = stored ? 0 : round64((size_t)(b->nb * w->cols) * (precision == ZO_BF16 ? 2 : 4));
     b->c_bytes = round64((size_t)(b->cut.size * b->nb) * sizeof(float));
     int64_t total = view->npoints * tokens;
-    zo_counters_add((zo_counters){.normals = (uint64_t)(b->form.rank == 0 ? b->form.ndirs * w->rows * w->cols : 0),
+    zo_counters_add((zo_counters){.normals = (uint64_t)(b->form.normals * w->rows * w->cols),
                                   .linear_flops = (uint64_t)(2 * total * w->rows * (w->cols + b->rank))});
 }
 
@@ -537,7 +537,7 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
     }
     zo_part_add(ZO_PART_FORM, formed - start);
     zo_part_add(ZO_PART_HEAD, zo_now() - formed);
-    zo_counters_add((zo_counters){.normals = (uint64_t)(f.rank == 0 ? f.ndirs * nrows * cols : 0),
+    zo_counters_add((zo_counters){.normals = (uint64_t)(f.normals * nrows * cols),
                                   .linear_flops = (uint64_t)(2 * P * tokens * nrows * cols)});
 }
 
@@ -570,7 +570,7 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
         }
     }
     zo_part_add(ZO_PART_FORM, zo_now() - start);
-    zo_counters_add((zo_counters){.normals = (uint64_t)(f.rank == 0 ? f.ndirs * tokens * cols : 0)});
+    zo_counters_add((zo_counters){.normals = (uint64_t)(f.normals * tokens * cols)});
 }
 
 /* Room for the operations of one pass and for sweeps: a thread's block of a weight with all that is formed on the way, the vectors of all points,

@@ -67,7 +67,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
                 void *to[1] = {zo_store_at(store, p->offset + row * p->cols)};
                 zo_cpu_form_rows(&form, row, m, shrink, store->storage, to, scratch + head);
                 written += (uint64_t)(m * p->cols * zo_storage_bytes(store->storage));
-                drawn += (uint64_t)(form.rank == 0 ? form.draws * m * p->cols : 0);
+                drawn += (uint64_t)(form.normals * m * p->cols);
             }
         }
     }

@@ -277,6 +277,7 @@ zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factor
     q.cols = p->cols;
     q.offset = p->offset;
     q.id = p->id;
+    q.block = p->block;
     if (factors != NULL && factors->rank[param] > 0) {
         q.rank = factors->rank[param];
         q.coef_at = factors->coef_at[param];
@@ -285,27 +286,6 @@ zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factor
         q.v = factors->v[param];
     }
     return q;
-}
-
-static bool dir_used(const zo_view *view, int d)
-{
-    bool used = false;
-    for (int p = 0; p < view->npoints; p++) {
-        used = used || view->coef[p * view->ndirs + d] != 0.0f;
-    }
-    return used;
-}
-
-bool zo_cuda_acts(const zo_view *view, int param)
-{
-    bool factored = view->factors != NULL && view->factors->rank[param] > 0;
-    for (int d = 0; d < view->ndirs; d++) {
-        zo_dir_kind kind = view->dir[d].kind;
-        if ((kind == ZO_DIR_GAUSS || (kind == ZO_DIR_REST ? !factored : factored)) && dir_used(view, d)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Bytes appended to a growing host buffer; with NULL only counted. */
@@ -351,6 +331,9 @@ static size_t view_key(const zo_view *view, char *to)
         put(&w, &dir->query, sizeof dir->query);
         if (dir->kind == ZO_DIR_SPAN) {
             put(&w, dir->span, ncoef * sizeof(float));
+        } else {
+            put(&w, &dir->draw, sizeof dir->draw);
+            put(&w, &dir->skip, sizeof dir->skip);
         }
     }
     if (side) {
@@ -383,7 +366,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     size_t base = 0, dir = round16(P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
     size_t lowrank = 0;
     for (int d = 0; d < view->ndirs; d++) {
-        lowrank += view->dir[d].kind == ZO_DIR_CP || view->dir[d].kind == ZO_DIR_SPAN;
+        lowrank += zo_dir_is_lowrank(view->dir[d].kind);
     }
     size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(lowrank * ncoef * sizeof(float));
     size_t total = side + (view->side != NULL ? round16(P * ncoef * sizeof(float)) : 0);
@@ -403,11 +386,11 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     float *amounts = reinterpret_cast<float *>(image + amount), *coefs = reinterpret_cast<float *>(image + coef);
     int used = 0, amount_rows = 0;
     for (int d = 0; d < view->ndirs; d++) {
-        used += dir_used(view, d);
+        used += zo_view_uses(view, d);
     }
     for (int d = 0; d < view->ndirs; d++) {
         const zo_dir *from = &view->dir[d];
-        if (!dir_used(view, d)) {
+        if (!zo_view_uses(view, d)) {
             continue;
         }
         zo_cuda_dir *to = &dirs[v.ndirs];
@@ -415,10 +398,12 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
         to->step = from->step;
         to->query = from->query;
         to->kind = from->kind;
+        to->draw = from->draw;
+        to->skip = zo_dir_skip(from);
         for (int p = 0; p < view->npoints; p++) {
             coefs[p * used + v.ndirs] = view->coef[p * view->ndirs + d];
         }
-        if (from->kind == ZO_DIR_CP || from->kind == ZO_DIR_SPAN) {
+        if (zo_dir_is_lowrank(from->kind)) {
             to->amount_row = amount_rows++;
             for (int t = 0; t < f->layout->n; t++) {
                 float *a = amounts + (size_t)to->amount_row * ncoef + f->coef_at[t];

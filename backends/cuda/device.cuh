@@ -149,6 +149,7 @@ struct zo_cuda_param {
     int64_t coef_at;            /* first of its `rank` coefficients */
     const float *u, *v;         /* (rows,rank), (cols,rank) device */
     uint32_t id;
+    int block;                  /* transformer block, -1 outside */
     int rank;                   /* 0 = not factored */
     float scale;
 };
@@ -156,7 +157,9 @@ struct zo_cuda_param {
 struct zo_cuda_dir {
     uint64_t seed;
     uint32_t step, query;
-    int kind; /* zo_dir_kind */
+    uint64_t skip;  /* blocks that it leaves out */
+    zo_dir_kind kind;
+    zo_draw draw;
     int amount_row; /* of a CP or SPAN direction */
 };
 
@@ -281,8 +284,6 @@ zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factor
 
 /* Staged once and reused while the same view comes again (compared by value). Valid until another view is staged. */
 zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view);
-/* Whether a direction of this view acts on the parameter (then it must be formed), as zo_cpu_form_of decides. */
-bool zo_cuda_acts(const zo_view *view, int param);
 
 /* A vector parameter at all points, (P, cols) f32 in the block `purpose`; where nothing acts and all points share a base, the stored
  * vector itself is copied per point all the same. NULL when param is -1. */
@@ -313,7 +314,7 @@ void zo_cuda_products_close(zo_cuda_products *products);
 
 /* device functions ----------------------------------------------------------------------------------------------------------------- */
 
-/* The four normals of block `index` (elements 4 index .. 4 index + 3), the bits of zo_normals. */
+/* The normals of elements 4 index .. 4 index + 3, the bits of zo_normals. */
 static __device__ __forceinline__ void zo_normal4(zo_stream stream, uint32_t index, float z[4])
 {
     zo_block w = zo_stream_block(stream, index);
@@ -342,17 +343,35 @@ static __device__ __forceinline__ float zo_lowrank_at(const float *u, const floa
     return sum;
 }
 
-static __device__ __forceinline__ bool zo_dir_acts(int kind, int rank)
+/* The numbers of a DENSE or REST direction at elements 4 index .. 4 index + 3 of a parameter, the bits of zo_numbers. A block of four signs
+ * lies in one word. */
+static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const zo_cuda_dir &dir, uint32_t index, float z[4])
 {
-    return kind == ZO_DIR_GAUSS || (kind == ZO_DIR_REST ? rank == 0 : rank > 0);
+    zo_stream stream = zo_stream_of(dir, p.id, ZO_ROLE_Z);
+    if (dir.draw == ZO_DRAW_GAUSS) {
+        zo_normal4(stream, index, z);
+        return;
+    }
+    zo_block w = zo_stream_block(stream, index / 32);
+    uint32_t lane = index / 8 % 4, word = lane == 0 ? w.lane[0] : lane == 1 ? w.lane[1] : lane == 2 ? w.lane[2] : w.lane[3];
+#pragma unroll
+    for (uint32_t l = 0; l < 4; l++) {
+        z[l] = zo_sign_of(word, 4 * (index % 8) + l);
+    }
+}
+
+/* Whether two directions have the same numbers. */
+static __device__ __forceinline__ bool zo_same_draw(const zo_cuda_dir &a, const zo_cuda_dir &b)
+{
+    return a.draw == b.draw && a.seed == b.seed && a.step == b.step && a.query == b.query;
 }
 
 /* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). */
 static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
                                                      float z[4])
 {
-    if (dir.kind == ZO_DIR_GAUSS || dir.kind == ZO_DIR_REST) {
-        zo_normal4(zo_stream_of(dir, p.id, ZO_ROLE_Z), (uint32_t)index, z);
+    if (!zo_dir_is_lowrank(dir.kind)) {
+        zo_numbers4(p, dir, (uint32_t)index, z);
         return;
     }
     int64_t e = 4 * index, i = e / p.cols, j = e % p.cols;
@@ -397,7 +416,7 @@ static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const 
     }
     for (int d = 0; d < view.ndirs; d++) {
         zo_cuda_dir dir = view.dir[d];
-        if (!zo_dir_acts(dir.kind, p.rank)) {
+        if (!zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
             continue;
         }
         float z[4];

@@ -453,7 +453,7 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
     }
     norm_args a = {};
     const zo_store *store = view->base[0];
-    if (store->storage == ZO_STORAGE_F32 && zo_cuda_one_base(view) && !zo_cuda_acts(view, weight) && (bias < 0 || !zo_cuda_acts(view, bias))) {
+    if (store->storage == ZO_STORAGE_F32 && zo_cuda_one_base(view) && zo_view_acting(view, weight, NULL).dirs == 0 && (bias < 0 || zo_view_acting(view, bias, NULL).dirs == 0)) {
         /* the stored vectors serve all points */
         a.w = store->data + store->layout->param[weight].offset;
         a.b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;

@@ -115,19 +115,8 @@ static void pack(zo_backend *be, zo_precision precision, const pack_job *job, in
 
 uint64_t zo_cuda_drawn(const zo_view *view, int param)
 {
-    bool factored = view->factors != NULL && view->factors->rank[param] > 0;
-    uint64_t n = 0;
-    for (int d = 0; d < view->ndirs; d++) {
-        bool used = false;
-        for (int p = 0; p < view->npoints; p++) {
-            used = used || view->coef[p * view->ndirs + d] != 0.0f;
-        }
-        if (used && factored && (view->dir[d].kind == ZO_DIR_CP || view->dir[d].kind == ZO_DIR_SPAN)) {
-            return 0;
-        }
-        n += used && (view->dir[d].kind == ZO_DIR_GAUSS || (view->dir[d].kind == ZO_DIR_REST && !factored));
-    }
-    return n;
+    zo_acting acting = zo_view_acting(view, param, NULL);
+    return acting.lowrank ? 0 : (uint64_t)acting.normals;
 }
 
 bool zo_cuda_one_base(const zo_view *view)
@@ -208,7 +197,7 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.weight = weight;
     l.precision = precision;
     l.tokens = tokens;
-    l.shared = zo_cuda_one_base(view) && !zo_cuda_acts(view, weight);
+    l.shared = zo_cuda_one_base(view) && zo_view_acting(view, weight, NULL).dirs == 0;
     l.in_place = l.shared && view->base[0]->storage == read_as(precision);
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
     l.scale = w->scale;
@@ -340,7 +329,7 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     const zo_store *store = view->base[0];
     const zo_param *w = &store->layout->param[weight];
     int P = view->npoints;
-    bool bias_shared = bias < 0 || (zo_cuda_one_base(view) && !zo_cuda_acts(view, bias));
+    bool bias_shared = bias < 0 || (zo_cuda_one_base(view) && zo_view_acting(view, bias, NULL).dirs == 0);
     bool bias_stands = bias_shared && store->storage == ZO_STORAGE_F32;
     const float *b = bias < 0 ? NULL : bias_stands ? store->data + store->layout->param[bias].offset
                                                    : zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);

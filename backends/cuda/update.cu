@@ -78,12 +78,11 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
             int drawn = -1;
             for (int d = 0; d < view.ndirs; d++) {
                 zo_cuda_dir dir = view.dir[d];
-                if (!zo_dir_acts(dir.kind, p.param.rank)) {
+                if (!zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                     continue;
                 }
-                if (drawn < 0 || view.dir[drawn].seed != dir.seed || view.dir[drawn].step != dir.step ||
-                    view.dir[drawn].query != dir.query) {
-                    zo_normal4(zo_stream_of(dir, p.param.id, ZO_ROLE_Z), (uint32_t)quad, z);
+                if (drawn < 0 || !zo_same_draw(view.dir[drawn], dir)) {
+                    zo_numbers4(p.param, dir, (uint32_t)quad, z);
                     drawn = d;
                 }
                 float c = view.coef[d];
@@ -169,14 +168,14 @@ static __device__ void panel_lowrank(const part &p, const place &at, float scale
     }
 }
 
-/* Normals of elements e .. e + 3, any e. */
-static __device__ __forceinline__ void normals_at(zo_stream stream, int64_t e, float z[4])
+/* The numbers of elements e .. e + 3, any e. */
+static __device__ __forceinline__ void numbers_at(const zo_cuda_param &p, const zo_cuda_dir &dir, int64_t e, float z[4])
 {
     int shift = (int)(e % 4);
     float two[8];
-    zo_normal4(stream, (uint32_t)(e / 4), two);
+    zo_numbers4(p, dir, (uint32_t)(e / 4), two);
     if (shift != 0) {
-        zo_normal4(stream, (uint32_t)(e / 4 + 1), two + 4);
+        zo_numbers4(p, dir, (uint32_t)(e / 4 + 1), two + 4);
     }
 #pragma unroll
     for (int l = 0; l < 4; l++) {
@@ -226,16 +225,16 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
         }
         for (int d = 0; d < view.ndirs; d++) {
             zo_cuda_dir dir = view.dir[d];
-            if (!zo_dir_acts(dir.kind, p.param.rank)) {
+            if (!zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                 continue;
             }
-            if (dir.kind == ZO_DIR_CP || dir.kind == ZO_DIR_SPAN) {
+            if (zo_dir_is_lowrank(dir.kind)) {
                 panel_lowrank(p, at, 1.0f, view.amount + (int64_t)dir.amount_row * view.ncoef, false, &shared, z);
             } else {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     if (at.row[i] >= 0) {
-                        normals_at(zo_stream_of(dir, p.param.id, ZO_ROLE_Z), at.row[i] * p.param.cols + at.col, z[i]);
+                        numbers_at(p.param, dir, at.row[i] * p.param.cols + at.col, z[i]);
                     }
                 }
             }
@@ -294,29 +293,6 @@ static void parts_add(part_list *l, const zo_layout *layout, const zo_factors *f
     l->n += tiles > 0;
 }
 
-/* What of a view acts on a parameter: the number of directions, of draws (an equal one beside is not drawn again), and whether some are
- * of low rank. */
-struct acting { int dirs, draws; bool lowrank; };
-
-static acting acting_of(const zo_view *view, int param)
-{
-    acting a = {};
-    const zo_dir *before = nullptr;
-    bool factored = view->factors != NULL && view->factors->rank[param] > 0;
-    for (int d = 0; d < view->ndirs; d++) {
-        const zo_dir *dir = &view->dir[d];
-        bool lowrank = dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_SPAN;
-        if (view->coef[d] == 0.0f || (dir->kind != ZO_DIR_GAUSS && lowrank != factored)) {
-            continue;
-        }
-        a.dirs++;
-        a.draws += before == nullptr || before->seed != dir->seed || before->step != dir->step || before->query != dir->query;
-        a.lowrank = a.lowrank || lowrank;
-        before = dir;
-    }
-    return a;
-}
-
 void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                    const zo_touched *touched)
 {
@@ -343,7 +319,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     uint64_t flat_bytes = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        acting a = acting_of(&view, t);
+        zo_acting a = zo_view_acting(&view, t, NULL);
         if (a.dirs == 0 && (!p->decay || shrink == 1.0f)) {
             continue;
         }
@@ -360,7 +336,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
         uint64_t bytes = (uint64_t)(nrows * p->cols * zo_storage_bytes(store->storage));
         counters.weight_bytes_written += bytes;
         flat_bytes += a.lowrank ? 0 : bytes;
-        counters.normals += (uint64_t)(a.lowrank ? 0 : a.draws * nrows * p->cols);
+        counters.normals += (uint64_t)(a.lowrank ? 0 : a.normals * nrows * p->cols);
     }
     const part *flat_parts = parts_stage(be, &flat), *panel_parts = parts_stage(be, &panels);
     const float *factor = static_cast<const float *>(zo_cuda_stage(be, &shrink, sizeof shrink));

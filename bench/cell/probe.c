@@ -9,11 +9,6 @@
 
 enum { CHUNK = 1 << 14, SAMPLE = 1024 };
 
-static bool acts(const zo_dir *dir, int rank)
-{
-    return dir->kind == ZO_DIR_GAUSS || (dir->kind == ZO_DIR_REST ? rank == 0 : rank > 0);
-}
-
 /* One parameter, its factors on the host. */
 typedef struct subject {
     const zo_param *p;
@@ -23,13 +18,18 @@ typedef struct subject {
     float *a;     /* (n, rank) of each term */
 } subject;
 
+static bool acts(const subject *s, const zo_dir *dir)
+{
+    return zo_dir_acts(dir->kind, zo_dir_skip(dir), s->p->block, s->rank);
+}
+
 /* z (count) = the direction's elements [first, first + count) of a parameter; elements count by rows. */
 static void draw(const subject *s, const zo_term *term, int k, int64_t first, int64_t count, float *z)
 {
     const zo_dir *dir = &term[k].dir;
-    if (dir->kind == ZO_DIR_GAUSS || dir->kind == ZO_DIR_REST) {
-        zo_normals((zo_stream){.seed = dir->seed, .tensor = s->p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z}, (uint64_t)first, (long)count,
-                   z);
+    if (!zo_dir_is_lowrank(dir->kind)) {
+        zo_stream stream = {.seed = dir->seed, .tensor = s->p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
+        zo_numbers(dir->draw, stream, (uint64_t)first, (long)count, z);
         return;
     }
     for (int64_t i = 0; i < count; i++) {
@@ -58,7 +58,7 @@ static subject open_subject(zo_backend *be, const zo_factors *factors, const zo_
         s.v = fetch(be, factors->v[t], p->cols * s.rank);
         s.a = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n * s.rank) * sizeof *s.a);
         for (int k = 0; k < n; k++) {
-            if (term[k].dir.kind == ZO_DIR_CP || term[k].dir.kind == ZO_DIR_SPAN) {
+            if (zo_dir_is_lowrank(term[k].dir.kind)) {
                 zo_dir_coefs(&term[k].dir, factors, t, s.a + k * s.rank);
             }
         }
@@ -84,14 +84,14 @@ double zo_probe_drift(zo_backend *be, const zo_store *weights, const zo_factors 
             zo_store_read(be, weights, p->offset + first, count, before);
             memcpy(w, before, (size_t)count * sizeof *w);
             for (int k = 0; k < n; k++) {
-                if (acts(&term[k].dir, s.rank)) {
+                if (acts(&s, &term[k].dir)) {
                     draw(&s, term, k, first, count, z + (int64_t)k * CHUNK);
                 }
             }
             for (int move = 0; move < 3; move++) {
                 for (int k = 0; k < n; k++) {
                     float c = (float)(times[move] * term[k].coef);
-                    for (int64_t i = 0; i < count && acts(&term[k].dir, s.rank); i++) {
+                    for (int64_t i = 0; i < count && acts(&s, &term[k].dir); i++) {
                         w[i] = zo_storage_round(weights->storage, fmaf(c, z[(int64_t)k * CHUNK + i], w[i]));
                     }
                 }

@@ -64,14 +64,16 @@ zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
 
 void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view)
 {
-    double points = view != NULL ? view->npoints : 1;
-    bool forms = false;
-    for (int d = 0; view != NULL && d < view->ndirs && !forms; d++) {
-        forms = view->dir[d].kind != ZO_DIR_REST;
+    double points = view != NULL ? view->npoints : 1, formed = 0.0, numbers = 0.0;
+    const zo_layout *layout = view != NULL && view->ndirs > 0 ? view->base[0]->layout : NULL;
+    for (int t = 0; layout != NULL && t < layout->n; t++) {
+        double n = layout->param[t].kind == ZO_PARAM_MATRIX ? (double)layout->param[t].rows * (double)layout->param[t].cols : 0.0;
+        formed += zo_view_acting(view, t, NULL).dirs > 0 ? n : 0.0;
+        numbers += n;
     }
     sums->passes += 1;
     sums->points += points;
-    sums->formed += forms ? points : 0;
+    sums->formed += numbers > 0.0 ? points * formed / numbers : 0.0;
     sums->packed += of_batch->packed;
     sums->tokens += points * of_batch->tokens;
     sums->rows += points * of_batch->rows;
@@ -144,7 +146,7 @@ static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo
 {
     double flops = zo_forward_flops(s, t, arch);
     bool half = precision == ZO_BF16 || precision == ZO_F16;
-    double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->formed < s->points ? s->passes : 0;
+    double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->points > 0 ? s->passes * (1 - s->formed / s->points) : 0;
     double formed = 2 * operand * (t->token_numbers + t->row_numbers) * (s->formed + converted);
     zo_work w = {.flops = flops, .backward_flops = backward ? 2 * flops : 0};
     w.bytes = weight_bytes * (t->read_numbers * s->passes + t->row_reads * s->packed) * (backward ? 2 : 1) + formed +

@@ -12,7 +12,7 @@ extern "C" {
 /* What passes of one kind ran, summed. A pass over T tokens at P points adds P T to `tokens`. */
 typedef struct zo_pass_sums {
     double passes, points;
-    double formed;           /* points whose matrices had to be formed: a direction acts on them */
+    double formed;           /* points whose matrices had to be formed, for a direction acts on them; where it acts on some, their share of the numbers */
     double packed;           /* T alone, whatever P is */
     double tokens, rows;     /* rows: of the last hidden state that the head reads */
     double pairs, row_pairs; /* (query, key) pairs of the attention: of all tokens, and of the head's rows alone (the last layer's) */

@@ -92,7 +92,7 @@ static int bench_device_rng(zo_backend *be, bool json)
     const zo_device_peaks *y = zo_device_peaks_of(be);
     zo_layout layout = {0};
     zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, y->normals / 1024, 1024, 0, true);
-    drawing d = {.store = zo_store_new(be, &layout, ZO_TAG_PARAMS), .term = {.dir = {.kind = ZO_DIR_GAUSS, .seed = 42}, .coef = 1e-3}};
+    drawing d = {.store = zo_store_new(be, &layout, ZO_TAG_PARAMS), .term = {.dir = {.kind = ZO_DIR_DENSE, .seed = 42}, .coef = 1e-3}};
     be->reserve(be, &layout, NULL, ZO_F32, 1, 1);
     double n = (double)layout.size, fill = n / zo_work_seconds(be, fill_normals, &d), apply = n / zo_work_seconds(be, apply_normals, &d);
     zo_store_free(be, d.store);
@@ -216,7 +216,7 @@ static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision
     float *x = be->alloc(be, ZO_TAG_ACTIVATIONS, in), *y = be->alloc(be, ZO_TAG_ACTIVATIONS, out);
     zo_normals((zo_stream){.seed = 2}, 0, (long)(in / sizeof *x), x);
     const zo_store *base[2] = {store, store};
-    zo_dir dir = {.kind = ZO_DIR_GAUSS, .seed = 3};
+    zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 3};
     float coef[2] = {1e-3f, -1e-3f};
     zo_view view = {.npoints = points, .base = base, .ndirs = points == 2 ? 1 : 0, .dir = &dir, .coef = coef};
     double least = INFINITY;
