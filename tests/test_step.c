@@ -138,15 +138,24 @@ START_TEST(work_is_that_of_the_shapes)
 }
 END_TEST
 
-/* Pairs of attention counted one by one: a prompt of 3 tokens with an option of 2, and a sequence of 4. */
+/* Pairs of attention counted one by one: a prompt of 3 tokens with an option of 2, and a sequence of 4. What is formed is counted by the numbers of
+ * matrices on which a direction acts. */
 START_TEST(pairs_are_counted)
 {
     int32_t start[] = {0, 3, 5, 9}, parent[] = {-1, 0, -1}, row[] = {2, 4, 8};
     zo_batch batch = {.examples = 2, .tokens = 9, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
     zo_arch arch = {.causal = true};
-    const zo_store *base[2] = {NULL, NULL};
+    zo_layout layout = {0};
+    zo_layout_add(&layout, "a", ZO_PARAM_MATRIX, 6, 5, 0, true);
+    zo_layout_add(&layout, "b", ZO_PARAM_MATRIX, 2, 5, 1, true);
+    zo_layout_add(&layout, "bias", ZO_PARAM_VECTOR, 1, 100, 1, false);
+    zo_store store = {.layout = &layout};
+    const zo_store *base[2] = {&store, &store};
+    int rank[] = {1, 1, 0};
+    zo_factors factors = {.layout = &layout, .rank = rank};
     zo_dir dir = {.kind = ZO_DIR_DENSE};
-    zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir};
+    float coef[] = {0.1f, -0.1f};
+    zo_view view = {.npoints = 2, .base = base, .ndirs = 1, .dir = &dir, .coef = coef, .factors = &factors};
     zo_pass_sums sums = {0}, plain = zo_pass_sums_of(&arch, &batch);
     zo_pass_sums_add(&sums, &plain, &view);
     ck_assert_double_eq(sums.pairs, 2 * (1 + 2 + 3 + 4 + 5 + 1 + 2 + 3 + 4));
@@ -162,6 +171,13 @@ START_TEST(pairs_are_counted)
     ck_assert_double_eq(sums.pairs, 2 * 25 + 2 * (9 + 4 + 16));
     ck_assert_double_eq(sums.row_pairs, 2 * 12 + 2 * (3 + 2 + 4));
     ck_assert_double_eq(sums.formed, 2);
+    dir = (zo_dir){.kind = ZO_DIR_DENSE, .skip = 1};
+    zo_pass_sums_add(&sums, &plain, &view);
+    ck_assert_double_eq(sums.formed, 2 + 2 * 0.25);
+    coef[0] = coef[1] = 0.0f;
+    zo_pass_sums_add(&sums, &plain, &view);
+    ck_assert_double_eq(sums.formed, 2.5);
+    zo_layout_free(&layout);
 }
 END_TEST
 
