@@ -21,6 +21,9 @@ typedef enum zo_param_kind {
     ZO_PARAM_VECTOR  /* (1, cols): bias or norm */
 } zo_param_kind;
 
+/* What a MATRIX is of a LoRA adapter. */
+typedef enum zo_lora_part { ZO_LORA_NONE, ZO_LORA_A, ZO_LORA_B } zo_lora_part;
+
 typedef struct zo_param {
     char name[128];      /* the canonical name inside this program's family table, e.g. "layer.3.attn.q.weight" */
     zo_param_kind kind;
@@ -30,7 +33,9 @@ typedef struct zo_param {
     int block;           /* transformer block, -1 outside the blocks (TeZO's rank rule takes the minimum over a block) */
     bool whole;          /* TABLE that is also read whole (a tied head): a forward touches every row */
     bool decay;          /* weight decay applies (not for biases and norms) */
+    bool added;          /* by a parameter view (models/arch.h): no checkpoint of the model has it */
     float scale;         /* of a MATRIX: linear layers give scale x W^T; 1 but for the B of a LoRA adapter (alpha / rank) */
+    zo_lora_part lora;   /* of an adapter: A and B stand behind the weight that they adapt (models/arch.h) */
 } zo_param;
 
 /* Immutable once a store exists. Made by the model, freed by the model. */

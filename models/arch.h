@@ -30,6 +30,15 @@ typedef enum zo_decoder {
 
 typedef enum zo_rope_scaling { ZO_ROPE_PLAIN, ZO_ROPE_LINEAR, ZO_ROPE_LLAMA3 } zo_rope_scaling;
 
+/* LoRA (Hu et al., arXiv 2106.09685): beside the weight W (out, in) of a linear layer stand A (rank, in) and B (out, rank), and it gives
+ *     y = x W^T + b + (alpha / rank) (x A^T) B^T. */
+enum { ZO_LORA_Q = 1, ZO_LORA_K = 2, ZO_LORA_V = 4, ZO_LORA_O = 8, ZO_LORA_GATE = 16, ZO_LORA_UP = 32, ZO_LORA_DOWN = 64, ZO_LORA_ALL = 127 };
+typedef struct zo_lora {
+    int rank;     /* 0 = no adapters */
+    double alpha; /* > 0 */
+    unsigned on;  /* which linear layers of every block: a sum of ZO_LORA_*; gate is left out where the family has none */
+} zo_lora;
+
 typedef struct zo_arch {
     char family[16];       /* "bert", "roberta", "distilbert", "gpt2", "opt", "llama" */
     int layers, hidden, heads, kv_heads, head_dim, ffn;
@@ -52,6 +61,7 @@ typedef struct zo_arch {
     zo_act act;
     bool gated;            /* act(gate(x)) * up(x) (LLaMA) */
     bool attn_bias, attn_out_bias, mlp_bias;
+    zo_lora lora;          /* adapters; not of config.json */
     /* language-model head */
     bool tied;             /* decoder weight is embed.token */
     bool decoder_copy;     /* untied by zo_arch_set_decoder: begins as a copy of embed.token where the checkpoint has no decoder */
@@ -69,6 +79,7 @@ typedef struct zo_arch {
  *   embed.norm.{weight,bias}     embed.in.weight (hidden, embed)   embed.out.weight (embed, hidden)
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
+ *   layer.N.{attn,mlp}.*.lora_a.weight (rank, in)  .lora_b.weight (out, rank)   of the linear layers that have an adapter
  *   final.norm.{weight,bias}
  *   lm.dense.{weight,bias}  lm.norm.{weight,bias}  lm.decoder.{weight,bias}   (weight absent when tied)
  *   class.dense.{weight,bias}  class.out.{weight,bias}

@@ -36,6 +36,22 @@ static void add_linear(zo_layout *layout, int block, int rows, int cols, bool bi
     }
 }
 
+/* A linear layer of a block, which may have an adapter. */
+static void add_adapted(zo_layout *layout, const zo_arch *a, int block, unsigned on, int rows, int cols, bool bias, const char *stem)
+{
+    add_linear(layout, block, rows, cols, bias, stem);
+    if (a->lora.rank == 0 || (a->lora.on & on) == 0) {
+        return;
+    }
+    add(layout, ZO_PARAM_MATRIX, a->lora.rank, cols, block, true, "%s.lora_a.weight", stem);
+    add(layout, ZO_PARAM_MATRIX, rows, a->lora.rank, block, true, "%s.lora_b.weight", stem);
+    zo_param *lora = &layout->param[layout->n - 2];
+    lora[0].lora = ZO_LORA_A;
+    lora[1].lora = ZO_LORA_B;
+    lora[0].added = lora[1].added = true;
+    lora[1].scale = (float)(a->lora.alpha / a->lora.rank);
+}
+
 static void add_block(zo_layout *layout, const zo_arch *a, int block)
 {
     char stem[64];
@@ -44,10 +60,10 @@ static void add_block(zo_layout *layout, const zo_arch *a, int block)
     if (a->norm_first) {
         add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
     }
-    add_linear(layout, block, q, a->hidden, a->attn_bias, STEM("attn.q"));
-    add_linear(layout, block, kv, a->hidden, a->attn_bias, STEM("attn.k"));
-    add_linear(layout, block, kv, a->hidden, a->attn_bias, STEM("attn.v"));
-    add_linear(layout, block, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
+    add_adapted(layout, a, block, ZO_LORA_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
+    add_adapted(layout, a, block, ZO_LORA_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
+    add_adapted(layout, a, block, ZO_LORA_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
+    add_adapted(layout, a, block, ZO_LORA_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
     if (!a->norm_first) {
         add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
     }
@@ -55,10 +71,10 @@ static void add_block(zo_layout *layout, const zo_arch *a, int block)
         add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
     }
     if (a->gated) {
-        add_linear(layout, block, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
+        add_adapted(layout, a, block, ZO_LORA_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
     }
-    add_linear(layout, block, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
-    add_linear(layout, block, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
+    add_adapted(layout, a, block, ZO_LORA_UP, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
+    add_adapted(layout, a, block, ZO_LORA_DOWN, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
     if (!a->norm_first) {
         add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
     }

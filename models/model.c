@@ -2,10 +2,13 @@
 #include "models/model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "models/files/adapter.h"
 #include "models/files/hub.h"
+#include "models/lora.h"
 #include "models/transformer.h"
 
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
@@ -16,6 +19,7 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     model->be = be;
     model->head = spec->head;
     model->precision = spec->precision;
+    snprintf(model->folder, sizeof model->folder, "%s", spec->folder ? spec->folder : "");
     bool classifies = spec->head == ZO_HEAD_CLASS || spec->head == ZO_HEAD_WORDS;
     model->classes = classifies ? spec->classes : 0;
     zo_status status = zo_backend_check(be, spec->precision, err);
@@ -65,6 +69,10 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
         if (!status) {
             status = zo_weights_unread(spec->folder, a, &spec->head, 1, model->classes, model->note, sizeof model->note, err);
         }
+    }
+    if (!status && a->lora.rank > 0) {
+        zo_lora_init(&model->layout, be, model->store, spec->seed);
+        status = spec->adapter ? zo_adapter_read(spec->adapter, a, &model->layout, be, model->store, err) : ZO_OK;
     }
     if (status) {
         zo_model_close(model);
@@ -670,5 +678,8 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
 
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
 {
+    if (model->arch.lora.rank > 0) {
+        return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, model->store, err);
+    }
     return zo_weights_write(folder, &model->arch, &model->layout, model->be, model->store, err);
 }

@@ -22,6 +22,7 @@ typedef struct zo_model_spec {
     zo_precision precision;
     zo_storage storage;    /* of the weights: rounded once, when they are read or drawn; gradients need F32 */
     zo_decoder decoder;    /* of a language-model head; see zo_model_decoder for what became of it */
+    const char *adapter;   /* folder of a LoRA adapter that the arch's adapters begin as (models/files/adapter.h); NULL = drawn from `seed` */
 } zo_model_spec;
 
 typedef struct zo_model zo_model;
@@ -81,7 +82,8 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
 /* Log-probabilities of the batch's scores: (scores) host. `zo score`. */
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob);
 
-/* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it. */
+/* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it; of a model with LoRA
+ * adapters, these and a classification head, as PEFT's folder. */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
 
 /* Predicted bytes by tag from the arch alone, before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and

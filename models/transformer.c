@@ -29,9 +29,13 @@ static zo_pair find_pair(const zo_model *model, const char *name, bool weight, b
 {
     char full[160];
     snprintf(full, sizeof full, "%s.weight", name);
-    zo_pair pair = {find(model, full, weight), -1};
+    zo_pair pair = {find(model, full, weight), -1, {-1, -1}};
     snprintf(full, sizeof full, "%s.bias", name);
     pair.bias = find(model, full, bias);
+    for (int i = 0; i < 2; i++) {
+        snprintf(full, sizeof full, "%s.lora_%c.weight", name, "ab"[i]);
+        pair.lora[i] = zo_layout_find(&model->layout, full);
+    }
     return pair;
 }
 
@@ -47,7 +51,7 @@ static zo_pair find_optional(const zo_model *model, const char *name)
 {
     char full[160];
     snprintf(full, sizeof full, "%s.weight", name);
-    zo_pair pair = {zo_layout_find(&model->layout, full), -1};
+    zo_pair pair = {zo_layout_find(&model->layout, full), -1, {-1, -1}};
     snprintf(full, sizeof full, "%s.bias", name);
     pair.bias = zo_layout_find(&model->layout, full);
     return pair;
@@ -120,6 +124,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
                                   .q = r, .k = offset(r, n * wide_q), .v = offset(r, n * (wide_q + kv)), .a = h, .mid = x,
                                   .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(r, n * a->ffn) : NULL,
                                   .gate = a->gated ? r : NULL, .f = r, .out = h, .y = x};
+    pass->lora = a->lora.rank > 0 ? take(l, n * a->lora.rank) : NULL;
     pass->last = h;
     pass->hidden = a->embed != a->hidden ? r : a->final_norm ? h : x;
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
@@ -206,6 +211,8 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     pass->t1 = take(l, t * wide);
     pass->t2 = take(l, t * wide);
     pass->r = take(l, t * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)));
+    pass->lora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
+    pass->dlora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
 }
 
 void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *l)
@@ -258,9 +265,17 @@ static void norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, c
                     model->arch.hidden, y, stats);
 }
 
-static void linear(zo_model *model, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y, float *pre)
+/* With an adapter y begins as scale (x A^T) B^T, to which the layer's own product is added. y is not x. */
+static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y,
+                   float *pre)
 {
-    model->be->linear(model->be, view, model->precision, pair.weight, pair.bias, act, x, tokens, false, y, pre);
+    zo_backend *be = model->be;
+    bool adapted = pair.lora[0] >= 0;
+    if (adapted) {
+        be->linear(be, view, model->precision, pair.lora[0], -1, ZO_ACT_NONE, x, tokens, false, pass->lora, NULL);
+        be->linear(be, view, model->precision, pair.lora[1], -1, ZO_ACT_NONE, pass->lora, tokens, false, y, NULL);
+    }
+    be->linear(be, view, model->precision, pair.weight, pair.bias, act, x, tokens, adapted, y, pre);
 }
 
 static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
@@ -297,7 +312,7 @@ static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, con
     bool project = ids->in.weight >= 0;
     be->embed(be, view, ids->token, batch->id, pass->tokens, false, project ? pass->e : pass->x0);
     if (project) {
-        linear(model, view, ids->in, ZO_ACT_NONE, pass->e, pass->tokens, pass->x0, NULL);
+        linear(model, pass, view, ids->in, ZO_ACT_NONE, pass->e, pass->tokens, pass->x0, NULL);
     }
     if (ids->type >= 0) {
         be->embed(be, view, ids->type, type_rows(model, batch), pass->tokens, true, pass->x0);
@@ -326,8 +341,8 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     if (a->norm_first) {
         norm(model, view, ids->attn_norm, b->in, *pending, t, b->h1, b->stats1);
     }
-    linear(model, view, ids->k, ZO_ACT_NONE, b->h1, t, b->k, NULL);
-    linear(model, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
+    linear(model, pass, view, ids->k, ZO_ACT_NONE, b->h1, t, b->k, NULL);
+    linear(model, pass, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
     if (row) {
         size_t bytes = (size_t)(pass->points * rows * a->hidden) * sizeof(float);
         float *in_rows = keep ? b->in_rows : b->q, *h1_rows = keep ? b->h1_rows : b->q; /* q is free until it is made */
@@ -342,7 +357,7 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
             }
         }
     }
-    linear(model, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
+    linear(model, pass, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
     if (a->rope) {
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
@@ -353,21 +368,21 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
 
     /* mid = in + o(a): a forward-only pass adds into the stream, a gradient pass beside it. */
     float *o = keep ? b->mid : b->q;
-    linear(model, view, ids->o, ZO_ACT_NONE, b->a, rows, o, NULL);
+    linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, o, NULL);
     norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, keep ? o : b->in_rows, keep ? b->in_rows : o, rows, b->h2, b->stats2);
     const float *residual = keep ? (a->norm_first ? b->mid : b->h2) : b->out;
 
     if (a->gated) {
-        linear(model, view, ids->gate, ZO_ACT_NONE, b->h2, rows, b->gate, NULL);
-        linear(model, view, ids->up, ZO_ACT_NONE, b->h2, rows, b->pre, NULL);
+        linear(model, pass, view, ids->gate, ZO_ACT_NONE, b->h2, rows, b->gate, NULL);
+        linear(model, pass, view, ids->up, ZO_ACT_NONE, b->h2, rows, b->pre, NULL);
         be->glu(be, a->act, b->gate, b->pre, pass->points * rows * a->ffn, b->f);
     } else {
-        linear(model, view, ids->up, a->act, b->h2, rows, b->f, keep ? b->pre : NULL);
+        linear(model, pass, view, ids->up, a->act, b->h2, rows, b->f, keep ? b->pre : NULL);
     }
     if (again && a->norm_first) {
         return;
     }
-    linear(model, view, ids->down, ZO_ACT_NONE, b->f, rows, b->out, NULL);
+    linear(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, b->out, NULL);
     if (a->norm_first) {
         *pending = residual;
     } else {
@@ -419,15 +434,25 @@ void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view,
         be->add(be, y, pending, pass->points * pass->rows * a->hidden);
     }
     if (model->ids.out.weight >= 0) {
-        linear(model, view, model->ids.out, ZO_ACT_NONE, y, pass->rows, pass->hidden, NULL);
+        linear(model, pass, view, model->ids.out, ZO_ACT_NONE, y, pass->rows, pass->hidden, NULL);
     }
 }
 
 /* ---- backward ----------------------------------------------------------------------------------------------------------- */
 
-static void linear_backward(zo_model *model, zo_pair pair, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
+/* x A^T of an adapter is made again, `rank` numbers a token, and not kept. */
+static void linear_backward(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
-    model->be->linear_backward(model->be, model->store, model->precision, pair.weight, pair.bias, x, dy, tokens, false, dx, grad);
+    zo_backend *be = model->be;
+    const zo_store *stored = model->store;
+    bool adapted = pair.lora[0] >= 0;
+    if (adapted) {
+        zo_view view = zo_view_stored(&stored);
+        be->linear(be, &view, model->precision, pair.lora[0], -1, ZO_ACT_NONE, x, tokens, false, pass->lora, NULL);
+        be->linear_backward(be, stored, model->precision, pair.lora[1], -1, pass->lora, dy, tokens, false, pass->dlora, grad);
+        be->linear_backward(be, stored, model->precision, pair.lora[0], -1, x, pass->dlora, tokens, false, dx, grad);
+    }
+    be->linear_backward(be, stored, model->precision, pair.weight, pair.bias, x, dy, tokens, adapted, dx, grad);
 }
 
 static void norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
@@ -460,16 +485,16 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
         norm_backward(model, ids->mlp_norm, b->out, b->stats3, rows, dx, grad);
     }
     float *df = pass->r;
-    linear_backward(model, ids->down, b->f, dx, rows, df, grad);
+    linear_backward(model, pass, ids->down, b->f, dx, rows, df, grad);
     if (a->gated) {
         float *dup = pass->r + rows * a->ffn;
         be->glu_backward(be, a->act, b->gate, b->pre, df, rows * a->ffn, df, dup);
-        linear_backward(model, ids->gate, b->h2, df, rows, t1, grad);
-        linear_backward(model, ids->up, b->h2, dup, rows, t2, grad);
+        linear_backward(model, pass, ids->gate, b->h2, df, rows, t1, grad);
+        linear_backward(model, pass, ids->up, b->h2, dup, rows, t2, grad);
         be->add(be, t1, t2, n);
     } else {
         be->act_backward(be, a->act, b->pre, rows * a->ffn, df);
-        linear_backward(model, ids->up, b->h2, df, rows, t1, grad);
+        linear_backward(model, pass, ids->up, b->h2, df, rows, t1, grad);
     }
     if (a->norm_first) {
         norm_backward(model, ids->mlp_norm, b->mid, b->stats2, rows, t1, grad);
@@ -479,7 +504,7 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
         norm_backward(model, ids->attn_norm, b->mid, b->stats2, rows, dx, grad);
     }
 
-    linear_backward(model, ids->o, b->a, dx, rows, t1, grad);
+    linear_backward(model, pass, ids->o, b->a, dx, rows, t1, grad);
     zo_attention attention = attention_of(a, row, rows);
     zo_seqs seqs = zo_seqs_of(batch);
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
@@ -490,7 +515,7 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     }
     /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */
     float *dh1 = a->norm_first ? t2 : dx;
-    linear_backward(model, ids->q, b->h1_rows, dq, rows, a->norm_first ? t2 : t1, grad);
+    linear_backward(model, pass, ids->q, b->h1_rows, dq, rows, a->norm_first ? t2 : t1, grad);
     if (!a->norm_first) {
         be->add(be, dx, t1, n);
     }
@@ -500,9 +525,9 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
             spread(model, pass, row, t2, t1);
         }
     }
-    linear_backward(model, ids->k, b->h1, dk, t, t1, grad);
+    linear_backward(model, pass, ids->k, b->h1, dk, t, t1, grad);
     be->add(be, dh1, t1, t * a->hidden);
-    linear_backward(model, ids->v, b->h1, dv, t, t1, grad);
+    linear_backward(model, pass, ids->v, b->h1, dv, t, t1, grad);
     be->add(be, dh1, t1, t * a->hidden);
     if (a->norm_first) {
         norm_backward(model, ids->attn_norm, b->in, b->stats1, t, t2, grad);
@@ -520,7 +545,7 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
     zo_block_bufs b = block_bufs(model, pass, a->layers - 1);
 
     if (ids->out.weight >= 0) {
-        linear_backward(model, ids->out, pass->last, pass->dhead, pass->rows, pass->dx, grad);
+        linear_backward(model, pass, ids->out, pass->last, pass->dhead, pass->rows, pass->dx, grad);
     } else {
         be->copy(be, pass->dx, pass->dhead, (size_t)(pass->rows * a->hidden) * sizeof(float));
     }
@@ -547,7 +572,7 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
     }
     const float *de = pass->dx;
     if (ids->in.weight >= 0) {
-        linear_backward(model, ids->in, pass->e, pass->dx, pass->tokens, pass->t1, grad);
+        linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, pass->t1, grad);
         de = pass->t1;
     }
     be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);

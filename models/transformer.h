@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* A linear layer or a norm: indices into the layout, -1 = absent. */
-typedef struct zo_pair { int weight, bias; } zo_pair;
+/* A linear layer or a norm: indices into the layout, -1 = absent. lora: A and B of an adapter. */
+typedef struct zo_pair { int weight, bias, lora[2]; } zo_pair;
 
 typedef struct zo_block_ids { zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down; } zo_block_ids;
 
@@ -53,6 +53,7 @@ typedef struct zo_pass {
     float *logprob;            // (scores)
     float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)
     float *dhead;              // (R, width)
+    float *lora, *dlora;       // (T, rank) x A^T of the adapter at hand; gradient pass: its gradient
 } zo_pass;
 
 /* What passes of up to some sizes need: buffers, and lists on the host. */
@@ -86,6 +87,7 @@ struct zo_model {
     int32_t *word; /* (classes) WORDS */
     zo_precision precision;
     char note[1000]; /* zo_model_note */
+    char folder[4096]; /* where it was read, "" = nowhere */
     zo_ids_of ids;
     int width;     /* of what the head reads: embed where the model projects its output, else hidden */
 

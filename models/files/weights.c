@@ -10,109 +10,10 @@
 #include "core/io.h"
 #include "models/family.h"
 #include "models/files/hub.h"
+#include "models/files/names.h"
 #include "models/files/safetensors.h"
 
-#define NAME_BYTES 256
-typedef char tensor_name[NAME_BYTES];
 #define PIECE_FLOATS ((int64_t)1 << 18)
-
-/* "layer.12.attn.q" against "layer.#.attn.q": the block's number, or -1 when it does not fit; *rest gets what
- * follows. */
-static int pattern_fits(const char *name, const char *pattern, const char **rest)
-{
-    int block = 0;
-    while (*pattern != '\0') {
-        if (*pattern == '#') {
-            if (*name < '0' || *name > '9') {
-                return -1;
-            }
-            for (block = 0; *name >= '0' && *name <= '9'; name++) {
-                block = block * 10 + (*name - '0');
-            }
-            pattern++;
-        } else if (*name++ != *pattern++) {
-            return -1;
-        }
-    }
-    *rest = name;
-    return block;
-}
-
-/* The row of a canonical name, its block and the ending (".weight", ".bias") that the row leaves open. Dies when
- * there is none: a layout never lists what its family has no name for. */
-static const zo_name_row *row_of(const zo_family *family, const char *name, int *block, const char **ending)
-{
-    for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
-        const char *rest;
-        *block = pattern_fits(name, row->ours, &rest);
-        if (*block < 0) {
-            continue;
-        }
-        if (*rest == '\0') {
-            /* Tables have no ending here and .weight there; a row that spells the ending has it on both sides. */
-            *ending = strstr(row->ours, ".weight") != NULL || strstr(row->ours, ".bias") != NULL ? "" : ".weight";
-            return row;
-        }
-        if (strcmp(rest, ".weight") == 0 || strcmp(rest, ".bias") == 0) {
-            *ending = rest;
-            return row;
-        }
-    }
-    zo_die(__FILE__, __LINE__, "parameter %s has no name in the table of family %s", name, family->name);
-}
-
-/* The `choice`-th spelling of a row with prefix, block and ending put in; false when there are not so many. */
-static bool spell(char out[NAME_BYTES], const char *prefix, const char *theirs, int choice, int block,
-                  const char *ending)
-{
-    for (; choice > 0; choice--) {
-        theirs = strchr(theirs, '|');
-        if (theirs == NULL) {
-            return false;
-        }
-        theirs++;
-    }
-    int used = snprintf(out, NAME_BYTES, "%s", prefix);
-    for (; *theirs != '\0' && *theirs != '|'; theirs++) {
-        used += *theirs == '#' ? snprintf(out + used, (size_t)(NAME_BYTES - used), "%d", block)
-                               : snprintf(out + used, (size_t)(NAME_BYTES - used), "%c", *theirs);
-    }
-    used += snprintf(out + used, (size_t)(NAME_BYTES - used), "%s", ending);
-    ZO_CHECK(used < NAME_BYTES, "a tensor's name is longer than %d bytes", NAME_BYTES);
-    return true;
-}
-
-/* The checkpoint's tensor of a parameter, or NULL; *stored says how it lies there. `tried` gets the first name
- * looked for. */
-static const zo_tensor *tensor_of(const zo_tensors *tensors, const zo_family *family, const char *name,
-                                  zo_stored *stored, char tried[NAME_BYTES])
-{
-    int block;
-    const char *ending;
-    const zo_name_row *row = row_of(family, name, &block, &ending);
-    static const char *const none[] = {"", NULL};
-    /* TensorFlow's names of a norm's parameters, in old BERT files. */
-    const char *old = strcmp(ending, ".weight") == 0 ? ".gamma" : strcmp(ending, ".bias") == 0 ? ".beta" : NULL;
-    char spelt[NAME_BYTES];
-    *stored = row->stored;
-    tried[0] = '\0';
-    for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
-        for (int choice = 0; spell(spelt, *prefix, row->theirs, choice, block, ending); choice++) {
-            if (tried[0] == '\0') {
-                memcpy(tried, spelt, sizeof spelt);
-            }
-            const zo_tensor *t = zo_tensors_find(tensors, spelt);
-            if (t == NULL && old != NULL) {
-                spell(spelt, *prefix, row->theirs, choice, block, old);
-                t = zo_tensors_find(tensors, spelt);
-            }
-            if (t != NULL) {
-                return t;
-            }
-        }
-    }
-    return NULL;
-}
 
 /* ---- notes -------------------------------------------------------------------------------------------------------------------- */
 
@@ -162,9 +63,9 @@ zo_status zo_weights_decoder(const char *folder, zo_arch *arch, zo_decoder decod
         return status;
     }
     zo_stored stored;
-    char tried[NAME_BYTES];
-    const zo_tensor *own = tensor_of(&tensors, family, "lm.decoder.weight", &stored, tried),
-                    *table = tensor_of(&tensors, family, "embed.token", &stored, tried);
+    char tried[ZO_NAME_BYTES];
+    const zo_tensor *own = zo_name_find(&tensors, family, "", "lm.decoder.weight", NULL, &stored, tried),
+                    *table = zo_name_find(&tensors, family, "", "embed.token", NULL, &stored, tried);
     bool asked = arch->tied || arch->decoder_copy; /* else config.json has them apart, and they may differ */
     if (asked && own != NULL && table != NULL && !same_numbers(&tensors, own, table)) {
         if (decoder == ZO_DECODER_TIED) {
@@ -183,51 +84,24 @@ zo_status zo_weights_decoder(const char *folder, zo_arch *arch, zo_decoder decod
 static void mark_read(const zo_tensors *tensors, const zo_family *family, const char *name, bool *read)
 {
     zo_stored stored;
-    char tried[NAME_BYTES];
-    const zo_tensor *first = tensor_of(tensors, family, name, &stored, tried), *t;
+    char tried[ZO_NAME_BYTES];
+    const zo_tensor *first = zo_name_find(tensors, family, "", name, NULL, &stored, tried), *t;
     if (first == NULL) {
         return;
     }
     read[first - tensors->tensor] = true;
     int block;
     const char *ending;
-    const zo_name_row *row = row_of(family, name, &block, &ending);
+    const zo_name_row *row = zo_name_row_of(family, name, &block, &ending);
     static const char *const none[] = {"", NULL};
     for (const char *const *prefix = row->base ? family->prefixes : none; *prefix != NULL; prefix++) {
-        for (int choice = 0; spell(tried, *prefix, row->theirs, choice, block, ending); choice++) {
+        for (int choice = 0; zo_name_spell(tried, *prefix, row->theirs, choice, block, ending); choice++) {
             t = zo_tensors_find(tensors, tried);
             if (t != NULL && !read[t - tensors->tensor]) {
                 read[t - tensors->tensor] = same_numbers(tensors, first, t);
             }
         }
     }
-}
-
-/* Does a pattern of zo_silent_row fit? */
-static bool silent_fits(const char *name, const char *pattern)
-{
-    bool anywhere = pattern[0] == '*';
-    for (const char *at = name; at != NULL; at = strchr(at, '.') != NULL ? strchr(at, '.') + 1 : NULL) {
-        const char *rest;
-        if (pattern_fits(at, pattern + anywhere, &rest) >= 0 && (*rest == '.' || *rest == '\0')) {
-            return true;
-        }
-        if (!anywhere) {
-            break;
-        }
-    }
-    return false;
-}
-
-static bool is_silent(const zo_family *family, const char *name, bool class, bool lm)
-{
-    for (const zo_silent_row *row = family->silent; row->pattern != NULL; row++) {
-        bool here = row->when == ZO_SILENT_ALWAYS || (row->when == ZO_SILENT_CLASS && !class) || (row->when == ZO_SILENT_LM && !lm);
-        if (here && silent_fits(name, row->pattern)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_head *head, int n, int classes, char *note, size_t size,
@@ -245,7 +119,9 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
         zo_layout layout = {0};
         zo_arch_layout(arch, head[h], classes, &layout);
         for (int i = 0; i < layout.n; i++) {
-            mark_read(&tensors, family, layout.param[i].name, read);
+            if (!layout.param[i].added) {
+                mark_read(&tensors, family, layout.param[i].name, read);
+            }
         }
         zo_layout_free(&layout);
         class = class || (head[h] == ZO_HEAD_CLASS && classes > 0);
@@ -261,7 +137,7 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
     int unread = 0;
     for (int i = 0; i < tensors.n; i++) {
         const char *name = tensors.tensor[i].name;
-        if (!read[i] && !is_silent(family, name, class, lm) && unread++ < SHOWN) {
+        if (!read[i] && !zo_name_silent(family, name, class, lm) && unread++ < SHOWN) {
             snprintf(names + strlen(names), sizeof names - strlen(names), "%s%.90s", unread > 1 ? ", " : "", name);
         }
     }
@@ -421,7 +297,9 @@ void zo_weights_random(const zo_arch *arch, const zo_layout *layout, zo_backend 
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL, "family %s is not in models/list.h", arch->family);
     for (int i = 0; i < layout->n; i++) {
-        init_random(arch, family, be, store, i, seed);
+        if (!layout->param[i].added) {
+            init_random(arch, family, be, store, i, seed);
+        }
     }
     if (arch->decoder_copy) {
         copy_table(layout, be, store);
@@ -467,9 +345,9 @@ static zo_status fail_range(const char *folder, const zo_layout *layout, zo_back
 static const zo_tensor *other_of(const zo_tensors *tensors, const zo_family *family, const char *name)
 {
     zo_stored stored;
-    char tried[NAME_BYTES];
+    char tried[ZO_NAME_BYTES];
     const char *other = strcmp(name, "lm.decoder.weight") == 0 ? "embed.token" : strcmp(name, "embed.token") == 0 ? "lm.decoder.weight" : NULL;
-    return other != NULL ? tensor_of(tensors, family, other, &stored, tried) : NULL;
+    return other != NULL ? zo_name_find(tensors, family, "", other, NULL, &stored, tried) : NULL;
 }
 
 zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
@@ -486,8 +364,11 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
     for (int i = 0; i < layout->n && status == ZO_OK; i++) {
         const zo_param *p = &layout->param[i];
         zo_stored stored;
-        char tried[NAME_BYTES];
-        const zo_tensor *t = tensor_of(&tensors, family, p->name, &stored, tried);
+        char tried[ZO_NAME_BYTES];
+        if (p->added) {
+            continue;
+        }
+        const zo_tensor *t = zo_name_find(&tensors, family, "", p->name, NULL, &stored, tried);
         if (t == NULL && (arch->decoder_copy || arch->tied)) {
             t = other_of(&tensors, family, p->name);
         }
@@ -582,17 +463,20 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
     size_t n = (size_t)layout->n;
     zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *entry);
     source *from = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *from);
-    tensor_name *name = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
+    zo_tensor_name *name = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
     int entries = 0;
     for (int i = 0; i < layout->n; i++) {
         int block;
         const char *ending;
-        const zo_name_row *row = row_of(family, layout->param[i].name, &block, &ending);
+        if (layout->param[i].added) {
+            continue; /* files of their own */
+        }
+        const zo_name_row *row = zo_name_row_of(family, layout->param[i].name, &block, &ending);
         if (row->stored == ZO_STORED_THIRD_1 || row->stored == ZO_STORED_THIRD_2) {
             continue; /* in the file with its first third */
         }
         zo_tensor_out *e = &entry[entries];
-        spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, 0, block, ending);
+        zo_name_spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, 0, block, ending);
         from[entries] = (source){.param = i, .stored = row->stored};
         e->name = name[entries];
         e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
