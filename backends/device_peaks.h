@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 typedef struct zo_device_memory {
-    uint64_t used_bytes;    /* everybody's, now; on a card of one's own: ours, context and libraries included */
-    uint64_t context_bytes; /* of these before the backend's first block */
+    uint64_t used_bytes;    /* a card: everybody's, now; on a card of one's own ours, context and libraries included. Else the process's peak */
+    uint64_t context_bytes; /* of these before the backend's first block; 0 without a driver */
     uint64_t total_bytes;
 } zo_device_memory;
 
@@ -27,7 +27,6 @@ typedef struct zo_device_peaks {
     /* Normals a second of the vendor's generator (Philox4x32-10) filling n floats; NULL = there is none. Where its library is not
      * there: ZO_EUNSUPPORTED and one sentence. */
     zo_status (*normals_rate)(zo_backend *be, int64_t n, double *rate, zo_err *err);
-    /* NULL: the operating system's figures of the process are all there is. */
     void (*memory)(zo_backend *be, zo_device_memory *memory);
 } zo_device_peaks;
 

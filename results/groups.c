@@ -38,12 +38,6 @@ double zo_run_number(const zo_grouped_run *run, const char *column)
     return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
-bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *key)
-{
-    const cJSON *x = value_of(a, key), *y = value_of(b, key);
-    return x == y || (x != NULL && y != NULL && cJSON_Compare(x, y, true));
-}
-
 const char *const zo_mark_names[3] = {"diverged", "dead", "constant"};
 
 bool zo_run_is_marked(const zo_grouped_run *run, const char *mark)

@@ -46,7 +46,6 @@ int *zo_groups_rank(const zo_groups *groups, const char *keys);
 const zo_grouped_run *zo_groups_first(const zo_groups *groups, int group);
 double zo_run_number(const zo_grouped_run *run, const char *column);      /* NaN where there is none */
 const char *zo_run_text(const zo_grouped_run *run, const char *key);      /* of the config, else of the row; "" where there is none */
-bool zo_run_same(const zo_grouped_run *a, const zo_grouped_run *b, const char *key);
 /* Were there dev examples, by which --best chooses? */
 bool zo_run_has_dev(const zo_grouped_run *run);
 extern const char *const zo_mark_names[3]; /* diverged, dead, constant */

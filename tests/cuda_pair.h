@@ -1,6 +1,7 @@
 /* cuda_pair.h: one operation on the CPU backend and on the CUDA backend under the shim (tests/shim): the same inputs, every output buffer,
- * the weights and the gradients compared. The CUDA side runs twice, with blocks and threads first to last and last to first, and must give
- * the same bits (a difference is a race). A line is printed per comparison: slot, shapes, largest difference. For tests/test_cuda_*.c. */
+ * the weights, the gradients, what is counted and which parts of a step have time compared. The CUDA side runs twice, with blocks and
+ * threads first to last and last to first, and must give the same bits (a difference is a race). A line is printed per comparison: slot,
+ * shapes, largest difference. For tests/test_cuda_*.c. */
 #ifndef ZO_TESTS_CUDA_PAIR_H
 #define ZO_TESTS_CUDA_PAIR_H
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/rng.h"
 #include "tests/cuda_sides.h"
 
@@ -193,6 +195,7 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
 {
     float *result[3][PAIR_BUFFERS + 2]; /* CPU, CUDA, CUDA reversed; buffers, weights, grad */
     zo_counters counted[3];
+    int booked[3] = {0}; /* bit p: part p has time */
     int64_t size[PAIR_BUFFERS + 2];
     ck_assert_int_le(n, PAIR_BUFFERS);
     for (int i = 0; i < n + 2; i++) {
@@ -210,9 +213,16 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
             at[i] = be->alloc(be, ZO_TAG_ACTIVATIONS, (size_t)size[i] * sizeof(float));
             be->upload(be, at[i], buffer[i].init, (size_t)size[i] * sizeof(float));
         }
+        be->wait(be);
+        zo_part_reset();
         zo_counters_reset();
         op(p, side, at, arg);
         be->wait(be);
+        double seconds[ZO_PARTS];
+        zo_part_read(seconds);
+        for (int part = 0; part < ZO_PARTS; part++) {
+            booked[run] |= (seconds[part] > 0) << part;
+        }
         zo_counters_read(&counted[run]);
         for (int i = 0; i < n + 2; i++) {
             result[run][i] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)size[i] * sizeof(float));
@@ -223,6 +233,14 @@ static inline void pair_compare(pair *p, const char *slot, const char *shapes, p
         }
     }
     zo_shim_reverse = false;
+    int either = booked[0] | booked[1], apart = booked[0] ^ booked[1], product = 1 << ZO_PART_GEMM | 1 << ZO_PART_HEAD;
+    if (either & product) { /* how weights are formed for a product, and where a bias is added, is each backend's own */
+        apart &= ~(1 << ZO_PART_GEMM | 1 << ZO_PART_FORM | 1 << ZO_PART_ELEMENTWISE);
+    }
+    for (int part = 0; part < ZO_PARTS; part++) {
+        ck_assert_msg((apart >> part & 1) == 0, "%s %s: the %s alone books time as %s", slot, shapes, booked[0] >> part & 1 ? "CPU" : "GPU",
+                      zo_part_name((zo_part)part));
+    }
     ck_assert_msg(memcmp(&counted[0], &counted[1], sizeof *counted) == 0,
                   "%s %s: the CPU counts %llu normals, %llu bytes, %llu operations, the GPU %llu, %llu, %llu", slot, shapes,
                   (unsigned long long)counted[0].normals, (unsigned long long)counted[0].weight_bytes_written,

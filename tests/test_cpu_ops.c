@@ -371,6 +371,23 @@ START_TEST(bf16_products_of_every_inner_size)
 }
 END_TEST
 
+/* A product that was made is found again, also after the tables of them have grown, twice here: set-up makes all, and a step none. */
+START_TEST(products_are_made_once)
+{
+    enum { N = 300 };
+    const zo_cpu_product *made[N];
+    zo_backend *be = backend(1);
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < N; i++) {
+            zo_cpu_gemm gemm = {.precision = ZO_F32, .m = 1, .n = 1, .k = i + 1, .lda = i + 1, .ldb = 1, .ldc = 1};
+            const zo_cpu_product *product = zo_cpu_product_of(be, &gemm);
+            made[i] = turn == 0 ? product : made[i];
+            ck_assert_msg(product == made[i], "the product of inner size %d is made again", i + 1);
+        }
+    }
+}
+END_TEST
+
 /* bits --------------------------------------------------------------------------------------------------------------------- */
 
 START_TEST(streamed_equals_applied)
@@ -1142,6 +1159,7 @@ int main(void)
     tcase_add_test(tc, linear_layers);
     tcase_add_test(tc, linear_bf16);
     tcase_add_test(tc, bf16_products_of_every_inner_size);
+    tcase_add_test(tc, products_are_made_once);
     tcase_add_test(tc, streamed_equals_applied);
     tcase_add_test(tc, points_with_other_bases);
     tcase_add_test(tc, any_number_of_threads);

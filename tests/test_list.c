@@ -13,6 +13,7 @@
 #include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "optimizers/estimator.h"
 #include "tests/folder.h"
 #include "tests/suite.h"
 
@@ -132,6 +133,17 @@ START_TEST(methods)
         }
     }
     ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "optimizer", "mezo"), "loss_is"), "eps z"));
+    /* every text that an estimator says of itself is there, and under its own key */
+    const zo_estimator *const *estimators;
+    int n = zo_estimator_list(&estimators);
+    for (int i = 0; i < n; i++) {
+        const struct { const char *key, *text; } says[] = {{"title", estimators[i]->title}, {"paper", estimators[i]->paper}, {"losses_at", estimators[i]->losses_at},
+                                                           {"loss_is", estimators[i]->loss_is}, {"queries_are", estimators[i]->queries_are}};
+        const cJSON *row = row_of(rows, "optimizer", estimators[i]->name);
+        for (size_t k = 0; k < sizeof says / sizeof *says; k++) {
+            ck_assert_str_eq(text_in(row, says[k].key), says[k].text != NULL ? says[k].text : "");
+        }
+    }
     static const struct { const char *name, *key, *keeps; } other[] = {{"mezo-svrg", "\"replay\"", "nothing"},
                                                                       {"mezo-svrg", "\"released\"", "a stored direction, two while it is made"},
                                                                       {"fo-sgd", "momentum", "gradients, 1 moment"}};

@@ -590,6 +590,9 @@ START_TEST(long_texts_are_fitted)
     ASSERT_HAS(text, "o note \xe2\x82\xac");
     ASSERT_HAS(text, "\xe2\x82\xac...\xe2\x82\xac");
     ASSERT_HAS(text, "\xe2\x82\xac" "end\n");
+    const char *label = strstr(text, "o note \xe2\x82\xac");
+    long bytes = strstr(label, "end\n") + 3 - label; /* what is left is as long as it may be: 120, less or more by what is left of a euro */
+    ck_assert_msg(bytes > 120 - 3 && bytes < 120 + 3, "%ld bytes", bytes);
     ASSERT_LACKS(text, "?");
     zo_free(text);
     close_db();

@@ -381,6 +381,74 @@ START_TEST(prediction_is_what_the_ledger_says)
 }
 END_TEST
 
+/* The text for people and the JSON say the same, and what config.json and the file of weights have: sizes by the model's config.json and, of
+ * opt-125m, as published; every figure of the table under the heading of its tag. */
+START_TEST(text_and_json_say_the_same)
+{
+    static const struct { const char *model, *lines[4]; int layers, tensors; double elements; } of[] = {
+        {"tests/golden/models/llama", {"\nfamily       llama, causal\n", "\nlayers       2, hidden 32, feed-forward 48\n",
+                                       "\nheads        4 of 8, 2 of keys and values\n", "\nvocabulary   96, positions 40\n"}, 2, 22, 21760},
+        {"shape:opt-125m", {"\nfamily       opt, causal\n", "\nlayers       12, hidden 768, feed-forward 3072\n",
+                            "\nheads        12 of 64, 12 of keys and values\n", "\nvocabulary   50272, positions 2048\n"}, 12, 0, 0}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *argv[] = {"inspect", of[i].model, "--batch", "4", "--context", "32", "--json"};
+        char *text, *out, *errors, want[200];
+        ck_assert_int_eq(run(zo_cmd_inspect, 7, argv, &out, &errors), 0);
+        cJSON *json = cJSON_Parse(out);
+        zo_free(out);
+        zo_free(errors);
+        ck_assert_int_eq(run(zo_cmd_inspect, 6, argv, &text, &errors), 0);
+        zo_free(errors);
+        for (int k = 0; k < 4; k++) {
+            ck_assert_msg(strstr(text, of[i].lines[k]) != NULL, "\"%s\" lacks \"%s\"", text, of[i].lines[k]);
+        }
+        static const char *const keys[] = {"layers", "hidden", "ffn", "heads", "head_dim", "kv_heads", "vocab", "positions"};
+        int numbers[8];
+        ck_assert_int_eq(sscanf(strstr(text, "\nlayers "), " layers %d, hidden %d, feed-forward %d heads %d of %d, %d of keys and values vocabulary %d, "
+                                "positions %d", &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4], &numbers[5], &numbers[6], &numbers[7]), 8);
+        for (int k = 0; k < 8; k++) {
+            ck_assert_msg(number_of(json, keys[k]) == numbers[k], "%s is %g, and %d in the text", keys[k], number_of(json, keys[k]), numbers[k]);
+        }
+        ck_assert(number_of(json, "layers") == of[i].layers && number_of(json, "batch") == 4 && number_of(json, "context") == 32);
+        snprintf(want, sizeof want, "\nparameters   %.6g M with the language-model head, held in f32\n", number_of(json, "parameters") / 1e6);
+        ck_assert_ptr_nonnull(strstr(text, want));
+        const cJSON *disk = cJSON_GetObjectItem(json, "disk");
+        if (of[i].tensors > 0) {
+            ck_assert(number_of(disk, "files") == 1 && number_of(disk, "tensors") == of[i].tensors);
+            ck_assert(number_of(cJSON_GetObjectItem(disk, "dtypes"), "BF16") == of[i].elements);
+            snprintf(want, sizeof want, "\non disk      %d tensors in 1 file, %.1f MiB: BF16 %.6g M\n", of[i].tensors, number_of(disk, "bytes") / (1 << 20),
+                     of[i].elements / 1e6);
+            ck_assert_msg(number_of(disk, "bytes") > 2 * of[i].elements && strstr(text, want) != NULL, "\"%s\" lacks \"%s\"", text, want);
+        } else {
+            ck_assert(cJSON_IsNull(disk) && strstr(text, "\non disk      config.json only, no weights") != NULL);
+        }
+        char tag[7][20];
+        const char *line = strstr(text, "\nmethod ");
+        ck_assert_msg(line != NULL && sscanf(line, " method %19s %19s %19s %19s %19s %19s %19s", tag[0], tag[1], tag[2], tag[3], tag[4], tag[5], tag[6]) == 7 &&
+                          strcspn(line + 1, "\n") == 39 + 7 * 12, "%s", text);
+        ck_assert(strcmp(tag[0], "params") == 0 && strcmp(tag[6], "total") == 0);
+        const cJSON *plan;
+        cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted")) {
+            line = strchr(line + 1, '\n');
+            int at = snprintf(want, sizeof want, "\n%-28s %-10s", cJSON_GetStringValue(cJSON_GetObjectItem(plan, "method")),
+                              cJSON_GetStringValue(cJSON_GetObjectItem(plan, "realisation")));
+            double sum = 0;
+            for (int t = 0; t < 7; t++) {
+                char key[64];
+                snprintf(key, sizeof key, "%.19s_bytes", tag[t]);
+                at += snprintf(want + at, sizeof want - (size_t)at, " %11.1f", number_of(plan, key) / (1 << 20));
+                sum += t < 6 ? number_of(plan, key) : -number_of(plan, key);
+            }
+            ck_assert_msg(strncmp(line, want, strlen(want)) == 0 && line[strlen(want)] == '\n', "%.150s\nis not%s", line, want);
+            ck_assert_msg(fabs(sum) < 0.05 * number_of(plan, "total_bytes"), "%g bytes stand under no heading", -sum); /* what is not shown is little */
+        }
+        ck_assert_msg(strcmp(strchr(line + 1, '\n'), "\n") == 0, "%s", line);
+        cJSON_Delete(json);
+        zo_free(text);
+    }
+}
+END_TEST
+
 START_TEST(config_without_weights)
 {
     char path[128], *text, *out, *errors;
@@ -414,6 +482,7 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, prediction_is_what_the_ledger_says);
+    tcase_add_test(tests, text_and_json_say_the_same);
     tcase_add_test(tests, config_without_weights);
     tcase_add_test(tests, weights_that_are_not_numbers);
     tcase_add_test(tests, notes_are_said);

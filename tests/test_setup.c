@@ -40,6 +40,13 @@ static const char OPT[] = "{\"model_type\": \"opt\", \"vocab_size\": 128, \"hidd
                           "\"num_attention_heads\": 2, \"max_position_embeddings\": 256, \"word_embed_proj_dim\": 16, \"do_layer_norm_before\": true, "
                           "\"activation_function\": \"relu\", \"bos_token_id\": 2, \"eos_token_id\": 2, \"pad_token_id\": 1}";
 
+/* Before each test, so that each can run alone. */
+static void put_models(void)
+{
+    put_model("opt", OPT);
+    put_model("gpt2", "{\"model_type\": \"gpt2\", \"vocab_size\": 128, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 256}");
+}
+
 static int threads = 1;
 
 typedef struct opened { zo_grid grid; zo_backend *be; zo_setup setup; } opened;
@@ -86,8 +93,6 @@ static zo_batch *first_batch(const char *model, const char *form)
  * as their tokenizer says. Nothing else differs. */
 START_TEST(prompts_of_opt_begin_with_s)
 {
-    put_model("opt", OPT);
-    put_model("gpt2", "{\"model_type\": \"gpt2\", \"vocab_size\": 128, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 256}");
     zo_batch *opt = first_batch("opt", "prompt"), *other = first_batch("gpt2", "prompt"), *head = first_batch("opt", "head");
     ck_assert_int_eq(opt->tokens, other->tokens);
     ck_assert_int_eq(opt->seqs, other->seqs);
@@ -122,7 +127,6 @@ START_TEST(every_batch_has_room)
         {"\"work\": 40, \"optimizer\": \"mezo-svrg\"", 2},
         {"\"seconds\": 5, \"optimizer\": \"mezo\"", 40},
         {"\"steps\": 4294967295, \"optimizer\": \"mezo-svrg\"", 2}};
-    put_model("opt", OPT);
     opened o;
     open_cell(&o, "opt", 64, of[_i].more);
     for (int64_t step = 0; step < of[_i].steps; step++) {
@@ -305,6 +309,7 @@ int main(void)
         return 1;
     }
     TCase *t = tcase_create("setup");
+    tcase_add_checked_fixture(t, put_models, NULL);
     tcase_add_test(t, prompts_of_opt_begin_with_s);
     tcase_add_test(t, parts_sum_to_the_step);
     tcase_add_test(t, work_is_counted_in_plain_forwards);

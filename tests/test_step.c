@@ -3,6 +3,7 @@
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,11 @@
 #include "bench/cell/roofline.h"
 #include "bench/cli/cmd.h"
 #include "bench/synth/shapes.h"
+#include "core/clock.h"
 #include "core/conf.h"
 #include "core/io.h"
+#include "core/mem.h"
+#include "core/rng.h"
 #include "models/files/hub.h"
 #include "models/model.h"
 #include "tests/folder.h"
@@ -31,6 +35,39 @@ static int step_command(const char *const *word)
         argv[argc] = (char *)word[argc - 1];
     }
     return zo_cmd_bench_step(argc, argv);
+}
+
+/* What `zo bench WORDS...` prints, which must be JSON; the caller deletes it. */
+static cJSON *said_by(const char *const *word)
+{
+    char path[] = "build/test_step_json.XXXXXX", *argv[WORDS + 1] = {(char *)"bench"}, *text;
+    int file = mkstemp(path), before = dup(STDOUT_FILENO), argc = 1;
+    ck_assert(file >= 0 && before >= 0);
+    for (; word[argc - 1] != NULL; argc++) {
+        argv[argc] = (char *)word[argc - 1];
+    }
+    fflush(stdout);
+    dup2(file, STDOUT_FILENO);
+    int code = zo_cmd_bench(argc, argv);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    close(file);
+    size_t bytes;
+    zo_err err = {0};
+    ck_assert_msg(code == 0 && zo_read_file(path, 1 << 20, &text, &bytes, &err) == ZO_OK, "exit status %d; %s", code, err.text);
+    unlink(path);
+    cJSON *said = cJSON_Parse(text);
+    ck_assert_msg(said != NULL, "no JSON: %s", text);
+    zo_free(text);
+    return said;
+}
+
+static double number_of(const cJSON *said, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(said, key);
+    ck_assert_msg(cJSON_IsNumber(item), "no number %s", key);
+    return item->valuedouble;
 }
 
 START_TEST(wrong_input_is_refused)
@@ -247,6 +284,85 @@ START_TEST(normals_of_a_device)
 }
 END_TEST
 
+/* The most normals of `draw` a second, of 2^16 in a row, in a tenth of a second. */
+static double normals_per_second(void (*draw)(zo_stream, uint64_t, long, float *))
+{
+    enum { N = 1 << 16 };
+    static float z[N];
+    double most = 0;
+    for (double end = zo_now() + 0.1; zo_now() < end;) {
+        double start = zo_now();
+        draw((zo_stream){.seed = 1}, 0, N, z);
+        most = fmax(most, N / (zo_now() - start));
+    }
+    return most;
+}
+
+/* Each rate beside the test's own of the same work; what else runs here may take up to two thirds of one of them, and of two threads that
+ * wait for each other nearly all. */
+START_TEST(rates_of_normals)
+{
+    for (int threads = 1; threads <= 2; threads++) {
+        cJSON *said = said_by((const char *const[]){"rng", "--ms", "100", "--threads", threads == 1 ? "1" : "2", "--json", NULL});
+        double core = normals_per_second(zo_normals), scalar = normals_per_second(zo_normals_scalar);
+        const struct { const char *key; double least, most; } rate[] = {{"normals_per_second_core", core / 3, 3 * core},
+                                                                        {"normals_per_second", core / (threads == 1 ? 3 : 1000), 3 * threads * core},
+                                                                        {"scalar_normals_per_second_core", scalar / 3, 3 * scalar}};
+        ck_assert(number_of(said, "threads") == threads);
+        for (size_t k = 0; k < sizeof rate / sizeof *rate; k++) {
+            double value = number_of(said, rate[k].key);
+            ck_assert_msg(value > rate[k].least && value < rate[k].most, "%s is %g, expected %g to %g", rate[k].key, value, rate[k].least, rate[k].most);
+        }
+        ck_assert(core > 2 * scalar); /* so that neither passes for the other */
+        cJSON_Delete(said);
+    }
+}
+END_TEST
+
+/* Without time for more, each layer is called twice at one point and twice at two: that is most of the time, and not more than all of it. */
+START_TEST(rates_of_linear_layers)
+{
+    zo_backend *be;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_backend_open("cpu", 1, &be, &err), ZO_OK);
+    double start = zo_now(), sum = 0;
+    cJSON *said = said_by((const char *const[]){"gemm", "--ms", "0", "--threads", "1", "--json", NULL}), *row;
+    double taken = zo_now() - start;
+    int n = 0, of[2] = {0}; /* of a precision */
+    cJSON_ArrayForEach(row, said) {
+        double flops = 2 * number_of(row, "tokens") * number_of(row, "rows") * number_of(row, "cols");
+        sum += 2 * flops / number_of(row, "stored_flops_per_second") + 2 * 2 * flops / number_of(row, "drawn_flops_per_second");
+        const char *precision = cJSON_GetStringValue(cJSON_GetObjectItem(row, "precision"));
+        ck_assert(precision != NULL && number_of(row, "threads") == 1);
+        of[0] += strcmp(precision, zo_precision_name(ZO_F32)) == 0;
+        of[1] += strcmp(precision, zo_precision_name(ZO_BF16)) == 0;
+        n++;
+    }
+    ck_assert(of[0] >= 10 && of[1] == (be->bf16 ? of[0] : 0) && n == of[0] + of[1]);
+    ck_assert_msg(sum < taken && sum > taken / 20, "%g s in layers, of %g", sum, taken);
+    cJSON_Delete(said);
+    be->close(be);
+}
+END_TEST
+
+START_TEST(the_processor_is_a_device)
+{
+    char line[200];
+    unsigned long long kilobytes = 0;
+    FILE *info = fopen("/proc/meminfo", "r");
+    ck_assert_ptr_nonnull(info);
+    while (fgets(line, sizeof line, info) != NULL && sscanf(line, "MemTotal: %llu kB", &kilobytes) != 1) {
+    }
+    fclose(info);
+    cJSON *said = said_by((const char *const[]){"device", "--device", "cpu", "--json", NULL});
+    ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(said, "backend")), "cpu");
+    ck_assert(strlen(cJSON_GetStringValue(cJSON_GetObjectItem(said, "device"))) > 0);
+    ck_assert(kilobytes > 0 && number_of(said, "total_bytes") == 1024.0 * (double)kilobytes);
+    ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(said, "precisions"), 0)), "f32");
+    cJSON_Delete(said);
+}
+END_TEST
+
 /* What stands in for the program of tests: of three one passes, one fails, one dies, and then goes on with what is left. */
 static const char fake_parity[] =
     "#!/bin/sh\n"
@@ -373,28 +489,15 @@ START_TEST(json_says_what_ran)
     static const struct { const char *key; double value; } number[] = {
         {"batch", 4}, {"context", 40}, {"fill", 1}, {"forwards", 2}, {"work", 2}, {"tokens", 2 * 4 * 39},
         {"batch_tokens", 4 * 39}}; /* the last token of a sequence is only predicted */
-    char path[] = "build/test_step_json.XXXXXX";
-    int file = mkstemp(path), before = dup(STDOUT_FILENO);
-    ck_assert(file >= 0 && before >= 0);
-    const char *words[WORDS] = {"shape:opt-tiny", "--batch", "4", "--context", "40", "--fill", "--init", "random", "--steps", "2", "--json"};
-    int n = 11;
+    const char *words[WORDS] = {"step", "shape:opt-tiny", "--batch", "4", "--context", "40", "--fill", "--init", "random", "--steps", "2", "--json"};
+    int n = 12;
     for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
         if (asked[k].option != NULL) {
             words[n++] = asked[k].option;
             words[n++] = asked[k].text;
         }
     }
-    fflush(stdout);
-    dup2(file, STDOUT_FILENO);
-    int code = step_command(words);
-    fflush(stdout);
-    dup2(before, STDOUT_FILENO);
-    close(before);
-    close(file);
-    zo_err err = {0};
-    cJSON *said;
-    ck_assert_msg(code == 0 && zo_json_read(path, &said, &err) == ZO_OK, "exit status %d; %s", code, err.text);
-    unlink(path);
+    cJSON *said = said_by(words);
     for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
         const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(said, asked[k].key));
         ck_assert_msg(text != NULL && strcmp(text, asked[k].text) == 0, "%s is %s, and should be %s", asked[k].key, text, asked[k].text);
@@ -404,7 +507,9 @@ START_TEST(json_says_what_ran)
         double value = cJSON_IsTrue(item) ? 1 : item != NULL ? item->valuedouble : -1;
         ck_assert_msg(value == number[k].value, "%s is %g, and should be %g", number[k].key, value, number[k].value);
     }
-    double linear = cJSON_GetObjectItem(said, "linear_flops")->valuedouble, all = cJSON_GetObjectItem(said, "flops")->valuedouble;
+    double used = number_of(said, "used_bytes"), now = (double)zo_rss_peak_bytes(); /* the kernel counts pages in lots */
+    ck_assert_msg(used > 0.5 * now && used < 1.1 * now && number_of(said, "context_bytes") == 0, "%g bytes used, of %g", used, now);
+    double linear = number_of(said, "linear_flops"), all = number_of(said, "flops");
     ck_assert_msg(linear > 0.5 * all && linear < all, "%g operations of linear layers, of %g", linear, all); /* the others are attention's */
     cJSON_Delete(said);
 }
@@ -448,6 +553,9 @@ int main(void)
     tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, normals_of_a_device);
+    tcase_add_test(tests, rates_of_normals);
+    tcase_add_test(tests, rates_of_linear_layers);
+    tcase_add_test(tests, the_processor_is_a_device);
     tcase_add_test(tests, gpu_check_names_failures);
     tcase_add_test(tests, gpu_check_writes_its_files);
     tcase_add_test(tests, steps_on_shapes);

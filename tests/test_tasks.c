@@ -1461,6 +1461,7 @@ START_TEST(prompts_and_options)
     zo_batch_free(b);
     zo_dataset_close(d);
     put("glue/RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tp.\th.\tentailment\n");
+    put("glue/RTE/dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tp.\th.\tnot_entailment\n");
     s = spec_of("rte", ZO_FORM_PROMPT, true);
     d = open_or_die(&s);
     b = batch_of(d, ZO_TRAIN, 0);

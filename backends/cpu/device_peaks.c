@@ -1,6 +1,7 @@
 /* device_peaks.c: a large oneDNN product, each thread multiplying rows of its own. */
 #include <omp.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backends/cpu/cpu.h"
 #include "backends/device_peaks.h"
@@ -59,10 +60,19 @@ static double product_rate(zo_backend *be, zo_precision precision, int64_t side)
     return 2.0 * (double)(m.rows * be->threads) * (double)side * (double)side / seconds;
 }
 
+static void memory(zo_backend *be, zo_device_memory *memory)
+{
+    (void)be;
+    memory->used_bytes = zo_rss_peak_bytes();
+    memory->context_bytes = 0;
+    memory->total_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 const zo_device_peaks zo_cpu_device_peaks = {
     .backend = "cpu",
     .product_side = 1024,
     .copy_bytes = (size_t)64 << 20,
     .normals = 1 << 22,
     .product_rate = product_rate,
+    .memory = memory,
 };

@@ -11,10 +11,10 @@ extern "C" {
 
 /* What `zo help bench` says, and `zo bench` without a word. */
 #define ZO_BENCH_HELP                                                                                                                 \
-    "usage: zo bench rng  [--threads N] [--device NAME] [--json]\n"                                                                   \
+    "usage: zo bench rng  [--threads N] [--device NAME | --ms N] [--json]\n"                                                          \
     "       zo bench peaks [--threads N] [--device NAME] [--json]\n"                                                                  \
     "       zo bench device [--threads N] [--device NAME] [--json]\n"                                                                 \
-    "       zo bench gemm [--threads N] [--json]\n"                                                                                   \
+    "       zo bench gemm [--threads N] [--ms N] [--json]\n"                                                                          \
     "       zo bench step MODEL [OPTIONS] [--json]\n"                                                                                 \
     "\n"                                                                                                                              \
     "rng: normals a second; with --device those of its kernels, and of its vendor's generator. peaks: a large product in each precision,\n"\
@@ -22,6 +22,7 @@ extern "C" {
     "shapes of small models, weights stored or drawn on the way. step: the time of a\n"                                               \
     "training step on a model and a task, and where it goes; it runs what a cell of `zo run` runs.\n"                                 \
     "  --threads N         0 = all cores that the process may use (0)\n"                                                              \
+    "  --ms N              milliseconds of repetitions behind each figure; the least time counts (400)\n"                             \
     "  --json              one JSON object or list on standard output\n"                                                              \
     "Options of step, as the keys of a config (`zo help run`):\n"                                                                     \
     "  --task NAME         (sst2)            --form head|prompt    (head)\n"                                                          \

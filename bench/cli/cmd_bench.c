@@ -15,8 +15,6 @@
 #include "core/mem.h"
 #include "core/rng.h"
 
-static const double seconds_each = 0.4; /* of repetitions, after the first */
-
 static int fail(const zo_err *err)
 {
     fprintf(stderr, "zo bench: %s\n", err->text);
@@ -35,13 +33,13 @@ static void print_json(cJSON *object)
 
 enum { DRAWN = 1 << 16 }; /* normals a call: 256 KB, in the L2 cache */
 
-/* Normals a second of all `threads` threads together, each filling its own block. */
-static double rng_rate(int threads, void (*draw)(zo_stream, uint64_t, long, float *))
+/* Normals a second of all `threads` threads together, each filling its own block, for `seconds`. */
+static double rng_rate(int threads, double seconds, void (*draw)(zo_stream, uint64_t, long, float *))
 {
     float *out = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)threads * DRAWN * sizeof *out);
     double least = INFINITY;
     uint32_t turn = 0;
-    for (double end = zo_now() + seconds_each; zo_now() < end; turn++) {
+    for (double end = zo_now() + seconds; turn == 0 || zo_now() < end; turn++) {
         double start = zo_now();
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int t = 0; t < threads; t++) {
@@ -54,9 +52,9 @@ static double rng_rate(int threads, void (*draw)(zo_stream, uint64_t, long, floa
     return (double)threads * DRAWN / least;
 }
 
-static int bench_rng(int threads, bool json)
+static int bench_rng(int threads, double seconds, bool json)
 {
-    double core = rng_rate(1, zo_normals), all = rng_rate(threads, zo_normals), scalar = rng_rate(1, zo_normals_scalar);
+    double core = rng_rate(1, seconds, zo_normals), all = rng_rate(threads, seconds, zo_normals), scalar = rng_rate(1, seconds, zo_normals_scalar);
     if (json) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddNumberToObject(object, "threads", threads);
@@ -168,15 +166,12 @@ static int bench_device(const char *name, int threads, bool json)
         fail(&err);
         return status == ZO_EUNSUPPORTED ? NO_DEVICE : status == ZO_EINPUT ? 2 : 1;
     }
-    zo_device_memory memory = {0};
-    const zo_device_peaks *y = zo_device_peaks_of(be);
-    if (y->memory != NULL) {
-        y->memory(be, &memory);
-    }
+    zo_device_memory memory;
+    zo_device_peaks_of(be)->memory(be, &memory);
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "backend", be->name);
     cJSON_AddStringToObject(object, "device", be->device);
-    cJSON_AddNumberToObject(object, "total_bytes", (double)memory.total_bytes); /* 0: not told */
+    cJSON_AddNumberToObject(object, "total_bytes", (double)memory.total_bytes);
     cJSON *precisions = cJSON_AddArrayToObject(object, "precisions");
     for (int p = ZO_F32; p < ZO_PRECISIONS; p++) {
         if (zo_backend_check(be, (zo_precision)p, &err) == ZO_OK) {
@@ -205,7 +200,7 @@ static const struct shape { int64_t tokens, rows, cols; } shapes[] = {
     {800, 384, 1536}, {640, 576, 576}, {640, 1536, 576}, {640, 576, 1536}, {16, 49152, 576},
 };
 
-static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision precision, int points)
+static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision precision, int points, double seconds)
 {
     zo_layout layout = {0};
     zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, s->rows, s->cols, 0, true);
@@ -220,8 +215,7 @@ static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision
     float coef[2] = {1e-3f, -1e-3f};
     zo_view view = {.npoints = points, .base = base, .ndirs = points == 2 ? 1 : 0, .dir = &dir, .coef = coef};
     double least = INFINITY;
-    be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, false, y, NULL);
-    for (double end = zo_now() + seconds_each; zo_now() < end; dir.step++) {
+    for (double end = zo_now() + seconds; dir.step < 2 || zo_now() < end; dir.step++) { /* the first makes the product */
         double start = zo_now();
         be->linear(be, &view, precision, 0, -1, ZO_ACT_NONE, x, s->tokens, false, y, NULL);
         double taken = zo_now() - start;
@@ -234,7 +228,7 @@ static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision
     return least;
 }
 
-static int bench_gemm(int threads, bool json)
+static int bench_gemm(int threads, double seconds, bool json)
 {
     zo_err err = {0};
     zo_backend *be;
@@ -252,8 +246,8 @@ static int bench_gemm(int threads, bool json)
         for (int precision = ZO_F32; precision <= (be->bf16 ? ZO_BF16 : ZO_F32); precision++) {
             const char *name = zo_precision_name((zo_precision)precision);
             double flops = 2.0 * (double)s->tokens * (double)s->rows * (double)s->cols;
-            double stored = flops / linear_seconds(be, s, (zo_precision)precision, 1);
-            double drawn = 2.0 * flops / linear_seconds(be, s, (zo_precision)precision, 2);
+            double stored = flops / linear_seconds(be, s, (zo_precision)precision, 1, seconds);
+            double drawn = 2.0 * flops / linear_seconds(be, s, (zo_precision)precision, 2, seconds);
             if (json) {
                 cJSON *row = cJSON_CreateObject();
                 cJSON_AddNumberToObject(row, "threads", be->threads);
@@ -281,7 +275,8 @@ static int bench_gemm(int threads, bool json)
 
 int zo_cmd_bench(int argc, char **argv)
 {
-    static const char *const usage = "zo bench step|rng|gemm|peaks|device [--json] [--threads N], and rng, peaks and device with [--device cpu|cuda[:N]|auto]";
+    static const char *const usage = "zo bench step|rng|gemm|peaks|device [--json] [--threads N], rng, peaks and device with [--device cpu|cuda[:N]|auto], "
+                                     "rng and gemm with [--ms N]";
     if (argc < 2) {
         fputs(ZO_BENCH_HELP, stderr);
         return 2;
@@ -290,10 +285,10 @@ int zo_cmd_bench(int argc, char **argv)
         return zo_cmd_bench_step(argc - 1, argv + 1);
     }
     bool json = false;
-    int64_t threads = 0;
+    int64_t threads = 0, ms = 400;
     const char *device = NULL;
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &json}, {"--threads", ZO_ARG_INT, &threads}, {"--device", ZO_ARG_TEXT, &device},
-                            {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--ms", ZO_ARG_INT, &ms}, {NULL, ZO_ARG_FLAG, NULL}};
     const char *word[1];
     int words = 0;
     zo_err err = {0};
@@ -308,6 +303,7 @@ int zo_cmd_bench(int argc, char **argv)
         return fail(&err);
     }
     int all = be->threads;
+    double seconds = 1e-3 * (double)ms;
     bool peaks = strcmp(word[0], "peaks") == 0;
     if (peaks || (device != NULL && strcmp(word[0], "rng") == 0)) {
         int code = (peaks ? bench_peaks : bench_device_rng)(be, json);
@@ -320,10 +316,10 @@ int zo_cmd_bench(int argc, char **argv)
         return fail(&err);
     }
     if (strcmp(word[0], "rng") == 0) {
-        return bench_rng(all, json);
+        return bench_rng(all, seconds, json);
     }
     if (strcmp(word[0], "gemm") == 0) {
-        return bench_gemm(all, json);
+        return bench_gemm(all, seconds, json);
     }
     zo_fail(&err, ZO_EINPUT, "there is no benchmark \"%s\"; usage: %s", word[0], usage);
     return fail(&err);

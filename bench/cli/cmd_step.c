@@ -33,10 +33,10 @@ typedef struct timing {
     zo_counters counters;
     zo_passes passes; /* of the steps that count */
     zo_peak peak;
-    uint64_t used_bytes, context_bytes; /* the driver's figure after the steps, of it before the first block; without a driver the process's peak, 0 */
-    zo_work work;                       /* of a step */
-    double least_bytes;                 /* of a step however it is realised */
-    double plain_forwards;              /* zo_setup_work of a step, on average */
+    zo_device_memory memory; /* after the steps */
+    zo_work work;            /* of a step */
+    double least_bytes;      /* of a step however it is realised */
+    double plain_forwards;   /* zo_setup_work of a step, on average */
     double peak_flops, backward_peak_flops, peak_bytes; /* a second, of the device; 0 = not measured */
 } timing;
 
@@ -137,14 +137,7 @@ static void take_account(const zo_setup *setup, int64_t steps, timing *t)
     t->least_bytes = zo_least_bytes(&sums, (double)steps, zo_model_arch(setup->model), zo_model_layout(setup->model), zo_dataset_head(setup->dataset),
                                     zo_dataset_classes(setup->dataset), weight_bytes, zo_needs_read_bytes(&needs, &extent)) / (double)steps;
     t->plain_forwards = zo_setup_work(setup) / (double)steps;
-    const zo_device_peaks *y = zo_device_peaks_of(setup->be);
-    t->used_bytes = zo_rss_peak_bytes();
-    if (y->memory != NULL) {
-        zo_device_memory memory;
-        y->memory(setup->be, &memory);
-        t->used_bytes = memory.used_bytes;
-        t->context_bytes = memory.context_bytes;
-    }
+    zo_device_peaks_of(setup->be)->memory(setup->be, &t->memory);
 }
 
 static void measure_peaks(zo_backend *be, zo_precision precision, timing *t)
@@ -260,8 +253,8 @@ static void print_json(const wish *w, const zo_cell *c, const zo_backend *be, co
     for (int tag = 0; tag < ZO_TAGS; tag++) {
         cJSON_AddNumberToObject(tags, zo_tag_name((zo_tag)tag), (double)t->peak.tag_bytes[tag]);
     }
-    cJSON_AddNumberToObject(out, "used_bytes", (double)t->used_bytes);
-    cJSON_AddNumberToObject(out, "context_bytes", (double)t->context_bytes);
+    cJSON_AddNumberToObject(out, "used_bytes", (double)t->memory.used_bytes);
+    cJSON_AddNumberToObject(out, "context_bytes", (double)t->memory.context_bytes);
     cJSON_AddNumberToObject(out, "batch_tokens", (double)t->counts.batch_tokens / steps);
     cJSON_AddNumberToObject(out, "tokens_per_second", 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms);
     cJSON_AddNumberToObject(out, "flops", t->work.flops + t->work.backward_flops); /* at least: bench/cell/roofline.h */
@@ -314,7 +307,7 @@ static void print_text(const wish *w, const zo_cell *c, const zo_backend *be, co
         }
     }
     printf("\nthe %s says %.1f MB; %.0f tokens of batches a second; at least %.1f GFLOP and %.1f MB of memory traffic a step\n",
-           t->context_bytes > 0 ? "driver" : "process's peak", 1e-6 * (double)t->used_bytes, 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms,
+           t->memory.context_bytes > 0 ? "driver" : "process's peak", 1e-6 * (double)t->memory.used_bytes, 1e3 * (double)t->counts.batch_tokens / steps / t->median_ms,
            1e-9 * (t->work.flops + t->work.backward_flops), 1e-6 * t->work.bytes);
     if (t->peak_flops > 0) {
         double ms = roofline_ms(t, t->work.bytes), least = roofline_ms(t, t->least_bytes);

@@ -183,16 +183,15 @@ static void show_text(const char *text, int columns)
     for (const char *line = text; *line != '\0';) {
         int n = (int)strcspn(line, "\n");
         const char *next = line + n + (line[n] == '\n');
-        size_t at = strlen(paragraph);
-        snprintf(paragraph + at, sizeof paragraph - at, "%s%.*s", at > 0 ? " " : "", n, line);
-        bool runs_on = n > 0 && line[0] != ' ' && *next != '\0' && *next != '\n' && *next != ' ' && line[n - 1] != ':';
         if (n == 0) {
             putchar('\n');
-        } else if (!runs_on) {
-            zo_paragraph_print(stdout, paragraph, hanging_indent(paragraph), columns);
-        }
-        if (!runs_on) {
-            paragraph[0] = '\0';
+        } else {
+            size_t at = strlen(paragraph);
+            snprintf(paragraph + at, sizeof paragraph - at, "%s%.*s", at > 0 ? " " : "", n, line);
+            if (line[0] == ' ' || *next == '\0' || *next == '\n' || *next == ' ' || line[n - 1] == ':') { /* the next does not run on */
+                zo_paragraph_print(stdout, paragraph, hanging_indent(paragraph), columns);
+                paragraph[0] = '\0';
+            }
         }
         line = next;
     }

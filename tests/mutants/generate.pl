@@ -111,6 +111,7 @@ my %other = ('<' => ['<=', '>='], '<=' => ['<', '>'], '>' => ['>=', '<='], '>=' 
 my %sign = ('+' => ['-'], '-' => ['+'], '*' => ['/'], '/' => ['*'], '%' => ['/'], '++' => ['--'], '--' => ['++'], '+=' => ['-=', '='],
     '-=' => ['+='], '*=' => ['/='], '/=' => ['*='], '<<' => ['>>'], '>>' => ['<<'], '&' => ['|'], '|' => ['&'], '^' => ['|'], '|=' => ['&='],
     '&=' => ['|='], '^=' => ['|=']);
+my %number = (true => 1, false => 0);
 my %keyword = map { $_ => 1 } qw(if else for while do switch case default return break continue goto sizeof typedef struct union enum static
     const extern inline void int char float double long short unsigned signed bool restrict volatile register auto NULL true false template
     typename class using namespace nullptr);
@@ -122,14 +123,18 @@ for my $file (@ARGV) {
 
     # What each brace is, what each parenthesis belongs to, where each statement begins and ends.
     my (@brace, @paren, @function, @in_call, @statement, %span);
+    my (@open, @inner);      # inner: the brace that a token stands in
+    my (@commas, @in_room);  # in_room: is a token in the second argument of a call that says there how much its first has room for
     my ($function, $first_line, $begin, $function_at) = ('', 0, 0, -1);
     my @match;
     for my $i (0 .. $#$token) {
         my ($kind, $t, undef, $line) = @{$token->[$i]};
         if ($t eq '(') {
             push @paren, $i;
+            push @commas, 0;
         } elsif ($t eq ')') {
             my $open = pop @paren;
+            pop @commas;
             ($match[$open], $match[$i]) = ($i, $open) if defined $open;
         } elsif ($t eq '{') {
             my $before = $i ? $token->[$i - 1] : ['', '', 0, 0];
@@ -145,15 +150,20 @@ for my $file (@ARGV) {
                 } else { $what = 'data' }
             }
             push @brace, $what;
-            @paren = () if $what eq 'function';
+            push @open, $i;
+            @paren = @commas = () if $what eq 'function';
         } elsif ($t eq '}') {
             my $what = pop @brace || '';
+            pop @open;
             if ($what eq 'function') {
                 $span{$function_at} = [$function, $first_line, $line];
                 ($function, $function_at) = ('', -1);
             }
         }
         $function[$i] = $function_at;
+        $inner[$i] = @open ? $open[-1] : 0;
+        $commas[-1]++ if $t eq ',' && @commas;
+        $in_room[$i] = grep { $commas[$_] == 1 && $paren[$_] && hits('room', $token->[$paren[$_] - 1][1]) } 0 .. $#paren;
         $in_call[$i] = [map { $_ ? $token->[$_ - 1][1] : '' } @paren];
         $statement[$i] = $begin;
         $begin = $i + 1 if !@paren && $t =~ /^[;{}]$/ || ($t eq ':' && !@paren && $token->[$begin][1] =~ /^(case|default)$/);
@@ -190,7 +200,7 @@ for my $file (@ARGV) {
     }
     my %sibling;
     for my $owner (keys %locals) {
-        for my $type (keys %{$locals{$owner}}) {
+        for my $type (sort keys %{$locals{$owner}}) {
             my %seen;
             my @names = grep { !$seen{$_}++ } @{$locals{$owner}{$type}};
             next if @names < 2;
@@ -216,7 +226,7 @@ for my $file (@ARGV) {
         my $inside = $function[$i] >= 0;
         my $whole = $whole{$statement[$i]} || '';
         next if grep { hits('call', $_) } @{$in_call[$i]};
-        next if hits('statement', $whole);
+        next if hits('statement', $whole) || $in_room[$i];
         my ($before, $after) = ($i ? $token->[$i - 1] : ['', '', 0, 0], $i < $#$token ? $token->[$i + 1] : ['', '', 0, 0]);
         my $value = $before->[0] =~ /^(number|string|character)$/ || ($before->[0] eq 'name' && !$keyword{$before->[1]}) || $before->[1] =~ /^[)\]]$/;
 
@@ -288,7 +298,9 @@ for my $file (@ARGV) {
                         || $whole =~ /^\w+\(/ || $whole =~ /(\+\+|--) ?;?$/));
                 my $plain = $whole;
                 $plain =~ s/;$//;
-                if ($alone && !hits('drop', $plain)) {
+                my $of = $inner[$i] && $token->[$inner[$i] - 1][1] eq ')' ? $match[$inner[$i] - 1] : undef;
+                my $needless = $t eq 'break' && $token->[$end + 1][1] eq '}' && $of && $token->[$of - 1][1] eq 'switch'; # after it the switch ends
+                if ($alone && !$needless && !hits('drop', $plain)) {
                     # an empty statement; in a switch without break the next case follows
                     $emit->('dropped', $i, $end, ';');
                 }
@@ -314,7 +326,7 @@ for my $file (@ARGV) {
                 my ($a, $b) = @argument[$k, $k + 1];
                 my @part = map { my ($s, $e) = ($token->[$_->[0]][2], $token->[$_->[1]][2] + length $token->[$_->[1]][1]);
                     [$s, $e, substr $text{$file}, $s, $e - $s] } $a, $b;
-                next if $part[0][2] eq $part[1][2] || $part[0][2] =~ /^"/ || $part[1][2] =~ /^"/ || $part[0][2] =~ /^&?err$|NULL|ZO_HOST|ZO_TAG/ || $part[1][2] =~ /^&?err$|^NULL$|ZO_TAG/;
+                next if ($number{$part[0][2]} // $part[0][2]) eq ($number{$part[1][2]} // $part[1][2]) || $part[0][2] =~ /^"/ || $part[1][2] =~ /^"/ || $part[0][2] =~ /^&?err$|NULL|ZO_HOST|ZO_TAG/ || $part[1][2] =~ /^&?err$|^NULL$|ZO_TAG/;
                 my $between = substr $text{$file}, $part[0][1], $part[1][0] - $part[0][1];
                 $emit->('swapped', $a->[0], $b->[1], $part[1][2] . $between . $part[0][2]);
             }

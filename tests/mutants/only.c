@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* weak: `zo` is linked with this file too, and without Check */
@@ -57,7 +58,8 @@ __attribute__((no_sanitize_coverage, constructor)) static void open_map(void)
     snprintf(path, sizeof path, "%s/%s", folder, program_invocation_short_name);
     size_t bytes = (size_t)(etext - __executable_start);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0 || ftruncate(file, (off_t)bytes) != 0) {
+    struct stat there; /* the file is as long already where the program starts itself again, be it with a limit to the size of files */
+    if (file < 0 || (fstat(file, &there) == 0 && there.st_size < (off_t)bytes && ftruncate(file, (off_t)bytes) != 0)) {
         return;
     }
     void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);

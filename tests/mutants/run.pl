@@ -205,7 +205,7 @@ sub measure {
                 my ($file, $line) = $lines[$k] =~ m{^(.*?):(\d+)} or next;
                 $file =~ s{^\Q$tree\E/}{};
                 $file =~ s{^\./}{};
-                $line{$binary}{$at[$k]} = "$file $line" if $file =~ m{^\w+/\w+\.(c|h|cu|cuh)$} && $file !~ /^tests/;
+                $line{$binary}{$at[$k]} = "$file $line" if $file =~ m{^[\w/]+\.(c|h|cu|cuh)$} && $file !~ m{^(/|tests)};
             }
         }
         my $map = $todo{$program};
@@ -376,7 +376,7 @@ sub by_hand {
     my @all;
     return @all if defined $ENV{BY_HAND} && !$ENV{BY_HAND};
     for my $block (split /\n\n+/, slurp('tests/mutants/by_hand')) {
-        my ($file, $what) = $block =~ m{^(\w+/[\w.]+): (.*)}m or next;
+        my ($file, $what) = $block =~ m{^([\w/]+\.\w+): (.*)}m or next;
         next unless $file =~ /$only/;
         my $old = join "\n", $block =~ /^-(.*)$/mg;
         my $new = join "\n", $block =~ /^\+(.*)$/mg;
