@@ -204,7 +204,26 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
     *p = (zo_param){.kind = kind, .rows = rows, .cols = cols, .offset = layout->size, .id = id, .block = block, .decay = decay, .scale = 1.0f};
     memcpy(p->name, name, strlen(name) + 1);
     layout->size += (rows * cols + 15) / 16 * 16;
+    layout->trained_size = layout->size;
     return layout->n++;
+}
+
+void zo_layout_freeze(zo_layout *layout, const bool *frozen)
+{
+    layout->size = layout->trained_size = 0;
+    layout->lowest = layout->stages;
+    for (int part = 0; part < 2; part++) { /* what is trained, what is frozen */
+        for (int t = 0; t < layout->n; t++) {
+            zo_param *p = &layout->param[t];
+            if (frozen[t] == (part == 1)) {
+                p->frozen = frozen[t];
+                p->offset = layout->size;
+                layout->lowest = part == 0 && p->stage < layout->lowest ? p->stage : layout->lowest;
+                layout->size += (p->rows * p->cols + 15) / 16 * 16;
+            }
+        }
+        layout->trained_size = part == 0 ? layout->size : layout->trained_size;
+    }
 }
 
 int zo_layout_find(const zo_layout *layout, const char *name)
@@ -231,26 +250,37 @@ const char *zo_storage_name(zo_storage storage)
     return name[storage];
 }
 
-zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag)
+static zo_store *new_store(zo_backend *be, const zo_layout *layout, int64_t size, zo_storage storage, zo_tag tag)
 {
     zo_store *store = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *store);
-    store->layout = layout;
-    store->storage = storage;
-    void *arena = be->alloc(be, tag, (size_t)layout->size * (size_t)zo_storage_bytes(storage));
+    *store = (zo_store){.layout = layout, .storage = storage, .size = size};
+    void *arena = be->alloc(be, tag, (size_t)size * (size_t)zo_storage_bytes(storage));
     store->data = storage == ZO_STORAGE_F32 ? arena : NULL;
     store->half = storage == ZO_STORAGE_F32 ? NULL : arena;
     return store;
 }
 
+zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag)
+{
+    return new_store(be, layout, layout->size, storage, tag);
+}
+
 zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
 {
-    return zo_store_new_as(be, layout, ZO_STORAGE_F32, tag);
+    return new_store(be, layout, layout->trained_size, ZO_STORAGE_F32, tag);
+}
+
+zo_store *zo_store_new_beside(zo_backend *be, const zo_store *weights, zo_tag tag)
+{
+    zo_store *store = new_store(be, weights->layout, weights->layout->trained_size, weights->storage, tag);
+    store->below = weights;
+    return store;
 }
 
 void zo_store_free(zo_backend *be, zo_store *store)
 {
     if (store != NULL) {
-        be->release(be, zo_store_at(store, 0));
+        be->release(be, store->data != NULL ? (void *)store->data : store->half);
         zo_free(store);
     }
 }
@@ -278,13 +308,13 @@ static uint16_t *halves_new(int64_t n)
 void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host)
 {
     if (store->storage == ZO_STORAGE_F32) {
-        be->download(be, host, store->data + first, (size_t)n * sizeof *host);
+        be->download(be, host, zo_store_at(store, first), (size_t)n * sizeof *host);
         return;
     }
     uint16_t *half = halves_new(n);
     for (int64_t at = 0; at < n; at += HALVES) {
         int64_t m = n - at < HALVES ? n - at : HALVES;
-        be->download(be, half, store->half + first + at, (size_t)m * sizeof *half);
+        be->download(be, half, zo_store_at(store, first + at), (size_t)m * sizeof *half);
         for (int64_t i = 0; i < m; i++) {
             host[at + i] = zo_half_to(store->storage, half[i]);
         }
@@ -327,8 +357,9 @@ zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
 {
     zo_acting a = {0, 0, false};
     const zo_dir *before = NULL;
-    int block = view->base[0]->layout->param[param].block, rank = view->factors != NULL ? view->factors->rank[param] : 0;
-    for (int d = 0; d < view->ndirs; d++) {
+    const zo_param *p = &view->base[0]->layout->param[param];
+    int block = p->block, rank = view->factors != NULL ? view->factors->rank[param] : 0;
+    for (int d = 0; d < view->ndirs && !p->frozen; d++) {
         const zo_dir *dir = &view->dir[d];
         if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), block, rank) || !zo_view_uses(view, d)) {
             continue;

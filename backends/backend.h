@@ -74,7 +74,7 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 5 };
+enum { ZO_BACKEND_VERSION = 6 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -154,18 +154,19 @@ typedef struct zo_backend {
     void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
                    float *y);
 
-    /* backward: P = 1, parameters are the stored weights of `store`, f32; gradients are ADDED into `grad` (same layout).
+    /* backward: P = 1, parameters are the stored weights of `store`, f32; gradients are ADDED into `grad`, a set of the same layout, and none is
+     * made of frozen parameters. dx NULL = not needed. x is read for the gradient of a trained weight (and by norm_backward for dx, by
+     * head_backward always), else it may be NULL.
      * Products of the gradients are f32 whatever `precision` says, but TF32 where it says that --------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
-                            const float *x, const float *dy, int64_t tokens, bool add, float *dx /* set, or with `add` added to; NULL = not needed */,
-                            zo_store *grad);
+                            const float *x, const float *dy, int64_t tokens, bool add, float *dx /* set, or with `add` added to */, zo_store *grad);
     void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,
                                  int32_t nrows, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
     void (*act_backward)(struct zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy); /* dy *= act'(pre) in place */
     void (*glu_backward)(struct zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n,
                          float *dgate, float *dup); /* dgate may be dy */
     void (*norm_backward)(struct zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias,
-                          const float *x /* the input after the residual was added */, const float *stats, const float *dy,
+                          const float *x /* the input after the residual was added */, const float *stats /* read with x */, const float *dy,
                           int64_t tokens, int64_t cols, float *dx /* set; may be dy */, zo_store *grad);
     void (*attention_backward)(struct zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int64_t tokens, const float *q,
                                int64_t qs, const float *k, int64_t ks, const float *v, int64_t vs, const float *out, const float *lse,
@@ -178,13 +179,13 @@ typedef struct zo_backend {
                           float *dx, zo_store *grad);
     void (*scatter_add)(struct zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx); /* dx[rows] += dy */
 
-    /* updates: each a sweep over the arena, elementwise rules of rules.h ------------------------------------------------------ */
+    /* updates: each a sweep over what is trained of the arena, elementwise rules of rules.h ------------------------------------------ */
     /* For each element, in this order and each rounded on its own, to the store's type: w *= decay (where the parameter decays; 1 =
      * skip), then for k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside
      * it are skipped (NULL = everything). CP and SPAN terms use `factors`. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
-    /* One rule over all elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
+    /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
     /* The same on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its
      * v scale^2 (U.U) diag(v) (V.V)^T, formed on the way; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
@@ -238,8 +239,10 @@ zo_status zo_backend_choose(zo_backend *be, zo_algorithms how, zo_err *err);
 
 /* Helpers over the slots, the same for every backend. */
 const char *zo_storage_name(zo_storage storage); /* as configs spell it */
-zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag); /* of f32 */
-zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag);
+zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag); /* a set: f32, of the trained parameters */
+zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag); /* of all of them */
+/* A snapshot: as `weights` hold them, of the trained parameters; frozen ones are read below, in `weights`, which lives as long. */
+zo_store *zo_store_new_beside(zo_backend *be, const zo_store *weights, zo_tag tag);
 void zo_store_free(zo_backend *be, zo_store *store);
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);

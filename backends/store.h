@@ -36,13 +36,21 @@ typedef struct zo_param {
     bool added;          /* by a parameter view (models/arch.h): no checkpoint of the model has it */
     float scale;         /* of a MATRIX: linear layers give scale x W^T; 1 but for the B of a LoRA adapter (alpha / rank) */
     zo_lora_part lora;   /* of an adapter: A and B stand behind the weight that they adapt (models/arch.h) */
+    bool bias;           /* VECTOR that is added: of a linear layer or a norm */
+    bool head;           /* of what an objective puts on the base model */
+    int stage;           /* place in the forward pass: parameters of one stage read one input, which those of lower stages make */
+    bool frozen;         /* not trained: no direction acts on it, no set holds it, no gradient is made of it */
 } zo_param;
 
-/* Immutable once a store exists. Made by the model, freed by the model. */
+/* Immutable once a store exists. Made by the model, freed by the model. Trained parameters come first in the arena, then frozen ones, both in the
+ * order of `param`: what is kept of trained parameters alone (a set) is the arena's beginning. */
 typedef struct zo_layout {
     int n;
-    zo_param *param; /* (n) */
-    int64_t size;    /* elements of the arena, padding included */
+    zo_param *param;      /* (n) */
+    int64_t size;         /* elements of the arena, padding included */
+    int64_t trained_size; /* of its beginning that is trained; `size` where nothing is frozen */
+    int stages;           /* the decoder of a language-model head is the last */
+    int lowest;           /* the lowest stage of which something is trained: the backward pass goes down to it */
 } zo_layout;
 
 /* The 32-bit id of a name (FNV-1a folded); zo_layout_add dies on a collision. */
@@ -50,22 +58,33 @@ uint32_t zo_param_id(const char *name);
 /* Append a parameter and return its index; grows `layout`. Call zo_layout_free at the end. */
 int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay);
 int zo_layout_find(const zo_layout *layout, const char *name); /* -1 when absent */
+/* Freezes the parameters of which frozen (n) says so and trains the others: offsets are given anew. Before there is a store. */
+void zo_layout_freeze(zo_layout *layout, const bool *frozen);
 void zo_layout_free(zo_layout *layout);
 
-/* Values of a layout, in the backend's memory. Weights, gradients, moments and snapshots are all stores. Weights may be held in 16 bits,
- * and so is then a snapshot of them; everything else is f32. An operation reads exactly, computes in f32, and rounds to nearest even where
- * it writes. */
+/* Values of a layout, in the backend's memory. Weights, gradients, moments and snapshots are all stores. Weights hold every parameter; what is
+ * kept beside them (a set) the trained ones alone. Weights may be held in 16 bits, and so is then a snapshot of them; everything else is f32. An
+ * operation reads exactly, computes in f32, and rounds to nearest even where it writes. */
 typedef struct zo_store {
     const zo_layout *layout;
-    float *data;        /* (layout->size), padding zero; NULL in a store of 16 bits */
+    float *data;        /* (size), padding zero; NULL in a store of 16 bits */
     zo_storage storage; /* F32 unless said */
-    uint16_t *half;     /* (layout->size), padding zero; NULL in a store of f32 */
+    uint16_t *half;     /* (size), padding zero; NULL in a store of f32 */
+    int64_t size;       /* elements that it holds: the arena's first */
+    const struct zo_store *below; /* a snapshot's: the weights, where the parameters stand that it does not hold; borrowed. Else NULL */
 } zo_store;
 
 /* Where element `at` of the arena stands. */
 static inline void *zo_store_at(const zo_store *store, int64_t at)
 {
-    return store->storage == ZO_STORAGE_F32 ? (void *)(store->data + at) : (void *)(store->half + at);
+    const zo_store *holds = at < store->size || store->below == NULL ? store : store->below;
+    return holds->storage == ZO_STORAGE_F32 ? (void *)(holds->data + at) : (void *)(holds->half + at);
+}
+
+/* Where the values of a parameter stand in a set of f32 (a gradient); NULL where it is absent (-1) or frozen, so that the set has none. */
+static inline float *zo_set_values(const zo_store *set, int param)
+{
+    return param < 0 || set->layout->param[param].frozen ? NULL : set->data + set->layout->param[param].offset;
 }
 
 /* CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank) ~ N(0, 1), drawn
@@ -73,7 +92,7 @@ static inline void *zo_store_at(const zo_store *store, int64_t at)
 typedef struct zo_factors {
     const zo_layout *layout;
     uint64_t seed;
-    int *rank;          /* (n) 0 = this parameter is not factored (it gets ZO_DIR_REST) */
+    int *rank;          /* (n) 0 = this parameter is not factored (it gets ZO_DIR_REST, or is frozen) */
     int64_t *coef_at;   /* (n) first coefficient of the parameter in a coefficient vector */
     int64_t ncoef;      /* sum of ranks */
     float *scale;       /* (n) the scale switch: 1, 1/sqrt(rank) or 1/rank */
@@ -84,7 +103,7 @@ typedef struct zo_factors {
  * id, step, query, ZO_ROLE_TAU), element s for component s; or the parameter's slice of `span`. */
 void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float *coef);
 
-/* How many directions act on a parameter: with a coefficient that is not 0, and other than zero there. */
+/* How many directions act on a parameter: with a coefficient that is not 0, and other than zero there. None does on a frozen one. */
 typedef struct zo_acting {
     int dirs;
     int normals;  /* draws of normals for each of its elements: equal draws that stand beside each other are one */
@@ -100,8 +119,8 @@ typedef struct zo_view {
     const zo_dir *dir;            /* (ndirs) */
     const float *coef;            /* (npoints, ndirs) */
     const zo_factors *factors;    /* NULL when there are none */
-    /* Not NULL: parameters that `factors` do not cover are read here and not in `base`: f32, the same at all points. Its layout has them alone;
-     * rest_of (parameters) = their index there, -1 of the others. Where zo_backend.reads_rest. */
+    /* Not NULL: trained parameters that `factors` do not cover are read here and not in `base`: f32, the same at all points. Its layout has them
+     * alone; rest_of (parameters) = their index there, -1 of the others. Where zo_backend.reads_rest. */
     const zo_store *rest;
     const int *rest_of;
     const float *side;            /* (npoints, ncoef) host; not NULL: factored matrices run as x W^T + ((x V) . side) scale U^T and W is not written */

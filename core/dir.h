@@ -16,14 +16,14 @@
 extern "C" {
 #endif
 
-/* A set: named values of every parameter, kept by an objective (optimizers/objective.h). The weights are one. */
+/* A set: named values of every trained parameter, kept by an objective (optimizers/objective.h). The weights are one. */
 typedef int32_t zo_set;
 enum { ZO_SET_WEIGHTS = 0 };
 
 typedef enum zo_dir_kind {
-    ZO_DIR_DENSE, /* a number of its own for each element (MeZO, arXiv 2305.17333, Algorithm 1) */
-    ZO_DIR_REST,  /* the same numbers, on the parameters that the CP factors do not cover; zero elsewhere */
-    ZO_DIR_CP,    /* scale * U diag(tau) V^T on every factored matrix, tau ~ N(0, I_r) drawn per step; zero elsewhere (TeZO,
+    ZO_DIR_DENSE, /* a number of its own for each element of a trained parameter (MeZO, arXiv 2305.17333, Algorithm 1) */
+    ZO_DIR_REST,  /* the same numbers, on the trained parameters that the CP factors do not cover; zero elsewhere */
+    ZO_DIR_CP,    /* scale * U diag(tau) V^T on every factored matrix (all are trained), tau ~ N(0, I_r) drawn per step; zero elsewhere (TeZO,
                      arXiv 2501.19057); U, V are fixed for the run and belong to the zo_factors of the engine */
     ZO_DIR_SPAN,  /* scale * U diag(span) V^T with explicit numbers `span` (for momentum): not a value, `span` is borrowed */
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value. Objectives know it, backends do not */

@@ -5,79 +5,96 @@
 
 #include "models/arch.h"
 
-static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay,
-                const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* A layout under way: what is added belongs to the stage, the block and the part that stand here. */
+typedef struct builder {
+    zo_layout *layout;
+    const zo_arch *arch;
+    int stage, block;
+    bool head;
+} builder;
 
-static void add(zo_layout *layout, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay,
-                const char *format, ...)
+static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool bias, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool bias, const char *format, ...)
 {
-    char name[sizeof layout->param->name];
+    char name[sizeof b->layout->param->name];
     va_list args;
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    zo_layout_add(layout, name, kind, rows, cols, block, decay);
+    int at = zo_layout_add(b->layout, name, kind, rows, cols, b->block, kind != ZO_PARAM_VECTOR); /* may move `param` */
+    zo_param *p = &b->layout->param[at];
+    p->bias = bias;
+    p->head = b->head;
+    p->stage = b->stage;
+    b->layout->stages = b->stage + 1;
 }
 
 /* stem.weight (1, cols) and, for LayerNorm, stem.bias */
-static void add_norm(zo_layout *layout, const zo_arch *arch, int block, int cols, const char *stem)
+static void add_norm(builder *b, int cols, const char *stem)
 {
-    add(layout, ZO_PARAM_VECTOR, 1, cols, block, false, "%s.weight", stem);
-    if (arch->norm == ZO_LAYERNORM) {
-        add(layout, ZO_PARAM_VECTOR, 1, cols, block, false, "%s.bias", stem);
+    add(b, ZO_PARAM_VECTOR, 1, cols, false, "%s.weight", stem);
+    if (b->arch->norm == ZO_LAYERNORM) {
+        add(b, ZO_PARAM_VECTOR, 1, cols, true, "%s.bias", stem);
     }
 }
 
-static void add_linear(zo_layout *layout, int block, int rows, int cols, bool bias, const char *stem)
+static void add_linear(builder *b, int rows, int cols, bool bias, const char *stem)
 {
-    add(layout, ZO_PARAM_MATRIX, rows, cols, block, true, "%s.weight", stem);
+    add(b, ZO_PARAM_MATRIX, rows, cols, false, "%s.weight", stem);
     if (bias) {
-        add(layout, ZO_PARAM_VECTOR, 1, rows, block, false, "%s.bias", stem);
+        add(b, ZO_PARAM_VECTOR, 1, rows, true, "%s.bias", stem);
     }
 }
 
 /* A linear layer of a block, which may have an adapter. */
-static void add_adapted(zo_layout *layout, const zo_arch *a, int block, unsigned on, int rows, int cols, bool bias, const char *stem)
+static void add_adapted(builder *b, unsigned on, int rows, int cols, bool bias, const char *stem)
 {
-    add_linear(layout, block, rows, cols, bias, stem);
-    if (a->lora.rank == 0 || (a->lora.on & on) == 0) {
+    const zo_lora *lora = &b->arch->lora;
+    add_linear(b, rows, cols, bias, stem);
+    if (lora->rank == 0 || (lora->on & on) == 0) {
         return;
     }
-    add(layout, ZO_PARAM_MATRIX, a->lora.rank, cols, block, true, "%s.lora_a.weight", stem);
-    add(layout, ZO_PARAM_MATRIX, rows, a->lora.rank, block, true, "%s.lora_b.weight", stem);
-    zo_param *lora = &layout->param[layout->n - 2];
-    lora[0].lora = ZO_LORA_A;
-    lora[1].lora = ZO_LORA_B;
-    lora[0].added = lora[1].added = true;
-    lora[1].scale = (float)(a->lora.alpha / a->lora.rank);
+    add(b, ZO_PARAM_MATRIX, lora->rank, cols, false, "%s.lora_a.weight", stem);
+    add(b, ZO_PARAM_MATRIX, rows, lora->rank, false, "%s.lora_b.weight", stem);
+    zo_param *pair = &b->layout->param[b->layout->n - 2];
+    pair[0].lora = ZO_LORA_A;
+    pair[1].lora = ZO_LORA_B;
+    pair[0].added = pair[1].added = true;
+    pair[1].scale = (float)(lora->alpha / lora->rank);
 }
 
-static void add_block(zo_layout *layout, const zo_arch *a, int block)
+static void add_block(builder *b, int block)
 {
+    const zo_arch *a = b->arch;
     char stem[64];
     int q = a->heads * a->head_dim, kv = a->kv_heads * a->head_dim;
 #define STEM(text) (snprintf(stem, sizeof stem, "layer.%d." text, block), stem)
+    b->block = block;
     if (a->norm_first) {
-        add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
+        b->stage++;
+        add_norm(b, a->hidden, STEM("attn.norm"));
     }
-    add_adapted(layout, a, block, ZO_LORA_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
-    add_adapted(layout, a, block, ZO_LORA_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
-    add_adapted(layout, a, block, ZO_LORA_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
-    add_adapted(layout, a, block, ZO_LORA_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
-    if (!a->norm_first) {
-        add_norm(layout, a, block, a->hidden, STEM("attn.norm"));
-    }
-    if (a->norm_first) {
-        add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
-    }
+    b->stage++;
+    add_adapted(b, ZO_LORA_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
+    add_adapted(b, ZO_LORA_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
+    add_adapted(b, ZO_LORA_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
+    b->stage++;
+    add_adapted(b, ZO_LORA_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
+    b->stage++;
+    add_norm(b, a->hidden, a->norm_first ? STEM("mlp.norm") : STEM("attn.norm"));
+    b->stage++;
     if (a->gated) {
-        add_adapted(layout, a, block, ZO_LORA_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
+        add_adapted(b, ZO_LORA_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
     }
-    add_adapted(layout, a, block, ZO_LORA_UP, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
-    add_adapted(layout, a, block, ZO_LORA_DOWN, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
+    add_adapted(b, ZO_LORA_UP, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
+    b->stage++;
+    add_adapted(b, ZO_LORA_DOWN, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
     if (!a->norm_first) {
-        add_norm(layout, a, block, a->hidden, STEM("mlp.norm"));
+        b->stage++;
+        add_norm(b, a->hidden, STEM("mlp.norm"));
     }
+    b->block = -1;
 #undef STEM
 }
 
@@ -110,51 +127,71 @@ void zo_arch_position_rows(const zo_arch *arch, const zo_batch *batch, int32_t *
     }
 }
 
+static void add_head(builder *b, zo_head head, int classes)
+{
+    const zo_arch *a = b->arch;
+    b->head = true;
+    b->stage++;
+    if (head == ZO_HEAD_CLASS) {
+        bool dense = a->class_head != ZO_CLASS_LAST_TOKEN;
+        if (dense) {
+            add_linear(b, a->hidden, a->hidden, true, "class.dense");
+            b->stage++;
+        }
+        add_linear(b, classes, a->embed, dense, "class.out");
+        return;
+    }
+    if (a->head_transform) {
+        add_linear(b, a->hidden, a->hidden, true, "lm.dense");
+        b->stage++;
+        add_norm(b, a->hidden, "lm.norm");
+        b->stage++;
+    }
+    if (!a->tied) {
+        /* Label words are rows that are looked up: no other row is ever read, so none is moved. */
+        add(b, head == ZO_HEAD_WORDS ? ZO_PARAM_TABLE : ZO_PARAM_MATRIX, a->vocab, a->embed, false, "lm.decoder.weight");
+    }
+    if (a->head_bias) {
+        add(b, ZO_PARAM_VECTOR, 1, a->vocab, true, "lm.decoder.bias");
+    }
+    b->layout->stages = b->stage + 1; /* the decoder's, also where it is the token table */
+}
+
 void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *layout)
 {
     const zo_arch *a = arch;
-    bool lm = head != ZO_HEAD_CLASS;
-    add(layout, ZO_PARAM_TABLE, a->vocab, a->embed, -1, true, "embed.token");
+    builder b = {.layout = layout, .arch = arch, .block = -1};
+    add(&b, ZO_PARAM_TABLE, a->vocab, a->embed, false, "embed.token");
     /* A tied head reads rows that are no ids of the batch (other words, label words). */
-    layout->param[layout->n - 1].whole = lm && a->tied;
+    layout->param[layout->n - 1].whole = head != ZO_HEAD_CLASS && a->tied;
+    b.stage++; /* what is added to the projected tokens */
     if (a->learned_positions) {
-        add(layout, ZO_PARAM_TABLE, a->positions + a->position_offset, a->hidden, -1, true, "embed.position");
+        add(&b, ZO_PARAM_TABLE, a->positions + a->position_offset, a->hidden, false, "embed.position");
     }
     if (a->types > 0) {
-        add(layout, ZO_PARAM_TABLE, a->types, a->hidden, -1, true, "embed.type");
+        add(&b, ZO_PARAM_TABLE, a->types, a->hidden, false, "embed.type");
     }
     if (a->embed_norm) {
-        add_norm(layout, a, -1, a->hidden, "embed.norm");
+        b.stage++;
+        add_norm(&b, a->hidden, "embed.norm");
     }
     if (a->embed != a->hidden) {
-        add_linear(layout, -1, a->hidden, a->embed, false, "embed.in");
+        b.stage -= a->embed_norm; /* beside the positions */
+        add_linear(&b, a->hidden, a->embed, false, "embed.in");
+        b.stage += a->embed_norm;
     }
     for (int i = 0; i < a->layers; i++) {
-        add_block(layout, a, i);
+        add_block(&b, i);
     }
+    b.stage++;
     if (a->final_norm) {
-        add_norm(layout, a, -1, a->hidden, "final.norm");
+        add_norm(&b, a->hidden, "final.norm");
+        b.stage++;
     }
     if (a->embed != a->hidden) {
-        add_linear(layout, -1, a->embed, a->hidden, false, "embed.out");
+        add_linear(&b, a->embed, a->hidden, false, "embed.out");
     }
-    if (lm) {
-        if (a->head_transform) {
-            add_linear(layout, -1, a->hidden, a->hidden, true, "lm.dense");
-            add_norm(layout, a, -1, a->hidden, "lm.norm");
-        }
-        if (!a->tied) {
-            /* Label words are rows that are looked up: no other row is ever read, so none is moved. */
-            add(layout, head == ZO_HEAD_WORDS ? ZO_PARAM_TABLE : ZO_PARAM_MATRIX, a->vocab, a->embed, -1, true, "lm.decoder.weight");
-        }
-        if (a->head_bias) {
-            add(layout, ZO_PARAM_VECTOR, 1, a->vocab, -1, false, "lm.decoder.bias");
-        }
-    } else if (classes > 0) {
-        bool last = a->class_head == ZO_CLASS_LAST_TOKEN;
-        if (!last) {
-            add_linear(layout, -1, a->hidden, a->hidden, true, "class.dense");
-        }
-        add_linear(layout, -1, classes, a->embed, !last, "class.out");
+    if (head != ZO_HEAD_CLASS || classes > 0) {
+        add_head(&b, head, classes);
     }
 }

@@ -53,6 +53,11 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     ZO_CHECK(a->layers > 0 && a->heads > 0 && a->kv_heads > 0 && a->heads % a->kv_heads == 0, "an arch with %d layers, %d heads, %d key "
              "heads; the families' readers refuse such files", a->layers, a->heads, a->kv_heads);
     zo_arch_layout(a, spec->head, spec->classes, &model->layout);
+    status = zo_tune_apply(spec->tune, a, spec->head, &model->layout, err);
+    if (status) {
+        zo_model_close(model);
+        return status;
+    }
     model->ids.block = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->ids.block);
     model->kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept);
     model->kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept_in);
@@ -635,6 +640,11 @@ static void end_list(zo_model *model, zo_touched *touched)
     model->touched_n[list] = n;
 }
 
+static bool is_trained(const zo_model *model, int param)
+{
+    return param >= 0 && !model->layout.param[param].frozen;
+}
+
 void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touched)
 {
     const zo_ids_of *ids = &model->ids;
@@ -642,7 +652,7 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
     *touched = (zo_touched){.param = model->touched_param, .row = model->touched_list, .n = model->touched_n};
     bool scores = !classifies(model), words = model->head == ZO_HEAD_WORDS;
     bool tied = ids->decoder.weight == ids->token;
-    if (!scores || !tied) {
+    if ((!scores || !tied) && is_trained(model, ids->token)) {
         begin_list(model, touched, ids->token);
         for (int32_t t = 0; t < batch->tokens; t++) {
             model->mark[batch->id[t]] = 1;
@@ -652,7 +662,7 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
         }
         end_list(model, touched);
     }
-    if (ids->position >= 0) {
+    if (is_trained(model, ids->position)) {
         begin_list(model, touched, ids->position);
         zo_arch_position_rows(a, batch, model->room.scratch_ids);
         for (int32_t t = 0; t < batch->tokens; t++) {
@@ -660,14 +670,14 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
         }
         end_list(model, touched);
     }
-    if (ids->type >= 0) {
+    if (is_trained(model, ids->type)) {
         begin_list(model, touched, ids->type);
         for (int32_t t = 0; t < batch->tokens; t++) {
             model->mark[batch->type && a->types > 1 ? batch->type[t] : 0] = 1;
         }
         end_list(model, touched);
     }
-    if (words && !tied && model->layout.param[ids->decoder.weight].kind == ZO_PARAM_TABLE) {
+    if (words && !tied && is_trained(model, ids->decoder.weight) && model->layout.param[ids->decoder.weight].kind == ZO_PARAM_TABLE) {
         begin_list(model, touched, ids->decoder.weight);
         for (int c = 0; c < model->classes; c++) {
             model->mark[model->word[c]] = 1;

@@ -5,6 +5,7 @@
 
 #include "backends/backend.h"
 #include "models/arch.h"
+#include "models/tune.h"
 #include "text/batch.h"
 
 #ifdef __cplusplus
@@ -23,6 +24,7 @@ typedef struct zo_model_spec {
     zo_storage storage;    /* of the weights: rounded once, when they are read or drawn; gradients need F32 */
     zo_decoder decoder;    /* of a language-model head; see zo_model_decoder for what became of it */
     const char *adapter;   /* folder of a LoRA adapter that the arch's adapters begin as (models/files/adapter.h); NULL = drawn from `seed` */
+    const zo_tune *tune;   /* which parameters are trained; NULL = every one. Read while the model is opened */
 } zo_model_spec;
 
 typedef struct zo_model zo_model;
@@ -58,7 +60,7 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
 void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, const zo_factors *factors);
 void zo_model_evaluation_end(zo_model *model);
 
-/* Rows of TABLE parameters that a pass over this batch reads (tables that are read whole are not listed). The lists belong to the
+/* Rows of trained TABLE parameters that a pass over this batch reads (tables that are read whole are not listed). The lists belong to the
  * model and live until the next call; zo_model_reserve has sized them. */
 void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touched);
 
@@ -68,7 +70,7 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
 /* For evaluation, P = 1: choice[e] = predicted class / option of each example; nll[e] = its loss (NULL allowed). */
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll);
 
-/* Gradient of the loss at the stored weights, ADDED into grad (same layout) times `scale`; *loss = the loss. With `checkpoint`
+/* Gradient of the loss at the stored weights by what is trained, ADDED into grad (a set of the layout) times `scale`; *loss = the loss. With `checkpoint`
  * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);
 

@@ -351,7 +351,7 @@ static void open_rest(zo_engine *e)
     e->rest_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *e->rest_of);
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        bool apart = e->factors->rank[t] == 0;
+        bool apart = e->factors->rank[t] == 0 && !p->frozen;
         e->rest_of[t] = apart ? zo_layout_add(&e->rest_layout, p->name, p->kind, p->rows, p->cols, p->block, p->decay) : -1;
         largest = apart && p->rows * p->cols > largest ? p->rows * p->cols : largest;
     }
@@ -490,11 +490,11 @@ static zo_status copy_weights(zo_engine *e, opened *s, zo_err *err)
     zo_backend *be = e->spec.be;
     const zo_store *w = e->spec.weights;
     if (s->store == NULL) {
-        s->store = zo_store_new_as(be, w->layout, w->storage, s->spec.tag);
+        s->store = zo_store_new_beside(be, w, s->spec.tag);
         zo_moves_open(&s->moves, be, &e->parts, s->store);
     }
     double start = zo_now();
-    be->copy(be, zo_store_at(s->store, 0), zo_store_at(w, 0), (size_t)w->layout->size * (size_t)zo_storage_bytes(w->storage));
+    be->copy(be, zo_store_at(s->store, 0), zo_store_at(w, 0), (size_t)s->store->size * (size_t)zo_storage_bytes(w->storage));
     zo_moves_forget(&s->moves);
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     return ZO_OK;
@@ -545,7 +545,7 @@ static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_ter
     if (old == NULL || (s->spec.beside && decay == 0.0)) {
         s->store = zo_store_new(be, e->spec.weights->layout, s->spec.tag);
     } else if (decay == 0.0) {
-        be->zero(be, s->store->data, (size_t)s->store->layout->size * sizeof(float));
+        be->zero(be, s->store->data, (size_t)s->store->size * sizeof(float));
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     sweep_whole(e, s->store, s->store != old || decay == 0.0 ? 1.0 : decay, term, n);
@@ -657,7 +657,7 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
     settle_weights(e);
     double start = zo_now();
     zo_store *grad = made(e, set);
-    be->zero(be, grad->data, (size_t)grad->layout->size * sizeof(float));
+    be->zero(be, grad->data, (size_t)grad->size * sizeof(float));
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_status status = e->spec.io.gradient(e->spec.io.context, which, grad, loss, err);
     if (status != ZO_OK) {

@@ -32,6 +32,7 @@ void zo_parts_open(zo_layout_parts *parts, const zo_layout *layout)
     for (int k = 0; k < ZO_LAYOUT_PARTS; k++) {
         zo_layout *part = &parts->layout[k];
         part->size = layout->size;
+        part->trained_size = layout->trained_size;
         part->param = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *part->param);
         for (int t = 0; t < layout->n; t++) {
             bool in = is_in_part(&layout->param[t], k);

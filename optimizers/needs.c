@@ -41,7 +41,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
         const zo_param *p = &layout->param[t];
         int rank = zo_rank_most(p, &n->factors);
         ncoef += (uint64_t)rank;
-        rest += rank == 0 ? (uint64_t)(p->rows * p->cols + 15) / 16 * 16 : 0;
+        rest += rank == 0 && !p->frozen ? (uint64_t)(p->rows * p->cols + 15) / 16 * 16 : 0;
         start->backend[ZO_TAG_OPT_STATE] += (uint64_t)rank * (uint64_t)(p->rows + p->cols) * sizeof(float);
     }
     bool side = x->realisation == ZO_SIDEPATH;
@@ -57,7 +57,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
 /* Sets that appear in the first steps, and the lists that go with them. */
 static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
 {
-    uint64_t numbers = (uint64_t)x->layout->size, *host = steps->host;
+    uint64_t numbers = (uint64_t)x->layout->trained_size, *host = steps->host;
     if (is_logged(x)) { /* a snapshot is a mark, and what would be stored is terms */
         host[ZO_TAG_SNAPSHOT] += n->anchors > 0 ? ZO_LOG_MOST * sizeof(double) : 0;
         host[ZO_TAG_OPT_STATE] += (uint64_t)n->stored * sizeof(zo_term);

@@ -11,7 +11,7 @@ extern "C" {
 
 /* The run that it is asked for. */
 typedef struct zo_extent {
-    const zo_layout *layout; /* of the trained parameters */
+    const zo_layout *layout;
     zo_realisation realisation;
     zo_accumulate accumulate;
     zo_storage storage;        /* of the weights */

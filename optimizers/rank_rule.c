@@ -74,7 +74,7 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
 
 static bool is_factored(const zo_param *p, const zo_factor_spec *spec)
 {
-    return p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST);
+    return !p->frozen && (p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST));
 }
 
 static bool is_frozen(const zo_param *p, const zo_factor_spec *spec)
@@ -103,11 +103,11 @@ void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec 
     /* the least of a block; parameters outside the blocks keep their own; then r_max */
     for (int t = 0; t < layout->n; t++) {
         int block = layout->param[t].block;
-        if (layout->param[t].kind != ZO_PARAM_MATRIX || block < 0) {
+        if (layout->param[t].kind != ZO_PARAM_MATRIX || rank[t] == 0 || block < 0) {
             continue;
         }
         for (int s = 0; s < layout->n; s++) {
-            if (layout->param[s].block == block && layout->param[s].kind == ZO_PARAM_MATRIX && rank[s] < rank[t]) {
+            if (layout->param[s].block == block && layout->param[s].kind == ZO_PARAM_MATRIX && rank[s] > 0 && rank[s] < rank[t]) {
                 rank[t] = rank[s];
             }
         }

@@ -17,7 +17,7 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
 /* What the shape alone says of a parameter's rank: 0 = it gets no factors; by the rule it is at most that, else it is that. */
 int zo_rank_most(const zo_param *p, const zo_factor_spec *spec);
 
-/* rank (n of the layout) for every parameter as `spec` says: 0 for vectors and for tables that get the rest direction. */
+/* rank (n of the layout) for every parameter as `spec` says: 0 for vectors, for tables that get the rest direction and for what is frozen. */
 void zo_rank_choose(zo_backend *be, const zo_store *store, const zo_factor_spec *spec, int *rank);
 
 #ifdef __cplusplus

@@ -109,8 +109,14 @@ static void needs_adam(const void *options_read, const zo_extent *extent, zo_nee
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
+    const state *s = self;
     zo_factor_spec spec = factors_of(self);
-    return o->open_factors(o, &spec, err);
+    zo_status status = o->open_factors(o, &spec, err);
+    if (status == ZO_OK && o->ncoef == 0 && s->rest == REST_FREEZE) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "with \"rest\": \"freeze\" the factored matrices alone are trained, and \"tune\" trains none of them: use "
+                       "\"rest\": \"train\" or another \"tune\"");
+    }
+    return status;
 }
 
 static zo_status start_m(void *self, zo_objective *o, zo_err *err)

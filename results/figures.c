@@ -39,6 +39,7 @@ const zo_figure zo_figures[ZO_FIGURES] = {
     {{"train_peak_bytes", ZO_FIELD_UNSIGNED, MEMBER(train_peak_bytes)}, ZO_FIGURE_LARGEST},
     {{"rss_peak_bytes", ZO_FIELD_UNSIGNED, MEMBER(rss_peak_bytes)}, ZO_FIGURE_LARGEST},
     {{"parameters", ZO_FIELD_KNOWN, MEMBER(parameters)}, ZO_FIGURE_LARGEST},
+    {{"trained_parameters", ZO_FIELD_KNOWN, MEMBER(trained_parameters)}, ZO_FIGURE_LARGEST},
     {{"drift_max", ZO_FIELD_REAL, MEMBER(drift_max)}, ZO_FIGURE_LARGEST},
     {{"cut_sequences", ZO_FIELD_KNOWN, MEMBER(cut_sequences)}, ZO_FIGURE_LARGEST},
     {{"promise", ZO_FIELD_TEXT, MEMBER(promise)}, ZO_FIGURE_COMMON},

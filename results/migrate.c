@@ -2,6 +2,7 @@
 #include "results/migrate.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/embed.h"
 #include "core/io.h"
@@ -16,8 +17,19 @@ zo_status zo_db_set_version(zo_results *r, zo_err *err)
                         "; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), err);
 }
 
+/* Schema 3 has all but two columns: every run of its time trained all parameters. Inside a transaction. */
+static zo_status migrate_3(zo_results *r, zo_err *err)
+{
+    const char *views = strstr(zo_schema_sql, "-- The views, ");
+    ZO_CHECK(views != NULL, "results/schema.sql does not say where its views begin");
+    zo_status status = zo_db_run(r, "DROP VIEW peaks; DROP VIEW report; DROP VIEW runs; DROP VIEW all_runs;"
+                                    "ALTER TABLE cells ADD COLUMN tune TEXT NOT NULL DEFAULT 'full'; ALTER TABLE tries ADD COLUMN trained_parameters INTEGER", err);
+    status = status == ZO_OK ? zo_db_run(r, views, err) : status;
+    return status == ZO_OK ? zo_db_set_version(r, err) : status;
+}
+
 /* Schemas 1 and 2 had one table `runs`: each row becomes a cell of meaning 1 and its one try. Inside a transaction, foreign keys off. */
-static zo_status migrate(zo_results *r, int64_t version, zo_err *err)
+static zo_status migrate_2(zo_results *r, int64_t version, zo_err *err)
 {
     static const char *const table[] = {"runs", "steps", "evaluations", "memory", "parts"};
     char sql[4096];
@@ -109,7 +121,7 @@ zo_status zo_migrate(zo_results *r, int64_t version, zo_err *err)
     status = status == ZO_OK ? zo_db_begin(r, err) : status;
     if (status == ZO_OK) {
         bool mine = zo_db_number(r, "PRAGMA user_version", &ok) == version; /* else another program was faster */
-        status = zo_db_end(r, mine ? migrate(r, version, err) : ZO_OK, err);
+        status = zo_db_end(r, !mine ? ZO_OK : version < 3 ? migrate_2(r, version, err) : migrate_3(r, err), err);
     }
     zo_status after = zo_db_run(r, "PRAGMA legacy_alter_table = OFF", status == ZO_OK ? err : NULL);
     return status == ZO_OK ? after : status;

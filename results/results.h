@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 3
+#define ZO_SCHEMA_VERSION 4
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -138,7 +138,7 @@ typedef struct zo_run_end {
     bool disturbed;
     double part[ZO_PARTS];         /* total seconds of training by part */
     uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
-    int64_t parameters;            /* -1 = not known */
+    int64_t parameters, trained_parameters; /* -1 = not known */
     int64_t context, train_rows, dev_rows, test_rows, cut_sequences; /* -1 = not known */
     const char *decoder_used;      /* NULL where there is no such head */
     const char *promise;           /* bits, pass */

@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 3. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 4. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -55,7 +55,8 @@ CREATE TABLE cells (
     selection         TEXT NOT NULL,         -- dev-metric, dev-loss, last, best-test: which evaluation the headline is
     train             INTEGER NOT NULL,      -- examples at most; -1 = all
     dev               INTEGER NOT NULL,
-    test              INTEGER NOT NULL
+    test              INTEGER NOT NULL,
+    tune              TEXT NOT NULL DEFAULT 'full' -- which parameters are trained: full, head, bias, last layers N, pattern on P (docs/tune.md)
 ) STRICT;
 
 CREATE TABLE tries (
@@ -149,7 +150,8 @@ CREATE TABLE tries (
     rss_peak_bytes    INTEGER,               -- VmHWM of the process, a cross-check
     memory_limit_bytes INTEGER,              -- what the cell could take: memory that was free when it began, or ZO_MEMORY_LIMIT. NULL on a card
     parameters        INTEGER,
-    note              TEXT                   -- notes of dataset and model (files absent, sequences cut, tensors that nothing reads)
+    note              TEXT,                  -- notes of dataset and model (files absent, sequences cut, tensors that nothing reads)
+    trained_parameters INTEGER               -- of `parameters`, those that `tune` trains; NULL of a method that trains nothing
 ) STRICT;
 CREATE INDEX tries_of_cell ON tries (cell);
 
@@ -240,13 +242,14 @@ CREATE TABLE predictions (                   -- what was predicted of a run befo
 
 CREATE INDEX cells_by_hash ON cells (hash);
 
+-- The views, from here to the end.
 -- Every try with its cell's settings.
 CREATE VIEW all_runs AS
     SELECT t.run, t.try, c.cell, c.shown, c.identity, c.hash, c.meaning, c.config, t.status, t.message, t.marks, t.fault_step,
            c.model, c.task, c.form, c.optimizer, c.optimizer_options, c.batch, coalesce(t.context, c.context_asked) AS context, c.context_asked,
            c.steps_budget, c.forwards_budget, c.work_budget, c.seconds_budget, c.lr, c.eps, c.seed, c.precision, c.realisation, c.storage,
            c.accumulate, c.decoder, c.algorithms, c.device_kind, c.split, c.train_split_seed, c.test_split_seed, c.k, c.kshot_folder, c.eval_every,
-           c.metric, c.selection, c.train, c.dev, c.test, c.model_fingerprint, c.tokenizer_fingerprint, c.rows_fingerprint, c.task_fingerprint,
+           c.metric, c.selection, c.train, c.dev, c.test, c.tune, c.model_fingerprint, c.tokenizer_fingerprint, c.rows_fingerprint, c.task_fingerprint,
            c.plugin_fingerprint, t.revision, t.binary, t.compiler, t.flags, t.host, t.kernel, t.device, t.driver, t.threads, t.promise,
            t.model_folder, t.data_folder, t.began, t.ended, t.train_rows, t.dev_rows, t.test_rows, t.cut_sequences, t.decoder_used,
            t.accuracy, t.f1, t.macro_f1, t.matthews, t.metric_value, t.selected, t.best_step, t.dev_accuracy, t.dev_metric, t.dev_loss, t.steps,
@@ -254,7 +257,7 @@ CREATE VIEW all_runs AS
            t.drift_max, t.train_seconds, t.eval_seconds, t.load_seconds, t.step_ms, t.step_ms_median, t.step_ms_q1, t.step_ms_q3, t.full_steps,
            t.full_step_ms, t.other_step_ms, t.device_hours, t.device_hours_total, t.cpu_seconds, t.foreign_seconds, t.steal_seconds,
            t.load_average, t.switches, t.disturbed, t.peak_bytes, t.train_peak_bytes, t.rss_peak_bytes, t.memory_limit_bytes,
-           t.parameters, t.note
+           t.parameters, t.trained_parameters, t.note
     FROM cells c JOIN tries t USING (cell);
 
 -- The try of each cell that counts.

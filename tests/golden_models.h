@@ -23,7 +23,7 @@ static inline bool causal(int family)
 }
 
 /* The first head of a family is classes; the second, options scored token by token, or the logits of label words at a row. */
-static inline zo_model *golden_model(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage)
+static inline zo_model *golden_model_of(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage, const zo_tune *tune)
 {
     static const int32_t word[CLASSES] = {5, 17, 3};
     zo_err err = {0};
@@ -31,10 +31,15 @@ static inline zo_model *golden_model(zo_backend *be, int family, bool second, zo
     char folder[128];
     snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
     zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
-                          .precision = precision, .storage = storage};
+                          .precision = precision, .storage = storage, .tune = tune};
     zo_model *model;
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
     return model;
+}
+
+static inline zo_model *golden_model(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage)
+{
+    return golden_model_of(be, family, second, precision, storage, NULL);
 }
 
 /* n zeros, host; zo_free gives them back */

@@ -50,7 +50,7 @@ static void tau64(objective64 *q, const zo_dir *dir, float *tau)
     }
 }
 
-/* The direction, written out: z (layout->size). */
+/* The direction, written out: z (layout->size); 0 on frozen parameters. */
 static void direction64(objective64 *q, const zo_dir *dir, double *z)
 {
     memset(z, 0, (size_t)q->layout->size * sizeof *z);
@@ -62,7 +62,7 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
         const zo_param *p = &q->layout->param[t];
         int64_t n = p->rows * p->cols;
         int r = q->rank != NULL ? q->rank[t] : 0;
-        if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
+        if (p->frozen || !zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
             continue;
         }
         if (low) {
@@ -141,7 +141,7 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
     }
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
-        for (int64_t i = 0; i < p->rows * p->cols && (p->decay || o->decay_all); i++) {
+        for (int64_t i = 0; i < p->rows * p->cols && !p->frozen && (p->decay || o->decay_all); i++) {
             q->w[p->offset + i] *= decay;
         }
     }
@@ -167,7 +167,7 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         const zo_param *p = &q->layout->param[t];
         int64_t most = p->rows < p->cols ? p->rows : p->cols;
         bool frozen = p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE;
-        bool factored = p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST);
+        bool factored = !p->frozen && (p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST));
         q->rank[t] = !factored ? 0 : frozen ? 1 : spec->rank < most ? spec->rank : (int)most;
         q->scale[t] = q->rank[t] > 0 && !frozen ? pow(q->rank[t], spec->scale_power) : 0.0;
         q->coef_at[t] = o->ncoef;

@@ -30,24 +30,40 @@ static double relative(const float *a, const float *b, int64_t n)
 
 static float *host_of(zo_backend *be, const zo_store *store)
 {
-    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)store->layout->size * sizeof *x);
-    be->download(be, x, store->data, (size_t)store->layout->size * sizeof *x);
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)store->size * sizeof *x);
+    be->download(be, x, store->data, (size_t)store->size * sizeof *x);
     return x;
 }
 
 enum { POINTS = 3 };
 
+/* Every family, and some with parameters frozen. */
+static const struct { int family; const char *tune; } parts[] = {
+    {0, "full"}, {1, "full"}, {2, "full"}, {3, "full"}, {4, "full"}, {5, "full"}, {6, "full"}, {7, "full"},
+    {BERT, "bias"}, {BERT, "head"}, {LLAMA, "last layers 1"}, {GPT2, "pattern on layer.1.mlp.up.*,layer.0.attn.v.*,embed.position"},
+    {BERT, "pattern on embed.norm.*,layer.1.attn.norm.weight"}};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static zo_model *part_of(int side, int part, bool second)
+{
+    zo_err err = {0};
+    zo_tune tune;
+    ck_assert_msg(zo_tune_parse(parts[part].tune, "test", &tune, &err) == ZO_OK, "%s", err.text);
+    return golden_model_of(backend_of(side), parts[part].family, second, ZO_F32, ZO_STORAGE_F32, &tune);
+}
+
 START_TEST(families_agree)
 {
+    int family = parts[_i].family;
     for (int second = 0; second < 2; second++) {
-        bool options = second && causal(_i);
+        bool options = second && causal(family);
         double loss[SIDES][2 * POINTS], nll[SIDES][4], first_order[SIDES][2];
         int32_t choice[SIDES][4];
         float *grad[SIDES][2];
         int64_t size = 0;
         for (int side = 0; side < SIDES; side++) {
             zo_backend *be = backend_of(side);
-            zo_model *model = golden_model(be, _i, second, ZO_F32, ZO_STORAGE_F32);
+            zo_model *model = part_of(side, _i, second);
             zo_batch *b = batch_of(zo_model_arch(model), options, 1);
             const zo_store *base[POINTS] = {zo_model_store(model), zo_model_store(model), zo_model_store(model)};
             zo_view stored = zo_view_stored(base);
@@ -58,7 +74,7 @@ START_TEST(families_agree)
             zo_model_losses(model, &stored, b, &loss[side][0]);
             zo_model_losses(model, &view, b, &loss[side][1]);
             zo_model_predict(model, &stored, b, choice[side], nll[side]);
-            size = zo_model_layout(model)->size;
+            size = zo_model_layout(model)->trained_size;
             for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
                 zo_store *g = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS);
                 if (checkpoint) {
@@ -85,7 +101,7 @@ START_TEST(families_agree)
             zo_free(grad[CPU][c]);
             zo_free(grad[CUDA][c]);
         }
-        printf("%-14s %-8s losses differ by %.1e, gradients by %.1e of the largest\n", families[_i], options ? "options" : second ? "words" : "classes", worst,
+        printf("%-14s %-8s %s: losses differ by %.1e, gradients by %.1e of the largest\n", families[family], options ? "options" : second ? "words" : "classes", parts[_i].tune, worst,
                gradient);
         ck_assert(worst < 5e-6 && gradient < 5e-5);
     }
@@ -185,7 +201,8 @@ enum { STEPS = 3 };
 
 START_TEST(estimators_agree)
 {
-    static const int which[] = {BERT, LLAMA};
+    static const int which[] = {0, 6, 8, 10}; /* of `parts` */
+    int family = parts[which[_i]].family;
     const zo_estimator *const *list;
     int n = zo_estimator_list(&list);
     for (int i = 0; i < n; i++) {
@@ -198,9 +215,9 @@ START_TEST(estimators_agree)
             float *weights[SIDES];
             int64_t size;
             for (int side = 0; side < SIDES; side++) {
-                golden_run r = {.model = golden_model(backend_of(side), which[_i], true, ZO_F32, ZO_STORAGE_F32)};
+                golden_run r = {.model = part_of(side, which[_i], true)};
                 for (int b = 0; b < 2; b++) {
-                    r.batch[b] = batch_of(zo_model_arch(r.model), causal(which[_i]), 2 + b);
+                    r.batch[b] = batch_of(zo_model_arch(r.model), causal(family), 2 + b);
                 }
                 weights[side] = golden_steps(&r, e, realisation, STEPS, loss[side], &size);
             }
@@ -208,8 +225,8 @@ START_TEST(estimators_agree)
                 worst = fmax(worst, fabs(loss[CUDA][s] - loss[CPU][s]));
             }
             double moved = relative(weights[CUDA], weights[CPU], size);
-            printf("%-12s %-9s %-10s losses of %d steps differ by %.1e, weights by %.1e of the largest\n", e->name,
-                   zo_realisation_name((zo_realisation)realisation), families[which[_i]], STEPS, worst, moved);
+            printf("%-12s %-9s %-10s %s: losses of %d steps differ by %.1e, weights by %.1e of the largest\n", e->name,
+                   zo_realisation_name((zo_realisation)realisation), families[family], parts[which[_i]].tune, STEPS, worst, moved);
             /* a projected gradient is a difference of losses over 2 eps: their rounding grows by 1 / (2 eps) and the step size */
             ck_assert(worst < 2e-4 && moved < 2e-4);
             zo_free(weights[CPU]);
@@ -257,9 +274,9 @@ int main(void)
     Suite *s = suite_create("cuda_models");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 600);
-    tcase_add_loop_test(tc, families_agree, 0, FAMILIES);
+    tcase_add_loop_test(tc, families_agree, 0, PARTS);
     tcase_add_loop_test(tc, precisions_agree, 0, FAMILIES);
-    tcase_add_loop_test(tc, estimators_agree, 0, 2);
+    tcase_add_loop_test(tc, estimators_agree, 0, 4);
     tcase_add_test(tc, replay_is_bit_equal);
     suite_add_tcase(s, tc);
     return suite_run(s) != 0;

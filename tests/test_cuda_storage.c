@@ -169,7 +169,7 @@ START_TEST(passes)
                     continue;
                 }
                 zo_backend *be = backend_of(side);
-                zo_model *model = model_of(be, held_family[_i], held ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision);
+                zo_model *model = model_of(be, held_family[_i], held ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision, NULL);
                 if (!held) {
                     round_weights(model, (zo_storage)half);
                 }
@@ -204,7 +204,7 @@ START_TEST(passes)
 }
 END_TEST
 
-/* Runs: the losses of the CPU, and where updates go into the weights its weights to a rounding here and there. */
+/* Runs, of all parameters and of some: the losses of the CPU, and where updates go into the weights its weights to a rounding here and there. */
 START_TEST(runs)
 {
     static const setting of[] = {
@@ -219,7 +219,8 @@ START_TEST(runs)
         {.optimizer = "tezo-adam", .realisation = ZO_STREAMED}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
-        s.family = _i ? LLAMA : BERT;
+        s.family = _i % 2 ? LLAMA : BERT;
+        s.tune = _i < 2 ? NULL : _i % 2 ? "pattern on layer.1.*,layer.0.attn.q.weight" : "bias";
         s.storage = i % 2 ? ZO_STORAGE_F16 : ZO_STORAGE_BF16;
         s.lr = 1e-5;
         s.steps = s.steps > 0 ? s.steps : 4;
@@ -240,7 +241,9 @@ START_TEST(runs)
         ck_assert(worst < 1e-3 && fabs(r[CPU].settled - r[CUDA].settled) < 1e-3 && apart < 2e-2);
         ck_assert(s.accumulate != ZO_ACCUMULATE_LOG || (apart == 0.0 && r[CUDA].moved == 0));
         zo_free(r[CPU].weights);
+        zo_free(r[CPU].before);
         zo_free(r[CUDA].weights);
+        zo_free(r[CUDA].before);
     }
 }
 END_TEST
@@ -252,7 +255,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, sweeps, 0, 4);
     tcase_add_loop_test(tests, passes, 0, HELD_FAMILIES);
-    tcase_add_loop_test(tests, runs, 0, 2);
+    tcase_add_loop_test(tests, runs, 0, 4);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

@@ -37,7 +37,8 @@ static void range_of(const net *m, zo_which which, int *first, int *n)
     *n = which == ZO_BATCH_FULL ? EXAMPLES : BATCH;
 }
 
-static void net_open(net *m, int threads)
+/* frozen (PARAMS): NULL = everything is trained. */
+static void net_open_view(net *m, int threads, const bool *frozen)
 {
     memset(m, 0, sizeof *m);
     zo_err err = {0};
@@ -49,7 +50,10 @@ static void net_open(net *m, int threads)
     zo_layout_add(&m->layout, "norm.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 1, false);
     zo_layout_add(&m->layout, "w2", ZO_PARAM_MATRIX, CLASSES, HIDDEN, -1, true);
     zo_layout_add(&m->layout, "b2", ZO_PARAM_VECTOR, 1, CLASSES, -1, false);
-    m->store = zo_store_new(m->be, &m->layout, ZO_TAG_PARAMS);
+    if (frozen != NULL) {
+        zo_layout_freeze(&m->layout, frozen);
+    }
+    m->store = zo_store_new_as(m->be, &m->layout, ZO_STORAGE_F32, ZO_TAG_PARAMS);
     for (int t = 0; t < PARAMS; t++) {
         m->be->init_normal(m->be, m->store, t, 3, 0.3f);
     }
@@ -64,6 +68,11 @@ static void net_open(net *m, int threads)
     m->h = calloc(4 * EXAMPLES * HIDDEN, sizeof(float));
     m->y = calloc(4 * EXAMPLES * CLASSES, sizeof(float));
     m->be->reserve(m->be, &m->layout, NULL, ZO_F32, 4, EXAMPLES);
+}
+
+static void net_open(net *m, int threads)
+{
+    net_open_view(m, threads, NULL);
 }
 
 static void net_close(net *m)
@@ -198,10 +207,16 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
 };
 enum { STEPS = 200 };
 
+/* Everything is trained; without the embeddings and a bias; without two matrices and a norm's half. */
+static const bool frozen_of[][PARAMS] = {{false}, {[EMBED] = true, [B1] = true}, {[W1] = true, [NORM_B] = true, [B2] = true}};
+enum { RUNS = sizeof runs / sizeof runs[0], VIEWS = sizeof frozen_of / sizeof frozen_of[0] };
+
 START_TEST(realisations_agree_with_float64)
 {
     net m;
-    net_open(&m, 2);
+    const bool *frozen = frozen_of[_i / RUNS];
+    int run = _i % RUNS;
+    net_open_view(&m, 2, frozen);
     objective64 *o = objective64_new(&m.layout, 11, &m, net_loss64, NULL);
     for (int64_t i = 0; i < m.layout.size; i++) {
         o->w[i] = m.store->data[i];
@@ -209,11 +224,11 @@ START_TEST(realisations_agree_with_float64)
     float *start = calloc((size_t)m.layout.size, sizeof *start);
     memcpy(start, m.store->data, (size_t)m.layout.size * sizeof *start);
     double projected[STEPS], square = 0.0;
-    running oracle = running_new(runs[_i].name, runs[_i].json, &o->o);
+    running oracle = running_new(runs[run].name, runs[run].json, &o->o);
     for (int step = 0; step < STEPS; step++) {
         zo_step_report report;
         m.step = step;
-        ck_assert_int_eq(running_step(&oracle, EXAMPLES / BATCH, STEPS, runs[_i].lr, runs[_i].eps, &report), ZO_OK);
+        ck_assert_int_eq(running_step(&oracle, EXAMPLES / BATCH, STEPS, runs[run].lr, runs[run].eps, &report), ZO_OK);
         projected[step] = report.projected;
         square += report.projected * report.projected / STEPS;
     }
@@ -222,15 +237,15 @@ START_TEST(realisations_agree_with_float64)
     for (int64_t i = 0; i < m.layout.size; i++) {
         moved = fmax(moved, fabs(o->w[i] - start[i]));
     }
-    for (int realisation = 0; realisation < (runs[_i].sidepath ? ZO_REALISATIONS : ZO_SIDEPATH); realisation++) {
+    for (int realisation = 0; realisation < (runs[run].sidepath ? ZO_REALISATIONS : ZO_SIDEPATH); realisation++) {
         memcpy(m.store->data, start, (size_t)m.layout.size * sizeof *start);
-        zo_engine *e = engine_on(&m, (zo_realisation)realisation, runs[_i].most_points, true, 11);
-        running r = running_new(runs[_i].name, runs[_i].json, zo_engine_objective(e));
+        zo_engine *e = engine_on(&m, (zo_realisation)realisation, runs[run].most_points, true, 11);
+        running r = running_new(runs[run].name, runs[run].json, zo_engine_objective(e));
         double worst = 0.0;
         for (int step = 0; step < STEPS; step++) {
             zo_step_report report;
             m.step = step;
-            ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, STEPS, runs[_i].lr, runs[_i].eps, &report), ZO_OK);
+            ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, STEPS, runs[run].lr, runs[run].eps, &report), ZO_OK);
             worst = fmax(worst, fabs(report.projected - projected[step]));
         }
         ck_assert_uint_eq(m.probes, o->probes);
@@ -248,11 +263,15 @@ START_TEST(realisations_agree_with_float64)
         ck_assert_double_eq_tol(settled, merged, 2e-6);
         ck_assert_double_eq_tol(merged, net_loss64(&m, ZO_BATCH_FULL, o->w), 2e-5);
         double apart = 0.0;
+        for (int t = 0; t < PARAMS; t++) {
+            const zo_param *p = &m.layout.param[t];
+            ck_assert(!frozen[t] || memcmp(m.store->data + p->offset, start + p->offset, (size_t)(p->rows * p->cols) * sizeof *start) == 0);
+        }
         for (int64_t i = 0; i < m.layout.size; i++) {
             apart = fmax(apart, fabs(m.store->data[i] - o->w[i]));
         }
-        printf("measured: %s %s, %s: projected gradients agree to %.1e of their rms, weights to %.1e (moved %.1e)\n", runs[_i].name,
-               runs[_i].json != NULL ? runs[_i].json : "", zo_realisation_name((zo_realisation)realisation), worst / sqrt(square), apart, moved);
+        printf("measured: %s %s, %s: projected gradients agree to %.1e of their rms, weights to %.1e (moved %.1e)\n", runs[run].name,
+               runs[run].json != NULL ? runs[run].json : "", zo_realisation_name((zo_realisation)realisation), worst / sqrt(square), apart, moved);
         ck_assert_msg(worst < 1e-4 * sqrt(square), "projected gradients differ by %g, rms %g", worst, sqrt(square));
         ck_assert_msg(apart < 2e-5 && apart < 1e-2 * moved, "weights differ by %g, moved by %g", apart, moved);
         m.probes = m.full_probes = 0;
@@ -837,7 +856,7 @@ int main(void)
     Suite *suite = suite_create("engine");
     TCase *tests = tcase_create("engine");
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, realisations_agree_with_float64, 0, sizeof runs / sizeof *runs);
+    tcase_add_loop_test(tests, realisations_agree_with_float64, 0, RUNS * VIEWS);
     tcase_add_test(tests, streamed_restores_every_bit);
     tcase_add_loop_test(tests, log_replays_every_bit, 0, 2);
     tcase_add_test(tests, left_out_blocks_cost_nothing);

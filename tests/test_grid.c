@@ -348,6 +348,49 @@ START_TEST(younger_keys)
 }
 END_TEST
 
+/* Views: an object is its text, a list of them an axis, and so is a list in one; "full" is absence, and what does not train has no other. */
+#define CELL "\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10"
+START_TEST(views_are_an_axis)
+{
+    zo_grid g = parse("{" CELL ", \"tune\": [\"full\", \"head\", {\"name\": \"last\", \"layers\": [1, 2]}, \"last layers 1\"], \"optimizer\": [\"mezo\", \"zero-shot\"]}");
+    static const char *const wanted[] = {"full", "head", "last layers 1", "last layers 2"};
+    ck_assert_int_eq(g.n, 5);
+    for (int i = 0, at = 0; i < 5; i++) {
+        bool trains = g.cell[i].estimator->step != NULL;
+        ck_assert_str_eq(g.cell[i].tune, trains ? wanted[at] : "full");
+        ck_assert_int_eq(strstr(g.cell[i].config, "tune") != NULL, trains && at > 0);
+        zo_cell again;
+        zo_err err = {0};
+        ck_assert_msg(zo_cell_parse(&again, g.cell[i].config, &err) == ZO_OK, "%s", err.text);
+        ck_assert_str_eq(again.hash, g.cell[i].hash);
+        ck_assert_str_eq(again.tune, g.cell[i].tune);
+        zo_cell_free(&again);
+        char label[600];
+        zo_cell_label(&g.cell[i], label, sizeof label);
+        ck_assert_int_eq(strstr(label, " tune last layers 2 ") != NULL, trains && at == 3);
+        at += trains;
+    }
+    zo_grid_free(&g);
+    /* in an optimizer's object, where it wins; taken out, by its name or its object */
+    g = parse("{" CELL ", \"tune\": [\"bias\", \"head\", {\"name\": \"last\"}], \"optimizer\": [\"mezo\", {\"name\": \"tezo\", \"tune\": {\"name\": \"last\", \"layers\": [3, 4]}}], "
+              "\"exclude\": [{\"tune\": [\"bias\", \"last\"], \"optimizer\": \"mezo\"}, {\"optimizer\": {\"name\": \"tezo\", \"tune\": {\"name\": \"last\", \"layers\": 3}}}], "
+              "\"include\": [{\"optimizer\": \"fo-sgd\", \"tune\": {\"name\": \"pattern\", \"on\": \"class.*\"}}]}");
+    ck_assert_int_eq(g.n, 3);
+    ck_assert_str_eq(g.cell[0].tune, "last layers 4");
+    ck_assert_str_eq(g.cell[0].estimator->name, "tezo");
+    ck_assert_str_eq(g.cell[1].tune, "head");
+    ck_assert_str_eq(g.cell[2].tune, "pattern on class.*");
+    ck_assert_str_eq(g.cell[2].estimator->name, "fo-sgd");
+    zo_grid_free(&g);
+    refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": \"haed\"}", "there is no \"tune\" \"haed\"; did you mean \"head\"?");
+    refuse("{" CELL ", \"optimizer\": {\"name\": \"mezo\", \"tune\": {\"name\": \"last\", \"layers\": 0}}}", "\"tune\" last: \"layers\"");
+    refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": 4}", "\"tune\" is a number");
+    refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": []}", "the list of \"tune\" is empty");
+    refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": {\"name\": \"last\", \"layers\": []}}", "the list of \"layers\" is empty");
+    refuse("{" CELL ", \"optimizer\": \"mezo\", \"exclude\": [{\"tune\": \"heads\"}]}", "did you mean \"head\"?");
+}
+END_TEST
+
 /* Hashes are names in databases: those that the program gave before its keys stood in one table. */
 START_TEST(hashes_stay)
 {
@@ -385,8 +428,8 @@ START_TEST(overrides_are_those_of_the_table)
     int overrides = 0;
     for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
         char text[300], value[100];
-        snprintf(value, sizeof value, k->type == ZO_OPT_CHOICE ? "\"%.*s\"" : "%.*s", k->type == ZO_OPT_CHOICE ? (int)strcspn(k->choices, "|") : 1,
-                 k->type == ZO_OPT_CHOICE ? k->choices : "8");
+        const char *word = k->type == ZO_OPT_CHOICE ? k->choices : k->type == ZO_OPT_STRING ? k->text : NULL;
+        snprintf(value, sizeof value, word != NULL ? "\"%.*s\"" : "%.*s", word != NULL ? (int)strcspn(word, "|") : 1, word != NULL ? word : "8");
         snprintf(text, sizeof text, "{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"steps\": 10, \"%s\": %s}}",
                  k->flags & ZO_KEY_BUDGET ? "lr" : k->key, value);
         if (k->flags & ZO_KEY_OVERRIDE) {
@@ -398,7 +441,7 @@ START_TEST(overrides_are_those_of_the_table)
             refuse(text, "there is no key");
         }
     }
-    ck_assert_int_eq(overrides, 15);
+    ck_assert_int_eq(overrides, 16);
     char list[1000];
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_BUDGET, list, sizeof list), "steps forwards work seconds");
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_PANEL, list, sizeof list), "model task form");
@@ -411,7 +454,7 @@ START_TEST(cells_that_open_alike)
     static const struct { const char *more; bool coarse, fine; } other[] = {
         {"\"lr\": 0.5, \"seed\": 3, \"steps\": 99, \"eval_every\": 2, \"selection\": \"last\", \"threads\": 1", true, true},
         {"\"realisation\": \"streamed\"", true, false}, {"\"batch\": 2", false, false}, {"\"storage\": \"f16\"", false, false},
-        {"\"model\": \"n\"", false, false}, {"\"train_split_seed\": 1", false, false}};
+        {"\"model\": \"n\"", false, false}, {"\"tune\": \"head\"", false, false}, {"\"train_split_seed\": 1", false, false}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         char text[400];
         snprintf(text, sizeof text, "{" BASE ", \"include\": [{%s}]}", other[i].more);
@@ -467,6 +510,7 @@ int main(void)
     TCase *t = tcase_create("grid");
     tcase_add_test(t, product_of_lists);
     tcase_add_test(t, younger_keys);
+    tcase_add_test(t, views_are_an_axis);
     tcase_add_test(t, hashes_stay);
     tcase_add_test(t, overrides_are_those_of_the_table);
     tcase_add_test(t, cells_that_open_alike);

@@ -70,7 +70,7 @@ static void add_bare(sqlite3 *db, int run, const char *model, const char *task, 
     char *json = cJSON_PrintUnformatted(config);
     char *sql = sqlite3_mprintf(
         "INSERT INTO cells VALUES (%d, 'i%d', 'h%d', %d, '', '', '', '', '', %d, %Q, %Q, %Q, 'head', %Q, '{}', %d, %d, 20, 0, 0, 0, 0.001, 0.001, %d, 'f32', 'inplace',"
-        " 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', 10, 'accuracy', 'dev-metric', 100, 50, 50);"
+        " 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', 10, 'accuracy', 'dev-metric', 100, 50, 50, 'full');"
         "INSERT INTO tries (run, try, cell, status, began) VALUES (%d, 't%d', %d, 'done', 'now');",
         run, run, run, ZO_MEANING, run, json, model, task, optimizer, batch, context, seed, run, run, run);
     execute(db, "PRAGMA foreign_keys = OFF");

@@ -16,6 +16,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "plots/plot.h"
+#include "results/database.h"
 #include "results/figures.h"
 #include "results/report.h"
 #include "results/results.h"
@@ -24,6 +25,7 @@
 #include "tests/suite.h"
 
 ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
+ZO_EMBED(schema3_sql, "tests/golden/schema3.sql");
 
 static char folder[64];
 
@@ -294,6 +296,60 @@ static void make_older(const char *name, int version)
     }
     sqlite3_close(db);
 }
+
+/* Schema 3 knew no views: its runs trained everything. What it has is kept as it is, a reader changes nothing, a writer keeps a copy. */
+START_TEST(schema_without_views)
+{
+    static const struct { const char *sql; int64_t is; } seen[] = {
+        {"SELECT count(*) FROM runs WHERE tune = 'full' AND trained_parameters IS NULL AND meaning = 2", 1},
+        {"SELECT 100 * accuracy FROM report WHERE hash = 'cccc' AND parameters = 50", 75},
+        {"SELECT count(*) FROM cells WHERE tune = 'full' AND test = 3", 1},
+        {"SELECT bytes FROM peaks", 90},
+        {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
+    sqlite3 *db;
+    char *message = NULL;
+    zo_results *r;
+    zo_err err = {0};
+    ck_assert_int_eq(sqlite3_open(scratch("three.db"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, schema3_sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    ck_assert_msg(sqlite3_exec(db,
+                               "INSERT INTO cells VALUES (1, 'i', 'cccc', 2, '', '', '', '', '', 7, '{}', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 0, 1e-3,"
+                               " 1e-3, 1, 'f32', 'inplace', 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', -1, 'accuracy', 'last', 1, 2, 3);"
+                               "INSERT INTO tries (run, try, cell, status, began, accuracy, parameters) VALUES (7, 'x', 1, 'done', 'then', 0.75, 50);"
+                               "INSERT INTO memory VALUES (7, 'train', 'params', 90); PRAGMA user_version = 3; PRAGMA application_id = "
+                               ZO_NUMBER_TEXT(ZO_APPLICATION_ID),
+                               NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    sqlite3_close(db);
+    for (int writes = 0; writes < 3; writes++) {
+        zo_status status = writes ? zo_results_open(&r, scratch("three.db"), false, &err) : zo_results_open_read(&r, scratch("three.db"), &err);
+        ck_assert_msg(status == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
+        for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+            ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s: %lld", seen[i].sql, (long long)number(r, seen[i].sql));
+        }
+        zo_results_close(r);
+        ck_assert(zo_path_exists(scratch("three.db.schema3")) == (writes > 0));
+    }
+    /* as a new one is: the same columns of every table and view */
+    zo_results *fresh;
+    ck_assert_int_eq(zo_results_open(&fresh, scratch("fresh.db"), true, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_open(&r, scratch("three.db"), false, &err), ZO_OK);
+    static const char *const of[] = {"cells", "tries", "all_runs", "runs", "report", "peaks"};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT count(*), group_concat(name || type || \"notnull\" || coalesce(dflt_value, '')) FROM pragma_table_info('%s')", of[i]);
+        sqlite3_stmt *a, *b;
+        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(fresh), sql, -1, &a, NULL), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(r), sql, -1, &b, NULL), SQLITE_OK);
+        ck_assert(sqlite3_step(a) == SQLITE_ROW && sqlite3_step(b) == SQLITE_ROW && sqlite3_column_int(a, 0) > 1);
+        ck_assert_str_eq((const char *)sqlite3_column_text(a, 1), (const char *)sqlite3_column_text(b, 1));
+        sqlite3_finalize(a);
+        sqlite3_finalize(b);
+    }
+    zo_results_close(fresh);
+    zo_results_close(r);
+}
+END_TEST
 
 /* Databases of the older schemas keep every figure, under meaning 1; readers change nothing, writers keep a copy. */
 START_TEST(older_schema)
@@ -842,6 +898,7 @@ int main(void)
     tcase_add_test(t, refused_files);
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
+    tcase_add_test(t, schema_without_views);
     tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
     tcase_add_test(t, identities);

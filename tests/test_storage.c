@@ -250,7 +250,7 @@ START_TEST(passes_equal_f32)
             uint64_t params[2];
             for (int s = 0; s < 2; s++) {
                 uint64_t before = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_PARAMS];
-                zo_model *model = model_of(backend(2), held_family[_i], s ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision);
+                zo_model *model = model_of(backend(2), held_family[_i], s ? (zo_storage)half : ZO_STORAGE_F32, (zo_precision)precision, NULL);
                 params[s] = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_PARAMS] - before;
                 if (s == 0) {
                     round_weights(model, (zo_storage)half);
@@ -281,7 +281,7 @@ END_TEST
 
 START_TEST(out_of_range)
 {
-    zo_model *model = model_of(backend(2), BERT, ZO_STORAGE_F32, ZO_F32), *again;
+    zo_model *model = model_of(backend(2), BERT, ZO_STORAGE_F32, ZO_F32, NULL), *again;
     char folder[] = "build/test_storage.XXXXXX", path[128];
     ck_assert_ptr_nonnull(mkdtemp(folder));
     zo_store *store = zo_model_store(model);
@@ -360,7 +360,9 @@ START_TEST(log_is_an_f32_master)
         ck_assert_int_eq(logged.moved, 0); /* the base is never written */
         ck_assert_int_gt(master.moved, 0);
         zo_free(master.weights);
+        zo_free(master.before);
         zo_free(logged.weights);
+        zo_free(logged.before);
     }
 }
 END_TEST
@@ -395,6 +397,7 @@ START_TEST(a_log_of_low_rank_does_not_grow)
                 ck_assert_msg(r.status == ZO_OK, "%s: %s", of[k].optimizer, storage_err.text);
                 settled[logged] = r.settled;
                 zo_free(r.weights);
+                zo_free(r.before);
             }
         }
         ck_assert(k == sizeof of / sizeof *of - 1 ? drawn[1] == drawn[0] : drawn[1] > drawn[0]); /* the last draws nothing but its coefficients */
@@ -433,7 +436,9 @@ START_TEST(log_agrees_with_weights)
     ck_assert(apart < 1e-5 && apart < 0.05 * fell);
     ck_assert_int_eq(logged.moved, 0);
     zo_free(master.weights);
+    zo_free(master.before);
     zo_free(logged.weights);
+    zo_free(logged.before);
 }
 END_TEST
 
@@ -465,8 +470,11 @@ START_TEST(small_updates)
     ck_assert_double_eq(logged.settled, master.settled);
     ck_assert(streamed.settled != master.settled);
     zo_free(master.weights);
+    zo_free(master.before);
     zo_free(streamed.weights);
+    zo_free(streamed.before);
     zo_free(logged.weights);
+    zo_free(logged.before);
 }
 END_TEST
 
@@ -478,7 +486,7 @@ START_TEST(refusals)
         {{.optimizer = "mezo", .options = "{\"weight_decay\": 0.1}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1},
          "no weight decay"},
         {{.optimizer = "tezo-adam", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1}, "no sum of directions"},
-        {{.optimizer = "fo-sgd", .realisation = ZO_INPLACE, .storage = ZO_STORAGE_BF16, .steps = 1}, "no gradients"},
+        {{.optimizer = "fo-sgd", .realisation = ZO_INPLACE, .storage = ZO_STORAGE_BF16, .steps = 1, .no_gradients = true}, "no gradients"},
         {{.optimizer = "mezo", .realisation = ZO_STREAMED, .storage = ZO_STORAGE_F16, .accumulate = ZO_ACCUMULATE_LOG, .steps = ZO_LOG_MOST + 1},
          "is full after 256 directions"}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
@@ -489,6 +497,7 @@ START_TEST(refusals)
         ck_assert_msg(r.status == ZO_EUNSUPPORTED, "%s was accepted", of[i].says);
         ASSERT_HAS(storage_err.text, of[i].says);
         zo_free(r.weights);
+        zo_free(r.before);
     }
 }
 END_TEST

@@ -7,22 +7,18 @@
 
 enum { BLOCK = 64, TOKENS = 128, SUPER = 2048 }; /* rows of a weight, tokens of an input gradient, rows of the head at a time */
 
-static float *param_of(zo_store *store, int param)
-{
-    return store->data + store->layout->param[param].offset;
-}
-
 static const float *weights_of(const zo_store *store, int param)
 {
     return store->data + store->layout->param[param].offset;
 }
 
 /* The three products of a linear layer inside a parallel region: dx (T,cols) = beta dx + scale dy W;
- * gw (rows,cols) += scale dy^T x; gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. dx, gb may be NULL. Ends without a barrier. */
+ * gw (rows,cols) += scale dy^T x; gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. Each of dx, gw, gb may be NULL. Ends
+ * without a barrier. */
 static void linear_parts(const float *w, const float *x, const float *dy, int64_t stride, int64_t rows, int64_t cols, int64_t tokens,
                          float scale, float beta, float *dx, float *gw, float *gb)
 {
-    int64_t across = dx != NULL ? (tokens + TOKENS - 1) / TOKENS : 0, down = (rows + BLOCK - 1) / BLOCK;
+    int64_t across = dx != NULL ? (tokens + TOKENS - 1) / TOKENS : 0, down = gw != NULL || gb != NULL ? (rows + BLOCK - 1) / BLOCK : 0;
 #pragma omp for schedule(dynamic) nowait
     for (int64_t item = 0; item < across + down; item++) {
         if (item < across) {
@@ -31,7 +27,9 @@ static void linear_parts(const float *w, const float *x, const float *dy, int64_
             continue;
         }
         int64_t row = (item - across) * BLOCK, n = rows - row < BLOCK ? rows - row : BLOCK;
-        zo_cpu_sgemm(true, false, n, cols, tokens, scale, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+        if (gw != NULL) {
+            zo_cpu_sgemm(true, false, n, cols, tokens, scale, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+        }
         if (gb != NULL) {
             for (int64_t t = 0; t < tokens; t++) {
                 for (int64_t i = row; i < row + n; i++) {
@@ -47,17 +45,17 @@ void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision 
 {
     (void)precision;
     const zo_param *p = &store->layout->param[weight];
-    if (tokens == 0) {
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    if (tokens == 0 || (dx == NULL && gw == NULL && gb == NULL)) {
         return;
     }
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
     {
-        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, param_of(grad, weight),
-                     bias >= 0 ? param_of(grad, bias) : NULL);
+        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, gw, gb);
     }
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
-    zo_counters_add((zo_counters){.linear_flops = (uint64_t)((dx != NULL ? 4 : 2) * tokens * p->rows * p->cols)});
+    zo_counters_add((zo_counters){.linear_flops = (uint64_t)(2 * ((dx != NULL) + (gw != NULL)) * tokens * p->rows * p->cols)});
 }
 
 void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
@@ -66,16 +64,15 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
     double start = zo_now();
     int64_t cols = store->layout->param[weight].cols;
     const float *w = weights_of(store, weight);
-    float *gw = param_of(grad, weight), *gb = bias >= 0 ? param_of(grad, bias) : NULL;
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     for (int64_t t = 0; t < tokens; t++) {
         if (dx != NULL) {
             memset(dx + t * cols, 0, (size_t)cols * sizeof *dx);
         }
         for (int32_t r = 0; r < nrows; r++) {
-            float d = dy[t * nrows + r], *g = gw + rows[r] * cols;
-            const float *xr = x + t * cols;
-            for (int64_t j = 0; j < cols; j++) {
-                g[j] = fmaf(d, xr[j], g[j]);
+            float d = dy[t * nrows + r];
+            for (int64_t j = 0; j < cols && gw != NULL; j++) {
+                gw[rows[r] * cols + j] = fmaf(d, x[t * cols + j], gw[rows[r] * cols + j]);
             }
             for (int64_t j = 0; j < cols && dx != NULL; j++) {
                 dx[t * cols + j] = fmaf(d, w[rows[r] * cols + j], dx[t * cols + j]);
@@ -92,8 +89,11 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
 void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
                            zo_store *grad)
 {
-    float *g = param_of(grad, table);
+    float *g = zo_set_values(grad, table);
     int64_t parts = (cols + BLOCK - 1) / BLOCK; /* by columns: a row may be hit by many tokens */
+    if (g == NULL) {
+        return;
+    }
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > 32768)
     {
@@ -122,7 +122,10 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
     const zo_param *p = &store->layout->param[weight];
     int64_t vocabulary = p->rows, cols = p->cols, wide = vocabulary < SUPER ? vocabulary : SUPER;
     const float *w = weights_of(store, weight), *b = bias >= 0 ? weights_of(store, bias) : NULL;
-    float *gw = param_of(grad, weight), *gb = bias >= 0 ? param_of(grad, bias) : NULL;
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    if (dx == NULL && gw == NULL && gb == NULL) {
+        return;
+    }
     float *logit = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(rows * (wide + 3)) * sizeof *logit); /* (R, wide) */
     float *most = logit + rows * wide, *sum = most + rows, *total = sum + rows;
     for (int64_t r = 0; r < rows; r++) {
@@ -173,13 +176,13 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                             logit[at[i] * wide + target[i] - first] -= amount[i];
                         }
                     }
-                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, 1.0f, first == 0 ? 0.0f : 1.0f, dx, gw + first * cols,
-                                 gb != NULL ? gb + first : NULL);
+                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, 1.0f, first == 0 ? 0.0f : 1.0f, dx,
+                                 gw != NULL ? gw + first * cols : NULL, gb != NULL ? gb + first : NULL);
 #pragma omp barrier
                 }
             }
         }
     }
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
-    zo_counters_add((zo_counters){.linear_flops = (uint64_t)(8 * rows * vocabulary * cols)});
+    zo_counters_add((zo_counters){.linear_flops = (uint64_t)(2 * (2 + (dx != NULL) + (gw != NULL)) * rows * vocabulary * cols)});
 }

@@ -294,7 +294,12 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad)
 {
     const float *w = store->data + store->layout->param[weight].offset;
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    bool reads = dx != NULL || gw != NULL; /* else the sums of dy alone are made */
     int64_t groups = (tokens + GROUP - 1) / GROUP;
+    if (!reads && gb == NULL) {
+        return;
+    }
     float *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(groups * 2 * cols) * sizeof *part); /* (groups, 2, cols) */
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > SMALL)
@@ -304,9 +309,15 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
             float *dw = part + i * 2 * cols, *db = dw + cols;
             memset(dw, 0, (size_t)(2 * cols) * sizeof *dw);
             for (int64_t t = i * GROUP; t < tokens && t < (i + 1) * GROUP; t++) {
-                const float *xr = x + t * cols, *dr = dy + t * cols;
-                float *out = dx + t * cols, mean = stats[2 * t], inverse = stats[2 * t + 1];
-                float sum[LANES] = {0}, dot[LANES] = {0};
+                const float *dr = dy + t * cols;
+                if (!reads) {
+                    for (int64_t j = 0; j < cols; j++) {
+                        db[j] += dr[j];
+                    }
+                    continue;
+                }
+                const float *xr = x + t * cols;
+                float mean = stats[2 * t], inverse = stats[2 * t + 1], sum[LANES] = {0}, dot[LANES] = {0};
                 for (int64_t j = 0; j < cols; j += LANES) {
                     int n = cols - j < LANES ? (int)(cols - j) : LANES;
                     for (int l = 0; l < n; l++) {
@@ -318,6 +329,10 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                     }
                 }
                 float shift = kind == ZO_LAYERNORM ? lanes_sum(sum) / (float)cols : 0.0f, tilt = lanes_sum(dot) / (float)cols;
+                if (dx == NULL) {
+                    continue;
+                }
+                float *out = dx + t * cols;
 #pragma omp simd
                 for (int64_t j = 0; j < cols; j++) {
                     float norm = (xr[j] - mean) * inverse, g = dr[j] * w[j];
@@ -327,15 +342,11 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
         }
 #pragma omp single nowait
         for (int64_t i = 0; i < groups; i++) {
-            float *gw = grad->data + grad->layout->param[weight].offset;
-            for (int64_t j = 0; j < cols; j++) {
+            for (int64_t j = 0; j < cols && gw != NULL; j++) {
                 gw[j] += part[i * 2 * cols + j];
             }
-            if (bias >= 0) {
-                float *gb = grad->data + grad->layout->param[bias].offset;
-                for (int64_t j = 0; j < cols; j++) {
-                    gb[j] += part[(i * 2 + 1) * cols + j];
-                }
+            for (int64_t j = 0; j < cols && gb != NULL; j++) {
+                gb[j] += part[(i * 2 + 1) * cols + j];
             }
         }
     }

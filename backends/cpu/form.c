@@ -22,7 +22,7 @@ static bool drawn_before(const zo_cpu_form *f, int d)
 
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
 {
-    bool apart = view->rest != NULL && view->factors->rank[param] == 0;
+    bool apart = view->rest != NULL && view->rest_of[param] >= 0;
     const zo_store *store = apart ? view->rest : view->base[0];
     int at = apart ? view->rest_of[param] : param;
     zo_cpu_form f = {.layout = store->layout,

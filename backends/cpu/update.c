@@ -50,7 +50,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
             size_t head = zo_cpu_form_bytes(1, n);
             char *scratch = zo_cpu_scratch(be, head);
             zo_cpu_form form = zo_cpu_form_of(&view, t, scratch);
-            float shrink = p->decay ? (float)decay : 1.0f;
+            float shrink = p->decay && !p->frozen ? (float)decay : 1.0f;
             if (form.ndirs == 0 && shrink == 1.0f) {
                 continue;
             }
@@ -107,6 +107,9 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
             float decays = p->decay ? 1.0f : 0.0f;
+            if (p->frozen) {
+                continue;
+            }
 #pragma omp for schedule(dynamic) nowait
             for (int64_t i = 0; i < size; i += step) {
                 int64_t n = size - i < step ? size - i : step, at = p->offset + i;
@@ -118,7 +121,7 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
         }
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
-    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage))});
+    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage))});
 }
 
 size_t zo_cpu_rule_lowrank_scratch(int rank)
@@ -236,7 +239,7 @@ void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t see
 
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
 {
-    int64_t size = a->layout->size, blocks = (size + SWEEP - 1) / SWEEP;
+    int64_t size = a->size, blocks = (size + SWEEP - 1) / SWEEP;
     double start = zo_now(), *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)blocks * sizeof *part);
 #pragma omp parallel for num_threads(be->threads) schedule(static)
     for (int64_t i = 0; i < blocks; i++) {
@@ -262,7 +265,7 @@ double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
 
 bool zo_cpu_finite(zo_backend *be, const zo_store *a)
 {
-    int64_t size = a->layout->size;
+    int64_t size = a->size;
     int bad = 0;
 #pragma omp parallel for num_threads(be->threads) schedule(static) reduction(| : bad)
     for (int64_t i = 0; i < size; i += SWEEP) {

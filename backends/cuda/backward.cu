@@ -33,10 +33,11 @@ void zo_cuda_column_sums(zo_backend *be, const float *x, int64_t stride, int64_t
 void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
                              const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad)
 {
-    if (tokens == 0) {
+    const zo_param *w = &store->layout->param[weight];
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    if (tokens == 0 || (dx == NULL && gw == NULL && gb == NULL)) {
         return;
     }
-    const zo_param *w = &store->layout->param[weight];
     zo_cuda_part(be, ZO_PART_BACKWARD);
     if (dx != NULL) {
         zo_cuda_gemm in = {};
@@ -48,19 +49,21 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
         in.n = in.ldb = in.ldc = w->cols;
         zo_cuda_product(be, &in, dy, store->data + w->offset, dx);
     }
-    zo_cuda_gemm out = {};
-    out.precision = zo_cuda_gradient_precision(precision);
-    out.scale = w->scale;
-    out.ta = true;
-    out.add = true;
-    out.m = out.lda = w->rows;
-    out.k = tokens;
-    out.n = out.ldb = out.ldc = w->cols;
-    zo_cuda_product(be, &out, dy, x, grad->data + w->offset);
-    if (bias >= 0) {
-        zo_cuda_column_sums(be, dy, w->rows, tokens, w->rows, grad->data + store->layout->param[bias].offset);
+    if (gw != NULL) {
+        zo_cuda_gemm out = {};
+        out.precision = zo_cuda_gradient_precision(precision);
+        out.scale = w->scale;
+        out.ta = true;
+        out.add = true;
+        out.m = out.lda = w->rows;
+        out.k = tokens;
+        out.n = out.ldb = out.ldc = w->cols;
+        zo_cuda_product(be, &out, dy, x, gw);
     }
-    zo_counters_add({0, 0, (uint64_t)((dx != NULL ? 4 : 2) * tokens * w->rows * w->cols)});
+    if (gb != NULL) {
+        zo_cuda_column_sums(be, dy, w->rows, tokens, w->rows, gb);
+    }
+    zo_counters_add({0, 0, (uint64_t)(2 * ((dx != NULL) + (gw != NULL)) * tokens * w->rows * w->cols)});
 }
 
 /* chosen rows: few, perhaps the same one twice; a thread owns a column and goes through tokens and rows in their order ------------------ */
@@ -69,7 +72,7 @@ static __global__ void __launch_bounds__(THREADS) rows_grad_kernel(const float *
                                                                    int64_t tokens, int64_t cols, float *gw, float *gb)
 {
     int64_t j = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (j < cols) {
+    if (j < cols && gw != nullptr) {
         for (int64_t t = 0; t < tokens; t++) {
             float xt = x[t * cols + j];
             for (int32_t r = 0; r < nrows; r++) {
@@ -101,16 +104,18 @@ static __global__ void __launch_bounds__(THREADS) rows_input_kernel(const float 
 void zo_cuda_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
                                   const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
+    const zo_param *w = &store->layout->param[weight];
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     if (tokens == 0) {
         return;
     }
-    const zo_param *w = &store->layout->param[weight];
     cudaStream_t stream = zo_cuda_of(be)->stream;
     zo_cuda_part(be, ZO_PART_BACKWARD);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage(be, rows, (size_t)nrows * sizeof *rows));
-    float *gb = bias >= 0 ? grad->data + store->layout->param[bias].offset : NULL;
-    ZO_MOVES(4 * (tokens + nrows) * (w->cols + 1), 4 * nrows * w->cols);
-    ZO_LAUNCH(rows_grad_kernel, zo_cuda_grid(w->cols, THREADS), THREADS, 0, stream, x, dy, at, nrows, tokens, w->cols, grad->data + w->offset, gb);
+    if (gw != NULL || gb != NULL) {
+        ZO_MOVES(4 * (tokens + nrows) * (w->cols + 1), 4 * nrows * w->cols);
+        ZO_LAUNCH(rows_grad_kernel, zo_cuda_grid(w->cols, THREADS), THREADS, 0, stream, x, dy, at, nrows, tokens, w->cols, gw, gb);
+    }
     if (dx != NULL) {
         ZO_MOVES(4 * nrows * (w->cols + tokens), 4 * tokens * w->cols);
         ZO_LAUNCH(rows_input_kernel, zo_cuda_grid(tokens * w->cols, THREADS), THREADS, 0, stream, store->data + w->offset, dy, at, nrows, tokens,

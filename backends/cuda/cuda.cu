@@ -278,6 +278,7 @@ zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factor
     q.offset = p->offset;
     q.id = p->id;
     q.block = p->block;
+    q.frozen = p->frozen;
     if (factors != NULL && factors->rank[param] > 0) {
         q.rank = factors->rank[param];
         q.coef_at = factors->coef_at[param];
@@ -299,6 +300,12 @@ static void put(zo_cuda_writer *w, const void *from, size_t bytes)
     w->at += bytes;
 }
 
+/* First element of the arena in which the frozen parameters of a base stand. */
+static const void *below_of(const zo_store *base)
+{
+    return zo_store_at(base->below != NULL ? base->below : base, 0);
+}
+
 /* What a staged view is made of, by value. */
 static size_t view_key(const zo_view *view, char *to)
 {
@@ -318,8 +325,9 @@ static size_t view_key(const zo_view *view, char *to)
     put(&w, &view->npoints, sizeof view->npoints);
     put(&w, &view->ndirs, sizeof view->ndirs);
     for (int p = 0; p < view->npoints; p++) {
-        const void *arena = zo_store_at(view->base[p], 0);
+        const void *arena = zo_store_at(view->base[p], 0), *frozen = below_of(view->base[p]);
         put(&w, &arena, sizeof arena);
+        put(&w, &frozen, sizeof frozen);
         put(&w, &view->base[p]->storage, sizeof view->base[p]->storage);
     }
     put(&w, view->coef, (size_t)view->npoints * (size_t)view->ndirs * sizeof(float));
@@ -363,7 +371,11 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 
     const zo_factors *f = view->factors;
     size_t ncoef = f != NULL ? (size_t)f->ncoef : 0, P = (size_t)view->npoints, D = (size_t)view->ndirs;
-    size_t base = 0, dir = round16(P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
+    bool snapshots = false; /* a base has another arena below */
+    for (int p = 0; p < view->npoints; p++) {
+        snapshots = snapshots || view->base[p]->below != NULL;
+    }
+    size_t base = 0, below = snapshots ? P * sizeof(void *) : 0, dir = round16(below + P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
     size_t lowrank = 0;
     for (int d = 0; d < view->ndirs; d++) {
         lowrank += zo_dir_is_lowrank(view->dir[d].kind);
@@ -381,6 +393,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     for (int p = 0; p < view->npoints; p++) {
         ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
         reinterpret_cast<const void **>(image + base)[p] = zo_store_at(view->base[p], 0);
+        reinterpret_cast<const void **>(image + below)[p] = below_of(view->base[p]);
     }
     zo_cuda_dir *dirs = reinterpret_cast<zo_cuda_dir *>(image + dir);
     float *amounts = reinterpret_cast<float *>(image + amount), *coefs = reinterpret_cast<float *>(image + coef);
@@ -431,6 +444,7 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
         device = static_cast<const char *>(stage(be, zo_cuda_shared_of(be, ZO_CUDA_VIEW, total), image, total));
     }
     v.base = reinterpret_cast<const void *const *>(device + base);
+    v.below = reinterpret_cast<const void *const *>(device + below);
     v.dir = reinterpret_cast<const zo_cuda_dir *>(device + dir);
     v.coef = reinterpret_cast<const float *>(device + coef);
     v.amount = reinterpret_cast<const float *>(device + amount);

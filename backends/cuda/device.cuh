@@ -152,6 +152,7 @@ struct zo_cuda_param {
     int block;                  /* transformer block, -1 outside */
     int rank;                   /* 0 = not factored */
     float scale;
+    int frozen;                 /* no direction moves it */
 };
 
 struct zo_cuda_dir {
@@ -168,7 +169,8 @@ struct zo_cuda_dir {
 struct zo_cuda_view {
     int npoints, ndirs, ncoef;
     zo_storage storage;        /* of all bases */
-    const void *const *base;   /* (npoints) first element of each arena */
+    const void *const *base;   /* (npoints) first element of each arena, */
+    const void *const *below;  /* (npoints) and of those in which frozen parameters stand */
     const zo_cuda_dir *dir;    /* (ndirs) */
     const float *coef;         /* (npoints, ndirs) */
     const float *amount;       /* (CP and SPAN directions, ncoef): their coefficients times the parameter's scale */
@@ -412,11 +414,11 @@ static __device__ __forceinline__ void zo_form4(const zo_cuda_view &view, const 
 {
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        zo_stored4<S>(view.base[first + n], p.offset + 4 * index, w[n]);
+        zo_stored4<S>((p.frozen ? view.below : view.base)[first + n], p.offset + 4 * index, w[n]);
     }
     for (int d = 0; d < view.ndirs; d++) {
         zo_cuda_dir dir = view.dir[d];
-        if (!zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
+        if (p.frozen || !zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
             continue;
         }
         float z[4];

@@ -338,7 +338,10 @@ void zo_cuda_scatter_add(zo_backend *be, const float *dy, int64_t cols, const in
 
 void zo_cuda_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx, zo_store *grad)
 {
-    add_rows(be, dx, ids, tokens, cols, grad->data + grad->layout->param[table].offset);
+    float *g = zo_set_values(grad, table);
+    if (g != NULL) {
+        add_rows(be, dx, ids, tokens, cols, g);
+    }
 }
 
 /* norms ------------------------------------------------------------------------------------------------------------------------------ */
@@ -453,10 +456,11 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
     }
     norm_args a = {};
     const zo_store *store = view->base[0];
-    if (store->storage == ZO_STORAGE_F32 && zo_cuda_one_base(view) && zo_view_acting(view, weight, NULL).dirs == 0 && (bias < 0 || zo_view_acting(view, bias, NULL).dirs == 0)) {
+    bool weight_stands = zo_cuda_one_base(view, weight) && zo_view_acting(view, weight, NULL).dirs == 0;
+    if (store->storage == ZO_STORAGE_F32 && weight_stands && (bias < 0 || (zo_cuda_one_base(view, bias) && zo_view_acting(view, bias, NULL).dirs == 0))) {
         /* the stored vectors serve all points */
-        a.w = store->data + store->layout->param[weight].offset;
-        a.b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;
+        a.w = static_cast<const float *>(zo_store_at(store, store->layout->param[weight].offset));
+        a.b = bias >= 0 ? static_cast<const float *>(zo_store_at(store, store->layout->param[bias].offset)) : NULL;
     } else {
         a.w = zo_cuda_form_vector(be, view, weight, ZO_CUDA_BIAS);
         a.b = zo_cuda_form_vector(be, view, bias, ZO_CUDA_VECTOR);
@@ -576,17 +580,23 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
     }
     zo_cuda_part(be, ZO_PART_BACKWARD);
     cudaStream_t stream = zo_cuda_of(be)->stream;
-    int64_t groups = (tokens + GROUP - 1) / GROUP;
-    float *part = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, (size_t)(groups * 2 * cols) * sizeof(float)));
-    float *gw = grad->data + grad->layout->param[weight].offset;
-    float *gb = bias >= 0 ? grad->data + grad->layout->param[bias].offset : nullptr;
-    unsigned across = zo_cuda_grid(cols, ROW_THREADS);
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     /* before dx, which may lie over dy */
-    ZO_MOVES(8 * tokens * cols, 8 * groups * cols);
-    ZO_LAUNCH(norm_parts, dim3(across, (unsigned)(groups < 65535 ? groups : 65535)), ROW_THREADS, 0, stream, x, stats, dy, tokens, cols,
-              part);
-    ZO_MOVES(8 * (groups + 1) * cols, 8 * cols);
-    ZO_LAUNCH(norm_sums, across, ROW_THREADS, 0, stream, static_cast<const float *>(part), groups, cols, gw, gb);
+    if (gw != NULL) {
+        int64_t groups = (tokens + GROUP - 1) / GROUP;
+        float *part = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, (size_t)(groups * 2 * cols) * sizeof(float)));
+        unsigned across = zo_cuda_grid(cols, ROW_THREADS);
+        ZO_MOVES(8 * tokens * cols, 8 * groups * cols);
+        ZO_LAUNCH(norm_parts, dim3(across, (unsigned)(groups < 65535 ? groups : 65535)), ROW_THREADS, 0, stream, x, stats, dy, tokens, cols,
+                  part);
+        ZO_MOVES(8 * (groups + 1) * cols, 8 * cols);
+        ZO_LAUNCH(norm_sums, across, ROW_THREADS, 0, stream, static_cast<const float *>(part), groups, cols, gw, gb);
+    } else if (gb != NULL) {
+        zo_cuda_column_sums(be, dy, cols, tokens, cols, gb);
+    }
+    if (dx == NULL) {
+        return;
+    }
     norm_backward_args a = {};
     a.w = store->data + store->layout->param[weight].offset;
     a.x = x;

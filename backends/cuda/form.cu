@@ -71,7 +71,7 @@ void zo_cuda_form_rows(zo_backend *be, const zo_view *view, int param, int64_t r
     int64_t first = row * p.cols;
     ZO_CHECK(first % 4 == 0, "rows from %lld of %s begin inside a block of four", (long long)row, layout->param[param].name);
     zo_cuda_view v = zo_cuda_view_of(be, view);
-    bool one = zo_cuda_one_base(view);
+    bool one = zo_cuda_one_base(view, param);
     zo_cuda_part(be, ZO_PART_FORM);
     if (precision == ZO_BF16) {
         form_all<zo_cuda_bf16>(be, v, p, one, first / 4, n * p.cols, to);

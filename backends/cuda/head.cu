@@ -222,13 +222,13 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
                            int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                            zo_store *grad)
 {
-    if (rows == 0) {
+    const zo_param *w = &store->layout->param[weight];
+    float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    if (rows == 0 || (dx == NULL && gw == NULL && gb == NULL)) {
         return;
     }
-    const zo_param *w = &store->layout->param[weight];
     cudaStream_t stream = zo_cuda_of(be)->stream;
     const float *weights = store->data + w->offset, *b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;
-    float *gw = grad->data + w->offset, *gb = bias >= 0 ? grad->data + store->layout->param[bias].offset : NULL;
     zo_cuda_part(be, ZO_PART_BACKWARD);
     scores s = scores_of(rows, at, target, amount, n);
     const int32_t *begin_d = static_cast<const int32_t *>(zo_cuda_stage(be, s.begin, (size_t)(rows + 1) * sizeof *s.begin));
@@ -257,27 +257,31 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             }
             ZO_MOVES(4 * rows * m, 4 * rows * m);
             ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d);
-            zo_cuda_gemm in = {};
-            in.precision = g.precision;
-            in.scale = 1.0f;
-            in.m = rows;
-            in.k = in.lda = m;
-            in.n = in.ldb = in.ldc = w->cols;
-            in.add = first > 0;
-            zo_cuda_product(be, &in, logit, weights + first * w->cols, dx);
-            zo_cuda_gemm out = {};
-            out.precision = g.precision;
-            out.scale = 1.0f;
-            out.ta = true;
-            out.add = true;
-            out.m = out.lda = m;
-            out.k = rows;
-            out.n = out.ldb = out.ldc = w->cols;
-            zo_cuda_product(be, &out, logit, x, gw + first * w->cols);
+            if (dx != NULL) {
+                zo_cuda_gemm in = {};
+                in.precision = g.precision;
+                in.scale = 1.0f;
+                in.m = rows;
+                in.k = in.lda = m;
+                in.n = in.ldb = in.ldc = w->cols;
+                in.add = first > 0;
+                zo_cuda_product(be, &in, logit, weights + first * w->cols, dx);
+            }
+            if (gw != NULL) {
+                zo_cuda_gemm out = {};
+                out.precision = g.precision;
+                out.scale = 1.0f;
+                out.ta = true;
+                out.add = true;
+                out.m = out.lda = m;
+                out.k = rows;
+                out.n = out.ldb = out.ldc = w->cols;
+                zo_cuda_product(be, &out, logit, x, gw + first * w->cols);
+            }
             if (gb != NULL) {
                 zo_cuda_column_sums(be, logit, m, rows, m, gb + first);
             }
         }
     }
-    zo_counters_add({0, 0, (uint64_t)(8 * rows * w->rows * w->cols)});
+    zo_counters_add({0, 0, (uint64_t)(2 * (2 + (dx != NULL) + (gw != NULL)) * rows * w->rows * w->cols)});
 }

@@ -119,10 +119,11 @@ uint64_t zo_cuda_drawn(const zo_view *view, int param)
     return acting.lowrank ? 0 : (uint64_t)acting.normals;
 }
 
-bool zo_cuda_one_base(const zo_view *view)
+bool zo_cuda_one_base(const zo_view *view, int param)
 {
+    int64_t at = view->base[0]->layout->param[param].offset;
     for (int p = 1; p < view->npoints; p++) {
-        if (zo_store_at(view->base[p], 0) != zo_store_at(view->base[0], 0)) {
+        if (zo_store_at(view->base[p], at) != zo_store_at(view->base[0], at)) {
             return false;
         }
     }
@@ -197,7 +198,7 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.weight = weight;
     l.precision = precision;
     l.tokens = tokens;
-    l.shared = zo_cuda_one_base(view) && zo_view_acting(view, weight, NULL).dirs == 0;
+    l.shared = zo_cuda_one_base(view, weight) && zo_view_acting(view, weight, NULL).dirs == 0;
     l.in_place = l.shared && view->base[0]->storage == read_as(precision);
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
     l.scale = w->scale;
@@ -329,9 +330,9 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
     const zo_store *store = view->base[0];
     const zo_param *w = &store->layout->param[weight];
     int P = view->npoints;
-    bool bias_shared = bias < 0 || (zo_cuda_one_base(view) && zo_view_acting(view, bias, NULL).dirs == 0);
+    bool bias_shared = bias < 0 || (zo_cuda_one_base(view, bias) && zo_view_acting(view, bias, NULL).dirs == 0);
     bool bias_stands = bias_shared && store->storage == ZO_STORAGE_F32;
-    const float *b = bias < 0 ? NULL : bias_stands ? store->data + store->layout->param[bias].offset
+    const float *b = bias < 0 ? NULL : bias_stands ? static_cast<const float *>(zo_store_at(store, store->layout->param[bias].offset))
                                                    : zo_cuda_form_vector(be, view, bias, ZO_CUDA_BIAS);
     zo_cuda_part(be, ZO_PART_GEMM);
     zo_cuda_layer layer = zo_cuda_layer_of(be, view, precision, weight, x, tokens);
@@ -395,13 +396,14 @@ void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bi
 void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
 {
     zo_cuda *cuda = zo_cuda_of(be);
-    int64_t vector = 1, matrix = 1, rank = 0, side_cols = 0;
+    int64_t vector = 1, matrix = points, rank = 0, side_cols = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         if (p->kind == ZO_PARAM_VECTOR) {
             vector = vector > p->cols ? vector : p->cols;
         } else if (p->kind == ZO_PARAM_MATRIX) {
-            matrix = matrix > p->rows * p->cols ? matrix : p->rows * p->cols;
+            int64_t formed = p->rows * p->cols * (p->frozen ? 1 : points); /* what is frozen is the same at all points */
+            matrix = matrix > formed ? matrix : formed;
         }
         if (factors != NULL && factors->layout != NULL && t < factors->layout->n && factors->rank[t] > 0) {
             rank = rank > factors->rank[t] ? rank : factors->rank[t];
@@ -412,7 +414,7 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
     zo_cuda_shared_of(be, ZO_CUDA_BIAS, (size_t)(vector * points) * sizeof(float));
     zo_cuda_shared_of(be, ZO_CUDA_VECTOR, (size_t)(vector * points) * sizeof(float));
     if (points > 1 && rank == 0) { /* streamed: bf16 at least */
-        zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(matrix * points) * sizeof(uint16_t));
+        zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)matrix * sizeof(uint16_t));
     }
     if (rank > 0) {
         rank = round8(rank);

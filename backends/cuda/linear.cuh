@@ -47,8 +47,8 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *layer, const zo_
 uint64_t zo_cuda_layer_flops(const zo_cuda_layer *layer);
 /* Normals drawn for each element of a parameter, for the counters. */
 uint64_t zo_cuda_drawn(const zo_view *view, int param);
-/* Whether all points stand on the same stored weights. */
-bool zo_cuda_one_base(const zo_view *view);
+/* Whether the parameter stands in one place for all points. */
+bool zo_cuda_one_base(const zo_view *view, int param);
 /* Gradients are f32, or TF32 where that was asked for: 16 bits would need their loss scaled. */
 static inline zo_precision zo_cuda_gradient_precision(zo_precision precision)
 {

@@ -78,7 +78,7 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
             int drawn = -1;
             for (int d = 0; d < view.ndirs; d++) {
                 zo_cuda_dir dir = view.dir[d];
-                if (!zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
+                if (p.param.frozen || !zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                     continue;
                 }
                 if (drawn < 0 || !zo_same_draw(view.dir[drawn], dir)) {
@@ -225,7 +225,7 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
         }
         for (int d = 0; d < view.ndirs; d++) {
             zo_cuda_dir dir = view.dir[d];
-            if (!zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
+            if (p.param.frozen || !zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                 continue;
             }
             if (zo_dir_is_lowrank(dir.kind)) {
@@ -320,7 +320,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         zo_acting a = zo_view_acting(&view, t, NULL);
-        if (a.dirs == 0 && (!p->decay || shrink == 1.0f)) {
+        if (p->frozen || (a.dirs == 0 && (!p->decay || shrink == 1.0f))) {
             continue;
         }
         const int32_t *row = nullptr;
@@ -413,14 +413,16 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     zo_cuda_part(be, ZO_PART_UPDATE);
     part_list flat = parts_new(be, layout);
     for (int t = 0; t < layout->n; t++) {
-        parts_add(&flat, layout, NULL, t, nullptr, layout->param[t].rows, false);
+        if (!layout->param[t].frozen) {
+            parts_add(&flat, layout, NULL, t, nullptr, layout->param[t].rows, false);
+        }
     }
     const part *parts = parts_stage(be, &flat);
     const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
     const float *gradient = g != NULL ? g->data : nullptr;
     float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
-    int64_t state = 4 * layout->size * ((first != nullptr) + (second != nullptr)), weights = layout->size * zo_storage_bytes(w->storage);
-    ZO_MOVES(weights + 4 * layout->size + state, weights + state);
+    int64_t size = layout->trained_size, state = 4 * size * ((first != nullptr) + (second != nullptr)), weights = size * zo_storage_bytes(w->storage);
+    ZO_MOVES(weights + 4 * size + state, weights + state);
     switch (rule) {
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
@@ -433,7 +435,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
         break;
     }
     zo_counters counters = {};
-    counters.weight_bytes_written = (uint64_t)(layout->size * zo_storage_bytes(w->storage));
+    counters.weight_bytes_written = (uint64_t)weights;
     zo_counters_add(counters);
 }
 
@@ -569,7 +571,7 @@ static __global__ void __launch_bounds__(THREADS) dot_blocks(const float *a, con
 
 double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b)
 {
-    int64_t size = a->layout->size, blocks = (size + DOT - 1) / DOT; /* size is a multiple of LANES: the arena is padded with zeros */
+    int64_t size = a->size, blocks = (size + DOT - 1) / DOT; /* size is a multiple of LANES: the arena is padded with zeros */
     zo_cuda_part(be, ZO_PART_UPDATE);
     size_t bytes = (size_t)blocks * sizeof(double);
     double *partial = static_cast<double *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, bytes));
@@ -603,7 +605,7 @@ static __global__ void __launch_bounds__(THREADS) find_not_finite(const void *a,
 
 bool zo_cuda_finite(zo_backend *be, const zo_store *a)
 {
-    int64_t size = a->layout->size;
+    int64_t size = a->size;
     int found = 0;
     zo_cuda_part(be, ZO_PART_UPDATE);
     int *on_device = static_cast<int *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, sizeof *on_device));

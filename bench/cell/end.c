@@ -122,6 +122,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                       .cut_sequences = is_open ? zo_dataset_truncated(s->dataset) : -1,
                       .decoder_used = s->model != NULL ? decoder_text(zo_model_decoder(s->model)) : NULL,
                       .parameters = s->model != NULL ? 0 : -1,
+                      .trained_parameters = s->model != NULL && r->cell.estimator->step != NULL ? 0 : -1,
                       .promise = r->space == ZO_HOST && r->cell.precision == ZO_F32 ? "bits" : "pass"};
     zo_cell_take_times(r, &end);
     take_headline(r, &end, strcmp(status_text, "oom") != 0);
@@ -137,7 +138,9 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
     if (s->model != NULL) {
         const zo_layout *layout = zo_model_layout(s->model);
         for (int i = 0; i < layout->n; i++) {
-            end.parameters += layout->param[i].rows * layout->param[i].cols;
+            int64_t n = layout->param[i].rows * layout->param[i].cols;
+            end.parameters += n;
+            end.trained_parameters += end.trained_parameters >= 0 && !layout->param[i].frozen ? n : 0;
         }
         add_note(note, sizeof note, zo_model_note(s->model));
         add_note(note, sizeof note, zo_setup_note(s));

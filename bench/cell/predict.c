@@ -16,7 +16,7 @@ static int64_t touched_rows(const zo_setup *s)
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         bool of_positions = p->rows >= positions && p->rows < positions + 8; /* some families have a few rows before the first position */
-        sum += p->kind == ZO_PARAM_TABLE && !p->whole ? min64(p->rows, of_positions ? longest : s->largest.tokens) : 0;
+        sum += p->kind == ZO_PARAM_TABLE && !p->whole && !p->frozen ? min64(p->rows, of_positions ? longest : s->largest.tokens) : 0;
     }
     return sum;
 }

@@ -75,7 +75,7 @@ double zo_probe_drift(zo_backend *be, const zo_store *weights, const zo_factors 
     float most = 0.0f;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        if (p->kind == ZO_PARAM_TABLE && !p->whole) {
+        if (p->frozen || (p->kind == ZO_PARAM_TABLE && !p->whole)) {
             continue;
         }
         subject s = open_subject(be, factors, p, t, term, n);
@@ -122,7 +122,7 @@ double zo_probe_moved(zo_backend *be, const zo_store *weights, uint64_t seed, do
     for (int t = 0; t < weights->layout->n; t++) {
         const zo_param *p = &weights->layout->param[t];
         int64_t n = p->rows * p->cols < SAMPLE ? p->rows * p->cols : SAMPLE;
-        if (p->kind != ZO_PARAM_MATRIX) {
+        if (p->frozen || p->kind != ZO_PARAM_MATRIX) {
             continue;
         }
         zo_store_read(be, weights, p->offset, n, w);

@@ -12,6 +12,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "models/tune.h"
 
 static bool has_flag(const char *key, zo_key_flag flag)
 {
@@ -137,6 +138,7 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         c->work = c->seconds = c->lr = c->eps = 0;
         c->realisation = ZO_INPLACE;
         c->accumulate = ZO_ACCUMULATE_WEIGHTS;
+        snprintf(c->tune, sizeof c->tune, "full");
         if (c->dev == 0 && c->test == 0) {
             return zo_fail(err, ZO_EINPUT, "%s: %s only evaluates, and \"dev\" and \"test\" are both 0; ask for some examples", where, e->name);
         }
@@ -223,6 +225,19 @@ static void replace_words(cJSON *object)
     }
 }
 
+/* A view may be given as an object; its text stands in its place. */
+static zo_status replace_view(cJSON *object, const char *path, zo_err *err)
+{
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, "tune");
+    char text[ZO_OPT_STRING_BYTES];
+    zo_tune tune;
+    zo_status status = given != NULL ? zo_tune_read(given, path, &tune, err) : ZO_OK;
+    if (status == ZO_OK && given != NULL) {
+        zo_json_replace(object, "tune", cJSON_CreateString(zo_tune_text(&tune, text)));
+    }
+    return status;
+}
+
 /* Cuts the optimizer's object in its own keys (`own`) and those that stand in place of the cell's; returns a copy of `object` with these. */
 static cJSON *override_keys_of(const zo_estimator *e, const cJSON *object, const cJSON *optimizer, cJSON *own)
 {
@@ -263,7 +278,9 @@ zo_status zo_cell_make(zo_cell *c, cJSON *object, const char *path, zo_err *err)
     }
     cJSON *own = cJSON_CreateObject(), *common = cJSON_IsObject(optimizer) ? override_keys_of(c->estimator, object, optimizer, own) : NULL;
     replace_words(object);
-    status = zo_opt_read(zo_cell_keys(), object, "optimizer", path, c, err); /* a value that is not used is checked all the same */
+    status = replace_view(object, path, err);
+    status = status == ZO_OK && common != NULL ? replace_view(common, path, err) : status;
+    status = status == ZO_OK ? zo_opt_read(zo_cell_keys(), object, "optimizer", path, c, err) : status; /* a value that is not used is checked all the same */
     status = status == ZO_OK && common != NULL ? zo_opt_read(zo_cell_keys(), common, "optimizer", path, c, err) : status;
     void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, c->estimator->state_bytes);
     if (status == ZO_OK) {

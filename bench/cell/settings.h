@@ -23,6 +23,7 @@ typedef struct zo_cell {
     /* the table of keys.c says what each is */
     char model[ZO_OPT_STRING_BYTES], task[ZO_OPT_STRING_BYTES], device[ZO_OPT_STRING_BYTES];
     char kshot_folder[ZO_OPT_STRING_BYTES]; /* "" where split is not kshot */
+    char tune[ZO_OPT_STRING_BYTES];         /* the text of a view (models/tune.h) */
     int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
     int storage, accumulate, decoder, algorithms;  /* zo_storage, zo_accumulate, zo_decoder, zo_algorithms */
     int metric;                                    /* 1 + zo_metric */

@@ -160,6 +160,11 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
 static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
 {
     const zo_cell *c = s->cell;
+    zo_tune tune;
+    zo_status status = zo_tune_parse(c->tune, c->model, &tune, err);
+    if (status != ZO_OK) {
+        return status;
+    }
     zo_model_spec spec = {.folder = s->folder,
                           .arch = arch,
                           .random = c->init == ZO_INIT_RANDOM,
@@ -169,7 +174,8 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
                           .word = zo_dataset_words(s->dataset),
                           .precision = (zo_precision)c->precision,
                           .storage = (zo_storage)c->storage,
-                          .decoder = (zo_decoder)c->decoder};
+                          .decoder = (zo_decoder)c->decoder,
+                          .tune = &tune};
     return zo_model_open(&s->model, &spec, s->be, err);
 }
 

@@ -11,6 +11,7 @@
 #include "core/hashmap.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/tune.h"
 #include "results/labels.h"
 
 #define CELLS_MOST 100000
@@ -104,6 +105,19 @@ static zo_status product(const cJSON *const *axis, int naxes, const char *path, 
     return status;
 }
 
+/* The product of an object's lists. */
+static zo_status product_of(const cJSON *entry, const char *path, combine each, void *context, zo_err *err)
+{
+    int n = cJSON_GetArraySize(entry), i = 0;
+    const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n + 1) * sizeof *axis);
+    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
+        axis[i++] = o;
+    }
+    zo_status status = product(axis, n, path, each, context, err);
+    zo_free(axis);
+    return status;
+}
+
 typedef struct builder {
     zo_grid *grid;
     const char *path;
@@ -128,13 +142,68 @@ static zo_status expand_optimizer(builder *b, const cJSON *entry, zo_err *err)
         cJSON_AddItemToArray(b->optimizers, cJSON_Duplicate(entry, true));
         return ZO_OK;
     }
-    int n = cJSON_GetArraySize(entry), i = 0;
-    const cJSON **axis = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n + 1) * sizeof *axis);
-    for (const cJSON *o = entry->child; o != NULL; o = o->next) {
-        axis[i++] = o;
+    return product_of(entry, b->path, add_optimizer, b, err);
+}
+
+/* ---- views -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct views { const char *path; cJSON *texts; } views; /* (texts) one a view */
+
+static zo_status add_view(void *context, cJSON *value, zo_err *err)
+{
+    views *v = context;
+    char text[ZO_OPT_STRING_BYTES];
+    zo_tune tune;
+    zo_status status = zo_tune_read(value, v->path, &tune, err);
+    if (status == ZO_OK) {
+        cJSON_AddItemToArray(v->texts, cJSON_CreateString(zo_tune_text(&tune, text)));
     }
-    zo_status status = product(axis, n, b->path, add_optimizer, b, err);
-    zo_free(axis);
+    return status;
+}
+
+/* Puts in place of "tune", a view or a list of them, their texts: an object is the product of its lists, as an optimizer is. */
+static zo_status replace_views(cJSON *object, const char *path, zo_err *err)
+{
+    const cJSON *given = cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, "tune") : NULL;
+    if (given == NULL) {
+        return ZO_OK;
+    }
+    views v = {.path = path, .texts = cJSON_CreateArray()};
+    zo_status status = ZO_OK;
+    for (cJSON *view = cJSON_IsArray(given) ? given->child : (cJSON *)given; view != NULL && status == ZO_OK; view = cJSON_IsArray(given) ? view->next : NULL) {
+        status = cJSON_IsObject(view) ? product_of(view, path, add_view, &v, err) : add_view(&v, view, err);
+    }
+    bool one = cJSON_GetArraySize(v.texts) == 1;
+    zo_json_replace(object, "tune", one ? cJSON_DetachItemFromArray(v.texts, 0) : v.texts);
+    if (one) {
+        cJSON_Delete(v.texts);
+    }
+    return status;
+}
+
+/* The same in a part of a config and in its optimizers. */
+static zo_status replace_views_of(cJSON *part, const char *path, zo_err *err)
+{
+    zo_status status = replace_views(part, path, err);
+    cJSON *optimizer = cJSON_IsObject(part) ? cJSON_GetObjectItemCaseSensitive(part, "optimizer") : NULL, *list = cJSON_IsArray(optimizer) ? optimizer->child : NULL;
+    status = status == ZO_OK ? replace_views(optimizer, path, err) : status;
+    for (cJSON *o = list; o != NULL && status == ZO_OK; o = o->next) {
+        status = replace_views(o, path, err);
+    }
+    return status;
+}
+
+/* And in all parts: the top level, what it includes and what it excludes. */
+static zo_status replace_all_views(cJSON *config, const char *path, zo_err *err)
+{
+    static const char *const parts[] = {"include", "exclude"};
+    zo_status status = replace_views_of(config, path, err);
+    for (int i = 0; i < COUNT(parts) && cJSON_IsObject(config); i++) {
+        cJSON *list = cJSON_GetObjectItemCaseSensitive(config, parts[i]);
+        for (cJSON *e = cJSON_IsArray(list) ? list->child : NULL; e != NULL && status == ZO_OK; e = e->next) {
+            status = replace_views_of(e, path, err);
+        }
+    }
     return status;
 }
 
@@ -396,12 +465,13 @@ static zo_status expand_config(builder *b, const cJSON *config, zo_err *err)
     return status;
 }
 
-static zo_status grid_of(zo_grid *grid, const cJSON *config, const char *path, zo_err *err)
+static zo_status grid_of(zo_grid *grid, cJSON *config, const char *path, zo_err *err)
 {
     memset(grid, 0, sizeof *grid);
     snprintf(grid->path, sizeof grid->path, "%s", path);
     builder b = {.grid = grid, .path = grid->path};
-    zo_status status = expand_config(&b, config, err);
+    zo_status status = replace_all_views(config, grid->path, err);
+    status = status == ZO_OK ? expand_config(&b, config, err) : status;
     zo_hashmap_free(&b.index);
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(config, "name");
     if (status == ZO_OK && name != NULL && (!cJSON_IsString(name) || strlen(name->valuestring) >= sizeof grid->name)) {

@@ -247,18 +247,12 @@ static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, in
     zo_free(host);
 }
 
-static bool is_bias(const char *name)
-{
-    size_t length = strlen(name);
-    return length > 5 && strcmp(name + length - 5, ".bias") == 0;
-}
-
 static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param,
                         uint64_t seed)
 {
     const zo_param *p = &store->layout->param[param];
     if (p->kind == ZO_PARAM_VECTOR) {
-        fill_constant(be, store, p, 0, p->cols, is_bias(p->name) ? 0.0f : 1.0f);
+        fill_constant(be, store, p, 0, p->cols, p->bias ? 0.0f : 1.0f);
         return;
     }
     float std = arch->init_std;

@@ -1,0 +1,47 @@
+/* tune.h: parameter views: which parameters of a model are trained. A view is a value, read from a config's key "tune" and applied to a layout
+ * before there are weights; from then on the layout says of each parameter whether it is frozen (backends/store.h), and nothing else knows of
+ * views. Each kind of view describes itself in a zo_tune_kind: one entry here or one file, and a line in tune_list.h. */
+#ifndef ZO_MODELS_TUNE_H
+#define ZO_MODELS_TUNE_H
+
+#include "core/conf.h"
+#include "models/arch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zo_tune_kind {
+    const char *name;      /* "last" */
+    const char *help;      /* one line: what is trained, and its source */
+    const zo_opt *options; /* its own keys, of the struct that stands in zo_tune.options; NULL = none */
+    /* frozen (n of the layout) comes all false: what is not trained is marked. ZO_EINPUT, one sentence, where the model has nothing of the
+     * kind. That something is trained is checked by the caller. NULL = everything is trained. */
+    zo_status (*choose)(const void *options, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err);
+} zo_tune_kind;
+
+enum { ZO_TUNE_BYTES = 512 };
+typedef struct zo_tune {
+    const zo_tune_kind *kind;
+    union { int64_t integer; double real; char bytes[ZO_TUNE_BYTES]; } options; /* of the kind */
+} zo_tune;
+
+/* All kinds, the default ("full") first; returns how many. */
+int zo_tune_kinds(const zo_tune_kind *const **list);
+
+/* From a config: a name ("head"), an object ({"name": "last", "layers": 4}), or the text of zo_tune_text. `where` stands in messages. */
+zo_status zo_tune_read(const struct cJSON *value, const char *where, zo_tune *tune, zo_err *err);
+zo_status zo_tune_parse(const char *text, const char *where, zo_tune *tune, zo_err *err);
+
+/* The one text of a view, "last layers 4": the name, then each of its keys and the value. It has no blank within a value and is shorter than
+ * ZO_OPT_STRING_BYTES: what is longer was refused when it was read. Returns `text`. */
+char *zo_tune_text(const zo_tune *tune, char text[ZO_OPT_STRING_BYTES]);
+
+/* Freezes what the view does not train; NULL = everything is trained. `layout` is that of zo_arch_layout for this head, and there is no store of
+ * it yet. ZO_EINPUT where nothing would be trained. */
+zo_status zo_tune_apply(const zo_tune *tune, const zo_arch *arch, zo_head head, zo_layout *layout, zo_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
