@@ -62,6 +62,7 @@ typedef struct zo_arch {
     bool gated;            /* act(gate(x)) * up(x) (LLaMA) */
     bool attn_bias, attn_out_bias, mlp_bias;
     zo_lora lora;          /* adapters; not of config.json */
+    int prefix;            /* rows of keys and values that each layer has of its own (prefix tuning); 0 = none. Not of config.json */
     /* language-model head */
     bool tied;             /* decoder weight is embed.token */
     bool decoder_copy;     /* untied by zo_arch_set_decoder: begins as a copy of embed.token where the checkpoint has no decoder */
@@ -78,6 +79,7 @@ typedef struct zo_arch {
  *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden)
  *   embed.norm.{weight,bias}     embed.in.weight (hidden, embed)   embed.out.weight (embed, hidden)
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
+ *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
  *   layer.N.{attn,mlp}.*.lora_a.weight (rank, in)  .lora_b.weight (out, rank)   of the linear layers that have an adapter
  *   final.norm.{weight,bias}

@@ -79,6 +79,11 @@ static void add_block(builder *b, int block)
     add_adapted(b, ZO_LORA_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
     add_adapted(b, ZO_LORA_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
     add_adapted(b, ZO_LORA_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
+    for (int i = 0; i < 2 && a->prefix > 0; i++) {
+        add(b, ZO_PARAM_TABLE, a->prefix, kv, false, "layer.%d.attn.prefix.%c", block, "kv"[i]);
+        zo_param *p = &b->layout->param[b->layout->n - 1];
+        p->whole = p->added = true; /* every pass reads every row */
+    }
     b->stage++;
     add_adapted(b, ZO_LORA_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
     b->stage++;

@@ -62,6 +62,10 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     model->kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept);
     model->kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept_in);
     zo_transformer_wire(model);
+    model->prefix_row = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->prefix * sizeof *model->prefix_row);
+    for (int32_t i = 0; i < a->prefix; i++) {
+        model->prefix_row[i] = i;
+    }
     if (spec->head == ZO_HEAD_WORDS) {
         model->word = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->classes * sizeof *model->word);
         memcpy(model->word, spec->word, (size_t)spec->classes * sizeof *model->word);
@@ -123,6 +127,7 @@ void zo_model_close(zo_model *model)
     zo_free(model->kept);
     zo_free(model->kept_in);
     zo_free(model->word);
+    zo_free(model->prefix_row);
     zo_free(model);
 }
 

@@ -76,6 +76,11 @@ void zo_transformer_wire(zo_model *model)
         b->k = find_in_block(model, l, "attn.k", true, a->attn_bias);
         b->v = find_in_block(model, l, "attn.v", true, a->attn_bias);
         b->o = find_in_block(model, l, "attn.o", true, a->attn_out_bias);
+        for (int i = 0; i < 2; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "layer.%d.attn.prefix.%c", l, "kv"[i]);
+            b->prefix[i] = find(model, name, a->prefix > 0);
+        }
         b->mlp_norm = find_in_block(model, l, "mlp.norm", true, norm_bias);
         b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
         b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
@@ -125,6 +130,9 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
                                   .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(r, n * a->ffn) : NULL,
                                   .gate = a->gated ? r : NULL, .f = r, .out = h, .y = x};
     pass->lora = a->lora.rank > 0 ? take(l, n * a->lora.rank) : NULL;
+    for (int i = 0; i < 2 && a->prefix > 0; i++) {
+        pass->prefix[i] = take(l, pass->points * a->prefix * kv);
+    }
     pass->last = h;
     pass->hidden = a->embed != a->hidden ? r : a->final_norm ? h : x;
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
@@ -284,10 +292,21 @@ static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position
     model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
 
-static zo_attention attention_of(const zo_arch *a, const int32_t *row, int64_t rows)
+/* The block's attention. Its prefix is read where a forward pass has formed it, a gradient pass where it is stored; grad NULL in the forward
+ * part. */
+static zo_attention attention_of(const zo_model *model, const zo_pass *pass, int layer, const int32_t *row, int64_t rows, zo_store *grad)
 {
-    return (zo_attention){.heads = a->heads, .kv_heads = a->kv_heads, .head_dim = a->head_dim, .causal = a->causal,
-                          .scale = (float)(1.0 / sqrt((double)a->head_dim)), .row = row, .nrows = row ? rows : 0};
+    const zo_arch *a = &model->arch;
+    zo_attention attention = {.heads = a->heads, .kv_heads = a->kv_heads, .head_dim = a->head_dim, .causal = a->causal,
+                              .scale = (float)(1.0 / sqrt((double)a->head_dim)), .row = row, .nrows = row ? rows : 0};
+    const int *ids = model->ids.block[layer].prefix;
+    if (a->prefix > 0) {
+        bool stored = pass->keep != ZO_FORWARD_ONLY;
+        attention.prefix = (zo_prefix){.n = a->prefix, .k = stored ? zo_store_at(model->store, model->layout.param[ids[0]].offset) : pass->prefix[0],
+                                       .v = stored ? zo_store_at(model->store, model->layout.param[ids[1]].offset) : pass->prefix[1],
+                                       .dk = grad ? zo_set_values(grad, ids[0]) : NULL, .dv = grad ? zo_set_values(grad, ids[1]) : NULL};
+    }
+    return attention;
 }
 
 /* Rows of the table that the tokens read: positions, or segments. */
@@ -362,7 +381,10 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
     }
-    zo_attention attention = attention_of(a, row, rows);
+    for (int i = 0; i < 2 && a->prefix > 0 && !keep; i++) {
+        be->embed(be, view, ids->prefix[i], model->prefix_row, a->prefix, false, pass->prefix[i]);
+    }
+    zo_attention attention = attention_of(model, pass, layer, row, rows, NULL);
     zo_seqs seqs = zo_seqs_of(batch);
     be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
 
@@ -505,7 +527,7 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     }
 
     linear_backward(model, pass, ids->o, b->a, dx, rows, t1, grad);
-    zo_attention attention = attention_of(a, row, rows);
+    zo_attention attention = attention_of(model, pass, layer, row, rows, grad);
     zo_seqs seqs = zo_seqs_of(batch);
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
     be->attention_backward(be, &attention, &seqs, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse, t1, dq, dk, dv);

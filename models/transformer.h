@@ -12,7 +12,10 @@ extern "C" {
 /* A linear layer or a norm: indices into the layout, -1 = absent. lora: A and B of an adapter. */
 typedef struct zo_pair { int weight, bias, lora[2]; } zo_pair;
 
-typedef struct zo_block_ids { zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down; } zo_block_ids;
+typedef struct zo_block_ids {
+    zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down;
+    int prefix[2]; /* keys, values */
+} zo_block_ids;
 
 typedef struct zo_ids_of { /* where each parameter of arch.h's list stands in the layout */
     int token, position, type;
@@ -46,6 +49,7 @@ typedef struct zo_pass {
     zo_backward keep;
     float *x0, *e, *x, *stats0; // embeddings before their norm (T, hidden); token rows before project_in (T, embed); after; (T, 2)
     zo_block_bufs block;       // the buffers of every block of a forward-only or checkpointed pass
+    float *prefix[2];          // (prefix, kv_heads * head_dim) keys and values of a block's prefix at the points; a gradient pass reads the store
     float *last, *last_stats;  // (R, hidden), (R, 2) the final norm of the blocks' output `y`
     float *hidden;             // (R, width) what the head reads
     float *head[3], *head_stats; // (R, width): dense before and after its activation, norm; (R, 2)
@@ -85,6 +89,7 @@ struct zo_model {
     zo_head head;
     int classes;
     int32_t *word; /* (classes) WORDS */
+    int32_t *prefix_row; /* (arch.prefix) 0, 1, ...: all rows, for the backend's look-up */
     zo_precision precision;
     char note[1000]; /* zo_model_note */
     char folder[4096]; /* where it was read, "" = nowhere */

@@ -19,6 +19,14 @@ enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAM
 
 static zo_backend *be;
 static zo_err err;
+static int prefix; /* rows of the golden prefix that models are opened with, trained as all else is */
+
+/* Loop tests over families, first without a prefix, then with one: sets `prefix` and returns the family. */
+static int family_of(int i)
+{
+    prefix = i < FAMILIES ? 0 : 3;
+    return i % FAMILIES;
+}
 
 static void open_backend(void)
 {
@@ -35,13 +43,68 @@ static void folder_of(int family, const char *more, char folder[512])
     snprintf(folder, 512, "tests/golden/models/%s%s", families[family], more);
 }
 
+typedef struct golden_file { zo_map map; zo_tensors tensors; } golden_file;
+
+static golden_file open_golden(const char *path)
+{
+    golden_file f;
+    ck_assert_msg(zo_map_open(&f.map, path, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_tensors_parse(&f.tensors, f.map.data, f.map.bytes, path, &err) == ZO_OK, "%s", err.text);
+    return f;
+}
+
+static void close_golden(golden_file *f)
+{
+    zo_tensors_close(&f->tensors);
+    zo_map_close(&f->map);
+}
+
+static float *golden(const zo_tensors *tensors, const char *name, int64_t *n)
+{
+    const zo_tensor *t = zo_tensors_find(tensors, name);
+    ck_assert_msg(t != NULL, "the golden file has no %s", name);
+    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)t->count * sizeof(float));
+    zo_tensor_floats(t, 0, t->count, x);
+    if (n) {
+        *n = t->count;
+    }
+    return x;
+}
+
+static void fill_prefix(zo_model *model, int family)
+{
+    char path[512];
+    snprintf(path, sizeof path, "tests/golden/prefix/%s/prefix.safetensors", families[family]);
+    golden_file f = open_golden(path);
+    const zo_layout *layout = zo_model_layout(model);
+    int filled = 0;
+    for (int t = 0; t < layout->n; t++) {
+        if (layout->param[t].added) {
+            int64_t n;
+            float *values = golden(&f.tensors, layout->param[t].name, &n);
+            ck_assert_int_eq(n, layout->param[t].rows * layout->param[t].cols);
+            zo_store_set(be, zo_model_store(model), t, values);
+            zo_free(values);
+            filled++;
+        }
+    }
+    ck_assert_int_eq(filled, 2 * zo_model_arch(model)->layers);
+    close_golden(&f);
+}
+
 static zo_model *open_model(int family, zo_head head, int classes, const int32_t *word, zo_precision precision)
 {
     char folder[512];
     folder_of(family, "", folder);
-    zo_model_spec spec = {.folder = folder, .head = head, .classes = classes, .word = word, .precision = precision, .seed = 5};
+    zo_arch arch;
+    ck_assert_msg(zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    arch.prefix = prefix;
+    zo_model_spec spec = {.folder = folder, .arch = &arch, .head = head, .classes = classes, .word = word, .precision = precision, .seed = 5};
     zo_model *model;
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
+    if (prefix > 0) {
+        fill_prefix(model, family);
+    }
     return model;
 }
 
@@ -161,18 +224,6 @@ static double loss_at(zo_model *model, const zo_batch *b)
 
 /* ---- golden ------------------------------------------------------------------------------------------------------------- */
 
-static float *golden(const zo_tensors *tensors, const char *name, int64_t *n)
-{
-    const zo_tensor *t = zo_tensors_find(tensors, name);
-    ck_assert_msg(t != NULL, "golden.safetensors has no %s", name);
-    float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)t->count * sizeof(float));
-    zo_tensor_floats(t, 0, t->count, x);
-    if (n) {
-        *n = t->count;
-    }
-    return x;
-}
-
 static double largest_difference(const float *a, const float *b, int64_t n)
 {
     double most = 0.0;
@@ -183,22 +234,44 @@ static double largest_difference(const float *a, const float *b, int64_t n)
     return most;
 }
 
-/* Largest |ours - theirs| of a parameter's gradient against the largest entry of that gradient (or a hundredth of the largest of
- * all: a key's bias has no gradient but rounding). */
-static double gradient_difference(zo_model *model, int family, const char *which, const zo_store *grad, char worst[128])
+/* A store with what the golden files have of the gradients: of a model's weights, or with a prefix of that alone. */
+static zo_store *golden_gradient(zo_model *model, int family, bool lm, const zo_tensors *tensors)
 {
-    char folder[512];
-    folder_of(family, which, folder);
     const zo_layout *layout = zo_model_layout(model);
     zo_store *wanted = zo_store_new(be, layout, ZO_TAG_GRADS);
-    ck_assert_msg(zo_weights_read(folder, zo_model_arch(model), layout, be, wanted, 0, &err) == ZO_OK, "%s", err.text);
+    char folder[512], name[160];
+    folder_of(family, lm ? "/grad-lm" : "/grad-class", folder);
+    if (prefix == 0) {
+        ck_assert_msg(zo_weights_read(folder, zo_model_arch(model), layout, be, wanted, 0, &err) == ZO_OK, "%s", err.text);
+        return wanted;
+    }
+    for (int t = 0; t < layout->n; t++) {
+        if (layout->param[t].added) {
+            snprintf(name, sizeof name, "%s.%s", lm ? "lm" : "class", layout->param[t].name);
+            float *values = golden(tensors, name, NULL);
+            zo_store_set(be, wanted, t, values);
+            zo_free(values);
+        }
+    }
+    return wanted;
+}
+
+/* Largest |ours - theirs| of a parameter's gradient against the largest entry of that gradient (or a hundredth of the largest of
+ * all: a key's bias has no gradient but rounding). */
+static double gradient_difference(zo_model *model, const zo_store *wanted, const zo_store *grad, char worst[128])
+{
+    const zo_layout *layout = zo_model_layout(model);
     double all = 0.0, most = 0.0;
     for (int64_t i = 0; i < layout->size; i++) {
         all = fmax(all, fabs((double)wanted->data[i]));
     }
+    ck_assert(all > 0.0);
     for (int p = 0; p < layout->n; p++) {
         int64_t n = layout->param[p].rows * layout->param[p].cols, at = layout->param[p].offset;
         double largest = 1e-2 * all;
+        if (prefix > 0 && !layout->param[p].added) {
+            continue;
+        }
         for (int64_t i = 0; i < n; i++) {
             largest = fmax(largest, fabs((double)wanted->data[at + i]));
         }
@@ -208,7 +281,6 @@ static double gradient_difference(zo_model *model, int family, const char *which
             strcpy(worst, layout->param[p].name);
         }
     }
-    zo_store_free(be, wanted);
     return most;
 }
 
@@ -256,24 +328,27 @@ static zo_batch *golden_batch(const zo_tensors *tensors, const zo_arch *arch, bo
 
 typedef struct differences { double hidden, logits, loss, gradient; char worst[128]; } differences;
 
-static void compare(int family, bool lm, bool checkpoint, const zo_tensors *tensors, differences *d)
+/* inputs: the family's golden file; outputs: the same, or that with a prefix. */
+static void compare(int family, bool lm, bool checkpoint, const zo_tensors *inputs, const zo_tensors *outputs, differences *d)
 {
     zo_model *model = open_model(family, lm ? ZO_HEAD_SPAN : ZO_HEAD_CLASS, lm ? 0 : 3, NULL, ZO_F32);
-    zo_batch *b = golden_batch(tensors, zo_model_arch(model), lm);
+    zo_batch *b = golden_batch(inputs, zo_model_arch(model), lm);
     reserve(model, b, 1, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD);
     const zo_store *slot = zo_model_store(model);
     zo_view view = zo_view_stored(&slot);
 
     int64_t n;
-    float *wanted = golden(tensors, "hidden", &n);
-    ck_assert_int_eq(n, (int64_t)b->tokens * zo_model_width(model));
-    float *made = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof(float));
-    zo_model_hidden(model, &view, b, made);
-    d->hidden = fmax(d->hidden, largest_difference(made, wanted, n));
-    zo_free(made);
-    zo_free(wanted);
-
-    wanted = golden(tensors, lm ? "lm_logits" : "class_logits", &n);
+    float *wanted, *made;
+    if (prefix == 0) {
+        wanted = golden(outputs, "hidden", &n);
+        ck_assert_int_eq(n, (int64_t)b->tokens * zo_model_width(model));
+        made = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof(float));
+        zo_model_hidden(model, &view, b, made);
+        d->hidden = fmax(d->hidden, largest_difference(made, wanted, n));
+        zo_free(made);
+        zo_free(wanted);
+    }
+    wanted = golden(outputs, lm ? "lm_logits" : "class_logits", &n);
     ck_assert_int_eq(n, (int64_t)b->rows * (lm ? zo_model_arch(model)->vocab : 3));
     made = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof(float));
     zo_model_logits(model, &view, b, made);
@@ -281,46 +356,50 @@ static void compare(int family, bool lm, bool checkpoint, const zo_tensors *tens
     zo_free(made);
     zo_free(wanted);
 
-    wanted = golden(tensors, lm ? "lm_loss" : "class_loss", &n);
+    wanted = golden(outputs, lm ? "lm_loss" : "class_loss", &n);
     d->loss = fmax(d->loss, fabs(loss_at(model, b) - (double)wanted[0]));
-    zo_store *grad = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS);
+    zo_store *grad = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS), *theirs = golden_gradient(model, family, lm, outputs);
     double loss;
     zo_model_grad(model, b, 1.0, checkpoint, grad, &loss);
     d->loss = fmax(d->loss, fabs(loss - (double)wanted[0]));
     char worst[128] = "";
-    double gradient = gradient_difference(model, family, lm ? "/grad-lm" : "/grad-class", grad, worst);
+    double gradient = gradient_difference(model, theirs, grad, worst);
     if (!(gradient <= d->gradient)) {
         d->gradient = gradient;
         strcpy(d->worst, worst);
     }
     zo_free(wanted);
     zo_store_free(be, grad);
+    zo_store_free(be, theirs);
     zo_batch_free(b);
     zo_model_close(model);
 }
 
 START_TEST(families_match_transformers)
 {
+    int family = family_of(_i);
     char path[600];
-    folder_of(_i, "/golden.safetensors", path);
-    zo_map map;
-    zo_tensors tensors;
-    ck_assert_msg(zo_map_open(&map, path, &err) == ZO_OK, "%s", err.text);
-    ck_assert_msg(zo_tensors_parse(&tensors, map.data, map.bytes, path, &err) == ZO_OK, "%s", err.text);
-    differences d = {0};
-    for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
-        compare(_i, false, checkpoint, &tensors, &d);
-        compare(_i, true, checkpoint, &tensors, &d);
+    folder_of(family, "/golden.safetensors", path);
+    golden_file inputs = open_golden(path), outputs = {0};
+    if (prefix > 0) {
+        snprintf(path, sizeof path, "tests/golden/prefix/%s/golden.safetensors", families[family]);
+        outputs = open_golden(path);
     }
-    printf("measured: %-14s largest difference to transformers: hidden %.1e, logits %.1e, loss %.1e, gradients %.1e relative (%s)\n",
-           families[_i], d.hidden, d.logits, d.loss, d.gradient, d.worst);
+    differences d = {0};
+    for (int way = 0; way < 4; way++) {
+        compare(family, way % 2, way / 2, &inputs.tensors, prefix > 0 ? &outputs.tensors : &inputs.tensors, &d);
+    }
+    printf("measured: %-14s largest difference to %s: hidden %.1e, logits %.1e, loss %.1e, gradients %.1e relative (%s)\n", families[family],
+           prefix > 0 ? "torch with a prefix" : "transformers", d.hidden, d.logits, d.loss, d.gradient, d.worst);
     fflush(stdout);
     ck_assert(d.hidden <= 2e-5);
     ck_assert(d.logits <= 2e-5);
     ck_assert(d.loss <= 1e-5);
     ck_assert(d.gradient <= 1e-4);
-    zo_tensors_close(&tensors);
-    zo_map_close(&map);
+    close_golden(&inputs);
+    if (prefix > 0) {
+        close_golden(&outputs);
+    }
 }
 END_TEST
 
@@ -351,7 +430,8 @@ static zo_batch *alone(const zo_batch *b, int32_t s)
 
 START_TEST(packed_equals_one_by_one)
 {
-    zo_model *model = open_model(_i, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
+    int family = family_of(_i);
+    zo_model *model = open_model(family, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
     zo_batch *b = class_batch_of(model, lengths, SEQS, 1);
     reserve(model, b, 1, ZO_FORWARD_ONLY);
     const zo_store *slot = zo_model_store(model);
@@ -377,8 +457,9 @@ END_TEST
 
 START_TEST(shared_prompts_equal_whole_sequences)
 {
+    int family = family_of(_i);
     for (zo_head head = ZO_HEAD_OPTIONS; head <= ZO_HEAD_SPAN; head++) {
-        zo_model *model = open_model(_i, head, 0, NULL, ZO_F32);
+        zo_model *model = open_model(family, head, 0, NULL, ZO_F32);
         if (!zo_model_arch(model)->causal) {
             zo_model_close(model);
             return;
@@ -421,8 +502,9 @@ END_TEST
 
 START_TEST(points_in_one_pass_equal_passes)
 {
+    int family = family_of(_i);
     enum { POINTS = 4, DIRS = 2 };
-    zo_model *model = open_model(_i, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
+    zo_model *model = open_model(family, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
     zo_batch *b = class_batch_of(model, lengths, SEQS, 3);
     reserve(model, b, POINTS, ZO_FORWARD_ONLY);
     const zo_store *slot[POINTS];
@@ -490,7 +572,8 @@ static void check_gradient(zo_model *model, const zo_batch *b, const char *what)
     zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 21};
     const zo_store *slot[2] = {zo_model_store(model), zo_model_store(model)};
     /* ReLU has kinks: a step so small that few units cross theirs, and a wider bound for those that do. */
-    bool kinks = zo_model_arch(model)->act == ZO_ACT_RELU;
+    const zo_arch *a = zo_model_arch(model);
+    bool kinks = a->act == ZO_ACT_RELU || a->class_head == ZO_CLASS_DENSE_RELU;
     float h = kinks ? 2e-5f : 1e-4f, coef[2] = {h, -h};
     for (int k = 0; k < 4; k++) {
         dir.step = (uint32_t)k;
@@ -512,9 +595,10 @@ static void check_gradient(zo_model *model, const zo_batch *b, const char *what)
 
 START_TEST(gradients_match_differences)
 {
+    int family = family_of(_i);
     static const int32_t word[] = {17, 5, 80};
     for (zo_head head = ZO_HEAD_CLASS; head <= ZO_HEAD_SPAN; head++) {
-        zo_model *model = open_model(_i, head, 3, head == ZO_HEAD_WORDS ? word : NULL, ZO_F32);
+        zo_model *model = open_model(family, head, 3, head == ZO_HEAD_WORDS ? word : NULL, ZO_F32);
         bool options = head == ZO_HEAD_OPTIONS || head == ZO_HEAD_SPAN;
         zo_batch *b = NULL;
         if (!options) {
@@ -524,7 +608,7 @@ START_TEST(gradients_match_differences)
         }
         if (b) {
             char what[64];
-            snprintf(what, sizeof what, "%s, head %d", families[_i], (int)head);
+            snprintf(what, sizeof what, "%s, head %d%s", families[family], (int)head, prefix > 0 ? ", with a prefix" : "");
             check_gradient(model, b, what);
             zo_batch_free(b);
         }
@@ -586,7 +670,8 @@ END_TEST
 /* After reserve no pass allocates; the arena of a forward pass does not grow with layers. */
 START_TEST(passes_do_not_allocate)
 {
-    zo_model *model = open_model(_i, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
+    int family = family_of(_i);
+    zo_model *model = open_model(family, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
     zo_batch *b = class_batch_of(model, lengths, SEQS, 5);
     reserve(model, b, 1, ZO_BACKWARD);
     zo_store *grad = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS);
@@ -691,14 +776,14 @@ int main(void)
     TCase *tc = tcase_create("models");
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, open_backend, close_backend);
-    tcase_add_loop_test(tc, families_match_transformers, 0, FAMILIES);
-    tcase_add_loop_test(tc, packed_equals_one_by_one, 0, FAMILIES);
-    tcase_add_loop_test(tc, shared_prompts_equal_whole_sequences, GPT2, FAMILIES);
-    tcase_add_loop_test(tc, points_in_one_pass_equal_passes, 0, FAMILIES);
-    tcase_add_loop_test(tc, gradients_match_differences, 0, FAMILIES);
+    tcase_add_loop_test(tc, families_match_transformers, 0, 2 * FAMILIES);
+    tcase_add_loop_test(tc, packed_equals_one_by_one, 0, 2 * FAMILIES);
+    tcase_add_loop_test(tc, shared_prompts_equal_whole_sequences, GPT2, 2 * FAMILIES);
+    tcase_add_loop_test(tc, points_in_one_pass_equal_passes, 0, 2 * FAMILIES);
+    tcase_add_loop_test(tc, gradients_match_differences, 0, 2 * FAMILIES);
     tcase_add_test(tc, long_sequences);
     tcase_add_loop_test(tc, bf16_is_near, 0, FAMILIES);
-    tcase_add_loop_test(tc, passes_do_not_allocate, 0, FAMILIES);
+    tcase_add_loop_test(tc, passes_do_not_allocate, 0, 2 * FAMILIES);
     tcase_add_test(tc, an_untied_decoder_begins_as_the_table);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
