@@ -111,6 +111,17 @@ static void room_free(zo_backend *be, const zo_room *room, const zo_room *lender
     }
 }
 
+void zo_model_unreserve(zo_model *model)
+{
+    model->be->wait(model->be);
+    room_free(model->be, &model->room, NULL);
+    model->room = (zo_room){0};
+    zo_free(model->mark);
+    zo_free(model->touched_rows[0]);
+    model->mark = NULL;
+    model->touched_rows[0] = NULL;
+}
+
 void zo_model_close(zo_model *model)
 {
     if (!model) {

@@ -108,6 +108,9 @@ struct zo_model {
     int32_t touched_n[4];
 };
 
+/* model.c: gives back what zo_model_reserve made, as if it had not been called. */
+void zo_model_unreserve(zo_model *model);
+
 /* transformer.c ----------------------------------------------------------------------------------------------------------- */
 /* Find every parameter that the arch asks for in the layout; dies when one is missing (the layout was made from the same arch). */
 void zo_transformer_wire(zo_model *model);

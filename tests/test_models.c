@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
+#include "models/prefix.h"
 #include "models/model.h"
 #include "tests/suite.h"
 
@@ -753,6 +754,105 @@ START_TEST(an_untied_decoder_begins_as_the_table)
 }
 END_TEST
 
+/* Tokens that see the keys and values which others make see those others: a prefix of activations, with the tokens behind its positions, is
+ * the longer sequence. */
+START_TEST(a_prefix_of_activations_is_the_tokens_before)
+{
+    enum { ROWS = 4, SEED = 7 };
+    static const int32_t length[] = {ROWS + 9};
+    prefix = 0;
+    zo_model *plain = open_model(_i, ZO_HEAD_CLASS, 3, NULL, ZO_F32);
+    zo_arch arch = *zo_model_arch(plain);
+    arch.prefix = ROWS;
+    char folder[512];
+    folder_of(_i, "", folder);
+    zo_model_spec spec = {.folder = folder, .arch = &arch, .head = ZO_HEAD_CLASS, .classes = 3, .seed = 5};
+    zo_model *model;
+    ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
+    uint64_t before = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_ACTIVATIONS], workspace = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_WORKSPACE];
+    ck_assert_msg(zo_prefix_draw(model, ZO_PREFIX_ACTIVATIONS, SEED, &err) == ZO_OK, "%s", err.text);
+    ck_assert_uint_eq(zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_ACTIVATIONS], before);
+    ck_assert_uint_eq(zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_WORKSPACE], workspace);
+    zo_batch *whole = class_batch_of(plain, length, 1, 5), *rest = alone(whole, 0);
+    for (int32_t t = 0; t < ROWS; t++) {
+        whole->id[t] = (int32_t)zo_below((zo_stream){.seed = SEED, .tensor = zo_param_id("prefix"), .role = ZO_ROLE_INIT}, (uint64_t)t, (uint32_t)arch.vocab);
+    }
+    rest->tokens = rest->start[1] = length[0] - ROWS;
+    memmove(rest->id, rest->id + ROWS, (size_t)rest->tokens * sizeof(int32_t));
+    memmove(rest->position, rest->position + ROWS, (size_t)rest->tokens * sizeof(int32_t));
+    rest->row[0] -= ROWS;
+    float logits[2][3];
+    zo_model *const models[] = {plain, model};
+    const zo_batch *const batches[] = {whole, rest};
+    for (int i = 0; i < 2; i++) {
+        reserve(models[i], whole, 1, ZO_FORWARD_ONLY);
+        const zo_store *slot = zo_model_store(models[i]);
+        zo_view view = zo_view_stored(&slot);
+        zo_model_logits(models[i], &view, batches[i], logits[i]);
+    }
+    ck_assert_double_le(largest_difference(logits[0], logits[1], 3), 1e-5);
+    rest->position[3]--; /* the test notices where a token stands */
+    const zo_store *slot = zo_model_store(model);
+    zo_view view = zo_view_stored(&slot);
+    zo_model_logits(model, &view, rest, logits[1]);
+    ck_assert_double_gt(largest_difference(logits[0], logits[1], 3), 1e-3);
+    zo_batch_free(whole);
+    zo_batch_free(rest);
+    zo_model_close(model);
+    zo_model_close(plain);
+}
+END_TEST
+
+/* Values of a prefix's first layer, drawn; zo_free gives them back. */
+static float *drawn_prefix(zo_prefix_init how, uint64_t seed, zo_storage storage, int rows, int64_t *n)
+{
+    zo_arch arch;
+    ck_assert_msg(zo_arch_read("tests/golden/models/bert", &arch, &err) == ZO_OK, "%s", err.text);
+    arch.prefix = rows;
+    zo_model_spec spec = {.folder = "tests/golden/models/bert", .arch = &arch, .head = ZO_HEAD_CLASS, .classes = 3, .storage = storage};
+    zo_model *model;
+    ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_prefix_draw(model, how, seed, &err) == ZO_OK, "%s", err.text);
+    int param = zo_layout_find(zo_model_layout(model), "layer.1.attn.prefix.v");
+    const zo_param *p = &zo_model_layout(model)->param[param];
+    *n = p->rows * p->cols;
+    float *values = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)*n * sizeof *values);
+    zo_store_get(be, zo_model_store(model), param, values);
+    zo_model_close(model);
+    return values;
+}
+
+START_TEST(prefixes_are_drawn_by_seed)
+{
+    int64_t n;
+    for (zo_prefix_init how = ZO_PREFIX_ACTIVATIONS; how <= ZO_PREFIX_RANDOM; how++) {
+        float *one = drawn_prefix(how, 3, ZO_STORAGE_F32, 5, &n), *again = drawn_prefix(how, 3, ZO_STORAGE_F32, 5, &n), *other = drawn_prefix(how, 4, ZO_STORAGE_F32, 5, &n);
+        float *half = drawn_prefix(how, 3, ZO_STORAGE_BF16, 5, &n);
+        double most = 0.0;
+        for (int64_t i = 0; i < n; i++) {
+            most = fmax(most, fabs((double)one[i]));
+        }
+        ck_assert_mem_eq(one, again, (size_t)n * sizeof *one);
+        ck_assert_double_gt(largest_difference(one, other, n), 0.1 * most);
+        ck_assert_double_le(largest_difference(one, half, n), most / 64.0);
+        ck_assert_double_gt(largest_difference(one, half, n), 0.0);
+        float *const all[] = {one, again, other, half};
+        for (int i = 0; i < 4; i++) {
+            zo_free(all[i]);
+        }
+    }
+    float *many = drawn_prefix(ZO_PREFIX_RANDOM, 3, ZO_STORAGE_F32, 300, &n); /* also more rows than the model has positions */
+    double sum = 0.0, squares = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)many[i];
+        squares += (double)many[i] * (double)many[i];
+    }
+    ck_assert_double_le(fabs(sum / (double)n), 0.05);
+    ck_assert_double_le(fabs(squares / (double)n - 1.0), 0.06); /* 9600 numbers: four standard deviations */
+    zo_free(many);
+}
+END_TEST
+
 START_TEST(wrong_specs_are_told)
 {
     int32_t word[] = {1, 96};
@@ -785,6 +885,8 @@ int main(void)
     tcase_add_loop_test(tc, bf16_is_near, 0, FAMILIES);
     tcase_add_loop_test(tc, passes_do_not_allocate, 0, 2 * FAMILIES);
     tcase_add_test(tc, an_untied_decoder_begins_as_the_table);
+    tcase_add_loop_test(tc, a_prefix_of_activations_is_the_tokens_before, GPT2, FAMILIES);
+    tcase_add_test(tc, prefixes_are_drawn_by_seed);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;

@@ -215,6 +215,15 @@ START_TEST(pairs_are_counted)
     zo_pass_sums_add(&sums, &plain, &view);
     ck_assert_double_eq(sums.formed, 2.5);
     zo_layout_free(&layout);
+    arch.prefix = 5; /* and every token sees it */
+    plain = zo_pass_sums_of(&arch, &batch);
+    ck_assert_double_eq(plain.pairs, 9 * 5 + (9 + 4 + 16));
+    ck_assert_double_eq(plain.row_pairs, 3 * 5 + (3 + 2 + 4));
+    arch.causal = true;
+    batch.parent = parent;
+    plain = zo_pass_sums_of(&arch, &batch);
+    ck_assert_double_eq(plain.pairs, 9 * 5 + 25);
+    ck_assert_double_eq(plain.row_pairs, 3 * 5 + 12);
 }
 END_TEST
 

@@ -3,7 +3,7 @@
  * FLOPs   products          2 T P n for each matrix of n numbers that T tokens at P points pass (in the last layer the queries, the output
  *                           and the MLP of the head's rows alone); the decoder at those rows: the whole vocabulary, or the label words
  *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
- *                           those before it, its option's prompt included
+ *                           those before it, its option's prompt included; a prefix's keys are all tokens'
  *         gradients         three times a forward: one backward product for the input, one for the weight
  *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again.
  * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
@@ -45,7 +45,7 @@ static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int
 {
     int64_t own = batch->start[s + 1] - batch->start[s], parent = batch->parent != NULL ? batch->parent[s] : -1;
     int64_t before = parent >= 0 ? batch->start[parent + 1] - batch->start[parent] : 0;
-    return (double)(arch->causal ? before + i + 1 : own);
+    return (double)(arch->prefix + (arch->causal ? before + i + 1 : own));
 }
 
 zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
@@ -53,7 +53,7 @@ zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
     zo_pass_sums sums = {.passes = 1, .points = 1, .packed = batch->tokens, .tokens = batch->tokens, .rows = batch->rows};
     for (int32_t s = 0; s < batch->seqs; s++) {
         int64_t n = batch->start[s + 1] - batch->start[s];
-        sums.pairs += (double)n * (arch->causal ? keys_of(arch, batch, s, 0) + (double)(n - 1) / 2 : (double)n);
+        sums.pairs += (double)n * (keys_of(arch, batch, s, 0) + (arch->causal ? (double)(n - 1) / 2 : 0.0));
     }
     for (int32_t r = 0; r < batch->rows; r++) {
         int64_t s = sequence_of(batch, batch->row[r]);
