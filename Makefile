@@ -2,7 +2,7 @@
 #
 #   make                 packages that are missing, then ./zo
 #   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
-#   make test            every tests/test_*.c; T=rng runs tests/test_rng.c alone, V=1 shows all output
+#   make test            every tests/*/test_*.c; T=rng runs test_rng.c alone, V=1 shows all output
 #   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz            readers under clang's libFuzzer and AddressSanitizer (clang and libomp-dev; RUNS=1000000 inputs each)
 #   make mutants         single bugs put into copies of the tree, and which of them no test notices (N=15 SEED=x; tests/mutants/run.pl)
@@ -62,10 +62,13 @@ SOURCES := $(filter-out bench/cli/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 include make/cuda.mk
 
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/task_texts.o $(CUDA_OBJECTS)
-TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
+TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+# Programs stand side by side, whatever the room of their source.
+program = $(addprefix $(BUILD)/tests/,$(notdir $(1:.c=)))
 T ?= *
-FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter $(wildcard tests/test_$(T).c),$(TEST_SOURCES)))
+TESTS := $(call program,$(sort $(wildcard tests/*/test_$(T).c)))
+FUZZERS := $(call program,$(FUZZ_SOURCES))
 
 .PHONY: all deps demo test tests run-tests asan-test check mutants fuzz run-fuzz bench-peers install clean FORCE
 all: zo
@@ -76,4 +79,4 @@ include make/dist.mk
 include make/run.mk
 include make/tests.mk
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/cli/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(FUZZERS:=.o) $(SHIM_OBJECTS))
+-include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/cli/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/%.o) $(SHIM_OBJECTS))

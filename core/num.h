@@ -1,7 +1,7 @@
 /* num.h: elementwise mathematics written once for both backends: exp, log, sincos(2 pi u), tanh, erf, sigmoid, and conversions to
  * and from bf16 and f16. Straight-line code (no branch, no table, no libm call but sqrtf and fmaf), so that gcc vectorises loops
  * over it and nvcc compiles it for the device with the same bits: every sum of a product is spelled fmaf. Errors stated per
- * function are against float64 libm over the whole float range named (tests/test_num.c). Polynomial coefficients are our own
+ * function are against float64 libm over the whole float range named (tests/core/test_num.c). Polynomial coefficients are our own
  * weighted minimax fits. Rounding mode: to nearest, with denormals kept. */
 #ifndef ZO_CORE_NUM_H
 #define ZO_CORE_NUM_H

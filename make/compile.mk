@@ -51,7 +51,11 @@ $(BUILD)/zo: $(BUILD)/bench/cli/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o
 zo: $(BUILD)/zo FORCE
 	@ln -sfn $(BUILD)/zo zo
 
+# Each program from the object of its source. Objects come first in its link, then archives.
+$(foreach source,$(TEST_SOURCES) $(FUZZ_SOURCES),$(eval $(call program,$(source)): $(BUILD)/$(source:.c=.o)))
+objects_first = $(filter %.o,$^) $(filter-out %.o,$^)
+
 # Order-only: a commit changes the revision, and need not link every test anew.
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
-	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
+$(BUILD)/tests/test_%: $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) $(objects_first) $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
 .PRECIOUS: $(BUILD)/%.o

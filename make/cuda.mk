@@ -29,7 +29,7 @@ $(CUDA_OBJECTS): $(CUDA_BUILD)/%.o: %.cu $(CUDA_BUILD)/flags
 	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 endif
 
-# tests/shim stands in for the toolkit: the same files, compiled by g++, their kernels run on the processor (tests/test_cuda_*.c).
+# tests/shim stands in for the toolkit: the same files, compiled by g++, their kernels run on the processor (tests/backends/test_cuda_*.c).
 SHIM_FLAGS = -std=c++17 $(patsubst -O%,-O2,$(optimise.$(MODE))) $(NUMERIC) -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra \
     -Wshadow -Wno-unknown-pragmas -D_GNU_SOURCE -Itests/shim -I. $(CFLAGS) \
     $(if $(NVCC),-idirafter $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))/include)
@@ -47,12 +47,12 @@ $(BUILD)/shim/%.o: %.cpp $(BUILD)/flags
 $(BUILD)/shim/libcuda.a: $(SHIM_OBJECTS)
 	@rm -f $@.$$PPID && ar rcs $@.$$PPID $^ && mv -f $@.$$PPID $@
 
-$(BUILD)/tests/test_cuda_%: $(BUILD)/tests/test_cuda_%.o $(BUILD)/shim/tests/shim/coverage.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
-	@$(CC) $(ALL_LDFLAGS) $^ $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
+$(BUILD)/tests/test_cuda_%: $(BUILD)/shim/tests/shim/coverage.o $(BUILD)/shim/libcuda.a $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) $(objects_first) $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -ldl -o $@
 
 # The same tests against the card itself, as one program for gpu-check: their main functions get names of their own.
-PARITY := $(patsubst tests/test_cuda_%.c,%,$(wildcard tests/test_cuda_*.c))
-$(BUILD)/gpu/%.o: $(BUILD)/tests/test_cuda_%.o
+PARITY := $(patsubst tests/backends/test_cuda_%.c,%,$(wildcard tests/backends/test_cuda_*.c))
+$(BUILD)/gpu/%.o: $(BUILD)/tests/backends/test_cuda_%.o
 	@mkdir -p $(@D)
 	@objcopy --redefine-sym main=zo_parity_$* $< $@
 $(BUILD)/tests/shim/parity.o: private ALL_CFLAGS += '-DZO_PARITY_LIST=$(patsubst %,X(%),$(PARITY))'

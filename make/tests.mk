@@ -5,17 +5,17 @@ test: zo
 
 # What clang alone links is compiled with the tests, so that it does not fall behind.
 tests: $(TESTS)
-run-tests: $(TESTS) $(FUZZERS:=.o)
+run-tests: $(TESTS) $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
 	@V=$(V) tests/run.sh $(BUILD)/tests/logs $(TESTS)
 
 # The kernels are looked at through tests/shim, which is compiled for the sanitizers; nvcc's code would not be.
 asan-test:
 	@CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT:-900} $(MAKE) MODE=asan CUDA=0 run-tests
 
-# clang's libFuzzer: each tests/fuzz_*.c reads RUNS inputs.
+# clang's libFuzzer: each tests/fuzz/fuzz_*.c reads RUNS inputs.
 RUNS ?= 1000000
-$(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz_%.o $(BUILD)/libzo.a | $(BUILD)/build_info.o
-	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(BUILD)/build_info.o $(LIBS) -o $@
+$(BUILD)/tests/fuzz_%: $(BUILD)/libzo.a | $(BUILD)/build_info.o
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $(objects_first) $(BUILD)/build_info.o $(LIBS) -o $@
 fuzz:
 	@$(MAKE) MODE=fuzz CC=clang CUDA=0 run-fuzz
 run-fuzz: $(FUZZERS)

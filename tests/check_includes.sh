@@ -41,6 +41,11 @@ for folder in $(git ls-files '*.c' '*.h' '*.cu' '*.cuh' 2>/dev/null | grep -v '^
     case " $rooms " in *" $folder "*) ;; *) echo "    $folder/ has code and no line in tests/check_includes.sh"; bad=1 ;; esac
 done
 
+# Tests stand in the room of what they test: make looks nowhere else.
+for file in tests/test_*.c tests/fuzz_*.c; do
+    [ -e "$file" ] && { echo "    $file stands in no room; put it into tests/ROOM/"; bad=1; }
+done
+
 # No header includes itself by way of others.
 if ! find core text backends models tasks optimizers results plots bench -name '*.h' -o -name '*.cuh' | while read -r header; do
     sed -n "s|^[[:space:]]*#[[:space:]]*include[[:space:]]*\"\([^\"]*\)\".*|$header \1|p" "$header"

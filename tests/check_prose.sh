@@ -46,7 +46,7 @@ sub command_fault {
             return "no command of zo: `zo $word[0]`" if @word && $word[0] =~ /^[a-z]+$/ && !$command{$word[0]};
         } elsif ($first eq 'make') {
             for (grep { !/^-|=/ } @word) { return "no target of make: `make $_`" unless $target{$_} }
-            if ($part =~ /\btest\b.*\bT=([a-z_]+)/ && !-e "tests/test_$1.c") { return "no test of this name: `$1`" }
+            if ($part =~ /\btest\b.*\bT=([a-z_]+)/ && !@{[glob "tests/*/test_$1.c"]}) { return "no test of this name: `$1`" }
         }
     }
     return;
@@ -149,7 +149,7 @@ for (@must) {
     die "check_prose: does not find $what\n" unless faults('x.md', $text) == 1;
 }
 my @none = faults('x.md', "# A `b`, c\n\nSee [it](#a-b-c) and [that](README.md). Run `make test T=core`.\n\n```sh\n./zo run x.json | cat # cake\n" .
-    "cat > plots/mine.gp <<'END'\nmake cake\nEND\n```\n\nLook at `plots/mine.gp` and `tests/test_*.c`.\n");
+    "cat > plots/mine.gp <<'END'\nmake cake\nEND\n```\n\nLook at `plots/mine.gp` and `tests/*/test_*.c`.\n");
 die "check_prose: finds what is not wrong: $none[0]\n" if @none;
 die "check_prose: a room may say nothing\n" unless faults('core/README.md', 'It is a room.') == @HEADS;
 die "check_prose: a room may name a file of another\n" unless faults('core/README.md', 'It is `mem.c`, and `mezo.c` too.') == @HEADS + 1;

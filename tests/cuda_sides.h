@@ -1,4 +1,4 @@
-/* cuda_sides.h: the two backends that tests/test_cuda_*.c compare: the CPU's, and CUDA's on a card or under tests/shim. */
+/* cuda_sides.h: the two backends that tests/backends/test_cuda_*.c compare: the CPU's, and CUDA's on a card or under tests/shim. */
 #ifndef ZO_TESTS_CUDA_SIDES_H
 #define ZO_TESTS_CUDA_SIDES_H
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# fuzz.sh FOLDER RUNS PROGRAM...: each libFuzzer program (tests/fuzz_*.c) for RUNS executions, one of databases for a hundredth, from seeds that
+# fuzz.sh FOLDER RUNS PROGRAM...: each libFuzzer program (tests/fuzz/fuzz_*.c) for RUNS executions, one of databases for a hundredth, from seeds that
 # are made here of our own golden files; what was found goes on in FOLDER/NAME. JOBS=2 at once. A verdict line each, then the sum; the exit
 # status is 1 when one crashed (the input is then in FOLDER, as a file that the program takes as its argument).
 set -u

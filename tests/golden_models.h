@@ -1,5 +1,5 @@
 /* golden_models.h: the small models of tests/golden on any backend, batches of tokens drawn for them, and steps of an estimator on two
- * such batches. Golden values are not read here (tests/test_models.c does). Test code only. */
+ * such batches. Golden values are not read here (tests/models/test_models.c does). Test code only. */
 #ifndef ZO_TESTS_GOLDEN_MODELS_H
 #define ZO_TESTS_GOLDEN_MODELS_H
 

@@ -1,5 +1,5 @@
 /* storage_runs.h: small models of tests/golden with weights held in any type, and short runs of an optimizer on them, on any backend. For
- * tests/test_storage.c and tests/test_cuda_storage.c. */
+ * tests/backends/test_storage.c and tests/backends/test_cuda_storage.c. */
 #ifndef ZO_TESTS_STORAGE_RUNS_H
 #define ZO_TESTS_STORAGE_RUNS_H
 

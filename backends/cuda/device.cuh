@@ -36,7 +36,7 @@
  * (cuda/graph.cu), argument bytes and all. */
 #define ZO_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) zo_cuda_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 /* ZO_MOVES(read, written): the bytes of arrays in device memory that the next launch reads and writes, each once, whatever caches hold; short
- * lists (ids, rows, work) are left out. The shim counts them (tests/test_cuda_launches.c) and every launch says them. */
+ * lists (ids, rows, work) are left out. The shim counts them (tests/backends/test_cuda_launches.c) and every launch says them. */
 #define ZO_MOVES(read, written) zo_cuda_moves((uint64_t)(read), (uint64_t)(written))
 static inline void zo_cuda_moves(uint64_t read_bytes, uint64_t written_bytes)
 {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What transformers takes for each key of config.json that is left out, given in another spelling, or null. Read by tests/test_load.c. Needs
+"""What transformers takes for each key of config.json that is left out, given in another spelling, or null. Read by tests/models/test_load.c. Needs
 transformers (5.x).
 
     make_config_defaults.py > config_defaults.json

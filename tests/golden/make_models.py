@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Small random checkpoints of every family, and what torch + transformers compute from them: hidden states, logits, losses and
-the gradient of every parameter. Read by tests/test_models.c. Needs torch, transformers and safetensors.
+the gradient of every parameter. Read by tests/models/test_models.c. Needs torch, transformers and safetensors.
 
     make_models.py [FAMILY...]        writes models/FAMILY/ beside this file:
       config.json, model.safetensors      a Hugging Face folder with base model, classification head and language-model head (BF16)

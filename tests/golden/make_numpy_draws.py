@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Permutations of numpy's legacy generator, for tests/test_tasks.c: numpy_draws.txt has a line a draw,
+"""Permutations of numpy's legacy generator, for tests/tasks/test_tasks.c: numpy_draws.txt has a line a draw,
 
     seed n hash row row ...
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden trajectories of torch.optim.SGD and AdamW in float64 for tests/test_engine.c: prints C initialisers.
+"""Golden trajectories of torch.optim.SGD and AdamW in float64 for tests/optimizers/test_engine.c: prints C initialisers.
 
 Six weights start at (i - 2.5) / 4; the gradient at w is h * (w - t) with h_i = 0.5 + i / 6, t_i = cos(i); five steps."""
 import math

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Which headers safetensors' own reader takes and which it refuses. Read by tests/test_load.c. Needs safetensors.
+"""Which headers safetensors' own reader takes and which it refuses. Read by tests/models/test_load.c. Needs safetensors.
 
     make_safetensors.py > safetensors_cases.json
 

@@ -1,4 +1,4 @@
-"""Golden file of tests/test_tokenizer_config.c: what transformers 5 (5.24.0, AutoTokenizer) makes of a vocabulary and the files beside it.
+"""Golden file of tests/text/test_tokenizer_config.c: what transformers 5 (5.24.0, AutoTokenizer) makes of a vocabulary and the files beside it.
 
     python tests/golden/make_tokenizer_configs.py [ROWS]
 

@@ -1,4 +1,4 @@
-"""Golden files of tests/test_tokenizer.c: a corpus of hard lines, small tokenizers of every kind, and the ids that the Hugging Face
+"""Golden files of tests/text/test_tokenizer.c: a corpus of hard lines, small tokenizers of every kind, and the ids that the Hugging Face
 `tokenizers` library (0.23) makes of them.
 
     python tests/golden/make_tokenizers.py [FOLDER of real tokenizers ...]

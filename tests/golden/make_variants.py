@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Configs with other than default values (RoPE scaling, activations, norms, biases, sizes of heads, ties), and what torch + transformers compute
-from them. Read by tests/test_variants.c. Needs torch and transformers (5.x).
+from them. Read by tests/models/test_variants.c. Needs torch and transformers (5.x).
 
     make_variants.py        writes variants.json.gz beside this file
 

@@ -1,4 +1,4 @@
--- The schema of version 2 as it stood when version 3 came (the columns alone matter): tests/test_results.c makes a database of it and brings it
+-- The schema of version 2 as it stood when version 3 came (the columns alone matter): tests/results/test_results.c makes a database of it and brings it
 -- to the present one.
 -- Units stand in the names or beside the column. "Training" time is the wall time of optimizer steps alone (batch packing
 -- included, evaluation excluded), measured after the device has finished. NULL = not measured.

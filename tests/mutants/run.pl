@@ -161,7 +161,7 @@ sub measure {
     chomp(my @programs = `cd '$tree/$out{cover}/tests' && ls -d test_* | grep -v '\\.'`);
     my (%todo, @task);
     for my $program (@programs) {
-        my $key = `cd '$tree' && cksum <'$out{cover}/tests/$program'; cksum <tests/$program.c`;
+        my $key = `cd '$tree' && cksum <'$out{cover}/tests/$program'; cksum <tests/*/$program.c`;
         next if -e "$work/map/$program" && slurp("$work/map/$program") =~ /^\Q$key\E/;
         $todo{$program} = $key;
         my @names = map { /^test: (\w+)/ ? $1 : () } `cd '$tree' && ZO_TESTS_ONLY='?' '$out{cover}/tests/$program' 2>/dev/null`;
@@ -293,7 +293,7 @@ sub link_program {
     if ($m->{file} =~ /\.(h|cuh)$/ && $program ne 'test_step') {
         my %files = map { %{$files_of{$_} || {}} } grep { /^$program / } @$tests;
         my @objects = grep { -e "$tree/$_.d" && slurp("$tree/$_.d") =~ /\b\Q$m->{file}\E\b/ } map { s/\.\w+$//r }
-            "$out{$kind}/tests/$program", map { /\.cu$/ ? "$out{$kind}/shim/$_" : "$out{$kind}/$_" } grep { /\.(c|cu)$/ } keys %files;
+            (map { s{^\Q$tree\E/}{}r } glob "$tree/$out{$kind}/tests/*/$program.o"), map { /\.cu$/ ? "$out{$kind}/shim/$_" : "$out{$kind}/$_" } grep { /\.(c|cu)$/ } keys %files;
         $first = "$do " . join(' ', map { "$_.o" } @objects) . ' && ' if @objects;
         $do .= " -o $m->{file}";
     }

@@ -1,4 +1,4 @@
-/* capture.cpp: whether the shim refuses during a capture what CUDA refuses, and a graph is what was captured. For tests/test_cuda_graphs.c. */
+/* capture.cpp: whether the shim refuses during a capture what CUDA refuses, and a graph is what was captured. For tests/backends/test_cuda_graphs.c. */
 #include <cuda_runtime.h>
 
 /* What went wrong; NULL = nothing. */

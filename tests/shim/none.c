@@ -1,4 +1,4 @@
-/* none.c: what tests/test_cuda_*.c ask of the shim, for programs that run on a card instead: nothing is there to turn round or switch off. */
+/* none.c: what tests/backends/test_cuda_*.c ask of the shim, for programs that run on a card instead: nothing is there to turn round or switch off. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* parity.c: the tests of the CUDA backend (tests/test_cuda_*.c, their main functions renamed) as one program, linked with the card's own
+/* parity.c: the tests of the CUDA backend (tests/backends/test_cuda_*.c, their main functions renamed) as one program, linked with the card's own
  * backend: one process, so one context. `parity --list` names them, `parity NAME...` runs those, in this order; without names all. Each stands
  * between "== NAME" and "== NAME ended STATUS"; where a process dies the second is missing, and the caller starts another one with the rest. */
 #include <stdio.h>

@@ -99,7 +99,7 @@ static void write_head(FILE *out)
 {
     fprintf(out,
             "# What a training step asks of a card\n\n"
-            "Counted without a card by `make test T=cuda_launches` (tests/test_cuda_launches.c), which fails where a figure rises;\n"
+            "Counted without a card by `make test T=cuda_launches` (tests/backends/test_cuda_launches.c), which fails where a figure rises;\n"
             "`ZO_LAUNCHES_WRITE=%s make test T=cuda_launches` writes this file anew. These are counts and sums, not measurements.\n\n"
             "Sequences of 128 tokens, filled, batch 16, prompt form, products in bf16, weights held as the column says; means of %d steps after %d.\n"
             "Kernels, products (cuBLASLt), fills and copies: what runs on the device in a step. Calls: what the host makes to start them, graphs\n"

@@ -1,5 +1,5 @@
 /* fuzz_tsv.c: libFuzzer over the readers of TSV, CSV and "label text" files. The first byte chooses the task and its file. */
-#include "tests/fuzz_rows.h"
+#include "tests/fuzz/fuzz_rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
