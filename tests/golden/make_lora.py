@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """LoRA as PEFT does it, on the small models of make_models.py: adapter folders that PEFT wrote, and what torch + transformers + PEFT compute
-with them: logits, losses and the gradient of every trained parameter. Read by tests/test_lora.c. Needs torch, transformers, peft, safetensors.
+with them: logits, losses and the gradient of every trained parameter. Read by tests/models/test_lora.c. Needs torch, transformers, peft, safetensors.
 
     make_lora.py [CASE...]            writes lora/CASE/ beside this file:
       adapter_config.json, adapter_model.safetensors   as save_pretrained writes them
       golden.safetensors                               logits and loss; the inputs are those of models/FAMILY/golden.safetensors
       grad/                                            the same folder with gradients instead of values
-    make_lora.py --check FOLDER       FOLDER/CASE/ as tests/test_lora.c writes them (ZO_LORA_OUT=FOLDER): each is an adapter folder and
+    make_lora.py --check FOLDER       FOLDER/CASE/ as tests/models/test_lora.c writes them (ZO_LORA_OUT=FOLDER): each is an adapter folder and
                                       logits.f32; PEFT loads the folder, and its logits are compared
 
 A and B are both drawn, for B's zeros would hide A; numbers are rounded to BF16. No dropout."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A prefix on the small models of make_models.py: what torch + transformers compute from keys and values that every token sees besides,
-and the gradients of the prefix. Read by tests/test_prefix.c. Needs torch, transformers, peft and safetensors.
+and the gradients of the prefix. Read by tests/models/test_prefix.c. Needs torch, transformers, peft and safetensors.
 
     make_prefix.py [FAMILY...]        writes prefix/FAMILY/ beside this file:
       prefix.safetensors      the prefix (layer.N.attn.prefix.k and .v, TOKENS rows of kv_heads * head_dim, BF16)
