@@ -1,7 +1,7 @@
 /* cuda_pair.h: one operation on the CPU backend and on the CUDA backend under the shim (tests/shim): the same inputs, every output buffer,
  * the weights, the gradients, what is counted and which parts of a step have time compared. The CUDA side runs twice, with blocks and
  * threads first to last and last to first, and must give the same bits (a difference is a race). A line is printed per comparison: slot,
- * shapes, largest difference. For tests/test_cuda_*.c. */
+ * shapes, largest difference. For tests/backends/test_cuda_*.c. */
 #ifndef ZO_TESTS_CUDA_PAIR_H
 #define ZO_TESTS_CUDA_PAIR_H
 
