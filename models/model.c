@@ -30,6 +30,7 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     }
     if (!status) {
         zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
+        zo_tune_extend(spec->tune, &model->arch);
     }
     zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
@@ -82,6 +83,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status && a->lora.rank > 0) {
         zo_lora_init(&model->layout, be, model->store, spec->seed);
         status = spec->adapter ? zo_adapter_read(spec->adapter, a, &model->layout, be, model->store, err) : ZO_OK;
+    }
+    if (!status && spec->tune && spec->tune->kind->begin) {
+        status = spec->tune->kind->begin(&spec->tune->options, model, spec->seed, err);
     }
     if (status) {
         zo_model_close(model);
