@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "models/files/adapter.h"
 #include "models/files/hub.h"
+#include "models/files/prefix.h"
 #include "models/lora.h"
 #include "models/transformer.h"
 
@@ -710,6 +711,9 @@ zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
 {
     if (model->arch.lora.rank > 0) {
         return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, model->store, err);
+    }
+    if (model->arch.prefix > 0) {
+        return zo_prefix_write(folder, &model->arch, &model->layout, model->head, model->be, model->store, err);
     }
     return zo_weights_write(folder, &model->arch, &model->layout, model->be, model->store, err);
 }
