@@ -7,7 +7,6 @@
     X(head)             \
     X(bias)             \
     X(last)             \
-    X(pattern)          \
-    X(prefix)
+    X(pattern)
 
 #endif

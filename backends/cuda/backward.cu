@@ -91,7 +91,7 @@ static __global__ void __launch_bounds__(THREADS) rows_grad_kernel(const float *
 static __global__ void __launch_bounds__(THREADS) rows_input_kernel(const float *w, const float *dy, const int32_t *rows, int32_t nrows,
                                                                     int64_t tokens, int64_t cols, float *dx)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < tokens * cols; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < tokens * cols) {
         int64_t t = i / cols, j = i % cols;
         float sum = 0.0f;
         for (int32_t r = 0; r < nrows; r++) {

@@ -273,11 +273,12 @@ bool zo_cuda_captures(const zo_cuda *cuda);
 /* Room in the pass's block, filled; valid to the end of the pass. 256-byte aligned. */
 const void *zo_cuda_pass_stage(zo_backend *be, const void *host, size_t bytes);
 
-/* Blocks for n items at `each` items a block, at least 1, never more than CUDA's limit (kernels stride over the grid). */
+/* Blocks for n items at `each` items a block, at least 1. */
 static inline unsigned zo_cuda_grid(int64_t n, int64_t each)
 {
     int64_t blocks = (n + each - 1) / each;
-    return (unsigned)(blocks < 1 ? 1 : blocks > 0x7FFFFFFF ? 0x7FFFFFFF : blocks);
+    ZO_CHECK(blocks <= 0x7FFFFFFF, "a grid of %lld blocks, and CUDA's largest has 2^31 - 1", (long long)blocks);
+    return (unsigned)(blocks < 1 ? 1 : blocks);
 }
 
 /* parameters, views, products ----------------------------------------------------------------------------------------------------- */

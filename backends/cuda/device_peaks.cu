@@ -12,7 +12,7 @@ enum { THREADS = 256 };
 template <class T>
 static __global__ void __launch_bounds__(THREADS) fill_operand(T *to, int64_t n, uint32_t first, uint32_t mask)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n) {
         uint32_t h = (uint32_t)i * 0x9E3779B9u;
         to[i] = (T)(first | ((h ^ h >> 15) & mask));
     }

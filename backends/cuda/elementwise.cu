@@ -85,7 +85,7 @@ struct arrays {
 template <class Op>
 static __global__ void __launch_bounds__(THREADS) flat(arrays a, int64_t n, bool wide)
 {
-    for (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < n; e += 4 * (int64_t)gridDim.x * THREADS) {
+    if (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < n) {
         float in[Op::IN][4], out[Op::OUT][4];
 #pragma unroll
         for (int i = 0; i < Op::IN; i++) {

@@ -10,7 +10,7 @@ enum { THREADS = 256, MOST = 4 }; /* points that one thread forms together */
 template <int N, class T, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) form_kernel(zo_cuda_view view, zo_cuda_param p, int first, int64_t index, int64_t n, T *to)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n) {
         float w[N][4];
         zo_form4<N, S>(view, p, first, index + i, w);
 #pragma unroll
@@ -24,7 +24,7 @@ static __global__ void __launch_bounds__(THREADS) form_kernel(zo_cuda_view view,
 template <class T, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) form_ragged(zo_cuda_view view, zo_cuda_param p, int first, int64_t index, int64_t n, T *to)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < n) {
         float w[1][4];
         zo_form4<1, S>(view, p, first, index + i, w);
 #pragma unroll
@@ -109,7 +109,7 @@ static __global__ void __launch_bounds__(THREADS) chosen_kernel(zo_cuda_view vie
 {
     for (int64_t r = blockIdx.y; r < n; r += gridDim.y) {
         int64_t row = rows[r], begin = row * p.cols, end = begin + p.cols;
-        for (int64_t i = begin / 4 + (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < end; i += (int64_t)gridDim.x * THREADS) {
+        if (int64_t i = begin / 4 + (int64_t)blockIdx.x * THREADS + threadIdx.x; 4 * i < end) {
             float w[N][4];
             zo_form4<N, S>(view, p, first, i, w);
 #pragma unroll

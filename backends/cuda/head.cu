@@ -12,7 +12,7 @@ struct running { float most, sum; int32_t argmax, unused; };
 
 static __global__ void __launch_bounds__(THREADS) start_kernel(running *r, int64_t n)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n) {
         r[i].most = -INFINITY;
         r[i].sum = 0.0f;
         r[i].argmax = -1;
@@ -79,7 +79,7 @@ static __global__ void __launch_bounds__(THREADS) running_kernel(float *logit, i
 static __global__ void __launch_bounds__(THREADS) pick_kernel(const float *logit, int64_t m, int64_t first, int points, int64_t rows,
                                                               const int32_t *at, const int32_t *target, int64_t n, float *logprob)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < points * n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < points * n) {
         int64_t p = i / n, k = i % n;
         if (target[k] >= first && target[k] < first + m) {
             logprob[i] = logit[(p * rows + at[k]) * m + target[k] - first];
@@ -90,7 +90,7 @@ static __global__ void __launch_bounds__(THREADS) pick_kernel(const float *logit
 static __global__ void __launch_bounds__(THREADS) logprob_kernel(const running *state, int points, int64_t rows, const int32_t *at, int64_t n,
                                                                  float *logprob)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < points * n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < points * n) {
         const running *r = &state[i / n * rows + at[i % n]];
         logprob[i] = logprob[i] - r->most - zo_log(r->sum);
     }
@@ -98,7 +98,7 @@ static __global__ void __launch_bounds__(THREADS) logprob_kernel(const running *
 
 static __global__ void __launch_bounds__(THREADS) argmax_kernel(const running *state, int64_t n, int32_t *to)
 {
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n) {
         to[i] = state[i].argmax;
     }
 }

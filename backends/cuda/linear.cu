@@ -33,7 +33,7 @@ static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
     const float *full = static_cast<const float *>(p.a);
     const uint16_t *half = static_cast<const uint16_t *>(p.a);
     bool is_full = p.storage == ZO_STORAGE_F32, wide = p.cols % 4 == 0 && (uintptr_t)p.a % (is_full ? 16 : 8) == 0;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < p.fours; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < p.fours) {
         int64_t row = (uint32_t)i / p.row_fours, j = 4 * ((uint32_t)i % p.row_fours);
         float w[4];
         if (wide && is_full && j < p.cols) {
@@ -138,7 +138,7 @@ static __global__ void __launch_bounds__(THREADS) side_kernel(zo_cuda_view view,
                                                               T *to, int64_t ld)
 {
     int64_t n = view.npoints * tokens * p.rank;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n) {
         int64_t t = i / p.rank, s = i % p.rank;
         zo_write1(to + t * ld + s, q[t * ldq + s] * view.side[t / tokens * view.ncoef + p.coef_at + s]);
     }
@@ -359,7 +359,7 @@ static __global__ void __launch_bounds__(THREADS) rows_kernel(const float *x, co
                                                               int points, int64_t tokens, int64_t nrows, int64_t cols, float *y)
 {
     int64_t n = points * tokens * nrows, lane = threadIdx.x % 32;
-    for (int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) / 32; i < n; i += (int64_t)gridDim.x * (THREADS / 32)) {
+    if (int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) / 32; i < n) {
         int64_t t = i / nrows, r = i % nrows, p = t / tokens;
         float sum = 0.0f;
         for (int64_t j = lane; j < cols; j += 32) {

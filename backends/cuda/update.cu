@@ -63,7 +63,7 @@ template <zo_storage S>
 static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
                                                              const float *shrink, void *arena)
 {
-    for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    if (int64_t tile = blockIdx.x; tile < tiles) {
         const part &p = *part_of(parts, nparts, tile);
         float factor = p.decays ? *shrink : 1.0f;
         int64_t first, end;
@@ -210,7 +210,7 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
                                                                const float *shrink, void *arena)
 {
     __shared__ __align__(16) panel_shared shared;
-    for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    if (int64_t tile = blockIdx.x; tile < tiles) {
         const part &p = *part_of(parts, nparts, tile);
         place at = place_of(p, tile);
         float factor = p.decays ? *shrink : 1.0f;
@@ -375,7 +375,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
                                                             const float *g, float *m, float *v)
 {
     zo_rule_args a = *args;
-    for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    if (int64_t tile = blockIdx.x; tile < tiles) {
         const part &p = *part_of(parts, nparts, tile);
         float decays = p.decays ? 1.0f : 0.0f;
         int64_t first, end, offset = p.param.offset;
@@ -446,7 +446,7 @@ static __global__ void __launch_bounds__(THREADS) rule_panels(const zo_rule_args
 {
     zo_rule_args a = *args;
     __shared__ __align__(16) panel_shared shared;
-    for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    if (int64_t tile = blockIdx.x; tile < tiles) {
         const part &p = *part_of(parts, nparts, tile);
         place at = place_of(p, tile);
         float scale = p.param.scale, decays = p.decays ? 1.0f : 0.0f;
@@ -498,7 +498,7 @@ void zo_cuda_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args 
 template <zo_storage S>
 static __global__ void __launch_bounds__(THREADS) fill_normal(zo_stream stream, int64_t n, float std, void *to)
 {
-    for (int64_t quad = (int64_t)blockIdx.x * THREADS + threadIdx.x; quad * 4 < n; quad += (int64_t)gridDim.x * THREADS) {
+    if (int64_t quad = (int64_t)blockIdx.x * THREADS + threadIdx.x; quad * 4 < n) {
         float z[4];
         zo_normal4(stream, (uint32_t)quad, z);
 #pragma unroll

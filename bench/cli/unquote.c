@@ -5,14 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Four hexadecimal digits at `at`, or -1. */
-static int32_t read_hex4(const char *at, const char *end)
+/* Four hexadecimal digits at `at`, or -1. The quote that ends the string is none, so that nothing behind it is read. */
+static int32_t read_hex4(const char *at)
 {
     int32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        if (at + i >= end) {
-            return -1;
-        }
         char c = at[i];
         int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
         if (digit < 0) {
@@ -75,13 +72,13 @@ zo_status zo_line_unquote(char *line, size_t *length, zo_err *err)
             at++;
             continue;
         }
-        int32_t c = at < end && *at == 'u' ? read_hex4(at + 1, end) : -1;
+        int32_t c = *at == 'u' ? read_hex4(at + 1) : -1;
         if (c < 0) {
             return zo_fail(err, ZO_EINPUT, "has a backslash at byte %td that begins no JSON escape", at - 1 - line);
         }
         at += 5;
         if (c >= 0xD800 && c <= 0xDFFF) {
-            int32_t low = c < 0xDC00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? read_hex4(at + 2, end) : -1;
+            int32_t low = c < 0xDC00 && at[0] == '\\' && at[1] == 'u' ? read_hex4(at + 2) : -1;
             bool is_pair = low >= 0xDC00 && low <= 0xDFFF;
             c = is_pair ? 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00) : 0xFFFD;
             at += is_pair ? 6 : 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
+#include "core/clock.h"
 #include "core/rng.h"
 #include "tests/suite.h"
 
@@ -385,6 +386,53 @@ START_TEST(products_are_made_once)
             ck_assert_msg(product == made[i], "the product of inner size %d is made again", i + 1);
         }
     }
+}
+END_TEST
+
+/* What an operation takes by the clock is booked on the parts of a step, once: never more, and nearly all of it. Of many calls together, since
+ * other programs may stop any one of them between its last look at the clock and the test's. */
+START_TEST(time_is_booked_once)
+{
+    enum { ROWS = 300, COLS = 256, VOCABULARY = 700, TOKENS = 64, CALLS = 40 };
+    world m;
+    world_new(&m, 1, ROWS, COLS, VOCABULARY, 8);
+    m.be->reserve(m.be, &m.layout, m.factors, ZO_BF16, 2, TOKENS);
+    float *x = values(2 * TOKENS * COLS, 1), *y = zeros(2 * TOKENS * ROWS * 4), lp[2 * TOKENS];
+    int32_t at[TOKENS], target[TOKENS];
+    for (int i = 0; i < TOKENS; i++) {
+        at[i] = i;
+        target[i] = i * 31 % VOCABULARY;
+    }
+    for (int kind = STORED; kind < KINDS; kind++) {
+        for (int precision = ZO_F32; precision <= ZO_BF16; precision++) {
+            for (int head = 0; head < 2; head++) {
+                setting s;
+                setting_new(&s, &m, kind, 2);
+                double wall = 0, sum = 0, seconds[ZO_PARTS];
+                for (int call = 0; call <= CALLS; call++) { /* the first makes the products */
+                    zo_part_reset();
+                    double start = zo_now();
+                    if (head) {
+                        m.be->head_logprob(m.be, &s.view, (zo_precision)precision, TABLE, TABLE_BIAS, x, TOKENS, at, target, TOKENS, lp, NULL);
+                    } else {
+                        m.be->linear(m.be, &s.view, (zo_precision)precision, W, BIAS, ZO_ACT_GELU, x, TOKENS, false, y, NULL);
+                    }
+                    wall += call > 0 ? zo_now() - start : 0;
+                    zo_part_read(seconds);
+                    for (int part = 0; part < ZO_PARTS && call > 0; part++) {
+                        ck_assert_msg(seconds[part] >= 0, "%s: %g s", zo_part_name((zo_part)part), seconds[part]);
+                        sum += seconds[part];
+                    }
+                }
+                ck_assert_msg(sum <= wall * (1 + 1e-9) && sum > 0.9 * wall, "%s, %s, %s: %g s of %g s are booked", head ? "head" : "linear",
+                              kind_name[kind], zo_precision_name((zo_precision)precision), sum, wall);
+                setting_free(&s);
+            }
+        }
+    }
+    zo_free(x);
+    zo_free(y);
+    world_free(&m);
 }
 END_TEST
 
@@ -1160,6 +1208,7 @@ int main(void)
     tcase_add_test(tc, linear_bf16);
     tcase_add_test(tc, bf16_products_of_every_inner_size);
     tcase_add_test(tc, products_are_made_once);
+    tcase_add_test(tc, time_is_booked_once);
     tcase_add_test(tc, streamed_equals_applied);
     tcase_add_test(tc, points_with_other_bases);
     tcase_add_test(tc, any_number_of_threads);

@@ -310,6 +310,7 @@ int main(void)
     }
     TCase *t = tcase_create("setup");
     tcase_add_checked_fixture(t, put_models, NULL);
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, prompts_of_opt_begin_with_s);
     tcase_add_test(t, parts_sum_to_the_step);
     tcase_add_test(t, work_is_counted_in_plain_forwards);

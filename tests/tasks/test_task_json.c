@@ -538,6 +538,7 @@ START_TEST(refusals)
         {"[\"0\", \"1\"]", "[\"0\", {}]", "\"classes\" has an object"},
         {"{\"train\": \"f.tsv\"}", "{\"train\": \"f.tsv\", \"validation\": \"f.tsv\"}", "both training and validation file"},
         {"{\"train\": \"f.tsv\"}", "{\"validation\": \"f.tsv\"}, {\"train\": \"f.tsv\"}", "both training and validation file"},
+        {"{\"train\": \"f.tsv\"}", "{\"train\": [\"e.tsv\", \"f.tsv\", \"g.tsv\"], \"validation\": [\"h.tsv\", \"f.tsv\"]}", "\"f.tsv\", which is both training and validation file"},
         {"[{\"train\": \"f.tsv\"}]", "{\"train\": \"f.tsv\"}", "\"files\" is an object; expected a list"},
         {"[{\"train\": \"f.tsv\"}]", "[]", "\"files\" is an empty list"},
         {"{\"train\": \"f.tsv\"}", "{}", "\"files[0]\" names no file"},

@@ -568,13 +568,41 @@ START_TEST(test_unquote)
     static const char expected[] = "a\0\n\"\xC3\xA9\xF0\x9F\x98\x80\xEF\xBF\xBDx";
     ck_assert_int_eq((int)length, (int)sizeof expected - 1);
     ck_assert(memcmp(line, expected, length) == 0);
-    static const char *const bad[] = {"", "a", "\"", "\"a", "\"a\"b\"", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"a\tb\""};
+    static const char *const bad[] = {"", "a", "\"", "\"a", "\"a\"b\"", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u\"", "\"a\tb\""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char copy[16];
         length = strlen(bad[i]);
         memcpy(copy, bad[i], length + 1);
         ck_assert_msg(zo_line_unquote(copy, &length, &err) == ZO_EINPUT, "%s was accepted", bad[i]);
     }
+}
+END_TEST
+
+/* ---- vocabulary ---- */
+
+/* Ids come in any order and with gaps, which later tokens fill. IDS is prime, so that none comes twice. */
+START_TEST(vocabulary_of_any_order)
+{
+    enum { IDS = 9973, FIRST = 4000 };
+    zo_vocab vocab = {0};
+    char token[32];
+    for (int turn = 0; turn < 2; turn++) {
+        int n = turn == 0 ? FIRST : IDS;
+        for (int i = turn == 0 ? 0 : FIRST; i < n; i++) {
+            int bytes = snprintf(token, sizeof token, "token %d", i);
+            ck_assert_msg(zo_vocab_add(&vocab, token, (size_t)bytes, (int64_t)i * 7919 % IDS, &err) == ZO_OK, "%s: %s", token, err.text);
+        }
+        for (int i = 0; i < IDS; i++) {
+            int bytes = snprintf(token, sizeof token, "token %d", i);
+            ck_assert_int_eq(zo_vocab_find(&vocab, token, (size_t)bytes), i < n ? i * 7919 % IDS : -1);
+        }
+        ck_assert_int_eq((int)vocab.used, n);
+    }
+    ck_assert_int_eq(vocab.size, IDS);
+    ck_assert(zo_vocab_add(&vocab, "token 5", 7, 5 * 7919 % IDS, &err) == ZO_OK);
+    ck_assert(zo_vocab_add(&vocab, "token 5", 7, IDS, &err) == ZO_EINPUT && strstr(err.text, "stands twice") != NULL);
+    ck_assert(zo_vocab_add(&vocab, "new", 3, 5, &err) == ZO_EINPUT && strstr(err.text, "id 5 belongs to two tokens") != NULL);
+    zo_vocab_free(&vocab);
 }
 END_TEST
 
@@ -679,6 +707,7 @@ int main(void)
     tcase_add_test(rest, test_malformed_utf8);
     tcase_add_test(rest, test_refusals);
     tcase_add_test(rest, test_unquote);
+    tcase_add_test(rest, vocabulary_of_any_order);
     tcase_add_test(rest, test_mutated);
     suite_add_tcase(suite, kinds_case);
     suite_add_tcase(suite, real_case);
