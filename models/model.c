@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "models/files/adapter.h"
 #include "models/files/hub.h"
+#include "models/files/prefix.h"
 #include "models/lora.h"
 #include "models/transformer.h"
 
@@ -30,6 +31,7 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     }
     if (!status) {
         zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
+        zo_tune_extend(spec->tune, &model->arch);
     }
     zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
@@ -82,6 +84,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status && a->lora.rank > 0) {
         zo_lora_init(&model->layout, be, model->store, spec->seed);
         status = spec->adapter ? zo_adapter_read(spec->adapter, a, &model->layout, be, model->store, err) : ZO_OK;
+    }
+    if (!status && spec->tune && spec->tune->kind->begin) {
+        status = spec->tune->kind->begin(&spec->tune->options, model, spec->seed, err);
     }
     if (status) {
         zo_model_close(model);
@@ -706,6 +711,9 @@ zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
 {
     if (model->arch.lora.rank > 0) {
         return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, model->store, err);
+    }
+    if (model->arch.prefix > 0) {
+        return zo_prefix_write(folder, &model->arch, &model->layout, model->head, model->be, model->store, err);
     }
     return zo_weights_write(folder, &model->arch, &model->layout, model->be, model->store, err);
 }

@@ -85,7 +85,7 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob);
 
 /* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it; of a model with LoRA
- * adapters, these and a classification head, as PEFT's folder. */
+ * adapters, these and a classification head, as PEFT's folder; of one with a prefix, what is trained (models/files/prefix.h). */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
 
 /* Predicted bytes by tag from the arch alone, before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and

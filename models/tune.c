@@ -71,11 +71,15 @@ static bool print_option(const cJSON *value, char *text, size_t size)
 /* The text of a view; *whole says that it can be read again. */
 static void print_tune(const zo_tune *tune, char *text, size_t size, bool *whole)
 {
-    cJSON *options = zo_opt_write(options_of(tune->kind), &tune->options), *o;
+    char defaults[sizeof tune->options];
+    cJSON *options = zo_opt_write(options_of(tune->kind), &tune->options), *o = options->child;
+    zo_opt_defaults(options_of(tune->kind), defaults);
     snprintf(text, size, "%s", tune->kind->name);
     *whole = true;
-    cJSON_ArrayForEach(o, options) {
-        *whole = print_option(o, text, size) && *whole;
+    for (const zo_opt *opt = options_of(tune->kind); o != NULL; opt++, o = o->next) { /* in the table's order */
+        if (!opt->younger || !zo_opt_equal(opt, &tune->options, defaults)) {
+            *whole = print_option(o, text, size) && *whole;
+        }
     }
     cJSON_Delete(options);
 }
@@ -162,7 +166,21 @@ zo_status zo_tune_read(const cJSON *value, const char *where, zo_tune *tune, zo_
     return status == ZO_OK ? read_options(kind, value, where, tune, err) : status;
 }
 
+const char *zo_tune_from(const zo_tune *tune)
+{
+    const zo_opt *from = zo_opt_find(options_of(tune->kind), "from");
+    const char *folder = from != NULL ? (const char *)&tune->options + from->offset : "";
+    return folder[0] != '\0' ? folder : NULL;
+}
+
 /* ---- applying ----------------------------------------------------------------------------------------------------------- */
+
+void zo_tune_extend(const zo_tune *tune, zo_arch *arch)
+{
+    if (tune != NULL && tune->kind->extend != NULL) {
+        tune->kind->extend(&tune->options, arch);
+    }
+}
 
 zo_status zo_tune_apply(const zo_tune *tune, const zo_arch *arch, zo_head head, zo_layout *layout, zo_err *err)
 {

@@ -7,6 +7,7 @@
     X(head)             \
     X(bias)             \
     X(last)             \
-    X(pattern)
+    X(pattern)          \
+    X(prefix)
 
 #endif

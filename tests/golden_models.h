@@ -22,19 +22,25 @@ static inline bool causal(int family)
     return family >= GPT2;
 }
 
-/* The first head of a family is classes; the second, options scored token by token, or the logits of label words at a row. */
-static inline zo_model *golden_model_of(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage, const zo_tune *tune)
+/* arch NULL: that of the folder. The first head of a family is classes; the second, options scored token by token, or the logits of label words at a row. */
+static inline zo_model *golden_model_arch(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage, const zo_arch *arch,
+                                          const zo_tune *tune)
 {
     static const int32_t word[CLASSES] = {5, 17, 3};
     zo_err err = {0};
     zo_head head = !second ? ZO_HEAD_CLASS : causal(family) ? ZO_HEAD_OPTIONS : ZO_HEAD_WORDS;
     char folder[128];
     snprintf(folder, sizeof folder, "tests/golden/models/%s", families[family]);
-    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
+    zo_model_spec spec = {.folder = folder, .arch = arch, .head = head, .classes = head == ZO_HEAD_OPTIONS ? 0 : CLASSES, .word = word, .seed = 5,
                           .precision = precision, .storage = storage, .tune = tune};
     zo_model *model;
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);
     return model;
+}
+
+static inline zo_model *golden_model_of(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage, const zo_tune *tune)
+{
+    return golden_model_arch(be, family, second, precision, storage, NULL, tune);
 }
 
 static inline zo_model *golden_model(zo_backend *be, int family, bool second, zo_precision precision, zo_storage storage)

@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
+#include "models/tune.h"
 #include "text/tokenizer.h"
 
 typedef struct entry { char a[17], b[17]; } entry; /* of a model: its own and its tokenizer's; of rows: theirs */
@@ -57,7 +58,8 @@ static void print_hash(char text[17], uint64_t print)
     snprintf(text, 17, "%016llx", (unsigned long long)print);
 }
 
-static void read_model(const zo_identities *ids, const char *model, const char *folder, entry *e)
+/* from: the folder of an adapter as which the run begins, or NULL. */
+static void read_model(const zo_identities *ids, const char *model, const char *folder, const char *from, entry *e)
 {
     char found[4096];
     uint64_t print;
@@ -65,7 +67,8 @@ static void read_model(const zo_identities *ids, const char *model, const char *
     if (zo_model_find(model, ids->dirs.models, found, &ignored) != ZO_OK) {
         snprintf(found, sizeof found, "%s", folder != NULL ? folder : "");
     }
-    if (found[0] != '\0' && zo_model_fingerprint(found, &print, &ignored) == ZO_OK) {
+    if (found[0] != '\0' && zo_model_fingerprint(found, &print, &ignored) == ZO_OK &&
+        (from == NULL || zo_adapter_fingerprint(from, &print, &ignored) == ZO_OK)) {
         print_hash(e->a, print);
     }
     if (found[0] != '\0' && zo_tokenizer_fingerprint(found, &print, &ignored) == ZO_OK) {
@@ -79,10 +82,13 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
     char text[8192];
     bool is_new;
     snprintf(identity.hash, sizeof identity.hash, "%s", cell->hash);
-    snprintf(text, sizeof text, "model %s in %s", cell->model, folder != NULL ? folder : "");
+    zo_tune tune;
+    zo_err ignored = {0};
+    const char *from = zo_tune_parse(cell->tune, cell->model, &tune, &ignored) == ZO_OK ? zo_tune_from(&tune) : NULL;
+    snprintf(text, sizeof text, "model %s in %s from %s", cell->model, folder != NULL ? folder : "", from != NULL ? from : "");
     entry *e = entry_of(ids, text, &is_new);
     if (is_new || e->a[0] == '\0') { /* one that could not be read is asked again: it may be made meanwhile */
-        read_model(ids, cell->model, folder, e);
+        read_model(ids, cell->model, folder, from, e);
     }
     memcpy(identity.model, e->a, sizeof identity.model);
     memcpy(identity.tokenizer, e->b, sizeof identity.tokenizer);
@@ -93,7 +99,6 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
              spec.data_dir != NULL ? spec.data_dir : "");
     e = entry_of(ids, text, &is_new);
     uint64_t print;
-    zo_err ignored = {0};
     if (is_new) {
         if (zo_dataset_fingerprint(&spec, &print, &ignored) == ZO_OK) {
             print_hash(e->a, print);

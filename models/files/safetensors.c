@@ -487,6 +487,17 @@ zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err)
     return status;
 }
 
+zo_status zo_adapter_fingerprint(const char *folder, uint64_t *print, zo_err *err)
+{
+    static const struct { const char *name; bool whole; } file[] = {
+        {"prefix.safetensors", false}, {"adapter_config.json", true}, {"adapter_model.safetensors", false}};
+    zo_status status = ZO_OK;
+    for (size_t i = 0; i < sizeof file / sizeof *file && status == ZO_OK; i++) {
+        status = is_there(folder, file[i].name) ? add_print(print, folder, file[i].name, file[i].whole, err) : ZO_OK;
+    }
+    return status;
+}
+
 void zo_tensors_close(zo_tensors *tensors)
 {
     for (int i = 0; i < tensors->n; i++) {

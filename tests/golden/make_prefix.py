@@ -103,9 +103,9 @@ def peft_logits(which, folder, inputs, keys, out=None):
     return wrapped(**inputs).logits
 
 
-def make(family):
-    folder = os.path.join(HERE, "models", family)
-    golden = load_file(os.path.join(folder, "golden.safetensors"))
+def read_golden(family):
+    """Inputs and masked-out targets of make_models.py, padded."""
+    golden = load_file(os.path.join(HERE, "models", family, "golden.safetensors"))
     lengths = golden["lengths"].long().tolist()
     n, most = len(lengths), max(lengths)
     ids, mask, types = torch.full((n, most), 1), torch.zeros((n, most), dtype=torch.long), torch.zeros((n, most), dtype=torch.long)
@@ -116,7 +116,26 @@ def make(family):
         targets[i, :length] = golden["targets"][at:at + length].long()
         mask[i, :length] = 1
         at += length
-    labels = golden["labels"].long()
+    return ids, mask, types, targets, golden["labels"].long()
+
+
+def check(folder):
+    for family in PEFT_FAMILIES:
+        ids, mask, _, targets, _ = read_golden(family)
+        base = open_model(tr.AutoModelForCausalLM, os.path.join(HERE, "models", family), "eager")
+        model = peft.PeftModel.from_pretrained(base, os.path.join(folder, family)).eval()
+        with torch.no_grad():
+            logits = model(input_ids=ids, attention_mask=mask).logits[targets >= 0]
+        wanted = load_file(os.path.join(HERE, "prefix", family, "golden.safetensors"))["lm_logits"]
+        difference = float((logits - wanted).abs().max())
+        assert difference < 1e-4, f"{family}: PEFT's logits with this folder are {difference} away"
+        print(f"{family}: PEFT's logits with this folder are {difference:.1e} away")
+
+
+def make(family):
+    folder = os.path.join(HERE, "models", family)
+    ids, mask, types, targets, labels = read_golden(family)
+    n, most = ids.shape
     config = tr.AutoConfig.from_pretrained(folder)
     layers, heads, kv_heads, width = sizes(config)
     causal = family not in ("bert", "roberta", "distilbert")
@@ -182,5 +201,8 @@ if __name__ == "__main__":
     tr.logging.set_verbosity_error()
     tr.logging.disable_progress_bar()
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or FAMILIES:
-        make(name)
+    if sys.argv[1:2] == ["--check"]:
+        check(sys.argv[2])
+    else:
+        for name in sys.argv[1:] or FAMILIES:
+            make(name)

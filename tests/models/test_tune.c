@@ -34,7 +34,10 @@ START_TEST(a_view_has_one_text)
         {"\"last layers 4\"", "last layers 4"},
         {"{\"name\": \"pattern\", \"on\": \"layer.5.*,class.*\"}", "pattern on layer.5.*,class.*"},
         {"\"pattern on layer.2[0-3].*\"", "pattern on layer.2[0-3].*"},
-        {"\"pattern on 45\"", "pattern on 45"}};
+        {"\"pattern on 45\"", "pattern on 45"},
+        {"\"prefix\"", "prefix tokens 5 init activations"},
+        {"{\"name\": \"prefix\", \"init\": \"random\", \"tokens\": 3}", "prefix tokens 3 init random"},
+        {"{\"name\": \"prefix\", \"from\": \"runs/one\"}", "prefix tokens 5 init activations from runs/one"}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         zo_tune tune, again;
         char text[ZO_OPT_STRING_BYTES];
@@ -59,7 +62,7 @@ START_TEST(what_is_no_view_is_one_sentence)
 {
     static const struct { const char *given, *says; } of[] = {
         {"\"haed\"", "f.json: there is no \"tune\" \"haed\"; did you mean \"head\"?"},
-        {"\"everything\"", "f.json: there is no \"tune\" \"everything\"; expected one of full, head, bias, last, pattern"},
+        {"\"everything\"", "f.json: there is no \"tune\" \"everything\"; expected one of full, head, bias, last, pattern, prefix"},
         {"\"\"", "f.json: \"tune\" is empty; expected a view such as \"head\""},
         {"3", "f.json: \"tune\" is a number; expected a name such as \"head\", or an object such as {\"name\": \"last\", \"layers\": 4}"},
         {"{\"layers\": 4}", "f.json: \"tune\" is an object without \"name\"; expected a name"},
@@ -69,6 +72,8 @@ START_TEST(what_is_no_view_is_one_sentence)
         {"\"last layers four\"", "f.json: \"tune\" last: \"layers\""},
         {"\"head layers 4\"", "f.json: \"tune\" head: there is no key \"layers\"; its keys are: name"},
         {"{\"name\": \"pattern\", \"on\": \"a, b\"}", "f.json: \"tune\" pattern: a value is empty or has a blank in it, \"pattern on a, b\"; give one without"},
+        {"{\"name\": \"prefix\", \"tokens\": 0}", "f.json: \"tune\" prefix: \"tokens\" is 0; expected 1 to 65536"},
+        {"{\"name\": \"prefix\", \"init\": \"noise\"}", "f.json: \"tune\" prefix: \"init\""},
         {"\"pattern\"", "f.json: \"tune\" pattern: a value is empty or has a blank in it, \"pattern on \"; give one without"}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         zo_tune tune;
@@ -154,7 +159,9 @@ static const struct { const char *family; zo_head head; const char *view, *train
     {"llama", ZO_HEAD_OPTIONS, "last layers 2",
      "#attn.norm.weight #attn.q.weight #attn.k.weight #attn.v.weight #attn.o.weight #mlp.norm.weight #mlp.gate.weight #mlp.up.weight #mlp.down.weight "
      "final.norm.weight"},
-    {"llama", ZO_HEAD_CLASS, "head", "class.out.weight"}};
+    {"llama", ZO_HEAD_CLASS, "head", "class.out.weight"},
+    {"llama", ZO_HEAD_OPTIONS, "prefix", "#attn.prefix.k #attn.prefix.v"},
+    {"bert", ZO_HEAD_CLASS, "prefix", "#attn.prefix.k #attn.prefix.v class.dense.weight class.dense.bias class.out.weight class.out.bias"}};
 
 START_TEST(a_view_trains_these)
 {
@@ -162,6 +169,7 @@ START_TEST(a_view_trains_these)
     zo_tune tune = view_of(trained[_i].view);
     zo_layout layout = {0};
     char what[200];
+    zo_tune_extend(&tune, &arch);
     zo_arch_layout(&arch, trained[_i].head, trained[_i].head == ZO_HEAD_CLASS ? 3 : 0, &layout);
     ck_assert_msg(zo_tune_apply(&tune, &arch, trained[_i].head, &layout, &err) == ZO_OK, "%s", err.text);
     snprintf(what, sizeof what, "%s of %s", trained[_i].view, trained[_i].family);
@@ -263,7 +271,8 @@ END_TEST
 
 static const struct { int family; const char *tune; } views[] = {
     {BERT, "head"}, {BERT, "bias"}, {BERT, "last layers 1"}, {LLAMA, "last layers 1"}, {LLAMA, "pattern on layer.1.attn.[qv].weight,final.*"},
-    {GPT2, "pattern on embed.position,layer.0.mlp.*"}, {OPT, "bias"}};
+    {GPT2, "pattern on embed.position,layer.0.mlp.*"}, {OPT, "bias"}, {BERT, "prefix tokens 2 init activations"}, {OPT, "prefix tokens 3 init activations"},
+    {LLAMA, "prefix tokens 5 init random"}};
 enum { VIEWS = sizeof views / sizeof views[0] };
 
 static zo_backend *backend(void)
@@ -364,6 +373,22 @@ START_TEST(sets_hold_what_is_trained)
 }
 END_TEST
 
+/* The model of a view with all that the view adds, every parameter trained. */
+static zo_model *whole_model(zo_backend *be, int family, bool second, zo_model *view)
+{
+    zo_arch arch = *zo_model_arch(view);
+    zo_model *whole = golden_model_arch(be, family, second, ZO_F32, ZO_STORAGE_F32, &arch, NULL);
+    const zo_layout *layout = zo_model_layout(view);
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        float *values = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(p->rows * p->cols) * sizeof *values);
+        zo_store_get(be, zo_model_store(view), t, values);
+        zo_store_set(be, zo_model_store(whole), t, values);
+        zo_free(values);
+    }
+    return whole;
+}
+
 /* What a gradient has of trained parameters is what the whole model's has, bit for bit. */
 START_TEST(gradients_are_those_of_the_whole_model)
 {
@@ -373,9 +398,9 @@ START_TEST(gradients_are_those_of_the_whole_model)
             zo_store *grad[2];
             zo_model *model[2];
             double loss[2];
-            for (int view = 0; view < 2; view++) {
-                zo_tune tune = view_of(view ? views[_i].tune : "full");
-                model[view] = golden_model_of(be, views[_i].family, second, ZO_F32, ZO_STORAGE_F32, &tune);
+            for (int view = 1; view >= 0; view--) {
+                zo_tune tune = view_of(views[_i].tune);
+                model[view] = view ? golden_model_of(be, views[_i].family, second, ZO_F32, ZO_STORAGE_F32, &tune) : whole_model(be, views[_i].family, second, model[1]);
                 static const int32_t length[] = {7, 3, 4, 5, 2, 6};
                 bool options = second && causal(views[_i].family);
                 zo_batch *b = golden_batch(zo_model_arch(model[view]), options, options ? 6 : 4, length, 1);
