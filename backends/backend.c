@@ -118,12 +118,18 @@ zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
     case ZO_SLOTS_RULES:
         HAS(rule)
         break;
+    case ZO_SLOTS_DRAWN_RULES:
+        HAS(rule_drawn)
+        break;
     case ZO_SLOTS_LOWRANK_RULES:
         HAS(rule_lowrank)
         break;
+    case ZO_SLOTS_NORMS:
+        HAS(dot)
+        break;
     case ZO_SLOTS_BACKWARD:
         HAS(linear_backward) HAS(linear_rows_backward) HAS(act_backward) HAS(glu_backward) HAS(norm_backward) HAS(attention_backward)
-        HAS(embed_backward) HAS(head_backward) HAS(scatter_add) HAS(dot)
+        HAS(embed_backward) HAS(head_backward) HAS(scatter_add)
         break;
     }
 #undef HAS
@@ -355,7 +361,7 @@ bool zo_view_uses(const zo_view *view, int d)
 
 zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
 {
-    zo_acting a = {0, 0, false};
+    zo_acting a = {0, 0, 0, false};
     const zo_dir *before = NULL;
     const zo_param *p = &view->base[0]->layout->param[param];
     int block = p->block, rank = view->factors != NULL ? view->factors->rank[param] : 0;
@@ -370,8 +376,12 @@ zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
         }
         a.dirs++;
         a.lowrank = a.lowrank || lowrank;
-        a.normals += !lowrank && dir->draw == ZO_DRAW_GAUSS && (before == NULL || !zo_dir_same_draw(dir, before));
-        before = lowrank ? NULL : dir;
+        if (dir->kind == ZO_DIR_SET) {
+            a.sets++;
+        } else if (!lowrank) {
+            a.normals += dir->draw == ZO_DRAW_GAUSS && (before == NULL || !zo_dir_same_draw(dir, before));
+            before = dir;
+        }
     }
     return a;
 }

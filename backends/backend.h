@@ -182,12 +182,16 @@ typedef struct zo_backend {
     /* updates: each a sweep over what is trained of the arena, elementwise rules of rules.h ------------------------------------------ */
     /* For each element, in this order and each rounded on its own, to the store's type: w *= decay (where the parameter decays; 1 =
      * skip), then for k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside
-     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. */
+     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. A SET's values are read where they stand. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
     /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
-    /* The same on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its
+    /* The same of ZO_RULE_ADAMW with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0, every term one fmaf in their
+     * order, which are the bits of a store that they were applied to. */
+    void (*rule_drawn)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m,
+                       zo_store *v);
+    /* rule on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its
      * v scale^2 (U.U) diag(v) (V.V)^T, formed on the way; m, v (ncoef) host. A matrix of scale 0 is frozen: it is neither read nor written. */
     void (*rule_lowrank)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v);
@@ -219,8 +223,10 @@ typedef enum zo_slots {
     ZO_SLOTS_SWEEPS,       /* directions added to stores */
     ZO_SLOTS_LOWRANK,      /* factors */
     ZO_SLOTS_RULES,        /* elementwise rules on stores */
+    ZO_SLOTS_DRAWN_RULES,  /* and on gradients that are drawn on the way */
     ZO_SLOTS_LOWRANK_RULES, /* and on moments of low rank */
-    ZO_SLOTS_BACKWARD      /* gradients, and their norm */
+    ZO_SLOTS_NORMS,        /* dot products of stores */
+    ZO_SLOTS_BACKWARD      /* gradients */
 } zo_slots;
 
 /* ZO_EUNSUPPORTED with one sentence that names the device and the slot where the backend lacks one. */

@@ -107,6 +107,7 @@ void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float
 typedef struct zo_acting {
     int dirs;
     int normals;  /* draws of normals for each of its elements: equal draws that stand beside each other are one */
+    int sets;     /* of them the values of a set, which are read */
     bool lowrank; /* some are of low rank: then all are formed in panels */
 } zo_acting;
 

@@ -26,11 +26,13 @@ typedef enum zo_dir_kind {
     ZO_DIR_CP,    /* scale * U diag(tau) V^T on every factored matrix (all are trained), tau ~ N(0, I_r) drawn per step; zero elsewhere (TeZO,
                      arXiv 2501.19057); U, V are fixed for the run and belong to the zo_factors of the engine */
     ZO_DIR_SPAN,  /* scale * U diag(span) V^T with explicit numbers `span` (for momentum): not a value, `span` is borrowed */
-    ZO_DIR_SET    /* the values of `set` when the term is read: not a value. Objectives know it, backends do not */
+    ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 
 /* Blocks that a direction can leave out: the first ones of a model. */
 enum { ZO_DIR_BLOCKS = 64 };
+
+struct zo_store;
 
 typedef struct zo_dir {
     zo_dir_kind kind;
@@ -43,6 +45,7 @@ typedef struct zo_dir {
     union {
         uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, and z is zero there */
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
+        const struct zo_store *values; /* of SET: f32, of the layout of the weights; an objective puts them in for its backend */
     };
 } zo_dir;
 
@@ -51,13 +54,13 @@ typedef struct zo_dir {
 ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, uint64_t skip, int block, int rank)
 {
     bool left_out = block >= 0 && block < ZO_DIR_BLOCKS && (skip >> block & 1) != 0;
-    return !left_out && (kind == ZO_DIR_DENSE || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
+    return !left_out && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
 }
 
 /* The blocks that it leaves out. */
 static inline uint64_t zo_dir_skip(const zo_dir *dir)
 {
-    return dir->kind == ZO_DIR_SPAN ? 0 : dir->skip;
+    return dir->kind == ZO_DIR_SPAN || dir->kind == ZO_DIR_SET ? 0 : dir->skip;
 }
 
 /* Low rank: its numbers are coefficients of the factors. */
@@ -66,10 +69,10 @@ ZO_INLINE bool zo_dir_is_lowrank(zo_dir_kind kind)
     return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN;
 }
 
-/* Whether two directions have the same numbers: then one draw serves both. Of any kind but SET. */
+/* Whether two directions have the same numbers: then one draw serves both. */
 static inline bool zo_dir_same_draw(const zo_dir *a, const zo_dir *b)
 {
-    return a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query;
+    return a->kind != ZO_DIR_SET && b->kind != ZO_DIR_SET && a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query;
 }
 
 typedef struct zo_term { zo_dir dir; double coef; } zo_term;

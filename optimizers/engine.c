@@ -48,6 +48,8 @@ struct zo_engine {
     zo_view settled;
     zo_term probe[ZO_PROBE_TERMS];     /* INPLACE: zo_engine_last_probe */
     int probe_terms;
+    zo_term *resolved;                 /* (terms) of a point that has sets, with their values; as long as the longest such point */
+    int resolved_room;
 };
 
 const char *zo_realisation_name(zo_realisation r)
@@ -97,10 +99,71 @@ static void flush(zo_engine *e, zo_moves *moves)
     }
 }
 
+static void settle(zo_engine *e, zo_moves *moves)
+{
+    zo_moves_restore(moves);
+    flush(e, moves);
+}
+
 static void settle_weights(zo_engine *e)
 {
-    zo_moves_restore(&e->weights);
-    flush(e, &e->weights);
+    settle(e, &e->weights);
+}
+
+/* The values of a sum that was written. */
+static const zo_store *summed(const zo_engine *e, zo_set set)
+{
+    const opened *s = set_of(e, set);
+    ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
+    return s->store;
+}
+
+/* Before a sum is written: whatever stands at its old values, or is going to be moved by them, comes back, and is moved. */
+static void settle_readers(zo_engine *e, zo_set set)
+{
+    if (zo_moves_read(&e->weights, set)) {
+        settle_weights(e);
+    }
+    for (int k = 0; k < e->sets; k++) {
+        if (e->set[k].store != NULL && e->set[k].spec.copy && zo_moves_read(&e->set[k].moves, set)) {
+            settle(e, &e->set[k].moves);
+        }
+    }
+}
+
+static bool has_set(const zo_term *term, int n)
+{
+    bool has = false;
+    for (int i = 0; i < n; i++) {
+        has = has || term[i].dir.kind == ZO_DIR_SET;
+    }
+    return has;
+}
+
+/* A direction as a backend reads it. */
+static zo_dir resolve(const zo_engine *e, const zo_dir *dir)
+{
+    zo_dir d = *dir;
+    if (d.kind == ZO_DIR_SET) {
+        d.values = summed(e, d.set);
+    }
+    return d;
+}
+
+/* The terms of a point, the same. */
+static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
+{
+    if (!has_set(term, n)) {
+        return term;
+    }
+    if (n > e->resolved_room) {
+        e->resolved_room = n;
+        e->resolved = zo_realloc(e->resolved, ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *e->resolved);
+    }
+    for (int i = 0; i < n; i++) {
+        e->resolved[i] = (zo_term){.dir = resolve(e, &term[i].dir), .coef = term[i].coef};
+    }
+    return e->resolved;
 }
 
 /* Products of draw, shape and subset that no estimator asks for are not built: ZO_EUNSUPPORTED. */
@@ -112,6 +175,25 @@ static zo_status check_terms(const zo_term *term, int n, zo_err *err)
             return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
                            dir->skip != 0 ? "leaves out blocks" : "has signs");
         }
+    }
+    return ZO_OK;
+}
+
+/* Whether points can have the set as a term. */
+static zo_status check_set_in_points(const zo_engine *e, zo_set set, zo_err *err)
+{
+    if (set == ZO_SET_WEIGHTS || set_of(e, set)->spec.copy) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a point cannot have the %s as a term yet: it stands on them, and has directions and sums as terms",
+                       set == ZO_SET_WEIGHTS ? "weights" : "copied weights");
+    }
+    const char *name = set_of(e, set)->spec.name;
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps no tensors beside the weights, and points have the set \"%s\" as a term: use "
+                       "\"accumulate\": \"weights\"", name);
+    }
+    if (e->spec.realisation == ZO_SIDEPATH) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" runs low-rank directions only, and points have the set \"%s\" as a term: use "
+                       "\"streamed\" or \"inplace\"", name);
     }
     return ZO_OK;
 }
@@ -152,7 +234,7 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     for (int p = 0; p < n; p++) {
         opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
         zo_moves *moves = copy == NULL ? &e->weights : &copy->moves;
-        zo_moves_probe(moves, point[p].term, point[p].n, &touched);
+        zo_moves_probe(moves, resolve_terms(e, point[p].term, point[p].n), point[p].n, &touched);
         zo_part_add(ZO_PART_FORM, p == 0 ? zo_now() - start : 0.0);
         flush(e, moves);
         const zo_store *slot = copy == NULL ? e->spec.weights : copy->store;
@@ -190,7 +272,7 @@ static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
         }
     }
     reserve_dirs(e, view->ndirs + 1);
-    e->dir[view->ndirs] = *dir;
+    e->dir[view->ndirs] = resolve(e, dir);
     return view->ndirs++;
 }
 
@@ -285,9 +367,8 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
             return ZO_EUNSUPPORTED;
         }
         for (int i = 0; i < point[p].n; i++) {
-            if (point[p].term[i].dir.kind == ZO_DIR_SET) {
-                return zo_fail(err, ZO_EUNSUPPORTED, "a point that holds the set \"%s\" as a term cannot be realised yet: points are a base and directions",
-                               set_of(e, point[p].term[i].dir.set)->spec.name);
+            if (point[p].term[i].dir.kind == ZO_DIR_SET && check_set_in_points(e, point[p].term[i].dir.set, err) != ZO_OK) {
+                return ZO_EUNSUPPORTED;
             }
         }
     }
@@ -406,22 +487,6 @@ static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err
     return status;
 }
 
-/* The values of a sum that was written. */
-static const zo_store *summed(const zo_engine *e, zo_set set)
-{
-    const opened *s = set_of(e, set);
-    ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
-    return s->store;
-}
-
-/* w = fmaf(-lr, g, w * 1): the rule SGD without decay is exactly w + coef * g. */
-static void add_set(zo_engine *e, const zo_term *term)
-{
-    settle_weights(e);
-    zo_rule_args args = {.lr = (float)-term->coef, .correct1 = 1.0f, .correct2 = 1.0f};
-    e->spec.be->rule(e->spec.be, ZO_RULE_SGD, &args, e->spec.weights, summed(e, term->dir.set), NULL, NULL);
-}
-
 static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term, int n, zo_err *err)
 {
     bool side = e->spec.realisation == ZO_SIDEPATH;
@@ -431,9 +496,6 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
         }
         if (term[i].dir.set == ZO_SET_WEIGHTS || set_of(e, term[i].dir.set)->spec.copy) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the weights cannot be added to a copy of themselves yet: they take directions, and sets that are sums");
-        }
-        if (!is_logged(e) && zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK) {
-            return ZO_EUNSUPPORTED;
         }
     }
     if (is_logged(e)) {
@@ -450,12 +512,10 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
     decay_as_wished(e);
     zo_moves_update(&e->weights, decay, NULL, 0);
     for (int i = 0; i < n; i++) {
-        if (term[i].dir.kind == ZO_DIR_SET) {
-            add_set(e, &term[i]);
-        } else if (side && zo_dir_is_lowrank(term[i].dir.kind)) {
+        if (side && zo_dir_is_lowrank(term[i].dir.kind)) {
             add_to_side(e, &term[i]);
         } else {
-            queue_term(e, term[i]);
+            queue_term(e, (zo_term){.dir = resolve(e, &term[i].dir), .coef = term[i].coef});
         }
     }
     if (e->spec.realisation != ZO_INPLACE) {
@@ -468,12 +528,11 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
 
 static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
-    (void)err;
     zo_engine *e = o->self;
     e->set = zo_realloc(e->set, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->sets + 1) * sizeof *e->set);
     e->set[e->sets] = (opened){.spec = *spec};
     *set = ++e->sets;
-    return ZO_OK;
+    return spec->in_points ? check_set_in_points(e, *set, err) : ZO_OK;
 }
 
 static zo_status copy_weights(zo_engine *e, opened *s, zo_err *err)
@@ -519,9 +578,10 @@ static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_te
     zo_free(every.param);
 }
 
-static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_term *term, int n, zo_err *err)
+static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_backend *be = e->spec.be;
+    opened *s = set_of(e, set);
     for (int i = 0; i < n; i++) {
         if (term[i].dir.kind == ZO_DIR_SET) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet: it takes directions", s->spec.name);
@@ -540,6 +600,7 @@ static zo_status combine_sum(zo_engine *e, opened *s, double decay, const zo_ter
         s->terms = n;
         return ZO_OK;
     }
+    settle_readers(e, set);
     zo_store *old = s->store;
     double start = zo_now();
     if (old == NULL || (s->spec.beside && decay == 0.0)) {
@@ -566,7 +627,7 @@ static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const
     }
     opened *s = set_of(e, set);
     if (!s->spec.copy) {
-        return combine_sum(e, s, decay, term, n, err);
+        return combine_sum(e, set, decay, term, n, err);
     }
     bool copies = n == 1 && decay == 0.0 && term->dir.kind == ZO_DIR_SET && term->dir.set == ZO_SET_WEIGHTS && term->coef == 1.0;
     return copies ? copy_weights(e, s, err)
@@ -629,7 +690,7 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 
 /* first order, and rules ---------------------------------------------------------------------------------------------------- */
 
-/* A sum's store, which begins as zeros. */
+/* A sum's store to write, which begins as zeros. */
 static zo_store *made(zo_engine *e, zo_set set)
 {
     opened *s = set_of(e, set);
@@ -637,6 +698,7 @@ static zo_store *made(zo_engine *e, zo_set set)
     if (s->store == NULL) {
         s->store = zo_store_new(e->spec.be, e->spec.weights->layout, s->spec.tag);
     }
+    settle_readers(e, set);
     return s->store;
 }
 
@@ -651,7 +713,7 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
         return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are held in f32 and updated there: use \"storage\": \"f32\" and "
                        "\"accumulate\": \"weights\"");
     }
-    if (zo_backend_has(be, ZO_SLOTS_BACKWARD, err) != ZO_OK) {
+    if (zo_backend_has(be, ZO_SLOTS_BACKWARD, err) != ZO_OK || (norm != NULL && zo_backend_has(be, ZO_SLOTS_NORMS, err) != ZO_OK)) {
         return ZO_EUNSUPPORTED;
     }
     settle_weights(e);
@@ -677,7 +739,8 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
 {
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
-    if (zo_backend_has(be, x->m_numbers != NULL ? ZO_SLOTS_LOWRANK_RULES : ZO_SLOTS_RULES, err) != ZO_OK) {
+    zo_slots slots = x->m_numbers != NULL ? ZO_SLOTS_LOWRANK_RULES : x->terms > 0 ? ZO_SLOTS_DRAWN_RULES : ZO_SLOTS_RULES;
+    if (zo_backend_has(be, slots, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     if (is_logged(e)) {
@@ -694,7 +757,29 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     zo_store weights = *e->spec.weights;
     weights.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
     const zo_store *g = x->g != 0 ? summed(e, x->g) : NULL;
-    be->rule(be, rule, args, &weights, g, x->m != 0 ? made(e, x->m) : NULL, x->v != 0 ? made(e, x->v) : NULL);
+    zo_store *m = x->m != 0 ? made(e, x->m) : NULL, *v = x->v != 0 ? made(e, x->v) : NULL;
+    if (x->terms > 0) {
+        for (int i = 0; i < x->terms; i++) {
+            ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && rule == ZO_RULE_ADAMW, "a rule's operand is drawn on the way of dense terms, in AdamW");
+        }
+        be->rule_drawn(be, rule, args, &weights, x->term, x->terms, m, v);
+    } else {
+        be->rule(be, rule, args, &weights, g, m, v);
+    }
+    return ZO_OK;
+}
+
+static zo_status engine_dot(zo_objective *o, zo_set a, zo_set b, double *dot, zo_err *err)
+{
+    zo_engine *e = o->self;
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps no tensors beside the weights, and the set \"%s\" has no norm there: use "
+                       "\"accumulate\": \"weights\"", set_of(e, a)->spec.name);
+    }
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_NORMS, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    *dot = set_of(e, a)->store == NULL || set_of(e, b)->store == NULL ? 0.0 : e->spec.be->dot(e->spec.be, summed(e, a), summed(e, b));
     return ZO_OK;
 }
 
@@ -710,14 +795,16 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .losses = engine_losses,
                                   .open = engine_open,
                                   .combine = engine_combine,
+                                  .dot = engine_dot,
                                   .open_factors = engine_open_factors,
                                   .open_numbers = engine_open_numbers,
                                   .numbers_of = engine_numbers_of,
                                   .gradient = engine_gradient,
                                   .rule = engine_rule};
     for (int t = 0; t < spec->weights->layout->n; t++) {
-        int block = spec->weights->layout->param[t].block;
-        e->objective.blocks = block >= e->objective.blocks ? block + 1 : e->objective.blocks;
+        const zo_param *p = &spec->weights->layout->param[t];
+        e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
+        e->objective.size += p->rows * p->cols;
     }
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
@@ -763,6 +850,7 @@ void zo_engine_free(zo_engine *e)
     zo_free(e->base);
     zo_free(e->coef);
     zo_free(e->dir);
+    zo_free(e->resolved);
     zo_free(e);
 }
 
@@ -778,7 +866,9 @@ const zo_factors *zo_engine_factors(const zo_engine *e)
 
 int zo_engine_last_probe(const zo_engine *e, zo_term term[ZO_PROBE_TERMS])
 {
-    memcpy(term, e->probe, (size_t)e->probe_terms * sizeof *term);
+    for (int i = 0; i < e->probe_terms; i++) {
+        term[i] = (zo_term){.dir = resolve(e, &e->probe[i].dir), .coef = e->probe[i].coef};
+    }
     return e->probe_terms;
 }
 

@@ -62,7 +62,7 @@ zo_objective *zo_engine_objective(zo_engine *engine);
 const zo_factors *zo_engine_factors(const zo_engine *engine);
 
 /* The terms of the last point (of the weights) at which a loss was asked in place, up to ZO_PROBE_TERMS of them; returns how many, 0 = there was
- * none, or it had more. Their spans are not kept. */
+ * none, or it had more. Their spans are not kept; sets are read as they are now. */
 enum { ZO_PROBE_TERMS = 2 };
 int zo_engine_last_probe(const zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
 

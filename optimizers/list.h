@@ -6,8 +6,10 @@
 #define ZO_ESTIMATOR_LIST(X) \
     X(zero_shot)             \
     X(mezo)                  \
+    X(mezo_adam)             \
     X(mezo_svrg)             \
     X(lezo)                  \
+    X(conmezo)               \
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \

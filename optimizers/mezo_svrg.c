@@ -74,7 +74,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     int64_t reached = extent->steps == 0 || extent->steps > s->q ? s->q : extent->steps;
     int64_t since = reached > 1 ? 1 + (reached - 2) * (s->z == Z_FRESH ? 2 : 1) : 0; /* terms between the anchor and the last mini-batch step */
     zo_spsa_needs(n, s->mode == MODE_RELEASED ? 1 : 2, 1, s->mode == MODE_REPLAY ? since : 0);
-    n->updates = s->mode == MODE_RELEASED ? 1 : 2;
+    n->updates = s->mode == MODE_RELEASED || s->z == Z_SHARED ? 2 : 3;
     n->anchors = s->mode == MODE_PAPER;
     n->stored = s->mode != MODE_REPLAY;
     n->stored_beside = s->mode == MODE_RELEASED && again;
@@ -141,12 +141,10 @@ static zo_status move(state *s, zo_objective *o, const zo_term *term, int n, zo_
     return o->combine(o, ZO_SET_WEIGHTS, 1.0, term, n, err);
 }
 
-/* w -= lr * g */
-static zo_status move_full(state *s, zo_objective *o, double lr, zo_err *err)
+/* -lr * g */
+static zo_term along_full(const state *s, double lr)
 {
-    bool replayed = s->mode == MODE_REPLAY;
-    zo_term term = replayed ? (zo_term){.dir = s->full.dir, .coef = -lr * s->full.coef} : zo_set_term(s->gradient, -lr);
-    return move(s, o, &term, 1, err);
+    return s->mode == MODE_REPLAY ? (zo_term){.dir = s->full.dir, .coef = -lr * s->full.coef} : zo_set_term(s->gradient, -lr);
 }
 
 static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, zo_probe *probe, zo_err *err)
@@ -165,7 +163,8 @@ static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, 
     if (s->mode != MODE_REPLAY && status == ZO_OK) {
         status = o->combine(o, s->gradient, 0.0, &s->full, 1, err);
     }
-    return status == ZO_OK ? move_full(s, o, s->lr_full, err) : status;
+    zo_term term = along_full(s, s->lr_full);
+    return status == ZO_OK ? move(s, o, &term, 1, err) : status;
 }
 
 /* Both estimates over one batch, at the weights and at the anchor. */
@@ -191,14 +190,14 @@ static zo_status mini_step(state *s, zo_objective *o, const zo_step_context *c, 
         return status;
     }
     double here = -s->lr_mini * probe[0].projected, there = s->lr_mini * probe[1].projected;
-    zo_term term[2] = {{.dir = probe[0].dir[0], .coef = here}, {.dir = probe[1].dir[0], .coef = there}};
+    zo_term term[3] = {{.dir = probe[0].dir[0], .coef = here}, {.dir = probe[1].dir[0], .coef = there}};
     int n = 2;
     if (s->z == Z_SHARED) {
         term[0].coef += there;
         n = 1;
     }
-    status = move(s, o, term, n, err);
-    return status == ZO_OK ? move_full(s, o, s->lr_mini, err) : status;
+    term[n++] = along_full(s, s->lr_mini);
+    return move(s, o, term, n, err);
 }
 
 /* The released code's mini-batch step: each estimate is made and applied before the next. */
@@ -207,15 +206,15 @@ static zo_status mini_step_released(state *s, zo_objective *o, const zo_step_con
     for (int i = 0; i < 2; i++) {
         probe[i] = (zo_probe){.dir = {zo_gauss(o, c->step, i)}, .ndirs = 1};
         zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, &probe[i], 1, err);
-        zo_term term = {.dir = probe[i].dir[0], .coef = (i == 0 ? -s->lr_mini : s->lr_mini) * probe[i].projected};
+        zo_term term[2] = {{.dir = probe[i].dir[0], .coef = (i == 0 ? -s->lr_mini : s->lr_mini) * probe[i].projected}, along_full(s, s->lr_mini)};
         if (status == ZO_OK) {
-            status = o->combine(o, ZO_SET_WEIGHTS, 1.0, &term, 1, err);
+            status = o->combine(o, ZO_SET_WEIGHTS, 1.0, term, i == 0 ? 1 : 2, err); /* g with the second */
         }
         if (status != ZO_OK) {
             return status;
         }
     }
-    return move_full(s, o, s->lr_mini, err);
+    return ZO_OK;
 }
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)

@@ -340,6 +340,16 @@ void zo_moves_update(zo_moves *moves, double decay, const zo_term *term, int n)
     }
 }
 
+bool zo_moves_read(const zo_moves *moves, zo_set set)
+{
+    zo_dir dir = {.kind = ZO_DIR_SET, .set = set};
+    bool reads = find_dir(moves->position, moves->npositions, &dir) >= 0;
+    for (int i = 0; i < moves->n; i++) {
+        reads = reads || zo_dir_same(&moves->queue[i].term.dir, &dir);
+    }
+    return reads;
+}
+
 void zo_moves_forget(zo_moves *moves)
 {
     moves->n = 0;

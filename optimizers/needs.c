@@ -99,7 +99,8 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
 
 double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
 {
-    return is_logged(x) ? 0 : (double)((n->stored + n->moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
+    int moments = n->gradient ? n->moments : 2 * n->moments;
+    return is_logged(x) ? 0 : (double)((n->stored + moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
 }
 
 const char *zo_needs_text(const zo_needs *n, char *out, size_t size)

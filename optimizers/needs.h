@@ -32,7 +32,7 @@ typedef struct zo_needs {
     int anchors;        /* copies of the weights: in their storage, tag SNAPSHOT */
     int stored;         /* sums: f32, tag OPT_STATE */
     bool stored_beside; /* the next one of those is made while the old one is there */
-    int moments;        /* of a first-order rule: f32, tag OPT_STATE */
+    int moments;        /* of a rule: f32, tag OPT_STATE */
     /* low rank */
     bool factored;
     zo_factor_spec factors;
@@ -52,7 +52,8 @@ typedef struct zo_bytes { uint64_t backend[ZO_TAGS], host[ZO_TAGS]; } zo_bytes;
  * `steps` alone. */
 void zo_needs_count(const zo_needs *needs, const zo_extent *extent, zo_bytes *start, zo_bytes *steps);
 
-/* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. A log has none. */
+/* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. Moments of a
+ * step without gradients are counted twice, for it writes them too. A log has none. */
 double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);
 
 /* In words, for tables: "gradients, 2 moments"; "nothing". Returns `out`. */

@@ -26,6 +26,7 @@ typedef struct zo_set_spec {
     const char *name; /* for messages; lives as long as the objective */
     zo_tag tag;       /* of the ledger */
     bool copy;        /* it takes copies of the weights, in their type, and points may stand on it; else it takes sums of terms, in f32 */
+    bool in_points;   /* a sum that points have as a term: refused at once where the objective cannot realise such points */
     bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
 } zo_set_spec;
 
@@ -33,6 +34,8 @@ typedef struct zo_set_spec {
  * as zeros. */
 typedef struct zo_operands {
     zo_set g, m, v;
+    const zo_term *term; /* (terms) in place of g, of ZO_RULE_ADAMW: g is their sum, drawn on the way and stored nowhere. DENSE directions */
+    int terms;
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
      * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */
     const float *m_numbers, *v_numbers;
@@ -57,13 +60,14 @@ typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
     int blocks;        /* transformer blocks of the model, whose numbers directions can leave out (zo_dir.skip) */
+    int64_t size;      /* trained numbers: the dimension of the space in which points are */
     int64_t ncoef;     /* numbers of a direction of low rank: sum of the factors' ranks; 0 before open_factors */
     /* Wishes that an estimator states once, in its start(): */
     bool decay_all;    /* the weights' decay reaches biases and norms too, which the layout exempts */
     bool checkpoint;   /* the gradient pass keeps block inputs only and runs blocks again (read by the owner of the model) */
 
     /* loss[p] at point[p], n points over the same batch. The objective decides how (one pass, or the weights moved from point to
-     * point). ZO_EDIVERGED when a loss is not finite. Counts forwards. */
+     * point). Terms are directions, and sets that are sums. ZO_EDIVERGED when a loss is not finite. Counts forwards. */
     zo_status (*losses)(struct zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err);
     /* A new set, in start(). It takes no memory and has no values before the first verb that writes it; reading it before is a bug. */
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
@@ -74,6 +78,10 @@ typedef struct zo_objective {
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
     zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);
+
+    /* dot = sum over all values of a times b, of two sums, in float64 and a fixed order; a = b: the squared norm. A set that was never written
+     * has zeros. */
+    zo_status (*dot)(struct zo_objective *o, zo_set a, zo_set b, double *dot, zo_err *err);
 
     /* The factors U, V of directions of low rank, once in start(): fixed for the run, drawn from the seed. Sets o->ncoef. */
     zo_status (*open_factors)(struct zo_objective *o, const zo_factor_spec *spec, zo_err *err);

@@ -1,6 +1,7 @@
 /* spsa.c: see spsa.h. */
 #include "optimizers/spsa.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -37,9 +38,21 @@ zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err 
     return ZO_OK;
 }
 
+zo_dir zo_set_dir(zo_set set)
+{
+    return (zo_dir){.kind = ZO_DIR_SET, .set = set};
+}
+
 zo_term zo_set_term(zo_set set, double coef)
 {
-    return (zo_term){.dir = {.kind = ZO_DIR_SET, .set = set}, .coef = coef};
+    return (zo_term){.dir = zo_set_dir(set), .coef = coef};
+}
+
+zo_status zo_set_norm(zo_objective *o, zo_set set, double *norm, zo_err *err)
+{
+    zo_status status = o->dot(o, set, set, norm, err);
+    *norm = status == ZO_OK ? sqrt(*norm) : 0.0;
+    return status;
 }
 
 bool zo_allows_dense(int realisation)
@@ -71,7 +84,8 @@ zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, 
             memcpy(next, of->centre, (size_t)of->ncentre * sizeof *next);
         }
         for (int d = 0; d < of->ndirs; d++) {
-            next[of->ncentre + d] = (zo_term){.dir = of->dir[d], .coef = p % 2 == 0 ? eps : -eps};
+            double times = of->times != NULL ? of->times[d] : 1.0;
+            next[of->ncentre + d] = (zo_term){.dir = of->dir[d], .coef = p % 2 == 0 ? eps * times : -eps * times};
         }
         next += point[p].n;
     }

@@ -16,7 +16,8 @@ typedef struct zo_probe {
     zo_set base;
     const zo_term *centre;         /* (ncentre); NULL when there are none */
     int ncentre;
-    zo_dir dir[2];                 /* z is their sum */
+    zo_dir dir[2];                 /* z is their sum, */
+    const double *times;           /* (ndirs) each times such a number; NULL = 1 */
     int ndirs;
     double plus, minus, projected; /* out: the two losses and the projected gradient */
 } zo_probe;
@@ -44,8 +45,11 @@ zo_dir zo_rademacher(const zo_objective *o, int64_t step, int query);
  * probe and update skip them, and so does whoever replays it. ZO_EUNSUPPORTED where the model has more blocks than a direction can name. */
 zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err *err);
 
-/* coef times the values of a set. */
+/* The values of a set as a direction; coef times them as a term. */
+zo_dir zo_set_dir(zo_set set);
 zo_term zo_set_term(zo_set set, double coef);
+/* The Euclidean norm of a sum; 0 where none was written. */
+zo_status zo_set_norm(zo_objective *o, zo_set set, double *norm, zo_err *err);
 
 /* `allows` of estimators whose directions are dense: all but the side path. */
 bool zo_allows_dense(int realisation);

@@ -3,7 +3,7 @@
 --
 -- kind, name  method (an optimizer), task, metric, tag (of the ledger), part (of a step); `spare` has colours for what has no row here
 -- printed     the name in the papers' spelling
--- colour      #rrggbb: Okabe and Ito's palette, which colour-blind readers can tell apart, with brown and greys in place of yellow
+-- colour      #rrggbb: Okabe and Ito's palette, which colour-blind readers can tell apart, with brown, greys, indigo and wine in place of yellow
 -- mark        gnuplot's point type: 1 +, 4 square, 5 full square, 6 circle, 7 full circle, 9 full triangle, 11 triangle upside down, 12 diamond, 13 full diamond
 -- place       the order of the rows: that of stacks and legends
 --
@@ -15,6 +15,8 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'zero-shot', 'zero-shot', '#8C8C8C', 1),
     ('method', 'mezo', 'MeZO', '#0072B2', 7),
     ('method', 'mezo-svrg', 'MeZO-SVRG', '#D55E00', 5),
+    ('method', 'mezo-adam', 'MeZO-Adam', '#332288', 13),
+    ('method', 'conmezo', 'ConMeZO', '#882255', 7),
     ('method', 'lezo', 'LeZO', '#7A4B00', 12),
     ('method', 'tezo', 'TeZO', '#009E73', 9),
     ('method', 'tezo-m', 'TeZO-m', '#56B4E9', 11),

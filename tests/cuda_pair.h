@@ -124,8 +124,11 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
     zo_dir span = {.kind = ZO_DIR_SPAN, .span = v->span};
     int n = 0;
     switch (kind) {
-    case VIEW_GAUSS:
     case VIEW_BASES:
+        v->dir[n++] = (zo_dir){.kind = ZO_DIR_SET, .values = side->grad};
+        v->dir[n++] = gauss;
+        break;
+    case VIEW_GAUSS:
         v->dir[n++] = gauss;
         break;
     case VIEW_MIXED:

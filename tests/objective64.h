@@ -219,6 +219,17 @@ static zo_status gradient64(zo_objective *o, zo_which which, zo_set set, double 
     return ZO_OK;
 }
 
+static zo_status dot64(zo_objective *o, zo_set a, zo_set b, double *dot, zo_err *err)
+{
+    (void)err;
+    const objective64 *q = o->self;
+    *dot = 0.0;
+    for (int64_t i = 0; i < q->layout->size; i++) {
+        *dot += q->set[a - 1][i] * q->set[b - 1][i];
+    }
+    return ZO_OK;
+}
+
 /* Adam's step from moments of low rank, written out. */
 static void quotient64(objective64 *q, const zo_rule_args *a, const float *m, const float *v)
 {
@@ -246,12 +257,17 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         quotient64(q, a, x->m_numbers, x->v_numbers);
         return ZO_OK;
     }
+    if (x->terms > 0) {
+        memset(q->at, 0, (size_t)q->layout->size * sizeof *q->at);
+        add64(q, x->term, x->terms, q->at);
+    }
+    const double *slope = x->terms > 0 ? q->at : q->set[x->g - 1];
     double *m = x->m != 0 ? q->set[x->m - 1] : NULL, *v = x->v != 0 ? q->set[x->v - 1] : NULL;
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
-            double g = q->set[x->g - 1][i];
+            double g = slope[i];
             if (rule == ZO_RULE_ADAMW) {
                 q->w[i] -= (double)a->lr * decay * q->w[i];
                 m[i] = a->beta1 * m[i] + (1.0 - a->beta1) * g;
@@ -282,9 +298,10 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         *vectors[i] = vector64(q);
     }
-    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64,
+    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .dot = dot64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
     for (int t = 0; t < layout->n; t++) {
+        q->o.size += layout->param[t].rows * layout->param[t].cols;
         q->o.blocks = layout->param[t].block >= q->o.blocks ? layout->param[t].block + 1 : q->o.blocks;
     }
     return q;

@@ -3,8 +3,9 @@
 # random weights: every optimizer with each option that changes its arithmetic x realisation x storage x accumulate, 10 steps. Every bit must be
 # equal of: hashes and status of each row, losses, projected gradients and learning rates of all steps, dev and test losses after
 # every other step and at the end (functions of all weights), drift, counters, and peaks by phase of params, grads, opt_state, snapshot and
-# activations. Peaks of workspace, data and other are listed where they differ. Everything is kept in build/same_bits; what needs the
-# processor and not the card is compared, so the kernels of the CUDA backend are left to their tests.
+# activations. Peaks of workspace, data and other, and bytes written by sweeps (fewer where more is swept at once), are listed where they
+# differ. Everything is kept in build/same_bits; what needs the processor and not the card is compared, so the kernels of the CUDA backend are
+# left to their tests.
 set -eu
 [ $# = 1 ] || { echo 'usage: tests/same_bits.sh REVISION'; exit 2; }
 cd "$(dirname "$0")/.."
@@ -57,8 +58,7 @@ cell="hash, model, optimizer, realisation, storage, accumulate, optimizer_option
 number="printf('%!.20g', coalesce(\$, 'nan'))"
 of() { echo "$number" | sed "s/\\$/$1/"; }
 cat >"$work/equal.sql" <<SQL
-SELECT $cell, status, $(of drift_max) AS drift, $(of paper_queries) AS queries, normals,
-       weight_bytes_written AS written, forwards, $(of flops) AS flops, tokens, examples, steps,
+SELECT $cell, status, $(of drift_max) AS drift, $(of paper_queries) AS queries, normals, forwards, $(of flops) AS flops, tokens, examples, steps,
        (SELECT group_concat(step || ':' || $(of loss) || ':' || $(of projected) || ':' || $(of lr), ' ') FROM
            (SELECT * FROM steps WHERE run = r.run ORDER BY step)) AS losses,
        (SELECT group_concat(step || split || ':' || $(of loss) || ':' || $(of accuracy), ' ') FROM
@@ -69,7 +69,10 @@ FROM runs r ORDER BY $cell
 SQL
 cat >"$work/listed.sql" <<SQL
 SELECT phase || ' ' || tag AS place, optimizer || ' ' || realisation || ' ' || storage || ' ' || accumulate || ' ' || optimizer_options AS cell,
-       model, bytes FROM runs JOIN memory USING (run) WHERE tag IN ('workspace', 'data', 'other') ORDER BY hash, phase, tag
+       model, bytes FROM runs JOIN memory USING (run) WHERE tag IN ('workspace', 'data', 'other')
+UNION ALL
+SELECT 'written', optimizer || ' ' || realisation || ' ' || storage || ' ' || accumulate || ' ' || optimizer_options, model, weight_bytes_written FROM runs
+ORDER BY 2, 3, 1
 SQL
 
 # side NAME FOLDER: runs the matrix with the program of FOLDER, and leaves what is compared in NAME.equal and NAME.listed
@@ -87,10 +90,10 @@ wait $first && [ $second = 0 ] || { echo 'same_bits: a matrix did not run to its
 rows=$(($(wc -l <"$work/after.equal") - 1))
 done=$(grep -c ',done,' "$work/after.equal" || true)
 if cmp -s "$work/before.listed" "$work/after.listed"; then
-    echo 'same_bits: workspace, data and other are equal too'
+    echo 'same_bits: workspace, data, other and bytes written are equal too'
 else
     diff "$work/before.listed" "$work/after.listed" >"$work/listed.diff" || true
-    echo "same_bits: $(grep -c '^>' "$work/listed.diff") peaks of workspace, data and other differ ($work/listed.diff)"
+    echo "same_bits: $(grep -c '^>' "$work/listed.diff") peaks of workspace, data and other, and sums of bytes written, differ ($work/listed.diff)"
 fi
 if ! cmp -s "$work/before.equal" "$work/after.equal"; then
     diff "$work/before.equal" "$work/after.equal" >"$work/equal.diff" || true

@@ -184,6 +184,7 @@ static const zo_backend cpu_table = {
     .scatter_add = zo_cpu_scatter_add,
     .apply = zo_cpu_apply,
     .rule = zo_cpu_rule,
+    .rule_drawn = zo_cpu_rule_drawn,
     .rule_lowrank = zo_cpu_rule_lowrank,
     .draw_factors = zo_cpu_draw_factors,
     .init_normal = zo_cpu_init_normal,

@@ -61,6 +61,12 @@ typedef struct zo_cpu_form {
     bool each;                 /* decay and every term are rounded to `storage` on their own: a sweep over stored weights */
 } zo_cpu_form;
 
+/* Of the directions and coefficients of n terms, each array of them on a line of its own. */
+static inline size_t zo_cpu_terms_bytes(int n)
+{
+    return ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64 + ((size_t)n * sizeof(float) + 63) / 64 * 64;
+}
+
 /* `block` (zo_cpu_form_bytes) holds the arrays of the form. */
 size_t zo_cpu_form_bytes(int npoints, int ndirs);
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block);
@@ -69,6 +75,9 @@ zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block);
  * how rows are cut into calls. decay multiplies the base first (1 = skip). to[p] may be the base itself where `type` is its storage. */
 size_t zo_cpu_form_scratch(const zo_cpu_form *form);
 void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, void *scratch);
+/* sum (count) = sum_k coef_k dir_k at elements [first, first + count) of a parameter that is not factored, from 0, every term one fmaf in the order
+ * of k. z (count): scratch. Returns how many normals it drew. */
+uint64_t zo_cpu_sum_terms(const zo_param *p, const zo_term *term, int n, int64_t first, int64_t count, float *z, float *sum);
 /* A vector parameter at all points into the shared block `purpose` (P, cols); NULL when param is -1. */
 const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose);
 
@@ -157,6 +166,7 @@ void zo_cpu_scatter_add(zo_backend *be, const float *dy, int64_t cols, const int
 void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
+void zo_cpu_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v);
 size_t zo_cpu_rule_lowrank_scratch(int rank); /* of a thread */
 void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v);

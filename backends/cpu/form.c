@@ -14,12 +14,6 @@ size_t zo_cpu_form_bytes(int npoints, int ndirs)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Is the draw of direction d that of d - 1? So it is when a probe is taken back and an update along it follows in one sweep. */
-static bool drawn_before(const zo_cpu_form *f, int d)
-{
-    return d > 0 && zo_dir_same_draw(f->dir[d], f->dir[d - 1]);
-}
-
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
 {
     bool apart = view->rest != NULL && view->rest_of[param] >= 0;
@@ -136,14 +130,16 @@ static const float *base_of(const zo_cpu_form *f, int p, int64_t at, int64_t n, 
 }
 
 /* z (n) = elements [at, at + n) of a DENSE or REST direction on the parameter. */
-static void draw(const zo_cpu_form *f, const zo_dir *dir, int64_t at, int64_t n, float *z)
+static void draw(const zo_param *p, const zo_dir *dir, int64_t at, int64_t n, float *z)
 {
-    zo_stream stream = {.seed = dir->seed,
-                        .tensor = f->layout->param[f->param].id,
-                        .step = dir->step,
-                        .query = dir->query,
-                        .role = ZO_ROLE_Z};
+    zo_stream stream = {.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
     zo_numbers(dir->draw, stream, (uint64_t)at, n, z);
+}
+
+/* Those of a SET. */
+static const float *values_of(const zo_param *p, const zo_dir *dir, int64_t at)
+{
+    return dir->values->data + p->offset + at;
 }
 
 /* The last term and the rounding in one pass. */
@@ -163,30 +159,36 @@ static void fetch(const char *x, int64_t bytes)
     }
 }
 
-/* Only DENSE and REST directions: elements in their order, CHUNK at a time. */
+/* No direction of low rank: elements in their order, CHUNK at a time. Equal draws, as of a probe that is taken back and an update along it, are one. */
 static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
+    const zo_param *param = &f->layout->param[f->param];
     float *z = scratch, *sums = scratch + CHUNK;
     int64_t size = zo_storage_bytes(f->storage), out = zo_storage_bytes(type);
     bool fused = type == ZO_STORAGE_BF16 && !f->each && f->ndirs > 0; /* the last term and the rounding in one pass */
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t m = n - at < CHUNK ? n - at : CHUNK;
+        const zo_dir *drawn = NULL;
         for (int d = 0; d < f->ndirs; d++) {
-            if (!drawn_before(f, d)) {
-                for (int p = 0; d == 0 && p < f->npoints; p++) {
-                    if (p == 0 || f->base[p] != f->base[p - 1]) {
-                        fetch((const char *)f->base[p] + (first + at) * size, m * size);
-                    }
+            const float *along = z;
+            for (int p = 0; d == 0 && p < f->npoints; p++) {
+                if (p == 0 || f->base[p] != f->base[p - 1]) {
+                    fetch((const char *)f->base[p] + (first + at) * size, m * size);
                 }
-                draw(f, f->dir[d], first + at, m, z);
+            }
+            if (f->dir[d]->kind == ZO_DIR_SET) {
+                along = values_of(param, f->dir[d], first + at);
+            } else if (drawn == NULL || !zo_dir_same_draw(f->dir[d], drawn)) {
+                drawn = f->dir[d];
+                draw(param, drawn, first + at, m, z);
             }
             for (int p = 0; p < f->npoints; p++) {
                 float c = f->coef[p * f->ndirs + d], *sum = type == ZO_STORAGE_F32 ? (float *)to[p] + at : sums + p * CHUNK;
                 const float *from = d == 0 ? base_of(f, p, first + at, m, decay, sum) : sum;
                 if (fused && d == f->ndirs - 1) {
-                    add_term_bf16(c, z, from, m, (uint16_t *)to[p] + at);
+                    add_term_bf16(c, along, from, m, (uint16_t *)to[p] + at);
                 } else {
-                    add_term(c, z, from, m, sum);
+                    add_term(c, along, from, m, sum);
                     round_each(f, sum, m);
                 }
             }
@@ -240,7 +242,8 @@ void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, 
 /* Some directions are of low rank: panels of ZO_CPU_PANEL columns by at most as many rows. */
 static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
-    int64_t cols = f->layout->param[f->param].cols;
+    const zo_param *param = &f->layout->param[f->param];
+    int64_t cols = param->cols;
     int rank = f->rank;
     float *z = scratch, *sums = z + ZO_CPU_PANEL * ZO_CPU_PANEL;
     float *vt = sums + (int64_t)f->npoints * ZO_CPU_PANEL * ZO_CPU_PANEL, *room = vt + (int64_t)rank * ZO_CPU_PANEL;
@@ -275,7 +278,12 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
                     zo_cpu_lowrank(u + (row + r0) * rank, a + d * rank, vt, m, rank, room, z);
                 } else {
                     for (int64_t i = 0; i < m; i++) {
-                        draw(f, f->dir[d], (row + r0 + i) * cols + c0, width, z + i * ZO_CPU_PANEL);
+                        int64_t at = (row + r0 + i) * cols + c0;
+                        if (f->dir[d]->kind == ZO_DIR_SET) {
+                            memcpy(z + i * ZO_CPU_PANEL, values_of(param, f->dir[d], at), (size_t)width * sizeof *z);
+                        } else {
+                            draw(param, f->dir[d], at, width, z + i * ZO_CPU_PANEL);
+                        }
                     }
                 }
                 for (int p = 0; p < f->npoints; p++) {
@@ -294,6 +302,27 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
             }
         }
     }
+}
+
+uint64_t zo_cpu_sum_terms(const zo_param *p, const zo_term *term, int n, int64_t first, int64_t count, float *z, float *sum)
+{
+    uint64_t normals = 0;
+    memset(sum, 0, (size_t)count * sizeof *sum);
+    for (int k = 0; k < n; k++) {
+        const zo_dir *dir = &term[k].dir;
+        if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, 0)) {
+            continue;
+        }
+        const float *along = z;
+        if (dir->kind == ZO_DIR_SET) {
+            along = values_of(p, dir, first);
+        } else {
+            draw(p, dir, first, count, z);
+            normals += dir->draw == ZO_DRAW_GAUSS ? (uint64_t)count : 0;
+        }
+        add_term((float)term[k].coef, along, sum, count, sum);
+    }
+    return normals;
 }
 
 void zo_cpu_form_rows(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, void *scratch)

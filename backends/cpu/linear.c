@@ -578,7 +578,7 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
  * What is left, a few kilobytes, grows once, at its first use: partial sums of heads and norms, products of the side path. */
 void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points, int64_t tokens)
 {
-    enum { TERMS = 4 }; /* directions that a sweep or a view of a two-point estimate has, at most */
+    enum { TERMS = 6 }; /* directions that a sweep or a view of a two-point estimate has, at most */
     size_t scratch = 0, vector = 0, pointers = round64((size_t)points * sizeof(void *));
     int64_t widest = 0, rank = 0;
     int64_t total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
@@ -607,7 +607,8 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     {
         zo_cpu_scratch(be, scratch);
     }
-    zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(points, TERMS));
+    size_t viewed = zo_cpu_form_bytes(points, TERMS), moved = zo_cpu_terms_bytes(TERMS);
+    zo_cpu_shared_of(be, ZO_CPU_DIRS, viewed > moved ? viewed : moved);
     zo_cpu_shared_of(be, ZO_CPU_BIAS, vector);
     zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector);
     zo_cpu_shared_of(be, ZO_CPU_INPUT, precision == ZO_BF16 ? (size_t)(total * widest) * sizeof(uint16_t) : 0);

@@ -5,7 +5,7 @@
 #include "backends/cpu/cpu.h"
 #include "core/rng.h"
 
-enum { SWEEP = 16384, ROOM = 4096 }; /* floats of a block of a sweep, about; and where numbers of 16 bits go through scratch */
+enum { SWEEP = 16384, ROOM = 4096, DRAWN = 1024 }; /* floats of a block of a sweep, about; where numbers of 16 bits go through scratch; where some are drawn there */
 
 static int64_t sweep_rows(const zo_param *p)
 {
@@ -32,10 +32,8 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
 {
     const zo_layout *layout = store->layout;
     const zo_store *base = store;
-    size_t dirs = ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64, coefs = ((size_t)n * sizeof(float) + 63) / 64 * 64;
-    char *block = zo_cpu_shared_of(be, ZO_CPU_DIRS, dirs + coefs);
-    zo_dir *dir = (zo_dir *)block;
-    float *coef = (float *)(block + dirs);
+    zo_dir *dir = zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_terms_bytes(n));
+    float *coef = (float *)((char *)dir + ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64);
     for (int k = 0; k < n; k++) {
         dir[k] = term[k].dir;
         coef[k] = (float)term[k].coef;
@@ -95,14 +93,19 @@ static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *
 #undef X
 };
 
-void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
+/* g is a store, or the sum of `terms` terms. */
+static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, const zo_term *term, int terms,
+                      zo_store *m, zo_store *v)
 {
     const zo_layout *layout = w->layout;
+    bool halves = w->storage != ZO_STORAGE_F32;
+    int64_t step = terms > 0 ? DRAWN : halves ? ROOM : SWEEP;
+    uint64_t normals = 0;
     double start = zo_now();
-#pragma omp parallel num_threads(be->threads)
+#pragma omp parallel num_threads(be->threads) reduction(+ : normals)
     {
-        float *room = w->storage != ZO_STORAGE_F32 ? zo_cpu_scratch(be, ROOM * sizeof *room) : NULL;
-        int64_t step = room != NULL ? ROOM : SWEEP;
+        size_t rooms = terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn */
+        float *scratch = step < SWEEP ? zo_cpu_scratch(be, rooms * (size_t)step * sizeof *scratch) : NULL;
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
@@ -113,15 +116,30 @@ void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo
 #pragma omp for schedule(dynamic) nowait
             for (int64_t i = 0; i < size; i += step) {
                 int64_t n = size - i < step ? size - i : step, at = p->offset + i;
-                float *x = room != NULL ? room : w->data + at;
+                float *x = halves ? scratch : w->data + at;
+                const float *slope = g != NULL ? g->data + at : x;
+                if (terms > 0) {
+                    normals += zo_cpu_sum_terms(p, term, terms, i, n, scratch + 2 * step, scratch + step);
+                    slope = scratch + step;
+                }
                 zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
-                over[rule](*args, decays, n, x, g != NULL ? g->data + at : x, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
+                over[rule](*args, decays, n, x, slope, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
                 zo_cpu_save(w->storage, x, n, zo_store_at(w, at));
             }
         }
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
-    zo_counters_add((zo_counters){.weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage))});
+    zo_counters_add((zo_counters){.normals = normals, .weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage))});
+}
+
+void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
+{
+    rule_over(be, rule, args, w, g, NULL, 0, m, v);
+}
+
+void zo_cpu_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v)
+{
+    rule_over(be, rule, args, w, NULL, term, n, m, v);
 }
 
 size_t zo_cpu_rule_lowrank_scratch(int rank)

@@ -339,6 +339,8 @@ static size_t view_key(const zo_view *view, char *to)
         put(&w, &dir->query, sizeof dir->query);
         if (dir->kind == ZO_DIR_SPAN) {
             put(&w, dir->span, ncoef * sizeof(float));
+        } else if (dir->kind == ZO_DIR_SET) {
+            put(&w, &dir->values->data, sizeof dir->values->data);
         } else {
             put(&w, &dir->draw, sizeof dir->draw);
             put(&w, &dir->skip, sizeof dir->skip);
@@ -407,12 +409,16 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
             continue;
         }
         zo_cuda_dir *to = &dirs[v.ndirs];
+        to->kind = from->kind;
         to->seed = from->seed;
         to->step = from->step;
         to->query = from->query;
-        to->kind = from->kind;
-        to->draw = from->draw;
         to->skip = zo_dir_skip(from);
+        if (from->kind == ZO_DIR_SET) {
+            to->values = from->values->data;
+        } else {
+            to->draw = from->draw;
+        }
         for (int p = 0; p < view->npoints; p++) {
             coefs[p * used + v.ndirs] = view->coef[p * view->ndirs + d];
         }
@@ -622,6 +628,7 @@ static void table_fill(zo_backend *be)
     be->scatter_add = zo_cuda_scatter_add;
     be->apply = zo_cuda_apply;
     be->rule = zo_cuda_rule;
+    be->rule_drawn = zo_cuda_rule_drawn;
     be->rule_lowrank = zo_cuda_rule_lowrank;
     be->draw_factors = zo_cuda_draw_factors;
     be->init_normal = zo_cuda_init_normal;

@@ -79,6 +79,7 @@ void zo_cuda_attention_backward(zo_backend *be, const zo_attention *a, const zo_
 void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                    const zo_touched *touched);
 void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
+void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v);
 void zo_cuda_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                           const float *v);
 void zo_cuda_draw_factors(zo_backend *be, zo_factors *factors);

@@ -159,6 +159,7 @@ struct zo_cuda_dir {
     uint64_t seed;
     uint32_t step, query;
     uint64_t skip;  /* blocks that it leaves out */
+    const float *values; /* of a SET: the arena of its values, device */
     zo_dir_kind kind;
     zo_draw draw;
     int amount_row; /* of a CP or SPAN direction */
@@ -363,30 +364,10 @@ static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const
     }
 }
 
-/* Whether two directions have the same numbers. */
+/* Whether two directions, neither of them a SET, have the same numbers. */
 static __device__ __forceinline__ bool zo_same_draw(const zo_cuda_dir &a, const zo_cuda_dir &b)
 {
     return a.draw == b.draw && a.seed == b.seed && a.step == b.step && a.query == b.query;
-}
-
-/* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). */
-static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
-                                                     float z[4])
-{
-    if (!zo_dir_is_lowrank(dir.kind)) {
-        zo_numbers4(p, dir, (uint32_t)index, z);
-        return;
-    }
-    int64_t e = 4 * index, i = e / p.cols, j = e % p.cols;
-#pragma unroll
-    for (int l = 0; l < 4; l++) {
-        z[l] = i < p.rows ? zo_lowrank_at(p.u + i * p.rank, p.v + j * p.rank, amount + p.coef_at, p.rank) : 0.0f;
-        j++;
-        if (j == p.cols) {
-            j = 0;
-            i++;
-        }
-    }
 }
 
 /* Elements at .. at + 3 of an arena, at a multiple of 4. */
@@ -405,6 +386,31 @@ static __device__ __forceinline__ void zo_stored4(const void *arena, int64_t at,
         w[1] = zo_half_to(S, x.y);
         w[2] = zo_half_to(S, x.z);
         w[3] = zo_half_to(S, x.w);
+    }
+}
+
+/* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). Arenas are padded to
+ * 16 floats, so a set's may be read whole. */
+static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
+                                                     float z[4])
+{
+    if (dir.kind == ZO_DIR_SET) {
+        zo_stored4<ZO_STORAGE_F32>(dir.values, p.offset + 4 * index, z);
+        return;
+    }
+    if (!zo_dir_is_lowrank(dir.kind)) {
+        zo_numbers4(p, dir, (uint32_t)index, z);
+        return;
+    }
+    int64_t e = 4 * index, i = e / p.cols, j = e % p.cols;
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        z[l] = i < p.rows ? zo_lowrank_at(p.u + i * p.rank, p.v + j * p.rank, amount + p.coef_at, p.rank) : 0.0f;
+        j++;
+        if (j == p.cols) {
+            j = 0;
+            i++;
+        }
     }
 }
 

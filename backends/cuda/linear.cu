@@ -411,6 +411,7 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
         }
     }
     cuda->most_rows = points * tokens > cuda->most_rows ? points * tokens : cuda->most_rows;
+    zo_cuda_shared_of(be, ZO_CUDA_VIEW, 1024); /* of a few dense directions; with low rank it grows once */
     zo_cuda_shared_of(be, ZO_CUDA_BIAS, (size_t)(vector * points) * sizeof(float));
     zo_cuda_shared_of(be, ZO_CUDA_VECTOR, (size_t)(vector * points) * sizeof(float));
     if (points > 1 && rank == 0) { /* streamed: bf16 at least */

@@ -69,7 +69,7 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
         int64_t first, end;
         flat_range(p, tile, &first, &end);
         for (int64_t quad = first / 4 + threadIdx.x; quad * 4 < end; quad += THREADS) {
-            float x[4], z[4];
+            float x[4], z[4], values[4];
             zo_load4<S>(arena, p.param.offset, 4 * quad, first, end, true, x);
 #pragma unroll
             for (int l = 0; l < 4; l++) {
@@ -81,14 +81,17 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
                 if (p.param.frozen || !zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                     continue;
                 }
-                if (drawn < 0 || !zo_same_draw(view.dir[drawn], dir)) {
+                bool set = dir.kind == ZO_DIR_SET;
+                if (set) {
+                    zo_stored4<ZO_STORAGE_F32>(dir.values, p.param.offset + 4 * quad, values);
+                } else if (drawn < 0 || !zo_same_draw(view.dir[drawn], dir)) {
                     zo_numbers4(p.param, dir, (uint32_t)quad, z);
                     drawn = d;
                 }
                 float c = view.coef[d];
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
-                    x[l] = zo_storage_round(S, fmaf(c, z[l], x[l]));
+                    x[l] = zo_storage_round(S, fmaf(c, set ? values[l] : z[l], x[l]));
                 }
             }
             zo_store4<S>(arena, p.param.offset, 4 * quad, first, end, true, x);
@@ -233,7 +236,10 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
             } else {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    if (at.row[i] >= 0) {
+                    if (at.row[i] >= 0 && dir.kind == ZO_DIR_SET) {
+                        int64_t cols = p.param.cols;
+                        zo_load4(dir.values + p.param.offset + at.row[i] * cols, at.col, 0, cols, cols % 4 == 0, z[i]);
+                    } else if (at.row[i] >= 0) {
                         numbers_at(p.param, dir, at.row[i] * p.param.cols + at.col, z[i]);
                     }
                 }
@@ -316,7 +322,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     view.coef = coef;
     view.factors = factors;
     zo_counters counters = {};
-    uint64_t flat_bytes = 0;
+    uint64_t flat_bytes = 0, flat_sets = 0, panel_sets = 0; /* of weights; of sets that are read beside them */
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         zo_acting a = zo_view_acting(&view, t, NULL);
@@ -336,22 +342,40 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
         uint64_t bytes = (uint64_t)(nrows * p->cols * zo_storage_bytes(store->storage));
         counters.weight_bytes_written += bytes;
         flat_bytes += a.lowrank ? 0 : bytes;
+        (a.lowrank ? panel_sets : flat_sets) += (uint64_t)(4 * a.sets * nrows * p->cols);
         counters.normals += (uint64_t)(a.lowrank ? 0 : a.normals * nrows * p->cols);
     }
     const part *flat_parts = parts_stage(be, &flat), *panel_parts = parts_stage(be, &panels);
     const float *factor = static_cast<const float *>(zo_cuda_stage(be, &shrink, sizeof shrink));
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
     if (flat.n > 0) {
-        ZO_MOVES(flat_bytes, flat_bytes);
+        ZO_MOVES(flat_bytes + flat_sets, flat_bytes);
         ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_flat<S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
                                                 flat_parts, flat.n, flat.tiles, factor, zo_store_at(store, 0)));
     }
     if (panels.n > 0) {
-        ZO_MOVES(counters.weight_bytes_written - flat_bytes, counters.weight_bytes_written - flat_bytes);
+        ZO_MOVES(counters.weight_bytes_written - flat_bytes + panel_sets, counters.weight_bytes_written - flat_bytes);
         ZO_BY_STORAGE(store->storage, ZO_LAUNCH((apply_panels<S>), zo_cuda_grid(panels.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device,
                                                 panel_parts, panels.n, panels.tiles, factor, zo_store_at(store, 0)));
     }
     zo_counters_add(counters);
+}
+
+/* g[l] = sum of the directions of a view, at point 0, at element 4 quad + l: from 0, every term one fmaf in their order. */
+static __device__ __forceinline__ void sum4(const zo_cuda_view &view, const zo_cuda_param &p, int64_t quad, float g[4])
+{
+    for (int d = 0; d < view.ndirs; d++) {
+        zo_cuda_dir dir = view.dir[d];
+        if (!zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
+            continue;
+        }
+        float z[4], c = view.coef[d];
+        zo_direction4(p, dir, nullptr, quad, z);
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            g[l] = fmaf(c, z[l], g[l]);
+        }
+    }
 }
 
 /* rules ------------------------------------------------------------------------------------------------------------------------------ */
@@ -369,10 +393,10 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
-/* w (of S), g, m, v: arenas; g, m and v NULL where the rule does not use them. */
-template <int RULE, zo_storage S>
-static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, const part *parts, int nparts, int64_t tiles, void *w,
-                                                            const float *g, float *m, float *v)
+/* w (of S), g, m, v: arenas; g, m and v NULL where the rule does not use them. DRAWN: g is the sum of the view's directions at point 0. */
+template <int RULE, bool DRAWN, zo_storage S>
+static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
+                                                            void *w, const float *g, float *m, float *v)
 {
     zo_rule_args a = *args;
     if (int64_t tile = blockIdx.x; tile < tiles) {
@@ -383,7 +407,9 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4] = {0.0f}, mx[4] = {0.0f}, vx[4] = {0.0f};
             zo_load4<S>(w, offset, e, first, end, true, wx);
-            if (g != nullptr) {
+            if (DRAWN) {
+                sum4(view, p.param, e / 4, gx);
+            } else if (g != nullptr) {
                 zo_load4(g + offset, e, first, end, true, gx);
             }
             if (m != nullptr) {
@@ -407,18 +433,28 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
     }
 }
 
-void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
+/* What every rule needs on the device. */
+struct rule_call { part_list flat; const part *parts; const zo_rule_args *args; };
+
+static rule_call rule_begin(zo_backend *be, const zo_rule_args *args, const zo_store *w)
 {
     const zo_layout *layout = w->layout;
     zo_cuda_part(be, ZO_PART_UPDATE);
-    part_list flat = parts_new(be, layout);
+    rule_call call = {parts_new(be, layout), nullptr, nullptr};
     for (int t = 0; t < layout->n; t++) {
         if (!layout->param[t].frozen) {
-            parts_add(&flat, layout, NULL, t, nullptr, layout->param[t].rows, false);
+            parts_add(&call.flat, layout, NULL, t, nullptr, layout->param[t].rows, false);
         }
     }
-    const part *parts = parts_stage(be, &flat);
-    const zo_rule_args *on_device = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
+    call.parts = parts_stage(be, &call.flat);
+    call.args = static_cast<const zo_rule_args *>(zo_cuda_stage(be, args, sizeof *args));
+    return call;
+}
+
+void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v)
+{
+    const zo_layout *layout = w->layout;
+    rule_call call = rule_begin(be, args, w);
     const float *gradient = g != NULL ? g->data : nullptr;
     float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
     int64_t size = layout->trained_size, state = 4 * size * ((first != nullptr) + (second != nullptr)), weights = size * zo_storage_bytes(w->storage);
@@ -426,8 +462,8 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     switch (rule) {
 #define X(id, function, name)                                                                                                 \
     case id:                                                                                                                  \
-        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<id, S>), zo_cuda_grid(flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, \
-                                            parts, flat.n, flat.tiles, zo_store_at(w, 0), gradient, first, second)); \
+        ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<id, false, S>), zo_cuda_grid(call.flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, call.args, \
+                                            zo_cuda_view(), call.parts, call.flat.n, call.flat.tiles, zo_store_at(w, 0), gradient, first, second)); \
         break;
         ZO_RULE_LIST(X)
 #undef X
@@ -436,6 +472,42 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
     }
     zo_counters counters = {};
     counters.weight_bytes_written = (uint64_t)weights;
+    zo_counters_add(counters);
+}
+
+void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v)
+{
+    ZO_CHECK(rule == ZO_RULE_ADAMW, "rule %d has no kernel for a sum that is drawn on the way", (int)rule);
+    const zo_layout *layout = w->layout;
+    rule_call call = rule_begin(be, args, w);
+    char *block = static_cast<char *>(zo_cuda_host_of(be, (size_t)n * (sizeof(zo_dir) + sizeof(float))));
+    zo_dir *dir = reinterpret_cast<zo_dir *>(block);
+    float *coef = reinterpret_cast<float *>(block + (size_t)n * sizeof(zo_dir));
+    for (int k = 0; k < n; k++) {
+        dir[k] = term[k].dir;
+        coef[k] = (float)term[k].coef;
+    }
+    const zo_store *base = w;
+    zo_view view = {};
+    view.npoints = 1;
+    view.base = &base;
+    view.ndirs = n;
+    view.dir = dir;
+    view.coef = coef;
+    zo_counters counters = {};
+    uint64_t sets = 0;
+    for (int t = 0; t < layout->n; t++) {
+        zo_acting a = zo_view_acting(&view, t, NULL);
+        uint64_t numbers = (uint64_t)(layout->param[t].rows * layout->param[t].cols);
+        counters.normals += (uint64_t)a.normals * numbers;
+        sets += 4 * (uint64_t)a.sets * numbers;
+    }
+    zo_cuda_view on_device = zo_cuda_view_of(be, &view);
+    uint64_t weights = counters.weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage)), state = 8 * (uint64_t)layout->trained_size;
+    ZO_MOVES(weights + state + sets, weights + state);
+    ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<ZO_RULE_ADAMW, true, S>), zo_cuda_grid(call.flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, call.args,
+                                        on_device, call.parts, call.flat.n, call.flat.tiles, zo_store_at(w, 0),
+                                        static_cast<const float *>(nullptr), m->data, v->data));
     zo_counters_add(counters);
 }
 

@@ -24,9 +24,13 @@ static bool acts(const subject *s, const zo_dir *dir)
 }
 
 /* z (count) = the direction's elements [first, first + count) of a parameter; elements count by rows. */
-static void draw(const subject *s, const zo_term *term, int k, int64_t first, int64_t count, float *z)
+static void draw(zo_backend *be, const subject *s, const zo_term *term, int k, int64_t first, int64_t count, float *z)
 {
     const zo_dir *dir = &term[k].dir;
+    if (dir->kind == ZO_DIR_SET) {
+        zo_store_read(be, dir->values, s->p->offset + first, count, z);
+        return;
+    }
     if (!zo_dir_is_lowrank(dir->kind)) {
         zo_stream stream = {.seed = dir->seed, .tensor = s->p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
         zo_numbers(dir->draw, stream, (uint64_t)first, (long)count, z);
@@ -85,7 +89,7 @@ double zo_probe_drift(zo_backend *be, const zo_store *weights, const zo_factors 
             memcpy(w, before, (size_t)count * sizeof *w);
             for (int k = 0; k < n; k++) {
                 if (acts(&s, &term[k].dir)) {
-                    draw(&s, term, k, first, count, z + (int64_t)k * CHUNK);
+                    draw(be, &s, term, k, first, count, z + (int64_t)k * CHUNK);
                 }
             }
             for (int move = 0; move < 3; move++) {

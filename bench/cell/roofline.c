@@ -12,7 +12,7 @@
  *                           the stored weights are the operands
  *         activations       the input and the output of each product, and of the attention, once, f32; three times with gradients
  *         updates           weights that sweeps wrote (the backend counts them), read and written; gradients written and read; the state of
- *                           a first-order rule read and written
+ *                           a rule (moments) read and written
  *         Not counted: logits, elementwise passes between products, caches' help.
  *
  * least   of the method   what any realisation of these steps must move: the weights that are not looked up are read once a step, at all
@@ -155,12 +155,12 @@ static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo
 }
 
 zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
-                     int weight_bytes, int first_order_state)
+                     int weight_bytes, int moments)
 {
     zo_pass_terms t = zo_pass_terms_of(arch, layout, head, classes);
     zo_work forward = pass_work(&sums->forward, &t, arch, precision, weight_bytes, false);
     zo_work gradient = pass_work(&sums->gradient, &t, arch, precision, weight_bytes, true);
-    double updates = 2 * sums->weight_bytes_written + sums->gradient.passes * t.numbers * sizeof(float) * (2 + 2 * first_order_state);
+    double updates = 2 * sums->weight_bytes_written + t.numbers * sizeof(float) * (2 * sums->gradient.passes + 2 * moments * sums->rules);
     return (zo_work){.flops = forward.flops + gradient.flops,
                      .backward_flops = gradient.backward_flops,
                      .bytes = forward.bytes + gradient.bytes + updates};

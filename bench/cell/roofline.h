@@ -18,7 +18,11 @@ typedef struct zo_pass_sums {
     double pairs, row_pairs; /* (query, key) pairs of the attention: of all tokens, and of the head's rows alone (the last layer's) */
 } zo_pass_sums;
 
-typedef struct zo_step_sums { zo_pass_sums forward, gradient; double weight_bytes_written; } zo_step_sums;
+typedef struct zo_step_sums {
+    zo_pass_sums forward, gradient;
+    double weight_bytes_written;
+    double rules; /* applications of a rule that has moments */
+} zo_step_sums;
 
 /* One pass over the batch at one point, of which nothing is formed. */
 zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch);
@@ -44,9 +48,9 @@ typedef struct zo_work {
     double bytes;
 } zo_work;
 
-/* What `sums` took. first_order_state: copies of the weights that a first-order rule reads and writes beside them (AdamW: 2). */
+/* What `sums` took. moments: copies of the weights, in f32, that a rule reads and writes beside them (AdamW: 2). */
 zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, zo_precision precision,
-                     int weight_bytes, int first_order_state);
+                     int weight_bytes, int moments);
 
 /* The least bytes that the same steps of the same method must move however they are realised: see the head of roofline.c. `steps`: how many
  * `sums` is of. copy_bytes: of a number in all copies of the weights that each step reads beside them (a snapshot, a stored gradient), or of a

@@ -124,7 +124,7 @@ static void take_account(const zo_setup *setup, int64_t steps, timing *t)
 {
     const zo_cell *c = setup->cell;
     zo_step_sums sums = {.forward = t->counts.forward, .gradient = t->counts.gradient,
-                         .weight_bytes_written = (double)t->counters.weight_bytes_written};
+                         .weight_bytes_written = (double)t->counters.weight_bytes_written, .rules = (double)steps};
     zo_needs needs;
     zo_err err = {0};
     zo_extent extent = zo_predict_extent(setup);

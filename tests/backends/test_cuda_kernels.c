@@ -274,6 +274,66 @@ static void applies(void)
     world_free(&m);
 }
 
+/* Values of a set as terms, between draws and beside CP, on a part of the rows, and in what is formed; and a rule whose operand is drawn. */
+static void sets(void)
+{
+    world m;
+    world_new(&m);
+    int64_t n = m.layout.size;
+    zo_store *here[3], *there[3]; /* a set, two moments */
+    for (int i = 0; i < 3; i++) {
+        here[i] = zo_store_new(cpu, &m.layout, ZO_TAG_OPT_STATE);
+        there[i] = zo_store_new(gpu, &m.layout, ZO_TAG_OPT_STATE);
+    }
+    for (int t = 0; t < PARAMS; t++) {
+        cpu->init_normal(cpu, here[0], t, 78, 0.5f);
+    }
+    gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
+    zo_dir mine = {.kind = ZO_DIR_SET, .values = here[0]}, theirs = {.kind = ZO_DIR_SET, .values = there[0]};
+    const int32_t table_rows[] = {0, 3, 4, 5, 40, 89}, *rows[] = {table_rows};
+    const int32_t counts[] = {6};
+    int params[] = {TABLE};
+    zo_touched some = {.nparams = 1, .param = params, .row = rows, .n = counts};
+    for (int way = 0; way < 3; way++) {
+        zo_term term[] = {{gauss, 1e-2}, {mine, 2e-2}, {gauss, -3e-2}, {way == 1 ? cp : part, 1e-2}, {mine, -1e-2}};
+        zo_counters want, got;
+        const zo_touched *touched = way == 2 ? &some : NULL;
+        zo_counters_reset();
+        cpu->apply(cpu, m.store, m.factors, 0.99, term, 5, touched);
+        zo_counters_read(&want);
+        term[1].dir = term[4].dir = theirs;
+        zo_counters_reset();
+        gpu->apply(gpu, m.store_gpu, m.factors_gpu, 0.99, term, 5, touched);
+        zo_counters_read(&got);
+        ck_assert_uint_eq(want.normals, got.normals);
+        ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
+        stores_same(&m, "apply", text("SET between draws%s", way == 1 ? ", beside CP" : way == 2 ? ", touched rows" : ""), m.store, m.store_gpu);
+    }
+    for (int step = 1; step <= 3; step++) {
+        zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
+                             .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
+        zo_term term[] = {{gauss, 0.3}, {some_signs, -0.2}, {mine, step == 3 ? 0.0 : 0.1}};
+        zo_counters want, got;
+        zo_counters_reset();
+        cpu->rule_drawn(cpu, ZO_RULE_ADAMW, &args, m.store, term, 3, here[1], here[2]);
+        zo_counters_read(&want);
+        term[2].dir = theirs;
+        zo_counters_reset();
+        gpu->rule_drawn(gpu, ZO_RULE_ADAMW, &args, m.store_gpu, term, 3, there[1], there[2]);
+        zo_counters_read(&got);
+        ck_assert_uint_eq(want.normals, got.normals);
+        ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
+    }
+    stores_same(&m, "rule_drawn", "adamw, w after 3 steps", m.store, m.store_gpu);
+    stores_same(&m, "rule_drawn", "adamw, m", here[1], there[1]);
+    stores_same(&m, "rule_drawn", "adamw, v", here[2], there[2]);
+    for (int i = 0; i < 3; i++) {
+        zo_store_free(cpu, here[i]);
+        zo_store_free(gpu, there[i]);
+    }
+    world_free(&m);
+}
+
 /* Thirty steps of probes taken back with the update, as a run makes them: the weights at the end have one hash on both. */
 static void replays(void)
 {
@@ -815,7 +875,7 @@ static void attentions(void)
     }
 }
 
-static void (*const bodies[])(void) = {draws, applies, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
+static void (*const bodies[])(void) = {draws, applies, sets, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
 
 START_TEST(kernels_equal_the_cpu)
 {

@@ -164,6 +164,7 @@ START_TEST(work_is_that_of_the_shapes)
     /* gradients at one point, with AdamW's two moments */
     sums.forward = (zo_pass_sums){0};
     sums.gradient = (zo_pass_sums){.passes = 1, .points = 1, .packed = T, .tokens = T, .rows = R, .pairs = pairs, .row_pairs = row_pairs};
+    sums.rules = 1;
     sums.weight_bytes_written = 4 * (read + POSITIONS * H);
     w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 2);
     ck_assert_double_eq(w.flops, (products + attention) / P);
@@ -171,6 +172,10 @@ START_TEST(work_is_that_of_the_shapes)
     ck_assert_double_eq(w.bytes, 2 * 4 * (read + H * T) + 3 * 4 * widths / P + (2 + 6) * 4 * (read + POSITIONS * H));
     ck_assert_double_eq(zo_least_bytes(&sums, 1, &arch, &layout, ZO_HEAD_OPTIONS, 2, 4, 8),
                         3 * 4 * (read + H * T) + 2 * 2 * 4 * read + 3 * 4 * widths / P);
+    /* moments of a rule without gradients, in two steps */
+    zo_step_sums drawn = {.forward = sums.forward, .rules = 2};
+    ck_assert_double_eq(zo_step_work(&drawn, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 2).bytes,
+                        zo_step_work(&drawn, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 0).bytes + 2 * 2 * 2 * 4 * (read + POSITIONS * H));
     zo_layout_free(&layout);
 }
 END_TEST

@@ -196,6 +196,125 @@ START_TEST(sets_keep_what_they_say)
 }
 END_TEST
 
+/* A sum as a term of points: the losses are those at the sum of everything, in both realisations; in place nothing is left of a probe but what a
+ * sweep out and one back leave of it; and a sum that is written while the weights stand along it is left first, by its old values. */
+START_TEST(points_have_sums_as_terms)
+{
+    for (int realisation = 0; realisation < ZO_SIDEPATH; realisation++) {
+        bowl b;
+        zo_err err;
+        bowl_open(&b, ZO_STORAGE_F32);
+        b.be->init_normal(b.be, b.store, 0, 5, 0.5f);
+        zo_engine *e = engine_on(&b, (zo_realisation)realisation, ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        objective64 *twin = objective64_new(&b.layout, 6, &b, bowl_loss64, NULL);
+        zo_set_spec spec = {.name = "momentum", .tag = ZO_TAG_OPT_STATE, .in_points = true};
+        zo_set m, same;
+        ck_assert(o->open(o, &spec, &m, &err) == ZO_OK && twin->o.open(&twin->o, &spec, &same, &err) == ZO_OK && m == same);
+        double dot, norm;
+        ck_assert(zo_set_norm(o, m, &norm, &err) == ZO_OK && norm == 0.0);
+        size_t bytes = (size_t)b.layout.size * sizeof(float);
+        float *swept = malloc(bytes);
+        zo_store by_hand = *b.store;
+        by_hand.data = swept;
+        memcpy(swept, b.store->data, bytes);
+        for (int64_t i = 0; i < b.layout.size; i++) {
+            twin->w[i] = swept[i];
+        }
+        zo_term pull[2] = {{.dir = zo_gauss(o, 1, 0), .coef = 0.7}, {.dir = zo_rademacher(o, 2, 0), .coef = -0.4}};
+        ck_assert(o->combine(o, m, 0.0, pull, 2, &err) == ZO_OK && twin->o.combine(&twin->o, m, 0.0, pull, 2, &err) == ZO_OK);
+        ck_assert(o->dot(o, m, m, &norm, &err) == ZO_OK && twin->o.dot(&twin->o, m, m, &dot, &err) == ZO_OK);
+        ck_assert_double_eq_tol(norm, dot, 1e-5 * dot);
+        zo_term out[2] = {zo_set_term(m, 0.3), {.dir = zo_gauss(o, 3, 0), .coef = 0.1}}, back[2] = {zo_set_term(m, -0.2), {.dir = zo_gauss(o, 3, 0), .coef = -0.1}};
+        zo_point point[3] = {{.n = 2, .term = out}, {.n = 2, .term = back}, {.n = 1, .term = out}};
+        double here[3], there[3];
+        ck_assert(o->losses(o, ZO_BATCH_CURRENT, point, 3, here, &err) == ZO_OK && twin->o.losses(&twin->o, ZO_BATCH_CURRENT, point, 3, there, &err) == ZO_OK);
+        for (int p = 0; p < 3; p++) {
+            ck_assert_double_eq_tol(here[p], there[p], 1e-5 * there[p]);
+        }
+        /* the engine's term: the set's values as they were */
+        zo_store *values = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER);
+        b.be->apply(b.be, values, NULL, 1.0, pull, 2, NULL);
+        if (realisation == ZO_INPLACE) {
+            zo_term probe[ZO_PROBE_TERMS];
+            ck_assert_int_eq(zo_engine_last_probe(e, probe), 2);
+            ck_assert(memcmp(probe[0].dir.values->data, values->data, bytes) == 0);
+            for (int p = 0; p < 3; p++) { /* from point to point by the differences, term by term in the order of the first point */
+                static const double along_m[] = {0.3, -0.2 - 0.3, 0.3 - -0.2}, along_z[] = {0.1, -0.1 - 0.1, 0.0 - -0.1};
+                zo_term move[2] = {{.dir = {.kind = ZO_DIR_SET, .values = values}, .coef = along_m[p]}, {.dir = zo_gauss(o, 3, 0), .coef = along_z[p]}};
+                b.be->apply(b.be, &by_hand, NULL, 1.0, move, 2, NULL);
+            }
+            ck_assert(memcmp(b.store->data, swept, bytes) == 0);
+            zo_term home = {.dir = {.kind = ZO_DIR_SET, .values = values}, .coef = -0.3};
+            b.be->apply(b.be, &by_hand, NULL, 1.0, &home, 1, NULL);
+        }
+        zo_term more = {.dir = zo_gauss(o, 4, 0), .coef = 1.0};
+        ck_assert_int_eq(o->combine(o, m, 0.5, &more, 1, &err), ZO_OK);
+        ck_assert(memcmp(b.store->data, swept, bytes) == 0); /* and not first at the next settling */
+        zo_engine_settle(e);
+        ck_assert(memcmp(b.store->data, swept, bytes) == 0);
+        /* an update along it that is queued is made by its values of that time */
+        zo_term along = zo_set_term(m, 0.25), was = {.dir = {.kind = ZO_DIR_SET, .values = values}, .coef = 0.25};
+        b.be->apply(b.be, values, NULL, 0.5, NULL, 0, NULL);
+        for (int64_t i = b.layout.param[1].offset; i < b.layout.size; i++) {
+            values->data[i] *= 0.5f; /* a set decays whole, a store where its layout says so */
+        }
+        b.be->apply(b.be, values, NULL, 1.0, &more, 1, NULL);
+        b.be->apply(b.be, &by_hand, NULL, 1.0, &was, 1, NULL);
+        ck_assert(o->combine(o, ZO_SET_WEIGHTS, 1.0, &along, 1, &err) == ZO_OK && o->combine(o, m, 0.0, &more, 1, &err) == ZO_OK);
+        zo_engine_settle(e);
+        ck_assert(memcmp(b.store->data, swept, bytes) == 0);
+        zo_store_free(b.be, values);
+        free(swept);
+        zo_engine_free(e);
+        objective64_free(twin);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
+/* AdamW on a sum that is drawn on the way, and on the same sum from a store: the same bits, and what is drawn is counted. */
+START_TEST(a_drawn_operand_is_the_stored_one)
+{
+    for (int storage = 0; storage < ZO_STORAGES; storage++) {
+        bowl b[2];
+        zo_store *m[2], *v[2], *g = NULL;
+        zo_rule_args args = {.lr = 0.02f, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-3f, .correct1 = 0.1f, .correct2 = 0.01f};
+        zo_dir part = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 6, .step = 3, .skip = 1};
+        zo_term term[3] = {{{.kind = ZO_DIR_DENSE, .seed = 6, .step = 1}, 0.3}, {{.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 6, .step = 1}, -0.1}, {part, 0.2}};
+        for (int k = 0; k < 2; k++) {
+            bowl_open(&b[k], (zo_storage)storage);
+            b[k].be->init_normal(b[k].be, b[k].store, 0, 5, 0.5f);
+            m[k] = zo_store_new(b[k].be, &b[k].layout, ZO_TAG_OTHER);
+            v[k] = zo_store_new(b[k].be, &b[k].layout, ZO_TAG_OTHER);
+        }
+        g = zo_store_new(b[0].be, &b[0].layout, ZO_TAG_OTHER);
+        for (int step = 0; step < 3; step++) {
+            term[0].dir.step++;
+            b[0].be->zero(b[0].be, g->data, (size_t)b[0].layout.size * sizeof(float));
+            b[0].be->apply(b[0].be, g, NULL, 1.0, term, 3, NULL);
+            b[0].be->rule(b[0].be, ZO_RULE_ADAMW, &args, b[0].store, g, m[0], v[0]);
+            zo_counters counted;
+            zo_counters_reset();
+            b[1].be->rule_drawn(b[1].be, ZO_RULE_ADAMW, &args, b[1].store, term, 3, m[1], v[1]);
+            zo_counters_read(&counted);
+            ck_assert_uint_eq(counted.normals, ROWS * COLS + ROWS);
+            ck_assert_uint_eq(counted.weight_bytes_written, (uint64_t)(b[1].layout.size * zo_storage_bytes((zo_storage)storage)));
+        }
+        ck_assert(memcmp(zo_store_at(b[0].store, 0), zo_store_at(b[1].store, 0), (size_t)(b[0].layout.size * zo_storage_bytes((zo_storage)storage))) == 0);
+        for (int64_t i = 0; i < b[0].layout.size; i++) {
+            ck_assert(m[0]->data[i] == m[1]->data[i] && v[0]->data[i] == v[1]->data[i]);
+        }
+        zo_store_free(b[0].be, g);
+        for (int k = 0; k < 2; k++) {
+            zo_store_free(b[k].be, m[k]);
+            zo_store_free(b[k].be, v[k]);
+            bowl_close(&b[k]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(what_cannot_be_said_yet)
 {
     for (int accumulate = 0; accumulate < ZO_ACCUMULATES; accumulate++) {
@@ -205,15 +324,31 @@ START_TEST(what_cannot_be_said_yet)
         zo_engine *e = engine_on(&b, ZO_STREAMED, (zo_accumulate)accumulate);
         zo_objective *o = zo_engine_objective(e);
         zo_set_spec sum = {.name = "momentum", .tag = ZO_TAG_OPT_STATE}, copy = {.name = "anchor", .tag = ZO_TAG_SNAPSHOT, .copy = true};
-        zo_set m, a;
+        zo_set m, a, later;
         ck_assert(o->open(o, &sum, &m, &err) == ZO_OK && o->open(o, &copy, &a, &err) == ZO_OK);
         zo_term z = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5}, here = zo_set_term(ZO_SET_WEIGHTS, 1.0), kept = zo_set_term(m, 0.1);
         zo_term anchor = zo_set_term(a, 0.1);
         ck_assert(o->combine(o, m, 0.0, &z, 1, &err) == ZO_OK && o->combine(o, a, 0.0, &here, 1, &err) == ZO_OK);
         double loss;
-        zo_point point = {.n = 1, .term = &kept};
+        zo_point point = {.n = 1, .term = &kept}, at_copy = {.n = 1, .term = &anchor}, twice = {.n = 1, .term = &here};
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &at_copy, 1, &loss, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "copied weights");
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &twice, 1, &loss, &err), ZO_EUNSUPPORTED);
+        bool logged = accumulate == ZO_ACCUMULATE_LOG;
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
+        ck_assert_int_eq(o->dot(o, m, m, &loss, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
+        sum.in_points = true; /* then it is refused before anything ran */
+        ck_assert_int_eq(o->open(o, &sum, &later, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
+        if (logged) {
+            ASSERT_HAS(err.text, "\"momentum\"");
+        }
+        zo_term low = {.dir = {.kind = ZO_DIR_CP, .seed = 6, .skip = 1}, .coef = 1.0};
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &low, 1, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "leaves out blocks");
+        low.dir = (zo_dir){.kind = ZO_DIR_CP, .draw = ZO_DRAW_RADEMACHER, .seed = 6};
+        point.term = &low;
         ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), ZO_EUNSUPPORTED);
-        ASSERT_HAS(err.text, "\"momentum\"");
+        ASSERT_HAS(err.text, "signs");
         ck_assert_int_eq(o->combine(o, m, 0.0, &anchor, 1, &err), ZO_EUNSUPPORTED);
         ASSERT_HAS(err.text, "\"momentum\"");
         ck_assert_int_eq(o->combine(o, a, 0.0, &z, 1, &err), ZO_EUNSUPPORTED);
@@ -222,7 +357,7 @@ START_TEST(what_cannot_be_said_yet)
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &anchor, 1, &err), ZO_EUNSUPPORTED);
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &here, 1, &err), ZO_EUNSUPPORTED);
         /* a log keeps terms: what goes on from old values would be a term more at each step */
-        ck_assert_int_eq(o->combine(o, m, 0.9, &z, 1, &err), accumulate == ZO_ACCUMULATE_LOG ? ZO_EUNSUPPORTED : ZO_OK);
+        ck_assert_int_eq(o->combine(o, m, 0.9, &z, 1, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &kept, 1, &err), ZO_OK);
         zo_engine_free(e);
         bowl_close(&b);
@@ -236,8 +371,8 @@ START_TEST(slots_that_are_not_there)
 #define SLOT(of, slot) {#slot, offsetof(zo_backend, slot), of}
     static const struct { const char *name; size_t at; zo_slots of; } c[] = {
         SLOT(ZO_SLOTS_FORWARD, linear), SLOT(ZO_SLOTS_FORWARD, head_logprob), SLOT(ZO_SLOTS_FORWARD, wait), SLOT(ZO_SLOTS_SWEEPS, apply),
-        SLOT(ZO_SLOTS_LOWRANK, draw_factors), SLOT(ZO_SLOTS_RULES, rule), SLOT(ZO_SLOTS_LOWRANK_RULES, rule_lowrank),
-        SLOT(ZO_SLOTS_BACKWARD, linear_backward), SLOT(ZO_SLOTS_BACKWARD, dot)};
+        SLOT(ZO_SLOTS_LOWRANK, draw_factors), SLOT(ZO_SLOTS_RULES, rule), SLOT(ZO_SLOTS_DRAWN_RULES, rule_drawn), SLOT(ZO_SLOTS_LOWRANK_RULES, rule_lowrank),
+        SLOT(ZO_SLOTS_BACKWARD, linear_backward), SLOT(ZO_SLOTS_NORMS, dot)};
 #undef SLOT
     bowl b;
     zo_err err;
@@ -300,10 +435,15 @@ START_TEST(verbs_on_a_poor_backend)
     ck_assert_int_eq(o->rule(o, ZO_RULE_SGD, &args, &stored, &err), ZO_OK);
     poor.rule = NULL;
     ck_assert_int_eq(o->rule(o, ZO_RULE_SGD, &args, &stored, &err), ZO_EUNSUPPORTED);
-    ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &kept, 1, &err), ZO_EUNSUPPORTED);
+    ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &kept, 1, &err), ZO_OK); /* that is a sweep */
+    zo_operands drawn = {.term = &z, .terms = 1, .m = set, .v = set};
+    poor.rule_drawn = NULL;
+    ck_assert_int_eq(o->rule(o, ZO_RULE_ADAMW, &args, &drawn, &err), ZO_EUNSUPPORTED);
     ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &z, 1, &err), ZO_OK);
     double loss[1], norm;
+    ck_assert_int_eq(o->dot(o, set, set, &norm, &err), ZO_OK);
     poor.dot = NULL;
+    ck_assert_int_eq(o->dot(o, set, set, &norm, &err), ZO_EUNSUPPORTED);
     ck_assert_int_eq(o->gradient(o, ZO_BATCH_CURRENT, set, loss, &norm, &err), ZO_EUNSUPPORTED);
     zo_engine_settle(e);
     poor.apply = NULL;
@@ -321,6 +461,8 @@ int main(void)
     TCase *tests = tcase_create("seam");
     tcase_add_test(tests, methods_of_sets);
     tcase_add_test(tests, sets_keep_what_they_say);
+    tcase_add_test(tests, points_have_sums_as_terms);
+    tcase_add_test(tests, a_drawn_operand_is_the_stored_one);
     tcase_add_test(tests, what_cannot_be_said_yet);
     tcase_add_test(tests, slots_that_are_not_there);
     tcase_add_test(tests, verbs_on_a_poor_backend);

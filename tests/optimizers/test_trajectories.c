@@ -234,6 +234,120 @@ START_TEST(svrg_goes_the_twins_way)
 }
 END_TEST
 
+/* ---- ConMeZO, MeZO-Adam ---------------------------------------------------------------------------------------------------- */
+
+enum { CONE_STEPS = 2100 }; /* past the released code's warm-up */
+
+/* The cone, from its formulas: vectors are written out, the norm of m is measured (plain) or estimated (released). */
+static void cone_twin(hills *h, bool released, double theta, double target, double lr, double *w, double *projected)
+{
+    double m[MOST] = {0}, z[MOST], along[MOST], unused, d = SIZE, norm = 0.0;
+    memset(w, 0, MOST * sizeof *w);
+    for (int t = 0; t < CONE_STEPS; t++) {
+        h->at = t % EXAMPLES;
+        double beta = target;
+        if (released && t <= 2000) {
+            double ease = t <= 200 ? 0.0 : pow((t - 200) / 1800.0, 1.8);
+            beta = target - (target - 0.1) / pow(1.0 + 8.0 * ease, 3);
+        }
+        if (released && t == 0) {
+            draw(h, 0, 1, m);
+            norm = sqrt(d);
+        } else if (!released) {
+            norm = 0.0;
+            for (int i = 0; i < MOST; i++) {
+                norm += m[i] * m[i];
+            }
+            norm = sqrt(norm);
+        }
+        draw(h, t, 0, z);
+        memset(along, 0, sizeof along);
+        add(along, norm > 0.0 ? sin(theta) : 1.0, z);
+        add(along, norm > 0.0 ? cos(theta) * sqrt(d) / norm : 0.0, m);
+        double pg = projected[t] = spsa(h, ZO_BATCH_CURRENT, w, along, 1e-3, &unused);
+        double in_m = beta * norm / sqrt(d) + (1 - beta) * pg * cos(theta), in_z = (1 - beta) * pg * sin(theta);
+        norm = sqrt(d * (in_m * in_m + in_z * in_z));
+        add(w, -lr * pg, along);
+        for (int i = 0; i < MOST; i++) {
+            m[i] = beta * m[i] + (1 - beta) * pg * along[i];
+        }
+    }
+}
+
+START_TEST(conmezo_goes_the_twins_way)
+{
+    static const struct { bool released; double theta, beta, lr; } of[] = {{false, 1.35, 0.9, 4e-3}, {false, 1.2, 0.9, 4e-3}, {false, 1.35, 0.8, 4e-3},
+                                                                           {true, 1.35, 0.9, 4e-3},  {true, 1.2, 0.99, 4e-3}};
+    enum { CASES = sizeof of / sizeof *of };
+    static double w[CASES][MOST], projected[CONE_STEPS];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        cone_twin(&h, of[k].released, of[k].theta, of[k].beta, of[k].lr, w[k], projected);
+        char json[200];
+        snprintf(json, sizeof json, "{\"mode\": \"%s\", \"theta\": %.17g, \"beta\": %.17g}", of[k].released ? "released" : "plain", of[k].theta, of[k].beta);
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        ck_assert_int_eq(o->o.size, SIZE);
+        running r = running_new("conmezo", json, &o->o);
+        for (int t = 0; t < CONE_STEPS; t++) {
+            zo_step_report report;
+            h.at = t % EXAMPLES;
+            ck_assert_int_eq(running_step(&r, EXAMPLES, CONE_STEPS, of[k].lr, 1e-3, &report), ZO_OK);
+            ck_assert_msg(fabs(report.projected - projected[t]) < 1e-6, "case %d, step %d: projected %.12g, expected %.12g", k, t, report.projected, projected[t]);
+        }
+        ck_assert_msg(apart(&h, w[k], o->w) < 1e-8, "case %d: weights %g apart", k, apart(&h, w[k], o->w));
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, w[k], w[other]) > 1e-5, "cases %d and %d are one run", other, k);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* Adam as in its paper (arXiv 1412.6980, algorithm 1) on pg z, and a decoupled decay of the matrix. */
+START_TEST(mezo_adam_goes_the_twins_way)
+{
+    static const struct { double beta1, beta2, eps, decay; } of[] = {{0.9, 0.99, 1e-8, 0.0}, {0.8, 0.99, 1e-8, 0.0}, {0.9, 0.95, 1e-8, 0.0},
+                                                                     {0.9, 0.99, 0.1, 0.0},  {0.9, 0.99, 1e-8, 0.3}};
+    enum { CASES = sizeof of / sizeof *of };
+    double w[CASES][MOST] = {{0}};
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        const double b1 = (double)(float)of[k].beta1, b2 = (double)(float)of[k].beta2, lr = (double)(float)0.02;
+        double m[MOST] = {0}, v[MOST] = {0}, z[MOST], unused;
+        char json[200];
+        snprintf(json, sizeof json, "{\"beta1\": %g, \"beta2\": %g, \"adam_eps\": %g, \"weight_decay\": %g}", of[k].beta1, of[k].beta2, of[k].eps, of[k].decay);
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("mezo-adam", json, &o->o);
+        for (int t = 0; t < STEPS; t++) {
+            zo_step_report report;
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, z);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, w[k], z, 1e-3, &unused);
+            for (int i = 0; i < SIZE; i++) {
+                int64_t at = h.place[i];
+                m[at] = b1 * m[at] + (1 - b1) * pg * z[at];
+                v[at] = b2 * v[at] + (1 - b2) * pg * z[at] * pg * z[at];
+                w[k][at] *= i < ROWS * COLS ? 1 - lr * of[k].decay : 1.0;
+                w[k][at] -= lr * (m[at] / (1 - pow(b1, t + 1))) / (sqrt(v[at] / (1 - pow(b2, t + 1))) + of[k].eps);
+            }
+            ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, 0.02, 1e-3, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.projected, pg, 1e-4);
+        }
+        ck_assert_msg(apart(&h, w[k], o->w) < 2e-6, "case %d: weights %g apart", k, apart(&h, w[k], o->w)); /* corrections are f32 */
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, w[k], w[other]) > 1e-4, "cases %d and %d are one run", other, k);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- first order ---------------------------------------------------------------------------------------------------------- */
 
 /* clip: 0, far above every norm, and below every norm; then also between them, so that some steps are clipped. */
@@ -381,6 +495,8 @@ int main(void)
     Suite *suite = suite_create("trajectories");
     TCase *tests = tcase_create("trajectories");
     tcase_add_loop_test(tests, svrg_goes_the_twins_way, 0, 6);
+    tcase_add_test(tests, conmezo_goes_the_twins_way);
+    tcase_add_test(tests, mezo_adam_goes_the_twins_way);
     tcase_add_test(tests, clipping_as_torch_does);
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
