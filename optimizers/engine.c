@@ -804,7 +804,10 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
-        e->objective.size += p->rows * p->cols;
+        e->objective.size += p->frozen ? 0 : p->rows * p->cols;
+        if (!p->frozen && p->block >= 0 && p->block < ZO_DIR_BLOCKS) {
+            e->objective.trained_blocks |= (uint64_t)1 << p->block;
+        }
     }
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);

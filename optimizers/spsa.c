@@ -28,11 +28,13 @@ zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err 
         return zo_fail(err, ZO_EUNSUPPORTED, "a direction names the blocks that it leaves out among %d, and this model has %d: use a method that leaves "
                        "out none", ZO_DIR_BLOCKS, o->blocks);
     }
+    int n = 0;
     for (int b = 0; b < o->blocks; b++) {
-        order[b] = b;
+        order[n] = b;
+        n += (int)(o->trained_blocks >> b & 1);
     }
-    zo_shuffle((zo_stream){.seed = dir->seed, .step = dir->step, .query = dir->query, .role = ZO_ROLE_MASK}, order, o->blocks);
-    for (int i = 0; i < (int)(share * o->blocks + 1e-9); i++) {
+    zo_shuffle((zo_stream){.seed = dir->seed, .step = dir->step, .query = dir->query, .role = ZO_ROLE_MASK}, order, n);
+    for (int i = 0; i < (int)(share * n + 1e-9); i++) {
         dir->skip |= (uint64_t)1 << order[i];
     }
     return ZO_OK;

@@ -266,7 +266,7 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
-        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
             double g = slope[i];
             if (rule == ZO_RULE_ADAMW) {
                 q->w[i] -= (double)a->lr * decay * q->w[i];
@@ -301,7 +301,8 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .dot = dot64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
     for (int t = 0; t < layout->n; t++) {
-        q->o.size += layout->param[t].rows * layout->param[t].cols;
+        q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;
+        q->o.trained_blocks |= layout->param[t].frozen || layout->param[t].block < 0 ? 0 : (uint64_t)1 << layout->param[t].block;
         q->o.blocks = layout->param[t].block >= q->o.blocks ? layout->param[t].block + 1 : q->o.blocks;
     }
     return q;

@@ -340,7 +340,7 @@ START_TEST(log_replays_every_bit)
     zo_engine *e = engine_on(&m, ZO_STREAMED, 2, true, 5);
     record *log = calloc(1, sizeof *log);
     log->inner = zo_engine_objective(e);
-    log->outer = (zo_objective){.self = log, .seed = 5, .blocks = log->inner->blocks, .losses = record_losses, .combine = record_combine};
+    log->outer = (zo_objective){.self = log, .seed = 5, .blocks = log->inner->blocks, .trained_blocks = log->inner->trained_blocks, .losses = record_losses, .combine = record_combine};
     running r = running_new(_i == 0 ? "mezo" : "lezo", _i == 0 ? "{\"weight_decay\": 0.01}" : "{\"sparsity\": 0.5}", &log->outer);
     for (int step = 0; step < STEPS; step++) {
         zo_step_report report;

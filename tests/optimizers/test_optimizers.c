@@ -221,7 +221,7 @@ END_TEST
 /* What is left out is a function of seed, step and query, as many blocks as were asked for, each as often as the others. */
 START_TEST(blocks_are_left_out_by_their_draw)
 {
-    zo_objective o = {.seed = 9, .blocks = 12};
+    zo_objective o = {.seed = 9, .blocks = 12, .trained_blocks = 0xFFF};
     zo_err err;
     int count[ZO_DIR_BLOCKS] = {0};
     for (int step = 0; step < 3000; step++) {
@@ -242,7 +242,12 @@ START_TEST(blocks_are_left_out_by_their_draw)
     ck_assert(zo_leave_out(&o, 0.5, &z, &err) == ZO_OK && zo_leave_out(&o, 0.5, &other, &err) == ZO_OK && z.skip != other.skip);
     ck_assert(zo_leave_out(&o, 0.08, &none, &err) == ZO_OK && none.skip == 0);
     ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == 0xFFF);
+    o.trained_blocks = 0xA00; /* two blocks alone are trained */
+    all.skip = none.skip = 0;
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == 0xA00);
+    ck_assert(zo_leave_out(&o, 0.5, &none, &err) == ZO_OK && (none.skip == 0x800 || none.skip == 0x200));
     o.blocks = ZO_DIR_BLOCKS;
+    o.trained_blocks = ~(uint64_t)0;
     ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == ~(uint64_t)0);
     o.blocks++;
     ck_assert_int_eq(zo_leave_out(&o, 0.5, &all, &err), ZO_EUNSUPPORTED);
