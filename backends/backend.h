@@ -74,7 +74,7 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 6 };
+enum { ZO_BACKEND_VERSION = 7 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
