@@ -225,6 +225,26 @@ START_TEST(every_estimator_and_option)
 }
 END_TEST
 
+/* Every estimator in every way on views of part of the model, and on those that add to it. */
+static const char *const views[] = {
+    "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"prefix\"",
+    "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": {\"name\": \"prefix\", \"tokens\": 40, \"init\": \"random\"}",
+    "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"bias\"", "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": \"last\""};
+enum { VIEWS = sizeof views / sizeof *views };
+
+START_TEST(every_estimator_on_views)
+{
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    for (int i = 0; i < n; i++) {
+        cJSON *name = cJSON_CreateString(list[i]->name);
+        run_ways(views[_i], list[i], name, EVERY_WAY);
+        cJSON_Delete(name);
+    }
+    printf("measured: %d cells of %s\n", measured, strstr(views[_i], "\"tune"));
+}
+END_TEST
+
 static const char *scratch(const char *name)
 {
     static char path[4][256];
@@ -298,6 +318,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("predict");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, every_estimator_and_option, 0, MODELS * zo_estimator_list(&list));
+    tcase_add_loop_test(t, every_estimator_on_views, 0, VIEWS);
     tcase_add_loop_test(t, a_dry_run_says_what_the_row_will, 0, MODELS);
     Suite *s = suite_create("predict");
     suite_add_tcase(s, t);
