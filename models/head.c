@@ -176,7 +176,8 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     bool class = model->head == ZO_HEAD_CLASS;
     zo_pair dense = class ? ids->class_dense : ids->lm_dense;
     const float *x = dense.weight < 0 ? pass->hidden : class ? pass->head[1] : pass->head[2];
-    float *dx = dense.weight < 0 ? pass->dhead : pass->t1;
+    int last = class ? ids->class_out.weight : -1, stage = last >= 0 ? model->layout.param[last].stage : model->layout.stages - 1;
+    float *dx = !zo_goes_below(model, stage) ? NULL : dense.weight < 0 ? pass->dhead : pass->t1;
     if (classifies(model)) {
         be->upload(be, pass->dlogits, slope, (size_t)(pass->rows * model->classes) * sizeof(float));
     }
@@ -189,13 +190,18 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
         be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at,
                           batch->target, slope, pass->scores, dx, grad);
     }
-    if (dense.weight < 0) {
+    if (dense.weight < 0 || dx == NULL) {
         return;
     }
     if (!class) {
+        bool goes_on = zo_goes_below(model, model->layout.param[ids->lm_norm.weight].stage);
         be->norm_backward(be, model->store, a->norm, ids->lm_norm.weight, ids->lm_norm.bias, pass->head[1], pass->head_stats, dx,
-                          pass->rows, model->width, dx, grad);
+                          pass->rows, model->width, goes_on ? dx : NULL, grad);
+        if (!goes_on) {
+            return;
+        }
     }
     be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->width, dx);
-    be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false, pass->dhead, grad);
+    be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false,
+                        zo_goes_below(model, ids->head_stage) ? pass->dhead : NULL, grad);
 }

@@ -62,7 +62,6 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     }
     model->ids.block = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->ids.block);
     model->kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept);
-    model->kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->layers * sizeof *model->kept_in);
     zo_transformer_wire(model);
     model->prefix_row = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)a->prefix * sizeof *model->prefix_row);
     for (int32_t i = 0; i < a->prefix; i++) {
@@ -141,7 +140,6 @@ void zo_model_close(zo_model *model)
     zo_layout_free(&model->layout);
     zo_free(model->ids.block);
     zo_free(model->kept);
-    zo_free(model->kept_in);
     zo_free(model->word);
     zo_free(model->prefix_row);
     zo_free(model);
@@ -361,29 +359,29 @@ void zo_model_evaluation_end(zo_model *model)
     model->evaluates = false;
 }
 
-void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, zo_backward backward,
-                   zo_plan *plan)
+void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layout *layout, int64_t tokens, int32_t rows, int points,
+                   zo_backward backward, zo_plan *plan)
 {
     memset(plan, 0, sizeof *plan);
-    zo_model model = {.arch = *arch, .head = head, .width = arch->embed != arch->hidden ? arch->embed : arch->hidden};
+    zo_model model = {.arch = *arch, .head = head, .layout = *layout};
     model.classes = head == ZO_HEAD_CLASS || head == ZO_HEAD_WORDS ? classes : 0;
-    zo_arch_layout(arch, head, classes, &model.layout);
     model.kept = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)arch->layers * sizeof *model.kept);
-    model.kept_in = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)arch->layers * sizeof *model.kept_in);
-    for (int i = 0; i < model.layout.n; i++) {
-        const zo_param *p = &model.layout.param[i];
+    model.ids.block = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)arch->layers * sizeof *model.ids.block);
+    zo_transformer_wire(&model);
+    for (int i = 0; i < layout->n; i++) {
+        const zo_param *p = &layout->param[i];
         plan->parameters += p->rows * p->cols;
+        plan->trained += p->frozen ? 0 : p->rows * p->cols;
         plan->layers_bytes += p->block >= 0 ? p->rows * p->cols * (int64_t)sizeof(float) : 0;
     }
-    plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)model.layout.size * sizeof(float);
+    plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float);
     int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
     if (arch->rope) {
         floats += (arch->positions < tokens ? arch->positions : tokens) * arch->head_dim;
     }
     plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
     zo_free(model.kept);
-    zo_free(model.kept_in);
-    zo_layout_free(&model.layout);
+    zo_free(model.ids.block);
 }
 
 /* ---- passes ------------------------------------------------------------------------------------------------------------- */
@@ -598,7 +596,9 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     *loss = zo_head_loss(model, batch, model->room.host, NULL, NULL, scale, model->room.amount);
     operations_begin(model->be);
     zo_head_backward(model, &pass, batch, model->room.amount, grad);
-    zo_transformer_backward(model, &pass, batch, row, grad);
+    if (zo_goes_below(model, model->ids.head_stage)) {
+        zo_transformer_backward(model, &pass, batch, row, grad);
+    }
     operations_end(model->be);
 }
 

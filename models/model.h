@@ -88,12 +88,12 @@ void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *bat
  * adapters, these and a classification head, as PEFT's folder; of one with a prefix, what is trained (models/files/prefix.h). */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
 
-/* Predicted bytes by tag from the arch alone, before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and
+/* Predicted bytes by tag from the arch and its layout alone (zo_arch_layout, zo_tune_apply), before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and
  * ACTIVATIONS of one pass. GRADS, OPT_STATE and SNAPSHOT are copies of PARAMS, which the caller adds; WORKSPACE is the backend's.
  * layers_bytes: the weights inside the blocks. For `zo inspect` and the planner. */
-typedef struct zo_plan { int64_t parameters, layers_bytes; uint64_t tag_bytes[ZO_TAGS]; } zo_plan;
-void zo_model_plan(const zo_arch *arch, zo_head head, int classes, int64_t tokens, int32_t rows, int points, zo_backward backward,
-                   zo_plan *plan);
+typedef struct zo_plan { int64_t parameters, trained, layers_bytes; uint64_t tag_bytes[ZO_TAGS]; } zo_plan;
+void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layout *layout, int64_t tokens, int32_t rows, int points,
+                   zo_backward backward, zo_plan *plan);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,8 @@
  * GPT-2; RMSNorm, RoPE (Su et al., arXiv 2104.09864) and gated MLP as in LLaMA (arXiv 2302.13971).
  *
  * Tokens are packed; all points of a view run in one pass. After the last attention only the rows that a head reads go on.
- * The backward pass is written by hand in the mirror order (there is no graph), at one point, for all parameters. No dropout.
+ * The backward pass is written by hand in the mirror order (there is no graph), at one point, for what is trained: it ends at the lowest
+ * stage of that. No dropout.
  * It does not: know of heads and losses (head.c), generate text, cache keys over steps. */
 #include "models/transformer.h"
 
@@ -57,6 +58,52 @@ static zo_pair find_optional(const zo_model *model, const char *name)
     return pair;
 }
 
+static bool is_trained(const zo_model *model, int param)
+{
+    return param >= 0 && !model->layout.param[param].frozen;
+}
+
+/* Does a gradient go on to what this layer reads? */
+static bool goes_below(const zo_model *model, zo_pair pair)
+{
+    return zo_goes_below(model, model->layout.param[pair.weight].stage);
+}
+
+/* Is the input of a linear layer read in the backward pass? Its adapter's A is, and from it what B reads is made again. */
+static bool reads_input(const zo_model *model, zo_pair pair)
+{
+    return is_trained(model, pair.weight) || is_trained(model, pair.lora[0]) || is_trained(model, pair.lora[1]);
+}
+
+/* And the input of a norm? */
+static bool reads_normed(const zo_model *model, zo_pair pair)
+{
+    return goes_below(model, pair) || is_trained(model, pair.weight);
+}
+
+static zo_keeps keeps_of(const zo_model *model, const zo_block_ids *b)
+{
+    bool pre = model->arch.norm_first, key_value = reads_input(model, b->k) || reads_input(model, b->v);
+    return (zo_keeps){.in = pre ? reads_normed(model, b->attn_norm) : key_value,
+                      .h1 = !pre || key_value,
+                      .query = reads_input(model, b->q),
+                      .heads = goes_below(model, b->o),
+                      .a = goes_below(model, b->o) || reads_input(model, b->o),
+                      .mid = reads_normed(model, pre ? b->mlp_norm : b->attn_norm),
+                      .h2 = reads_input(model, b->up) || (b->gate.weight >= 0 && reads_input(model, b->gate)),
+                      .up = goes_below(model, b->down),
+                      .f = reads_input(model, b->down),
+                      .out = pre || reads_normed(model, b->mlp_norm)};
+}
+
+/* Has the block's backward pass anything to do? */
+static bool is_active(const zo_model *model, int layer)
+{
+    const zo_block_ids *b = &model->ids.block[layer];
+    zo_pair last = model->arch.norm_first ? b->down : b->mlp_norm;
+    return zo_goes_below(model, model->layout.param[last.weight].stage + 1);
+}
+
 void zo_transformer_wire(zo_model *model)
 {
     const zo_arch *a = &model->arch;
@@ -85,6 +132,7 @@ void zo_transformer_wire(zo_model *model)
         b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
         b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
         b->down = find_in_block(model, l, "mlp.down", true, a->mlp_bias);
+        b->keeps = keeps_of(model, b);
     }
     ids->lm_dense = find_optional(model, "lm.dense");
     ids->lm_norm = find_optional(model, "lm.norm");
@@ -94,6 +142,8 @@ void zo_transformer_wire(zo_model *model)
     }
     ids->class_dense = find_optional(model, "class.dense");
     ids->class_out = find_optional(model, "class.out");
+    int first = ids->class_dense.weight >= 0 ? ids->class_dense.weight : ids->class_out.weight >= 0 ? ids->class_out.weight : ids->lm_dense.weight;
+    ids->head_stage = first >= 0 ? model->layout.param[first].stage : model->layout.stages - 1;
     model->width = a->embed != a->hidden ? a->embed : a->hidden;
 }
 
@@ -126,7 +176,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
     pass->e = h;
     pass->x0 = pass->x = x;
     pass->block = (zo_block_bufs){.in = x, .h1 = a->norm_first ? h : x, .in_rows = x, .h1_rows = a->norm_first ? h : x,
-                                  .q = r, .k = offset(r, n * wide_q), .v = offset(r, n * (wide_q + kv)), .a = h, .mid = x,
+                                  .q = r, .k = offset(r, n * wide_q), .v = offset(r, n * (wide_q + kv)), .a = h, .o = r, .mid = x,
                                   .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(r, n * a->ffn) : NULL,
                                   .gate = a->gated ? r : NULL, .f = r, .out = h, .y = x};
     pass->lora = a->lora.rank > 0 ? take(l, n * a->lora.rank) : NULL;
@@ -138,87 +188,157 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
 }
 
-static zo_block_bufs lay_block(const zo_arch *a, const zo_pass *pass, zo_lay *l, bool last, float *in, float *y)
+/* Memory of a gradient pass for what its backward pass does not read: as lay_forward's. NULL where everything is kept. */
+typedef struct zo_shared { float *x, *h, *r; } zo_shared;
+
+/* `rows`: those that go through the block. in, y: see zo_block_bufs; y NULL = shared. */
+static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pass *pass, zo_lay *l, const zo_shared *s, int64_t rows, float *in, float *y)
 {
-    int64_t t = pass->tokens, rows = last ? pass->rows : t;
-    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
-    zo_block_bufs b = {.in = in, .h1 = in};
-    if (a->norm_first) {
-        b.h1 = take(l, t * a->hidden);
-        b.stats1 = take(l, t * 2);
+    int64_t t = pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim, wide_q = max64(q, a->hidden);
+    bool pre = a->norm_first, few = rows < t;
+    zo_block_bufs b = {.in = in, .h1 = in, .y = y ? y : s->x};
+#define OWN(kept, floats, shared) ((kept) ? take(l, floats) : (shared))
+    if (pre) {
+        b.h1 = OWN(k->h1 || (k->query && !few), t * a->hidden, s->h);
+        b.stats1 = OWN(k->in, t * 2, NULL);
     }
-    b.in_rows = b.in;
-    b.h1_rows = b.h1;
-    if (rows < t) {
-        b.in_rows = take(l, rows * a->hidden);
-        b.h1_rows = a->norm_first ? take(l, rows * a->hidden) : b.in_rows;
-    }
-    b.q = take(l, rows * q);
-    b.k = take(l, t * kv);
-    b.v = take(l, t * kv);
-    b.a = take(l, rows * q);
-    b.lse = take(l, rows * a->heads);
-    b.mid = take(l, rows * a->hidden);
-    b.h2 = take(l, rows * a->hidden);
-    b.stats2 = take(l, rows * 2);
-    b.pre = take(l, rows * a->ffn);
-    b.gate = a->gated ? take(l, rows * a->ffn) : NULL;
-    b.f = take(l, rows * a->ffn);
-    if (a->norm_first) {
-        b.out = b.y = y ? y : take(l, rows * a->hidden);
-    } else {
-        b.out = take(l, rows * a->hidden);
-        b.stats3 = take(l, rows * 2);
-        b.y = y ? y : take(l, rows * a->hidden);
-    }
+    b.in_rows = few ? OWN(k->mid, rows * a->hidden, s->x) : b.in;
+    b.h1_rows = !few ? b.h1 : pre ? OWN(k->query, rows * a->hidden, s->h) : b.in_rows;
+    b.q = OWN(k->heads, rows * q, s->r);
+    b.k = OWN(k->heads, t * kv, offset(s->r, t * wide_q));
+    b.v = OWN(k->heads, t * kv, offset(s->r, t * (wide_q + kv)));
+    b.lse = OWN(k->heads, rows * a->heads, NULL);
+    b.a = OWN(k->a, rows * q, s->h);
+    b.mid = OWN(k->mid, rows * a->hidden, b.in_rows);
+    b.stats2 = OWN(k->mid, rows * 2, NULL);
+    b.o = k->mid ? b.mid : s->r;
+    b.h2 = OWN(k->h2, rows * a->hidden, pre ? s->h : s->x);
+    b.pre = OWN(k->up, rows * a->ffn, a->gated ? offset(s->r, t * a->ffn) : NULL);
+    b.gate = a->gated ? OWN(k->up, rows * a->ffn, s->r) : NULL;
+    b.f = OWN(k->f, rows * a->ffn, s->r);
+    b.out = pre ? (y ? y : s->h) : OWN(k->out, rows * a->hidden, s->h);
+    b.stats3 = pre ? NULL : OWN(k->out, rows * 2, NULL);
+#undef OWN
     return b;
+}
+
+static bool keeps_all(const zo_keeps *k)
+{
+    return k->in && k->h1 && k->query && k->heads && k->a && k->mid && k->h2 && k->up && k->f && k->out;
+}
+
+/* Is the block's input kept, of which `few` rows go on? */
+static bool keeps_input(const zo_model *model, int layer, bool few)
+{
+    const zo_keeps *k = &model->ids.block[layer].keeps;
+    return k->in || (!model->arch.norm_first && k->query && !few);
+}
+
+/* Every block keeps what its backward pass reads. */
+static void lay_kept(zo_model *model, const zo_pass *pass, zo_lay *l, const zo_shared *s)
+{
+    const zo_arch *a = &model->arch;
+    float *in = pass->x;
+    for (int i = 0; i < a->layers; i++) {
+        bool last = i == a->layers - 1;
+        int64_t rows = last ? pass->rows : pass->tokens;
+        bool kept = last || keeps_input(model, i + 1, i + 1 == a->layers - 1 && pass->rows < pass->tokens); /* the output; a head reads the last */
+        float *y = kept ? take(l, rows * a->hidden) : NULL;
+        model->kept[i] = lay_block(a, &model->ids.block[i].keeps, pass, l, s, rows, in, y);
+        in = model->kept[i].y;
+    }
+}
+
+/* Blocks with something to do keep their inputs; what one of them reads besides stands in buffers that all share. */
+static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, const zo_shared *s)
+{
+    const zo_arch *a = &model->arch;
+    int64_t t = pass->tokens, rows = pass->rows;
+    int lowest = a->layers; /* block with something to do */
+    zo_keeps all = {.mid = true}, none = {0}; /* the input must stay: nothing is added to it in place */
+    for (int i = a->layers - 1; i >= 0 && is_active(model, i); i--) {
+        const zo_keeps *k = &model->ids.block[i].keeps;
+        lowest = i;
+        all = (zo_keeps){all.in || k->in, all.h1 || k->h1, all.query || k->query, all.heads || k->heads, all.a || k->a, true,
+                         all.h2 || k->h2, all.up || k->up, all.f || k->f,         all.out || k->out};
+    }
+    bool several = lowest < a->layers - 1;
+    zo_block_bufs b = {0};
+    float *y = take(l, (several ? t : rows) * a->hidden), *in = pass->x;
+    if (lowest < a->layers) {
+        b = lay_block(a, &all, pass, l, s, several ? t : rows, pass->x, y);
+    }
+    if (several && rows < t) {
+        b.in_rows = take(l, rows * a->hidden);
+        b.h1_rows = !a->norm_first ? b.in_rows : all.query ? take(l, rows * a->hidden) : s->h;
+    }
+    for (int i = 0; i < a->layers; i++) {
+        bool last = i == a->layers - 1, few = last && rows < t;
+        float *next = last ? y : i + 1 >= lowest ? take(l, t * a->hidden) : NULL;
+        if (i < lowest) {
+            model->kept[i] = lay_block(a, &none, pass, l, s, last ? rows : t, in, next);
+        } else {
+            zo_block_bufs *k = &model->kept[i];
+            *k = b;
+            k->in = in;
+            k->h1 = a->norm_first ? b.h1 : in;
+            k->in_rows = few ? b.in_rows : in;
+            k->h1_rows = few ? b.h1_rows : k->h1;
+            k->y = next;
+            k->out = a->norm_first ? next : b.out;
+        }
+        in = model->kept[i].y;
+    }
 }
 
 static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
 {
     const zo_arch *a = &model->arch;
+    const zo_ids_of *ids = &model->ids;
     int64_t t = pass->tokens, rows = pass->rows;
-    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
-    pass->x0 = take(l, t * a->hidden);
-    pass->e = a->embed != a->hidden ? take(l, t * a->embed) : NULL;
-    pass->x = a->embed_norm ? take(l, t * a->hidden) : pass->x0;
-    pass->stats0 = a->embed_norm ? take(l, t * 2) : NULL;
-    float *y;
-    if (pass->keep == ZO_BACKWARD_CHECKPOINT) {
-        for (int i = 0; i < a->layers; i++) {
-            model->kept_in[i] = i == 0 ? pass->x : take(l, t * a->hidden);
-        }
-        /* Sized for all rows; the last block then uses it for its fewer ones. */
-        int64_t real_rows = pass->rows;
-        pass->rows = t;
-        pass->block = lay_block(a, pass, l, false, pass->x, NULL);
-        pass->rows = real_rows;
-        if (rows < t) {
-            pass->block.in_rows = take(l, rows * a->hidden);
-            pass->block.h1_rows = a->norm_first ? take(l, rows * a->hidden) : pass->block.in_rows;
-        }
-        y = pass->block.y;
-    } else {
-        y = pass->x;
-        for (int i = 0; i < a->layers; i++) {
-            model->kept[i] = lay_block(a, pass, l, i == a->layers - 1, y, NULL);
-            y = model->kept[i].y;
-        }
+    int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim, wide_q = max64(q, a->hidden);
+    bool project = a->embed != a->hidden, checkpoint = pass->keep == ZO_BACKWARD_CHECKPOINT, shares = false;
+    bool keep_x0 = !a->embed_norm || reads_normed(model, ids->embed_norm), keep_e = project && reads_input(model, ids->in);
+    bool keep_x = checkpoint ? is_active(model, 0) : keeps_input(model, 0, a->layers == 1 && rows < t);
+    for (int i = 0; i < a->layers; i++) {
+        shares = shares || !keeps_all(&ids->block[i].keeps);
     }
+    shares = shares || !keep_x0 || (project && !keep_e);
+
+    /* What the backward pass works in, from the last block down, where only some rows may have a gradient; and in the same memory what the
+     * forward pass makes and nobody reads again. The block at hand may be run again while dx is read. */
+    bool active = is_active(model, a->layers - 1);
+    int64_t wide = max64(wide_q, model->width), n = active && ids->block[a->layers - 1].keeps.heads ? t : rows, begin, end;
+    pass->dx = take(l, zo_goes_below(model, ids->head_stage) ? n * a->hidden : 0);
+    begin = l->used;
+    pass->t1 = take(l, n * wide);
+    pass->t2 = take(l, active ? n * wide : 0);
+    pass->r = take(l, active ? n * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)) : 0);
+    end = l->used;
+    l->used = begin;
+    zo_shared s = {0};
+    if (shares) {
+        s.x = take(l, t * a->hidden);
+        s.h = take(l, t * max64(wide_q, a->embed));
+        s.r = take(l, t * max64(max64(wide_q + 2 * kv, a->ffn * (a->gated ? 2 : 1)), model->width));
+    }
+    l->used = max64(l->used, end);
+
+    pass->x = keep_x ? take(l, t * a->hidden) : s.x;
+    pass->x0 = !a->embed_norm ? pass->x : keep_x0 ? take(l, t * a->hidden) : s.x;
+    pass->e = keep_e ? take(l, t * a->embed) : s.h;
+    pass->stats0 = a->embed_norm && keep_x0 ? take(l, t * 2) : NULL;
+    (checkpoint ? lay_checkpoints : lay_kept)(model, pass, l, &s);
+    float *y = model->kept[a->layers - 1].y;
     pass->last = a->final_norm ? take(l, rows * a->hidden) : y;
     pass->last_stats = a->final_norm ? take(l, rows * 2) : NULL;
-    pass->hidden = a->embed != a->hidden ? take(l, rows * model->width) : pass->last;
+    pass->hidden = project ? take(l, rows * model->width) : pass->last;
     for (int i = 0; i < 3; i++) {
         pass->head[i] = take(l, rows * model->width);
     }
     pass->head_stats = take(l, rows * 2);
     pass->dlogits = take(l, pass->head_rows * model->classes);
     pass->dhead = take(l, rows * model->width);
-    int64_t wide = max64(max64(a->hidden, q), model->width);
-    pass->dx = take(l, t * a->hidden);
-    pass->t1 = take(l, t * wide);
-    pass->t2 = take(l, t * wide);
-    pass->r = take(l, t * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)));
     pass->lora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
     pass->dlora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
 }
@@ -344,6 +464,16 @@ static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, con
     }
 }
 
+/* The rows of x to `to`, which may be x itself: then by way of `through`. */
+static void gather_rows(zo_backend *be, const zo_pass *pass, const float *x, int64_t tokens, int64_t cols, const int32_t *row, float *through, float *to)
+{
+    float *first = to == x ? through : to;
+    be->gather(be, x, pass->points, tokens, cols, row, pass->rows, first);
+    if (first != to) {
+        be->copy(be, to, first, (size_t)(pass->points * pass->rows * cols) * sizeof(float));
+    }
+}
+
 /* One block. *pending (pre-norm) is what must still be added to b->in, which its first norm does in passing; on return it is what
  * must still be added to b->y. `row` is not NULL in the last block when fewer rows than tokens go on. With `again` the block is
  * run for its backward pass: what only the next block reads is not made. */
@@ -353,7 +483,6 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     const zo_block_ids *ids = &model->ids.block[layer];
-    bool keep = pass->keep != ZO_FORWARD_ONLY;
     int64_t t = pass->tokens, rows = row ? pass->rows : t;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
 
@@ -363,17 +492,9 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     linear(model, pass, view, ids->k, ZO_ACT_NONE, b->h1, t, b->k, NULL);
     linear(model, pass, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
     if (row) {
-        size_t bytes = (size_t)(pass->points * rows * a->hidden) * sizeof(float);
-        float *in_rows = keep ? b->in_rows : b->q, *h1_rows = keep ? b->h1_rows : b->q; /* q is free until it is made */
-        be->gather(be, b->in, pass->points, t, a->hidden, row, rows, in_rows);
-        if (!keep) {
-            be->copy(be, b->in_rows, in_rows, bytes);
-        }
+        gather_rows(be, pass, b->in, t, a->hidden, row, b->o, b->in_rows); /* o is free until it is made */
         if (a->norm_first) {
-            be->gather(be, b->h1, pass->points, t, a->hidden, row, rows, h1_rows);
-            if (!keep) {
-                be->copy(be, b->h1_rows, h1_rows, bytes);
-            }
+            gather_rows(be, pass, b->h1, t, a->hidden, row, b->o, b->h1_rows);
         }
     }
     linear(model, pass, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
@@ -381,60 +502,39 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
     }
-    for (int i = 0; i < 2 && a->prefix > 0 && !keep; i++) {
+    for (int i = 0; i < 2 && a->prefix > 0 && pass->keep == ZO_FORWARD_ONLY; i++) {
         be->embed(be, view, ids->prefix[i], model->prefix_row, a->prefix, false, pass->prefix[i]);
     }
     zo_attention attention = attention_of(model, pass, layer, row, rows, NULL);
     zo_seqs seqs = zo_seqs_of(batch);
     be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
 
-    /* mid = in + o(a): a forward-only pass adds into the stream, a gradient pass beside it. */
-    float *o = keep ? b->mid : b->q;
-    linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, o, NULL);
-    norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, keep ? o : b->in_rows, keep ? b->in_rows : o, rows, b->h2, b->stats2);
-    const float *residual = keep ? (a->norm_first ? b->mid : b->h2) : b->out;
+    /* mid = in + o(a): beside the stream where it is kept, else added into it. */
+    linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->o, NULL);
+    norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, b->mid, b->mid == b->o ? b->in_rows : b->o, rows, b->h2, b->stats2);
 
     if (a->gated) {
         linear(model, pass, view, ids->gate, ZO_ACT_NONE, b->h2, rows, b->gate, NULL);
         linear(model, pass, view, ids->up, ZO_ACT_NONE, b->h2, rows, b->pre, NULL);
         be->glu(be, a->act, b->gate, b->pre, pass->points * rows * a->ffn, b->f);
     } else {
-        linear(model, pass, view, ids->up, a->act, b->h2, rows, b->f, keep ? b->pre : NULL);
+        linear(model, pass, view, ids->up, a->act, b->h2, rows, b->f, b->pre);
     }
-    if (again && a->norm_first) {
+    bool kept = b->stats3 != NULL; /* out, the last norm's input */
+    if (again && !kept) {
         return;
     }
     linear(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, b->out, NULL);
     if (a->norm_first) {
-        *pending = residual;
+        *pending = b->out == b->y ? b->mid : b->out;
     } else {
-        norm(model, view, ids->mlp_norm, keep ? b->out : b->y, residual, rows, b->y, b->stats3);
+        norm(model, view, ids->mlp_norm, kept ? b->out : b->h2, kept ? b->h2 : b->out, rows, b->y, b->stats3);
     }
 }
 
-/* The buffers of a block: its own where all are kept; else the shared ones around its kept input. */
 static zo_block_bufs block_bufs(const zo_model *model, const zo_pass *pass, int layer)
 {
-    if (pass->keep == ZO_BACKWARD) {
-        return model->kept[layer];
-    }
-    zo_block_bufs b = pass->block;
-    if (pass->keep == ZO_BACKWARD_CHECKPOINT) {
-        bool last = layer == model->arch.layers - 1, pre = model->arch.norm_first;
-        b.in = model->kept_in[layer];
-        if (!pre) {
-            b.h1 = b.in;
-        }
-        if (!last || pass->rows == pass->tokens) {
-            b.in_rows = b.in;
-            b.h1_rows = b.h1;
-        }
-        if (!last) {
-            b.y = model->kept_in[layer + 1];
-            b.out = pre ? b.y : b.out;
-        }
-    }
-    return b;
+    return pass->keep == ZO_FORWARD_ONLY ? pass->block : model->kept[layer];
 }
 
 void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row)
@@ -462,25 +562,32 @@ void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view,
 
 /* ---- backward ----------------------------------------------------------------------------------------------------------- */
 
-/* x A^T of an adapter is made again, `rank` numbers a token, and not kept. */
+/* x A^T of an adapter is made again, `rank` numbers a token, and not kept. dx NULL = nothing below is trained. */
 static void linear_backward(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
     zo_backend *be = model->be;
     const zo_store *stored = model->store;
-    bool adapted = pair.lora[0] >= 0;
-    if (adapted) {
+    bool adapted = pair.lora[0] >= 0, goes_on = dx != NULL || is_trained(model, pair.lora[0]);
+    if (adapted && is_trained(model, pair.lora[1])) {
         zo_view view = zo_view_stored(&stored);
         be->linear(be, &view, model->precision, pair.lora[0], -1, ZO_ACT_NONE, x, tokens, false, pass->lora, NULL);
-        be->linear_backward(be, stored, model->precision, pair.lora[1], -1, pass->lora, dy, tokens, false, pass->dlora, grad);
+    }
+    if (adapted) {
+        be->linear_backward(be, stored, model->precision, pair.lora[1], -1, pass->lora, dy, tokens, false, goes_on ? pass->dlora : NULL, grad);
+    }
+    if (adapted && goes_on) {
         be->linear_backward(be, stored, model->precision, pair.lora[0], -1, x, pass->dlora, tokens, false, dx, grad);
     }
     be->linear_backward(be, stored, model->precision, pair.weight, pair.bias, x, dy, tokens, adapted, dx, grad);
 }
 
-static void norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
+/* dx: the gradient of the norm's output in, and where one goes on that of its input out. Returns whether one does. */
+static bool norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
 {
+    bool below = goes_below(model, pair);
     model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dx, tokens,
-                             model->arch.hidden, dx, grad);
+                             model->arch.hidden, below ? dx : NULL, grad);
+    return below;
 }
 
 /* rows of `x` (rows, hidden) spread over zeros (tokens, hidden), through `other` */
@@ -492,41 +599,48 @@ static void spread(zo_model *model, const zo_pass *pass, const int32_t *row, flo
     model->be->copy(model->be, x, other, bytes);
 }
 
-/* pass->dx: gradient of the block's output (rows, hidden) in, of its input (tokens, hidden) out. */
-static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, int layer, const zo_block_bufs *b,
-                           const int32_t *row, zo_store *grad)
+/* From pass->dx, the gradient of what down makes, to that of the MLP's input (rows, hidden) in pass->t1. Returns whether there is one. */
+static bool mlp_backward(zo_model *model, const zo_pass *pass, const zo_block_ids *ids, const zo_block_bufs *b, int64_t rows, zo_store *grad)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    bool inside = goes_below(model, ids->down), below = goes_below(model, ids->up);
+    float *df = pass->r, *t1 = below ? pass->t1 : NULL, *t2 = below ? pass->t2 : NULL;
+    linear_backward(model, pass, ids->down, b->f, pass->dx, rows, inside ? df : NULL, grad);
+    if (!inside) {
+        return false;
+    }
+    if (!a->gated) {
+        be->act_backward(be, a->act, b->pre, rows * a->ffn, df);
+        linear_backward(model, pass, ids->up, b->h2, df, rows, t1, grad);
+        return below;
+    }
+    float *dup = pass->r + rows * a->ffn;
+    be->glu_backward(be, a->act, b->gate, b->pre, df, rows * a->ffn, df, dup);
+    linear_backward(model, pass, ids->gate, b->h2, df, rows, t1, grad);
+    linear_backward(model, pass, ids->up, b->h2, dup, rows, t2, grad);
+    if (below) {
+        be->add(be, t1, t2, rows * a->hidden);
+    }
+    return below;
+}
+
+/* pass->dx: gradient of mid (rows, hidden) in; of the block's input (tokens, hidden) out. Returns whether there is one. */
+static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, int layer, const zo_block_bufs *b, const int32_t *row,
+                               zo_store *grad)
 {
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     const zo_block_ids *ids = &model->ids.block[layer];
-    int64_t t = pass->tokens, rows = row ? pass->rows : t, n = rows * a->hidden;
+    int64_t t = pass->tokens, rows = row ? pass->rows : t;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
     float *dx = pass->dx, *t1 = pass->t1, *t2 = pass->t2;
+    bool inside = goes_below(model, ids->o), below = goes_below(model, ids->q);
 
-    if (!a->norm_first) {
-        norm_backward(model, ids->mlp_norm, b->out, b->stats3, rows, dx, grad);
+    linear_backward(model, pass, ids->o, b->a, dx, rows, inside ? t1 : NULL, grad);
+    if (!inside) {
+        return false;
     }
-    float *df = pass->r;
-    linear_backward(model, pass, ids->down, b->f, dx, rows, df, grad);
-    if (a->gated) {
-        float *dup = pass->r + rows * a->ffn;
-        be->glu_backward(be, a->act, b->gate, b->pre, df, rows * a->ffn, df, dup);
-        linear_backward(model, pass, ids->gate, b->h2, df, rows, t1, grad);
-        linear_backward(model, pass, ids->up, b->h2, dup, rows, t2, grad);
-        be->add(be, t1, t2, n);
-    } else {
-        be->act_backward(be, a->act, b->pre, rows * a->ffn, df);
-        linear_backward(model, pass, ids->up, b->h2, df, rows, t1, grad);
-    }
-    if (a->norm_first) {
-        norm_backward(model, ids->mlp_norm, b->mid, b->stats2, rows, t1, grad);
-        be->add(be, dx, t1, n);
-    } else {
-        be->add(be, dx, t1, n);
-        norm_backward(model, ids->attn_norm, b->mid, b->stats2, rows, dx, grad);
-    }
-
-    linear_backward(model, pass, ids->o, b->a, dx, rows, t1, grad);
     zo_attention attention = attention_of(model, pass, layer, row, rows, grad);
     zo_seqs seqs = zo_seqs_of(batch);
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
@@ -537,9 +651,14 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     }
     /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */
     float *dh1 = a->norm_first ? t2 : dx;
-    linear_backward(model, pass, ids->q, b->h1_rows, dq, rows, a->norm_first ? t2 : t1, grad);
+    linear_backward(model, pass, ids->q, b->h1_rows, dq, rows, !below ? NULL : a->norm_first ? t2 : t1, grad);
+    if (!below) {
+        linear_backward(model, pass, ids->k, b->h1, dk, t, NULL, grad);
+        linear_backward(model, pass, ids->v, b->h1, dv, t, NULL, grad);
+        return false;
+    }
     if (!a->norm_first) {
-        be->add(be, dx, t1, n);
+        be->add(be, dx, t1, rows * a->hidden);
     }
     if (row) {
         spread(model, pass, row, dx, t1);
@@ -551,9 +670,58 @@ static void block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     be->add(be, dh1, t1, t * a->hidden);
     linear_backward(model, pass, ids->v, b->h1, dv, t, t1, grad);
     be->add(be, dh1, t1, t * a->hidden);
-    if (a->norm_first) {
-        norm_backward(model, ids->attn_norm, b->in, b->stats1, t, t2, grad);
+    if (a->norm_first && norm_backward(model, ids->attn_norm, b->in, b->stats1, t, t2, grad)) {
         be->add(be, dx, t2, t * a->hidden);
+    }
+    return goes_below(model, a->norm_first ? ids->attn_norm : ids->q);
+}
+
+/* pass->dx: gradient of the block's output (rows, hidden) in, of its input (tokens, hidden) out. Returns whether there is one: whether something
+ * is trained below the block. */
+static bool block_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, int layer, const zo_block_bufs *b,
+                           const int32_t *row, zo_store *grad)
+{
+    const zo_block_ids *ids = &model->ids.block[layer];
+    int64_t rows = row ? pass->rows : pass->tokens, n = rows * model->arch.hidden;
+    if (model->arch.norm_first) {
+        if (!mlp_backward(model, pass, ids, b, rows, grad) || !norm_backward(model, ids->mlp_norm, b->mid, b->stats2, rows, pass->t1, grad)) {
+            return false;
+        }
+        model->be->add(model->be, pass->dx, pass->t1, n);
+    } else {
+        if (!norm_backward(model, ids->mlp_norm, b->out, b->stats3, rows, pass->dx, grad) || !mlp_backward(model, pass, ids, b, rows, grad)) {
+            return false;
+        }
+        model->be->add(model->be, pass->dx, pass->t1, n);
+        if (!norm_backward(model, ids->attn_norm, b->mid, b->stats2, rows, pass->dx, grad)) {
+            return false;
+        }
+    }
+    return attention_backward(model, pass, batch, layer, b, row, grad);
+}
+
+/* From dx, the gradient of the first block's input, to the tables. */
+static void embed_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, zo_store *grad)
+{
+    zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
+    const zo_ids_of *ids = &model->ids;
+    if (ids->embed_norm.weight >= 0 && !norm_backward(model, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad)) {
+        return;
+    }
+    if (is_trained(model, ids->position)) {
+        be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+    }
+    if (is_trained(model, ids->type)) {
+        be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+    }
+    float *de = pass->dx;
+    if (ids->in.weight >= 0) {
+        de = goes_below(model, ids->in) ? pass->t1 : NULL;
+        linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, de, grad);
+    }
+    if (is_trained(model, ids->token)) {
+        be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);
     }
 }
 
@@ -567,12 +735,15 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
     zo_block_bufs b = block_bufs(model, pass, a->layers - 1);
 
     if (ids->out.weight >= 0) {
-        linear_backward(model, pass, ids->out, pass->last, pass->dhead, pass->rows, pass->dx, grad);
+        linear_backward(model, pass, ids->out, pass->last, pass->dhead, pass->rows, goes_below(model, ids->out) ? pass->dx : NULL, grad);
+        if (!goes_below(model, ids->out)) {
+            return;
+        }
     } else {
         be->copy(be, pass->dx, pass->dhead, (size_t)(pass->rows * a->hidden) * sizeof(float));
     }
-    if (a->final_norm) {
-        norm_backward(model, ids->final_norm, b.y, pass->last_stats, pass->rows, pass->dx, grad);
+    if (a->final_norm && !norm_backward(model, ids->final_norm, b.y, pass->last_stats, pass->rows, pass->dx, grad)) {
+        return;
     }
     for (int l = a->layers - 1; l >= 0; l--) {
         const int32_t *some = l == a->layers - 1 ? row : NULL;
@@ -581,21 +752,9 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
             const float *pending = NULL; /* the block's input was completed when the next operation first read it */
             block_forward(model, pass, &view, batch, l, &b, NULL, true, &pending);
         }
-        block_backward(model, pass, batch, l, &b, some, grad);
+        if (!block_backward(model, pass, batch, l, &b, some, grad)) {
+            return;
+        }
     }
-    if (ids->embed_norm.weight >= 0) {
-        norm_backward(model, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad);
-    }
-    if (ids->position >= 0) {
-        be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
-    }
-    if (ids->type >= 0) {
-        be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
-    }
-    const float *de = pass->dx;
-    if (ids->in.weight >= 0) {
-        linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, pass->t1, grad);
-        de = pass->t1;
-    }
-    be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);
+    embed_backward(model, pass, batch, grad);
 }

@@ -12,30 +12,48 @@ extern "C" {
 /* A linear layer or a norm: indices into the layout, -1 = absent. lora: A and B of an adapter. */
 typedef struct zo_pair { int weight, bias, lora[2]; } zo_pair;
 
+/* What the backward pass of a block reads of its buffers (zo_block_bufs), by what is trained: the input of a layer whose weight is, and what leads
+ * the gradient down to the lowest stage that is. All are true where everything is trained. */
+typedef struct zo_keeps {
+    bool in;    /* pre-norm: its first norm's input; post-norm: the input of keys and values */
+    bool h1;    /* pre-norm: the input of keys and values */
+    bool query; /* the queries' input: h1_rows */
+    bool heads; /* q, k, v, lse: a gradient goes through the attention */
+    bool a;
+    bool mid;
+    bool h2;
+    bool up;    /* pre, gate */
+    bool f;
+    bool out;   /* post-norm: its last norm's input */
+} zo_keeps;
+
 typedef struct zo_block_ids {
     zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down;
     int prefix[2]; /* keys, values */
+    zo_keeps keeps;
 } zo_block_ids;
 
 typedef struct zo_ids_of { /* where each parameter of arch.h's list stands in the layout */
     int token, position, type;
     zo_pair embed_norm, in, out, final_norm;
     zo_block_ids *block; /* (layers) */
+    int head_stage;      /* of what reads the last hidden state: zo_param.stage */
     zo_pair lm_dense, lm_norm, decoder, class_dense, class_out;
 } zo_ids_of;
 
 /* Buffers of one block, in the backend's memory; T tokens, Q = the rows that go through it (T, but in the last block only the rows
  * that a head reads). In a forward-only pass most of them are the same memory and the leading dimension is P; in a gradient
- * pass (P = 1) every one is its own and is kept for the backward pass. */
+ * pass (P = 1) each one that zo_keeps names is its own, for the backward pass, and the others are as in a forward-only pass. */
 typedef struct zo_block_bufs {
     float *in;          // (T, hidden) the block's input
     float *h1, *stats1; // (T, hidden), (T, 2) pre-norm: norm of the input; post-norm: h1 is the input itself, no stats
     float *in_rows, *h1_rows; // (Q, hidden) the chosen rows of in and h1
     float *q, *k, *v;   // (Q, heads * head_dim), (T, kv_heads * head_dim) twice; rotated where the model has RoPE
     float *a, *lse;     // (Q, heads * head_dim), (Q, heads) attention's output
+    float *o;           // (Q, hidden) o(a) before it is added: mid itself, or apart where it is added to in_rows in place
     float *mid;         // (Q, hidden) in + o(a)
-    float *h2, *stats2; // (Q, hidden), (Q, 2) norm of mid: what the MLP reads
-    float *pre, *gate;  // (Q, ffn) up before its activation; gate before its activation (gated only)
+    float *h2, *stats2; // (Q, hidden), (Q, 2) norm of mid: what the MLP reads. Stats only where the norm's input is kept
+    float *pre, *gate;  // (Q, ffn) up before its activation (NULL where nobody reads it); gate before its activation (gated only)
     float *f;           // (Q, ffn) what down reads
     float *out;         // (Q, hidden) h2 or mid + down(f)
     float *y, *stats3;  // (Q, hidden), (Q, 2) the block's output: pre-norm: out itself; post-norm: its norm
@@ -48,7 +66,7 @@ typedef struct zo_pass {
     int64_t head_rows, scores; /* R, or 0 when no head runs; token scores */
     zo_backward keep;
     float *x0, *e, *x, *stats0; // embeddings before their norm (T, hidden); token rows before project_in (T, embed); after; (T, 2)
-    zo_block_bufs block;       // the buffers of every block of a forward-only or checkpointed pass
+    zo_block_bufs block;       // the buffers of every block of a forward-only pass
     float *prefix[2];          // (prefix, kv_heads * head_dim) keys and values of a block's prefix at the points; a gradient pass reads the store
     float *last, *last_stats;  // (R, hidden), (R, 2) the final norm of the blocks' output `y`
     float *hidden;             // (R, width) what the head reads
@@ -99,8 +117,7 @@ struct zo_model {
     zo_room room;             /* of the passes now */
     zo_room reserved;         /* during an evaluation: what zo_model_reserve made, of which `room` borrows what is large enough */
     bool evaluates;
-    zo_block_bufs *kept;      /* (layers) gradient pass without checkpoints */
-    float **kept_in;          /* (layers) gradient pass with checkpoints: each block's input */
+    zo_block_bufs *kept;      /* (layers) of the gradient pass */
     uint8_t *mark;            /* one a row of the largest table */
     int32_t *touched_rows[4]; /* (max_tokens + classes) rows of the token, position and type tables and of an untied decoder */
     int touched_param[4];
@@ -125,7 +142,13 @@ void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *lay);
 /* Run the blocks. `row` (rows, ascending) are the tokens whose last hidden state is wanted, NULL = all (then pass->rows = tokens);
  * fills pass->hidden (points, rows, width). */
 void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row);
-/* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of all parameters below the head, added into grad. */
+/* Is something trained below this stage, so that a gradient goes on to what its parameters read? */
+static inline bool zo_goes_below(const zo_model *model, int stage)
+{
+    return model->layout.lowest < stage;
+}
+/* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of what is trained below the head, added into grad. Only where
+ * something is. */
 void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad);
 void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine); /* host; (positions, head_dim / 2) */
 zo_seqs zo_seqs_of(const zo_batch *batch);
@@ -137,7 +160,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
 /* Loss of point p from the downloaded logits (rows, classes) or logprobs (scores); choice, nll (examples) may be NULL. When
  * `slope` is not NULL: d loss / d logits, or -d loss / d logprob, times scale. */
 double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, int32_t *choice, double *nll, double scale, float *slope);
-/* From slope (host) to pass->dhead; gradients of the head added. */
+/* From slope (host) to pass->dhead, where something is trained below; gradients of what is trained of the head added. */
 void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const float *slope, zo_store *grad);
 /* (rows, vocab) logits of a language-model head, host. */
 void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, float *logits);

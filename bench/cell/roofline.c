@@ -4,13 +4,14 @@
  *                           and the MLP of the head's rows alone); the decoder at those rows: the whole vocabulary, or the label words
  *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
  *                           those before it, its option's prompt included; a prefix's keys are all tokens'
- *         gradients         three times a forward: one backward product for the input, one for the weight
- *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again.
+ *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
+ *                           three times a forward where everything is trained
+ *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again (work counts that: bench/cell/setup.c).
  * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
- *                           are looked up the rows of the tokens; twice in a pass with gradients
+ *                           are looked up the rows of the tokens; twice where a gradient comes
  *         formed            W + cZ at each point, or W converted once, written and read as the products' operands are stored; nothing where
  *                           the stored weights are the operands
- *         activations       the input and the output of each product, and of the attention, once, f32; three times with gradients
+ *         activations       the input and the output of each product, and of the attention, once, f32; and once more for each backward product
  *         updates           weights that sweeps wrote (the backend counts them), read and written; gradients written and read; the state of
  *                           a rule (moments) read and written
  *         Not counted: logits, elementwise passes between products, caches' help.
@@ -81,24 +82,25 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
     sums->row_pairs += points * of_batch->row_pairs;
 }
 
-/* How a pass uses one parameter. */
-typedef struct use { bool product, at_rows, looked_up; int64_t rows; } use;
+/* How a pass uses one parameter; stage: of its product. */
+typedef struct use { bool product, at_rows, looked_up; int64_t rows; int stage; } use;
 
 static bool ends_block(const zo_arch *arch, const zo_param *p)
 {
     return p->block == arch->layers - 1 && strstr(p->name, ".attn.k.") == NULL && strstr(p->name, ".attn.v.") == NULL;
 }
 
-static use use_of(const zo_arch *arch, const zo_param *p, zo_head head, int classes)
+static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, zo_head head, int classes)
 {
     bool decoder = strcmp(p->name, arch->tied ? "embed.token" : "lm.decoder.weight") == 0;
-    use u = {.rows = p->rows, .looked_up = p->kind == ZO_PARAM_TABLE && !p->whole};
+    use u = {.rows = p->rows, .looked_up = p->kind == ZO_PARAM_TABLE && !p->whole, .stage = p->stage};
     if (p->kind == ZO_PARAM_VECTOR) {
         return u;
     }
     if (decoder) {
         u.product = head != ZO_HEAD_CLASS;
         u.at_rows = true;
+        u.stage = layout->stages - 1;
         u.rows = head == ZO_HEAD_WORDS ? classes : p->rows;
     } else if (p->kind == ZO_PARAM_MATRIX) {
         u.product = true;
@@ -107,50 +109,88 @@ static use use_of(const zo_arch *arch, const zo_param *p, zo_head head, int clas
     return u;
 }
 
-zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
+static void add_product(zo_products *to, const use *u, const zo_param *p, double times)
 {
-    zo_pass_terms t = {0};
+    *(u->at_rows ? &to->row_numbers : &to->token_numbers) += times * (double)u->rows * (double)p->cols;
+    *(u->at_rows ? &to->row_widths : &to->token_widths) += times * (double)(u->rows + p->cols);
+}
+
+static void add_attention(zo_products *to, bool last, double times)
+{
+    *(last ? &to->last : &to->layers) += times;
+}
+
+/* The first block with something trained, in it or below; `layers` where there is none. */
+static int lowest_block(const zo_arch *arch, const zo_layout *layout)
+{
+    int block = arch->layers;
     for (int i = 0; i < layout->n; i++) {
         const zo_param *p = &layout->param[i];
-        use u = use_of(arch, p, head, classes);
+        block = p->block >= 0 && p->block < block && p->stage >= layout->lowest ? p->block : block;
+    }
+    return block;
+}
+
+zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
+{
+    zo_pass_terms t = {.read_numbers = 0};
+    int lowest = lowest_block(arch, layout);
+    for (int i = 0; i < layout->n; i++) {
+        const zo_param *p = &layout->param[i];
+        use u = use_of(arch, layout, p, head, classes);
         double n = (double)u.rows * (double)p->cols;
-        t.numbers += (double)p->rows * (double)p->cols;
+        bool comes = u.stage >= layout->lowest, goes_on = u.stage > layout->lowest || (p->lora == ZO_LORA_B && !layout->param[i - 1].frozen);
+        bool above = p->block >= 0 ? p->block >= lowest : lowest == 0 || (lowest < arch->layers && (p->head || u.stage > layout->lowest));
+        t.trained_numbers += p->frozen ? 0.0 : (double)p->rows * (double)p->cols;
         if (u.product) {
-            *(u.at_rows ? &t.row_numbers : &t.token_numbers) += n;
-            *(u.at_rows ? &t.row_widths : &t.token_widths) += (double)(u.rows + p->cols);
+            add_product(&t.forward, &u, p, 1);
+            add_product(&t.backward, &u, p, goes_on + !p->frozen);
+            add_product(&t.again, &u, p, above);
         }
         if (u.looked_up) {
             t.row_reads += (double)p->cols;
+            t.row_reads_back += p->frozen ? 0.0 : (double)p->cols;
         } else {
             t.read_numbers += n;
+            t.read_numbers_back += comes ? n : 0.0;
+            t.trained_reads += p->frozen ? 0.0 : n;
+        }
+    }
+    for (int i = 0; i < layout->n; i++) { /* what an output projection reads is attention's */
+        const zo_param *p = &layout->param[i];
+        if (p->block >= 0 && p->kind == ZO_PARAM_MATRIX && strstr(p->name, ".attn.o.weight") != NULL) {
+            bool last = p->block == arch->layers - 1;
+            add_attention(&t.forward, last, 1);
+            add_attention(&t.backward, last, p->stage > layout->lowest ? 2 : 0);
+            add_attention(&t.again, last, p->block >= lowest);
         }
     }
     return t;
 }
 
-double zo_forward_flops(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch)
+double zo_products_flops(const zo_pass_sums *s, const zo_products *p, const zo_arch *arch)
 {
-    double width = (double)arch->heads * arch->head_dim, layers = arch->layers;
-    double products = 2 * (s->tokens * t->token_numbers + s->rows * t->row_numbers);
-    double attention = 4 * width * ((layers - 1) * s->pairs + s->row_pairs);
+    double width = (double)arch->heads * arch->head_dim;
+    double products = 2 * (s->tokens * p->token_numbers + s->rows * p->row_numbers);
+    double attention = 4 * width * (p->layers * s->pairs + p->last * s->row_pairs);
     return products + attention;
 }
 
-static double activation_bytes(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch)
+static double activation_bytes(const zo_pass_sums *s, const zo_products *p, const zo_arch *arch)
 {
     double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim;
-    return (double)sizeof(float) * (s->tokens * t->token_widths + s->rows * t->row_widths + arch->layers * s->tokens * (2 * width + 2 * kv));
+    return (double)sizeof(float) * (s->tokens * p->token_widths + s->rows * p->row_widths + (p->layers + p->last) * s->tokens * (2 * width + 2 * kv));
 }
 
 static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)
 {
-    double flops = zo_forward_flops(s, t, arch);
     bool half = precision == ZO_BF16 || precision == ZO_F16;
     double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->points > 0 ? s->passes * (1 - s->formed / s->points) : 0;
-    double formed = 2 * operand * (t->token_numbers + t->row_numbers) * (s->formed + converted);
-    zo_work w = {.flops = flops, .backward_flops = backward ? 2 * flops : 0};
-    w.bytes = weight_bytes * (t->read_numbers * s->passes + t->row_reads * s->packed) * (backward ? 2 : 1) + formed +
-              activation_bytes(s, t, arch) * (backward ? 3 : 1);
+    double formed = 2 * operand * (t->forward.token_numbers + t->forward.row_numbers) * (s->formed + converted);
+    double read = t->read_numbers + (backward ? t->read_numbers_back : 0), looked_up = t->row_reads + (backward ? t->row_reads_back : 0);
+    zo_work w = {.flops = zo_products_flops(s, &t->forward, arch), .backward_flops = backward ? zo_products_flops(s, &t->backward, arch) : 0};
+    w.bytes = weight_bytes * (read * s->passes + looked_up * s->packed) + formed + activation_bytes(s, &t->forward, arch) +
+              (backward ? activation_bytes(s, &t->backward, arch) : 0);
     return w;
 }
 
@@ -160,7 +200,7 @@ zo_work zo_step_work(const zo_step_sums *sums, const zo_arch *arch, const zo_lay
     zo_pass_terms t = zo_pass_terms_of(arch, layout, head, classes);
     zo_work forward = pass_work(&sums->forward, &t, arch, precision, weight_bytes, false);
     zo_work gradient = pass_work(&sums->gradient, &t, arch, precision, weight_bytes, true);
-    double updates = 2 * sums->weight_bytes_written + t.numbers * sizeof(float) * (2 * sums->gradient.passes + 2 * moments * sums->rules);
+    double updates = 2 * sums->weight_bytes_written + t.trained_numbers * sizeof(float) * (2 * sums->gradient.passes + 2 * moments * sums->rules);
     return (zo_work){.flops = forward.flops + gradient.flops,
                      .backward_flops = gradient.backward_flops,
                      .bytes = forward.bytes + gradient.bytes + updates};
@@ -172,8 +212,10 @@ double zo_least_bytes(const zo_step_sums *sums, double steps, const zo_arch *arc
     zo_pass_terms t = zo_pass_terms_of(arch, layout, head, classes);
     const zo_pass_sums *f = &sums->forward, *g = &sums->gradient;
     bool gradient = g->passes > 0;
-    double passes = f->passes + g->passes, rows = passes > 0 ? steps * t.row_reads * (f->packed + g->packed) / passes : 0;
-    double once = weight_bytes * (steps * t.read_numbers + rows), written = sums->weight_bytes_written < once ? sums->weight_bytes_written : once;
-    return once * (gradient ? 2 : 1) + written + steps * copy_bytes * t.read_numbers * (gradient ? 2 : 1) + activation_bytes(f, &t, arch) +
-           3 * activation_bytes(g, &t, arch);
+    double passes = f->passes + g->passes, looked_up = passes > 0 ? steps * (f->packed + g->packed) / passes : 0;
+    double once = weight_bytes * (steps * t.read_numbers + looked_up * t.row_reads);
+    double back = gradient ? weight_bytes * (steps * t.read_numbers_back + looked_up * t.row_reads_back) : 0;
+    double written = sums->weight_bytes_written < once ? sums->weight_bytes_written : once;
+    return once + back + written + steps * copy_bytes * t.trained_reads * (gradient ? 2 : 1) + activation_bytes(f, &t.forward, arch) +
+           activation_bytes(g, &t.forward, arch) + activation_bytes(g, &t.backward, arch);
 }

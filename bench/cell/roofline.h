@@ -29,18 +29,27 @@ zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch);
 /* Adds a pass over that batch at the points of `view`; NULL: the stored weights. */
 void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view);
 
-/* What a pass uses of a model's parameters: sums over them. */
-typedef struct zo_pass_terms {
+/* Products and attention of a part of a pass. */
+typedef struct zo_products {
     double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
     double token_widths, row_widths;   /* inputs + outputs of those products */
-    double read_numbers;               /* numbers that a pass reads whatever its tokens are */
-    double row_reads;                  /* numbers that a token's look-up reads */
-    double numbers;                    /* all */
+    double layers, last;               /* attention of all tokens, of the head's rows alone */
+} zo_products;
+
+/* What a pass uses of a model's parameters: sums over them. */
+typedef struct zo_pass_terms {
+    zo_products forward;
+    zo_products backward; /* of a gradient, by what is trained: for each forward product one for its input, where something below is trained, and
+                             one for its weight, where that is; the attention's is twice the forward's */
+    zo_products again;    /* what checkpointing runs again: everything from the lowest block that has something trained, in it or below */
+    double read_numbers, row_reads;             /* numbers that a pass reads whatever its tokens are; that a token's look-up reads */
+    double read_numbers_back, row_reads_back;   /* of those, where a gradient comes */
+    double trained_numbers, trained_reads;      /* all that are trained; of read_numbers */
 } zo_pass_terms;
 zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes);
 
-/* FLOPs of the forward part of the passes: products and attention, as the head of roofline.c defines them. */
-double zo_forward_flops(const zo_pass_sums *sums, const zo_pass_terms *terms, const zo_arch *arch);
+/* FLOPs of such a part of the passes, as the head of roofline.c defines them. */
+double zo_products_flops(const zo_pass_sums *sums, const zo_products *products, const zo_arch *arch);
 
 typedef struct zo_work {
     double flops;          /* of products and attention in the model's precision */

@@ -420,14 +420,17 @@ double zo_setup_flops(const zo_setup *s)
         return 0;
     }
     const zo_arch *arch = zo_model_arch(s->model);
-    double gradient = zo_engine_objective(s->engine)->checkpoint ? 4 : 3;
-    return zo_forward_flops(&s->counts.forward, &s->terms, arch) + gradient * zo_forward_flops(&s->counts.gradient, &s->terms, arch);
+    const zo_pass_terms *t = &s->terms;
+    const zo_pass_sums *gradient = &s->counts.gradient;
+    double again = zo_engine_objective(s->engine)->checkpoint ? zo_products_flops(gradient, &t->again, arch) : 0;
+    return zo_products_flops(&s->counts.forward, &t->forward, arch) + zo_products_flops(gradient, &t->forward, arch) +
+           zo_products_flops(gradient, &t->backward, arch) + again;
 }
 
 double zo_setup_work(const zo_setup *s)
 {
     const zo_pass_sums *b = &s->counts.batches;
-    return b->passes > 0 ? zo_setup_flops(s) / (zo_forward_flops(b, &s->terms, zo_model_arch(s->model)) / b->passes) : 0;
+    return b->passes > 0 ? zo_setup_flops(s) / (zo_products_flops(b, &s->terms.forward, zo_model_arch(s->model)) / b->passes) : 0;
 }
 
 const char *zo_setup_note(const zo_setup *s)

@@ -62,10 +62,10 @@ int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
 
 /* FLOPs of training so far, by the definition of bench/cell/roofline.c: all probes, full batches and trial steps; a gradient is a forward and
- * twice as much for the backward pass, and once more where blocks are run again (checkpointing). No evaluation. */
+ * the backward pass, twice as much where everything is trained, and what checkpointing runs again, once more there. No evaluation. */
 double zo_setup_flops(const zo_setup *setup);
 /* The same in units of one plain forward over the mean of the batches drawn so far; 0 before the first step. A MeZO step is 2, one of first
- * order 3, with checkpointing 4, a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
+ * order 3, with checkpointing 4, less of each on a view; a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
  * quite at each). Both are 0 of a setup that is not open. */
 double zo_setup_work(const zo_setup *setup);
 

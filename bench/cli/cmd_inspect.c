@@ -141,7 +141,7 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
     int points = zo_points_a_pass(e, m->realisation);
     zo_backward backward = !needs->gradient ? ZO_FORWARD_ONLY : needs->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
     uint64_t kept[ZO_TAGS];
-    zo_model_plan(&r->arch, r->head, r->classes, tokens, rows, points, backward, p);
+    zo_model_plan(&r->arch, r->head, r->classes, layout, tokens, rows, points, backward, p);
     zo_predict_method(needs, &extent, kept);
     p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage));
     for (int t = 0; t < ZO_TAGS; t++) {

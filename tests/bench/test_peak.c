@@ -195,6 +195,80 @@ START_TEST(rows_say_what_probes_do)
 }
 END_TEST
 
+/* ---- parameter views ---------------------------------------------------------------------------------------------------- */
+
+/* A buffer's floats, as passes lay them. */
+static int64_t b16(int64_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+/* Two layers of 64 with 2 heads; 4 sequences of 32 tokens, of which a head reads a row each. */
+enum { H = 64, T = 128, R = 4, TH = T * H, RH = R * H, STATS = 2 * T };
+
+/* Bytes of ACTIVATIONS of a run whose gradient pass lays `floats`: these, the lists on the host, and RoPE's tables. */
+static int64_t activation_bytes(int64_t floats, int64_t table_rows, bool rope)
+{
+    int64_t classes = 2, lists = 4 * T + 3 * T + 2 * R * classes + 4 * (T + classes);
+    return 4 * floats + 4 * lists + 8 * classes + table_rows + (rope ? 4 * 2 * T * 16 : 0);
+}
+
+/* What gradients keep, counted by hand from the layers: of a trained weight its input; of what leads down to the lowest trained stage the input
+ * of norms, queries, keys, values and the attention's output, and what the activation reads. All else is in the memory of one forward pass, x, h
+ * and r, which the backward pass works in later. Peaks are those of the whole program. */
+START_TEST(gradients_keep_what_they_read)
+{
+    int64_t s = b16(2 * R), f = 256, head = 3 * RH + s + b16(2 * R) + RH + b16(2 * R); /* three buffers, norm's stats; slopes, dhidden; logits */
+    int64_t work = 2 * TH + T * f, final = RH + s;
+    int64_t top = 5 * RH + 2 * TH + 3 * s; /* of a last block after norms: rows of its input, q, a, mid, out; k, v; lse, two norms */
+    struct { const char *model, *tune; bool checkpoint; int64_t floats; } of[] = {
+        /* norms behind: x0, its stats, x; q k v a mid h2 out y, lse and the two norms' stats, pre f; the last block */
+        {"roberta", "full", false, 2 * TH + STATS + 8 * TH + 3 * STATS + 2 * T * f + top + RH + 2 * R * f + RH + head + TH + work},
+        {"roberta", "bias", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work},
+        {"roberta", "last layers 1", false, TH + top + RH + 2 * R * f + RH + head + TH + work},
+        {"roberta", "head", false, RH + head + work},
+        /* block inputs, and one block's buffers for all */
+        {"roberta", "full", true, 2 * TH + STATS + TH + 7 * TH + 3 * STATS + 2 * T * f + TH + RH + head + TH + work},
+        {"roberta", "bias", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
+        {"roberta", "last layers 1", true, TH + top + RH + 2 * R * f + RH + head + TH + work},
+        {"roberta", "head", true, RH + head + work},
+        /* norms before: x; h1, its stats, q k v a mid h2 y, lse and a norm's stats, pre f; the last block: rows of its input and of h1, q a mid h2, k v */
+        {"opt", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 2 * T * f + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
+        {"opt", "bias", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
+        {"opt", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
+        {"opt", "head", false, RH + final + head + work},
+        {"opt", "full", true, TH + TH + TH + TH + STATS + 6 * TH + 2 * STATS + 2 * T * f + 2 * RH + final + head + TH + work},
+        {"opt", "bias", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
+        {"opt", "last layers 1", true, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
+        {"opt", "head", true, RH + final + head + work},
+        /* a gate beside: feed-forward 176, and both before their product */
+        {"llama", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 3 * T * 176 + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
+        {"llama", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
+        {"llama", "head", false, RH + final + head + 2 * TH + T * 352}};
+    char config[1200];
+    snprintf(config, sizeof config, "{\"model\": [\"shape:roberta-tiny\", \"shape:opt-tiny\", \"shape:llama-tiny\"], \"form\": \"head\", \"init\": \"random\", "
+             "\"task\": \"synth-lengths\", \"train\": 4, \"dev\": 0, \"test\": 0, \"context\": 32, \"fill\": true, \"batch\": 4, \"steps\": 2, \"threads\": 1, "
+             "\"tune\": [\"full\", \"bias\", \"last\", \"head\"], \"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": [false, true]}, "
+             "\"exclude\": [{\"model\": \"shape:llama-tiny\", \"tune\": \"bias\"}]}");
+    run(config, "views.db");
+    ck_assert_str_eq(ask("views.db", "select distinct tokens from runs"), "256;"); /* two steps of T */
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char sql[400];
+        bool rope = strcmp(of[k].model, "llama") == 0;
+        int64_t rows = strcmp(of[k].model, "opt") == 0 ? 2050 : strcmp(of[k].model, "roberta") == 0 ? 514 : 512;
+        snprintf(sql, sizeof sql, "select bytes from memory join runs using (run) where phase = 'train' and tag = 'activations' and model = 'shape:%s-tiny' and tune = '%s' and "
+                 "json_extract(optimizer_options, '$.checkpoint') = %d", of[k].model, of[k].tune, of[k].checkpoint);
+        int64_t measured = atoll(ask("views.db", sql)), wanted = activation_bytes(of[k].floats, rows, rope);
+        ck_assert_msg(measured == wanted, "%s, %s%s: %lld bytes of activations, by hand %lld", of[k].model, of[k].tune, of[k].checkpoint ? ", checkpoints" : "",
+                      (long long)measured, (long long)wanted);
+    }
+    /* gradients and moments are those of what is trained; the weights are all there */
+    ck_assert_str_eq(ask("views.db", "select count(*) from runs r where 4 * trained_parameters > (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"
+                                     " or 4 * trained_parameters + 4 * 15 * 60 < (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"), "0;");
+    ck_assert_str_eq(ask("views.db", "select count(distinct bytes), count(*) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny'"), "1|8;");
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -213,6 +287,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, the_system_agrees);
     tcase_add_test(t, rows_say_what_probes_do);
     tcase_add_test(t, a_batch_is_at_most_the_training_set);
+    tcase_add_test(t, gradients_keep_what_they_read);
     Suite *s = suite_create("peak");
     suite_add_tcase(s, t);
     int failed = suite_run(s);

@@ -110,7 +110,10 @@ START_TEST(shapes_have_published_sizes)
         zo_arch arch;
         zo_plan plan;
         ck_assert_msg(zo_shape_folder(want[k].name, folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
-        zo_model_plan(&arch, want[k].head, 2, 16, 16, 1, ZO_FORWARD_ONLY, &plan);
+        zo_layout layout = {0};
+        zo_arch_layout(&arch, want[k].head, 2, &layout);
+        zo_model_plan(&arch, want[k].head, 2, &layout, 16, 16, 1, ZO_FORWARD_ONLY, &plan);
+        zo_layout_free(&layout);
         ck_assert_msg(plan.parameters == want[k].parameters, "%s has %lld parameters, published are %lld", want[k].name,
                       (long long)plan.parameters, (long long)want[k].parameters);
     }
@@ -180,6 +183,53 @@ START_TEST(work_is_that_of_the_shapes)
 }
 END_TEST
 
+/* The same where a part is trained: the last block and what is behind it; then what does not reach the blocks; then what is below all of them. */
+START_TEST(work_of_views)
+{
+    char folder[4096];
+    zo_err err = {0};
+    zo_arch arch;
+    enum { H = 64, F = 256, V = 512, POSITIONS = 2050, T = 10, R = 3 };
+    double square = H * H, mlp = 2 * H * F, pairs = 40, row_pairs = 15, block = 4 * square + mlp, block_vectors = 9 * H + F;
+    double read = V * H + 2 * (block + block_vectors) + 2 * H, trained = block + block_vectors + 2 * H;
+    zo_pass_sums pass = {.passes = 1, .points = 1, .packed = T, .tokens = T, .rows = R, .pairs = pairs, .row_pairs = row_pairs};
+    zo_step_sums sums = {.gradient = pass, .weight_bytes_written = 4 * trained, .rules = 1};
+    double widths = T * (6 * 2 * H + 2 * (H + F)) + R * (2 * 2 * H + 2 * (H + F) + H + V) + 2 * T * 4 * H;
+    ck_assert_msg(zo_shape_folder("shape:opt-tiny", folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    const struct { const char *tune; double backward, again; } of[] = {
+        /* the decoder is the frozen token table: its input's gradient alone; in the block both, for its first norm is trained */
+        {"last", 2 * (R * (V * H + 2 * (2 * square + mlp)) + T * 4 * square) + 2 * 4 * H * row_pairs,
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square) + 4 * H * row_pairs},
+        {"pattern on final.norm.bias", 2 * R * V * H, 0},
+        /* biases of the first block's q: all inputs' gradients down to its o, and through its attention */
+        {"pattern on layer.0.attn.q.bias", 2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * (square + mlp)) + 2 * 4 * H * (pairs + row_pairs),
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)},
+        {"pattern on embed.token", 2 * (R * (2 * V * H + 2 * square + mlp) + T * 2 * square + T * block) + 2 * 4 * H * (pairs + row_pairs),
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        zo_layout layout = {0};
+        zo_tune tune;
+        zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
+        ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK && zo_tune_apply(&tune, &arch, ZO_HEAD_OPTIONS, &layout, &err) == ZO_OK);
+        zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_OPTIONS, 2);
+        ck_assert_double_eq(zo_products_flops(&pass, &t.forward, &arch), 2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs));
+        ck_assert_msg(zo_products_flops(&pass, &t.backward, &arch) == of[i].backward, "%s: %.0f FLOPs backward, by hand %.0f", of[i].tune,
+                      zo_products_flops(&pass, &t.backward, &arch), of[i].backward);
+        ck_assert_msg(zo_products_flops(&pass, &t.again, &arch) == of[i].again, "%s: %.0f FLOPs again, by hand %.0f", of[i].tune,
+                      zo_products_flops(&pass, &t.again, &arch), of[i].again);
+        if (i == 0) {
+            double widths_back = R * ((H + V) + 2 * 2 * 2 * H + 2 * 2 * (H + F)) + T * 2 * 2 * 2 * H + 2 * T * 4 * H;
+            zo_work w = zo_step_work(&sums, &arch, &layout, ZO_HEAD_OPTIONS, 2, ZO_F32, 4, 2);
+            ck_assert_double_eq(w.backward_flops, of[i].backward);
+            ck_assert_double_eq(w.bytes, 4 * (read + H * T) + 4 * (trained + V * H) + 4 * (widths + widths_back) + (2 + 6) * 4 * trained);
+            ck_assert_double_eq(zo_least_bytes(&sums, 1, &arch, &layout, ZO_HEAD_OPTIONS, 2, 4, 8),
+                                4 * (read + H * T) + 4 * (trained + V * H) + 4 * trained + 2 * 8 * trained + 4 * (widths + widths_back));
+        }
+        zo_layout_free(&layout);
+    }
+}
+END_TEST
+
 /* Pairs of attention counted one by one: a prompt of 3 tokens with an option of 2, and a sequence of 4. What is formed is counted by the numbers of
  * matrices on which a direction acts. */
 START_TEST(pairs_are_counted)
@@ -243,7 +293,10 @@ START_TEST(shapes_load_in_place)
     zo_model *model;
     ck_assert_msg(zo_shape_folder("shape:opt-125m", folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
     arch.layers = 2;
-    zo_model_plan(&arch, ZO_HEAD_OPTIONS, 2, 16, 16, 1, ZO_FORWARD_ONLY, &plan);
+    zo_layout layout = {0};
+    zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
+    zo_model_plan(&arch, ZO_HEAD_OPTIONS, 2, &layout, 16, 16, 1, ZO_FORWARD_ONLY, &plan);
+    zo_layout_free(&layout);
     ck_assert_int_eq(zo_backend_open("cpu", 1, &be, &err), ZO_OK);
     uint64_t before = zo_mem_live(ZO_HOST).total_bytes;
     zo_mem_phase(ZO_PHASE_LOAD);
@@ -563,6 +616,7 @@ int main(void)
     tcase_add_test(tests, wrong_input_is_refused);
     tcase_add_test(tests, shapes_have_published_sizes);
     tcase_add_test(tests, work_is_that_of_the_shapes);
+    tcase_add_test(tests, work_of_views);
     tcase_add_test(tests, pairs_are_counted);
     tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);

@@ -685,7 +685,7 @@ START_TEST(passes_do_not_allocate)
     ck_assert_uint_eq(zo_mem_peak_overall(ZO_HOST).tag_bytes[ZO_TAG_ACTIVATIONS], before);
     ck_assert_uint_eq(zo_mem_peak_overall(ZO_HOST).total_bytes, zo_mem_live(ZO_HOST).total_bytes);
     zo_plan plan;
-    zo_model_plan(zo_model_arch(model), ZO_HEAD_CLASS, 3, b->tokens, b->rows, 1, ZO_BACKWARD, &plan);
+    zo_model_plan(zo_model_arch(model), ZO_HEAD_CLASS, 3, zo_model_layout(model), b->tokens, b->rows, 1, ZO_BACKWARD, &plan);
     ck_assert_uint_eq(plan.tag_bytes[ZO_TAG_PARAMS], (uint64_t)zo_model_layout(model)->size * sizeof(float));
     ck_assert_uint_le(plan.tag_bytes[ZO_TAG_ACTIVATIONS], before);
     ck_assert_uint_ge(plan.tag_bytes[ZO_TAG_ACTIVATIONS] + 65536, before);

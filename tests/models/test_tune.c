@@ -431,6 +431,109 @@ START_TEST(gradients_are_those_of_the_whole_model)
 }
 END_TEST
 
+/* The same of a few parameters taken at random, of every family and head: whatever is kept and wherever the backward pass ends. */
+START_TEST(gradients_of_any_parameters)
+{
+    enum { DRAWS = 24 };
+    zo_backend *be = backend();
+    bool options = _i % 2 && causal(_i / 2);
+    static const int32_t length[] = {7, 3, 4, 5, 2, 6};
+    zo_model *whole = golden_model(be, _i / 2, _i % 2, ZO_F32, ZO_STORAGE_F32);
+    const zo_layout *layout = zo_model_layout(whole);
+    zo_batch *b = golden_batch(zo_model_arch(whole), options, options ? 6 : 4, length, 1);
+    zo_store *want = zo_store_new(be, layout, ZO_TAG_GRADS);
+    double loss, same;
+    zo_model_reserve(whole, b->tokens, b->rows, b->scores, 1, ZO_BACKWARD, NULL);
+    zo_model_grad(whole, b, 1.0, false, want, &loss);
+    int made = 0, ends[3] = {0}; /* in the embeddings, in a block, behind them */
+    for (int draw = 0; draw < DRAWS; draw++) {
+        char text[ZO_OPT_STRING_BYTES + 300] = "pattern on ";
+        for (int k = 0, n = 1 + golden_draw(1000 * draw + 7, 3); k < n; k++) {
+            const char *name = layout->param[golden_draw(1000 * draw + k, layout->n)].name;
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", k > 0 ? "," : "", name);
+        }
+        zo_tune tune = view_of(text);
+        zo_model *model = golden_model_of(be, _i / 2, _i % 2, ZO_F32, ZO_STORAGE_F32, &tune);
+        const zo_layout *view = zo_model_layout(model);
+        ends[view->lowest < 2 ? 0 : view->lowest < layout->stages - 3 ? 1 : 2]++;
+        for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+            zo_store *have = zo_store_new(be, view, ZO_TAG_GRADS);
+            zo_model_reserve(model, b->tokens, b->rows, b->scores, 1, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, NULL);
+            for (int again = 0; again < 2; again++) { /* the second pass finds the first one's numbers in its buffers */
+                be->zero(be, have->data, (size_t)have->size * sizeof(float));
+                zo_model_grad(model, b, 1.0, checkpoint, have, &same);
+            }
+            ck_assert_double_eq(loss, same);
+            for (int t = 0; t < view->n; t++) {
+                const zo_param *p = &view->param[t];
+                ck_assert_msg(p->frozen || memcmp(zo_set_values(have, t), zo_set_values(want, t), (size_t)(p->rows * p->cols) * sizeof(float)) == 0,
+                              "%s, %s%s: the gradient of %s is not the whole model's", families[_i / 2], text, checkpoint ? ", checkpoints" : "", p->name);
+                made += !p->frozen;
+            }
+            zo_store_free(be, have);
+        }
+        zo_model_close(model);
+    }
+    ck_assert(made >= 2 * DRAWS && ends[1] > 0);
+    zo_store_free(be, want);
+    zo_batch_free(b);
+    zo_model_close(whole);
+}
+END_TEST
+
+/* Products of the backward pass, counted by the backend: one for each input below which something is trained, and one for each trained weight.
+ * BERT of the golden files, 4 sequences of which a head reads one row: what is counted by hand here is products of (T or R, in, out). */
+START_TEST(a_backward_pass_makes_no_other_product)
+{
+    enum { T = 19, R = 4 };
+    zo_backend *be = backend();
+    static const int32_t length[] = {7, 3, 4, 5};
+    zo_model *model = golden_model(be, BERT, false, ZO_F32, ZO_STORAGE_F32);
+    zo_arch arch = *zo_model_arch(model);
+    zo_model_close(model);
+    int64_t h = arch.hidden, f = arch.ffn;
+    ck_assert_int_eq(arch.layers, 2);
+    int64_t head = R * (h * h + CLASSES * h), row_block = R * (2 * h * h + 2 * h * f) + T * 2 * h * h, block = T * (4 * h * h + 2 * h * f);
+    const struct { const char *tune; int64_t products; } of[] = {
+        {"full", 2 * (head + row_block + block)},
+        {"head", 2 * R * CLASSES * h + R * h * h},              /* dW of both, dx of the last */
+        {"bias", 2 * head + row_block + block},                 /* the head whole, else dx: q, k, v of the first block lead to embed.norm.bias */
+        {"pattern on layer.0.attn.q.bias", head + row_block + T * (h * h + 2 * h * f)}, /* dx down to the first block's o */
+        {"last layers 1", 2 * head + 2 * row_block - R * h * h - 2 * T * h * h}, /* no dx of the last q, k, v */
+        {"pattern on layer.1.mlp.down.weight", head + R * h * f}, /* its dW alone */
+        {"pattern on embed.norm.weight", head + row_block + block}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+            zo_tune tune = view_of(of[i].tune);
+            model = golden_model_of(be, BERT, false, ZO_F32, ZO_STORAGE_F32, &tune);
+            zo_batch *b = golden_batch(&arch, false, R, length, 1);
+            zo_store *grad = zo_store_new(be, zo_model_layout(model), ZO_TAG_GRADS);
+            const zo_store *slot = zo_model_store(model);
+            zo_view stored = zo_view_stored(&slot);
+            zo_counters forward, both;
+            double loss;
+            ck_assert_int_eq(b->tokens, T);
+            zo_model_reserve(model, b->tokens, b->rows, b->scores, 1, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, NULL);
+            zo_counters_reset();
+            zo_model_losses(model, &stored, b, &loss);
+            zo_counters_read(&forward);
+            zo_counters_reset();
+            zo_model_grad(model, b, 1.0, checkpoint, grad, &loss);
+            zo_counters_read(&both);
+            int64_t backward = (int64_t)(both.linear_flops - forward.linear_flops), again = 0;
+            if (checkpoint && zo_model_layout(model)->lowest <= zo_model_layout(model)->param[zo_layout_find(zo_model_layout(model), "layer.0.mlp.norm.bias")].stage) {
+                again = block; /* the first one */
+            }
+            ck_assert_msg(backward == 2 * (of[i].products + again), "%s%s: %lld products, by hand %lld", of[i].tune, checkpoint ? ", checkpoints" : "",
+                          (long long)backward / 2, (long long)(of[i].products + again));
+            zo_store_free(be, grad);
+            zo_batch_free(b);
+            zo_model_close(model);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("tune");
@@ -445,6 +548,8 @@ int main(void)
     tcase_add_test(t, a_method_without_a_parameter_is_refused);
     tcase_add_test(t, sets_hold_what_is_trained);
     tcase_add_loop_test(t, gradients_are_those_of_the_whole_model, 0, VIEWS);
+    tcase_add_loop_test(t, gradients_of_any_parameters, 0, 2 * FAMILIES);
+    tcase_add_test(t, a_backward_pass_makes_no_other_product);
     Suite *s = suite_create("tune");
     suite_add_tcase(s, t);
     return suite_run(s) != 0;
