@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/io.h"
 #include "models/files/adapter.h"
 #include "models/files/hub.h"
 #include "models/files/prefix.h"
@@ -707,13 +708,24 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
     }
 }
 
-zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
+zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const char *folder, zo_err *err)
 {
     if (model->arch.lora.rank > 0) {
-        return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, model->store, err);
+        return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, values, err);
     }
     if (model->arch.prefix > 0) {
-        return zo_prefix_write(folder, &model->arch, &model->layout, model->head, model->be, model->store, err);
+        return zo_prefix_write(folder, &model->arch, &model->layout, model->head, model->be, values, err);
     }
-    return zo_weights_write(folder, &model->arch, &model->layout, model->be, model->store, err);
+    return zo_weights_write(folder, &model->arch, &model->layout, model->be, values, err);
+}
+
+zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err)
+{
+    return zo_model_save_as(model, model->store, folder, err);
+}
+
+zo_status zo_model_save_check(const zo_model *model, const char *folder, zo_err *err)
+{
+    zo_status status = model->arch.lora.rank > 0 ? zo_adapter_check(folder, &model->arch, &model->layout, err) : ZO_OK;
+    return status == ZO_OK ? zo_make_dirs(folder, err) : status;
 }

@@ -87,6 +87,10 @@ void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *bat
 /* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it; of a model with LoRA
  * adapters, these and a classification head, as PEFT's folder; of one with a prefix, what is trained (models/files/prefix.h). */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
+/* The same with the values of another store of its layout. */
+zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const char *folder, zo_err *err);
+/* Makes the folder, and says whether what the model holds can be written there. */
+zo_status zo_model_save_check(const zo_model *model, const char *folder, zo_err *err);
 
 /* Predicted bytes by tag from the arch and its layout alone (zo_arch_layout, zo_tune_apply), before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and
  * ACTIVATIONS of one pass. GRADS, OPT_STATE and SNAPSHOT are copies of PARAMS, which the caller adds; WORKSPACE is the backend's.

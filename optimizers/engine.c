@@ -893,3 +893,31 @@ const zo_view *zo_engine_settle(zo_engine *e)
     e->settled.side = e->spec.realisation == ZO_SIDEPATH && e->objective.ncoef > 0 ? e->side_sum : NULL;
     return &e->settled;
 }
+
+zo_store *zo_engine_sum(zo_engine *e)
+{
+    zo_backend *be = e->spec.be;
+    const zo_view *view = zo_engine_settle(e);
+    const zo_layout *layout = e->spec.weights->layout;
+    zo_store *sum = zo_store_new_as(be, layout, ZO_STORAGE_F32, ZO_TAG_OTHER);
+    for (int t = 0; t < layout->n; t++) {
+        int at = view->rest != NULL ? view->rest_of[t] : -1;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(layout->param[t].rows * layout->param[t].cols) * sizeof *host);
+        zo_store_get(be, at >= 0 ? view->rest : e->spec.weights, at >= 0 ? at : t, host);
+        zo_store_set(be, sum, t, host);
+        zo_free(host);
+    }
+    int n = view->ndirs + (view->side != NULL);
+    zo_term *term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n > 0 ? n : 1) * sizeof *term);
+    for (int d = 0; d < view->ndirs; d++) {
+        term[d] = (zo_term){.dir = view->dir[d], .coef = view->coef[d]};
+    }
+    if (view->side != NULL) {
+        term[n - 1] = (zo_term){.dir = {.kind = ZO_DIR_SPAN, .span = view->side}, .coef = 1.0};
+    }
+    if (n > 0) {
+        be->apply(be, sum, view->factors, 1.0, term, n, NULL);
+    }
+    zo_free(term);
+    return sum;
+}

@@ -459,6 +459,18 @@ void zo_setup_settle(zo_setup *s, double *seconds)
     take_parts(s);
 }
 
+zo_status zo_setup_save(zo_setup *s, const char *folder, zo_err *err)
+{
+    const zo_view *view = zo_engine_settle(s->engine);
+    if (view->ndirs == 0 && view->side == NULL && view->rest == NULL) {
+        return zo_model_save(s->model, folder, err);
+    }
+    zo_store *sum = zo_engine_sum(s->engine);
+    zo_status status = zo_model_save_as(s->model, sum, folder, err);
+    zo_store_free(s->be, sum);
+    return status;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

@@ -83,6 +83,10 @@ double zo_setup_drift(zo_setup *setup);
  * its time, parts and counters belong to training, so call this before an evaluation's clock starts. Parts are left in `part`. */
 void zo_setup_settle(zo_setup *setup, double *seconds);
 
+/* Writes the weights as they are now (what a side path or a log keeps beside them is added) with zo_model_save. It settles them, and belongs to no
+ * step. */
+zo_status zo_setup_save(zo_setup *setup, const char *folder, zo_err *err);
+
 /* Sorts value (n); NaN for n = 0. It allocates nothing, so that a ledger can be read around it. */
 double zo_median(double *value, int64_t n);
 

@@ -1,5 +1,6 @@
 /* cmd_run.c: `zo run`: a config's cells, into a database. */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
@@ -13,15 +14,18 @@ int zo_cmd_run(int argc, char **argv)
                             {"--device", ZO_ARG_TEXT, &device},
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
+                            {"--save", ZO_ARG_TEXT, &spec.save},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_grid grid = {0};
+    enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--dry-run] [--redo] [--json]", &err) ||
-        zo_grid_read(&grid, config, device, &err)) {
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--dry-run] [--redo] [--json]", &err) ||
+        zo_grid_read(&grid, config, device, &err) ||
+        (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         return 2;
     }

@@ -187,6 +187,9 @@ cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kin
         cJSON_AddStringToObject(job, "rows_fingerprint", identity->rows);
         cJSON_AddStringToObject(job, "task_fingerprint", identity->task);
         cJSON_AddStringToObject(job, "plugin_fingerprint", identity->plugin);
+        if (spec->save != NULL) {
+            cJSON_AddStringToObject(job, "save", spec->save);
+        }
     }
     if (kind == ZO_JOB_CHECK_DEVICE) {
         cJSON_AddTrueToObject(job, "device_only");

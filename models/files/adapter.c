@@ -40,9 +40,10 @@ static const zo_name_row *saved_row(const zo_family *family, const zo_param *p, 
     return head && row->base ? NULL : row;
 }
 
-/* Refuses adapters whose modules are not layers here. */
-static zo_status check_modules(const zo_family *family, const zo_layout *layout, const char *folder, zo_err *err)
+zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err)
 {
+    const zo_family *family = zo_family_find(arch->family);
+    ZO_CHECK(family != NULL && arch->lora.rank > 0, "an adapter of a model of family %s without adapters", arch->family);
     for (int i = 0; i < layout->n; i++) {
         int block;
         const char *ending;
@@ -174,12 +175,11 @@ static zo_status read_tensors(const zo_tensors *tensors, const char *path, const
 zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
-    ZO_CHECK(family != NULL && arch->lora.rank > 0, "an adapter for a model of family %s without adapters", arch->family);
     char path[4096];
     zo_map map;
     zo_tensors tensors;
-    zo_status status = check_config(zo_path_join(path, sizeof path, folder, "adapter_config.json"), &arch->lora, err);
-    status = status == ZO_OK ? check_modules(family, layout, folder, err) : status;
+    zo_status status = zo_adapter_check(folder, arch, layout, err);
+    status = status == ZO_OK ? check_config(zo_path_join(path, sizeof path, folder, "adapter_config.json"), &arch->lora, err) : status;
     status = status == ZO_OK ? zo_map_open(&map, zo_path_join(path, sizeof path, folder, "adapter_model.safetensors"), err) : status;
     if (status != ZO_OK) {
         return status;
@@ -316,8 +316,7 @@ static void fill(const zo_tensor_out *entry, int64_t first, int64_t count, float
 zo_status zo_adapter_write(const char *folder, const zo_arch *arch, const char *base, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
-    ZO_CHECK(family != NULL && arch->lora.rank > 0, "the adapter of a model of family %s without adapters", arch->family);
-    zo_status status = check_modules(family, layout, folder, err);
+    zo_status status = zo_adapter_check(folder, arch, layout, err);
     status = status == ZO_OK ? zo_make_dirs(folder, err) : status;
     if (status != ZO_OK) {
         return status;

@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* ZO_EUNSUPPORTED with one sentence, which names the folder, where PEFT's format has no such adapters. */
+zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err);
+
 /* Fills the adapters of `store` (its layout made for `arch`, whose `lora` is what the config asks for), and the classification head where layout
  * and file have one. ZO_EINPUT with one sentence where rank or scale are others than arch->lora says, where a tensor is missing or has another
  * shape, and where the file has tensors that would not be used; ZO_EUNSUPPORTED for what is not read. */

@@ -267,6 +267,58 @@ START_TEST(weights_in_16_bits)
 END_TEST
 
 /* A row names program, model and data; cells that are skipped although these are others now are named. */
+/* --save: a folder of each cell's name has the weights after the last step, whatever stood beside them in the run: read again they have the losses
+ * of the last evaluation. */
+START_TEST(weights_are_saved)
+{
+    const char *path = config("saved.json",
+        "{" SMALL ", \"steps\": 6, \"lr\": 3e-2, \"optimizer\": [\"zero-shot\"], \"include\": [{\"optimizer\": [\"mezo\", \"fo-sgd\"]}, "
+        "{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": \"log\"}, "
+        "{\"optimizer\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}]}");
+    const char *const save[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("saved"), NULL};
+    ck_assert_msg(finish(start(save, 0)) == 0, "%s", said);
+    char hashes[500], list[4000] = "", text[4400], made[300], *rest = NULL;
+    zo_err err = {0};
+    snprintf(hashes, sizeof hashes, "%s", ask("saved.db", "SELECT hash FROM runs WHERE optimizer <> 'zero-shot' AND status = 'done' ORDER BY hash"));
+    int n = 0;
+    for (char *hash = strtok_r(hashes, ";", &rest); hash != NULL; hash = strtok_r(NULL, ";", &rest), n++) {
+        snprintf(made, sizeof made, "%s/%s", scratch("saved"), hash);
+        ck_assert_msg(zo_synth_write_tokenizer(made, &err) == ZO_OK, "%s", err.text);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s\"%s\"", n > 0 ? ", " : "", made);
+    }
+    ck_assert_int_eq(n, 7);
+    snprintf(text, sizeof text, "{\"model\": [%s], \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32, \"dev\": 8, \"test\": 8, \"threads\": 1, "
+             "\"optimizer\": \"zero-shot\"}", list);
+    ck_assert_msg(run(config("again.json", text), "again.db") == 0, "%s", said);
+    sqlite3 *handle;
+    sqlite3_stmt *s;
+    ck_assert_int_eq(sqlite3_open(scratch("saved.db"), &handle), SQLITE_OK);
+    char attach[400];
+    snprintf(attach, sizeof attach, "ATTACH '%s' AS again", scratch("again.db"));
+    ck_assert_int_eq(sqlite3_exec(handle, attach, NULL, NULL, NULL), SQLITE_OK);
+    static const char sql[] = "SELECT a.loss, b.loss, (SELECT loss FROM evaluations z WHERE z.run = a.run AND z.split = a.split AND z.step = 0) FROM runs r "
+                              "JOIN evaluations a ON a.run = r.run AND a.step = 6 JOIN again.runs q ON q.model LIKE '%' || r.hash "
+                              "JOIN again.evaluations b ON b.run = q.run AND b.split = a.split";
+    ck_assert_int_eq(sqlite3_prepare_v2(handle, sql, -1, &s, NULL), SQLITE_OK);
+    int pairs = 0;
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        double ended = sqlite3_column_double(s, 0), read = sqlite3_column_double(s, 1), began = sqlite3_column_double(s, 2);
+        ck_assert_double_eq_tol(ended, read, 1e-7);
+        ck_assert_double_gt(fabs(ended - began), 5e-6); /* the weights of the start would be seen */
+        pairs++;
+    }
+    ck_assert_int_eq(pairs, 7);
+    sqlite3_finalize(s);
+    sqlite3_close(handle);
+    /* where nothing can be written the cell says so before it trains */
+    ck_assert(zo_write_file(scratch("file"), "", 0, &err) == ZO_OK);
+    const char *const into[] = {"zo", "run", path, "--db", scratch("none.db"), "--save", scratch("file"), NULL};
+    ck_assert_int_eq(finish(start(into, 0)), 2);
+    ASSERT_HAS(said, "/file: the folder cannot be made");
+    ck_assert_str_eq(ask("none.db", "SELECT DISTINCT status || (SELECT count(*) FROM steps s WHERE s.run = runs.run) FROM runs WHERE optimizer <> 'zero-shot'"), "failed0;");
+}
+END_TEST
+
 START_TEST(made_from)
 {
     const char *path = config("s.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\", \"seed\": [1, 2]}");
@@ -865,6 +917,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
     tcase_add_test(t, weights_in_16_bits);
+    tcase_add_test(t, weights_are_saved);
     tcase_add_test(t, made_from);
     tcase_add_test(t, nothing_is_made);
     tcase_add_test(t, selection);
