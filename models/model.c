@@ -10,7 +10,6 @@
 #include "models/files/adapter.h"
 #include "models/files/hub.h"
 #include "models/files/prefix.h"
-#include "models/lora.h"
 #include "models/transformer.h"
 
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
@@ -32,7 +31,7 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     }
     if (!status) {
         zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
-        zo_tune_extend(spec->tune, &model->arch);
+        status = zo_tune_extend(spec->tune, &model->arch, err);
     }
     zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
@@ -80,10 +79,6 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
         if (!status) {
             status = zo_weights_unread(spec->folder, a, &spec->head, 1, model->classes, model->note, sizeof model->note, err);
         }
-    }
-    if (!status && a->lora.rank > 0) {
-        zo_lora_init(&model->layout, be, model->store, spec->seed);
-        status = spec->adapter ? zo_adapter_read(spec->adapter, a, &model->layout, be, model->store, err) : ZO_OK;
     }
     if (!status && spec->tune && spec->tune->kind->begin) {
         status = spec->tune->kind->begin(&spec->tune->options, model, spec->seed, err);

@@ -23,7 +23,6 @@ typedef struct zo_model_spec {
     zo_precision precision;
     zo_storage storage;    /* of the weights: rounded once, when they are read or drawn; gradients need F32 */
     zo_decoder decoder;    /* of a language-model head; see zo_model_decoder for what became of it */
-    const char *adapter;   /* folder of a LoRA adapter that the arch's adapters begin as (models/files/adapter.h); NULL = drawn from `seed` */
     const zo_tune *tune;   /* which parameters are trained; NULL = every one. Read while the model is opened */
 } zo_model_spec;
 

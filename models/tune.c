@@ -109,7 +109,8 @@ static zo_status read_options(const zo_tune_kind *kind, const cJSON *options, co
     if (strlen(text) >= ZO_OPT_STRING_BYTES) {
         return zo_fail(err, ZO_EINPUT, "%s: its keys and values have %zu bytes; at most %d are permitted", place, strlen(text), ZO_OPT_STRING_BYTES - 1);
     }
-    return ZO_OK;
+    zo_arch any = {0};
+    return zo_tune_extend(tune, &any, err) == ZO_OK ? ZO_OK : zo_fail_in(err, where);
 }
 
 /* A word of a text as JSON of the type that its key has; what it is not stays a string, and is refused where it is read. */
@@ -175,11 +176,9 @@ const char *zo_tune_from(const zo_tune *tune)
 
 /* ---- applying ----------------------------------------------------------------------------------------------------------- */
 
-void zo_tune_extend(const zo_tune *tune, zo_arch *arch)
+zo_status zo_tune_extend(const zo_tune *tune, zo_arch *arch, zo_err *err)
 {
-    if (tune != NULL && tune->kind->extend != NULL) {
-        tune->kind->extend(&tune->options, arch);
-    }
+    return tune != NULL && tune->kind->extend != NULL ? tune->kind->extend(&tune->options, arch, err) : ZO_OK;
 }
 
 zo_status zo_tune_apply(const zo_tune *tune, const zo_arch *arch, zo_head head, zo_layout *layout, zo_err *err)

@@ -17,8 +17,9 @@ typedef struct zo_tune_kind {
     const char *name;      /* "last" */
     const char *help;      /* one line: what is trained, and its source */
     const zo_opt *options; /* its own keys, of the struct that stands in zo_tune.options; NULL = none. A key "from" is zo_tune_from's */
-    /* Puts into the arch what the view adds to the model (zo_arch.prefix), before there is a layout. NULL = nothing. */
-    void (*extend)(const void *options, zo_arch *arch);
+    /* Puts into the arch what the view adds to the model (zo_arch.prefix, .lora), before there is a layout. It does not look at the model, so that a
+     * config is read without one: ZO_EINPUT where the options are wrong. NULL = nothing. */
+    zo_status (*extend)(const void *options, zo_arch *arch, zo_err *err);
     /* frozen (n of the layout) comes all false: what is not trained is marked. ZO_EINPUT, one sentence, where the model has nothing of the
      * kind. That something is trained is checked by the caller. NULL = everything is trained. */
     zo_status (*choose)(const void *options, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err);
@@ -26,7 +27,7 @@ typedef struct zo_tune_kind {
     zo_status (*begin)(const void *options, struct zo_model *model, uint64_t seed, zo_err *err);
 } zo_tune_kind;
 
-enum { ZO_TUNE_BYTES = 512 };
+enum { ZO_TUNE_BYTES = 640 };
 typedef struct zo_tune {
     const zo_tune_kind *kind;
     union { int64_t integer; double real; char bytes[ZO_TUNE_BYTES]; } options; /* of the kind */
@@ -47,7 +48,7 @@ char *zo_tune_text(const zo_tune *tune, char text[ZO_OPT_STRING_BYTES]);
 const char *zo_tune_from(const zo_tune *tune);
 
 /* Puts into the arch what the view adds to the model; NULL = nothing. Before zo_arch_layout. */
-void zo_tune_extend(const zo_tune *tune, zo_arch *arch);
+zo_status zo_tune_extend(const zo_tune *tune, zo_arch *arch, zo_err *err);
 /* Freezes what the view does not train; NULL = everything is trained. `layout` is that of zo_arch_layout for this head, and there is no store of
  * it yet. ZO_EINPUT where nothing would be trained. */
 zo_status zo_tune_apply(const zo_tune *tune, const zo_arch *arch, zo_head head, zo_layout *layout, zo_err *err);

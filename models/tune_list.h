@@ -8,6 +8,7 @@
     X(bias)             \
     X(last)             \
     X(pattern)          \
-    X(prefix)
+    X(prefix)           \
+    X(lora)
 
 #endif

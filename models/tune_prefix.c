@@ -20,9 +20,11 @@ static const zo_opt keys[] = {
      .help = "a folder that a run on this view has saved, or PEFT's of a model with rotary positions, as which they begin instead"},
     {.key = NULL}};
 
-static void extend(const void *read, zo_arch *arch)
+static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 {
+    (void)err;
     arch->prefix = (int)((const options *)read)->tokens;
+    return ZO_OK;
 }
 
 static zo_status choose(const void *read, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err)

@@ -116,7 +116,7 @@ static const zo_opt keys[] = {
      .help = "0 = all cores that the process may use"},
     {.key = "tune", .type = ZO_OPT_STRING, .offset = MEMBER(tune), .text = "full", .column = "tune", .flags = OVERRIDE | REPORTED, .younger = true,
      .help = "which parameters are trained: full, head, bias, {\"name\": \"last\", \"layers\": 4}, {\"name\": \"pattern\", \"on\": \"layer.5.*,class.*\"}, "
-             "{\"name\": \"prefix\", \"tokens\": 5}; the others stay as they were read (docs/tune.md)"},
+             "{\"name\": \"prefix\", \"tokens\": 5}, {\"name\": \"lora\", \"rank\": 8, \"alpha\": 16, \"on\": \"q,v\"}; the others stay as they were read (docs/tune.md)"},
     {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST, .column = "seed", .flags = LABELLED | LATER,
      .help = "of directions, batch order and a fresh classification head (the split seeds choose the examples)"},
     {.key = NULL},

@@ -13,12 +13,13 @@
 
 #define BEFORE "base_model.model."
 
-/* The canonical name of the weight that an adapter's matrix stands beside; of other parameters their own. */
+/* The canonical name of the weight that an adapter's matrix stands beside, in `name`; of other parameters their own. */
 static const char *adapted_name(const zo_param *p, char name[sizeof p->name])
 {
-    const char *ours = strstr(p->name, ".lora_");
-    bool adapts = p->lora != ZO_LORA_NONE;
-    snprintf(name, sizeof p->name, "%.*s%s", (int)(adapts ? ours - p->name : (ptrdiff_t)strlen(p->name)), p->name, adapts ? ".weight" : "");
+    if (p->lora == ZO_LORA_NONE) {
+        return p->name;
+    }
+    snprintf(name, sizeof p->name, "%.*s.weight", (int)(strstr(p->name, ".lora_") - p->name), p->name);
     return name;
 }
 
@@ -27,17 +28,21 @@ static const char *ending_of(const zo_param *p)
     return p->lora == ZO_LORA_A ? ".lora_A.weight" : p->lora == ZO_LORA_B ? ".lora_B.weight" : NULL;
 }
 
-/* The table's row of a parameter that an adapter's folder holds, else NULL: adapters, and a classification head outside the base model. */
+/* The table's row of a parameter that an adapter's folder holds, else NULL: what is trained. */
 static const zo_name_row *saved_row(const zo_family *family, const zo_param *p, int *block, const char **ending)
 {
     char name[sizeof p->name];
-    bool head = strncmp(p->name, "class.", 6) == 0;
-    if (p->lora == ZO_LORA_NONE && !head) {
+    if (p->frozen) {
         return NULL;
     }
     const zo_name_row *row = zo_name_row_of(family, adapted_name(p, name), block, ending);
-    *ending = ending_of(p) != NULL ? ending_of(p) : *ending;
-    return head && row->base ? NULL : row;
+    *ending = ending_of(p) != NULL ? ending_of(p) : *ending; /* which stands in p->name */
+    return row;
+}
+
+static bool has_class_head(const zo_layout *layout)
+{
+    return zo_layout_find(layout, "class.out.weight") >= 0;
 }
 
 zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err)
@@ -135,17 +140,15 @@ static zo_status read_tensor(const zo_tensor *t, const char *path, const zo_para
     return ZO_OK;
 }
 
-static zo_status read_tensors(const zo_tensors *tensors, const char *path, const zo_family *family, const zo_layout *layout, zo_backend *be, zo_store *store,
-                              zo_err *err)
+static zo_status read_tensors(const zo_tensors *tensors, const char *path, const zo_family *family, bool class_head, const zo_layout *layout, zo_backend *be,
+                              zo_store *store, zo_err *err)
 {
-    bool *read = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)tensors->n * sizeof *read + 1), class = false, lm = false;
+    bool *read = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)tensors->n * sizeof *read + 1);
     zo_status status = ZO_OK;
     for (int i = 0; i < layout->n && status == ZO_OK; i++) {
         const zo_param *p = &layout->param[i];
         int block;
         const char *ending;
-        class = class || strncmp(p->name, "class.", 6) == 0;
-        lm = lm || strncmp(p->name, "lm.", 3) == 0;
         if (saved_row(family, p, &block, &ending) == NULL) {
             continue;
         }
@@ -163,7 +166,7 @@ static zo_status read_tensors(const zo_tensors *tensors, const char *path, const
     }
     for (int i = 0; i < tensors->n && status == ZO_OK; i++) {
         const char *name = tensors->tensor[i].name, *own = strncmp(name, BEFORE, strlen(BEFORE)) == 0 ? name + strlen(BEFORE) : name;
-        if (!read[i] && !zo_name_silent(family, own, class, lm)) {
+        if (!read[i] && !zo_name_silent(family, own, class_head, !class_head)) {
             status = zo_fail(err, ZO_EINPUT, "%s: tensor \"%.150s\" belongs to no layer that the config's \"on\" names; name all that have an adapter there (of q, k, v, o, gate, up "
                              "and down: others are not supported)", path, name);
         }
@@ -186,7 +189,7 @@ zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layo
     }
     status = zo_tensors_parse(&tensors, map.data, map.bytes, path, err);
     if (status == ZO_OK) {
-        status = read_tensors(&tensors, path, family, layout, be, store, err);
+        status = read_tensors(&tensors, path, family, has_class_head(layout), layout, be, store, err);
         zo_tensors_close(&tensors);
     }
     zo_map_close(&map);
@@ -279,7 +282,7 @@ static void add_modules(const zo_family *family, const zo_layout *layout, cJSON 
 
 static zo_status write_config(const char *folder, const zo_arch *arch, const char *base, const zo_family *family, const zo_layout *layout, zo_err *err)
 {
-    bool class = zo_layout_find(layout, "class.out.weight") >= 0, conv = false;
+    bool class = has_class_head(layout), conv = false;
     for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
         conv = conv || row->stored == ZO_STORED_CONV1D;
     }

@@ -132,7 +132,7 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
     }
     char path[4096], names[SHOWN * 100] = "";
     if (zo_path_exists(zo_path_join(path, sizeof path, folder, "adapter_config.json"))) {
-        zo_note_add(note, size, "the PEFT adapter of adapter_config.json is not applied");
+        zo_note_add(note, size, "the PEFT adapter of adapter_config.json is not applied (see \"tune\": \"lora\")");
     }
     int unread = 0;
     for (int i = 0; i < tensors.n; i++) {

@@ -836,7 +836,7 @@ START_TEST(tensors_that_nothing_reads_are_named)
     note[0] = '\0';
     arch.layers = 2;
     ck_assert_int_eq(zo_weights_unread(below("deep"), &arch, &head, 1, 2, note, sizeof note, &err), ZO_OK);
-    ck_assert_str_eq(note, "the PEFT adapter of adapter_config.json is not applied");
+    ck_assert_str_eq(note, "the PEFT adapter of adapter_config.json is not applied (see \"tune\": \"lora\")");
     ck_assert_int_eq(unlink(below("deep/adapter_config.json")), 0);
     arch.layers = 1;
     /* What does not fit is cut, and what is already full stays. */

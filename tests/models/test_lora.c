@@ -68,16 +68,33 @@ static const char *below(const char *name)
 
 /* ---- models ------------------------------------------------------------------------------------------------------------- */
 
-/* adapter NULL: drawn. On failure NULL. */
+/* As a config says it. */
+static zo_tune view_of(zo_lora lora, const char *adapter)
+{
+    static const char *const word[] = {"q", "k", "v", "o", "gate", "up", "down"};
+    char on[40] = "", text[400], from[300] = "";
+    zo_tune tune;
+    for (int i = 0; i < 7; i++) {
+        snprintf(on + strlen(on), sizeof on - strlen(on), "%s%s", (lora.on >> i & 1) == 0 ? "" : on[0] != '\0' ? "," : "", lora.on >> i & 1 ? word[i] : "");
+    }
+    snprintf(from, sizeof from, "%s%s", adapter != NULL ? " from " : "", adapter != NULL ? adapter : "");
+    snprintf(text, sizeof text, "lora rank %d alpha %.17g on %s%s", lora.rank, lora.alpha, lora.on == ALL ? "all" : on, from);
+    ck_assert_msg(zo_tune_parse(text, "test", &tune, &err) == ZO_OK, "%s", err.text);
+    return tune;
+}
+
+/* rank 0: the base model, all of it trained. adapter NULL: drawn. On failure NULL. */
 static zo_model *try_model(const char *family, zo_lora lora, zo_head head, const char *adapter)
 {
     char folder[128];
-    zo_arch arch;
     zo_model *model;
+    zo_tune tune;
     snprintf(folder, sizeof folder, "tests/golden/models/%s", family);
-    ck_assert_msg(zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
-    arch.lora = lora;
-    zo_model_spec spec = {.folder = folder, .arch = &arch, .head = head, .classes = head == ZO_HEAD_CLASS ? CLASSES : 0, .adapter = adapter, .seed = 5};
+    zo_model_spec spec = {.folder = folder, .head = head, .classes = head == ZO_HEAD_CLASS ? CLASSES : 0, .seed = 5};
+    if (lora.rank > 0) {
+        tune = view_of(lora, adapter);
+        spec.tune = &tune;
+    }
     return zo_model_open(&model, &spec, be, &err) == ZO_OK ? model : NULL;
 }
 
@@ -224,7 +241,7 @@ static double largest_difference(const float *a, const float *b, int64_t n)
     return most;
 }
 
-/* Largest |ours - theirs| of a gradient against its own largest entry, or a hundredth of the largest of all. Only what PEFT trains has any there. */
+/* Largest |ours - theirs| of a gradient against its own largest entry, or a hundredth of the largest of all. What is trained is what PEFT trains. */
 static double gradient_difference(const zo_model *model, const golden_case *c, const zo_store *grad, const char **worst)
 {
     char folder[128];
@@ -233,18 +250,19 @@ static double gradient_difference(const zo_model *model, const golden_case *c, c
     snprintf(folder, sizeof folder, "tests/golden/lora/%s/grad", c->name);
     ck_assert_msg(zo_adapter_read(folder, zo_model_arch(model), layout, be, wanted, &err) == ZO_OK, "%s", err.text);
     double all = 0.0, most = 0.0;
-    for (int64_t i = 0; i < layout->size; i++) {
+    for (int64_t i = 0; i < layout->trained_size; i++) {
         all = fmax(all, fabs((double)wanted->data[i]));
     }
     ck_assert_double_gt(all, 0.0);
     for (int p = 0; p < layout->n; p++) {
-        int64_t n = layout->param[p].rows * layout->param[p].cols, at = layout->param[p].offset;
+        int64_t n = layout->param[p].rows * layout->param[p].cols;
+        const float *theirs = zo_set_values(wanted, p), *ours = zo_set_values(grad, p);
         double largest = 0.0;
-        for (int64_t i = 0; i < n; i++) {
-            largest = fmax(largest, fabs((double)wanted->data[at + i]));
+        for (int64_t i = 0; i < n && theirs != NULL; i++) {
+            largest = fmax(largest, fabs((double)theirs[i]));
         }
-        ck_assert_msg(largest > 0.0 || layout->param[p].lora == ZO_LORA_NONE || strcmp(c->name, "") == 0, "%s: PEFT has no gradient of %s", c->name, layout->param[p].name);
-        double d = largest > 0.0 ? largest_difference(grad->data + at, wanted->data + at, n) / fmax(largest, 1e-2 * all) : 0.0;
+        ck_assert_msg(theirs == NULL || largest > 0.0, "%s: PEFT has no gradient of %s", c->name, layout->param[p].name);
+        double d = theirs != NULL ? largest_difference(ours, theirs, n) / fmax(largest, 1e-2 * all) : 0.0;
         if (!(d <= most)) {
             most = d;
             *worst = layout->param[p].name;
@@ -403,7 +421,7 @@ START_TEST(points_and_gradients)
         zo_model_grad(model, b, 1.0, false, grad, &loss);
         zo_model_grad(model, b, 1.0, true, again, &loss_again);
         ck_assert_double_eq(loss, loss_again);
-        ck_assert_mem_eq(grad->data, again->data, (size_t)layout->size * sizeof(float));
+        ck_assert_mem_eq(grad->data, again->data, (size_t)layout->trained_size * sizeof(float));
         double norm = sqrt(be->dot(be, grad, grad));
         bool kinks = zo_model_arch(model)->act == ZO_ACT_RELU || zo_model_arch(model)->class_head == ZO_CLASS_DENSE_RELU;
         float h = kinks ? 1e-5f : 1e-4f, coef[3] = {h, -h, 0.01f};
@@ -411,7 +429,7 @@ START_TEST(points_and_gradients)
         for (uint32_t k = 0; k < 4; k++) {
             zo_dir dir = {.kind = ZO_DIR_DENSE, .seed = 21, .step = k};
             zo_term term = {.dir = dir, .coef = 1.0};
-            be->zero(be, z->data, (size_t)layout->size * sizeof(float));
+            be->zero(be, z->data, (size_t)layout->trained_size * sizeof(float));
             be->apply(be, z, NULL, 1.0, &term, 1, NULL);
             zo_view view = {.npoints = 3, .base = slot, .ndirs = 1, .dir = &dir, .coef = coef};
             double at[3];
@@ -515,13 +533,35 @@ START_TEST(ambiguous_modules_are_named_whole)
 }
 END_TEST
 
+/* What a view of adapters trains: they, and the classification head that PEFT saves, which has no pooler. */
+START_TEST(adapters_and_the_head_are_trained)
+{
+    static const struct { const char *family, *trained; zo_head head; } of[] = {
+        {"bert", "layer.0.attn.v.lora_a.weight layer.0.attn.v.lora_b.weight layer.1.attn.v.lora_a.weight layer.1.attn.v.lora_b.weight class.out.weight class.out.bias ", ZO_HEAD_CLASS},
+        {"distilbert", "layer.0.attn.v.lora_a.weight layer.0.attn.v.lora_b.weight layer.1.attn.v.lora_a.weight layer.1.attn.v.lora_b.weight class.dense.weight class.dense.bias "
+         "class.out.weight class.out.bias ", ZO_HEAD_CLASS},
+        {"roberta", "layer.0.attn.v.lora_a.weight layer.0.attn.v.lora_b.weight layer.1.attn.v.lora_a.weight layer.1.attn.v.lora_b.weight ", ZO_HEAD_SPAN},
+        {"llama", "layer.0.attn.v.lora_a.weight layer.0.attn.v.lora_b.weight layer.1.attn.v.lora_a.weight layer.1.attn.v.lora_b.weight ", ZO_HEAD_SPAN}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        zo_model *model = open_model(of[i].family, (zo_lora){2, 2, V}, of[i].head, NULL);
+        const zo_layout *layout = zo_model_layout(model);
+        char have[1000] = "";
+        for (int t = 0; t < layout->n; t++) {
+            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", layout->param[t].frozen ? "" : layout->param[t].name, layout->param[t].frozen ? "" : " ");
+        }
+        ck_assert_str_eq(have, of[i].trained);
+        zo_model_close(model);
+    }
+}
+END_TEST
+
 /* ---- what is wrong ------------------------------------------------------------------------------------------------------ */
 
 /* Opening must fail with these words in its sentence. */
 static void refuses(const char *family, zo_lora lora, const char *adapter, const char *one, const char *two)
 {
     zo_model *model = try_model(family, lora, ZO_HEAD_CLASS, adapter);
-    ck_assert_msg(model == NULL, "%s was taken", adapter);
+    ck_assert_msg(model == NULL, "%s was taken", adapter != NULL ? adapter : family);
     ck_assert_msg(strstr(err.text, one) != NULL && strstr(err.text, two) != NULL, "\"%s\" lacks \"%s\" or \"%s\"", err.text, one, two);
 }
 
@@ -543,6 +583,29 @@ static const char *changed(const char *name, const char *from, const char *to)
     zo_free(data);
     return folder;
 }
+
+START_TEST(wrong_options_are_told)
+{
+    static const struct { const char *text, *says; } of[] = {
+        {"lora on q,x", "f.json: \"tune\" \"lora\": \"on\" names \"x\"; expected some of q, k, v, o, gate, up and down with commas between, or all"},
+        {"lora on query", "names \"query\""},
+        {"lora rank 0", "\"rank\""},
+        {"lora alpha 0", "\"alpha\""},
+        {"lora alpah 8", "did you mean \"alpha\"?"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        zo_tune tune;
+        ck_assert_int_eq(zo_tune_parse(of[i].text, "f.json", &tune, &err), ZO_EINPUT);
+        ck_assert_msg(strstr(err.text, of[i].says) != NULL, "\"%s\" lacks \"%s\"", err.text, of[i].says);
+    }
+    char text[ZO_OPT_STRING_BYTES];
+    zo_tune tune;
+    ck_assert(zo_tune_parse("lora", "f.json", &tune, &err) == ZO_OK);
+    ck_assert_str_eq(zo_tune_text(&tune, text), "lora rank 8 alpha 16 on q,v"); /* MeZO's */
+    ck_assert_ptr_null(zo_tune_from(&tune));
+    ck_assert(zo_tune_parse("lora from some/folder", "f.json", &tune, &err) == ZO_OK);
+    ck_assert_str_eq(zo_tune_from(&tune), "some/folder");
+}
+END_TEST
 
 START_TEST(wrong_folders_are_told)
 {
@@ -566,6 +629,7 @@ START_TEST(wrong_folders_are_told)
     const char *folder = changed("gone", "\"r\": 2", "\"r\": 2");
     ck_assert_int_eq(unlink(zo_path_join(gone, sizeof gone, folder, "adapter_model.safetensors")), 0);
     refuses("bert", (zo_lora){2, 8, Q | V}, folder, "adapter_model.safetensors", "gone");
+    refuses("bert", (zo_lora){2, 8, Q | GATE}, NULL, "names gate", "bert");
     zo_model *model = open_model("gpt2", (zo_lora){2, 8, Q | V}, ZO_HEAD_CLASS, NULL); /* may be trained, but not written */
     ck_assert_int_eq(zo_model_save(model, below("fused"), &err), ZO_EUNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.text, "c_attn"));
@@ -596,6 +660,8 @@ int main(void)
     tcase_add_loop_test(tc, points_and_gradients, 0, FAMILIES);
     tcase_add_loop_test(tc, folders_are_peft_s, 0, CASES);
     tcase_add_test(tc, ambiguous_modules_are_named_whole);
+    tcase_add_test(tc, adapters_and_the_head_are_trained);
+    tcase_add_test(tc, wrong_options_are_told);
     tcase_add_test(tc, wrong_folders_are_told);
     tcase_add_test(tc, another_task_s_head_is_passed_over);
     suite_add_tcase(suite, tc);

@@ -62,7 +62,7 @@ START_TEST(what_is_no_view_is_one_sentence)
 {
     static const struct { const char *given, *says; } of[] = {
         {"\"haed\"", "f.json: there is no \"tune\" \"haed\"; did you mean \"head\"?"},
-        {"\"everything\"", "f.json: there is no \"tune\" \"everything\"; expected one of full, head, bias, last, pattern, prefix"},
+        {"\"everything\"", "f.json: there is no \"tune\" \"everything\"; expected one of full, head, bias, last, pattern, prefix, lora"},
         {"\"\"", "f.json: \"tune\" is empty; expected a view such as \"head\""},
         {"3", "f.json: \"tune\" is a number; expected a name such as \"head\", or an object such as {\"name\": \"last\", \"layers\": 4}"},
         {"{\"layers\": 4}", "f.json: \"tune\" is an object without \"name\"; expected a name"},
@@ -169,7 +169,7 @@ START_TEST(a_view_trains_these)
     zo_tune tune = view_of(trained[_i].view);
     zo_layout layout = {0};
     char what[200];
-    zo_tune_extend(&tune, &arch);
+    ck_assert(zo_tune_extend(&tune, &arch, &err) == ZO_OK);
     zo_arch_layout(&arch, trained[_i].head, trained[_i].head == ZO_HEAD_CLASS ? 3 : 0, &layout);
     ck_assert_msg(zo_tune_apply(&tune, &arch, trained[_i].head, &layout, &err) == ZO_OK, "%s", err.text);
     snprintf(what, sizeof what, "%s of %s", trained[_i].view, trained[_i].family);
