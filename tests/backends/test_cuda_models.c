@@ -42,7 +42,8 @@ static const struct { int family; const char *tune; } parts[] = {
     {0, "full"}, {1, "full"}, {2, "full"}, {3, "full"}, {4, "full"}, {5, "full"}, {6, "full"}, {7, "full"},
     {BERT, "bias"}, {BERT, "head"}, {LLAMA, "last layers 1"}, {GPT2, "pattern on layer.1.mlp.up.*,layer.0.attn.v.*,embed.position"},
     {BERT, "pattern on embed.norm.*,layer.1.attn.norm.weight"}, {BERT, "prefix tokens 3 init activations"}, {OPT, "prefix tokens 5 init random"},
-    {LLAMA, "prefix tokens 4 init activations"}};
+    {LLAMA, "prefix tokens 4 init activations"}, {BERT, "lora rank 3 on all"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"},
+    {OPT, "lora rank 4 on all"}};
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
 static zo_model *part_of(int side, int part, bool second)
@@ -202,7 +203,7 @@ enum { STEPS = 3 };
 
 START_TEST(estimators_agree)
 {
-    static const int which[] = {0, 6, 8, 10, 15}; /* of `parts` */
+    static const int which[] = {0, 6, 8, 10, 15, 16}; /* of `parts` */
     int family = parts[which[_i]].family;
     const zo_estimator *const *list;
     int n = zo_estimator_list(&list);
@@ -277,7 +278,7 @@ int main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, families_agree, 0, PARTS);
     tcase_add_loop_test(tc, precisions_agree, 0, FAMILIES);
-    tcase_add_loop_test(tc, estimators_agree, 0, 5);
+    tcase_add_loop_test(tc, estimators_agree, 0, 6);
     tcase_add_test(tc, replay_is_bit_equal);
     suite_add_tcase(s, tc);
     return suite_run(s) != 0;

@@ -272,7 +272,7 @@ END_TEST
 static const struct { int family; const char *tune; } views[] = {
     {BERT, "head"}, {BERT, "bias"}, {BERT, "last layers 1"}, {LLAMA, "last layers 1"}, {LLAMA, "pattern on layer.1.attn.[qv].weight,final.*"},
     {GPT2, "pattern on embed.position,layer.0.mlp.*"}, {OPT, "bias"}, {BERT, "prefix tokens 2 init activations"}, {OPT, "prefix tokens 3 init activations"},
-    {LLAMA, "prefix tokens 5 init random"}};
+    {LLAMA, "prefix tokens 5 init random"}, {BERT, "lora rank 2 on all"}, {LLAMA, "lora rank 3 on q,v"}, {GPT2, "lora rank 2 on o,up"}};
 enum { VIEWS = sizeof views / sizeof views[0] };
 
 static zo_backend *backend(void)
