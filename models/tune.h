@@ -47,6 +47,10 @@ char *zo_tune_text(const zo_tune *tune, char text[ZO_OPT_STRING_BYTES]);
 /* The folder of an earlier run that the parameters begin as which the view adds: its key "from", or NULL. */
 const char *zo_tune_from(const zo_tune *tune);
 
+/* Is this parameter of a classification head that is none of the base model's (BERT's pooler is)? Views that add parameters train it beside them, as
+ * PEFT does. */
+bool zo_tune_is_new_head(const zo_arch *arch, zo_head head, const zo_layout *layout, const zo_param *param);
+
 /* Puts into the arch what the view adds to the model; NULL = nothing. Before zo_arch_layout. */
 zo_status zo_tune_extend(const zo_tune *tune, zo_arch *arch, zo_err *err);
 /* Freezes what the view does not train; NULL = everything is trained. `layout` is that of zo_arch_layout for this head, and there is no store of

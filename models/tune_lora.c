@@ -56,10 +56,9 @@ static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 static zo_status choose(const void *read, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err)
 {
     (void)read;
-    bool pooled = arch->class_head == ZO_CLASS_POOLER; /* then only the last stage is none of the base model's */
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        frozen[t] = p->lora == ZO_LORA_NONE && !(p->head && head == ZO_HEAD_CLASS && (!pooled || p->stage == layout->stages - 1));
+        frozen[t] = p->lora == ZO_LORA_NONE && !zo_tune_is_new_head(arch, head, layout, p);
     }
     if ((arch->lora.on & ZO_LORA_GATE) != 0 && arch->lora.on != ZO_LORA_ALL && !arch->gated) {
         return zo_fail(err, ZO_EINPUT, "\"tune\" \"lora\": \"on\" names gate, and the blocks of this model (%s) have none; leave it out, or say all", arch->family);

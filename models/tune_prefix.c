@@ -1,5 +1,5 @@
 /* tune_prefix.c: the view of prefix tuning (models/prefix.h): keys and values in front of every layer's own, and nothing else but a classification
- * head, which is new to the model too. MeZO (Malladi et al., arXiv 2305.17333, appendix E) takes 5 tokens, begun as activations. */
+ * head that is new to the model too. MeZO (Malladi et al., arXiv 2305.17333, appendix E) takes 5 tokens, begun as activations. */
 #include <stddef.h>
 
 #include "models/files/prefix.h"
@@ -30,10 +30,9 @@ static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 static zo_status choose(const void *read, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err)
 {
     (void)read;
-    (void)arch;
     (void)err;
     for (int t = 0; t < layout->n; t++) {
-        frozen[t] = !layout->param[t].added && !(layout->param[t].head && head == ZO_HEAD_CLASS);
+        frozen[t] = !layout->param[t].added && !zo_tune_is_new_head(arch, head, layout, &layout->param[t]);
     }
     return ZO_OK;
 }

@@ -266,7 +266,6 @@ START_TEST(weights_in_16_bits)
 }
 END_TEST
 
-/* A row names program, model and data; cells that are skipped although these are others now are named. */
 /* --save: a folder of each cell's name has the weights after the last step, whatever stood beside them in the run: read again they have the losses
  * of the last evaluation. */
 START_TEST(weights_are_saved)
@@ -319,6 +318,47 @@ START_TEST(weights_are_saved)
 }
 END_TEST
 
+/* A prefix that a run has saved is where the next begins, loss for loss; another in the same folder is another cell. */
+START_TEST(a_prefix_goes_on)
+{
+    const char *path = config("prefix.json", "{" SMALL ", \"steps\": 6, \"lr\": [0.03, 0.1], \"optimizer\": \"mezo\", \"tune\": \"prefix tokens 3 init random\"}");
+    const char *const save[] = {"zo", "run", path, "--db", scratch("prefix.db"), "--save", scratch("prefixes"), NULL};
+    ck_assert_msg(finish(start(save, 0)) == 0, "%s", said);
+    char hash[2][64], text[600], ended[200], *made;
+    size_t bytes;
+    zo_err err = {0};
+    for (int i = 0; i < 2; i++) {
+        snprintf(hash[i], sizeof hash[i], "%s", ask("prefix.db", i == 0 ? "SELECT hash FROM runs WHERE lr < 0.05" : "SELECT hash FROM runs WHERE lr > 0.05"));
+        hash[i][strcspn(hash[i], ";")] = '\0';
+    }
+    static const char at[] = "SELECT group_concat(loss, ' ') FROM (SELECT loss FROM evaluations JOIN runs USING (run) WHERE lr < 0.05 AND step = %d ORDER BY evaluations.split)";
+    snprintf(text, sizeof text, at, 6);
+    snprintf(ended, sizeof ended, "%s", ask("prefix.db", text));
+    snprintf(text, sizeof text, "{%s, \"steps\": 6, \"lr\": 0.03, \"optimizer\": \"mezo\", \"tune\": \"prefix tokens 3 from %s/%s\"}", SMALL, scratch("prefixes"),
+             hash[0]);
+    path = config("on.json", text);
+    ck_assert_msg(run(path, "on.db") == 0, "%s", said);
+    snprintf(text, sizeof text, at, 0);
+    ck_assert_str_eq(ask("on.db", text), ended); /* in every digit */
+    snprintf(text, sizeof text, at, 0);
+    ck_assert_str_ne(ask("prefix.db", text), ended);
+    ck_assert_int_eq(run(path, "on.db"), 0);
+    ASSERT_HAS(said, "1 of 1 cells are done already");
+    snprintf(text, sizeof text, "%s/%s/prefix.safetensors", scratch("prefixes"), hash[1]);
+    ck_assert(zo_read_file(text, 1 << 20, &made, &bytes, &err) == ZO_OK);
+    snprintf(text, sizeof text, "%s/%s/prefix.safetensors", scratch("prefixes"), hash[0]);
+    ck_assert(zo_write_file(text, made, bytes, &err) == ZO_OK);
+    zo_free(made);
+    ck_assert_int_eq(run(path, "on.db"), 0);
+    ASSERT_HAS(said, "1 cells were done with another model than there is now (");
+    ck_assert_str_eq(ask("on.db", "SELECT count(*) || ' ' || count(DISTINCT hash) FROM runs WHERE status = 'done'"), "2 1;");
+    unlink(text); /* and where it is gone */
+    ck_assert_int_eq(run(path, "on.db"), 2);
+    ASSERT_HAS(said, "has neither prefix.safetensors nor adapter_config.json");
+}
+END_TEST
+
+/* A row names program, model and data; cells that are skipped although these are others now are named. */
 START_TEST(made_from)
 {
     const char *path = config("s.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\", \"seed\": [1, 2]}");
@@ -918,6 +958,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, runs_and_skips);
     tcase_add_test(t, weights_in_16_bits);
     tcase_add_test(t, weights_are_saved);
+    tcase_add_test(t, a_prefix_goes_on);
     tcase_add_test(t, made_from);
     tcase_add_test(t, nothing_is_made);
     tcase_add_test(t, selection);

@@ -212,9 +212,8 @@ START_TEST(work_of_views)
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         zo_layout layout = {0};
         zo_tune tune;
-        ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK);
         arch.prefix = 0;
-        zo_tune_extend(&tune, &arch);
+        ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK && zo_tune_extend(&tune, &arch, &err) == ZO_OK);
         zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
         ck_assert(zo_tune_apply(&tune, &arch, ZO_HEAD_OPTIONS, &layout, &err) == ZO_OK);
         zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_OPTIONS, 2);
