@@ -51,7 +51,14 @@ typedef struct zo_layout {
     int64_t trained_size; /* of its beginning that is trained; `size` where nothing is frozen */
     int stages;           /* the decoder of a language-model head is the last */
     int lowest;           /* the lowest stage of which something is trained: the backward pass goes down to it */
+    bool decays_whole;    /* every parameter decays, whatever its `decay` says */
 } zo_layout;
+
+/* Whether a decay reaches the parameter. */
+static inline bool zo_layout_decays(const zo_layout *layout, int param)
+{
+    return layout->decays_whole || layout->param[param].decay;
+}
 
 /* The 32-bit id of a name (FNV-1a folded); zo_layout_add dies on a collision. */
 uint32_t zo_param_id(const char *name);

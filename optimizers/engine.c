@@ -562,20 +562,11 @@ static zo_status copy_weights(zo_engine *e, opened *s, zo_err *err)
 /* One sweep of which `decay` reaches every parameter. */
 static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_term *term, int n)
 {
-    if (decay == 1.0) {
-        e->spec.be->apply(e->spec.be, store, e->factors, 1.0, term, n, NULL);
-        return;
-    }
     zo_layout every = *store->layout;
-    every.param = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)every.n * sizeof *every.param);
-    for (int t = 0; t < every.n; t++) {
-        every.param[t] = store->layout->param[t];
-        every.param[t].decay = true;
-    }
+    every.decays_whole = true;
     zo_store whole = *store;
     whole.layout = &every;
     e->spec.be->apply(e->spec.be, &whole, e->factors, decay, term, n, NULL);
-    zo_free(every.param);
 }
 
 static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)

@@ -5,7 +5,6 @@ void zo_first_order_needs(const zo_first_order *options, zo_needs *needs)
 {
     needs->gradient = true;
     needs->checkpoint = options->checkpoint;
-    needs->clips = options->clip > 0.0;
 }
 
 zo_status zo_first_order_start(zo_first_order *common, zo_objective *o, zo_err *err)

@@ -76,9 +76,7 @@ void zo_parts_factor(zo_layout_parts *parts, const zo_factors *factors)
 void zo_parts_decay_all(zo_layout_parts *parts)
 {
     for (int k = 0; k < ZO_LAYOUT_PARTS; k++) {
-        for (int t = 0; t < parts->layout[k].n; t++) {
-            parts->layout[k].param[t].decay = true;
-        }
+        parts->layout[k].decays_whole = true;
     }
 }
 

@@ -19,7 +19,7 @@ typedef struct zo_layout_parts {
 } zo_layout_parts;
 void zo_parts_open(zo_layout_parts *parts, const zo_layout *layout);
 void zo_parts_factor(zo_layout_parts *parts, const zo_factors *factors);
-void zo_parts_decay_all(zo_layout_parts *parts); /* the copies' `decay` becomes true everywhere */
+void zo_parts_decay_all(zo_layout_parts *parts); /* every parameter of the copies decays */
 void zo_parts_close(zo_layout_parts *parts);
 
 /* A copy of a touched set, with indices into the part TABLES. */

@@ -73,7 +73,6 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
 static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
 {
     uint64_t *other = &steps->host[ZO_TAG_OTHER];
-    *other += n->clips ? (uint64_t)x->layout->n * sizeof(zo_param) : 0;
     if (x->realisation == ZO_INPLACE && n->points > 0) {
         *other += (uint64_t)(1 + n->anchors) * zo_moves_bytes(n->terms, n->updates, x->touched_rows);
     } else if (n->points > 0) {

@@ -26,8 +26,8 @@ typedef struct zo_needs {
     int64_t points;     /* most points of one `losses` */
     int64_t terms;      /* most terms of one point */
     int64_t updates;    /* most terms of one `combine` on the weights */
-    bool gradient;      /* asked for; and with `checkpoint` blocks are run again, with `clips` its norm is */
-    bool checkpoint, clips;
+    bool gradient;      /* asked for; and with `checkpoint` blocks are run again */
+    bool checkpoint;
     /* whole sets of the trained parameters that stay, and that every step reads */
     int anchors;        /* copies of the weights: in their storage, tag SNAPSHOT */
     int stored;         /* sums: f32, tag OPT_STATE */

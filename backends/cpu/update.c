@@ -48,7 +48,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
             size_t head = zo_cpu_form_bytes(1, n);
             char *scratch = zo_cpu_scratch(be, head);
             zo_cpu_form form = zo_cpu_form_of(&view, t, scratch);
-            float shrink = p->decay && !p->frozen ? (float)decay : 1.0f;
+            float shrink = zo_layout_decays(layout, t) && !p->frozen ? (float)decay : 1.0f;
             if (form.ndirs == 0 && shrink == 1.0f) {
                 continue;
             }
@@ -109,7 +109,7 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
             int64_t size = p->rows * p->cols;
-            float decays = p->decay ? 1.0f : 0.0f;
+            float decays = zo_layout_decays(layout, t) ? 1.0f : 0.0f;
             if (p->frozen) {
                 continue;
             }
@@ -171,7 +171,7 @@ void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *
             }
             const zo_param *p = &layout->param[t];
             const float *u = factors->u[t], *vf = factors->v[t];
-            float scale = factors->scale[t], decays = p->decay ? 1.0f : 0.0f;
+            float scale = factors->scale[t], decays = zo_layout_decays(layout, t) ? 1.0f : 0.0f;
             for (int s = 0; s < rank; s++) {
                 a[s] = scale * m[factors->coef_at[t] + s];
                 b[s] = scale * scale * v[factors->coef_at[t] + s];

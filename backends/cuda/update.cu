@@ -292,7 +292,7 @@ static void parts_add(part_list *l, const zo_layout *layout, const zo_factors *f
     p->nrows = nrows;
     p->first = l->tiles;
     p->across = panels ? (p->param.cols + PANEL - 1) / PANEL : 1;
-    p->decays = layout->param[param].decay;
+    p->decays = zo_layout_decays(layout, param);
     int64_t tiles = panels ? (nrows + PANEL - 1) / PANEL * p->across
                            : (row != nullptr ? nrows : (p->param.rows * p->param.cols + QUADS * 4 - 1) / (QUADS * 4));
     l->tiles += tiles;
@@ -326,7 +326,7 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         zo_acting a = zo_view_acting(&view, t, NULL);
-        if (p->frozen || (a.dirs == 0 && (!p->decay || shrink == 1.0f))) {
+        if (p->frozen || (a.dirs == 0 && (!zo_layout_decays(layout, t) || shrink == 1.0f))) {
             continue;
         }
         const int32_t *row = nullptr;

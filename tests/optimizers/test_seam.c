@@ -161,7 +161,8 @@ START_TEST(methods_of_sets)
 }
 END_TEST
 
-/* A sum keeps f32 where the weights have 16 bits, a copy has their type; a sum that is built beside its old values holds both meanwhile. */
+/* A sum keeps f32 where the weights have 16 bits, a copy has their type; a sum that is built beside its old values holds both meanwhile, and one
+ * that goes on from them takes nothing more. */
 START_TEST(sets_keep_what_they_say)
 {
     bowl b;
@@ -191,6 +192,9 @@ START_TEST(sets_keep_what_they_say)
         ck_assert_uint_eq(live(ZO_TAG_OPT_STATE) - was, round == 0 ? 4 * size : 0);
         ck_assert_uint_eq(zo_mem_peak_overall(ZO_HOST).tag_bytes[ZO_TAG_OPT_STATE] - was, 4 * size);
     }
+    zo_mem_reset_peaks();
+    ck_assert_int_eq(o->combine(o, set[0], 0.5, &z, 1, &err), ZO_OK);
+    ck_assert_uint_eq(zo_mem_peak_overall(ZO_HOST).total_bytes, zo_mem_live(ZO_HOST).total_bytes);
     zo_engine_free(e);
     bowl_close(&b);
 }
