@@ -5,8 +5,8 @@
  *
  * Blocks that are left out are neither drawn nor moved nor written, and that is what the method saves; its forwards are MeZO's.
  * The paper's code is not public, so its algorithm alone is followed. Embeddings, the last norm and the head are in no block and always kept, as
- * its reviews say. Of a view that trains some blocks only, rho is a share of those; where it is no whole number of blocks, it is rounded down. rho = 0.75 is from memory, not read. The learning
- * rate is not scaled by the share that is kept. */
+ * its reviews say. Of a view that trains some blocks only, rho is a share of those; where it is no whole number of blocks, it is rounded down.
+ * rho = 0.75 is from memory, not read. The learning rate is not scaled by the share that is kept. */
 #include <math.h>
 #include <stddef.h>
 

@@ -40,9 +40,10 @@ zo_dir zo_rademacher(const zo_objective *o, int64_t step, int query);
     {.key = "draw", .type = ZO_OPT_CHOICE, .offset = offsetof(state, draw), .initial = ZO_DRAW_GAUSS, .choices = "gauss|rademacher",  \
      .younger = true, .help = "numbers of z: gauss: N(0, 1); rademacher: -1 and +1, a bit each"}
 
-/* Leaves out of `dir` (DENSE) a share of the transformer blocks that have trained numbers, rounded down: drawn without replacement from the direction's seed, step
- * and query, so anew for each step. What stands outside the blocks (embeddings, head) stays. The blocks are then a part of the direction's value:
- * probe and update skip them, and so does whoever replays it. ZO_EUNSUPPORTED where the model has more blocks than a direction can name. */
+/* Leaves out of `dir` (DENSE) a share of the transformer blocks that have trained numbers, rounded down: drawn without replacement from the
+ * direction's seed, step and query, so anew for each step. What stands outside the blocks (embeddings, head) stays. The blocks are then a part
+ * of the direction's value: probe and update skip them, and so does whoever replays it. ZO_EUNSUPPORTED where the model has more blocks than a
+ * direction can name. */
 zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err *err);
 
 /* The values of a set as a direction; coef times them as a term. */
