@@ -276,11 +276,13 @@ static zo_status read_peft(const char *folder, const zo_arch *a, const zo_layout
 zo_status zo_prefix_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err)
 {
     char path[4096];
-    if (zo_path_exists(zo_path_join(path, sizeof path, folder, own_file))) {
-        return read_own(folder, layout, be, store, err);
+    bool own = zo_path_exists(zo_path_join(path, sizeof path, folder, own_file));
+    if (!own && !zo_path_exists(zo_path_join(path, sizeof path, folder, peft_config))) {
+        return zo_fail(err, ZO_EINPUT, "%s has neither %s nor %s; expected a folder that a run on a prefix has saved, or PEFT's", folder, own_file, peft_config);
     }
-    if (zo_path_exists(zo_path_join(path, sizeof path, folder, peft_config))) {
-        return read_peft(folder, arch, layout, be, store, err);
+    zo_status status = own ? read_own(folder, layout, be, store, err) : read_peft(folder, arch, layout, be, store, err);
+    if (status == ZO_OK && store->storage == ZO_STORAGE_F16 && !be->finite(be, store)) {
+        status = zo_fail(err, ZO_EINPUT, "%s: the prefix has a value that is not finite in f16, whose largest is 65504; use \"storage\": \"bf16\" or \"f32\"", folder);
     }
-    return zo_fail(err, ZO_EINPUT, "%s has neither %s nor %s; expected a folder that a run on a prefix has saved, or PEFT's", folder, own_file, peft_config);
+    return status;
 }

@@ -78,15 +78,21 @@ END_TEST
 /* ---- files -------------------------------------------------------------------------------------------------------------- */
 
 /* On failure NULL. */
-static zo_model *try_model(const char *family, bool classes, const char *tune)
+static zo_model *try_stored(const char *family, bool classes, const char *tune, zo_storage storage)
 {
     char folder[128];
     zo_tune view;
     zo_model *model;
     snprintf(folder, sizeof folder, "tests/golden/models/%s", family);
     ck_assert_msg(zo_tune_parse(tune, "test", &view, &err) == ZO_OK, "%s", err.text);
-    zo_model_spec spec = {.folder = folder, .head = classes ? ZO_HEAD_CLASS : ZO_HEAD_SPAN, .classes = classes ? CLASSES : 0, .seed = 5, .tune = &view};
+    zo_model_spec spec = {.folder = folder, .head = classes ? ZO_HEAD_CLASS : ZO_HEAD_SPAN, .classes = classes ? CLASSES : 0, .seed = 5, .storage = storage,
+                          .tune = &view};
     return zo_model_open(&model, &spec, be, &err) == ZO_OK ? model : NULL;
+}
+
+static zo_model *try_model(const char *family, bool classes, const char *tune)
+{
+    return try_stored(family, classes, tune, ZO_STORAGE_F32);
 }
 
 static zo_model *model_on(const char *family, bool classes, const char *tune)
@@ -266,6 +272,22 @@ START_TEST(what_is_wrong_is_one_sentence)
         ck_assert_msg(try_model(of[i].family, false, tune) == NULL, "%s is taken", tune);
         ck_assert_msg(strncmp(err.text, says, strlen(says)) == 0, "\"%s\" is not \"%s\"", err.text, says);
         ck_assert(strchr(err.text, '\n') == NULL);
+    }
+    zo_model_close(model_on("opt", false, "prefix tokens 40")); /* as many as there are positions */
+    /* numbers that f16 does not have */
+    zo_model *large = model_on("llama", false, "prefix tokens 3 init random");
+    zo_term term = {.dir = {.kind = ZO_DIR_DENSE, .seed = 9, .step = 1}, .coef = 1e5};
+    be->apply(be, zo_model_store(large), NULL, 1.0, &term, 1, NULL);
+    ck_assert_msg(zo_model_save(large, below("large"), &err) == ZO_OK, "%s", err.text);
+    zo_model_close(large);
+    for (int peft = 0; peft < 2; peft++) {
+        for (int storage = 0; storage < ZO_STORAGES; storage++) {
+            large = try_stored("llama", false, from("prefix tokens 3", below("large")), (zo_storage)storage);
+            ck_assert((large == NULL) == (storage == ZO_STORAGE_F16));
+            zo_model_close(large);
+        }
+        ck_assert_msg(strstr(err.text, "large: the prefix has a value that is not finite in f16, whose largest is 65504; use \"storage\": \"bf16\" or \"f32\"") != NULL, "%s", err.text);
+        unlink(below("large/prefix.safetensors")); /* PEFT's stand beside it */
     }
     /* a run that trains a head beside the prefix, and one that does not */
     zo_model *model = model_on("opt", true, "prefix tokens 3");
