@@ -68,33 +68,32 @@ static bool print_option(const cJSON *value, char *text, size_t size)
     return whole;
 }
 
-/* The text of a view; *whole says that it can be read again. */
-static void print_tune(const zo_tune *tune, char *text, size_t size, bool *whole)
+/* The text of a view. Returns the first key by whose value it cannot be read again, or NULL. */
+static const zo_opt *print_tune(const zo_tune *tune, char *text, size_t size)
 {
     char defaults[sizeof tune->options];
     cJSON *options = zo_opt_write(options_of(tune->kind), &tune->options), *o = options->child;
     zo_opt_defaults(options_of(tune->kind), defaults);
     snprintf(text, size, "%s", tune->kind->name);
-    *whole = true;
+    const zo_opt *broken = NULL;
     for (const zo_opt *opt = options_of(tune->kind); o != NULL; opt++, o = o->next) { /* in the table's order */
         if (!opt->younger || !zo_opt_equal(opt, &tune->options, defaults)) {
-            *whole = print_option(o, text, size) && *whole;
+            broken = print_option(o, text, size) || broken != NULL ? broken : opt;
         }
     }
     cJSON_Delete(options);
+    return broken;
 }
 
 char *zo_tune_text(const zo_tune *tune, char text[ZO_OPT_STRING_BYTES])
 {
-    bool whole;
-    print_tune(tune, text, ZO_OPT_STRING_BYTES, &whole);
+    print_tune(tune, text, ZO_OPT_STRING_BYTES);
     return text;
 }
 
 static zo_status read_options(const zo_tune_kind *kind, const cJSON *options, const char *where, zo_tune *tune, zo_err *err)
 {
     char place[4400], text[2 * ZO_OPT_STRING_BYTES];
-    bool whole;
     memset(tune, 0, sizeof *tune);
     tune->kind = kind;
     snprintf(place, sizeof place, "%s: \"tune\" %s", where, kind->name);
@@ -102,9 +101,11 @@ static zo_status read_options(const zo_tune_kind *kind, const cJSON *options, co
     if (status != ZO_OK) {
         return status;
     }
-    print_tune(tune, text, sizeof text, &whole);
-    if (!whole) {
-        return zo_fail(err, ZO_EINPUT, "%s: a value is empty or has a blank in it, \"%.200s\"; give one without", place, text);
+    const zo_opt *broken = print_tune(tune, text, sizeof text);
+    if (broken != NULL) { /* numbers and choices are never so */
+        const char *value = (const char *)&tune->options + broken->offset;
+        return value[0] == '\0' ? zo_fail(err, ZO_EINPUT, "%s: \"%s\" is empty; expected %s", place, broken->key, broken->help)
+                                : zo_fail(err, ZO_EINPUT, "%s: \"%s\" is \"%.200s\"; expected no blank in it", place, broken->key, value);
     }
     if (strlen(text) >= ZO_OPT_STRING_BYTES) {
         return zo_fail(err, ZO_EINPUT, "%s: its keys and values have %zu bytes; at most %d are permitted", place, strlen(text), ZO_OPT_STRING_BYTES - 1);

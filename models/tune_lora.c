@@ -37,16 +37,19 @@ static const struct { const char *word; unsigned on; } layers[] = {{"q", ZO_LORA
 static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 {
     const options *o = read;
-    char words[sizeof o->on], *rest = NULL;
+    char words[sizeof o->on], *rest = words;
     snprintf(words, sizeof words, "%s", o->on);
     arch->lora = (zo_lora){.rank = (int)o->rank, .alpha = o->alpha};
-    for (const char *word = strtok_r(words, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
+    for (const char *word = strsep(&rest, ","); word != NULL; word = strsep(&rest, ",")) {
         size_t i = 0;
         while (i < sizeof layers / sizeof *layers && strcmp(layers[i].word, word) != 0) {
             i++;
         }
         if (i == sizeof layers / sizeof *layers) {
             return zo_fail(err, ZO_EINPUT, "\"tune\" \"lora\": \"on\" names \"%.64s\"; expected some of q, k, v, o, gate, up and down with commas between, or all", word);
+        }
+        if ((arch->lora.on & layers[i].on) != 0) {
+            return zo_fail(err, ZO_EINPUT, "\"tune\" \"lora\": \"on\" is \"%.64s\", and a layer of \"%s\" stands before it; name each once", o->on, word);
         }
         arch->lora.on |= layers[i].on;
     }

@@ -71,10 +71,16 @@ START_TEST(what_is_no_view_is_one_sentence)
         {"\"last layers\"", "f.json: \"tune\" \"last layers\" has no value behind layers; expected pairs such as \"last layers 4\""},
         {"\"last layers four\"", "f.json: \"tune\" last: \"layers\""},
         {"\"head layers 4\"", "f.json: \"tune\" head: there is no key \"layers\"; its keys are: name"},
-        {"{\"name\": \"pattern\", \"on\": \"a, b\"}", "f.json: \"tune\" pattern: a value is empty or has a blank in it, \"pattern on a, b\"; give one without"},
+        {"{\"name\": \"pattern\", \"on\": \"a, b\"}", "f.json: \"tune\" pattern: \"on\" is \"a, b\"; expected no blank in it"},
         {"{\"name\": \"prefix\", \"tokens\": 0}", "f.json: \"tune\" prefix: \"tokens\" is 0; expected 1 to 65536"},
         {"{\"name\": \"prefix\", \"init\": \"noise\"}", "f.json: \"tune\" prefix: \"init\""},
-        {"\"pattern\"", "f.json: \"tune\" pattern: a value is empty or has a blank in it, \"pattern on \"; give one without"}};
+        {"\"pattern\"", "f.json: \"tune\" pattern: \"on\" is empty; expected patterns over parameter names"},
+        {"{\"name\": \"lora\", \"from\": \"a b\"}", "f.json: \"tune\" lora: \"from\" is \"a b\"; expected no blank in it"},
+        {"{\"name\": \"lora\", \"on\": \"\"}", "f.json: \"tune\" lora: \"on\" is empty; expected linear layers"},
+        {"{\"name\": \"lora\", \"on\": \",\"}", "f.json: \"tune\" \"lora\": \"on\" names \"\"; expected some of q, k, v, o, gate, up and down"},
+        {"{\"name\": \"lora\", \"on\": \"q,,v\"}", "f.json: \"tune\" \"lora\": \"on\" names \"\"; expected some of"},
+        {"{\"name\": \"lora\", \"on\": \"q,v,q\"}", "f.json: \"tune\" \"lora\": \"on\" is \"q,v,q\", and a layer of \"q\" stands before it; name each once"},
+        {"{\"name\": \"lora\", \"on\": \"all,up\"}", "f.json: \"tune\" \"lora\": \"on\" is \"all,up\", and a layer of \"up\" stands before it"}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         zo_tune tune;
         cJSON *value = cJSON_Parse(of[i].given);
