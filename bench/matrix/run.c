@@ -195,6 +195,7 @@ typedef struct known {
     int64_t oom, retried; /* ended oom; of them, those that are tried again */
     int64_t changed;      /* done with another `what`, of which `model` has one */
     char what[40], model[ZO_OPT_STRING_BYTES];
+    int64_t unsaved;      /* done, and --save has no folder of their weights */
     int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
 
@@ -226,6 +227,9 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
             zo_text_plain(k->revision);
         }
         *todo = spec->redo || again;
+        char saved[4400];
+        bool saves = cell->estimator->step != NULL && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
+        k->unsaved += !*todo && spec->save != NULL && saves && !zo_path_exists(zo_path_join(saved, sizeof saved, spec->save, cell->hash));
         return ZO_OK;
     }
     status = status == ZO_OK ? zo_results_relative(results, &identity, &relative, err) : status;
@@ -241,6 +245,9 @@ static void print_known(const known *k, const zo_grid *grid, int64_t todo)
 {
     if (todo < grid->n) {
         fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - todo), (long long)grid->n);
+    }
+    if (k->unsaved > 0) {
+        fprintf(stderr, "%lld cells were done without this --save, so their weights are gone; --redo trains them again and saves them\n", (long long)k->unsaved);
     }
     if (k->changed > 0) {
         fprintf(stderr, "%lld cells were done with %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",

@@ -276,6 +276,14 @@ START_TEST(weights_are_saved)
         "{\"optimizer\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}]}");
     const char *const save[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("saved"), NULL};
     ck_assert_msg(finish(start(save, 0)) == 0, "%s", said);
+    /* what is done is not trained again, and its weights are nowhere where they were not asked for */
+    ck_assert_int_eq(finish(start(save, 0)), 0);
+    ASSERT_HAS(said, "8 of 8 cells are done already\n");
+    ck_assert_msg(strstr(said, "--save") == NULL, "%s", said);
+    const char *const late[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("late"), NULL};
+    ck_assert_int_eq(finish(start(late, 0)), 0);
+    ASSERT_HAS(said, "7 cells were done without this --save, so their weights are gone; --redo trains them again and saves them");
+    ck_assert(!zo_path_exists(scratch("late")));
     char hashes[500], list[4000] = "", text[4400], made[300], *rest = NULL;
     zo_err err = {0};
     snprintf(hashes, sizeof hashes, "%s", ask("saved.db", "SELECT hash FROM runs WHERE optimizer <> 'zero-shot' AND status = 'done' ORDER BY hash"));
