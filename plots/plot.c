@@ -356,8 +356,21 @@ static int count_colour(const look *l, int n, const char *colour)
     return count;
 }
 
-/* The looks of (n) series: fixed where temp.style has the name, or a method that the name begins with; the others get spare colours, those first that no fixed
- * one has. */
+/* The colour and mark of an earlier series whose name has the same first word: the method, where it has no row in temp.style. */
+static bool find_kin(char *const *series, const look *l, int s, look *kin)
+{
+    size_t word = strcspn(series[s], " ");
+    for (int other = 0; other < s; other++) {
+        if (strcspn(series[other], " ") == word && strncmp(series[other], series[s], word) == 0) {
+            *kin = l[other];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The looks of (n) series: fixed where temp.style has the name, or a method that the name begins with; the others get spare colours, one a first word, and those
+ * first that no fixed one has. */
 static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo_err *err)
 {
     sqlite3_stmt *named = NULL, *spare = NULL;
@@ -376,7 +389,7 @@ static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo
     }
     bool reuse = false; /* of a colour that is in the picture already */
     for (int s = 0; s < n; s++) {
-        while (l[s].mark == 0) {
+        while (l[s].mark == 0 && !find_kin(series, l, s, &l[s])) {
             look other;
             if (!next_look(spare, &other)) {
                 sqlite3_reset(spare);

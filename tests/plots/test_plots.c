@@ -85,7 +85,8 @@ static void add_run(sqlite3 *db, int run, const char *model, const char *task, c
 {
     add_bare(db, run, model, task, optimizer, note, batch, context, 0);
     char *sql = sqlite3_mprintf(
-        "UPDATE tries SET accuracy = 0.75, metric_value = 0.75, selected = 'test@best-dev', step_ms = 7, step_ms_median = 6.5 WHERE run = %d;"
+        "UPDATE tries SET accuracy = 0.75, metric_value = 0.75, selected = 'test@best-dev', step_ms = 7, step_ms_median = 6.5, peak_bytes = 6000000,"
+        " train_peak_bytes = 5000000, parameters = 1000, trained_parameters = 1000 WHERE run = %d;"
         "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) VALUES (%d, 10, 'dev', 50, 0.5, 20, 21, 7.5, 1),"
         " (%d, 20, 'dev', 50, 0.625, 40, 42, 15, 1);"
         "INSERT INTO steps (run, step, loss, projected, lr, forwards, work, train_seconds) VALUES (%d, 1, 0.7, 3, 1e-3, 2, 2.1, 0.75),"
@@ -257,7 +258,7 @@ START_TEST(text_from_outside_is_drawn_and_nothing_else)
     for (int i = _i; i < ALL_HOSTILE; i += 3) {
         make_hostile(i, text, sizeof text);
         cJSON_ArrayForEach(entry, report) {
-            ck_assert_msg(!word_of(entry, "skipped"), "%s: %s", word_of(entry, "plot"), word_of(entry, "skipped"));
+            ck_assert_msg(!word_of(entry, "skipped"), "%s: %s (does add_run fill what it reads?)", word_of(entry, "plot"), word_of(entry, "skipped"));
             ck_assert_msg(!word_of(entry, "note"), "%s: %s", word_of(entry, "plot"), word_of(entry, "note"));
             assert_drawn(text, scratch("out"), word_of(entry, "plot")); /* the model's name stands in every picture */
         }
@@ -699,7 +700,7 @@ static int count_colour(const char *plot, const char *rgb)
 }
 
 /* Whoever stands beside it, a method has its colour of results/styles.sql and its printed name; one without a row there gets a colour that no other
- * series of the picture has. */
+ * method of the picture has, in all its settings. */
 START_TEST(a_method_has_one_colour)
 {
     static const char tezo[] = "rgb(0,158,115)", mezo[] = "rgb(0,114,178)", svrg[] = "rgb(213,94,0)";
@@ -722,6 +723,14 @@ START_TEST(a_method_has_one_colour)
     ASSERT_HAS(text, "\nMeZO\n");
     ASSERT_HAS(text, "\nfoo\n");
     ASSERT_HAS(text, "\nSST-2\n");
+    zo_free(text);
+    int before = count_colour("accuracy_bars", svrg);
+    add_run(db, 4, "m", "sst2", "foo", "y", 8, 16); /* and another setting of it */
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    ck_assert_int_gt(count_colour("accuracy_bars", svrg), before);
+    text = drawn_text(scratch("out"), "accuracy_bars");
+    ASSERT_HAS(text, "\nfoo note x\n");
+    ASSERT_HAS(text, "\nfoo note y\n");
     zo_free(text);
     close_db();
 }
