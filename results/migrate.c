@@ -17,7 +17,14 @@ zo_status zo_db_set_version(zo_results *r, zo_err *err)
                         "; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), err);
 }
 
-/* Schema 3 has all but two columns: every run of its time trained all parameters. Inside a transaction. */
+/* Every run of older schemas that made a step trained all parameters. */
+static zo_status end_migration(zo_results *r, zo_err *err)
+{
+    zo_status status = zo_db_run(r, "UPDATE tries SET trained_parameters = parameters WHERE steps > 0", err);
+    return status == ZO_OK ? zo_db_set_version(r, err) : status;
+}
+
+/* Schema 3 has all but two columns. Inside a transaction. */
 static zo_status migrate_3(zo_results *r, zo_err *err)
 {
     const char *views = strstr(zo_schema_sql, "-- The views, ");
@@ -25,7 +32,7 @@ static zo_status migrate_3(zo_results *r, zo_err *err)
     zo_status status = zo_db_run(r, "DROP VIEW peaks; DROP VIEW report; DROP VIEW runs; DROP VIEW all_runs;"
                                     "ALTER TABLE cells ADD COLUMN tune TEXT NOT NULL DEFAULT 'full'; ALTER TABLE tries ADD COLUMN trained_parameters INTEGER", err);
     status = status == ZO_OK ? zo_db_run(r, views, err) : status;
-    return status == ZO_OK ? zo_db_set_version(r, err) : status;
+    return status == ZO_OK ? end_migration(r, err) : status;
 }
 
 /* Schemas 1 and 2 had one table `runs`: each row becomes a cell of meaning 1 and its one try. Inside a transaction, foreign keys off. */
@@ -79,7 +86,7 @@ static zo_status migrate_2(zo_results *r, int64_t version, zo_err *err)
                                        "DROP TABLE old_runs",
                                        err)
                              : status;
-    return status == ZO_OK ? zo_db_set_version(r, err) : status;
+    return status == ZO_OK ? end_migration(r, err) : status;
 }
 
 bool zo_migrate_takes(zo_results *r)

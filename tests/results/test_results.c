@@ -301,7 +301,8 @@ static void make_older(const char *name, int version)
 START_TEST(schema_without_views)
 {
     static const struct { const char *sql; int64_t is; } seen[] = {
-        {"SELECT count(*) FROM runs WHERE tune = 'full' AND trained_parameters IS NULL AND meaning = 2", 1},
+        {"SELECT count(*) FROM runs WHERE tune = 'full' AND trained_parameters = 50 AND meaning = 2", 1},
+        {"SELECT count(*) FROM tries WHERE trained_parameters IS NULL", 1},
         {"SELECT 100 * accuracy FROM report WHERE hash = 'cccc' AND parameters = 50", 75},
         {"SELECT count(*) FROM cells WHERE tune = 'full' AND test = 3", 1},
         {"SELECT bytes FROM peaks", 90},
@@ -315,7 +316,8 @@ START_TEST(schema_without_views)
     ck_assert_msg(sqlite3_exec(db,
                                "INSERT INTO cells VALUES (1, 'i', 'cccc', 2, '', '', '', '', '', 7, '{}', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 0, 1e-3,"
                                " 1e-3, 1, 'f32', 'inplace', 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', -1, 'accuracy', 'last', 1, 2, 3);"
-                               "INSERT INTO tries (run, try, cell, status, began, accuracy, parameters) VALUES (7, 'x', 1, 'done', 'then', 0.75, 50);"
+                               "INSERT INTO tries (run, try, cell, status, began, accuracy, parameters, steps) VALUES (6, 'w', 1, 'failed', 'before', NULL, 50, 0),"
+                               " (7, 'x', 1, 'done', 'then', 0.75, 50, 10);"
                                "INSERT INTO memory VALUES (7, 'train', 'params', 90); PRAGMA user_version = 3; PRAGMA application_id = "
                                ZO_NUMBER_TEXT(ZO_APPLICATION_ID),
                                NULL, NULL, &message) == SQLITE_OK, "%s", message);
