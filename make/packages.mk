@@ -16,6 +16,6 @@ build/detected.mk: Makefile make/packages.mk .ci/deps | deps
 	   printf 'LIBS := %s\n' "-ldnnl $$(pkg-config --libs $(LIBRARIES)) -lm" && \
 	   printf 'CHECK_LIBS := %s\n' "$$(pkg-config --cflags --libs check)"; } > $@.$$PPID && mv -f $@.$$PPID $@
 	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"
-	@if $(CC) -march=native -dM -E -x c /dev/null | grep -q __AVX512F__; then echo 'AVX-512   yes'; \
+	@if $(CC) -march=native -dM -E -x c /dev/null | grep __AVX512F__ >/dev/null; then echo 'AVX-512   yes'; \
 	 else echo 'AVX-512   no (correct, and slower than the figures in the README)'; fi
-	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) (the GPU backend is built; CUDA=0 leaves it out),no)"
+	@printf 'nvcc      %s\n' "$(if $(NVCC),$(NVCC) ($(if $(filter 1,$(CUDA)),the GPU backend is built; CUDA=0 leaves it out,CUDA=0 leaves the GPU backend out)),no)"

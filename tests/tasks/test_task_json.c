@@ -193,9 +193,9 @@ START_TEST(a_bad_description_stops_the_run)
     put_config("of_bad.json", "no-such.json", "head");
     ck_assert_msg(run("of_bad.json", "bad.db") == 2, "%s", said);
     ASSERT_HAS(said, "no-such.json");
-    put_config("of_bad.json", "hotels", "head");
+    put_config("of_bad.json", "no-such-task", "head");
     ck_assert_msg(run("of_bad.json", "bad.db") == 2, "%s", said);
-    ASSERT_HAS(said, "./hotels.json");
+    ASSERT_HAS(said, "./no-such-task.json");
     ck_assert(!zo_path_exists(scratch("bad.db")));
 }
 END_TEST
