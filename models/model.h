@@ -88,7 +88,7 @@ void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *bat
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);
 /* The same with the values of another store of its layout. */
 zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const char *folder, zo_err *err);
-/* Makes the folder, and says whether what the model holds can be written there. */
+/* Makes `folder`, in which there will be such folders, and says whether what the model holds can be written so. */
 zo_status zo_model_save_check(const zo_model *model, const char *folder, zo_err *err);
 
 /* Predicted bytes by tag from the arch and its layout alone (zo_arch_layout, zo_tune_apply), before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and

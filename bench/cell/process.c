@@ -258,7 +258,7 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     status = status == ZO_OK ? zo_setup_open(&r->setup, &r->cell, &dirs, *be, err) : status;
     if (status == ZO_OK && text_in(job, "save") != NULL && r->cell.estimator->step != NULL) {
         zo_path_join(r->save, sizeof r->save, text_in(job, "save"), r->cell.hash);
-        status = zo_model_save_check(r->setup.model, r->save, err);
+        status = zo_model_save_check(r->setup.model, text_in(job, "save"), err);
     }
     r->load_seconds = zo_now() - start;
     if (status == ZO_EUNSUPPORTED) {

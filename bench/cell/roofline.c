@@ -5,7 +5,7 @@
  *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
  *                           those before it, its option's prompt included; a prefix's keys are all tokens'
  *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
- *                           three times a forward where everything is trained
+ *                           three times a forward where everything is trained; and x A^T of an adapter again, which B's gradient reads
  *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again (work counts that: bench/cell/setup.c).
  * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
  *                           are looked up the rows of the tokens; twice where a gradient comes
@@ -144,7 +144,7 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
         t.trained_numbers += p->frozen ? 0.0 : (double)p->rows * (double)p->cols;
         if (u.product) {
             add_product(&t.forward, &u, p, 1);
-            add_product(&t.backward, &u, p, goes_on + !p->frozen);
+            add_product(&t.backward, &u, p, goes_on + !p->frozen + (p->lora == ZO_LORA_A && !layout->param[i + 1].frozen));
             add_product(&t.again, &u, p, above);
         }
         if (u.looked_up) {

@@ -228,18 +228,23 @@ START_TEST(gradients_keep_what_they_read)
         {"roberta", "prefix tokens 5 init activations", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work}, /* and not its own values */
         {"roberta", "last layers 1", false, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", false, RH + head + work},
+        /* as bias, and what A reads: x, y; x A^T and its gradient, 8 numbers a token */
+        {"roberta", "lora rank 8 alpha 16 on q,v", false, 8 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work + 16 * T},
         /* block inputs, and one block's buffers for all */
         {"roberta", "full", true, 2 * TH + STATS + TH + 7 * TH + 3 * STATS + 2 * T * f + TH + RH + head + TH + work},
         {"roberta", "bias", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
         {"roberta", "prefix tokens 5 init activations", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
         {"roberta", "last layers 1", true, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", true, RH + head + work},
+        {"roberta", "lora rank 8 alpha 16 on q,v", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work + 16 * T},
         /* norms before: x; h1, its stats, q k v a mid h2 y, lse and a norm's stats, pre f; the last block: rows of its input and of h1, q a mid h2, k v */
         {"opt", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 2 * T * f + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "bias", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
         {"opt", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
         {"opt", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "head", false, RH + final + head + work},
+        /* h1 q k v a mid y; of the last block h1 too, and its rows */
+        {"opt", "lora rank 8 alpha 16 on q,v", false, 7 * TH + 2 * STATS + T * f + TH + STATS + 5 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work + 16 * T},
         {"opt", "full", true, TH + TH + TH + TH + STATS + 6 * TH + 2 * STATS + 2 * T * f + 2 * RH + final + head + TH + work},
         {"opt", "bias", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
         {"opt", "prefix tokens 5 init activations", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
@@ -249,11 +254,12 @@ START_TEST(gradients_keep_what_they_read)
         {"llama", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 3 * T * 176 + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + 2 * T * 176 + STATS + 4 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
-        {"llama", "head", false, RH + final + head + 2 * TH + T * 352}};
+        {"llama", "head", false, RH + final + head + 2 * TH + T * 352},
+        {"llama", "lora rank 8 alpha 16 on q,v", false, 7 * TH + 2 * STATS + 2 * T * 176 + TH + STATS + 5 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352 + 16 * T}};
     char config[1200];
     snprintf(config, sizeof config, "{\"model\": [\"shape:roberta-tiny\", \"shape:opt-tiny\", \"shape:llama-tiny\"], \"form\": \"head\", \"init\": \"random\", "
              "\"task\": \"synth-lengths\", \"train\": 4, \"dev\": 0, \"test\": 0, \"context\": 32, \"fill\": true, \"batch\": 4, \"steps\": 2, \"threads\": 1, "
-             "\"tune\": [\"full\", \"bias\", \"last\", \"head\", \"prefix\"], \"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": [false, true]}, "
+             "\"tune\": [\"full\", \"bias\", \"last\", \"head\", \"prefix\", \"lora\"], \"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": [false, true]}, "
              "\"exclude\": [{\"model\": \"shape:llama-tiny\", \"tune\": \"bias\"}]}");
     run(config, "views.db");
     ck_assert_str_eq(ask("views.db", "select distinct tokens from runs"), "256;"); /* two steps of T */
@@ -271,9 +277,11 @@ START_TEST(gradients_keep_what_they_read)
     ck_assert_str_eq(ask("views.db", "select count(*) from runs r where 4 * trained_parameters > (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"
                                      " or 4 * trained_parameters + 4 * 15 * 60 < (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"), "0;");
     ck_assert_str_eq(ask("views.db", "select count(distinct bytes), count(*) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
-                                     "tune not like 'prefix%'"), "1|8;");
-    ck_assert_str_eq(ask("views.db", "select max(bytes) - min(bytes) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny'"),
-                     "5120;"); /* 2 layers, keys and values, 5 rows of 64 */
+                                     "tune not like 'prefix%' and tune not like 'lora%'"), "1|8;");
+    ck_assert_str_eq(ask("views.db", "select max(bytes) - min(bytes) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
+                                     "tune not like 'lora%'"), "5120;"); /* 2 layers, keys and values, 5 rows of 64 */
+    ck_assert_str_eq(ask("views.db", "select max(bytes) - min(bytes) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
+                                     "tune not like 'prefix%'"), "16384;"); /* 2 layers, q and v, A and B of 8 times 64 */
 }
 END_TEST
 

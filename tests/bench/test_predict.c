@@ -229,7 +229,9 @@ END_TEST
 static const char *const views[] = {
     "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"prefix\"",
     "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": {\"name\": \"prefix\", \"tokens\": 40, \"init\": \"random\"}",
-    "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"bias\"", "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": \"last\""};
+    "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"bias\"", "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": \"last\"",
+    "\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"tune\": \"lora\"",
+    "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\", \"tune\": {\"name\": \"lora\", \"rank\": 16, \"on\": \"q,v\"}"};
 enum { VIEWS = sizeof views / sizeof *views };
 
 START_TEST(every_estimator_on_views)

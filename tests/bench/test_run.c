@@ -317,6 +317,24 @@ START_TEST(weights_are_saved)
     ck_assert_int_eq(pairs, 7);
     sqlite3_finalize(s);
     sqlite3_close(handle);
+    /* an adapter, and a run that begins as it or only looks at it: on the same base model, which is drawn by the same seed */
+    static const char adapted[] = "{" SMALL ", \"form\": \"head\", \"steps\": 6, \"lr\": 0.1, \"tune\": {\"name\": \"lora\", \"rank\": 2, \"on\": \"all\"";
+    snprintf(text, sizeof text, "%s}, \"optimizer\": \"mezo\"}", adapted);
+    const char *lora[] = {"zo", "run", config("lora.json", text), "--db", scratch("lora.db"), "--save", scratch("adapters"), NULL};
+    ck_assert_msg(finish(start(lora, 0)) == 0, "%s", said);
+    snprintf(made, sizeof made, "%s/%.16s", scratch("adapters"), ask("lora.db", "SELECT hash FROM runs"));
+    ck_assert(!zo_path_exists(zo_path_join(text, sizeof text, made, "model.safetensors")));
+    ck_assert(zo_path_exists(zo_path_join(text, sizeof text, made, "adapter_model.safetensors")));
+    snprintf(text, sizeof text, "%s, \"from\": \"%s\"}, \"optimizer\": [\"zero-shot\", \"mezo\"]}", adapted, made);
+    ck_assert_msg(run(config("on.json", text), "lora.db") == 0, "%s", said);
+    const char *ended = ask("lora.db", "SELECT printf('%.9f', e.loss) FROM evaluations e JOIN runs USING (run) WHERE e.split = 'dev' AND optimizer = 'mezo' AND tune NOT LIKE '%from%' AND e.step = 6");
+    ck_assert_str_ne(ended, ask("lora.db", "SELECT printf('%.9f', e.loss) FROM evaluations e JOIN runs USING (run) WHERE e.split = 'dev' AND tune NOT LIKE '%from%' AND e.step = 0"));
+    ck_assert_str_eq(ended, ask("lora.db", "SELECT printf('%.9f', e.loss) FROM evaluations e JOIN runs USING (run) WHERE e.split = 'dev' AND optimizer = 'zero-shot' AND tune LIKE '%from%'"));
+    ck_assert_str_eq(ended, ask("lora.db", "SELECT printf('%.9f', e.loss) FROM evaluations e JOIN runs USING (run) WHERE e.split = 'dev' AND optimizer = 'mezo' AND tune LIKE '%from%' AND e.step = 0"));
+    ck_assert_str_eq(ask("lora.db", "SELECT count(DISTINCT model_fingerprint) FROM runs"), "2;"); /* with the adapter, and without */
+    ck_assert(zo_write_file(zo_path_join(text, sizeof text, made, "adapter_config.json"), "{}", 2, &err) == ZO_OK);
+    ck_assert_int_eq(run(scratch("on.json"), "lora.db"), 2); /* another folder, so other cells; and not one of such adapters */
+    ASSERT_HAS(said, "adapter_config.json: key \"r\"");
     /* where nothing can be written the cell says so before it trains */
     ck_assert(zo_write_file(scratch("file"), "", 0, &err) == ZO_OK);
     const char *const into[] = {"zo", "run", path, "--db", scratch("none.db"), "--save", scratch("file"), NULL};

@@ -194,6 +194,7 @@ START_TEST(work_of_views)
     double read = V * H + 2 * (block + block_vectors) + 2 * H, trained = block + block_vectors + 2 * H;
     zo_pass_sums pass = {.passes = 1, .points = 1, .packed = T, .tokens = T, .rows = R, .pairs = pairs, .row_pairs = row_pairs};
     zo_step_sums sums = {.gradient = pass, .weight_bytes_written = 4 * trained, .rules = 1};
+    double adapters = (R + 3 * T) * 2 * 8 * H; /* of rank 8 on q and v: the last q's of the head's rows */
     double widths = T * (6 * 2 * H + 2 * (H + F)) + R * (2 * 2 * H + 2 * (H + F) + H + V) + 2 * T * 4 * H;
     ck_assert_msg(zo_shape_folder("shape:opt-tiny", folder, &err) == ZO_OK && zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
     const struct { const char *tune; double backward, again; } of[] = {
@@ -208,16 +209,21 @@ START_TEST(work_of_views)
         {"prefix tokens 5 init random", 2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * (square + mlp)) + 2 * 4 * H * (pairs + row_pairs),
          2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)},
         {"pattern on embed.token", 2 * (R * (2 * V * H + 2 * square + mlp) + T * 2 * square + T * block) + 2 * 4 * H * (pairs + row_pairs),
-         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)}};
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)},
+        /* inputs' gradients down to the first block's o; of an adapter both of B, A's own and x A^T again, and above the first block its input's */
+        {"lora rank 8 on q,v",
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * (square + mlp) + (R + T) * 5 * 8 * H + 2 * T * 4 * 8 * H) + 2 * 4 * H * (pairs + row_pairs),
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block + adapters) + 4 * H * (pairs + row_pairs)}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         zo_layout layout = {0};
         zo_tune tune;
         arch.prefix = 0;
-        ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK && zo_tune_extend(&tune, &arch, &err) == ZO_OK);
+        ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK && zo_tune_extend(&tune, &arch, &err) == ZO_OK); /* LoRA is the last */
         zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
         ck_assert(zo_tune_apply(&tune, &arch, ZO_HEAD_OPTIONS, &layout, &err) == ZO_OK);
         zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_OPTIONS, 2);
-        ck_assert_double_eq(zo_products_flops(&pass, &t.forward, &arch), 2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs));
+        ck_assert_double_eq(zo_products_flops(&pass, &t.forward, &arch),
+                            2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block + (arch.lora.rank > 0 ? adapters : 0)) + 4 * H * (pairs + row_pairs));
         ck_assert_msg(zo_products_flops(&pass, &t.backward, &arch) == of[i].backward, "%s: %.0f FLOPs backward, by hand %.0f", of[i].tune,
                       zo_products_flops(&pass, &t.backward, &arch), of[i].backward);
         ck_assert_msg(zo_products_flops(&pass, &t.again, &arch) == of[i].again, "%s: %.0f FLOPs again, by hand %.0f", of[i].tune,
