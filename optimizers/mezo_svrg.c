@@ -24,7 +24,7 @@ enum { Z_SHARED, Z_FRESH };
 enum { RULE_MODE, RULE_PAPER, RULE_RELEASED, RULE_OFF };
 
 typedef struct state {
-    int mode, z, rule;
+    int mode, z, rule, draw;
     int64_t q, window;
     double eta2, anneal, kappa;
     /* run */
@@ -54,6 +54,7 @@ static const zo_opt options[] = {
      .help = "ratio of mean losses above which they are"},
     {.key = "window", .type = ZO_OPT_INT, .offset = offsetof(state, window), .initial = 0, .least = 0, .most = 1000000,
      .help = "steps of a window; 0 = batches of an epoch"},
+    ZO_DRAW_OPTION(state),
     {.key = NULL}};
 
 static const zo_variant variants[] = {
@@ -149,7 +150,7 @@ static zo_term along_full(const state *s, double lr)
 
 static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, zo_probe *probe, zo_err *err)
 {
-    *probe = (zo_probe){.dir = {zo_gauss(o, c->step, 0)}, .ndirs = 1};
+    *probe = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, 0)}, .ndirs = 1};
     zo_status status = zo_spsa(o, ZO_BATCH_FULL, c->eps, probe, 1, err);
     if (status != ZO_OK) {
         return status;
@@ -171,7 +172,7 @@ static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, 
 static zo_status mini_step(state *s, zo_objective *o, const zo_step_context *c, zo_probe probe[2], zo_err *err)
 {
     for (int i = 0; i < 2; i++) {
-        probe[i] = (zo_probe){.dir = {zo_gauss(o, c->step, s->z == Z_FRESH ? i : 0)}, .ndirs = 1};
+        probe[i] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, s->z == Z_FRESH ? i : 0)}, .ndirs = 1};
     }
     if (s->mode == MODE_PAPER) {
         probe[1].base = s->anchor;
@@ -204,7 +205,7 @@ static zo_status mini_step(state *s, zo_objective *o, const zo_step_context *c, 
 static zo_status mini_step_released(state *s, zo_objective *o, const zo_step_context *c, zo_probe probe[2], zo_err *err)
 {
     for (int i = 0; i < 2; i++) {
-        probe[i] = (zo_probe){.dir = {zo_gauss(o, c->step, i)}, .ndirs = 1};
+        probe[i] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, i)}, .ndirs = 1};
         zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, &probe[i], 1, err);
         zo_term term[2] = {{.dir = probe[i].dir[0], .coef = (i == 0 ? -s->lr_mini : s->lr_mini) * probe[i].projected}, along_full(s, s->lr_mini)};
         if (status == ZO_OK) {

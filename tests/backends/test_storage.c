@@ -412,6 +412,8 @@ END_TEST
 START_TEST(log_agrees_with_weights)
 {
     static const setting of[] = {{.optimizer = "mezo", .options = "{\"queries\": 3}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "mezo", .options = "{\"draw\": \"rademacher\"}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "lezo", .options = "{\"sparsity\": 0.5}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "mezo-svrg", .options = "{\"mode\": \"paper\", \"q\": 4}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "mezo-svrg", .options = "{\"mode\": \"released\", \"q\": 4}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "mezo-svrg", .options = "{\"mode\": \"replay\", \"q\": 4}", .lr = 1e-4, .steps = 20},
@@ -486,6 +488,8 @@ START_TEST(refusals)
         {{.optimizer = "mezo", .options = "{\"weight_decay\": 0.1}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1},
          "no weight decay"},
         {{.optimizer = "tezo-adam", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1}, "no sum of directions"},
+        {{.optimizer = "mezo-adam", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 1}, "no sum of directions"},
+        {{.optimizer = "conmezo", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 0}, "points have the set \"momentum\""},
         {{.optimizer = "fo-sgd", .realisation = ZO_INPLACE, .storage = ZO_STORAGE_BF16, .steps = 1, .no_gradients = true}, "no gradients"},
         {{.optimizer = "mezo", .realisation = ZO_STREAMED, .storage = ZO_STORAGE_F16, .accumulate = ZO_ACCUMULATE_LOG, .steps = ZO_LOG_MOST + 1},
          "is full after 256 directions"}};
@@ -544,7 +548,7 @@ int main(void)
     tcase_add_test(tests, terms_of_a_log);
     tcase_add_loop_test(tests, log_is_an_f32_master, 0, 3);
     tcase_add_test(tests, a_log_of_low_rank_does_not_grow);
-    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 6);
+    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 8);
     tcase_add_test(tests, small_updates);
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, gradients_want_f32);
