@@ -270,6 +270,9 @@ static void applies(void)
     apply_both(&m, "signs beside CP", m.factors, m.factors_gpu, 1.0, beside, 4, NULL);
     apply_both(&m, "a block that all leave out", NULL, NULL, 1.0, left_out, 2, NULL);
     apply_both(&m, "no term at all", m.factors, m.factors_gpu, 1.0, NULL, 0, NULL);
+    m.layout.decays_whole = true;
+    apply_both(&m, "no term, the whole decays", NULL, NULL, 0.75, NULL, 0, NULL);
+    apply_both(&m, "2 GAUSS terms, the whole decays", NULL, NULL, 0.99, back, 2, NULL);
     zo_free(span);
     world_free(&m);
 }
@@ -382,6 +385,7 @@ static void rules(void)
         for (int step = 1; step <= 3; step++) {
             zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
                                  .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
+            m.layout.decays_whole = step == 3;
             cpu->rule(cpu, (zo_rule_kind)rule, &args, m.store, here[0], m_used ? here[1] : NULL, v_used ? here[2] : NULL);
             gpu->rule(gpu, (zo_rule_kind)rule, &args, m.store_gpu, there[0], m_used ? there[1] : NULL, v_used ? there[2] : NULL);
         }
