@@ -709,7 +709,7 @@ zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const 
         return zo_adapter_write(folder, &model->arch, model->folder, &model->layout, model->be, values, err);
     }
     if (model->arch.prefix > 0) {
-        return zo_prefix_write(folder, &model->arch, &model->layout, model->head, model->be, values, err);
+        return zo_prefix_write(folder, &model->arch, &model->layout, model->be, values, err);
     }
     return zo_weights_write(folder, &model->arch, &model->layout, model->be, values, err);
 }

@@ -117,8 +117,7 @@ static zo_status write_peft(const char *folder, const zo_arch *a, writer *w, zo_
     return status;
 }
 
-zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_head head, zo_backend *be, const zo_store *store,
-                          zo_err *err)
+zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
 {
     zo_status status = zo_make_dirs(folder, err);
     if (status != ZO_OK) {
@@ -139,7 +138,7 @@ zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layo
     char path[4096];
     status = zo_tensors_write(zo_path_join(path, sizeof path, folder, own_file), entry, n, fill_param, &w, err);
     zo_free(entry);
-    return status == ZO_OK && arch->rope && alone && head != ZO_HEAD_CLASS ? write_peft(folder, arch, &w, err) : status;
+    return status == ZO_OK && arch->rope && alone ? write_peft(folder, arch, &w, err) : status;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------- */

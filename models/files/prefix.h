@@ -14,8 +14,7 @@ extern "C" {
 #endif
 
 /* Into `folder`, made if need be; files there under these names are replaced. */
-zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_head head, zo_backend *be, const zo_store *store,
-                          zo_err *err);
+zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err);
 /* The trained parameters of `store` from prefix.safetensors of `folder`, or where that is not there from PEFT's files. ZO_EINPUT with one sentence
  * where neither is there or they are of another model, of other parameters or of another length. */
 zo_status zo_prefix_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err);

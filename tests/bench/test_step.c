@@ -222,6 +222,8 @@ START_TEST(work_of_views)
         zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
         ck_assert(zo_tune_apply(&tune, &arch, ZO_HEAD_OPTIONS, &layout, &err) == ZO_OK);
         zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_OPTIONS, 2);
+        ck_assert(arch.lora.rank > 0 || t.read_numbers == read + arch.prefix * 2 * 2 * H); /* whatever the tokens are, whose positions alone are looked up */
+        ck_assert_double_eq(t.row_reads, H);
         ck_assert_double_eq(zo_products_flops(&pass, &t.forward, &arch),
                             2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block + (arch.lora.rank > 0 ? adapters : 0)) + 4 * H * (pairs + row_pairs));
         ck_assert_msg(zo_products_flops(&pass, &t.backward, &arch) == of[i].backward, "%s: %.0f FLOPs backward, by hand %.0f", of[i].tune,
