@@ -46,6 +46,8 @@ static const struct {
                             "result with save_pretrained, and give that folder"},
     {"params.json", "holds a checkpoint as Meta publishes it (params.json); convert it with transformers' convert_llama_weights_to_hf.py"},
     {"*.gguf", "holds GGUF weights; give the Hugging Face folder that they were made from"},
+    {"prefix.safetensors", "is a prefix that a run has saved (prefix.safetensors), not a model; to go on from it give its base model, and the folder as \"from\" of "
+                           "\"tune\""},
     {"*.safetensors", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
     {"*.bin", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
     {"tokenizer.json", "has a tokenizer alone; expected a model's config.json too"},

@@ -1519,6 +1519,7 @@ START_TEST(hub_names)
     not_found("gone", NULL, "not on this machine");
     not_found(below("empty"), NULL, "without config.json");
     put_text(below("only/adapter/adapter_config.json"), "{\"peft_type\": \"LORA\"}");
+    put_text(below("only/prefix/prefix.safetensors"), "x");
     put_text(below("only/meta/params.json"), "{}");
     put_text(below("only/gguf/model-q4.gguf"), "GGUF");
     put_text(below("only/weights/model.safetensors"), "x");
@@ -1527,6 +1528,7 @@ START_TEST(hub_names)
     put_text(below("hf/hub/models--org--cached/refs/main"), "one");
     put_text(below("hf/hub/models--org--cached/snapshots/one/adapter_config.json"), "{}");
     not_found(below("only/adapter"), NULL, "without config.json: it is a PEFT adapter");
+    not_found(below("only/prefix"), NULL, "is a prefix that a run has saved");
     not_found(below("only/meta"), NULL, "params.json");
     not_found(below("only/gguf"), NULL, "holds GGUF weights");
     not_found(below("only/weights"), NULL, "has weights, but no config.json");
