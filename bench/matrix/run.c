@@ -194,7 +194,7 @@ typedef struct known {
     char revision[64];
     int64_t oom, retried; /* ended oom; of them, those that are tried again */
     int64_t changed;      /* done with another `what`, of which `model` has one */
-    char what[40], model[ZO_OPT_STRING_BYTES];
+    char what[40], model[2 * ZO_OPT_STRING_BYTES + 8];
     int64_t unsaved;      /* done, and --save has no folder of their weights */
     int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
@@ -235,7 +235,10 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
     status = status == ZO_OK ? zo_results_relative(results, &identity, &relative, err) : status;
     if (status == ZO_OK && relative.finished && k->changed++ == 0) {
         snprintf(k->what, sizeof k->what, "%s", zo_identity_difference(&relative.identity, &identity));
-        memcpy(k->model, cell->model, sizeof k->model);
+        zo_tune tune;
+        zo_err ignored = {0};
+        const char *from = zo_tune_parse(cell->tune, cell->model, &tune, &ignored) == ZO_OK ? zo_tune_from(&tune) : NULL;
+        snprintf(k->model, sizeof k->model, "%s%s%s", cell->model, from != NULL ? " from " : "", from != NULL ? from : "");
         zo_text_plain(k->model);
     }
     return status;

@@ -376,7 +376,11 @@ START_TEST(a_prefix_goes_on)
     ck_assert(zo_write_file(text, made, bytes, &err) == ZO_OK);
     zo_free(made);
     ck_assert_int_eq(run(path, "on.db"), 0);
-    ASSERT_HAS(said, "1 cells were done with another model than there is now (");
+    *strrchr(text, '/') = '\0'; /* the folder */
+    char changed[700];
+    snprintf(changed, sizeof changed, "1 cells were done with another model than there is now (%s from %s)", scratch("model"), text);
+    ASSERT_HAS(said, changed);
+    text[strlen(text)] = '/';
     ck_assert_str_eq(ask("on.db", "SELECT count(*) || ' ' || count(DISTINCT hash) FROM runs WHERE status = 'done'"), "2 1;");
     unlink(text); /* and where it is gone */
     ck_assert_int_eq(run(path, "on.db"), 2);
