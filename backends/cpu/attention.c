@@ -426,7 +426,7 @@ static zo_attention at_point(const zo_attention *a, int64_t point)
 }
 
 /* Ask for the rows that the next head will read; a row of one head is too short for the processor to foresee the next. */
-static void fetch(const float *x, int64_t stride, int64_t n, int width)
+static void prefetch(const float *x, int64_t stride, int64_t n, int width)
 {
     for (int64_t i = 0; i < n && i < TILE; i++) {
         for (int d = 0; d < width; d += LANES) {
@@ -466,9 +466,9 @@ void zo_cpu_attention(zo_backend *be, const zo_attention *a, const zo_seqs *seqs
                 if (kv_head + 1 < a->kv_heads) {
                     int width = a->head_dim, next = kv_head + 1;
                     int64_t n = seqs->start[s + 1] - seqs->start[s], at = p * tokens + seqs->start[s];
-                    fetch(q + (p * rows + asks.first) * qs + (asks.head + group) * width, qs, asks.n, (int)group * width);
-                    fetch(k + at * ks + next * width, ks, n, width);
-                    fetch(v + at * vs + next * width, vs, n, width);
+                    prefetch(q + (p * rows + asks.first) * qs + (asks.head + group) * width, qs, asks.n, (int)group * width);
+                    prefetch(k + at * ks + next * width, ks, n, width);
+                    prefetch(v + at * vs + next * width, vs, n, width);
                 }
                 zo_attention here = at_point(a, p);
                 attend(&here, seqs, s, kv_head, from, &asks, q + p * rows * qs, qs, k + p * tokens * ks, ks, v + p * tokens * vs, vs,

@@ -152,7 +152,7 @@ static void add_term_bf16(float c, const float *z, const float *from, int64_t n,
 }
 
 /* Ask for the lines of these bytes, which are read after the next draw: memory and the generator then work at the same time. */
-static void fetch(const char *x, int64_t bytes)
+static void prefetch(const char *x, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch(x + i);
@@ -173,7 +173,7 @@ static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float deca
             const float *along = z;
             for (int p = 0; d == 0 && p < f->npoints; p++) {
                 if (p == 0 || f->base[p] != f->base[p - 1]) {
-                    fetch((const char *)f->base[p] + (first + at) * size, m * size);
+                    prefetch((const char *)f->base[p] + (first + at) * size, m * size);
                 }
             }
             if (f->dir[d]->kind == ZO_DIR_SET) {

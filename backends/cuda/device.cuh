@@ -307,7 +307,7 @@ struct zo_cuda_gemm {
     float scale;                 /* not 0 */
     bool gelu_tanh;              /* y = gelu_tanh(.) in the product's epilogue; only with bias */
     int64_t m, n, k, lda, ldb, ldc;
-    int64_t batch, stride_a, stride_b, stride_c, stride_bias; /* batch 1: strides are not read */
+    int64_t batch, stride_a, stride_b, stride_c, stride_bias; /* batch 0 or 1: one, and strides are not read */
     const float *bias;           /* (n) a row, added to every row of C, or NULL */
 };
 /* False, and nothing done, where cuBLASLt has no algorithm for it: then ask without bias and finish with zo_cuda_finish. Dies when

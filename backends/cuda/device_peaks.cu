@@ -49,7 +49,6 @@ static double product_rate(zo_backend *be, zo_precision precision, int64_t side)
     m.gemm.scale = 1.0f;
     m.gemm.tb = true; /* as y = x W^T */
     m.gemm.m = m.gemm.n = m.gemm.k = m.gemm.lda = m.gemm.ldb = m.gemm.ldc = side;
-    m.gemm.batch = 1;
     m.a = operand_new(be, precision, side * side);
     m.b = operand_new(be, precision, side * side);
     m.c = static_cast<float *>(be->alloc(be, ZO_TAG_WORKSPACE, (size_t)(side * side) * sizeof(float)));

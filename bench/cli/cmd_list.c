@@ -12,6 +12,7 @@
 #include "bench/synth/pretrain.h"
 #include "bench/synth/shapes.h"
 #include "core/io.h"
+#include "core/mem.h"
 #include "core/text.h"
 #include "models/files/hub.h"
 #include "optimizers/needs.h"
@@ -21,31 +22,28 @@
 
 typedef struct request { const char *models; bool json; cJSON *rows; } request;
 
-static void list_options(cJSON *row, const zo_opt *table)
+/* The options of a table whose structure has so many bytes. */
+static void list_options(cJSON *row, const zo_opt *table, size_t bytes)
 {
     cJSON *list = cJSON_AddArrayToObject(row, "options");
-    for (const zo_opt *o = table; o != NULL && o->key != NULL; o++) {
+    if (table == NULL) {
+        return;
+    }
+    void *initial = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
+    zo_opt_defaults(table, initial);
+    cJSON *defaults = zo_opt_write(table, initial);
+    zo_free(initial);
+    for (const zo_opt *o = table; o->key != NULL; o++) {
         cJSON *option = cJSON_CreateObject();
         cJSON_AddStringToObject(option, "key", o->key);
         if (o->type == ZO_OPT_CHOICE) {
             cJSON_AddStringToObject(option, "choices", o->choices);
-            const char *at = o->choices;
-            for (int i = (int)o->initial; i > 0; i--) {
-                at = strchr(at, '|') + 1;
-            }
-            char name[ZO_OPT_STRING_BYTES];
-            snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
-            cJSON_AddStringToObject(option, "default", name);
-        } else if (o->type == ZO_OPT_STRING) {
-            cJSON_AddStringToObject(option, "default", o->text != NULL ? o->text : "");
-        } else if (o->type == ZO_OPT_BOOL) {
-            cJSON_AddBoolToObject(option, "default", o->initial != 0);
-        } else {
-            cJSON_AddNumberToObject(option, "default", o->initial);
         }
+        cJSON_AddItemToObject(option, "default", cJSON_DetachItemFromObjectCaseSensitive(defaults, o->key));
         cJSON_AddStringToObject(option, "help", o->help != NULL ? o->help : "");
         cJSON_AddItemToArray(list, option);
     }
+    cJSON_Delete(defaults);
 }
 
 /* What it keeps beside the weights with these options (NULL = the defaults), in words. */
@@ -99,7 +97,7 @@ static zo_status list_optimizers(request *q, zo_err *err)
         cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
         cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
         list_variants(row, e);
-        list_options(row, e->options);
+        list_options(row, e->options, e->state_bytes);
         cJSON_AddItemToArray(q->rows, row);
     }
     return ZO_OK;

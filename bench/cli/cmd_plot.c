@@ -1,10 +1,10 @@
 /* cmd_plot.c: `zo plot`: render what a database can fill, say what it cannot fill and why. */
 #include <cjson/cJSON.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/cell/keys.h"
+#include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
 #include "core/mem.h"
 #include "core/output.h"
@@ -12,15 +12,6 @@
 #include "plots/plot.h"
 #include "results/report.h"
 #include "results/views.h"
-
-static const char USAGE[] =
-    "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
-    "  --db      results database (results/zo.db)\n"
-    "  --out     folder for the pictures (results/plots)\n"
-    "  --only    names of plots, see `zo list plots` (all)\n"
-    "  --format  png, svg or both (png,svg)\n"
-    "  --json    say on standard output what was rendered, as JSON\n"
-    "exit code: 0 drawn, 1 there was nothing to draw, 2 wrong input, or a picture could not be drawn or written (the others are)\n";
 
 /* Some picture was made. */
 static int any_file(const cJSON *report)
@@ -74,30 +65,17 @@ static void print_older(zo_results *results)
 
 int zo_cmd_plot(int argc, char **argv)
 {
-    static const struct option options[] = {{"db", 1, NULL, 'd'},     {"out", 1, NULL, 'o'},  {"only", 1, NULL, 'n'},
-                                            {"format", 1, NULL, 'f'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     const char *db = "results/zo.db";
     zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg"};
-    int json = 0;
-    optind = 1;
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (c) {
-        case 'd': db = optarg; break;
-        case 'o': spec.out = optarg; break;
-        case 'n': spec.only = optarg; break;
-        case 'f': spec.formats = optarg; break;
-        case 'j': json = 1; break;
-        case 'h': fputs(USAGE, stdout); return 0;
-        default: fputs(USAGE, stderr); return 2;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "zo plot: '%s' is not an option: the database is given by --db FILE\n", argv[optind]);
+    bool json = false;
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--out", ZO_ARG_TEXT, &spec.out}, {"--only", ZO_ARG_TEXT, &spec.only},
+                            {"--format", ZO_ARG_TEXT, &spec.formats}, {"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
+    zo_err err = {0};
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]", &err) != ZO_OK) {
+        fprintf(stderr, "zo plot: %s\n", err.text);
         return 2;
     }
     cJSON *report = NULL;
-    zo_err err = {0};
     zo_results *results;
     zo_status status = zo_results_open_read(&results, db, &err);
     if (status == ZO_OK) {

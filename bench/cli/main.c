@@ -71,7 +71,10 @@ static const command commands[] = {
      "  --db FILE     results database (results/zo.db)\n"
      "  --out DIR     where the pictures go (results/plots)\n"
      "  --only NAMES  of `zo list plots`, without blanks (all)\n"
-     "  --format      png, svg or both (png,svg)\n"},
+     "  --format      png, svg or both (png,svg)\n"
+     "  --json        what was drawn, as JSON\n"
+     "\n"
+     "Exit code: 0 drawn, 1 there was nothing to draw, 2 the input was wrong, or a picture could not be drawn or written (the others are).\n"},
     {"sql", zo_cmd_sql, "one read-only SQL statement",
      "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json | --json]\n"
      "\n"

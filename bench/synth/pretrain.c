@@ -1,8 +1,7 @@
-/* pretrain.c: masked-token pretraining of the project's own small encoders (see pretrain.h): 80 % of the chosen tokens become the
- * mask, 10 % a random token, 10 % stay (Devlin et al., arXiv 1810.04805), no next-sentence task. The places where this language puts
- * its verdicts (before a closing full stop, after a question mark) are chosen more often, as salient-span masking does (Guu et al.,
- * arXiv 2002.08909): a minute of pretraining must do what a web's worth of text does for real models. AdamW with linear warm-up and linear
- * decay, by the usual estimator of first order over the ordinary engine. The data do not repeat: the corpus has one sentence for each use. */
+/* pretrain.c: masked-token pretraining of the project's own small encoders (see pretrain.h; masking.h says which tokens), no next-sentence
+ * task. Places of verdicts are chosen more often than others: a minute of pretraining must do what a web's worth of text does for real models.
+ * AdamW with linear warm-up and linear decay, by the usual estimator of first order over the ordinary engine. The data do not repeat: the
+ * corpus has one sentence for each use. */
 #include "bench/synth/pretrain.h"
 
 #include <cjson/cJSON.h>
@@ -12,11 +11,11 @@
 #include <string.h>
 
 #include "bench/synth/cache.h"
+#include "bench/synth/masking.h"
 #include "bench/synth/shapes.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
-#include "core/rng.h"
 #include "models/files/hub.h"
 #include "models/model.h"
 #include "optimizers/engine.h"
@@ -102,69 +101,6 @@ static void free_corpus(corpus *c)
     zo_free(c->start);
 }
 
-static void *ints(int64_t n)
-{
-    return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n + 1) * sizeof(int32_t));
-}
-
-/* Token t of the sentence [from, to): may a verdict stand there? The sentence ends with [SEP]. */
-static bool salient(const corpus *c, int64_t from, int64_t to, int64_t t)
-{
-    return (t == to - 3 && c->id[to - 2] == c->stop) || (t > from && c->id[t - 1] == c->question);
-}
-
-/* Sentences of step `step` with some tokens masked; at least one in each sentence. */
-static zo_batch *masked_batch(const corpus *c, const recipe *r, int64_t step)
-{
-    const int64_t *start = c->start + step * r->batch;
-    int64_t first = start[0], tokens = start[r->batch] - first;
-    zo_batch *b = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *b);
-    b->examples = b->seqs = b->options = r->batch;
-    b->tokens = (int32_t)tokens;
-    b->id = ints(tokens);
-    b->position = ints(tokens);
-    b->type = ints(tokens);
-    b->start = ints(r->batch);
-    b->parent = ints(r->batch);
-    b->row = ints(tokens);
-    b->at = ints(tokens);
-    b->target = ints(tokens);
-    b->option_start = ints(r->batch);
-    b->example_start = ints(r->batch);
-    b->label = ints(r->batch);
-    zo_stream stream = {.seed = r->seed, .tensor = 0x4d4c4d, .step = (uint32_t)step, .role = ZO_ROLE_MASK};
-    for (int e = 0; e < r->batch; e++) {
-        int64_t from = start[e] - first, to = start[e + 1] - first;
-        b->start[e] = (int32_t)from;
-        b->parent[e] = -1;
-        b->option_start[e] = b->rows;
-        b->example_start[e] = e;
-        int64_t sure = from + 1 + zo_below(stream, (uint64_t)(3 * tokens + e), (uint32_t)(to - from - 2 > 0 ? to - from - 2 : 1));
-        for (int64_t t = from; t < to; t++) {
-            int32_t id = c->id[first + t];
-            b->id[t] = id;
-            b->position[t] = (int32_t)(t - from);
-            bool plain = id != c->special.cls && id != c->special.sep;
-            double rate = salient(c, start[e], start[e + 1], first + t) ? r->salient_rate : r->mask_rate;
-            if (!plain || (t != sure && zo_uniform(stream, (uint64_t)t) >= rate)) {
-                continue;
-            }
-            double u = zo_uniform(stream, (uint64_t)(tokens + t));
-            b->id[t] = u < 0.8 ? c->special.mask : u < 0.9 ? (int32_t)zo_below(stream, (uint64_t)(2 * tokens + t), (uint32_t)c->vocab) : id;
-            b->row[b->rows] = (int32_t)t;
-            b->at[b->rows] = b->rows;
-            b->target[b->rows++] = id;
-        }
-    }
-    b->start[r->batch] = b->tokens;
-    b->option_start[r->batch] = b->rows;
-    b->example_start[r->batch] = r->batch;
-    b->scores = b->rows;
-    b->paper_sequences = r->batch;
-    b->paper_tokens = tokens;
-    return b;
-}
-
 /* ---- training ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct trainer { zo_model *model; zo_batch *batch; } trainer;
@@ -212,9 +148,11 @@ static zo_status train(const recipe *r, const corpus *c, zo_model *model, zo_pre
     if (status == ZO_OK && adamw->start != NULL) {
         status = adamw->start(state, zo_engine_objective(engine), err);
     }
+    const zo_special_ids *s = &c->special;
+    zo_masking masking = {r->seed, r->mask_rate, r->salient_rate, c->vocab, s->cls, s->sep, s->mask, c->stop, c->question};
     double begin = zo_now(), said = 0, loss = NAN;
     for (int64_t step = 0; step < r->steps && status == ZO_OK; step++) {
-        t.batch = masked_batch(c, r, step);
+        t.batch = zo_masked_batch(&masking, c->id, c->start + step * r->batch, r->batch, step);
         zo_step_context at = {.step = step, .steps = r->steps, .lr = scheduled_lr(r, step)};
         zo_step_report report;
         status = adamw->step(state, zo_engine_objective(engine), &at, &report, err);

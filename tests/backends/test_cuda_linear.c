@@ -1,5 +1,7 @@
 /* test_cuda_linear.c: linear layers, chosen rows, the head and their gradients of the CUDA backend, run on the processor by tests/shim,
  * against the CPU backend; memory, staging and devices. */
+#include <stdlib.h>
+
 #include "tests/cuda_pair.h"
 #include "tests/suite.h"
 
@@ -324,6 +326,43 @@ START_TEST(memory_slots)
 END_TEST
 
 /* After a first step nothing is allocated by steps of the same kind, nor of smaller batches. */
+/* What a backend that was just opened sets aside, byte for byte: a row of the longest vector for each point, twice, and where two points or more are
+ * formed the largest matrix of each in 16 bits, of a frozen one once; of a side path what goes between its two products, ranks in eights. Without
+ * graphs, whose passes have a block of their own. */
+START_TEST(what_is_reserved)
+{
+    enum { VECTOR = 1000, W_ROWS = 50, W_COLS = 36, TOKENS = 70, RANK = 5, VIEW_BYTES = 1024 };
+    setenv("ZO_CUDA_GRAPHS", "0", 1);
+    for (int kind = 0; kind < 4; kind++) { /* vectors alone, a matrix, a frozen one, factors */
+        for (int points = 1; points <= 3; points++) {
+            zo_backend *be;
+            zo_err err = {0};
+            zo_layout layout = {0};
+            zo_layout_add(&layout, "short", ZO_PARAM_VECTOR, 1, 7, 0, false);
+            zo_layout_add(&layout, "v", ZO_PARAM_VECTOR, 1, VECTOR, 0, false);
+            if (kind > 0) {
+                int w = zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, W_ROWS, W_COLS, 0, true); /* may move layout.param */
+                layout.param[w].frozen = kind == 2;
+            }
+            ck_assert_msg(zo_cuda_open(-1, 1, &be, &err) == ZO_OK, "%s", err.text);
+            zo_factors *factors = kind == 3 ? zo_factors_new(be, &layout, (int[]){0, 0, RANK}, 1.0, 1) : NULL;
+            uint64_t before = zo_mem_live(ZO_DEVICE).total_bytes;
+            be->reserve(be, &layout, factors, ZO_F32, points, TOKENS);
+            uint64_t want = VIEW_BYTES + 2 * (uint64_t)points * VECTOR * sizeof(float), matrix = (uint64_t)(kind == 1 ? points : 1) * W_ROWS * W_COLS;
+            if (kind < 3 && points > 1) {
+                want += sizeof(uint16_t) * (kind > 0 ? matrix : (uint64_t)points);
+            }
+            want += kind == 3 ? (uint64_t)points * TOKENS * 8 * sizeof(float) + W_COLS * 8 * sizeof(uint16_t) : 0;
+            uint64_t taken = zo_mem_live(ZO_DEVICE).total_bytes - before;
+            ck_assert_msg(taken == want, "kind %d, %d points: %llu bytes, expected %llu", kind, points, (unsigned long long)taken, (unsigned long long)want);
+            zo_factors_free(be, factors);
+            be->close(be);
+            zo_layout_free(&layout);
+        }
+    }
+}
+END_TEST
+
 START_TEST(steps_do_not_allocate)
 {
     pair p;
@@ -407,6 +446,7 @@ int main(void)
     tcase_add_test(tc, head);
     tcase_add_test(tc, head_keeps_nan);
     tcase_add_test(tc, memory_slots);
+    tcase_add_test(tc, what_is_reserved);
     tcase_add_test(tc, steps_do_not_allocate);
     tcase_add_test(tc, devices);
     tcase_add_test(tc, philox_is_curands);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/cli/cmd.h"
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "optimizers/estimator.h"
@@ -145,6 +146,28 @@ START_TEST(methods)
         for (size_t k = 0; k < sizeof says / sizeof *says; k++) {
             ck_assert_str_eq(text_in(row, says[k].key), says[k].text != NULL ? says[k].text : "");
         }
+        /* and every option, with the default of its table */
+        const cJSON *option;
+        const zo_opt *o = estimators[i]->options;
+        cJSON_ArrayForEach(option, cJSON_GetObjectItemCaseSensitive(row, "options")) {
+            const cJSON *value = cJSON_GetObjectItemCaseSensitive(option, "default");
+            ck_assert_str_eq(text_in(option, "key"), o->key);
+            ck_assert_str_eq(text_in(option, "help"), o->help != NULL ? o->help : "");
+            bool right = o->type == ZO_OPT_INT || o->type == ZO_OPT_REAL ? cJSON_IsNumber(value) && value->valuedouble == o->initial
+                         : o->type == ZO_OPT_BOOL                       ? cJSON_IsBool(value) && cJSON_IsTrue(value) == (o->initial != 0)
+                                                                        : cJSON_IsString(value);
+            if (o->type == ZO_OPT_CHOICE) {
+                const char *word = text_in(option, "choices");
+                ck_assert_str_eq(word, o->choices);
+                for (int k = 0; k < (int)o->initial; k++) {
+                    word += strcspn(word, "|") + 1;
+                }
+                right = right && strcspn(word, "|") == strlen(value->valuestring) && strncmp(word, value->valuestring, strcspn(word, "|")) == 0;
+            }
+            ck_assert_msg(right, "%s: %s", estimators[i]->name, o->key);
+            o++;
+        }
+        ck_assert(o == NULL || o->key == NULL);
     }
     static const struct { const char *name, *key, *keeps; } other[] = {{"mezo-svrg", "\"replay\"", "nothing"},
                                                                       {"mezo-svrg", "\"released\"", "a stored direction, two while it is made"},

@@ -22,14 +22,15 @@ static void layout_of(zo_layout *layout)
     zo_layout_add(layout, "b", ZO_PARAM_VECTOR, 1, 70, 0, false);
 }
 
-static void fill(zo_backend *be, zo_store *store, double scale)
+/* Normals; those of parameter `large` 16 times as large, so that what happens to it is the most that happens. */
+static void fill(zo_backend *be, zo_store *store, double scale, int large)
 {
     for (int t = 0; t < PARAMS; t++) {
         const zo_param *p = &store->layout->param[t];
         float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(p->rows * p->cols) * sizeof *x);
         zo_normals((zo_stream){.seed = 5, .tensor = p->id, .role = ZO_ROLE_DATA}, 0, p->rows * p->cols, x);
         for (int64_t i = 0; i < p->rows * p->cols; i++) {
-            x[i] = zo_storage_round(store->storage, (float)(x[i] * scale));
+            x[i] = zo_storage_round(store->storage, (float)(x[i] * scale * (t == large ? 16 : 1)));
         }
         zo_store_set(be, store, t, x);
         zo_free(x);
@@ -47,9 +48,11 @@ START_TEST(drift_is_that_of_sweeps)
     int ranks[PARAMS] = {[MATRIX] = 5};
     zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
     double found[ZO_STORAGES];
-    for (int storage = 0; storage < ZO_STORAGES; storage++) {
+    static const int large_of[] = {MATRIX, HEAD, VECTOR, -1};
+    for (int k = 0; k < 4 * ZO_STORAGES; k++) {
+        int storage = k % ZO_STORAGES, large = large_of[k / ZO_STORAGES];
         zo_store *w = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);
-        fill(be, w, 0.05);
+        fill(be, w, 0.05, large);
         for (int low = 0; low < 2; low++) {
             zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 9}, cp = gauss, rest = gauss, part = gauss;
             cp.kind = ZO_DIR_CP;
@@ -60,9 +63,9 @@ START_TEST(drift_is_that_of_sweeps)
             int n = 2;
             zo_store *moved = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);
             memcpy(zo_store_at(moved, 0), zo_store_at(w, 0), (size_t)(layout.size * zo_storage_bytes((zo_storage)storage)));
-            for (int k = 0; k < 3; k++) {
+            for (int move = 0; move < 3; move++) {
                 zo_term sweep[2] = {term[0], term[1]};
-                sweep[0].coef = sweep[1].coef = k == 1 ? -2e-3 : 1e-3;
+                sweep[0].coef = sweep[1].coef = move == 1 ? -2e-3 : 1e-3;
                 be->apply(be, moved, low ? f : NULL, 1.0, sweep, n, NULL);
             }
             double want = 0, table = 0;
@@ -76,7 +79,8 @@ START_TEST(drift_is_that_of_sweeps)
                 }
             }
             double drift = zo_probe_drift(be, w, low ? f : NULL, term, n);
-            ck_assert_msg(drift == want && want > 0, "%s, low %d: %g, by sweeps %g", zo_storage_name((zo_storage)storage), low, drift, want);
+            ck_assert_msg(drift == want && want > 0, "%s, low %d, large %d: %g, by sweeps %g", zo_storage_name((zo_storage)storage), low, large, drift,
+                          want);
             ck_assert(table > 0); /* which a run moves by the rows of its batches */
             found[storage] = drift;
             zo_store_free(be, moved);

@@ -896,8 +896,67 @@ START_TEST(progress_fits_the_terminal)
     }
     free(all);
     ck_assert_msg(live > 0 && ended == 4, "%s", said);
+    ASSERT_HAS(said, "\rchecking ");
     ck_assert_int_gt(constant, 0);
     ck_assert_int_eq(constant, atoi(ask(_i ? "wide.db" : "terminal.db", "SELECT count(*) FROM runs WHERE marks LIKE '%constant%'")));
+}
+END_TEST
+
+/* A batch that is larger than the training set holds all of it, and the row says so, where there are batches. */
+START_TEST(batches_of_all_rows_are_noted)
+{
+    const char *path = config("n.json", "{\"model\": \"%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": [4, 9], \"train\": 8,"
+                              "\"dev\": 8, \"test\": 8, \"threads\": 1, \"steps\": 2, \"optimizer\": [\"mezo\", \"fo-sgd\", \"zero-shot\"]}");
+    ck_assert_msg(run(path, "n.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("n.db", "SELECT optimizer || batch FROM runs WHERE note LIKE '%a batch holds all 8 training rows, not 9%' ORDER BY 1"), "fo-sgd9;mezo9;");
+    ck_assert_str_eq(ask("n.db", "SELECT count(*) FROM runs WHERE note LIKE '%a batch holds all%'"), "2;");
+}
+END_TEST
+
+/* The command line of `zo plot`, with pictures of a run. */
+START_TEST(pictures_of_a_run)
+{
+    ck_assert_msg(run(config("p.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\"}"), "p.db") == 0, "%s", said);
+    const char *const whole[] = {"zo", "plot", "--db", scratch("p.db"), "--out", scratch("pictures"), "--only=accuracy_bars,memory_by_tag", "--format", "svg", "--json", NULL};
+    ck_assert_msg(finish(start(whole, 0)) == 0, "%s", said);
+    cJSON *list = cJSON_Parse(said);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 2);
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, list) {
+        const cJSON *files = cJSON_GetObjectItem(entry, "files");
+        char file[300];
+        snprintf(file, sizeof file, "%s/%s.svg", scratch("pictures"), cJSON_GetStringValue(cJSON_GetObjectItem(entry, "plot")));
+        ck_assert(cJSON_GetArraySize(files) == 1 && strcmp(cJSON_GetStringValue(files->child), file) == 0 && access(file, R_OK) == 0);
+    }
+    cJSON_Delete(list);
+    const char *const plain[] = {"zo", "plot", "--db", scratch("p.db"), "--out", scratch("more"), "--only", "accuracy_bars", NULL};
+    ck_assert_msg(finish(start(plain, 0)) == 0, "%s", said);
+    ASSERT_HAS(said, "more/accuracy_bars.png");
+    ASSERT_HAS(said, "more/accuracy_bars.svg");
+    ck_assert_ptr_null(strchr(said, '['));
+    static const char *const wrong[][2] = {{"--db", NULL}, {"--out", NULL}, {"--only", NULL}, {"--format", NULL}, {"--only", "nothing"}, {"--format", "gif"}, {"--json=1", NULL},
+                                           {"a.db", NULL}, {"--fromat", "svg"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *const argv[] = {"zo", "plot", wrong[i][0], wrong[i][1], NULL};
+        ck_assert_msg(finish(start(argv, 0)) == 2 && strncmp(said, "zo plot: ", 9) == 0 && strchr(said, '\n') == said + strlen(said) - 1, "%s %s: %s", wrong[i][0],
+                      wrong[i][1], said);
+    }
+}
+END_TEST
+
+/* A file that is no database ends the demo at its first part, before anything is trained. */
+START_TEST(demo_without_a_database)
+{
+    zo_err err = {0};
+    char db[300];
+    snprintf(db, sizeof db, "%s", scratch("file"));
+    ck_assert_int_eq(zo_write_file(db, "no database, but a text that somebody needs\n", 44, &err), ZO_OK);
+    for (int quick = 0; quick < 2; quick++) {
+        const char *const argv[] = {"zo", "demo", "--db", db, "--out", scratch("demo"), quick ? "--short" : NULL, NULL};
+        ck_assert_int_eq(finish(start(argv, 0)), 2);
+        ck_assert_msg(strstr(said, db) != NULL && strchr(said, '\n') == said + strlen(said) - 1, "%s", said); /* one sentence, once */
+        ck_assert_int_ne(access(scratch("demo"), F_OK), 0);
+    }
 }
 END_TEST
 
@@ -974,6 +1033,8 @@ int main(int argc, char **argv)
                    : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
                    : strcmp(argv[1], "report") == 0 ? zo_cmd_report(argc - 1, argv + 1)
                    : strcmp(argv[1], "list") == 0   ? zo_cmd_list(argc - 1, argv + 1)
+                   : strcmp(argv[1], "plot") == 0   ? zo_cmd_plot(argc - 1, argv + 1)
+                   : strcmp(argv[1], "demo") == 0   ? zo_cmd_demo(argc - 1, argv + 1)
                                                     : 127;
         return zo_output_end(argv[1], code);
     }
@@ -1008,6 +1069,9 @@ int main(int argc, char **argv)
     tcase_add_test(t, bad_input);
     tcase_add_test(t, lists_say_what_figures_are);
     tcase_add_loop_test(t, progress_fits_the_terminal, 0, 2);
+    tcase_add_test(t, batches_of_all_rows_are_noted);
+    tcase_add_test(t, pictures_of_a_run);
+    tcase_add_test(t, demo_without_a_database);
     tcase_add_test(t, full_disk);
     tcase_add_test(t, output_that_cannot_be_written);
     tcase_add_test(t, read_only_folder);

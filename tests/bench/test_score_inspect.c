@@ -13,6 +13,7 @@
 #include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/hub.h"
 #include "models/files/safetensors.h"
 #include "models/model.h"
 #include "tasks/task.h"
@@ -355,6 +356,14 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_backend *be;
             zo_model *opened;
             zo_err err = {0};
+            zo_arch arch;
+            zo_plan want; /* a row an example where the head classifies, and two where there are two options */
+            ck_assert_int_eq(zo_arch_read(models[i].folder, &arch, &err), ZO_OK);
+            zo_layout layout = {0};
+            zo_arch_layout(&arch, models[i].head, models[i].classes, &layout);
+            zo_model_plan(&arch, models[i].head, models[i].classes, &layout, 320, models[i].rows, points, backward, &want);
+            zo_layout_free(&layout);
+            ck_assert(number_of(plan, "activations_bytes") == (double)want.tag_bytes[ZO_TAG_ACTIVATIONS]);
             zo_peak before = zo_mem_live(ZO_HOST);
             ck_assert_msg(zo_backend_open("cpu", 0, &be, &err) == ZO_OK, "%s", err.text);
             zo_model_spec spec = {

@@ -1545,7 +1545,14 @@ START_TEST(hub_names)
     not_found(below("nowhere"), NULL, "no such folder");
     not_found("", NULL, "0 bytes");
     not_found("../tiny", own, "no such folder");
-    not_found("a/b/c", own, "no such folder");
+    static const char *const no_names[] = {"a/b/c", "/nowhere", "nowhere/", "a b", "a/b\\c", "caf\xc3\xa9", ".hidden", "a/.hidden", "a..b", "a:b"};
+    for (size_t i = 0; i < sizeof no_names / sizeof *no_names; i++) {
+        not_found(no_names[i], own, "no such folder");
+    }
+    static const char *const names[] = {"a", "A-b_c.d9", "org-1/A-b_c.d9", "z/0", "azAZ09"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        not_found(names[i], own, "is not on this machine");
+    }
     unsetenv("ZO_MODELS");
     unsetenv("HF_HOME");
     setenv("HF_HUB_CACHE", below("hf/hub"), 1);

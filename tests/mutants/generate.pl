@@ -234,6 +234,8 @@ for my $file (@ARGV) {
         if ($kind eq 'number' && $whole !~ /^enum\b.*(MOST|MAX|ROOM|SIZE|BYTES)/) {
             next if hits('name', $before->[1]) || ($i > 1 && hits('name', $token->[$i - 2][1])) || hits('name', "$before->[1]");
             next if $before->[1] eq '[' && $i > 1 && $token->[$i - 2][0] eq 'name' && $whole =~ /^(static |const )*(char|int|float|double|int64_t|struct|uint32_t|zo_\w+)\b[^=]*$/;
+            next if $before->[1] eq '[' && $i > 2 && $token->[$i - 2][0] eq 'name' && $whole =~ /^(static |const )*char\b/
+                && !@{$in_call[$i]} && $token->[$i - 3][1] =~ /^(,|\*|char)$/; # room for a text beside others
             next if $after->[1] eq ':' && $before->[1] eq 'case';
             my @new;
             if ($t =~ /^(\d+)([uUlL]*)$/) {

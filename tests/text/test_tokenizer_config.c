@@ -339,6 +339,48 @@ START_TEST(test_special_ids)
 }
 END_TEST
 
+/* Tokens of added_tokens.json are special where one of the other files names them: found as they are spelt. Others are lowered as the text is.
+ * An object in tokenizer_config.json does not count, one in special_tokens_map.json does. The ids are those of AutoTokenizer of transformers 5.24.0 for
+ * these folders: lowered, both spellings are the token, else "<mask>" is the words "<", "mask", ">" (7 9 8), and "<other>" likewise (7 10 8). */
+START_TEST(test_added_tokens_json)
+{
+    static const char object[] = "{\"content\": \"<Mask>\", \"lstrip\": false, \"rstrip\": false, \"single_word\": false, \"normalized\": true}";
+    static const struct { const char *config, *map; bool mask_lowered, other_lowered; } of[] = {
+        {"", NULL, true, true},
+        {", \"mask_token\": \"<Mask>\"", NULL, false, true},
+        {", \"mask_token\": {\"__type\": \"AddedToken\", %O}", NULL, true, true},
+        {"", "{\"mask_token\": \"<Mask>\"}", false, true},
+        {"", "{\"mask_token\": {%O}}", false, true},
+        {", \"additional_special_tokens\": [\"<Other>\"]", NULL, true, false}};
+    put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n<\n>\nmask\nother\n##>\nentry\n");
+    put("config.json", "{\"model_type\": \"bert\"}");
+    put("added_tokens.json", "{\"<Mask>\": 13, \"<Other>\": 14}");
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char text[2][600] = {"", ""};
+        for (int file = 0; file < 2; file++) {
+            const char *from = file == 0 ? of[i].config : of[i].map != NULL ? of[i].map : "", *mark = strstr(from, "%O");
+            snprintf(text[file], sizeof text[file], "%s%.*s%.*s%s%s", file == 0 ? "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true" : "",
+                     (int)(mark != NULL ? mark - from : (long)strlen(from)), from, mark != NULL ? (int)sizeof object - 3 : 0, object + 1,
+                     mark != NULL ? mark + 2 : "", file == 0 ? "}" : "");
+        }
+        put("tokenizer_config.json", text[0]);
+        if (of[i].map != NULL) {
+            put("special_tokens_map.json", text[1]);
+        }
+        zo_tokenizer *t = open_scratch();
+        ck_assert_str_eq(ids_of(t, "a <Mask> b"), "2 5 13 6 3");
+        ck_assert_str_eq(ids_of(t, "a<Mask>b"), "2 5 13 6 3");
+        ck_assert_str_eq(ids_of(t, "a <Other> b"), "2 5 14 6 3");
+        ck_assert_msg(strcmp(ids_of(t, "a <mask> b"), of[i].mask_lowered ? "2 5 13 6 3" : "2 5 7 9 8 6 3") == 0, "%s, %s", text[0], text[1]);
+        ck_assert_msg(strcmp(ids_of(t, "a <other> b"), of[i].other_lowered ? "2 5 14 6 3" : "2 5 7 10 8 6 3") == 0, "%s, %s", text[0], text[1]);
+        zo_tokenizer_close(t);
+        if (of[i].map != NULL) {
+            drop("special_tokens_map.json");
+        }
+    }
+}
+END_TEST
+
 /* Added tokens may lie beyond the model's embedding as long as no text holds them; vocabulary and forms may not. */
 START_TEST(test_rows)
 {
@@ -454,6 +496,7 @@ int main(void)
     tcase_add_test(files, test_class_names);
     tcase_add_test(files, test_fallbacks);
     tcase_add_test(files, test_special_ids);
+    tcase_add_test(files, test_added_tokens_json);
     tcase_add_test(files, test_rows);
     tcase_add_test(files, test_fingerprint);
     tcase_add_test(files, test_fingerprint_value);
