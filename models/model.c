@@ -171,6 +171,11 @@ const char *zo_model_note(const zo_model *model)
     return model->note;
 }
 
+void zo_model_add_note(zo_model *model, const char *sentence)
+{
+    zo_note_add(model->note, sizeof model->note, "%s", sentence);
+}
+
 int zo_model_width(const zo_model *model)
 {
     return model->width;

@@ -42,6 +42,7 @@ zo_decoder zo_model_decoder(const zo_model *model);
  * of the checkpoint that nothing reads, a stored head used in place of tied embeddings, special ids outside the vocabulary. Empty where
  * there is nothing to say. The model's own. */
 const char *zo_model_note(const zo_model *model);
+void zo_model_add_note(zo_model *model, const char *sentence); /* one more, as above */
 
 /* What the gradient pass keeps: nothing (there is none), all that the backward pass reads, or only each block's input. A bool fits
  * in C: true = ZO_BACKWARD. */

@@ -92,7 +92,15 @@ static zo_status begin(const void *read, struct zo_model *model, uint64_t seed, 
 {
     const options *o = read;
     draw(zo_model_layout(model), zo_model_backend(model), zo_model_store(model), seed);
-    return o->from[0] == '\0' ? ZO_OK : zo_adapter_read(o->from, zo_model_arch(model), zo_model_layout(model), zo_model_backend(model), zo_model_store(model), err);
+    if (o->from[0] == '\0') {
+        return ZO_OK;
+    }
+    bool headless;
+    zo_status status = zo_adapter_read(o->from, zo_model_arch(model), zo_model_layout(model), zo_model_backend(model), zo_model_store(model), &headless, err);
+    if (status == ZO_OK && headless) {
+        zo_model_add_note(model, "the adapter has no classification head, which begins as without it");
+    }
+    return status;
 }
 
 const zo_tune_kind zo_tune_lora = {.name = "lora",

@@ -136,12 +136,17 @@ static zo_status read_tensor(const zo_tensor *t, const char *path, const zo_para
     float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)t->count * sizeof *host);
     zo_tensor_floats(t, 0, t->count, host);
     zo_store_set(be, store, param, host);
+    bool fits = true;
+    for (int64_t i = 0; i < t->count; i++) {
+        fits = fits && isfinite(host[i]) && (store->storage != ZO_STORAGE_F16 || isfinite(zo_f16_to(zo_f16_from(host[i]))));
+    }
     zo_free(host);
-    return ZO_OK;
+    return fits ? ZO_OK : zo_fail(err, ZO_EINPUT, "%s: tensor \"%.150s\" has a value that is not finite%s", path, t->name,
+                                  store->storage == ZO_STORAGE_F16 ? " in f16, whose largest is 65504; use \"storage\": \"bf16\" or \"f32\"" : "; the adapter has diverged, use another");
 }
 
 static zo_status read_tensors(const zo_tensors *tensors, const char *path, const zo_family *family, bool class_head, const zo_layout *layout, zo_backend *be,
-                              zo_store *store, zo_err *err)
+                              zo_store *store, bool *headless, zo_err *err)
 {
     bool *read = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)tensors->n * sizeof *read + 1);
     zo_status status = ZO_OK;
@@ -162,6 +167,8 @@ static zo_status read_tensors(const zo_tensors *tensors, const char *path, const
         } else if (p->lora != ZO_LORA_NONE) {
             status = zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" is missing; the adapter is another model's, or has no adapter on a layer that the config's \"on\" names", path,
                              tried);
+        } else {
+            *headless = true;
         }
     }
     for (int i = 0; i < tensors->n && status == ZO_OK; i++) {
@@ -175,12 +182,15 @@ static zo_status read_tensors(const zo_tensors *tensors, const char *path, const
     return status;
 }
 
-zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err)
+zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, bool *headless, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
     char path[4096];
     zo_map map;
     zo_tensors tensors;
+    bool ignored;
+    headless = headless != NULL ? headless : &ignored;
+    *headless = false;
     zo_status status = zo_adapter_check(folder, arch, layout, err);
     status = status == ZO_OK ? check_config(zo_path_join(path, sizeof path, folder, "adapter_config.json"), &arch->lora, err) : status;
     status = status == ZO_OK ? zo_map_open(&map, zo_path_join(path, sizeof path, folder, "adapter_model.safetensors"), err) : status;
@@ -189,7 +199,7 @@ zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layo
     }
     status = zo_tensors_parse(&tensors, map.data, map.bytes, path, err);
     if (status == ZO_OK) {
-        status = read_tensors(&tensors, path, family, has_class_head(layout), layout, be, store, err);
+        status = read_tensors(&tensors, path, family, has_class_head(layout), layout, be, store, headless, err);
         zo_tensors_close(&tensors);
     }
     zo_map_close(&map);

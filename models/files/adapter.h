@@ -20,8 +20,9 @@ zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_lay
 
 /* Fills the adapters of `store` (its layout made for `arch`, whose `lora` is what the config asks for), and the classification head where layout
  * and file have one. ZO_EINPUT with one sentence where rank or scale are others than arch->lora says, where a tensor is missing or has another
- * shape, and where the file has tensors that would not be used; ZO_EUNSUPPORTED for what is not read. */
-zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err);
+ * shape, and where the file has tensors that would not be used; ZO_EUNSUPPORTED for what is not read. *headless (NULL
+ * allowed) = the layout trains a head that the file lacks: it is left as it was. */
+zo_status zo_adapter_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, zo_store *store, bool *headless, zo_err *err);
 
 /* Writes the adapters of `store`, and a classification head, as F32 into `folder`, made if need be; files there under these names are replaced.
  * `base`: where the base model is, for PEFT's base_model_name_or_path. */

@@ -226,7 +226,7 @@ START_TEST(runs)
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
         s.family = _i % 2 ? LLAMA : BERT;
-        s.tune = _i < 2 ? NULL : _i == 4 ? "prefix tokens 3 init random" : _i % 2 ? "pattern on layer.1.*,layer.0.attn.q.weight" : "bias";
+        s.tune = _i < 2 ? NULL : _i == 4 ? "prefix tokens 3 init random" : _i == 5 ? "lora rank 3 on all" : _i % 2 ? "pattern on layer.1.*,layer.0.attn.q.weight" : "bias";
         s.storage = i % 2 ? ZO_STORAGE_F16 : ZO_STORAGE_BF16;
         s.lr = 1e-5;
         s.steps = s.steps > 0 ? s.steps : 4;
@@ -261,7 +261,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, sweeps, 0, 4);
     tcase_add_loop_test(tests, passes, 0, HELD_FAMILIES);
-    tcase_add_loop_test(tests, runs, 0, 5);
+    tcase_add_loop_test(tests, runs, 0, 6);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

@@ -248,7 +248,7 @@ static double gradient_difference(const zo_model *model, const golden_case *c, c
     const zo_layout *layout = zo_model_layout(model);
     zo_store *wanted = zo_store_new(be, layout, ZO_TAG_GRADS);
     snprintf(folder, sizeof folder, "tests/golden/lora/%s/grad", c->name);
-    ck_assert_msg(zo_adapter_read(folder, zo_model_arch(model), layout, be, wanted, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_adapter_read(folder, zo_model_arch(model), layout, be, wanted, NULL, &err) == ZO_OK, "%s", err.text);
     double all = 0.0, most = 0.0;
     for (int64_t i = 0; i < layout->trained_size; i++) {
         all = fmax(all, fabs((double)wanted->data[i]));
@@ -640,10 +640,50 @@ START_TEST(wrong_folders_are_told)
 }
 END_TEST
 
+/* Numbers that are none, and those that f16 cannot hold. */
+START_TEST(numbers_that_do_not_fit_are_told)
+{
+    zo_lora lora = {2, 8, Q};
+    for (int infinite = 0; infinite < 2; infinite++) {
+        zo_model *model = open_model("bert", lora, ZO_HEAD_SPAN, NULL);
+        const zo_layout *layout = zo_model_layout(model);
+        zo_model_store(model)->data[layout->param[zo_layout_find(layout, "layer.1.attn.q.lora_b.weight")].offset + 3] = infinite ? INFINITY : 70000.0f;
+        ck_assert_msg(zo_model_save(model, below("large"), &err) == ZO_OK, "%s", err.text);
+        zo_model_close(model);
+        for (int half = 0; half < 2; half++) {
+            zo_tune tune = view_of(lora, below("large"));
+            zo_model_spec spec = {.folder = "tests/golden/models/bert", .head = ZO_HEAD_SPAN, .seed = 5, .tune = &tune, .storage = half ? ZO_STORAGE_F16 : ZO_STORAGE_F32};
+            zo_status status = zo_model_open(&model, &spec, be, &err);
+            ck_assert_int_eq(status, infinite || half ? ZO_EINPUT : ZO_OK);
+            ck_assert(status == ZO_OK || (strstr(err.text, "layer.1.attention.self.query.lora_B.weight") != NULL && strstr(err.text, half ? "65504" : "diverged") != NULL));
+            zo_model_close(model);
+        }
+    }
+}
+END_TEST
+
+/* A classifier on an adapter without a head says so, and keeps its own. */
+START_TEST(a_head_that_is_not_there_is_noted)
+{
+    zo_lora lora = {3, 4, ALL};
+    zo_model *model = open_model("bert", lora, ZO_HEAD_CLASS, "tests/golden/lora/bert-lm"), *fresh = open_model("bert", lora, ZO_HEAD_CLASS, NULL);
+    ck_assert_ptr_nonnull(strstr(zo_model_note(model), "the adapter has no classification head, which begins as without it"));
+    ck_assert_ptr_null(strstr(zo_model_note(fresh), "adapter"));
+    const zo_param *p = &zo_model_layout(model)->param[zo_layout_find(zo_model_layout(model), "class.out.weight")];
+    ck_assert_mem_eq(zo_model_store(model)->data + p->offset, zo_model_store(fresh)->data + p->offset, (size_t)(p->rows * p->cols) * sizeof(float));
+    zo_model_close(model);
+    zo_model_close(fresh);
+    model = open_model("bert", (zo_lora){2, 8, Q | V}, ZO_HEAD_CLASS, "tests/golden/lora/bert-class");
+    ck_assert_ptr_null(strstr(zo_model_note(model), "adapter"));
+    zo_model_close(model);
+}
+END_TEST
+
 /* The classification head of a sequence classifier's adapter is none of a language model's. */
 START_TEST(another_task_s_head_is_passed_over)
 {
     zo_model *model = open_model("bert", (zo_lora){2, 8, Q | V}, ZO_HEAD_SPAN, "tests/golden/lora/bert-class");
+    ck_assert_ptr_null(strstr(zo_model_note(model), "adapter"));
     zo_model_close(model);
 }
 END_TEST
@@ -663,6 +703,8 @@ int main(void)
     tcase_add_test(tc, adapters_and_the_head_are_trained);
     tcase_add_test(tc, wrong_options_are_told);
     tcase_add_test(tc, wrong_folders_are_told);
+    tcase_add_test(tc, numbers_that_do_not_fit_are_told);
+    tcase_add_test(tc, a_head_that_is_not_there_is_noted);
     tcase_add_test(tc, another_task_s_head_is_passed_over);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;
