@@ -489,11 +489,10 @@ zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err)
 
 zo_status zo_adapter_fingerprint(const char *folder, uint64_t *print, zo_err *err)
 {
-    static const struct { const char *name; bool whole; } file[] = {
-        {"prefix.safetensors", false}, {"adapter_config.json", true}, {"adapter_model.safetensors", false}};
+    static const char *const file[] = {"prefix.safetensors", "adapter_config.json", "adapter_model.safetensors"};
     zo_status status = ZO_OK;
     for (size_t i = 0; i < sizeof file / sizeof *file && status == ZO_OK; i++) {
-        status = is_there(folder, file[i].name) ? add_print(print, folder, file[i].name, file[i].whole, err) : ZO_OK;
+        status = is_there(folder, file[i]) ? add_print(print, folder, file[i], true, err) : ZO_OK; /* a step of LeZO moves a part of it */
     }
     return status;
 }

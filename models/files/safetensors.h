@@ -66,7 +66,8 @@ void zo_tensors_drop(const zo_tensors *tensors, const zo_tensor *tensor, int64_t
  * 16 pieces of 4 KB spread over its data. Cheap, so it tells other weights from these, not a single altered number. Without weights
  * (random ones): config.json alone. */
 zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err);
-/* Goes on from *print with the files of an adapter's folder that are there: prefix.safetensors, adapter_config.json, adapter_model.safetensors. */
+/* Goes on from *print with the files of an adapter's folder that are there, each whole: prefix.safetensors, adapter_config.json,
+ * adapter_model.safetensors. */
 zo_status zo_adapter_fingerprint(const char *folder, uint64_t *print, zo_err *err);
 
 /* Writing: F32 tensors. `fill` is called for each entry in turn with pieces [first, first + n) in order. The file

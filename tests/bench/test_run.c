@@ -335,6 +335,14 @@ START_TEST(weights_are_saved)
     ck_assert(zo_write_file(zo_path_join(text, sizeof text, made, "adapter_config.json"), "{}", 2, &err) == ZO_OK);
     ck_assert_int_eq(run(scratch("on.json"), "lora.db"), 2); /* another folder, so other cells; and not one of such adapters */
     ASSERT_HAS(said, "adapter_config.json: key \"r\"");
+    uint64_t print[2] = {1, 1};
+    char numbers[200000] = {[0] = 2, [8] = '{', [9] = '}'};
+    for (int i = 0; i < 2; i++) { /* one number, wherever it stands */
+        numbers[20000] = (char)i;
+        ck_assert_int_eq(zo_write_file(zo_path_join(text, sizeof text, made, "adapter_model.safetensors"), numbers, sizeof numbers, &err), ZO_OK);
+        ck_assert_int_eq(zo_adapter_fingerprint(made, &print[i], &err), ZO_OK);
+    }
+    ck_assert_uint_ne(print[0], print[1]);
     /* where nothing can be written the cell says so before it trains */
     ck_assert(zo_write_file(scratch("file"), "", 0, &err) == ZO_OK);
     const char *const into[] = {"zo", "run", path, "--db", scratch("none.db"), "--save", scratch("file"), NULL};
