@@ -72,15 +72,27 @@ static const char *list_marks(const zo_cell_run *r, char *out, size_t size)
     return out;
 }
 
+void zo_cell_take_peaks(zo_cell_run *r)
+{
+    if (!r->peaks.taken) {
+        for (int phase = 0; phase < ZO_PHASES; phase++) {
+            r->peaks.of[phase] = zo_mem_peak(r->space, (zo_phase)phase);
+        }
+        r->peaks.of[ZO_PHASES] = zo_mem_peak_overall(r->space);
+        r->peaks.rss = zo_rss_peak_bytes();
+        r->peaks.taken = true;
+    }
+}
+
 zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err)
 {
     zo_status status = ZO_OK;
+    zo_cell_take_peaks(r);
     zo_cell_close_row(r);
     status = zo_cell_write_rows(r, err);
     for (int phase = 0; phase <= ZO_PHASES && status == ZO_OK; phase++) {
-        zo_peak peak = phase < ZO_PHASES ? zo_mem_peak(r->space, (zo_phase)phase) : zo_mem_peak_overall(r->space);
-        if (peak.total_bytes > 0) {
-            status = zo_results_memory(r->results, r->id, (zo_phase)phase, &peak, err);
+        if (r->peaks.of[phase].total_bytes > 0) {
+            status = zo_results_memory(r->results, r->id, (zo_phase)phase, &r->peaks.of[phase], err);
         }
     }
     if (status != ZO_OK) {
@@ -112,9 +124,9 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                       .steal_seconds = NAN,
                       .load_average = zo_load_average(),
                       .switches = -1,
-                      .peak_bytes = zo_mem_peak_overall(r->space).total_bytes,
-                      .train_peak_bytes = zo_mem_peak(r->space, ZO_PHASE_TRAIN).total_bytes,
-                      .rss_peak_bytes = zo_rss_peak_bytes(),
+                      .peak_bytes = r->peaks.of[ZO_PHASES].total_bytes,
+                      .train_peak_bytes = r->peaks.of[ZO_PHASE_TRAIN].total_bytes,
+                      .rss_peak_bytes = r->peaks.rss,
                       .context = s->context > 0 ? s->context : -1,
                       .train_rows = is_open ? zo_dataset_size(s->dataset, ZO_TRAIN) : -1,
                       .dev_rows = is_open ? zo_dataset_size(s->dataset, ZO_DEV) : -1,

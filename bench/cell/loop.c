@@ -239,6 +239,7 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
         if (status == ZO_OK) { /* looked at after the last step, outside its time and training's memory */
             zo_mem_phase(ZO_PHASE_EVAL);
             r->drift = zo_setup_drift(&r->setup);
+            zo_cell_take_peaks(r); /* a row is the same with --save and without */
             status = r->save[0] != '\0' ? zo_setup_save(&r->setup, r->save, err) : ZO_OK;
         }
     }

@@ -46,6 +46,7 @@ typedef struct run {
     int64_t candidates, candidate_room;
     double score_best, dev_best;        /* score and dev metric of the best one so far; NaN = none */
     double drift;                       /* zo_setup_drift at the end */
+    struct { bool taken; zo_peak of[ZO_PHASES + 1]; uint64_t rss; } peaks; /* of each phase, and overall */
     int64_t tenths;                     /* of the budget, at the last evaluation of ZO_EVAL_TENTHS */
     zo_watch watch;
     zo_fault fault;
@@ -73,6 +74,9 @@ void zo_cell_close_row(zo_cell_run *r);
 zo_status zo_cell_write_rows(zo_cell_run *r, zo_err *err);
 /* Means and quantiles of the steps' times. */
 void zo_cell_take_times(zo_cell_run *r, zo_run_end *end);
+
+/* Peaks as they are now, for the row: what is done later is no part of the run. Those of the first call count. */
+void zo_cell_take_peaks(zo_cell_run *r);
 
 /* The end of the try. message NULL = done. */
 zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err);

@@ -284,6 +284,10 @@ START_TEST(weights_are_saved)
     ck_assert_int_eq(finish(start(late, 0)), 0);
     ASSERT_HAS(said, "7 cells were done without this --save, so their weights are gone; --redo trains them again and saves them");
     ck_assert(!zo_path_exists(scratch("late")));
+    /* a row of a run that saves is that of one that does not */
+    static const char peaks[] = "SELECT hash || ' ' || peak_bytes || ' ' || (SELECT sum(bytes) FROM memory m WHERE m.run = runs.run AND phase = 'eval') FROM runs ORDER BY 1";
+    ck_assert_int_eq(run(path, "plain.db"), 0);
+    ck_assert_str_eq(ask("plain.db", peaks), ask("saved.db", peaks));
     char hashes[500], list[4000] = "", text[4400], made[300], *rest = NULL;
     zo_err err = {0};
     snprintf(hashes, sizeof hashes, "%s", ask("saved.db", "SELECT hash FROM runs WHERE optimizer <> 'zero-shot' AND status = 'done' ORDER BY hash"));
