@@ -73,8 +73,15 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
  * graphs that were dropped to make room. */
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
 
+/* The largest pass of a model, for which scratch is reserved. */
+typedef struct zo_largest {
+    int points;
+    int64_t tokens, rows; /* of a point, and of the output head's input in zo_backend.head_logprob; 0: that is not called */
+    bool backward;        /* the backward slots are called too */
+} zo_largest;
+
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 7 };
+enum { ZO_BACKEND_VERSION = 8 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -105,9 +112,9 @@ typedef struct zo_backend {
     void (*extra_begin)(struct zo_backend *be);
     void (*extra_end)(struct zo_backend *be);
 
-    /* Called once per model before the first step with the largest (P, T), the layout and the precision of its products: reserve scratch
+    /* Called once per model before the first step with the largest pass, the layout and the precision of its products: reserve scratch
      * (tag WORKSPACE) for all operations below, so that no step allocates. May be called again with larger sizes. */
-    void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points, int64_t tokens);
+    void (*reserve)(struct zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, const zo_largest *most);
 
     /* Optional: NULL where there is nothing to choose. From here on products are chosen so; ZO_ALGORITHMS_FIRST until told. Ask through
      * zo_backend_choose. */

@@ -275,6 +275,11 @@ static void room_raise(zo_model *model, zo_room *r, int64_t tokens, int32_t rows
     r->max_points = points > r->max_points ? points : r->max_points;
 }
 
+static zo_largest largest(const zo_room *r, int points, bool backward)
+{
+    return (zo_largest){.points = points, .tokens = r->max_tokens, .rows = r->max_scores > 0 ? r->max_rows : 0, .backward = backward};
+}
+
 void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
                       const zo_factors *factors)
 {
@@ -300,7 +305,8 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     for (int i = 1; i < 4; i++) {
         model->touched_rows[i] = model->touched_rows[0] + i * most;
     }
-    be->reserve(be, &model->layout, factors, model->precision, r->max_points, r->max_tokens);
+    zo_largest limits = largest(r, r->max_points, backward != ZO_FORWARD_ONLY);
+    be->reserve(be, &model->layout, factors, model->precision, &limits);
 }
 
 /* Room at `more` for what the pass has no place for in the arena; its buffers are laid. */
@@ -341,7 +347,8 @@ void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, in
     if (be->extra_begin) {
         be->extra_begin(be);
     }
-    be->reserve(be, &model->layout, factors, model->precision, 1, r->max_tokens);
+    zo_largest limits = largest(r, 1, false);
+    be->reserve(be, &model->layout, factors, model->precision, &limits);
     zo_pass pass = {.points = 1, .tokens = rounded(model, tokens), .scores = rounded_rows(model, scores)};
     pass.rows = pass.head_rows = rounded_rows(model, rows) < pass.tokens ? rounded_rows(model, rows) : pass.tokens;
     lay_in_evaluation(model, &pass);

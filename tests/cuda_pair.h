@@ -83,7 +83,7 @@ static inline void pair_new(pair *p, int64_t rows, int64_t cols, int64_t vocabul
         side->grad = zo_store_new(side->be, &p->layout, ZO_TAG_GRADS);
         int ranks[P_PARAMS] = {rank, rank > 0 ? rank + 1 : 0};
         side->factors = rank > 0 ? zo_factors_new(side->be, &p->layout, ranks, -0.5, 11) : NULL;
-        side->be->reserve(side->be, &p->layout, side->factors, ZO_F32, 4, 70);
+        side->be->reserve(side->be, &p->layout, side->factors, ZO_F32, &(zo_largest){.points = 4, .tokens = 70});
     }
 }
 

@@ -112,6 +112,11 @@ void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }
 
+size_t zo_cpu_head_backward_bytes(int64_t rows, int64_t vocabulary)
+{
+    return (size_t)(rows * ((vocabulary < SUPER ? vocabulary : SUPER) + 3)) * sizeof(float);
+}
+
 /* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r. The vocabulary is
  * taken SUPER rows at a time, in two passes: log-sum-exp of every row, then the logits again. */
 void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
@@ -126,7 +131,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
     if (dx == NULL && gw == NULL && gb == NULL) {
         return;
     }
-    float *logit = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(rows * (wide + 3)) * sizeof *logit); /* (R, wide) */
+    float *logit = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, zo_cpu_head_backward_bytes(rows, vocabulary)); /* (R, wide) */
     float *most = logit + rows * wide, *sum = most + rows, *total = sum + rows;
     for (int64_t r = 0; r < rows; r++) {
         most[r] = -INFINITY;

@@ -134,8 +134,8 @@ typedef struct zo_cpu {
 } zo_cpu;
 
 /* slots ------------------------------------------------------------------------------------------------------------------- */
-void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points,
-                    int64_t tokens); /* cpu/linear.c */
+void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision,
+                    const zo_largest *most); /* cpu/linear.c */
 void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t *ids, int64_t tokens, bool add, float *x);
 void zo_cpu_linear(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, zo_act act, const float *x,
                    int64_t tokens, bool add, float *y, float *pre);
@@ -168,6 +168,8 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
 void zo_cpu_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
 void zo_cpu_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v);
 size_t zo_cpu_rule_lowrank_scratch(int rank); /* of a thread */
+size_t zo_cpu_norm_backward_bytes(int64_t tokens, int64_t cols);
+size_t zo_cpu_head_backward_bytes(int64_t rows, int64_t vocabulary);
 void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v);
 void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);

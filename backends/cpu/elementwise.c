@@ -290,6 +290,11 @@ void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float e
  * gradients of w and b are summed over fixed groups of tokens, then over the groups in their order. */
 enum { GROUP = 64 };
 
+size_t zo_cpu_norm_backward_bytes(int64_t tokens, int64_t cols)
+{
+    return (size_t)((tokens + GROUP - 1) / GROUP * 2 * cols) * sizeof(float);
+}
+
 void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias, const float *x,
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad)
 {
@@ -300,7 +305,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
     if (!reads && gb == NULL) {
         return;
     }
-    float *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, (size_t)(groups * 2 * cols) * sizeof *part); /* (groups, 2, cols) */
+    float *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, zo_cpu_norm_backward_bytes(tokens, cols)); /* (groups, 2, cols) */
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > SMALL)
     {

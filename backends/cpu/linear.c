@@ -575,13 +575,15 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
 
 /* Room for the operations of one pass and for sweeps: a thread's block of a weight with all that is formed on the way, the vectors of all points,
  * the input as the products read it, and what low rank takes beside a weight. The products of the largest batch are made here.
- * What is left, a few kilobytes, grows once, at its first use: partial sums of heads and norms, products of the side path. */
-void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points, int64_t tokens)
+ * What is left, a few kilobytes, grows once, at its first use: products of the side path and of shorter batches. */
+void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, const zo_largest *most)
 {
     enum { TERMS = 6 }; /* directions that a sweep or a view of a two-point estimate has, at most */
-    size_t scratch = 0, vector = 0, pointers = round64((size_t)points * sizeof(void *));
     int64_t widest = 0, rank = 0;
-    int64_t total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
+    int points = most->points;
+    int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
+    size_t scratch = 0, vector = 0, pointers = round64((size_t)points * sizeof(void *));
+    size_t part = (size_t)(STRIPES * points * most->rows) * sizeof(running);
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         zo_cpu_form form = {.npoints = points, .ndirs = TERMS, .rank = factors != NULL ? factors->rank[t] : 0};
@@ -590,6 +592,8 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
         if (p->kind == ZO_PARAM_VECTOR) {
             bytes = round64((size_t)(p->cols * points) * sizeof(float)) + formed;
             vector = vector > bytes ? vector : bytes;
+            bytes = most->backward && !p->bias ? zo_cpu_norm_backward_bytes(tokens, p->cols) : 0;
+            part = part > bytes ? part : bytes;
         } else if (p->kind == ZO_PARAM_MATRIX || p->whole) {
             const zo_cpu_product *full, *last;
             int64_t rows = block_rows(points, p->rows, p->cols, precision);
@@ -597,6 +601,8 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
             bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
             scratch = scratch > bytes ? scratch : bytes;
             widest = p->cols > widest ? p->cols : widest;
+            bytes = most->backward ? zo_cpu_head_backward_bytes(most->rows, p->rows) : 0;
+            part = part > bytes ? part : bytes;
         }
     }
     zo_cpu_form sweep = {.npoints = 1, .ndirs = TERMS, .rank = (int)rank};
@@ -611,6 +617,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     zo_cpu_shared_of(be, ZO_CPU_DIRS, viewed > moved ? viewed : moved);
     zo_cpu_shared_of(be, ZO_CPU_BIAS, vector);
     zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector);
+    zo_cpu_shared_of(be, ZO_CPU_PARTIAL, part);
     zo_cpu_shared_of(be, ZO_CPU_INPUT, precision == ZO_BF16 ? (size_t)(total * widest) * sizeof(uint16_t) : 0);
     zo_cpu_shared_of(be, ZO_CPU_SIDE, (size_t)(total * rank) * sizeof(float));
 }

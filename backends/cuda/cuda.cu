@@ -566,11 +566,11 @@ static void cuda_close(zo_backend *be)
     cuda_free(be);
 }
 
-static void cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, int points, int64_t tokens)
+static void cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, zo_precision precision, const zo_largest *most)
 {
     (void)precision; /* scratch is in f32, whatever the products read */
-    zo_cuda_reserve(be, layout, factors, points, tokens);
-    zo_cuda_pass_reserve(be, points, tokens, factors != NULL && factors->layout != NULL ? factors->ncoef : 0);
+    zo_cuda_reserve(be, layout, factors, most->points, most->tokens);
+    zo_cuda_pass_reserve(be, most->points, most->tokens, factors != NULL && factors->layout != NULL ? factors->ncoef : 0);
 }
 
 void zo_cuda_set_tile(zo_backend *be, size_t bytes)

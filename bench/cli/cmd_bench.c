@@ -91,7 +91,7 @@ static int bench_device_rng(zo_backend *be, bool json)
     zo_layout layout = {0};
     zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, y->normals / 1024, 1024, 0, true);
     drawing d = {.store = zo_store_new(be, &layout, ZO_TAG_PARAMS), .term = {.dir = {.kind = ZO_DIR_DENSE, .seed = 42}, .coef = 1e-3}};
-    be->reserve(be, &layout, NULL, ZO_F32, 1, 1);
+    be->reserve(be, &layout, NULL, ZO_F32, &(zo_largest){.points = 1, .tokens = 1});
     double n = (double)layout.size, fill = n / zo_work_seconds(be, fill_normals, &d), apply = n / zo_work_seconds(be, apply_normals, &d);
     zo_store_free(be, d.store);
     zo_layout_free(&layout);
@@ -206,7 +206,7 @@ static double linear_seconds(zo_backend *be, const struct shape *s, zo_precision
     zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, s->rows, s->cols, 0, true);
     zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
     be->init_normal(be, store, 0, 1, 0.02f);
-    be->reserve(be, &layout, NULL, precision, points, s->tokens);
+    be->reserve(be, &layout, NULL, precision, &(zo_largest){.points = points, .tokens = s->tokens});
     size_t in = (size_t)(points * s->tokens * s->cols) * sizeof(float), out = (size_t)(points * s->tokens * s->rows) * sizeof(float);
     float *x = be->alloc(be, ZO_TAG_ACTIVATIONS, in), *y = be->alloc(be, ZO_TAG_ACTIVATIONS, out);
     zo_normals((zo_stream){.seed = 2}, 0, (long)(in / sizeof *x), x);

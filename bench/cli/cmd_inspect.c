@@ -17,14 +17,16 @@
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
 #include "models/model.h"
+#include "models/tune.h"
 
-static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--json] [--models DIR]";
+static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--json] [--models DIR]";
 
 typedef struct inspect_args {
     bool json;
     int64_t batch, context, rank;
-    const char *models_dir, *model, *storage_name;
+    const char *models_dir, *model, *storage_name, *tune_name;
     zo_storage storage;
+    zo_tune tune;
 } inspect_args;
 
 /* A row of the table: an estimator with its defaults or as one of its variants, in one realisation. */
@@ -85,13 +87,13 @@ static zo_status read_disk(report *r, zo_err *err)
 }
 
 /* Scratch that the backend takes for passes of this size. */
-static zo_status workspace_bytes(const zo_layout *layout, int points, int64_t tokens, uint64_t *bytes, zo_err *err)
+static zo_status workspace_bytes(const zo_layout *layout, const zo_largest *most, uint64_t *bytes, zo_err *err)
 {
     zo_backend *be;
     zo_status status = zo_backend_open("cpu", 0, &be, err);
     if (status == ZO_OK) {
         uint64_t before = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE];
-        be->reserve(be, layout, NULL, ZO_F32, points, tokens);
+        be->reserve(be, layout, NULL, ZO_F32, most);
         *bytes = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE] - before;
         be->close(be);
     }
@@ -148,7 +150,8 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
         p->tag_bytes[t] += kept[t];
     }
     uint64_t workspace = 0;
-    status = workspace_bytes(layout, points, tokens, &workspace, err);
+    zo_largest most = {.points = points, .tokens = tokens, .rows = r->head == ZO_HEAD_OPTIONS ? rows : 0, .backward = needs->gradient};
+    status = workspace_bytes(layout, &most, &workspace, err);
     p->tag_bytes[ZO_TAG_WORKSPACE] += workspace;
     return status;
 }
@@ -185,8 +188,8 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
     zo_arch_layout(&r->arch, r->head, r->classes, &layout);
     const zo_estimator *const *list;
     int n = zo_estimator_list(&list);
-    zo_status status = ZO_OK;
-    for (int i = 0; i < n; i++) {
+    zo_status status = zo_tune_apply(&args->tune, &r->arch, r->head, &layout, err);
+    for (int i = 0; i < n && status == ZO_OK; i++) {
         const zo_estimator *e = list[i];
         bool one = e->step == NULL || e->first_order; /* nothing is realised */
         for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
@@ -224,11 +227,14 @@ static void print_json(const report *r, const inspect_args *args)
     } numbers[] = {{"layers", a->layers},     {"hidden", a->hidden},       {"heads", a->heads},
                    {"kv_heads", a->kv_heads}, {"head_dim", a->head_dim},   {"ffn", a->ffn},
                    {"vocab", a->vocab},       {"positions", a->positions}, {"parameters", r->method[0].plan.parameters},
+                   {"trained_parameters", r->method[0].plan.trained},
                    {"batch", args->batch},    {"context", r->context}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
     }
     cJSON_AddStringToObject(json, "storage", args->storage_name);
+    char tune[ZO_OPT_STRING_BYTES];
+    cJSON_AddStringToObject(json, "tune", zo_tune_text(&args->tune, tune));
     cJSON_AddStringToObject(json, "head", r->head == ZO_HEAD_CLASS ? "class" : "options");
     if (r->disk.found) {
         cJSON *on_disk = cJSON_AddObjectToObject(json, "disk");
@@ -298,6 +304,8 @@ static void print_text(const report *r, const inspect_args *args)
     }
     printf("parameters   %.6g M with %s, held in %s\n", (double)r->method[0].plan.parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
+    char tune[ZO_OPT_STRING_BYTES];
+    printf("trained      %.6g M, tune %s\n", (double)r->method[0].plan.trained / 1e6, zo_tune_text(&args->tune, tune));
     printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
            (long long)r->context);
     static const zo_tag shown[] = {ZO_TAG_PARAMS,   ZO_TAG_GRADS,       ZO_TAG_OPT_STATE,
@@ -332,13 +340,19 @@ static bool read_storage(inspect_args *args)
 
 static zo_status inspect(report *r, inspect_args *args, zo_err *err)
 {
-    zo_status status = zo_model_find(args->model, args->models_dir, r->folder, err);
+    zo_status status = zo_tune_parse(args->tune_name, "--tune", &args->tune, err);
+    if (status == ZO_OK) {
+        status = zo_model_find(args->model, args->models_dir, r->folder, err);
+    }
     if (status == ZO_OK) {
         status = zo_arch_read(r->folder, &r->arch, err);
     }
     if (status == ZO_OK) {
         zo_note_add(r->note, sizeof r->note, "%s", r->arch.note);
         status = read_disk(r, err);
+    }
+    if (status == ZO_OK) {
+        status = zo_tune_extend(&args->tune, &r->arch, err);
     }
     if (status != ZO_OK) {
         return status;
@@ -365,11 +379,11 @@ static zo_status inspect(report *r, inspect_args *args, zo_err *err)
 
 int zo_cmd_inspect(int argc, char **argv)
 {
-    inspect_args args = {.batch = 16, .rank = 8, .storage_name = "f32"};
+    inspect_args args = {.batch = 16, .rank = 8, .storage_name = "f32", .tune_name = "full"};
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
                             {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
                             {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
-                            {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--tune", ZO_ARG_TEXT, &args.tune_name},    {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     report *r = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *r);
     zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);

@@ -62,7 +62,7 @@ static void world_new(world *m, int threads, int64_t rows, int64_t cols, int64_t
     }
     int ranks[] = {rank, rank, 0, 0, 0};
     m->factors = zo_factors_new(m->be, &m->layout, ranks, -0.5, 11);
-    m->be->reserve(m->be, &m->layout, m->factors, ZO_F32, 4, 70);
+    m->be->reserve(m->be, &m->layout, m->factors, ZO_F32, &(zo_largest){.points = 4, .tokens = 70});
 }
 
 static void world_free(world *m)
@@ -396,7 +396,7 @@ START_TEST(time_is_booked_once)
     enum { ROWS = 300, COLS = 256, VOCABULARY = 700, TOKENS = 64, CALLS = 40 };
     world m;
     world_new(&m, 1, ROWS, COLS, VOCABULARY, 8);
-    m.be->reserve(m.be, &m.layout, m.factors, ZO_BF16, 2, TOKENS);
+    m.be->reserve(m.be, &m.layout, m.factors, ZO_BF16, &(zo_largest){.points = 2, .tokens = TOKENS});
     float *x = values(2 * TOKENS * COLS, 1), *y = zeros(2 * TOKENS * ROWS * 4), lp[2 * TOKENS];
     int32_t at[TOKENS], target[TOKENS];
     for (int i = 0; i < TOKENS; i++) {

@@ -178,7 +178,7 @@ static void world_new(world *m)
     int ranks[PARAMS] = {5, 19, 16, 3};
     m->factors = zo_factors_new(cpu, &m->layout, ranks, -0.5, 11);
     m->factors_gpu = zo_factors_new(gpu, &m->layout, ranks, -0.5, 11);
-    gpu->reserve(gpu, &m->layout, m->factors_gpu, ZO_F32, 4, 70);
+    gpu->reserve(gpu, &m->layout, m->factors_gpu, ZO_F32, &(zo_largest){.points = 4, .tokens = 70});
 }
 
 static void world_free(world *m)

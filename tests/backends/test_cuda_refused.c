@@ -76,7 +76,7 @@ static void run_passes(const char *call, int with, int from)
     zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
     const zo_store *base[1] = {store};
     zo_view view = zo_view_stored(base);
-    be->reserve(be, &layout, NULL, ZO_F32, 1, SIDE);
+    be->reserve(be, &layout, NULL, ZO_F32, &(zo_largest){.points = 1, .tokens = SIDE});
     float *x = be->alloc(be, ZO_TAG_ACTIVATIONS, SIDE * SIDE * sizeof *x), *y = be->alloc(be, ZO_TAG_ACTIVATIONS, SIDE * SIDE * sizeof *y);
     for (int pass = 0; pass < 4; pass++) {
         zo_shim_refuse = pass >= from ? call : NULL;

@@ -273,6 +273,27 @@ START_TEST(gradients_keep_what_they_read)
         ck_assert_msg(measured == wanted, "%s, %s%s: %lld bytes of activations, by hand %lld", of[k].model, of[k].tune, of[k].checkpoint ? ", checkpoints" : "",
                       (long long)measured, (long long)wanted);
     }
+    /* what is trained, by hand: a block has four products of 64 x 64, two of 64 x 256 or three of 64 x 176, and two norms; of RoBERTa's classification
+     * head two layers have biases, and of the others none; positions begin at 2 in RoBERTa and OPT.
+     * In the views' order: bias, full, head, last; of adapters of rank 8
+     * on q and v, and of prefixes of 5 tokens, those and the head */
+    int64_t encoder = 4 * (H * H + H) + 2 * H * f + f + H + 4 * H, llama = 4 * H * H + 3 * H * 176 + 2 * H, top_of = H * H + H + 2 * H + 2;
+    const struct { const char *model; int64_t trained[6]; } counts[] = {
+        {"roberta", {2 * (4 * H + f + H + 2 * H) + H + top_of, (512 + 514 + 1 + 2) * H + 2 * encoder + top_of, top_of, encoder + top_of, 2 * 2 * 8 * 2 * H + top_of, 2 * 2 * 5 * H + top_of}},
+        {"opt", {2 * (4 * H + f + H + 2 * H) + H + 2 * H, (512 + 2050 + 2) * H + 2 * encoder + 2 * H, 2 * H, encoder + 2 * H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H}},
+        {"llama", {(512 + 1) * H + 2 * llama + 2 * H, 2 * H, llama + H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H}}};
+    for (int i = 0; i < 3; i++) {
+        char sql[300], want[120] = "";
+        for (int v = 0; v < 6 && counts[i].trained[v] > 0; v++) {
+            snprintf(want + strlen(want), sizeof want - strlen(want), "%lld;", (long long)counts[i].trained[v]);
+        }
+        snprintf(sql, sizeof sql, "select trained_parameters from runs where model = 'shape:%s-tiny' and optimizer_options like '%%false%%' order by tune", counts[i].model);
+        ck_assert_str_eq(ask("views.db", sql), want);
+    }
+    ck_assert_str_eq(ask("views.db", "select count(*) from runs where tune = 'full' and parameters <> trained_parameters"), "0;");
+    run("{\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 4, \"dev\": 4, \"test\": 0, \"optimizer\": "
+        "\"zero-shot\"}", "zero.db");
+    ck_assert_str_eq(ask("zero.db", "select coalesce(trained_parameters, 'none') from runs"), "none;");
     /* gradients and moments are those of what is trained; the weights are all there */
     ck_assert_str_eq(ask("views.db", "select count(*) from runs r where 4 * trained_parameters > (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"
                                      " or 4 * trained_parameters + 4 * 15 * 60 < (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"), "0;");

@@ -458,6 +458,82 @@ START_TEST(text_and_json_say_the_same)
 }
 END_TEST
 
+/* --tune: how many parameters a view trains, counted by hand (a block of this model is 7744: q and o of 32 x 32, k and v of 16 x 32, three of
+ * 48 x 32, and two norms); what methods keep shrinks with them; the view's prediction is what the ledger says. */
+START_TEST(views_are_predicted)
+{
+    static const char model_of[] = "tests/golden/models/llama";
+    static const struct { const char *view; int parameters, trained; } of[] = {
+        {"full", 21664, 21664},
+        {"head", 21664, 96 * 32},
+        {"last layers 1", 21664, 7744 + 32 + 96 * 32},
+        {"pattern on *.norm.weight", 21664, 5 * 32},
+        {"lora rank 8 alpha 16 on q,v", 21664 + 1792, 2 * 8 * (32 + 32 + 32 + 16)},
+        {"prefix tokens 5 init activations", 21664 + 320, 2 * 5 * (16 + 16)}};
+    double lists = 0; /* on the host, the same for all views */
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *argv[] = {"inspect", model_of, "--tune", of[i].view, "--batch", "8", "--context", "30", "--json"};
+        char *out, *errors, *text, want[120];
+        ck_assert_int_eq(run(zo_cmd_inspect, 9, argv, &out, &errors), 0);
+        cJSON *json = cJSON_Parse(out);
+        zo_free(out);
+        zo_free(errors);
+        ck_assert_int_eq(run(zo_cmd_inspect, 8, argv, &text, &errors), 0);
+        snprintf(want, sizeof want, "\ntrained      %.6g M, tune %s\n\n", of[i].trained / 1e6, of[i].view);
+        ck_assert_msg(strstr(text, want) != NULL, "\"%s\" lacks \"%s\"", text, want);
+        zo_free(text);
+        zo_free(errors);
+        ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(json, "tune")), of[i].view);
+        ck_assert_msg(number_of(json, "parameters") == of[i].parameters && number_of(json, "trained_parameters") == of[i].trained, "%s: %g of %g", of[i].view,
+                      number_of(json, "trained_parameters"), number_of(json, "parameters"));
+        int seen = 0;
+        const cJSON *plan;
+        cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted")) {
+            if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(plan, "method")), "fo-adamw") != 0) {
+                continue;
+            }
+            double set = 4 * of[i].trained; /* every tensor fills the arena's lines */
+            ck_assert_msg(number_of(plan, "grads_bytes") == set && number_of(plan, "opt_state_bytes") == 2 * set, "%s: gradients of %g", of[i].view,
+                          number_of(plan, "grads_bytes"));
+            zo_backend *be;
+            zo_model *opened;
+            zo_tune tune;
+            zo_err err = {0};
+            zo_peak before = zo_mem_live(ZO_HOST), now;
+            ck_assert_msg(zo_backend_open("cpu", 0, &be, &err) == ZO_OK && zo_tune_parse(of[i].view, "view", &tune, &err) == ZO_OK, "%s", err.text);
+            zo_model_spec spec = {.folder = model_of, .random = true, .head = ZO_HEAD_OPTIONS, .tune = &tune};
+            ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
+            zo_model_reserve(opened, 240, 16, 16, 1, ZO_BACKWARD, NULL);
+            now = zo_mem_live(ZO_HOST);
+            static const zo_tag tags[] = {ZO_TAG_PARAMS, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
+            for (int t = 0; t < 3; t++) {
+                char key[64];
+                snprintf(key, sizeof key, "%s_bytes", zo_tag_name(tags[t]));
+                double taken = (double)(now.tag_bytes[tags[t]] - before.tag_bytes[tags[t]]), predicted = number_of(plan, key);
+                lists = i == 0 && tags[t] == ZO_TAG_ACTIVATIONS ? taken - predicted : lists;
+                ck_assert_msg(taken - predicted == (tags[t] == ZO_TAG_ACTIVATIONS ? lists : 0), "%s: %s is %g, predicted %g", of[i].view, key, taken, predicted);
+            }
+            zo_model_close(opened);
+            be->close(be);
+            seen++;
+        }
+        ck_assert_int_eq(seen, 1);
+        cJSON_Delete(json);
+    }
+    const char *wrong[][4] = {{"inspect", model_of, "--tune", "bios"}, {"inspect", model_of, "--tune", "bias"}};
+    static const char *const says[] = {"zo inspect: --tune: there is no \"tune\" \"bios\"; did you mean \"bias\"?\n",
+                                       "zo inspect: \"tune\" \"bias\" trains nothing: this model (llama) has no biases; use another view\n"};
+    for (int i = 0; i < 2; i++) {
+        char *out, *errors;
+        ck_assert_int_eq(run(zo_cmd_inspect, 4, wrong[i], &out, &errors), 2);
+        ck_assert_str_eq(out, "");
+        ck_assert_str_eq(errors, says[i]);
+        zo_free(out);
+        zo_free(errors);
+    }
+}
+END_TEST
+
 START_TEST(config_without_weights)
 {
     char path[128], *text, *out, *errors;
@@ -493,6 +569,7 @@ int main(void)
     tcase_add_test(tests, prediction_is_what_the_ledger_says);
     tcase_add_test(tests, text_and_json_say_the_same);
     tcase_add_test(tests, config_without_weights);
+    tcase_add_test(tests, views_are_predicted);
     tcase_add_test(tests, weights_that_are_not_numbers);
     tcase_add_test(tests, notes_are_said);
     if (zo_path_exists(path)) {

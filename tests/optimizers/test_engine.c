@@ -67,7 +67,7 @@ static void net_open_view(net *m, int threads, const bool *frozen)
     m->x = calloc(4 * EXAMPLES * WIDTH, sizeof(float));
     m->h = calloc(4 * EXAMPLES * HIDDEN, sizeof(float));
     m->y = calloc(4 * EXAMPLES * CLASSES, sizeof(float));
-    m->be->reserve(m->be, &m->layout, NULL, ZO_F32, 4, EXAMPLES);
+    m->be->reserve(m->be, &m->layout, NULL, ZO_F32, &(zo_largest){.points = 4, .tokens = EXAMPLES});
 }
 
 static void net_open(net *m, int threads)

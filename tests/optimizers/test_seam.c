@@ -63,7 +63,7 @@ static void bowl_open(bowl *b, zo_storage storage)
     for (int i = 0; i < POINTS * COLS; i++) {
         b->x[(i / COLS * TOKENS + i % COLS) * COLS + i % COLS] = 1.0f;
     }
-    b->be->reserve(b->be, &b->layout, NULL, ZO_F32, POINTS, TOKENS);
+    b->be->reserve(b->be, &b->layout, NULL, ZO_F32, &(zo_largest){.points = POINTS, .tokens = TOKENS});
 }
 
 static void bowl_close(bowl *b)
