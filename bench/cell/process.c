@@ -259,6 +259,7 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     if (status == ZO_OK && text_in(job, "save") != NULL && r->cell.estimator->step != NULL) {
         zo_path_join(r->save, sizeof r->save, text_in(job, "save"), r->cell.hash);
         status = zo_model_save_check(r->setup.model, text_in(job, "save"), err);
+        status = status == ZO_EUNSUPPORTED ? ZO_EINPUT : status; /* --save is no part of the cell, which is run without it */
     }
     r->load_seconds = zo_now() - start;
     if (status == ZO_EUNSUPPORTED) {

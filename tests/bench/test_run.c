@@ -347,6 +347,18 @@ START_TEST(weights_are_saved)
         ck_assert_int_eq(zo_adapter_fingerprint(made, &print[i], &err), ZO_OK);
     }
     ck_assert_uint_ne(print[0], print[1]);
+    /* what no folder can hold: that is a matter of --save, and without it the cell is run */
+    ck_assert_msg(zo_synth_write_tokenizer(scratch("gpt2"), &err) == ZO_OK, "%s", err.text);
+    static const char gpt2[] = "{\"model_type\": \"gpt2\", \"vocab_size\": 512, \"n_positions\": 64, \"n_embd\": 8, \"n_layer\": 1, \"n_head\": 2}";
+    ck_assert_int_eq(zo_write_file(scratch("gpt2/config.json"), gpt2, strlen(gpt2), &err), ZO_OK);
+    snprintf(text, sizeof text, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"form\": \"prompt\", \"train\": 8, \"dev\": 4, \"test\": 4, "
+             "\"steps\": 1, \"tune\": \"lora\", \"optimizer\": \"mezo\"}", scratch("gpt2"));
+    const char *const whole[] = {"zo", "run", config("gpt2.json", text), "--db", scratch("gpt2.db"), "--save", scratch("whole"), NULL};
+    ck_assert_int_ne(finish(start(whole, 0)), 0);
+    ASSERT_HAS(said, "PEFT's format has no adapter on q, k or v alone of gpt2");
+    ck_assert_str_eq(ask("gpt2.db", "SELECT status FROM runs"), "failed;");
+    ck_assert_msg(run(scratch("gpt2.json"), "gpt2.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("gpt2.db", "SELECT status FROM runs"), "done;");
     /* where nothing can be written the cell says so before it trains */
     ck_assert(zo_write_file(scratch("file"), "", 0, &err) == ZO_OK);
     const char *const into[] = {"zo", "run", path, "--db", scratch("none.db"), "--save", scratch("file"), NULL};
