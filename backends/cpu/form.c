@@ -352,5 +352,6 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
     }
     zo_cpu_form_rows(&f, 0, f.layout->param[f.param].rows, 1.0f, ZO_STORAGE_F32, to, block + values + pointers);
     zo_part_add(ZO_PART_FORM, zo_now() - start);
+    zo_counters_add((zo_counters){.normals = (uint64_t)(f.normals * n)});
     return (const float *)block;
 }

@@ -90,6 +90,7 @@ const float *zo_cuda_form_vector(zo_backend *be, const zo_view *view, int param,
     const zo_param *p = &view->base[0]->layout->param[param];
     float *to = static_cast<float *>(zo_cuda_shared_of(be, purpose, (size_t)(view->npoints * p->rows * p->cols) * sizeof *to));
     zo_cuda_form_rows(be, view, param, 0, p->rows, ZO_F32, to);
+    zo_counters_add({zo_cuda_drawn(view, param) * (uint64_t)(p->rows * p->cols), 0, 0});
     return to;
 }
 

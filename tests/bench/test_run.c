@@ -527,6 +527,10 @@ START_TEST(updates_are_training)
     ck_assert_msg(run(path, "u.db") == 0, "%s", said);
     ck_assert_str_eq(ask("u.db", "SELECT count(DISTINCT normals) FROM runs GROUP BY realisation"), "1;1;");
     ck_assert_str_eq(ask("u.db", "SELECT count(*) FROM runs r JOIN parts p USING (run) WHERE part = 'update' AND seconds > 0"), "4;");
+    /* biases and norms are drawn too: for a streamed step's pass, and for its update */
+    const char *biases = config("v.json", "{" SMALL ", \"steps\": 3, \"form\": \"prompt\", \"tune\": \"bias\", \"realisation\": \"streamed\", \"optimizer\": \"mezo\"}");
+    ck_assert_msg(run(biases, "v.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("v.db", "SELECT normals = 3 * 2 * trained_parameters FROM runs"), "1;");
 }
 END_TEST
 
