@@ -43,7 +43,7 @@ static const struct {
     const char *file, *says;
 } others[] = {
     {"adapter_config.json", "is a PEFT adapter (adapter_config.json), not a model; merge it into its base model with peft's merge_and_unload, save the "
-                            "result with save_pretrained, and give that folder"},
+                            "result with save_pretrained, and give that folder; or train on from it: its base model, and the folder as \"from\" of \"tune\" (lora, prefix)"},
     {"params.json", "holds a checkpoint as Meta publishes it (params.json); convert it with transformers' convert_llama_weights_to_hf.py"},
     {"*.gguf", "holds GGUF weights; give the Hugging Face folder that they were made from"},
     {"prefix.safetensors", "is a prefix that a run has saved (prefix.safetensors), not a model; to go on from it give its base model, and the folder as \"from\" of "
