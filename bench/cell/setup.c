@@ -238,8 +238,11 @@ static zo_sizes train_sizes(zo_setup *s)
     const zo_cell *c = s->cell;
     zo_sizes most = {0};
     int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
-    if (c->work > 0 && c->work < LOOKED_AT && (steps == 0 || c->work / 2 + 1 < (double)steps)) {
-        steps = (int64_t)(c->work / 2) + 1; /* no step is less than two forwards of its own batch */
+    const zo_layout *layout = zo_model_store(s->model)->layout;
+    bool short_backward = c->estimator->first_order && layout->trained_size < layout->size;
+    double least = short_backward ? 1 : 2; /* no step is less than two forwards of its own batch, or one where a gradient ends early */
+    if (c->work > 0 && c->work < LOOKED_AT && (steps == 0 || c->work / least + 1 < (double)steps)) {
+        steps = (int64_t)(c->work / least) + 1;
     }
     if (steps == 0 || steps > LOOKED_AT) {
         return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);

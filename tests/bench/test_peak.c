@@ -306,6 +306,18 @@ START_TEST(gradients_keep_what_they_read)
 }
 END_TEST
 
+/* A budget of work has more steps where a gradient ends early, and there is room for the batches of all of them. */
+START_TEST(a_budget_of_work_knows_views)
+{
+    run("{\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 60, \"dev\": 0, \"test\": 0, "
+        "\"context\": 64, \"batch\": 3, \"work\": 24, \"threads\": 1, \"seed\": [0, 1, 2, 3, 4, 5], \"tune\": [\"full\", \"last\", \"head\"], \"optimizer\": \"fo-sgd\"}",
+        "work.db");
+    ck_assert_str_eq(ask("work.db", "select tune, status, min(steps), max(steps), count(*) from runs where tune <> 'last layers 1' group by tune, status"),
+                     "full|done|8|8|6;head|done|24|24|6;");
+    ck_assert_str_eq(ask("work.db", "select status, min(steps) > 12, max(steps) < 24, count(*) from runs where tune = 'last layers 1' group by status"), "done|1|1|6;");
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -325,6 +337,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, rows_say_what_probes_do);
     tcase_add_test(t, a_batch_is_at_most_the_training_set);
     tcase_add_test(t, gradients_keep_what_they_read);
+    tcase_add_test(t, a_budget_of_work_knows_views);
     Suite *s = suite_create("peak");
     suite_add_tcase(s, t);
     int failed = suite_run(s);
