@@ -122,7 +122,7 @@ CREATE TABLE tries (
     paper_tokens      INTEGER,               -- real tokens of `sequences`, without sharing of prompts and without padding
     examples          INTEGER,
     weight_bytes_written INTEGER,
-    normals           INTEGER,               -- standard normals drawn; while weights are streamed, those of matrices and tables alone
+    normals           INTEGER,               -- standard normals drawn
     drift_max         REAL,                  -- in place: the largest change that the last step's probe and the way back left in a weight. NULL
                                              -- elsewhere, and where the run ended by a fault
     train_seconds     REAL,
