@@ -313,7 +313,8 @@ static uint16_t *halves_new(int64_t n)
 
 void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host)
 {
-    if (store->storage == ZO_STORAGE_F32) {
+    zo_storage storage = (first < store->size || store->below == NULL ? store : store->below)->storage;
+    if (storage == ZO_STORAGE_F32) {
         be->download(be, host, zo_store_at(store, first), (size_t)n * sizeof *host);
         return;
     }
@@ -322,7 +323,7 @@ void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t
         int64_t m = n - at < HALVES ? n - at : HALVES;
         be->download(be, half, zo_store_at(store, first + at), (size_t)m * sizeof *half);
         for (int64_t i = 0; i < m; i++) {
-            host[at + i] = zo_half_to(store->storage, half[i]);
+            host[at + i] = zo_half_to(storage, half[i]);
         }
     }
     zo_free(half);

@@ -890,8 +890,12 @@ zo_store *zo_engine_sum(zo_engine *e)
     zo_backend *be = e->spec.be;
     const zo_view *view = zo_engine_settle(e);
     const zo_layout *layout = e->spec.weights->layout;
-    zo_store *sum = zo_store_new_as(be, layout, ZO_STORAGE_F32, ZO_TAG_OTHER);
+    zo_store *sum = zo_store_new(be, layout, ZO_TAG_OTHER);
+    sum->below = e->spec.weights;
     for (int t = 0; t < layout->n; t++) {
+        if (layout->param[t].frozen) {
+            continue;
+        }
         int at = view->rest != NULL ? view->rest_of[t] : -1;
         float *host = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(layout->param[t].rows * layout->param[t].cols) * sizeof *host);
         zo_store_get(be, at >= 0 ? view->rest : e->spec.weights, at >= 0 ? at : t, host);

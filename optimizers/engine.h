@@ -71,8 +71,8 @@ int zo_engine_last_probe(const zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
  * next call of the objective. Mandatory before evaluation, snapshots of results, and the end of the run. */
 const zo_view *zo_engine_settle(zo_engine *engine);
 
-/* The weights that the settled view stands for, with all that a side path or a log keeps beside them, as one store of f32 in the backend's memory
- * (tag OTHER). The caller gives it back with zo_store_free. */
+/* The weights that the settled view stands for, with all that a side path or a log keeps beside them, as one store in the backend's memory
+ * (tag OTHER): f32, of the trained parameters; frozen ones are read below, in the weights. The caller gives it back with zo_store_free. */
 zo_store *zo_engine_sum(zo_engine *engine);
 
 #ifdef __cplusplus

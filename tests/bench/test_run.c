@@ -273,16 +273,17 @@ START_TEST(weights_are_saved)
     const char *path = config("saved.json",
         "{" SMALL ", \"steps\": 6, \"lr\": 3e-2, \"optimizer\": [\"zero-shot\"], \"include\": [{\"optimizer\": [\"mezo\", \"fo-sgd\"]}, "
         "{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": \"log\"}, "
+        "{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": \"log\", \"storage\": \"bf16\", \"tune\": \"last\"}, "
         "{\"optimizer\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}]}");
     const char *const save[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("saved"), NULL};
     ck_assert_msg(finish(start(save, 0)) == 0, "%s", said);
     /* what is done is not trained again, and its weights are nowhere where they were not asked for */
     ck_assert_int_eq(finish(start(save, 0)), 0);
-    ASSERT_HAS(said, "8 of 8 cells are done already\n");
+    ASSERT_HAS(said, "9 of 9 cells are done already\n");
     ck_assert_msg(strstr(said, "--save") == NULL, "%s", said);
     const char *const late[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("late"), NULL};
     ck_assert_int_eq(finish(start(late, 0)), 0);
-    ASSERT_HAS(said, "7 cells were done without this --save, so their weights are gone; --redo trains them again and saves them");
+    ASSERT_HAS(said, "8 cells were done without this --save, so their weights are gone; --redo trains them again and saves them");
     ck_assert(!zo_path_exists(scratch("late")));
     /* a row of a run that saves is that of one that does not */
     static const char peaks[] = "SELECT hash || ' ' || peak_bytes || ' ' || (SELECT sum(bytes) FROM memory m WHERE m.run = runs.run AND phase = 'eval') FROM runs ORDER BY 1";
@@ -297,7 +298,7 @@ START_TEST(weights_are_saved)
         ck_assert_msg(zo_synth_write_tokenizer(made, &err) == ZO_OK, "%s", err.text);
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s\"%s\"", n > 0 ? ", " : "", made);
     }
-    ck_assert_int_eq(n, 7);
+    ck_assert_int_eq(n, 8);
     snprintf(text, sizeof text, "{\"model\": [%s], \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32, \"dev\": 8, \"test\": 8, \"threads\": 1, "
              "\"optimizer\": \"zero-shot\"}", list);
     ck_assert_msg(run(config("again.json", text), "again.db") == 0, "%s", said);
@@ -318,7 +319,7 @@ START_TEST(weights_are_saved)
         ck_assert_double_gt(fabs(ended - began), 5e-6); /* the weights of the start would be seen */
         pairs++;
     }
-    ck_assert_int_eq(pairs, 7);
+    ck_assert_int_eq(pairs, 8);
     sqlite3_finalize(s);
     sqlite3_close(handle);
     /* an adapter, and a run that begins as it or only looks at it: on the same base model, which is drawn by the same seed */
