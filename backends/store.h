@@ -78,7 +78,7 @@ typedef struct zo_store {
     zo_storage storage; /* F32 unless said */
     uint16_t *half;     /* (size), padding zero; NULL in a store of f32 */
     int64_t size;       /* elements that it holds: the arena's first */
-    const struct zo_store *below; /* a snapshot's, or a sum's to be saved: the weights, where the parameters stand that it does not hold; borrowed. Else NULL */
+    const struct zo_store *below; /* a snapshot's, or a saved sum's: the weights, where parameters stand that it has not; borrowed. Else NULL */
 } zo_store;
 
 /* Where element `at` of the arena stands. */
