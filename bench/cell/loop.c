@@ -5,11 +5,13 @@
  * "test@best-dev" needs no second copy of the weights. Both stay outside the timed steps. bench/cell/outcome.h has the rules. */
 #include "bench/cell/run.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/io.h"
 #include "core/mem.h"
 
 /* ---- evaluation --------------------------------------------------------------------------------------------------------- */
@@ -219,6 +221,22 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
     return ZO_OK;
 }
 
+/* What an earlier run of these settings has left there (with other files behind them, or before --redo) is kept as HASH.1, HASH.2, ... */
+static zo_status save_weights(zo_cell_run *r, zo_err *err)
+{
+    char kept[sizeof r->save + 16];
+    int n = 0;
+    if (zo_path_exists(r->save)) {
+        do {
+            snprintf(kept, sizeof kept, "%s.%d", r->save, ++n);
+        } while (zo_path_exists(kept));
+        if (rename(r->save, kept) != 0) {
+            return zo_fail(err, ZO_EIO, "%s: weights of an earlier run cannot be moved to %s: %s", r->save, kept, strerror(errno));
+        }
+    }
+    return zo_setup_save(&r->setup, r->save, err);
+}
+
 zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
 {
     bool trains = r->cell.estimator->step != NULL;
@@ -240,7 +258,7 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
             zo_mem_phase(ZO_PHASE_EVAL);
             r->drift = zo_setup_drift(&r->setup);
             zo_cell_take_peaks(r); /* a row is the same with --save and without */
-            status = r->save[0] != '\0' ? zo_setup_save(&r->setup, r->save, err) : ZO_OK;
+            status = r->save[0] != '\0' ? save_weights(r, err) : ZO_OK;
         }
     }
     if (status == ZO_EDIVERGED || status == ZO_EUNSUPPORTED) {

@@ -325,7 +325,6 @@ START_TEST(memory_slots)
 }
 END_TEST
 
-/* After a first step nothing is allocated by steps of the same kind, nor of smaller batches. */
 /* What a backend that was just opened sets aside, byte for byte: a row of the longest vector for each point, twice, and where two points or more are
  * formed the largest matrix of each in 16 bits, of a frozen one once; of a side path what goes between its two products, ranks in eights. Without
  * graphs, whose passes have a block of their own. */
@@ -347,7 +346,7 @@ START_TEST(what_is_reserved)
             ck_assert_msg(zo_cuda_open(-1, 1, &be, &err) == ZO_OK, "%s", err.text);
             zo_factors *factors = kind == 3 ? zo_factors_new(be, &layout, (int[]){0, 0, RANK}, 1.0, 1) : NULL;
             uint64_t before = zo_mem_live(ZO_DEVICE).total_bytes;
-            be->reserve(be, &layout, factors, ZO_F32, points, TOKENS);
+            be->reserve(be, &layout, factors, ZO_F32, &(zo_largest){.points = points, .tokens = TOKENS});
             uint64_t want = VIEW_BYTES + 2 * (uint64_t)points * VECTOR * sizeof(float), matrix = (uint64_t)(kind == 1 ? points : 1) * W_ROWS * W_COLS;
             if (kind < 3 && points > 1) {
                 want += sizeof(uint16_t) * (kind > 0 ? matrix : (uint64_t)points);
@@ -363,6 +362,7 @@ START_TEST(what_is_reserved)
 }
 END_TEST
 
+/* After a first step nothing is allocated by steps of the same kind, nor of smaller batches. */
 START_TEST(steps_do_not_allocate)
 {
     pair p;

@@ -285,6 +285,16 @@ START_TEST(weights_are_saved)
     ck_assert_int_eq(finish(start(late, 0)), 0);
     ASSERT_HAS(said, "8 cells were done without this --save, so their weights are gone; --redo trains them again and saves them");
     ck_assert(!zo_path_exists(scratch("late")));
+    /* weights of an earlier run are kept */
+    const char *const once[] = {"zo", "run", config("one.json", "{" SMALL ", \"steps\": 1, \"optimizer\": \"mezo\"}"), "--db", scratch("one.db"), "--save", scratch("one"), "--redo", NULL};
+    char folders[2][300];
+    for (int k = 0; k < 3; k++) {
+        ck_assert_msg(finish(start(once, 0)) == 0, "%s", said);
+        snprintf(folders[0], sizeof folders[0], "%s/%.16s.%d/model.safetensors", scratch("one"), ask("one.db", "SELECT hash FROM runs"), k);
+        snprintf(folders[1], sizeof folders[1], "%s/%.16s.%d", scratch("one"), ask("one.db", "SELECT hash FROM runs"), k + 1);
+        ck_assert(k == 0 || zo_path_exists(folders[0]));
+        ck_assert(!zo_path_exists(folders[1]));
+    }
     /* a row of a run that saves is that of one that does not */
     static const char peaks[] = "SELECT hash || ' ' || peak_bytes || ' ' || (SELECT sum(bytes) FROM memory m WHERE m.run = runs.run AND phase = 'eval') FROM runs ORDER BY 1";
     ck_assert_int_eq(run(path, "plain.db"), 0);
