@@ -236,7 +236,7 @@ START_TEST(trained_parameters_come_first)
     static const int64_t offset[] = {48, 0, 80, 32}, rows[] = {4, 5, 1, 1}, cols[] = {6, 4, 17, 3};
     ck_assert_int_eq(zo_backend_open("cpu", 1, &be, &err), ZO_OK);
     for (int t = 0; t < 4; t++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "p%d", t);
         zo_layout_add(&layout, name, rows[t] > 1 ? ZO_PARAM_MATRIX : ZO_PARAM_VECTOR, rows[t], cols[t], 0, true);
     }

@@ -161,7 +161,7 @@ sub measure {
     chomp(my @programs = `cd '$tree/$out{cover}/tests' && ls -d test_* | grep -v '\\.'`);
     my (%todo, @task);
     for my $program (@programs) {
-        my $key = `cd '$tree' && cksum <'$out{cover}/tests/$program'; cksum <tests/*/$program.c`;
+        my $key = `cd '$tree' && cksum <'$out{cover}/tests/$program'; cat tests/*/$program.c | cksum`;
         next if -e "$work/map/$program" && slurp("$work/map/$program") =~ /^\Q$key\E/;
         $todo{$program} = $key;
         my @names = map { /^test: (\w+)/ ? $1 : () } `cd '$tree' && ZO_TESTS_ONLY='?' '$out{cover}/tests/$program' 2>/dev/null`;
