@@ -174,7 +174,7 @@ START_TEST(lezo_keeps_a_share_of_the_blocks)
     enum { BLOCKS = 5, KEPT = 3 };
     quadratic q = {.example = 0};
     for (int b = 0; b < BLOCKS; b++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "w%d", b);
         zo_layout_add(&q.layout, name, ZO_PARAM_MATRIX, 1 + b, 2, b, true);
     }
