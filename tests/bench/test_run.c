@@ -484,6 +484,15 @@ START_TEST(nothing_is_made)
     }
     const char *const argv[] = {"zo", "run", config("m.json", "{" SMALL ", \"device\": \"cuda:77\", \"steps\": 1, \"optimizer\": \"mezo\"}"), "--db", scratch("m.db"), NULL};
     ck_assert_int_eq(finish(start(argv, 0)), 2);
+    for (int k = 0; k < 2; k++) { /* of several the one that is not there, wherever it stands */
+        char text[600];
+        snprintf(text, sizeof text, "{\"model\": \"synth-tiny\", \"task\": \"synth-sentiment\", \"steps\": 1, \"optimizer\": \"mezo\", \"device\": [\"%s\", \"%s\"]}",
+                 device[k], device[1 - k]);
+        const char *several = config("m.json", text);
+        const char *const list[] = {"zo", "run", several, "--db", scratch("m.db"), NULL};
+        ck_assert_int_eq(finish(start(list, 0)), 2);
+        ASSERT_HAS(said, "device \"cuda:77\"");
+    }
     /* --device stands in place of what the config says, in `include` too, and is the cell's */
     const char *two = config("m.json", "{" SMALL ", \"device\": \"cuda:77\", \"steps\": 1, \"optimizer\": \"mezo\", \"include\": [{\"device\": \"cuda:78\", \"seed\": 3}]}");
     const char *const here[] = {"zo", "run", two, "--db", scratch("m.db"), "--device", "cpu", "--dry-run", "--json", NULL};
@@ -896,7 +905,7 @@ START_TEST(progress_fits_the_terminal)
     char text[2000];
     symlink("model", scratch("a-model-of-a-name-that-fills-a-line-of-a-terminal-\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97"));
     snprintf(text, sizeof text, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32,"
-             " \"dev\": 8, \"test\": 8, \"steps\": 300, \"optimizer\": [\"mezo\", \"fo-sgd\"], \"seed\": [1, 2]}",
+             " \"dev\": 8, \"test\": 8, \"threads\": 1, \"steps\": 300, \"optimizer\": [\"mezo\", \"fo-sgd\"], \"seed\": [1, 2]}",
              scratch("a-model-of-a-name-that-fills-a-line-of-a-terminal-\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97"));
     const char *path = config("terminal.json", text);
     int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -938,6 +947,46 @@ START_TEST(progress_fits_the_terminal)
     ASSERT_HAS(said, "\rchecking ");
     ck_assert_int_gt(constant, 0);
     ck_assert_int_eq(constant, atoi(ask(_i ? "wide.db" : "terminal.db", "SELECT count(*) FROM runs WHERE marks LIKE '%constant%'")));
+}
+END_TEST
+
+/* A dry run says of each cell whether it is done, and of others what they will take: as if each were asked for alone. */
+START_TEST(dry_runs_say_what_is_left)
+{
+    static const char cells[] = "{\"model\": \"%%M\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"batch\": 4, \"train\": 32, \"dev\": 8, \"test\": 8, "
+                                "\"threads\": 1, \"steps\": 2, \"optimizer\": \"fo-adamw\", \"context\": %s}";
+    static const struct { const char *contexts; int n; bool done[3]; } of[] = {{"16", 1, {0}}, {"[48]", 1, {0}}, {"[16, 32, 48]", 3, {0, 1, 0}}};
+    double alone[2];
+    char text[600];
+    snprintf(text, sizeof text, cells, "32");
+    ck_assert_msg(run(config("dl.json", text), "dl.db") == 0, "%s", said);
+    for (int k = 0; k < 3; k++) {
+        snprintf(text, sizeof text, cells, of[k].contexts);
+        const char *path = config("dl.json", text);
+        const char *const json[] = {"zo", "run", path, "--db", scratch("dl.db"), "--dry-run", "--json", NULL}, *const plain[] = {"zo", "run", path, "--db", scratch("dl.db"), "--dry-run", NULL};
+        ck_assert_msg(finish(start(json, 0)) == 0, "%s", said);
+        cJSON *list = cJSON_Parse(strchr(said, '['));
+        ck_assert_msg(cJSON_GetArraySize(list) == of[k].n, "%s", said);
+        double bytes[3];
+        for (int i = 0; i < of[k].n; i++) {
+            const cJSON *cell = cJSON_GetArrayItem(list, i), *predicted = cJSON_GetObjectItem(cell, "predicted_bytes");
+            ck_assert_int_eq(cJSON_IsTrue(cJSON_GetObjectItem(cell, "done")), of[k].done[i]);
+            ck_assert_msg(of[k].done[i] ? cJSON_IsNull(predicted) : cJSON_IsNumber(predicted) && predicted->valuedouble > 0, "cell %d: %s", i, said);
+            bytes[i] = of[k].done[i] ? 0 : predicted->valuedouble;
+        }
+        cJSON_Delete(list);
+        if (k < 2) {
+            alone[k] = bytes[0];
+        } else {
+            ck_assert_msg(bytes[0] == alone[0] && bytes[2] == alone[1] && bytes[0] < bytes[2], "%g and %g bytes, alone %g and %g", bytes[0], bytes[2], alone[0], alone[1]);
+        }
+        ck_assert_msg(finish(start(plain, 0)) == 0, "%s", said);
+        for (int i = 0; i < of[k].n; i++) {
+            char size[40];
+            snprintf(size, sizeof size, of[k].done[i] ? "  done  " : "  %.1f MB  ", bytes[i] / 1e6);
+            ASSERT_HAS(said, size);
+        }
+    }
 }
 END_TEST
 
@@ -1108,6 +1157,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, bad_input);
     tcase_add_test(t, lists_say_what_figures_are);
     tcase_add_loop_test(t, progress_fits_the_terminal, 0, 2);
+    tcase_add_test(t, dry_runs_say_what_is_left);
     tcase_add_test(t, batches_of_all_rows_are_noted);
     tcase_add_test(t, pictures_of_a_run);
     tcase_add_test(t, demo_without_a_database);
