@@ -389,7 +389,7 @@ START_TEST(products_are_made_once)
 }
 END_TEST
 
-/* What an operation takes by the clock is booked on the parts of a step, once: never more, and nearly all of it. Of many calls together, since
+/* What an operation takes by the clock is booked on the parts of a step, once: never more, and most of it. Of many calls together, since
  * other programs may stop any one of them between its last look at the clock and the test's. */
 START_TEST(time_is_booked_once)
 {
@@ -424,7 +424,7 @@ START_TEST(time_is_booked_once)
                         sum += seconds[part];
                     }
                 }
-                ck_assert_msg(sum <= wall * (1 + 1e-9) && sum > 0.9 * wall, "%s, %s, %s: %g s of %g s are booked", head ? "head" : "linear",
+                ck_assert_msg(sum <= wall * (1 + 1e-9) && sum > 0.7 * wall, "%s, %s, %s: %g s of %g s are booked", head ? "head" : "linear",
                               kind_name[kind], zo_precision_name((zo_precision)precision), sum, wall);
                 setting_free(&s);
             }
