@@ -46,6 +46,7 @@ fi
 
 logs=$1
 shift
+[ $# -gt 0 ] || { echo 'no test has this name: T=X runs tests/*/test_X.c'; exit 1; }
 mkdir -p "$logs"
 export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
@@ -67,7 +68,8 @@ for program in "$@"; do
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
 done
 complete=1
-for source in "${0%/*}"/test_cuda_*.c; do
+for source in "${0%/*}"/*/test_cuda_*.c; do
+    [ -f "$source" ] || { echo "$0: no test of the CUDA backend found"; exit 1; }
     name=${source##*/}
     case " $* " in *"/${name%.c} "*) ;; *) complete= ;; esac
 done

@@ -138,24 +138,39 @@ static bool is_being_made(const char *name)
     return strspn(dot - 16, "0123456789abcdef") == 16;
 }
 
-/* The maker of a folder holds its lock as long as it lives; -1: somebody else does, or it is no folder. Where a file system knows no locks
- * the maker goes on without, and nobody clears up. */
-static int lock_folder(const char *folder, bool maker)
+/* A lock of a folder, held until the descriptor is closed; -1: `wait` is false and somebody else has it, or it is no folder. Where a file
+ * system knows no locks, those who `wait` go on without, and nobody clears up. */
+static int lock_folder(const char *folder, bool wait)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && !(maker && errno != EWOULDBLOCK)) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), got = -1;
+    while (fd >= 0 && (got = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB)) != 0 && errno == EINTR) {
+    }
+    if (fd >= 0 && got != 0 && !wait) {
         close(fd);
         fd = -1;
     }
     return fd;
 }
 
-/* Removes what killed processes left beside `folder`. */
-static void remove_left_over(const char *folder)
+static void unlock_folder(int lock)
 {
-    char cache[4096], path[4096];
-    snprintf(cache, sizeof cache, "%s", folder);
+    if (lock >= 0) {
+        close(lock);
+    }
+}
+
+/* The folder that all the cache's folders are in. Who holds its lock may make, rename and remove folders in it. */
+static void cache_of(const char *folder, char cache[4096])
+{
+    snprintf(cache, 4096, "%s", folder);
     *strrchr(cache, '/') = '\0';
+}
+
+/* Removes what killed processes left in the cache: a folder being made whose lock nobody holds. */
+static void remove_left_over(const char *cache)
+{
+    char path[4096];
+    int all = lock_folder(cache, true);
     DIR *dir = opendir(cache);
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         if (is_being_made(e->d_name) && strlen(cache) + strlen(e->d_name) + 2 < sizeof path) {
@@ -169,51 +184,51 @@ static void remove_left_over(const char *folder)
     if (dir != NULL) {
         closedir(dir);
     }
+    unlock_folder(all);
 }
 
-/* An empty folder of this process's own, locked; *lock is its descriptor. Somebody who clears up may take one that is not locked yet. */
-static zo_status open_made(const char *made, int *lock, zo_err *err)
+/* An empty folder of this process's own; *lock is its lock, which the maker holds as long as it lives. */
+static zo_status open_made(const char *cache, const char *made, int *lock, zo_err *err)
 {
-    struct stat st;
-    for (int tries = 0; tries < 100; tries++) {
-        zo_status status = zo_make_dirs(made, err);
-        if (status != ZO_OK) {
-            return status;
-        }
-        *lock = lock_folder(made, true);
-        if (*lock >= 0 && fstat(*lock, &st) == 0 && st.st_nlink > 0 && zo_path_is_dir(made)) {
-            return ZO_OK;
-        }
-        if (*lock >= 0) {
-            close(*lock);
+    int all = lock_folder(cache, true);
+    zo_status status = zo_make_dirs(made, err);
+    *lock = status == ZO_OK ? lock_folder(made, true) : -1;
+    unlock_folder(all);
+    return status;
+}
+
+/* Gives what was made its name, unless somebody else has made it meanwhile. */
+static zo_status name_made(const char *cache, const char *made, const char *folder, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    int all = lock_folder(cache, true);
+    if (!zo_cache_is_whole(folder)) {
+        if (zo_path_exists(folder) && !remove_all(folder)) {
+            status = zo_fail(err, ZO_EIO, "%s: is damaged and cannot be removed (%s); remove it", folder, strerror(errno));
+        } else if (rename(made, folder) != 0) {
+            status = zo_fail(err, ZO_EIO, "%s: cannot be renamed to %s: %s", made, folder, strerror(errno));
         }
     }
-    return zo_fail(err, ZO_EIO, "%s: the folder cannot be locked; is another program using it?", made);
+    unlock_folder(all);
+    return status;
 }
 
 zo_status zo_cache_make(const char *folder, zo_status (*make)(const char *folder, void *context, zo_err *err), void *context, zo_err *err)
 {
-    remove_left_over(folder);
+    char cache[4096], made[4096 + 24];
+    int lock = -1;
+    cache_of(folder, cache);
+    remove_left_over(cache);
     if (zo_cache_is_whole(folder)) {
         return ZO_OK;
     }
-    char made[4096 + 24];
-    int lock = -1;
     snprintf(made, sizeof made, "%s.%ld", folder, (long)getpid());
-    zo_status status = open_made(made, &lock, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    status = make(made, context, err);
+    zo_status status = zo_make_dirs(cache, err);
+    status = status == ZO_OK ? open_made(cache, made, &lock, err) : status;
+    status = status == ZO_OK ? make(made, context, err) : status;
     status = status == ZO_OK ? write_list(made, err) : status;
-    if (status == ZO_OK && !zo_cache_is_whole(folder)) { /* else somebody else has made it meanwhile */
-        if (zo_path_exists(folder) && !remove_all(folder)) {
-            status = zo_fail(err, ZO_EIO, "%s: is damaged and cannot be removed (%s); remove it", folder, strerror(errno));
-        } else if (rename(made, folder) != 0 && !zo_cache_is_whole(folder)) {
-            status = zo_fail(err, ZO_EIO, "%s: cannot be renamed to %s: %s", made, folder, strerror(errno));
-        }
-    }
+    status = status == ZO_OK ? name_made(cache, made, folder, err) : status;
     remove_all(made); /* gone already when it was renamed */
-    close(lock);
+    unlock_folder(lock);
     return status;
 }

@@ -179,7 +179,7 @@ START_TEST(several_makers_at_once)
 {
     enum { MAKERS = 6 };
     pid_t child[MAKERS];
-    for (int turn = 0; turn < 5; turn++) {
+    for (int turn = 0; turn < 40; turn++) {
         for (int i = 0; i < MAKERS; i++) {
             child[i] = fork();
             if (child[i] == 0) {
