@@ -902,6 +902,7 @@ END_TEST
  * and they still say how far it is and which seed it was. */
 START_TEST(progress_fits_the_terminal)
 {
+    static char shown[1 << 22]; /* a line several times a second, and a slow machine takes minutes */
     char text[2000];
     symlink("model", scratch("a-model-of-a-name-that-fills-a-line-of-a-terminal-\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97"));
     snprintf(text, sizeof text, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32,"
@@ -921,14 +922,14 @@ START_TEST(progress_fits_the_terminal)
     }
     close(terminal);
     size_t n = 0;
-    for (ssize_t got; n < sizeof said - 1 && (got = read(master, said + n, sizeof said - 1 - n)) > 0; n += (size_t)got) {
+    for (ssize_t got; n < sizeof shown - 1 && (got = read(master, shown + n, sizeof shown - 1 - n)) > 0; n += (size_t)got) {
     }
-    said[n] = '\0';
+    shown[n] = '\0';
     close(master);
     int status, live = 0, ended = 0, constant = 0;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
-    char *all = strdup(said), *rest = all;
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", shown);
+    char *all = strdup(shown), *rest = all;
     for (char *line; (line = strtok_r(rest, "\r\n", &rest)) != NULL;) {
         line += strncmp(line, "\033[K", 3) == 0 ? 3 : 0; /* of the line that was there */
         char *clear = strstr(line, "\033[K");
@@ -943,8 +944,8 @@ START_TEST(progress_fits_the_terminal)
         ck_assert_msg(strstr(line, "nan") == NULL, "%s", line);
     }
     free(all);
-    ck_assert_msg(live > 0 && ended == 4, "%s", said);
-    ASSERT_HAS(said, "\rchecking ");
+    ck_assert_msg(live > 0 && ended == 4, "%s", shown);
+    ASSERT_HAS(shown, "\rchecking ");
     ck_assert_int_gt(constant, 0);
     ck_assert_int_eq(constant, atoi(ask(_i ? "wide.db" : "terminal.db", "SELECT count(*) FROM runs WHERE marks LIKE '%constant%'")));
 }
