@@ -128,10 +128,10 @@ def wrap(items):
 
 
 def write_header(classes, stand_ins, shifts):
-    with open(os.path.join(HERE, "..", "..", "models", "tokenizer_unicode.h"), "w") as f:
+    with open(os.path.join(HERE, "..", "..", "text", "tokenizer_unicode.h"), "w") as f:
         f.write("/* tokenizer_unicode.h: classes of characters as the `tokenizers` library 0.23.3 has them, by tests/golden/make_unicode.py; tokenizer_text.c\n"
                 " * alone includes it. Each part of the library knows a Unicode version of its own, up to 16. */\n"
-                "#ifndef ZO_MODELS_TOKENIZER_UNICODE_H\n#define ZO_MODELS_TOKENIZER_UNICODE_H\n\n#include <stdint.h>\n\n"
+                "#ifndef ZO_TEXT_TOKENIZER_UNICODE_H\n#define ZO_TEXT_TOKENIZER_UNICODE_H\n\n#include <stdint.h>\n\n"
                 "typedef struct range { int32_t first, last; } range;\n")
         for name, (what, points) in classes.items():
             f.write("\n/* %s */\nstatic const range %s_ranges[] = {\n%s};\n" % (what, name, wrap("{0x%X, 0x%X}" % tuple(r) for r in runs(points))))

@@ -244,7 +244,7 @@ sub measure {
 
 # Groups of tests that may notice a change at a line of a function that stands at first..last: those that enter the nearest place at or above
 # the line, then others that enter the function, then others that enter the file (what was compiled into its caller has no place of its own).
-# Of what nobody enters and is outside functions: all.
+# Of what nobody enters and is outside functions, such as a table: the tests of its room, then all.
 sub tests_of {
     my ($m) = @_;
     my $lines = $entered{$m->{file}} || {};
@@ -255,7 +255,11 @@ sub tests_of {
     }
     my @function = grep { !$seen{$_}++ } map { @{$lines->{$_} || []} } $m->{last} ? ($m->{first} - 2 .. $m->{last}) : ();
     my @file = grep { !$seen{$_}++ } map { @$_ } values %$lines;
-    @file = keys %cost unless $m->{last} || %$lines;
+    unless ($m->{last} || %$lines) {
+        my ($room) = $m->{file} =~ m{^(\w+)};
+        @near = grep { !$seen{$_}++ && /^(\w+)/ && -e "tests/$room/$1.c" } keys %cost;
+        @file = grep { !$seen{$_}++ } keys %cost;
+    }
     return [\@near, \@function, \@file];
 }
 
