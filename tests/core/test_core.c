@@ -856,7 +856,8 @@ START_TEST(nearest_name)
         const char *typed, *nearest;
     } pairs[] = {{"mezo", "mezo"},     {"mzeo", "mezo"},     {"MeZO", "mezo"},   {"tezo_adam", "tezo-adam"}, {"fo-adam", "fo-adamw"},
                  {"adamw", NULL},      {"mezosvrg", "mezo-svrg"}, {"l", "lr"},           {"rl", "lr"},
-                 {"", NULL},           {"completely-else", NULL}, {"zeroshot", "zero-shot"}};
+                 {"", NULL},           {"completely-else", NULL}, {"zeroshot", "zero-shot"},
+                 {"xlr", "lr"},        {"lrx", "lr"},        {"ezo-svrg", "mezo-svrg"}, {"mezo-svr", "mezo-svrg"}, {"xxmezo-svrg", "mezo-svrg"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const char *found = zo_nearest(pairs[i].typed, names, n);
         ck_assert_msg(found == pairs[i].nearest || (found != NULL && pairs[i].nearest != NULL && strcmp(found, pairs[i].nearest) == 0),
