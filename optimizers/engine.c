@@ -6,51 +6,8 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "optimizers/moves.h"
+#include "optimizers/engine_state.h"
 #include "optimizers/rank_rule.h"
-#include "optimizers/term_log.h"
-
-/* A set that the estimator opened. */
-typedef struct opened {
-    zo_set_spec spec;
-    zo_store *store;  /* NULL before it is written, and beside a log */
-    zo_moves moves;   /* of a copy: INPLACE its store is moved from point to point as the weights are */
-    zo_log_mark mark; /* beside a log: what a copy is, */
-    zo_term *term;    /* (terms) and what a sum is: terms are values, and kept as such */
-    int terms;
-} opened;
-
-struct zo_engine {
-    zo_engine_spec spec;
-    zo_objective objective;
-    zo_layout_parts parts;
-    zo_moves weights;
-    opened *set;                       /* (sets): zo_set k is set[k - 1] */
-    int sets;
-    zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates */
-    zo_store *rest;                    /* the same: what the factors do not cover, in f32 beside weights of 16 bits */
-    zo_layout rest_layout;
-    int *rest_of;                      /* (parameters) zo_view.rest_of */
-    zo_factors *factors;
-    float **numbers;                   /* (arrays) each (ncoef) */
-    int arrays;
-    float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
-    bool span_queued;
-    double *side;                      /* (ncoef) SIDEPATH and ZO_ACCUMULATE_LOG: accumulated low-rank coefficients */
-    /* a pass of at most io.most_points points; all grow to what the estimator asks */
-    const zo_store **base;             /* (points) */
-    float *coef, *side_coef;           /* (points, dirs), (points, ncoef) */
-    zo_dir *dir;
-    int dir_room;
-    int64_t coef_room;
-    float *side_sum;                   /* (ncoef) side, rounded */
-    const zo_store *settled_base;
-    zo_view settled;
-    zo_term probe[ZO_PROBE_TERMS];     /* INPLACE: zo_engine_last_probe */
-    int probe_terms;
-    zo_term *resolved;                 /* (terms) of a point that has sets, with their values; as long as the longest such point */
-    int resolved_room;
-};
 
 const char *zo_realisation_name(zo_realisation r)
 {
@@ -85,7 +42,7 @@ static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
     return e->tau;
 }
 
-static opened *set_of(const zo_engine *e, zo_set set)
+static zo_opened *set_of(const zo_engine *e, zo_set set)
 {
     ZO_CHECK(set > ZO_SET_WEIGHTS && set <= e->sets, "set %d was not opened: %d are, and an estimator opens its own in start()", (int)set, e->sets);
     return &e->set[set - 1];
@@ -113,7 +70,7 @@ static void settle_weights(zo_engine *e)
 /* The values of a sum that was written. */
 static const zo_store *summed(const zo_engine *e, zo_set set)
 {
-    const opened *s = set_of(e, set);
+    const zo_opened *s = set_of(e, set);
     ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
     return s->store;
 }
@@ -141,7 +98,7 @@ static bool has_set(const zo_term *term, int n)
 }
 
 /* A direction as a backend reads it. */
-static zo_dir resolve(const zo_engine *e, const zo_dir *dir)
+zo_dir zo_engine_resolve(const zo_engine *e, const zo_dir *dir)
 {
     zo_dir d = *dir;
     if (d.kind == ZO_DIR_SET) {
@@ -161,7 +118,7 @@ static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
         e->resolved = zo_realloc(e->resolved, ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *e->resolved);
     }
     for (int i = 0; i < n; i++) {
-        e->resolved[i] = (zo_term){.dir = resolve(e, &term[i].dir), .coef = term[i].coef};
+        e->resolved[i] = (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef};
     }
     return e->resolved;
 }
@@ -212,9 +169,9 @@ static zo_status check_losses(const double *loss, int n, zo_err *err)
 }
 
 /* A set that points stand on: written, and not the weights. */
-static opened *base_of(const zo_engine *e, zo_set base)
+static zo_opened *base_of(const zo_engine *e, zo_set base)
 {
-    opened *s = set_of(e, base);
+    zo_opened *s = set_of(e, base);
     ZO_CHECK(s->spec.copy && (s->store != NULL || s->mark.coef != NULL), "a point at the set \"%s\", which holds no copy of the weights", s->spec.name);
     return s;
 }
@@ -232,7 +189,7 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
         e->probe[i] = point[0].term[i];
     }
     for (int p = 0; p < n; p++) {
-        opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
+        zo_opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
         zo_moves *moves = copy == NULL ? &e->weights : &copy->moves;
         zo_moves_probe(moves, resolve_terms(e, point[p].term, point[p].n), point[p].n, &touched);
         zo_part_add(ZO_PART_FORM, p == 0 ? zo_now() - start : 0.0);
@@ -272,7 +229,7 @@ static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
         }
     }
     reserve_dirs(e, view->ndirs + 1);
-    e->dir[view->ndirs] = resolve(e, dir);
+    e->dir[view->ndirs] = zo_engine_resolve(e, dir);
     return view->ndirs++;
 }
 
@@ -311,7 +268,7 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
     int logged = is_logged(e) ? log_dirs(e, &view) : 0;
     for (int p = 0; p < n; p++) {
-        const opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
+        const zo_opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
         e->base[p] = copy == NULL || is_logged(e) ? e->spec.weights : copy->store;
         for (int i = 0; i < point[p].n; i++) {
             const zo_dir *dir = &point[p].term[i].dir;
@@ -472,7 +429,7 @@ static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err
     zo_status status = ZO_OK;
     for (int i = 0; i < n && status == ZO_OK; i++) {
         if (term[i].dir.kind == ZO_DIR_SET) {
-            const opened *s = set_of(e, term[i].dir.set);
+            const zo_opened *s = set_of(e, term[i].dir.set);
             ZO_CHECK(s->term != NULL, "the set \"%s\" is read before it is written", s->spec.name);
             for (int k = 0; k < s->terms && status == ZO_OK; k++) {
                 zo_term kept = {.dir = s->term[k].dir, .coef = term[i].coef * s->term[k].coef};
@@ -515,7 +472,7 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
         if (side && zo_dir_is_lowrank(term[i].dir.kind)) {
             add_to_side(e, &term[i]);
         } else {
-            queue_term(e, (zo_term){.dir = resolve(e, &term[i].dir), .coef = term[i].coef});
+            queue_term(e, (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef});
         }
     }
     if (e->spec.realisation != ZO_INPLACE) {
@@ -530,12 +487,12 @@ static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *s
 {
     zo_engine *e = o->self;
     e->set = zo_realloc(e->set, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->sets + 1) * sizeof *e->set);
-    e->set[e->sets] = (opened){.spec = *spec};
+    e->set[e->sets] = (zo_opened){.spec = *spec};
     *set = ++e->sets;
     return spec->in_points ? check_set_in_points(e, *set, err) : ZO_OK;
 }
 
-static zo_status copy_weights(zo_engine *e, opened *s, zo_err *err)
+static zo_status copy_weights(zo_engine *e, zo_opened *s, zo_err *err)
 {
     if (e->spec.realisation == ZO_SIDEPATH) {
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" takes no copies of the weights: use \"streamed\" or \"inplace\"");
@@ -572,7 +529,7 @@ static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_te
 static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_backend *be = e->spec.be;
-    opened *s = set_of(e, set);
+    zo_opened *s = set_of(e, set);
     for (int i = 0; i < n; i++) {
         if (term[i].dir.kind == ZO_DIR_SET) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet: it takes directions", s->spec.name);
@@ -616,7 +573,7 @@ static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const
     if (set == ZO_SET_WEIGHTS) {
         return combine_weights(e, decay, term, n, err);
     }
-    opened *s = set_of(e, set);
+    zo_opened *s = set_of(e, set);
     if (!s->spec.copy) {
         return combine_sum(e, set, decay, term, n, err);
     }
@@ -684,7 +641,7 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 /* A sum's store to write, which begins as zeros. */
 static zo_store *made(zo_engine *e, zo_set set)
 {
-    opened *s = set_of(e, set);
+    zo_opened *s = set_of(e, set);
     ZO_CHECK(!s->spec.copy, "the set \"%s\" takes copies of the weights, and is no operand of a rule", s->spec.name);
     if (s->store == NULL) {
         s->store = zo_store_new(e->spec.be, e->spec.weights->layout, s->spec.tag);
@@ -861,7 +818,7 @@ const zo_factors *zo_engine_factors(const zo_engine *e)
 int zo_engine_last_probe(const zo_engine *e, zo_term term[ZO_PROBE_TERMS])
 {
     for (int i = 0; i < e->probe_terms; i++) {
-        term[i] = (zo_term){.dir = resolve(e, &e->probe[i].dir), .coef = e->probe[i].coef};
+        term[i] = (zo_term){.dir = zo_engine_resolve(e, &e->probe[i].dir), .coef = e->probe[i].coef};
     }
     return e->probe_terms;
 }

@@ -40,6 +40,10 @@ typedef struct zo_variant {
     const char *says;        /* one sentence */
 } zo_variant;
 
+/* An array that a state points to. */
+typedef struct zo_kept { void *block; size_t bytes; } zo_kept;
+enum { ZO_KEPT_MOST = 4 };
+
 /* All that the rest of the program knows of a method: nothing outside optimizers/ asks for one by its name. */
 typedef struct zo_estimator {
     const char *name;       /* "mezo-svrg" */
@@ -52,6 +56,12 @@ typedef struct zo_estimator {
     const char *losses_at;  /* one line for `zo list optimizers`: what it asks and applies */
     const zo_opt *options;  /* its own keys; the struct they fill begins the state */
     size_t state_bytes;     /* sizeof(state); state starts with the options struct */
+    /* Of the state, from its beginning: what a checkpoint (checkpoint.h) keeps as it is; 0 = all of it. Behind stand pointers, which start() makes anew:
+     * to scratch, to open_numbers (the objective keeps these), and to what `arrays` lists. */
+    size_t plain_bytes;
+    /* Arrays of the estimator's own that go on from step to step: at most ZO_KEPT_MOST, whose number is returned. What start() does not allocate is
+     * allocated here, for the plain part is there and the array is not when a run goes on. NULL = none. */
+    int (*arrays)(void *state, zo_kept array[ZO_KEPT_MOST]);
     double lr, eps;         /* defaults when the config gives none */
     double descends_lr;     /* with this lr 60 steps lower a quadratic of curvatures 0.5 to 1.5 in some forty numbers: the conformance test sees it */
     const char *descends_with; /* options for that, JSON; NULL = the defaults */

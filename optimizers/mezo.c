@@ -94,6 +94,7 @@ const zo_estimator zo_estimator_mezo = {
     .losses_at = "w +- eps z; applies z",
     .options = options,
     .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, probe),
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.01,

@@ -31,10 +31,10 @@ typedef struct state {
     zo_set anchor, gradient;    /* stored, where the mode does */
     double lr_full, lr_mini;    /* eta1 and eta2 now; lr_full is set at the first step */
     zo_term full;               /* g = coef * direction */
-    zo_term *moved;             /* increments since the anchor, one term a direction: anchor = weights - moved */
     int nmoved;
-    double *loss;               /* ring of the last 3 windows */
     int64_t nloss, ring;
+    zo_term *moved;             /* (nmoved) increments since the anchor, one term a direction: anchor = weights - moved */
+    double *loss;               /* (ring) of the last 3 windows */
 } state;
 
 static const zo_opt options[] = {
@@ -246,6 +246,20 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     return ZO_OK;
 }
 
+static int arrays(void *self, zo_kept array[ZO_KEPT_MOST])
+{
+    state *s = self;
+    int n = 0;
+    if (s->moved != NULL) {
+        array[n++] = (zo_kept){s->moved, (size_t)most_moved(s) * sizeof *s->moved};
+    }
+    if (s->loss == NULL && s->ring > 0) { /* no step of this process has made it */
+        s->loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->ring * sizeof *s->loss);
+    }
+    array[n++] = (zo_kept){s->loss, (size_t)s->ring * sizeof *s->loss};
+    return n;
+}
+
 static void stop(void *self)
 {
     state *s = self;
@@ -263,6 +277,8 @@ const zo_estimator zo_estimator_mezo_svrg = {
     .losses_at = "w +- eps z and anchor +- eps z; every q-th step the whole training set at w +- eps z; applies two or three directions",
     .options = options,
     .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, moved),
+    .arrays = arrays,
     .lr = 1e-4,
     .eps = 1e-3,
     .descends_lr = 0.01,

@@ -14,8 +14,8 @@ typedef struct state {
     zo_cp cp;
     double beta1, beta2, adam_eps;
     bool bias_correction, rest_normalised;
-    float *tau, *m, *v, *m_hat, *v_hat; /* (ncoef) */
     double kappa2;                      /* EMA of kappa^2 */
+    float *tau, *m, *v, *m_hat, *v_hat; /* (ncoef) */
 } state;
 
 static const zo_opt options[] = {
@@ -83,6 +83,7 @@ const zo_estimator zo_estimator_tezo_adam = {
     .losses_at = "w +- eps Z, Z low-rank with fixed factors; one dense Adam sweep from 2r numbers a matrix",
     .options = options,
     .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, tau),
     .lr = 1e-5,
     .needs = needs,
     .start = start,

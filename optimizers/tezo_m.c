@@ -52,6 +52,7 @@ const zo_estimator zo_estimator_tezo_m = {
     .losses_at = "w +- eps Z, Z low-rank with fixed factors; applies the average of past Z, r numbers a matrix",
     .options = options,
     .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, tau),
     .lr = 1e-6,
     .needs = needs,
     .start = start,
