@@ -285,7 +285,7 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     return ZO_OK;
 }
 
-static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void *context,
+static inline objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void *context,
                                     double (*loss)(void *, zo_which, const double *),
                                     void (*gradient)(void *, zo_which, const double *, double *))
 {
@@ -308,7 +308,7 @@ static objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void
     return q;
 }
 
-static void objective64_free(objective64 *q)
+static inline void objective64_free(objective64 *q)
 {
     for (int k = 0; k < q->sets; k++) {
         free(q->set[k]);

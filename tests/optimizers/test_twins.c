@@ -1,0 +1,359 @@
+/* test_twins.c: every estimator's twin (tests/optimizers/twins): float64, z stored, written from the papers and not from the estimators' files.
+ * The program's estimator runs STEPS steps on the engine, on a small network; the twin gets the first weights and each loss that the
+ * estimator got, in order. Compared are the displacement of the weights, each set and each array of numbers, to 1e-4 of their norms, and each loss
+ * with that of the twin's point. The learning rates move the weights by more than 1e-2 of their norm: doing nothing would not pass. Each line of a
+ * twin that says so is then wrong in a run of its own, which has to be ten tolerances off. */
+#include <cjson/cJSON.h>
+#include <check.h>
+#include <stdio.h>
+
+#include "optimizers/spsa.h"
+#include "tests/fold_side.h"
+#include "tests/objective64.h"
+#include "tests/optimizers/twins/first_order.h"
+#include "tests/optimizers/twins/mezo.h"
+#include "tests/optimizers/twins/svrg.h"
+#include "tests/optimizers/twins/tezo.h"
+#include "tests/suite.h"
+
+enum { SEED = 11 };
+static const double within = 1e-4, losses_within = 1e-5, moved_by = 1e-2;
+
+static const struct pair { const char *name, *json; twin_step *step; double lr, eps; } pairs[] = {
+    {"mezo", NULL, twin_mezo, 2e-2, 1e-2},
+    {"mezo", "{\"queries\": 3, \"weight_decay\": 0.5}", twin_mezo, 2e-2, 1e-2},
+    {"mezo", "{\"weight_decay\": 0.5, \"decay_on\": \"all\"}", twin_mezo, 2e-2, 1e-2},
+    {"mezo", "{\"draw\": \"rademacher\", \"queries\": 2}", twin_mezo, 2e-2, 1e-2},
+    {"mezo-adam", NULL, twin_mezo_adam, 1e-2, 1e-2},
+    {"mezo-adam", "{\"beta1\": 0.8, \"beta2\": 0.99, \"adam_eps\": 0.01, \"weight_decay\": 0.5, \"draw\": \"rademacher\"}", twin_mezo_adam, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2, \"z\": \"fresh\", \"q\": 5, \"window\": 3, \"kappa\": 0.9, \"anneal\": 1.1}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2, \"mode\": \"replay\", \"q\": 3}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2, \"mode\": \"replay\", \"q\": 3, \"z\": \"fresh\"}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2, \"mode\": \"released\", \"kappa\": 0.9, \"anneal\": 1.1, \"window\": 3}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"mezo-svrg", "{\"eta2\": 1e-2, \"rule\": \"off\", \"draw\": \"rademacher\"}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"lezo", "{\"sparsity\": 0.7}", twin_lezo, 2e-2, 1e-2},
+    {"lezo", "{\"sparsity\": 0.4, \"draw\": \"rademacher\"}", twin_lezo, 2e-2, 1e-2},
+    {"conmezo", "{\"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
+    {"conmezo", "{\"mode\": \"released\", \"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
+    {"tezo", NULL, twin_tezo, 2e-2, 1e-2},
+    {"tezo", "{\"rank\": 3, \"scale\": \"none\", \"embeddings\": \"rest\", \"rest_lr\": 0.03}", twin_tezo, 1e-2, 1e-2},
+    {"tezo", "{\"rank\": 2, \"scale\": \"rank\", \"embeddings\": \"freeze\", \"rest\": \"freeze\"}", twin_tezo, 4e-2, 1e-2},
+    {"tezo-m", "{\"rank\": 4, \"beta1\": 0.8}", twin_tezo_m, 2e-2, 1e-2},
+    {"tezo-adam", "{\"rank\": 4}", twin_tezo_adam, 1e-2, 1e-2},
+    {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\", \"beta2\": 0.99, \"bias_correction\": false, \"rest_normalised\": false}", twin_tezo_adam, 1e-2, 1e-2},
+    {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
+    {"fo-adamw", "{\"beta1\": 0.8, \"beta2\": 0.99, \"clip\": 0.5, \"weight_decay\": 0.5, \"schedule\": \"linear\"}", twin_fo_adamw, 1e-2, 0.0},
+};
+enum { PAIRS = sizeof pairs / sizeof *pairs };
+
+/* Estimators of the list that have no twin, and why. */
+static const struct { const char *name, *why; } without[] = {{"zero-shot", "it has no steps"}};
+
+/* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
+
+typedef struct kept { char name[64]; zo_set set; bool copy; const float *numbers; } kept;
+typedef struct recorded {
+    net *net;
+    tape tape;
+    kept kept[SETS];
+    int nkept;
+    zo_status (*losses)(zo_objective *, zo_which, const zo_point *, int, double *, zo_err *);
+    zo_status (*open)(zo_objective *, const zo_set_spec *, zo_set *, zo_err *);
+    float *(*open_numbers)(zo_objective *, const char *);
+    double w[SIZE], values[SETS][SIZE];
+} recorded;
+static recorded now; /* of the program that runs: the engine's objective keeps its own `self` */
+
+static zo_status taped_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    zo_status status = now.losses(o, which, point, n, loss, err);
+    for (int p = 0; p < n && status == ZO_OK; p++) {
+        ck_assert_int_lt(now.tape.n, TAPE);
+        now.tape.which[now.tape.n] = which;
+        now.tape.loss[now.tape.n++] = loss[p];
+    }
+    return status;
+}
+
+static kept *keep(const char *name)
+{
+    ck_assert_int_lt(now.nkept, SETS);
+    kept *k = &now.kept[now.nkept++];
+    snprintf(k->name, sizeof k->name, "%s", name);
+    return k;
+}
+
+static zo_status taped_open(zo_objective *o, const zo_set_spec *spec, zo_set *opened, zo_err *err)
+{
+    zo_status status = now.open(o, spec, opened, err);
+    if (status == ZO_OK) {
+        kept *k = keep(spec->name);
+        k->set = *opened;
+        k->copy = spec->copy;
+    }
+    return status;
+}
+
+static float *taped_numbers(zo_objective *o, const char *name)
+{
+    return (float *)(keep(name)->numbers = now.open_numbers(o, name));
+}
+
+static zo_status taped_gradient(void *context, zo_which which, zo_store *grad, double *loss, zo_err *err)
+{
+    zo_status status = net_gradient(context, which, grad, loss, err);
+    ck_assert_int_lt(now.tape.gradients, STEPS);
+    memcpy(now.tape.gradient[now.tape.gradients++], grad->data, (size_t)grad->size * sizeof *grad->data);
+    return status;
+}
+
+static void widen(const float *from, int64_t n, double *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = (double)from[i];
+    }
+}
+
+/* What the estimator keeps, as the engine has it: a copy by a pass that stands on it, a sum by adding it to weights of zero. */
+static void read_kept(net *m, zo_engine *e)
+{
+    zo_objective *o = zo_engine_objective(e);
+    zo_err err;
+    for (int k = 0; k < now.nkept; k++) {
+        const kept *of = &now.kept[k];
+        float seen[SIZE] = {0};
+        if (of->numbers != NULL) {
+            widen(of->numbers, o->ncoef, now.values[k]);
+        } else if (of->copy) {
+            double loss;
+            zo_point here = {.base = of->set};
+            m->seen = seen;
+            ck_assert_msg(now.losses(o, ZO_BATCH_CURRENT, &here, 1, &loss, &err) == ZO_OK, "%s", err.text);
+            m->seen = NULL;
+            widen(seen, m->layout.trained_size, now.values[k]);
+        } else {
+            zo_term all = zo_set_term(of->set, 1.0);
+            zo_engine_settle(e);
+            memset(m->store->data, 0, (size_t)m->layout.size * sizeof *m->store->data);
+            ck_assert_msg(o->combine(o, ZO_SET_WEIGHTS, 1.0, &all, 1, &err) == ZO_OK, "%s", err.text);
+            zo_engine_settle(e);
+            widen(m->store->data, m->layout.trained_size, now.values[k]);
+        }
+    }
+}
+
+static void run_program(const struct pair *c, zo_realisation realisation, net *m)
+{
+    memset(&now, 0, sizeof now);
+    now.net = m;
+    memcpy(m->store->data, m->start, (size_t)m->layout.size * sizeof *m->start);
+    zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = realisation, .seed = SEED,
+                           .io = {.context = m, .losses = net_losses, .gradient = taped_gradient, .touched = net_touched, .most_points = POINTS}};
+    zo_engine *e = zo_engine_new(&spec);
+    zo_objective *o = zo_engine_objective(e);
+    now.losses = o->losses;
+    now.open = o->open;
+    now.open_numbers = o->open_numbers;
+    o->losses = taped_losses;
+    o->open = taped_open;
+    o->open_numbers = taped_numbers;
+    running r = running_new(c->name, c->json, o);
+    for (int step = 0; step < STEPS; step++) {
+        zo_step_report report;
+        m->step = step;
+        ck_assert_int_eq(running_step(&r, EPOCH, STEPS, c->lr, c->eps, &report), ZO_OK);
+    }
+    fold_side(e, m->be, m->store);
+    widen(m->store->data, m->layout.size, now.w);
+    read_kept(m, e);
+    running_free(&r);
+    zo_engine_free(e);
+}
+
+/* ---- the twin ------------------------------------------------------------------------------------------------------------- */
+
+static void run_twin(const struct pair *c, net *m, const char *bug, twin *t)
+{
+    memset(t, 0, sizeof *t);
+    cJSON *options = c->json != NULL ? cJSON_Parse(c->json) : NULL;
+    t->net = m;
+    t->tape = &now.tape;
+    t->options = options;
+    t->seed = SEED;
+    t->lr = c->lr;
+    t->eps = c->eps;
+    t->bug = bug;
+    widen(m->start, m->layout.size, t->w);
+    for (t->step = 0; t->step < STEPS; t->step++) {
+        c->step(t);
+    }
+    t->options = NULL;
+    cJSON_Delete(options);
+}
+
+/* |a - b| / |b - from| over n elements; from NULL = 0; elements of `out` (NULL = none) are left out. */
+static double off(const double *a, const double *b, const double *from, int64_t n, const bool *out)
+{
+    double apart = 0.0, length = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        double d = a[i] - b[i], moved = b[i] - (from != NULL ? from[i] : 0.0);
+        bool counts = out == NULL || !out[i];
+        apart += counts ? d * d : 0.0;
+        length += counts ? moved * moved : 0.0;
+    }
+    return apart == 0.0 ? 0.0 : sqrt(apart / length);
+}
+
+typedef struct difference { double weights, of_one /* parameter */, sets, losses; const char *param, *set; } difference;
+
+/* The twin's run from the program's. */
+static difference compare(const net *m, const twin *t)
+{
+    difference d = {.losses = t->apart, .param = "none", .set = "none"};
+    double start[SIZE] = {0};
+    widen(m->start, m->layout.size, start);
+    d.weights = off(t->w, now.w, start, m->layout.size, t->left_out);
+    for (int k = 0; k < PARAMS; k++) {
+        const zo_param *p = &m->layout.param[k];
+        int64_t at = p->offset;
+        double own = off(t->w + at, now.w + at, start + at, p->rows * p->cols, t->left_out + at);
+        if (!(own <= d.of_one)) {
+            d.of_one = own;
+            d.param = p->name;
+        }
+    }
+    for (int k = 0; k < now.nkept; k++) {
+        const named *of = NULL;
+        for (int s = 0; s < t->sets; s++) {
+            of = strcmp(t->set[s].name, now.kept[k].name) == 0 ? &t->set[s] : of;
+        }
+        double own = of != NULL ? off(of->x, now.values[k], NULL, of->n, of->n == m->layout.trained_size ? t->left_out : NULL) : INFINITY;
+        if (!(own <= d.sets)) {
+            d.sets = own;
+            d.set = now.kept[k].name;
+        }
+    }
+    if (t->used != now.tape.n || t->gradients != now.tape.gradients) {
+        d.losses = INFINITY;
+    }
+    return d;
+}
+
+/* Times its tolerance that the twin is off. */
+static double tolerances(const difference *d)
+{
+    double most = fmax(fmax(d->weights, d->sets) / within, d->losses / losses_within);
+    return isnan(d->weights) || isnan(d->sets) || isnan(d->losses) ? INFINITY : most;
+}
+
+/* Each realisation; the worst figures of all of them are printed. */
+START_TEST(program_and_twin_agree)
+{
+    static net m;
+    static twin t, other;
+    const struct pair *c = &pairs[_i];
+    const zo_estimator *e = zo_estimator_find(c->name);
+    const char *json = c->json != NULL ? c->json : "";
+    ck_assert_msg(e != NULL, "%s is not in optimizers/list.h", c->name);
+    net_open(&m);
+    double start[SIZE] = {0}, zero[SIZE] = {0}, moved = 0.0, least = INFINITY;
+    widen(m.start, m.layout.size, start);
+    difference most = {.weights = 0.0};
+    char ways[64] = "";
+    int left_out = 0;
+    for (int realisation = 0; realisation < (e->first_order ? 1 : ZO_REALISATIONS); realisation++) {
+        if (e->allows != NULL && !e->allows(realisation)) {
+            continue;
+        }
+        const char *how = zo_realisation_name((zo_realisation)realisation);
+        run_program(c, (zo_realisation)realisation, &m);
+        run_twin(c, &m, NULL, &t);
+        difference d = compare(&m, &t);
+        moved = off(start, now.w, zero, m.layout.size, NULL);
+        ck_assert_msg(t.used == now.tape.n && t.gradients == now.tape.gradients, "%s %s: of %d losses and %d gradients the twin took %d and %d", c->name,
+                      json, now.tape.n, now.tape.gradients, t.used, t.gradients);
+        ck_assert_msg(moved > moved_by, "%s %s: the weights moved by %g of their norm", c->name, json, moved);
+        ck_assert_msg(d.losses <= losses_within, "%s %s, %s: losses are those of other points: %g apart", c->name, json, how, d.losses);
+        ck_assert_msg(d.weights <= within && d.of_one <= within, "%s %s, %s: displacements are %g apart, of %s %g", c->name, json, how, d.weights, d.param,
+                      d.of_one);
+        ck_assert_msg(d.sets <= within, "%s %s, %s: \"%s\" is %g apart", c->name, json, how, d.set, d.sets);
+        ck_assert_int_gt(t.lines, 0);
+        for (int line = 0; line < t.lines; line++) {
+            run_twin(c, &m, t.line[line], &other);
+            difference wrongly = compare(&m, &other);
+            double seen = tolerances(&wrongly);
+            ck_assert_msg(seen > 10.0, "%s %s: \"%s\" is not seen: weights %g, sets %g, losses %g apart", c->name, json, t.line[line], wrongly.weights,
+                          wrongly.sets, wrongly.losses);
+            least = fmin(least, seen);
+        }
+        most.weights = fmax(most.weights, d.weights);
+        most.sets = fmax(most.sets, d.sets);
+        most.losses = fmax(most.losses, d.losses);
+        snprintf(ways + strlen(ways), sizeof ways - strlen(ways), "%s%s", ways[0] != '\0' ? " " : "", e->first_order ? "gradients" : how);
+        left_out = 0;
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            left_out += t.left_out[i];
+        }
+    }
+    printf("measured: %s %s: twin, %s: weights (moved %.2g) %.0e, %d sets %.0e, within %.0e; losses %.0e, within %.0e; %d elements left out; %d wrong lines, the "
+           "least %.0f tolerances off\n", c->name, json, ways, moved, most.weights, now.nkept, most.sets, within, most.losses, losses_within, left_out,
+           t.lines, least);
+    net_close(&m);
+}
+END_TEST
+
+/* The network's gradient in float64 against differences: descent is measured along it. */
+START_TEST(gradient_is_that_of_the_loss)
+{
+    static net m;
+    net_open(&m);
+    double w[SIZE] = {0}, g[SIZE];
+    widen(m.start, m.layout.size, w);
+    m.step = 1;
+    double loss = net_loss64(&m, ZO_BATCH_CURRENT, w, g);
+    ck_assert_double_eq(loss, net_loss64(&m, ZO_BATCH_CURRENT, w, NULL));
+    for (int64_t i = 0; i < m.layout.trained_size; i++) {
+        double at = w[i], h = 1e-5;
+        w[i] = at + h;
+        double up = net_loss64(&m, ZO_BATCH_CURRENT, w, NULL);
+        w[i] = at - h;
+        double down = net_loss64(&m, ZO_BATCH_CURRENT, w, NULL);
+        w[i] = at;
+        ck_assert_msg(fabs((up - down) / (2 * h) - g[i]) < 1e-7, "element %d: %g, differences say %g", (int)i, g[i], (up - down) / (2 * h));
+    }
+    net_close(&m);
+}
+END_TEST
+
+START_TEST(every_estimator_has_a_twin)
+{
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    for (int k = 0; k < n; k++) {
+        bool has = false, excused = false;
+        for (int c = 0; c < PAIRS; c++) {
+            has = has || strcmp(pairs[c].name, list[k]->name) == 0;
+        }
+        for (size_t c = 0; c < sizeof without / sizeof *without; c++) {
+            excused = excused || strcmp(without[c].name, list[k]->name) == 0;
+        }
+        ck_assert_msg(has || excused, "%s has no twin in tests/optimizers/twins", list[k]->name);
+        ck_assert_msg(!(has && excused), "%s has a twin and is excused", list[k]->name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("twins");
+    TCase *tests = tcase_create("twins");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, gradient_is_that_of_the_loss);
+    tcase_add_test(tests, every_estimator_has_a_twin);
+    tcase_add_loop_test(tests, program_and_twin_agree, 0, PAIRS);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite) != 0;
+}
