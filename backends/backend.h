@@ -194,7 +194,7 @@ typedef struct zo_backend {
                   const zo_touched *touched);
     /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
-    /* The same of ZO_RULE_ADAMW with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0, every term one fmaf in their
+    /* The same of ZO_RULE_ADAMW and ZO_RULE_SIGN with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0, every term one fmaf in their
      * order, which are the bits of a store that they were applied to. */
     void (*rule_drawn)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m,
                        zo_store *v);

@@ -1,6 +1,6 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
- * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057). */
+ * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
 
@@ -20,7 +20,8 @@ typedef struct zo_rule_args {
 /* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
 #define ZO_RULE_LIST(X)                                                                                     \
     X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_MOMENTUM, zo_rule_momentum, "momentum")                    \
-    X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")
+    X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")              \
+    X(ZO_RULE_SIGN, zo_rule_sign, "sign")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -54,6 +55,15 @@ ZO_INLINE void zo_rule_adamw(const zo_rule_args *a, float decays, float *w, cons
     *v = v1;
     float shrunk = *w * (1.0f - a->lr * a->decay * decays);
     *w = fmaf(-a->lr, (m1 / a->correct1) / (sqrtf(v1 / a->correct2) + a->eps), shrunk);
+}
+
+/* sign(0) = 0. */
+ZO_INLINE void zo_rule_sign(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)m;
+    (void)v;
+    float shrunk = *w * (1.0f - a->lr * a->decay * decays), sign = (float)((*g > 0.0f) - (*g < 0.0f));
+    *w = fmaf(-a->lr, sign, shrunk);
 }
 
 /* Without decay; g is not read, and m and v are not written, so they may be formed on the way (zo_backend.rule_lowrank). */

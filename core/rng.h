@@ -22,7 +22,8 @@ typedef enum zo_role {
     ZO_ROLE_TAU,    /* CP temporal factor */
     ZO_ROLE_INIT,   /* random initial weights */
     ZO_ROLE_DATA,   /* shuffles, splits, synthetic text */
-    ZO_ROLE_MASK
+    ZO_ROLE_MASK,
+    ZO_ROLE_RADIUS  /* of a probe, drawn (KerZOO) */
 } zo_role;
 
 /* How the numbers of a direction are drawn; both have mean 0 and covariance I. */

@@ -708,7 +708,8 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     zo_store *m = x->m != 0 ? made(e, x->m) : NULL, *v = x->v != 0 ? made(e, x->v) : NULL;
     if (x->terms > 0) {
         for (int i = 0; i < x->terms; i++) {
-            ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && rule == ZO_RULE_ADAMW, "a rule's operand is drawn on the way of dense terms, in AdamW");
+            ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && (rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN),
+                     "a rule's operand is drawn on the way of dense terms, in AdamW and sign");
         }
         be->rule_drawn(be, rule, args, &weights, x->term, x->terms, m, v);
     } else {

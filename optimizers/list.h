@@ -6,7 +6,12 @@
 #define ZO_ESTIMATOR_LIST(X) \
     X(zero_shot)             \
     X(mezo)                  \
+    X(mezo_m)                \
     X(mezo_adam)             \
+    X(zo_sign)               \
+    X(zo_cons)               \
+    X(kerzoo)                \
+    X(meazo)                 \
     X(mezo_svrg)             \
     X(lezo)                  \
     X(conmezo)               \

@@ -34,7 +34,7 @@ typedef struct zo_set_spec {
  * as zeros. */
 typedef struct zo_operands {
     zo_set g, m, v;
-    const zo_term *term; /* (terms) in place of g, of ZO_RULE_ADAMW: g is their sum, drawn on the way and stored nowhere. DENSE directions */
+    const zo_term *term; /* (terms) in place of g, of ZO_RULE_ADAMW and ZO_RULE_SIGN: g is their sum, drawn on the way and stored nowhere. DENSE directions */
     int terms;
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
      * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */

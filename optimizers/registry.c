@@ -42,6 +42,13 @@ const zo_estimator *zo_estimator_usual(bool first_order)
     return NULL;
 }
 
+const char *zo_source_name(zo_source source)
+{
+    static const char *const name[] = {[ZO_SOURCE_NONE] = "", [ZO_SOURCE_PAPER] = "paper", [ZO_SOURCE_RELEASED] = "released",
+                                       [ZO_SOURCE_RECONSTRUCTED] = "reconstructed"};
+    return name[source];
+}
+
 cJSON *zo_variant_options(const zo_variant *variant)
 {
     cJSON *object = cJSON_CreateObject(), *value = cJSON_Parse(variant->value); /* a number or a bool; else a word */

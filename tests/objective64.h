@@ -275,6 +275,10 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
                 q->w[i] -= a->lr * (m[i] / a->correct1) / (sqrt(v[i] / a->correct2) + a->eps);
                 continue;
             }
+            if (rule == ZO_RULE_SIGN) {
+                q->w[i] -= (double)a->lr * (decay * q->w[i] + (g > 0.0 ? 1.0 : g < 0.0 ? -1.0 : 0.0));
+                continue;
+            }
             g += decay * q->w[i];
             if (rule == ZO_RULE_MOMENTUM) {
                 g = m[i] = a->beta1 * m[i] + g;

@@ -477,7 +477,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 
 void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v)
 {
-    ZO_CHECK(rule == ZO_RULE_ADAMW, "rule %d has no kernel for a sum that is drawn on the way", (int)rule);
+    ZO_CHECK(rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN, "rule %d has no kernel for a sum that is drawn on the way", (int)rule);
     const zo_layout *layout = w->layout;
     rule_call call = rule_begin(be, args, w);
     char *block = static_cast<char *>(zo_cuda_host_of(be, (size_t)n * (sizeof(zo_dir) + sizeof(float))));
@@ -503,11 +503,20 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         sets += 4 * (uint64_t)a.sets * numbers;
     }
     zo_cuda_view on_device = zo_cuda_view_of(be, &view);
-    uint64_t weights = counters.weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage)), state = 8 * (uint64_t)layout->trained_size;
+    uint64_t weights = counters.weight_bytes_written = (uint64_t)(layout->trained_size * zo_storage_bytes(w->storage));
+    float *first = m != NULL ? m->data : nullptr, *second = v != NULL ? v->data : nullptr;
+    uint64_t state = 4 * (uint64_t)layout->trained_size * ((first != nullptr) + (second != nullptr));
     ZO_MOVES(weights + state + sets, weights + state);
-    ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<ZO_RULE_ADAMW, true, S>), zo_cuda_grid(call.flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, call.args,
-                                        on_device, call.parts, call.flat.n, call.flat.tiles, zo_store_at(w, 0),
-                                        static_cast<const float *>(nullptr), m->data, v->data));
+#define DRAWN(id)                                                                                                                                       \
+    ZO_BY_STORAGE(w->storage, ZO_LAUNCH((rule_flat<id, true, S>), zo_cuda_grid(call.flat.tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, call.args,      \
+                                        on_device, call.parts, call.flat.n, call.flat.tiles, zo_store_at(w, 0), static_cast<const float *>(nullptr), \
+                                        first, second))
+    if (rule == ZO_RULE_SIGN) {
+        DRAWN(ZO_RULE_SIGN);
+    } else {
+        DRAWN(ZO_RULE_ADAMW);
+    }
+#undef DRAWN
     zo_counters_add(counters);
 }
 

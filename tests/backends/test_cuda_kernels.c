@@ -328,6 +328,11 @@ static void sets(void)
         ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
     }
     stores_same(&m, "rule_drawn", "adamw, w after 3 steps", m.store, m.store_gpu);
+    zo_rule_args step_of = {.lr = 1e-2f, .decay = 0.1f};
+    zo_term ours[] = {{gauss, 0.3}, {some_signs, -0.2}, {mine, 0.1}}, same[] = {{gauss, 0.3}, {some_signs, -0.2}, {theirs, 0.1}};
+    cpu->rule_drawn(cpu, ZO_RULE_SIGN, &step_of, m.store, ours, 3, NULL, NULL);
+    gpu->rule_drawn(gpu, ZO_RULE_SIGN, &step_of, m.store_gpu, same, 3, NULL, NULL);
+    stores_same(&m, "rule_drawn", "sign, w", m.store, m.store_gpu);
     stores_same(&m, "rule_drawn", "adamw, m", here[1], there[1]);
     stores_same(&m, "rule_drawn", "adamw, v", here[2], there[2]);
     for (int i = 0; i < 3; i++) {
@@ -377,7 +382,7 @@ static void rules(void)
     }
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
-        bool m_used = rule != ZO_RULE_SGD, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
+        bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));

@@ -277,10 +277,13 @@ START_TEST(points_have_sums_as_terms)
 }
 END_TEST
 
-/* AdamW on a sum that is drawn on the way, and on the same sum from a store: the same bits, and what is drawn is counted. */
+/* AdamW, and the sign, on a sum that is drawn on the way, and on the same sum from a store: the same bits, and what is drawn is counted. */
 START_TEST(a_drawn_operand_is_the_stored_one)
 {
-    for (int storage = 0; storage < ZO_STORAGES; storage++) {
+    for (int way = 0; way < 2 * ZO_STORAGES; way++) {
+        int storage = way / 2;
+        bool sign = way % 2 == 1;
+        zo_rule_kind rule = sign ? ZO_RULE_SIGN : ZO_RULE_ADAMW;
         bowl b[2];
         zo_store *m[2], *v[2], *g = NULL;
         zo_rule_args args = {.lr = 0.02f, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-3f, .correct1 = 0.1f, .correct2 = 0.01f};
@@ -297,10 +300,10 @@ START_TEST(a_drawn_operand_is_the_stored_one)
             term[0].dir.step++;
             b[0].be->zero(b[0].be, g->data, (size_t)b[0].layout.size * sizeof(float));
             b[0].be->apply(b[0].be, g, NULL, 1.0, term, 3, NULL);
-            b[0].be->rule(b[0].be, ZO_RULE_ADAMW, &args, b[0].store, g, m[0], v[0]);
+            b[0].be->rule(b[0].be, rule, &args, b[0].store, g, sign ? NULL : m[0], sign ? NULL : v[0]);
             zo_counters counted;
             zo_counters_reset();
-            b[1].be->rule_drawn(b[1].be, ZO_RULE_ADAMW, &args, b[1].store, term, 3, m[1], v[1]);
+            b[1].be->rule_drawn(b[1].be, rule, &args, b[1].store, term, 3, sign ? NULL : m[1], sign ? NULL : v[1]);
             zo_counters_read(&counted);
             ck_assert_uint_eq(counted.normals, ROWS * COLS + ROWS);
             ck_assert_uint_eq(counted.weight_bytes_written, (uint64_t)(b[1].layout.size * zo_storage_bytes((zo_storage)storage)));

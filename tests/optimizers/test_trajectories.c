@@ -348,6 +348,193 @@ START_TEST(mezo_adam_goes_the_twins_way)
 }
 END_TEST
 
+/* ---- MeZO's family: momentum, signs, the best of three, kernels, a normalised step ------------------------------------------- */
+
+/* An estimator beside a twin: w are the twin's weights. */
+typedef struct beside { hills *h; objective64 *o; running r; zo_step_report report; double w[MOST], lr, eps; } beside;
+
+static beside beside_new(hills *h, const char *name, const char *json, double lr)
+{
+    beside b = {.h = h, .o = objective64_new(&h->layout, SEED, h, hills_loss, NULL), .lr = lr, .eps = 1e-3};
+    b.r = running_new(name, json, &b.o->o);
+    return b;
+}
+
+/* The estimator's step, after the twin's; both are at the same weights to `most`. */
+static void beside_step(beside *b, int t, double projected, double most)
+{
+    ck_assert_int_eq(running_step(&b->r, EXAMPLES, STEPS, b->lr, b->eps, &b->report), ZO_OK);
+    ck_assert_msg(fabs(b->report.projected - projected) < 1e-7, "%s, step %d: projected %.12g, expected %.12g", b->r.e->name, t, b->report.projected, projected);
+    ck_assert_msg(apart(b->h, b->w, b->o->w) < most, "%s, step %d: weights %g apart", b->r.e->name, t, apart(b->h, b->w, b->o->w));
+}
+
+/* It must have gone somewhere. */
+static void beside_free(beside *b)
+{
+    double start[MOST] = {0};
+    ck_assert_msg(apart(b->h, b->w, start) > 0.05, "%s went %g far", b->r.e->name, apart(b->h, b->w, start));
+    running_free(&b->r);
+    objective64_free(b->o);
+}
+
+/* torch.optim.SGD: buf = momentum buf + g; w -= lr buf. */
+START_TEST(mezo_m_goes_the_twins_way)
+{
+    static const double betas[] = {0.9, 0.5, 0.0};
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 3; k++) {
+        char json[60];
+        double m[MOST] = {0}, z[MOST], unused;
+        snprintf(json, sizeof json, "{\"beta\": %g}", betas[k]);
+        beside b = beside_new(&h, "mezo-m", json, 0.01);
+        for (int t = 0; t < STEPS; t++) {
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, z);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, z, b.eps, &unused);
+            for (int i = 0; i < MOST; i++) {
+                m[i] = betas[k] * m[i] + pg * z[i];
+            }
+            add(b.w, -b.lr, m);
+            beside_step(&b, t, pg, 1e-10);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+START_TEST(zo_sign_goes_the_twins_way)
+{
+    static const struct { bool element; int n; } of[] = {{false, 1}, {false, 3}, {true, 1}, {true, 3}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[80];
+        snprintf(json, sizeof json, "{\"reading\": \"%s\", \"queries\": %d}", of[k].element ? "element" : "scalar", of[k].n);
+        beside b = beside_new(&h, "zo-sign", json, 0x1p-6); /* a rule has its lr in f32 */
+        for (int t = 0; t < STEPS; t++) {
+            double z[3][MOST], pg[3], g[MOST] = {0}, mean = 0.0, unused;
+            h.at = t % EXAMPLES;
+            for (int j = 0; j < of[k].n; j++) {
+                draw(&h, t, j, z[j]);
+                pg[j] = spsa(&h, ZO_BATCH_CURRENT, b.w, z[j], b.eps, &unused);
+                mean += pg[j] / of[k].n;
+                add(g, pg[j] / of[k].n, z[j]);
+            }
+            for (int j = 0; j < of[k].n && !of[k].element; j++) {
+                add(b.w, pg[j] > 0 ? -b.lr / of[k].n : b.lr / of[k].n, z[j]);
+            }
+            for (int i = 0; i < MOST && of[k].element; i++) {
+                b.w[i] -= g[i] > 0 ? b.lr : g[i] < 0 ? -b.lr : 0.0;
+            }
+            beside_step(&b, t, mean, 1e-10);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* Of the step, the step back and none the one whose loss is least. A large lr, so that each of the three is taken. */
+START_TEST(zo_cons_goes_the_twins_way)
+{
+    hills h;
+    hills_open(&h);
+    int taken[3] = {0};
+    beside b = beside_new(&h, "zo-cons", NULL, 0.08);
+    for (int t = 0; t < STEPS; t++) {
+        double z[MOST], to[3][MOST], loss[3], unused;
+        h.at = t % EXAMPLES;
+        draw(&h, t, 0, z);
+        double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, z, b.eps, &unused);
+        int best = 0;
+        for (int k = 0; k < 3; k++) {
+            memcpy(to[k], b.w, sizeof b.w);
+            add(to[k], k == 0 ? 0.0 : k == 1 ? -b.lr * pg : b.lr * pg, z);
+            loss[k] = hills_loss(&h, ZO_BATCH_CURRENT, to[k]);
+            best = loss[k] < loss[best] ? k : best;
+        }
+        taken[best]++;
+        memcpy(b.w, to[best], sizeof b.w);
+        uint64_t probes = b.o->probes;
+        beside_step(&b, t, pg, 1e-10);
+        ck_assert_uint_eq(b.o->probes - probes, 5);
+        ck_assert(b.report.paper_queries == 5.0 && fabs(b.report.loss - loss[0]) < 1e-10);
+    }
+    ck_assert_msg(taken[0] > 2 && taken[1] > 2, "none %d, forth %d, back %d", taken[0], taken[1], taken[2]);
+    beside_free(&b);
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* On one side of a cubic MeZO's estimate is off by eps^2, and the kernel's is not: its two moments, by quadrature. */
+static double kernel(double c, double r)
+{
+    return c * (75.0 / 4.0 * r - 105.0 / 4.0 * r * r * r);
+}
+
+START_TEST(kerzoo_goes_the_twins_way)
+{
+    double first = 0.0, third = 0.0;
+    for (int k = 0; k < 20000; k++) {
+        double r = (k + 0.5) / 10000.0 - 1.0;
+        first += r * kernel(2.0, r) / 20000.0;
+        third += r * r * r * kernel(2.0, r) / 20000.0;
+    }
+    ck_assert_double_eq_tol(first, 2.0, 1e-6);
+    ck_assert_double_eq_tol(third, 0.0, 1e-6);
+    static const struct { int n; double c; bool one; } of[] = {{1, 1.0, false}, {3, 1.0, false}, {3, 1.0, true}, {1, 0.5, false}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[100];
+        snprintf(json, sizeof json, "{\"queries\": %d, \"c\": %g, \"radius\": \"%s\"}", of[k].n, of[k].c, of[k].one ? "step" : "query");
+        beside b = beside_new(&h, "kerzoo", json, 0.01);
+        for (int t = 0; t < STEPS; t++) {
+            double z[3][MOST], pg[3], mean = 0.0, unused;
+            h.at = t % EXAMPLES;
+            for (int j = 0; j < of[k].n; j++) {
+                double r = 2.0 * zo_uniform((zo_stream){SEED, 0, (uint32_t)t, of[k].one ? 0 : (uint32_t)j, ZO_ROLE_RADIUS}, 0) - 1.0;
+                draw(&h, t, j, z[j]);
+                pg[j] = spsa(&h, ZO_BATCH_CURRENT, b.w, z[j], b.eps * r, &unused) * r * kernel(of[k].c, r); /* (L+ - L-) / 2 eps */
+                mean += pg[j] / of[k].n;
+            }
+            for (int j = 0; j < of[k].n; j++) {
+                add(b.w, -b.lr / of[k].n * pg[j], z[j]);
+            }
+            beside_step(&b, t, mean, 1e-9);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+START_TEST(meazo_goes_the_twins_way)
+{
+    static const struct { double beta, zeta; } of[] = {{0.99, 1e-8}, {0.5, 1e-8}, {0.99, 2.0}, {0.0, 0.0}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[100];
+        double v = 0.0, z[MOST], unused;
+        snprintf(json, sizeof json, "{\"beta\": %g, \"zeta\": %g}", of[k].beta, of[k].zeta);
+        beside b = beside_new(&h, "meazo", json, 0.02);
+        for (int t = 0; t < STEPS; t++) {
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, z);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, z, b.eps, &unused);
+            v = of[k].beta * v + (1 - of[k].beta) * pg * pg;
+            add(b.w, -b.lr * pg / (sqrt(v / (1 - pow(of[k].beta, t + 1))) + of[k].zeta), z);
+            beside_step(&b, t, pg, 1e-10);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- first order ---------------------------------------------------------------------------------------------------------- */
 
 /* clip: 0, far above every norm, and below every norm; then also between them, so that some steps are clipped. */
@@ -497,6 +684,11 @@ int main(void)
     tcase_add_loop_test(tests, svrg_goes_the_twins_way, 0, 6);
     tcase_add_test(tests, conmezo_goes_the_twins_way);
     tcase_add_test(tests, mezo_adam_goes_the_twins_way);
+    tcase_add_test(tests, mezo_m_goes_the_twins_way);
+    tcase_add_test(tests, zo_sign_goes_the_twins_way);
+    tcase_add_test(tests, zo_cons_goes_the_twins_way);
+    tcase_add_test(tests, kerzoo_goes_the_twins_way);
+    tcase_add_test(tests, meazo_goes_the_twins_way);
     tcase_add_test(tests, clipping_as_torch_does);
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
