@@ -362,7 +362,7 @@ bool zo_view_uses(const zo_view *view, int d)
 
 zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
 {
-    zo_acting a = {0, 0, 0, false};
+    zo_acting a = {0, 0, 0, false, false};
     const zo_dir *before = NULL;
     const zo_param *p = &view->base[0]->layout->param[param];
     int block = p->block, rank = view->factors != NULL ? view->factors->rank[param] : 0;
@@ -380,10 +380,18 @@ zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
         if (dir->kind == ZO_DIR_SET) {
             a.sets++;
         } else if (!lowrank) {
+            bool again = false; /* an earlier one is scaled by the same set */
+            for (int k = 0; k < d && dir->scale != 0; k++) {
+                const zo_dir *other = &view->dir[k];
+                again = again || (other->scale == dir->scale && zo_dir_acts(other->kind, zo_dir_skip(other), block, rank) && zo_view_uses(view, k));
+            }
+            a.sets += dir->scale != 0 && !again;
+            a.scaled = a.scaled || dir->scale != 0;
             a.normals += dir->draw == ZO_DRAW_GAUSS && (before == NULL || !zo_dir_same_draw(dir, before));
             before = dir;
         }
     }
+    ZO_CHECK(!a.scaled || !a.lowrank, "%s: a direction that a set scales, beside one of low rank: an objective refuses this", p->name);
     return a;
 }
 

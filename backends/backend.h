@@ -81,7 +81,7 @@ typedef struct zo_largest {
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 8 };
+enum { ZO_BACKEND_VERSION = 9 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -189,13 +189,14 @@ typedef struct zo_backend {
     /* updates: each a sweep over what is trained of the arena, elementwise rules of rules.h ------------------------------------------ */
     /* For each element, in this order and each rounded on its own, to the store's type: w *= decay (where the parameter decays; 1 =
      * skip), then for k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside
-     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. A SET's values are read where they stand. */
+     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. A SET's values, and those that scale a
+     * direction, are read where they stand. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
     /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
-    /* The same of ZO_RULE_ADAMW and ZO_RULE_SIGN with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0, every term one fmaf in their
-     * order, which are the bits of a store that they were applied to. */
+    /* The same of the rules of zo_rule_draws with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0,
+     * every term one fmaf in their order, which are the bits of a store that they were applied to. */
     void (*rule_drawn)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m,
                        zo_store *v);
     /* rule on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its

@@ -1,8 +1,11 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
- * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434). */
+ * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434);
+ * curvature: HiZOO's diagonal (arXiv 2402.15173). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
+
+#include <stdbool.h>
 
 #include "core/num.h"
 
@@ -21,7 +24,7 @@ typedef struct zo_rule_args {
 #define ZO_RULE_LIST(X)                                                                                     \
     X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_MOMENTUM, zo_rule_momentum, "momentum")                    \
     X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")              \
-    X(ZO_RULE_SIGN, zo_rule_sign, "sign")
+    X(ZO_RULE_SIGN, zo_rule_sign, "sign") X(ZO_RULE_CURVATURE, zo_rule_curvature, "curvature")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -29,6 +32,12 @@ typedef enum zo_rule_kind {
 #undef X
     ZO_RULES
 } zo_rule_kind;
+
+/* Rules whose g may be drawn on the way (zo_backend.rule_drawn). */
+static inline bool zo_rule_draws(zo_rule_kind rule)
+{
+    return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE;
+}
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
 {
@@ -72,6 +81,15 @@ ZO_INLINE void zo_rule_quotient(const zo_rule_args *a, float decays, float *w, c
     (void)decays;
     (void)g;
     *w = fmaf(-a->lr, *m / (sqrtf(*v) + a->eps), *w);
+}
+
+/* Of a set of curvatures: w <- (1 - lr) w + g^2 w, where g^2 = lr |L+ + L- - 2 L0| / (2 eps^2) z^2 (the released code of HiZOO). */
+ZO_INLINE void zo_rule_curvature(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)m;
+    (void)v;
+    *w = fmaf(fmaf(*g, *g, -a->lr), *w, *w);
 }
 
 #ifdef __cplusplus

@@ -114,8 +114,9 @@ void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float
 typedef struct zo_acting {
     int dirs;
     int normals;  /* draws of normals for each of its elements: equal draws that stand beside each other are one */
-    int sets;     /* of them the values of a set, which are read */
+    int sets;     /* sets whose values are read: those of a SET, and those that scale a direction */
     bool lowrank; /* some are of low rank: then all are formed in panels */
+    bool scaled;  /* a set scales some; never beside one of low rank */
 } zo_acting;
 
 /* The parameters at P points. Built by the engine, read by the backend's `view` operations; a value, borrowed for a call.

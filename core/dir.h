@@ -3,10 +3,12 @@
  * A zo_dir can be regenerated element by element, on any backend, in any order, by anyone who holds it. A zo_point is a base plus
  * a sum of (coefficient x direction). Nobody "perturbs the model and remembers to restore it".
  *
- * A direction is a product: a draw (how its numbers are made), a shape (its kind) and a subset (the blocks that it leaves out). */
+ * A direction is a product: a draw (how its numbers are made), a shape (its kind), a subset (the blocks that it leaves out) and a scale (1, or the
+ * values of a set). What reads a set is a value only as long as nobody writes that set. */
 #ifndef ZO_CORE_DIR_H
 #define ZO_CORE_DIR_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +34,17 @@ typedef enum zo_dir_kind {
 /* Blocks that a direction can leave out: the first ones of a model. */
 enum { ZO_DIR_BLOCKS = 64 };
 
+/* How a set scales a direction, element by element. */
+typedef enum zo_scaling {
+    ZO_SCALING_TIMES,   /* z s: a mask */
+    ZO_SCALING_PER_ROOT /* z / sqrt(s): a curvature (HiZOO, arXiv 2402.15173) */
+} zo_scaling;
+
+ZO_INLINE float zo_scaled(zo_scaling scaling, float z, float s)
+{
+    return scaling == ZO_SCALING_TIMES ? z * s : z / sqrtf(s);
+}
+
 struct zo_store;
 
 typedef struct zo_dir {
@@ -47,6 +60,9 @@ typedef struct zo_dir {
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
         const struct zo_store *values; /* of SET: f32, of the layout of the weights; an objective puts them in for its backend */
     };
+    zo_set scale;              /* of DENSE: this set scales it, as its values are when the term is read; 0 = none does */
+    zo_scaling scaling;
+    const struct zo_store *by; /* its values, as those of SET */
 } zo_dir;
 
 /* Whether a direction of this kind that leaves out `skip` (0 where the kind has none) is other than zero on a parameter of `block` (-1: of no
@@ -69,10 +85,17 @@ ZO_INLINE bool zo_dir_is_lowrank(zo_dir_kind kind)
     return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN;
 }
 
+/* Whether its numbers are made of those of a set. */
+static inline bool zo_dir_reads(const zo_dir *dir, zo_set set)
+{
+    return dir->kind == ZO_DIR_SET ? dir->set == set : dir->scale != 0 && dir->scale == set;
+}
+
 /* Whether two directions have the same numbers: then one draw serves both. */
 static inline bool zo_dir_same_draw(const zo_dir *a, const zo_dir *b)
 {
-    return a->kind != ZO_DIR_SET && b->kind != ZO_DIR_SET && a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query;
+    return a->kind != ZO_DIR_SET && b->kind != ZO_DIR_SET && a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query &&
+           a->scale == b->scale && (a->scale == 0 || a->scaling == b->scaling);
 }
 
 typedef struct zo_term { zo_dir dir; double coef; } zo_term;

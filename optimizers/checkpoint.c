@@ -47,10 +47,12 @@ static void direction(zo_engine *e, zo_archive *a, zo_dir *dir)
         d = *dir;
         d.span = d.kind == ZO_DIR_SPAN ? NULL : d.span;
         d.values = d.kind == ZO_DIR_SET ? NULL : d.values;
+        d.by = NULL;
     }
     ZO_ARCHIVE(a, d);
     if (a->loads && a->err.status == ZO_OK) {
-        bool known = d.kind != ZO_DIR_SET || (d.set > 0 && d.set <= e->sets && e->set[d.set - 1].store != NULL);
+        zo_set reads = d.kind == ZO_DIR_SET ? d.set : d.scale;
+        bool known = (reads == 0 && d.kind != ZO_DIR_SET) || (reads > 0 && reads <= e->sets && e->set[reads - 1].store != NULL);
         if (!known) {
             zo_archive_refuse(a, "a direction in it is none of this run's");
             return;

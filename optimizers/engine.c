@@ -67,10 +67,31 @@ static void settle_weights(zo_engine *e)
     settle(e, &e->weights);
 }
 
-/* The values of a sum that was written. */
+/* The store of a sum that has none yet. */
+static void make_store(const zo_engine *e, zo_opened *s)
+{
+    enum { PIECE = 16384 };
+    float piece[PIECE];
+    const zo_layout *layout = e->spec.weights->layout;
+    s->store = zo_store_new(e->spec.be, layout, s->spec.tag);
+    for (int64_t i = 0; s->spec.initial != 0.0 && i < PIECE; i++) {
+        piece[i] = (float)s->spec.initial;
+    }
+    for (int t = 0; s->spec.initial != 0.0 && t < layout->n; t++) {
+        int64_t size = layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;
+        for (int64_t i = 0; i < size; i += PIECE) {
+            zo_store_write(e->spec.be, s->store, layout->param[t].offset + i, size - i < PIECE ? size - i : PIECE, piece);
+        }
+    }
+}
+
+/* The values of a sum that was written, or begins with values. */
 static const zo_store *summed(const zo_engine *e, zo_set set)
 {
-    const zo_opened *s = set_of(e, set);
+    zo_opened *s = set_of(e, set);
+    if (s->store == NULL && s->spec.initial != 0.0) {
+        make_store(e, s);
+    }
     ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
     return s->store;
 }
@@ -92,7 +113,7 @@ static bool has_set(const zo_term *term, int n)
 {
     bool has = false;
     for (int i = 0; i < n; i++) {
-        has = has || term[i].dir.kind == ZO_DIR_SET;
+        has = has || term[i].dir.kind == ZO_DIR_SET || term[i].dir.scale != 0;
     }
     return has;
 }
@@ -103,11 +124,13 @@ zo_dir zo_engine_resolve(const zo_engine *e, const zo_dir *dir)
     zo_dir d = *dir;
     if (d.kind == ZO_DIR_SET) {
         d.values = summed(e, d.set);
+    } else if (d.scale != 0) {
+        d.by = summed(e, d.scale);
     }
     return d;
 }
 
-/* The terms of a point, the same. */
+/* Terms, the same; until the next call. */
 static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
 {
     if (!has_set(term, n)) {
@@ -121,19 +144,6 @@ static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
         e->resolved[i] = (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef};
     }
     return e->resolved;
-}
-
-/* Products of draw, shape and subset that no estimator asks for are not built: ZO_EUNSUPPORTED. */
-static zo_status check_terms(const zo_term *term, int n, zo_err *err)
-{
-    for (int i = 0; i < n; i++) {
-        const zo_dir *dir = &term[i].dir;
-        if (dir->kind == ZO_DIR_CP && (dir->draw != ZO_DRAW_GAUSS || dir->skip != 0)) {
-            return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
-                           dir->skip != 0 ? "leaves out blocks" : "has signs");
-        }
-    }
-    return ZO_OK;
 }
 
 /* Whether points can have the set as a term. */
@@ -151,6 +161,26 @@ static zo_status check_set_in_points(const zo_engine *e, zo_set set, zo_err *err
     if (e->spec.realisation == ZO_SIDEPATH) {
         return zo_fail(err, ZO_EUNSUPPORTED, "realisation \"sidepath\" runs low-rank directions only, and points have the set \"%s\" as a term: use "
                        "\"streamed\" or \"inplace\"", name);
+    }
+    return ZO_OK;
+}
+
+/* Products of draw, shape, subset and scale that no estimator asks for are not built: ZO_EUNSUPPORTED. */
+static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_err *err)
+{
+    for (int i = 0; i < n; i++) {
+        const zo_dir *dir = &term[i].dir;
+        if (dir->scale != 0 && check_set_in_points(e, dir->scale, err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
+        }
+        if (dir->scale != 0 && (dir->kind != ZO_DIR_DENSE || e->factors != NULL)) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" scales a direction that is not dense, or one beside factors: scale dense ones of a run "
+                           "without factors", set_of(e, dir->scale)->spec.name);
+        }
+        if (dir->kind == ZO_DIR_CP && (dir->draw != ZO_DRAW_GAUSS || dir->skip != 0)) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
+                           dir->skip != 0 ? "leaves out blocks" : "has signs");
+        }
     }
     return ZO_OK;
 }
@@ -320,7 +350,7 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
                        "\"accumulate\": \"weights\"");
     }
     for (int p = 0; p < n; p++) {
-        if (check_terms(point[p].term, point[p].n, err) != ZO_OK) {
+        if (check_terms(e, point[p].term, point[p].n, err) != ZO_OK) {
             return ZO_EUNSUPPORTED;
         }
         for (int i = 0; i < point[p].n; i++) {
@@ -530,10 +560,8 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
 {
     zo_backend *be = e->spec.be;
     zo_opened *s = set_of(e, set);
-    for (int i = 0; i < n; i++) {
-        if (term[i].dir.kind == ZO_DIR_SET) {
-            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet: it takes directions", s->spec.name);
-        }
+    if (has_set(term, n)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet, nor what one scales: it takes directions", s->spec.name);
     }
     if (is_logged(e)) {
         for (int i = 0; i < n; i++) {
@@ -567,7 +595,7 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
 static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_engine *e = o->self;
-    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK || check_terms(term, n, err) != ZO_OK) {
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK || check_terms(e, term, n, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     if (set == ZO_SET_WEIGHTS) {
@@ -638,13 +666,13 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 
 /* first order, and rules ---------------------------------------------------------------------------------------------------- */
 
-/* A sum's store to write, which begins as zeros. */
+/* A sum's store to write, which begins as zeros or as its spec says. */
 static zo_store *made(zo_engine *e, zo_set set)
 {
     zo_opened *s = set_of(e, set);
     ZO_CHECK(!s->spec.copy, "the set \"%s\" takes copies of the weights, and is no operand of a rule", s->spec.name);
     if (s->store == NULL) {
-        s->store = zo_store_new(e->spec.be, e->spec.weights->layout, s->spec.tag);
+        make_store(e, s);
     }
     settle_readers(e, set);
     return s->store;
@@ -695,25 +723,29 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
         return zo_fail(err, ZO_EUNSUPPORTED, "an elementwise rule makes no sum of directions, which is all that accumulate \"log\" keeps: use "
                        "\"accumulate\": \"weights\"");
     }
-    settle_weights(e);
+    if (check_terms(e, x->term, x->terms, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    if (x->over == ZO_SET_WEIGHTS) {
+        settle_weights(e);
+    }
     if (x->m_numbers != NULL) {
         ZO_CHECK(e->factors != NULL && rule == ZO_RULE_QUOTIENT, "moments of low rank need factors, and a rule that does not write them");
         be->rule_lowrank(be, rule, args, e->spec.weights, e->factors, x->m_numbers, x->v_numbers);
         return ZO_OK;
     }
     decay_as_wished(e);
-    zo_store weights = *e->spec.weights;
-    weights.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
+    zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over) : *e->spec.weights;
+    w.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
     const zo_store *g = x->g != 0 ? summed(e, x->g) : NULL;
     zo_store *m = x->m != 0 ? made(e, x->m) : NULL, *v = x->v != 0 ? made(e, x->v) : NULL;
     if (x->terms > 0) {
         for (int i = 0; i < x->terms; i++) {
-            ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && (rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN),
-                     "a rule's operand is drawn on the way of dense terms, in AdamW and sign");
+            ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && zo_rule_draws(rule), "a rule's operand is drawn on the way of dense terms, in some rules");
         }
-        be->rule_drawn(be, rule, args, &weights, x->term, x->terms, m, v);
+        be->rule_drawn(be, rule, args, &w, resolve_terms(e, x->term, x->terms), x->terms, m, v);
     } else {
-        be->rule(be, rule, args, &weights, g, m, v);
+        be->rule(be, rule, args, &w, g, m, v);
     }
     return ZO_OK;
 }

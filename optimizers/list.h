@@ -15,6 +15,7 @@
     X(mezo_svrg)             \
     X(lezo)                  \
     X(conmezo)               \
+    X(hizoo)                 \
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \

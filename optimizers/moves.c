@@ -340,10 +340,12 @@ void zo_moves_update(zo_moves *moves, double decay, const zo_term *term, int n)
 
 bool zo_moves_read(const zo_moves *moves, zo_set set)
 {
-    zo_dir dir = {.kind = ZO_DIR_SET, .set = set};
-    bool reads = find_dir(moves->position, moves->npositions, &dir) >= 0;
+    bool reads = false;
+    for (int i = 0; i < moves->npositions; i++) {
+        reads = reads || zo_dir_reads(&moves->position[i].dir, set);
+    }
     for (int i = 0; i < moves->n; i++) {
-        reads = reads || zo_dir_same(&moves->queue[i].term.dir, &dir);
+        reads = reads || zo_dir_reads(&moves->queue[i].term.dir, set);
     }
     return reads;
 }

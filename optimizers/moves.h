@@ -65,7 +65,7 @@ void zo_moves_probe(zo_moves *moves, const zo_term *term, int n, const zo_touche
 void zo_moves_restore(zo_moves *moves);
 /* Queue an update of the base (restore first). A span must live until the flush. */
 void zo_moves_update(zo_moves *moves, double decay, const zo_term *term, int n);
-/* Whether the position, or what is queued, has the values of `set` as a term: they must not change before it is restored, and applied. */
+/* Whether the position, or what is queued, reads the values of `set`: they must not change before it is restored, and applied. */
 bool zo_moves_read(const zo_moves *moves, zo_set set);
 /* Forget queue and position: the arena was written anew. */
 void zo_moves_forget(zo_moves *moves);

@@ -63,7 +63,7 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
         host[ZO_TAG_OPT_STATE] += (uint64_t)n->stored * sizeof(zo_term);
         return;
     }
-    int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->moments;
+    int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->scales + n->moments;
     steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
     steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
     steps->backend[ZO_TAG_GRADS] += n->gradient ? numbers * sizeof(float) : 0;
@@ -99,7 +99,7 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
 double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
 {
     int moments = n->gradient ? n->moments : 2 * n->moments;
-    return is_logged(x) ? 0 : (double)((n->stored + moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
+    return is_logged(x) ? 0 : (double)((n->stored + (n->scales_written ? 4 : 2) * n->scales + moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
 }
 
 const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
@@ -110,6 +110,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
                                 n->moments > 0 ? moments : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
                                 n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : "a stored direction" : NULL,
+                                n->scales > 0 ? "a scaling set" : NULL,
                                 n->factored ? "CP factors" : NULL};
     size_t at = 0;
     snprintf(out, size, "nothing");

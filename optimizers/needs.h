@@ -31,6 +31,8 @@ typedef struct zo_needs {
     /* whole sets of the trained parameters that stay, and that every step reads */
     int anchors;        /* copies of the weights: in their storage, tag SNAPSHOT */
     int stored;         /* sums: f32, tag OPT_STATE */
+    int scales;         /* sums that scale directions: the same */
+    bool scales_written; /* and a rule writes them in every step */
     bool stored_beside; /* the next one of those is made while the old one is there */
     int moments;        /* of a rule: f32, tag OPT_STATE */
     /* low rank */
@@ -53,7 +55,8 @@ typedef struct zo_bytes { uint64_t backend[ZO_TAGS], host[ZO_TAGS]; } zo_bytes;
 void zo_needs_count(const zo_needs *needs, const zo_extent *extent, zo_bytes *start, zo_bytes *steps);
 
 /* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. Moments of a
- * step without gradients are counted twice, for it writes them too. A log has none. */
+ * step without gradients are counted twice, for it writes them too. What scales directions is read by the probe, by the update and, where a rule
+ * writes it, twice more. A log has none. */
 double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);
 
 /* In words, for tables: "gradients, 2 moments"; "nothing". Returns `out`. */

@@ -26,15 +26,17 @@ typedef struct zo_set_spec {
     const char *name; /* for messages; lives as long as the objective */
     zo_tag tag;       /* of the ledger */
     bool copy;        /* it takes copies of the weights, in their type, and points may stand on it; else it takes sums of terms, in f32 */
-    bool in_points;   /* a sum that points have as a term: refused at once where the objective cannot realise such points */
+    bool in_points;   /* a sum that points have as a term, or that scales one: refused at once where the objective cannot realise such points */
+    double initial;   /* of a sum: what every value is before it is first written */
     bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
 } zo_set_spec;
 
 /* What a rule reads and writes beside the weights: sums; 0 and NULL = the rule has no use for it. Moments that were never written begin
  * as zeros. */
 typedef struct zo_operands {
+    zo_set over;         /* a sum in place of the weights, whose values are the rule's w: weights that have yet to move by it move before */
     zo_set g, m, v;
-    const zo_term *term; /* (terms) in place of g, of ZO_RULE_ADAMW and ZO_RULE_SIGN: g is their sum, drawn on the way and stored nowhere. DENSE directions */
+    const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, drawn on the way and stored nowhere. DENSE directions */
     int terms;
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
      * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */
@@ -68,13 +70,14 @@ typedef struct zo_objective {
     bool checkpoint;   /* the gradient pass keeps block inputs only and runs blocks again (read by the owner of the model) */
 
     /* loss[p] at point[p], n points over the same batch. The objective decides how (one pass, or the weights moved from point to
-     * point). Terms are directions, and sets that are sums. ZO_EDIVERGED when a loss is not finite. Counts forwards. */
+     * point). Terms are directions, scaled by a sum or not, and sets that are sums. ZO_EDIVERGED when a loss is not finite. Counts forwards. */
     zo_status (*losses)(struct zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err);
-    /* A new set, in start(). It takes no memory and has no values before the first verb that writes it; reading it before is a bug. */
+    /* A new set, in start(). It takes no memory and has no values before the first verb that writes it; reading it before is a bug,
+     * but where its spec has `initial`. */
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
     /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
      * decay (and see decay_all); a set decays whole. Terms are
-     *   of the weights   directions, and sets that are sums;
+     *   of the weights   directions, scaled by a sum or not, and sets that are sums;
      *   of a sum         directions;
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */

@@ -40,6 +40,13 @@ zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err 
     return ZO_OK;
 }
 
+zo_dir zo_scaled_dir(zo_dir dir, zo_set scale, zo_scaling scaling)
+{
+    dir.scale = scale;
+    dir.scaling = scaling;
+    return dir;
+}
+
 zo_dir zo_set_dir(zo_set set)
 {
     return (zo_dir){.kind = ZO_DIR_SET, .set = set};

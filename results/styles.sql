@@ -22,6 +22,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'kerzoo', 'KerZOO', '#009E73', 6),
     ('method', 'meazo', 'MEAZO', '#CC79A7', 7),
     ('method', 'conmezo', 'ConMeZO', '#882255', 7),
+    ('method', 'hizoo', 'HiZOO', '#AA4499', 9),
     ('method', 'lezo', 'LeZO', '#7A4B00', 12),
     ('method', 'tezo', 'TeZO', '#009E73', 9),
     ('method', 'tezo-m', 'TeZO-m', '#56B4E9', 11),

@@ -102,8 +102,8 @@ static inline void pair_free(pair *p)
 }
 
 /* Views of every kind, the same on both sides. */
-enum { VIEW_STORED, VIEW_GAUSS, VIEW_MIXED, VIEW_CP, VIEW_SIDE, VIEW_BASES, VIEW_SIDE_FORMED /* and formed weights */, VIEWS };
-static const char *const pair_view_name[VIEWS] = {"stored", "gauss", "mixed", "cp", "side", "two bases", "side+gauss"};
+enum { VIEW_STORED, VIEW_GAUSS, VIEW_MIXED, VIEW_CP, VIEW_SIDE, VIEW_BASES, VIEW_SIDE_FORMED /* and formed weights */, VIEW_SCALED, VIEWS };
+static const char *const pair_view_name[VIEWS] = {"stored", "gauss", "mixed", "cp", "side", "two bases", "side+gauss", "scaled"};
 enum { PAIR_POINTS = 6 };
 typedef struct pair_view {
     const zo_store *base[PAIR_POINTS];
@@ -127,6 +127,14 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
     case VIEW_BASES:
         v->dir[n++] = (zo_dir){.kind = ZO_DIR_SET, .values = side->grad};
         v->dir[n++] = gauss;
+        break;
+    case VIEW_SCALED:
+        v->dir[n++] = gauss;
+        for (int k = 0; k < 3; k++) {
+            v->dir[n] = k == 1 ? part : k == 2 ? signs : gauss;
+            v->dir[n].scale = 1;
+            v->dir[n++].by = side->grad;
+        }
         break;
     case VIEW_GAUSS:
         v->dir[n++] = gauss;

@@ -79,7 +79,8 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
             zo_stream s = {dir->seed, p->id, dir->step, dir->query, ZO_ROLE_Z};
             zo_numbers(dir->draw, s, 0, n, draw);
             for (int64_t i = 0; i < n; i++) {
-                z[p->offset + i] = draw[i];
+                double by = dir->scale != 0 ? q->set[dir->scale - 1][p->offset + i] : 1.0;
+                z[p->offset + i] = dir->scale == 0 || dir->scaling == ZO_SCALING_TIMES ? draw[i] * by : draw[i] / sqrt(by);
             }
             free(draw);
         }
@@ -119,11 +120,16 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
 
 static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
-    (void)spec;
     (void)err;
     objective64 *q = o->self;
     ZO_CHECK(q->sets < (int)(sizeof q->set / sizeof *q->set), "more sets than the test's objective has room for");
     q->set[q->sets] = vector64(q);
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
+            q->set[q->sets][i] = spec->initial;
+        }
+    }
     *set = ++q->sets;
     return ZO_OK;
 }
@@ -262,12 +268,17 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         add64(q, x->term, x->terms, q->at);
     }
     const double *slope = x->terms > 0 ? q->at : q->set[x->g - 1];
+    double *w = x->over != 0 ? q->set[x->over - 1] : q->w;
     double *m = x->m != 0 ? q->set[x->m - 1] : NULL, *v = x->v != 0 ? q->set[x->v - 1] : NULL;
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
             double g = slope[i];
+            if (rule == ZO_RULE_CURVATURE) {
+                w[i] = (1.0 - (double)a->lr) * w[i] + g * g * w[i];
+                continue;
+            }
             if (rule == ZO_RULE_ADAMW) {
                 q->w[i] -= (double)a->lr * decay * q->w[i];
                 m[i] = a->beta1 * m[i] + (1.0 - a->beta1) * g;

@@ -129,11 +129,19 @@ static const float *base_of(const zo_cpu_form *f, int p, int64_t at, int64_t n, 
     return room;
 }
 
-/* z (n) = elements [at, at + n) of a DENSE or REST direction on the parameter. */
+/* z (n) = elements [at, at + n) of a DENSE or REST direction on the parameter, scaled as it says. */
 static void draw(const zo_param *p, const zo_dir *dir, int64_t at, int64_t n, float *z)
 {
     zo_stream stream = {.seed = dir->seed, .tensor = p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
     zo_numbers(dir->draw, stream, (uint64_t)at, n, z);
+    if (dir->scale != 0) {
+        const float *s = dir->by->data + p->offset + at;
+        zo_scaling scaling = dir->scaling;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            z[i] = zo_scaled(scaling, z[i], s[i]);
+        }
+    }
 }
 
 /* Those of a SET. */

@@ -342,8 +342,11 @@ static size_t view_key(const zo_view *view, char *to)
         } else if (dir->kind == ZO_DIR_SET) {
             put(&w, &dir->values->data, sizeof dir->values->data);
         } else {
+            const float *by = dir->scale != 0 ? dir->by->data : nullptr;
             put(&w, &dir->draw, sizeof dir->draw);
             put(&w, &dir->skip, sizeof dir->skip);
+            put(&w, &by, sizeof by);
+            put(&w, &dir->scaling, sizeof dir->scaling);
         }
     }
     if (side) {
@@ -418,6 +421,8 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
             to->values = from->values->data;
         } else {
             to->draw = from->draw;
+            to->values = from->scale != 0 ? from->by->data : nullptr;
+            to->scaling = from->scaling;
         }
         for (int p = 0; p < view->npoints; p++) {
             coefs[p * used + v.ndirs] = view->coef[p * view->ndirs + d];

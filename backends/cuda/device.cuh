@@ -159,9 +159,10 @@ struct zo_cuda_dir {
     uint64_t seed;
     uint32_t step, query;
     uint64_t skip;  /* blocks that it leaves out */
-    const float *values; /* of a SET: the arena of its values, device */
+    const float *values; /* of a SET, or of the set that scales it: the arena of the values, device; else NULL */
     zo_dir_kind kind;
     zo_draw draw;
+    zo_scaling scaling;
     int amount_row; /* of a CP or SPAN direction */
 };
 
@@ -347,9 +348,9 @@ static __device__ __forceinline__ float zo_lowrank_at(const float *u, const floa
     return sum;
 }
 
-/* The numbers of a DENSE or REST direction at elements 4 index .. 4 index + 3 of a parameter, the bits of zo_numbers. A block of four signs
+/* What is drawn for a DENSE or REST direction at elements 4 index .. 4 index + 3 of a parameter, the bits of zo_numbers. A block of four signs
  * lies in one word. */
-static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const zo_cuda_dir &dir, uint32_t index, float z[4])
+static __device__ __forceinline__ void zo_drawn4(const zo_cuda_param &p, const zo_cuda_dir &dir, uint32_t index, float z[4])
 {
     zo_stream stream = zo_stream_of(dir, p.id, ZO_ROLE_Z);
     if (dir.draw == ZO_DRAW_GAUSS) {
@@ -367,7 +368,7 @@ static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const
 /* Whether two directions, neither of them a SET, have the same numbers. */
 static __device__ __forceinline__ bool zo_same_draw(const zo_cuda_dir &a, const zo_cuda_dir &b)
 {
-    return a.draw == b.draw && a.seed == b.seed && a.step == b.step && a.query == b.query;
+    return a.draw == b.draw && a.seed == b.seed && a.step == b.step && a.query == b.query && a.values == b.values && a.scaling == b.scaling;
 }
 
 /* Elements at .. at + 3 of an arena, at a multiple of 4. */
@@ -389,8 +390,21 @@ static __device__ __forceinline__ void zo_stored4(const void *arena, int64_t at,
     }
 }
 
-/* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). Arenas are padded to
- * 16 floats, so a set's may be read whole. */
+/* The numbers of a DENSE or REST direction there, scaled as it says. Arenas are padded to 16 floats, so a set's may be read whole. */
+static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const zo_cuda_dir &dir, uint32_t index, float z[4])
+{
+    zo_drawn4(p, dir, index, z);
+    if (dir.values != nullptr) {
+        float s[4];
+        zo_stored4<ZO_STORAGE_F32>(dir.values, p.offset + 4 * (int64_t)index, s);
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            z[l] = zo_scaled(dir.scaling, z[l], s[l]);
+        }
+    }
+}
+
+/* A direction's four elements 4 index .. 4 index + 3 of a parameter (elements past the end are nonsense and must not be used). */
 static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
                                                      float z[4])
 {

@@ -477,7 +477,7 @@ void zo_cuda_rule(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, z
 
 void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m, zo_store *v)
 {
-    ZO_CHECK(rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN, "rule %d has no kernel for a sum that is drawn on the way", (int)rule);
+    ZO_CHECK(zo_rule_draws(rule), "rule %d has no kernel for a sum that is drawn on the way", (int)rule);
     const zo_layout *layout = w->layout;
     rule_call call = rule_begin(be, args, w);
     char *block = static_cast<char *>(zo_cuda_host_of(be, (size_t)n * (sizeof(zo_dir) + sizeof(float))));
@@ -513,6 +513,8 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
                                         first, second))
     if (rule == ZO_RULE_SIGN) {
         DRAWN(ZO_RULE_SIGN);
+    } else if (rule == ZO_RULE_CURVATURE) {
+        DRAWN(ZO_RULE_CURVATURE);
     } else {
         DRAWN(ZO_RULE_ADAMW);
     }

@@ -23,6 +23,17 @@ static bool acts(const subject *s, const zo_dir *dir)
     return zo_dir_acts(dir->kind, zo_dir_skip(dir), s->p->block, s->rank);
 }
 
+/* z (count) <- as the direction's set scales it. */
+static void scale(zo_backend *be, const subject *s, const zo_dir *dir, int64_t first, int64_t count, float *z)
+{
+    float *by = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)count * sizeof *by);
+    zo_store_read(be, dir->by, s->p->offset + first, count, by);
+    for (int64_t i = 0; i < count; i++) {
+        z[i] = zo_scaled(dir->scaling, z[i], by[i]);
+    }
+    zo_free(by);
+}
+
 /* z (count) = the direction's elements [first, first + count) of a parameter; elements count by rows. */
 static void draw(zo_backend *be, const subject *s, const zo_term *term, int k, int64_t first, int64_t count, float *z)
 {
@@ -34,6 +45,9 @@ static void draw(zo_backend *be, const subject *s, const zo_term *term, int k, i
     if (!zo_dir_is_lowrank(dir->kind)) {
         zo_stream stream = {.seed = dir->seed, .tensor = s->p->id, .step = dir->step, .query = dir->query, .role = ZO_ROLE_Z};
         zo_numbers(dir->draw, stream, (uint64_t)first, (long)count, z);
+        if (dir->scale != 0) {
+            scale(be, s, dir, first, count, z);
+        }
         return;
     }
     for (int64_t i = 0; i < count; i++) {

@@ -342,6 +342,51 @@ static void sets(void)
     world_free(&m);
 }
 
+/* Directions that a set scales, either way, between others, on a part of the rows; and the rule that writes that set, of operands that it scales. */
+static void scaled(void)
+{
+    world m;
+    world_new(&m);
+    zo_store *here = zo_store_new(cpu, &m.layout, ZO_TAG_OPT_STATE), *there = zo_store_new(gpu, &m.layout, ZO_TAG_OPT_STATE);
+    size_t bytes = (size_t)m.layout.size * sizeof(float);
+    for (int t = 0; t < PARAMS; t++) {
+        cpu->init_normal(cpu, here, t, 79, 1.0f);
+    }
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        here->data[i] = here->data[i] * here->data[i] + 0.01f;
+    }
+    gpu->upload(gpu, there->data, here->data, bytes);
+    const int32_t table_rows[] = {0, 3, 4, 5, 40, 89}, *rows[] = {table_rows};
+    const int32_t counts[] = {6};
+    int params[] = {TABLE};
+    zo_touched some = {.nparams = 1, .param = params, .row = rows, .n = counts};
+    for (int step = 0; step < 4; step++) {
+        zo_dir root = gauss, times = other, left_out = part;
+        root.scale = times.scale = left_out.scale = 1;
+        root.scaling = left_out.scaling = ZO_SCALING_PER_ROOT;
+        root.step += (uint32_t)step;
+        zo_counters want, got;
+        for (int s = 0; s < 2; s++) {
+            zo_backend *be = s == 0 ? cpu : gpu;
+            root.by = times.by = left_out.by = s == 0 ? here : there;
+            zo_term term[] = {{root, 1e-2}, {root, 2e-2}, {gauss, -3e-2}, {times, 1e-2}, {left_out, 4e-2}, {signs, 1e-3}};
+            zo_term seen[] = {{gauss, 0.4}, {root, 0.1}, {times, -0.2}};
+            zo_rule_args args = {.lr = 0.125f};
+            zo_counters_reset();
+            be->apply(be, s == 0 ? m.store : m.store_gpu, s == 0 ? m.factors : m.factors_gpu, 0.99, term, 6, step % 2 ? &some : NULL);
+            be->rule_drawn(be, ZO_RULE_CURVATURE, &args, s == 0 ? here : there, seen, 3, NULL, NULL);
+            zo_counters_read(s == 0 ? &want : &got);
+        }
+        ck_assert_uint_eq(want.normals, got.normals);
+        ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
+        stores_same(&m, "apply", text("directions that a set scales%s", step % 2 ? ", touched rows" : ""), m.store, m.store_gpu);
+        stores_same(&m, "rule_drawn", "curvature", here, there);
+    }
+    zo_store_free(cpu, here);
+    zo_store_free(gpu, there);
+    world_free(&m);
+}
+
 /* Thirty steps of probes taken back with the update, as a run makes them: the weights at the end have one hash on both. */
 static void replays(void)
 {
@@ -382,7 +427,7 @@ static void rules(void)
     }
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
-        bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
+        bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN && rule != ZO_RULE_CURVATURE, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT;
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));
@@ -884,7 +929,7 @@ static void attentions(void)
     }
 }
 
-static void (*const bodies[])(void) = {draws, applies, sets, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
+static void (*const bodies[])(void) = {draws, applies, sets, scaled, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
 
 START_TEST(kernels_equal_the_cpu)
 {

@@ -108,6 +108,7 @@ START_TEST(methods)
         {"mezo", "inplace streamed", 1e-6, 1e-3, "2305.17333", 3, "nothing"},
         {"mezo-adam", "inplace streamed", 1e-5, 1e-3, "2305.17333", 0, "2 moments"},
         {"conmezo", "inplace streamed", 1e-7, 1e-3, "2511.02757", 1, "a stored direction"},
+        {"hizoo", "inplace streamed", 1e-6, 1e-3, "2402.15173", 0, "a scaling set"},
         {"lezo", "inplace streamed", 1e-6, 1e-3, "2410.09823", 1, "nothing"},
         {"mezo-svrg", "inplace streamed", 1e-4, 1e-3, "2404.08080", 2, "a snapshot, a stored direction"},
         {"tezo", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},

@@ -277,6 +277,134 @@ START_TEST(points_have_sums_as_terms)
 }
 END_TEST
 
+/* A set that scales directions: losses against the float64 oracle, and in place the weights by hand in every bit. What was probed, or queued, by
+ * the set's old values is brought back, and moved, by them; what is said after the rule is by the new ones. */
+START_TEST(a_set_scales_directions)
+{
+    zo_realisation realisation = _i / ZO_STORAGES == 0 ? ZO_INPLACE : ZO_STREAMED;
+    for (int scaling = ZO_SCALING_TIMES; scaling <= ZO_SCALING_PER_ROOT; scaling++) {
+        bowl b;
+        zo_err err;
+        bowl_open(&b, (zo_storage)(_i % ZO_STORAGES));
+        b.be->init_normal(b.be, b.store, 0, 5, 0.5f);
+        zo_engine *e = engine_on(&b, realisation, ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        objective64 *twin = objective64_new(&b.layout, 6, &b, bowl_loss64, NULL);
+        zo_set_spec spec = {.name = "curvatures", .tag = ZO_TAG_OPT_STATE, .in_points = true, .initial = 2.25};
+        zo_set h, same;
+        uint64_t before = live(ZO_TAG_OPT_STATE);
+        ck_assert(o->open(o, &spec, &h, &err) == ZO_OK && twin->o.open(&twin->o, &spec, &same, &err) == ZO_OK && h == same);
+        ck_assert_uint_eq(live(ZO_TAG_OPT_STATE), before); /* nothing before it is used */
+        zo_store *swept = zo_store_new_beside(b.be, b.store, ZO_TAG_OTHER), *old = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER), *new = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER);
+        size_t bytes = (size_t)(b.layout.size * zo_storage_bytes(b.store->storage));
+        memcpy(zo_store_at(swept, 0), zo_store_at(b.store, 0), bytes);
+        float w[ROWS * COLS];
+        for (int t = 0; t < 2; t++) {
+            const zo_param *p = &b.layout.param[t];
+            zo_store_get(b.be, b.store, t, w);
+            for (int64_t i = 0; i < p->rows * p->cols; i++) {
+                twin->w[p->offset + i] = w[i];
+                old->data[p->offset + i] = 2.25f;
+            }
+        }
+        zo_rule_args args = {.lr = 0.25f};
+        zo_term seen[2] = {{.dir = zo_gauss(o, 1, 0), .coef = 0.8}, {.dir = zo_rademacher(o, 2, 0), .coef = 0.3}};
+        zo_operands x = {.over = h, .term = seen, .terms = 2};
+        double dot, norm;
+        for (int round = 0; round < 3; round++) {
+            zo_dir z = zo_scaled_dir(zo_gauss(o, 3 + round, 0), h, (zo_scaling)scaling), by_old = z, by_new = z, plain = zo_gauss(o, 3 + round, 1);
+            by_old.by = old;
+            by_new.by = new;
+            zo_term out[2] = {{z, 0.1}, {plain, 0.05}}, back = {z, -0.1};
+            zo_point point[3] = {{.n = 2, .term = out}, {.n = 1, .term = &back}, {.n = 2, .term = out}};
+            double here[3], there[3];
+            ck_assert(o->losses(o, ZO_BATCH_CURRENT, point, 3, here, &err) == ZO_OK && twin->o.losses(&twin->o, ZO_BATCH_CURRENT, point, 3, there, &err) == ZO_OK);
+            for (int p = 0; p < 3 && b.store->storage == ZO_STORAGE_F32; p++) {
+                ck_assert_msg(fabs(here[p] - there[p]) < 1e-5 * there[p], "loss %.9g, expected %.9g", here[p], there[p]);
+            }
+            if (realisation == ZO_INPLACE) { /* to the points and, before the set is written, home: each a sweep */
+                zo_term sweep[4][2] = {{{by_old, 0.1}, {plain, 0.05}}, {{by_old, -0.1 - 0.1}, {plain, 0.0 - 0.05}}, {{by_old, 0.1 - -0.1}, {plain, 0.05}}, {{by_old, -0.1}, {plain, -0.05}}};
+                for (int s = 0; s < 4; s++) {
+                    ck_assert_int_eq(memcmp(zo_store_at(b.store, 0), zo_store_at(swept, 0), bytes) == 0, s == 3); /* it stands at the third point */
+                    b.be->apply(b.be, swept, NULL, 1.0, sweep[s], 2, NULL);
+                }
+            }
+            memcpy(new->data, old->data, (size_t)b.layout.size * sizeof(float));
+            b.be->rule_drawn(b.be, ZO_RULE_CURVATURE, &args, new, seen, 2, NULL, NULL);
+            ck_assert(o->rule(o, ZO_RULE_CURVATURE, &args, &x, &err) == ZO_OK && twin->o.rule(&twin->o, ZO_RULE_CURVATURE, &args, &x, &err) == ZO_OK);
+            ck_assert(memcmp(zo_store_at(b.store, 0), zo_store_at(swept, 0), bytes) == 0); /* home by the old values */
+            ck_assert(o->dot(o, h, h, &norm, &err) == ZO_OK && twin->o.dot(&twin->o, h, h, &dot, &err) == ZO_OK);
+            ck_assert_double_eq_tol(norm, dot, 1e-5 * dot);
+            zo_term move = {z, -0.3}, by_hand = {by_new, -0.3};
+            b.be->apply(b.be, swept, NULL, 1.0, &by_hand, 1, NULL);
+            ck_assert(o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, &err) == ZO_OK && twin->o.combine(&twin->o, ZO_SET_WEIGHTS, 1.0, &move, 1, &err) == ZO_OK);
+            /* that is queued, in place; and what writes the set goes behind it */
+            memcpy(old->data, new->data, (size_t)b.layout.size * sizeof(float));
+            b.be->rule_drawn(b.be, ZO_RULE_CURVATURE, &args, old, seen, 2, NULL, NULL);
+            ck_assert(o->rule(o, ZO_RULE_CURVATURE, &args, &x, &err) == ZO_OK && twin->o.rule(&twin->o, ZO_RULE_CURVATURE, &args, &x, &err) == ZO_OK);
+            zo_engine_settle(e);
+            ck_assert(memcmp(zo_store_at(b.store, 0), zo_store_at(swept, 0), bytes) == 0);
+        }
+        ck_assert_uint_eq(live(ZO_TAG_OPT_STATE) - before, (uint64_t)b.layout.trained_size * sizeof(float));
+        zo_store_free(b.be, swept);
+        zo_store_free(b.be, old);
+        zo_store_free(b.be, new);
+        zo_engine_free(e);
+        objective64_free(twin);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
+/* Its mean is 0; its covariance is diag(s)^2 or diag(1 / s). */
+START_TEST(a_scaled_direction_has_its_covariance)
+{
+    enum { DRAWS = 4000, N = ROWS * COLS };
+    bowl b;
+    bowl_open(&b, ZO_STORAGE_F32);
+    zo_store *s = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER), *z = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER);
+    for (int i = 0; i < N; i++) {
+        s->data[i] = i % 3 == 2 ? 0.0f : 0.5f + (float)(i % 7);
+    }
+    for (int k = 0; k < 4; k++) {
+        zo_scaling scaling = (zo_scaling)(k / 2);
+        bool signs = k % 2 == 1;
+        double sum[N] = {0}, squares[N] = {0}, across[N] = {0}, most = 0.0;
+        for (int i = 0; i < N && k == 2; i++) {
+            s->data[i] += 0.25f; /* roots want values above 0 */
+        }
+        zo_counters counted;
+        zo_counters_reset();
+        for (uint32_t step = 0; step < DRAWS; step++) {
+            zo_dir dir = {.kind = ZO_DIR_DENSE, .draw = signs ? ZO_DRAW_RADEMACHER : ZO_DRAW_GAUSS, .seed = 3, .step = step, .scale = 1, .scaling = scaling, .by = s};
+            zo_term term = {dir, 1.0};
+            b.be->zero(b.be, z->data, (size_t)b.layout.size * sizeof(float));
+            b.be->apply(b.be, z, NULL, 1.0, &term, 1, NULL);
+            for (int i = 0; i < N; i++) {
+                sum[i] += z->data[i];
+                squares[i] += (double)z->data[i] * z->data[i];
+                across[i] += (double)z->data[i] * z->data[(i + 1) % N];
+            }
+        }
+        zo_counters_read(&counted); /* a mask of zeros saves no draw */
+        ck_assert_uint_eq(counted.normals, signs ? 0 : (uint64_t)DRAWS * (N + ROWS));
+        for (int i = 0; i < N; i++) {
+            double v = s->data[i], next = s->data[(i + 1) % N], spread = scaling == ZO_SCALING_TIMES ? v * v : 1.0 / v;
+            double other = scaling == ZO_SCALING_TIMES ? next * next : 1.0 / next, error = sqrt(spread / DRAWS);
+            ck_assert_msg(fabs(sum[i] / DRAWS) <= 5.0 * error, "element %d has mean %g", i, sum[i] / DRAWS);
+            double far = fabs(squares[i] / DRAWS - spread);
+            ck_assert_msg(signs ? far <= 1e-5 * spread : far <= 5.0 * spread * sqrt(2.0 / DRAWS), "element %d: variance %g, expected %g", i, squares[i] / DRAWS, spread);
+            ck_assert(fabs(across[i] / DRAWS) <= 5.0 * sqrt(spread * other / DRAWS));
+            most = fmax(most, far / fmax(spread, 1e-9));
+        }
+        printf("measured: variance of a direction %s%s: %.3f of itself off at most\n", scaling == ZO_SCALING_TIMES ? "times s" : "by sqrt(s)", signs ? ", signs" : "", most);
+    }
+    zo_store_free(b.be, s);
+    zo_store_free(b.be, z);
+    bowl_close(&b);
+}
+END_TEST
+
 /* AdamW, and the sign, on a sum that is drawn on the way, and on the same sum from a store: the same bits, and what is drawn is counted. */
 START_TEST(a_drawn_operand_is_the_stored_one)
 {
@@ -363,6 +491,18 @@ START_TEST(what_cannot_be_said_yet)
         ck_assert_int_eq(o->combine(o, a, 0.5, &here, 1, &err), ZO_EUNSUPPORTED);
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &anchor, 1, &err), ZO_EUNSUPPORTED);
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &here, 1, &err), ZO_EUNSUPPORTED);
+        /* what a set scales: dense directions, of points and of the weights */
+        zo_dir dense = {.kind = ZO_DIR_DENSE, .seed = 6};
+        zo_term scaled = {.dir = zo_scaled_dir(dense, m, ZO_SCALING_TIMES), .coef = 0.1}, by_copy = {.dir = zo_scaled_dir(dense, a, ZO_SCALING_TIMES), .coef = 0.1};
+        point.term = &scaled;
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &scaled, 1, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
+        ck_assert_int_eq(o->combine(o, m, 0.0, &scaled, 1, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "\"momentum\"");
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &by_copy, 1, &err), ZO_EUNSUPPORTED);
+        scaled.dir.kind = ZO_DIR_REST;
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &scaled, 1, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "\"momentum\"");
         /* a log keeps terms: what goes on from old values would be a term more at each step */
         ck_assert_int_eq(o->combine(o, m, 0.9, &z, 1, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &kept, 1, &err), ZO_OK);
@@ -469,6 +609,8 @@ int main(void)
     tcase_add_test(tests, methods_of_sets);
     tcase_add_test(tests, sets_keep_what_they_say);
     tcase_add_test(tests, points_have_sums_as_terms);
+    tcase_add_loop_test(tests, a_set_scales_directions, 0, 2 * ZO_STORAGES);
+    tcase_add_test(tests, a_scaled_direction_has_its_covariance);
     tcase_add_test(tests, a_drawn_operand_is_the_stored_one);
     tcase_add_test(tests, what_cannot_be_said_yet);
     tcase_add_test(tests, slots_that_are_not_there);

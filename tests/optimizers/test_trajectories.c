@@ -306,6 +306,57 @@ START_TEST(conmezo_goes_the_twins_way)
 }
 END_TEST
 
+/* HiZOO's released rule, from its formula, with losses at w + eps z / sqrt(H), w - eps z / sqrt(H) and w. */
+START_TEST(hizoo_goes_the_twins_way)
+{
+    static const struct { double smooth, lr, eps; } of[] = {{0.0, 0.03, 1e-2}, {0.01, 0.03, 1e-2}, {0.05, 0.03, 1e-2}, {0.05, 0.02, 1e-2}, {0.05, 0.03, 0.3}};
+    enum { CASES = sizeof of / sizeof *of };
+    double w[CASES][MOST] = {{0}};
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        double curvatures[MOST], z[MOST], along[MOST], far = 0.0;
+        const double a = (double)(float)of[k].smooth;
+        char json[60];
+        snprintf(json, sizeof json, "{\"smooth\": %.17g}", a);
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("hizoo", json, &o->o);
+        for (int i = 0; i < MOST; i++) {
+            curvatures[i] = 1.0;
+        }
+        for (int t = 0; t < STEPS; t++) {
+            zo_step_report report;
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, z);
+            for (int i = 0; i < MOST; i++) {
+                along[i] = z[i] / sqrt(curvatures[i]);
+            }
+            double at = hills_loss(&h, ZO_BATCH_CURRENT, w[k]), mean, pg = spsa(&h, ZO_BATCH_CURRENT, w[k], along, of[k].eps, &mean);
+            double second = fabs(2.0 * mean - 2.0 * at) / (2.0 * of[k].eps * of[k].eps);
+            for (int i = 0; i < MOST; i++) {
+                curvatures[i] = (1.0 - a) * curvatures[i] + a * second * curvatures[i] * z[i] * z[i];
+                w[k][i] -= of[k].lr * pg * z[i] / sqrt(curvatures[i]);
+            }
+            uint64_t probes = o->probes;
+            ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, of[k].lr, of[k].eps, &report), ZO_OK);
+            ck_assert_uint_eq(o->probes - probes, 3);
+            ck_assert_double_eq_tol(report.loss, at, 1e-9);
+            ck_assert_double_eq_tol(report.projected, pg, 1e-7);
+        }
+        for (int i = 0; i < SIZE; i++) {
+            far = fmax(far, fabs(o->set[0][h.place[i]] - curvatures[h.place[i]]) / curvatures[h.place[i]]);
+        }
+        ck_assert_msg(far < 1e-9 && apart(&h, w[k], o->w) < 1e-9, "case %d: weights %g apart, curvatures %g", k, apart(&h, w[k], o->w), far);
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, w[k], w[other]) > 1e-3, "cases %d and %d are one run", other, k);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* Adam as in its paper (arXiv 1412.6980, algorithm 1) on pg z, and a decoupled decay of the matrix. */
 START_TEST(mezo_adam_goes_the_twins_way)
 {
@@ -683,6 +734,7 @@ int main(void)
     TCase *tests = tcase_create("trajectories");
     tcase_add_loop_test(tests, svrg_goes_the_twins_way, 0, 6);
     tcase_add_test(tests, conmezo_goes_the_twins_way);
+    tcase_add_test(tests, hizoo_goes_the_twins_way);
     tcase_add_test(tests, mezo_adam_goes_the_twins_way);
     tcase_add_test(tests, mezo_m_goes_the_twins_way);
     tcase_add_test(tests, zo_sign_goes_the_twins_way);

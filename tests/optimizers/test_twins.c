@@ -12,6 +12,7 @@
 #include "tests/objective64.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/mezo.h"
+#include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/svrg.h"
 #include "tests/optimizers/twins/tezo.h"
 #include "tests/suite.h"
@@ -36,6 +37,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"lezo", "{\"sparsity\": 0.4, \"draw\": \"rademacher\"}", twin_lezo, 2e-2, 1e-2},
     {"conmezo", "{\"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
     {"conmezo", "{\"mode\": \"released\", \"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
+    {"hizoo", "{\"smooth\": 0.05}", twin_hizoo, 2e-2, 1e-1},
+    {"hizoo", "{\"smooth\": 0.3}", twin_hizoo, 1e-2, 1e-1},
     {"tezo", NULL, twin_tezo, 2e-2, 1e-2},
     {"tezo", "{\"rank\": 3, \"scale\": \"none\", \"embeddings\": \"rest\", \"rest_lr\": 0.03}", twin_tezo, 1e-2, 1e-2},
     {"tezo", "{\"rank\": 2, \"scale\": \"rank\", \"embeddings\": \"freeze\", \"rest\": \"freeze\"}", twin_tezo, 4e-2, 1e-2},
