@@ -15,6 +15,7 @@
 #include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/svrg.h"
 #include "tests/optimizers/twins/tezo.h"
+#include "tests/optimizers/twins/variants.h"
 #include "tests/suite.h"
 
 enum { SEED = 11 };
@@ -45,6 +46,14 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"tezo-m", "{\"rank\": 4, \"beta1\": 0.8}", twin_tezo_m, 2e-2, 1e-2},
     {"tezo-adam", "{\"rank\": 4}", twin_tezo_adam, 1e-2, 1e-2},
     {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\", \"beta2\": 0.99, \"bias_correction\": false, \"rest_normalised\": false}", twin_tezo_adam, 1e-2, 1e-2},
+    {"mezo-m", "{\"beta\": 0.8}", twin_mezo_m, 5e-3, 1e-2},
+    {"zo-sign", NULL, twin_zo_sign, 2e-2, 1e-2},
+    {"zo-sign", "{\"queries\": 2}", twin_zo_sign, 2e-2, 1e-2},
+    {"zo-sign", "{\"reading\": \"element\", \"queries\": 2}", twin_zo_sign, 1e-2, 1e-2},
+    {"zo-cons", NULL, twin_zo_cons, 2e-2, 1e-2},
+    {"kerzoo", NULL, twin_kerzoo, 2e-2, 1e-2},
+    {"kerzoo", "{\"queries\": 3, \"radius\": \"step\", \"c\": 2}", twin_kerzoo, 1e-2, 1e-2},
+    {"meazo", "{\"beta\": 0.9, \"zeta\": 0.1}", twin_meazo, 2e-2, 1e-2},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
@@ -223,12 +232,18 @@ static difference compare(const net *m, const twin *t)
 {
     difference d = {.losses = t->apart, .param = "none", .set = "none"};
     double start[SIZE] = {0};
+    bool out[SIZE];
+    memset(out, true, sizeof out); /* padding between parameters */
+    for (int k = 0; k < PARAMS; k++) {
+        const zo_param *p = &m->layout.param[k];
+        memcpy(out + p->offset, t->left_out + p->offset, (size_t)(p->rows * p->cols) * sizeof *out);
+    }
     widen(m->start, m->layout.size, start);
-    d.weights = off(t->w, now.w, start, m->layout.size, t->left_out);
+    d.weights = off(t->w, now.w, start, m->layout.size, out);
     for (int k = 0; k < PARAMS; k++) {
         const zo_param *p = &m->layout.param[k];
         int64_t at = p->offset;
-        double own = off(t->w + at, now.w + at, start + at, p->rows * p->cols, t->left_out + at);
+        double own = off(t->w + at, now.w + at, start + at, p->rows * p->cols, out + at);
         if (!(own <= d.of_one)) {
             d.of_one = own;
             d.param = p->name;
@@ -239,7 +254,7 @@ static difference compare(const net *m, const twin *t)
         for (int s = 0; s < t->sets; s++) {
             of = strcmp(t->set[s].name, now.kept[k].name) == 0 ? &t->set[s] : of;
         }
-        double own = of != NULL ? off(of->x, now.values[k], NULL, of->n, of->n == m->layout.trained_size ? t->left_out : NULL) : INFINITY;
+        double own = of != NULL ? off(of->x, now.values[k], NULL, of->n, of->n == m->layout.trained_size ? out : NULL) : INFINITY;
         if (!(own <= d.sets)) {
             d.sets = own;
             d.set = now.kept[k].name;

@@ -137,15 +137,22 @@ static inline double ask_along(twin *t, zo_which which, const double *base, doub
     return ask(t, which, at);
 }
 
-/* (L(base + eps z) - L(base - eps z)) / (2 eps); *mean (NULL = not wanted) = that of the two losses. */
-static inline double spsa(twin *t, zo_which which, const double *base, const double *z, double *mean)
+/* L(base + eps z) - L(base - eps z); *mean (NULL = not wanted) = that of the two. */
+static inline double two_points(twin *t, zo_which which, const double *base, const double *z, double *mean)
 {
     double plus = ask_along(t, which, base, t->eps, z);
     double minus = ask_along(t, which, base, wrong(t, "the second probe stands at the base") ? 0.0 : -t->eps, z);
     if (mean != NULL) {
         *mean = (plus + minus) / 2.0;
     }
-    return (plus - minus) / (wrong(t, "a difference over eps, not 2 eps") ? t->eps : 2.0 * t->eps);
+    return plus - minus;
+}
+
+/* The projected gradient: that over 2 eps. */
+static inline double spsa(twin *t, zo_which which, const double *base, const double *z, double *mean)
+{
+    double difference = two_points(t, which, base, z, mean);
+    return difference / (wrong(t, "a difference over eps, not 2 eps") ? t->eps : 2.0 * t->eps);
 }
 
 /* z of (step, query): element by element from the generator (core/rng.h), on trained parameters outside the blocks of `skip`. factored (PARAMS;
