@@ -37,6 +37,7 @@ static inline void twin_mezo_adam(twin *t)
     double b1 = real(t, "beta1", 0.9), b2 = real(t, "beta2", 0.999), e = real(t, "adam_eps", 1e-8), wd = real(t, "weight_decay", 0.0);
     draw(t, t->step, 0, z);
     double pg = spsa(t, ZO_BATCH_CURRENT, t->w, z, NULL), k = (double)t->step + 1;
+    bool squares = is(t, "draw", "rademacher", "gauss") || !wrong(t, "v of pg^2, not of (pg z)^2"); /* of signs they are one */
     double c1 = wrong(t, "no correction of m") ? 1.0 : 1.0 - pow(b1, k), c2 = wrong(t, "no correction of v") ? 1.0 : 1.0 - pow(b2, k);
     if (wd > 0.0) {
         decay(t, wrong(t, "no decay") ? 1.0 : wrong(t, "the decay is not times lr") ? 1.0 - wd : 1.0 - t->lr * wd, wrong(t, "biases decay"));
@@ -44,7 +45,7 @@ static inline void twin_mezo_adam(twin *t)
     for (int i = 0; i < SIZE; i++) {
         double g = pg * z[i], m_old = m[i];
         m[i] = b1 * m[i] + (wrong(t, "m without 1 - beta1") ? 1.0 : 1.0 - b1) * g;
-        v[i] = b2 * v[i] + (1.0 - b2) * (wrong(t, "v of pg^2, not of (pg z)^2") ? pg * pg : g * g);
+        v[i] = b2 * v[i] + (1.0 - b2) * (squares ? g * g : pg * pg);
         double top = wrong(t, "the old m") ? m_old : m[i];
         t->w[i] -= t->lr * (top / c1) / (wrong(t, "no root of v") ? v[i] / c2 + e : sqrt(v[i] / c2) + e);
     }
@@ -56,7 +57,8 @@ static inline void twin_lezo(twin *t)
     double z[SIZE];
     uint64_t trained = (1u << BLOCKS) - 1;
     zo_objective o = {.seed = t->seed, .blocks = BLOCKS, .trained_blocks = trained};
-    zo_dir dir = zo_dense(&o, is(t, "draw", "rademacher", "gauss") ? ZO_DRAW_RADEMACHER : ZO_DRAW_GAUSS, wrong(t, "the first step's blocks") ? 0 : t->step, 0);
+    zo_draw how = is(t, "draw", "rademacher", "gauss") ? ZO_DRAW_RADEMACHER : ZO_DRAW_GAUSS;
+    zo_dir dir = zo_dense(&o, how, wrong(t, "the first step's blocks") ? 0 : t->step, 0);
     zo_err err;
     ck_assert_int_eq(zo_leave_out(&o, real(t, "sparsity", 0.75), &dir, &err), ZO_OK);
     draw_on(t, t->step, 0, wrong(t, "all blocks") ? 0 : dir.skip, NULL, z);

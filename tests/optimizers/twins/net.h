@@ -174,7 +174,8 @@ static inline double norm64(const double *x, const double *weight, const double 
 }
 
 /* dx += what comes back through the norm; gradients of its weight and bias are added. */
-static inline void norm_back64(double inverse, const double *weight, const double *normal, const double *dy, double *dx, double *dweight, double *dbias)
+static inline void norm_back64(double inverse, const double *weight, const double *normal, const double *dy, double *dx, double *dweight,
+                               double *dbias)
 {
     double mean = 0.0, along = 0.0;
     for (int i = 0; i < WIDTH; i++) {
@@ -220,7 +221,8 @@ static inline double net_loss64(const net *m, zo_which which, const double *w, d
     net_range(m, which, &first, &n);
 #define OF(array, of) ((array) + m->layout.param[of].offset)
     for (int e = first; e < first + n; e++) {
-        double x[BLOCKS + 1][WIDTH], normal[BLOCKS + 1][WIDTH], y[BLOCKS + 1][WIDTH], inverse[BLOCKS + 1], pre[BLOCKS][HIDDEN], h[BLOCKS][HIDDEN], logit[CLASSES];
+        double x[BLOCKS + 1][WIDTH], normal[BLOCKS + 1][WIDTH], y[BLOCKS + 1][WIDTH], inverse[BLOCKS + 1];
+        double pre[BLOCKS][HIDDEN], h[BLOCKS][HIDDEN], logit[CLASSES];
         memcpy(x[0], OF(w, EMBED) + m->id[e] * WIDTH, sizeof x[0]);
         for (int b = 0; b < BLOCKS; b++) {
             inverse[b] = norm64(x[b], OF(w, of_block(b, NORM_W)), OF(w, of_block(b, NORM_B)), normal[b], y[b]);

@@ -58,7 +58,8 @@ static inline void twin_tezo_any(twin *t, bool momentum, bool adam)
     double *tau = numbers(t, "tau", n);
     for (int k = 0; k < PARAMS; k++) {
         float x[RANKS];
-        zo_normals_scalar((zo_stream){t->seed, t->net->layout.param[k].id, wrong(t, "tau is drawn once") ? 0 : (uint32_t)t->step, 0, ZO_ROLE_TAU}, 0, f[k].rank, x);
+        uint32_t step = wrong(t, "tau is drawn once") ? 0 : (uint32_t)t->step;
+        zo_normals_scalar((zo_stream){t->seed, t->net->layout.param[k].id, step, 0, ZO_ROLE_TAU}, 0, f[k].rank, x);
         for (int s = 0; s < f[k].rank; s++) {
             tau[f[k].coef_at + s] = x[s];
         }

@@ -66,8 +66,9 @@ static inline void twin_kerzoo(twin *t)
     int n = (int)real(t, "queries", 1);
     for (int j = 0; j < n; j++) {
         bool once = is(t, "radius", "step", "query");
-        double r = 2.0 * zo_uniform((zo_stream){.seed = t->seed, .step = (uint32_t)t->step, .query = once ? 0 : (uint32_t)j, .role = ZO_ROLE_RADIUS}, 0) - 1.0;
-        double kernel = wrong(t, "no kernel") ? 1.0 : c * 15.0 / 4.0 * r * (5.0 - (wrong(t, "5 for 7 in the kernel") ? 5.0 : 7.0) * r * r), away[SIZE] = {0};
+        zo_stream radius = {.seed = t->seed, .step = (uint32_t)t->step, .query = once ? 0 : (uint32_t)j, .role = ZO_ROLE_RADIUS};
+        double r = 2.0 * zo_uniform(radius, 0) - 1.0, seven = wrong(t, "5 for 7 in the kernel") ? 5.0 : 7.0;
+        double kernel = wrong(t, "no kernel") ? 1.0 : c * 15.0 / 4.0 * r * (5.0 - seven * r * r), away[SIZE] = {0};
         draw(t, t->step, j, z[j]);
         add(away, wrong(t, "probes without r") ? 1.0 : r, z[j]);
         coef[j] = kernel * spsa(t, ZO_BATCH_CURRENT, t->w, away, NULL);
