@@ -13,6 +13,7 @@
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/mezo.h"
 #include "tests/optimizers/twins/scaled.h"
+#include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/svrg.h"
 #include "tests/optimizers/twins/tezo.h"
 #include "tests/optimizers/twins/variants.h"
@@ -46,8 +47,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"tezo", "{\"rank\": 2, \"scale\": \"rank\", \"embeddings\": \"freeze\", \"rest\": \"freeze\"}", twin_tezo, 4e-2, 1e-2},
     {"tezo-m", "{\"rank\": 4, \"beta1\": 0.8}", twin_tezo_m, 2e-2, 1e-2},
     {"tezo-adam", "{\"rank\": 4}", twin_tezo_adam, 1e-2, 1e-2},
-    {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\", \"beta2\": 0.99, \"bias_correction\": false, \"rest_normalised\": false}", twin_tezo_adam,
-     1e-2, 1e-2},
+    {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\", \"beta2\": 0.99, \"bias_correction\": false, \"rest_normalised\": false}",
+     twin_tezo_adam, 1e-2, 1e-2},
     {"mezo-m", "{\"beta\": 0.8}", twin_mezo_m, 5e-3, 1e-2},
     {"zo-sign", NULL, twin_zo_sign, 2e-2, 1e-2},
     {"zo-sign", "{\"queries\": 2}", twin_zo_sign, 2e-2, 1e-2},
@@ -56,6 +57,7 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"kerzoo", NULL, twin_kerzoo, 2e-2, 1e-2},
     {"kerzoo", "{\"queries\": 3, \"radius\": \"step\", \"c\": 2}", twin_kerzoo, 1e-2, 1e-2},
     {"meazo", "{\"beta\": 0.9, \"zeta\": 0.1}", twin_meazo, 2e-2, 1e-2},
+    {"hizoo", "{\"smooth\": 1e-2}", twin_hizoo, 2e-2, 1e-2},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},

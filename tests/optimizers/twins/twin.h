@@ -157,9 +157,8 @@ static inline double spsa(twin *t, zo_which which, const double *base, const dou
 
 /* z of (step, query): element by element from the generator (core/rng.h), on trained parameters outside the blocks of `skip`. factored (PARAMS;
  * NULL = none): those that are left out too. */
-static inline void draw_on(const twin *t, int64_t step, int query, uint64_t skip, const bool *factored, double *z)
+static inline void draw_as(const twin *t, bool signs, int64_t step, int query, uint64_t skip, const bool *factored, double *z)
 {
-    bool signs = is(t, "draw", "rademacher", "gauss");
     memset(z, 0, SIZE * sizeof *z);
     for (int k = 0; k < PARAMS; k++) {
         const zo_param *p = &t->net->layout.param[k];
@@ -174,6 +173,11 @@ static inline void draw_on(const twin *t, int64_t step, int query, uint64_t skip
             z[p->offset + i] = !signs ? (double)normal[i] : (word[i / 32] >> (i % 32) & 1) != 0 ? -1.0 : 1.0;
         }
     }
+}
+
+static inline void draw_on(const twin *t, int64_t step, int query, uint64_t skip, const bool *factored, double *z)
+{
+    draw_as(t, is(t, "draw", "rademacher", "gauss"), step, query, skip, factored, z);
 }
 
 static inline void draw(const twin *t, int64_t step, int query, double *z)

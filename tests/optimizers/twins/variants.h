@@ -58,7 +58,8 @@ static inline void twin_zo_cons(twin *t)
     }
 }
 
-/* KerZOO (arXiv 2505.18886): r ~ U[-1, 1]; g = K(r) (L(w + eps r z) - L(w - eps r z)) / (2 eps) z, K(r) = C 15/4 r (5 - 7 r^2): E r K = C, E r^3 K = 0. */
+/* KerZOO (arXiv 2505.18886): r ~ U[-1, 1]; g = K(r) (L(w + eps r z) - L(w - eps r z)) / (2 eps) z, K(r) = C 15/4 r (5 - 7 r^2): E r K = C,
+ * E r^3 K = 0. */
 static inline void twin_kerzoo(twin *t)
 {
     static double z[QUERIES][SIZE];

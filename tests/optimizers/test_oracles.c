@@ -1,0 +1,311 @@
+/* test_oracles.c: what holds of every estimator of the list, and with its sign or its learning rate changed does not.
+ *
+ *   lr 0       steps of length 0 leave the weights: bit for bit where they are read-only in a pass, else but for the way out and back
+ *   descent    the mean of <step, true gradient> is below 0 by four standard errors; with its updates turned round it is not
+ *   stability  two-point estimates along normals on 1/2 w'Hw are stable in the mean square iff lr h < 1 for each curvature h and
+ *              sum lr h / (2 (1 - lr h)) < 1 (H = I: lr < 2 / (d + 2)); along signs iff lr sum h < 2. The program crosses there. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "optimizers/needs.h"
+#include "tests/objective64.h"
+#include "tests/optimizers/twins/net.h"
+#include "tests/suite.h"
+
+enum { SEED = 5 };
+
+/* Options under which an oracle speaks, where the defaults are not these. `still`: every learning rate but lr is 0. `descent`: what it needs to be
+ * seen in so many steps (0 = STEPS). */
+enum { STEPS = 64 };
+static const struct special { const char *name, *still, *descent; int steps; } special[] = {
+    {"mezo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4}", 0},
+    {"kerzoo", NULL, "{\"queries\": 16}", 0}, /* K(r) r is below 0 for large r: one query is seen in some 400 steps */
+};
+
+static struct special special_of(const char *name)
+{
+    for (size_t k = 0; k < sizeof special / sizeof *special; k++) {
+        if (strcmp(special[k].name, name) == 0) {
+            return special[k];
+        }
+    }
+    return (struct special){.name = name};
+}
+
+static bool allows(const zo_estimator *e, int realisation)
+{
+    return e->first_order ? realisation == ZO_INPLACE : e->allows == NULL || e->allows(realisation);
+}
+
+/* ---- lr 0 ----------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(lr_0_leaves_the_weights)
+{
+    static net m;
+    const zo_estimator *const *list;
+    zo_estimator_list(&list);
+    const zo_estimator *e = list[_i];
+    if (e->step == NULL) {
+        return;
+    }
+    net_open(&m);
+    for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
+        if (!allows(e, realisation)) {
+            continue;
+        }
+        for (int moving = 0; moving < 2; moving++) { /* and with its own lr they do not stay */
+            double most = 0.0;
+            memcpy(m.store->data, m.start, (size_t)m.layout.size * sizeof *m.start);
+            zo_engine_spec spec = {.be = m.be, .weights = m.store, .realisation = (zo_realisation)realisation, .seed = SEED,
+                                   .io = {.context = &m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched,
+                                          .most_points = POINTS}};
+            zo_engine *engine = zo_engine_new(&spec);
+            running r = running_new(e->name, special_of(e->name).still, zo_engine_objective(engine));
+            for (int step = 0; step < 6; step++) {
+                zo_step_report report;
+                m.step = step;
+                ck_assert_int_eq(running_step(&r, EXAMPLES / BATCH, 6, moving ? e->descends_lr : 0.0, 1e-3, &report), ZO_OK);
+                ck_assert(moving || report.lr == 0.0);
+            }
+            const zo_view *view = zo_engine_settle(engine);
+            bool side = false;
+            for (int64_t k = 0; view->side != NULL && k < view->factors->ncoef; k++) {
+                side = side || view->side[k] != 0.0f;
+            }
+            for (int64_t i = 0; i < m.layout.size; i++) {
+                most = fmax(most, fabs((double)m.store->data[i] - m.start[i]));
+            }
+            double still = realisation == ZO_INPLACE && !e->first_order ? 2e-6 : 0.0; /* some ulps of a number of length 1 */
+            const char *how = zo_realisation_name((zo_realisation)realisation);
+            ck_assert_msg(moving || (most <= still && !side), "%s, %s: weights moved by %g with lr 0", e->name, how, most);
+            ck_assert_msg(!moving || most > 1e-4 || side, "%s, %s: weights moved by %g", e->name, how, most);
+            if (!moving) {
+                printf("measured: %s: lr 0, %s: weights move by %.0e, within %.0e\n", e->name, how, most, still);
+            }
+            running_free(&r);
+            zo_engine_free(engine);
+        }
+    }
+    net_close(&m);
+}
+END_TEST
+
+/* ---- descent -------------------------------------------------------------------------------------------------------------- */
+
+static double loss64(void *context, zo_which which, const double *w)
+{
+    (void)which;
+    return net_loss64(context, ZO_BATCH_FULL, w, NULL);
+}
+
+static void gradient64_of(void *context, zo_which which, const double *w, double *g)
+{
+    (void)which;
+    const net *m = context;
+    double all[SIZE];
+    net_loss64(m, ZO_BATCH_FULL, w, all);
+    memcpy(g, all, (size_t)m->layout.size * sizeof *g);
+}
+
+/* What reaches the weights is turned round. */
+static struct { zo_status (*combine)(zo_objective *, zo_set, double, const zo_term *, int, zo_err *);
+                zo_status (*rule)(zo_objective *, zo_rule_kind, const zo_rule_args *, const zo_operands *, zo_err *); } straight;
+
+static zo_status turned_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
+{
+    zo_term turned[64];
+    ck_assert_int_le(n, 64);
+    for (int k = 0; k < n; k++) {
+        turned[k] = term[k];
+        turned[k].coef = set == ZO_SET_WEIGHTS ? -term[k].coef : term[k].coef;
+    }
+    return straight.combine(o, set, decay, turned, n, err);
+}
+
+static zo_status turned_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err)
+{
+    zo_rule_args turned = *args;
+    turned.lr = x->over == ZO_SET_WEIGHTS ? -args->lr : args->lr;
+    return straight.rule(o, rule, &turned, x, err);
+}
+
+/* Mean of <step, gradient> over so many steps, in standard errors of it. One loss, the whole training set's: nothing but the method is random. */
+static double slope(net *m, const zo_estimator *e, const char *json, int steps, bool turned)
+{
+    objective64 *o = objective64_new(&m->layout, SEED, m, loss64, gradient64_of);
+    double sum = 0.0, squares = 0.0, before[SIZE] = {0}, g[SIZE];
+    for (int64_t i = 0; i < m->layout.size; i++) {
+        o->w[i] = m->start[i];
+    }
+    straight.combine = o->o.combine;
+    straight.rule = o->o.rule;
+    o->o.combine = turned ? turned_combine : o->o.combine;
+    o->o.rule = turned ? turned_rule : o->o.rule;
+    running r = running_new(e->name, json, &o->o);
+    for (int step = 0; step < steps; step++) {
+        zo_step_report report;
+        double along = 0.0;
+        memcpy(before, o->w, (size_t)m->layout.size * sizeof *before);
+        net_loss64(m, ZO_BATCH_FULL, before, g);
+        ck_assert_int_eq(running_step(&r, 1, steps, e->descends_lr * 1e-2, 1e-4, &report), ZO_OK);
+        for (int64_t i = 0; i < m->layout.size; i++) {
+            along += (o->w[i] - before[i]) * g[i];
+        }
+        sum += along;
+        squares += along * along;
+    }
+    running_free(&r);
+    objective64_free(o);
+    double mean = sum / steps, variance = squares / steps - mean * mean;
+    return mean / sqrt(variance / (steps - 1));
+}
+
+START_TEST(steps_descend)
+{
+    static net m;
+    const zo_estimator *const *list;
+    zo_estimator_list(&list);
+    const zo_estimator *e = list[_i];
+    if (e->step == NULL) {
+        return;
+    }
+    struct special s = special_of(e->name);
+    int steps = s.steps > 0 ? s.steps : STEPS;
+    net_open(&m);
+    double way = slope(&m, e, s.descent, steps, false), back = slope(&m, e, s.descent, steps, true);
+    printf("measured: %s %s: descent: <step, gradient> over %d steps is %.1f standard errors from 0, below -4; turned round %.1f\n", e->name,
+           s.descent != NULL ? s.descent : "", steps, way, back);
+    ck_assert_msg(way < -4.0, "%s: <step, gradient> is %g standard errors from 0", e->name, way);
+    ck_assert_msg(back > 0.0, "%s: turned round, <step, gradient> is %g standard errors from 0", e->name, back);
+    net_close(&m);
+}
+END_TEST
+
+/* ---- stability ------------------------------------------------------------------------------------------------------------ */
+
+enum { BOWL = 6, DRAWS = 40000 };
+typedef struct bowl { zo_layout layout; double h[BOWL]; } bowl;
+
+static double bowl_loss(void *context, zo_which which, const double *w)
+{
+    (void)which;
+    const bowl *b = context;
+    double sum = 0.0;
+    for (int i = 0; i < BOWL; i++) {
+        sum += 0.5 * b->h[i] * w[i] * w[i];
+    }
+    return sum;
+}
+
+/* Second moments after a step, from those before: E w_i'^2 = (1 - 2 lr h_i + (k - 1) lr^2 h_i^2) w_i^2 + lr^2 sum_j h_j^2 w_j^2, k = E z^4 (3 of
+ * normals, 1 of signs). Returns the largest eigenvalue; its left eigenvector, V, is what a step multiplies by it in the mean: E V.w'^2 = rho V.w^2. */
+static double growth(const double *h, double k, double lr, double *v)
+{
+    double rho = 0.0;
+    for (int i = 0; i < BOWL; i++) {
+        v[i] = 1.0;
+    }
+    for (int round = 0; round < 2000; round++) {
+        double next[BOWL], sum = 0.0;
+        for (int i = 0; i < BOWL; i++) {
+            sum += v[i];
+        }
+        rho = 0.0;
+        for (int i = 0; i < BOWL; i++) {
+            next[i] = (1.0 - 2.0 * lr * h[i] + (k - 1.0) * lr * lr * h[i] * h[i]) * v[i] + lr * lr * h[i] * h[i] * sum;
+            rho = fmax(rho, next[i]);
+        }
+        for (int i = 0; i < BOWL; i++) {
+            v[i] = next[i] / rho;
+        }
+    }
+    return rho;
+}
+
+/* The greatest lr of the closed form. */
+static double edge_of(const double *h, double k)
+{
+    double low = 0.0, high = 0.0, sum = 0.0;
+    for (int i = 0; i < BOWL; i++) {
+        high = fmax(high, h[i]);
+        sum += h[i];
+    }
+    if (k == 1.0) {
+        return 2.0 / sum;
+    }
+    high = 1.0 / high;
+    for (int round = 0; round < 200; round++) {
+        double lr = (low + high) / 2.0;
+        sum = 0.0;
+        for (int i = 0; i < BOWL; i++) {
+            sum += lr * h[i] / (2.0 * (1.0 - lr * h[i]));
+        }
+        *(sum < 1.0 ? &low : &high) = lr;
+    }
+    return low;
+}
+
+START_TEST(stable_up_to_the_edge)
+{
+    static const struct { const char *name, *json; double kurtosis, h[BOWL]; } of[] = {
+        {"mezo", NULL, 3.0, {1, 1, 1, 1, 1, 1}},
+        {"mezo", NULL, 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+        {"mezo", "{\"draw\": \"rademacher\"}", 1.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+        {"lezo", "{\"sparsity\": 0}", 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+    };
+    bowl b;
+    memset(&b, 0, sizeof b);
+    memcpy(b.h, of[_i].h, sizeof b.h);
+    zo_layout_add(&b.layout, "w", ZO_PARAM_MATRIX, 2, BOWL / 2, 0, true);
+    double edge = edge_of(b.h, of[_i].kurtosis), v[BOWL], mean[2], error[2];
+    ck_assert_double_eq_tol(growth(b.h, of[_i].kurtosis, edge, v), 1.0, 1e-9);
+    if (of[_i].h[0] == of[_i].h[BOWL - 1]) {
+        ck_assert_double_eq_tol(edge, 2.0 / (BOWL + 2), 1e-12);
+    }
+    for (int side = 0; side < 2; side++) {
+        double lr = edge * (side == 0 ? 0.75 : 1.25), rho = growth(b.h, of[_i].kurtosis, lr, v), sum = 0.0, squares = 0.0;
+        for (int k = 0; k < DRAWS; k++) {
+            objective64 *o = objective64_new(&b.layout, (uint64_t)k + 1, &b, bowl_loss, NULL);
+            double before = 0.0, after = 0.0;
+            zo_step_report report;
+            for (int i = 0; i < BOWL; i++) {
+                o->w[i] = 1.0 + 0.2 * i;
+                before += v[i] * o->w[i] * o->w[i];
+            }
+            running r = running_new(of[_i].name, of[_i].json, &o->o);
+            ck_assert_int_eq(running_step(&r, 1, 1, lr, 1e-3, &report), ZO_OK);
+            for (int i = 0; i < BOWL; i++) {
+                after += v[i] * o->w[i] * o->w[i];
+            }
+            sum += after / before;
+            squares += after / before * (after / before);
+            running_free(&r);
+            objective64_free(o);
+        }
+        mean[side] = sum / DRAWS;
+        error[side] = sqrt((squares / DRAWS - mean[side] * mean[side]) / DRAWS);
+        ck_assert_msg(fabs(mean[side] - rho) < 5.0 * error[side], "%s: a step multiplies the mean square by %g +- %g, the closed form says %g",
+                      of[_i].name, mean[side], error[side], rho);
+    }
+    printf("measured: %s %s: stability: the edge is at lr %.4f; a step at 0.75 and 1.25 of it multiplies the mean square by %.4f +- %.4f and "
+           "%.4f +- %.4f, apart from 1 by 4 standard errors\n", of[_i].name, of[_i].json != NULL ? of[_i].json : "", edge, mean[0], error[0], mean[1],
+           error[1]);
+    ck_assert(mean[0] < 1.0 - 4.0 * error[0] && mean[1] > 1.0 + 4.0 * error[1]);
+    zo_layout_free(&b.layout);
+}
+END_TEST
+
+int main(void)
+{
+    const zo_estimator *const *list;
+    int n = zo_estimator_list(&list);
+    Suite *suite = suite_create("oracles");
+    TCase *tests = tcase_create("oracles");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, lr_0_leaves_the_weights, 0, n);
+    tcase_add_loop_test(tests, steps_descend, 0, n);
+    tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite) != 0;
+}
