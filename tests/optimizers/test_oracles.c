@@ -1,6 +1,8 @@
 /* test_oracles.c: what holds of every estimator of the list, and with its sign or its learning rate changed does not.
  *
  *   lr 0       steps of length 0 leave the weights: bit for bit where they are read-only in a pass, else but for the way out and back
+ *   memory     once the sets are written, a step takes no more than the few bytes for lists of points that its needs say
+ *   extremes   weights of 0, of 1e-20 and 1000 times as long as they are stay finite, and a flat loss moves none
  *   descent    the mean of <step, true gradient> is below 0 by four standard errors; with its updates turned round it is not
  *   stability  two-point estimates along normals on 1/2 w'Hw are stable in the mean square iff lr h < 1 for each curvature h and
  *              sum lr h / (2 (1 - lr h)) < 1 (H = I: lr < 2 / (d + 2)); along signs iff lr sum h < 2. The program crosses there. */
@@ -20,6 +22,8 @@ enum { SEED = 5 };
 enum { STEPS = 64 };
 static const struct special { const char *name, *still, *descent; int steps; } special[] = {
     {"mezo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4}", 0},
+    {"zo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4, \"queries\": 4}", 0},
+    {"bszo", NULL, "{\"sigma\": 3}", 0}, /* its filter believes less and less of an estimate as the noise that it sees grows from `sigma` */
     {"kerzoo", NULL, "{\"queries\": 16}", 0}, /* K(r) r is below 0 for large r: one query is seen in some 400 steps */
 };
 
@@ -87,6 +91,137 @@ START_TEST(lr_0_leaves_the_weights)
             zo_engine_free(engine);
         }
     }
+    net_close(&m);
+}
+END_TEST
+
+/* ---- memory, extremes ----------------------------------------------------------------------------------------------------- */
+
+/* The estimator on the network, in place or on its gradients, with its defaults (v NULL) or a variant's option. */
+typedef struct engaged { zo_engine *engine; running r; cJSON *options; char *text; } engaged;
+
+static engaged engage(net *m, const zo_estimator *e, const zo_variant *v)
+{
+    engaged x = {.options = v != NULL ? zo_variant_options(v) : NULL};
+    zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = ZO_INPLACE, .seed = SEED,
+                           .io = {.context = m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched, .most_points = POINTS}};
+    x.engine = zo_engine_new(&spec);
+    x.text = x.options != NULL ? cJSON_PrintUnformatted(x.options) : NULL;
+    x.r = running_new(e->name, x.text, zo_engine_objective(x.engine));
+    return x;
+}
+
+static void disengage(engaged *x)
+{
+    running_free(&x->r);
+    zo_engine_free(x->engine);
+    cJSON_free(x->text);
+    cJSON_Delete(x->options);
+}
+
+START_TEST(no_step_allocates)
+{
+    enum { SETTLED = 12, ALL = 30 };
+    static net m;
+    const zo_estimator *const *list;
+    zo_estimator_list(&list);
+    const zo_estimator *e = list[_i];
+    if (e->step == NULL) {
+        return;
+    }
+    net_open(&m);
+    int runs = 0;
+    uint64_t most = 0;
+    for (const zo_variant *v = NULL; v == NULL || v->key != NULL; v = v == NULL ? e->variants : v + 1) {
+        zo_err err;
+        zo_needs needs;
+        zo_extent extent = {.layout = &m.layout, .steps = ALL, .batches_per_epoch = EXAMPLES / BATCH};
+        engaged x = engage(&m, e, v);
+        ck_assert_int_eq(zo_needs_of(e, x.options, &extent, &needs, &err), ZO_OK);
+        uint64_t live = 0;
+        for (int step = 0; step < ALL; step++) {
+            zo_step_report report;
+            m.step = step;
+            if (step == SETTLED) {
+                zo_mem_reset_peaks();
+                live = zo_mem_live(ZO_HOST).total_bytes;
+            }
+            ck_assert_int_eq(running_step(&x.r, EXAMPLES / BATCH, ALL, e->descends_lr * 1e-3, 1e-3, &report), ZO_OK);
+        }
+        uint64_t took = zo_mem_peak_overall(ZO_HOST).total_bytes - live, says = 0;
+        for (int tag = 0; tag < ZO_TAGS; tag++) {
+            says += needs.step_bytes[tag];
+        }
+        if (!needs.stored_beside) { /* that sum is made anew beside its old values, and says so */
+            ck_assert_msg(took <= says, "%s %s: a step after the first %d took %d bytes, and says %d", e->name, x.text != NULL ? x.text : "", SETTLED,
+                          (int)took, (int)says);
+            most = took > most ? took : most;
+            runs++;
+        }
+        disengage(&x);
+        if (v == NULL && e->variants == NULL) {
+            break;
+        }
+    }
+    printf("measured: %s: memory: after step %d, in %d variants, a step takes %d bytes for its lists, as it says, and no sweep takes any\n", e->name, SETTLED,
+           runs, (int)most);
+    net_close(&m);
+}
+END_TEST
+
+static double flat_loss(void *context, zo_which which, const double *w)
+{
+    (void)context, (void)which, (void)w;
+    return 1.0;
+}
+
+static void flat_gradient(void *context, zo_which which, const double *w, double *g)
+{
+    (void)which, (void)w;
+    const net *m = context;
+    memset(g, 0, (size_t)m->layout.size * sizeof *g);
+}
+
+START_TEST(extremes_stay_finite)
+{
+    static const float times[] = {0.0f, 1e-20f, 1e3f};
+    static net m;
+    const zo_estimator *const *list;
+    zo_estimator_list(&list);
+    const zo_estimator *e = list[_i];
+    if (e->step == NULL) {
+        return;
+    }
+    net_open(&m);
+    for (int k = 0; k < 3; k++) {
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            m.store->data[i] = m.start[i] * times[k];
+        }
+        engaged x = engage(&m, e, NULL);
+        for (int step = 0; step < 8; step++) {
+            zo_step_report report;
+            m.step = step;
+            ck_assert_int_eq(running_step(&x.r, EXAMPLES / BATCH, 8, e->descends_lr, 1e-3, &report), ZO_OK);
+        }
+        zo_engine_settle(x.engine);
+        ck_assert_msg(m.be->finite(m.be, m.store), "%s: weights that were %g times as long are not finite", e->name, (double)times[k]);
+        disengage(&x);
+    }
+    objective64 *o = objective64_new(&m.layout, SEED, &m, flat_loss, flat_gradient);
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        o->w[i] = m.start[i];
+    }
+    running r = running_new(e->name, NULL, &o->o);
+    for (int step = 0; step < 8; step++) {
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 8, e->descends_lr, 1e-3, &report), ZO_OK);
+    }
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        ck_assert_msg(o->w[i] == m.start[i], "%s: a flat loss moved weight %d from %g to %g", e->name, (int)i, m.start[i], o->w[i]);
+    }
+    printf("measured: %s: extremes: finite on weights of 0, 1e-20 and 1000 times their length; a flat loss moves nothing\n", e->name);
+    running_free(&r);
+    objective64_free(o);
     net_close(&m);
 }
 END_TEST
@@ -304,6 +439,8 @@ int main(void)
     TCase *tests = tcase_create("oracles");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, lr_0_leaves_the_weights, 0, n);
+    tcase_add_loop_test(tests, no_step_allocates, 0, n);
+    tcase_add_loop_test(tests, extremes_stay_finite, 0, n);
     tcase_add_loop_test(tests, steps_descend, 0, n);
     tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
     suite_add_tcase(suite, tests);

@@ -177,10 +177,13 @@ static void run_program(const struct pair *c, zo_realisation realisation, net *m
     o->open = taped_open;
     o->open_numbers = taped_numbers;
     running r = running_new(c->name, c->json, o);
+    zo_err err;
     for (int step = 0; step < STEPS; step++) {
         zo_step_report report;
         m->step = step;
-        ck_assert_int_eq(running_step(&r, EPOCH, STEPS, c->lr, c->eps, &report), ZO_OK);
+        zo_step_context x = {.step = step, .steps = STEPS, .batches_per_epoch = EPOCH, .examples = BATCH, .train_examples = EXAMPLES, .lr = c->lr,
+                             .eps = c->eps};
+        ck_assert_msg(r.e->step(r.state, o, &x, &report, &err) == ZO_OK, "%s: %s", c->name, err.text);
     }
     fold_side(e, m->be, m->store);
     widen(m->store->data, m->layout.size, now.w);
