@@ -4,6 +4,7 @@
  *   memory     once the sets are written, a step takes no more than the few bytes for lists of points that its needs say
  *   extremes   weights of 0, of 1e-20 and 1000 times as long as they are stay finite, and a flat loss moves none
  *   descent    the mean of <step, true gradient> is below 0 by four standard errors; with its updates turned round it is not
+ *   estimates  the first step's mean and mean square over many seeds, on a linear loss, against closed forms (test_optimizers.c has others)
  *   stability  two-point estimates along normals on 1/2 w'Hw are stable in the mean square iff lr h < 1 for each curvature h and
  *              sum lr h / (2 (1 - lr h)) < 1 (H = I: lr < 2 / (d + 2)); along signs iff lr sum h < 2. The program crosses there. */
 #include <check.h>
@@ -317,6 +318,110 @@ START_TEST(steps_descend)
 }
 END_TEST
 
+/* ---- estimates ------------------------------------------------------------------------------------------------------------ */
+
+enum { SLOPES = 8, INSIDE = 6, SEEDS = 40000 }; /* INSIDE: of them in block 0, the others in block 1 */
+typedef struct plane { zo_layout layout; double slope[SLOPES], w[SLOPES]; int64_t place[SLOPES]; } plane;
+
+static double plane_loss(void *context, zo_which which, const double *w)
+{
+    (void)which;
+    const plane *p = context;
+    double sum = 5.0;
+    for (int i = 0; i < SLOPES; i++) {
+        sum += p->slope[i] * w[p->place[i]];
+    }
+    return sum;
+}
+
+/* What x = (w0 - w1) / lr is in the mean, and E |x|^2: */
+typedef enum law {
+    PLAIN,  /* z z'G times `c`: c G, and c^2 `more` |G|^2 */
+    SIGNED, /* sign(z'G) z: sqrt(2 / pi) G / |G|, and d */
+    SMALL,  /* m z (m z)'G, m half of each parameter, the least: m G, and (d' + 2) |m G|^2 */
+    CHOSEN, /* the same, m at random with probability c: c G, and (c (1 + (d - 1) c) + 2 c) |G|^2 */
+    BLOCKED /* each block by itself: G, and sum (d_b + 2) |G_b|^2 */
+} law;
+
+static const struct guess { const char *name, *json; double lr; law law; double c, more; } guesses[] = {
+    {"mezo-m", NULL, 1.0, PLAIN, 1.0, SLOPES + 2},
+    {"zo-sign", NULL, 1.0, SIGNED, 0.0, 0.0},
+    {"meazo", NULL, 1.0, SIGNED, 0.0, 0.0}, /* pg / |pg| */
+    {"zo-cons", NULL, 1e-3, PLAIN, 1.0, SLOPES + 2}, /* down a plane the step is always better */
+    {"kerzoo", "{\"c\": 2}", 1.0, PLAIN, 2.0, 6.25 * (SLOPES + 2)}, /* E (r K)^2 = 25 / 4 c^2 */
+    {"kerzoo", "{\"queries\": 4}", 1.0, PLAIN, 1.0, (6.25 * (SLOPES + 2) + 3.0) / 4.0},
+    {"hizoo", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a plane has no curvature, and H is 1 */
+};
+enum { GUESSES = sizeof guesses / sizeof *guesses };
+
+static void expected(const plane *p, const struct guess *of, double *mean, double *square)
+{
+    double all = 0.0, part = 0.0, block[2] = {0.0, 0.0};
+    for (int i = 0; i < SLOPES; i++) {
+        bool small = i < INSIDE ? i < INSIDE / 2 : i < INSIDE + (SLOPES - INSIDE) / 2; /* |w| grows within a parameter */
+        double g = p->slope[i];
+        all += g * g;
+        part += small ? g * g : 0.0;
+        block[i >= INSIDE] += g * g;
+        mean[i] = of->law == SMALL ? (small ? g : 0.0) : of->law == PLAIN || of->law == CHOSEN ? of->c * g : g;
+    }
+    for (int i = 0; i < SLOPES && of->law == SIGNED; i++) {
+        mean[i] = sqrt(2.0 / M_PI) * p->slope[i] / sqrt(all);
+    }
+    double d = SLOPES, c = of->c;
+    *square = of->law == PLAIN ? c * c * of->more * all : of->law == SIGNED ? d : of->law == SMALL ? (d / 2.0 + 2.0) * part
+            : of->law == CHOSEN ? (c * (1.0 + (d - 1.0) * c) + 2.0 * c) * all : (INSIDE + 2.0) * block[0] + (d - INSIDE + 2.0) * block[1];
+}
+
+START_TEST(estimates_have_their_closed_forms)
+{
+    const struct guess *of = &guesses[_i];
+    plane p;
+    memset(&p, 0, sizeof p);
+    zo_layout_add(&p.layout, "a", ZO_PARAM_MATRIX, 2, INSIDE / 2, 0, true);
+    zo_layout_add(&p.layout, "b", ZO_PARAM_MATRIX, 1, SLOPES - INSIDE, 1, true);
+    double mean[SLOPES], square, sum[SLOPES] = {0.0}, sums[SLOPES] = {0.0}, norm = 0.0, norms = 0.0, worst = 0.0;
+    for (int i = 0; i < SLOPES; i++) {
+        p.slope[i] = cos(1.0 + 2.0 * i);
+        p.w[i] = 0.1 * (i + 1) * (i % 2 == 0 ? 1.0 : -1.0);
+        p.place[i] = i < INSIDE ? p.layout.param[0].offset + i : p.layout.param[1].offset + i - INSIDE;
+    }
+    expected(&p, of, mean, &square);
+    for (int k = 0; k < SEEDS; k++) {
+        objective64 *o = objective64_new(&p.layout, (uint64_t)k + 1, &p, plane_loss, NULL);
+        zo_step_report report;
+        double length = 0.0;
+        for (int i = 0; i < SLOPES; i++) {
+            o->w[p.place[i]] = p.w[i];
+        }
+        running r = running_new(of->name, of->json, &o->o);
+        ck_assert_int_eq(running_step(&r, 1, 1, of->lr, 1e-2, &report), ZO_OK);
+        for (int i = 0; i < SLOPES; i++) {
+            double x = (p.w[i] - o->w[p.place[i]]) / of->lr;
+            sum[i] += x;
+            sums[i] += x * x;
+            length += x * x;
+        }
+        norm += length;
+        norms += length * length;
+        running_free(&r);
+        objective64_free(o);
+    }
+    for (int i = 0; i < SLOPES; i++) {
+        double at = sum[i] / SEEDS, error = sqrt((sums[i] / SEEDS - at * at) / SEEDS);
+        if (error > 0.0 || at != mean[i]) {
+            worst = fmax(worst, fabs(at - mean[i]) / error);
+        }
+    }
+    double at = norm / SEEDS, error = sqrt((norms / SEEDS - at * at) / SEEDS + 1e-20 * at * at);
+    printf("measured: %s %s: estimates: means are %.1f standard errors from the closed form at most, E |x|^2 = %.3f +- %.3f (%.3f), within 5\n", of->name,
+           of->json != NULL ? of->json : "", worst, at, error, square);
+    ck_assert_msg(worst < 5.0, "%s: a mean is %g standard errors from the closed form", of->name, worst);
+    ck_assert_msg(fabs(at - square) < 5.0 * error + 1e-6 * square, "%s: E |x|^2 is %g +- %g, the closed form says %g", of->name, at, error, square);
+    zo_layout_free(&p.layout);
+}
+END_TEST
+
 /* ---- stability ------------------------------------------------------------------------------------------------------------ */
 
 enum { BOWL = 6, DRAWS = 40000 };
@@ -442,6 +547,7 @@ int main(void)
     tcase_add_loop_test(tests, no_step_allocates, 0, n);
     tcase_add_loop_test(tests, extremes_stay_finite, 0, n);
     tcase_add_loop_test(tests, steps_descend, 0, n);
+    tcase_add_loop_test(tests, estimates_have_their_closed_forms, 0, GUESSES);
     tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
