@@ -79,4 +79,6 @@ include make/dist.mk
 include make/run.mk
 include make/tests.mk
 
+include make/plugins.mk
+
 -include $(patsubst %.o,%.d,$(OBJECTS) $(BUILD)/build_info.o $(BUILD)/bench/cli/main.o $(TEST_SOURCES:%.c=$(BUILD)/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/%.o) $(SHIM_OBJECTS))

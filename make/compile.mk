@@ -43,9 +43,9 @@ $(filter $(BUILD)/bench/cli/cmd_demo.o,$(OBJECTS)): $(wildcard paper_configs/dem
 $(BUILD)/libzo.a: $(OBJECTS)
 	@rm -f $@.$$PPID && ar rcs $@.$$PPID $^ && mv -f $@.$$PPID $@
 
-$(BUILD)/zo: $(BUILD)/bench/cli/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o
+$(BUILD)/zo: $(BUILD)/bench/cli/main.o $(BUILD)/libzo.a $(BUILD)/build_info.o $(BUILD)/plugin.map
 	@echo 'LINK  $@'
-	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(CUDA_LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $(EXPORTS) $(filter-out %.map,$^) $(LIBS) $(CUDA_LIBS) -o $@
 
 # A link to the build asked for last.
 zo: $(BUILD)/zo FORCE
@@ -57,5 +57,5 @@ objects_first = $(filter %.o,$^) $(filter-out %.o,$^)
 
 # Order-only: a commit changes the revision, and need not link every test anew.
 $(BUILD)/tests/test_%: $(BUILD)/libzo.a | $(BUILD)/build_info.o
-	@$(CC) $(ALL_LDFLAGS) $(objects_first) $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $(TEST_EXPORTS) $(objects_first) $(BUILD)/build_info.o $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS) -o $@
 .PRECIOUS: $(BUILD)/%.o

@@ -6,8 +6,9 @@ demo: zo
 bench-peers: zo
 	@bench/peers/run.sh '$(or $(DATA),../shared/data)' '$(or $(MODELS),../shared/models)' $(ARGS)
 
-install: $(BUILD)/zo
+install: $(BUILD)/zo $(PLUGIN_HEADER)
 	install -D -m 755 $(BUILD)/zo $(DESTDIR)$(PREFIX)/bin/zo
+	install -D -m 644 $(PLUGIN_HEADER) $(DESTDIR)$(PREFIX)/include/zo/plugin.h
 	for file in $(wildcard plots/*.gp) $(wildcard paper_configs/*/*.json); do \
 	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/zo/$$file || exit 1; done
 

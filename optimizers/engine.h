@@ -29,8 +29,6 @@ extern "C" {
 
 /* Every pass draws every direction of the log again: it may have so many, then the run is unsupported. */
 enum { ZO_LOG_MOST = 256 };
-typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;
-const char *zo_accumulate_name(zo_accumulate a);
 
 /* The loss, as the bench wires it to a model and a dataset. All callbacks get `context`. */
 typedef struct zo_engine_io {

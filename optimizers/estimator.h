@@ -12,9 +12,11 @@ extern "C" {
 struct zo_extent;
 struct zo_needs;
 
-/* How the engine realises points; see engine.h. */
+/* How the engine realises points, and where updates go; see engine.h. */
 typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
 const char *zo_realisation_name(zo_realisation r);
+typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;
+const char *zo_accumulate_name(zo_accumulate a);
 
 /* What every estimator gets from the config; its own options stand in its option struct. */
 typedef struct zo_step_context {

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "optimizers/engine.h"
 #include "optimizers/moves.h"
 #include "optimizers/rank_rule.h"
 #include "optimizers/term_log.h"

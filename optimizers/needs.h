@@ -3,15 +3,17 @@
 #ifndef ZO_OPTIMIZERS_NEEDS_H
 #define ZO_OPTIMIZERS_NEEDS_H
 
-#include "optimizers/engine.h"
+#include "optimizers/estimator.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct zo_layout;
+
 /* The run that it is asked for. */
 typedef struct zo_extent {
-    const zo_layout *layout;
+    const struct zo_layout *layout;
     zo_realisation realisation;
     zo_accumulate accumulate;
     zo_storage storage;        /* of the weights */

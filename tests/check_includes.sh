@@ -18,7 +18,9 @@ may() {
 }
 
 # A room without its own rooms: *.c and headers that stand in it.
-rooms='core text backends backends/cpu backends/cuda models models/files tasks optimizers results plots bench/synth bench/cell bench/matrix bench/cli'
+# Plug-ins see the installed header alone.
+may examples/plugin_c 'none'
+rooms='examples/plugin_c core text backends backends/cpu backends/cuda models models/files tasks optimizers results plots bench/synth bench/cell bench/matrix bench/cli'
 n='[a-z0-9_]+\.h'
 may core "core/$n"
 may text "(core|text)/$n"

@@ -340,19 +340,24 @@ static inline void objective64_free(objective64 *q)
 /* An estimator with its state, options from JSON text (NULL = defaults). */
 typedef struct running { const zo_estimator *e; void *state; zo_objective *o; int64_t step; } running;
 
-static inline running running_new(const char *name, const char *json, zo_objective *o)
+static inline running running_of(const zo_estimator *e, const char *json, zo_objective *o)
 {
-    running r = {.e = zo_estimator_find(name), .o = o};
+    running r = {.e = e, .o = o};
     zo_err err = {0};
     cJSON *object = json != NULL ? cJSON_Parse(json) : NULL;
     r.state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, r.e->state_bytes);
-    zo_status status = zo_opt_read(r.e->options, object, NULL, name, r.state, &err);
+    zo_status status = zo_opt_read(r.e->options, object, NULL, e->name, r.state, &err);
     if (status == ZO_OK && r.e->start != NULL) {
         status = r.e->start(r.state, o, &err);
     }
     cJSON_Delete(object);
     ZO_CHECK(status == ZO_OK, "%s", err.text);
     return r;
+}
+
+static inline running running_new(const char *name, const char *json, zo_objective *o)
+{
+    return running_of(zo_estimator_find(name), json, o);
 }
 
 static inline zo_status running_step(running *r, int64_t batches_per_epoch, int64_t steps, double lr, double eps, zo_step_report *report)

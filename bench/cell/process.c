@@ -25,6 +25,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/files/safetensors.h"
+#include "optimizers/plugins.h"
 
 #define NEWS_SECONDS 0.1  /* at most ten lines a second */
 
@@ -222,6 +223,19 @@ static zo_identity job_identity(const cJSON *job, const zo_cell *cell)
     return identity;
 }
 
+/* A row never says that it is of another plug-in than the one that ran. */
+static zo_status check_plugin(const zo_cell *cell, const zo_identity *identity, zo_err *err)
+{
+    char loaded[17] = "";
+    if (zo_plugin_path(cell->estimator) != NULL) {
+        snprintf(loaded, sizeof loaded, "%016llx", (unsigned long long)zo_plugin_loaded(cell->estimator));
+    }
+    return strcmp(loaded, identity->plugin) == 0
+               ? ZO_OK
+               : zo_fail(err, ZO_EINPUT, "%s: has changed while its cell was started; start the same command again",
+                         zo_plugin_path(cell->estimator) != NULL ? zo_plugin_path(cell->estimator) : cell->estimator->name);
+}
+
 /* The job, from the parse to the last row; whatever it opened stands in `r` and *be, and is given back by the caller. */
 static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_err *err)
 {
@@ -248,7 +262,8 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     zo_cell_row row = zo_cell_to_row(&r->cell);
     zo_identity identity = job_identity(job, &r->cell);
     r->threads = (*be)->threads;
-    status = zo_results_open(&r->results, text_in(job, "db"), false, err); /* the parent has made it */
+    status = check_plugin(&r->cell, &identity, err);
+    status = status == ZO_OK ? zo_results_open(&r->results, text_in(job, "db"), false, err) : status; /* the parent has made it */
     status = status == ZO_OK ? zo_results_begin(r->results, &row, &identity, &host, &r->id, err) : status;
     if (status != ZO_OK) {
         return status;

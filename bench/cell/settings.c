@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "models/tune.h"
+#include "optimizers/plugins.h"
 
 static bool has_flag(const char *key, zo_key_flag flag)
 {
@@ -36,8 +37,17 @@ static zo_status fail_name(zo_err *err, const char *where, const char *what, con
     return zo_fail(err, ZO_EINPUT, "%s: there is no %s \"%.64s\"; see `zo list %ss`", where, what, name, what);
 }
 
-static zo_status find_optimizer(const char *name, const char *where, const zo_estimator **estimator, zo_err *err)
+/* plugin: the path of its file where its name is not that; NULL = none. */
+static zo_status find_optimizer(const char *name, const char *plugin, const char *where, const zo_estimator **estimator, zo_err *err)
 {
+    if (plugin != NULL || zo_plugin_is(name)) {
+        zo_status status = zo_plugin_open(plugin != NULL ? plugin : name, estimator, err);
+        if (status == ZO_OK && plugin != NULL && strcmp(name, (*estimator)->name) != 0) {
+            status = zo_fail(err, ZO_EINPUT, "the optimizer of the plug-in %s is \"%s\", and \"name\" is \"%.64s\"; they must be the same", plugin,
+                             (*estimator)->name, name);
+        }
+        return status == ZO_OK ? ZO_OK : zo_fail_in(err, where);
+    }
     *estimator = zo_estimator_find(name);
     if (*estimator != NULL) {
         return ZO_OK;
@@ -198,7 +208,13 @@ static void write_cell(zo_cell *c, const void *options)
     config[0] = '{';
     size_t at = 1 + zo_opt_print(zo_cell_keys(), c, config + 1, sizeof config / 2);
     ZO_CHECK(at < sizeof config / 2, "a cell's text has more than %zu bytes", sizeof config / 2);
-    snprintf(config + at, sizeof config - at, ",\"optimizer\":{\"name\":\"%s\"%s%s}}", c->estimator->name, n > 0 ? "," : "", own);
+    const char *plugin = zo_plugin_path(c->estimator);
+    cJSON *path = plugin != NULL ? cJSON_CreateString(plugin) : NULL; /* it may have what JSON escapes */
+    char *text = path != NULL ? cJSON_PrintUnformatted(path) : NULL;
+    snprintf(config + at, sizeof config - at, ",\"optimizer\":{\"name\":\"%s\"%s%s%s%s}}", c->estimator->name, text != NULL ? ",\"plugin\":" : "",
+             text != NULL ? text : "", n > 0 ? "," : "", own);
+    cJSON_free(text);
+    cJSON_Delete(path);
     c->config = zo_strdup(ZO_TAG_OTHER, config);
     snprintf(config, sizeof config, "{%s}", own);
     c->options_text = zo_strdup(ZO_TAG_OTHER, config);
@@ -258,7 +274,7 @@ static cJSON *override_keys_of(const zo_estimator *e, const cJSON *object, const
     for (const cJSON *o = optimizer->child; o != NULL; o = o->next) {
         if (zo_opt_find(zo_cell_options(e), o->string) == NULL && has_flag(o->string, ZO_KEY_OVERRIDE)) {
             zo_json_replace(common, o->string, cJSON_Duplicate(o, true));
-        } else if (strcmp(o->string, "name") != 0) {
+        } else if (strcmp(o->string, "name") != 0 && strcmp(o->string, "plugin") != 0) {
             cJSON_AddItemToObject(own, o->string, cJSON_Duplicate(o, true));
         }
     }
@@ -275,7 +291,11 @@ zo_status zo_cell_make(zo_cell *c, cJSON *object, const char *path, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: \"optimizer\" is %s; expected a name, an object such as {\"name\": \"mezo\"}, or a list of them", path,
                        optimizer == NULL ? "missing" : cJSON_IsObject(optimizer) ? "an object without \"name\"" : "no name");
     }
-    zo_status status = find_optimizer(name->valuestring, path, &c->estimator, err);
+    const cJSON *plugin = cJSON_IsObject(optimizer) ? cJSON_GetObjectItemCaseSensitive(optimizer, "plugin") : NULL;
+    if (plugin != NULL && !cJSON_IsString(plugin)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"plugin\" is %s; expected the path of a shared object, such as \"./mine.so\"", path, zo_json_kind(plugin));
+    }
+    zo_status status = find_optimizer(name->valuestring, plugin != NULL ? plugin->valuestring : NULL, path, &c->estimator, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -314,7 +334,8 @@ uint64_t zo_cell_opening(const zo_cell *cell, bool fine)
         }
     }
     if (fine) {
-        hash = zo_fnv1a(hash, cell->estimator->name, strlen(cell->estimator->name));
+        const char *plugin = zo_plugin_path(cell->estimator), *name = plugin != NULL ? plugin : cell->estimator->name;
+        hash = zo_fnv1a(hash, name, strlen(name));
         hash = zo_fnv1a(hash, cell->options_text, strlen(cell->options_text));
     }
     return hash;

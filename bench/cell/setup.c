@@ -191,6 +191,14 @@ static int64_t eval_batch(const zo_setup *s, zo_split split)
     return wish < rows ? wish : rows;
 }
 
+/* An estimator that fails says why; one that does not is told so. */
+static void say_something(const zo_estimator *e, const char *slot, zo_status status, zo_err *err)
+{
+    if (status != ZO_OK && err->text[0] == '\0') {
+        zo_fail(err, status, "%s failed in its %s with status %d and gave no reason; its file must say why, by zo_fail", e->name, slot, (int)status);
+    }
+}
+
 static zo_status open_estimator(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
@@ -209,7 +217,9 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
     s->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
     zo_status status = e->options != NULL ? zo_opt_read(e->options, c->options, NULL, e->name, s->state, err) : ZO_OK;
     if (status == ZO_OK && e->start != NULL) {
+        *err = (zo_err){.status = ZO_OK};
         status = e->start(s->state, zo_engine_objective(s->engine), err);
+        say_something(e, "start", status, err);
         s->started = true;
     }
     return status;
@@ -408,7 +418,9 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
                                .lr = c->lr,
                                .eps = c->eps};
     *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = c->lr, .paper_queries = NAN};
+    *err = (zo_err){.status = ZO_OK};
     zo_status status = c->estimator->step(s->state, zo_engine_objective(s->engine), &context, report, err);
+    say_something(c->estimator, "step", status, err);
     s->be->wait(s->be);
     *seconds = zo_now() - start;
     zo_batch_free(s->batch);

@@ -18,13 +18,14 @@
 #include "models/files/safetensors.h"
 #include "models/model.h"
 #include "models/tune.h"
+#include "optimizers/plugins.h"
 
-static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--json] [--models DIR]";
+static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--plugin FILE] [--json] [--models DIR]";
 
 typedef struct inspect_args {
     bool json;
     int64_t batch, context, rank;
-    const char *models_dir, *model, *storage_name, *tune_name;
+    const char *models_dir, *model, *storage_name, *tune_name, *plugin;
     zo_storage storage;
     zo_tune tune;
 } inspect_args;
@@ -181,29 +182,37 @@ static zo_status add_method(report *r, const inspect_args *args, const zo_layout
     return status;
 }
 
-/* Every estimator in every realisation that it has. First-order methods need weights in f32. */
+/* An estimator in every realisation that it has. First-order methods need weights in f32. */
+static zo_status plan_estimator(report *r, const inspect_args *args, const zo_layout *layout, const zo_estimator *e, zo_err *err)
+{
+    bool one = e->step == NULL || e->first_order; /* nothing is realised */
+    zo_status status = ZO_OK;
+    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
+        if (e->allows != NULL && !e->allows(k)) {
+            continue;
+        }
+        int defaults = r->methods;
+        method m = {.estimator = e, .realisation = (zo_realisation)k};
+        status = add_method(r, args, layout, m, -1, err);
+        for (m.variant = e->variants; m.variant != NULL && m.variant->key != NULL && status == ZO_OK; m.variant++) {
+            status = add_method(r, args, layout, m, defaults, err);
+        }
+    }
+    return status;
+}
+
 static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
 {
     zo_layout layout = {0};
     zo_arch_layout(&r->arch, r->head, r->classes, &layout);
-    const zo_estimator *const *list;
+    const zo_estimator *const *list, *plugin = NULL;
     int n = zo_estimator_list(&list);
     zo_status status = zo_tune_apply(&args->tune, &r->arch, r->head, &layout, err);
+    status = status == ZO_OK && args->plugin != NULL ? zo_plugin_open(args->plugin, &plugin, err) : status;
     for (int i = 0; i < n && status == ZO_OK; i++) {
-        const zo_estimator *e = list[i];
-        bool one = e->step == NULL || e->first_order; /* nothing is realised */
-        for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
-            if (e->allows != NULL && !e->allows(k)) {
-                continue;
-            }
-            int defaults = r->methods;
-            method m = {.estimator = e, .realisation = (zo_realisation)k};
-            status = add_method(r, args, &layout, m, -1, err);
-            for (m.variant = e->variants; m.variant != NULL && m.variant->key != NULL && status == ZO_OK; m.variant++) {
-                status = add_method(r, args, &layout, m, defaults, err);
-            }
-        }
+        status = plan_estimator(r, args, &layout, list[i], err);
     }
+    status = status == ZO_OK && plugin != NULL ? plan_estimator(r, args, &layout, plugin, err) : status;
     zo_layout_free(&layout);
     return status;
 }
@@ -383,7 +392,8 @@ int zo_cmd_inspect(int argc, char **argv)
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
                             {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
                             {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
-                            {"--tune", ZO_ARG_TEXT, &args.tune_name},    {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--tune", ZO_ARG_TEXT, &args.tune_name},    {"--plugin", ZO_ARG_TEXT, &args.plugin},
+                            {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     report *r = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *r);
     zo_status status = zo_args_read(argc, argv, table, &args.model, 1, 1, NULL, USAGE, &err);

@@ -16,11 +16,12 @@
 #include "core/text.h"
 #include "models/files/hub.h"
 #include "optimizers/needs.h"
+#include "optimizers/plugins.h"
 #include "plots/plot.h"
 #include "results/report.h"
 #include "tasks/task.h"
 
-typedef struct request { const char *models; bool json; cJSON *rows; } request;
+typedef struct request { const char *models, *plugin; bool json; cJSON *rows; } request;
 
 /* The options of a table whose structure has so many bytes. */
 static void list_options(cJSON *row, const zo_opt *table, size_t bytes)
@@ -70,37 +71,47 @@ static void list_variants(cJSON *row, const zo_estimator *e)
     }
 }
 
+static void list_optimizer(request *q, const zo_estimator *e)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "optimizer", e->name);
+    cJSON_AddStringToObject(row, "title", e->title);
+    cJSON_AddStringToObject(row, "paper", e->paper != NULL ? e->paper : "");
+    cJSON_AddBoolToObject(row, "usual", e->usual);
+    cJSON_AddNumberToObject(row, "lr", e->lr);
+    cJSON_AddNumberToObject(row, "eps", e->eps);
+    char realisations[64] = "";
+    for (int k = 0; k < ZO_REALISATIONS && e->step != NULL && !e->first_order; k++) {
+        if (e->allows == NULL || e->allows(k)) {
+            snprintf(realisations + strlen(realisations), sizeof realisations - strlen(realisations), "%s%s", realisations[0] ? " " : "",
+                     zo_realisation_name((zo_realisation)k));
+        }
+    }
+    cJSON_AddStringToObject(row, "realisations", realisations);
+    list_kept(row, e, NULL);
+    cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
+    cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
+    cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
+    list_variants(row, e);
+    list_options(row, e->options, e->state_bytes);
+    if (zo_plugin_path(e) != NULL) {
+        cJSON_AddStringToObject(row, "plugin", zo_plugin_path(e));
+    }
+    cJSON_AddItemToArray(q->rows, row);
+}
+
 static zo_status list_optimizers(request *q, zo_err *err)
 {
-    (void)err;
-    const zo_estimator *const *list;
+    const zo_estimator *const *list, *plugin = NULL;
+    zo_status status = q->plugin != NULL ? zo_plugin_open(q->plugin, &plugin, err) : ZO_OK;
     int n = zo_estimator_list(&list);
-    for (int i = 0; i < n; i++) {
-        const zo_estimator *e = list[i];
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "optimizer", e->name);
-        cJSON_AddStringToObject(row, "title", e->title);
-        cJSON_AddStringToObject(row, "paper", e->paper != NULL ? e->paper : "");
-        cJSON_AddBoolToObject(row, "usual", e->usual);
-        cJSON_AddNumberToObject(row, "lr", e->lr);
-        cJSON_AddNumberToObject(row, "eps", e->eps);
-        char realisations[64] = "";
-        for (int k = 0; k < ZO_REALISATIONS && e->step != NULL && !e->first_order; k++) {
-            if (e->allows == NULL || e->allows(k)) {
-                snprintf(realisations + strlen(realisations), sizeof realisations - strlen(realisations), "%s%s", realisations[0] ? " " : "",
-                         zo_realisation_name((zo_realisation)k));
-            }
-        }
-        cJSON_AddStringToObject(row, "realisations", realisations);
-        list_kept(row, e, NULL);
-        cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
-        cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
-        cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
-        list_variants(row, e);
-        list_options(row, e->options, e->state_bytes);
-        cJSON_AddItemToArray(q->rows, row);
+    for (int i = 0; i < n && status == ZO_OK; i++) {
+        list_optimizer(q, list[i]);
     }
-    return ZO_OK;
+    if (plugin != NULL) {
+        list_optimizer(q, plugin);
+    }
+    return status;
 }
 
 static zo_status list_tasks(request *q, zo_err *err)
@@ -272,9 +283,9 @@ int zo_cmd_list(int argc, char **argv)
     enum { N = sizeof what / sizeof *what };
     const char *word = NULL;
     request q = {0};
-    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &q.json}, {"--models", ZO_ARG_TEXT, &q.models}, {NULL, ZO_ARG_FLAG, NULL}};
+    const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &q.json}, {"--models", ZO_ARG_TEXT, &q.models}, {"--plugin", ZO_ARG_TEXT, &q.plugin}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
-    zo_status status = zo_args_read(argc, argv, table, &word, 1, 1, NULL, "zo list models|tasks|optimizers|plots|configs [--json]", &err);
+    zo_status status = zo_args_read(argc, argv, table, &word, 1, 1, NULL, "zo list models|tasks|optimizers|plots|configs [--models DIR] [--plugin FILE] [--json]", &err);
     if (status == ZO_OK) {
         const char *names[N];
         int at = 0;

@@ -48,9 +48,10 @@ static const command commands[] = {
      "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong.\n"
      "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
-     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. One\n"
-     "budget there (keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells];\n"
-     "\"include\": [configs that inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
+     "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. A name\n"
+     "that ends with .so or has a slash is the path of an estimator of your own, such as ./mine.so (docs/plugins.md). One budget there (keys marked\n"
+     "**) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells]; \"include\": [configs that\n"
+     "inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
@@ -83,7 +84,11 @@ static const command commands[] = {
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
      "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
-     "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--json]\n"},
+     "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
+     "\n"
+     "  --models DIR  where models are listed too ($ZO_MODELS)\n"
+     "  --plugin FILE optimizers: the estimator of this shared object behind them (docs/plugins.md)\n"
+     "  --json        all that is known, as JSON\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
      "\n"
@@ -101,7 +106,7 @@ static const command commands[] = {
      "  --bf16        matrix products in bf16 (f32)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
     {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
-     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--models DIR] [--json]\n"
+     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--plugin FILE] [--models DIR] [--json]\n"
      "\n"
      "Family, layers, parameters, types on disk, and the bytes by tag that a training step of each method is predicted to take.\n"
      "  --batch N     examples of the step (16)\n"
@@ -109,6 +114,7 @@ static const command commands[] = {
      "  --rank N      of TeZO's factors (8)\n"
      "  --storage T   how weights are held: f32, bf16 or f16 (f32)\n"
      "  --tune VIEW   the parameters that are trained, as in a config's \"tune\": \"last layers 4\" (full)\n"
+     "  --plugin FILE the estimator of this shared object behind the others (docs/plugins.md)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --json        all of it as one JSON object\n"},
     {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP},

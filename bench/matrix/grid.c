@@ -12,6 +12,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/tune.h"
+#include "optimizers/plugins.h"
 #include "results/labels.h"
 
 #define CELLS_MOST 100000
@@ -226,6 +227,13 @@ static bool same_value(const cJSON *a, const cJSON *wanted)
     return cJSON_Compare(a, wanted, true);
 }
 
+/* A plug-in is known by its estimator's name and by its path. */
+static bool same_optimizer(const cJSON *optimizer, const cJSON *wanted)
+{
+    const cJSON *plugin = cJSON_GetObjectItemCaseSensitive(optimizer, "plugin");
+    return same_value(cJSON_GetObjectItemCaseSensitive(optimizer, "name"), wanted) || (plugin != NULL && same_value(plugin, wanted));
+}
+
 static bool matches(const cJSON *config, const cJSON *partial)
 {
     const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
@@ -234,7 +242,7 @@ static bool matches(const cJSON *config, const cJSON *partial)
         if (strcmp(p->string, "optimizer") == 0) {
             /* a name, a list of names, or an object of the optimizer's keys and common ones */
             if (!cJSON_IsObject(p)) {
-                if (!same_value(cJSON_GetObjectItemCaseSensitive(optimizer, "name"), p)) {
+                if (!same_optimizer(optimizer, p)) {
                     return false;
                 }
                 continue;
@@ -242,7 +250,7 @@ static bool matches(const cJSON *config, const cJSON *partial)
             for (const cJSON *o = p->child; o != NULL; o = o->next) {
                 const cJSON *own = cJSON_GetObjectItemCaseSensitive(optimizer, o->string);
                 own = own != NULL ? own : cJSON_GetObjectItemCaseSensitive(config, o->string);
-                if (own == NULL || !same_value(own, o)) {
+                if (strcmp(o->string, "name") == 0 ? !same_optimizer(optimizer, o) : own == NULL || !same_value(own, o)) {
                     return false;
                 }
             }
@@ -254,6 +262,18 @@ static bool matches(const cJSON *config, const cJSON *partial)
 }
 
 /* ---- a config ----------------------------------------------------------------------------------------------------------- */
+
+/* {"name": "./mine.so"} as {"name": "mine", "plugin": "./mine.so"}; what cannot be loaded stays as it is. */
+static void name_plugin(cJSON *optimizer)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(optimizer, "name");
+    const zo_estimator *e;
+    zo_err ignored = {0};
+    if (cJSON_IsString(name) && zo_plugin_is(name->valuestring) && zo_plugin_open(name->valuestring, &e, &ignored) == ZO_OK) {
+        cJSON_AddStringToObject(optimizer, "plugin", name->valuestring);
+        zo_json_replace(optimizer, "name", cJSON_CreateString(e->name));
+    }
+}
 
 static zo_status add_cell(void *context, cJSON *object, zo_err *err)
 {
@@ -273,6 +293,7 @@ static zo_status add_cell(void *context, cJSON *object, zo_err *err)
             cJSON_AddStringToObject(named, "name", optimizer->valuestring);
             zo_json_replace(config, "optimizer", named);
         }
+        name_plugin(cJSON_GetObjectItemCaseSensitive(config, "optimizer"));
     }
     int at = 0;
     for (const cJSON *e = b->exclude != NULL ? b->exclude->child : NULL; e != NULL; e = e->next, at++) {

@@ -11,6 +11,7 @@
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
 #include "models/tune.h"
+#include "optimizers/plugins.h"
 #include "text/tokenizer.h"
 
 typedef struct entry { char a[17], b[17]; } entry; /* of a model: its own and its tokenizer's; of rows: theirs */
@@ -107,6 +108,10 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
     memcpy(identity.rows, e->a, sizeof identity.rows);
     if (zo_task_fingerprint(cell->task, &print, &ignored) == ZO_OK) {
         print_hash(identity.task, print);
+    }
+    const char *plugin = zo_plugin_path(cell->estimator);
+    if (plugin != NULL && zo_plugin_fingerprint(plugin, &print, &ignored) == ZO_OK) {
+        print_hash(identity.plugin, print);
     }
     return identity;
 }

@@ -19,6 +19,7 @@
 #include "core/mem.h"
 #include "core/output.h"
 #include "tests/folder.h"
+#include "tests/plugins.h"
 #include "tests/suite.h"
 
 enum { STEPS = 5, MODELS = 2 };
@@ -198,7 +199,7 @@ static void run_options(const char *model, const zo_estimator *e, const zo_varia
             cJSON_AddItemToObject(options, o->key, cJSON_Duplicate(value, true));
             count_kept(e, options, these);
             bool matters = memcmp(these, before, sizeof these) != 0;
-            cJSON_AddStringToObject(options, "name", e->name);
+            cJSON_AddStringToObject(options, "name", estimator_word(e));
             if (variant == NULL || matters) {
                 breadth how = variant != NULL ? ONE_WAY : matters ? EVERY_WAY : EVERY_REALISATION;
                 run_ways(model, e, options, how > most ? how : most);
@@ -212,16 +213,16 @@ static void run_options(const char *model, const zo_estimator *e, const zo_varia
 START_TEST(every_estimator_and_option)
 {
     const zo_estimator *const *list;
-    int n = zo_estimator_list(&list);
+    int n = estimators_to_test(&list);
     const zo_estimator *e = list[_i % n];
     const char *model = models[_i / n];
-    cJSON *name = cJSON_CreateString(e->name);
+    cJSON *name = cJSON_CreateString(estimator_word(e));
     run_ways(model, e, name, EVERY_WAY);
     cJSON_Delete(name);
     run_options(model, e, NULL, EVERY_WAY);
     for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
         cJSON *options = zo_variant_options(v);
-        cJSON_AddStringToObject(options, "name", e->name);
+        cJSON_AddStringToObject(options, "name", estimator_word(e));
         run_ways(model, e, options, EVERY_WAY);
         cJSON_Delete(options);
         run_options(model, e, v, EVERY_WAY);
@@ -243,7 +244,7 @@ START_TEST(every_estimator_and_view)
 {
     const zo_estimator *const *list;
     const zo_tune_kind *const *kinds;
-    int n = zo_estimator_list(&list), model = _i % MODELS;
+    int n = estimators_to_test(&list), model = _i % MODELS;
     zo_tune_kinds(&kinds);
     const char *kind = kinds[_i / MODELS]->name, *more = "";
     for (size_t k = 0; k < sizeof views / sizeof *views; k++) {
@@ -251,7 +252,7 @@ START_TEST(every_estimator_and_view)
     }
     for (int i = 0; i < n && more != NULL; i++) {
         char text[400];
-        cJSON *name = cJSON_CreateString(list[i]->name);
+        cJSON *name = cJSON_CreateString(estimator_word(list[i]));
         snprintf(text, sizeof text, "%s, \"tune\": \"%s%s\"", models[model], kind, more);
         if (list[i]->step != NULL) {
             run_ways(text, list[i], name, EVERY_WAY);
@@ -335,7 +336,7 @@ int main(int argc, char **argv)
     const zo_estimator *const *list;
     TCase *t = tcase_create("predict");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, every_estimator_and_option, 0, MODELS * zo_estimator_list(&list));
+    tcase_add_loop_test(t, every_estimator_and_option, 0, MODELS * estimators_to_test(&list));
     const zo_tune_kind *const *kinds;
     tcase_add_loop_test(t, every_estimator_and_view, MODELS, MODELS * zo_tune_kinds(&kinds)); /* from the second on: the first is full */
     tcase_add_loop_test(t, a_dry_run_says_what_the_row_will, 0, MODELS);

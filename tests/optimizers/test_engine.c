@@ -11,6 +11,7 @@
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
+#include "tests/plugins.h"
 #include "tests/suite.h"
 
 /* logits = norm(gelu(E[id] W1^T + b1)) W2^T + b2, cross-entropy; an "example" is a token with a label. */
@@ -588,7 +589,7 @@ static zo_status net_gradient(void *context, zo_which which, zo_store *grad, dou
 START_TEST(conformance)
 {
     const zo_estimator *const *list;
-    zo_estimator_list(&list);
+    estimators_to_test(&list);
     const zo_estimator *e = list[_i];
     for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
         if (e->step == NULL || (e->allows != NULL && !e->allows(realisation))) {
@@ -599,7 +600,7 @@ START_TEST(conformance)
         zo_engine_spec spec = {.be = m.be, .weights = m.store, .realisation = (zo_realisation)realisation, .seed = 4,
                                .io = {.context = &m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched, .most_points = 2}};
         zo_engine *engine = zo_engine_new(&spec);
-        running r = running_new(e->name, NULL, zo_engine_objective(engine));
+        running r = running_of(e, NULL, zo_engine_objective(engine));
         double before, after;
         zo_err err;
         ck_assert_int_eq(net_losses(&m, ZO_BATCH_FULL, zo_engine_settle(engine), &before, &err), ZO_OK);
@@ -879,11 +880,14 @@ int main(void)
     tcase_add_test(tests, touched_rows_are_enough);
     tcase_add_test(tests, parts_count_their_tables);
     tcase_add_test(tests, a_loss_that_is_not_finite_is_divergence);
-    tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
+    TCase *all = tcase_create("conformance"); /* of each estimator, a plug-in too */
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, conformance, 0, estimators_to_test(&list));
     tcase_add_test(tests, dense_directions_have_no_side_path);
     tcase_add_test(tests, first_order_is_torch);
     tcase_add_test(tests, methods_keep_what_they_say);
     tcase_add_test(tests, rank_rule_counts_singular_values);
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, all);
     return suite_run(suite) != 0;
 }

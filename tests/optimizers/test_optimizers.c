@@ -7,6 +7,7 @@
 #include "optimizers/needs.h"
 #include "optimizers/spsa.h"
 #include "tests/objective64.h"
+#include "tests/plugins.h"
 #include "tests/suite.h"
 
 /* L_B(w) = 1/2 sum_j h_j (w_j - mean_B t_j)^2 over N examples; the batch of a step is one example. */
@@ -580,7 +581,7 @@ static void check_variant(const zo_estimator *e, const zo_variant *v)
         quadratic q;
         quadratic_open(&q, true);
         objective64 *o = objective64_new(&q.layout, 8, &q, quadratic_loss, quadratic_gradient);
-        running r = running_new(e->name, text, &o->o);
+        running r = running_of(e, text, &o->o);
         for (int step = 0; step < STEPS; step++) {
             zo_step_report report;
             ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, e->descends_lr, 1e-3, &report), ZO_OK);
@@ -596,14 +597,14 @@ static void check_variant(const zo_estimator *e, const zo_variant *v)
     zo_free(other);
 }
 
-/* Every entry of list.h: complete, counted as it says, and a convex quadratic falls (zero-shot: does not move). */
+/* Every entry of list.h and each plug-in: complete, counted as it says, and a convex quadratic falls (zero-shot: does not move). */
 START_TEST(conformance)
 {
     const zo_estimator *const *list;
-    int n = zo_estimator_list(&list);
+    int n = estimators_to_test(&list);
     ck_assert_int_ge(n, 8);
     const zo_estimator *e = list[_i];
-    ck_assert_ptr_eq(zo_estimator_find(e->name), e);
+    ck_assert(zo_plugin_path(e) != NULL ? zo_estimator_find(e->name) == NULL : zo_estimator_find(e->name) == e);
     ck_assert(e->title != NULL && e->loss_is != NULL && e->losses_at != NULL && e->options != NULL && e->state_bytes > 0);
     ck_assert(e->step == NULL || (e->lr > 0.0 && e->descends_lr > 0.0));
     for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
@@ -615,7 +616,7 @@ START_TEST(conformance)
     for (int seed = 0; seed < 20; seed++) {
         objective64 *o = objective64_new(&q.layout, 31 + (uint64_t)seed, &q, quadratic_loss, quadratic_gradient);
         before += quadratic_loss(&q, ZO_BATCH_FULL, o->w);
-        running r = running_new(e->name, e->descends_with, &o->o);
+        running r = running_of(e, e->descends_with, &o->o);
         for (int step = 0; step < 60 && e->step != NULL; step++) {
             zo_step_report report = {.loss = NAN, .lr = NAN};
             q.example = step % EXAMPLES;
@@ -656,7 +657,10 @@ int main(void)
     tcase_add_test(tests, mezo_decays_as_asked);
     tcase_add_test(tests, tezo_adam_is_its_formula);
     tcase_add_test(tests, linear_schedule_needs_steps);
-    tcase_add_loop_test(tests, conformance, 0, zo_estimator_list(&list));
+    TCase *all = tcase_create("conformance"); /* of each estimator, a plug-in too */
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, conformance, 0, estimators_to_test(&list));
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, all);
     return suite_run(suite) != 0;
 }

@@ -1,0 +1,23 @@
+# plugins.mk: what estimators in files of their own are built with (optimizers/plugin.h), and what the program exports to them.
+
+# One header: optimizers/plugin.h and all that it includes, each once.
+PLUGIN_HEADER := $(BUILD)/include/zo/plugin.h
+$(PLUGIN_HEADER): optimizers/plugin.h make/one_header.awk $(wildcard core/*.h backends/*.h optimizers/*.h)
+	@mkdir -p $(@D)
+	@awk -f make/one_header.awk optimizers/plugin.h > $@.$$PPID && mv -f $@.$$PPID $@
+
+# What it declares is exported, and nothing else (zo_main: of the shared library alone).
+$(BUILD)/plugin.map: $(PLUGIN_HEADER)
+	@{ echo '{ global:'; sed -nE '/^(static|typedef|ZO_INLINE)/d; s/^[a-z].*[ *](zo_[a-z0-9_]+)\(.*/    \1;/p' $<; echo '    zo_main; local: *; };'; } > $@.$$PPID && \
+	    mv -f $@.$$PPID $@
+EXPORTS = -Wl,--export-dynamic -Wl,--version-script=$(BUILD)/plugin.map
+
+# Tests that load plug-ins themselves: PLUGIN=./mine.so makes the tests of conformance go over it too (tests/plugins.h).
+LOADING := $(addprefix $(BUILD)/tests/,test_optimizers test_engine test_predict)
+$(LOADING): TEST_EXPORTS = $(EXPORTS)
+$(LOADING): | $(BUILD)/plugin.map
+ifneq ($(PLUGIN),)
+export ZO_PLUGIN := $(abspath $(PLUGIN))
+endif
+# It starts the program, compiles against the header, and runs the tests above.
+$(BUILD)/tests/test_plugins: | $(BUILD)/zo $(LOADING)

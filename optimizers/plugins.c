@@ -1,0 +1,252 @@
+/* plugins.c: see plugins.h. */
+#include "optimizers/plugins.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/io.h"
+#include "core/mem.h"
+#include "optimizers/plugin.h"
+
+enum { OPTIONS_MOST = 256, NAME_MOST = 40 };
+
+typedef struct loaded {
+    zo_estimator estimator; /* a copy: what a younger program has more is zero */
+    char *path;
+    uint64_t print;
+    struct loaded *next;
+} loaded;
+
+static loaded *first; /* reached until the process ends, as what dlopen has opened is */
+
+bool zo_plugin_is(const char *name)
+{
+    size_t n = strlen(name);
+    return strchr(name, '/') != NULL || (n > 3 && strcmp(name + n - 3, ".so") == 0);
+}
+
+zo_status zo_plugin_fingerprint(const char *path, uint64_t *print, zo_err *err)
+{
+    zo_map file;
+    zo_status status = zo_map_open(&file, path, err);
+    if (status == ZO_OK) {
+        *print = zo_fnv1a(ZO_FNV_START, file.data, file.bytes);
+        zo_map_close(&file);
+    }
+    return status;
+}
+
+/* ---- the header that it was built with ------------------------------------------------------------------------------------ */
+
+#define NAME_OF(type) #type,
+static const char *const table_name[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_TABLES(NAME_OF)}, *const value_name[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_VALUES(NAME_OF)};
+static const uint16_t table_bytes[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_TABLES(ZO_PLUGIN_BYTES)}, value_bytes[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_VALUES(ZO_PLUGIN_BYTES)};
+
+static zo_status check_header(const char *path, const zo_plugin_info *p, zo_err *err)
+{
+    if (p->version != ZO_PLUGIN_VERSION) {
+        return zo_fail(err, ZO_EINPUT, "%s: was built with a zo/plugin.h of version %u, and this zo has version %d; build it again with the header of this zo",
+                       path, p->version, ZO_PLUGIN_VERSION);
+    }
+    if (p->size < sizeof *p) {
+        return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin has %u bytes; expected %zu or more, which ZO_PLUGIN of zo/plugin.h gives it", path, p->size, sizeof *p);
+    }
+    for (int i = 0; i < ZO_PLUGIN_SIZES; i++) {
+        bool newer = p->table_bytes[i] > table_bytes[i], other = p->value_bytes[i] != 0 && value_bytes[i] != 0 && p->value_bytes[i] != value_bytes[i];
+        if ((newer && table_bytes[i] > 0) || other) {
+            return zo_fail(err, ZO_EINPUT, "%s: was built with a zo/plugin.h whose %s has %d bytes, and this zo has %d; build it again with the header of "
+                           "this zo", path, newer ? table_name[i] : value_name[i], newer ? p->table_bytes[i] : p->value_bytes[i],
+                           newer ? table_bytes[i] : value_bytes[i]);
+        }
+    }
+    if (p->estimator == NULL || p->table_bytes[0] == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin has no estimator; write ZO_PLUGIN(mine), where `const zo_estimator mine` is", path);
+    }
+    return ZO_OK;
+}
+
+/* ---- what it says of itself ------------------------------------------------------------------------------------------------ */
+
+static bool is_name(const char *name)
+{
+    size_t n = name != NULL ? strlen(name) : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) && (i == 0 || strchr("-_.", name[i]) == NULL)) {
+            return false;
+        }
+    }
+    return n > 0 && n <= NAME_MOST;
+}
+
+static bool is_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* Can the option be read and written: what is wrong with it, or NULL. */
+static const char *option_fault(const zo_opt *o, size_t state_bytes)
+{
+    static const size_t bytes[] = {[ZO_OPT_INT] = sizeof(int64_t), [ZO_OPT_REAL] = sizeof(double), [ZO_OPT_BOOL] = sizeof(bool),
+                                   [ZO_OPT_STRING] = ZO_OPT_STRING_BYTES, [ZO_OPT_CHOICE] = sizeof(int)};
+    if (!is_text(o->key) || strcmp(o->key, "name") == 0 || strcmp(o->key, "plugin") == 0 || strpbrk(o->key, "\"\\ ") != NULL) {
+        return "has a key that a config cannot have";
+    }
+    if ((size_t)o->type >= sizeof bytes / sizeof *bytes) {
+        return "has a type that is none of zo_opt_type";
+    }
+    if (o->offset > state_bytes || bytes[o->type] > state_bytes - o->offset) {
+        return "does not lie within .state_bytes";
+    }
+    if (o->type == ZO_OPT_STRING) {
+        return o->text == NULL || strlen(o->text) >= ZO_OPT_STRING_BYTES ? "has no default in .text, or one that is too long" : NULL;
+    }
+    if (o->type == ZO_OPT_CHOICE) {
+        int n = 1;
+        for (const char *c = o->choices != NULL ? o->choices : ""; *c != '\0'; c++) {
+            n += *c == '|';
+        }
+        return !is_text(o->choices) ? "has no .choices" : !(o->initial >= 0 && o->initial < n) ? "has a default that is none of its choices" : NULL;
+    }
+    return o->type != ZO_OPT_BOOL && !(o->least <= o->initial && o->initial <= o->most) ? "has a default outside of .least to .most" : NULL;
+}
+
+static zo_status check_options(const char *path, const zo_estimator *e, zo_err *err)
+{
+    int n = 0;
+    for (const zo_opt *o = e->options; o->key != NULL; o++) {
+        const char *fault = option_fault(o, e->state_bytes);
+        if (fault != NULL) {
+            return zo_fail(err, ZO_EINPUT, "%s: its option %d, \"%.64s\", %s", path, n + 1, o->key, fault);
+        }
+        for (const zo_opt *other = e->options; other != o; other++) {
+            if (strcmp(other->key, o->key) == 0) {
+                return zo_fail(err, ZO_EINPUT, "%s: its option \"%.64s\" stands there twice; keep one", path, o->key);
+            }
+        }
+        if (++n > OPTIONS_MOST) {
+            return zo_fail(err, ZO_EINPUT, "%s: has more than %d options; end the table with {.key = NULL}", path, OPTIONS_MOST);
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status check_variants(const char *path, const zo_estimator *e, zo_err *err)
+{
+    for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
+        if (!is_text(v->value) || !is_text(v->says)) {
+            return zo_fail(err, ZO_EINPUT, "%s: its variant of \"%.64s\" lacks .value or .says", path, v->key);
+        }
+        cJSON *options = zo_variant_options(v);
+        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+        char where[400];
+        snprintf(where, sizeof where, "%.300s: its variant", path);
+        zo_status status = zo_opt_read(e->options, options, NULL, where, state, err);
+        zo_free(state);
+        cJSON_Delete(options);
+        if (status != ZO_OK) {
+            return status;
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err *err)
+{
+    if (!is_name(e->name)) {
+        return zo_fail(err, ZO_EINPUT, "%s: its .name is \"%.64s\"; expected 1 to %d small letters, digits, and - _ . behind the first", path,
+                       e->name != NULL ? e->name : "", NAME_MOST);
+    }
+    if (zo_estimator_find(e->name) != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: its .name is \"%s\", which a method of this program has; give it another", path, e->name);
+    }
+    const struct { const char *member; bool there; } must[] = {{"title", is_text(e->title)},     {"loss_is", is_text(e->loss_is)},
+                                                               {"losses_at", is_text(e->losses_at)}, {"options", e->options != NULL},
+                                                               {"state_bytes", e->state_bytes > 0}, {"needs", e->needs != NULL},
+                                                               {"step", e->step != NULL}};
+    for (size_t i = 0; i < sizeof must / sizeof *must; i++) {
+        if (!must[i].there) {
+            return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has no .%s, which a plug-in must have (estimator.h in zo/plugin.h says what it is)", path,
+                           e->name, must[i].member);
+        }
+    }
+    if (!(e->lr > 0 && isfinite(e->lr)) || (!e->first_order && !(e->eps > 0 && isfinite(e->eps)))) {
+        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has .lr %g and .eps %g, which runs get that name none; expected numbers above 0", path, e->name,
+                       e->lr, e->eps);
+    }
+    if (e->usual) {
+        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s says .usual, and no plug-in is taken where a user names no method; leave it out", path, e->name);
+    }
+    zo_status status = check_options(path, e, err);
+    return status == ZO_OK ? check_variants(path, e, err) : status;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------------------------------------- */
+
+static zo_status load(const char *path, zo_estimator *e, zo_err *err)
+{
+    char file[4200];
+    snprintf(file, sizeof file, "%s%s", strchr(path, '/') == NULL ? "./" : "", path); /* dlopen looks for a bare name elsewhere */
+    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        const char *why = dlerror();
+        size_t n = strlen(file);
+        why += strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0 ? n + 2 : 0;
+        return zo_fail(err, ZO_EINPUT, "%s: cannot be loaded as a plug-in: %s", path, why);
+    }
+    const zo_plugin_info *p = dlsym(library, "zo_plugin");
+    if (p == NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: exports no zo_plugin; write ZO_PLUGIN(mine) of zo/plugin.h in one of its files", path);
+    }
+    zo_status status = check_header(path, p, err);
+    if (status == ZO_OK) {
+        memcpy(e, p->estimator, p->table_bytes[0]);
+        status = check_estimator(path, e, err);
+    }
+    return status;
+}
+
+zo_status zo_plugin_open(const char *path, const zo_estimator **estimator, zo_err *err)
+{
+    for (loaded *l = first; l != NULL; l = l->next) {
+        if (strcmp(l->path, path) == 0) {
+            *estimator = &l->estimator;
+            return ZO_OK;
+        }
+    }
+    uint64_t print;
+    zo_estimator e = {.name = NULL};
+    zo_status status = zo_plugin_fingerprint(path, &print, err);
+    status = status == ZO_OK ? load(path, &e, err) : status;
+    if (status == ZO_OK) {
+        loaded *l = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *l);
+        *l = (loaded){.estimator = e, .path = zo_strdup(ZO_TAG_OTHER, path), .print = print, .next = first};
+        first = l;
+        *estimator = &l->estimator;
+    }
+    return status;
+}
+
+static const loaded *find(const zo_estimator *estimator)
+{
+    const loaded *l = first;
+    while (l != NULL && &l->estimator != estimator) {
+        l = l->next;
+    }
+    return l;
+}
+
+const char *zo_plugin_path(const zo_estimator *estimator)
+{
+    const loaded *l = find(estimator);
+    return l != NULL ? l->path : NULL;
+}
+
+uint64_t zo_plugin_loaded(const zo_estimator *estimator)
+{
+    const loaded *l = find(estimator);
+    return l != NULL ? l->print : 0;
+}
