@@ -61,7 +61,7 @@ SOURCES := $(filter-out bench/cli/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 
 include make/cuda.mk
 
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/task_texts.o $(CUDA_OBJECTS)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/task_texts.o $(BUILD)/plugin_seam.o $(CUDA_OBJECTS)
 TEST_SOURCES := $(sort $(wildcard tests/*/test_*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # Programs stand side by side, whatever the room of their source.

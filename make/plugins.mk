@@ -1,10 +1,16 @@
 # plugins.mk: what estimators in files of their own are built with (optimizers/plugin.h), and what the program exports to them.
 
-# One header: optimizers/plugin.h and all that it includes, each once.
+# One header: optimizers/plugin.h and all that it includes, each once; before it, what the two sides must agree on, as text.
 PLUGIN_HEADER := $(BUILD)/include/zo/plugin.h
-$(PLUGIN_HEADER): optimizers/plugin.h make/one_header.awk $(wildcard core/*.h backends/*.h optimizers/*.h)
+$(PLUGIN_HEADER): optimizers/plugin.h make/one_header.awk make/seam.awk $(wildcard core/*.h backends/*.h optimizers/*.h)
 	@mkdir -p $(@D)
-	@awk -f make/one_header.awk optimizers/plugin.h > $@.$$PPID && mv -f $@.$$PPID $@
+	@awk -f make/one_header.awk optimizers/plugin.h > $@.$$PPID.one && awk -f make/seam.awk $@.$$PPID.one > $@.$$PPID && \
+	    cat $@.$$PPID.one >> $@.$$PPID && rm $@.$$PPID.one && mv -f $@.$$PPID $@
+
+$(BUILD)/plugin_seam.c: $(PLUGIN_HEADER)
+	@printf '/* generated */\n#include <zo/plugin.h>\nextern const char *const zo_plugin_seam;\nconst char *const zo_plugin_seam = ZO_PLUGIN_SEAM;\n' > $@.$$PPID && mv -f $@.$$PPID $@
+$(BUILD)/plugin_seam.o: $(BUILD)/plugin_seam.c $(BUILD)/flags
+	@$(CC) $(ALL_CFLAGS) -I$(BUILD)/include -MMD -MP -c $< -o $@
 
 # What it declares is exported, and nothing else (zo_main: of the shared library alone).
 $(BUILD)/plugin.map: $(PLUGIN_HEADER)

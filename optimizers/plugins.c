@@ -42,9 +42,69 @@ zo_status zo_plugin_fingerprint(const char *path, uint64_t *print, zo_err *err)
 
 /* ---- the header that it was built with ------------------------------------------------------------------------------------ */
 
-#define NAME_OF(type) #type,
-static const char *const table_name[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_TABLES(NAME_OF)}, *const value_name[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_VALUES(NAME_OF)};
-static const uint16_t table_bytes[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_TABLES(ZO_PLUGIN_BYTES)}, value_bytes[ZO_PLUGIN_SIZES] = {ZO_PLUGIN_VALUES(ZO_PLUGIN_BYTES)};
+extern const char *const zo_plugin_seam; /* this program's (make/plugins.mk) */
+
+/* Where this program's declaration of so many bytes "HOW NAME: " begins, behind HOW; NULL = there is none. */
+static const char *own_line(const char *name, size_t n, const char **how)
+{
+    for (const char *line = zo_plugin_seam; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        const char *behind = strchr(line, ' ') + 1;
+        if (strncmp(behind, name, n) == 0) {
+            *how = line;
+            return behind;
+        }
+    }
+    return NULL;
+}
+
+static bool begins(const char *text, size_t n, const char *with, size_t m)
+{
+    return m <= n && strncmp(text, with, m) == 0;
+}
+
+/* Of an enumeration: without its last part, which may count the others. */
+static size_t but_last(const char *text, size_t n)
+{
+    while (n > 0 && text[n - 1] != ',') {
+        n--;
+    }
+    return n;
+}
+
+/* May a plug-in with `theirs` (n) run where `own` (m) is declared? */
+static bool is_older(const char *how, const char *theirs, size_t n, const char *own, size_t m)
+{
+    bool same = n == m && strncmp(theirs, own, n) == 0;
+    return same || (how[0] == 'g' && begins(own, m, theirs, n)) || (how[0] == 'c' && begins(own, m, theirs, but_last(theirs, n)));
+}
+
+static zo_status check_seam(const char *path, const char *seam, zo_err *err)
+{
+    for (const char *line = seam, *how; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        size_t n = strcspn(line, "\n");
+        const char *theirs = memchr(line, ' ', n), *colon = memchr(line, ':', n);
+        if (theirs == NULL || colon == NULL || line[n] == '\0') {
+            return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin.seam is not that of a zo/plugin.h; leave it to ZO_PLUGIN(mine)", path);
+        }
+        n -= (size_t)(++theirs - line);
+        const char *own = own_line(theirs, (size_t)(colon - theirs) + 1, &how);
+        size_t m = own != NULL ? strcspn(own, "\n") : 0, at = 0;
+        if (own == NULL || is_older(how, theirs, n, own, m)) {
+            continue;
+        }
+        while (at < n && at < m && theirs[at] == own[at]) {
+            at++;
+        }
+        while (at > (size_t)(colon - theirs) + 2 && strchr(";,:", theirs[at - 1]) == NULL) { /* the beginning of a part */
+            at--;
+        }
+        at += at < n && theirs[at] == ' ';
+        return zo_fail(err, ZO_EINPUT, "%s: was built with another zo/plugin.h, whose %.*s has \"%.*s\" where this zo has \"%.*s\"; build it again with the "
+                       "header of this zo", path, (int)(colon - theirs), theirs, (int)(n <= at ? 0 : n - at < 60 ? n - at : 60), theirs + at,
+                       (int)(m <= at ? 0 : m - at < 60 ? m - at : 60), own + at);
+    }
+    return ZO_OK;
+}
 
 static zo_status check_header(const char *path, const zo_plugin_info *p, zo_err *err)
 {
@@ -55,18 +115,15 @@ static zo_status check_header(const char *path, const zo_plugin_info *p, zo_err 
     if (p->size < sizeof *p) {
         return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin has %u bytes; expected %zu or more, which ZO_PLUGIN of zo/plugin.h gives it", path, p->size, sizeof *p);
     }
-    for (int i = 0; i < ZO_PLUGIN_SIZES; i++) {
-        bool newer = p->table_bytes[i] > table_bytes[i], other = p->value_bytes[i] != 0 && value_bytes[i] != 0 && p->value_bytes[i] != value_bytes[i];
-        if ((newer && table_bytes[i] > 0) || other) {
-            return zo_fail(err, ZO_EINPUT, "%s: was built with a zo/plugin.h whose %s has %d bytes, and this zo has %d; build it again with the header of "
-                           "this zo", path, newer ? table_name[i] : value_name[i], newer ? p->table_bytes[i] : p->value_bytes[i],
-                           newer ? table_bytes[i] : value_bytes[i]);
-        }
+    if (p->estimator == NULL || p->seam == NULL || p->estimator_bytes == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin has no estimator or no seam; write ZO_PLUGIN(mine), where `const zo_estimator mine` is", path);
     }
-    if (p->estimator == NULL || p->table_bytes[0] == 0) {
-        return zo_fail(err, ZO_EINPUT, "%s: its zo_plugin has no estimator; write ZO_PLUGIN(mine), where `const zo_estimator mine` is", path);
+    zo_status status = check_seam(path, p->seam, err);
+    if (status == ZO_OK && p->estimator_bytes > sizeof(zo_estimator)) {
+        return zo_fail(err, ZO_EINPUT, "%s: its zo_estimator has %llu bytes, and that of this zo %zu; build it again with the header of this zo", path,
+                       (unsigned long long)p->estimator_bytes, sizeof(zo_estimator));
     }
-    return ZO_OK;
+    return status;
 }
 
 /* ---- what it says of itself ------------------------------------------------------------------------------------------------ */
@@ -134,24 +191,34 @@ static zo_status check_options(const char *path, const zo_estimator *e, zo_err *
     return ZO_OK;
 }
 
+/* Is this a value of the option with this key? */
+static zo_status check_value(const char *path, const zo_estimator *e, const char *what, const char *key, const char *value, zo_err *err)
+{
+    if (!is_text(value)) {
+        return zo_fail(err, ZO_EINPUT, "%s: its %s of \"%.64s\" has no .value", path, what, key);
+    }
+    const zo_variant as = {.key = key, .value = value};
+    cJSON *options = zo_variant_options(&as);
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+    char where[400];
+    snprintf(where, sizeof where, "%.300s: its %s", path, what);
+    zo_status status = zo_opt_read(e->options, options, NULL, where, state, err);
+    zo_free(state);
+    cJSON_Delete(options);
+    return status;
+}
+
 static zo_status check_variants(const char *path, const zo_estimator *e, zo_err *err)
 {
-    for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
-        if (!is_text(v->value) || !is_text(v->says)) {
-            return zo_fail(err, ZO_EINPUT, "%s: its variant of \"%.64s\" lacks .value or .says", path, v->key);
-        }
-        cJSON *options = zo_variant_options(v);
-        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
-        char where[400];
-        snprintf(where, sizeof where, "%.300s: its variant", path);
-        zo_status status = zo_opt_read(e->options, options, NULL, where, state, err);
-        zo_free(state);
-        cJSON_Delete(options);
-        if (status != ZO_OK) {
-            return status;
-        }
+    zo_status status = ZO_OK;
+    for (const zo_variant *v = e->variants; v != NULL && v->key != NULL && status == ZO_OK; v++) {
+        status = is_text(v->says) ? check_value(path, e, "variant", v->key, v->value, err)
+                                  : zo_fail(err, ZO_EINPUT, "%s: its variant of \"%.64s\" has no .says", path, v->key);
     }
-    return ZO_OK;
+    for (const zo_sourced *s = e->sources; s != NULL && s->key != NULL && status == ZO_OK; s++) {
+        status = check_value(path, e, "source", s->key, s->value, err);
+    }
+    return status;
 }
 
 static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err *err)
@@ -180,6 +247,12 @@ static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err
     if (e->usual) {
         return zo_fail(err, ZO_EINPUT, "%s: its estimator %s says .usual, and no plug-in is taken where a user names no method; leave it out", path, e->name);
     }
+    if (e->plain_bytes > e->state_bytes) {
+        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has .plain_bytes %zu, more than its .state_bytes %zu", path, e->name, e->plain_bytes, e->state_bytes);
+    }
+    if ((unsigned)e->source > ZO_SOURCE_RECONSTRUCTED) {
+        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has a .source that is none of zo_source", path, e->name);
+    }
     zo_status status = check_options(path, e, err);
     return status == ZO_OK ? check_variants(path, e, err) : status;
 }
@@ -203,7 +276,7 @@ static zo_status load(const char *path, zo_estimator *e, zo_err *err)
     }
     zo_status status = check_header(path, p, err);
     if (status == ZO_OK) {
-        memcpy(e, p->estimator, p->table_bytes[0]);
+        memcpy(e, p->estimator, p->estimator_bytes);
         status = check_estimator(path, e, err);
     }
     return status;

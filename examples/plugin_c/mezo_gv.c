@@ -105,13 +105,15 @@ static void stop(void *self)
 
 static const zo_estimator mezo_gv = {
     .name = "mezo-gv",
-    .title = "MeZO-GV (reconstructed)",
+    .title = "MeZO-GV",
     .paper = "arXiv 2601.04710",
+    .source = ZO_SOURCE_RECONSTRUCTED,
     .variants = variants,
     .loss_is = "L(w + eps z) of the step's batch, before the update, along the direction that was chosen",
     .losses_at = "w + eps z_i of a pool, then w +- eps z, z = z_best - z_worst; applies z",
     .options = options,
     .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, term),
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.003,
