@@ -8,6 +8,7 @@
 #   make mutants         single bugs put into copies of the tree, and which of them no test notices (N=15 SEED=x; tests/mutants/run.pl)
 #   make check           who may include whom, banned words, every header by itself
 #   make bench-peers     the same step in PyTorch, beside ours
+#   make python          python/zo/libzo.so, for pip install ./python (estimators in Python: docs/plugins.md)
 #   make install         PREFIX=/usr/local, DESTDIR= for packagers
 #   make deps clean
 #

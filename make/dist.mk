@@ -6,9 +6,9 @@ RPATH = $(if $(SHARED),-Wl$(comma)--disable-new-dtags$(comma)-rpath$(comma)'$$OR
 # Its main is zo_main there, which the program beside it calls.
 $(BUILD)/main_of_library.o: $(BUILD)/bench/cli/main.o
 	@objcopy --redefine-sym main=zo_main $< $@
-$(BUILD)/libzo.so: $(OBJECTS) $(BUILD)/main_of_library.o $(BUILD)/build_info.o $(BUILD)/plugin.map
+$(BUILD)/libzo.so: $(OBJECTS) $(BUILD)/main_of_library.o $(BUILD)/build_info.o $(BUILD)/library.map
 	@echo 'LINK  $@'
-	@$(CC) -shared -Wl,-soname,libzo.so $(ALL_LDFLAGS) $(EXPORTS) $(filter-out %.map,$^) $(LIBS) $(CUDA_LIBS) -o $@
+	@$(CC) -shared -Wl,-soname,libzo.so $(ALL_LDFLAGS) $(LIBRARY_EXPORTS) $(filter-out %.map,$^) $(LIBS) $(CUDA_LIBS) -o $@
 $(BUILD)/zo-shared: $(BUILD)/libzo.so
 	@echo 'int zo_main(int, char **); int main(int words, char **word) { return zo_main(words, word); }' | \
 	    $(CC) -x c - -x none $(ALL_LDFLAGS) $(RPATH) -L$(BUILD) -lzo -Wl,-rpath-link,$(BUILD) -o $@

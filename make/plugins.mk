@@ -16,6 +16,10 @@ $(BUILD)/plugin_seam.o: $(BUILD)/plugin_seam.c $(BUILD)/flags
 $(BUILD)/plugin.map: $(PLUGIN_HEADER)
 	@{ echo '{ global:'; sed -nE '/^(static|typedef|ZO_INLINE)/d; s/^[a-z].*[ *](zo_[a-z0-9_]+)\(.*/    \1;/p' $<; echo '    zo_main; local: *; };'; } > $@.$$PPID && \
 	    mv -f $@.$$PPID $@
+# And what a process of Python uses, of the library alone (python/zo).
+$(BUILD)/library.map: $(BUILD)/plugin.map
+	@sed 's/zo_main;/zo_main; zo_plugin_seam; zo_build_revision; zo_python_serve;/' $< > $@.$$PPID && mv -f $@.$$PPID $@
+LIBRARY_EXPORTS = -Wl,--version-script=$(BUILD)/library.map
 EXPORTS = -Wl,--export-dynamic -Wl,--version-script=$(BUILD)/plugin.map
 
 # Tests that load plug-ins themselves: PLUGIN=./mine.so makes the tests of conformance go over it too (tests/plugins.h).
@@ -27,3 +31,12 @@ export ZO_PLUGIN := $(abspath $(PLUGIN))
 endif
 # It starts the program, compiles against the header, and runs the tests above.
 $(BUILD)/tests/test_plugins: | $(BUILD)/zo $(LOADING)
+
+# zo-py: the library for this processor, beside the package (pip install ./python).
+PYTHON_MARCH := x86-64-v$(if $(shell $(CC) -march=native -dM -E -x c /dev/null 2>/dev/null | grep __AVX512F__),4,3)
+PYTHON_BUILD := build/$(BACKEND)-$(MODE)-$(PYTHON_MARCH)
+.PHONY: python
+python:
+	@$(MAKE) MARCH=$(PYTHON_MARCH) $(PYTHON_BUILD)/libzo.so
+	@cp $(PYTHON_BUILD)/libzo.so python/zo/libzo.so.$$PPID && mv -f python/zo/libzo.so.$$PPID python/zo/libzo.so
+$(BUILD)/tests/test_python: | $(BUILD)/zo

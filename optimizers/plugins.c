@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/io.h"
@@ -23,10 +24,15 @@ typedef struct loaded {
 
 static loaded *first; /* reached until the process ends, as what dlopen has opened is */
 
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
 bool zo_plugin_is(const char *name)
 {
-    size_t n = strlen(name);
-    return strchr(name, '/') != NULL || (n > 3 && strcmp(name + n - 3, ".so") == 0);
+    return strchr(name, '/') != NULL || ends_with(name, ".so") || ends_with(name, ".py");
 }
 
 zo_status zo_plugin_fingerprint(const char *path, uint64_t *print, zo_err *err)
@@ -261,6 +267,10 @@ static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err
 
 static zo_status load(const char *path, zo_estimator *e, zo_err *err)
 {
+    if (ends_with(path, ".py")) {
+        zo_status status = zo_python_open(path, e, err);
+        return status == ZO_OK ? check_estimator(path, e, err) : status;
+    }
     char file[4200];
     snprintf(file, sizeof file, "%s%s", strchr(path, '/') == NULL ? "./" : "", path); /* dlopen looks for a bare name elsewhere */
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -316,6 +326,12 @@ const char *zo_plugin_path(const zo_estimator *estimator)
 {
     const loaded *l = find(estimator);
     return l != NULL ? l->path : NULL;
+}
+
+const char *zo_plugin_python(const zo_estimator *estimator)
+{
+    const char *path = zo_plugin_path(estimator), *python = getenv("ZO_PYTHON");
+    return path == NULL || !ends_with(path, ".py") ? NULL : python != NULL && python[0] != '\0' ? python : "python3";
 }
 
 uint64_t zo_plugin_loaded(const zo_estimator *estimator)

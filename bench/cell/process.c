@@ -41,7 +41,7 @@ zo_host_row zo_host(const char *device, int threads, int64_t memory_limit_bytes)
     uname(&name);
     if (binary[0] == '\0') {
         zo_map program;
-        if (zo_map_open(&program, "/proc/self/exe", NULL) == ZO_OK) { /* mapped: the ledger is the cell's */
+        if (zo_map_open(&program, zo_python_library(), NULL) == ZO_OK) { /* mapped: the ledger is the cell's */
             snprintf(binary, sizeof binary, "%016llx", (unsigned long long)zo_fnv1a(ZO_FNV_START, program.data, program.bytes));
             zo_map_close(&program);
         }

@@ -49,8 +49,8 @@ static const command commands[] = {
      "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. A name\n"
-     "that ends with .so or has a slash is the path of an estimator of your own, such as ./mine.so (docs/plugins.md). One budget there (keys marked\n"
-     "**) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells]; \"include\": [configs that\n"
+     "that ends with .so or .py, or has a slash, is the path of an estimator of your own, such as ./mine.so (docs/plugins.md). One budget there\n"
+     "(keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells]; \"include\": [configs that\n"
      "inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
@@ -87,7 +87,7 @@ static const command commands[] = {
      "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
      "\n"
      "  --models DIR  where models are listed too ($ZO_MODELS)\n"
-     "  --plugin FILE optimizers: the estimator of this shared object behind them (docs/plugins.md)\n"
+     "  --plugin FILE optimizers: the estimator of this file, .so or .py, behind them (docs/plugins.md)\n"
      "  --json        all that is known, as JSON\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
@@ -114,7 +114,7 @@ static const command commands[] = {
      "  --rank N      of TeZO's factors (8)\n"
      "  --storage T   how weights are held: f32, bf16 or f16 (f32)\n"
      "  --tune VIEW   the parameters that are trained, as in a config's \"tune\": \"last layers 4\" (full)\n"
-     "  --plugin FILE the estimator of this shared object behind the others (docs/plugins.md)\n"
+     "  --plugin FILE the estimator of this file, .so or .py, behind the others (docs/plugins.md)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --json        all of it as one JSON object\n"},
     {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP},

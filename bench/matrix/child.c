@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "optimizers/plugins.h"
 
 extern char **environ;
 
@@ -53,8 +54,11 @@ zo_status zo_child_start(zo_child *c, const cJSON *job, zo_err *err)
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
     char *const argv[] = {"zo", "cell", NULL};
+    const cJSON *python = cJSON_GetObjectItemCaseSensitive(job, "python");
+    char *const python_argv[] = {cJSON_IsString(python) ? python->valuestring : "", "-m", "zo", "cell", NULL};
     /* The link itself, not its target: it holds even when the program's file has been replaced meanwhile. */
-    int code = posix_spawn(&c->pid, "/proc/self/exe", &files, &attributes, argv, environ);
+    int code = cJSON_IsString(python) ? posix_spawnp(&c->pid, python_argv[0], &files, &attributes, python_argv, environ)
+                                      : posix_spawn(&c->pid, "/proc/self/exe", &files, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     close(in[0]);
@@ -180,6 +184,9 @@ cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kin
     cJSON *job = cJSON_CreateObject();
     cJSON_AddStringToObject(job, "config", cell->config);
     cJSON_AddNumberToObject(job, "parent", (double)getpid());
+    if (zo_plugin_python(cell->estimator) != NULL) {
+        cJSON_AddStringToObject(job, "python", zo_plugin_python(cell->estimator));
+    }
     if (kind == ZO_JOB_RUN) {
         cJSON_AddStringToObject(job, "db", spec->db);
         cJSON_AddStringToObject(job, "model_fingerprint", identity->model);

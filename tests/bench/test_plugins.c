@@ -3,53 +3,12 @@
  * method of the program, compiled as a plug-in, must give its own bits; nm; headers that are edited as another day would have them. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/io.h"
-#include "core/mem.h"
-#include "tests/folder.h"
+#include "tests/shell.h"
 #include "tests/suite.h"
-
-static char folder[64], build[3000]; /* of scratch files; of the program and the header */
-static char said[1 << 16];           /* both streams of the last command */
-
-#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%.3000s\" lacks \"%s\"", (text), (part))
-
-/* Runs a line of shell in the scratch folder, where $ZO, $ROOT (the tree) and $BUILD are set; returns its exit code. */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...)
-{
-    char line[6000];
-    int at = snprintf(line, sizeof line, "cd %s && (", folder);
-    va_list list;
-    va_start(list, format);
-    at += vsnprintf(line + at, sizeof line - (size_t)at, format, list);
-    va_end(list);
-    snprintf(line + at, sizeof line - (size_t)at, ") 2>&1");
-    fflush(NULL);
-    FILE *out = popen(line, "r");
-    ck_assert_ptr_nonnull(out);
-    size_t n = fread(said, 1, sizeof said - 1, out);
-    said[n] = '\0';
-    int status = pclose(out);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-#define MUST(...) ck_assert_msg(shell(__VA_ARGS__) == 0, "%.3000s", said)
-
-static void put(const char *name, const char *text)
-{
-    char path[400];
-    zo_err err = {0};
-    ck_assert(zo_write_file(zo_path_join(path, sizeof path, folder, name), text, strlen(text), &err) == ZO_OK);
-}
 
 /* A plug-in whose every part can be spoiled by a macro. */
 static const char mine_c[] =
@@ -442,21 +401,7 @@ END_TEST
 
 int main(void)
 {
-    char self[2800], root[2800];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0 || getcwd(root, sizeof root) == NULL) {
-        perror("test_plugins");
-        return 1;
-    }
-    self[n] = '\0';
-    *strrchr(self, '/') = '\0';
-    *strrchr(self, '/') = '\0';
-    snprintf(build, sizeof build, "%s", self);
-    char program[3100];
-    snprintf(program, sizeof program, "%s/zo", build);
-    snprintf(folder, sizeof folder, "build/test_plugins.XXXXXX");
-    if (mkdtemp(folder) == NULL || setenv("BUILD", build, 1) != 0 || setenv("ZO", program, 1) != 0 || setenv("ROOT", root, 1) != 0) {
-        perror(folder);
+    if (!shell_open("test_plugins")) {
         return 1;
     }
     unsetenv("MAKEFLAGS"); /* the example's make is nobody's child */
