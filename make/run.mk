@@ -13,4 +13,4 @@ install: $(BUILD)/zo $(PLUGIN_HEADER)
 	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/zo/$$file || exit 1; done
 
 clean:
-	rm -rf build zo
+	rm -rf build zo python/zo/libzo.so
