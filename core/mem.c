@@ -367,6 +367,18 @@ zo_peak zo_mem_peak_overall(zo_space space)
     return p;
 }
 
+void zo_mem_raise(zo_space space, zo_phase phase, const zo_peak *reached, const zo_peak *most)
+{
+    pthread_mutex_lock(&lock);
+    if (reached->total_bytes > peak[space][phase].total_bytes) {
+        peak[space][phase] = *reached;
+    }
+    if (most->total_bytes > overall[space].total_bytes) {
+        overall[space] = *most;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 void zo_mem_reset_peaks(void)
 {
     pthread_mutex_lock(&lock);

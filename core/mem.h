@@ -69,6 +69,8 @@ void zo_mem_phase(zo_phase phase);
 zo_peak zo_mem_live(zo_space space);
 zo_peak zo_mem_peak(zo_space space, zo_phase phase);
 zo_peak zo_mem_peak_overall(zo_space space);
+/* A peak that was reached before, in another process: the phase's is at least that, and the overall one is at least `overall`. */
+void zo_mem_raise(zo_space space, zo_phase phase, const zo_peak *reached, const zo_peak *overall);
 void zo_mem_reset_peaks(void); /* tests and sweeps inside one process */
 
 /* VmHWM and VmRSS of this process in bytes, from /proc/self/status; 0 where that is absent. */

@@ -60,5 +60,7 @@ const zo_figure zo_figures[ZO_FIGURES] = {
     {{"normals", ZO_FIELD_UNSIGNED, MEMBER(normals)}, ZO_FIGURE_ELSEWHERE},
     {{"train_seconds", ZO_FIELD_REAL, MEMBER(train_seconds)}, ZO_FIGURE_ELSEWHERE},
     {{"eval_seconds", ZO_FIELD_REAL, MEMBER(eval_seconds)}, ZO_FIGURE_ELSEWHERE},
-    {{"load_seconds", ZO_FIELD_REAL, MEMBER(load_seconds)}, ZO_FIGURE_ELSEWHERE}};
+    {{"load_seconds", ZO_FIELD_REAL, MEMBER(load_seconds)}, ZO_FIGURE_ELSEWHERE},
+    {{"resumed", ZO_FIELD_INT, MEMBER(resumed)}, ZO_FIGURE_ELSEWHERE},
+    {{"checkpoint_ms", ZO_FIELD_REAL, MEMBER(checkpoint_ms)}, ZO_FIGURE_ELSEWHERE}};
 #undef MEMBER

@@ -17,22 +17,26 @@ zo_status zo_db_set_version(zo_results *r, zo_err *err)
                         "; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), err);
 }
 
-/* Every run of older schemas that made a step trained all parameters. */
+/* Every run of schemas before 4 that made a step trained all parameters. */
 static zo_status end_migration(zo_results *r, zo_err *err)
 {
     zo_status status = zo_db_run(r, "UPDATE tries SET trained_parameters = parameters WHERE steps > 0", err);
     return status == ZO_OK ? zo_db_set_version(r, err) : status;
 }
 
-/* Schema 3 has all but two columns. Inside a transaction. */
-static zo_status migrate_3(zo_results *r, zo_err *err)
+/* Schemas 3 and 4 have all but some columns. Inside a transaction. */
+static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
 {
     const char *views = strstr(zo_schema_sql, "-- The views, ");
     ZO_CHECK(views != NULL, "results/schema.sql does not say where its views begin");
-    zo_status status = zo_db_run(r, "DROP VIEW peaks; DROP VIEW report; DROP VIEW runs; DROP VIEW all_runs;"
-                                    "ALTER TABLE cells ADD COLUMN tune TEXT NOT NULL DEFAULT 'full'; ALTER TABLE tries ADD COLUMN trained_parameters INTEGER", err);
+    zo_status status = zo_db_run(r, "DROP VIEW peaks; DROP VIEW report; DROP VIEW runs; DROP VIEW all_runs", err);
+    if (status == ZO_OK && version == 3) {
+        status = zo_db_run(r, "ALTER TABLE cells ADD COLUMN tune TEXT NOT NULL DEFAULT 'full'; ALTER TABLE tries ADD COLUMN trained_parameters INTEGER", err);
+    }
+    status = status == ZO_OK ? zo_db_run(r, "ALTER TABLE tries ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0; ALTER TABLE tries ADD COLUMN checkpoint_ms REAL", err)
+                             : status;
     status = status == ZO_OK ? zo_db_run(r, views, err) : status;
-    return status == ZO_OK ? end_migration(r, err) : status;
+    return status != ZO_OK ? status : version == 3 ? end_migration(r, err) : zo_db_set_version(r, err);
 }
 
 /* Schemas 1 and 2 had one table `runs`: each row becomes a cell of meaning 1 and its one try. Inside a transaction, foreign keys off. */
@@ -128,7 +132,7 @@ zo_status zo_migrate(zo_results *r, int64_t version, zo_err *err)
     status = status == ZO_OK ? zo_db_begin(r, err) : status;
     if (status == ZO_OK) {
         bool mine = zo_db_number(r, "PRAGMA user_version", &ok) == version; /* else another program was faster */
-        status = zo_db_end(r, !mine ? ZO_OK : version < 3 ? migrate_2(r, version, err) : migrate_3(r, err), err);
+        status = zo_db_end(r, !mine ? ZO_OK : version < 3 ? migrate_2(r, version, err) : migrate_3(r, version, err), err);
     }
     zo_status after = zo_db_run(r, "PRAGMA legacy_alter_table = OFF", status == ZO_OK ? err : NULL);
     return status == ZO_OK ? after : status;

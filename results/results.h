@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 4
+#define ZO_SCHEMA_VERSION 5
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -113,6 +113,17 @@ typedef struct zo_eval_row {
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 
+/* How far a try has come: for a checkpoint, and for the try that goes on from there. */
+typedef struct zo_mark {
+    char name[33]; /* of the try, in every copy of the database */
+    int64_t step;  /* steps done */
+    int64_t rows;  /* that it has by then, of steps and evaluations */
+} zo_mark;
+zo_status zo_results_mark(zo_results *results, int64_t run, int64_t step, zo_mark *mark, zo_err *err);
+/* `run` goes on from there, for the `resumed`th time: it gets copies of the rows of that try up to that step. ZO_EINPUT, and nothing changed, where
+ * this database has not that try with so many rows. */
+zo_status zo_results_go_on(zo_results *results, int64_t run, const zo_mark *mark, int64_t resumed, zo_err *err);
+
 /* Peak of one phase with its breakdown; ZO_PHASES stands for "overall". */
 zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, const zo_peak *peak, zo_err *err);
 
@@ -130,6 +141,8 @@ typedef struct zo_run_end {
     uint64_t forwards, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals;
     double flops, work, paper_queries, drift_max;
     double train_seconds, eval_seconds, load_seconds;
+    int64_t resumed;               /* how often it went on from a checkpoint */
+    double checkpoint_ms;          /* time that writing them took, in none of the above */
     double device_hours, device_hours_total; /* zo_results_end makes them of the seconds */
     double step_ms, step_ms_median, step_ms_q1, step_ms_q3, full_step_ms, other_step_ms;
     int64_t full_steps;

@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 4. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 5. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -151,7 +151,10 @@ CREATE TABLE tries (
     memory_limit_bytes INTEGER,              -- what the cell could take: memory that was free when it began, or ZO_MEMORY_LIMIT. NULL on a card
     parameters        INTEGER,
     note              TEXT,                  -- notes of dataset and model (files absent, sequences cut, tensors that nothing reads)
-    trained_parameters INTEGER               -- of `parameters`, those that `tune` trains; NULL of a method that trains nothing
+    trained_parameters INTEGER,              -- of `parameters`, those that `tune` trains; NULL of a method that trains nothing
+    resumed           INTEGER NOT NULL DEFAULT 0, -- how often it went on from a checkpoint of a try that was killed, whose rows it has copies of. Times
+                                             -- are those of all that counts: of steps up to the checkpoint there, and of those after it here
+    checkpoint_ms     REAL                   -- wall time of writing checkpoints, in no other time. NULL: of an older schema
 ) STRICT;
 CREATE INDEX tries_of_cell ON tries (cell);
 
@@ -257,7 +260,7 @@ CREATE VIEW all_runs AS
            t.drift_max, t.train_seconds, t.eval_seconds, t.load_seconds, t.step_ms, t.step_ms_median, t.step_ms_q1, t.step_ms_q3, t.full_steps,
            t.full_step_ms, t.other_step_ms, t.device_hours, t.device_hours_total, t.cpu_seconds, t.foreign_seconds, t.steal_seconds,
            t.load_average, t.switches, t.disturbed, t.peak_bytes, t.train_peak_bytes, t.rss_peak_bytes, t.memory_limit_bytes,
-           t.parameters, t.trained_parameters, t.note
+           t.parameters, t.trained_parameters, t.resumed, t.checkpoint_ms, t.note
     FROM cells c JOIN tries t USING (cell);
 
 -- The try of each cell that counts.

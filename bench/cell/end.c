@@ -80,6 +80,7 @@ void zo_cell_take_peaks(zo_cell_run *r)
         }
         r->peaks.of[ZO_PHASES] = zo_mem_peak_overall(r->space);
         r->peaks.rss = zo_rss_peak_bytes();
+        r->peaks.rss = r->peaks.rss > r->rss_before ? r->peaks.rss : r->rss_before;
         r->peaks.taken = true;
     }
 }
@@ -119,6 +120,8 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                       .train_seconds = r->train_seconds,
                       .eval_seconds = r->eval_seconds,
                       .load_seconds = r->load_seconds,
+                      .resumed = r->checkpoint.resumed,
+                      .checkpoint_ms = 1e3 * r->checkpoint.seconds,
                       .cpu_seconds = NAN,
                       .foreign_seconds = NAN,
                       .steal_seconds = NAN,
@@ -178,5 +181,9 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
     }
     end.note = note[0] ? note : NULL;
     memcpy(end.part, r->part, sizeof end.part);
-    return zo_results_end(r->results, r->id, &end, err);
+    status = zo_results_end(r->results, r->id, &end, err);
+    if (status == ZO_OK) {
+        zo_cell_drop_checkpoint(r);
+    }
+    return status;
 }

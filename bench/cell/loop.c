@@ -216,6 +216,7 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
         if (status != ZO_OK) {
             return status;
         }
+        zo_cell_checkpoint(r);
         zo_cell_send_progress(r, false);
     }
     return ZO_OK;
@@ -242,9 +243,12 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
     bool trains = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
     char ended = 's';
-    zo_status status = evaluate(r, !trains, err);
+    bool goes_on = false;
+    zo_status status = trains ? zo_cell_resume(r, &goes_on, err) : ZO_OK;
+    status = status == ZO_OK && !goes_on ? evaluate(r, !trains, err) : status;
     if (status == ZO_OK && trains) {
-        r->load_start = zo_load_read();
+        r->load_start = goes_on ? r->load_start : zo_load_read();
+        r->checkpoint.written_at = zo_now();
         status = train(r, &ended, err);
         r->load_end = zo_load_read();
         if (status == ZO_OK) {

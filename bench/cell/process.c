@@ -85,6 +85,13 @@ static void send_error(const zo_err *err)
     send_news(news);
 }
 
+void zo_cell_say(const char *text)
+{
+    cJSON *news = cJSON_CreateObject();
+    cJSON_AddStringToObject(news, "said", text);
+    send_news(news);
+}
+
 /* How much of the budget is used: the limit that is nearest. */
 double zo_cell_fraction_done(const zo_cell_run *r)
 {
@@ -206,6 +213,12 @@ static zo_status record_source(zo_cell_run *r, const zo_setup_dirs *dirs, zo_err
     return zo_results_source(r->results, r->id, &source, err);
 }
 
+static double number_in(const cJSON *job, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(job, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
 /* The cell's identity, as the parent found it. */
 static zo_identity job_identity(const cJSON *job, const zo_cell *cell)
 {
@@ -260,11 +273,14 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     }
     zo_host_row host = zo_host((*be)->device, (*be)->threads, r->space == ZO_HOST ? (int64_t)r->memory_limit : -1);
     zo_cell_row row = zo_cell_to_row(&r->cell);
-    zo_identity identity = job_identity(job, &r->cell);
+    r->identity = job_identity(job, &r->cell);
+    snprintf(r->checkpoint.path, sizeof r->checkpoint.path, "%s.%s.checkpoint", text_in(job, "db"), r->cell.hash);
+    r->checkpoint.every_seconds = 60 * number_in(job, "checkpoint_minutes");
+    r->checkpoint.every_steps = (int64_t)number_in(job, "checkpoint_steps");
     r->threads = (*be)->threads;
-    status = check_plugin(&r->cell, &identity, err);
+    status = check_plugin(&r->cell, &r->identity, err);
     status = status == ZO_OK ? zo_results_open(&r->results, text_in(job, "db"), false, err) : status; /* the parent has made it */
-    status = status == ZO_OK ? zo_results_begin(r->results, &row, &identity, &host, &r->id, err) : status;
+    status = status == ZO_OK ? zo_results_begin(r->results, &row, &r->identity, &host, &r->id, err) : status;
     if (status != ZO_OK) {
         return status;
     }

@@ -53,6 +53,18 @@ typedef struct run {
     int64_t fault_step;                 /* -1 = none */
     bool is_constant;                   /* the headline is one class on all rows */
     int threads;
+    /* going on after the process was killed: resume.c */
+    struct {
+        char path[4200];                /* of the checkpoint; "" = none is written or read */
+        double every_seconds;           /* 0 = not by time */
+        int64_t every_steps;            /* 0 = not by steps */
+        double written_at;              /* zo_now() then, or when training began */
+        double seconds;                 /* that writing took */
+        int64_t resumed;                /* how often the cell went on from one */
+        bool complained;                /* that one could not be written */
+    } checkpoint;
+    zo_identity identity;
+    uint64_t rss_before;                /* the largest of the processes before this one */
     /* news */
     double news_at, loss;
     const char *phase;
@@ -65,6 +77,17 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err);
 void zo_cell_send_progress(zo_cell_run *r, bool now);
 /* How much of the budget is used: the limit that is nearest. */
 double zo_cell_fraction_done(const zo_cell_run *r);
+
+/* Tells the parent something that its user shall read now: one sentence. */
+void zo_cell_say(const char *text);
+
+/* After a step and its evaluation: writes a checkpoint where one is due. A failure is said once, and the run goes on. */
+void zo_cell_checkpoint(zo_cell_run *r);
+/* Before the first step: puts everything as it was when the checkpoint was written, and *goes_on = true. Where it is of another program, device or
+ * cell, of a try that the database does not have, or damaged, that is said, and the cell begins anew. */
+zo_status zo_cell_resume(zo_cell_run *r, bool *goes_on, zo_err *err);
+/* The cell has ended: nothing is left to go on with. */
+void zo_cell_drop_checkpoint(const zo_cell_run *r);
 
 /* A step and its time; rows are written in blocks, and thinned in long runs. */
 zo_status zo_cell_record_step(zo_cell_run *r, const zo_step_report *report, double seconds, zo_err *err);

@@ -8,13 +8,15 @@
 
 int zo_cmd_run(int argc, char **argv)
 {
-    zo_run_spec spec = {.db = "results/zo.db"};
+    zo_run_spec spec = {.db = "results/zo.db", .checkpoint_minutes = 10};
     const char *config, *device = NULL;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
                             {"--device", ZO_ARG_TEXT, &device},
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
                             {"--save", ZO_ARG_TEXT, &spec.save},
+                            {"--checkpoint", ZO_ARG_INT, &spec.checkpoint_minutes},
+                            {"--checkpoint-steps", ZO_ARG_INT, &spec.checkpoint_steps},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
@@ -23,7 +25,7 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--dry-run] [--redo] [--json]", &err) ||
         zo_grid_read(&grid, config, device, &err) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);

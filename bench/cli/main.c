@@ -27,7 +27,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
@@ -35,6 +35,8 @@ static const command commands[] = {
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --save DIR    the weights after the last step of each cell that ends, into DIR/HASH: a Hugging Face folder without tokenizer, and of LoRA the\n"
      "                adapter as PEFT's folder. HASH is the cell's (table `cells`; --json)\n"
+     "  --checkpoint MINUTES how often a cell writes what it needs to go on when it is killed (10; 0 = never), or by steps: --checkpoint-steps N.\n"
+     "                The file stands beside the database (FILE.HASH.checkpoint) until the cell has ended; without it the cell begins anew\n"
      "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart, with the first of several seeds;\n"
      "                run nothing\n"
      "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported\n"

@@ -96,6 +96,8 @@ static void take_line(zo_child *c, zo_live *l)
     } else if (cJSON_HasObjectItem(news, "bytes")) {
         c->check = news;
         return;
+    } else if (cJSON_HasObjectItem(news, "said") && l != NULL) {
+        zo_live_say(l, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(news, "said")));
     } else if (news != NULL && l != NULL) {
         static const char *const keys[] = {"step", "fraction", "loss", "dev", "forwards", "tokens", "seconds"};
         double *const to[] = {&l->step, &l->fraction, &l->loss, &l->dev, &l->forwards, &l->tokens, &l->seconds};
@@ -194,6 +196,8 @@ cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kin
         cJSON_AddStringToObject(job, "rows_fingerprint", identity->rows);
         cJSON_AddStringToObject(job, "task_fingerprint", identity->task);
         cJSON_AddStringToObject(job, "plugin_fingerprint", identity->plugin);
+        cJSON_AddNumberToObject(job, "checkpoint_minutes", (double)spec->checkpoint_minutes);
+        cJSON_AddNumberToObject(job, "checkpoint_steps", (double)spec->checkpoint_steps);
         if (spec->save != NULL) {
             cJSON_AddStringToObject(job, "save", spec->save);
         }

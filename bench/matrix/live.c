@@ -9,6 +9,7 @@
 
 #include "bench/matrix/child.h"
 #include "core/clock.h"
+#include "core/mem.h"
 #include "core/text.h"
 
 #define LIVE_SECONDS 0.2   /* on a terminal */
@@ -157,6 +158,14 @@ bool zo_live_pretraining(void *context, const char *model, int64_t step, int64_t
     fflush(stderr);
     l->shown = false;
     return true;
+}
+
+void zo_live_say(zo_live *l, const char *text)
+{
+    zo_live_clear(l);
+    char *plain = zo_text_plain_copy(text);
+    fprintf(stderr, "zo run: %s: %s\n", l->label, plain);
+    zo_free(plain);
 }
 
 void zo_live_end(zo_live *l, const zo_run_brief *brief)

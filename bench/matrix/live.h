@@ -27,6 +27,8 @@ typedef struct zo_live {
 void zo_live_show(zo_live *l, bool now);
 /* Takes it off the terminal, for another line in its place. */
 void zo_live_clear(zo_live *l);
+/* A line of its own about the cell: what it says of itself. */
+void zo_live_say(zo_live *l, const char *text);
 /* The line of a cell that has ended. */
 void zo_live_end(zo_live *l, const zo_run_brief *brief);
 /* The same for a model that is being made (bench/synth/pretrain.h): false = stop. context: a zo_live. */

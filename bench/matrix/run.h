@@ -13,6 +13,7 @@ typedef struct zo_run_spec {
     const char *db;
     zo_setup_dirs dirs;
     const char *save; /* the weights of each cell that ends go to a folder of its own in here, named by its hash; NULL = nowhere */
+    int64_t checkpoint_minutes, checkpoint_steps; /* how often a cell writes what it needs to go on; 0 = not by time, not by steps */
     bool json;     /* one JSON object a cell on standard output */
     bool dry;      /* say what would run; run nothing, write nothing */
     bool redo;     /* run cells again that are done; their rows are replaced */

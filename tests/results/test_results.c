@@ -26,6 +26,7 @@
 
 ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
 ZO_EMBED(schema3_sql, "tests/golden/schema3.sql");
+ZO_EMBED(schema4_sql, "tests/golden/schema4.sql");
 
 static char folder[64];
 
@@ -297,6 +298,29 @@ static void make_older(const char *name, int version)
     sqlite3_close(db);
 }
 
+/* As a new one is: the same columns of every table and view. */
+static void check_columns(const char *name)
+{
+    zo_results *fresh, *r;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_results_open(&fresh, scratch("fresh.db"), true, &err), ZO_OK);
+    ck_assert_int_eq(zo_results_open(&r, scratch(name), false, &err), ZO_OK);
+    static const char *const of[] = {"cells", "tries", "all_runs", "runs", "report", "peaks"};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT count(*), group_concat(name || type || \"notnull\" || coalesce(dflt_value, '')) FROM pragma_table_info('%s')", of[i]);
+        sqlite3_stmt *a, *b;
+        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(fresh), sql, -1, &a, NULL), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(r), sql, -1, &b, NULL), SQLITE_OK);
+        ck_assert(sqlite3_step(a) == SQLITE_ROW && sqlite3_step(b) == SQLITE_ROW && sqlite3_column_int(a, 0) > 1);
+        ck_assert_str_eq((const char *)sqlite3_column_text(a, 1), (const char *)sqlite3_column_text(b, 1));
+        sqlite3_finalize(a);
+        sqlite3_finalize(b);
+    }
+    zo_results_close(fresh);
+    zo_results_close(r);
+}
+
 /* Schema 3 knew no views: its runs trained everything. What it has is kept as it is, a reader changes nothing, a writer keeps a copy. */
 START_TEST(schema_without_views)
 {
@@ -332,23 +356,82 @@ START_TEST(schema_without_views)
         zo_results_close(r);
         ck_assert(zo_path_exists(scratch("three.db.schema3")) == (writes > 0));
     }
-    /* as a new one is: the same columns of every table and view */
-    zo_results *fresh;
-    ck_assert_int_eq(zo_results_open(&fresh, scratch("fresh.db"), true, &err), ZO_OK);
-    ck_assert_int_eq(zo_results_open(&r, scratch("three.db"), false, &err), ZO_OK);
-    static const char *const of[] = {"cells", "tries", "all_runs", "runs", "report", "peaks"};
-    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-        char sql[200];
-        snprintf(sql, sizeof sql, "SELECT count(*), group_concat(name || type || \"notnull\" || coalesce(dflt_value, '')) FROM pragma_table_info('%s')", of[i]);
-        sqlite3_stmt *a, *b;
-        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(fresh), sql, -1, &a, NULL), SQLITE_OK);
-        ck_assert_int_eq(sqlite3_prepare_v2(zo_results_handle(r), sql, -1, &b, NULL), SQLITE_OK);
-        ck_assert(sqlite3_step(a) == SQLITE_ROW && sqlite3_step(b) == SQLITE_ROW && sqlite3_column_int(a, 0) > 1);
-        ck_assert_str_eq((const char *)sqlite3_column_text(a, 1), (const char *)sqlite3_column_text(b, 1));
-        sqlite3_finalize(a);
-        sqlite3_finalize(b);
+    check_columns("three.db");
+}
+END_TEST
+
+/* Schema 4 knew no checkpoints: its runs were never resumed, and what they took for checkpoints is not known. */
+START_TEST(schema_without_checkpoints)
+{
+    static const struct { const char *sql; int64_t is; } seen[] = {
+        {"SELECT count(*) FROM runs WHERE resumed = 0 AND checkpoint_ms IS NULL AND tune = 'head' AND trained_parameters = 20 AND parameters = 50", 1},
+        {"SELECT 10 * loss FROM steps", 25},
+        {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
+    sqlite3 *db;
+    char *message = NULL;
+    zo_err err = {0};
+    ck_assert_int_eq(sqlite3_open(scratch("four.db"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, schema4_sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    ck_assert_msg(sqlite3_exec(db,
+                               "INSERT INTO cells VALUES (1, 'i', 'cccc', 2, '', '', '', '', '', 7, '{}', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 0, 1e-3,"
+                               " 1e-3, 1, 'f32', 'inplace', 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', -1, 'accuracy', 'last', 1, 2, 3, 'head');"
+                               "INSERT INTO tries (run, try, cell, status, began, parameters, trained_parameters, steps) VALUES (7, 'x', 1, 'done', 'then', 50, 20, 10);"
+                               "INSERT INTO steps (run, step, loss) VALUES (7, 1, 2.5); PRAGMA user_version = 4; PRAGMA application_id = "
+                               ZO_NUMBER_TEXT(ZO_APPLICATION_ID),
+                               NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    sqlite3_close(db);
+    for (int writes = 0; writes < 2; writes++) {
+        zo_results *r;
+        zo_status status = writes ? zo_results_open(&r, scratch("four.db"), false, &err) : zo_results_open_read(&r, scratch("four.db"), &err);
+        ck_assert_msg(status == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
+        for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+            ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s: %lld", seen[i].sql, (long long)number(r, seen[i].sql));
+        }
+        zo_results_close(r);
+        ck_assert(zo_path_exists(scratch("four.db.schema4")) == (writes > 0));
     }
-    zo_results_close(fresh);
+    check_columns("four.db");
+}
+END_TEST
+
+/* A try goes on with copies of the rows that an earlier one had at its checkpoint, and with none of those after it. */
+START_TEST(a_try_goes_on)
+{
+    zo_results *r = open_new("goes_on.db");
+    zo_err err = {0};
+    int64_t run, next;
+    zo_cell_row cell = cell_row("{}", "t", "o");
+    zo_identity identity = identity_of("{}");
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &run, &err), ZO_OK);
+    zo_step_row row[4];
+    for (int i = 0; i < 4; i++) {
+        row[i] = (zo_step_row){.step = 2 * i + 1, .loss = 0.5 + i, .projected = NAN, .lr = 1, .forwards = 7, .train_seconds = 0.25};
+        zo_eval_row e = {.step = 2 * i, .split = "dev", .examples = 5, .accuracy = 0.5, .f1 = NAN, .loss = 1.5};
+        ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+    }
+    ck_assert_int_eq(zo_results_steps(r, run, row, 4, &err), ZO_OK);
+    zo_mark mark, other;
+    ck_assert_int_eq(zo_results_mark(r, run, 5, &mark, &err), ZO_OK);
+    ck_assert_int_eq(mark.rows, 6);
+    ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &next, &err), ZO_OK);
+    other = mark; /* a row is missing; a name that no try has */
+    other.rows = 7;
+    ck_assert_int_eq(zo_results_go_on(r, next, &other, 1, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "does not have whole");
+    other = mark;
+    other.name[0] = 'x';
+    ck_assert_int_eq(zo_results_go_on(r, next, &other, 1, &err), ZO_EINPUT);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE run = 2"), 0);
+    ck_assert_int_eq(number(r, "SELECT resumed FROM tries WHERE run = 2"), 0);
+    ck_assert_msg(zo_results_go_on(r, next, &mark, 3, &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_eq(number(r, "SELECT resumed FROM tries WHERE run = 2"), 3);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE run = 2"), 3);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE run = 2"), 3);
+    ck_assert_int_eq(number(r, "SELECT 100 * sum(loss) + sum(forwards) FROM steps WHERE run = 2 AND projected IS NULL AND train_seconds = 0.25"), 471);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM (SELECT step, split, examples, accuracy, loss FROM evaluations WHERE run = 1 AND step <= 5"
+                               " EXCEPT SELECT step, split, examples, accuracy, loss FROM evaluations WHERE run = 2)"), 0);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE run = 1"), 4); /* nothing is taken from the other */
     zo_results_close(r);
 }
 END_TEST
@@ -901,6 +984,8 @@ int main(void)
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
     tcase_add_test(t, schema_without_views);
+    tcase_add_test(t, schema_without_checkpoints);
+    tcase_add_test(t, a_try_goes_on);
     tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
     tcase_add_test(t, identities);

@@ -1,0 +1,425 @@
+/* test_resume.c: cells whose processes are killed with SIGKILL, at several steps, go on from their checkpoints when `zo run` is started again, and end
+ * with every figure, every row and every weight of a run that nobody killed and that wrote no checkpoint. This program stands in for `zo`, as in
+ * test_run.c; as the process of a cell it may kill itself. */
+#include <check.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "core/output.h"
+#include "models/files/safetensors.h"
+#include "tasks/task.h"
+#include "tests/folder.h"
+#include "tests/suite.h"
+
+static char folder[64];
+static char said[1 << 16]; /* standard output and error of the last command */
+
+#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
+
+static const char *scratch(const char *name)
+{
+    static char path[8][256];
+    static int turn;
+    turn = (turn + 1) % 8;
+    return zo_path_join(path[turn], sizeof path[turn], folder, name);
+}
+
+/* ---- a cell that kills itself --------------------------------------------------------------------------------------------- */
+
+static void sleep_ms(double ms)
+{
+    struct timespec t = {(time_t)(ms / 1000), (long)(ms * 1e6) % 1000000000L};
+    nanosleep(&t, NULL);
+}
+
+static bool is_after(struct timespec a, struct timespec b)
+{
+    return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
+}
+
+/* Waits for a checkpoint that this process has written, and so many milliseconds more. */
+static void *kill_when_written(void *after_ms)
+{
+    struct timespec start;
+    clock_gettime(CLOCK_REALTIME_COARSE, &start); /* the clock of files */
+    for (bool written = false; !written; sleep_ms(0.2)) {
+        DIR *dir = opendir(folder);
+        for (struct dirent *e; (e = readdir(dir)) != NULL && !written;) {
+            struct stat about;
+            const char *end = strstr(e->d_name, ".checkpoint");
+            written = end != NULL && strcmp(end, ".checkpoint") == 0 && stat(scratch(e->d_name), &about) == 0 && is_after(about.st_mtim, start);
+        }
+        closedir(dir);
+    }
+    sleep_ms(atof(after_ms));
+    kill(getpid(), SIGKILL);
+    return NULL;
+}
+
+/* ---- commands and databases ----------------------------------------------------------------------------------------------- */
+
+static pid_t start(const char *const *argv)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen(scratch("said"), "w", stdout) == NULL || dup2(1, 2) != 2) {
+            _exit(127);
+        }
+        execv("/proc/self/exe", (char *const *)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int finish(pid_t pid)
+{
+    int status;
+    char *text;
+    size_t n;
+    zo_err err = {0};
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(zo_read_file(scratch("said"), sizeof said - 1, &text, &n, &err) == ZO_OK, "%s", err.text);
+    memcpy(said, text, n + 1);
+    zo_free(text);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* steps: between checkpoints; NULL = none is written. kill_after: milliseconds after the first one; NULL = the cells live. */
+static int run(const char *path, const char *db, const char *save, const char *steps, const char *kill_after)
+{
+    const char *argv[16] = {"zo", "run", path, "--db", scratch(db), "--checkpoint", "0"};
+    int n = 7;
+    if (save != NULL) {
+        argv[n++] = "--save";
+        argv[n++] = scratch(save);
+    }
+    if (steps != NULL) {
+        argv[n++] = "--checkpoint-steps";
+        argv[n++] = steps;
+    }
+    setenv("TEST_FOLDER", folder, 1);
+    if (kill_after != NULL) {
+        setenv("TEST_KILL_AFTER", kill_after, 1);
+    }
+    int code = finish(start(argv));
+    unsetenv("TEST_KILL_AFTER");
+    return code;
+}
+
+/* The first column of all rows, ';' after each. The caller frees it. */
+static char *ask(const char *db, const char *sql)
+{
+    sqlite3 *handle;
+    sqlite3_stmt *s = NULL;
+    char *text = strdup("");
+    ck_assert_int_eq(sqlite3_open_v2(scratch(db), &handle, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(handle, 5000);
+    ck_assert_msg(sqlite3_prepare_v2(handle, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(handle));
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        const char *cell = (const char *)sqlite3_column_text(s, 0);
+        text = realloc(text, strlen(text) + (cell != NULL ? strlen(cell) : 4) + 2);
+        strcat(strcat(text, cell != NULL ? cell : "NULL"), ";");
+    }
+    sqlite3_finalize(s);
+    sqlite3_close(handle);
+    return text;
+}
+
+static void check_ask(const char *db, const char *sql, const char *answer)
+{
+    char *is = ask(db, sql);
+    ck_assert_msg(strcmp(is, answer) == 0, "%s: %s, not %s", sql, is, answer);
+    free(is);
+}
+
+/* Everything but names, times and what the machine did: of cells that ended, of their steps, evaluations and peaks. */
+static const struct { const char *columns, *of, *by; } same[] = {
+    {"status, message, marks, fault_step, promise, context, accuracy, f1, macro_f1, matthews, metric_value, selected, best_step, dev_accuracy, dev_metric,"
+     " dev_loss, steps, forwards, flops, work, paper_queries, sequences, tokens, paper_tokens, examples, weight_bytes_written, normals, drift_max, full_steps,"
+     " parameters, trained_parameters, note", "runs", "hash"},
+    {"x.step, x.loss, x.projected, x.lr, x.full_steps, x.forwards, x.work", "runs JOIN steps x USING (run)", "hash, x.step"},
+    {"x.step, x.split, x.examples, x.accuracy, x.f1, x.macro_f1, x.matthews, x.loss, x.constant, x.forwards, x.work, x.best",
+     "runs JOIN evaluations x USING (run)", "hash, x.step, x.split"},
+    {"phase, tag, bytes", "runs JOIN memory USING (run) WHERE tag <> 'other'", "hash, phase, tag"},
+    /* last, and of processes that made every step themselves: products that the CPU backend has compiled, a few hundred bytes a shape, are those of the steps
+     * that a process has made */
+    {"phase, tag, bytes, peak_bytes, train_peak_bytes", "runs JOIN memory USING (run)", "hash, phase, tag"}};
+
+/* SELECT that puts the columns into one text. */
+static const char *same_sql(size_t i)
+{
+    static char sql[4000];
+    size_t at = (size_t)snprintf(sql, sizeof sql, "SELECT hash");
+    char *columns = strdup(same[i].columns), *rest = columns;
+    for (char *column; (column = strsep(&rest, ",")) != NULL;) {
+        at += (size_t)snprintf(sql + at, sizeof sql - at, " || '|' || coalesce(%s, '-')", column);
+    }
+    snprintf(sql + at, sizeof sql - at, " FROM %s ORDER BY %s", same[i].of, same[i].by);
+    free(columns);
+    return sql;
+}
+
+static void check_same(const char *db, const char *whole, bool went_on)
+{
+    for (size_t i = 0; i < sizeof same / sizeof *same - went_on; i++) {
+        char *is = ask(db, same_sql(i)), *was = ask(whole, same_sql(i));
+        size_t at = 0;
+        while (is[at] == was[at] && is[at] != '\0') {
+            at++;
+        }
+        size_t from = at > 300 ? at - 300 : 0;
+        ck_assert_msg(is[at] == was[at] && at > 20, "differ: %.600s\nand:    %.600s", is + from, was + from);
+        free(is);
+        free(was);
+    }
+}
+
+/* Peaks of cells that went on: no more than those of a whole run, and but for compiled products the same. */
+static void check_peaks(const char *db, const char *whole)
+{
+    static const char sql[] = "SELECT peak_bytes || ' ' || train_peak_bytes FROM runs ORDER BY hash";
+    char *is = ask(db, sql), *was = ask(whole, sql), *a = is, *b = was;
+    while (*a != '\0') {
+        double went_on = strtod(a, &a), all = strtod(b, &b);
+        ck_assert_msg(went_on <= all && went_on > all - 10000, "a peak of %.0f, not %.0f", went_on, all);
+        a += *a == ';';
+        b += *b == ';';
+    }
+    free(is);
+    free(was);
+}
+
+/* The same file in every cell's folder. */
+static void check_weights(const char *db, const char *save, const char *whole, const char *expected)
+{
+    char *hashes = ask(db, "SELECT hash FROM runs"), *rest = hashes;
+    int n = 0, most = (int)strtol(expected, NULL, 10);
+    for (char *hash; (hash = strsep(&rest, ";")) != NULL && *hash != '\0'; n++) {
+        static const char *const name[] = {"model.safetensors", "adapter_model.safetensors", "prefix.safetensors"};
+        int found = 0;
+        for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+            char path[2][300];
+            snprintf(path[0], sizeof path[0], "%s/%s/%s", scratch(save), hash, name[k]);
+            snprintf(path[1], sizeof path[1], "%s/%s/%s", scratch(whole), hash, name[k]);
+            if (zo_path_exists(path[1])) {
+                zo_map map[2];
+                zo_err err = {0};
+                ck_assert_msg(zo_map_open(&map[0], path[0], &err) == ZO_OK && zo_map_open(&map[1], path[1], &err) == ZO_OK, "%s", err.text);
+                ck_assert_uint_eq(map[0].bytes, map[1].bytes);
+                ck_assert_msg(memcmp(map[0].data, map[1].data, map[0].bytes) == 0, "%s: the weights differ", path[0]);
+                zo_map_close(&map[0]);
+                zo_map_close(&map[1]);
+                found++;
+            }
+        }
+        ck_assert_int_eq(found, 1);
+    }
+    ck_assert_int_eq(n, most);
+    free(hashes);
+}
+
+static int checkpoints(void)
+{
+    int n = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        const char *end = strstr(e->d_name, ".checkpoint");
+        n += end != NULL && strcmp(end, ".checkpoint") == 0;
+    }
+    closedir(dir);
+    return n;
+}
+
+static void make_model(void)
+{
+    zo_err err = {0};
+    ZO_CHECK(zo_make_dirs(scratch("model"), &err) == ZO_OK && zo_synth_write_tokenizer(scratch("model"), &err) == ZO_OK, "%s", err.text);
+    static const char text[] = "{\"model_type\": \"bert\", \"vocab_size\": 1000, \"hidden_size\": 32, \"num_hidden_layers\": 2,"
+                               "\"num_attention_heads\": 2, \"intermediate_size\": 64, \"hidden_act\": \"gelu\", \"max_position_embeddings\": 64,"
+                               "\"type_vocab_size\": 2, \"layer_norm_eps\": 1e-12}";
+    ZO_CHECK(zo_write_file(scratch("model/config.json"), text, strlen(text), &err) == ZO_OK, "%s", err.text);
+}
+
+static const char *config(const char *name, const char *text)
+{
+    static char path[256];
+    char whole[4000];
+    zo_err err = {0};
+    int n = snprintf(whole, sizeof whole, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 48, \"batch\": 4, \"train\": 32, "
+                     "\"dev\": 8, \"test\": 8, \"threads\": 1, %s}", scratch("model"), text);
+    snprintf(path, sizeof path, "%s", scratch(name));
+    ck_assert_msg(zo_write_file(path, whole, (size_t)n, &err) == ZO_OK, "%s", err.text);
+    return path;
+}
+
+/* ---- tests ---------------------------------------------------------------------------------------------------------------- */
+
+/* Methods of every sort, in every realisation, with stored sets, numbers, logs, views and 16 bits. */
+static const char many[] =
+    "\"lr\": 1e-3, \"eval_every\": 17, \"steps\": 60, \"optimizer\": [\"mezo\", {\"name\": \"mezo\", \"weight_decay\": 0.1, \"decay_on\": \"all\", \"queries\": 2}, "
+    "\"mezo-adam\", {\"name\": \"mezo-svrg\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"replay\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"released\"}, "
+    "\"tezo-adam\", \"tezo-m\", \"lezo\", \"conmezo\", \"fo-adamw\", {\"name\": \"fo-sgd\", \"momentum\": 0.9}], "
+    "\"include\": [{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": [\"weights\", \"log\"]}, "
+    "{\"optimizer\": \"tezo-m\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}, "
+    "{\"optimizer\": [\"mezo\", \"fo-adamw\"], \"tune\": {\"name\": \"lora\", \"rank\": 2, \"on\": \"all\"}}, "
+    "{\"optimizer\": \"mezo\", \"tune\": {\"name\": \"prefix\", \"tokens\": 3}}]";
+enum { MANY = 21 };
+
+START_TEST(killed_cells_go_on)
+{
+    char expected[16];
+    const char *path = config("many.json", many);
+    ck_assert_msg(run(path, "whole.db", "whole", NULL, NULL) == 0, "%s", said);
+    check_ask("whole.db", "SELECT max(resumed) || ' ' || max(checkpoint_ms) FROM runs", "0 0.0;");
+    static const char *const after[] = {"0", "7", "15"}, *const every[] = {"3", "4", "11"};
+    for (int k = 0; k < 3; k++) {
+        ck_assert_msg(run(path, "killed.db", "saved", every[k], after[k]) == 1, "%s", said);
+        ck_assert_int_gt(checkpoints(), 0);
+    }
+    ck_assert_msg(run(path, "killed.db", "saved", "5", NULL) == 0, "%s", said);
+    snprintf(expected, sizeof expected, "%d;", MANY);
+    check_ask("killed.db", "SELECT count(*) FROM runs WHERE status = 'done' AND checkpoint_ms > 0", expected);
+    check_ask("killed.db", "SELECT count(*) FROM runs WHERE resumed > 0", expected);
+    char *seen = ask("killed.db", "SELECT count(*) || ' times ' || resumed FROM runs GROUP BY resumed");
+    printf("measured: cells went on: %s\n", seen);
+    free(seen);
+    check_same("killed.db", "whole.db", true);
+    check_peaks("killed.db", "whole.db");
+    check_weights("killed.db", "saved", "whole", expected);
+    ck_assert_int_eq(checkpoints(), 0); /* what has ended leaves none */
+    check_ask("killed.db", "SELECT count(*) FROM tries WHERE status = 'running'", "0;");
+    /* times are those of training alone, and of all of it */
+    check_ask("killed.db", "SELECT count(*) FROM runs r WHERE abs((SELECT max(train_seconds) FROM steps s WHERE s.run = r.run) - r.train_seconds) > 1e-9", "0;");
+    check_ask("killed.db", "SELECT count(*) FROM runs r WHERE abs((SELECT sum(seconds) FROM parts p WHERE p.run = r.run) - r.train_seconds) > 0.05 * r.train_seconds + 0.001", "0;");
+    /* and a run that writes them at every step, and lives, is one that writes none */
+    ck_assert_msg(run(path, "written.db", "written", "1", NULL) == 0, "%s", said);
+    check_same("written.db", "whole.db", false);
+    check_weights("written.db", "written", "whole", expected);
+    check_ask("written.db", "SELECT count(*) FROM runs WHERE resumed = 0 AND checkpoint_ms > 0", expected);
+    ck_assert_int_eq(checkpoints(), 0);
+}
+END_TEST
+
+/* The program itself is killed, and the cell with it. */
+START_TEST(killed_program_goes_on)
+{
+    const char *path = config("one.json", "\"lr\": 1e-3, \"steps\": 400, \"optimizer\": \"mezo-svrg\"");
+    ck_assert_msg(run(path, "one.db", NULL, NULL, NULL) == 0, "%s", said);
+    pid_t pid = start((const char *const[]){"zo", "run", path, "--db", scratch("two.db"), "--checkpoint-steps", "10", NULL});
+    while (checkpoints() == 0) {
+        sleep_ms(1);
+    }
+    kill(pid, SIGKILL);
+    finish(pid);
+    sleep_ms(50); /* the cell dies with its parent */
+    ck_assert_msg(run(path, "two.db", NULL, "10", NULL) == 0, "%s", said);
+    ASSERT_HAS(said, "goes on after step ");
+    check_ask("two.db", "SELECT group_concat(status) || ' ' || max(resumed) FROM tries", "killed,done 1;");
+    check_same("two.db", "one.db", true);
+}
+END_TEST
+
+/* What cannot be gone on with is said, and the cell begins anew. */
+START_TEST(other_checkpoints_are_refused)
+{
+    enum { BINARY = 16, DEVICE = BINARY + 17, IDENTITY = BINARY + 17 + 128 + 7 + 8 };
+    const char *path = config("refused.json", "\"lr\": 1e-3, \"steps\": 60, \"optimizer\": \"mezo\"");
+    static const struct { size_t at; bool mends; const char *says; } of[] = {
+        {2000, false, "is damaged"}, {3, false, "no archive"}, {BINARY, true, "another program"}, {DEVICE, true, "another device"},
+        {IDENTITY + 17, true, "other settings or other files"}};
+    ck_assert_msg(run(path, "plain.db", NULL, NULL, NULL) == 0, "%s", said);
+    for (size_t i = 0; i <= sizeof of / sizeof *of; i++) {
+        char db[32], file[300], *bytes;
+        size_t n;
+        zo_err err = {0};
+        snprintf(db, sizeof db, "refused%zu.db", i);
+        ck_assert_int_eq(run(path, db, NULL, "5", "0"), 1);
+        char *hash = ask(db, "SELECT hash FROM runs");
+        snprintf(file, sizeof file, "%s.%.16s.checkpoint", scratch(db), hash);
+        free(hash);
+        ck_assert_msg(zo_read_file(file, 1 << 28, &bytes, &n, &err) == ZO_OK, "%s", err.text);
+        const char *says = "of a try that this database does not have";
+        if (i < sizeof of / sizeof *of) {
+            bytes[of[i].at] ^= 1;
+            says = of[i].says;
+            if (of[i].mends) { /* as another would have written it */
+                uint64_t sum = zo_fnv1a(ZO_FNV_START, bytes + 16, n - 24);
+                memcpy(bytes + n - 8, &sum, sizeof sum);
+            }
+            ck_assert_int_eq(zo_write_file(file, bytes, n, &err), ZO_OK);
+        } else {
+            unlink(scratch(db));
+        }
+        zo_free(bytes);
+        ck_assert_msg(run(path, db, NULL, NULL, NULL) == 0, "%s", said);
+        ASSERT_HAS(said, says);
+        ASSERT_HAS(said, "; the cell begins anew\n");
+        check_ask(db, "SELECT resumed FROM runs WHERE status = 'done'", "0;");
+        check_same(db, "plain.db", false);
+        ck_assert(!zo_path_exists(file));
+    }
+}
+END_TEST
+
+/* Where none can be written the cell says so once, and ends all the same. */
+START_TEST(checkpoints_that_cannot_be_written)
+{
+    const char *path = config("nowhere.json", "\"lr\": 1e-3, \"steps\": 20, \"optimizer\": \"mezo\"");
+    ck_assert_msg(run(path, "nowhere.db", NULL, NULL, NULL) == 0, "%s", said);
+    char *hash = ask("nowhere.db", "SELECT hash FROM runs"), file[300];
+    snprintf(file, sizeof file, "%s.%.16s.checkpoint.new", scratch("taken.db"), hash);
+    free(hash);
+    ck_assert_int_eq(mkdir(file, 0700), 0);
+    ck_assert_msg(run(path, "taken.db", NULL, "5", NULL) == 0, "%s", said);
+    ASSERT_HAS(said, "until a checkpoint can be written the cell goes on without");
+    ck_assert_ptr_eq(strstr(strstr(said, "until a checkpoint") + 1, "until a checkpoint"), NULL);
+    check_same("taken.db", "nowhere.db", false);
+    rmdir(file);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    const char *in = getenv("TEST_FOLDER"), *kill_after = getenv("TEST_KILL_AFTER");
+    if (argc > 1) {
+        bool is_cell = strcmp(argv[1], "cell") == 0;
+        pthread_t thread;
+        if (in != NULL && is_cell && kill_after != NULL) {
+            snprintf(folder, sizeof folder, "%s", in);
+            if (pthread_create(&thread, NULL, kill_when_written, (void *)(uintptr_t)kill_after) != 0) {
+                return 1;
+            }
+        }
+        int code = is_cell ? zo_cmd_cell(argc - 1, argv + 1) : strcmp(argv[1], "run") == 0 ? zo_cmd_run(argc - 1, argv + 1) : 127;
+        return zo_output_end(argv[1], code);
+    }
+    snprintf(folder, sizeof folder, "build/test_resume.XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    make_model();
+    TCase *t = tcase_create("resume");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, killed_cells_go_on);
+    tcase_add_test(t, killed_program_goes_on);
+    tcase_add_test(t, other_checkpoints_are_refused);
+    tcase_add_test(t, checkpoints_that_cannot_be_written);
+    Suite *s = suite_create("resume");
+    suite_add_tcase(s, t);
+    int failed = suite_run(s);
+    folder_remove(folder);
+    return failed != 0;
+}
