@@ -279,6 +279,8 @@ def feature_tokenizers():
             yield "Split words %s %s" % (behavior, invert), build(pre=P.Split(Regex(r"\w+"), behavior, invert))
         yield "Split empty matches " + behavior, build(pre=P.Split(Regex(r"\s*"), behavior))
     yield "Split hex class", build(pre=P.Split(Regex(r"[\h\s]+|\h{2}|\u0041"), "isolated"))
+    for pattern in (r"\W+", r"\W", r"\H+", r"\H{2}", r"\S+", r"\D+", r"[\S\h]+", r"\w\W|\h\H"):
+        yield "Split " + pattern, build(pre=P.Split(Regex(pattern), "isolated"))
     yield "Split anchors", build(pre=P.Split(Regex(r"^.|.$"), "isolated"))
     yield "Split cl100k", build(pre=P.Split(Regex(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"), "removed", True))
     yield "Digits", build(pre=P.Digits(False))
