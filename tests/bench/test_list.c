@@ -19,6 +19,7 @@
 #include "tests/suite.h"
 
 static char folder[64];
+static const char *working_folder; /* where the program runs; NULL = here */
 
 static const char *below(const char *name)
 {
@@ -46,6 +47,9 @@ static char *list(int *code, int argc, const char *const *argv)
         int said = open(below("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2(said, 1);
         dup2(said, 2);
+        if (working_folder != NULL && chdir(working_folder) != 0) {
+            _exit(99);
+        }
         int end = zo_cmd_list(argc, (char **)argv);
         fflush(NULL);
         _exit(end);
@@ -276,6 +280,15 @@ START_TEST(pictures_configs_and_what_is_not_there)
     ck_assert(strlen(text_in(row_of(rows, "config", "paper_configs/smoke/sst2.json"), "notes")) > 20);
     (void)row_of(rows, "config", "paper_configs/demo/grid.json");
     cJSON_Delete(rows);
+    /* from a folder that they are not below they have whole paths */
+    char here[2048], whole[2100];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    snprintf(whole, sizeof whole, "%s/paper_configs/demo/grid.json", here);
+    working_folder = "paper_configs/demo"; /* a part of the path alone is the same */
+    rows = list_json("configs");
+    (void)row_of(rows, "config", whole);
+    cJSON_Delete(rows);
+    working_folder = NULL;
     int code;
     const char *const near[] = {"list", "task", NULL}, *const far[] = {"list", "weather", NULL}, *const none[] = {"list", NULL};
     char *text = list(&code, 2, near);

@@ -293,7 +293,7 @@ START_TEST(gradients_keep_what_they_read)
     ck_assert_str_eq(ask("views.db", "select count(*) from runs where tune = 'full' and parameters <> trained_parameters"), "0;");
     run("{\"model\": \"shape:roberta-tiny\", \"form\": \"head\", \"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 4, \"dev\": 4, \"test\": 0, \"optimizer\": "
         "\"zero-shot\"}", "zero.db");
-    ck_assert_str_eq(ask("zero.db", "select coalesce(trained_parameters, 'none') from runs"), "none;");
+    ck_assert_str_eq(ask("zero.db", "select coalesce(trained_parameters, 'none'), flops, work, forwards from runs"), "none|0.0|0.0|0;");
     /* gradients and moments are those of what is trained; the weights are all there */
     ck_assert_str_eq(ask("views.db", "select count(*) from runs r where 4 * trained_parameters > (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"
                                      " or 4 * trained_parameters + 4 * 15 * 60 < (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"), "0;");

@@ -129,6 +129,34 @@ START_TEST(agrees_with_transformers)
 }
 END_TEST
 
+/* A text of one token alone comes to what it comes to among others. */
+START_TEST(one_token_alone)
+{
+    char path[128], *out, *errors, *alone = NULL;
+    snprintf(path, sizeof path, "%s/one", folder);
+    zo_err err = {0};
+    static const char *const texts[] = {"\"\"\n", "\"\"\n\"Once upon a time\"\n"};
+    for (int i = 0; i < 2; i++) {
+        const char *argv[] = {"score", model, path, "--json"};
+        ck_assert_int_eq(zo_write_file(path, texts[i], strlen(texts[i]), &err), ZO_OK);
+        ck_assert_msg(run(zo_cmd_score, 4, argv, &out, &errors) == 0, "%s", errors);
+        *strchr(out, '\n') = '\0';
+        cJSON *first = cJSON_Parse(out);
+        ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(first, "ids")), 1);
+        ck_assert_int_gt(cJSON_GetArraySize(cJSON_GetObjectItem(first, "hidden")), 1);
+        cJSON_Delete(first);
+        if (i == 0) {
+            alone = strdup(out);
+        } else {
+            ck_assert_str_eq(out, alone);
+        }
+        zo_free(out);
+        zo_free(errors);
+    }
+    free(alone);
+}
+END_TEST
+
 START_TEST(bad_input)
 {
     char lines[128], *out, *errors;
@@ -574,6 +602,7 @@ int main(void)
     tcase_add_test(tests, notes_are_said);
     if (zo_path_exists(path)) {
         tcase_add_test(tests, agrees_with_transformers);
+    tcase_add_test(tests, one_token_alone);
         tcase_add_test(tests, bad_input);
     } else {
         printf("skipped: zo score against transformers, since %s is not there\n", path);

@@ -599,6 +599,40 @@ START_TEST(json_says_what_ran)
 }
 END_TEST
 
+/* Rates and shares of the roofline follow from what stands beside them, with peaks that a file names. */
+START_TEST(json_holds_to_its_peaks)
+{
+    char path[] = "build/test_step_peaks.XXXXXX", text[400];
+    zo_backend *be;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_backend_open("cpu", 1, &be, &err), ZO_OK);
+    static const double flops = 3e9, rates[] = {1e6, 1e12}; /* bytes a second: once traffic is the bound, once the products are */
+    for (int k = 0; k < 4; k++) {
+        double rate = rates[k % 2];
+        close(mkstemp(path));
+        snprintf(text, sizeof text, "{\"device\": \"%s\", \"flops_per_second\": {\"f32\": %g}, \"bytes_per_second\": %g}", be->device, flops, rate);
+        ck_assert_int_eq(zo_write_file(path, text, strlen(text), &err), ZO_OK);
+        cJSON *said = said_by((const char *const[]){"step", "shape:opt-tiny", "--task", "synth-lengths", "--form", "prompt", "--init", "random", "--batch", "4",
+                                                    "--context", "40", "--steps", "3", "--optimizer", k < 2 ? "mezo" : "fo-sgd", "--peaks", path, "--json", NULL});
+        double ms = number_of(said, "step_ms"), all = number_of(said, "flops"), moved = number_of(said, "bytes"), least = number_of(said, "least_bytes");
+        const struct { const char *key; double value; } number[] = {
+            {"peak_flops_per_second", flops}, {"peak_backward_flops_per_second", flops}, {"peak_bytes_per_second", rate},
+            {"tokens_per_second", 1e3 * number_of(said, "batch_tokens") / ms},
+            {"roofline_ms", 1e3 * fmax(all / flops, moved / rate)}, {"roofline_share", 1e3 * fmax(all / flops, moved / rate) / ms},
+            {"least_roofline_ms", 1e3 * fmax(all / flops, least / rate)}, {"least_roofline_share", 1e3 * fmax(all / flops, least / rate) / ms}};
+        ck_assert(k % 2 == 0 ? moved / rate > all / flops : moved / rate < all / flops);
+        for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+            double value = number_of(said, number[i].key);
+            ck_assert_msg(fabs(value - number[i].value) <= 1e-9 * number[i].value, "%s is %g, and should be %g", number[i].key, value, number[i].value);
+        }
+        cJSON_Delete(said);
+        unlink(path);
+        strcpy(path + strlen(path) - 6, "XXXXXX");
+    }
+    be->close(be);
+}
+END_TEST
+
 START_TEST(steps_on_a_small_model)
 {
     const char *data = getenv("ZO_TEST_DATA"), *models = getenv("ZO_TEST_MODELS");
@@ -645,6 +679,7 @@ int main(void)
     tcase_add_test(tests, gpu_check_writes_its_files);
     tcase_add_test(tests, steps_on_shapes);
     tcase_add_test(tests, json_says_what_ran);
+    tcase_add_test(tests, json_holds_to_its_peaks);
     tcase_add_test(tests, steps_on_a_small_model);
     suite_add_tcase(suite, tests);
     int failed = suite_run(suite);

@@ -24,18 +24,22 @@
 
 static char printed[65536]; /* by the last call of zo(), both streams */
 
-/* The exit code of `zo WORD [OPTION]`. */
-static int zo(const char *word, const char *option)
+/* The exit code of `zo WORDS...`, at most 7, with NULL behind the last. */
+static int zo_of(const char *const *word)
 {
+    int n = 0;
+    char *argv[9] = {(char *)"zo"};
+    for (; word[n] != NULL; n++) {
+        argv[n + 1] = (char *)word[n];
+    }
     FILE *file = tmpfile();
     ck_assert_ptr_nonnull(file);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        char *argv[] = {(char *)"zo", (char *)word, (char *)option, NULL};
         dup2(fileno(file), 1);
         dup2(fileno(file), 2);
-        int code = zo_main(option != NULL ? 3 : word != NULL ? 2 : 1, argv);
+        int code = zo_main(n + 1, argv);
         fflush(NULL);
         _exit(code);
     }
@@ -46,6 +50,12 @@ static int zo(const char *word, const char *option)
     printed[fread(printed, 1, sizeof printed - 1, file)] = '\0';
     fclose(file);
     return WEXITSTATUS(status);
+}
+
+/* The exit code of `zo WORD [OPTION]`. */
+static int zo(const char *word, const char *option)
+{
+    return zo_of((const char *const[]){word, option, NULL});
 }
 
 static const char *text_of(const cJSON *o, const char *key)
@@ -169,6 +179,33 @@ START_TEST(commands_are_found)
 }
 END_TEST
 
+/* Each command says how many words it takes, and of one too many which that is. */
+START_TEST(words_are_counted)
+{
+    static const struct { const char *command, *first; int least, most; } of[] = {
+        {"run", NULL, 1, 1}, {"report", NULL, 0, 0}, {"sql", NULL, 1, 1}, {"plot", NULL, 0, 0}, {"list", NULL, 1, 1}, {"inspect", NULL, 1, 1},
+        {"tokenize", NULL, 1, 2}, {"score", NULL, 1, 2}, {"demo", NULL, 0, 0}, {"version", NULL, 0, 0}, {"bench", "step", 1, 1}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        for (int few = 0; few < 2; few++) {
+            const char *word[8] = {of[k].command};
+            int at = 1, words = few ? of[k].least - 1 : of[k].most + 1;
+            if (of[k].first != NULL) {
+                word[at++] = of[k].first;
+            }
+            for (int i = 0; i < words; i++) {
+                word[at++] = i == words - 1 ? "last" : "no-such-word";
+            }
+            if (words < 0) {
+                continue;
+            }
+            ck_assert_msg(zo_of(word) == 2, "zo %s with %d words ended well", of[k].command, words);
+            ck_assert_msg(strstr(printed, few ? "something is missing; usage: zo " : "\"last\" is one word too many; usage: zo ") != NULL,
+                          "zo %s with %d words says: %s", of[k].command, words, printed);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     setenv("GOMP_SPINCOUNT", "1000", 1); /* else main() starts its program once more, and that would be this test */
@@ -177,6 +214,7 @@ int main(void)
     tcase_add_test(tcase, release_backends_and_libraries);
     tcase_add_test(tcase, release_of_changelog_and_citation);
     tcase_add_test(tcase, commands_are_found);
+    tcase_add_test(tcase, words_are_counted);
     suite_add_tcase(suite, tcase);
     return suite_run(suite) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

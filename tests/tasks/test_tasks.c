@@ -500,6 +500,11 @@ START_TEST(errors_name_file_line_and_fix)
     ASSERT_HAS(open_error(&s), "is empty");
     put("glue/SST-2/train.tsv", "sentence\tlabel\n");
     ASSERT_HAS(open_error(&s), "no rows");
+    zo_err err = {0};
+    char path[512];
+    static const char nul[] = "sentence\tlabel\na\t1\nb\0\t0\n";
+    ck_assert_int_eq(zo_write_file(zo_path_join(path, sizeof path, folder, "glue/SST-2/train.tsv"), nul, sizeof nul - 1, &err), ZO_OK);
+    ASSERT_HAS(open_error(&s), "train.tsv:3: a NUL byte, so this is no text file");
     put("glue/SST-2/train.tsv", "sentence\tlabel\na\t1\nb\t0\n");
     s.count[ZO_TRAIN] = -1;
     s.count[ZO_DEV] = -1;
