@@ -624,6 +624,85 @@ static int times(const char *text, const char *part)
 
 #define ASSERT_NEAR(x, y) ck_assert_double_eq_tol((x), (y), 1e-9)
 
+/* Lines end after a space, where there is one near the end: this panel's name is more than a line of 62. */
+START_TEST(lines_end_between_words)
+{
+    static const char model[] = "seventy eightyfour nineteen thirteens seventy eightyfour nineteen thirteens seventy eightyfour nineteen";
+    sqlite3 *db = new_db();
+    add_run(db, 1, model, "t", "o", "x", 8, 16);
+    add_run(db, 2, model, "t", "o2", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+    char *text = drawn_text(scratch("out"), "accuracy_bars");
+    int found = 0, lines = 0;
+    char *rest = strstr(text, "seventy");
+    ck_assert_ptr_nonnull(rest);
+    while (found < 11) { /* word by word, each whole on its line */
+        static const char *const word[] = {"seventy", "eightyfour", "nineteen", "thirteens"};
+        char *line = rest, *end = strchr(rest, '\n');
+        *end = '\0';
+        ck_assert_msg(strlen(line) <= 62, "%s", line);
+        for (char *at = strtok(line, " "); at != NULL && found < 11; at = strtok(NULL, " ")) {
+            ck_assert_int_eq(strncmp(at, word[found % 4], strlen(word[found % 4])), 0); /* a comma is behind the last */
+            found++;
+        }
+        rest = end + 1;
+        lines++;
+    }
+    ck_assert_int_gt(lines, 1);
+    zo_free(text);
+    close_db();
+}
+END_TEST
+
+/* Pictures of one's own: what is wrong with a script is said, and the others are drawn. */
+START_TEST(scripts_of_ones_own)
+{
+    static const struct { const char *name, *sql, *says; } script[] = {
+        {"few", "SELECT 'p', 's', 1", "few.gp: its SQL gives 3 columns; panel, series, x and 1 to 11 numbers are expected"},
+        {"many", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "many.gp: its SQL gives 15 columns"},
+        {"most", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12", NULL},
+        {"least", "SELECT 'p', 's', 1, 2", NULL},
+        {"wrong", "SELECT 'p' FROM nowhere", "wrong.gp: no such table: nowhere"}};
+    zo_err err = {0};
+    char text[600], here[2000], path[2100];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    ck_assert_int_eq(zo_make_dirs(scratch("share/plots"), &err), ZO_OK);
+    snprintf(path, sizeof path, "%s/plots/prelude.gp", here);
+    ck_assert_int_eq(symlink(path, scratch("share/plots/prelude.gp")), 0);
+    for (size_t k = 0; k < sizeof script / sizeof *script; k++) {
+        snprintf(path, sizeof path, "share/plots/%s.gp", script[k].name);
+        snprintf(text, sizeof text, "# title: T\n# needs: something\n# sql: %s\n@begin\ndo for [panel = 1:panels] {\n    @frame\n    plot for [s = 1:series] panel_data[panel] "
+                 "index s - 1 using 1:2\n}\n",
+                 script[k].sql);
+        ck_assert_int_eq(zo_write_file(scratch(path), text, strlen(text), &err), ZO_OK);
+    }
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    make_views();
+    setenv("ZO_SHARE", scratch("share"), 1);
+    zo_plot_spec spec = {.db = db, .out = scratch("out"), .formats = "svg"};
+    cJSON *report, *list;
+    ck_assert_int_ne(zo_plot(&spec, &report, &err), ZO_OK);
+    for (size_t k = 0; k < sizeof script / sizeof *script; k++) {
+        const char *failed = word_of(entry_of(report, script[k].name), "failed");
+        ck_assert_msg((failed == NULL) == (script[k].says == NULL), "%s: %s", script[k].name, failed);
+        if (failed != NULL) {
+            ASSERT_HAS(failed, script[k].says);
+        }
+    }
+    cJSON_Delete(report);
+    ck_assert_int_eq(zo_plot_list(&list, &err), ZO_OK); /* by name */
+    ck_assert_int_eq(cJSON_GetArraySize(list), 5);
+    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "plot"), "few");
+    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 4), "plot"), "wrong");
+    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "title"), "T");
+    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "needs"), "something");
+    cJSON_Delete(list);
+    unsetenv("ZO_SHARE");
+    close_db();
+}
+END_TEST
+
 START_TEST(an_empty_database_fills_nothing_and_fails_nowhere)
 {
     sqlite3 *db = new_db();
@@ -979,6 +1058,8 @@ int main(void)
     tcase_add_test(t, what_is_left_out_is_said);
     tcase_add_test(t, broken_lines_lose_nothing);
     tcase_add_test(t, long_texts_are_fitted);
+    tcase_add_test(t, lines_end_between_words);
+    tcase_add_test(t, scripts_of_ones_own);
     tcase_add_test(t, an_empty_database_fills_nothing_and_fails_nowhere);
     tcase_add_test(t, scores_are_those_of_the_metric);
     tcase_add_test(t, a_method_has_one_colour);
