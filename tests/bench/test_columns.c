@@ -624,6 +624,29 @@ START_TEST(svrg_with_full_batches)
         check_course(run, &e, "dev-metric", TOLERANCE);
         check_counts(run, &e);
         check_times(run, &e);
+        is_near("full-batch steps by row", ask("SELECT sum(full_steps) FROM steps WHERE run = %d AND step %% 2 = 1", run), 3, 0); /* rows count from 1 */
+        is_near("all full-batch steps", ask("SELECT sum(full_steps) FROM steps WHERE run = %d", run), 3, 0);
+    }
+    sqlite3_close(opened);
+}
+END_TEST
+
+/* An evaluation is marked best where the metric that was asked for is above all before it; the four metrics do not agree on where. */
+START_TEST(best_is_by_the_metric)
+{
+    run_config("metrics.db", "\"dev\": 12, \"test\": 3, \"eval_every\": 1, \"steps\": 40, \"seed\": [1, 2, 3], \"metric\": [\"accuracy\", \"f1\", \"macro_f1\", "
+               "\"matthews\"], \"optimizer\": {\"name\": \"fo-sgd\", \"lr\": 0.7}");
+    open_db("metrics.db");
+    is_near("runs", ask("SELECT count(*) FROM runs WHERE status = 'done'"), 12, 0);
+    ck_assert_int_eq(sqlite3_exec(opened, "CREATE TEMP TABLE e AS SELECT e.run, seed, metric, e.step, e.best, CASE metric WHEN 'accuracy' THEN e.accuracy WHEN 'f1' THEN e.f1 "
+            "WHEN 'macro_f1' THEN e.macro_f1 ELSE e.matthews END AS x FROM evaluations e JOIN runs r ON r.run = e.run WHERE e.split = 'dev' AND e.step > 0", NULL, NULL, NULL), SQLITE_OK);
+    is_near("evaluations", ask("SELECT count(x) FROM e"), 12 * 40, 0);
+    is_near("wrong marks", ask("SELECT count(*) FROM (SELECT best, x, max(x) OVER (PARTITION BY run ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+                               " AS before FROM e) WHERE best <> (before IS NULL OR x > before)"), 0, 0);
+    for (int seed = 1; seed <= 3; seed++) { /* else a wrong metric would not be seen */
+        double ways = ask("SELECT count(DISTINCT steps) FROM (SELECT group_concat(step) AS steps FROM e WHERE best = 1 AND seed = %d GROUP BY run)", seed);
+        ck_assert_msg(ways >= (seed == 1 ? 2 : 1), "seed %d: %g ways", seed, ways);
+        printf("seed %d: %g ways\n", seed, ways);
     }
     sqlite3_close(opened);
 }
@@ -670,6 +693,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, mezo_by_every_selection);
     tcase_add_test(t, svrg_with_full_batches);
+    tcase_add_test(t, best_is_by_the_metric);
     tcase_add_test(t, peaks_by_phase);
     Suite *suite = suite_create("columns");
     suite_add_tcase(suite, t);

@@ -499,6 +499,14 @@ START_TEST(folders_are_peft_s)
     ck_assert_int_eq(cJSON_GetObjectItem(config, "r")->valueint, c->lora.rank);
     ck_assert_double_eq_tol(cJSON_GetObjectItem(config, "lora_alpha")->valuedouble, c->lora.alpha, 1e-12);
     ck_assert_int_eq(cJSON_IsTrue(cJSON_GetObjectItem(config, "fan_in_fan_out")), strcmp(c->family, "gpt2") == 0);
+    static const struct { const char *key, *value; } fixed[] = {
+        {"peft_type", "\"LORA\""}, {"lora_dropout", "0"}, {"bias", "\"none\""}, {"use_rslora", "false"}, {"use_dora", "false"}, {"init_lora_weights", "true"},
+        {"inference_mode", "true"}};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        char *value = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(config, fixed[i].key));
+        ck_assert_msg(value != NULL && strcmp(value, fixed[i].value) == 0, "%s: %s is %s, and should be %s", c->name, fixed[i].key, value, fixed[i].value);
+        cJSON_free(value);
+    }
     cJSON_Delete(config);
     close_tensors(&ours);
     close_tensors(&theirs);
