@@ -62,7 +62,6 @@ typedef struct corpus {
 
 static zo_status read_corpus(corpus *c, const recipe *r, const char *folder, zo_err *err)
 {
-    memset(c, 0, sizeof *c);
     zo_tokenizer *tokenizer;
     zo_status status = zo_tokenizer_open(&tokenizer, folder, err);
     if (status != ZO_OK) {
@@ -193,16 +192,13 @@ static zo_status describe(const recipe *r, int32_t vocab, zo_arch *arch, zo_err 
 
 static zo_status make_model(const recipe *r, const char *folder, zo_pretrain_progress progress, void *context, zo_err *err)
 {
-    corpus c;
+    corpus c = {.id = NULL};
     zo_arch arch;
     zo_backend *be = NULL;
     zo_model *model = NULL;
     zo_status status = zo_synth_write_tokenizer(folder, err);
     status = status == ZO_OK ? read_corpus(&c, r, folder, err) : status;
-    if (status != ZO_OK) {
-        return status;
-    }
-    status = describe(r, c.vocab, &arch, err);
+    status = status == ZO_OK ? describe(r, c.vocab, &arch, err) : status;
     status = status == ZO_OK ? zo_backend_open("cpu", 0, &be, err) : status;
     if (status == ZO_OK) {
         zo_model_spec spec = {.arch = &arch, .random = true, .seed = r->seed, .head = ZO_HEAD_SPAN};
