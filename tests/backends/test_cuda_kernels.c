@@ -481,7 +481,7 @@ static void rules_of_low_rank(void)
 
 static void reductions(void)
 {
-    static const int64_t sizes[] = {1, 17, 16384, 16385, 70000};
+    static const int64_t sizes[] = {1, 17, 16384, 16385, 70000, 300001}; /* the last by more than one block of threads */
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         zo_layout layout = {0};
         zo_layout_add(&layout, "a", ZO_PARAM_VECTOR, 1, sizes[i], 0, false);

@@ -113,12 +113,12 @@ static void rows_backward_op(const pair *p, pair_side *side, float *const *b, co
 START_TEST(linear_rows)
 {
     static const int32_t rows[] = {52, 0, 17, 17, 3};
-    static const int shape[][2] = {{37, 29}, {64, 48}};
-    for (int s = 0; s < 2; s++) {
+    static const int shape[][2] = {{37, 29}, {64, 48}, {8, 1100}}; /* of the last a row is more than a block of threads takes */
+    for (int s = 0; s < 3; s++) {
         pair p;
         pair_new(&p, shape[s][0], shape[s][1], 53, 5);
         for (int kind = 0; kind < VIEWS; kind++) {
-            for (int points = 1; points <= 3; points++) {
+            for (int points = 1; points <= (s < 2 ? 3 : 1); points++) {
                 rows_arg a = {kind, points, 7, points == 2 ? -1 : P_TABLE_BIAS, rows, 5};
                 int64_t x = points * 7 * p.cols, y = points * 7 * 5;
                 float *in = pair_values(x, 3), *out = pair_values(y, 4);
@@ -262,6 +262,32 @@ START_TEST(head)
         }
         pair_free(&p);
     }
+}
+END_TEST
+
+/* More rows and scores than a block has threads. */
+START_TEST(head_of_many_rows)
+{
+    enum { MANY_ROWS = 300, MANY_SCORES = 400 };
+    static int32_t at[MANY_SCORES], target[MANY_SCORES], argmax[SIDES * 2 * MANY_ROWS];
+    pair p;
+    pair_new(&p, 8, 16, 61, 3);
+    for (int i = 0; i < MANY_SCORES; i++) {
+        at[i] = (7 * i) % MANY_ROWS;
+        target[i] = (11 * i) % 61;
+    }
+    for (int points = 1; points <= 2; points++) {
+        head_arg a = {.kind = VIEW_GAUSS, .points = points, .rows = MANY_ROWS, .bias = P_TABLE_BIAS, .at = at, .target = target, .n = MANY_SCORES,
+                      .argmax = argmax, .tile = (size_t)1 << 20};
+        int64_t x = (int64_t)points * MANY_ROWS * p.cols;
+        float *in = pair_values(x, 7), *out = pair_values((int64_t)points * MANY_SCORES, 8);
+        pair_buffer b[] = {{in, x}, {out, (int64_t)points * MANY_SCORES}};
+        pair_compare(&p, "head_logprob f32", pair_text("P=%d R=%d n=%d", points, MANY_ROWS, MANY_SCORES), head_op, &a, b, 2, PRODUCT);
+        ck_assert_mem_eq(argmax, argmax + points * MANY_ROWS, (size_t)(points * MANY_ROWS) * sizeof *argmax);
+        zo_free(in);
+        zo_free(out);
+    }
+    pair_free(&p);
 }
 END_TEST
 
@@ -444,6 +470,7 @@ int main(void)
     tcase_add_test(tc, linear_rows);
     tcase_add_test(tc, linear_backward);
     tcase_add_test(tc, head);
+    tcase_add_test(tc, head_of_many_rows);
     tcase_add_test(tc, head_keeps_nan);
     tcase_add_test(tc, memory_slots);
     tcase_add_test(tc, what_is_reserved);

@@ -101,9 +101,9 @@ extern "C" zo_shim_totals zo_shim_total;
 extern "C" const char *zo_shim_misfit;
 /* Runs `run` on a copy of `what` in stream order: for whatever else stands in for an asynchronous call. */
 cudaError_t zo_shim_enqueue(cudaStream_t stream, void (*run)(const void *), const void *what, size_t bytes);
-/* Kernels launched so far, by name (as written in the launch), for the list that the suite prints. */
+/* Kernels launched so far, by name (as written in the launch), for the list that the suite prints; the most blocks that a grid had in x. */
 extern "C" int zo_shim_kernels(void);
-extern "C" const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+extern "C" const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads, unsigned long *most_columns);
 
 /* barriers and warps ---------------------------------------------------------------------------------------------------------------- */
 

@@ -289,7 +289,7 @@ void *zo_shim_shared_dynamic(void)
 /* launches ------------------------------------------------------------------------------------------------------------------------ */
 
 enum { KERNELS = 512, SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10 };
-static struct { const char *name; unsigned long launches, threads; } kernels[KERNELS];
+static struct { const char *name; unsigned long launches, threads, most_columns; } kernels[KERNELS];
 static struct { const void *kernel; int bytes; } allowed[KERNELS];
 static int nkernels, nallowed;
 
@@ -298,10 +298,11 @@ int zo_shim_kernels(void)
     return nkernels;
 }
 
-const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads)
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads, unsigned long *most_columns)
 {
     *launches = kernels[i].launches;
     *threads = kernels[i].threads;
+    *most_columns = kernels[i].most_columns;
     return kernels[i].name;
 }
 
@@ -328,7 +329,7 @@ static size_t shared_limit(const void *kernel)
     return (size_t)most;
 }
 
-static void count(const char *name, unsigned long threads)
+static void count(const char *name, unsigned long threads, unsigned long columns)
 {
     int i = 0;
     while (i < nkernels && strcmp(kernels[i].name, name) != 0) {
@@ -339,6 +340,7 @@ static void count(const char *name, unsigned long threads)
         kernels[i].name = name;
         kernels[i].launches++;
         kernels[i].threads += threads;
+        kernels[i].most_columns = columns > kernels[i].most_columns ? columns : kernels[i].most_columns;
     }
 }
 
@@ -357,7 +359,7 @@ static void run_kernel(const char *name, const void *kernel, zo_shim_call call, 
     if (shared_bytes > shared_limit(kernel)) {
         zo_shim_die("%zu bytes of dynamic shared memory, %zu allowed; see cudaFuncSetAttribute", shared_bytes, shared_limit(kernel));
     }
-    count(name, blocks * threads);
+    count(name, blocks * threads, grid.x);
     now.threads = (int)threads;
     now.call = call;
     now.kernel = kernel;

@@ -13,7 +13,7 @@ extern unsigned long zo_shim_asked, zo_shim_algorithm_runs[8], zo_shim_gelus;
 extern int zo_shim_algorithms;
 extern double zo_shim_algorithm_seconds[8];
 int zo_shim_kernels(void);
-const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads);
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads, unsigned long *most_columns);
 const char *zo_shim_forbidden(void);
 
 bool zo_curand_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
@@ -33,10 +33,10 @@ int zo_shim_kernels(void)
     return 0;
 }
 
-const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads)
+const char *zo_shim_kernel(int i, unsigned long *launches, unsigned long *threads, unsigned long *most_columns)
 {
     (void)i;
-    *launches = *threads = 0;
+    *launches = *threads = *most_columns = 0;
     return NULL;
 }
 
