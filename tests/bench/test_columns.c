@@ -631,6 +631,22 @@ START_TEST(svrg_with_full_batches)
 }
 END_TEST
 
+/* Without eval_every there are ten evaluations, at each tenth of the budget, whatever that is in, and one before. */
+START_TEST(evaluations_at_each_tenth)
+{
+    static const char *const budget[] = {"\"steps\": 30", "\"forwards\": 60", "\"work\": 60"};
+    for (int k = 0; k < 3; k++) {
+        char keys[200];
+        snprintf(keys, sizeof keys, "\"dev\": 4, \"test\": 0, %s, \"optimizer\": \"mezo\"", budget[k]);
+        run_config("tenths.db", keys);
+        open_db("tenths.db");
+        ask("SELECT group_concat(step, ' ') FROM (SELECT step FROM evaluations WHERE run = (SELECT max(run) FROM runs) ORDER BY step)");
+        ck_assert_msg(strcmp(text_of, "0 3 6 9 12 15 18 21 24 27 30") == 0, "%s: evaluations at %s", budget[k], text_of);
+        sqlite3_close(opened);
+    }
+}
+END_TEST
+
 /* An evaluation is marked best where the metric that was asked for is above all before it; the four metrics do not agree on where. */
 START_TEST(best_is_by_the_metric)
 {
@@ -694,6 +710,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, mezo_by_every_selection);
     tcase_add_test(t, svrg_with_full_batches);
     tcase_add_test(t, best_is_by_the_metric);
+    tcase_add_test(t, evaluations_at_each_tenth);
     tcase_add_test(t, peaks_by_phase);
     Suite *suite = suite_create("columns");
     suite_add_tcase(suite, t);

@@ -13,6 +13,7 @@
 #include "models/files/safetensors.h"
 #include "models/prefix.h"
 #include "models/model.h"
+#include "models/transformer.h"
 #include "tests/suite.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
@@ -853,6 +854,31 @@ START_TEST(prefixes_are_drawn_by_seed)
 }
 END_TEST
 
+/* Llama 3.1's frequencies, written by wavelengths as its authors write them, for a head that has them of all three kinds. */
+START_TEST(frequencies_of_llama_3)
+{
+    enum { HEAD = 128, POSITIONS = 3 };
+    static float cosine[POSITIONS * HEAD / 2], sine[POSITIONS * HEAD / 2];
+    const zo_arch a = {.head_dim = HEAD, .rope_theta = 500000, .rope_scaling = ZO_ROPE_LLAMA3, .rope_factor = 8, .rope_low_freq = 1, .rope_high_freq = 4,
+                       .rope_original_positions = 8192};
+    zo_rope_tables(&a, POSITIONS, cosine, sine);
+    int kinds[3] = {0};
+    for (int i = 0; i < HEAD / 2; i++) {
+        double frequency = pow(500000, -2.0 * i / HEAD), wave = 2 * acos(-1.0) / frequency;
+        int kind = wave < 8192.0 / 4 ? 0 : wave > 8192.0 / 1 ? 1 : 2;
+        kinds[kind]++;
+        double smooth = (8192 / wave - 1) / (4 - 1), blended = (1 - smooth) * frequency / 8 + smooth * frequency;
+        double want = kind == 0 ? frequency : kind == 1 ? frequency / 8 : blended;
+        for (int p = 0; p < POSITIONS; p++) {
+            double c = (double)cosine[p * HEAD / 2 + i] - cos(p * want), s = (double)sine[p * HEAD / 2 + i] - sin(p * want);
+            ck_assert_msg(fabs(c) < 1e-6 && fabs(s) < 1e-6, "frequency %d at %d: off by %g and %g", i, p, c, s);
+        }
+        ck_assert_double_eq_tol((double)sine[HEAD / 2 + i] / want, sin(want) / want, 1e-6); /* small ones to as many digits */
+    }
+    ck_assert_msg(kinds[0] > 0 && kinds[1] > 0 && kinds[2] > 1, "%d short, %d long, %d between", kinds[0], kinds[1], kinds[2]);
+}
+END_TEST
+
 START_TEST(wrong_specs_are_told)
 {
     int32_t word[] = {1, 96};
@@ -887,6 +913,7 @@ int main(void)
     tcase_add_test(tc, an_untied_decoder_begins_as_the_table);
     tcase_add_loop_test(tc, a_prefix_of_activations_is_the_tokens_before, GPT2, FAMILIES);
     tcase_add_test(tc, prefixes_are_drawn_by_seed);
+    tcase_add_test(tc, frequencies_of_llama_3);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;
