@@ -72,6 +72,12 @@ typedef struct zo_choices { uint64_t timed, others; } zo_choices;
 /* How gathered passes (zo_backend.pass_begin) were started: operation by operation; as a graph made for it; as a graph made before. And
  * graphs that were dropped to make room. */
 typedef struct zo_passes { uint64_t played, captured, replayed, evicted; } zo_passes;
+/* Those between two counts. */
+ZO_INLINE zo_passes zo_passes_since(zo_passes now, zo_passes before)
+{
+    zo_passes since = {now.played - before.played, now.captured - before.captured, now.replayed - before.replayed, now.evicted - before.evicted};
+    return since;
+}
 
 /* The largest pass of a model, for which scratch is reserved. */
 typedef struct zo_largest {

@@ -113,9 +113,7 @@ static zo_status time_steps(zo_setup *setup, int64_t steps, timing *t, zo_err *e
     zo_free(sorted);
     t->counts = setup->counts;
     t->counters = setup->counters;
-    const zo_passes *all = &setup->be->passes;
-    t->passes = (zo_passes){all->played - t->passes.played, all->captured - t->passes.captured, all->replayed - t->passes.replayed,
-                            all->evicted - t->passes.evicted};
+    t->passes = zo_passes_since(setup->be->passes, t->passes);
     return ZO_OK;
 }
 

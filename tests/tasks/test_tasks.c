@@ -256,6 +256,12 @@ START_TEST(metrics_by_hand)
     zo_metrics(out, same, 4, 5, m);
     ck_assert_double_eq(m[ZO_ACCURACY], 0.5);
     ck_assert_double_eq_tol(m[ZO_MACRO_F1], 2.0 * 2 / (2 + 4), 1e-15);
+    /* a class that is chosen and no row has counts, and so does one that rows have and is never chosen: as scikit-learn's labels */
+    const int32_t never[3] = {0, 0, 1}, chosen2[3] = {0, 2, 1};
+    zo_metrics(chosen2, never, 3, 3, m);
+    ck_assert_double_eq_tol(m[ZO_MACRO_F1], (2.0 / 3 + 1 + 0) / 3, 1e-15);
+    zo_metrics(never, chosen2, 3, 3, m);
+    ck_assert_double_eq_tol(m[ZO_MACRO_F1], (2.0 / 3 + 1 + 0) / 3, 1e-15);
     zo_metrics(same, same, 0, 2, m);
     ck_assert(isnan(m[ZO_ACCURACY]) && isnan(m[ZO_F1]) && isnan(m[ZO_MACRO_F1]) && isnan(m[ZO_MATTHEWS]));
 }

@@ -562,6 +562,24 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* An added token without text is none, as in the tokenizers library 0.23.3, whatever its id: the next one takes that. */
+START_TEST(test_added_token_without_text)
+{
+    for (int id = 1; id <= 3; id += 2) {
+        char json[400];
+        snprintf(json, sizeof json, "{" MODEL ",\"added_tokens\":[{\"id\":%d,\"content\":\"\"},{\"id\":3,\"content\":\"x\"}]}", id);
+        zo_tokenizer *t;
+        zo_ids ids = {0};
+        ck_assert_msg(zo_tokenizer_parse(&t, json, strlen(json), "t.json", &err) == ZO_OK, "%s", err.text);
+        ck_assert_int_eq(zo_tokenizer_vocab_size(t), 4);
+        ck_assert(zo_tokenizer_encode(t, "axb", 3, 0, &ids, &err) == ZO_OK);
+        ck_assert(ids.n == 3 && ids.ids[0] == 0 && ids.ids[1] == 3 && ids.ids[2] == 1);
+        zo_ids_free(&ids);
+        zo_tokenizer_close(t);
+    }
+}
+END_TEST
+
 START_TEST(test_unquote)
 {
     char line[] = " \"a\\u0000\\n\\\"\\u00e9\\ud83d\\ude00\\ud800x\" ";
@@ -708,6 +726,7 @@ int main(void)
     tcase_add_test(rest, test_spellings);
     tcase_add_test(rest, test_malformed_utf8);
     tcase_add_test(rest, test_refusals);
+    tcase_add_test(rest, test_added_token_without_text);
     tcase_add_test(rest, test_unquote);
     tcase_add_test(rest, vocabulary_of_any_order);
     tcase_add_test(rest, test_mutated);
