@@ -602,7 +602,7 @@ int main(void)
     tcase_add_test(tests, notes_are_said);
     if (zo_path_exists(path)) {
         tcase_add_test(tests, agrees_with_transformers);
-    tcase_add_test(tests, one_token_alone);
+        tcase_add_test(tests, one_token_alone);
         tcase_add_test(tests, bad_input);
     } else {
         printf("skipped: zo score against transformers, since %s is not there\n", path);
