@@ -113,11 +113,27 @@ typedef struct zo_eval_row {
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 
+/* A row of the journal: n losses that the method was told in the steps since the row before, up to `step`. */
+zo_status zo_results_journal(zo_results *results, int64_t run, int64_t step, const double *loss, int64_t n, zo_err *err);
+/* All of them: (*n) of *loss, tag DATA, the caller's to free; NULL and 0 where there is none. */
+zo_status zo_results_journal_read(zo_results *results, int64_t run, double **loss, int64_t *n, zo_err *err);
+
+/* What a try was made of, for making it again. */
+typedef struct zo_run_facts {
+    int64_t run, steps;    /* steps done; -1 = it has not ended */
+    char *config;          /* canonical JSON; the caller's to free */
+    char status[16], binary[17], revision[64], data_folder[4096];
+    zo_identity identity;
+} zo_run_facts;
+/* `name`: the number of a try (column `run`), or the hash of a cell, whose shown try is meant. ZO_EINPUT where there is none, or where its keys meant
+ * something else. */
+zo_status zo_results_facts(zo_results *results, const char *name, zo_run_facts *facts, zo_err *err);
+
 /* How far a try has come: for a checkpoint, and for the try that goes on from there. */
 typedef struct zo_mark {
     char name[33]; /* of the try, in every copy of the database */
     int64_t step;  /* steps done */
-    int64_t rows;  /* that it has by then, of steps and evaluations */
+    int64_t rows;  /* that it has by then, of steps, evaluations and the journal */
 } zo_mark;
 zo_status zo_results_mark(zo_results *results, int64_t run, int64_t step, zo_mark *mark, zo_err *err);
 /* `run` goes on from there, for the `resumed`th time: it gets copies of the rows of that try up to that step. ZO_EINPUT, and nothing changed, where

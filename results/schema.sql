@@ -218,13 +218,15 @@ CREATE TABLE parts (
     PRIMARY KEY (run, part)
 ) STRICT, WITHOUT ROWID;
 
--- Room for what is planned. Nothing writes these three tables yet.
-CREATE TABLE journal (                       -- the writing verbs of a run with their numbers: what repeats it without forwards
+CREATE TABLE journal (                       -- what repeats a run without forwards (zo replay). First-order methods have none
     run   INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
-    step  INTEGER NOT NULL,
-    entry BLOB NOT NULL,
+    step  INTEGER NOT NULL,                  -- steps done
+    entry BLOB NOT NULL,                     -- the losses that the method was told in the steps since the row before, in the order in which it asked: 64-bit
+                                             -- floats, little endian
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
+
+-- Room for what is planned. Nothing writes these two tables yet.
 CREATE TABLE samples (                       -- outcomes of single examples
     run    INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     step   INTEGER NOT NULL,

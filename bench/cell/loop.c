@@ -188,8 +188,11 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
     while ((*ended = budget_end(r)) == 0) {
         zo_step_report report;
         double seconds;
+        int64_t told = r->tape.n;
         zo_status status = zo_setup_step(&r->setup, r->step, &report, &seconds, err);
         r->train_seconds += seconds;
+        r->tape.n = status == ZO_OK && !r->tape.torn ? r->tape.n : told; /* the journal is of whole steps, and ends where one did not fit */
+        r->tape.room = r->tape.torn ? 0 : r->tape.room;
         if (status == ZO_EDIVERGED) {
             char text[sizeof err->text];
             snprintf(text, sizeof text, "%s", err->text);
@@ -242,6 +245,8 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
 {
     bool trains = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
+    r->tape = (zo_tape){.loss = r->tape_loss, .room = ZO_CELL_LOSSES};
+    r->setup.tape = &r->tape;
     char ended = 's';
     bool goes_on = false;
     zo_status status = trains ? zo_cell_resume(r, &goes_on, err) : ZO_OK;

@@ -14,6 +14,10 @@
 zo_status zo_cell_write_rows(zo_cell_run *r, zo_err *err)
 {
     zo_status status = zo_results_steps(r->results, r->id, r->row, r->rows, err);
+    if (status == ZO_OK && r->tape.n > 0) {
+        status = zo_results_journal(r->results, r->id, r->step, r->tape.loss, r->tape.n, err);
+        r->tape.n = 0;
+    }
     r->rows = 0;
     r->written_at = zo_now();
     return status;
@@ -58,7 +62,7 @@ zo_status zo_cell_record_step(zo_cell_run *r, const zo_step_report *report, doub
     if (r->gathered >= every) {
         zo_cell_close_row(r);
     }
-    if (r->rows == ZO_CELL_ROWS || (r->rows > 0 && zo_now() - r->written_at > WRITE_SECONDS)) {
+    if (r->rows == ZO_CELL_ROWS || 2 * r->tape.n > r->tape.room || (r->rows > 0 && zo_now() - r->written_at > WRITE_SECONDS)) {
         return zo_cell_write_rows(r, err);
     }
     return ZO_OK;

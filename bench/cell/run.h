@@ -14,6 +14,7 @@ extern "C" {
 
 #define ZO_CELL_ROWS 256
 #define ZO_CELL_CANDIDATES 64 /* evaluations that there is room for at first */
+#define ZO_CELL_LOSSES 16384  /* that wait for their row of the journal */
 #define ZO_CELL_TIMES 4096    /* the median is over the last so many steps */
 
 typedef struct run {
@@ -32,6 +33,8 @@ typedef struct run {
     zo_step_row gather;
     int64_t gathered;
     double written_at;
+    zo_tape tape;                       /* losses not yet in the journal, */
+    double tape_loss[ZO_CELL_LOSSES];   /* its room */
     double *step_seconds;               /* (ZO_CELL_TIMES) ring */
     int64_t timed;
     struct { double sum; int64_t n; } full, other; /* seconds of steps that read the whole training set, and of the others */

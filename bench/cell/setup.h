@@ -26,6 +26,14 @@ typedef struct zo_setup_counts {
     zo_pass_sums batches;             /* one plain pass over each step's batch: the mean batch, times the steps */
 } zo_setup_counts;
 
+/* Every loss that the estimator was told, in the order in which it asked: with these its steps are made again without a forward. */
+typedef struct zo_tape {
+    bool plays;   /* losses come from it; else they are written to it */
+    bool torn;    /* there was no room for one of them */
+    double *loss; /* (room), n of them are there, and the next to be played is number `at`; the owner's */
+    int64_t n, room, at;
+} zo_tape;
+
 typedef struct zo_setup {
     const zo_cell *cell; /* borrowed */
     char folder[4096];
@@ -49,6 +57,7 @@ typedef struct zo_setup {
     double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */
     char note[600];
+    zo_tape *tape;              /* borrowed; NULL = none */
     double drift;               /* the largest that zo_setup_drift has found */
 } zo_setup;
 

@@ -40,6 +40,8 @@ extern "C" {
     "  --models DIR        where model names are looked up first ($ZO_MODELS)\n"
 
 int zo_cmd_run(int argc, char **argv);
+int zo_cmd_replay(int argc, char **argv);
+int zo_cmd_export(int argc, char **argv);
 int zo_cmd_report(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);
 int zo_cmd_sql(int argc, char **argv);

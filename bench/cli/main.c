@@ -56,6 +56,20 @@ static const command commands[] = {
      "inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
      "\n"
      "Keys of a cell:\n"},
+    {"export", zo_cmd_export, "the weights of a run as a folder that transformers loads",
+     "usage: zo export RUN DIR [--db FILE] [--data DIR] [--models DIR]\n"
+     "\n"
+     "RUN is the number of a run (column `run`), or the hash of a cell. Its weights after the last step go to the new folder DIR, with the model's\n"
+     "tokenizer: a Hugging Face folder, and of LoRA the adapter as PEFT's. They are made again from its journal, as `zo replay` says.\n"},
+    {"replay", zo_cmd_replay, "a zeroth-order run made again from its recorded losses, without a forward",
+     "usage: zo replay RUN [--to STEP] [--save DIR] [--db FILE] [--data DIR] [--models DIR]\n"
+     "\n"
+     "RUN is the number of a run (column `run`), or the hash of a cell. Every zeroth-order run keeps the losses that its method was told (table\n"
+     "`journal`). With these, the model and the data it is made again: directions are drawn again, and no forward is run. On the device and with the\n"
+     "build that made it the weights have the same bits. First-order methods need their passes again, and are refused.\n"
+     "\n"
+     "  --to STEP     stop after so many steps\n"
+     "  --save DIR    the weights, into a new folder; as zo run --save writes them\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
      "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
      "\n"

@@ -201,32 +201,41 @@ static void check_peaks(const char *db, const char *whole)
     free(was);
 }
 
-/* The same file in every cell's folder. */
+/* The files of weights of one folder are those of another, bit for bit; returns how many there are. */
+static int same_weights(const char *is, const char *was)
+{
+    static const char *const name[] = {"model.safetensors", "adapter_model.safetensors", "prefix.safetensors"};
+    int found = 0;
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        char path[2][400];
+        zo_path_join(path[0], sizeof path[0], is, name[k]);
+        zo_path_join(path[1], sizeof path[1], was, name[k]);
+        if (zo_path_exists(path[1])) {
+            zo_map map[2];
+            zo_err err = {0};
+            ck_assert_msg(zo_map_open(&map[0], path[0], &err) == ZO_OK && zo_map_open(&map[1], path[1], &err) == ZO_OK, "%s", err.text);
+            ck_assert_uint_eq(map[0].bytes, map[1].bytes);
+            ck_assert_msg(memcmp(map[0].data, map[1].data, map[0].bytes) == 0, "%s: the weights differ from those of %s", path[0], path[1]);
+            zo_map_close(&map[0]);
+            zo_map_close(&map[1]);
+            found++;
+        }
+    }
+    return found;
+}
+
+/* Those of every cell. */
 static void check_weights(const char *db, const char *save, const char *whole, const char *expected)
 {
     char *hashes = ask(db, "SELECT hash FROM runs"), *rest = hashes;
-    int n = 0, most = (int)strtol(expected, NULL, 10);
+    int n = 0;
     for (char *hash; (hash = strsep(&rest, ";")) != NULL && *hash != '\0'; n++) {
-        static const char *const name[] = {"model.safetensors", "adapter_model.safetensors", "prefix.safetensors"};
-        int found = 0;
-        for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
-            char path[2][300];
-            snprintf(path[0], sizeof path[0], "%s/%s/%s", scratch(save), hash, name[k]);
-            snprintf(path[1], sizeof path[1], "%s/%s/%s", scratch(whole), hash, name[k]);
-            if (zo_path_exists(path[1])) {
-                zo_map map[2];
-                zo_err err = {0};
-                ck_assert_msg(zo_map_open(&map[0], path[0], &err) == ZO_OK && zo_map_open(&map[1], path[1], &err) == ZO_OK, "%s", err.text);
-                ck_assert_uint_eq(map[0].bytes, map[1].bytes);
-                ck_assert_msg(memcmp(map[0].data, map[1].data, map[0].bytes) == 0, "%s: the weights differ", path[0]);
-                zo_map_close(&map[0]);
-                zo_map_close(&map[1]);
-                found++;
-            }
-        }
-        ck_assert_int_eq(found, 1);
+        char is[300], was[300];
+        snprintf(is, sizeof is, "%s/%s", scratch(save), hash);
+        snprintf(was, sizeof was, "%s/%s", scratch(whole), hash);
+        ck_assert_int_eq(same_weights(is, was), 1);
     }
-    ck_assert_int_eq(n, most);
+    ck_assert_int_eq(n, (int)strtol(expected, NULL, 10));
     free(hashes);
 }
 
@@ -331,6 +340,74 @@ START_TEST(killed_program_goes_on)
 }
 END_TEST
 
+/* Zeroth-order runs are made again from their journals, to the weights that --save kept: also those that were killed, and up to a step. */
+START_TEST(runs_are_made_again)
+{
+    static const char runs[] = "SELECT run || ' ' || hash || ' ' || optimizer || ' ' || status FROM runs ORDER BY run";
+    const char *path = config("again.json", many);
+    int code = run(path, "again.db", "again", "7", "5"); /* each is killed, once, and goes on */
+    ck_assert_msg(code == 1 && run(path, "again.db", "again", "7", NULL) == 0, "%s", said);
+    char *list = ask("again.db", runs), *rest = list;
+    int again = 0, refused = 0;
+    for (char *line; (line = strsep(&rest, ";")) != NULL && *line != '\0';) {
+        char number[20], hash[20], optimizer[40], to[300], saved[300], export[40];
+        ck_assert_int_eq(sscanf(line, "%19s %19s %39s", number, hash, optimizer), 3);
+        snprintf(export, sizeof export, "export%s", number);
+        snprintf(to, sizeof to, "%s", scratch(export));
+        bool first_order = strncmp(optimizer, "fo-", 3) == 0, by_hash = again % 2 == 0;
+        code = finish(start((const char *const[]){"zo", "export", by_hash ? hash : number, to, "--db", scratch("again.db"), NULL}));
+        if (first_order) {
+            ck_assert_int_eq(code, 2);
+            ASSERT_HAS(said, "whose gradients need its forward and backward passes again");
+            ck_assert(!zo_path_exists(to));
+            refused++;
+            continue;
+        }
+        ck_assert_msg(code == 0, "%s: %s", line, said);
+        ASSERT_HAS(said, "without a forward");
+        snprintf(saved, sizeof saved, "%s/%s", scratch("again"), hash);
+        ck_assert_int_eq(same_weights(to, saved), 1);
+        ck_assert(zo_path_exists(zo_path_join(saved, sizeof saved, to, "vocab.txt")));
+        again++;
+    }
+    ck_assert_int_eq(refused, 3);
+    ck_assert_int_eq(again, MANY - 3);
+    free(list);
+    /* the beginning of a run is that of a shorter one */
+    const char *whole = config("long.json", "\"lr\": 1e-2, \"eval_every\": 0, \"steps\": 40, \"optimizer\": {\"name\": \"mezo\", \"queries\": 2}");
+    ck_assert_msg(run(whole, "long.db", "long", NULL, NULL) == 0, "%s", said);
+    const char *brief = config("short.json", "\"lr\": 1e-2, \"eval_every\": 0, \"steps\": 25, \"optimizer\": {\"name\": \"mezo\", \"queries\": 2}");
+    ck_assert_msg(run(brief, "short.db", "short", NULL, NULL) == 0, "%s", said);
+    ck_assert_msg(finish(start((const char *const[]){"zo", "replay", "1", "--to", "25", "--save", scratch("part"), "--db", scratch("long.db"), NULL})) == 0, "%s", said);
+    ASSERT_HAS(said, "after step 25, from 100 losses");
+    char *hash = ask("short.db", "SELECT hash FROM runs"), saved[300];
+    snprintf(saved, sizeof saved, "%s/%.16s", scratch("short"), hash);
+    ck_assert_int_eq(same_weights(scratch("part"), saved), 1);
+    free(hash);
+    check_ask("long.db", "SELECT sum(length(entry)) FROM journal", "1280;"); /* four losses a step */
+    /* what cannot be made again is said */
+    static const struct { const char *sql, *words[3], *says; } of[] = {
+        {"SELECT 1", {"replay", "99"}, "there is no run 99"},
+        {"SELECT 1", {"replay", "x"}, "names no run"},
+        {"SELECT 1", {"replay", "1", "--to=41"}, "made 40 steps, and --to asks for 41"},
+        {"UPDATE cells SET rows_fingerprint = '0123456789abcdef'", {"replay", "1"}, "made with other data"},
+        {"UPDATE cells SET rows_fingerprint = ''; UPDATE journal SET entry = substr(entry, 9)", {"replay", "1"}, "the journal of this run ends after"},
+        {"DELETE FROM journal", {"replay", "1"}, "has no journal"},
+        {"UPDATE cells SET meaning = 1", {"replay", "1"}, "meant something else"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        sqlite3 *handle;
+        ck_assert_int_eq(sqlite3_open(scratch("long.db"), &handle), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_exec(handle, of[i].sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(handle);
+        const char *const *w = of[i].words;
+        ck_assert_int_eq(finish(start((const char *const[]){"zo", w[0], w[1], "--db", scratch("long.db"), w[2], NULL})), 2);
+        ASSERT_HAS(said, of[i].says);
+    }
+    ck_assert_int_eq(finish(start((const char *const[]){"zo", "export", "1", scratch("part"), "--db", scratch("long.db"), NULL})), 2);
+    ASSERT_HAS(said, "nothing is written over");
+}
+END_TEST
+
 /* What cannot be gone on with is said, and the cell begins anew. */
 START_TEST(other_checkpoints_are_refused)
 {
@@ -402,7 +479,11 @@ int main(int argc, char **argv)
                 return 1;
             }
         }
-        int code = is_cell ? zo_cmd_cell(argc - 1, argv + 1) : strcmp(argv[1], "run") == 0 ? zo_cmd_run(argc - 1, argv + 1) : 127;
+        int code = is_cell                          ? zo_cmd_cell(argc - 1, argv + 1)
+                   : strcmp(argv[1], "run") == 0    ? zo_cmd_run(argc - 1, argv + 1)
+                   : strcmp(argv[1], "replay") == 0 ? zo_cmd_replay(argc - 1, argv + 1)
+                   : strcmp(argv[1], "export") == 0 ? zo_cmd_export(argc - 1, argv + 1)
+                                                    : 127;
         return zo_output_end(argv[1], code);
     }
     snprintf(folder, sizeof folder, "build/test_resume.XXXXXX");
@@ -415,6 +496,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, killed_cells_go_on);
     tcase_add_test(t, killed_program_goes_on);
+    tcase_add_test(t, runs_are_made_again);
     tcase_add_test(t, other_checkpoints_are_refused);
     tcase_add_test(t, checkpoints_that_cannot_be_written);
     Suite *s = suite_create("resume");
