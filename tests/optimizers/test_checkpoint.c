@@ -1,6 +1,7 @@
 /* test_checkpoint.c: a run that is written to a file between two steps and goes on from it elsewhere ends with the bits of one that was not: every
  * estimator of the list and each of its variants, in place, streamed and on the side path, accumulated in the weights and in a log, in f32 and in 16
  * bits, and on views. And archives that were damaged are refused. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/io.h"
@@ -285,6 +286,46 @@ START_TEST(other_settings_are_refused)
 }
 END_TEST
 
+/* The weights that a log or a side path stands for are those of a run that writes them, but for roundings in f32: after one term and after more. */
+START_TEST(sums_are_the_weights)
+{
+    static const struct { const char *optimizer; zo_realisation realisation; zo_accumulate accumulate; } of[] = {
+        {"mezo", ZO_STREAMED, ZO_ACCUMULATE_LOG}, {"tezo", ZO_STREAMED, ZO_ACCUMULATE_LOG}, {"tezo", ZO_SIDEPATH, ZO_ACCUMULATE_WEIGHTS},
+        {"tezo", ZO_SIDEPATH, ZO_ACCUMULATE_LOG}};
+    player *p = calloc(1, sizeof *p);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        for (int steps = 1; steps <= 3; steps += 2) {
+            float *at[3]; /* before, written, summed */
+            int64_t size = 0;
+            for (int way = 0; way < 3; way++) {
+                setting s = {.optimizer = of[k].optimizer, .family = BERT, .lr = 1e-3, .steps = steps, .realisation = way == 2 ? of[k].realisation : ZO_STREAMED,
+                             .accumulate = way == 2 ? of[k].accumulate : ZO_ACCUMULATE_WEIGHTS};
+                player_open(p, &s);
+                player_steps(p, way == 0 ? 0 : steps);
+                ck_assert_msg(p->status == ZO_OK, "%s", storage_err.text);
+                zo_store *sum = zo_engine_sum(p->engine);
+                size = sum->size;
+                at[way] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)size * sizeof(float));
+                memcpy(at[way], sum->data, (size_t)size * sizeof(float));
+                zo_store_free(be, sum);
+                (void)player_end(p);
+            }
+            double moved = 0, apart = 0;
+            for (int64_t i = 0; i < size; i++) {
+                moved += pow((double)at[1][i] - (double)at[0][i], 2);
+                apart += pow((double)at[2][i] - (double)at[1][i], 2);
+            }
+            ck_assert_msg(moved > 0 && apart < 1e-6 * moved, "%s, %s, %s, %d steps: moved by %g, and apart by %g", of[k].optimizer,
+                          zo_realisation_name(of[k].realisation), zo_accumulate_name(of[k].accumulate), steps, sqrt(moved), sqrt(apart));
+            for (int way = 0; way < 3; way++) {
+                zo_free(at[way]);
+            }
+        }
+    }
+    free(p);
+}
+END_TEST
+
 int main(void)
 {
     zo_err err = {0};
@@ -298,6 +339,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, damaged_archives_are_refused);
     tcase_add_test(tests, other_settings_are_refused);
+    tcase_add_test(tests, sums_are_the_weights);
     tcase_add_loop_test(tests, every_estimator_goes_on, 0, zo_estimator_list(&list));
     suite_add_tcase(suite, tests);
     int failed = suite_run(suite);

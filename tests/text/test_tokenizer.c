@@ -536,6 +536,8 @@ START_TEST(test_refusals)
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "pre_tokenizer.type \"UnicodeScripts\""},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}}", "pre_tokenizer.pattern.Regex"},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a[b]]\"},\"behavior\":\"Isolated\"}}", "inside a character class"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\W]\"},\"behavior\":\"Isolated\"}}", "\\W inside a character class"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a\\\\H]\"},\"behavior\":\"Isolated\"}}", "\\H inside a character class"},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{1,2}+\"},\"behavior\":\"Isolated\"}}", "{n,m}+"},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Glued\"}}", "behavior \"Glued\""},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":3}}", "pre_tokenizer.add_prefix_space is not true or false"},
@@ -577,6 +579,25 @@ START_TEST(test_added_token_without_text)
         zo_ids_free(&ids);
         zo_tokenizer_close(t);
     }
+}
+END_TEST
+
+/* A character whose bytes are not all tokens is unknown, and its neighbours are not looked at: ids of the tokenizers library 0.23.3. */
+START_TEST(test_some_bytes_are_tokens)
+{
+    static const char json[] = "{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,\"<0xC3>\":2,\"<0xA9>\":3,"
+                               "\"b\":4,\"<0xC2>\":5},\"merges\":[]}}";
+    static const struct { const char *text; int n; int32_t id[5]; } of[] = {
+        {"a\u00e9b", 4, {1, 2, 3, 4}}, {"a\u00df", 2, {1, 0}}, {"\u00e9", 2, {2, 3}}, {"\u00e9b", 3, {2, 3, 4}}, {"a\u00e9\u00dfb", 5, {1, 2, 3, 0, 4}}};
+    zo_tokenizer *t;
+    ck_assert_msg(zo_tokenizer_parse(&t, json, strlen(json), "t.json", &err) == ZO_OK, "%s", err.text);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        zo_ids ids = {0};
+        ck_assert(zo_tokenizer_encode(t, of[k].text, strlen(of[k].text), 0, &ids, &err) == ZO_OK);
+        ck_assert_msg(ids.n == of[k].n && memcmp(ids.ids, of[k].id, (size_t)of[k].n * sizeof *of[k].id) == 0, "%s: %d ids", of[k].text, (int)ids.n);
+        zo_ids_free(&ids);
+    }
+    zo_tokenizer_close(t);
 }
 END_TEST
 
@@ -727,6 +748,7 @@ int main(void)
     tcase_add_test(rest, test_malformed_utf8);
     tcase_add_test(rest, test_refusals);
     tcase_add_test(rest, test_added_token_without_text);
+    tcase_add_test(rest, test_some_bytes_are_tokens);
     tcase_add_test(rest, test_unquote);
     tcase_add_test(rest, vocabulary_of_any_order);
     tcase_add_test(rest, test_mutated);
