@@ -2,8 +2,11 @@
  *
  *     pg_j = (L(w + eps z_j) - L(w - eps z_j)) / (2 eps),   w <- w (1 - lr weight_decay) - (lr / n) sum_j pg_j z_j
  *
- * The learning rate is constant, as in the released code. All queries of a step use the step's batch, where Algorithm 2 draws a
- * batch for each. It has no momentum and no Adam. z is Gaussian in the paper; "draw": "rademacher" is not of the paper. */
+ * All queries of a step use the step's batch, where Algorithm 2 draws a batch for each. z is Gaussian in the paper; "draw": "rademacher" is not of
+ * the paper. Other estimates in place of pg_j:
+ *     one-sided   (L(w + eps z_j) - L(w)) / eps
+ *     one-point   (L_t(w_t + eps z_t) - L_{t-1}(w_{t-1} + eps z_{t-1})) / eps (from memory), each query from its own loss before; the first step rests
+ * The appendix also lets the queries grow: n_t = max(1, floor(t / T n)), t from 0 (its RoBERTa code, zero_order_sample_scheduler linear). */
 #include <stddef.h>
 
 #include "core/mem.h"
@@ -12,12 +15,14 @@
 typedef struct state {
     double weight_decay;
     int64_t queries;
-    int decay_on, draw;
+    int decay_on, draw, estimate, growth;
+    bool had;        /* run: `before` is filled */
     zo_probe *probe; /* (queries) */
     zo_term *term;   /* (queries) */
+    double *before;  /* (queries) one-point: the losses of the last step */
 } state;
 
-enum { DECAY_MATRICES, DECAY_ALL };
+enum { DECAY_MATRICES, DECAY_ALL, GROWTH_CONSTANT = 0, GROWTH_LINEAR };
 
 static const zo_opt options[] = {
     {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(state, weight_decay), .initial = 0.0, .least = 0.0, .most = 1e3,
@@ -28,51 +33,86 @@ static const zo_opt options[] = {
      .choices = "matrices|all",
      .help = "matrices: biases and norms are spared (released code for OPT); all: nothing is (released code for RoBERTa)"},
     ZO_DRAW_OPTION(state),
+    {.key = "estimate", .type = ZO_OPT_CHOICE, .offset = offsetof(state, estimate), .initial = ZO_TWO_SIDED, .choices = "two-sided|one-sided|one-point",
+     .younger = true, .help = "two-sided: 2 n forwards (the paper); one-sided: from the loss at w, n + 1; one-point: from the loss of the step before, n"},
+    {.key = "growth", .type = ZO_OPT_CHOICE, .offset = offsetof(state, growth), .initial = GROWTH_CONSTANT, .choices = "constant|linear",
+     .younger = true, .help = "linear: the queries of a step grow from 1 to `queries` over the steps (the paper's appendix); needs a budget in steps"},
     {.key = NULL}};
 
 static const zo_variant variants[] = {
     {"queries", "4", "n-SPSA: the mean of four two-point estimates a step, eight forwards (Algorithm 2)"},
     {"decay_on", "all", "weight decay reaches biases and norms too, as the released code does for RoBERTa"},
     {"draw", "rademacher", "each number of z is -1 or +1 instead of normal: a bit to draw, and the length of z is always the same"},
+    {"estimate", "one-sided", "the other loss is that at the weights: n + 1 forwards for n queries, and a bias of order eps"},
+    {"estimate", "one-point", "the other loss is that of the step before: one forward a query, and more noise"},
+    {"growth", "linear", "the queries of a step grow from 1 to n over the steps"},
     {.key = NULL}};
+
+static const zo_sourced sources[] = {{"estimate", "one-sided", ZO_SOURCE_NONE}, {"estimate", "one-point", ZO_SOURCE_RECONSTRUCTED}, {.key = NULL}};
+
+/* n_t */
+static int64_t queries_at(const state *s, int64_t step, int64_t steps)
+{
+    int64_t n = s->growth == GROWTH_LINEAR && steps > 0 ? (int64_t)((double)step / (double)steps * (double)s->queries) : s->queries;
+    return n > 1 ? n : 1;
+}
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
-    (void)extent;
     const state *s = options_read;
-    zo_spsa_needs(n, s->queries, 1, 0);
-    n->updates = s->queries;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
+    int64_t most = queries_at(s, extent->steps - 1, extent->steps);
+    zo_probe_needs(n, s->estimate, most, 1, 0);
+    n->updates = most;
+    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term + sizeof *s->before);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
-    (void)err;
     state *s = self;
+    if (s->estimate == ZO_ONE_POINT && s->growth == GROWTH_LINEAR) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "estimate \"one-point\" goes from the loss that each query had in the step before, and growth \"linear\" adds "
+                       "queries that had none: use \"constant\"");
+    }
     o->decay_all = s->decay_on == DECAY_ALL;
     s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
     s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->term);
+    s->before = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->before);
     return ZO_OK;
+}
+
+static int arrays(void *self, zo_kept array[ZO_KEPT_MOST])
+{
+    const state *s = self;
+    array[0] = (zo_kept){s->before, (size_t)s->queries * sizeof *s->before};
+    return 1;
 }
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     state *s = self;
-    int n = (int)s->queries;
+    if (s->growth == GROWTH_LINEAR && c->steps <= 0) {
+        return zo_fail(err, ZO_EINPUT, "growth \"linear\" needs a budget in \"steps\", to know where it ends: give \"steps\" or use \"constant\"");
+    }
+    int n = (int)queries_at(s, c->step, c->steps);
     for (int j = 0; j < n; j++) {
         s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
     }
-    zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->probe, n, err);
+    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, s->estimate, c->eps, s->probe, n, err);
     if (status != ZO_OK) {
         return status;
     }
-    double loss = 0.0, projected = 0.0;
+    *r = (zo_step_report){.lr = c->lr, .paper_queries = s->estimate == ZO_TWO_SIDED ? 2.0 * n : s->estimate == ZO_ONE_SIDED ? n + 1.0 : n};
     for (int j = 0; j < n; j++) {
-        s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = -c->lr / n * s->probe[j].projected};
-        loss += s->probe[j].plus / n;
-        projected += s->probe[j].projected / n;
+        zo_probe *p = &s->probe[j];
+        if (s->estimate == ZO_ONE_POINT) {
+            p->projected = s->had ? (p->plus - s->before[j]) / c->eps : 0.0;
+            s->before[j] = p->plus;
+        }
+        s->term[j] = (zo_term){.dir = p->dir[0], .coef = -c->lr / n * p->projected};
+        r->loss += p->plus / n;
+        r->projected += p->projected / n;
     }
-    *r = (zo_step_report){.loss = loss, .projected = projected, .lr = c->lr, .paper_queries = 2.0 * n};
+    s->had = true;
     return o->combine(o, ZO_SET_WEIGHTS, 1.0 - c->lr * s->weight_decay, s->term, n, err);
 }
 
@@ -81,20 +121,24 @@ static void stop(void *self)
     state *s = self;
     zo_free(s->probe);
     zo_free(s->term);
+    zo_free(s->before);
 }
 
 const zo_estimator zo_estimator_mezo = {
     .name = "mezo",
     .title = "MeZO",
     .paper = "Malladi et al., arXiv 2305.17333",
+    .source = ZO_SOURCE_PAPER,
+    .sources = sources,
     .variants = variants,
     .usual = true,
     .loss_is = "L(w + eps z) of the step's batch, before the update, as the released code logs (mean over queries)",
-    .queries_are = "forward passes of a batch: 2 an estimate (its ablations have a budget of 10,000 of them)",
+    .queries_are = "forward passes of a batch: 2 an estimate, n + 1 one-sided, n of one point (its ablations have a budget of 10,000 of them)",
     .losses_at = "w +- eps z; applies z",
     .options = options,
     .state_bytes = sizeof(state),
     .plain_bytes = offsetof(state, probe),
+    .arrays = arrays,
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.01,

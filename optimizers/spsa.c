@@ -69,43 +69,62 @@ bool zo_allows_dense(int realisation)
     return realisation != ZO_SIDEPATH;
 }
 
-void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre)
+static int64_t points_of(zo_sides sides, int64_t n)
 {
-    needs->points = 2 * n;
-    needs->terms = ndirs + ncentre;
-    needs->step_bytes[ZO_TAG_OTHER] += 2 * (uint64_t)n * (sizeof(zo_point) + sizeof(double)) + 2 * (uint64_t)(n * ndirs + ncentre) * sizeof(zo_term);
+    return sides == ZO_TWO_SIDED ? 2 * n : sides == ZO_ONE_SIDED ? n + 1 : n;
 }
 
-zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err)
+void zo_probe_needs(zo_needs *needs, zo_sides sides, int64_t n, int ndirs, int64_t ncentre)
 {
+    int64_t points = points_of(sides, n), terms = sides == ZO_TWO_SIDED ? 2 * (n * ndirs + ncentre) : n * ndirs;
+    needs->points = points;
+    needs->terms = ndirs + ncentre;
+    needs->step_bytes[ZO_TAG_OTHER] += (uint64_t)points * (sizeof(zo_point) + sizeof(double)) + (uint64_t)terms * sizeof(zo_term);
+}
+
+void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre)
+{
+    zo_probe_needs(needs, ZO_TWO_SIDED, n, ndirs, ncentre);
+}
+
+zo_status zo_probe_losses(zo_objective *o, zo_which which, zo_sides sides, double eps, zo_probe *probe, int n, zo_err *err)
+{
+    int points = (int)points_of(sides, n), each = sides == ZO_TWO_SIDED ? 2 : 1, first = sides == ZO_ONE_SIDED ? 1 : 0;
     size_t terms = 0;
     for (int i = 0; i < n; i++) {
-        terms += 2 * (size_t)(probe[i].ncentre + probe[i].ndirs);
+        ZO_CHECK(sides == ZO_TWO_SIDED || (probe[i].ncentre == 0 && probe[i].base == probe[0].base), "probes of one side stand at one set");
+        terms += (size_t)each * (size_t)(probe[i].ncentre + probe[i].ndirs);
     }
-    zo_point *point = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)n * sizeof *point);
+    zo_point *point = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)points * sizeof *point);
     zo_term *term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, terms * sizeof *term);
-    double *loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)n * sizeof *loss);
+    double *loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)points * sizeof *loss);
     zo_term *next = term;
-    for (int p = 0; p < 2 * n; p++) {
-        const zo_probe *of = &probe[p / 2];
+    point[0] = (zo_point){.base = probe[0].base};
+    for (int p = first; p < points; p++) {
+        const zo_probe *of = &probe[(p - first) / each];
+        double side = (p - first) % each == 0 ? eps : -eps;
         point[p] = (zo_point){.base = of->base, .n = of->ncentre + of->ndirs, .term = next};
         if (of->ncentre > 0) {
             memcpy(next, of->centre, (size_t)of->ncentre * sizeof *next);
         }
         for (int d = 0; d < of->ndirs; d++) {
-            double times = of->times != NULL ? of->times[d] : 1.0;
-            next[of->ncentre + d] = (zo_term){.dir = of->dir[d], .coef = p % 2 == 0 ? eps * times : -eps * times};
+            next[of->ncentre + d] = (zo_term){.dir = of->dir[d], .coef = of->times != NULL ? side * of->times[d] : side};
         }
         next += point[p].n;
     }
-    zo_status status = o->losses(o, which, point, 2 * n, loss, err);
+    zo_status status = o->losses(o, which, point, points, loss, err);
     for (int i = 0; i < n && status == ZO_OK; i++) {
-        probe[i].plus = loss[2 * i];
-        probe[i].minus = loss[2 * i + 1];
-        probe[i].projected = (probe[i].plus - probe[i].minus) / (2.0 * eps);
+        probe[i].plus = loss[first + each * i];
+        probe[i].minus = sides == ZO_TWO_SIDED ? loss[2 * i + 1] : sides == ZO_ONE_SIDED ? loss[0] : NAN;
+        probe[i].projected = (probe[i].plus - probe[i].minus) / (sides == ZO_TWO_SIDED ? 2.0 * eps : eps);
     }
     zo_free(point);
     zo_free(term);
     zo_free(loss);
     return status;
+}
+
+zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err)
+{
+    return zo_probe_losses(o, which, ZO_TWO_SIDED, eps, probe, n, err);
 }

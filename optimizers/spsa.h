@@ -2,7 +2,7 @@
  *
  *     projected = (L(centre + eps z) - L(centre - eps z)) / (2 eps),   centre = base + sum of terms,   z = sum of directions
  *
- * and the directions that MeZO's family draws. */
+ * its kin of one side and of one point, and the directions that MeZO's family draws. */
 #ifndef ZO_OPTIMIZERS_SPSA_H
 #define ZO_OPTIMIZERS_SPSA_H
 
@@ -22,10 +22,19 @@ typedef struct zo_probe {
     double plus, minus, projected; /* out: the two losses and the projected gradient */
 } zo_probe;
 
-/* All 2n losses over one batch in one request: plus and minus of each probe, in order. */
-zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err);
+typedef enum zo_sides {
+    ZO_TWO_SIDED, /* plus and minus of each probe: 2 n losses */
+    ZO_ONE_SIDED, /* the loss at the base, which is each one's minus, and plus of each: n + 1 losses; projected = (plus - minus) / eps */
+    ZO_ONE_POINT  /* plus of each alone: n losses; minus and projected are NaN */
+} zo_sides;
 
+/* All losses of n probes over one batch, in one request and in this order. Those of one side have no centre, and one base. */
+zo_status zo_probe_losses(zo_objective *o, zo_which which, zo_sides sides, double eps, zo_probe *probe, int n, zo_err *err);
 /* What that asks for, added to `needs`: n probes of ndirs directions each, one of them with a centre of ncentre terms. */
+void zo_probe_needs(zo_needs *needs, zo_sides sides, int64_t n, int ndirs, int64_t ncentre);
+
+/* Both of ZO_TWO_SIDED. */
+zo_status zo_spsa(zo_objective *o, zo_which which, double eps, zo_probe *probe, int n, zo_err *err);
 void zo_spsa_needs(zo_needs *needs, int64_t n, int ndirs, int64_t ncentre);
 
 /* z of a step, a number of its own for each element; `query` tells the draws of one step apart. */

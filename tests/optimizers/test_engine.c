@@ -193,6 +193,8 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"mezo", "{\"queries\": 3, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 4},
     {"mezo", "{\"weight_decay\": 0.1, \"decay_on\": \"all\"}", 2e-3, 1e-2, false, 1},
     {"mezo", "{\"draw\": \"rademacher\", \"queries\": 2}", 2e-3, 1e-2, false, 3},
+    {"mezo", "{\"estimate\": \"one-sided\", \"queries\": 3, \"growth\": \"linear\"}", 2e-3, 1e-2, false, 2},
+    {"mezo", "{\"estimate\": \"one-point\"}", 2e-5, 1e-2, false, 2},
     {"lezo", "{\"sparsity\": 0.5}", 2e-3, 1e-2, false, 2},
     {"lezo", "{\"sparsity\": 0.5, \"draw\": \"rademacher\"}", 2e-3, 1e-2, false, 1},
     {"conmezo", "{\"beta\": 0.9}", 2e-3, 1e-2, false, 2},

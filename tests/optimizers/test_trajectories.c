@@ -690,6 +690,70 @@ START_TEST(mezo_goes_the_twins_way)
 }
 END_TEST
 
+/* MeZO's other estimates, and queries that grow: the weights, what is forwarded and what is counted. */
+START_TEST(mezo_estimates_go_the_twins_way)
+{
+    enum { TWO, ONE, POINT };
+    static const char *const name[] = {"two-sided", "one-sided", "one-point"};
+    static const struct { int estimate, n; bool grows; double lr; } of[] = {{ONE, 1, false, 0.02}, {ONE, 3, false, 0.02}, {POINT, 1, false, 1e-4}, {POINT, 2, false, 1e-4},
+                                                                           {TWO, 5, true, 0.02}, {ONE, 4, true, 0.02}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[120];
+        double before[5] = {0};
+        int estimate = of[k].estimate;
+        snprintf(json, sizeof json, "{\"estimate\": \"%s\", \"queries\": %d, \"growth\": \"%s\"}", name[estimate], of[k].n, of[k].grows ? "linear" : "constant");
+        beside b = beside_new(&h, "mezo", json, of[k].lr);
+        for (int t = 0; t < STEPS; t++) {
+            double z[5][MOST], pg[5], mean = 0.0, loss = 0.0;
+            int n = !of[k].grows || t * of[k].n / STEPS < 1 ? (of[k].grows ? 1 : of[k].n) : t * of[k].n / STEPS;
+            h.at = t % EXAMPLES;
+            for (int j = 0; j < n; j++) {
+                double plus[MOST], minus[MOST], up, down = hills_loss(&h, ZO_BATCH_CURRENT, b.w);
+                memcpy(plus, b.w, sizeof plus);
+                memcpy(minus, b.w, sizeof minus);
+                draw(&h, t, j, z[j]);
+                add(plus, b.eps, z[j]);
+                add(minus, -b.eps, z[j]);
+                up = hills_loss(&h, ZO_BATCH_CURRENT, plus);
+                down = estimate == TWO ? hills_loss(&h, ZO_BATCH_CURRENT, minus) : estimate == POINT ? before[j] : down;
+                pg[j] = estimate == POINT && t == 0 ? 0.0 : (up - down) / (estimate == TWO ? 2 * b.eps : b.eps);
+                before[j] = up;
+                loss += up / n;
+                mean += pg[j] / n;
+            }
+            for (int j = 0; j < n; j++) {
+                add(b.w, -b.lr / n * pg[j], z[j]);
+            }
+            uint64_t probes = b.o->probes;
+            beside_step(&b, t, mean, 1e-10);
+            int forwards = estimate == TWO ? 2 * n : estimate == ONE ? n + 1 : n;
+            ck_assert_uint_eq(b.o->probes - probes, (uint64_t)forwards);
+            ck_assert(b.report.paper_queries == forwards && fabs(b.report.loss - loss) < 1e-10);
+        }
+        beside_free(&b);
+    }
+    /* what cannot be: growth to an end that is not known; growth of queries that need a loss before */
+    objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+    running r = running_new("mezo", "{\"growth\": \"linear\"}", &o->o);
+    zo_step_report report;
+    ck_assert_int_eq(running_step(&r, EXAMPLES, 0, 1e-3, 1e-3, &report), ZO_EINPUT);
+    running_free(&r);
+    cJSON *both = cJSON_Parse("{\"growth\": \"linear\", \"estimate\": \"one-point\"}");
+    const zo_estimator *mezo = zo_estimator_find("mezo");
+    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, mezo->state_bytes);
+    zo_err err = {0};
+    ck_assert_int_eq(zo_opt_read(mezo->options, both, NULL, "mezo", state, &err), ZO_OK);
+    ck_assert_int_eq(mezo->start(state, &o->o, &err), ZO_EUNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "one-point"));
+    zo_free(state);
+    cJSON_Delete(both);
+    objective64_free(o);
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 START_TEST(tezo_logs_the_loss_at_its_probe)
 {
     static const char *const name[] = {"tezo", "tezo-m", "tezo-adam"};
@@ -743,6 +807,7 @@ int main(void)
     tcase_add_test(tests, meazo_goes_the_twins_way);
     tcase_add_test(tests, clipping_as_torch_does);
     tcase_add_test(tests, mezo_goes_the_twins_way);
+    tcase_add_test(tests, mezo_estimates_go_the_twins_way);
     tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
