@@ -31,8 +31,9 @@ typedef enum zo_dir_kind {
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 
-/* Blocks that a direction can leave out: the first ones of a model. */
-enum { ZO_DIR_BLOCKS = 64 };
+/* Blocks that a direction can leave out: the first ones of a model; and the bit of what stands outside of all blocks (embeddings, the last norm,
+ * the head). */
+enum { ZO_DIR_BLOCKS = 63, ZO_DIR_OUTSIDE = 63 };
 
 /* How a set scales a direction, element by element. */
 typedef enum zo_scaling {
@@ -56,7 +57,8 @@ typedef struct zo_dir {
     uint64_t seed;        /* the run's seed */
     uint32_t step, query; /* query < 2^24 */
     union {
-        uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, and z is zero there */
+        uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, ZO_DIR_OUTSIDE where what is in no block is;
+                              z is zero there */
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
         const struct zo_store *values; /* of SET: f32, of the layout of the weights; an objective puts them in for its backend */
     };
@@ -69,7 +71,8 @@ typedef struct zo_dir {
  * block) and CP rank `rank` (0 = not factored). */
 ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, uint64_t skip, int block, int rank)
 {
-    bool left_out = block >= 0 && block < ZO_DIR_BLOCKS && (skip >> block & 1) != 0;
+    int bit = block < 0 ? (int)ZO_DIR_OUTSIDE : block;
+    bool left_out = block < ZO_DIR_BLOCKS && (skip >> bit & 1) != 0;
     return !left_out && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
 }
 

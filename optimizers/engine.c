@@ -766,6 +766,16 @@ static zo_status engine_dot(zo_objective *o, zo_set a, zo_set b, double *dot, zo
 
 /* the engine -------------------------------------------------------------------------------------------------------------- */
 
+uint64_t zo_trained_blocks(const zo_layout *layout)
+{
+    uint64_t blocks = 0;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        blocks |= p->frozen || p->block >= ZO_DIR_BLOCKS ? 0 : (uint64_t)1 << (p->block < 0 ? ZO_DIR_OUTSIDE : p->block);
+    }
+    return blocks;
+}
+
 zo_engine *zo_engine_new(const zo_engine_spec *spec)
 {
     ZO_CHECK(spec->io.losses != NULL && spec->io.most_points > 0, "an engine needs io.losses and most_points > 0");
@@ -786,10 +796,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
         e->objective.size += p->frozen ? 0 : p->rows * p->cols;
-        if (!p->frozen && p->block >= 0 && p->block < ZO_DIR_BLOCKS) {
-            e->objective.trained_blocks |= (uint64_t)1 << p->block;
-        }
     }
+    e->objective.trained_blocks = zo_trained_blocks(spec->weights->layout);
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
     reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */

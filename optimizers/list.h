@@ -12,6 +12,10 @@
     X(zo_cons)               \
     X(kerzoo)                \
     X(meazo)                 \
+    X(mezo_bcd)              \
+    X(fzoo)                  \
+    X(bszo)                  \
+    X(zo_svrg)               \
     X(mezo_svrg)             \
     X(lezo)                  \
     X(conmezo)               \

@@ -61,7 +61,7 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     uint64_t numbers = (uint64_t)x->layout->trained_size, *host = steps->host;
     if (is_logged(x)) { /* a snapshot is a mark, and what would be stored is terms */
         host[ZO_TAG_SNAPSHOT] += n->anchors > 0 ? ZO_LOG_MOST * sizeof(double) : 0;
-        host[ZO_TAG_OPT_STATE] += (uint64_t)n->stored * sizeof(zo_term);
+        host[ZO_TAG_OPT_STATE] += (uint64_t)(n->stored_terms > 0 ? n->stored_terms : n->stored) * sizeof(zo_term);
         return;
     }
     int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->scales + n->moments;

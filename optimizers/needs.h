@@ -35,6 +35,7 @@ typedef struct zo_needs {
     int stored;         /* sums: f32, tag OPT_STATE */
     int scales;         /* sums that scale directions: the same */
     bool scales_written; /* and a rule writes them in every step */
+    int64_t stored_terms; /* terms that they are sums of, all together: beside a log these are what is kept; 0 = one each */
     bool stored_beside; /* the next one of those is made while the old one is there */
     int moments;        /* of a rule: f32, tag OPT_STATE */
     /* low rank */

@@ -58,6 +58,9 @@ zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err 
 /* A dense direction, scaled by a sum, element by element. */
 zo_dir zo_scaled_dir(zo_dir dir, zo_set scale, zo_scaling scaling);
 
+/* ZO_EUNSUPPORTED where the model has more blocks than a direction can name. */
+zo_status zo_can_leave_out(const zo_objective *o, zo_err *err);
+
 /* The values of a set as a direction; coef times them as a term. */
 zo_dir zo_set_dir(zo_set set);
 zo_term zo_set_term(zo_set set, double coef);

@@ -317,7 +317,8 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;
-        q->o.trained_blocks |= layout->param[t].frozen || layout->param[t].block < 0 ? 0 : (uint64_t)1 << layout->param[t].block;
+        int block = layout->param[t].block;
+        q->o.trained_blocks |= layout->param[t].frozen ? 0 : (uint64_t)1 << (block < 0 ? ZO_DIR_OUTSIDE : block);
         q->o.blocks = layout->param[t].block >= q->o.blocks ? layout->param[t].block + 1 : q->o.blocks;
     }
     return q;

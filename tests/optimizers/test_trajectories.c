@@ -16,14 +16,16 @@
 
 enum { ROWS = 3, COLS = 5, EXTRA = 4, SIZE = ROWS * COLS + EXTRA, EXAMPLES = 4, SEED = 77, STEPS = 30, MOST = 64 };
 
-/* Losses of EXAMPLES examples: a bowl each, with waves. `at` = the step's. */
+#define VALLEY 0.01
+
+/* Losses of EXAMPLES examples: a bowl each, with waves, and a valley across all weights. `at` = the step's. */
 typedef struct hills { zo_layout layout; int at; double curve[SIZE], centre[EXAMPLES][SIZE]; int64_t place[SIZE]; } hills;
 
 static void hills_open(hills *h)
 {
     memset(h, 0, sizeof *h);
     zo_layout_add(&h->layout, "w", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
-    zo_layout_add(&h->layout, "b", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
+    zo_layout_add(&h->layout, "b", ZO_PARAM_VECTOR, 1, EXTRA, -1, false); /* outside the blocks */
     for (int i = 0; i < SIZE; i++) {
         h->curve[i] = 0.3 + 0.1 * (i % 5);
         h->place[i] = i < ROWS * COLS ? i : h->layout.param[1].offset + i - ROWS * COLS;
@@ -35,12 +37,13 @@ static void hills_open(hills *h)
 
 static double loss_of(const hills *h, int e, const double *w)
 {
-    double sum = 1.0;
+    double sum = 1.0, all = 0.0;
     for (int i = 0; i < SIZE; i++) {
         double d = w[h->place[i]] - h->centre[e][i];
         sum += 0.5 * h->curve[i] * d * d + 0.2 * (1.0 - cos(2.0 * w[h->place[i]]));
+        all += w[h->place[i]];
     }
-    return sum;
+    return sum + 0.5 * VALLEY * all * all;
 }
 
 static double hills_loss(void *context, zo_which which, const double *w)
@@ -56,10 +59,14 @@ static double hills_loss(void *context, zo_which which, const double *w)
 static void hills_gradient(void *context, zo_which which, const double *w, double *g)
 {
     const hills *h = context;
+    double all = 0.0;
     ck_assert_int_eq(which, ZO_BATCH_CURRENT);
     for (int i = 0; i < SIZE; i++) {
+        all += w[h->place[i]];
+    }
+    for (int i = 0; i < SIZE; i++) {
         double x = w[h->place[i]];
-        g[h->place[i]] = h->curve[i] * (x - h->centre[h->at][i]) + 0.4 * sin(2.0 * x);
+        g[h->place[i]] = h->curve[i] * (x - h->centre[h->at][i]) + 0.4 * sin(2.0 * x) + VALLEY * all;
     }
 }
 
@@ -586,6 +593,228 @@ START_TEST(meazo_goes_the_twins_way)
 }
 END_TEST
 
+/* ---- block by block, and many probes a step ---------------------------------------------------------------------------------- */
+
+/* Two blocks: the matrix, and what is outside. z of one of them. */
+static void draw_part(const hills *h, int64_t step, int part, double *z)
+{
+    draw(h, step, 0, z);
+    for (int i = 0; i < SIZE; i++) {
+        z[h->place[i]] = (i >= ROWS * COLS) == (part == 1) ? z[h->place[i]] : 0.0;
+    }
+}
+
+START_TEST(mezo_bcd_goes_the_twins_way)
+{
+    static const char *const order_of[] = {"all", "cyclic", "shuffled"};
+    static const struct { int order; bool end, freeze; } of[] = {{0, false, false}, {0, true, false}, {0, false, true}, {1, false, false}, {2, false, false}, {1, true, true}};
+    enum { CASES = sizeof of / sizeof *of };
+    double ends[CASES][MOST];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        char json[120];
+        int n = of[k].freeze ? 1 : 2;
+        snprintf(json, sizeof json, "{\"order\": \"%s\", \"update\": \"%s\", \"outside\": \"%s\"}", order_of[of[k].order], of[k].end ? "end" : "each",
+                 of[k].freeze ? "freeze" : "block");
+        beside b = beside_new(&h, "mezo-bcd", json, 0.03);
+        for (int t = 0; t < STEPS; t++) {
+            double z[2][MOST], pg[2], mean = 0.0, unused;
+            int32_t order[2] = {0, 1};
+            h.at = t % EXAMPLES;
+            if (of[k].order == 2) {
+                zo_shuffle((zo_stream){.seed = SEED, .step = (uint32_t)(t / n), .role = ZO_ROLE_MASK}, order, n);
+            }
+            int first = of[k].order == 0 ? 0 : order[t % n], last = of[k].order == 0 ? n - 1 : first;
+            for (int part = first; part <= last; part++) {
+                draw_part(&h, t, part, z[part]);
+                pg[part] = spsa(&h, ZO_BATCH_CURRENT, b.w, z[part], b.eps, &unused);
+                mean += pg[part] / (last - first + 1);
+                add(b.w, of[k].end ? 0.0 : -b.lr * pg[part], z[part]);
+            }
+            for (int part = first; part <= last && of[k].end; part++) {
+                add(b.w, -b.lr * pg[part], z[part]);
+            }
+            uint64_t probes = b.o->probes;
+            beside_step(&b, t, mean, 1e-10);
+            ck_assert_uint_eq(b.o->probes - probes, 2 * (uint64_t)(last - first + 1));
+            ck_assert_double_eq(b.report.paper_queries, 2.0 * (last - first + 1));
+        }
+        memcpy(ends[k], b.w, sizeof b.w);
+        for (int other = 0; other < k && k < 5; other++) { /* one block is one block, however it is asked for */
+            ck_assert_msg(apart(&h, ends[k], ends[other]) > 1e-4, "cases %d and %d are one run", k, other);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* Signs, element by element. */
+static void draw_signs(const hills *h, int64_t step, int query, double *z)
+{
+    float part[ROWS * COLS];
+    memset(z, 0, MOST * sizeof *z);
+    for (int t = 0; t < 2; t++) {
+        int n = t == 0 ? ROWS * COLS : EXTRA;
+        zo_signs((zo_stream){SEED, h->layout.param[t].id, (uint32_t)step, (uint32_t)query, ZO_ROLE_Z}, 0, n, part);
+        for (int i = 0; i < n; i++) {
+            z[h->layout.param[t].offset + i] = part[i];
+        }
+    }
+}
+
+START_TEST(fzoo_goes_the_twins_way)
+{
+    static const struct { int n; bool less, over; } of[] = {{8, false, false}, {8, true, false}, {3, false, false}, {3, true, true}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[120];
+        int n = of[k].n;
+        snprintf(json, sizeof json, "{\"queries\": %d, \"divisor\": \"%s\", \"over_eps\": %s}", n, of[k].less ? "n-1" : "n", of[k].over ? "true" : "false");
+        beside b = beside_new(&h, "fzoo", json, of[k].over ? 3e-5 : 0.03);
+        for (int t = 0; t < STEPS; t++) {
+            double u[8][MOST], l[8], g[MOST] = {0}, sum = 0.0, squares = 0.0;
+            h.at = t % EXAMPLES;
+            double l0 = hills_loss(&h, ZO_BATCH_CURRENT, b.w);
+            for (int i = 0; i < n; i++) {
+                double at[MOST];
+                draw_signs(&h, t, i, u[i]);
+                memcpy(at, b.w, sizeof at);
+                add(at, b.eps, u[i]);
+                l[i] = hills_loss(&h, ZO_BATCH_CURRENT, at) - l0; /* the deviation is the same without l0, and rounds less */
+                sum += l[i];
+                add(g, l[i] / n / (of[k].over ? b.eps : 1.0), u[i]);
+            }
+            for (int i = 0; i < n; i++) {
+                squares += (l[i] - sum / n) * (l[i] - sum / n);
+            }
+            add(b.w, -b.lr / sqrt(squares / (of[k].less ? n - 1 : n)), g);
+            uint64_t probes = b.o->probes;
+            beside_step(&b, t, sum / n / b.eps, 1e-8);
+            ck_assert_uint_eq(b.o->probes - probes, (uint64_t)n + 1);
+            ck_assert(fabs(b.report.loss - l0) < 1e-9 && b.report.paper_queries == n + 1);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* The filter with whole matrices: K = S d / (d'S d + e^2 |d|^2), S <- S - K d'S. A sample beyond the k-th stands along S's largest eigenvector. */
+START_TEST(bszo_goes_the_twins_way)
+{
+    enum { K = 3 };
+    static const struct { int k, samples; double sigma, alpha; } of[] = {{2, 3, 0.0, 0.1}, {3, 3, 1.0, 0.1}, {3, 5, 1.0, 0.5}, {3, 1, 2.0, 0.0}};
+    hills h;
+    hills_open(&h);
+    for (size_t c = 0; c < sizeof of / sizeof *of; c++) {
+        char json[120];
+        int k = of[c].k, samples = of[c].samples > k ? of[c].samples : k;
+        double sigma = of[c].sigma > 0 ? of[c].sigma : sqrt(SIZE / 1e6), noise = sigma * sigma;
+        snprintf(json, sizeof json, "{\"k\": %d, \"samples\": %d, \"sigma\": %g, \"alpha\": %g}", k, of[c].samples, of[c].sigma, of[c].alpha);
+        beside b = beside_new(&h, "bszo", json, 0.04);
+        for (int t = 0; t < STEPS; t++) {
+            double z[K][MOST], y[K], mu[K] = {0}, S[K][K] = {{0}}, mean = 0.0;
+            h.at = t % EXAMPLES;
+            double here = hills_loss(&h, ZO_BATCH_CURRENT, b.w);
+            for (int j = 0; j < k; j++) {
+                double at[MOST];
+                draw(&h, t, j, z[j]);
+                memcpy(at, b.w, sizeof at);
+                add(at, b.eps, z[j]);
+                y[j] = (hills_loss(&h, ZO_BATCH_CURRENT, at) - here) / b.eps;
+                mean += y[j] / k;
+                S[j][j] = sigma * sigma;
+            }
+            for (int i = 0; i < samples; i++) {
+                double d[K] = {0}, Sd[K] = {0}, dSd = 0.0, residual = 0.0;
+                int axis = i < k ? i : 0;
+                for (int j = 0; j < k && i >= k; j++) {
+                    axis = S[j][j] > S[axis][axis] ? j : axis;
+                }
+                d[axis] = 1.0;
+                for (int a = 0; a < k; a++) {
+                    for (int e = 0; e < k; e++) {
+                        Sd[a] += S[a][e] * d[e];
+                        ck_assert(a == e || S[a][e] == 0.0); /* so an axis is an eigenvector */
+                    }
+                    dSd += d[a] * Sd[a];
+                    residual += d[a] * (y[a] - mu[a]);
+                }
+                for (int a = 0; a < k; a++) {
+                    mu[a] += Sd[a] / (dSd + noise) * residual;
+                    for (int e = 0; e < k; e++) {
+                        S[a][e] -= Sd[a] * Sd[e] / (dSd + noise);
+                    }
+                }
+                noise = (1 - of[c].alpha) * noise + of[c].alpha * residual * residual;
+            }
+            for (int j = 0; j < k; j++) {
+                add(b.w, -b.lr * mu[j], z[j]);
+            }
+            uint64_t probes = b.o->probes;
+            beside_step(&b, t, mean, 1e-9);
+            ck_assert_uint_eq(b.o->probes - probes, (uint64_t)k + 1);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+START_TEST(zo_svrg_goes_the_twins_way)
+{
+    static const struct { int q, n; double max_norm; bool shared; } of[] = {{2, 1, 0.0, false}, {3, 1, 0.0, true}, {3, 2, 0.0, false}, {2, 3, 1.0, true}};
+    hills h;
+    hills_open(&h);
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char json[160];
+        int n = of[k].n, clipped = 0;
+        const double eta2 = 0.01;
+        double anchor[MOST] = {0}, g[MOST] = {0};
+        snprintf(json, sizeof json, "{\"q\": %d, \"queries\": %d, \"eta2\": %g, \"max_norm\": %g, \"z\": \"%s\"}", of[k].q, n, eta2, of[k].max_norm,
+                 of[k].shared ? "shared" : "fresh");
+        beside b = beside_new(&h, "zo-svrg", json, 0.03);
+        for (int t = 0; t < STEPS; t++) {
+            double d[MOST] = {0}, z[MOST], mean = 0.0, loss = 0.0, pair, norm = 0.0, unused;
+            bool full = t % of[k].q == 0;
+            h.at = (3 * t + 1) % EXAMPLES;
+            for (int j = 0; j < n; j++) {
+                draw(&h, t, j, z);
+                double pg = spsa(&h, full ? ZO_BATCH_FULL : ZO_BATCH_CURRENT, b.w, z, b.eps, &pair);
+                add(d, pg / n, z);
+                mean += pg / n;
+                loss += pair / n;
+                draw(&h, t, of[k].shared ? j : n + j, z);
+                add(d, full ? 0.0 : -spsa(&h, ZO_BATCH_CURRENT, anchor, z, b.eps, &unused) / n, z);
+            }
+            if (full) {
+                memcpy(anchor, b.w, sizeof anchor);
+                memcpy(g, d, sizeof g);
+                for (int i = 0; i < MOST; i++) {
+                    norm += g[i] * g[i];
+                }
+                bool clips = of[k].max_norm > 0 && sqrt(norm) > of[k].max_norm;
+                clipped += clips;
+                add(b.w, clips ? -b.lr * of[k].max_norm / sqrt(norm) : -b.lr, g);
+            } else {
+                add(b.w, -eta2, d);
+                add(b.w, -eta2, g);
+            }
+            uint64_t all = b.o->full_probes, some = b.o->probes;
+            beside_step(&b, t, mean, 1e-10);
+            ck_assert(b.report.full_batch == full && fabs(b.report.loss - loss) < 1e-10 && b.report.lr == (full ? b.lr : eta2));
+            ck_assert(b.o->full_probes - all == (full ? 2 * (uint64_t)n : 0) && b.o->probes - some == (full ? 0 : 4 * (uint64_t)n));
+        }
+        ck_assert(of[k].max_norm == 0.0 ? clipped == 0 : clipped > 1);
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- first order ---------------------------------------------------------------------------------------------------------- */
 
 /* clip: 0, far above every norm, and below every norm; then also between them, so that some steps are clipped. */
@@ -805,6 +1034,10 @@ int main(void)
     tcase_add_test(tests, zo_cons_goes_the_twins_way);
     tcase_add_test(tests, kerzoo_goes_the_twins_way);
     tcase_add_test(tests, meazo_goes_the_twins_way);
+    tcase_add_test(tests, mezo_bcd_goes_the_twins_way);
+    tcase_add_test(tests, fzoo_goes_the_twins_way);
+    tcase_add_test(tests, bszo_goes_the_twins_way);
+    tcase_add_test(tests, zo_svrg_goes_the_twins_way);
     tcase_add_test(tests, clipping_as_torch_does);
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, mezo_estimates_go_the_twins_way);
