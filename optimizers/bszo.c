@@ -7,7 +7,8 @@
  * largest variance, whose quotient is there already: the released code's third version takes it again, its fourth forwards it again. As S begins
  * diagonal and each d is an axis, S stays diagonal, and both versions see the same number (derived); so a step is k + 1 forwards here, and the
  * filter k numbers. Put together from summaries of paper and code (github.com/AeonianQuill/BSZO). They leave open which n stands in
- * sigma = sqrt(n / 1e6) (here the trained weights; option), and whether e^2 moves before or after a sample's K (here after). BSZO-B is not described. */
+ * sigma = sqrt(n / 1e6) (here the trained weights; option), and whether e^2 moves before or after a sample's K (here after). BSZO-B is nowhere
+ * described. */
 #include <math.h>
 #include <stddef.h>
 

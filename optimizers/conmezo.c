@@ -114,6 +114,7 @@ const zo_estimator zo_estimator_conmezo = {
     .name = "conmezo",
     .title = "ConMeZO",
     .paper = "Behric et al., arXiv 2511.02757",
+    .source = ZO_SOURCE_RELEASED,
     .variants = variants,
     .loss_is = "L(w + eps z') of the step's batch, before the update",
     .losses_at = "w +- eps z', z' in a cone about the momentum; applies z'",

@@ -49,7 +49,8 @@ enum { ZO_CP_TRAIN, ZO_CP_FREEZE }; /* zo_cp.rest */
 
 /* What the description of each has in common. */
 #define ZO_CP_ESTIMATOR                                                                                                               \
-    .paper = "Sun et al., arXiv 2501.19057", .variants = zo_cp_variants, .loss_is = "L(w + eps Z) of the step's batch, before the update", \
+    .paper = "Sun et al., arXiv 2501.19057", .source = ZO_SOURCE_RECONSTRUCTED, .variants = zo_cp_variants,                           \
+    .loss_is = "L(w + eps Z) of the step's batch, before the update",                                                                 \
     .eps = 1e-3, .descends_lr = 0.01
 extern const zo_variant zo_cp_variants[];
 

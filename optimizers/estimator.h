@@ -101,6 +101,10 @@ int zo_estimator_list(const zo_estimator *const **list);
 const zo_estimator *zo_estimator_find(const char *name);
 const zo_estimator *zo_estimator_usual(bool first_order);
 
+/* The name of where its algorithm was read, with these options (its own keys; NULL = the defaults). The same by name: of one that is none of list.h "". */
+const char *zo_source_of(const zo_estimator *estimator, const struct cJSON *options);
+const char *zo_source_named(const char *name, const struct cJSON *options);
+
 /* The variant's option as an object, {"mode": "replay"}; the caller deletes it. */
 struct cJSON *zo_variant_options(const zo_variant *variant);
 

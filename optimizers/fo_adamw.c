@@ -67,6 +67,7 @@ const zo_estimator zo_estimator_fo_adamw = {
     .name = "fo-adamw",
     .title = "AdamW on gradients",
     .paper = "Loshchilov & Hutter, arXiv 1711.05101",
+    .source = ZO_SOURCE_RELEASED,
     .variants = variants,
     .usual = true,
     .loss_is = "L(w) of the step's batch, before the update",

@@ -65,6 +65,7 @@ const zo_estimator zo_estimator_lezo = {
     .name = "lezo",
     .title = "LeZO",
     .paper = "Wang et al., arXiv 2410.09823",
+    .source = ZO_SOURCE_RECONSTRUCTED,
     .variants = variants,
     .loss_is = "L(w + eps z') of the step's batch, before the update",
     .losses_at = "w +- eps z', z' of a part of the blocks; applies z'",

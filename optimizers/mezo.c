@@ -5,7 +5,7 @@
  * All queries of a step use the step's batch, where Algorithm 2 draws a batch for each. z is Gaussian in the paper; "draw": "rademacher" is not of
  * the paper. Other estimates in place of pg_j:
  *     one-sided   (L(w + eps z_j) - L(w)) / eps
- *     one-point   (L_t(w_t + eps z_t) - L_{t-1}(w_{t-1} + eps z_{t-1})) / eps (from memory), each query from its own loss before; the first step rests
+ *     one-point   (L_t(w_t + eps z_t) - L_{t-1}(w_{t-1} + eps z_{t-1})) / eps (from memory), each query from its own; the first step rests
  * The appendix also lets the queries grow: n_t = max(1, floor(t / T n)), t from 0 (its RoBERTa code, zero_order_sample_scheduler linear). */
 #include <stddef.h>
 
@@ -33,10 +33,10 @@ static const zo_opt options[] = {
      .choices = "matrices|all",
      .help = "matrices: biases and norms are spared (released code for OPT); all: nothing is (released code for RoBERTa)"},
     ZO_DRAW_OPTION(state),
-    {.key = "estimate", .type = ZO_OPT_CHOICE, .offset = offsetof(state, estimate), .initial = ZO_TWO_SIDED, .choices = "two-sided|one-sided|one-point",
-     .younger = true, .help = "two-sided: 2 n forwards (the paper); one-sided: from the loss at w, n + 1; one-point: from the loss of the step before, n"},
-    {.key = "growth", .type = ZO_OPT_CHOICE, .offset = offsetof(state, growth), .initial = GROWTH_CONSTANT, .choices = "constant|linear",
-     .younger = true, .help = "linear: the queries of a step grow from 1 to `queries` over the steps (the paper's appendix); needs a budget in steps"},
+    {.key = "estimate", .type = ZO_OPT_CHOICE, .offset = offsetof(state, estimate), .choices = "two-sided|one-sided|one-point", .younger = true,
+     .help = "two-sided: 2 n forwards (the paper); one-sided: from the loss at w, n + 1; one-point: from the loss of the step before, n"},
+    {.key = "growth", .type = ZO_OPT_CHOICE, .offset = offsetof(state, growth), .choices = "constant|linear", .younger = true,
+     .help = "linear: the queries of a step grow from 1 to `queries` over the steps (the paper's appendix); needs a budget in steps"},
     {.key = NULL}};
 
 static const zo_variant variants[] = {
@@ -70,8 +70,8 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
     if (s->estimate == ZO_ONE_POINT && s->growth == GROWTH_LINEAR) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "estimate \"one-point\" goes from the loss that each query had in the step before, and growth \"linear\" adds "
-                       "queries that had none: use \"constant\"");
+        return zo_fail(err, ZO_EUNSUPPORTED, "estimate \"one-point\" goes from the loss that each query had in the step before, and growth "
+                       "\"linear\" adds queries that had none: use \"constant\"");
     }
     o->decay_all = s->decay_on == DECAY_ALL;
     s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);

@@ -73,6 +73,7 @@ const zo_estimator zo_estimator_mezo_adam = {
     .name = "mezo-adam",
     .title = "MeZO-Adam",
     .paper = "Malladi et al., arXiv 2305.17333",
+    .source = ZO_SOURCE_PAPER,
     .loss_is = "L(w + eps z) of the step's batch, before the update",
     .losses_at = "w +- eps z; applies Adam's quotient of the estimates so far",
     .options = options,

@@ -3,9 +3,9 @@
  *     for each block b:   pg_b = (L(w + eps z_b) - L(w - eps z_b)) / (2 eps),   w <- w - lr pg_b z_b          z_b = z on block b, 0 elsewhere
  *
  * as ZO-Bench's released code has it (Zhang et al., arXiv 2402.11592): all blocks at each step, each updated at once (Gauss-Seidel) or all at the
- * end. It gives the blocks one seed, so that blocks of one shape have the same numbers there; here each has its own. MeZO-BCD (arXiv 2501.19099) takes
- * one block a step; in which order is not in what could be read: "order". Nor is it whether what stands outside the blocks (embeddings, the last
- * norm, the head) is trained: "outside". Where no block is trained, what is outside is the one block. Losses and projected gradients that are
+ * end. It gives the blocks one seed, so that blocks of one shape have the same numbers there; here each has its own. MeZO-BCD (arXiv 2501.19099)
+ * takes one block a step; in which order is not in what could be read: "order". Nor is it whether what stands outside the blocks (embeddings, the
+ * last norm, the head) is trained: "outside". Where no block is trained, what is outside is the one block. Losses and projected gradients that are
  * reported are means over the blocks of a step. */
 #include <stddef.h>
 
@@ -25,7 +25,8 @@ static const zo_opt options[] = {
     {.key = "update", .type = ZO_OPT_CHOICE, .offset = offsetof(state, update), .initial = UPDATE_EACH, .choices = "each|end",
      .help = "each: a block is moved before the next is probed (Gauss-Seidel); end: all are moved when all are probed"},
     {.key = "order", .type = ZO_OPT_CHOICE, .offset = offsetof(state, order), .initial = ORDER_ALL, .choices = "all|cyclic|shuffled",
-     .help = "all: every block at each step, 2 forwards a block (ZO-Bench's code); cyclic: one a step, in turn; shuffled: one a step, each turn in an order of its own"},
+     .help = "all: every block at each step, 2 forwards a block (ZO-Bench's code); cyclic: one a step, in turn; shuffled: the same, each turn in an "
+             "order of its own"},
     {.key = "outside", .type = ZO_OPT_CHOICE, .offset = offsetof(state, outside), .initial = OUTSIDE_BLOCK, .choices = "block|freeze",
      .help = "what stands outside the blocks is one more block, the last; or stays as it is"},
     ZO_DRAW_OPTION(state),

@@ -62,6 +62,8 @@ static const zo_variant variants[] = {
     {"mode", "released", "what the published code does: the anchor is the weights themselves, and the stored gradient is made anew beside the old one"},
     {.key = NULL}};
 
+static const zo_sourced sources[] = {{"mode", "released", ZO_SOURCE_RELEASED}, {.key = NULL}};
+
 /* Terms that replay keeps: that of the full gradient, and two of each mini-batch step. */
 static int64_t most_moved(const state *s)
 {
@@ -271,6 +273,8 @@ const zo_estimator zo_estimator_mezo_svrg = {
     .name = "mezo-svrg",
     .title = "MeZO-SVRG",
     .paper = "Gautam et al., arXiv 2404.08080",
+    .source = ZO_SOURCE_RECONSTRUCTED,
+    .sources = sources,
     .variants = variants,
     .loss_is = "mean of L(w + eps z) and L(w - eps z) before the update: over the whole training set on full-batch steps, else the batch",
     .queries_are = "examples forwarded, 2 n a step of n examples, as the released code's counter (a mini-batch step really forwards 4 n)",

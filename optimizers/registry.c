@@ -55,3 +55,20 @@ cJSON *zo_variant_options(const zo_variant *variant)
     cJSON_AddItemToObject(object, variant->key, value != NULL ? value : cJSON_CreateString(variant->value));
     return object;
 }
+
+const char *zo_source_of(const zo_estimator *e, const cJSON *options)
+{
+    zo_source source = e->source;
+    for (const zo_sourced *s = e->sources; s != NULL && s->key != NULL; s++) {
+        cJSON *value = cJSON_Parse(s->value), *wanted = value != NULL ? value : cJSON_CreateString(s->value);
+        source = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(options, s->key), wanted, true) ? s->source : source;
+        cJSON_Delete(wanted);
+    }
+    return zo_source_name(source);
+}
+
+const char *zo_source_named(const char *name, const cJSON *options)
+{
+    const zo_estimator *e = zo_estimator_find(name);
+    return e != NULL ? zo_source_of(e, options) : "";
+}

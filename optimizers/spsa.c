@@ -23,9 +23,10 @@ zo_dir zo_rademacher(const zo_objective *o, int64_t step, int query)
 
 zo_status zo_can_leave_out(const zo_objective *o, zo_err *err)
 {
-    return o->blocks <= ZO_DIR_BLOCKS ? ZO_OK
-                                      : zo_fail(err, ZO_EUNSUPPORTED, "a direction names the blocks that it leaves out among %d, and this model has %d: use "
-                                                "a method that leaves out none", ZO_DIR_BLOCKS, o->blocks);
+    return o->blocks <= ZO_DIR_BLOCKS
+               ? ZO_OK
+               : zo_fail(err, ZO_EUNSUPPORTED, "a direction names the blocks that it leaves out among %d, and this model has %d: use a method that "
+                         "leaves out none", ZO_DIR_BLOCKS, o->blocks);
 }
 
 zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err *err)

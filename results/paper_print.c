@@ -27,6 +27,18 @@ static panel find_panel(const zo_paper *p, int number)
     return found;
 }
 
+/* A method's label, and where its algorithm was read if that is not the paper: "fzoo queries 4 (released)". */
+static const char *method_text(const zo_paper *p, int group, char *out, size_t size)
+{
+    const zo_grouped_run *run = zo_groups_first(&p->g, group);
+    cJSON *options = cJSON_Parse(zo_run_text(run, "optimizer_options"));
+    const char *source = p->spec->source != NULL ? p->spec->source(zo_run_text(run, "optimizer"), options) : "";
+    bool said = source[0] != '\0' && strcmp(source, "paper") != 0;
+    snprintf(out, size, "%s%s%s%s", p->methods.text[p->place[group].method], said ? " (" : "", said ? source : "", said ? ")" : "");
+    cJSON_Delete(options);
+    return out;
+}
+
 static void print_scores(const zo_paper *p, const panel *of, FILE *out)
 {
     bool *has = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)p->columns.n + 1);
@@ -38,7 +50,8 @@ static void print_scores(const zo_paper *p, const panel *of, FILE *out)
     cJSON *rows = cJSON_CreateArray();
     for (int m = 0; m < of->n; m++) {
         cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "method", p->methods.text[p->place[of->first[m]].method]);
+        char method[500];
+        cJSON_AddStringToObject(row, "method", method_text(p, of->first[m], method, sizeof method));
         for (int c = 0; c < p->columns.n; c++) {
             char text[400] = "";
             for (int group = of->first[m]; group >= 0; group = p->place[group].next) {
@@ -82,7 +95,8 @@ static void print_costs(const zo_paper *p, const panel *of, FILE *out)
             }
             text[ZO_COST_OTHER_STEP][0] = text[ZO_COST_FULL_STEP][0] != '\0' ? text[ZO_COST_OTHER_STEP][0] : '\0'; /* it is the step's own */
             cJSON *row = cJSON_CreateObject();
-            cJSON_AddStringToObject(row, "method", p->methods.text[p->place[of->first[m]].method]);
+            char method[500];
+            cJSON_AddStringToObject(row, "method", method_text(p, of->first[m], method, sizeof method));
             zo_paper_lr(p, of->first[m], lr, sizeof lr);
             cJSON_AddStringToObject(row, "lr", lr);
             for (int k = 0; k < ZO_COSTS; k++) {

@@ -33,6 +33,9 @@ typedef struct zo_report_spec {
     const char *columns;  /* key whose values are the paper table's columns; "task" */
     const char *metric;   /* accuracy, f1, macro_f1, matthews, dev_metric, dev_accuracy: what stands in the paper table; NULL = each cell's own */
     const char *where;    /* an SQL condition on the columns of the view `report`; NULL = all */
+    /* Where the algorithm of an optimizer with these options was read: "paper", "released", "reconstructed"; "" = there is no such text. Rows have it
+     * in `source`, the papers' table behind the method where it is not the paper. NULL = it is not said. */
+    const char *(*source)(const char *optimizer, const struct cJSON *options);
     int terminal;         /* columns of the terminal that the paper table goes to; 0 = it goes elsewhere */
 } zo_report_spec;
 

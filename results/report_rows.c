@@ -32,20 +32,23 @@ static void add_keys(cJSON *to, const zo_grouped_run *run, const zo_opt *keys, z
     }
 }
 
-static void add_settings(cJSON *to, const zo_grouped_run *run, const zo_opt *keys)
+static void add_settings(cJSON *to, const zo_grouped_run *run, const zo_report_spec *spec)
 {
-    add_keys(to, run, keys, ZO_KEY_PANEL);
+    add_keys(to, run, spec->keys, ZO_KEY_PANEL);
     add_copy(to, run, "optimizer");
     const char *text = zo_run_text(run, "optimizer_options");
     cJSON *options = cJSON_Parse(text);
     cJSON_AddItemToObject(to, "optimizer_options", options != NULL ? options : cJSON_CreateObject());
-    add_keys(to, run, keys, ZO_KEY_REPORTED);
+    if (spec->source != NULL) {
+        cJSON_AddStringToObject(to, "source", spec->source(zo_run_text(run, "optimizer"), options));
+    }
+    add_keys(to, run, spec->keys, ZO_KEY_REPORTED);
 }
 
-static cJSON *run_object(const zo_grouped_run *run, const zo_opt *keys)
+static cJSON *run_object(const zo_grouped_run *run, const zo_report_spec *spec)
 {
     cJSON *o = cJSON_CreateObject();
-    add_settings(o, run, keys);
+    add_settings(o, run, spec);
     static const char *const outcome[] = {"seed", "status", "marks", "meaning"};
     for (size_t k = 0; k < COUNT(outcome); k++) {
         add_copy(o, run, outcome[k]);
@@ -130,11 +133,11 @@ static void add_figure(cJSON *to, const zo_groups *g, int group, const zo_figure
     }
 }
 
-static cJSON *group_object(const zo_groups *g, int group, const zo_opt *keys)
+static cJSON *group_object(const zo_groups *g, int group, const zo_report_spec *spec)
 {
     const zo_grouped_run *first = zo_groups_first(g, group);
     cJSON *o = cJSON_CreateObject();
-    add_settings(o, first, keys);
+    add_settings(o, first, spec);
     cJSON *seeds = cJSON_AddArrayToObject(o, "seed"), *statuses = cJSON_CreateObject(), *marks = cJSON_CreateObject();
     int marked = 0;
     for (int k = g->start[group]; k < g->start[group + 1]; k++) {
@@ -171,7 +174,7 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
     if (status == ZO_OK) {
         *rows = cJSON_CreateArray();
         for (int i = 0; i < (spec->by_seed_group ? g.groups : g.n); i++) {
-            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i, spec->keys) : run_object(&g.run[i], spec->keys));
+            cJSON_AddItemToArray(*rows, spec->by_seed_group ? group_object(&g, i, spec) : run_object(&g.run[i], spec));
         }
     }
     zo_groups_free(&g);

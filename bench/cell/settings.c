@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "models/tune.h"
 #include "optimizers/plugins.h"
+#include "optimizers/unknown.h"
 
 static bool has_flag(const char *key, zo_key_flag flag)
 {
@@ -51,6 +52,10 @@ static zo_status find_optimizer(const char *name, const char *plugin, const char
     *estimator = zo_estimator_find(name);
     if (*estimator != NULL) {
         return ZO_OK;
+    }
+    const zo_unknown *unknown = zo_unknown_find(name);
+    if (unknown != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: of %s no algorithm is known here; missing is %s", where, unknown->title, unknown->missing);
     }
     const zo_estimator *const *list;
     int n = zo_estimator_list(&list);

@@ -17,6 +17,7 @@
 #include "models/files/hub.h"
 #include "optimizers/needs.h"
 #include "optimizers/plugins.h"
+#include "optimizers/unknown.h"
 #include "plots/plot.h"
 #include "results/report.h"
 #include "tasks/task.h"
@@ -66,6 +67,7 @@ static void list_variants(cJSON *row, const zo_estimator *e)
         cJSON *one = cJSON_CreateObject(), *options = zo_variant_options(v);
         cJSON_AddItemToObject(one, "options", options);
         cJSON_AddStringToObject(one, "says", v->says);
+        cJSON_AddStringToObject(one, "source", zo_source_of(e, options));
         list_kept(one, e, options);
         cJSON_AddItemToArray(list, one);
     }
@@ -77,6 +79,7 @@ static void list_optimizer(request *q, const zo_estimator *e)
     cJSON_AddStringToObject(row, "optimizer", e->name);
     cJSON_AddStringToObject(row, "title", e->title);
     cJSON_AddStringToObject(row, "paper", e->paper != NULL ? e->paper : "");
+    cJSON_AddStringToObject(row, "source", zo_source_of(e, NULL));
     cJSON_AddBoolToObject(row, "usual", e->usual);
     cJSON_AddNumberToObject(row, "lr", e->lr);
     cJSON_AddNumberToObject(row, "eps", e->eps);
@@ -100,6 +103,24 @@ static void list_optimizer(request *q, const zo_estimator *e)
     cJSON_AddItemToArray(q->rows, row);
 }
 
+/* What is no optimizer here, and why. */
+static void list_unknown(request *q)
+{
+    const zo_unknown *list;
+    int n = zo_unknown_list(&list);
+    for (int i = 0; i < n; i++) {
+        char missing[400];
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "optimizer", list[i].name);
+        cJSON_AddStringToObject(row, "title", list[i].title);
+        cJSON_AddStringToObject(row, "paper", list[i].paper != NULL ? list[i].paper : "");
+        cJSON_AddStringToObject(row, "source", "no algorithm known");
+        snprintf(missing, sizeof missing, "missing: %s", list[i].missing);
+        cJSON_AddStringToObject(row, "keeps", missing);
+        cJSON_AddItemToArray(q->rows, row);
+    }
+}
+
 static zo_status list_optimizers(request *q, zo_err *err)
 {
     const zo_estimator *const *list, *plugin = NULL;
@@ -108,6 +129,7 @@ static zo_status list_optimizers(request *q, zo_err *err)
     for (int i = 0; i < n && status == ZO_OK; i++) {
         list_optimizer(q, list[i]);
     }
+    list_unknown(q);
     if (plugin != NULL) {
         list_optimizer(q, plugin);
     }

@@ -8,6 +8,7 @@
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
 #include "core/text.h"
+#include "optimizers/estimator.h"
 #include "results/report.h"
 #include "results/views.h"
 
@@ -21,7 +22,7 @@ int zo_cmd_report(int argc, char **argv)
 {
     const char *db = "results/zo.db", *format = NULL, *group = NULL;
     bool json = false;
-    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .terminal = zo_terminal_columns(STDOUT_FILENO)};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .source = zo_source_named, .terminal = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
                             {"--format", ZO_ARG_TEXT, &format},
                             {"--json", ZO_ARG_FLAG, &json},

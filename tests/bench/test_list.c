@@ -174,6 +174,26 @@ START_TEST(methods)
         }
         ck_assert(o == NULL || o->key == NULL);
     }
+    static const struct { const char *name, *source, *key, *variant; } read[] = {{"mezo", "paper", "\"one-point\"", "reconstructed"},
+                                                                                 {"mezo-svrg", "reconstructed", "\"released\"", "released"},
+                                                                                 {"fzoo", "released", "\"n-1\"", "reconstructed"},
+                                                                                 {"zero-shot", "", NULL, NULL}};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+        const cJSON *row = row_of(rows, "optimizer", read[i].name), *variant;
+        ck_assert_str_eq(text_in(row, "source"), read[i].source);
+        cJSON_ArrayForEach(variant, cJSON_GetObjectItem(row, "variants")) {
+            char *options = cJSON_PrintUnformatted(cJSON_GetObjectItem(variant, "options"));
+            ck_assert(strstr(options, read[i].key) == NULL || strcmp(text_in(variant, "source"), read[i].variant) == 0);
+            cJSON_free(options);
+        }
+    }
+    static const char *const without[] = {"curvzo", "aim-zo", "agzo", "grzo", "loren"}; /* no algorithm: rows that say what is missing */
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        const cJSON *row = row_of(rows, "optimizer", without[i]);
+        ck_assert_str_eq(text_in(row, "source"), "no algorithm known");
+        ck_assert(strncmp(text_in(row, "keeps"), "missing: ", 9) == 0 && strlen(text_in(row, "keeps")) > 30);
+        ck_assert_ptr_null(zo_estimator_find(without[i]));
+    }
     static const struct { const char *name, *key, *keeps; } other[] = {{"mezo-svrg", "\"replay\"", "nothing"},
                                                                       {"mezo-svrg", "\"released\"", "a stored direction, two while it is made"},
                                                                       {"fo-sgd", "momentum", "gradients, 1 moment"}};

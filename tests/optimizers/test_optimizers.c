@@ -607,6 +607,18 @@ START_TEST(conformance)
     ck_assert(zo_plugin_path(e) != NULL ? zo_estimator_find(e->name) == NULL : zo_estimator_find(e->name) == e);
     ck_assert(e->title != NULL && e->loss_is != NULL && e->losses_at != NULL && e->options != NULL && e->state_bytes > 0);
     ck_assert(e->step == NULL || (e->lr > 0.0 && e->descends_lr > 0.0));
+    ck_assert_msg(e->paper == NULL || e->source != ZO_SOURCE_NONE, "%s has a paper and does not say where its algorithm was read", e->name);
+    for (const zo_sourced *s = e->sources; s != NULL && s->key != NULL; s++) {
+        const zo_variant as_option = {s->key, s->value, ""};
+        cJSON *options = zo_variant_options(&as_option);
+        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+        zo_err err = {0};
+        ck_assert_msg(zo_opt_read(e->options, options, NULL, e->name, state, &err) == ZO_OK, "%s", err.text);
+        ck_assert_str_eq(zo_source_of(e, options), zo_source_name(s->source));
+        zo_free(state);
+        cJSON_Delete(options);
+    }
+    ck_assert_str_eq(zo_source_of(e, NULL), zo_source_name(e->source));
     for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
         check_variant(e, v);
     }

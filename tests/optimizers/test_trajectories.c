@@ -607,7 +607,8 @@ static void draw_part(const hills *h, int64_t step, int part, double *z)
 START_TEST(mezo_bcd_goes_the_twins_way)
 {
     static const char *const order_of[] = {"all", "cyclic", "shuffled"};
-    static const struct { int order; bool end, freeze; } of[] = {{0, false, false}, {0, true, false}, {0, false, true}, {1, false, false}, {2, false, false}, {1, true, true}};
+    static const struct { int order; bool end, freeze; } of[] = {{0, false, false}, {0, true, false}, {0, false, true},
+                                                                 {1, false, false}, {2, false, false}, {1, true, true}};
     enum { CASES = sizeof of / sizeof *of };
     double ends[CASES][MOST];
     hills h;
@@ -672,7 +673,8 @@ START_TEST(fzoo_goes_the_twins_way)
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         char json[120];
         int n = of[k].n;
-        snprintf(json, sizeof json, "{\"queries\": %d, \"divisor\": \"%s\", \"over_eps\": %s}", n, of[k].less ? "n-1" : "n", of[k].over ? "true" : "false");
+        snprintf(json, sizeof json, "{\"queries\": %d, \"divisor\": \"%s\", \"over_eps\": %s}", n, of[k].less ? "n-1" : "n",
+                 of[k].over ? "true" : "false");
         beside b = beside_new(&h, "fzoo", json, of[k].over ? 3e-5 : 0.03);
         for (int t = 0; t < STEPS; t++) {
             double u[8][MOST], l[8], g[MOST] = {0}, sum = 0.0, squares = 0.0;
@@ -766,7 +768,8 @@ END_TEST
 
 START_TEST(zo_svrg_goes_the_twins_way)
 {
-    static const struct { int q, n; double max_norm; bool shared; } of[] = {{2, 1, 0.0, false}, {3, 1, 0.0, true}, {3, 2, 0.0, false}, {2, 3, 1.0, true}};
+    static const struct { int q, n; double max_norm; bool shared; } of[] = {{2, 1, 0.0, false}, {3, 1, 0.0, true}, {3, 2, 0.0, false},
+                                                                            {2, 3, 1.0, true}};
     hills h;
     hills_open(&h);
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
@@ -924,15 +927,16 @@ START_TEST(mezo_estimates_go_the_twins_way)
 {
     enum { TWO, ONE, POINT };
     static const char *const name[] = {"two-sided", "one-sided", "one-point"};
-    static const struct { int estimate, n; bool grows; double lr; } of[] = {{ONE, 1, false, 0.02}, {ONE, 3, false, 0.02}, {POINT, 1, false, 1e-4}, {POINT, 2, false, 1e-4},
-                                                                           {TWO, 5, true, 0.02}, {ONE, 4, true, 0.02}};
+    static const struct { int estimate, n; bool grows; double lr; } of[] = {
+        {ONE, 1, false, 0.02}, {ONE, 3, false, 0.02}, {POINT, 1, false, 1e-4}, {POINT, 2, false, 1e-4}, {TWO, 5, true, 0.02}, {ONE, 4, true, 0.02}};
     hills h;
     hills_open(&h);
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         char json[120];
         double before[5] = {0};
         int estimate = of[k].estimate;
-        snprintf(json, sizeof json, "{\"estimate\": \"%s\", \"queries\": %d, \"growth\": \"%s\"}", name[estimate], of[k].n, of[k].grows ? "linear" : "constant");
+        snprintf(json, sizeof json, "{\"estimate\": \"%s\", \"queries\": %d, \"growth\": \"%s\"}", name[estimate], of[k].n,
+                 of[k].grows ? "linear" : "constant");
         beside b = beside_new(&h, "mezo", json, of[k].lr);
         for (int t = 0; t < STEPS; t++) {
             double z[5][MOST], pg[5], mean = 0.0, loss = 0.0;

@@ -302,6 +302,32 @@ START_TEST(headline_metric)
 }
 END_TEST
 
+static const char *a_source(const char *optimizer, const cJSON *options)
+{
+    ck_assert(cJSON_IsObject(options));
+    return strcmp(optimizer, "mezo") == 0 ? "reconstructed" : "paper";
+}
+
+START_TEST(where_an_algorithm_was_read)
+{
+    zo_results *r = open_new();
+    zo_err err = {0};
+    cJSON *rows;
+    add(r, (made){.seed = 1, .value = 0.8, .dev_metric = 0.8});
+    char *text = paper(r, (zo_report_spec){.source = a_source});
+    ASSERT_HAS(text, "| mezo (reconstructed) |");
+    free(text);
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .source = a_source};
+    for (int grouped = 0; grouped < 2; grouped++) {
+        spec.by_seed_group = grouped;
+        ck_assert_int_eq(zo_report_rows(r, &spec, &rows, &err), ZO_OK);
+        ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(rows->child, "source")), "reconstructed");
+        cJSON_Delete(rows);
+    }
+    zo_results_close(r);
+}
+END_TEST
+
 START_TEST(costs_and_warnings)
 {
     zo_results *r = open_new();
@@ -583,6 +609,7 @@ int main(void)
     tcase_add_test(t, ranges_are_of_all_groups);
     tcase_add_test(t, marked_runs_stay_in_the_mean);
     tcase_add_test(t, headline_metric);
+    tcase_add_test(t, where_an_algorithm_was_read);
     tcase_add_test(t, costs_and_warnings);
     tcase_add_test(t, old_definition);
     tcase_add_test(t, database_of_schema_2);
