@@ -309,10 +309,10 @@ zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const cha
                 return zo_fail(err, ZO_EINPUT, "%s: \"%.64s\" stands there twice; keep one", where, key);
             }
         }
-        if (has_word(also, key)) {
+        const zo_opt *opt = zo_opt_find(table, key);
+        if (opt == NULL && has_word(also, key)) {
             continue;
         }
-        const zo_opt *opt = zo_opt_find(table, key);
         zo_status status = opt == NULL ? fail_key(err, table, also, where, key) : read_value(opt, value, where, out, err);
         if (status != ZO_OK) {
             return status;

@@ -44,7 +44,7 @@ typedef struct zo_opt {
 void zo_opt_defaults(const zo_opt *table, void *out);
 
 /* Defaults, then the members of `object` (NULL = none). `where` names the object in messages ("optimizer tezo", "config x.json").
- * Keys in `also` (space-separated, may be NULL) are permitted and skipped. */
+ * Keys in `also` (space-separated, may be NULL) that the table lacks are permitted and skipped. */
 zo_status zo_opt_read(const zo_opt *table, const struct cJSON *object, const char *also, const char *where, void *out, zo_err *err);
 
 /* The options as a JSON object, every key present (for the config hash and the database). The caller deletes it. */

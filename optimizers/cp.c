@@ -60,7 +60,7 @@ zo_status zo_cp_update(const zo_cp *cp, zo_objective *o, const zo_step_context *
         term[n++] = (zo_term){.dir = *factored, .coef = coef};
     }
     if (p->ndirs == 2) {
-        term[n++] = (zo_term){.dir = p->dir[1], .coef = -(cp->rest_lr > 0.0 ? cp->rest_lr : c->lr) * kappa_rest};
+        term[n++] = (zo_term){.dir = p->dir[1], .coef = -(cp->rest_lr > 0.0 ? zo_scheduled(c, cp->rest_lr) : c->lr) * kappa_rest};
     }
     return n > 0 ? o->combine(o, ZO_SET_WEIGHTS, 1.0, term, n, err) : ZO_OK;
 }

@@ -30,6 +30,7 @@ typedef struct state {
     /* run */
     zo_set anchor, gradient;    /* stored, where the mode does */
     double lr_full, lr_mini;    /* eta1 and eta2 now; lr_full is set at the first step */
+    double at_full, at_mini;    /* the same at this step, as the run's schedule has them */
     zo_term full;               /* g = coef * direction */
     int nmoved;
     int64_t nloss, ring;
@@ -166,7 +167,7 @@ static zo_status full_step(state *s, zo_objective *o, const zo_step_context *c, 
     if (s->mode != MODE_REPLAY && status == ZO_OK) {
         status = o->combine(o, s->gradient, 0.0, &s->full, 1, err);
     }
-    zo_term term = along_full(s, s->lr_full);
+    zo_term term = along_full(s, s->at_full);
     return status == ZO_OK ? move(s, o, &term, 1, err) : status;
 }
 
@@ -192,14 +193,14 @@ static zo_status mini_step(state *s, zo_objective *o, const zo_step_context *c, 
     if (status != ZO_OK) {
         return status;
     }
-    double here = -s->lr_mini * probe[0].projected, there = s->lr_mini * probe[1].projected;
+    double here = -s->at_mini * probe[0].projected, there = s->at_mini * probe[1].projected;
     zo_term term[3] = {{.dir = probe[0].dir[0], .coef = here}, {.dir = probe[1].dir[0], .coef = there}};
     int n = 2;
     if (s->z == Z_SHARED) {
         term[0].coef += there;
         n = 1;
     }
-    term[n++] = along_full(s, s->lr_mini);
+    term[n++] = along_full(s, s->at_mini);
     return move(s, o, term, n, err);
 }
 
@@ -209,7 +210,7 @@ static zo_status mini_step_released(state *s, zo_objective *o, const zo_step_con
     for (int i = 0; i < 2; i++) {
         probe[i] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, i)}, .ndirs = 1};
         zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, &probe[i], 1, err);
-        zo_term term[2] = {{.dir = probe[i].dir[0], .coef = (i == 0 ? -s->lr_mini : s->lr_mini) * probe[i].projected}, along_full(s, s->lr_mini)};
+        zo_term term[2] = {{.dir = probe[i].dir[0], .coef = (i == 0 ? -s->at_mini : s->at_mini) * probe[i].projected}, along_full(s, s->at_mini)};
         if (status == ZO_OK) {
             status = o->combine(o, ZO_SET_WEIGHTS, 1.0, term, i == 0 ? 1 : 2, err); /* g with the second */
         }
@@ -224,12 +225,14 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
 {
     state *s = self;
     if (s->lr_full < 0.0) { /* the first step */
-        s->lr_full = c->lr;
+        s->lr_full = c->run_lr > 0.0 ? c->run_lr : c->lr;
         s->window = s->window > 0 ? s->window : c->batches_per_epoch > 0 ? c->batches_per_epoch : 1;
         s->ring = 3 * s->window;
         s->loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->ring * sizeof *s->loss);
     }
     anneal(s, c->step);
+    s->at_full = zo_scheduled(c, s->lr_full);
+    s->at_mini = zo_scheduled(c, s->lr_mini);
     bool full = c->step % s->q == 0;
     zo_probe probe[2];
     zo_status status = full                        ? full_step(s, o, c, probe, err)
@@ -242,7 +245,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     s->loss[s->nloss++ % s->ring] = loss;
     *r = (zo_step_report){.loss = loss,
                           .projected = probe[0].projected,
-                          .lr = full ? s->lr_full : s->lr_mini,
+                          .lr = full ? s->at_full : s->at_mini,
                           .full_batch = full,
                           .paper_queries = 2.0 * (double)(full ? c->train_examples : c->examples)};
     return ZO_OK;

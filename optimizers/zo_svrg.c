@@ -82,7 +82,7 @@ static zo_status full_step(state *s, zo_objective *o, double lr, int n, zo_err *
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err) : status;
 }
 
-static zo_status mini_step(state *s, zo_objective *o, int n, zo_err *err)
+static zo_status mini_step(state *s, zo_objective *o, double lr, int n, zo_err *err)
 {
     int terms = s->z == Z_SHARED ? n : 2 * n;
     for (int j = 0; j < 2 * n; j++) {
@@ -94,7 +94,7 @@ static zo_status mini_step(state *s, zo_objective *o, int n, zo_err *err)
         }
     }
     zo_status status = o->combine(o, s->difference, 0.0, s->term, terms, err);
-    zo_term move[2] = {zo_set_term(s->difference, -s->eta2), zo_set_term(s->gradient, -s->eta2)};
+    zo_term move[2] = {zo_set_term(s->difference, -lr), zo_set_term(s->gradient, -lr)};
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, move, 2, err) : status;
 }
 
@@ -111,12 +111,12 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     if (status != ZO_OK) {
         return status;
     }
-    *r = (zo_step_report){.lr = full ? c->lr : s->eta2, .full_batch = full, .paper_queries = NAN};
+    *r = (zo_step_report){.lr = full ? c->lr : zo_scheduled(c, s->eta2), .full_batch = full, .paper_queries = NAN};
     for (int j = 0; j < n; j++) {
         r->loss += 0.5 * (s->probe[j].plus + s->probe[j].minus) / n;
         r->projected += s->probe[j].projected / n;
     }
-    return full ? full_step(s, o, c->lr, n, err) : mini_step(s, o, n, err);
+    return full ? full_step(s, o, r->lr, n, err) : mini_step(s, o, r->lr, n, err);
 }
 
 static void stop(void *self)

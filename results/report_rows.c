@@ -26,8 +26,11 @@ static void add_number(cJSON *to, const char *key, double x)
 static void add_keys(cJSON *to, const zo_grouped_run *run, const zo_opt *keys, zo_key_flag flag)
 {
     for (const zo_opt *k = keys; k != NULL && k->key != NULL; k++) {
-        if ((k->flags & flag) != 0) {
+        if ((k->flags & flag) != 0 && (k->column != NULL || cJSON_HasObjectItem(run->row, k->key))) {
             add_copy(to, run, k->key);
+        } else if ((k->flags & flag) != 0) { /* of the config alone */
+            const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->flat, k->key);
+            cJSON_AddItemToObject(to, k->key, v != NULL ? cJSON_Duplicate(v, true) : cJSON_CreateNull());
         }
     }
 }

@@ -117,6 +117,11 @@ static const zo_opt keys[] = {
     {.key = "tune", .type = ZO_OPT_STRING, .offset = MEMBER(tune), .text = "full", .column = "tune", .flags = OVERRIDE | REPORTED, .younger = true,
      .help = "which parameters are trained: full, head, bias, {\"name\": \"last\", \"layers\": 4}, {\"name\": \"pattern\", \"on\": \"layer.5.*,class.*\"}, "
              "{\"name\": \"prefix\", \"tokens\": 5}, {\"name\": \"lora\", \"rank\": 8, \"alpha\": 16, \"on\": \"q,v\"}; the others stay as they were read (docs/tune.md)"},
+    {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = MEMBER(schedule), .choices = "constant|linear|cosine",
+     .flags = OVERRIDE | REPORTED | LATER, .younger = true,
+     .help = "of lr over the steps, for every method: linear and cosine fall to 0 at the last; they need a budget in steps"},
+    {.key = "warmup", .type = ZO_OPT_REAL, .offset = MEMBER(warmup), .least = 0, .most = 1, .flags = OVERRIDE | REPORTED | LATER, .younger = true,
+     .help = "share of the steps in which lr rises from 0; needs a budget in steps"},
     {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST, .column = "seed", .flags = LABELLED | LATER,
      .help = "of directions, batch order and a fresh classification head (the split seeds choose the examples)"},
     {.key = NULL},

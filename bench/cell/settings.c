@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,7 +151,8 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     if (e->step == NULL) { /* does not train */
         c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
         c->selection = ZO_SELECT_LAST;
-        c->work = c->seconds = c->lr = c->eps = 0;
+        c->work = c->seconds = c->lr = c->eps = c->warmup = 0;
+        c->schedule = ZO_CELL_CONSTANT;
         c->realisation = ZO_INPLACE;
         c->accumulate = ZO_ACCUMULATE_WEIGHTS;
         zo_tune tune;
@@ -183,6 +185,10 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     if (c->steps == 0 && c->forwards == 0 && c->work == 0 && c->seconds == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s has no budget; give \"steps\", \"forwards\", \"work\" or \"seconds\"", where, e->name);
     }
+    if ((c->schedule != ZO_CELL_CONSTANT || c->warmup > 0) && c->steps == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" needs a budget in \"steps\", to know where it ends, and this has none; give \"steps\", or leave it out",
+                       where, c->schedule != ZO_CELL_CONSTANT ? "schedule" : "warmup");
+    }
     if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0 && c->work == 0) {
         c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
     }
@@ -202,6 +208,29 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: \"train\" is 0, and %s trains; give a number of examples or \"all\"", where, e->name);
     }
     return ZO_OK;
+}
+
+/* An optimizer may have a schedule of its own, from before there was one for all: two at once are refused. */
+static zo_status check_schedules(const zo_cell *c, const void *options, const char *where, zo_err *err)
+{
+    const zo_opt *own = zo_opt_find(zo_cell_options(c->estimator), "schedule");
+    size_t n = 0;
+    const char *word = own != NULL ? zo_opt_choice(own, options, &n) : "";
+    if (own == NULL || strncmp(word, "constant", n) == 0 || (c->schedule == ZO_CELL_CONSTANT && c->warmup == 0)) {
+        return ZO_OK;
+    }
+    return zo_fail(err, ZO_EINPUT, "%s: %s has \"schedule\": \"%.*s\" of its own, and the config has one for every method; give one of them", where,
+                   c->estimator->name, (int)n, word);
+}
+
+double zo_cell_schedule(const zo_cell *c, int64_t step)
+{
+    double steps = (double)c->steps, warm = ceil(c->warmup * steps), t = (double)step;
+    if (t < warm) {
+        return t / warm;
+    }
+    double done = c->schedule == ZO_CELL_CONSTANT ? 0 : steps > warm ? fmin((t - warm) / (steps - warm), 1) : 1;
+    return c->schedule == ZO_CELL_COSINE ? 0.5 * (1 + cos(3.14159265358979323846 * done)) : 1 - done;
 }
 
 /* The canonical form: fixed order, every default filled in but those of younger keys; parsing it again gives the same text. */
@@ -318,6 +347,7 @@ zo_status zo_cell_make(zo_cell *c, cJSON *object, const char *path, zo_err *err)
         status = zo_opt_read(zo_cell_options(c->estimator), own, zo_cell_keys_with(ZO_KEY_OVERRIDE, also, sizeof also), where, state, err);
     }
     status = status == ZO_OK ? complete_cell(c, path, err) : status;
+    status = status == ZO_OK ? check_schedules(c, state, path, err) : status;
     if (status == ZO_OK) {
         c->options = zo_opt_write(zo_cell_options(c->estimator), state);
         write_cell(c, state);

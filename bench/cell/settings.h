@@ -30,7 +30,8 @@ typedef struct zo_cell {
     int selection;                                 /* zo_selection */
     int64_t batch, context /* 0 = the model's */, steps, forwards, seed, train_split_seed, test_split_seed, k /* 0 where split is not kshot */,
         eval_every, eval_batch, log_every, train, dev, test, threads;
-    double work, seconds, lr, eps;
+    double work, seconds, lr, eps, warmup;
+    int schedule;                                  /* zo_cell_schedule */
     bool fill;
     /* derived */
     const zo_estimator *estimator;
@@ -45,6 +46,11 @@ typedef struct zo_cell {
 /* `object` holds a value for each key that is given, `optimizer` among them (an object with a name, or a string); words in it become numbers. `path`
  * stands in messages. The caller gives the cell back with zo_cell_free; there is nothing to give back after an error. */
 zo_status zo_cell_make(zo_cell *cell, struct cJSON *object, const char *path, zo_err *err);
+
+/* lr of a step: the cell's lr times this. Up from 0 in the first `warmup` of the planned steps (rounded up), then constant, or down to 0 at the last
+ * along a line or half a cosine: transformers' get_{constant,linear,cosine}_schedule_with_warmup, with which MeZO's Trainer fine-tunes (linear). */
+enum { ZO_CELL_CONSTANT, ZO_CELL_LINEAR, ZO_CELL_COSINE };
+double zo_cell_schedule(const zo_cell *cell, int64_t step);
 
 /* A canonical config with every key; the caller deletes it. */
 struct cJSON *zo_cell_whole_config(const zo_cell *cell);

@@ -1,6 +1,7 @@
 /* test_grid.c: configs expanded into cells: products, overrides, include, exclude, canonical form, and the words of each mistake. */
 #include <check.h>
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +317,47 @@ START_TEST(mutations)
 }
 END_TEST
 
+/* Every method has a schedule: up from 0, then to 0 at the last step, as transformers has it. */
+START_TEST(schedules)
+{
+    static const struct { const char *text; double at[5]; } of[] = {
+        {"\"steps\": 10", {1, 1, 1, 1, 1}},
+        {"\"steps\": 10, \"schedule\": \"linear\"", {1, 0.9, 0.5, 0.1, 0}},
+        {"\"steps\": 10, \"schedule\": \"linear\", \"warmup\": 0.2", {0, 0.5, 0.625, 0.125, 0}},
+        {"\"steps\": 10, \"warmup\": 0.11", {0, 0.5, 1, 1, 1}}, /* 1.1 steps are two */
+        {"\"steps\": 10, \"schedule\": \"cosine\"", {1, 0.97552825814757682, 0.5, 0.024471741852423179, 0}},
+        {"\"steps\": 10, \"schedule\": \"cosine\", \"warmup\": 1", {0, 0.1, 0.5, 0.9, 0}}};
+    static const int64_t step[5] = {0, 1, 5, 9, 10};
+    char plain[17] = "";
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", %s}", of[k].text);
+        zo_grid g = parse(text);
+        for (int t = 0; t < 5; t++) {
+            ck_assert_msg(fabs(zo_cell_schedule(&g.cell[0], step[t]) - of[k].at[t]) < 1e-12, "%s, step %d: %.17g", of[k].text, (int)step[t],
+                          zo_cell_schedule(&g.cell[0], step[t]));
+        }
+        ck_assert_int_eq(strstr(g.cell[0].config, "schedule") != NULL, strstr(of[k].text, "schedule") != NULL); /* old hashes hold */
+        ck_assert(k == 0 || strcmp(g.cell[0].hash, plain) != 0);
+        if (k == 0) {
+            snprintf(plain, sizeof plain, "%s", g.cell[0].hash);
+        }
+        zo_grid_free(&g);
+    }
+    zo_grid own = parse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 10, \"optimizer\": [{\"name\": \"mezo\", \"schedule\": [\"constant\", \"linear\"]}, "
+                        "{\"name\": \"fo-sgd\", \"schedule\": \"linear\"}, \"zero-shot\"]}");
+    ck_assert_int_eq(own.n, 4);
+    ck_assert(own.cell[0].schedule == ZO_CELL_CONSTANT && own.cell[1].schedule == ZO_CELL_LINEAR);
+    ck_assert(own.cell[2].schedule == ZO_CELL_CONSTANT && strstr(own.cell[2].options_text, "linear") != NULL); /* it has one of its own */
+    zo_grid_free(&own);
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 10, \"schedule\": \"linear\"}", "\"schedule\" needs a budget in \"steps\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"seconds\": 10, \"warmup\": 0.1}", "\"warmup\" needs a budget in \"steps\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 4, \"schedule\": \"cosine\", \"optimizer\": {\"name\": \"fo-adamw\", \"schedule\": \"linear\"}}",
+           "of its own");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 4, \"warmup\": 1.5}", "warmup");
+}
+END_TEST
+
 /* Younger keys are absent from a canonical form where they are the default, so that older hashes hold, and come back as that. */
 START_TEST(younger_keys)
 {
@@ -430,7 +472,8 @@ START_TEST(overrides_are_those_of_the_table)
     for (const zo_opt *k = zo_cell_keys(); k->key != NULL; k++) {
         char text[300], value[100];
         const char *word = k->type == ZO_OPT_CHOICE ? k->choices : k->type == ZO_OPT_STRING ? k->text : NULL;
-        snprintf(value, sizeof value, word != NULL ? "\"%.*s\"" : "%.*s", word != NULL ? (int)strcspn(word, "|") : 1, word != NULL ? word : "8");
+        snprintf(value, sizeof value, word != NULL ? "\"%.*s\"" : "%.*s", word != NULL ? (int)strcspn(word, "|") : 1,
+                 word != NULL ? word : k->most < 8 ? "1" : "8");
         snprintf(text, sizeof text, "{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"steps\": 10, \"%s\": %s}}",
                  k->flags & ZO_KEY_BUDGET ? "lr" : k->key, value);
         if (k->flags & ZO_KEY_OVERRIDE) {
@@ -442,7 +485,7 @@ START_TEST(overrides_are_those_of_the_table)
             refuse(text, "there is no key");
         }
     }
-    ck_assert_int_eq(overrides, 16);
+    ck_assert_int_eq(overrides, 18);
     char list[1000];
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_BUDGET, list, sizeof list), "steps forwards work seconds");
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_PANEL, list, sizeof list), "model task form");
@@ -511,6 +554,7 @@ int main(void)
     TCase *t = tcase_create("grid");
     tcase_add_test(t, product_of_lists);
     tcase_add_test(t, younger_keys);
+    tcase_add_test(t, schedules);
     tcase_add_test(t, views_are_an_axis);
     tcase_add_test(t, hashes_stay);
     tcase_add_test(t, overrides_are_those_of_the_table);

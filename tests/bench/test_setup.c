@@ -183,6 +183,31 @@ END_TEST
 
 /* 1, 2 and 1 for a forward, a backward and a second forward; a training set of 8 rows in batches of 4 is 2 mean batches after each epoch,
  * whatever the batches' lengths are. The batch is of 200 tokens a row at most, so lengths differ. An evaluation is no work. */
+/* Rates of a method's own follow the schedule too. */
+START_TEST(rates_follow_the_schedule)
+{
+    static const struct { const char *more; double lr[4]; } of[] = {
+        {"\"schedule\": \"linear\", \"lr\": 4e-4, \"optimizer\": \"mezo\"", {4e-4, 3e-4, 2e-4, 1e-4}},
+        {"\"warmup\": 0.5, \"lr\": 4e-4, \"optimizer\": \"fo-adamw\"", {0, 2e-4, 4e-4, 4e-4}},
+        {"\"schedule\": \"linear\", \"warmup\": 0.25, \"lr\": 3e-4, \"optimizer\": {\"name\": \"mezo-svrg\", \"eta2\": 9e-5}", {0, 9e-5, 2e-4, 3e-5}},
+        {"\"schedule\": \"linear\", \"lr\": 4e-4, \"optimizer\": {\"name\": \"zo-svrg\", \"eta2\": 8e-5}", {4e-4, 6e-5, 2e-4, 2e-5}}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        opened o;
+        char more[300];
+        snprintf(more, sizeof more, "\"steps\": 4, %s", of[k].more);
+        open_cell(&o, "opt", 8, more);
+        for (int t = 0; t < 4; t++) {
+            zo_step_report report;
+            zo_err err = {0};
+            double seconds;
+            ck_assert_msg(zo_setup_step(&o.setup, t, &report, &seconds, &err) == ZO_OK, "%s", err.text);
+            ck_assert_msg(fabs(report.lr - of[k].lr[t]) < 1e-15, "%s, step %d: lr %g, not %g", of[k].more, t, report.lr, of[k].lr[t]);
+        }
+        close_cell(&o);
+    }
+}
+END_TEST
+
 START_TEST(work_is_counted_in_plain_forwards)
 {
     static const struct { const char *more; int64_t steps; double work, queries; } of[] = {
@@ -313,6 +338,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, prompts_of_opt_begin_with_s);
     tcase_add_test(t, parts_sum_to_the_step);
+    tcase_add_test(t, rates_follow_the_schedule);
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);
     tcase_add_test(t, constant_choices_are_seen);

@@ -1025,6 +1025,30 @@ START_TEST(tezo_logs_the_loss_at_its_probe)
 }
 END_TEST
 
+/* What TeZO does not factor has a rate of its own, which follows the run's schedule as lr does. */
+START_TEST(own_rates_follow_the_schedule)
+{
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 2; k++) {
+        double z[MOST];
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("tezo", "{\"rank\": 2, \"rest_lr\": 0.02}", &o->o);
+        zo_step_context c = {.steps = STEPS, .lr = 0.01, .eps = 1e-3, .run_lr = k == 0 ? 0.0 : 0.04};
+        zo_step_report report;
+        zo_err err = {0};
+        ck_assert_int_eq(r.e->step(r.state, &o->o, &c, &report, &err), ZO_OK);
+        draw(&h, 0, 0, z);
+        for (int i = ROWS * COLS; i < SIZE; i++) {
+            ck_assert_double_eq_tol(o->w[h.place[i]], -(k == 0 ? 0.02 : 0.005) * report.projected * z[h.place[i]], 1e-12);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("trajectories");
@@ -1046,6 +1070,7 @@ int main(void)
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, mezo_estimates_go_the_twins_way);
     tcase_add_test(tests, tezo_logs_the_loss_at_its_probe);
+    tcase_add_test(tests, own_rates_follow_the_schedule);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }
