@@ -24,7 +24,8 @@ typedef struct zo_rule_args {
 #define ZO_RULE_LIST(X)                                                                                     \
     X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_MOMENTUM, zo_rule_momentum, "momentum")                    \
     X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")              \
-    X(ZO_RULE_SIGN, zo_rule_sign, "sign") X(ZO_RULE_CURVATURE, zo_rule_curvature, "curvature")
+    X(ZO_RULE_SIGN, zo_rule_sign, "sign") X(ZO_RULE_CURVATURE, zo_rule_curvature, "curvature") \
+    X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -36,7 +37,7 @@ typedef enum zo_rule_kind {
 /* Rules whose g may be drawn on the way (zo_backend.rule_drawn). */
 static inline bool zo_rule_draws(zo_rule_kind rule)
 {
-    return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE;
+    return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU;
 }
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
@@ -73,6 +74,17 @@ ZO_INLINE void zo_rule_sign(const zo_rule_args *a, float decays, float *w, const
     (void)v;
     float shrunk = *w * (1.0f - a->lr * a->decay * decays), sign = (float)((*g > 0.0f) - (*g < 0.0f));
     *w = fmaf(-a->lr, sign, shrunk);
+}
+
+/* Of ZO-AdaMU, without decay: g is the first perturbation, m = beta1 g + (1 - beta1) z2 is read and not written, and the weights move by
+ * -lr m / sqrt(beta2 g^2 + (1 - beta2) z2^2 + eps). */
+ZO_INLINE void zo_rule_adamu(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)v;
+    float second = fmaf(-a->beta1, *g, *m) / (1.0f - a->beta1);
+    float square = fmaf(a->beta2 * *g, *g, (1.0f - a->beta2) * second * second);
+    *w = fmaf(-a->lr, *m / sqrtf(square + a->eps), *w);
 }
 
 /* Without decay; g is not read, and m and v are not written, so they may be formed on the way (zo_backend.rule_lowrank). */

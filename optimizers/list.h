@@ -16,6 +16,7 @@
     X(fzoo)                  \
     X(bszo)                  \
     X(zo_svrg)               \
+    X(zo_adamu)              \
     X(mezo_svrg)             \
     X(lezo)                  \
     X(conmezo)               \

@@ -286,6 +286,11 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
                 q->w[i] -= a->lr * (m[i] / a->correct1) / (sqrt(v[i] / a->correct2) + a->eps);
                 continue;
             }
+            if (rule == ZO_RULE_ADAMU) {
+                double second = (m[i] - (double)a->beta1 * g) / (1.0 - (double)a->beta1);
+                q->w[i] -= (double)a->lr * m[i] / sqrt((double)a->beta2 * g * g + (1.0 - (double)a->beta2) * second * second + (double)a->eps);
+                continue;
+            }
             if (rule == ZO_RULE_SIGN) {
                 q->w[i] -= (double)a->lr * (decay * q->w[i] + (g > 0.0 ? 1.0 : g < 0.0 ? -1.0 : 0.0));
                 continue;

@@ -515,6 +515,8 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         DRAWN(ZO_RULE_SIGN);
     } else if (rule == ZO_RULE_CURVATURE) {
         DRAWN(ZO_RULE_CURVATURE);
+    } else if (rule == ZO_RULE_ADAMU) {
+        DRAWN(ZO_RULE_ADAMU);
     } else {
         DRAWN(ZO_RULE_ADAMW);
     }

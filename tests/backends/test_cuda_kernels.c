@@ -333,6 +333,10 @@ static void sets(void)
     cpu->rule_drawn(cpu, ZO_RULE_SIGN, &step_of, m.store, ours, 3, NULL, NULL);
     gpu->rule_drawn(gpu, ZO_RULE_SIGN, &step_of, m.store_gpu, same, 3, NULL, NULL);
     stores_same(&m, "rule_drawn", "sign, w", m.store, m.store_gpu);
+    zo_rule_args of_adamu = {.lr = 1e-2f, .beta1 = 0.7f, .beta2 = 0.9f, .eps = 1e-8f};
+    cpu->rule_drawn(cpu, ZO_RULE_ADAMU, &of_adamu, m.store, ours, 1, here[1], NULL);
+    gpu->rule_drawn(gpu, ZO_RULE_ADAMU, &of_adamu, m.store_gpu, same, 1, there[1], NULL);
+    stores_same(&m, "rule_drawn", "adamu, w", m.store, m.store_gpu);
     stores_same(&m, "rule_drawn", "adamw, m", here[1], there[1]);
     stores_same(&m, "rule_drawn", "adamw, v", here[2], there[2]);
     for (int i = 0; i < 3; i++) {

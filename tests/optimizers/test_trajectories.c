@@ -593,6 +593,48 @@ START_TEST(meazo_goes_the_twins_way)
 }
 END_TEST
 
+START_TEST(zo_adamu_goes_the_twins_way)
+{
+    static const struct { double alpha, beta1, beta2; } of[] = {{0.5, 0.9, 0.9}, {0.8, 0.9, 0.9}, {0.5, 0.6, 0.9}, {0.5, 0.9, 0.5}, {1.0, 0.5, 0.5}};
+    enum { CASES = sizeof of / sizeof *of };
+    double ends[CASES][MOST];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        const double b1 = of[k].beta1, b2 = of[k].beta2;
+        char json[120];
+        double m[MOST] = {0}, u1[MOST], u2[MOST], unused;
+        snprintf(json, sizeof json, "{\"alpha\": %g, \"beta1\": %g, \"beta2\": %g}", of[k].alpha, b1, b2);
+        beside b = beside_new(&h, "zo-adamu", json, 0.02);
+        for (int t = 0; t < STEPS; t++) {
+            double z1[MOST], z2[MOST];
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, u1);
+            draw(&h, t, 1, u2);
+            for (int i = 0; i < MOST; i++) {
+                z1[i] = sqrt(of[k].alpha) * u1[i];
+                z2[i] = m[i] + sqrt(1 - of[k].alpha) * u2[i];
+                m[i] = b1 * z1[i] + (1 - b1) * z2[i];
+            }
+            double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, m, b.eps, &unused);
+            for (int i = 0; i < SIZE; i++) {
+                int64_t at = h.place[i];
+                b.w[at] -= b.lr * pg * m[at] / sqrt(b2 * z1[at] * z1[at] + (1 - b2) * z2[at] * z2[at] + 1e-8);
+            }
+            ck_assert_int_eq(running_step(&b.r, EXAMPLES, STEPS, b.lr, b.eps, &b.report), ZO_OK);
+            ck_assert_double_eq_tol(b.report.projected, pg, 1e-4);
+            ck_assert_msg(apart(&h, b.w, b.o->w) < 2e-6, "case %d, step %d: weights %g apart", k, t, apart(&h, b.w, b.o->w)); /* args are f32 */
+        }
+        memcpy(ends[k], b.w, sizeof b.w);
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, ends[k], ends[other]) > 1e-4, "cases %d and %d are one run", k, other);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- block by block, and many probes a step ---------------------------------------------------------------------------------- */
 
 /* Two blocks: the matrix, and what is outside. z of one of them. */
@@ -1062,6 +1104,7 @@ int main(void)
     tcase_add_test(tests, zo_cons_goes_the_twins_way);
     tcase_add_test(tests, kerzoo_goes_the_twins_way);
     tcase_add_test(tests, meazo_goes_the_twins_way);
+    tcase_add_test(tests, zo_adamu_goes_the_twins_way);
     tcase_add_test(tests, mezo_bcd_goes_the_twins_way);
     tcase_add_test(tests, fzoo_goes_the_twins_way);
     tcase_add_test(tests, bszo_goes_the_twins_way);

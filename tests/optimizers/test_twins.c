@@ -71,7 +71,8 @@ static const struct { const char *name, *why; } without[] = {
     {"mezo-bcd", "not yet: test_trajectories.c alone has its closed form"},
     {"fzoo", "not yet, the same"},
     {"bszo", "not yet, the same"},
-    {"zo-svrg", "not yet, the same"}};
+    {"zo-svrg", "not yet, the same"},
+    {"zo-adamu", "not yet, the same"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
