@@ -25,7 +25,8 @@ typedef struct zo_rule_args {
     X(ZO_RULE_SGD, zo_rule_sgd, "sgd") X(ZO_RULE_MOMENTUM, zo_rule_momentum, "momentum")                    \
     X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")              \
     X(ZO_RULE_SIGN, zo_rule_sign, "sign") X(ZO_RULE_CURVATURE, zo_rule_curvature, "curvature") \
-    X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu")
+    X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu") X(ZO_RULE_MOMENTS, zo_rule_moments, "moments")                  \
+    X(ZO_RULE_WINDOW, zo_rule_window, "window")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -37,7 +38,8 @@ typedef enum zo_rule_kind {
 /* Rules whose g may be drawn on the way (zo_backend.rule_drawn). */
 static inline bool zo_rule_draws(zo_rule_kind rule)
 {
-    return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU;
+    return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU ||
+           rule == ZO_RULE_WINDOW;
 }
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
@@ -85,6 +87,24 @@ ZO_INLINE void zo_rule_adamu(const zo_rule_args *a, float decays, float *w, cons
     float second = fmaf(-a->beta1, *g, *m) / (1.0f - a->beta1);
     float square = fmaf(a->beta2 * *g, *g, (1.0f - a->beta2) * second * second);
     *w = fmaf(-a->lr, *m / sqrtf(square + a->eps), *w);
+}
+
+/* Adam's moments alone: w is neither read nor written. */
+ZO_INLINE void zo_rule_moments(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)w;
+    *m = fmaf(1.0f - a->beta1, *g - *m, *m);
+    *v = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*v), *v);
+}
+
+/* AdaMeZO's step, without decay; g is not read, m and v are not written. Where it draws (zo_backend.rule_drawn) m and v are no stores: from 0, they
+ * are zo_rule_moments of each term in their order. */
+ZO_INLINE void zo_rule_window(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)g;
+    *w = fmaf(-a->lr, (*m / a->correct1) / sqrtf(*v / a->correct2 + a->eps), *w);
 }
 
 /* Without decay; g is not read, and m and v are not written, so they may be formed on the way (zo_backend.rule_lowrank). */

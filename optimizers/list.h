@@ -17,6 +17,7 @@
     X(bszo)                  \
     X(zo_svrg)               \
     X(zo_adamu)              \
+    X(adamezo)               \
     X(mezo_svrg)             \
     X(lezo)                  \
     X(conmezo)               \

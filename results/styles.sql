@@ -25,6 +25,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'fzoo', 'FZOO', '#000000', 9),
     ('method', 'bszo', 'BSZO', '#332288', 11),
     ('method', 'zo-svrg', 'ZO-SVRG', '#D55E00', 4),
+    ('method', 'adamezo', 'AdaMeZO', '#882255', 13),
     ('method', 'zo-adamu', 'ZO-AdaMU', '#56B4E9', 4),
     ('method', 'conmezo', 'ConMeZO', '#882255', 7),
     ('method', 'hizoo', 'HiZOO', '#AA4499', 9),

@@ -254,6 +254,25 @@ static void quotient64(objective64 *q, const zo_rule_args *a, const float *m, co
     }
 }
 
+/* Adam's moments of the terms, the oldest first, and the step that is divided by the root of the second. */
+static void window64(objective64 *q, const zo_rule_args *a, const zo_operands *x)
+{
+    double *m = vector64(q), *v = vector64(q);
+    for (int k = 0; k < x->terms; k++) {
+        direction64(q, &x->term[k].dir, q->z);
+        for (int64_t i = 0; i < q->layout->size; i++) {
+            double g = x->term[k].coef * q->z[i];
+            m[i] = (double)a->beta1 * m[i] + (1.0 - (double)a->beta1) * g;
+            v[i] = (double)a->beta2 * v[i] + (1.0 - (double)a->beta2) * g * g;
+        }
+    }
+    for (int64_t i = 0; i < q->layout->size; i++) { /* of frozen parameters both are 0 */
+        q->w[i] -= (double)a->lr * (m[i] / (double)a->correct1) / sqrt(v[i] / (double)a->correct2 + (double)a->eps);
+    }
+    free(m);
+    free(v);
+}
+
 /* torch.optim.SGD and torch.optim.AdamW in float64, written from their documentation and not from rules.h. */
 static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, const zo_operands *x, zo_err *err)
 {
@@ -261,6 +280,10 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     objective64 *q = o->self;
     if (rule == ZO_RULE_QUOTIENT) {
         quotient64(q, a, x->m_numbers, x->v_numbers);
+        return ZO_OK;
+    }
+    if (rule == ZO_RULE_WINDOW) {
+        window64(q, a, x);
         return ZO_OK;
     }
     if (x->terms > 0) {

@@ -93,6 +93,20 @@ static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *
 #undef X
 };
 
+/* m and v (count) of ZO_RULE_WINDOW at elements [first, first + count): made of each term in turn. x, z (count): scratch. */
+static uint64_t make_moments(const zo_rule_args *args, const zo_param *p, const zo_term *term, int terms, int64_t first, int64_t count, float *x, float *z,
+                             float *m, float *v)
+{
+    uint64_t normals = 0;
+    memset(m, 0, (size_t)count * sizeof *m);
+    memset(v, 0, (size_t)count * sizeof *v);
+    for (int k = 0; k < terms; k++) {
+        normals += zo_cpu_sum_terms(p, &term[k], 1, first, count, z, x);
+        over[ZO_RULE_MOMENTS](*args, 0.0f, count, z, x, m, v);
+    }
+    return normals;
+}
+
 /* g is a store, or the sum of `terms` terms. */
 static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, const zo_term *term, int terms,
                       zo_store *m, zo_store *v)
@@ -104,7 +118,8 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : normals)
     {
-        size_t rooms = terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn */
+        bool windowed = terms > 0 && rule == ZO_RULE_WINDOW;
+        size_t rooms = windowed ? 5 : terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn; of moments */
         float *scratch = step < SWEEP ? zo_cpu_scratch(be, rooms * (size_t)step * sizeof *scratch) : NULL;
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
@@ -118,12 +133,17 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
                 int64_t n = size - i < step ? size - i : step, at = p->offset + i;
                 float *x = halves ? scratch : w->data + at;
                 const float *slope = g != NULL ? g->data + at : x;
-                if (terms > 0) {
+                float *first = m != NULL ? m->data + at : x, *second = v != NULL ? v->data + at : x;
+                if (windowed) {
+                    first = scratch + 3 * step;
+                    second = scratch + 4 * step;
+                    normals += make_moments(args, p, term, terms, i, n, scratch + step, scratch + 2 * step, first, second);
+                } else if (terms > 0) {
                     normals += zo_cpu_sum_terms(p, term, terms, i, n, scratch + 2 * step, scratch + step);
                     slope = scratch + step;
                 }
                 zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
-                over[rule](*args, decays, n, x, slope, m != NULL ? m->data + at : x, v != NULL ? v->data + at : x);
+                over[rule](*args, decays, n, x, slope, first, second);
                 zo_cpu_save(w->storage, x, n, zo_store_at(w, at));
             }
         }

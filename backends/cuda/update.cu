@@ -393,6 +393,23 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
+/* m[l], v[l] of ZO_RULE_WINDOW at element 4 quad + l: from 0, zo_rule_moments of each direction of the view at point 0, in their order. */
+static __device__ __forceinline__ void moments4(const zo_rule_args &args, const zo_cuda_view &view, const zo_cuda_param &p, int64_t quad, float m[4], float v[4])
+{
+    for (int d = 0; d < view.ndirs; d++) {
+        zo_cuda_dir dir = view.dir[d];
+        float z[4] = {0.0f}, c = view.coef[d];
+        if (zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
+            zo_direction4(p, dir, nullptr, quad, z);
+        }
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            float x = fmaf(c, z[l], 0.0f);
+            zo_rule_moments(&args, 0.0f, nullptr, &x, &m[l], &v[l]);
+        }
+    }
+}
+
 /* w (of S), g, m, v: arenas; g, m and v NULL where the rule does not use them. DRAWN: g is the sum of the view's directions at point 0. */
 template <int RULE, bool DRAWN, zo_storage S>
 static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *args, zo_cuda_view view, const part *parts, int nparts, int64_t tiles,
@@ -407,7 +424,9 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4] = {0.0f}, mx[4] = {0.0f}, vx[4] = {0.0f};
             zo_load4<S>(w, offset, e, first, end, true, wx);
-            if (DRAWN) {
+            if (DRAWN && RULE == ZO_RULE_WINDOW) {
+                moments4(a, view, p.param, e / 4, mx, vx);
+            } else if (DRAWN) {
                 sum4(view, p.param, e / 4, gx);
             } else if (g != nullptr) {
                 zo_load4(g + offset, e, first, end, true, gx);
@@ -517,6 +536,8 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         DRAWN(ZO_RULE_CURVATURE);
     } else if (rule == ZO_RULE_ADAMU) {
         DRAWN(ZO_RULE_ADAMU);
+    } else if (rule == ZO_RULE_WINDOW) {
+        DRAWN(ZO_RULE_WINDOW);
     } else {
         DRAWN(ZO_RULE_ADAMW);
     }

@@ -635,6 +635,53 @@ START_TEST(zo_adamu_goes_the_twins_way)
 }
 END_TEST
 
+/* The moments of the last h estimates, which stand written out. */
+START_TEST(adamezo_goes_the_twins_way)
+{
+    static const struct { int h; double beta1, beta2; bool correct; } of[] = {{10, 0.7, 0.9, false}, {3, 0.7, 0.9, false}, {10, 0.5, 0.9, false}, {10, 0.7, 0.8, false},
+                                                                             {10, 0.7, 0.9, true}};
+    enum { CASES = sizeof of / sizeof *of };
+    static double ends[CASES][MOST], g[STEPS][MOST];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < CASES; k++) {
+        const double b1 = of[k].beta1, b2 = of[k].beta2;
+        char json[160];
+        double z[MOST], unused;
+        snprintf(json, sizeof json, "{\"history\": %d, \"beta1\": %g, \"beta2\": %g, \"bias_correction\": %s}", of[k].h, b1, b2, of[k].correct ? "true" : "false");
+        beside b = beside_new(&h, "adamezo", json, 0.01);
+        for (int t = 0; t < STEPS; t++) {
+            h.at = t % EXAMPLES;
+            draw(&h, t, 0, z);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, z, b.eps, &unused);
+            memset(g[t], 0, sizeof g[t]);
+            add(g[t], pg, z);
+            int n = t + 1 < of[k].h ? t + 1 : of[k].h;
+            for (int i = 0; i < SIZE; i++) {
+                double m = 0.0, v = 0.0;
+                for (int s = 0; s < n; s++) { /* s steps ago */
+                    double x = g[t - s][h.place[i]];
+                    m += (1 - b1) * pow(b1, s) * x;
+                    v += (1 - b2) * pow(b2, s) * x * x;
+                }
+                m /= of[k].correct ? 1 - pow(b1, n) : 1.0;
+                v /= of[k].correct ? 1 - pow(b2, n) : 1.0;
+                b.w[h.place[i]] -= b.lr * m / sqrt(v + 1e-8);
+            }
+            ck_assert_int_eq(running_step(&b.r, EXAMPLES, STEPS, b.lr, b.eps, &b.report), ZO_OK);
+            ck_assert_double_eq_tol(b.report.projected, pg, 1e-4);
+            ck_assert_msg(apart(&h, b.w, b.o->w) < 2e-6, "case %d, step %d: weights %g apart", k, t, apart(&h, b.w, b.o->w)); /* args are f32 */
+        }
+        memcpy(ends[k], b.w, sizeof b.w);
+        for (int other = 0; other < k; other++) {
+            ck_assert_msg(apart(&h, ends[k], ends[other]) > 1e-4, "cases %d and %d are one run", k, other);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- block by block, and many probes a step ---------------------------------------------------------------------------------- */
 
 /* Two blocks: the matrix, and what is outside. z of one of them. */
@@ -1105,6 +1152,7 @@ int main(void)
     tcase_add_test(tests, kerzoo_goes_the_twins_way);
     tcase_add_test(tests, meazo_goes_the_twins_way);
     tcase_add_test(tests, zo_adamu_goes_the_twins_way);
+    tcase_add_test(tests, adamezo_goes_the_twins_way);
     tcase_add_test(tests, mezo_bcd_goes_the_twins_way);
     tcase_add_test(tests, fzoo_goes_the_twins_way);
     tcase_add_test(tests, bszo_goes_the_twins_way);

@@ -72,7 +72,8 @@ static const struct { const char *name, *why; } without[] = {
     {"fzoo", "not yet, the same"},
     {"bszo", "not yet, the same"},
     {"zo-svrg", "not yet, the same"},
-    {"zo-adamu", "not yet, the same"}};
+    {"zo-adamu", "not yet, the same"},
+    {"adamezo", "not yet, the same"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
