@@ -1,7 +1,7 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
  * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434);
- * curvature: HiZOO's diagonal (arXiv 2402.15173). */
+ * curvature: HiZOO's diagonal (arXiv 2402.15173); small, chosen: masks (Sparse-MeZO, arXiv 2402.15751); square, floored: HELENE (arXiv 2411.10696). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
 
@@ -18,6 +18,7 @@ typedef struct zo_rule_args {
     float decay;         /* decoupled: w *= 1 - lr * decay, where the parameter decays */
     float beta1, beta2, eps;
     float correct1, correct2; /* 1 - beta^t, or 1 without bias correction */
+    float gamma, floor;       /* of FLOORED */
 } zo_rule_args;
 
 /* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
@@ -26,7 +27,9 @@ typedef struct zo_rule_args {
     X(ZO_RULE_ADAMW, zo_rule_adamw, "adamw") X(ZO_RULE_QUOTIENT, zo_rule_quotient, "quotient")              \
     X(ZO_RULE_SIGN, zo_rule_sign, "sign") X(ZO_RULE_CURVATURE, zo_rule_curvature, "curvature") \
     X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu") X(ZO_RULE_MOMENTS, zo_rule_moments, "moments")                  \
-    X(ZO_RULE_WINDOW, zo_rule_window, "window")
+    X(ZO_RULE_WINDOW, zo_rule_window, "window") X(ZO_RULE_SMALL, zo_rule_small, "small")                  \
+    X(ZO_RULE_CHOSEN, zo_rule_chosen, "chosen") X(ZO_RULE_SQUARE, zo_rule_square, "square")                 \
+    X(ZO_RULE_FLOORED, zo_rule_floored, "floored")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -39,7 +42,7 @@ typedef enum zo_rule_kind {
 static inline bool zo_rule_draws(zo_rule_kind rule)
 {
     return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU ||
-           rule == ZO_RULE_WINDOW;
+           rule == ZO_RULE_WINDOW || rule == ZO_RULE_CHOSEN || rule == ZO_RULE_SQUARE;
 }
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
@@ -122,6 +125,42 @@ ZO_INLINE void zo_rule_curvature(const zo_rule_args *a, float decays, float *w, 
     (void)m;
     (void)v;
     *w = fmaf(fmaf(*g, *g, -a->lr), *w, *w);
+}
+
+/* m <- 1 where |w| <= eps, else 0; w stays. */
+ZO_INLINE void zo_rule_small(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)g;
+    (void)v;
+    *m = fabsf(*w) <= a->eps ? 1.0f : 0.0f;
+}
+
+/* Of a set: w <- 1 where |g| <= eps, else 0. */
+ZO_INLINE void zo_rule_chosen(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)m;
+    (void)v;
+    *w = fabsf(*g) <= a->eps ? 1.0f : 0.0f;
+}
+
+/* Of a set: w <- beta2 w + (1 - beta2) g^2. */
+ZO_INLINE void zo_rule_square(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)m;
+    (void)v;
+    *w = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*w), *w);
+}
+
+/* w <- w - lr m / (gamma max(v, floor) + eps); m and v stay. */
+ZO_INLINE void zo_rule_floored(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)g;
+    float least = *v > a->floor ? *v : a->floor;
+    *w = fmaf(-a->lr, *m / fmaf(a->gamma, least, a->eps), *w);
 }
 
 #ifdef __cplusplus

@@ -137,6 +137,13 @@ static void set_values(zo_engine *e, zo_archive *a, zo_opened *s)
     if (stored) {
         store_bytes(e, a, s->store, s->store->size);
     }
+    bool masked = s->threshold != NULL;
+    ZO_ARCHIVE(a, masked);
+    if (masked) {
+        size_t bytes = (size_t)e->spec.weights->layout->n * sizeof *s->threshold;
+        s->threshold = s->threshold != NULL ? s->threshold : zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
+        zo_archive_bytes(a, s->threshold, bytes);
+    }
     ZO_ARCHIVE(a, marked);
     if (marked) {
         if (s->mark.coef == NULL) {

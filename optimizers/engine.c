@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "optimizers/engine_state.h"
+#include "optimizers/magnitude.h"
 #include "optimizers/rank_rule.h"
 
 const char *zo_realisation_name(zo_realisation r)
@@ -711,6 +712,29 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
     return status;
 }
 
+/* A rule over one parameter. */
+static void rule_alone(zo_engine *e, zo_rule_kind rule, const zo_rule_args *args, const zo_store *w, int param, zo_store *m, zo_store *v)
+{
+    zo_param p = w->layout->param[param];
+    zo_layout alone = {.n = 1, .param = &p, .size = w->layout->size, .trained_size = p.rows * p.cols, .decays_whole = w->layout->decays_whole};
+    zo_store of = *w;
+    of.layout = &alone;
+    e->spec.be->rule(e->spec.be, rule, args, &of, NULL, m, v);
+}
+
+/* A floor for each. */
+static void rule_by_size(zo_engine *e, zo_rule_kind rule, const zo_rule_args *args, const zo_store *w, zo_store *m, zo_store *v)
+{
+    for (int t = 0; t < w->layout->n; t++) {
+        const zo_param *p = &w->layout->param[t];
+        zo_rule_args own = *args;
+        own.floor = (float)((double)args->floor / (2.0 * sqrt((double)(p->rows * p->cols))));
+        if (!p->frozen) {
+            rule_alone(e, rule, &own, w, t, m, v);
+        }
+    }
+}
+
 static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err)
 {
     zo_engine *e = o->self;
@@ -744,8 +768,35 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
             ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && zo_rule_draws(rule), "a rule's operand is drawn on the way of dense terms, in some rules");
         }
         be->rule_drawn(be, rule, args, &w, resolve_terms(e, x->term, x->terms), x->terms, m, v);
+    } else if (x->floor_by_size) {
+        rule_by_size(e, rule, args, &w, m, v);
     } else {
         be->rule(be, rule, args, &w, g, m, v);
+    }
+    return ZO_OK;
+}
+
+/* The least magnitudes: a threshold for each parameter. */
+static zo_status engine_mask(zo_objective *o, zo_set set, double share, bool anew, zo_err *err)
+{
+    zo_engine *e = o->self;
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK || check_set_in_points(e, set, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    const zo_layout *layout = e->spec.weights->layout;
+    settle_weights(e);
+    zo_store *mask = made(e, set);
+    zo_opened *s = set_of(e, set);
+    ZO_CHECK(anew || s->threshold != NULL, "the first mask of the set \"%s\" finds its thresholds", s->spec.name);
+    if (s->threshold == NULL) {
+        s->threshold = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *s->threshold);
+    }
+    for (int t = 0; t < layout->n; t++) {
+        if (!layout->param[t].frozen) {
+            double n = (double)(layout->param[t].rows * layout->param[t].cols);
+            s->threshold[t] = anew ? zo_magnitude_at(e->spec.be, e->spec.weights, t, (int64_t)ceil(share * n)) : s->threshold[t];
+            rule_alone(e, ZO_RULE_SMALL, &(zo_rule_args){.eps = s->threshold[t]}, e->spec.weights, t, mask, NULL);
+        }
     }
     return ZO_OK;
 }
@@ -791,7 +842,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .open_numbers = engine_open_numbers,
                                   .numbers_of = engine_numbers_of,
                                   .gradient = engine_gradient,
-                                  .rule = engine_rule};
+                                  .rule = engine_rule,
+                                  .mask = engine_mask};
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
@@ -823,6 +875,7 @@ void zo_engine_free(zo_engine *e)
         zo_store_free(be, e->set[k].store);
         zo_free(e->set[k].mark.coef);
         zo_free(e->set[k].term);
+        zo_free(e->set[k].threshold);
     }
     zo_free(e->set);
     zo_term_log_close(&e->log);

@@ -18,6 +18,7 @@ typedef struct zo_opened {
     zo_log_mark mark; /* beside a log: what a copy is, */
     zo_term *term;    /* (terms) and what a sum is: terms are values, and kept as such */
     int terms;
+    float *threshold; /* (parameters) of a mask: the largest |w| that is in it; NULL before there is one */
 } zo_opened;
 
 /* What steps change is in a checkpoint: a new member of that sort stands in checkpoint.c too. */

@@ -20,8 +20,11 @@
     X(adamezo)               \
     X(mezo_svrg)             \
     X(lezo)                  \
+    X(sparse_mezo)           \
+    X(r_mezo)                \
     X(conmezo)               \
     X(hizoo)                 \
+    X(helene)                \
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \

@@ -39,6 +39,7 @@ typedef struct zo_operands {
     const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, or m and v are made of them, drawn on the way and stored nowhere.
                           * DENSE directions */
     int terms;
+    bool floor_by_size;  /* of ZO_RULE_FLOORED: the floor is args.floor / (2 sqrt(n)) for a parameter of n numbers */
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
      * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */
     const float *m_numbers, *v_numbers;
@@ -101,6 +102,10 @@ typedef struct zo_objective {
     /* One rule of backends/rules.h over all elements of the weights, or over those of the factored matrices alone where its moments are
      * numbers. ZO_EUNSUPPORTED where the objective cannot keep what the rule makes. */
     zo_status (*rule)(struct zo_objective *o, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, zo_err *err);
+    /* A mask: set <- 1 on the `share` of each parameter's numbers that have the least magnitude, 0 on the others, of the weights as they are without a
+     * probe. The share is rounded up to whole numbers, and equal magnitudes go together. anew: each parameter's threshold is found now; else it is
+     * that of this set's last mask. ZO_EUNSUPPORTED where the objective keeps no such set. */
+    zo_status (*mask)(struct zo_objective *o, zo_set set, double share, bool anew, zo_err *err);
 } zo_objective;
 
 #ifdef __cplusplus

@@ -18,6 +18,7 @@ typedef struct objective64 {
     double (*loss)(void *context, zo_which which, const double *w);              /* w (layout->size) */
     void (*gradient)(void *context, zo_which which, const double *w, double *g); /* g set; NULL = none */
     double *w, *z, *at;                               /* (layout->size) */
+    double threshold[64];                             /* (n) of a mask */
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
     int sets;
     int *rank;                                        /* (n) */
@@ -290,7 +291,7 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         memset(q->at, 0, (size_t)q->layout->size * sizeof *q->at);
         add64(q, x->term, x->terms, q->at);
     }
-    const double *slope = x->terms > 0 ? q->at : q->set[x->g - 1];
+    const double *slope = x->terms > 0 || x->g == 0 ? q->at : q->set[x->g - 1];
     double *w = x->over != 0 ? q->set[x->over - 1] : q->w;
     double *m = x->m != 0 ? q->set[x->m - 1] : NULL, *v = x->v != 0 ? q->set[x->v - 1] : NULL;
     for (int t = 0; t < q->layout->n; t++) {
@@ -298,6 +299,19 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
             double g = slope[i];
+            if (rule == ZO_RULE_FLOORED) {
+                double least = (double)a->floor / (x->floor_by_size ? 2.0 * sqrt((double)(p->rows * p->cols)) : 1.0);
+                w[i] -= (double)a->lr * m[i] / ((double)a->gamma * fmax(v[i], least) + (double)a->eps);
+                continue;
+            }
+            if (rule == ZO_RULE_SQUARE) {
+                w[i] = (double)a->beta2 * w[i] + (1.0 - (double)a->beta2) * g * g;
+                continue;
+            }
+            if (rule == ZO_RULE_CHOSEN) {
+                w[i] = fabs(g) <= (double)a->eps;
+                continue;
+            }
             if (rule == ZO_RULE_CURVATURE) {
                 w[i] = (1.0 - (double)a->lr) * w[i] + g * g * w[i];
                 continue;
@@ -328,6 +342,31 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     return ZO_OK;
 }
 
+static int least64(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static zo_status mask64(zo_objective *o, zo_set set, double share, bool anew, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        int64_t n = p->frozen ? 0 : p->rows * p->cols, k = (int64_t)ceil(share * (double)n);
+        for (int64_t i = 0; i < n; i++) {
+            q->at[i] = fabs(q->w[p->offset + i]);
+        }
+        qsort(q->at, (size_t)n, sizeof *q->at, least64);
+        q->threshold[t] = !anew ? q->threshold[t] : k > 0 && n > 0 ? q->at[k - 1] : -1.0;
+        for (int64_t i = 0; i < n; i++) {
+            q->set[set - 1][p->offset + i] = fabs(q->w[p->offset + i]) <= q->threshold[t];
+        }
+    }
+    return ZO_OK;
+}
+
 static inline objective64 *objective64_new(const zo_layout *layout, uint64_t seed, void *context,
                                     double (*loss)(void *, zo_which, const double *),
                                     void (*gradient)(void *, zo_which, const double *, double *))
@@ -342,7 +381,8 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
         *vectors[i] = vector64(q);
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .dot = dot64,
-                          .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64};
+                          .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64};
+    ZO_CHECK(layout->n <= (int)(sizeof q->threshold / sizeof *q->threshold), "more parameters than the test's objective has room for");
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;
         int block = layout->param[t].block;

@@ -538,6 +538,10 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         DRAWN(ZO_RULE_ADAMU);
     } else if (rule == ZO_RULE_WINDOW) {
         DRAWN(ZO_RULE_WINDOW);
+    } else if (rule == ZO_RULE_CHOSEN) {
+        DRAWN(ZO_RULE_CHOSEN);
+    } else if (rule == ZO_RULE_SQUARE) {
+        DRAWN(ZO_RULE_SQUARE);
     } else {
         DRAWN(ZO_RULE_ADAMW);
     }

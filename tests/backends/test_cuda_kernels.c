@@ -385,16 +385,17 @@ static void scaled(void)
             root.by = times.by = left_out.by = s == 0 ? here : there;
             zo_term term[] = {{root, 1e-2}, {root, 2e-2}, {gauss, -3e-2}, {times, 1e-2}, {left_out, 4e-2}, {signs, 1e-3}};
             zo_term seen[] = {{gauss, 0.4}, {root, 0.1}, {times, -0.2}};
-            zo_rule_args args = {.lr = 0.125f};
+            static const zo_rule_kind kind[] = {ZO_RULE_CURVATURE, ZO_RULE_SQUARE, ZO_RULE_CURVATURE, ZO_RULE_CHOSEN};
+            zo_rule_args args = {.lr = 0.125f, .beta2 = 0.7f, .eps = 0.3f};
             zo_counters_reset();
             be->apply(be, s == 0 ? m.store : m.store_gpu, s == 0 ? m.factors : m.factors_gpu, 0.99, term, 6, step % 2 ? &some : NULL);
-            be->rule_drawn(be, ZO_RULE_CURVATURE, &args, s == 0 ? here : there, seen, 3, NULL, NULL);
+            be->rule_drawn(be, kind[step], &args, s == 0 ? here : there, seen, 3, NULL, NULL);
             zo_counters_read(s == 0 ? &want : &got);
         }
         ck_assert_uint_eq(want.normals, got.normals);
         ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
         stores_same(&m, "apply", text("directions that a set scales%s", step % 2 ? ", touched rows" : ""), m.store, m.store_gpu);
-        stores_same(&m, "rule_drawn", "curvature", here, there);
+        stores_same(&m, "rule_drawn", "over a set", here, there);
     }
     zo_store_free(cpu, here);
     zo_store_free(gpu, there);
@@ -441,14 +442,15 @@ static void rules(void)
     }
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
-        bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN && rule != ZO_RULE_CURVATURE, v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || rule == ZO_RULE_WINDOW;
+        bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN && rule != ZO_RULE_CURVATURE && rule != ZO_RULE_CHOSEN && rule != ZO_RULE_SQUARE;
+        bool v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || rule == ZO_RULE_WINDOW || rule == ZO_RULE_FLOORED;
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));
         }
         for (int step = 1; step <= 3; step++) {
-            zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
-                                 .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
+            zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = rule == ZO_RULE_SMALL ? 0.01f : 1e-8f, .gamma = 0.5f,
+                                 .floor = 0.1f, .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
             m.layout.decays_whole = step == 3;
             cpu->rule(cpu, (zo_rule_kind)rule, &args, m.store, here[0], m_used ? here[1] : NULL, v_used ? here[2] : NULL);
             gpu->rule(gpu, (zo_rule_kind)rule, &args, m.store_gpu, there[0], m_used ? there[1] : NULL, v_used ? there[2] : NULL);

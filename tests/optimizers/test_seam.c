@@ -356,6 +356,84 @@ START_TEST(a_set_scales_directions)
 }
 END_TEST
 
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Masks of the smallest magnitudes, of each parameter, of the weights without the probe; in every storage, as many as was said, and by the first
+ * thresholds where those are to stay. The probe turns none over, and the weights keep their bits. */
+START_TEST(masks_are_of_the_smallest)
+{
+    static const double shares[] = {0.0, 0.01, 0.25, 0.5, 1.0};
+    for (int k = 0; k < 5; k++) {
+        bowl b;
+        zo_err err;
+        bowl_open(&b, (zo_storage)(_i % ZO_STORAGES));
+        b.be->init_normal(b.be, b.store, 0, 5, 0.5f);
+        b.be->init_normal(b.be, b.store, 1, 6, 0.1f);
+        zo_engine *e = engine_on(&b, _i / ZO_STORAGES == 0 ? ZO_INPLACE : ZO_STREAMED, ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        zo_set_spec spec = {.name = "mask", .tag = ZO_TAG_OPT_STATE, .in_points = true};
+        zo_set mask;
+        ck_assert_int_eq(o->open(o, &spec, &mask, &err), ZO_OK);
+        float w[2][ROWS * COLS], size[ROWS * COLS];
+        int n[2] = {ROWS * COLS, ROWS}, in = 0;
+        for (int t = 0; t < 2; t++) {
+            zo_store_get(b.be, b.store, t, w[t]);
+        }
+        double loss, norm;
+        zo_term far = {.dir = zo_gauss(o, 1, 0), .coef = 10.0}; /* where no weight keeps its place */
+        zo_point point = {.n = 1, .term = &far};
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), ZO_OK);
+        zo_engine_settle(e);
+        for (int t = 0; t < 2; t++) { /* after rounding there and back */
+            zo_store_get(b.be, b.store, t, w[t]);
+        }
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), ZO_OK);
+        float threshold[2], back[ROWS * COLS], moved[2][ROWS * COLS];
+        ck_assert_int_eq(o->mask(o, mask, shares[k], true, &err), ZO_OK); /* from where the probe stands */
+        for (int t = 0; t < 2; t++) {
+            zo_store_get(b.be, b.store, t, back);
+            for (int i = 0; i < n[t]; i++) {
+                ck_assert(_i / ZO_STORAGES == 0 || back[i] == w[t][i]);
+                w[t][i] = back[i];
+                size[i] = fabsf(back[i]);
+            }
+            qsort(size, (size_t)n[t], sizeof *size, by_size);
+            int kept = (int)ceil(shares[k] * n[t]);
+            threshold[t] = kept > 0 ? size[kept - 1] : -1.0f;
+            int equal = 0;
+            for (int i = 0; i < n[t]; i++) {
+                equal += size[i] <= threshold[t];
+            }
+            ck_assert(equal >= kept && (b.store->storage != ZO_STORAGE_F32 || equal == kept));
+            in += equal;
+        }
+        ck_assert_int_eq(o->dot(o, mask, mask, &norm, &err), ZO_OK);
+        ck_assert_msg(norm == in, "%g are in the mask, expected %d", norm, in);
+        /* what moves along a z that it scales is what it says */
+        zo_term move = {.dir = zo_scaled_dir(zo_gauss(o, 2, 0), mask, ZO_SCALING_TIMES), .coef = 50.0};
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, &err), ZO_OK);
+        zo_engine_settle(e);
+        int still = 0;
+        for (int t = 0; t < 2; t++) {
+            zo_store_get(b.be, b.store, t, moved[t]);
+            for (int i = 0; i < n[t]; i++) {
+                ck_assert_int_eq(moved[t][i] != w[t][i], fabsf(w[t][i]) <= threshold[t]);
+                still += fabsf(moved[t][i]) <= threshold[t];
+            }
+        }
+        ck_assert_int_eq(o->mask(o, mask, shares[k], false, &err), ZO_OK); /* most have left */
+        ck_assert_int_eq(o->dot(o, mask, mask, &norm, &err), ZO_OK);
+        ck_assert_msg(norm == still && (in == 0 || still < in || k == 4), "%g are in the mask, expected %d", norm, still);
+        zo_engine_free(e);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
 /* Its mean is 0; its covariance is diag(s)^2 or diag(1 / s). */
 START_TEST(a_scaled_direction_has_its_covariance)
 {
@@ -500,6 +578,8 @@ START_TEST(what_cannot_be_said_yet)
         ck_assert_int_eq(o->combine(o, m, 0.0, &scaled, 1, &err), ZO_EUNSUPPORTED);
         ASSERT_HAS(err.text, "\"momentum\"");
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &by_copy, 1, &err), ZO_EUNSUPPORTED);
+        ck_assert_int_eq(o->mask(o, a, 0.5, true, &err), ZO_EUNSUPPORTED);
+        ck_assert_int_eq(o->mask(o, m, 0.5, true, &err), logged ? ZO_EUNSUPPORTED : ZO_OK);
         scaled.dir.kind = ZO_DIR_REST;
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &scaled, 1, &err), ZO_EUNSUPPORTED);
         ASSERT_HAS(err.text, "\"momentum\"");
@@ -611,6 +691,7 @@ int main(void)
     tcase_add_test(tests, points_have_sums_as_terms);
     tcase_add_loop_test(tests, a_set_scales_directions, 0, 2 * ZO_STORAGES);
     tcase_add_test(tests, a_scaled_direction_has_its_covariance);
+    tcase_add_loop_test(tests, masks_are_of_the_smallest, 0, 2 * ZO_STORAGES);
     tcase_add_test(tests, a_drawn_operand_is_the_stored_one);
     tcase_add_test(tests, what_cannot_be_said_yet);
     tcase_add_test(tests, slots_that_are_not_there);

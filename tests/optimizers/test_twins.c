@@ -11,6 +11,8 @@
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
 #include "tests/optimizers/twins/first_order.h"
+#include "tests/optimizers/twins/helene.h"
+#include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
 #include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/scaled.h"
@@ -40,6 +42,14 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"lezo", "{\"sparsity\": 0.4, \"draw\": \"rademacher\"}", twin_lezo, 2e-2, 1e-2},
     {"conmezo", "{\"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
     {"conmezo", "{\"mode\": \"released\", \"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
+    {"sparse-mezo", NULL, twin_sparse_mezo, 5e-2, 1e-2},
+    {"sparse-mezo", "{\"share\": 0.5, \"threshold\": \"moving\", \"refresh\": 5}", twin_sparse_mezo, 5e-2, 1e-2},
+    {"sparse-mezo", "{\"share\": 0.4, \"refresh\": 0, \"draw\": \"rademacher\"}", twin_sparse_mezo, 5e-2, 1e-2},
+    {"r-mezo", NULL, twin_r_mezo, 2e-2, 1e-2},
+    {"r-mezo", "{\"share\": 0.6, \"refresh\": 4}", twin_r_mezo, 2e-2, 1e-2},
+    {"helene", NULL, twin_helene, 1e-2, 1e-2},
+    {"helene", "{\"beta1\": 0.8, \"beta2\": 0.9, \"gamma\": 2, \"lambda\": 0.02, \"helene_eps\": 0.01, \"anneal\": 20, \"every\": 3}", twin_helene, 1e-3, 1e-2},
+    {"helene", "{\"lambda\": 0.5, \"floors\": \"size\", \"curvature\": \"batch\", \"every\": 4, \"anneal\": 10}", twin_helene, 1e-3, 1e-2},
     {"hizoo", "{\"smooth\": 0.05}", twin_hizoo, 2e-2, 1e-1},
     {"hizoo", "{\"smooth\": 0.3}", twin_hizoo, 1e-2, 1e-1},
     {"tezo", NULL, twin_tezo, 2e-2, 1e-2},
