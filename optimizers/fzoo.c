@@ -4,7 +4,8 @@
  *
  * as its released code has it (github.com/DKmiyan/FZOO), which leaves out 1 / eps (lr absorbs it) and divides by N in std; its branch that would
  * use losses again is never reached, so a step is N + 1 forwards. That the paper divides by N - 1 and keeps 1 / eps is second hand. Where all l_i are
- * equal there is no step. Streamed, two probes share a pass; the paper's one pass of all N is not built. */
+ * equal there is no step. The paper's batched scheme, which its main runs did not use, is "batched": all N + 1 points in one pass, where the weights
+ * are not moved from point to point; its losses are those of two points a pass but for rounding. */
 #include <math.h>
 #include <stddef.h>
 
@@ -16,7 +17,7 @@ enum { DIVISOR_N, DIVISOR_N_1 };
 typedef struct state {
     int64_t queries;
     int divisor;
-    bool over_eps;
+    bool over_eps, batched;
     zo_probe *probe; /* (queries) */
     zo_term *term;   /* (queries) */
 } state;
@@ -28,11 +29,14 @@ static const zo_opt options[] = {
      .help = "of the losses' variance: n (released code), n-1 (the paper, second hand)"},
     {.key = "over_eps", .type = ZO_OPT_BOOL, .offset = offsetof(state, over_eps), .initial = 0,
      .help = "true: g has the 1 / eps of a difference quotient, so lr is eps times as large as without (the paper, second hand)"},
+    {.key = "batched", .type = ZO_OPT_BOOL, .offset = offsetof(state, batched), .initial = 0,
+     .help = "true: all N + 1 points share one pass (streamed alone), with activations of all; false: two of them"},
     {.key = NULL}};
 
 static const zo_variant variants[] = {
     {"divisor", "n-1", "the losses' deviation has N - 1 below, so steps are a little shorter"},
     {"over_eps", "true", "the step has the difference quotients' 1 / eps, which the released code leaves to lr"},
+    {"batched", "true", "all points of a step share one pass where weights are streamed: more activations, fewer passes"},
     {.key = NULL}};
 
 static const zo_sourced sources[] = {{"divisor", "n-1", ZO_SOURCE_RECONSTRUCTED}, {"over_eps", "true", ZO_SOURCE_RECONSTRUCTED}, {.key = NULL}};
@@ -42,6 +46,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     (void)extent;
     const state *s = options_read;
     zo_probe_needs(n, ZO_ONE_SIDED, s->queries, 1, 0);
+    n->pass = s->batched ? n->points : 0;
     n->updates = s->queries;
     n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
 }

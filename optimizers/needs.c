@@ -24,9 +24,9 @@ zo_status zo_needs_of(const zo_estimator *e, const cJSON *options, const zo_exte
     return status;
 }
 
-static int points_of(zo_realisation realisation)
+static int points_of(const zo_needs *n, zo_realisation realisation)
 {
-    return realisation == ZO_INPLACE ? 1 : 2;
+    return realisation == ZO_INPLACE ? 1 : n->pass > 0 ? (int)n->pass : 2;
 }
 
 static bool is_logged(const zo_extent *x)
@@ -48,7 +48,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
     bool side = x->realisation == ZO_SIDEPATH;
     uint64_t a_coef = (uint64_t)(n->coefs + 2) * sizeof(float); /* and the engine's own: a drawn direction, a queued update */
     a_coef += side || is_logged(x) ? sizeof(double) + sizeof(float) : 0;
-    a_coef += side ? (uint64_t)points_of(x->realisation) * sizeof(float) : 0;
+    a_coef += side ? (uint64_t)points_of(n, x->realisation) * sizeof(float) : 0;
     start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
     if (is_logged(x) && x->storage != ZO_STORAGE_F32 && x->reads_rest) {
         start->backend[ZO_TAG_OPT_STATE] += rest * sizeof(float);
@@ -124,7 +124,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
     return out;
 }
 
-int zo_points_a_pass(const zo_estimator *e, zo_realisation realisation)
+int zo_points_a_pass(const zo_estimator *e, const zo_needs *needs, zo_realisation realisation)
 {
-    return e->step == NULL || e->first_order ? 1 : points_of(realisation);
+    return e->step == NULL || e->first_order ? 1 : points_of(needs, realisation);
 }

@@ -26,6 +26,7 @@ typedef struct zo_extent {
 typedef struct zo_needs {
     /* what a step asks of the objective */
     int64_t points;     /* most points of one `losses` */
+    int64_t pass;       /* points that share a pass where the weights are not moved; 0 = the two of an estimate */
     int64_t terms;      /* most terms of one point */
     int64_t updates;    /* most terms of one `combine` on the weights */
     bool gradient;      /* asked for; and with `checkpoint` blocks are run again */
@@ -65,8 +66,8 @@ double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);
 /* In words, for tables: "gradients, 2 moments"; "nothing". Returns `out`. */
 const char *zo_needs_text(const zo_needs *needs, char *out, size_t size);
 
-/* Points of one forward pass: the two probes of an estimate where the weights are not moved, else one. */
-int zo_points_a_pass(const zo_estimator *estimator, zo_realisation realisation);
+/* Points of one forward pass: zo_needs.pass where the weights are not moved, else one. */
+int zo_points_a_pass(const zo_estimator *estimator, const zo_needs *needs, zo_realisation realisation);
 
 #ifdef __cplusplus
 }

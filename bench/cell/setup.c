@@ -201,7 +201,13 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
 
 static int points_of(const zo_cell *c)
 {
-    return zo_points_a_pass(c->estimator, (zo_realisation)c->realisation);
+    static const zo_layout none;
+    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation};
+    zo_needs needs;
+    zo_err err = {0};
+    zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
+    ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
+    return zo_points_a_pass(c->estimator, &needs, (zo_realisation)c->realisation);
 }
 
 /* Rows of an evaluation's batch. */

@@ -141,7 +141,7 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
         return status;
     }
     zo_plan *p = &m->plan;
-    int points = zo_points_a_pass(e, m->realisation);
+    int points = zo_points_a_pass(e, needs, m->realisation);
     zo_backward backward = !needs->gradient ? ZO_FORWARD_ONLY : needs->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
     uint64_t kept[ZO_TAGS];
     zo_model_plan(&r->arch, r->head, r->classes, layout, tokens, rows, points, backward, p);

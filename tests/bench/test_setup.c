@@ -183,6 +183,31 @@ END_TEST
 
 /* 1, 2 and 1 for a forward, a backward and a second forward; a training set of 8 rows in batches of 4 is 2 mean batches after each epoch,
  * whatever the batches' lengths are. The batch is of 200 tokens a row at most, so lengths differ. An evaluation is no work. */
+/* Points that share a pass: two, but where a method wants all of a step; each alone where the weights are moved. */
+START_TEST(points_that_share_a_pass)
+{
+    static const struct { const char *more; double passes; } of[] = {
+        {"\"realisation\": \"streamed\", \"optimizer\": {\"name\": \"fzoo\", \"queries\": 5}", 3},
+        {"\"realisation\": \"streamed\", \"optimizer\": {\"name\": \"fzoo\", \"queries\": 5, \"batched\": true}", 1},
+        {"\"realisation\": \"inplace\", \"optimizer\": {\"name\": \"fzoo\", \"queries\": 5, \"batched\": true}", 6}};
+    double loss[3];
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        opened o;
+        char more[300];
+        zo_step_report report;
+        zo_err err = {0};
+        double seconds;
+        snprintf(more, sizeof more, "\"steps\": 1, %s", of[k].more);
+        open_cell(&o, "opt", 4, more);
+        ck_assert_msg(zo_setup_step(&o.setup, 0, &report, &seconds, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(o.setup.counts.forward.passes == of[k].passes, "%s: %g passes", of[k].more, o.setup.counts.forward.passes);
+        loss[k] = report.loss;
+        close_cell(&o);
+    }
+    ck_assert(fabs(loss[0] - loss[1]) < 1e-5 && fabs(loss[0] - loss[2]) < 1e-5);
+}
+END_TEST
+
 /* Rates of a method's own follow the schedule too. */
 START_TEST(rates_follow_the_schedule)
 {
@@ -338,6 +363,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, prompts_of_opt_begin_with_s);
     tcase_add_test(t, parts_sum_to_the_step);
+    tcase_add_test(t, points_that_share_a_pass);
     tcase_add_test(t, rates_follow_the_schedule);
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);

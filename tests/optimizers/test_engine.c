@@ -211,6 +211,7 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"mezo-bcd", "{\"update\": \"end\"}", 2e-3, 1e-2, false, 4},
     {"mezo-bcd", "{\"order\": \"shuffled\", \"outside\": \"freeze\", \"draw\": \"rademacher\"}", 2e-3, 1e-2, false, 2},
     {"fzoo", "{\"queries\": 3}", 5e-4, 1e-2, false, 2},
+    {"fzoo", "{\"queries\": 3, \"batched\": true}", 5e-4, 1e-2, false, 4},
     {"bszo", "{\"sigma\": 1}", 2e-3, 1e-2, false, 2},
     {"zo-svrg", "{\"eta2\": 1e-3, \"queries\": 2, \"max_norm\": 1}", 2e-3, 1e-2, false, 4},
     {"mezo-svrg", "{\"eta2\": 1e-3}", 2e-3, 1e-2, false, 4},
