@@ -164,8 +164,8 @@ START_TEST(no_step_allocates)
             break;
         }
     }
-    printf("measured: %s: memory: after step %d, in %d variants, a step takes %d bytes for its lists, as it says, and no sweep takes any\n", e->name, SETTLED,
-           runs, (int)most);
+    printf("measured: %s: memory: after step %d, in %d variants, a step takes %d bytes for its lists, as it says, and no sweep takes any\n", e->name,
+           SETTLED, runs, (int)most);
     net_close(&m);
 }
 END_TEST
@@ -350,6 +350,10 @@ static const struct guess { const char *name, *json; double lr; law law; double 
     {"zo-cons", NULL, 1e-3, PLAIN, 1.0, SLOPES + 2}, /* down a plane the step is always better */
     {"kerzoo", "{\"c\": 2}", 1.0, PLAIN, 2.0, 6.25 * (SLOPES + 2)}, /* E (r K)^2 = 25 / 4 c^2 */
     {"kerzoo", "{\"queries\": 4}", 1.0, PLAIN, 1.0, (6.25 * (SLOPES + 2) + 3.0) / 4.0},
+    {"mezo", "{\"estimate\": \"one-sided\"}", 1.0, PLAIN, 1.0, SLOPES + 2},
+    {"mezo-bcd", NULL, 1.0, BLOCKED, 1.0, 0.0},
+    {"bszo", "{\"k\": 1, \"samples\": 1}", 1.0, PLAIN, 0.5, SLOPES + 2}, /* prior and noise weigh the same */
+    {"zo-svrg", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a full-batch step */
     {"hizoo", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a plane has no curvature, and H is 1 */
 };
 enum { GUESSES = sizeof guesses / sizeof *guesses };
@@ -414,8 +418,8 @@ START_TEST(estimates_have_their_closed_forms)
         }
     }
     double at = norm / SEEDS, error = sqrt((norms / SEEDS - at * at) / SEEDS + 1e-20 * at * at);
-    printf("measured: %s %s: estimates: means are %.1f standard errors from the closed form at most, E |x|^2 = %.3f +- %.3f (%.3f), within 5\n", of->name,
-           of->json != NULL ? of->json : "", worst, at, error, square);
+    printf("measured: %s %s: estimates: means are %.1f standard errors from the closed form at most, E |x|^2 = %.3f +- %.3f (%.3f), within 5\n",
+           of->name, of->json != NULL ? of->json : "", worst, at, error, square);
     ck_assert_msg(worst < 5.0, "%s: a mean is %g standard errors from the closed form", of->name, worst);
     ck_assert_msg(fabs(at - square) < 5.0 * error + 1e-6 * square, "%s: E |x|^2 is %g +- %g, the closed form says %g", of->name, at, error, square);
     zo_layout_free(&p.layout);
@@ -439,7 +443,8 @@ static double bowl_loss(void *context, zo_which which, const double *w)
 }
 
 /* Second moments after a step, from those before: E w_i'^2 = (1 - 2 lr h_i + (k - 1) lr^2 h_i^2) w_i^2 + lr^2 sum_j h_j^2 w_j^2, k = E z^4 (3 of
- * normals, 1 of signs). Returns the largest eigenvalue; its left eigenvector, V, is what a step multiplies by it in the mean: E V.w'^2 = rho V.w^2. */
+ * normals, 1 of signs). Returns the largest eigenvalue; its left eigenvector, V, is what a step multiplies by it in the mean: E V.w'^2 = rho V.w^2.
+ * */
 static double growth(const double *h, double k, double lr, double *v)
 {
     double rho = 0.0;

@@ -10,15 +10,19 @@
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
+#include "tests/optimizers/twins/adamezo.h"
+#include "tests/optimizers/twins/adamu.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/helene.h"
 #include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
+#include "tests/optimizers/twins/population.h"
 #include "tests/optimizers/twins/scaled.h"
-#include "tests/optimizers/twins/scaled.h"
+#include "tests/optimizers/twins/sides.h"
 #include "tests/optimizers/twins/svrg.h"
 #include "tests/optimizers/twins/tezo.h"
 #include "tests/optimizers/twins/variants.h"
+#include "tests/optimizers/twins/zo_svrg.h"
 #include "tests/suite.h"
 
 enum { SEED = 11 };
@@ -68,6 +72,25 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"kerzoo", "{\"queries\": 3, \"radius\": \"step\", \"c\": 2}", twin_kerzoo, 1e-2, 1e-2},
     {"meazo", "{\"beta\": 0.9, \"zeta\": 0.1}", twin_meazo, 2e-2, 1e-2},
     {"hizoo", "{\"smooth\": 1e-2}", twin_hizoo, 2e-2, 1e-2},
+    {"mezo", "{\"estimate\": \"one-sided\", \"queries\": 3}", twin_mezo_sides, 1e-2, 1e-2},
+    {"mezo", "{\"estimate\": \"one-point\"}", twin_mezo_sides, 1e-3, 1e-1},
+    {"mezo", "{\"estimate\": \"one-point\", \"queries\": 3}", twin_mezo_sides, 1e-3, 1e-1},
+    {"mezo", "{\"growth\": \"linear\", \"queries\": 5}", twin_mezo_sides, 1e-2, 1e-2},
+    {"mezo-bcd", NULL, twin_mezo_bcd, 1e-2, 1e-2},
+    {"mezo-bcd", "{\"update\": \"end\", \"draw\": \"rademacher\"}", twin_mezo_bcd, 1e-2, 1e-2},
+    {"mezo-bcd", "{\"order\": \"cyclic\"}", twin_mezo_bcd, 1e-2, 1e-2},
+    {"mezo-bcd", "{\"order\": \"shuffled\", \"outside\": \"freeze\"}", twin_mezo_bcd, 1e-2, 1e-2},
+    {"fzoo", NULL, twin_fzoo, 1e-2, 1e-2},
+    {"fzoo", "{\"queries\": 5, \"divisor\": \"n-1\", \"over_eps\": true}", twin_fzoo, 1e-4, 1e-2},
+    {"bszo", NULL, twin_bszo, 1e-2, 1e-2},
+    {"bszo", "{\"k\": 3, \"samples\": 6, \"sigma\": 0.3, \"alpha\": 0.3}", twin_bszo, 1e-2, 1e-2},
+    {"zo-svrg", "{\"eta2\": 5e-3}", twin_zo_svrg, 1e-2, 1e-2},
+    {"zo-svrg", "{\"eta2\": 5e-3, \"queries\": 2, \"q\": 3, \"z\": \"shared\", \"max_norm\": 5}", twin_zo_svrg, 1e-2, 1e-2},
+    {"zo-adamu", NULL, twin_zo_adamu, 1e-2, 1e-2},
+    {"zo-adamu", "{\"alpha\": 0.3, \"beta1\": 0.6, \"beta2\": 0.7, \"adam_eps\": 0.01, \"draw\": \"rademacher\"}", twin_zo_adamu, 1e-2, 1e-2},
+    {"adamezo", "{\"adam_eps\": 1}", twin_adamezo, 1e-2, 1e-2},
+    {"adamezo", "{\"history\": 4, \"beta1\": 0.8, \"beta2\": 0.95, \"adam_eps\": 0.1, \"bias_correction\": true, \"draw\": \"rademacher\"}", twin_adamezo, 1e-2,
+     1e-2},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
@@ -76,14 +99,7 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
 enum { PAIRS = sizeof pairs / sizeof *pairs };
 
 /* Estimators of the list that have no twin, and why. */
-static const struct { const char *name, *why; } without[] = {
-    {"zero-shot", "it has no steps"},
-    {"mezo-bcd", "not yet: test_trajectories.c alone has its closed form"},
-    {"fzoo", "not yet, the same"},
-    {"bszo", "not yet, the same"},
-    {"zo-svrg", "not yet, the same"},
-    {"zo-adamu", "not yet, the same"},
-    {"adamezo", "not yet, the same"}};
+static const struct { const char *name, *why; } without[] = {{"zero-shot", "it has no steps"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
