@@ -354,6 +354,8 @@ static const struct guess { const char *name, *json; double lr; law law; double 
     {"mezo-bcd", NULL, 1.0, BLOCKED, 1.0, 0.0},
     {"bszo", "{\"k\": 1, \"samples\": 1}", 1.0, PLAIN, 0.5, SLOPES + 2}, /* prior and noise weigh the same */
     {"zo-svrg", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a full-batch step */
+    {"sparse-mezo", "{\"share\": 0.5}", 1.0, SMALL, 0.0, 0.0},
+    {"r-mezo", "{\"share\": 0.4}", 1.0, CHOSEN, 0.4, 0.0},
     {"hizoo", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a plane has no curvature, and H is 1 */
 };
 enum { GUESSES = sizeof guesses / sizeof *guesses };
