@@ -378,7 +378,7 @@ END_TEST
 
 START_TEST(the_example_runs_beside_mezo)
 {
-    MUST("mkdir -p examples/plugin_c && cp $ROOT/examples/plugin_c/[Mmc]*[eclon] examples/plugin_c && make -s -C examples/plugin_c PREFIX=$BUILD CC=cc CFLAGS=-Werror");
+    MUST("mkdir -p examples/plugin_c && cp $ROOT/examples/plugin_c/[Mmc]*[ecn] examples/plugin_c && make -s -C examples/plugin_c PREFIX=$BUILD CC=cc CFLAGS=-Werror");
     MUST("sed -e 's/synth-small/shape:roberta-tiny\", \"init\": \"random/; s/synth-sentiment/synth-lengths/; s/\"prompt\"/\"head\"/; s/\"work\": 1000/\"work\": 24/' "
          "-e 's/\\[0, 1, 2\\]/0/; s/\"\\(train\\|dev\\|test\\)\": 1*2*00*/\"\\1\": 40/g' examples/plugin_c/compare.json >c.json");
     MUST("$ZO run c.json --db example.db");
