@@ -16,7 +16,7 @@ form form_kernel 1 1 whole
 form chosen_kernel 1 1
 update apply_flat 1 1
 update apply_panels 4 4
-update rule_flat 3 3
+update rule_flat 2 3
 update rule_panels 4 4
 update fill_normal 0 1
 update find_not_finite 1 0
