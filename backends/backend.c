@@ -124,6 +124,9 @@ zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
     case ZO_SLOTS_LOWRANK_RULES:
         HAS(rule_lowrank)
         break;
+    case ZO_SLOTS_PRODUCTS:
+        HAS(multiply)
+        break;
     case ZO_SLOTS_NORMS:
         HAS(dot)
         break;
@@ -371,13 +374,13 @@ zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
         if (!zo_dir_acts(dir->kind, zo_dir_skip(dir), block, rank) || !zo_view_uses(view, d)) {
             continue;
         }
-        bool lowrank = zo_dir_is_lowrank(dir->kind);
+        bool lowrank = rank > 0 && zo_dir_is_lowrank(dir->kind);
         if (acting != NULL) {
             acting[a.dirs] = dir;
         }
         a.dirs++;
         a.lowrank = a.lowrank || lowrank;
-        if (dir->kind == ZO_DIR_SET) {
+        if (zo_dir_is_stored(dir->kind, rank)) {
             a.sets++;
         } else if (!lowrank) {
             bool again = false; /* an earlier one is scaled by the same set */
@@ -397,7 +400,7 @@ zo_acting zo_view_acting(const zo_view *view, int param, const zo_dir **acting)
 
 /* factors ----------------------------------------------------------------------------------------------------------------- */
 
-zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
+static zo_factors *shapes_new(const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
 {
     zo_factors *f = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, sizeof *f);
     size_t n = (size_t)layout->n;
@@ -410,14 +413,54 @@ zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *r
     f->v = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *f->v);
     for (int t = 0; t < layout->n; t++) {
         ZO_CHECK(rank[t] >= 0, "parameter %s has rank %d", layout->param[t].name, rank[t]);
-        ZO_CHECK(rank[t] == 0 || layout->param[t].kind != ZO_PARAM_VECTOR, "the vector %s cannot have CP factors",
+        ZO_CHECK(rank[t] == 0 || layout->param[t].kind != ZO_PARAM_VECTOR, "the vector %s cannot have factors",
                  layout->param[t].name);
         f->rank[t] = rank[t];
         f->coef_at[t] = f->ncoef;
         f->ncoef += rank[t];
         f->scale[t] = rank[t] > 0 ? (float)pow(rank[t], scale_power) : 0.0f;
     }
+    return f;
+}
+
+zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
+{
+    zo_factors *f = shapes_new(layout, rank, scale_power, seed);
     be->draw_factors(be, f);
+    return f;
+}
+
+/* Appends the matrix NAME + suffix, (rows, cols); returns where it begins. */
+static int64_t add_factor(zo_layout *to, const zo_param *p, const char *suffix, int64_t rows, int64_t cols)
+{
+    char name[sizeof p->name + 2];
+    snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    int at = zo_layout_add(to, name, ZO_PARAM_MATRIX, rows, cols, p->block, false);
+    return to->param[at].offset;
+}
+
+zo_factors *zo_factors_new_own(const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
+{
+    zo_factors *f = shapes_new(layout, rank, scale_power, seed);
+    f->left_at = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)layout->n * sizeof *f->left_at);
+    f->right_at = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)layout->n * sizeof *f->right_at);
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        if (rank[t] > 0) {
+            f->left_at[t] = add_factor(&f->held, p, "/U", p->rows, rank[t]);
+            f->right_at[t] = add_factor(&f->right, p, "/V", p->cols, rank[t]);
+            add_factor(&f->core, p, "/S", rank[t], rank[t]);
+        }
+    }
+    int factored = f->held.n;
+    int64_t size = f->held.size;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        if (rank[t] == 0 && !p->frozen) {
+            f->left_at[t] = add_factor(&f->held, p, "", p->rows, p->cols);
+        }
+    }
+    f->left = (zo_layout){.n = factored, .param = f->held.param, .size = size, .trained_size = size};
     return f;
 }
 
@@ -435,6 +478,11 @@ void zo_factors_free(zo_backend *be, zo_factors *factors)
     zo_free(factors->scale);
     zo_free(factors->u);
     zo_free(factors->v);
+    zo_free(factors->left_at);
+    zo_free(factors->right_at);
+    zo_layout_free(&factors->held);
+    zo_layout_free(&factors->right);
+    zo_layout_free(&factors->core);
     zo_free(factors);
 }
 
@@ -443,6 +491,10 @@ void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float
     int rank = factors->rank[param];
     if (dir->kind == ZO_DIR_SPAN) {
         memcpy(coef, dir->span + factors->coef_at[param], (size_t)rank * sizeof *coef);
+    } else if (zo_dir_has_factors(dir->kind)) {
+        for (int s = 0; s < rank; s++) {
+            coef[s] = 1.0f;
+        }
     } else {
         zo_stream tau = {.seed = dir->seed,
                          .tensor = factors->layout->param[param].id,

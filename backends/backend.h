@@ -195,8 +195,8 @@ typedef struct zo_backend {
     /* updates: each a sweep over what is trained of the arena, elementwise rules of rules.h ------------------------------------------ */
     /* For each element, in this order and each rounded on its own, to the store's type: w *= decay (where the parameter decays; 1 =
      * skip), then for k = 0..n-1: w = fmaf(coef[k], dir_k, w). One read and one write of w, whatever n is. touched: TABLE rows outside
-     * it are skipped (NULL = everything). CP and SPAN terms use `factors`. A SET's values, and those that scale a
-     * direction, are read where they stand. */
+     * it are skipped (NULL = everything). Terms of low rank use `factors`. A SET's values, those that scale a direction, and factors of
+     * a term's own, are read where they stand. */
     void (*apply)(struct zo_backend *be, zo_store *store, const zo_factors *factors, double decay, const zo_term *term, int n,
                   const zo_touched *touched);
     /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
@@ -211,6 +211,9 @@ typedef struct zo_backend {
                          const float *v);
     void (*draw_factors)(struct zo_backend *be, zo_factors *factors); /* allocates (OPT_STATE) and fills u and v from seed and rank */
     void (*init_normal)(struct zo_backend *be, zo_store *store, int param, uint64_t seed, float std); /* N(0, std^2), role INIT */
+    /* Matrix by matrix, the first of each layout with the first and so on, as many as c has: C = A B, or where `across` C = A^T B / rows of A (a mean over
+     * the rows). All f32; each number a sum in float64, in order (zo_dot_strided). c is neither a nor b. */
+    void (*multiply)(struct zo_backend *be, const zo_store *a, bool across, const zo_store *b, zo_store *c);
     double (*dot)(struct zo_backend *be, const zo_store *a, const zo_store *b); /* both f32; in fixed blocks, float64 sums, index order */
     bool (*finite)(struct zo_backend *be, const zo_store *a);
 
@@ -239,6 +242,7 @@ typedef enum zo_slots {
     ZO_SLOTS_RULES,        /* elementwise rules on stores */
     ZO_SLOTS_DRAWN_RULES,  /* and on gradients that are drawn on the way */
     ZO_SLOTS_LOWRANK_RULES, /* and on moments of low rank */
+    ZO_SLOTS_PRODUCTS,     /* products of stores, matrix by matrix */
     ZO_SLOTS_NORMS,        /* dot products of stores */
     ZO_SLOTS_BACKWARD      /* gradients */
 } zo_slots;
@@ -273,6 +277,8 @@ void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, c
 zo_view zo_view_stored(const zo_store *const *slot);
 /* Factors for a layout: rank[t] given (0 = not factored), scale_power 0, -0.5 or -1 (scale = rank^power). U, V are drawn. */
 zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed);
+/* The same shapes for directions with factors of their own: nothing is drawn. */
+zo_factors *zo_factors_new_own(const zo_layout *layout, const int *rank, double scale_power, uint64_t seed);
 void zo_factors_free(zo_backend *be, zo_factors *factors);
 
 #ifdef __cplusplus

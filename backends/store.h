@@ -94,8 +94,10 @@ static inline float *zo_set_values(const zo_store *set, int param)
     return param < 0 || set->layout->param[param].frozen ? NULL : set->data + set->layout->param[param].offset;
 }
 
-/* CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank) ~ N(0, 1), drawn
- * once per run from (seed, parameter id, ZO_ROLE_U / ZO_ROLE_V, step 0). Element (i, s) of U is element i * rank + s of its draw. */
+/* Shapes of low-rank directions, and CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank)
+ * ~ N(0, 1), drawn once per run from (seed, parameter id, ZO_ROLE_U / ZO_ROLE_V, step 0). Element (i, s) of U is element i * rank + s of its draw.
+ * Where directions have factors of their own (zo_dir_has_factors) there are no such U and V, and two layouts in their stead: a factor is a store of
+ * one, its matrix of the parameter NAME is called "NAME/U" or "NAME/V", and its draw is a DENSE direction on that store. */
 typedef struct zo_factors {
     const zo_layout *layout;
     uint64_t seed;
@@ -103,18 +105,38 @@ typedef struct zo_factors {
     int64_t *coef_at;   /* (n) first coefficient of the parameter in a coefficient vector */
     int64_t ncoef;      /* sum of ranks */
     float *scale;       /* (n) the scale switch: 1, 1/sqrt(rank) or 1/rank */
-    float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0 */
+    float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0, and where directions have their own */
+    /* Of directions with factors of their own, else empty: U of every factored matrix, V of every one, in the order of the parameters. */
+    zo_layout left, right;
+    zo_layout held;              /* `left`, and behind it what has no factors, as it is; `left` borrows its `param` */
+    zo_layout core;              /* a matrix of (rank, rank) "NAME/S" for each of them */
+    int64_t *left_at, *right_at; /* (n) where the parameter's U (or values, in `held`) and V begin in their arenas. NULL where there are none */
 } zo_factors;
 
-/* The unscaled coefficients of a CP or SPAN direction on one factored parameter, coef (rank) host: tau drawn at (seed, parameter
- * id, step, query, ZO_ROLE_TAU), element s for component s; or the parameter's slice of `span`. */
+/* The unscaled coefficients of a low-rank direction on one factored parameter, coef (rank) host: of CP tau drawn at (seed, parameter
+ * id, step, query, ZO_ROLE_TAU), element s for component s; of SPAN the parameter's slice of `span`; of those with factors of their own ones. */
 void zo_dir_coefs(const zo_dir *dir, const zo_factors *factors, int param, float *coef);
+
+/* U (rows, rank) and V (cols, rank) of a low-rank direction on one factored parameter, in the backend's memory. */
+static inline const float *zo_dir_u(const zo_dir *dir, const zo_factors *factors, int param)
+{
+    return zo_dir_has_factors(dir->kind) ? dir->own.left + factors->left_at[param] : factors->u[param];
+}
+static inline const float *zo_dir_v(const zo_dir *dir, const zo_factors *factors, int param)
+{
+    return zo_dir_has_factors(dir->kind) ? dir->own.right + factors->right_at[param] : factors->v[param];
+}
+/* Where the numbers of a direction stand whose numbers on the parameter are stored (zo_dir_is_stored). */
+static inline const float *zo_dir_values(const zo_dir *dir, const zo_factors *factors, const zo_layout *layout, int param)
+{
+    return dir->kind == ZO_DIR_SET ? dir->values->data + layout->param[param].offset : dir->own.left + factors->left_at[param];
+}
 
 /* How many directions act on a parameter: with a coefficient that is not 0, and other than zero there. None does on a frozen one. */
 typedef struct zo_acting {
     int dirs;
     int normals;  /* draws of normals for each of its elements: equal draws that stand beside each other are one */
-    int sets;     /* sets whose values are read: those of a SET, and those that scale a direction */
+    int sets;     /* sets whose values are read: stored numbers (zo_dir_is_stored), and those that scale a direction */
     bool lowrank; /* some are of low rank: then all are formed in panels */
     bool scaled;  /* a set scales some; never beside one of low rank */
 } zo_acting;

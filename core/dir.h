@@ -28,6 +28,12 @@ typedef enum zo_dir_kind {
     ZO_DIR_CP,    /* scale * U diag(tau) V^T on every factored matrix (all are trained), tau ~ N(0, I_r) drawn per step; zero elsewhere (TeZO,
                      arXiv 2501.19057); U, V are fixed for the run and belong to the zo_factors of the engine */
     ZO_DIR_SPAN,  /* scale * U diag(span) V^T with explicit numbers `span` (for momentum): not a value, `span` is borrowed */
+    ZO_DIR_FACTORS, /* scale * U V^T on every factored matrix, with factors of its own: U ~ N(0, 1) drawn at (step, query), V ~ N(0, 1) drawn at
+                     `period` (LOZO, arXiv 2410.07698); zero elsewhere */
+    ZO_DIR_CORE,  /* scale * U S V^T on every factored matrix, S (rank, rank) ~ N(0, 1) drawn at (step, query), U and V orthonormal, of what is drawn at
+                     `period` (SubZero, arXiv 2410.08989); zero elsewhere */
+    ZO_DIR_HELD,  /* scale * N V^T on every factored matrix, N the left factors that `set` holds, V as that of FACTORS; the set's own values elsewhere
+                     (LOZO-m's momentum): not a value */
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 
@@ -52,15 +58,17 @@ typedef struct zo_dir {
     zo_dir_kind kind;
     union {
         zo_draw draw;     /* of DENSE and REST */
-        zo_set set;       /* of SET */
+        zo_set set;       /* of SET and HELD */
     };
     uint64_t seed;        /* the run's seed */
     uint32_t step, query; /* query < 2^24 */
+    uint32_t period;      /* of FACTORS, CORE and HELD: the step of the slower draw */
     union {
         uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, ZO_DIR_OUTSIDE where what is in no block is;
                               z is zero there */
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
         const struct zo_store *values; /* of SET: f32, of the layout of the weights; an objective puts them in for its backend */
+        struct { const float *left, *right; } own; /* of FACTORS, CORE (U S) and HELD, the same: arenas of the backend's memory, see zo_factors.left_at */
     };
     zo_set scale;              /* of DENSE: this set scales it, as its values are when the term is read; 0 = none does */
     zo_scaling scaling;
@@ -73,28 +81,40 @@ ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, uint64_t skip, int block, int rank)
 {
     int bit = block < 0 ? (int)ZO_DIR_OUTSIDE : block;
     bool left_out = block < ZO_DIR_BLOCKS && (skip >> bit & 1) != 0;
-    return !left_out && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
+    return !left_out && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || kind == ZO_DIR_HELD || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
 }
 
 /* The blocks that it leaves out. */
 static inline uint64_t zo_dir_skip(const zo_dir *dir)
 {
-    return dir->kind == ZO_DIR_SPAN || dir->kind == ZO_DIR_SET ? 0 : dir->skip;
+    return dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST || dir->kind == ZO_DIR_CP ? dir->skip : 0;
 }
 
-/* Low rank: its numbers are coefficients of the factors. */
+/* Low rank: on a factored parameter a product of two factors, with a coefficient for each component. */
 ZO_INLINE bool zo_dir_is_lowrank(zo_dir_kind kind)
 {
-    return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN;
+    return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN || kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_HELD;
 }
 
 /* Whether its numbers are made of those of a set. */
 static inline bool zo_dir_reads(const zo_dir *dir, zo_set set)
 {
-    return dir->kind == ZO_DIR_SET ? dir->set == set : dir->scale != 0 && dir->scale == set;
+    return dir->kind == ZO_DIR_SET || dir->kind == ZO_DIR_HELD ? dir->set == set : dir->scale != 0 && dir->scale == set;
 }
 
-/* Whether two directions have the same numbers: then one draw serves both. */
+/* Whether its factors are its own, and not those of the run. */
+ZO_INLINE bool zo_dir_has_factors(zo_dir_kind kind)
+{
+    return kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_HELD;
+}
+
+/* Whether its numbers on a parameter of that rank are stored ones, which are read. */
+ZO_INLINE bool zo_dir_is_stored(zo_dir_kind kind, int rank)
+{
+    return kind == ZO_DIR_SET || (kind == ZO_DIR_HELD && rank == 0);
+}
+
+/* Whether two directions, neither with factors of its own, have the same numbers: then one draw serves both. */
 static inline bool zo_dir_same_draw(const zo_dir *a, const zo_dir *b)
 {
     return a->kind != ZO_DIR_SET && b->kind != ZO_DIR_SET && a->draw == b->draw && a->seed == b->seed && a->step == b->step && a->query == b->query &&

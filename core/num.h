@@ -236,6 +236,16 @@ ZO_INLINE float zo_storage_round(zo_storage storage, float x)
     return storage == ZO_STORAGE_F32 ? x : zo_half_to(storage, zo_half_from(storage, x));
 }
 
+/* sum over k < n of a[k * sa] b[k * sb] in their order, in float64, where a product of two floats is exact. */
+ZO_INLINE double zo_dot_strided(const float *a, int64_t sa, const float *b, int64_t sb, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t k = 0; k < n; k++) {
+        sum += (double)a[k * sa] * (double)b[k * sb];
+    }
+    return sum;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,7 +38,7 @@ static void *grown(const zo_archive *a, void *block, int64_t room, size_t each)
     return a->loads && room > 0 ? zo_realloc(block, ZO_HOST, ZO_TAG_OTHER, (size_t)room * each) : block;
 }
 
-/* What a direction borrows is not written, but put in again: the engine's numbers, the values of a set. */
+/* What a direction borrows is not written, but put in again: the engine's numbers, the values of a set, its factors. */
 static void direction(zo_engine *e, zo_archive *a, zo_dir *dir)
 {
     zo_dir d;
@@ -48,11 +48,15 @@ static void direction(zo_engine *e, zo_archive *a, zo_dir *dir)
         d.span = d.kind == ZO_DIR_SPAN ? NULL : d.span;
         d.values = d.kind == ZO_DIR_SET ? NULL : d.values;
         d.by = NULL;
+        if (zo_dir_has_factors(d.kind)) {
+            d.own.left = d.own.right = NULL;
+        }
     }
     ZO_ARCHIVE(a, d);
     if (a->loads && a->err.status == ZO_OK) {
-        zo_set reads = d.kind == ZO_DIR_SET ? d.set : d.scale;
-        bool known = (reads == 0 && d.kind != ZO_DIR_SET) || (reads > 0 && reads <= e->sets && e->set[reads - 1].store != NULL);
+        bool of_set = d.kind == ZO_DIR_SET || d.kind == ZO_DIR_HELD;
+        zo_set reads = of_set ? d.set : d.scale;
+        bool known = (reads == 0 && !of_set) || (reads > 0 && reads <= e->sets && e->set[reads - 1].store != NULL);
         if (!known) {
             zo_archive_refuse(a, "a direction in it is none of this run's");
             return;
@@ -132,7 +136,7 @@ static void set_values(zo_engine *e, zo_archive *a, zo_opened *s)
         s->store = zo_store_new_beside(e->spec.be, e->spec.weights, s->spec.tag);
         zo_moves_open(&s->moves, e->spec.be, &e->parts, s->store);
     } else if (stored && s->store == NULL) {
-        s->store = zo_store_new(e->spec.be, e->spec.weights->layout, s->spec.tag);
+        s->store = zo_store_new(e->spec.be, zo_engine_layout_of(e, s), s->spec.tag);
     }
     if (stored) {
         store_bytes(e, a, s->store, s->store->size);
@@ -167,6 +171,20 @@ static void set_terms(zo_engine *e, zo_archive *a, zo_opened *s)
     }
 }
 
+/* The factors that are realised, so that none is drawn again. */
+static void own_factors(zo_engine *e, zo_archive *a)
+{
+    for (int i = 0; i <= ZO_SIDES * ZO_OWN_SLOTS; i++) {
+        zo_own_slot *slot = i < ZO_SIDES * ZO_OWN_SLOTS ? &e->own.slot[i / ZO_OWN_SLOTS][i % ZO_OWN_SLOTS] : &e->own.basis;
+        if (slot->store != NULL) {
+            ZO_ARCHIVE(a, slot->of);
+            ZO_ARCHIVE(a, slot->used);
+            store_bytes(e, a, slot->store, slot->store->size);
+        }
+    }
+    ZO_ARCHIVE(a, e->own.clock);
+}
+
 /* Numbers that must be those of this run. */
 static void same(zo_archive *a, int64_t is)
 {
@@ -193,6 +211,8 @@ void zo_engine_archive(zo_engine *e, zo_archive *a)
         zo_parts_decay_all(&e->parts); /* a decay may be queued */
     }
     store_bytes(e, a, e->spec.weights, layout->trained_size);
+    own_factors(e, a);
+    zo_own_factors as_kept = e->own; /* with the order in which factors were asked for */
     for (int k = 0; k < e->sets; k++) {
         set_values(e, a, &e->set[k]);
     }
@@ -223,6 +243,7 @@ void zo_engine_archive(zo_engine *e, zo_archive *a)
     e->dir = grown(a, e->dir, e->dir_room, sizeof *e->dir);
     e->coef = grown(a, e->coef, e->coef_room, sizeof *e->coef);
     e->resolved = grown(a, e->resolved, e->resolved_room, sizeof *e->resolved);
+    e->own = as_kept;
 }
 
 void zo_estimator_archive(const zo_estimator *estimator, void *state, zo_archive *a)

@@ -28,10 +28,19 @@ static bool is_logged(const zo_engine *e)
     return e->spec.accumulate == ZO_ACCUMULATE_LOG;
 }
 
+static void check_factors(const zo_engine *e, const zo_dir *dir)
+{
+    ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call open_factors in start()");
+    bool own = e->factors->left_at != NULL, orthonormal = e->own.basis.store != NULL, of_own = zo_dir_has_factors(dir->kind);
+    ZO_CHECK(of_own == own && (!own || dir->kind == ZO_DIR_HELD || orthonormal == (dir->kind == ZO_DIR_CORE)),
+             "a direction of kind %d, and open_factors was called for another kind of factors", (int)dir->kind);
+}
+
 /* The unscaled numbers of a low-rank direction: (ncoef). */
 static const float *direction_coefs(zo_engine *e, const zo_dir *dir)
 {
-    ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call open_factors in start()");
+    check_factors(e, dir);
+    ZO_CHECK(!zo_dir_has_factors(dir->kind), "a direction with factors of its own has no numbers");
     if (dir->kind == ZO_DIR_SPAN) {
         return dir->span;
     }
@@ -68,12 +77,17 @@ static void settle_weights(zo_engine *e)
     settle(e, &e->weights);
 }
 
+const zo_layout *zo_engine_layout_of(const zo_engine *e, const zo_opened *s)
+{
+    return s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : e->spec.weights->layout;
+}
+
 /* The store of a sum that has none yet. */
 static void make_store(const zo_engine *e, zo_opened *s)
 {
     enum { PIECE = 16384 };
     float piece[PIECE];
-    const zo_layout *layout = e->spec.weights->layout;
+    const zo_layout *layout = zo_engine_layout_of(e, s);
     s->store = zo_store_new(e->spec.be, layout, s->spec.tag);
     for (int64_t i = 0; s->spec.initial != 0.0 && i < PIECE; i++) {
         piece[i] = (float)s->spec.initial;
@@ -87,13 +101,14 @@ static void make_store(const zo_engine *e, zo_opened *s)
 }
 
 /* The values of a sum that was written, or begins with values. */
-static const zo_store *summed(const zo_engine *e, zo_set set)
+static const zo_store *summed(const zo_engine *e, zo_set set, zo_shape shape)
 {
     zo_opened *s = set_of(e, set);
     if (s->store == NULL && s->spec.initial != 0.0) {
         make_store(e, s);
     }
     ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
+    ZO_CHECK(s->spec.shape == shape, "the set \"%s\" is read as one of another shape", s->spec.name);
     return s->store;
 }
 
@@ -110,23 +125,49 @@ static void settle_readers(zo_engine *e, zo_set set)
     }
 }
 
-static bool has_set(const zo_term *term, int n)
+/* The slot that was asked for longest ago; what reads it is done before. */
+static zo_own_slot *spare_slot(zo_engine *e, zo_side side)
 {
-    bool has = false;
-    for (int i = 0; i < n; i++) {
-        has = has || term[i].dir.kind == ZO_DIR_SET || term[i].dir.scale != 0;
+    zo_own_slot *slot = zo_own_oldest(&e->own, side);
+    if (slot->used > 0 && zo_moves_read_factor(&e->weights, slot->store->data)) {
+        settle_weights(e);
     }
-    return has;
+    for (int k = 0; k < e->sets && slot->used > 0; k++) {
+        if (e->set[k].store != NULL && e->set[k].spec.copy && zo_moves_read_factor(&e->set[k].moves, slot->store->data)) {
+            settle(e, &e->set[k].moves);
+        }
+    }
+    return slot;
+}
+
+/* A factor of a direction. */
+static zo_own_slot *realise(zo_engine *e, zo_side side, const zo_dir *dir)
+{
+    check_factors(e, dir);
+    zo_own_slot *slot = zo_own_find(&e->own, side, dir);
+    if (slot == NULL) {
+        slot = spare_slot(e, side);
+        zo_own_make(&e->own, slot, side, dir);
+    }
+    return slot;
+}
+
+static bool is_resolved(const zo_dir *dir)
+{
+    return dir->kind == ZO_DIR_SET || dir->scale != 0 || zo_dir_has_factors(dir->kind);
 }
 
 /* A direction as a backend reads it. */
-zo_dir zo_engine_resolve(const zo_engine *e, const zo_dir *dir)
+zo_dir zo_engine_resolve(zo_engine *e, const zo_dir *dir)
 {
     zo_dir d = *dir;
     if (d.kind == ZO_DIR_SET) {
-        d.values = summed(e, d.set);
-    } else if (d.scale != 0) {
-        d.by = summed(e, d.scale);
+        d.values = summed(e, d.set, ZO_SHAPE_WHOLE);
+    } else if (d.kind == ZO_DIR_DENSE && d.scale != 0) {
+        d.by = summed(e, d.scale, ZO_SHAPE_WHOLE);
+    } else if (zo_dir_has_factors(d.kind)) {
+        d.own.left = (d.kind == ZO_DIR_HELD ? summed(e, d.set, ZO_SHAPE_LEFT) : realise(e, ZO_SIDE_LEFT, dir)->store)->data;
+        d.own.right = realise(e, ZO_SIDE_RIGHT, dir)->store->data;
     }
     return d;
 }
@@ -134,7 +175,11 @@ zo_dir zo_engine_resolve(const zo_engine *e, const zo_dir *dir)
 /* Terms, the same; until the next call. */
 static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
 {
-    if (!has_set(term, n)) {
+    bool any = false;
+    for (int i = 0; i < n; i++) {
+        any = any || is_resolved(&term[i].dir);
+    }
+    if (!any) {
         return term;
     }
     if (n > e->resolved_room) {
@@ -145,6 +190,27 @@ static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
         e->resolved[i] = (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef};
     }
     return e->resolved;
+}
+
+/* How many directions with factors of their own stand among the terms. */
+static int count_own(const zo_term *term, int n)
+{
+    int own = 0;
+    for (int i = 0; i < n; i++) {
+        bool again = !zo_dir_has_factors(term[i].dir.kind);
+        for (int k = 0; k < i && !again; k++) {
+            again = zo_dir_same(&term[k].dir, &term[i].dir);
+        }
+        own += !again;
+    }
+    return own;
+}
+
+static zo_status too_many_own(int own, zo_err *err)
+{
+    return own <= ZO_OWN_SLOTS ? ZO_OK
+                               : zo_fail(err, ZO_EUNSUPPORTED, "%d directions with factors of their own are asked for at a time, and %d are realised: ask for fewer",
+                                         own, ZO_OWN_SLOTS);
 }
 
 /* Whether points can have the set as a term. */
@@ -169,6 +235,9 @@ static zo_status check_set_in_points(const zo_engine *e, zo_set set, zo_err *err
 /* Products of draw, shape, subset and scale that no estimator asks for are not built: ZO_EUNSUPPORTED. */
 static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_err *err)
 {
+    if (too_many_own(count_own(term, n), err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     for (int i = 0; i < n; i++) {
         const zo_dir *dir = &term[i].dir;
         if (dir->scale != 0 && check_set_in_points(e, dir->scale, err) != ZO_OK) {
@@ -178,9 +247,9 @@ static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" scales a direction that is not dense, or one beside factors: scale dense ones of a run "
                            "without factors", set_of(e, dir->scale)->spec.name);
         }
-        if (dir->kind == ZO_DIR_CP && (dir->draw != ZO_DRAW_GAUSS || dir->skip != 0)) {
+        if ((dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_FACTORS || dir->kind == ZO_DIR_CORE) && (dir->draw != ZO_DRAW_GAUSS || zo_dir_skip(dir) != 0)) {
             return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
-                           dir->skip != 0 ? "leaves out blocks" : "has signs");
+                           zo_dir_skip(dir) != 0 ? "leaves out blocks" : "has signs");
         }
     }
     return ZO_OK;
@@ -215,6 +284,7 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     if (e->spec.io.touched != NULL) {
         e->spec.io.touched(e->spec.io.context, which, &touched);
     }
+    zo_part_add(ZO_PART_FORM, zo_now() - start);
     e->probe_terms = point[0].base == ZO_SET_WEIGHTS && point[0].n <= ZO_PROBE_TERMS ? point[0].n : 0;
     for (int i = 0; i < e->probe_terms; i++) {
         e->probe[i] = point[0].term[i];
@@ -222,7 +292,9 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
     for (int p = 0; p < n; p++) {
         zo_opened *copy = point[p].base == ZO_SET_WEIGHTS ? NULL : base_of(e, point[p].base);
         zo_moves *moves = copy == NULL ? &e->weights : &copy->moves;
-        zo_moves_probe(moves, resolve_terms(e, point[p].term, point[p].n), point[p].n, &touched);
+        const zo_term *term = resolve_terms(e, point[p].term, point[p].n);
+        start = zo_now();
+        zo_moves_probe(moves, term, point[p].n, &touched);
         zo_part_add(ZO_PART_FORM, p == 0 ? zo_now() - start : 0.0);
         flush(e, moves);
         const zo_store *slot = copy == NULL ? e->spec.weights : copy->store;
@@ -295,6 +367,9 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
 {
     bool side = e->spec.realisation == ZO_SIDEPATH;
     int64_t ncoef = e->objective.ncoef;
+    for (int p = 0; p < n; p++) {
+        resolve_terms(e, point[p].term, point[p].n); /* so that what is drawn for it counts once */
+    }
     double start = zo_now();
     zo_view view = {.npoints = n, .base = e->base, .factors = e->factors};
     int logged = is_logged(e) ? log_dirs(e, &view) : 0;
@@ -342,6 +417,25 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     return e->spec.io.losses(e->spec.io.context, which, &view, loss, err);
 }
 
+/* A pass reads the factors of all its points. */
+static zo_status check_pass(const zo_point *point, int n, zo_err *err)
+{
+    int own = 0;
+    for (int p = 0; p < n; p++) {
+        for (int i = 0; i < point[p].n; i++) {
+            const zo_dir *dir = &point[p].term[i].dir;
+            bool again = !zo_dir_has_factors(dir->kind);
+            for (int q = 0; q <= p && !again; q++) {
+                for (int k = 0; k < (q < p ? point[q].n : i) && !again; k++) {
+                    again = zo_dir_same(&point[q].term[k].dir, dir);
+                }
+            }
+            own += !again;
+        }
+    }
+    return too_many_own(own, err);
+}
+
 static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
 {
     zo_engine *e = o->self;
@@ -355,6 +449,10 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
             return ZO_EUNSUPPORTED;
         }
         for (int i = 0; i < point[p].n; i++) {
+            if (point[p].term[i].dir.kind == ZO_DIR_HELD) {
+                return zo_fail(err, ZO_EUNSUPPORTED, "a point cannot have the left factors of the set \"%s\" as a term yet",
+                               set_of(e, point[p].term[i].dir.set)->spec.name);
+            }
             if (point[p].term[i].dir.kind == ZO_DIR_SET && check_set_in_points(e, point[p].term[i].dir.set, err) != ZO_OK) {
                 return ZO_EUNSUPPORTED;
             }
@@ -368,7 +466,8 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
     } else {
         for (int p = 0; p < n && status == ZO_OK; p += e->spec.io.most_points) {
             int pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
-            status = losses_pass(e, which, point + p, pass, loss + p, err);
+            status = check_pass(point + p, pass, err);
+            status = status == ZO_OK ? losses_pass(e, which, point + p, pass, loss + p, err) : status;
         }
     }
     if (status != ZO_OK) {
@@ -520,6 +619,13 @@ static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *s
     e->set = zo_realloc(e->set, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->sets + 1) * sizeof *e->set);
     e->set[e->sets] = (zo_opened){.spec = *spec};
     *set = ++e->sets;
+    if (spec->shape == ZO_SHAPE_LEFT) {
+        ZO_CHECK(e->factors != NULL && e->factors->left_at != NULL && !spec->copy, "the set \"%s\" is of left factors, and directions have none", spec->name);
+        if (zo_backend_has(e->spec.be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
+        }
+        zo_own_open_core(&e->own);
+    }
     return spec->in_points ? check_set_in_points(e, *set, err) : ZO_OK;
 }
 
@@ -557,12 +663,56 @@ static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_te
     e->spec.be->apply(e->spec.be, &whole, e->factors, decay, term, n, NULL);
 }
 
+/* The same of a set of left factors: FACTORS terms on these, REST terms on what stands behind, each as the draw that it is there. */
+static void sweep_left(zo_engine *e, zo_store *store, double decay, const zo_term *term, int n)
+{
+    zo_term *draws = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)n * sizeof *draws);
+    for (int part = 0; part < 2; part++) {
+        const zo_layout *held = store->layout, *left = &e->factors->left;
+        zo_layout at = part == 0 ? *left : (zo_layout){.n = held->n - left->n, .param = held->param + left->n, .size = held->size, .trained_size = held->size};
+        zo_store of = *store;
+        int taken = 0;
+        for (int i = 0; i < n; i++) {
+            const zo_dir *dir = &term[i].dir;
+            if ((dir->kind == ZO_DIR_REST) == (part == 1)) {
+                draws[taken++] = (zo_term){.dir = {.kind = ZO_DIR_DENSE, .draw = dir->draw, .seed = dir->seed, .step = dir->step, .query = dir->query},
+                                           .coef = term[i].coef};
+            }
+        }
+        at.decays_whole = true;
+        of.layout = &at;
+        e->spec.be->apply(e->spec.be, &of, NULL, decay, draws, taken, NULL);
+    }
+    zo_free(draws);
+}
+
+static zo_status engine_carry(zo_objective *o, zo_set set, const zo_dir *from, const zo_dir *to, zo_err *err)
+{
+    zo_engine *e = o->self;
+    (void)err; /* what it needs was asked for when the set was opened */
+    zo_opened *s = set_of(e, set);
+    ZO_CHECK(s->spec.shape == ZO_SHAPE_LEFT, "the set \"%s\" has no left factors", s->spec.name);
+    if (s->store != NULL) {
+        settle_readers(e, set);
+        zo_own_slot *old = realise(e, ZO_SIDE_RIGHT, from), *new = realise(e, ZO_SIDE_RIGHT, to);
+        zo_own_carry(&e->own, old, new, spare_slot(e, ZO_SIDE_LEFT), s->store);
+    }
+    return ZO_OK;
+}
+
 static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_backend *be = e->spec.be;
     zo_opened *s = set_of(e, set);
-    if (has_set(term, n)) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet, nor what one scales: it takes directions", s->spec.name);
+    for (int i = 0; i < n; i++) {
+        zo_dir_kind kind = term[i].dir.kind;
+        if (kind == ZO_DIR_SET || kind == ZO_DIR_HELD || term[i].dir.scale != 0) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet, nor what one scales: it takes directions", s->spec.name);
+        }
+        if (s->spec.shape == ZO_SHAPE_LEFT && kind != ZO_DIR_FACTORS && kind != ZO_DIR_REST) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is of left factors: it takes directions with factors of their own, and those of what has none",
+                           s->spec.name);
+        }
     }
     if (is_logged(e)) {
         for (int i = 0; i < n; i++) {
@@ -581,12 +731,17 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
     zo_store *old = s->store;
     double start = zo_now();
     if (old == NULL || (s->spec.beside && decay == 0.0)) {
-        s->store = zo_store_new(be, e->spec.weights->layout, s->spec.tag);
+        s->store = zo_store_new(be, zo_engine_layout_of(e, s), s->spec.tag);
     } else if (decay == 0.0) {
         be->zero(be, s->store->data, (size_t)s->store->size * sizeof(float));
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
-    sweep_whole(e, s->store, s->store != old || decay == 0.0 ? 1.0 : decay, term, n);
+    double keeps = s->store != old || decay == 0.0 ? 1.0 : decay;
+    if (s->spec.shape == ZO_SHAPE_LEFT) {
+        sweep_left(e, s->store, keeps, term, n);
+    } else {
+        sweep_whole(e, s->store, keeps, resolve_terms(e, term, n), n);
+    }
     if (s->store != old) {
         zo_store_free(be, old);
     }
@@ -617,16 +772,35 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
 {
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
-    if (zo_backend_has(be, ZO_SLOTS_LOWRANK, err) != ZO_OK) {
+    bool orthonormal = spec->kind == ZO_FACTORS_ORTHONORMAL, own = spec->kind != ZO_FACTORS_FIXED;
+    if (zo_backend_has(be, own ? ZO_SLOTS_SWEEPS : ZO_SLOTS_LOWRANK, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
+    }
+    if (orthonormal && zo_backend_has(be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    if (own && (e->spec.realisation == ZO_SIDEPATH || is_logged(e))) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "directions with factors of their own are added to the weights, and %s: use %s",
+                       is_logged(e) ? "accumulate \"log\" never writes them" : "realisation \"sidepath\" never does",
+                       is_logged(e) ? "\"accumulate\": \"weights\"" : "\"streamed\" or \"inplace\"");
     }
     const zo_layout *layout = e->spec.weights->layout;
     ZO_CHECK(e->factors == NULL, "factors are made once in a run");
     settle_weights(e);
     int *rank = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)layout->n * sizeof *rank);
     zo_rank_choose(be, e->spec.weights, spec, rank);
-    e->factors = zo_factors_new(be, layout, rank, spec->scale_power, e->spec.seed);
+    e->factors = own ? zo_factors_new_own(layout, rank, spec->scale_power, e->spec.seed) : zo_factors_new(be, layout, rank, spec->scale_power, e->spec.seed);
     zo_free(rank);
+    if (own) {
+        zo_own_open(&e->own, be, e->factors);
+    }
+    if (orthonormal) {
+        zo_own_open_orthonormal(&e->own);
+    }
+    for (int t = 0; spec->align && t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        e->factors->scale[t] = e->factors->rank[t] > 0 ? (float)(sqrt((double)p->rows * (double)p->cols) / e->factors->rank[t]) : 0.0f;
+    }
     for (int t = 0; spec->tables == ZO_TABLES_FREEZE && t < layout->n; t++) {
         if (layout->param[t].kind == ZO_PARAM_TABLE) {
             e->factors->scale[t] = 0.0f;
@@ -671,7 +845,8 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 static zo_store *made(zo_engine *e, zo_set set)
 {
     zo_opened *s = set_of(e, set);
-    ZO_CHECK(!s->spec.copy, "the set \"%s\" takes copies of the weights, and is no operand of a rule", s->spec.name);
+    ZO_CHECK(!s->spec.copy && s->spec.shape == ZO_SHAPE_WHOLE, "the set \"%s\" is no operand of a rule: it takes copies of the weights, or left factors",
+             s->spec.name);
     if (s->store == NULL) {
         make_store(e, s);
     }
@@ -761,7 +936,7 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     decay_as_wished(e);
     zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over) : *e->spec.weights;
     w.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
-    const zo_store *g = x->g != 0 ? summed(e, x->g) : NULL;
+    const zo_store *g = x->g != 0 ? summed(e, x->g, ZO_SHAPE_WHOLE) : NULL;
     zo_store *m = x->m != 0 ? made(e, x->m) : NULL, *v = x->v != 0 ? made(e, x->v) : NULL;
     if (x->terms > 0) {
         for (int i = 0; i < x->terms; i++) {
@@ -811,7 +986,7 @@ static zo_status engine_dot(zo_objective *o, zo_set a, zo_set b, double *dot, zo
     if (zo_backend_has(e->spec.be, ZO_SLOTS_NORMS, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
-    *dot = set_of(e, a)->store == NULL || set_of(e, b)->store == NULL ? 0.0 : e->spec.be->dot(e->spec.be, summed(e, a), summed(e, b));
+    *dot = set_of(e, a)->store == NULL || set_of(e, b)->store == NULL ? 0.0 : e->spec.be->dot(e->spec.be, summed(e, a, set_of(e, b)->spec.shape), summed(e, b, set_of(e, a)->spec.shape));
     return ZO_OK;
 }
 
@@ -837,6 +1012,7 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .losses = engine_losses,
                                   .open = engine_open,
                                   .combine = engine_combine,
+                                  .carry = engine_carry,
                                   .dot = engine_dot,
                                   .open_factors = engine_open_factors,
                                   .open_numbers = engine_open_numbers,
@@ -882,6 +1058,7 @@ void zo_engine_free(zo_engine *e)
     zo_store_free(be, e->rest);
     zo_layout_free(&e->rest_layout);
     zo_free(e->rest_of);
+    zo_own_close(&e->own);
     zo_factors_free(be, e->factors);
     for (int k = 0; k < e->arrays; k++) {
         zo_free(e->numbers[k]);
@@ -909,7 +1086,7 @@ const zo_factors *zo_engine_factors(const zo_engine *e)
     return e->factors;
 }
 
-int zo_engine_last_probe(const zo_engine *e, zo_term term[ZO_PROBE_TERMS])
+int zo_engine_last_probe(zo_engine *e, zo_term term[ZO_PROBE_TERMS])
 {
     for (int i = 0; i < e->probe_terms; i++) {
         term[i] = (zo_term){.dir = zo_engine_resolve(e, &e->probe[i].dir), .coef = e->probe[i].coef};

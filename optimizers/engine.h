@@ -55,7 +55,7 @@ typedef struct zo_engine zo_engine;
 zo_engine *zo_engine_new(const zo_engine_spec *spec);
 void zo_engine_free(zo_engine *engine);
 zo_objective *zo_engine_objective(zo_engine *engine);
-/* The CP factors that an estimator's start() asked for, NULL where there are none: whoever reserves the model's scratch does so
+/* The factors that an estimator's start() asked for, NULL where there are none: whoever reserves the model's scratch does so
  * after start() and passes them on. Owned by the engine. */
 const zo_factors *zo_engine_factors(const zo_engine *engine);
 
@@ -65,7 +65,7 @@ uint64_t zo_trained_blocks(const zo_layout *layout);
 /* The terms of the last point (of the weights) at which a loss was asked in place, up to ZO_PROBE_TERMS of them; returns how many, 0 = there was
  * none, or it had more. Their spans are not kept; sets are read as they are now. */
 enum { ZO_PROBE_TERMS = 2 };
-int zo_engine_last_probe(const zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
+int zo_engine_last_probe(zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
 
 /* Bring the stored weights to the base point (no pending probe, no deferred update) and return a view for evaluation: in
  * SIDEPATH the accumulated low-rank numbers stay beside, and so does a log, so read weights through this view only; it lives until the

@@ -4,6 +4,7 @@
 
 #include "optimizers/engine.h"
 #include "optimizers/moves.h"
+#include "optimizers/own_factors.h"
 #include "optimizers/term_log.h"
 
 #ifdef __cplusplus
@@ -34,6 +35,7 @@ struct zo_engine {
     zo_layout rest_layout;
     int *rest_of;                      /* (parameters) zo_view.rest_of */
     zo_factors *factors;
+    zo_own_factors own;                /* of directions that have their own */
     float **numbers;                   /* (arrays) each (ncoef) */
     int arrays;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */
@@ -54,8 +56,11 @@ struct zo_engine {
     int resolved_room;
 };
 
-/* A direction as a backend reads it: with what is borrowed from the engine's sets put in. */
-zo_dir zo_engine_resolve(const zo_engine *engine, const zo_dir *dir);
+/* Of a set's values. */
+const zo_layout *zo_engine_layout_of(const zo_engine *engine, const zo_opened *set);
+
+/* A direction as a backend reads it: with what is borrowed from the engine's sets and factors put in. */
+zo_dir zo_engine_resolve(zo_engine *engine, const zo_dir *dir);
 
 #ifdef __cplusplus
 }

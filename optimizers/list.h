@@ -25,6 +25,10 @@
     X(conmezo)               \
     X(hizoo)                 \
     X(helene)                \
+    X(lozo)                  \
+    X(lozo_m)                \
+    X(subzo)                 \
+    X(eggroll)               \
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \

@@ -10,7 +10,11 @@ bool zo_dir_same(const zo_dir *a, const zo_dir *b)
     if (a->kind != b->kind || a->kind == ZO_DIR_SET) {
         return a->kind == b->kind && a->set == b->set;
     }
-    return zo_dir_same_draw(a, b) && (a->kind == ZO_DIR_SPAN ? a->span == b->span : a->skip == b->skip);
+    if (a->kind == ZO_DIR_HELD) {
+        return a->set == b->set && a->seed == b->seed && a->period == b->period;
+    }
+    bool rest = a->kind == ZO_DIR_SPAN ? a->span == b->span : zo_dir_has_factors(a->kind) ? a->period == b->period : a->skip == b->skip;
+    return zo_dir_same_draw(a, b) && rest;
 }
 
 /* parts of a layout ------------------------------------------------------------------------------------------------------- */
@@ -59,6 +63,10 @@ void zo_parts_factor(zo_layout_parts *parts, const zo_factors *factors)
                           .scale = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *f->scale),
                           .u = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *f->u),
                           .v = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *f->v)};
+        if (factors->left_at != NULL) {
+            f->left_at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *f->left_at);
+            f->right_at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *f->right_at);
+        }
         int to = 0;
         for (int t = 0; t < factors->layout->n; t++) {
             if (is_in_part(&factors->layout->param[t], k)) {
@@ -67,6 +75,10 @@ void zo_parts_factor(zo_layout_parts *parts, const zo_factors *factors)
                 f->scale[to] = factors->scale[t];
                 f->u[to] = factors->u[t];
                 f->v[to] = factors->v[t];
+                if (factors->left_at != NULL) {
+                    f->left_at[to] = factors->left_at[t];
+                    f->right_at[to] = factors->right_at[t];
+                }
                 to++;
             }
         }
@@ -89,6 +101,8 @@ void zo_parts_close(zo_layout_parts *parts)
         zo_free(parts->factors[k].scale);
         zo_free(parts->factors[k].u);
         zo_free(parts->factors[k].v);
+        zo_free(parts->factors[k].left_at);
+        zo_free(parts->factors[k].right_at);
     }
     zo_free(parts->table_of);
 }
@@ -346,6 +360,23 @@ bool zo_moves_read(const zo_moves *moves, zo_set set)
     }
     for (int i = 0; i < moves->n; i++) {
         reads = reads || zo_dir_reads(&moves->queue[i].term.dir, set);
+    }
+    return reads;
+}
+
+static bool has_own(const zo_dir *dir, const float *arena)
+{
+    return zo_dir_has_factors(dir->kind) && (dir->own.left == arena || dir->own.right == arena);
+}
+
+bool zo_moves_read_factor(const zo_moves *moves, const float *arena)
+{
+    bool reads = false;
+    for (int i = 0; i < moves->npositions; i++) {
+        reads = reads || has_own(&moves->position[i].dir, arena);
+    }
+    for (int i = 0; i < moves->n; i++) {
+        reads = reads || has_own(&moves->queue[i].term.dir, arena);
     }
     return reads;
 }

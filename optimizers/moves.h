@@ -14,7 +14,7 @@ extern "C" {
 enum { ZO_LAYOUT_WHOLE, ZO_LAYOUT_TABLES, ZO_LAYOUT_OTHERS, ZO_LAYOUT_PARTS };
 typedef struct zo_layout_parts {
     zo_layout layout[ZO_LAYOUT_PARTS];   /* own `param` arrays */
-    zo_factors factors[ZO_LAYOUT_PARTS]; /* own arrays of n; U and V borrowed; layout NULL before zo_parts_factor */
+    zo_factors factors[ZO_LAYOUT_PARTS]; /* own arrays of n; U, V and what they are laid out by borrowed; layout NULL before zo_parts_factor */
     int *table_of;                       /* (n) index in the part TABLES, -1 where it is not there */
 } zo_layout_parts;
 void zo_parts_open(zo_layout_parts *parts, const zo_layout *layout);
@@ -67,6 +67,8 @@ void zo_moves_restore(zo_moves *moves);
 void zo_moves_update(zo_moves *moves, double decay, const zo_term *term, int n);
 /* Whether the position, or what is queued, reads the values of `set`: they must not change before it is restored, and applied. */
 bool zo_moves_read(const zo_moves *moves, zo_set set);
+/* The same of a factor of a direction's own, by its arena. */
+bool zo_moves_read_factor(const zo_moves *moves, const float *arena);
 /* Forget queue and position: the arena was written anew. */
 void zo_moves_forget(zo_moves *moves);
 

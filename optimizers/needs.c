@@ -6,6 +6,7 @@
 
 #include "optimizers/engine.h"
 #include "optimizers/moves.h"
+#include "optimizers/own_factors.h"
 #include "optimizers/rank_rule.h"
 #include "optimizers/term_log.h"
 
@@ -34,22 +35,35 @@ static bool is_logged(const zo_extent *x)
     return x->accumulate == ZO_ACCUMULATE_LOG;
 }
 
+/* Of a parameter of n numbers in an arena of f32. */
+static uint64_t arena_bytes(int64_t n)
+{
+    return (uint64_t)(n + 15) / 16 * 16 * sizeof(float);
+}
+
 static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start)
 {
     const zo_layout *layout = x->layout;
+    bool own = n->factors.kind != ZO_FACTORS_FIXED, orthonormal = n->factors.kind == ZO_FACTORS_ORTHONORMAL;
     uint64_t ncoef = 0, rest = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         int rank = zo_rank_most(p, &n->factors);
         ncoef += (uint64_t)rank;
         rest += rank == 0 && !p->frozen ? (uint64_t)(p->rows * p->cols + 15) / 16 * 16 : 0;
-        start->backend[ZO_TAG_OPT_STATE] += (uint64_t)rank * (uint64_t)(p->rows + p->cols) * sizeof(float);
+        start->backend[ZO_TAG_OPT_STATE] += own ? ZO_OWN_SLOTS * (arena_bytes(p->rows * rank) + arena_bytes(p->cols * rank))
+                                                : (uint64_t)rank * (uint64_t)(p->rows + p->cols) * sizeof(float);
     }
     bool side = x->realisation == ZO_SIDEPATH;
     uint64_t a_coef = (uint64_t)(n->coefs + 2) * sizeof(float); /* and the engine's own: a drawn direction, a queued update */
     a_coef += side || is_logged(x) ? sizeof(double) + sizeof(float) : 0;
     a_coef += side ? (uint64_t)points_of(n, x->realisation) * sizeof(float) : 0;
     start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
+    for (int t = 0; t < layout->n && (n->lefts > 0 || orthonormal); t++) {
+        int64_t rank = zo_rank_most(&layout->param[t], &n->factors);
+        start->backend[ZO_TAG_OPT_STATE] += arena_bytes(rank * rank) + (orthonormal ? arena_bytes(layout->param[t].rows * rank) : 0); /* a core; U */
+    }
+    start->host[ZO_TAG_OPT_STATE] += own ? 2 * (uint64_t)layout->n * sizeof(int64_t) : 0;
     if (is_logged(x) && x->storage != ZO_STORAGE_F32 && x->reads_rest) {
         start->backend[ZO_TAG_OPT_STATE] += rest * sizeof(float);
     }
@@ -68,7 +82,24 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
     steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
     steps->backend[ZO_TAG_GRADS] += n->gradient ? numbers * sizeof(float) : 0;
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient) * sizeof(zo_store);
+    for (int t = 0; t < x->layout->n && n->lefts > 0; t++) {
+        const zo_param *p = &x->layout->param[t];
+        int rank = zo_rank_most(p, &n->factors);
+        steps->backend[ZO_TAG_OPT_STATE] += p->frozen ? 0 : (uint64_t)n->lefts * arena_bytes(p->rows * (rank > 0 ? rank : p->cols));
+    }
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->lefts) * sizeof(zo_store);
+}
+
+/* A factor on its way to being orthonormal: as drawn, and in float64. */
+static void count_orthonormal(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
+{
+    int64_t most = 0;
+    for (int t = 0; t < x->layout->n; t++) {
+        const zo_param *p = &x->layout->param[t];
+        int64_t numbers = zo_rank_most(p, &n->factors) * (p->rows > p->cols ? p->rows : p->cols);
+        most = numbers > most ? numbers : most;
+    }
+    steps->host[ZO_TAG_WORKSPACE] += (uint64_t)most * (sizeof(float) + sizeof(double));
 }
 
 static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
@@ -95,6 +126,9 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
         count_factors(n, x, start);
     }
     count_sets(n, x, steps);
+    if (n->factored && n->factors.kind == ZO_FACTORS_ORTHONORMAL) {
+        count_orthonormal(n, x, steps);
+    }
     count_lists(n, x, steps);
 }
 
@@ -113,7 +147,10 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
                                 n->anchors > 0 ? "a snapshot" : NULL,
                                 n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : "a stored direction" : NULL,
                                 n->scales > 0 ? "a scaling set" : NULL,
-                                n->factored ? "CP factors" : NULL};
+                                !n->factored                           ? NULL
+                                : n->factors.kind == ZO_FACTORS_FIXED ? "CP factors"
+                                : n->lefts > 0                        ? "the last factors of directions, and left ones that are summed"
+                                                                      : "the last factors of directions"};
     size_t at = 0;
     snprintf(out, size, "nothing");
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {

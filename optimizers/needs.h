@@ -42,6 +42,7 @@ typedef struct zo_needs {
     /* low rank */
     bool factored;
     zo_factor_spec factors;
+    int lefts;          /* sums of left factors (ZO_SHAPE_LEFT): f32, tag OPT_STATE */
     int coefs;          /* arrays of one float a coefficient that the estimator keeps, tag OPT_STATE */
     /* host arrays of its own, by tag: made in start(), and in the steps (the most that is alive at a time) */
     uint64_t start_bytes[ZO_TAGS], step_bytes[ZO_TAGS];

@@ -22,12 +22,19 @@ typedef enum zo_which {
     ZO_BATCH_FULL     /* the whole training set, run in chunks of the batch size, chunk losses weighted by examples */
 } zo_which;
 
+typedef enum zo_shape {
+    ZO_SHAPE_WHOLE, /* a number for each of the weights */
+    ZO_SHAPE_LEFT   /* of every factored matrix a left factor (rows, rank), and what has no factors as it is: a sum of FACTORS directions, of which it
+                       takes the left factor, and of REST ones. Opened after open_factors, with factors that directions have themselves */
+} zo_shape;
+
 typedef struct zo_set_spec {
     const char *name; /* for messages; lives as long as the objective */
     zo_tag tag;       /* of the ledger */
     bool copy;        /* it takes copies of the weights, in their type, and points may stand on it; else it takes sums of terms, in f32 */
     bool in_points;   /* a sum that points have as a term, or that scales one: refused at once where the objective cannot realise such points */
     double initial;   /* of a sum: what every value is before it is first written */
+    zo_shape shape;
     bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
 } zo_set_spec;
 
@@ -52,11 +59,20 @@ typedef enum zo_tables {
     ZO_TABLES_FREEZE  /* neither: they get factors of rank 1 and scale 0 */
 } zo_tables;
 
+/* Whose the factors of low-rank directions are. */
+typedef enum zo_factor_kind {
+    ZO_FACTORS_FIXED, /* U and V are drawn once in a run: directions are CP and SPAN */
+    ZO_FACTORS_OWN,   /* a direction has its own, a value of its integers: FACTORS */
+    ZO_FACTORS_ORTHONORMAL /* the same, orthonormal ones: CORE. By modified Gram-Schmidt of normal numbers, in float64 and one order, on the host */
+} zo_factor_kind;
+
 typedef struct zo_factor_spec {
+    zo_factor_kind kind;
     int rank;             /* > 0: fixed rank, min(rank, rows, cols); 0: the rank rule (rank_rule.h) */
     int rank_max;         /* r_max of the rule */
     double threshold;     /* r_th: count of singular values >= r_th * sigma_1, least over the matrices of a block (recalled form) */
     double scale_power;   /* scale = rank^power: 0, -0.5, -1 */
+    bool align;           /* scale = sqrt(rows cols) / rank in its stead: SubZero's norm alignment */
     zo_tables tables;
 } zo_factor_spec;
 
@@ -79,17 +95,22 @@ typedef struct zo_objective {
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
     /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
      * decay (and see decay_all); a set decays whole. Terms are
-     *   of the weights   directions, scaled by a sum or not, and sets that are sums;
-     *   of a sum         directions;
+     *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is LEFT);
+     *   of a sum         directions; where its shape is LEFT: FACTORS and REST;
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
     zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);
 
-    /* dot = sum over all values of a times b, of two sums, in float64 and a fixed order; a = b: the squared norm. A set that was never written
+    /* set (shape LEFT) <- on every factored matrix set (V_from^T V_to) / cols, with the V of two directions: the least-squares map of
+     * set V_from^T onto V_to, where V_to^T V_to is taken for cols times the identity. What has no factors stays. Each product is rounded to f32. */
+    zo_status (*carry)(struct zo_objective *o, zo_set set, const zo_dir *from, const zo_dir *to, zo_err *err);
+
+    /* dot = sum over all values of a times b, of two sums of one shape, in float64 and a fixed order; a = b: the squared norm. A set that was never written
      * has zeros. */
     zo_status (*dot)(struct zo_objective *o, zo_set a, zo_set b, double *dot, zo_err *err);
 
-    /* The factors U, V of directions of low rank, once in start(): fixed for the run, drawn from the seed. Sets o->ncoef. */
+    /* The factors U, V of directions of low rank, once in start(): their ranks and scales, and where they are fixed for the run their draws from the
+     * seed. Sets o->ncoef. ZO_EUNSUPPORTED where the objective cannot realise such directions. */
     zo_status (*open_factors)(struct zo_objective *o, const zo_factor_spec *spec, zo_err *err);
     /* A named array of the estimator, in start() after open_factors: (ncoef) host floats, zeros, owned by the objective, tag OPT_STATE. */
     float *(*open_numbers)(struct zo_objective *o, const char *name);

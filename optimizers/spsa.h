@@ -67,7 +67,7 @@ zo_term zo_set_term(zo_set set, double coef);
 /* The Euclidean norm of a sum; 0 where none was written. */
 zo_status zo_set_norm(zo_objective *o, zo_set set, double *norm, zo_err *err);
 
-/* `allows` of estimators whose directions are dense: all but the side path. */
+/* `allows` of estimators whose directions are dense, or are added to the weights: all but the side path. */
 bool zo_allows_dense(int realisation);
 
 #ifdef __cplusplus

@@ -3,7 +3,7 @@
 --
 -- kind, name  method (an optimizer), task, metric, tag (of the ledger), part (of a step); `spare` has colours for what has no row here
 -- printed     the name in the papers' spelling
--- colour      #rrggbb: Okabe and Ito's palette, which colour-blind readers can tell apart, with brown, greys, indigo and wine in place of yellow
+-- colour      #rrggbb: Okabe and Ito's palette, which colour-blind readers can tell apart, with brown, greys, indigo, wine, olive and teal in place of yellow
 -- mark        gnuplot's point type: 1 +, 4 square, 5 full square, 6 circle, 7 full circle, 9 full triangle, 11 triangle upside down, 12 diamond, 13 full diamond
 -- place       the order of the rows: that of stacks and legends
 --
@@ -36,6 +36,10 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'tezo', 'TeZO', '#009E73', 9),
     ('method', 'tezo-m', 'TeZO-m', '#56B4E9', 11),
     ('method', 'tezo-adam', 'TeZO-Adam', '#CC79A7', 13),
+    ('method', 'lozo', 'LOZO', '#999933', 9),
+    ('method', 'lozo-m', 'LOZO-m', '#999933', 11),
+    ('method', 'subzo', 'SubZO', '#44AA99', 5),
+    ('method', 'eggroll', 'EGGROLL-like', '#44AA99', 12),
     ('method', 'fo-sgd', 'FO-SGD', '#E69F00', 4),
     ('method', 'fo-adamw', 'FO-AdamW', '#000000', 6),
     ('tag', 'params', 'params', '#0072B2', 5),

@@ -4,6 +4,7 @@
 #define ZO_TESTS_OBJECTIVE64_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ typedef struct objective64 {
     double *w, *z, *at;                               /* (layout->size) */
     double threshold[64];                             /* (n) of a mask */
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
+    bool left[8];                                     /* left factors stand there as they do in u, and behind them (layout->size) the rest */
+    int64_t nu;                                       /* numbers of u */
     int sets;
     int *rank;                                        /* (n) */
     double *scale;
@@ -27,6 +30,8 @@ typedef struct objective64 {
     float *u, *f;                                     /* factors: U at u + offset_u[t], V at f + offset_v[t] */
     int64_t *offset_u, *offset_v;
     float *tau;
+    bool orthonormal;                                 /* and those of a period are so */
+    bool own;                                         /* directions have factors of their own, and u and f are those of the last one */
     float *numbers[8];                                /* (ncoef) */
     int arrays;
     uint64_t probes, full_probes, gradients;
@@ -42,12 +47,126 @@ static double *vector64(const objective64 *q)
 static void tau64(objective64 *q, const zo_dir *dir, float *tau)
 {
     for (int t = 0; t < q->layout->n; t++) {
-        if (dir->kind == ZO_DIR_SPAN) {
+        if (zo_dir_has_factors(dir->kind)) {
+            for (int s = 0; s < q->rank[t]; s++) {
+                tau[q->coef_at[t] + s] = 1.0f;
+            }
+        } else if (dir->kind == ZO_DIR_SPAN) {
             memcpy(tau + q->coef_at[t], dir->span + q->coef_at[t], (size_t)q->rank[t] * sizeof *tau);
         } else if (q->rank[t] > 0) {
             zo_stream s = {dir->seed, q->layout->param[t].id, dir->step, dir->query, ZO_ROLE_TAU};
             zo_normals_scalar(s, 0, q->rank[t], tau + q->coef_at[t]);
         }
+    }
+}
+
+/* What "NAME/U" and "NAME/V" draw. */
+static void factor64(const zo_param *p, char side, uint64_t seed, uint32_t step, uint32_t query, int64_t n, float *x)
+{
+    char name[sizeof p->name + 2];
+    snprintf(name, sizeof name, "%s/%c", p->name, side);
+    zo_normals_scalar((zo_stream){seed, zo_param_id(name), step, query, ZO_ROLE_Z}, 0, n, x);
+}
+
+/* x (n, r) <- Q of a QR decomposition with a positive diagonal, by Householder's reflections, which are none of the engine's way. */
+static void orthonormal64(double *x, int64_t n, int r)
+{
+    double *v = calloc((size_t)(n * r) + 1, sizeof *v), *q = calloc((size_t)(n * r) + 1, sizeof *q), *sign = calloc((size_t)r + 1, sizeof *sign);
+    for (int s = 0; s < r; s++) {
+        double norm = 0.0, length = 0.0;
+        for (int64_t i = s; i < n; i++) {
+            norm += x[i * r + s] * x[i * r + s];
+        }
+        norm = sqrt(norm);
+        sign[s] = x[s * r + s] > 0 ? -1.0 : 1.0; /* of the diagonal */
+        for (int64_t i = s; i < n; i++) {
+            v[i * r + s] = x[i * r + s] - (i == s ? sign[s] * norm : 0.0);
+            length += v[i * r + s] * v[i * r + s];
+        }
+        for (int64_t i = s; i < n; i++) {
+            v[i * r + s] /= sqrt(length);
+        }
+        for (int k = s; k < r; k++) {
+            double along = 0.0;
+            for (int64_t i = s; i < n; i++) {
+                along += v[i * r + s] * x[i * r + k];
+            }
+            for (int64_t i = s; i < n; i++) {
+                x[i * r + k] -= 2.0 * along * v[i * r + s];
+            }
+        }
+    }
+    for (int k = 0; k < r; k++) {
+        q[k * r + k] = sign[k];
+        for (int s = r - 1; s >= 0; s--) {
+            double along = 0.0;
+            for (int64_t i = s; i < n; i++) {
+                along += v[i * r + s] * q[i * r + k];
+            }
+            for (int64_t i = s; i < n; i++) {
+                q[i * r + k] -= 2.0 * along * v[i * r + s];
+            }
+        }
+    }
+    memcpy(x, q, (size_t)(n * r) * sizeof *x);
+    free(v);
+    free(q);
+    free(sign);
+}
+
+/* The factor of a period, orthonormal: x (n, r). */
+static double *basis64(const zo_param *p, char side, const zo_dir *dir, int64_t n, int r)
+{
+    float *draw = calloc((size_t)(n * r) + 1, sizeof *draw);
+    double *x = calloc((size_t)(n * r) + 1, sizeof *x);
+    factor64(p, side, dir->seed, dir->period, 0, n * r, draw);
+    for (int64_t i = 0; i < n * r; i++) {
+        x[i] = draw[i];
+    }
+    orthonormal64(x, n, r);
+    free(draw);
+    return x;
+}
+
+/* U S and V of a CORE direction on one parameter. */
+static void core64(objective64 *q, const zo_dir *dir, int t)
+{
+    const zo_param *p = &q->layout->param[t];
+    int r = q->rank[t];
+    float *s = calloc((size_t)(r * r) + 1, sizeof *s);
+    double *u = basis64(p, 'U', dir, p->rows, r), *v = basis64(p, 'V', dir, p->cols, r);
+    factor64(p, 'S', dir->seed, dir->step, dir->query, r * r, s);
+    for (int64_t i = 0; i < p->rows * r; i++) {
+        double sum = 0.0;
+        for (int k = 0; k < r; k++) {
+            sum += u[i / r * r + k] * s[k * r + i % r];
+        }
+        q->u[q->offset_u[t] + i] = (float)sum;
+    }
+    for (int64_t i = 0; i < p->cols * r; i++) {
+        q->f[q->offset_v[t] + i] = (float)v[i];
+    }
+    free(s);
+    free(u);
+    free(v);
+}
+
+static void own_factors64(objective64 *q, const zo_dir *dir)
+{
+    ZO_CHECK(q->orthonormal == (dir->kind == ZO_DIR_CORE), "a direction with factors of another kind than were opened");
+    for (int t = 0; t < q->layout->n && q->orthonormal; t++) {
+        if (q->rank[t] > 0) {
+            core64(q, dir, t);
+        }
+    }
+    if (q->orthonormal) {
+        return;
+    }
+    ZO_CHECK(q->own, "a direction with factors of its own, and others were opened");
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        factor64(p, 'U', dir->seed, dir->step, dir->query, p->rows * q->rank[t], q->u + q->offset_u[t]);
+        factor64(p, 'V', dir->seed, dir->period, 0, p->cols * q->rank[t], q->f + q->offset_v[t]);
     }
 }
 
@@ -59,6 +178,9 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
     if (low) {
         tau64(q, dir, q->tau);
     }
+    if (zo_dir_has_factors(dir->kind)) {
+        own_factors64(q, dir);
+    }
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         int64_t n = p->rows * p->cols;
@@ -66,11 +188,15 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
         if (p->frozen || !zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
             continue;
         }
-        if (low) {
+        const double *held = dir->kind == ZO_DIR_HELD ? q->set[dir->set - 1] : NULL;
+        if (held != NULL && r == 0) {
+            memcpy(z + p->offset, held + q->nu + p->offset, (size_t)n * sizeof *z);
+        } else if (low) {
             for (int64_t i = 0; i < n; i++) {
                 double sum = 0.0;
                 for (int s = 0; s < r; s++) {
-                    sum += (double)q->u[q->offset_u[t] + i / p->cols * r + s] * q->tau[q->coef_at[t] + s] *
+                    int64_t u = q->offset_u[t] + i / p->cols * r + s;
+                    sum += (held != NULL ? held[u] : (double)q->u[u]) * q->tau[q->coef_at[t] + s] *
                            q->f[q->offset_v[t] + i % p->cols * r + s];
                 }
                 z[p->offset + i] = q->scale[t] * sum;
@@ -124,7 +250,8 @@ static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *se
     (void)err;
     objective64 *q = o->self;
     ZO_CHECK(q->sets < (int)(sizeof q->set / sizeof *q->set), "more sets than the test's objective has room for");
-    q->set[q->sets] = vector64(q);
+    q->left[q->sets] = spec->shape == ZO_SHAPE_LEFT;
+    q->set[q->sets] = q->left[q->sets] ? calloc((size_t)(q->nu + q->layout->size), sizeof(double)) : vector64(q);
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
@@ -139,6 +266,24 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
 {
     (void)err;
     objective64 *q = o->self;
+    if (set != ZO_SET_WEIGHTS && q->left[set - 1]) {
+        double *x = q->set[set - 1];
+        for (int64_t i = 0; i < q->nu + q->layout->size; i++) {
+            x[i] *= decay;
+        }
+        for (int k = 0; k < n; k++) {
+            ZO_CHECK(term[k].dir.kind == ZO_DIR_FACTORS || term[k].dir.kind == ZO_DIR_REST, "left factors of a direction that has none");
+            if (term[k].dir.kind == ZO_DIR_REST) {
+                add64(q, term + k, 1, x + q->nu);
+                continue;
+            }
+            own_factors64(q, &term[k].dir);
+            for (int64_t i = 0; i < q->nu; i++) {
+                x[i] += term[k].coef * q->u[i];
+            }
+        }
+        return ZO_OK;
+    }
     if (set != ZO_SET_WEIGHTS) {
         for (int64_t i = 0; i < q->layout->size; i++) {
             q->set[set - 1][i] *= decay;
@@ -177,6 +322,7 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         bool factored = !p->frozen && (p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST));
         q->rank[t] = !factored ? 0 : frozen ? 1 : spec->rank < most ? spec->rank : (int)most;
         q->scale[t] = q->rank[t] > 0 && !frozen ? pow(q->rank[t], spec->scale_power) : 0.0;
+        q->scale[t] = spec->align && q->rank[t] > 0 ? sqrt((double)(p->rows * p->cols)) / q->rank[t] : q->scale[t];
         q->coef_at[t] = o->ncoef;
         q->offset_u[t] = nu;
         q->offset_v[t] = nv;
@@ -184,13 +330,49 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         nu += p->rows * q->rank[t];
         nv += p->cols * q->rank[t];
     }
+    q->nu = nu;
     q->u = calloc((size_t)nu + 1, sizeof *q->u);
     q->f = calloc((size_t)nv + 1, sizeof *q->f);
     q->tau = calloc((size_t)o->ncoef + 1, sizeof *q->tau);
-    for (int t = 0; t < q->layout->n; t++) {
+    q->own = spec->kind != ZO_FACTORS_FIXED;
+    q->orthonormal = spec->kind == ZO_FACTORS_ORTHONORMAL;
+    for (int t = 0; t < q->layout->n && !q->own; t++) {
         const zo_param *p = &q->layout->param[t];
         zo_normals((zo_stream){o->seed, p->id, 0, 0, ZO_ROLE_U}, 0, p->rows * q->rank[t], q->u + q->offset_u[t]);
         zo_normals((zo_stream){o->seed, p->id, 0, 0, ZO_ROLE_V}, 0, p->cols * q->rank[t], q->f + q->offset_v[t]);
+    }
+    return ZO_OK;
+}
+
+/* N <- N (V_from^T V_to) / cols, an element at a time. */
+static zo_status carry64(zo_objective *o, zo_set set, const zo_dir *from, const zo_dir *to, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        int r = q->rank[t];
+        float *old = calloc((size_t)(p->cols * r) + 1, sizeof *old), *new = calloc((size_t)(p->cols * r) + 1, sizeof *new);
+        double *row = calloc((size_t)r + 1, sizeof *row);
+        factor64(p, 'V', from->seed, from->period, 0, p->cols * r, old);
+        factor64(p, 'V', to->seed, to->period, 0, p->cols * r, new);
+        for (int64_t i = 0; i < p->rows && r > 0; i++) {
+            double *n = q->set[set - 1] + q->offset_u[t] + i * r;
+            memset(row, 0, (size_t)r * sizeof *row);
+            for (int64_t j = 0; j < p->cols; j++) {
+                double at = 0.0; /* (N V_old^T)[i, j] */
+                for (int s = 0; s < r; s++) {
+                    at += n[s] * old[j * r + s];
+                }
+                for (int s = 0; s < r; s++) {
+                    row[s] += at * new[j * r + s] / (double)p->cols;
+                }
+            }
+            memcpy(n, row, (size_t)r * sizeof *row);
+        }
+        free(old);
+        free(new);
+        free(row);
     }
     return ZO_OK;
 }
@@ -380,7 +562,7 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         *vectors[i] = vector64(q);
     }
-    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .dot = dot64,
+    q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .carry = carry64, .dot = dot64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64};
     ZO_CHECK(layout->n <= (int)(sizeof q->threshold / sizeof *q->threshold), "more parameters than the test's objective has room for");
     for (int t = 0; t < layout->n; t++) {

@@ -188,6 +188,7 @@ static const zo_backend cpu_table = {
     .rule_lowrank = zo_cpu_rule_lowrank,
     .draw_factors = zo_cpu_draw_factors,
     .init_normal = zo_cpu_init_normal,
+    .multiply = zo_cpu_multiply,
     .dot = zo_cpu_dot,
     .finite = zo_cpu_finite,
     .wait = cpu_wait,

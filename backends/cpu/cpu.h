@@ -52,7 +52,7 @@ typedef struct zo_cpu_form {
     const zo_layout *layout;
     const zo_factors *factors;
     int param, npoints, ndirs; /* ndirs counts only directions that act on this parameter with a coefficient other than zero */
-    int rank;                  /* 0 unless some of them are CP or SPAN */
+    int rank;                  /* 0 unless some of them are of low rank */
     int normals;               /* draws of normals for each element; in panels they are not counted, and this is 0 */
     const zo_dir **dir;        /* (ndirs) */
     float *coef;               /* (npoints, ndirs) */
@@ -174,6 +174,7 @@ void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *
                          const float *v);
 void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);
 void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std);
+void zo_cpu_multiply(zo_backend *be, const zo_store *a, bool across, const zo_store *b, zo_store *c);
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b);
 bool zo_cpu_finite(zo_backend *be, const zo_store *a);
 

@@ -144,10 +144,10 @@ static void draw(const zo_param *p, const zo_dir *dir, int64_t at, int64_t n, fl
     }
 }
 
-/* Those of a SET. */
-static const float *values_of(const zo_param *p, const zo_dir *dir, int64_t at)
+/* Those that are stored, from element `at` on. */
+static const float *values_of(const zo_cpu_form *f, const zo_dir *dir, int64_t at)
 {
-    return dir->values->data + p->offset + at;
+    return zo_dir_values(dir, f->factors, f->layout, f->param) + at;
 }
 
 /* The last term and the rounding in one pass. */
@@ -184,8 +184,8 @@ static void form_flat(const zo_cpu_form *f, int64_t first, int64_t n, float deca
                     prefetch((const char *)f->base[p] + (first + at) * size, m * size);
                 }
             }
-            if (f->dir[d]->kind == ZO_DIR_SET) {
-                along = values_of(param, f->dir[d], first + at);
+            if (zo_dir_is_stored(f->dir[d]->kind, 0)) {
+                along = values_of(f, f->dir[d], first + at);
             } else if (drawn == NULL || !zo_dir_same_draw(f->dir[d], drawn)) {
                 drawn = f->dir[d];
                 draw(param, drawn, first + at, m, z);
@@ -247,6 +247,16 @@ void zo_cpu_lowrank(const float *u, const float *a, const float *vt, int64_t n, 
     }
 }
 
+/* vt (rank, ZO_CPU_PANEL) = the transpose of v (width, rank), and zeros */
+static void transpose(const float *v, int64_t width, int rank, float *vt)
+{
+    for (int s = 0; s < rank; s++) {
+        for (int64_t j = 0; j < ZO_CPU_PANEL; j++) {
+            vt[s * ZO_CPU_PANEL + j] = j < width ? v[j * rank + s] : 0.0f;
+        }
+    }
+}
+
 /* Some directions are of low rank: panels of ZO_CPU_PANEL columns by at most as many rows. */
 static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float decay, zo_storage type, void *const *to, float *scratch)
 {
@@ -256,7 +266,6 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
     float *z = scratch, *sums = z + ZO_CPU_PANEL * ZO_CPU_PANEL;
     float *vt = sums + (int64_t)f->npoints * ZO_CPU_PANEL * ZO_CPU_PANEL, *room = vt + (int64_t)rank * ZO_CPU_PANEL;
     float *a = room + (int64_t)rank * ZO_CPU_PANEL;
-    const float *u = f->factors->u[f->param], *v = f->factors->v[f->param];
     for (int d = 0; d < f->ndirs; d++) {
         if (zo_dir_is_lowrank(f->dir[d]->kind)) {
             zo_dir_coefs(f->dir[d], f->factors, f->param, a + d * rank);
@@ -267,11 +276,7 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
     }
     for (int64_t c0 = 0; c0 < cols; c0 += ZO_CPU_PANEL) {
         int64_t width = cols - c0 < ZO_CPU_PANEL ? cols - c0 : ZO_CPU_PANEL;
-        for (int s = 0; s < rank; s++) {
-            for (int64_t j = 0; j < ZO_CPU_PANEL; j++) {
-                vt[s * ZO_CPU_PANEL + j] = j < width ? v[(c0 + j) * rank + s] : 0.0f;
-            }
-        }
+        const float *transposed = NULL; /* whose columns stand in vt */
         for (int64_t r0 = 0; r0 < n; r0 += ZO_CPU_PANEL) {
             int64_t m = n - r0 < ZO_CPU_PANEL ? n - r0 : ZO_CPU_PANEL;
             for (int p = 0; p < f->npoints; p++) {
@@ -283,12 +288,17 @@ static void form_panels(const zo_cpu_form *f, int64_t row, int64_t n, float deca
             }
             for (int d = 0; d < f->ndirs; d++) {
                 if (zo_dir_is_lowrank(f->dir[d]->kind)) {
+                    const float *u = zo_dir_u(f->dir[d], f->factors, f->param), *v = zo_dir_v(f->dir[d], f->factors, f->param);
+                    if (v != transposed) {
+                        transpose(v + c0 * rank, width, rank, vt);
+                        transposed = v;
+                    }
                     zo_cpu_lowrank(u + (row + r0) * rank, a + d * rank, vt, m, rank, room, z);
                 } else {
                     for (int64_t i = 0; i < m; i++) {
                         int64_t at = (row + r0 + i) * cols + c0;
                         if (f->dir[d]->kind == ZO_DIR_SET) {
-                            memcpy(z + i * ZO_CPU_PANEL, values_of(param, f->dir[d], at), (size_t)width * sizeof *z);
+                            memcpy(z + i * ZO_CPU_PANEL, values_of(f, f->dir[d], at), (size_t)width * sizeof *z);
                         } else {
                             draw(param, f->dir[d], at, width, z + i * ZO_CPU_PANEL);
                         }
@@ -323,7 +333,7 @@ uint64_t zo_cpu_sum_terms(const zo_param *p, const zo_term *term, int n, int64_t
         }
         const float *along = z;
         if (dir->kind == ZO_DIR_SET) {
-            along = values_of(p, dir, first);
+            along = dir->values->data + p->offset + first;
         } else {
             draw(p, dir, first, count, z);
             normals += dir->draw == ZO_DRAW_GAUSS ? (uint64_t)count : 0;

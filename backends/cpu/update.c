@@ -275,6 +275,25 @@ void zo_cpu_init_normal(zo_backend *be, zo_store *store, int param, uint64_t see
     fill_normal(be, stream, p->rows * p->cols, std, store->storage, zo_store_at(store, p->offset));
 }
 
+void zo_cpu_multiply(zo_backend *be, const zo_store *a, bool across, const zo_store *b, zo_store *c)
+{
+    double start = zo_now();
+#pragma omp parallel num_threads(be->threads)
+    for (int t = 0; t < c->layout->n; t++) {
+        const zo_param *pa = &a->layout->param[t], *pc = &c->layout->param[t];
+        int64_t inner = across ? pa->rows : pa->cols, row = across ? 1 : inner, step = across ? pa->cols : 1;
+        const float *left = a->data + pa->offset, *right = b->data + b->layout->param[t].offset;
+#pragma omp for schedule(static) nowait
+        for (int64_t i = 0; i < pc->rows; i++) {
+            for (int64_t j = 0; j < pc->cols; j++) {
+                double sum = zo_dot_strided(left + i * row, step, right + j, pc->cols, inner);
+                c->data[pc->offset + i * pc->cols + j] = (float)(across ? sum / (double)inner : sum);
+            }
+        }
+    }
+    zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+}
+
 double zo_cpu_dot(zo_backend *be, const zo_store *a, const zo_store *b)
 {
     int64_t size = a->size, blocks = (size + SWEEP - 1) / SWEEP;

@@ -286,6 +286,10 @@ zo_cuda_param zo_cuda_param_of(const zo_layout *layout, const zo_factors *factor
         q.u = factors->u[param];
         q.v = factors->v[param];
     }
+    if (factors != NULL && factors->left_at != NULL) {
+        q.left_at = factors->left_at[param];
+        q.right_at = factors->right_at[param];
+    }
     return q;
 }
 
@@ -341,6 +345,8 @@ static size_t view_key(const zo_view *view, char *to)
             put(&w, dir->span, ncoef * sizeof(float));
         } else if (dir->kind == ZO_DIR_SET) {
             put(&w, &dir->values->data, sizeof dir->values->data);
+        } else if (zo_dir_has_factors(dir->kind)) {
+            put(&w, &dir->own, sizeof dir->own);
         } else {
             const float *by = dir->scale != 0 ? dir->by->data : nullptr;
             put(&w, &dir->draw, sizeof dir->draw);
@@ -419,6 +425,9 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
         to->skip = zo_dir_skip(from);
         if (from->kind == ZO_DIR_SET) {
             to->values = from->values->data;
+        } else if (zo_dir_has_factors(from->kind)) {
+            to->left = from->own.left;
+            to->right = from->own.right;
         } else {
             to->draw = from->draw;
             to->values = from->scale != 0 ? from->by->data : nullptr;
@@ -637,6 +646,7 @@ static void table_fill(zo_backend *be)
     be->rule_lowrank = zo_cuda_rule_lowrank;
     be->draw_factors = zo_cuda_draw_factors;
     be->init_normal = zo_cuda_init_normal;
+    be->multiply = zo_cuda_multiply;
     be->dot = zo_cuda_dot;
     be->finite = zo_cuda_finite;
     be->wait = cuda_wait;

@@ -84,6 +84,7 @@ void zo_cuda_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args 
                           const float *v);
 void zo_cuda_draw_factors(zo_backend *be, zo_factors *factors);
 void zo_cuda_init_normal(zo_backend *be, zo_store *store, int param, uint64_t seed, float std);
+void zo_cuda_multiply(zo_backend *be, const zo_store *a, bool across, const zo_store *b, zo_store *c);
 double zo_cuda_dot(zo_backend *be, const zo_store *a, const zo_store *b);
 bool zo_cuda_finite(zo_backend *be, const zo_store *a);
 

@@ -147,7 +147,10 @@ static inline void zo_cuda_launch(const char *name, void (*kernel)(Parameters...
 struct zo_cuda_param {
     int64_t rows, cols, offset; /* as zo_param */
     int64_t coef_at;            /* first of its `rank` coefficients */
-    const float *u, *v;         /* (rows,rank), (cols,rank) device */
+    union {
+        struct { const float *u, *v; };        /* (rows,rank), (cols,rank) device: of the run; */
+        struct { int64_t left_at, right_at; }; /* or, in a run whose directions have their own, where these begin in their arenas */
+    };
     uint32_t id;
     int block;                  /* transformer block, -1 outside */
     int rank;                   /* 0 = not factored */
@@ -160,10 +163,11 @@ struct zo_cuda_dir {
     uint32_t step, query;
     uint64_t skip;  /* blocks that it leaves out */
     const float *values; /* of a SET, or of the set that scales it: the arena of the values, device; else NULL */
+    const float *left, *right; /* with factors of its own: their arenas, device; of HELD `left` has values too */
     zo_dir_kind kind;
     zo_draw draw;
     zo_scaling scaling;
-    int amount_row; /* of a CP or SPAN direction */
+    int amount_row; /* of low rank */
 };
 
 /* A view on the device. Directions whose coefficients are all zero are left out. Everything that changes from step to step (seed, step,
@@ -175,7 +179,7 @@ struct zo_cuda_view {
     const void *const *below;  /* (npoints) and of those in which frozen parameters stand */
     const zo_cuda_dir *dir;    /* (ndirs) */
     const float *coef;         /* (npoints, ndirs) */
-    const float *amount;       /* (CP and SPAN directions, ncoef): their coefficients times the parameter's scale */
+    const float *amount;       /* (directions of low rank, ncoef): their coefficients times the parameter's scale */
     const float *side;         /* (npoints, ncoef): view->side times the parameter's scale; NULL without */
 };
 
@@ -348,6 +352,22 @@ static __device__ __forceinline__ float zo_lowrank_at(const float *u, const floa
     return sum;
 }
 
+/* U and V of a low-rank direction on a factored parameter. */
+static __device__ __forceinline__ const float *zo_u_of(const zo_cuda_param &p, const zo_cuda_dir &dir)
+{
+    return zo_dir_has_factors(dir.kind) ? dir.left + p.left_at : p.u;
+}
+static __device__ __forceinline__ const float *zo_v_of(const zo_cuda_param &p, const zo_cuda_dir &dir)
+{
+    return zo_dir_has_factors(dir.kind) ? dir.right + p.right_at : p.v;
+}
+
+/* Where the numbers of a direction stand whose numbers on the parameter are stored. */
+static __device__ __forceinline__ const float *zo_values_of(const zo_cuda_param &p, const zo_cuda_dir &dir)
+{
+    return dir.kind == ZO_DIR_SET ? dir.values + p.offset : dir.left + p.left_at;
+}
+
 /* What is drawn for a DENSE or REST direction at elements 4 index .. 4 index + 3 of a parameter, the bits of zo_numbers. A block of four signs
  * lies in one word. */
 static __device__ __forceinline__ void zo_drawn4(const zo_cuda_param &p, const zo_cuda_dir &dir, uint32_t index, float z[4])
@@ -408,8 +428,8 @@ static __device__ __forceinline__ void zo_numbers4(const zo_cuda_param &p, const
 static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, const zo_cuda_dir &dir, const float *amount, int64_t index,
                                                      float z[4])
 {
-    if (dir.kind == ZO_DIR_SET) {
-        zo_stored4<ZO_STORAGE_F32>(dir.values, p.offset + 4 * index, z);
+    if (zo_dir_is_stored(dir.kind, p.rank)) {
+        zo_stored4<ZO_STORAGE_F32>(zo_values_of(p, dir), 4 * index, z);
         return;
     }
     if (!zo_dir_is_lowrank(dir.kind)) {
@@ -417,9 +437,10 @@ static __device__ __forceinline__ void zo_direction4(const zo_cuda_param &p, con
         return;
     }
     int64_t e = 4 * index, i = e / p.cols, j = e % p.cols;
+    const float *u = zo_u_of(p, dir), *v = zo_v_of(p, dir);
 #pragma unroll
     for (int l = 0; l < 4; l++) {
-        z[l] = i < p.rows ? zo_lowrank_at(p.u + i * p.rank, p.v + j * p.rank, amount + p.coef_at, p.rank) : 0.0f;
+        z[l] = i < p.rows ? zo_lowrank_at(u + i * p.rank, v + j * p.rank, amount + p.coef_at, p.rank) : 0.0f;
         j++;
         if (j == p.cols) {
             j = 0;

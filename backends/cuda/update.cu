@@ -3,7 +3,7 @@
  * the same rounding to the weights' type.
  *
  * Work is cut into tiles that know their parameter by a binary search in the list of parts; what changes from step to step is read from
- * device memory. Parameters of a sweep with CP or SPAN terms go through panels of PANEL x PANEL, whose factors are shared by the block;
+ * device memory. Parameters of a sweep with terms of low rank go through panels of PANEL x PANEL, whose factors are shared by the block;
  * all others are flat runs of 16-byte accesses. */
 #include "backends/cuda/access.cuh"
 
@@ -81,9 +81,9 @@ static __global__ void __launch_bounds__(THREADS) apply_flat(zo_cuda_view view, 
                 if (p.param.frozen || !zo_dir_acts(dir.kind, dir.skip, p.param.block, p.param.rank)) {
                     continue;
                 }
-                bool set = dir.kind == ZO_DIR_SET;
+                bool set = zo_dir_is_stored(dir.kind, p.param.rank);
                 if (set) {
-                    zo_stored4<ZO_STORAGE_F32>(dir.values, p.param.offset + 4 * quad, values);
+                    zo_stored4<ZO_STORAGE_F32>(zo_values_of(p.param, dir), 4 * quad, values);
                 } else if (drawn < 0 || !zo_same_draw(view.dir[drawn], dir)) {
                     zo_numbers4(p.param, dir, (uint32_t)quad, z);
                     drawn = d;
@@ -131,10 +131,10 @@ static __device__ __forceinline__ place place_of(const part &p, int64_t tile)
 
 struct panel_shared { float u[CHUNK][STRIDE], v[CHUNK][STRIDE]; };
 
-/* z[i][l] = sum over s of (scale amount[s] u[row_i, s]) v[col + l, s], in the order of s; u and v squared first where `square`. Every
- * thread of the block must call it. */
-static __device__ void panel_lowrank(const part &p, const place &at, float scale, const float *amount, bool square, panel_shared *shared,
-                                     float z[4][4])
+/* z[i][l] = sum over s of (scale amount[s] u[row_i, s]) v[col + l, s], in the order of s; u and v squared first where `square`. us (rows, rank),
+ * vs (cols, rank). Every thread of the block must call it. */
+static __device__ void panel_lowrank(const part &p, const place &at, const float *us, const float *vs, float scale, const float *amount, bool square,
+                                     panel_shared *shared, float z[4][4])
 {
     int rank = p.param.rank;
 #pragma unroll
@@ -150,8 +150,8 @@ static __device__ void panel_lowrank(const part &p, const place &at, float scale
         for (int e = (int)threadIdx.x; e < CHUNK * PANEL; e += THREADS) {
             int s = e % CHUNK, i = e / CHUNK;
             int64_t row = panel_row(p, at.top + i), col = at.left + i;
-            float u = s < n && row >= 0 ? p.param.u[row * rank + s0 + s] : 0.0f;
-            float v = s < n && col < p.param.cols ? p.param.v[col * rank + s0 + s] : 0.0f;
+            float u = s < n && row >= 0 ? us[row * rank + s0 + s] : 0.0f;
+            float v = s < n && col < p.param.cols ? vs[col * rank + s0 + s] : 0.0f;
             float a = s < n ? scale * amount[p.param.coef_at + s0 + s] : 0.0f;
             shared->u[s][i] = a * (square ? u * u : u);
             shared->v[s][i] = square ? v * v : v;
@@ -232,7 +232,8 @@ static __global__ void __launch_bounds__(THREADS) apply_panels(zo_cuda_view view
                 continue;
             }
             if (zo_dir_is_lowrank(dir.kind)) {
-                panel_lowrank(p, at, 1.0f, view.amount + (int64_t)dir.amount_row * view.ncoef, false, &shared, z);
+                panel_lowrank(p, at, zo_u_of(p.param, dir), zo_v_of(p.param, dir), 1.0f, view.amount + (int64_t)dir.amount_row * view.ncoef, false,
+                              &shared, z);
             } else {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
@@ -562,8 +563,8 @@ static __global__ void __launch_bounds__(THREADS) rule_panels(const zo_rule_args
         float scale = p.param.scale, decays = p.decays ? 1.0f : 0.0f;
         float x[4][4], first[4][4], second[4][4];
         panel_load<S>(p, at, arena, x);
-        panel_lowrank(p, at, scale, m, false, &shared, first);
-        panel_lowrank(p, at, scale * scale, v, true, &shared, second);
+        panel_lowrank(p, at, p.param.u, p.param.v, scale, m, false, &shared, first);
+        panel_lowrank(p, at, p.param.u, p.param.v, scale * scale, v, true, &shared, second);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
 #pragma unroll
@@ -651,6 +652,58 @@ void zo_cuda_init_normal(zo_backend *be, zo_store *store, int param, uint64_t se
 {
     const zo_param *p = &store->layout->param[param];
     draw(be, seed, p->id, ZO_ROLE_INIT, p->rows * p->cols, std, store->storage, zo_store_at(store, p->offset));
+}
+
+/* products of stores ----------------------------------------------------------------------------------------------------------------- */
+
+/* A product of the list: C (rows, cols) = A B; element (i, k) of A stands at i * row + k * step. */
+struct factor_product {
+    const float *a, *b;
+    float *c;
+    int64_t first, rows, cols, inner, row, step; /* first tile */
+};
+
+/* divides: by `inner`. A thread makes one number. */
+static __global__ void __launch_bounds__(THREADS) multiply_kernel(const factor_product *list, int n, int64_t tiles, int divides)
+{
+    if (int64_t tile = blockIdx.x; tile < tiles) {
+        int low = 0;
+        while (n > 1) { /* the last that begins at the tile or before */
+            int half = n / 2;
+            low += list[low + half].first <= tile ? half : 0;
+            n -= half;
+        }
+        const factor_product &p = list[low];
+        int64_t e = (tile - p.first) * THREADS + threadIdx.x;
+        if (e < p.rows * p.cols) {
+            double sum = zo_dot_strided(p.a + e / p.cols * p.row, p.step, p.b + e % p.cols, p.cols, p.inner);
+            p.c[e] = (float)(divides ? sum / (double)p.inner : sum);
+        }
+    }
+}
+
+void zo_cuda_multiply(zo_backend *be, const zo_store *a, bool across, const zo_store *b, zo_store *c)
+{
+    int n = c->layout->n;
+    if (n == 0) {
+        return;
+    }
+    zo_cuda_part(be, ZO_PART_UPDATE);
+    size_t bytes = (size_t)n * sizeof(factor_product);
+    factor_product *list = static_cast<factor_product *>(zo_cuda_host_of(be, bytes));
+    int64_t tiles = 0, read = 0, written = 0;
+    for (int t = 0; t < n; t++) {
+        const zo_param *pa = &a->layout->param[t], *pb = &b->layout->param[t], *pc = &c->layout->param[t];
+        int64_t inner = across ? pa->rows : pa->cols;
+        list[t] = {a->data + pa->offset, b->data + pb->offset, c->data + pc->offset, tiles, pc->rows, pc->cols, inner, across ? 1 : inner,
+                   across ? pa->cols : 1};
+        tiles += (pc->rows * pc->cols + THREADS - 1) / THREADS;
+        read += 4 * (pa->rows * pa->cols + pb->rows * pb->cols);
+        written += 4 * pc->rows * pc->cols;
+    }
+    const factor_product *on_device = static_cast<const factor_product *>(zo_cuda_stage(be, list, bytes));
+    ZO_MOVES(read, written);
+    ZO_LAUNCH(multiply_kernel, zo_cuda_grid(tiles, 1), THREADS, 0, zo_cuda_of(be)->stream, on_device, n, tiles, (int)across);
 }
 
 /* reductions ------------------------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
+#include "optimizers/engine.h"
 
 enum { CHUNK = 1 << 14, SAMPLE = 1024 };
 
@@ -14,8 +15,8 @@ typedef struct subject {
     const zo_param *p;
     int rank;
     float scale;
-    float *u, *v; /* (rows, rank), (cols, rank) */
-    float *a;     /* (n, rank) of each term */
+    float *u[ZO_PROBE_TERMS], *v[ZO_PROBE_TERMS]; /* (rows, rank), (cols, rank) of each term of low rank, else NULL */
+    float *a;                                     /* (n, rank) of each term */
 } subject;
 
 static bool acts(const subject *s, const zo_dir *dir)
@@ -54,7 +55,7 @@ static void draw(zo_backend *be, const subject *s, const zo_term *term, int k, i
         int64_t row = (first + i) / s->p->cols, col = (first + i) % s->p->cols;
         float sum = 0.0f;
         for (int r = 0; r < s->rank; r++) {
-            sum = fmaf(s->a[k * s->rank + r] * s->scale * s->u[row * s->rank + r], s->v[col * s->rank + r], sum);
+            sum = fmaf(s->a[k * s->rank + r] * s->scale * s->u[k][row * s->rank + r], s->v[k][col * s->rank + r], sum);
         }
         z[i] = sum;
     }
@@ -72,12 +73,12 @@ static subject open_subject(zo_backend *be, const zo_factors *factors, const zo_
     subject s = {.p = p, .rank = factors != NULL ? factors->rank[t] : 0};
     if (s.rank > 0) {
         s.scale = factors->scale[t];
-        s.u = fetch(be, factors->u[t], p->rows * s.rank);
-        s.v = fetch(be, factors->v[t], p->cols * s.rank);
         s.a = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(n * s.rank) * sizeof *s.a);
         for (int k = 0; k < n; k++) {
             if (zo_dir_is_lowrank(term[k].dir.kind)) {
                 zo_dir_coefs(&term[k].dir, factors, t, s.a + k * s.rank);
+                s.u[k] = fetch(be, zo_dir_u(&term[k].dir, factors, t), p->rows * s.rank);
+                s.v[k] = fetch(be, zo_dir_v(&term[k].dir, factors, t), p->cols * s.rank);
             }
         }
     }
@@ -87,6 +88,7 @@ static subject open_subject(zo_backend *be, const zo_factors *factors, const zo_
 double zo_probe_drift(zo_backend *be, const zo_store *weights, const zo_factors *factors, const zo_term *term, int n)
 {
     static const double times[] = {1.0, -2.0, 1.0}; /* there, to the other side, back */
+    ZO_CHECK(n <= ZO_PROBE_TERMS, "a probe of %d terms, and at most %d are told", n, ZO_PROBE_TERMS);
     const zo_layout *layout = weights->layout;
     float *before = zo_alloc(ZO_HOST, ZO_TAG_OTHER, CHUNK * sizeof *before), *w = zo_alloc(ZO_HOST, ZO_TAG_OTHER, CHUNK * sizeof *w);
     float *z = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * CHUNK * sizeof *z); /* (n, CHUNK) */
@@ -118,8 +120,10 @@ double zo_probe_drift(zo_backend *be, const zo_store *weights, const zo_factors 
                 most = fmaxf(most, fabsf(w[i] - before[i]));
             }
         }
-        zo_free(s.u);
-        zo_free(s.v);
+        for (int k = 0; k < n; k++) {
+            zo_free(s.u[k]);
+            zo_free(s.v[k]);
+        }
         zo_free(s.a);
     }
     zo_free(before);

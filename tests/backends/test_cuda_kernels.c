@@ -402,6 +402,120 @@ static void scaled(void)
     world_free(&m);
 }
 
+/* Factors of a direction's own: U and V drawn as stores, what sweeps add with them, and what is formed, also where two directions of one sweep have
+ * other factors than each other. */
+static void own_factors(void)
+{
+    world m;
+    world_new(&m);
+    int ranks[PARAMS] = {5, 19, 16, 3};
+    zo_factors *f = zo_factors_new_own(&m.layout, ranks, -0.5, 11);
+    zo_dir mine[2], theirs[2];
+    zo_store *here[4], *there[4]; /* U and V of two directions */
+    for (int i = 0; i < 4; i++) {
+        const zo_layout *side = i % 2 == 0 ? &f->left : &f->right;
+        zo_term draw = {.dir = {.kind = ZO_DIR_DENSE, .seed = 11, .step = (uint32_t)(3 + i)}, .coef = 1.0};
+        here[i] = zo_store_new(cpu, side, ZO_TAG_OPT_STATE);
+        there[i] = zo_store_new(gpu, side, ZO_TAG_OPT_STATE);
+        cpu->apply(cpu, here[i], NULL, 1.0, &draw, 1, NULL);
+        gpu->apply(gpu, there[i], NULL, 1.0, &draw, 1, NULL);
+        same("apply", text("%s of %d matrices, drawn", i % 2 == 0 ? "U" : "V", side->n), here[i]->data, there[i]->data, side->size, 0.0);
+    }
+    for (int i = 0; i < 2; i++) {
+        mine[i] = theirs[i] = (zo_dir){.kind = ZO_DIR_FACTORS, .seed = 11, .step = (uint32_t)i, .period = 1};
+        mine[i].own.left = here[2 * i]->data;
+        mine[i].own.right = here[2 * i + 1]->data;
+        theirs[i].own.left = there[2 * i]->data;
+        theirs[i].own.right = there[2 * i + 1]->data;
+    }
+    const int32_t table_rows[] = {0, 3, 4, 5, 40, 89}, *rows[] = {table_rows}, counts[] = {6};
+    int params[] = {TABLE};
+    zo_touched some = {.nparams = 1, .param = params, .row = rows, .n = counts};
+    for (int way = 0; way < 3; way++) {
+        zo_term term[] = {{mine[0], -1e-2}, {rest, 2e-2}, {mine[0], 3e-3}, {way == 1 ? part : mine[1], 1e-2}}, same_term[4];
+        zo_counters want, got;
+        memcpy(same_term, term, sizeof term);
+        same_term[0].dir = same_term[2].dir = theirs[0];
+        same_term[3].dir = way == 1 ? part : theirs[1];
+        zo_counters_reset();
+        cpu->apply(cpu, m.store, f, 0.99, term, 4, way == 2 ? &some : NULL);
+        zo_counters_read(&want);
+        zo_counters_reset();
+        gpu->apply(gpu, m.store_gpu, f, 0.99, same_term, 4, way == 2 ? &some : NULL);
+        zo_counters_read(&got);
+        ck_assert_uint_eq(want.normals, got.normals);
+        ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
+        stores_same(&m, "apply", text("FACTORS%s", way == 0 ? ", of two directions" : way == 1 ? " beside a draw" : ", touched rows"), m.store, m.store_gpu);
+    }
+    zo_store *cores[2] = {zo_store_new(cpu, &f->core, ZO_TAG_OTHER), zo_store_new(gpu, &f->core, ZO_TAG_OTHER)}; /* V' V over cols, and U by that */
+    cpu->multiply(cpu, here[1], true, here[3], cores[0]);
+    gpu->multiply(gpu, there[1], true, there[3], cores[1]);
+    same("multiply", text("V' V over cols, of %d matrices", f->core.n), cores[0]->data, cores[1]->data, f->core.size, 0.0);
+    zo_store *held[2] = {zo_store_new(cpu, &f->held, ZO_TAG_OTHER), zo_store_new(gpu, &f->held, ZO_TAG_OTHER)}, *turned[2];
+    turned[0] = zo_store_new(cpu, &f->left, ZO_TAG_OTHER);
+    turned[1] = zo_store_new(gpu, &f->left, ZO_TAG_OTHER);
+    zo_term draw = {.dir = {.kind = ZO_DIR_DENSE, .seed = 11, .step = 9}, .coef = 0.5};
+    cpu->apply(cpu, held[0], NULL, 1.0, &draw, 1, NULL);
+    gpu->apply(gpu, held[1], NULL, 1.0, &draw, 1, NULL);
+    cpu->multiply(cpu, held[0], false, cores[0], turned[0]);
+    gpu->multiply(gpu, held[1], false, cores[1], turned[1]);
+    same("multiply", text("U S, of %d matrices", f->left.n), turned[0]->data, turned[1]->data, f->left.size, 0.0);
+    for (int r = 0; r < 16; r++) { /* an oracle of the third matrix: the sums in the other order */
+        double sum = 0.0;
+        const float *u = held[0]->data + f->held.param[2].offset, *s = cores[0]->data + f->core.param[2].offset;
+        for (int k = 15; k >= 0; k--) {
+            sum += (double)u[7 * 16 + k] * s[k * 16 + r];
+        }
+        ck_assert_double_eq_tol(turned[0]->data[f->left.param[2].offset + 7 * 16 + r], sum, 1e-6);
+    }
+    for (int way = 0; way < 2; way++) {
+        zo_dir along = {.kind = ZO_DIR_HELD, .set = 1, .seed = 11, .period = 1}, theirs_along = along;
+        along.own.left = held[0]->data;
+        along.own.right = here[1]->data;
+        theirs_along.own.left = held[1]->data;
+        theirs_along.own.right = there[1]->data;
+        zo_term term[] = {{mine[0], -1e-2}, {along, 3e-2}, {rest, 1e-2}}, same_term[] = {{theirs[0], -1e-2}, {theirs_along, 3e-2}, {rest, 1e-2}};
+        zo_counters want, got;
+        zo_counters_reset();
+        cpu->apply(cpu, m.store, f, 1.0, term, 3, way == 1 ? &some : NULL);
+        zo_counters_read(&want);
+        zo_counters_reset();
+        gpu->apply(gpu, m.store_gpu, f, 1.0, same_term, 3, way == 1 ? &some : NULL);
+        zo_counters_read(&got);
+        ck_assert_uint_eq(want.normals, got.normals);
+        ck_assert_uint_eq(want.weight_bytes_written, got.weight_bytes_written);
+        stores_same(&m, "apply", text("HELD beside FACTORS and REST%s", way == 1 ? ", touched rows" : ""), m.store, m.store_gpu);
+    }
+    for (int s = 0; s < 2; s++) {
+        zo_store_free(s == 0 ? cpu : gpu, cores[s]);
+        zo_store_free(s == 0 ? cpu : gpu, held[s]);
+        zo_store_free(s == 0 ? cpu : gpu, turned[s]);
+    }
+    static const int32_t ids[] = {3, 0, 32, 3, 17, 31, 3};
+    enum { T = sizeof ids / sizeof *ids, POINTS = 2 };
+    const zo_store *base[] = {m.store, m.store}, *base_gpu[] = {m.store_gpu, m.store_gpu};
+    zo_dir dir[] = {mine[0], rest, mine[1]}, dir_gpu[] = {theirs[0], rest, theirs[1]};
+    static const float coef[] = {0.1f, 0.2f, 0.0f, -0.1f, 0.2f, 0.3f};
+    zo_view view = {.npoints = POINTS, .base = base, .ndirs = 3, .dir = dir, .coef = coef, .factors = f}, view_gpu = view;
+    view_gpu.base = base_gpu;
+    view_gpu.dir = dir_gpu;
+    for (int table = TABLE; table <= NARROW; table++) {
+        int64_t n = POINTS * T * m.layout.param[table].cols;
+        float *x = values(n, 41), *on_device = floats_to_device(x, n);
+        cpu->embed(cpu, &view, table, ids, T, true, x);
+        gpu->embed(gpu, &view_gpu, table, ids, T, true, on_device);
+        same("embed", text("FACTORS, P %d, (%d,%lld)", POINTS, T, (long long)m.layout.param[table].cols), x, on_device, n, 0.0);
+        gpu->release(gpu, on_device);
+        zo_free(x);
+    }
+    for (int i = 0; i < 4; i++) {
+        zo_store_free(cpu, here[i]);
+        zo_store_free(gpu, there[i]);
+    }
+    zo_factors_free(cpu, f);
+    world_free(&m);
+}
+
 /* Thirty steps of probes taken back with the update, as a run makes them: the weights at the end have one hash on both. */
 static void replays(void)
 {
@@ -945,7 +1059,7 @@ static void attentions(void)
     }
 }
 
-static void (*const bodies[])(void) = {draws, applies, sets, scaled, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
+static void (*const bodies[])(void) = {draws, applies, sets, scaled, own_factors, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
 
 START_TEST(kernels_equal_the_cpu)
 {

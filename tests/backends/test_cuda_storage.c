@@ -222,7 +222,10 @@ START_TEST(runs)
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH},
         {.optimizer = "tezo", .realisation = ZO_SIDEPATH, .accumulate = ZO_ACCUMULATE_LOG},
         {.optimizer = "tezo-m", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG, .steps = 6},
-        {.optimizer = "tezo-adam", .realisation = ZO_STREAMED}};
+        {.optimizer = "tezo-adam", .realisation = ZO_STREAMED},
+        {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 2, \"mode\": \"released\"}", .realisation = ZO_INPLACE},
+        {.optimizer = "lozo-m", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_STREAMED},
+        {.optimizer = "subzo", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_INPLACE}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
         s.family = _i % 2 ? LLAMA : BERT;

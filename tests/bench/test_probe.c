@@ -46,16 +46,23 @@ START_TEST(drift_is_that_of_sweeps)
     ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
     layout_of(&layout);
     int ranks[PARAMS] = {[MATRIX] = 5};
-    zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11);
+    zo_factors *f = zo_factors_new(be, &layout, ranks, -0.5, 11), *own = zo_factors_new_own(&layout, ranks, -0.5, 11);
+    zo_store *left = zo_store_new(be, &own->left, ZO_TAG_OTHER), *right = zo_store_new(be, &own->right, ZO_TAG_OTHER);
+    be->init_normal(be, left, 0, 3, 1.0f);
+    be->init_normal(be, right, 0, 3, 1.0f);
     double found[ZO_STORAGES];
     static const int large_of[] = {MATRIX, HEAD, VECTOR, -1};
     for (int k = 0; k < 4 * ZO_STORAGES; k++) {
         int storage = k % ZO_STORAGES, large = large_of[k / ZO_STORAGES];
         zo_store *w = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);
         fill(be, w, 0.05, large);
-        for (int low = 0; low < 2; low++) {
+        for (int low = 0; low < 3; low++) { /* none, CP, factors of their own */
             zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 9}, cp = gauss, rest = gauss, part = gauss;
-            cp.kind = ZO_DIR_CP;
+            cp.kind = low == 1 ? ZO_DIR_CP : ZO_DIR_FACTORS;
+            if (low == 2) {
+                cp.own.left = left->data;
+                cp.own.right = right->data;
+            }
             rest.kind = ZO_DIR_REST;
             part.draw = ZO_DRAW_RADEMACHER;
             part.skip = 1;
@@ -66,7 +73,7 @@ START_TEST(drift_is_that_of_sweeps)
             for (int move = 0; move < 3; move++) {
                 zo_term sweep[2] = {term[0], term[1]};
                 sweep[0].coef = sweep[1].coef = move == 1 ? -2e-3 : 1e-3;
-                be->apply(be, moved, low ? f : NULL, 1.0, sweep, n, NULL);
+                be->apply(be, moved, low == 2 ? own : low == 1 ? f : NULL, 1.0, sweep, n, NULL);
             }
             double want = 0, table = 0;
             for (int t = 0; t < PARAMS; t++) {
@@ -78,7 +85,7 @@ START_TEST(drift_is_that_of_sweeps)
                     *(t == TABLE ? &table : &want) = fmax(t == TABLE ? table : want, fabs((double)a - (double)b));
                 }
             }
-            double drift = zo_probe_drift(be, w, low ? f : NULL, term, n);
+            double drift = zo_probe_drift(be, w, low == 2 ? own : low == 1 ? f : NULL, term, n);
             ck_assert_msg(drift == want && want > 0, "%s, low %d, large %d: %g, by sweeps %g", zo_storage_name((zo_storage)storage), low, large, drift,
                           want);
             ck_assert(table > 0); /* which a run moves by the rows of its batches */
@@ -88,6 +95,9 @@ START_TEST(drift_is_that_of_sweeps)
         zo_store_free(be, w);
     }
     ck_assert(found[ZO_STORAGE_F32] < 1e-7 && found[ZO_STORAGE_F16] > 1e-5 && found[ZO_STORAGE_BF16] > 4 * found[ZO_STORAGE_F16]);
+    zo_store_free(be, left);
+    zo_store_free(be, right);
+    zo_factors_free(be, own);
     zo_factors_free(be, f);
     zo_layout_free(&layout);
     be->close(be);

@@ -338,6 +338,86 @@ START_TEST(tezo_is_unbiased)
 }
 END_TEST
 
+/* U and V of an estimate are drawn for it, so over both it is unbiased: of unit variance the gradient itself, unscaled r times it. */
+START_TEST(lozo_is_unbiased)
+{
+    quadratic q;
+    sample s;
+    quadratic_open(&q, false);
+    double g[MOST] = {0}, zero[MOST] = {0}, times[MOST];
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    for (int r = 1; r <= 4; r++) {
+        char json[128], what[128];
+        snprintf(json, sizeof json, "{\"rank\": %d, \"scale\": \"sqrt\"}", r);
+        snprintf(what, sizeof what, "lozo, rank %d", r);
+        first_estimates(&q, "lozo", json, 30000, g, &s);
+        assert_unbiased(&s, g, q.layout.size, what);
+        assert_variance(&s, square_norm(g, q.layout.size), 1.0 + ROWS * COLS + (2.0 * (ROWS + COLS) + 2.0) / r, what);
+    }
+    for (int i = 0; i < MOST; i++) {
+        times[i] = 3.0 * g[i];
+    }
+    first_estimates(&q, "lozo", "{\"rank\": 3}", 30000, times, &s);
+    assert_unbiased(&s, times, q.layout.size, "lozo, unscaled");
+    zo_layout_free(&q.layout);
+    quadratic_open(&q, true);
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    first_estimates(&q, "lozo", "{\"rank\": 2, \"scale\": \"sqrt\"}", 30000, g, &s);
+    assert_unbiased(&s, g, q.layout.size, "lozo with a vector trained");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Over all orthonormal factors the estimate is the gradient where Z is scaled by mu, and r^2 / (m n) of it where it is not. */
+START_TEST(subzo_is_unbiased)
+{
+    quadratic q;
+    sample s;
+    quadratic_open(&q, false);
+    double g[MOST] = {0}, zero[MOST] = {0}, times[MOST];
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    for (int r = 1; r <= 4; r++) {
+        char json[128], what[128];
+        snprintf(json, sizeof json, "{\"rank\": %d}", r);
+        snprintf(what, sizeof what, "subzo, rank %d", r);
+        first_estimates(&q, "subzo", json, 30000, g, &s);
+        assert_unbiased(&s, g, q.layout.size, what);
+        assert_variance(&s, square_norm(g, q.layout.size), ROWS * COLS * (1.0 + 2.0 / (r * r)) - 1.0, what);
+    }
+    for (int i = 0; i < MOST; i++) {
+        times[i] = 9.0 / (ROWS * COLS) * g[i];
+    }
+    first_estimates(&q, "subzo", "{\"rank\": 3, \"align\": false}", 30000, times, &s);
+    assert_unbiased(&s, times, q.layout.size, "subzo, not aligned");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
+/* Antithetic members by raw scores are the mean of two-point estimates along draws of their own; others have the mean's own share taken off. */
+START_TEST(a_population_is_unbiased)
+{
+    quadratic q;
+    sample s;
+    quadratic_open(&q, false);
+    double g[MOST] = {0}, zero[MOST] = {0}, times[MOST];
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    for (int r = 1; r <= 2; r++) {
+        char json[128], what[128];
+        snprintf(json, sizeof json, "{\"rank\": %d, \"pairs\": 3, \"scores\": \"raw\"}", r);
+        snprintf(what, sizeof what, "eggroll, rank %d", r);
+        first_estimates(&q, "eggroll", json, 12000, g, &s);
+        assert_unbiased(&s, g, q.layout.size, what);
+        assert_variance(&s, square_norm(g, q.layout.size), (1.0 + ROWS * COLS + (2.0 * (ROWS + COLS) + 2.0) / r) / 3.0, what);
+    }
+    for (int i = 0; i < MOST; i++) {
+        times[i] = 0.75 * g[i]; /* of 4 members each is a quarter of its own mean */
+    }
+    first_estimates(&q, "eggroll", "{\"pairs\": 2, \"scores\": \"raw\", \"antithetic\": false}", 20000, times, &s);
+    assert_unbiased(&s, times, q.layout.size, "eggroll, four draws");
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
 /* Full step with eta1, then a mini-batch step with eta2: the second move divided by -eta2. */
 static void svrg_estimates(quadratic *q, const char *options, int draws, double eta1, double eta2, const double *expected, sample *s)
 {
@@ -663,6 +743,9 @@ int main(void)
     tcase_add_test(tests, blocks_are_left_out_by_their_draw);
     tcase_add_test(tests, conmezo_leans_to_its_momentum);
     tcase_add_test(tests, tezo_is_unbiased);
+    tcase_add_test(tests, lozo_is_unbiased);
+    tcase_add_test(tests, subzo_is_unbiased);
+    tcase_add_test(tests, a_population_is_unbiased);
     tcase_add_test(tests, svrg_modes_have_their_expectations);
     tcase_add_test(tests, svrg_replay_is_paper);
     tcase_add_test(tests, svrg_rule_anneals);

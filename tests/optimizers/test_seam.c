@@ -592,6 +592,192 @@ START_TEST(what_cannot_be_said_yet)
 }
 END_TEST
 
+/* Directions with factors of their own: refused beside a log and on the side path before the first step, and more than two at a time. */
+START_TEST(factors_of_their_own)
+{
+    for (int k = 0; k < ZO_REALISATIONS + 1; k++) {
+        bowl b;
+        zo_err err = {0};
+        bool logged = k == ZO_REALISATIONS, refused = logged || k == ZO_SIDEPATH;
+        bowl_open(&b, ZO_STORAGE_F32);
+        zo_engine *e = engine_on(&b, logged ? ZO_STREAMED : (zo_realisation)k, logged ? ZO_ACCUMULATE_LOG : ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        zo_factor_spec spec = {.kind = ZO_FACTORS_OWN, .rank = 2};
+        ck_assert_int_eq(o->open_factors(o, &spec, &err), refused ? ZO_EUNSUPPORTED : ZO_OK);
+        if (refused) {
+            ASSERT_HAS(err.text, logged ? "\"log\"" : "\"sidepath\"");
+        } else {
+            zo_term term[3];
+            zo_point point[3];
+            double loss[3];
+            for (int i = 0; i < 3; i++) {
+                term[i] = (zo_term){.dir = {.kind = ZO_DIR_FACTORS, .seed = 6, .step = (uint32_t)i, .period = 1}, .coef = 0.1};
+                point[i] = (zo_point){.n = 1, .term = &term[i]};
+            }
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 3, &err), ZO_EUNSUPPORTED);
+            ASSERT_HAS(err.text, "factors of their own");
+            ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss, &err), ZO_OK);
+            ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 3, loss, &err), ZO_OK); /* POINTS to a pass, or one by one */
+            term[0].dir.draw = ZO_DRAW_RADEMACHER;
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 1, &err), ZO_EUNSUPPORTED);
+            ASSERT_HAS(err.text, "signs");
+        }
+        zo_engine_free(e);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
+/* A set of left factors takes what has some, and what stands beside them; points do not take it. */
+START_TEST(left_factors)
+{
+    bowl b;
+    zo_err err = {0};
+    bowl_open(&b, ZO_STORAGE_F32);
+    zo_engine *e = engine_on(&b, ZO_STREAMED, ZO_ACCUMULATE_WEIGHTS);
+    zo_objective *o = zo_engine_objective(e);
+    zo_factor_spec factors = {.kind = ZO_FACTORS_OWN, .rank = 2};
+    zo_set_spec spec = {.name = "left", .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_LEFT};
+    zo_set n;
+    ck_assert(o->open_factors(o, &factors, &err) == ZO_OK && o->open(o, &spec, &n, &err) == ZO_OK);
+    zo_dir z = {.kind = ZO_DIR_FACTORS, .seed = 6, .step = 1, .period = 2}, to = z, rest = {.kind = ZO_DIR_REST, .seed = 6, .step = 4};
+    to.period = 3;
+    ck_assert_int_eq(o->carry(o, n, &z, &to, &err), ZO_OK); /* nothing yet */
+    zo_term dense = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5}, pull[2] = {{.dir = z, .coef = 0.5}, {.dir = rest, .coef = 2.0}};
+    ck_assert_int_eq(o->combine(o, n, 0.0, &dense, 1, &err), ZO_EUNSUPPORTED);
+    ASSERT_HAS(err.text, "\"left\"");
+    uint64_t before = live(ZO_TAG_OPT_STATE);
+    ck_assert_int_eq(o->combine(o, n, 0.0, pull, 2, &err), ZO_OK);
+    ck_assert_uint_eq(live(ZO_TAG_OPT_STATE) - before, ((ROWS * 2 + 15) / 16 + (ROWS + 15) / 16) * 16 * sizeof(float));
+    zo_term held = {.dir = {.kind = ZO_DIR_HELD, .set = n, .seed = 6, .period = 2}, .coef = 2.0};
+    zo_point point = {.n = 1, .term = &held};
+    double loss;
+    ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), ZO_EUNSUPPORTED);
+    ASSERT_HAS(err.text, "\"left\"");
+    ck_assert_int_eq(o->combine(o, n, 1.0, &held, 1, &err), ZO_EUNSUPPORTED);
+    /* 2 N V^T with N = U / 2, and 2 times twice the rest's draw: the directions themselves */
+    float *was = calloc((size_t)b.layout.size, sizeof *was);
+    ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &held, 1, &err), ZO_OK);
+    memcpy(was, b.store->data, (size_t)b.layout.size * sizeof *was);
+    memset(b.store->data, 0, (size_t)b.layout.size * sizeof *was);
+    pull[0].coef = 1.0;
+    pull[1].coef = 4.0;
+    ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, pull, 2, &err), ZO_OK);
+    ck_assert(memcmp(was, b.store->data, (size_t)b.layout.size * sizeof *was) == 0);
+    free(was);
+    zo_engine_free(e);
+    bowl_close(&b);
+}
+END_TEST
+
+/* U S V^T with orthonormal U and V is as long as S, and of two directions of one period the dot product is that of their S. */
+START_TEST(cores_between_orthonormal_factors)
+{
+    bowl b;
+    zo_err err = {0};
+    bowl_open(&b, ZO_STORAGE_F32);
+    zo_engine *e = engine_on(&b, ZO_STREAMED, ZO_ACCUMULATE_WEIGHTS);
+    zo_objective *o = zo_engine_objective(e);
+    zo_factor_spec factors = {.kind = ZO_FACTORS_ORTHONORMAL, .rank = 4};
+    ck_assert_int_eq(o->open_factors(o, &factors, &err), ZO_OK);
+    for (uint32_t period = 0; period < 3; period++) {
+        float s[2][16];
+        double here[2][ROWS * COLS], dots[3] = {0}, cores[3] = {0};
+        for (uint32_t i = 0; i < 2; i++) {
+            zo_term z = {.dir = {.kind = ZO_DIR_CORE, .seed = 6, .step = i, .query = 1, .period = period}, .coef = 1.0};
+            memset(b.store->data, 0, (size_t)b.layout.size * sizeof(float));
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &z, 1, &err), ZO_OK);
+            for (int j = 0; j < ROWS * COLS; j++) {
+                here[i][j] = b.store->data[j];
+            }
+            zo_normals_scalar((zo_stream){6, zo_param_id("matrix/S"), i, 1, ZO_ROLE_Z}, 0, 16, s[i]);
+        }
+        for (int k = 0; k < 3; k++) {
+            for (int j = 0; j < ROWS * COLS; j++) {
+                dots[k] += here[k / 2][j] * here[(k + 1) / 2][j];
+            }
+            for (int j = 0; j < 16; j++) {
+                cores[k] += (double)s[k / 2][j] * s[(k + 1) / 2][j];
+            }
+            ck_assert_double_eq_tol(dots[k], cores[k], 1e-5);
+        }
+    }
+    zo_engine_free(e);
+    bowl_close(&b);
+}
+END_TEST
+
+/* In place, points along more directions than there are slots, updates along one of them and a set that takes another: the weights are those of
+ * sweeps by hand, each with its factors beside it. */
+START_TEST(factors_come_and_go)
+{
+    for (int storage = 0; storage < ZO_STORAGES; storage++) {
+        bowl b;
+        zo_err err;
+        bowl_open(&b, (zo_storage)storage);
+        b.be->init_normal(b.be, b.store, 0, 5, 0.5f);
+        size_t bytes = (size_t)(b.layout.size * zo_storage_bytes(b.store->storage));
+        zo_store *hand = zo_store_new_as(b.be, &b.layout, b.store->storage, ZO_TAG_OTHER);
+        memcpy(zo_store_at(hand, 0), zo_store_at(b.store, 0), bytes);
+        int rank[] = {2, 0};
+        zo_factors *f = zo_factors_new_own(&b.layout, rank, 0.0, 6);
+        zo_engine *e = engine_on(&b, ZO_INPLACE, ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        zo_set_spec sum = {.name = "momentum", .tag = ZO_TAG_OPT_STATE};
+        zo_set m;
+        zo_factor_spec spec = {.kind = ZO_FACTORS_OWN, .rank = 2};
+        ck_assert(o->open_factors(o, &spec, &err) == ZO_OK && o->open(o, &sum, &m, &err) == ZO_OK);
+        zo_dir dir[4];
+        zo_store *left[4], *right[4], *kept = zo_store_new(b.be, &b.layout, ZO_TAG_OTHER);
+        for (int i = 0; i < 4; i++) {
+            dir[i] = (zo_dir){.kind = ZO_DIR_FACTORS, .seed = 6, .step = (uint32_t)(i % 3), .query = 1, .period = (uint32_t)i};
+            left[i] = zo_store_new(b.be, &f->left, ZO_TAG_OTHER);
+            right[i] = zo_store_new(b.be, &f->right, ZO_TAG_OTHER);
+            zo_normals_scalar((zo_stream){6, zo_param_id("matrix/U"), dir[i].step, 1, ZO_ROLE_Z}, 0, ROWS * 2, left[i]->data);
+            zo_normals_scalar((zo_stream){6, zo_param_id("matrix/V"), dir[i].period, 0, ZO_ROLE_Z}, 0, COLS * 2, right[i]->data);
+        }
+        static const struct { int dir; double coef; bool probe; } move[] = {{0, 1e-2, true}, {0, -1e-2, true}, {0, 3e-3, false}, {1, 1e-2, true}, {2, 5e-3, false},
+                                                                            {3, 2e-3, false}, {0, 1e-3, true}, {1, 2e-3, false}, {1, -4e-3, true}};
+        int at = -1;
+        for (size_t k = 0; k < sizeof move / sizeof *move; k++) {
+            zo_term term = {.dir = dir[move[k].dir], .coef = move[k].coef}, by_hand[2];
+            zo_point point = {.n = 1, .term = &term};
+            double loss;
+            int n = 0;
+            if (at >= 0 && !(move[k].probe && move[at].dir == move[k].dir)) { /* the way back */
+                by_hand[n++] = (zo_term){.dir = dir[move[at].dir], .coef = -move[at].coef};
+                by_hand[0].dir.own.left = left[move[at].dir]->data;
+                by_hand[0].dir.own.right = right[move[at].dir]->data;
+            }
+            by_hand[n] = term;
+            by_hand[n].coef -= n == 0 && at >= 0 ? move[at].coef : 0.0;
+            by_hand[n].dir.own.left = left[move[k].dir]->data;
+            by_hand[n].dir.own.right = right[move[k].dir]->data;
+            b.be->apply(b.be, hand, f, 1.0, by_hand, n + 1, NULL);
+            at = move[k].probe ? (int)k : -1;
+            ck_assert_int_eq(move[k].probe ? o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err) : o->combine(o, ZO_SET_WEIGHTS, 1.0, &term, 1, &err), ZO_OK);
+            ck_assert(!move[k].probe || memcmp(zo_store_at(b.store, 0), zo_store_at(hand, 0), bytes) == 0);
+            zo_term into = {.dir = by_hand[n].dir, .coef = 0.5};
+            b.be->apply(b.be, kept, f, 1.0, &into, 1, NULL);
+            into.dir = dir[move[k].dir];
+            ck_assert_int_eq(o->combine(o, m, 1.0, &into, 1, &err), ZO_OK);
+        }
+        double norm;
+        ck_assert_int_eq(o->dot(o, m, m, &norm, &err), ZO_OK);
+        ck_assert_double_eq(norm, b.be->dot(b.be, kept, kept));
+        for (int i = 0; i < 4; i++) {
+            zo_store_free(b.be, left[i]);
+            zo_store_free(b.be, right[i]);
+        }
+        zo_store_free(b.be, kept);
+        zo_store_free(b.be, hand);
+        zo_engine_free(e);
+        zo_factors_free(b.be, f);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
 /* Each slot alone is missed by whoever asks for its kind, and by nobody else. */
 START_TEST(slots_that_are_not_there)
 {
@@ -599,7 +785,7 @@ START_TEST(slots_that_are_not_there)
     static const struct { const char *name; size_t at; zo_slots of; } c[] = {
         SLOT(ZO_SLOTS_FORWARD, linear), SLOT(ZO_SLOTS_FORWARD, head_logprob), SLOT(ZO_SLOTS_FORWARD, wait), SLOT(ZO_SLOTS_SWEEPS, apply),
         SLOT(ZO_SLOTS_LOWRANK, draw_factors), SLOT(ZO_SLOTS_RULES, rule), SLOT(ZO_SLOTS_DRAWN_RULES, rule_drawn), SLOT(ZO_SLOTS_LOWRANK_RULES, rule_lowrank),
-        SLOT(ZO_SLOTS_BACKWARD, linear_backward), SLOT(ZO_SLOTS_NORMS, dot)};
+        SLOT(ZO_SLOTS_BACKWARD, linear_backward), SLOT(ZO_SLOTS_NORMS, dot), SLOT(ZO_SLOTS_PRODUCTS, multiply)};
 #undef SLOT
     bowl b;
     zo_err err;
@@ -694,6 +880,10 @@ int main(void)
     tcase_add_loop_test(tests, masks_are_of_the_smallest, 0, 2 * ZO_STORAGES);
     tcase_add_test(tests, a_drawn_operand_is_the_stored_one);
     tcase_add_test(tests, what_cannot_be_said_yet);
+    tcase_add_test(tests, factors_of_their_own);
+    tcase_add_test(tests, left_factors);
+    tcase_add_test(tests, cores_between_orthonormal_factors);
+    tcase_add_test(tests, factors_come_and_go);
     tcase_add_test(tests, slots_that_are_not_there);
     tcase_add_test(tests, verbs_on_a_poor_backend);
     suite_add_tcase(suite, tests);

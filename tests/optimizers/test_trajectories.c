@@ -907,6 +907,278 @@ START_TEST(zo_svrg_goes_the_twins_way)
 }
 END_TEST
 
+/* ---- LOZO ----------------------------------------------------------------------------------------------------------------- */
+
+/* z of a step: U V^T on the matrix, a Gaussian on the bias. */
+static void draw_lowrank(const hills *h, int64_t step, int query, int64_t period, int rank, double *z)
+{
+    float u[ROWS * 4], v[COLS * 4];
+    draw(h, step, query, z);
+    zo_normals_scalar((zo_stream){SEED, zo_param_id("w/U"), (uint32_t)step, (uint32_t)query, ZO_ROLE_Z}, 0, ROWS * rank, u);
+    zo_normals_scalar((zo_stream){SEED, zo_param_id("w/V"), (uint32_t)(step / period), 0, ZO_ROLE_Z}, 0, COLS * rank, v);
+    for (int i = 0; i < ROWS * COLS; i++) {
+        z[i] = 0.0;
+        for (int s = 0; s < rank; s++) {
+            z[i] += (double)u[i / COLS * rank + s] * v[i % COLS * rank + s];
+        }
+    }
+}
+
+static double cosine(const double *a, const double *b)
+{
+    double ab = 0.0, aa = 0.0, bb = 0.0;
+    for (int i = 0; i < MOST; i++) {
+        ab += a[i] * b[i];
+        aa += a[i] * a[i];
+        bb += b[i] * b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* The steps as they were made: each is -lr pg times a direction, which is the probe's, but for the released code where V is drawn. */
+START_TEST(lozo_goes_the_twins_way)
+{
+    const double lr = 4e-3, eps = 1e-3;
+    enum { RANK = 2, PERIOD = 7 };
+    double ends[2][MOST];
+    hills h;
+    hills_open(&h);
+    for (int released = 0; released < 2; released++) {
+        char json[100];
+        double w[MOST] = {0}, before[MOST], mean = 0.0;
+        int others = 0;
+        snprintf(json, sizeof json, "{\"rank\": %d, \"period\": %d, \"mode\": \"%s\"}", RANK, PERIOD, released ? "released" : "plain");
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("lozo", json, &o->o);
+        for (int t = 0; t < 40 * PERIOD; t++) {
+            zo_step_report report;
+            double z[MOST], along[MOST], moved[MOST], unused;
+            h.at = t % EXAMPLES;
+            draw_lowrank(&h, t, 0, PERIOD, RANK, z);
+            draw_lowrank(&h, t, released && t % PERIOD == 0, PERIOD, RANK, along);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, w, z, eps, &unused);
+            add(w, -lr * pg, along);
+            memset(before, 0, sizeof before);
+            memcpy(before, o->w, (size_t)h.layout.size * sizeof *before);
+            ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, lr, eps, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.projected, pg, 1e-7);
+            memset(moved, 0, sizeof moved);
+            for (int i = 0; i < SIZE; i++) {
+                moved[h.place[i]] = (o->w[h.place[i]] - before[h.place[i]]) / (-lr * report.projected);
+            }
+            double angle = cosine(moved, z);
+            if (released && t % PERIOD == 0) {
+                ck_assert(fabs(angle) < 0.95);
+                mean += angle;
+                others++;
+            } else {
+                ck_assert_double_eq_tol(angle, 1.0, 1e-9);
+            }
+        }
+        ck_assert_msg(apart(&h, w, o->w) < 1e-9, "released %d: weights %g apart", released, apart(&h, w, o->w));
+        ck_assert_int_eq(others, released ? 40 : 0);
+        /* a cosine of independent directions has mean 0, and in some fifteen numbers a deviation of a quarter or so: a mean of 40 one of 0.04 */
+        ck_assert_msg(!released || fabs(mean / others) < 0.2, "the cosine of probe and update is %g on average", mean / others);
+        printf("measured: lozo released: cosine of probe and update where V is drawn: %.3f on average\n", released ? mean / others : 1.0);
+        memcpy(ends[released], w, sizeof w);
+        running_free(&r);
+        objective64_free(o);
+    }
+    ck_assert(apart(&h, ends[0], ends[1]) > 1e-3);
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* N and what has no factors, written out: N V^T is formed for each step, and N goes over to a new V by the least-squares problem's normal equations with
+ * V_new^T V_new taken for cols I. */
+START_TEST(lozo_m_goes_the_twins_way)
+{
+    const double lr = 4e-3, eps = 1e-3;
+    static const struct { int rank, period; double beta; } of[] = {{2, 7, 0.9}, {1, 1, 0.9}, {3, 200, 0.5}};
+    double ends[3][MOST];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 3; k++) {
+        int rank = of[k].rank, period = of[k].period;
+        char json[100];
+        double w[MOST] = {0}, n[ROWS * 4] = {0}, m[EXTRA] = {0};
+        snprintf(json, sizeof json, "{\"rank\": %d, \"period\": %d, \"beta1\": %g}", rank, period, of[k].beta);
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running r = running_new("lozo-m", json, &o->o);
+        for (int t = 0; t < 150; t++) {
+            zo_step_report report;
+            double z[MOST], unused;
+            float u[ROWS * 4], v[COLS * 4], old[COLS * 4];
+            h.at = t % EXAMPLES;
+            draw_lowrank(&h, t, 0, period, rank, z);
+            double pg = spsa(&h, ZO_BATCH_CURRENT, w, z, eps, &unused);
+            zo_normals_scalar((zo_stream){SEED, zo_param_id("w/U"), (uint32_t)t, 0, ZO_ROLE_Z}, 0, ROWS * rank, u);
+            zo_normals_scalar((zo_stream){SEED, zo_param_id("w/V"), (uint32_t)(t / period), 0, ZO_ROLE_Z}, 0, COLS * rank, v);
+            if (t > 0 && t % period == 0) {
+                double full[ROWS * COLS] = {0};
+                zo_normals_scalar((zo_stream){SEED, zo_param_id("w/V"), (uint32_t)(t / period - 1), 0, ZO_ROLE_Z}, 0, COLS * rank, old);
+                for (int i = 0; i < ROWS * COLS * rank; i++) {
+                    full[i / rank] += n[i / rank / COLS * rank + i % rank] * old[i / rank % COLS * rank + i % rank];
+                }
+                memset(n, 0, sizeof n);
+                for (int i = 0; i < ROWS * COLS * rank; i++) {
+                    n[i / rank / COLS * rank + i % rank] += full[i / rank] * v[i / rank % COLS * rank + i % rank] / COLS;
+                }
+            }
+            for (int i = 0; i < ROWS * rank; i++) {
+                n[i] = t == 0 ? pg * u[i] : of[k].beta * n[i] + (1 - of[k].beta) * pg * u[i];
+            }
+            for (int i = 0; i < EXTRA; i++) {
+                double g = pg * z[h.layout.param[1].offset + i];
+                m[i] = t == 0 ? g : of[k].beta * m[i] + (1 - of[k].beta) * g;
+                w[h.layout.param[1].offset + i] -= lr * m[i];
+            }
+            for (int i = 0; i < ROWS * COLS * rank; i++) {
+                w[i / rank] -= lr * n[i / rank / COLS * rank + i % rank] * v[i / rank % COLS * rank + i % rank];
+            }
+            ck_assert_int_eq(running_step(&r, EXAMPLES, STEPS, lr, eps, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.projected, pg, 1e-7);
+        }
+        ck_assert_msg(apart(&h, w, o->w) < 1e-9, "case %d: weights %g apart", k, apart(&h, w, o->w));
+        memcpy(ends[k], w, sizeof w);
+        for (int other = 0; other < k; other++) {
+            ck_assert(apart(&h, ends[k], ends[other]) > 1e-3);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* Q of the normal numbers of a period, by Gram and Schmidt's classical way: x (n, r), each column less its projections on those before it. */
+static void draw_basis(const char *name, int64_t period, int n, int r, double *x)
+{
+    float draw[ROWS * COLS];
+    zo_normals_scalar((zo_stream){SEED, zo_param_id(name), (uint32_t)period, 0, ZO_ROLE_Z}, 0, n * r, draw);
+    for (int s = 0; s < r; s++) {
+        double of[ROWS * COLS], norm = 0.0;
+        for (int i = 0; i < n; i++) {
+            of[i] = draw[i * r + s];
+            for (int k = 0; k < s; k++) {
+                double share = 0.0;
+                for (int j = 0; j < n; j++) {
+                    share += x[j * r + k] * draw[j * r + s];
+                }
+                of[i] -= share * x[i * r + k];
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            norm += of[i] * of[i];
+        }
+        for (int i = 0; i < n; i++) {
+            x[i * r + s] = of[i] / sqrt(norm);
+        }
+    }
+}
+
+/* The objective's factors are f32, so weights agree to 1e-6. */
+START_TEST(subzo_goes_the_twins_way)
+{
+    const double lr = 5e-3, eps = 1e-3;
+    static const struct { int rank, period; bool align; } of[] = {{2, 7, true}, {3, 50, true}, {2, 7, false}};
+    double ends[3][MOST];
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 3; k++) {
+        int r = of[k].rank;
+        char json[100];
+        double w[MOST] = {0}, u[ROWS * COLS], v[ROWS * COLS], mu = of[k].align ? sqrt(ROWS * COLS) / r : 1.0;
+        snprintf(json, sizeof json, "{\"rank\": %d, \"period\": %d, \"align\": %s}", r, of[k].period, of[k].align ? "true" : "false");
+        objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
+        running run = running_new("subzo", json, &o->o);
+        for (int t = 0; t < 150; t++) {
+            zo_step_report report;
+            double z[MOST], unused;
+            float s[16];
+            h.at = t % EXAMPLES;
+            draw_basis("w/U", t / of[k].period, ROWS, r, u);
+            draw_basis("w/V", t / of[k].period, COLS, r, v);
+            zo_normals_scalar((zo_stream){SEED, zo_param_id("w/S"), (uint32_t)t, 0, ZO_ROLE_Z}, 0, r * r, s);
+            draw(&h, t, 0, z);
+            for (int i = 0; i < ROWS * COLS; i++) {
+                z[i] = 0.0;
+                for (int a = 0; a < r * r; a++) {
+                    z[i] += mu * u[i / COLS * r + a / r] * s[a] * v[i % COLS * r + a % r];
+                }
+            }
+            double pg = spsa(&h, ZO_BATCH_CURRENT, w, z, eps, &unused);
+            add(w, -lr * pg, z);
+            ck_assert_int_eq(running_step(&run, EXAMPLES, STEPS, lr, eps, &report), ZO_OK);
+            ck_assert_double_eq_tol(report.projected, pg, 1e-4);
+        }
+        ck_assert_msg(apart(&h, w, o->w) < 1e-6, "case %d: weights %g apart", k, apart(&h, w, o->w));
+        memcpy(ends[k], w, sizeof w);
+        for (int other = 0; other < k; other++) {
+            ck_assert(apart(&h, ends[k], ends[other]) > 1e-3);
+        }
+        running_free(&run);
+        objective64_free(o);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
+/* Members' losses, their z-scores, and the mean that they weigh. */
+START_TEST(eggroll_goes_the_twins_way)
+{
+    static const struct { bool antithetic, raw; int pairs, rank; double lr; } of[] = {
+        {true, false, 3, 1, 0.05}, {false, false, 3, 2, 0.05}, {true, true, 2, 1, 0.02}, {false, true, 2, 2, 0.02}};
+    enum { MEMBERS = 6 };
+    hills h;
+    hills_open(&h);
+    for (int k = 0; k < 4; k++) {
+        int n = 2 * of[k].pairs;
+        char json[120];
+        snprintf(json, sizeof json, "{\"pairs\": %d, \"rank\": %d, \"antithetic\": %s, \"scores\": \"%s\"}", of[k].pairs, of[k].rank,
+                 of[k].antithetic ? "true" : "false", of[k].raw ? "raw" : "z");
+        beside b = beside_new(&h, "eggroll", json, of[k].lr);
+        for (int t = 0; t < STEPS; t++) {
+            double e[MEMBERS][MOST], loss[MEMBERS], mean = 0.0, square = 0.0, first;
+            h.at = t % EXAMPLES;
+            for (int i = 0; i < n; i++) {
+                int j = of[k].antithetic ? i / 2 : i;
+                float u[ROWS * 2], v[COLS * 2];
+                double at[MOST];
+                draw(&h, t, j, e[i]);
+                zo_normals_scalar((zo_stream){SEED, zo_param_id("w/U"), (uint32_t)t, (uint32_t)j, ZO_ROLE_Z}, 0, ROWS * of[k].rank, u);
+                zo_normals_scalar((zo_stream){SEED, zo_param_id("w/V"), (uint32_t)(t * n + j), 0, ZO_ROLE_Z}, 0, COLS * of[k].rank, v);
+                for (int x = 0; x < ROWS * COLS; x++) {
+                    e[i][x] = 0.0;
+                    for (int s = 0; s < of[k].rank; s++) {
+                        e[i][x] += (double)u[x / COLS * of[k].rank + s] * v[x % COLS * of[k].rank + s] / sqrt(of[k].rank);
+                    }
+                }
+                for (int x = 0; x < MOST; x++) {
+                    e[i][x] *= of[k].antithetic && i % 2 == 1 ? -1.0 : 1.0;
+                }
+                memcpy(at, b.w, sizeof at);
+                add(at, b.eps, e[i]);
+                loss[i] = hills_loss(&h, ZO_BATCH_CURRENT, at);
+                mean += loss[i] / n;
+            }
+            first = of[k].antithetic ? (loss[0] - loss[1]) / (2 * b.eps) : (loss[0] - mean) / b.eps;
+            for (int i = 0; i < n; i++) {
+                square += (loss[i] - mean) * (loss[i] - mean);
+            }
+            for (int i = 0; i < n; i++) {
+                add(b.w, b.lr / n * (mean - loss[i]) / (of[k].raw ? b.eps : sqrt(square / n)), e[i]);
+            }
+            beside_step(&b, t, first, 1e-8);
+            ck_assert_double_eq_tol(b.report.loss, mean, 1e-10);
+            ck_assert_double_eq(b.report.paper_queries, n);
+        }
+        beside_free(&b);
+    }
+    zo_layout_free(&h.layout);
+}
+END_TEST
+
 /* ---- first order ---------------------------------------------------------------------------------------------------------- */
 
 /* clip: 0, far above every norm, and below every norm; then also between them, so that some steps are clipped. */
@@ -1157,6 +1429,10 @@ int main(void)
     tcase_add_test(tests, fzoo_goes_the_twins_way);
     tcase_add_test(tests, bszo_goes_the_twins_way);
     tcase_add_test(tests, zo_svrg_goes_the_twins_way);
+    tcase_add_test(tests, lozo_goes_the_twins_way);
+    tcase_add_test(tests, lozo_m_goes_the_twins_way);
+    tcase_add_test(tests, subzo_goes_the_twins_way);
+    tcase_add_test(tests, eggroll_goes_the_twins_way);
     tcase_add_test(tests, clipping_as_torch_does);
     tcase_add_test(tests, mezo_goes_the_twins_way);
     tcase_add_test(tests, mezo_estimates_go_the_twins_way);

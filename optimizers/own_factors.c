@@ -1,0 +1,160 @@
+/* own_factors.c: see own_factors.h. */
+#include "optimizers/own_factors.h"
+
+#include <math.h>
+
+#include "core/clock.h"
+#include "core/rng.h"
+
+void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors)
+{
+    *own = (zo_own_factors){.be = be, .factors = factors};
+    for (int i = 0; i < ZO_OWN_SLOTS; i++) {
+        own->slot[ZO_SIDE_LEFT][i].store = zo_store_new(be, &factors->left, ZO_TAG_OPT_STATE);
+        own->slot[ZO_SIDE_RIGHT][i].store = zo_store_new(be, &factors->right, ZO_TAG_OPT_STATE);
+    }
+}
+
+void zo_own_open_core(zo_own_factors *own)
+{
+    own->core = own->core != NULL ? own->core : zo_store_new(own->be, &own->factors->core, ZO_TAG_OPT_STATE);
+}
+
+void zo_own_open_orthonormal(zo_own_factors *own)
+{
+    zo_own_open_core(own);
+    own->basis.store = zo_store_new(own->be, &own->factors->left, ZO_TAG_OPT_STATE);
+}
+
+void zo_own_close(zo_own_factors *own)
+{
+    zo_store_free(own->be, own->basis.store);
+    zo_store_free(own->be, own->core);
+    for (int i = 0; i < ZO_SIDES * ZO_OWN_SLOTS; i++) {
+        zo_store_free(own->be, own->slot[i / ZO_OWN_SLOTS][i % ZO_OWN_SLOTS].store);
+    }
+}
+
+/* What a side's factor is a value of: the same for all directions with that factor. */
+static zo_dir draw_of(const zo_own_factors *own, zo_side side, const zo_dir *dir)
+{
+    if (side == ZO_SIDE_RIGHT) {
+        return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
+    }
+    return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->step, .query = dir->query, .period = own->basis.store != NULL ? dir->period : 0};
+}
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double lane[8] = {0}, sum = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        lane[i % 8] += a[i] * b[i];
+    }
+    for (int l = 0; l < 8; l++) {
+        sum += lane[l];
+    }
+    return sum;
+}
+
+/* x (r, n): rows made orthonormal in their order, each against those before it twice. The order is one, whatever the number of threads, so every
+ * machine and every backend has the same factors; LAPACK's would depend on them. */
+static void orthonormalise(double *x, int r, int64_t n)
+{
+    for (int s = 0; s < r; s++) {
+        double *of = x + s * n;
+        for (int k = 0; k < 2 * s; k++) {
+            const double *before = x + k % s * n;
+            double share = dot(of, before, n);
+            for (int64_t i = 0; i < n; i++) {
+                of[i] -= share * before[i];
+            }
+        }
+        double norm = sqrt(dot(of, of, n));
+        for (int64_t i = 0; i < n; i++) {
+            of[i] /= norm;
+        }
+    }
+}
+
+/* The store's matrices (n, r) <- orthonormal columns, of the normal numbers of a draw. */
+static void make_orthonormal(zo_own_factors *own, const zo_dir *draw, zo_store *store)
+{
+    for (int t = 0; t < store->layout->n; t++) {
+        const zo_param *p = &store->layout->param[t];
+        int64_t n = p->rows, r = p->cols;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)(n * r) * sizeof *host);
+        double *x = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)(n * r) * sizeof *x);
+        zo_normals((zo_stream){.seed = draw->seed, .tensor = p->id, .step = draw->step, .role = ZO_ROLE_Z}, 0, (long)(n * r), host);
+        for (int64_t i = 0; i < n * r; i++) {
+            x[i % r * n + i / r] = host[i];
+        }
+        orthonormalise(x, (int)r, n);
+        for (int64_t i = 0; i < n * r; i++) {
+            host[i] = (float)x[i % r * n + i / r];
+        }
+        zo_store_set(own->be, store, t, host);
+        zo_free(host);
+        zo_free(x);
+        zo_counters_add((zo_counters){.normals = (uint64_t)(n * r)});
+    }
+}
+
+static void make_drawn(zo_own_factors *own, const zo_dir *draw, zo_store *store)
+{
+    zo_term term = {.dir = *draw, .coef = 1.0};
+    own->be->zero(own->be, store->data, (size_t)store->size * sizeof(float));
+    own->be->apply(own->be, store, NULL, 1.0, &term, 1, NULL);
+}
+
+zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir)
+{
+    zo_dir wanted = draw_of(own, side, dir);
+    for (int i = 0; i < ZO_OWN_SLOTS; i++) {
+        zo_own_slot *slot = &own->slot[side][i];
+        if (slot->used > 0 && zo_dir_same_draw(&slot->of, &wanted) && slot->of.period == wanted.period) {
+            slot->used = ++own->clock;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side)
+{
+    zo_own_slot *oldest = &own->slot[side][0];
+    for (int i = 1; i < ZO_OWN_SLOTS; i++) {
+        oldest = own->slot[side][i].used < oldest->used ? &own->slot[side][i] : oldest;
+    }
+    return oldest;
+}
+
+void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir)
+{
+    double start = zo_now();
+    slot->of = draw_of(own, side, dir);
+    slot->used = ++own->clock;
+    if (own->basis.store == NULL) {
+        make_drawn(own, &slot->of, slot->store);
+    } else if (side == ZO_SIDE_RIGHT) {
+        make_orthonormal(own, &slot->of, slot->store);
+    } else {
+        zo_dir base = {.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
+        if (own->basis.used == 0 || !zo_dir_same_draw(&own->basis.of, &base)) {
+            own->basis.of = base;
+            own->basis.used = 1;
+            make_orthonormal(own, &base, own->basis.store);
+        }
+        make_drawn(own, &slot->of, own->core);
+        own->be->multiply(own->be, own->basis.store, false, own->core, slot->store);
+    }
+    zo_part_move(ZO_PART_UPDATE, ZO_PART_FORM, zo_now() - start); /* the backend counts a sweep as an update */
+}
+
+void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x)
+{
+    zo_backend *be = own->be;
+    scratch->used = 0;
+    be->multiply(be, from->store, true, to->store, own->core);
+    be->multiply(be, x, false, own->core, scratch->store);
+    be->copy(be, x->data, scratch->store->data, (size_t)scratch->store->size * sizeof(float)); /* left factors stand first */
+}

@@ -1,0 +1,47 @@
+/* own_factors.h: the factors of directions that have their own (zo_dir_has_factors), realised in the backend's memory: the last SLOTS of each side,
+ * so that the way back from a probe and the next probe are one sweep. A factor is a value, and what is thrown out is drawn again. Private to
+ * the engine. */
+#ifndef ZO_OPTIMIZERS_OWN_FACTORS_H
+#define ZO_OPTIMIZERS_OWN_FACTORS_H
+
+#include "backends/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* U, of (step, query), or U S of (step, query, period); V, of a period. */
+typedef enum zo_side { ZO_SIDE_LEFT, ZO_SIDE_RIGHT, ZO_SIDES } zo_side;
+enum { ZO_OWN_SLOTS = 2 }; /* of a side: so many may be read by one sweep, or one pass */
+
+typedef struct zo_own_slot {
+    zo_store *store; /* f32, of zo_factors.left or .right, tag OPT_STATE */
+    zo_dir of;
+    uint64_t used;   /* when it was asked for last; 0 = it holds nothing */
+} zo_own_slot;
+
+typedef struct zo_own_factors {
+    zo_backend *be;
+    const zo_factors *factors;
+    zo_own_slot slot[ZO_SIDES][ZO_OWN_SLOTS];
+    zo_store *core; /* (rank, rank) of every factored matrix, for the time of an operation; NULL before zo_own_open_core */
+    zo_own_slot basis; /* U of a period, where factors are orthonormal; else its store is NULL */
+    uint64_t clock;
+} zo_own_factors;
+
+void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors); /* all slots are allocated here */
+void zo_own_open_core(zo_own_factors *own);
+void zo_own_open_orthonormal(zo_own_factors *own); /* from here on factors of a period are orthonormal, and left ones are U S */
+void zo_own_close(zo_own_factors *own);
+/* Its factor where it is realised already, else NULL. */
+zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir);
+/* The slot that was asked for longest ago: nobody may read it any more when it is made the direction's. */
+zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side);
+void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir);
+/* x <- x (V_from^T V_to) / cols for x's left factors, by way of `scratch`, a left slot, which then holds nothing. */
+void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
