@@ -318,6 +318,58 @@ START_TEST(steps_descend)
 }
 END_TEST
 
+/* ---- what released code does otherwise ------------------------------------------------------------------------------------ */
+
+static struct { zo_status (*losses)(zo_objective *, zo_which, const zo_point *, int, double *, zo_err *); double probe[SIZE]; } noted;
+
+static zo_status noting_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    memset(noted.probe, 0, sizeof noted.probe);
+    add64(o->self, point[0].term, point[0].n, noted.probe);
+    return noted.losses(o, which, point, n, loss, err);
+}
+
+/* The released LOZO draws V and U for a probe and U alone for the update, on steps that begin a period: it then goes along another U. */
+START_TEST(released_lozo_goes_along_other_draws)
+{
+    enum { PERIOD = 5, RUN = 20 };
+    static net m;
+    double most[2][2] = {{0.0, 0.0}, {0.0, 0.0}}, least[2][2] = {{1.0, 1.0}, {1.0, 1.0}}; /* of |cosine|, by mode, by whether V is drawn */
+    net_open(&m);
+    for (int released = 0; released < 2; released++) {
+        objective64 *o = objective64_new(&m.layout, SEED, &m, loss64, gradient64_of);
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            o->w[i] = m.start[i];
+        }
+        noted.losses = o->o.losses;
+        o->o.losses = noting_losses;
+        running r = running_new("lozo", released ? "{\"period\": 5, \"mode\": \"released\"}" : "{\"period\": 5}", &o->o);
+        for (int step = 0; step < RUN; step++) {
+            zo_step_report report;
+            double before[SIZE], dot = 0.0, probe = 0.0, moved = 0.0;
+            memcpy(before, o->w, (size_t)m.layout.size * sizeof *before);
+            ck_assert_int_eq(running_step(&r, 1, RUN, 1e-3, 1e-3, &report), ZO_OK);
+            for (int64_t i = 0; i < m.layout.size; i++) {
+                double d = o->w[i] - before[i];
+                dot += d * noted.probe[i];
+                moved += d * d;
+                probe += noted.probe[i] * noted.probe[i];
+            }
+            double cosine = fabs(dot) / sqrt(moved * probe);
+            double *high = &most[released][step % PERIOD == 0], *low = &least[released][step % PERIOD == 0];
+            *high = fmax(*high, cosine);
+            *low = fmin(*low, cosine);
+        }
+        running_free(&r);
+        objective64_free(o);
+    }
+    printf("measured: lozo released: deviation: |cosine| of probe and update is at most %.2f where V is drawn, at least %.4f elsewhere; plain "
+           "%.4f and %.4f\n", most[1][1], least[1][0], least[0][1], least[0][0]);
+    ck_assert(least[0][0] > 0.9999 && least[0][1] > 0.9999 && least[1][0] > 0.9999 && most[1][1] < 0.2);
+    net_close(&m);
+}
+END_TEST
+
 /* ---- estimates ------------------------------------------------------------------------------------------------------------ */
 
 enum { SLOPES = 8, INSIDE = 6, SEEDS = 40000 }; /* INSIDE: of them in block 0, the others in block 1 */
@@ -554,6 +606,7 @@ int main(void)
     tcase_add_loop_test(tests, no_step_allocates, 0, n);
     tcase_add_loop_test(tests, extremes_stay_finite, 0, n);
     tcase_add_loop_test(tests, steps_descend, 0, n);
+    tcase_add_test(tests, released_lozo_goes_along_other_draws);
     tcase_add_loop_test(tests, estimates_have_their_closed_forms, 0, GUESSES);
     tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
     suite_add_tcase(suite, tests);

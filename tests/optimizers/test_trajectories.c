@@ -989,8 +989,8 @@ START_TEST(lozo_goes_the_twins_way)
 }
 END_TEST
 
-/* N and what has no factors, written out: N V^T is formed for each step, and N goes over to a new V by the least-squares problem's normal equations with
- * V_new^T V_new taken for cols I. */
+/* N and what has no factors, written out: N V^T is formed for each step, and N goes over to a new V by the least-squares problem's normal equations
+ * with V_new^T V_new taken for cols I. */
 START_TEST(lozo_m_goes_the_twins_way)
 {
     const double lr = 4e-3, eps = 1e-3;

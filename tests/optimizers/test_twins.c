@@ -14,11 +14,13 @@
 #include "tests/optimizers/twins/adamu.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/helene.h"
+#include "tests/optimizers/twins/lozo.h"
 #include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
 #include "tests/optimizers/twins/population.h"
 #include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/sides.h"
+#include "tests/optimizers/twins/subzo.h"
 #include "tests/optimizers/twins/svrg.h"
 #include "tests/optimizers/twins/tezo.h"
 #include "tests/optimizers/twins/variants.h"
@@ -82,8 +84,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"zo-adamu", NULL, twin_zo_adamu, 1e-2, 1e-2},
     {"zo-adamu", "{\"alpha\": 0.3, \"beta1\": 0.6, \"beta2\": 0.7, \"adam_eps\": 0.01, \"draw\": \"rademacher\"}", twin_zo_adamu, 1e-2, 1e-2},
     {"adamezo", "{\"adam_eps\": 1}", twin_adamezo, 1e-2, 1e-2},
-    {"adamezo", "{\"history\": 4, \"beta1\": 0.8, \"beta2\": 0.95, \"adam_eps\": 0.1, \"bias_correction\": true, \"draw\": \"rademacher\"}", twin_adamezo,
-     1e-2, 1e-2},
+    {"adamezo", "{\"history\": 4, \"beta1\": 0.8, \"beta2\": 0.95, \"adam_eps\": 0.1, \"bias_correction\": true, \"draw\": \"rademacher\"}",
+     twin_adamezo, 1e-2, 1e-2},
     {"sparse-mezo", NULL, twin_sparse_mezo, 2e-2, 1e-2},
     {"sparse-mezo", "{\"share\": 0.4, \"threshold\": \"moving\", \"refresh\": 3}", twin_sparse_mezo, 2e-2, 1e-2},
     {"sparse-mezo", "{\"share\": 0.5, \"refresh\": 0, \"draw\": \"rademacher\"}", twin_sparse_mezo, 2e-2, 1e-2},
@@ -92,6 +94,13 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"helene", "{\"lambda\": 0.3}", twin_helene, 1e-3, 1e-2},
     {"helene", "{\"every\": 3, \"anneal\": 20, \"lambda\": 2, \"gamma\": 0.5, \"floors\": \"size\", \"curvature\": \"batch\", \"beta2\": 0.9}",
      twin_helene, 1e-3, 1e-2},
+    {"lozo", "{\"period\": 7}", twin_lozo, 1e-2, 1e-2},
+    {"lozo", "{\"period\": 7, \"rank\": 2, \"scale\": \"sqrt\", \"embeddings\": \"rest\"}", twin_lozo, 1e-2, 1e-2},
+    {"lozo", "{\"period\": 7, \"mode\": \"released\"}", twin_lozo, 1e-2, 1e-2},
+    {"lozo-m", "{\"period\": 7}", twin_lozo_m, 1e-2, 1e-2},
+    {"lozo-m", "{\"period\": 11, \"rank\": 3, \"scale\": \"sqrt\", \"embeddings\": \"rest\", \"beta1\": 0.7}", twin_lozo_m, 1e-2, 1e-2},
+    {"subzo", "{\"period\": 7, \"rank\": 4}", twin_subzo, 1e-2, 1e-2},
+    {"subzo", "{\"period\": 9, \"align\": false, \"embeddings\": \"rest\", \"rank\": 2}", twin_subzo, 5e-2, 1e-2},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
@@ -102,17 +111,15 @@ enum { PAIRS = sizeof pairs / sizeof *pairs };
 /* Estimators of the list that have no twin, and why. */
 static const struct { const char *name, *why; } without[] = {
     {"zero-shot", "it has no steps"},
-    {"lozo", "not yet: test_trajectories.c alone has its closed form"},
-    {"lozo-m", "not yet, the same"},
-    {"subzo", "not yet, the same"},
     {"eggroll", "not yet, the same"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
-typedef struct kept { char name[64]; zo_set set; bool copy; const float *numbers; } kept;
+typedef struct kept { char name[64]; zo_set set; bool copy, left; const float *numbers; } kept;
 typedef struct recorded {
     net *net;
     tape tape;
+    int64_t period; /* steps for which a V stays, of directions with factors of their own */
     kept kept[SETS];
     int nkept;
     zo_status (*losses)(zo_objective *, zo_which, const zo_point *, int, double *, zo_err *);
@@ -148,6 +155,7 @@ static zo_status taped_open(zo_objective *o, const zo_set_spec *spec, zo_set *op
         kept *k = keep(spec->name);
         k->set = *opened;
         k->copy = spec->copy;
+        k->left = spec->shape == ZO_SHAPE_LEFT;
     }
     return status;
 }
@@ -191,6 +199,9 @@ static void read_kept(net *m, zo_engine *e)
             widen(seen, m->layout.trained_size, now.values[k]);
         } else {
             zo_term all = zo_set_term(of->set, 1.0);
+            if (of->left) { /* left factors are read as their product with the last V */
+                all.dir = (zo_dir){.kind = ZO_DIR_HELD, .set = of->set, .seed = SEED, .period = (uint32_t)((STEPS - 1) / now.period)};
+            }
             zo_engine_settle(e);
             memset(m->store->data, 0, (size_t)m->layout.size * sizeof *m->store->data);
             ck_assert_msg(o->combine(o, ZO_SET_WEIGHTS, 1.0, &all, 1, &err) == ZO_OK, "%s", err.text);
@@ -204,6 +215,10 @@ static void run_program(const struct pair *c, zo_realisation realisation, net *m
 {
     memset(&now, 0, sizeof now);
     now.net = m;
+    cJSON *options = cJSON_Parse(c->json != NULL ? c->json : "{}");
+    const cJSON *period = cJSON_GetObjectItemCaseSensitive(options, "period");
+    now.period = period != NULL ? (int64_t)period->valuedouble : 50;
+    cJSON_Delete(options);
     memcpy(m->store->data, m->start, (size_t)m->layout.size * sizeof *m->start);
     zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = realisation, .seed = SEED,
                            .io = {.context = m, .losses = net_losses, .gradient = taped_gradient, .touched = net_touched, .most_points = POINTS}};
