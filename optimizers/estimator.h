@@ -54,18 +54,18 @@ typedef struct zo_kept { void *block; size_t bytes; } zo_kept;
 enum { ZO_KEPT_MOST = 4 };
 
 /* Where its algorithm was read. */
-typedef enum zo_source {
+typedef enum zo_text_source {
     ZO_SOURCE_NONE,         /* no text: it is of this program, or what everybody means by the word */
     ZO_SOURCE_PAPER,        /* the paper's own text */
     ZO_SOURCE_RELEASED,     /* the code that its authors, or a benchmark's, published */
     ZO_SOURCE_RECONSTRUCTED /* summaries, reviews and others' code: what they leave open is an option, or stands in the file's head */
-} zo_source;
-const char *zo_source_name(zo_source source); /* "paper"; of NONE "" */
+} zo_text_source;
+const char *zo_text_source_name(zo_text_source source); /* "paper"; of NONE "" */
 
 /* An option at a value with which it is from elsewhere than `source` says; "true" and numbers as in zo_variant. */
 typedef struct zo_sourced {
     const char *key, *value; /* key NULL ends a list */
-    zo_source source;
+    zo_text_source source;
 } zo_sourced;
 
 /* All that the rest of the program knows of a method: nothing outside optimizers/ asks for one by its name. */
@@ -73,7 +73,7 @@ typedef struct zo_estimator {
     const char *name;       /* "mezo-svrg" */
     const char *title;      /* "MeZO-SVRG" */
     const char *paper;      /* "Gautam et al., arXiv 2404.08080"; NULL where there is none */
-    zo_source source;       /* of its defaults */
+    zo_text_source source;  /* of its defaults */
     const zo_sourced *sources; /* of other values of its options; the last that holds counts; NULL = none differs */
     const zo_variant *variants; /* beside the defaults; NULL = none */
     bool usual;             /* taken where a user names no method: one of those with first_order, one of those without */

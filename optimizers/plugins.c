@@ -257,7 +257,7 @@ static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err
         return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has .plain_bytes %zu, more than its .state_bytes %zu", path, e->name, e->plain_bytes, e->state_bytes);
     }
     if ((unsigned)e->source > ZO_SOURCE_RECONSTRUCTED) {
-        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has a .source that is none of zo_source", path, e->name);
+        return zo_fail(err, ZO_EINPUT, "%s: its estimator %s has a .source that is none of zo_text_source", path, e->name);
     }
     zo_status status = check_options(path, e, err);
     return status == ZO_OK ? check_variants(path, e, err) : status;

@@ -117,7 +117,7 @@ static zo_status take_description(const char *path, cJSON *says, zo_estimator *e
                         .lr = number_in(says, "lr"), .eps = number_in(says, "eps"), .descends_lr = number_in(says, "descends_lr"),
                         .full_batch = number_in(says, "full_batch") != 0, .allows = zo_allows_dense, .needs = needs[files], .step = step};
     for (int s = ZO_SOURCE_NONE; s <= ZO_SOURCE_RECONSTRUCTED; s++) {
-        e->source = source != NULL && strcmp(source, zo_source_name((zo_source)s)) == 0 ? (zo_source)s : e->source;
+        e->source = source != NULL && strcmp(source, zo_text_source_name((zo_text_source)s)) == 0 ? (zo_text_source)s : e->source;
     }
     files++;
     return ZO_OK;

@@ -42,7 +42,7 @@ const zo_estimator *zo_estimator_usual(bool first_order)
     return NULL;
 }
 
-const char *zo_source_name(zo_source source)
+const char *zo_text_source_name(zo_text_source source)
 {
     static const char *const name[] = {[ZO_SOURCE_NONE] = "", [ZO_SOURCE_PAPER] = "paper", [ZO_SOURCE_RELEASED] = "released",
                                        [ZO_SOURCE_RECONSTRUCTED] = "reconstructed"};
@@ -58,13 +58,13 @@ cJSON *zo_variant_options(const zo_variant *variant)
 
 const char *zo_source_of(const zo_estimator *e, const cJSON *options)
 {
-    zo_source source = e->source;
+    zo_text_source source = e->source;
     for (const zo_sourced *s = e->sources; s != NULL && s->key != NULL; s++) {
         cJSON *value = cJSON_Parse(s->value), *wanted = value != NULL ? value : cJSON_CreateString(s->value);
         source = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(options, s->key), wanted, true) ? s->source : source;
         cJSON_Delete(wanted);
     }
-    return zo_source_name(source);
+    return zo_text_source_name(source);
 }
 
 const char *zo_source_named(const char *name, const cJSON *options)

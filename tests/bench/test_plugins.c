@@ -101,7 +101,7 @@ static const struct { const char *flags, *sentence; } spoiled[] = {
     {"'-DVARIANT={\"draw\", \"gauss\", NULL}'", "its variant of \"draw\" has no .says"},
     {"'-DVARIANT={\"draw\", \"\", \"x\"}'", "its variant of \"draw\" has no .value"},
     {"'-DMORE=.plain_bytes = 999,'", "its estimator mine has .plain_bytes 999, more than its .state_bytes 24"},
-    {"'-DMORE=.source = 9,'", "its estimator mine has a .source that is none of zo_source"},
+    {"'-DMORE=.source = 9,'", "its estimator mine has a .source that is none of zo_text_source"},
     {"'-DMORE=.sources = (const zo_sourced[]){{\"drow\", \"x\", ZO_SOURCE_PAPER}, {NULL, NULL, ZO_SOURCE_NONE}},'", "mine.so: its source: there is no key \"drow\""},
     {"-DNOTHING", "mine.so: exports no zo_plugin; write ZO_PLUGIN(mine) of zo/plugin.h in one of its files"},
     {"'-DBAD=extern void zo_engine_free(void *); zo_engine_free(NULL)'", "mine.so: cannot be loaded as a plug-in: undefined symbol: zo_engine_free"},

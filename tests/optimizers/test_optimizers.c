@@ -694,11 +694,11 @@ START_TEST(conformance)
         void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
         zo_err err = {0};
         ck_assert_msg(zo_opt_read(e->options, options, NULL, e->name, state, &err) == ZO_OK, "%s", err.text);
-        ck_assert_str_eq(zo_source_of(e, options), zo_source_name(s->source));
+        ck_assert_str_eq(zo_source_of(e, options), zo_text_source_name(s->source));
         zo_free(state);
         cJSON_Delete(options);
     }
-    ck_assert_str_eq(zo_source_of(e, NULL), zo_source_name(e->source));
+    ck_assert_str_eq(zo_source_of(e, NULL), zo_text_source_name(e->source));
     for (const zo_variant *v = e->variants; v != NULL && v->key != NULL; v++) {
         check_variant(e, v);
     }
