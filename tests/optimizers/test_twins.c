@@ -12,6 +12,7 @@
 #include "tests/objective64.h"
 #include "tests/optimizers/twins/adamezo.h"
 #include "tests/optimizers/twins/adamu.h"
+#include "tests/optimizers/twins/eggroll.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/helene.h"
 #include "tests/optimizers/twins/lozo.h"
@@ -101,6 +102,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"lozo-m", "{\"period\": 11, \"rank\": 3, \"scale\": \"sqrt\", \"embeddings\": \"rest\", \"beta1\": 0.7}", twin_lozo_m, 1e-2, 1e-2},
     {"subzo", "{\"period\": 7, \"rank\": 4}", twin_subzo, 1e-2, 1e-2},
     {"subzo", "{\"period\": 9, \"align\": false, \"embeddings\": \"rest\", \"rank\": 2}", twin_subzo, 5e-2, 1e-2},
+    {"eggroll", NULL, twin_eggroll, 1e-2, 1e-2},
+    {"eggroll", "{\"pairs\": 3, \"rank\": 2, \"antithetic\": false, \"scores\": \"raw\", \"embeddings\": \"rest\"}", twin_eggroll, 1e-2, 1e-2},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
@@ -109,9 +112,7 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
 enum { PAIRS = sizeof pairs / sizeof *pairs };
 
 /* Estimators of the list that have no twin, and why. */
-static const struct { const char *name, *why; } without[] = {
-    {"zero-shot", "it has no steps"},
-    {"eggroll", "not yet, the same"}};
+static const struct { const char *name, *why; } without[] = {{"zero-shot", "it has no steps"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
