@@ -103,7 +103,7 @@ static zo_status take_description(const char *path, cJSON *says, zo_estimator *e
 {
     const char *revision = text_in(says, "revision"), *source = text_in(says, "source");
     if (revision == NULL || strcmp(revision, zo_build_revision()) != 0) {
-        return zo_fail(err, ZO_EINPUT, "%s: the libzo of its Python is of revision %.40s, and this zo of %.40s; build both of one (make && make python)", path,
+        return zo_fail(err, ZO_EINPUT, "%s: the libzo of its Python is of revision %.40s, and this zo of %.40s; make both of one (make && make python, and pip install ./python again where that was done)", path,
                        revision != NULL ? revision : "unknown", zo_build_revision());
     }
     if (files == FILES_MOST) {
