@@ -208,6 +208,9 @@ START_TEST(steps_have_the_same_bits)
     int n = zo_estimator_list(&list);
     for (int i = 0; i < n; i++) {
         const zo_estimator *e = list[i];
+        if (!suite_takes(i)) {
+            continue;
+        }
         uint64_t most = e->step == NULL ? 2 : 0; /* over the realisations: streamed, a step that leaves out other blocks makes another pass */
         for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
             if (!golden_steps_in(e, realisation)) {
