@@ -12,7 +12,7 @@
 typedef struct state {
     double beta, zeta;
     int draw;
-    double v, left; /* run: second moment; beta^t, 0 before the first step */
+    double v; /* run: second moment */
 } state;
 
 static const zo_opt options[] = {
@@ -41,8 +41,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     }
     double pg = probe.projected;
     s->v = s->beta * s->v + (1.0 - s->beta) * pg * pg;
-    s->left = s->left == 0.0 ? s->beta : s->left * s->beta;
-    double size = sqrt(s->v / (1.0 - s->left)) + s->zeta;
+    double size = sqrt(s->v / (1.0 - pow(s->beta, (double)c->step + 1.0))) + s->zeta;
     *r = (zo_step_report){.loss = probe.plus, .projected = pg, .lr = c->lr, .paper_queries = NAN};
     zo_term move = {.dir = probe.dir[0], .coef = size > 0.0 ? -c->lr * pg / size : 0.0}; /* both are 0 with zeta 0 and equal losses */
     return o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err);

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <ctype.h>
 #include <dlfcn.h>
+#include <elf.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,11 +266,44 @@ static zo_status check_estimator(const char *path, const zo_estimator *e, zo_err
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------- */
 
+/* Does an ELF file end before what its header says is loaded? dlopen maps that, and reading behind the end would end the process. */
+static bool is_cut_off(const zo_map *file)
+{
+    Elf64_Ehdr head;
+    Elf64_Phdr part;
+    if (file->bytes < sizeof head || memcmp(file->data, ELFMAG, SELFMAG) != 0 || file->data[EI_CLASS] != ELFCLASS64) {
+        return false; /* dlopen says what it is */
+    }
+    memcpy(&head, file->data, sizeof head);
+    bool whole = head.e_phoff <= file->bytes && head.e_phnum <= (file->bytes - head.e_phoff) / sizeof part;
+    for (int i = 0; i < head.e_phnum && whole; i++) {
+        memcpy(&part, file->data + head.e_phoff + (size_t)i * sizeof part, sizeof part);
+        whole = part.p_type != PT_LOAD || (part.p_filesz <= file->bytes && part.p_offset <= file->bytes - part.p_filesz);
+    }
+    return !whole;
+}
+
+static zo_status check_whole(const char *path, zo_err *err)
+{
+    zo_map file;
+    zo_status status = zo_map_open(&file, path, err);
+    if (status == ZO_OK) {
+        bool cut_off = is_cut_off(&file);
+        zo_map_close(&file);
+        status = cut_off ? zo_fail(err, ZO_EINPUT, "%s: cannot be loaded as a plug-in: the file is cut off; build or copy it again", path) : ZO_OK;
+    }
+    return status;
+}
+
 static zo_status load(const char *path, zo_estimator *e, zo_err *err)
 {
     if (ends_with(path, ".py")) {
         zo_status status = zo_python_open(path, e, err);
         return status == ZO_OK ? check_estimator(path, e, err) : status;
+    }
+    zo_status status = check_whole(path, err);
+    if (status != ZO_OK) {
+        return status;
     }
     char file[4200];
     snprintf(file, sizeof file, "%s%s", strchr(path, '/') == NULL ? "./" : "", path); /* dlopen looks for a bare name elsewhere */
@@ -284,7 +318,7 @@ static zo_status load(const char *path, zo_estimator *e, zo_err *err)
     if (p == NULL) {
         return zo_fail(err, ZO_EINPUT, "%s: exports no zo_plugin; write ZO_PLUGIN(mine) of zo/plugin.h in one of its files", path);
     }
-    zo_status status = check_header(path, p, err);
+    status = check_header(path, p, err);
     if (status == ZO_OK) {
         memcpy(e, p->estimator, p->estimator_bytes);
         status = check_estimator(path, e, err);

@@ -143,6 +143,12 @@ START_TEST(what_is_no_file_is_refused)
     ck_assert_int_eq(list_it("."), 2);
     put("mine.c", mine_c);
     compile("mine.so", "");
+    static const char *const bytes[] = {"100", "3000", "9000"}; /* in the table of what is loaded; behind it; in what is loaded last */
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        MUST("test $(wc -c <mine.so) -gt %s && head -c %s mine.so >cut.so", bytes[i], bytes[i]);
+        ck_assert_int_eq(list_it("cut.so"), 2);
+        ASSERT_HAS(said, "zo list: cut.so: cannot be loaded as a plug-in: the file is cut off; build or copy it again\n");
+    }
     static const struct { const char *optimizer, *sentence; } wrong[] = {
         {"{\"name\": \"./mine.so\", \"scal\": 1}", "c.json: optimizer mine: there is no key \"scal\"; did you mean \"scale\"?"},
         {"{\"name\": \"./mine.so\", \"scale\": 3}", "c.json: optimizer mine: \"scale\" is 3"},

@@ -571,7 +571,8 @@ END_TEST
 
 START_TEST(meazo_goes_the_twins_way)
 {
-    static const struct { double beta, zeta; } of[] = {{0.99, 1e-8}, {0.5, 1e-8}, {0.99, 2.0}, {0.0, 0.0}};
+    static const struct { double beta, zeta; int steps; } of[] = {
+        {0.99, 1e-8, STEPS}, {0.5, 1e-8, 1100} /* beyond the smallest beta^t */, {0.99, 2.0, STEPS}, {0.0, 0.0, STEPS}};
     hills h;
     hills_open(&h);
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
@@ -579,7 +580,7 @@ START_TEST(meazo_goes_the_twins_way)
         double v = 0.0, z[MOST], unused;
         snprintf(json, sizeof json, "{\"beta\": %g, \"zeta\": %g}", of[k].beta, of[k].zeta);
         beside b = beside_new(&h, "meazo", json, 0.02);
-        for (int t = 0; t < STEPS; t++) {
+        for (int t = 0; t < of[k].steps; t++) {
             h.at = t % EXAMPLES;
             draw(&h, t, 0, z);
             double pg = spsa(&h, ZO_BATCH_CURRENT, b.w, z, b.eps, &unused);
