@@ -140,12 +140,13 @@ double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
 
 const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
 {
-    char moments[40];
+    char moments[40], stored[40];
+    snprintf(stored, sizeof stored, n->stored > 1 ? "%d stored directions" : "a stored direction", n->stored);
     snprintf(moments, sizeof moments, "%d moment%s", n->moments, n->moments == 1 ? "" : "s");
     const char *const kept[] = {n->gradient ? "gradients" : NULL,
                                 n->moments > 0 ? moments : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
-                                n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : "a stored direction" : NULL,
+                                n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : stored : NULL,
                                 n->scales > 0 ? "a scaling set" : NULL,
                                 !n->factored                           ? NULL
                                 : n->factors.kind == ZO_FACTORS_FIXED ? "CP factors"

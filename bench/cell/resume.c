@@ -106,6 +106,7 @@ static void archive_run(zo_cell_run *r, zo_archive *a)
     ZO_ARCHIVE(a, r->dev_best);
     ZO_ARCHIVE(a, r->tenths);
     ZO_ARCHIVE(a, r->watch);
+    ZO_ARCHIVE(a, r->tape.torn); /* the journal has ended: nothing behind the gap is written to it */
     ZO_ARCHIVE(a, r->loss);
     ZO_ARCHIVE(a, s->counts);
     ZO_ARCHIVE(a, s->counters);

@@ -122,6 +122,7 @@ START_TEST(methods)
         {"lozo-m", "inplace streamed", 1e-6, 1e-3, "2410.07698", 2, "the last factors of directions, and left ones that are summed"},
         {"subzo", "inplace streamed", 1e-6, 1e-3, "2410.08989", 2, "the last factors of directions"},
         {"eggroll", "inplace streamed", -1, 1e-3, "2511.16652", 2, "the last factors of directions"},
+        {"zo-svrg", "inplace streamed", 1e-4, 1e-3, "1805.10367", 2, "a snapshot, 2 stored directions"},
         {"tezo", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
         {"tezo-m", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
         {"tezo-adam", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
