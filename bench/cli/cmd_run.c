@@ -25,7 +25,7 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--dry-run] [--redo] [--json]", &err) ||
         zo_grid_read(&grid, config, device, &err) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
