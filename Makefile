@@ -2,7 +2,8 @@
 #
 #   make                 packages that are missing, then ./zo
 #   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
-#   make test            every tests/*/test_*.c; T=rng runs test_rng.c alone, V=1 shows all output
+#   make test            every tests/*/test_*.c; T=rng runs test_rng.c alone, WITHOUT='rng num' leaves
+#                        these out, V=1 shows all output
 #   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz            readers under clang's libFuzzer and AddressSanitizer (clang and libomp-dev; RUNS=1000000 inputs each)
 #   make mutants         single bugs put into copies of the tree, and which of them no test notices (N=15 SEED=x; tests/mutants/run.pl)
@@ -68,7 +69,7 @@ FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # Programs stand side by side, whatever the room of their source.
 program = $(addprefix $(BUILD)/tests/,$(notdir $(1:.c=)))
 T ?= *
-TESTS := $(call program,$(sort $(wildcard tests/*/test_$(T).c)))
+TESTS := $(filter-out $(WITHOUT:%=$(BUILD)/tests/test_%),$(call program,$(sort $(wildcard tests/*/test_$(T).c))))
 FUZZERS := $(call program,$(FUZZ_SOURCES))
 
 .PHONY: all deps demo test tests run-tests asan-test check mutants fuzz run-fuzz bench-peers install clean FORCE

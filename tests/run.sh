@@ -48,7 +48,7 @@ logs=$1
 shift
 [ $# -gt 0 ] || { echo 'no test has this name: T=X runs tests/*/test_X.c'; exit 1; }
 mkdir -p "$logs"
-export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-3}" CK_VERBOSITY="${CK_VERBOSITY:-normal}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 # Idle threads sleep: tests are small, and spinning beside other programs makes them many times slower.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"

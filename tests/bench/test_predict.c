@@ -216,7 +216,7 @@ START_TEST(every_estimator_and_option)
     int n = estimators_to_test(&list);
     const zo_estimator *e = list[_i % n];
     const char *model = models[_i / n];
-    if (!suite_takes(_i, 3)) {
+    if (!suite_takes(_i, 1, 3)) {
         return;
     }
     cJSON *name = cJSON_CreateString(estimator_word(e));
@@ -257,7 +257,7 @@ START_TEST(every_estimator_and_view)
         char text[400];
         cJSON *name = cJSON_CreateString(estimator_word(list[i]));
         snprintf(text, sizeof text, "%s, \"tune\": \"%s%s\"", models[model], kind, more);
-        if (list[i]->step != NULL && suite_takes(_i + i, 3)) {
+        if (list[i]->step != NULL && suite_takes(_i + i, 1, 3)) {
             run_ways(text, list[i], name, EVERY_WAY);
             run_options(text, list[i], NULL, ONE_WAY);
         }
