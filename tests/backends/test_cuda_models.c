@@ -10,6 +10,8 @@
 #include "tests/golden_models.h"
 #include "tests/suite.h"
 
+extern const bool zo_shim_present; /* false on a card */
+
 /* Four sequences, or two prompts with two options each. */
 static zo_batch *batch_of(const zo_arch *arch, bool options, int seed)
 {
