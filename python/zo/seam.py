@@ -51,10 +51,11 @@ class Seam:
         return out
 
     def _field(self, part, at):
-        if part.startswith("union {"):
-            body, name = part[7:].rsplit("}", 1)
-            union = type("union", (c.Union,), {"_fields_": self._fields(body.strip())})
-            return [(name.strip() or f"_anonymous{at}", union)]
+        of, brace, rest = part.partition(" {")
+        if brace and of in ("union", "struct"):  # without a name of its own
+            body, name = rest.rsplit("}", 1)
+            made = type(of, (c.Union if of == "union" else c.Structure,), {"_fields_": self._fields(body.strip())})
+            return [(name.strip() or f"_anonymous{at}", made)]
         function = re.match(r".*\(\*(\w+)\)\(.*\)$", part)
         if function:
             return [(function[1], c.c_void_p)]
