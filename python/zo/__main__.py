@@ -3,7 +3,7 @@ import ctypes as c
 import json
 import sys
 
-from . import estimator, library
+from . import estimator, native
 from .errors import Error
 
 kept = []  # what C holds pointers to
@@ -25,14 +25,14 @@ def serve():
             text = sentence(error).encode()[: size - 1]
             c.memmove(why, text + b"\0", len(text) + 1)
             return None
-    path = library.path.encode()
+    path = native.path.encode()
     kept.extend([load, path])
-    library.lib.zo_python_serve(load, c.c_char_p(path))
+    native.lib.zo_python_serve(load, c.c_char_p(path))
 
 
 def describe(path):
     bound = estimator.read(path)
-    of, needs = bound.of, library.S["zo_needs"]()
+    of, needs = bound.of, native.S["zo_needs"]()
     state = bound.state()
     for row, (key, o) in zip(bound.table, of.options.items()):
         setattr(state, key, o["initial"])
@@ -40,7 +40,7 @@ def describe(path):
     options = [{"key": row.key.decode(), "type": o["type"][7:].lower(), "offset": row.offset, "initial": o["initial"], "least": row.least, "most": row.most,
                 "choices": o.get("choices"), "help": o["help"]} for row, (key, o) in zip(bound.table, of.options.items())]
     texts = {key: getattr(of, key) for key in ("name", "title", "paper", "source", "loss_is", "queries_are", "losses_at", "lr", "eps", "descends_lr", "full_batch")}
-    return {**texts, "options": options, "state_bytes": bound.c.state_bytes, "revision": library.revision,
+    return {**texts, "options": options, "state_bytes": bound.c.state_bytes, "revision": native.revision,
             "needs": {key: getattr(needs, key) for key in ("points", "terms", "updates", "stored", "anchors", "moments")}}
 
 
@@ -54,9 +54,9 @@ def main(words):
         return code
     serve()
     if words == ["cell"] or words[:2] == ["bench", "step"]:
-        return library.main(words)
+        return native.main(words)
     if words[:1] == ["overhead"] and len(words) >= 3:
-        code = library.main(["bench", "step", words[1], "--optimizer", words[2], *words[3:]])
+        code = native.main(["bench", "step", words[1], "--optimizer", words[2], *words[3:]])
         sys.stdout.flush()
         if code == 0:
             b, steps = estimator.Bound, estimator.Bound.steps

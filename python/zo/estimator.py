@@ -4,7 +4,7 @@ import time
 import traceback
 
 from .errors import Error
-from .library import N, S, lib
+from .native import N, S, lib
 
 GAUSS, RADEMACHER = N["ZO_DRAW_GAUSS"], N["ZO_DRAW_RADEMACHER"]
 WEIGHTS = 0
