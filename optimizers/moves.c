@@ -200,6 +200,11 @@ uint64_t zo_moves_bytes(int64_t probe, int64_t update, int64_t touched)
            2 * (uint64_t)(touched + touched / 2) * sizeof(int32_t);
 }
 
+uint64_t zo_moves_rest_bytes(void)
+{
+    return (1 + 8) * (sizeof(zo_move) + sizeof(zo_term));
+}
+
 static void queue_push(zo_moves *moves, zo_move move)
 {
     queue_reserve(moves, moves->n + 1);

@@ -55,6 +55,8 @@ typedef struct zo_moves {
 void zo_moves_open(zo_moves *moves, zo_backend *be, const zo_layout_parts *parts, const zo_store *store);
 /* What it will have allocated: probes of up to `probe` terms, updates of up to `update`, batches that touch up to `touched` rows of tables. */
 uint64_t zo_moves_bytes(int64_t probe, int64_t update, int64_t touched);
+/* The same of a log beside factors, which queues one term a step: what no factor covers. */
+uint64_t zo_moves_rest_bytes(void);
 void zo_moves_close(zo_moves *moves);
 /* Apply the queue. */
 void zo_moves_flush(zo_moves *moves);

@@ -108,8 +108,8 @@ static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     if (x->realisation == ZO_INPLACE && n->points > 0) {
         *other += (uint64_t)(1 + n->anchors) * zo_moves_bytes(n->terms, n->updates, x->touched_rows);
     } else if (n->points > 0) {
-        bool queues = !is_logged(x) || (n->factored && x->storage == ZO_STORAGE_F32); /* updates alone, and of a log those of what no factor covers */
-        *other += queues ? zo_moves_bytes(0, n->updates, 0) : 0;
+        bool rest = is_logged(x) && n->factored && x->storage == ZO_STORAGE_F32;
+        *other += !is_logged(x) ? zo_moves_bytes(0, n->updates, 0) : rest ? zo_moves_rest_bytes() : 0;
         uint64_t dirs = (uint64_t)(n->points * n->terms);
         *other += is_logged(x) ? 0 : dirs * (sizeof(zo_dir) + (uint64_t)n->points * sizeof(float)); /* a log has made room for all it may have */
     }

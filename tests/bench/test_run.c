@@ -234,7 +234,7 @@ START_TEST(weights_in_16_bits)
         for (int k = 0; k < 3; k++) {
             bytes[k] = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 5 * k + i), "predicted_bytes")->valuedouble;
         }
-        ck_assert_msg(fabs(bytes[0] - bytes[1] + kept - copies * params / 2) < 0.05 * params / 2, /* lists of terms, of which `rest` has those of one moment */
+        ck_assert_msg(fabs(bytes[0] - bytes[1] + kept - copies * params / 2) < 1000,
                       "cell %d: predicted %g and %g bytes with %g of weights and %g kept", i, bytes[0], bytes[1], params, kept);
         ck_assert_double_eq_tol(bytes[1], bytes[2], 16); /* the words of the config are in the ledger too */
     }

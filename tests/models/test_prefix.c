@@ -68,7 +68,7 @@ START_TEST(every_estimator_goes_down)
         }
         const char *tune = _i == 1 ? "prefix tokens 4 init random" : "prefix tokens 4 init activations";
         double before = settled(list[i], tune, family[_i], 0.0, 0), after = settled(list[i], tune, family[_i], list[i]->descends_lr, STEPS);
-        ck_assert_msg(after < before - 3e-4, "%s: the loss goes from %.6f to %.6f", list[i]->name, before, after);
+        ck_assert_msg(after < before - 1e-3, "%s: the loss goes from %.6f to %.6f", list[i]->name, before, after);
         ran++;
     }
     ck_assert_int_ge(ran, 8);
