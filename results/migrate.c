@@ -24,7 +24,7 @@ static zo_status end_migration(zo_results *r, zo_err *err)
     return status == ZO_OK ? zo_db_set_version(r, err) : status;
 }
 
-/* Schemas 3 and 4 have all but some columns. Inside a transaction. */
+/* Schemas 3 to 5 have all but some columns. Inside a transaction. */
 static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
 {
     const char *views = strstr(zo_schema_sql, "-- The views, ");
@@ -33,8 +33,10 @@ static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
     if (status == ZO_OK && version == 3) {
         status = zo_db_run(r, "ALTER TABLE cells ADD COLUMN tune TEXT NOT NULL DEFAULT 'full'; ALTER TABLE tries ADD COLUMN trained_parameters INTEGER", err);
     }
-    status = status == ZO_OK ? zo_db_run(r, "ALTER TABLE tries ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0; ALTER TABLE tries ADD COLUMN checkpoint_ms REAL", err)
-                             : status;
+    if (status == ZO_OK && version < 5) {
+        status = zo_db_run(r, "ALTER TABLE tries ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0; ALTER TABLE tries ADD COLUMN checkpoint_ms REAL", err);
+    }
+    status = status == ZO_OK ? zo_db_run(r, "ALTER TABLE evaluations ADD COLUMN correct BLOB", err) : status;
     status = status == ZO_OK ? zo_db_run(r, views, err) : status;
     return status != ZO_OK ? status : version == 3 ? end_migration(r, err) : zo_db_set_version(r, err);
 }

@@ -38,7 +38,7 @@ static zo_status check_version(zo_results *r, bool create, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: has schema version %lld, this program knows up to %d; use the newer program or another file",
                        r->path, (long long)version, ZO_SCHEMA_VERSION);
     }
-    bool older = application == ZO_APPLICATION_ID ? version == 3 || version == 4 : application == 0 && (version == 1 || version == 2) && zo_migrate_takes(r);
+    bool older = application == ZO_APPLICATION_ID ? version >= 3 && version < ZO_SCHEMA_VERSION : application == 0 && (version == 1 || version == 2) && zo_migrate_takes(r);
     if (older) {
         return r->reads ? zo_migrate_in_memory(r, version, err) : zo_migrate(r, version, err);
     }

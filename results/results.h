@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 5
+#define ZO_SCHEMA_VERSION 6
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -110,6 +110,7 @@ typedef struct zo_eval_row {
     uint64_t forwards;             /* training forwards so far */
     double work, train_seconds;    /* so far */
     bool best;                     /* best so far by the cell's selection */
+    const uint8_t *correct;        /* ((examples + 7) / 8) bits, the lowest of a byte first: was the row's choice right? NULL = not known */
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 

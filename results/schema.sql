@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 5. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 6. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -197,6 +197,8 @@ CREATE TABLE evaluations (
     work          REAL,                      -- so far
     train_seconds REAL,                      -- so far
     best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection`, also from fault_step on. Step 0 does not compete
+    correct       BLOB,                      -- a bit for each row of the split, in order, the lowest of a byte first: 1 = the choice is the label. The
+                                             -- ones sum to accuracy x examples. NULL: of an older schema
     PRIMARY KEY (run, step, split)
 ) STRICT, WITHOUT ROWID;
 

@@ -229,13 +229,14 @@ zo_status zo_results_eval(zo_results *r, int64_t run, const zo_eval_row *row, zo
                                       {"train_seconds", ZO_FIELD_REAL, MEMBER(train_seconds)},
                                       {"best", ZO_FIELD_FLAG, MEMBER(best)}};
 #undef MEMBER
-    char sql[1000] = "INSERT OR REPLACE INTO evaluations (run, ";
+    char sql[1000] = "INSERT OR REPLACE INTO evaluations (run, correct, ";
     zo_list_columns(sql, sizeof sql, fields, ZO_FIELDS(fields), false);
-    zo_end_insert(sql, sizeof sql, 1 + ZO_FIELDS(fields), NULL);
+    zo_end_insert(sql, sizeof sql, 2 + ZO_FIELDS(fields), NULL);
     zo_binder b;
     zo_status status = zo_db_prepare(r, sql, &b, err);
     if (status == ZO_OK) {
         zo_put_int(&b, run);
+        sqlite3_bind_blob64(b.s, ++b.at, row->correct, (sqlite3_uint64)(row->examples + 7) / 8, SQLITE_STATIC); /* NULL is bound as NULL */
         zo_put_fields(&b, fields, ZO_FIELDS(fields), row);
         status = zo_db_step_last(&b, err);
     }

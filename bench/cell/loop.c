@@ -16,11 +16,15 @@
 
 /* ---- evaluation --------------------------------------------------------------------------------------------------------- */
 
+/* What an evaluation leaves beside its candidate until its rows are written. */
+typedef struct outcomes { uint8_t *correct[ZO_SPLITS]; } outcomes;
+
 /* One split at the current weights, in the candidate; its row is written by write_evaluation. */
-static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e, zo_err *err)
+static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e, outcomes *o, zo_err *err)
 {
     const char *name = split == ZO_DEV ? "dev" : "test";
-    zo_setup_evaluate(&r->setup, split, e);
+    o->correct[split] = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)zo_dataset_size(r->setup.dataset, split) + 7) / 8);
+    zo_setup_evaluate(&r->setup, split, e, o->correct[split]);
     r->eval_seconds += e->seconds;
     if (isfinite(e->loss)) {
         return ZO_OK;
@@ -34,7 +38,7 @@ static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e
                                  "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
 }
 
-static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evaluation *e, bool best, zo_err *err)
+static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evaluation *e, const outcomes *o, bool best, zo_err *err)
 {
     if (e->examples == 0) {
         return ZO_OK;
@@ -52,7 +56,8 @@ static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evalu
                        .forwards = r->setup.counts.forwards,
                        .work = zo_setup_work(&r->setup),
                        .train_seconds = r->train_seconds,
-                       .best = best};
+                       .best = best,
+                       .correct = o->correct[split]};
     return zo_results_eval(r->results, r->id, &row, err);
 }
 
@@ -73,7 +78,8 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
     zo_selection selection = (zo_selection)r->cell.selection;
     zo_metric metric = (zo_metric)(r->cell.metric - 1);
     bool competes = r->step > 0 || r->cell.estimator->step == NULL, best = selection == ZO_SELECT_LAST && last;
-    zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, err) : ZO_OK;
+    outcomes o = {{NULL}};
+    zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, &o, err) : ZO_OK;
     if (status == ZO_OK && has_dev) {
         zo_watch_dev(&r->watch, r->step, c->dev.loss);
         if (selection == ZO_SELECT_DEV_METRIC || selection == ZO_SELECT_DEV_LOSS) {
@@ -81,7 +87,7 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
         }
     }
     if (status == ZO_OK && has_test && (best || (selection == ZO_SELECT_BEST_TEST && competes))) {
-        status = evaluate_split(r, ZO_TEST, &c->test, err);
+        status = evaluate_split(r, ZO_TEST, &c->test, &o, err);
         if (status == ZO_OK && selection == ZO_SELECT_BEST_TEST) {
             best = !(zo_selection_score(selection, metric, c) <= r->score_best);
         }
@@ -91,8 +97,11 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
         r->dev_best = c->dev.examples > 0 ? c->dev.metric[metric] : NAN;
     }
     zo_err ignored = {0};
-    zo_status written = write_evaluation(r, ZO_DEV, &c->dev, best, status == ZO_OK ? err : &ignored);
-    written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, best, status == ZO_OK ? err : &ignored) : written;
+    zo_status written = write_evaluation(r, ZO_DEV, &c->dev, &o, best, status == ZO_OK ? err : &ignored);
+    written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, &o, best, status == ZO_OK ? err : &ignored) : written;
+    for (int split = 0; split < ZO_SPLITS; split++) {
+        zo_free(o.correct[split]);
+    }
     return status != ZO_OK ? status : written;
 }
 

@@ -540,7 +540,7 @@ static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
     return n > 1 && 100 * (int64_t)right < 95 * (int64_t)n;
 }
 
-void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
+void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8_t *correct)
 {
     double start = zo_now();
     int32_t n = zo_dataset_size(s->dataset, split);
@@ -573,6 +573,12 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result)
     }
     for (int32_t i = 0; i < n; i++) {
         sum += nll[i];
+    }
+    if (correct != NULL) {
+        memset(correct, 0, ((size_t)n + 7) / 8);
+        for (int32_t i = 0; i < n; i++) {
+            correct[i / 8] |= (uint8_t)((choice[i] == label[i]) << i % 8);
+        }
     }
     zo_metrics(choice, label, n, zo_dataset_classes(s->dataset), result->metric);
     result->constant = is_constant(choice, label, n);

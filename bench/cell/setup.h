@@ -105,8 +105,9 @@ typedef struct zo_evaluation {
     bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
 } zo_evaluation;
 /* All examples of a split (dev or test) at the current weights. What it holds (its examples, what its batches take beyond training's) it
- * takes and gives back, so a training peak does not know of evaluations. */
-void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result);
+ * takes and gives back, so a training peak does not know of evaluations. correct: ((n + 7) / 8) of n rows, as
+ * results/schema.sql has them; NULL = not wanted. */
+void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result, uint8_t *correct);
 
 #ifdef __cplusplus
 }

@@ -332,8 +332,12 @@ START_TEST(constant_choices_are_seen)
         }
         zo_store_set(o.be, weights, bias, hidden);
         zo_store_set(o.be, weights, head, row);
-        zo_setup_evaluate(&o.setup, ZO_TEST, &e);
+        uint8_t correct[3] = {0xff, 0xff, 0xff}; /* what was there before is no outcome */
+        zo_setup_evaluate(&o.setup, ZO_TEST, &e, correct);
         ck_assert_int_eq(e.examples, 20);
+        for (int i = 0; i < 24; i++) {
+            ck_assert_int_eq(correct[i / 8] >> i % 8 & 1, i < 20 && (i < of[k].ones) == of[k].says_one);
+        }
         ck_assert_double_eq_tol(e.metric[ZO_ACCURACY], (of[k].says_one ? of[k].ones : 20 - of[k].ones) / 20.0, 1e-12);
         ck_assert_msg(e.constant == of[k].constant, "case %zu", k);
         if (k == 0) { /* choices that differ */
@@ -343,7 +347,7 @@ START_TEST(constant_choices_are_seen)
             }
             zo_store_set(o.be, weights, bias, hidden);
             zo_store_set(o.be, weights, head, row);
-            zo_setup_evaluate(&o.setup, ZO_TEST, &e);
+            zo_setup_evaluate(&o.setup, ZO_TEST, &e, NULL);
             ck_assert(!e.constant);
         }
         close_cell(&o);

@@ -27,6 +27,7 @@
 ZO_EMBED(schema2_sql, "tests/golden/schema2.sql");
 ZO_EMBED(schema3_sql, "tests/golden/schema3.sql");
 ZO_EMBED(schema4_sql, "tests/golden/schema4.sql");
+ZO_EMBED(schema5_sql, "tests/golden/schema5.sql");
 
 static char folder[64];
 
@@ -360,38 +361,47 @@ START_TEST(schema_without_views)
 }
 END_TEST
 
-/* Schema 4 knew no checkpoints: its runs were never resumed, and what they took for checkpoints is not known. */
-START_TEST(schema_without_checkpoints)
+/* Schema 4 knew no checkpoints: its runs were never resumed, and what they took for checkpoints is not known. Schema 5 did not keep which rows an
+ * evaluation had right. */
+START_TEST(schema_without_columns)
 {
+    static const struct { int version; const char *sql; } older[] = {{4, schema4_sql}, {5, schema5_sql}};
     static const struct { const char *sql; int64_t is; } seen[] = {
         {"SELECT count(*) FROM runs WHERE resumed = 0 AND checkpoint_ms IS NULL AND tune = 'head' AND trained_parameters = 20 AND parameters = 50", 1},
         {"SELECT 10 * loss FROM steps", 25},
+        {"SELECT examples FROM evaluations WHERE correct IS NULL", 9},
         {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
+    char file[40], copy[60], end[200];
+    int version = older[_i].version;
     sqlite3 *db;
     char *message = NULL;
     zo_err err = {0};
-    ck_assert_int_eq(sqlite3_open(scratch("four.db"), &db), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(db, schema4_sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    snprintf(file, sizeof file, "of%d.db", version);
+    snprintf(copy, sizeof copy, "of%d.db.schema%d", version, version);
+    ck_assert_int_eq(sqlite3_open(scratch(file), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, older[_i].sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
     ck_assert_msg(sqlite3_exec(db,
                                "INSERT INTO cells VALUES (1, 'i', 'cccc', 2, '', '', '', '', '', 7, '{}', 'm', 't', 'head', 'mezo', '{}', 16, 128, 10, 0, 0, 0, 1e-3,"
                                " 1e-3, 1, 'f32', 'inplace', 'f32', 'weights', 'default', 'first', 'cpu', 'drawn', 0, 0, 0, '', -1, 'accuracy', 'last', 1, 2, 3, 'head');"
                                "INSERT INTO tries (run, try, cell, status, began, parameters, trained_parameters, steps) VALUES (7, 'x', 1, 'done', 'then', 50, 20, 10);"
-                               "INSERT INTO steps (run, step, loss) VALUES (7, 1, 2.5); PRAGMA user_version = 4; PRAGMA application_id = "
-                               ZO_NUMBER_TEXT(ZO_APPLICATION_ID),
+                               "INSERT INTO steps (run, step, loss) VALUES (7, 1, 2.5);"
+                               "INSERT INTO evaluations (run, step, split, examples, best) VALUES (7, 1, 'dev', 9, 1)",
                                NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    snprintf(end, sizeof end, "PRAGMA user_version = %d; PRAGMA application_id = " ZO_NUMBER_TEXT(ZO_APPLICATION_ID), version);
+    ck_assert_msg(sqlite3_exec(db, end, NULL, NULL, &message) == SQLITE_OK, "%s", message);
     sqlite3_close(db);
     for (int writes = 0; writes < 2; writes++) {
         zo_results *r;
-        zo_status status = writes ? zo_results_open(&r, scratch("four.db"), false, &err) : zo_results_open_read(&r, scratch("four.db"), &err);
+        zo_status status = writes ? zo_results_open(&r, scratch(file), false, &err) : zo_results_open_read(&r, scratch(file), &err);
         ck_assert_msg(status == ZO_OK, "%s", err.text);
         ck_assert_int_eq(number(r, "PRAGMA user_version"), ZO_SCHEMA_VERSION);
         for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
             ck_assert_msg(number(r, seen[i].sql) == seen[i].is, "%s: %lld", seen[i].sql, (long long)number(r, seen[i].sql));
         }
         zo_results_close(r);
-        ck_assert(zo_path_exists(scratch("four.db.schema4")) == (writes > 0));
+        ck_assert(zo_path_exists(scratch(copy)) == (writes > 0));
     }
-    check_columns("four.db");
+    check_columns(file);
 }
 END_TEST
 
@@ -544,6 +554,11 @@ START_TEST(life_of_a_run)
     zo_eval_row eval = {.step = 2, .split = "dev", .examples = 4, .accuracy = 0.5, .f1 = NAN, .macro_f1 = 0.25, .matthews = 0, .constant = true,
                         .work = 5, .best = true};
     ck_assert_int_eq(zo_results_eval(r, run, &eval, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE correct IS NULL"), 1);
+    const uint8_t correct[2] = {0x05, 0x01}; /* rows 0, 2 and 8 of nine */
+    zo_eval_row outcomes = {.step = 2, .split = "test", .examples = 9, .correct = correct};
+    ck_assert_int_eq(zo_results_eval(r, run, &outcomes, &err), ZO_OK);
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE split = 'test' AND hex(correct) = '0501'"), 1);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE f1 IS NULL AND macro_f1 = 0.25 AND constant AND best AND work = 5"), 1);
     zo_peak peak = {.total_bytes = 3};
     peak.tag_bytes[ZO_TAG_PARAMS] = 3;
@@ -984,7 +999,7 @@ int main(void)
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
     tcase_add_test(t, schema_without_views);
-    tcase_add_test(t, schema_without_checkpoints);
+    tcase_add_loop_test(t, schema_without_columns, 0, 2);
     tcase_add_test(t, a_try_goes_on);
     tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
