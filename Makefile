@@ -2,7 +2,7 @@
 #
 #   make                 packages that are missing, then ./zo
 #   make demo            the demonstration: no data, no download (DEMO=short for a quick one)
-#   make test            every tests/*/test_*.c; T=rng runs test_rng.c alone, WITHOUT='rng num' leaves
+#   make test            every tests/*/test_*.c; T='rng num' runs these alone, WITHOUT='rng num' leaves
 #                        these out, V=1 shows all output
 #   make asan-test       the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz            readers under clang's libFuzzer and AddressSanitizer (clang and libomp-dev; RUNS=1000000 inputs each)
@@ -69,7 +69,8 @@ FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # Programs stand side by side, whatever the room of their source.
 program = $(addprefix $(BUILD)/tests/,$(notdir $(1:.c=)))
 T ?= *
-TESTS := $(filter-out $(WITHOUT:%=$(BUILD)/tests/test_%),$(call program,$(sort $(wildcard tests/*/test_$(T).c))))
+asked = $(foreach t,$(T),$(or $(wildcard tests/*/test_$(t).c),$(error no test has the name $(t): T='X Y' runs tests/*/test_X.c and test_Y.c)))
+TESTS := $(filter-out $(WITHOUT:%=$(BUILD)/tests/test_%),$(call program,$(sort $(asked))))
 FUZZERS := $(call program,$(FUZZ_SOURCES))
 
 .PHONY: all deps demo test tests run-tests asan-test check mutants fuzz run-fuzz bench-peers install clean FORCE
