@@ -37,9 +37,24 @@ typedef enum zo_dir_kind {
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 
-/* Blocks that a direction can leave out: the first ones of a model; and the bit of what stands outside of all blocks (embeddings, the last norm,
- * the head). */
-enum { ZO_DIR_BLOCKS = 63, ZO_DIR_OUTSIDE = 63 };
+/* Parts of a model: transformer blocks, and what stands outside of all of them (embeddings, the last norm, the head). */
+enum { ZO_DIR_BLOCKS = 64 }; /* that can be named: the first ones of a model */
+typedef struct zo_blocks {
+    uint64_t in;  /* bit b: transformer block b */
+    bool outside;
+} zo_blocks;
+
+/* Whether `block` is one of them (-1: of no block). */
+ZO_INLINE bool zo_blocks_have(zo_blocks blocks, int block)
+{
+    return block < 0 ? blocks.outside : block < (int)ZO_DIR_BLOCKS && (blocks.in >> block & 1) != 0;
+}
+
+/* Whether there is any. */
+static inline bool zo_blocks_any(zo_blocks blocks)
+{
+    return blocks.in != 0 || blocks.outside;
+}
 
 /* How a set scales a direction, element by element. */
 typedef enum zo_scaling {
@@ -64,8 +79,7 @@ typedef struct zo_dir {
     uint32_t step, query; /* query < 2^24 */
     uint32_t period;      /* of FACTORS, CORE and HELD: the step of the slower draw */
     union {
-        uint64_t skip;     /* of DENSE and REST: bit b is set where transformer block b is left out, ZO_DIR_OUTSIDE where what is in no block is;
-                              z is zero there */
+        zo_blocks skip;    /* of DENSE and REST: what is left out; z is zero there */
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
         const struct zo_store *values; /* of SET: f32, of the layout of the weights; an objective puts them in for its backend */
         struct { const float *left, *right; } own; /* of FACTORS, CORE (U S) and HELD, the same: arenas of the backend's memory, see zo_factors.left_at */
@@ -75,19 +89,18 @@ typedef struct zo_dir {
     const struct zo_store *by; /* its values, as those of SET */
 } zo_dir;
 
-/* Whether a direction of this kind that leaves out `skip` (0 where the kind has none) is other than zero on a parameter of `block` (-1: of no
+/* Whether a direction of this kind that leaves out `skip` (nothing where the kind has none) is other than zero on a parameter of `block` (-1: of no
  * block) and CP rank `rank` (0 = not factored). */
-ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, uint64_t skip, int block, int rank)
+ZO_INLINE bool zo_dir_acts(zo_dir_kind kind, zo_blocks skip, int block, int rank)
 {
-    int bit = block < 0 ? (int)ZO_DIR_OUTSIDE : block;
-    bool left_out = block < ZO_DIR_BLOCKS && (skip >> bit & 1) != 0;
-    return !left_out && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || kind == ZO_DIR_HELD || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
+    return !zo_blocks_have(skip, block) && (kind == ZO_DIR_DENSE || kind == ZO_DIR_SET || kind == ZO_DIR_HELD || (kind == ZO_DIR_REST ? rank == 0 : rank > 0));
 }
 
-/* The blocks that it leaves out. */
-static inline uint64_t zo_dir_skip(const zo_dir *dir)
+/* What it leaves out. */
+static inline zo_blocks zo_dir_skip(const zo_dir *dir)
 {
-    return dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST || dir->kind == ZO_DIR_CP ? dir->skip : 0;
+    zo_blocks none = {0, false};
+    return dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST || dir->kind == ZO_DIR_CP ? dir->skip : none;
 }
 
 /* Low rank: on a factored parameter a product of two factors, with a coefficient for each component. */

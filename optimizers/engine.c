@@ -247,9 +247,9 @@ static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" scales a direction that is not dense, or one beside factors: scale dense ones of a run "
                            "without factors", set_of(e, dir->scale)->spec.name);
         }
-        if ((dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_FACTORS || dir->kind == ZO_DIR_CORE) && (dir->draw != ZO_DRAW_GAUSS || zo_dir_skip(dir) != 0)) {
+        if ((dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_FACTORS || dir->kind == ZO_DIR_CORE) && (dir->draw != ZO_DRAW_GAUSS || zo_blocks_any(zo_dir_skip(dir)))) {
             return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
-                           zo_dir_skip(dir) != 0 ? "leaves out blocks" : "has signs");
+                           zo_blocks_any(zo_dir_skip(dir)) ? "leaves out blocks" : "has signs");
         }
     }
     return ZO_OK;
@@ -992,14 +992,15 @@ static zo_status engine_dot(zo_objective *o, zo_set a, zo_set b, double *dot, zo
 
 /* the engine -------------------------------------------------------------------------------------------------------------- */
 
-uint64_t zo_trained_blocks(const zo_layout *layout)
+zo_blocks zo_trained_blocks(const zo_layout *layout)
 {
-    uint64_t blocks = 0;
+    zo_blocks trained = {0};
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        blocks |= p->frozen || p->block >= ZO_DIR_BLOCKS ? 0 : (uint64_t)1 << (p->block < 0 ? ZO_DIR_OUTSIDE : p->block);
+        trained.outside = trained.outside || (!p->frozen && p->block < 0);
+        trained.in |= !p->frozen && p->block >= 0 && p->block < ZO_DIR_BLOCKS ? (uint64_t)1 << p->block : 0;
     }
-    return blocks;
+    return trained;
 }
 
 zo_engine *zo_engine_new(const zo_engine_spec *spec)
@@ -1025,7 +1026,7 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
         e->objective.size += p->frozen ? 0 : p->rows * p->cols;
     }
-    e->objective.trained_blocks = zo_trained_blocks(spec->weights->layout);
+    e->objective.trained = zo_trained_blocks(spec->weights->layout);
     zo_parts_open(&e->parts, spec->weights->layout);
     zo_moves_open(&e->weights, spec->be, &e->parts, spec->weights);
     reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */

@@ -59,8 +59,8 @@ zo_objective *zo_engine_objective(zo_engine *engine);
  * after start() and passes them on. Owned by the engine. */
 const zo_factors *zo_engine_factors(const zo_engine *engine);
 
-/* zo_objective.trained_blocks of a layout. */
-uint64_t zo_trained_blocks(const zo_layout *layout);
+/* zo_objective.trained of a layout. */
+zo_blocks zo_trained_blocks(const zo_layout *layout);
 
 /* The terms of the last point (of the weights) at which a loss was asked in place, up to ZO_PROBE_TERMS of them; returns how many, 0 = there was
  * none, or it had more. Their spans are not kept; sets are read as they are now. */

@@ -41,18 +41,17 @@ static const zo_variant variants[] = {
 
 static const zo_sourced sources[] = {{"order", "cyclic", ZO_SOURCE_RECONSTRUCTED}, {"order", "shuffled", ZO_SOURCE_RECONSTRUCTED}, {.key = NULL}};
 
-/* A bit for each that is probed. */
-static uint64_t blocks_of(const state *s, uint64_t trained)
-{
-    uint64_t blocks = trained & ~((uint64_t)1 << ZO_DIR_OUTSIDE);
-    return s->outside == OUTSIDE_FREEZE && blocks != 0 ? blocks : trained;
-}
-
-static int count(uint64_t bits)
+/* What is probed: numbers of blocks into `block`, in order, and -1 for what is in none. Returns how many they are. */
+static int blocks_of(const state *s, zo_blocks trained, int block[ZO_DIR_BLOCKS + 1])
 {
     int n = 0;
-    for (; bits != 0; bits &= bits - 1) {
-        n++;
+    for (int b = 0; b < ZO_DIR_BLOCKS; b++) {
+        if (zo_blocks_have(trained, b)) {
+            block[n++] = b;
+        }
+    }
+    if (trained.outside && (s->outside == OUTSIDE_BLOCK || n == 0)) {
+        block[n++] = -1;
     }
     return n;
 }
@@ -60,7 +59,7 @@ static int count(uint64_t bits)
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
     const state *s = options_read;
-    int64_t all = count(blocks_of(s, zo_trained_blocks(extent->layout)));
+    int block[ZO_DIR_BLOCKS + 1], all = blocks_of(s, zo_trained_blocks(extent->layout), block);
     int64_t together = s->order == ORDER_ALL && s->update == UPDATE_END ? all : 1;
     zo_spsa_needs(n, together, 1, 0);
     n->updates = together;
@@ -70,7 +69,8 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
-    size_t n = (size_t)count(blocks_of(s, o->trained_blocks));
+    int block[ZO_DIR_BLOCKS + 1];
+    size_t n = (size_t)blocks_of(s, o->trained, block);
     s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *s->probe);
     s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *s->term);
     return zo_can_leave_out(o, err);
@@ -89,16 +89,12 @@ static zo_status move(const state *s, zo_objective *o, const zo_step_context *c,
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     state *s = self;
-    int n = 0;
-    int32_t order[ZO_DIR_OUTSIDE + 1];
-    uint64_t bits = blocks_of(s, o->trained_blocks);
-    for (int b = 0; b <= ZO_DIR_OUTSIDE; b++) {
-        if (bits >> b & 1) {
-            s->probe[n] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, 0)}, .ndirs = 1};
-            s->probe[n].dir[0].skip = ~((uint64_t)1 << b);
-            order[n] = n;
-            n++;
-        }
+    int32_t order[ZO_DIR_BLOCKS + 1];
+    int block[ZO_DIR_BLOCKS + 1], n = blocks_of(s, o->trained, block);
+    for (int k = 0; k < n; k++) {
+        s->probe[k] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, 0)}, .ndirs = 1};
+        s->probe[k].dir[0].skip = (zo_blocks){.in = block[k] < 0 ? UINT64_MAX : ~((uint64_t)1 << block[k]), .outside = block[k] >= 0};
+        order[k] = k;
     }
     zo_shuffle((zo_stream){.seed = o->seed, .step = (uint32_t)(c->step / n), .role = ZO_ROLE_MASK}, order, n);
     int at = (int)(c->step % n), first = s->order == ORDER_ALL ? 0 : s->order == ORDER_CYCLIC ? at : order[at];

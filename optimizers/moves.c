@@ -13,7 +13,7 @@ bool zo_dir_same(const zo_dir *a, const zo_dir *b)
     if (a->kind == ZO_DIR_HELD) {
         return a->set == b->set && a->seed == b->seed && a->period == b->period;
     }
-    bool rest = a->kind == ZO_DIR_SPAN ? a->span == b->span : zo_dir_has_factors(a->kind) ? a->period == b->period : a->skip == b->skip;
+    bool rest = a->kind == ZO_DIR_SPAN ? a->span == b->span : zo_dir_has_factors(a->kind) ? a->period == b->period : (a->skip.in == b->skip.in && a->skip.outside == b->skip.outside);
     return zo_dir_same_draw(a, b) && rest;
 }
 

@@ -80,7 +80,7 @@ typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
     int blocks;        /* transformer blocks of the model, which directions can leave out (zo_dir.skip), */
-    uint64_t trained_blocks; /* and those of the first ZO_DIR_BLOCKS that have trained numbers, a bit each; ZO_DIR_OUTSIDE: of what is in no block */
+    zo_blocks trained; /* and what has trained numbers: of blocks, those among the first ZO_DIR_BLOCKS */
     int64_t size;      /* trained numbers: the dimension of the space in which points are */
     int64_t ncoef;     /* numbers of a direction of low rank: sum of the factors' ranks; 0 before open_factors */
     /* Wishes that an estimator states once, in its start(): */

@@ -38,11 +38,11 @@ zo_status zo_leave_out(const zo_objective *o, double share, zo_dir *dir, zo_err 
     int n = 0;
     for (int b = 0; b < o->blocks; b++) {
         order[n] = b;
-        n += (int)(o->trained_blocks >> b & 1);
+        n += (int)(o->trained.in >> b & 1);
     }
     zo_shuffle((zo_stream){.seed = dir->seed, .step = dir->step, .query = dir->query, .role = ZO_ROLE_MASK}, order, n);
     for (int i = 0; i < (int)(share * n + 1e-9); i++) {
-        dir->skip |= (uint64_t)1 << order[i];
+        dir->skip.in |= (uint64_t)1 << order[i];
     }
     return ZO_OK;
 }

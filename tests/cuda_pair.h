@@ -118,7 +118,7 @@ static inline void pair_view_new(pair_view *v, const pair_side *side, int kind, 
     int64_t ncoef = side->factors != NULL ? side->factors->ncoef : 0;
     memset(v, 0, sizeof *v);
     v->span = pair_values(ncoef + 1, 21);
-    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = 1};
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = {.in = 1}};
     signs.draw = ZO_DRAW_RADEMACHER;
     zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 3}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
     zo_dir span = {.kind = ZO_DIR_SPAN, .span = v->span};

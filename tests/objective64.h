@@ -568,7 +568,8 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;
         int block = layout->param[t].block;
-        q->o.trained_blocks |= layout->param[t].frozen ? 0 : (uint64_t)1 << (block < 0 ? ZO_DIR_OUTSIDE : block);
+        q->o.trained.in |= layout->param[t].frozen || block < 0 ? 0 : (uint64_t)1 << block;
+        q->o.trained.outside = q->o.trained.outside || (!layout->param[t].frozen && block < 0);
         q->o.blocks = layout->param[t].block >= q->o.blocks ? layout->param[t].block + 1 : q->o.blocks;
     }
     return q;

@@ -350,7 +350,8 @@ static size_t view_key(const zo_view *view, char *to)
         } else {
             const float *by = dir->scale != 0 ? dir->by->data : nullptr;
             put(&w, &dir->draw, sizeof dir->draw);
-            put(&w, &dir->skip, sizeof dir->skip);
+            put(&w, &dir->skip.in, sizeof dir->skip.in);
+            put(&w, &dir->skip.outside, sizeof dir->skip.outside);
             put(&w, &by, sizeof by);
             put(&w, &dir->scaling, sizeof dir->scaling);
         }

@@ -161,7 +161,7 @@ struct zo_cuda_param {
 struct zo_cuda_dir {
     uint64_t seed;
     uint32_t step, query;
-    uint64_t skip;  /* blocks that it leaves out */
+    zo_blocks skip; /* what it leaves out */
     const float *values; /* of a SET, or of the set that scales it: the arena of the values, device; else NULL */
     const float *left, *right; /* with factors of its own: their arenas, device; of HELD `left` has values too */
     zo_dir_kind kind;

@@ -78,7 +78,7 @@ static double direction_at(const world *m, const zo_dir *dir, int param, int64_t
     int rank = m->factors->rank[param];
     if (dir->kind == ZO_DIR_DENSE || dir->kind == ZO_DIR_REST) {
         float z;
-        if ((dir->kind == ZO_DIR_REST && rank > 0) || (p->block >= 0 && (dir->skip >> p->block & 1) != 0)) {
+        if ((dir->kind == ZO_DIR_REST && rank > 0) || (p->block >= 0 ? (dir->skip.in >> p->block & 1) != 0 : dir->skip.outside)) {
             return 0.0;
         }
         if (dir->draw == ZO_DRAW_RADEMACHER) {
@@ -167,7 +167,7 @@ static void setting_new(setting *s, const world *m, int kind, int points)
 {
     memset(s, 0, sizeof *s);
     s->span = values(m->factors->ncoef + 1, 21);
-    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = 1};
+    zo_dir gauss = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3, .query = 1}, signs = gauss, part = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 4, .skip = {.in = 1}};
     signs.draw = ZO_DRAW_RADEMACHER;
     zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 3}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
     zo_dir span = {.kind = ZO_DIR_SPAN, .span = s->span};

@@ -219,9 +219,9 @@ static const zo_dir other = {.kind = ZO_DIR_DENSE, .seed = 8, .step = 4};
 static const zo_dir next_query = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 3, .query = 2};
 static const zo_dir next_step = {.kind = ZO_DIR_DENSE, .seed = 7ull << 40 | 3, .step = 4, .query = 2};
 static const zo_dir signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
-static const zo_dir some_signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7ull << 40 | 3, .step = 3, .query = 1, .skip = 1};
+static const zo_dir some_signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7ull << 40 | 3, .step = 3, .query = 1, .skip = {.in = 1}};
 static const zo_dir rest_signs = {.kind = ZO_DIR_REST, .draw = ZO_DRAW_RADEMACHER, .seed = 9, .step = 3};
-static const zo_dir part = {.kind = ZO_DIR_DENSE, .seed = 8, .step = 4, .skip = 1};
+static const zo_dir part = {.kind = ZO_DIR_DENSE, .seed = 8, .step = 4, .skip = {.in = 1}};
 static const zo_dir rest = {.kind = ZO_DIR_REST, .seed = 7ull << 40 | 3, .step = 3, .query = 1};
 static const zo_dir cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 3, .query = 2};
 

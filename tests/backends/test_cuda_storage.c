@@ -106,7 +106,7 @@ START_TEST(sweeps)
     apply(&m, "apply: touched rows", false, 0.99, back, 2, &some);
     zo_dir signs = gauss;
     signs.draw = ZO_DRAW_RADEMACHER;
-    signs.skip = 1;
+    signs.skip.in = 1;
     zo_term drawn[] = {{gauss, 1e-2}, {signs, 1e-2}};
     apply(&m, "apply: signs on a part of the blocks", false, 0.99, drawn, 2, NULL);
     apply(&m, "apply: REST + CP + GAUSS + SPAN", true, 0.99, mixed, 4, NULL);

@@ -79,7 +79,7 @@ START_TEST(sweeps_round_each_term)
     float span[RANK] = {0.5f, -1.0f, 0.25f, 2.0f, -0.125f};
     zo_dir z = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 3}, rest = {.kind = ZO_DIR_REST, .seed = 7, .step = 4}, cp = {.kind = ZO_DIR_CP, .seed = 7, .step = 5};
     zo_dir sum = {.kind = ZO_DIR_SPAN, .span = span};
-    zo_dir signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7, .step = 3}, beside = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 6, .skip = 1};
+    zo_dir signs = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 7, .step = 3}, beside = {.kind = ZO_DIR_DENSE, .seed = 7, .step = 6, .skip = {.in = 1}};
     zo_term term[TERMS] = {{z, 1e-3}, {cp, -2e-2}, {rest, 1e-2}, {z, -2e-3}, {signs, 3e-3}, {beside, 5e-3}, {sum, 3e-3}, {z, 1e-3}};
     zo_store *a = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS), *b = zo_store_new_as(be, &layout, storage, ZO_TAG_PARAMS);
     ck_assert_ptr_null(a->data);

@@ -65,7 +65,7 @@ START_TEST(drift_is_that_of_sweeps)
             }
             rest.kind = ZO_DIR_REST;
             part.draw = ZO_DRAW_RADEMACHER;
-            part.skip = 1;
+            part.skip.in = 1;
             zo_term term[2] = {{low ? cp : gauss, 1e-3}, {low ? rest : part, 1e-3}};
             int n = 2;
             zo_store *moved = zo_store_new_as(be, &layout, (zo_storage)storage, ZO_TAG_PARAMS);

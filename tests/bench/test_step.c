@@ -276,7 +276,7 @@ START_TEST(pairs_are_counted)
     ck_assert_double_eq(sums.pairs, 2 * 25 + 2 * (9 + 4 + 16));
     ck_assert_double_eq(sums.row_pairs, 2 * 12 + 2 * (3 + 2 + 4));
     ck_assert_double_eq(sums.formed, 2);
-    dir = (zo_dir){.kind = ZO_DIR_DENSE, .skip = 1};
+    dir = (zo_dir){.kind = ZO_DIR_DENSE, .skip = {.in = 1}};
     zo_pass_sums_add(&sums, &plain, &view);
     ck_assert_double_eq(sums.formed, 2 + 2 * 0.25);
     coef[0] = coef[1] = 0.0f;

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "optimizers/engine.h"
 #include "optimizers/needs.h"
 #include "optimizers/spsa.h"
 #include "tests/objective64.h"
@@ -222,17 +223,17 @@ END_TEST
 /* What is left out is a function of seed, step and query, as many blocks as were asked for, each as often as the others. */
 START_TEST(blocks_are_left_out_by_their_draw)
 {
-    zo_objective o = {.seed = 9, .blocks = 12, .trained_blocks = 0xFFF};
+    zo_objective o = {.seed = 9, .blocks = 12, .trained = {.in = 0xFFF}};
     zo_err err;
     int count[ZO_DIR_BLOCKS] = {0};
     for (int step = 0; step < 3000; step++) {
         zo_dir z = zo_gauss(&o, step, 0), again = z;
         ck_assert_int_eq(zo_leave_out(&o, 0.76, &z, &err), ZO_OK);
         ck_assert_int_eq(zo_leave_out(&o, 0.76, &again, &err), ZO_OK);
-        ck_assert(z.skip == again.skip);
-        ck_assert_int_eq(__builtin_popcountll(z.skip), 9);
+        ck_assert(z.skip.in == again.skip.in);
+        ck_assert_int_eq(__builtin_popcountll(z.skip.in), 9);
         for (int b = 0; b < ZO_DIR_BLOCKS; b++) {
-            count[b] += (int)(z.skip >> b & 1);
+            count[b] += (int)(z.skip.in >> b & 1);
         }
     }
     for (int b = 0; b < ZO_DIR_BLOCKS; b++) {
@@ -240,19 +241,78 @@ START_TEST(blocks_are_left_out_by_their_draw)
     }
     zo_dir z = zo_rademacher(&o, 1, 0), other = zo_rademacher(&o, 1, 1), none = z, all = z;
     ck_assert(z.draw == ZO_DRAW_RADEMACHER);
-    ck_assert(zo_leave_out(&o, 0.5, &z, &err) == ZO_OK && zo_leave_out(&o, 0.5, &other, &err) == ZO_OK && z.skip != other.skip);
-    ck_assert(zo_leave_out(&o, 0.08, &none, &err) == ZO_OK && none.skip == 0);
-    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == 0xFFF);
-    o.trained_blocks = 0xA00; /* two blocks alone are trained */
-    all.skip = none.skip = 0;
-    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == 0xA00);
-    ck_assert(zo_leave_out(&o, 0.5, &none, &err) == ZO_OK && (none.skip == 0x800 || none.skip == 0x200));
+    ck_assert(zo_leave_out(&o, 0.5, &z, &err) == ZO_OK && zo_leave_out(&o, 0.5, &other, &err) == ZO_OK && z.skip.in != other.skip.in);
+    ck_assert(zo_leave_out(&o, 0.08, &none, &err) == ZO_OK && none.skip.in == 0);
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip.in == 0xFFF);
+    o.trained.in = 0xA00; /* two blocks alone are trained */
+    all.skip.in = none.skip.in = 0;
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip.in == 0xA00);
+    ck_assert(zo_leave_out(&o, 0.5, &none, &err) == ZO_OK && (none.skip.in == 0x800 || none.skip.in == 0x200));
     o.blocks = ZO_DIR_BLOCKS;
-    o.trained_blocks = ~(uint64_t)0;
-    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip == ~(uint64_t)0 >> 1);
+    o.trained = (zo_blocks){.in = UINT64_MAX, .outside = true};
+    ck_assert(zo_leave_out(&o, 1.0, &all, &err) == ZO_OK && all.skip.in == UINT64_MAX && !all.skip.outside);
     o.blocks++;
     ck_assert_int_eq(zo_leave_out(&o, 0.5, &all, &err), ZO_EUNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(err.text, "64"));
+    ck_assert_ptr_nonnull(strstr(err.text, "among 64, and this model has 65"));
+}
+END_TEST
+
+/* A model of 64 blocks, all of which can be named, and what is in none of them. */
+typedef struct moved {
+    zo_blocks skip[ZO_DIR_BLOCKS + 1];
+    int n;
+} moved;
+
+static zo_status no_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    (void)o;
+    (void)which;
+    (void)point;
+    (void)err;
+    memset(loss, 0, (size_t)n * sizeof *loss);
+    return ZO_OK;
+}
+
+static zo_status note_moves(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
+{
+    (void)set;
+    (void)decay;
+    (void)err;
+    moved *all = o->self;
+    for (int k = 0; k < n; k++) {
+        ck_assert_int_lt(all->n, ZO_DIR_BLOCKS + 1);
+        all->skip[all->n++] = zo_dir_skip(&term[k].dir);
+    }
+    return ZO_OK;
+}
+
+START_TEST(of_64_blocks_each_is_named)
+{
+    enum { N = 64 };
+    zo_param param[N + 1] = {{.name = "table", .block = -1, .rows = 1, .cols = 1}};
+    for (int b = 0; b < N; b++) {
+        param[1 + b] = (zo_param){.name = "w", .block = b, .rows = 1, .cols = 1};
+    }
+    zo_layout layout = {.n = N + 1, .param = param};
+    zo_blocks trained = zo_trained_blocks(&layout);
+    ck_assert(trained.in == UINT64_MAX && trained.outside);
+    param[0].frozen = param[N].frozen = true;
+    zo_blocks without = zo_trained_blocks(&layout);
+    ck_assert(without.in == UINT64_MAX >> 1 && !without.outside);
+    for (int freeze = 0; freeze < 2; freeze++) {
+        moved all = {.n = 0};
+        zo_objective o = {.self = &all, .seed = 3, .blocks = N, .trained = trained, .losses = no_losses, .combine = note_moves};
+        running r = running_new("mezo-bcd", freeze ? "{\"outside\": \"freeze\"}" : NULL, &o);
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 1, 1e-3, 1e-3, &report), ZO_OK);
+        running_free(&r);
+        ck_assert_int_eq(all.n, freeze ? N : N + 1);
+        for (int k = 0; k < all.n; k++) {
+            for (int b = -1; b < N; b++) {
+                ck_assert_int_eq(zo_dir_acts(ZO_DIR_DENSE, all.skip[k], b, 0), b == (k < N ? k : -1));
+            }
+        }
+    }
 }
 END_TEST
 
@@ -741,6 +801,7 @@ int main(void)
     tcase_add_test(tests, mezo_is_unbiased);
     tcase_add_test(tests, lezo_keeps_a_share_of_the_blocks);
     tcase_add_test(tests, blocks_are_left_out_by_their_draw);
+    tcase_add_test(tests, of_64_blocks_each_is_named);
     tcase_add_test(tests, conmezo_leans_to_its_momentum);
     tcase_add_test(tests, tezo_is_unbiased);
     tcase_add_test(tests, lozo_is_unbiased);

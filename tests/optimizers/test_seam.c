@@ -493,7 +493,7 @@ START_TEST(a_drawn_operand_is_the_stored_one)
         bowl b[2];
         zo_store *m[2], *v[2], *g = NULL;
         zo_rule_args args = {.lr = 0.02f, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-3f, .correct1 = 0.1f, .correct2 = 0.01f};
-        zo_dir part = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 6, .step = 3, .skip = 1};
+        zo_dir part = {.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 6, .step = 3, .skip = {.in = 1}};
         zo_term term[3] = {{{.kind = ZO_DIR_DENSE, .seed = 6, .step = 1}, 0.3}, {{.kind = ZO_DIR_DENSE, .draw = ZO_DRAW_RADEMACHER, .seed = 6, .step = 1}, -0.1}, {part, 0.2}};
         for (int k = 0; k < 2; k++) {
             bowl_open(&b[k], (zo_storage)storage);
@@ -555,7 +555,7 @@ START_TEST(what_cannot_be_said_yet)
         if (logged) {
             ASSERT_HAS(err.text, "\"momentum\"");
         }
-        zo_term low = {.dir = {.kind = ZO_DIR_CP, .seed = 6, .skip = 1}, .coef = 1.0};
+        zo_term low = {.dir = {.kind = ZO_DIR_CP, .seed = 6, .skip = {.in = 1}}, .coef = 1.0};
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &low, 1, &err), ZO_EUNSUPPORTED);
         ASSERT_HAS(err.text, "leaves out blocks");
         low.dir = (zo_dir){.kind = ZO_DIR_CP, .draw = ZO_DRAW_RADEMACHER, .seed = 6};

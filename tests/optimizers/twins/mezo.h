@@ -56,12 +56,12 @@ static inline void twin_lezo(twin *t)
 {
     double z[SIZE];
     uint64_t trained = (1u << BLOCKS) - 1;
-    zo_objective o = {.seed = t->seed, .blocks = BLOCKS, .trained_blocks = trained};
+    zo_objective o = {.seed = t->seed, .blocks = BLOCKS, .trained = {.in = trained}};
     zo_draw how = is(t, "draw", "rademacher", "gauss") ? ZO_DRAW_RADEMACHER : ZO_DRAW_GAUSS;
     zo_dir dir = zo_dense(&o, how, wrong(t, "the first step's blocks") ? 0 : t->step, 0);
     zo_err err;
     ck_assert_int_eq(zo_leave_out(&o, real(t, "sparsity", 0.75), &dir, &err), ZO_OK);
-    draw_on(t, t->step, 0, wrong(t, "all blocks") ? 0 : dir.skip, NULL, z);
+    draw_on(t, t->step, 0, wrong(t, "all blocks") ? 0 : dir.skip.in, NULL, z);
     double pg = spsa(t, ZO_BATCH_CURRENT, t->w, z, NULL);
     if (wrong(t, "the update reaches all blocks")) {
         draw(t, t->step, 0, z);
