@@ -55,6 +55,7 @@ static zo_task_info info_from(const zo_task *task)
     info.has_head = task->texts > 0;
     info.has_mask_prompt = task->mask_template != NULL;
     info.has_option_prompt = task->prompt != NULL;
+    info.own_option_prompt = task->own_prompt;
     info.has_prompt = info.has_mask_prompt || info.has_option_prompt;
     return info;
 }
@@ -208,6 +209,10 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
         for (int32_t k = 0; k < rows.n[s] && !status; k++) {
             status = zo_encode(encoder, zo_rows_at(&rows, (zo_split)s, k), s == ZO_TRAIN, &split->pack, &split->truncated, err);
         }
+    }
+    if (task->own_prompt && dataset->head == ZO_HEAD_OPTIONS) {
+        size_t used = strlen(dataset->note);
+        snprintf(dataset->note + used, sizeof dataset->note - used, "%s%s: the causal prompt is our own, no paper has one", used ? "; " : "", task->info.name);
     }
     zo_rows_close(&rows);
     zo_encoder_close(encoder);
@@ -581,7 +586,7 @@ zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, z
     return ZO_OK;
 }
 
-zo_status zo_task_fingerprint(const char *name, uint64_t *print, zo_err *err)
+zo_status zo_task_fingerprint(const char *name, bool ranks_options, uint64_t *print, zo_err *err)
 {
     zo_err ignored;
     zo_task_file own_task;
@@ -596,9 +601,10 @@ zo_status zo_task_fingerprint(const char *name, uint64_t *print, zo_err *err)
     for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
         sum = add_number(sum, number[k]);
     }
-    sum = add_text(add_text(sum, task->mask_template), task->prompt);
+    bool prompt = !task->own_prompt || ranks_options; /* one of our own came later than rows of the other forms */
+    sum = add_text(add_text(sum, task->mask_template), prompt ? task->prompt : NULL);
     for (int c = 0; c < CLASSES_OLD || c < task->info.classes; c++) {
-        sum = add_text(add_text(add_text(sum, task->label[c]), task->mask_word[c]), task->option[c]);
+        sum = add_text(add_text(add_text(sum, task->label[c]), task->mask_word[c]), prompt ? task->option[c] : NULL);
     }
     *print = task->younger ? add_text(sum, task->younger) : sum;
     return ZO_OK;

@@ -15,6 +15,13 @@
     CODE(wsc)                         \
     DESCRIBED(wic)                    \
     CODE(copa)                        \
+    DESCRIBED(snli)                   \
+    DESCRIBED(qqp)                    \
+    DESCRIBED(mr)                     \
+    DESCRIBED(cr)                     \
+    DESCRIBED(mpqa)                   \
+    DESCRIBED(subj)                   \
+    DESCRIBED(ag_news)                \
     CODE(synth_sentiment)             \
     CODE(synth_entailment)            \
     CODE(synth_acceptability)         \

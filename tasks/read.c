@@ -133,8 +133,15 @@ char *zo_text_capital(zo_table *table, const char *text)
     return change_case(table, text, text[0] ? 1 : 0, utf8proc_toupper);
 }
 
+static bool is_empty(const char *text, size_t bytes)
+{
+    zo_strip_left(&text, &bytes);
+    return bytes == 0;
+}
+
 /* A field of a file; `where` is "file:line". The old releases as "label text" lines (TREC, MR, Subj) are Latin-1 where they are not
- * UTF-8; elsewhere that is a fault. A text without a letter is none: every row of every release has one. */
+ * UTF-8; elsewhere that is a fault. A text without a letter is none, and a fault where the file is
+ * not known for such rows. */
 static zo_status keep_text(const zo_source *source, const char *where, const char *key, const char *text, size_t bytes, zo_table *table, char **kept,
                            zo_err *err)
 {
@@ -143,10 +150,7 @@ static zo_status keep_text(const zo_source *source, const char *where, const cha
     for (utf8proc_int32_t c; at < bytes && utf8; at += utf8 ? (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) : 0) {
         utf8 = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) > 0;
     }
-    const char *first = text;
-    size_t left = bytes;
-    zo_strip_left(&first, &left);
-    if (left == 0) {
+    if (is_empty(text, bytes)) {
         return zo_fail(err, ZO_EINPUT, "%s: the text \"%s\" is empty; mend or remove the row", where, key);
     }
     if (utf8) {
@@ -193,7 +197,7 @@ bool zo_spelled_as(const char *spellings, const char *text, size_t bytes)
     }
 }
 
-/* `where` is "file:line" or "file, row". */
+/* `where` is "file:line" or "file, row". *label is -1 where rows of this label are left out. */
 static zo_status read_label(const zo_task *task, const zo_source *source, const char *where, const char *text, size_t bytes, int32_t *label, zo_err *err)
 {
     size_t n = bytes;
@@ -208,6 +212,10 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
             return ZO_OK;
         }
     }
+    if (task->left_out && zo_spelled_as(task->left_out, text, n)) {
+        *label = -1;
+        return ZO_OK;
+    }
     char known[256] = "";
     for (int c = 0; c < task->info.classes; c++) {
         size_t used = strlen(known);
@@ -216,6 +224,13 @@ static zo_status read_label(const zo_task *task, const zo_source *source, const 
     int shown = bytes < 40 ? (int)bytes : 40;
     return zo_fail(err, ZO_EINPUT, "%s: label \"%.*s\" is not one of task %s (%s); mend the row, or use the labelled file", where,
                    shown, text, task->info.name, known);
+}
+
+/* The record that was added last is none. */
+static void leave_out(zo_table *table)
+{
+    table->n--;
+    table->left_out++;
 }
 
 /* ---- columns -------------------------------------------------------------------------------------------------------------- */
@@ -336,18 +351,23 @@ static void first_name(const char *key, char name[ZO_TASK_KEY_BYTES])
     snprintf(name, ZO_TASK_KEY_BYTES, "%.*s", (int)strcspn(key, "|"), key);
 }
 
-/* The column that `key` names. -1 when the header lacks it, -2 when it has two. */
+enum { NO_COLUMN = -1, TWO_COLUMNS = -2, LAST_COLUMN = -3 };
+
+/* The column that `key` names. */
 static int find_column(const columns *header, const char *key)
 {
+    if (strcmp(key, ZO_LAST_COLUMN) == 0) {
+        return LAST_COLUMN;
+    }
     if (zo_is_column_number(key)) {
         return (int)strtol(key + 1, NULL, 10);
     }
-    int found = -1;
-    for (const char *at = key; found == -1 && at[0];) { /* "a|b" */
+    int found = NO_COLUMN;
+    for (const char *at = key; found == NO_COLUMN && at[0];) { /* "a|b" */
         size_t n = strcspn(at, "|");
         for (int c = 0; c < header->n; c++) {
             if (header->bytes[c] == n && memcmp(header->at[c], at, n) == 0) {
-                found = found == -1 ? c : -2;
+                found = found == NO_COLUMN ? c : TWO_COLUMNS;
             }
         }
         at += n + (at[n] == '|');
@@ -385,12 +405,16 @@ static char *next_columns(zo_lines *lines, zo_format format, size_t *length, lon
 
 static zo_status read_columns(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
 {
-    const char *keys[1 + ZO_TASK_FIELDS];
-    int column[1 + ZO_TASK_FIELDS], nkeys = 1, most = 0;
+    const char *keys[1 + 2 * ZO_TASK_FIELDS];
+    int column[1 + 2 * ZO_TASK_FIELDS], of[1 + 2 * ZO_TASK_FIELDS], nkeys = 1, most = 0; /* of: the field that a column belongs to, its own before the joined */
     keys[0] = source->label;
-    while (nkeys <= ZO_TASK_FIELDS && source->field[nkeys - 1]) {
-        keys[nkeys] = source->field[nkeys - 1];
-        nkeys++;
+    for (int f = 0; f < ZO_TASK_FIELDS && source->field[f]; f++) {
+        keys[nkeys] = source->field[f];
+        of[nkeys++] = f;
+        if (source->join[f]) {
+            keys[nkeys] = source->join[f];
+            of[nkeys++] = f;
+        }
     }
     zo_lines lines = zo_lines_of(text, bytes);
     columns c = {.n = 0};
@@ -398,7 +422,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     char where[WHERE_BYTES], name[ZO_TASK_KEY_BYTES];
     bool named = false, quoted = source->format == ZO_FORMAT_CSV || (source->format == ZO_FORMAT_TSV && is_quoted(text, bytes));
     for (int k = 0; k < nkeys; k++) {
-        named = named || !zo_is_column_number(keys[k]);
+        named = named || !(zo_is_column_number(keys[k]) || strcmp(keys[k], ZO_LAST_COLUMN) == 0);
     }
     if (named) {
         char *line = zo_lines_next(&lines, &length);
@@ -410,10 +434,10 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
     for (int k = 0; k < nkeys; k++) {
         column[k] = find_column(&c, keys[k]);
         first_name(keys[k], name);
-        if (column[k] == -2) {
+        if (column[k] == TWO_COLUMNS) {
             return zo_fail(err, ZO_EINPUT, "%s:1: the header has two columns \"%s\"; keep one", path, name);
         }
-        if (column[k] < 0) {
+        if (column[k] == NO_COLUMN) {
             return zo_fail(err, ZO_EINPUT, "%s:1: the header has no column \"%s\"; is this the labelled file of task %s, with its header line and %s?", path,
                            name, task->info.name, source->format == ZO_FORMAT_CSV ? "commas" : "tabs");
         }
@@ -423,29 +447,47 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         }
         most = column[k] > most ? column[k] : most;
     }
-    int want = named ? c.n : most + 1;
+    int want = named ? c.n : most + 1, least = most + 1 + (column[0] == LAST_COLUMN);
     long number;
     for (char *line; (line = next_columns(&lines, source->format, &length, &number));) {
         if (!cut_row(source->format, quoted, line, length, &c)) {
             return zo_fail(err, ZO_EINPUT, "%s:%ld: a quote (\") is opened on this line and not closed; close it, or double a quote that is meant as one", path,
                            number);
         }
-        if (c.n != want) {
+        if (source->ragged && c.n < least) {
+            table->left_out++;
+            continue;
+        }
+        if (c.n != want && !source->ragged) {
             const char *mark = source->format == ZO_FORMAT_CSV ? "commas" : source->format == ZO_FORMAT_TSV ? "tabs" : "a space";
             return zo_fail(err, ZO_EINPUT, "%s:%ld: %d column%s where %s %d (apart by %s); mend or remove the row", path, number, c.n,
                            c.n == 1 ? "" : "s", named ? "the header has" : "this file of the task has", want, mark);
         }
         zo_record *record = zo_table_add(table);
         snprintf(where, sizeof where, "%s:%ld", path, number);
-        if (read_label(task, source, where, c.at[column[0]], c.bytes[column[0]], &record->label, err)) {
+        int label = column[0] == LAST_COLUMN ? c.n - 1 : column[0];
+        if (read_label(task, source, where, c.at[label], c.bytes[label], &record->label, err)) {
             return err->status;
         }
+        if (record->label < 0) {
+            leave_out(table);
+            continue;
+        }
+        bool whole = true;
         for (int k = 1; k < nkeys; k++) {
-            if (keep_text(source, where, keys[k], c.at[column[k]], c.bytes[column[k]], table, &record->field[k - 1], err)) {
+            char *kept;
+            if (source->drops_empty && is_empty(c.at[column[k]], c.bytes[column[k]])) {
+                whole = false;
+                break;
+            }
+            if (keep_text(source, where, keys[k], c.at[column[k]], c.bytes[column[k]], table, &kept, err)) {
                 return err->status;
             }
+            record->field[of[k]] = k > 1 && of[k] == of[k - 1] ? zo_table_format(table, "%s %s", record->field[of[k]], kept) : kept;
         }
-        if (source->finish && source->finish(record, table, where, err)) {
+        if (!whole) {
+            leave_out(table);
+        } else if (source->finish && source->finish(record, table, where, err)) {
             return err->status;
         }
     }
@@ -509,6 +551,10 @@ static zo_status read_object(const zo_task *task, const zo_source *source, const
     }
     if (read_label(task, source, where, label, strlen(label), &record->label, err)) {
         return err->status;
+    }
+    if (record->label < 0) {
+        leave_out(table);
+        return ZO_OK;
     }
     for (int k = 0; k < ZO_TASK_FIELDS && source->field[k]; k++) {
         first_name(source->field[k], key);

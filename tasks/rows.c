@@ -130,6 +130,12 @@ static zo_status read_part(zo_rows *rows, const zo_task *task, const zo_dataset_
             }
         }
     }
+    if (table->left_out > 0) {
+        char note[200];
+        snprintf(note, sizeof note, "%s: %lld row%s of the %s file %s left out: no label, no text, or cut short", task->info.name, (long long)table->left_out,
+                 table->left_out == 1 ? "" : "s", part_name[part], table->left_out == 1 ? "is" : "are");
+        add_note(rows, note);
+    }
     if (table->n == 0) {
         return zo_fail(err, ZO_EINPUT, "task %s: its %s file has no rows; fetch it again", task->info.name, part_name[part]);
     }

@@ -104,9 +104,10 @@ int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t ste
 
 /* Content hashes (64-bit FNV-1a), to tell whether a result is of the same data and the same task. Of the rows: their labels and texts as
  * read, split by split in order; nothing is encoded, spec->tokenizer may be NULL. Of a task, by its name or path: its name, templates, label
- * words, spellings, fields and limits. Files and columns are not of it: the rows tell. */
+ * words, spellings, fields and limits. Files and columns are not of it: the rows tell. Nor is a causal prompt that no paper has, but where it is
+ * what the run uses (`ranks_options`: form prompt, causal model). */
 zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, zo_err *err);
-zo_status zo_task_fingerprint(const char *task, uint64_t *print, zo_err *err);
+zo_status zo_task_fingerprint(const char *task, bool ranks_options, uint64_t *print, zo_err *err);
 
 /* metric[m] of choices against labels over `classes` classes, as scikit-learn defines them: classes that occur in neither are left
  * out of macro-F1, an F1 of a class never chosen rightly is 0, and Matthews (any number of classes: Gorodkin's R_K) is 0 when one
@@ -122,6 +123,7 @@ typedef struct zo_task_info {
     const char *files;         /* what it reads below the data folder; NULL for synthetic tasks */
     bool has_mask_prompt;      /* for encoders */
     bool has_option_prompt;    /* for causal models */
+    bool own_option_prompt;    /* that one is of this program; no paper has it */
 } zo_task_info;
 int zo_task_list(const zo_task_info **list); /* all tasks of the program, for `zo list tasks` and did-you-mean */
 /* Of a task by its name, or by the path of its description, which is read and checked: what ends with ".json" or has a slash. The texts of a

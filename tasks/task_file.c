@@ -32,12 +32,14 @@ static const zo_opt about_keys[] = {
     {.key = "train_from_validation", .type = ZO_OPT_BOOL, .offset = offsetof(about, train_from_validation),
      .help = "all splits out of the validation file where the training file is absent"},
     {.key = NULL}};
-#define ABOUT_ALSO "texts label classes files head mask_prompt causal_prompt"
+#define ABOUT_ALSO "texts label classes left_out files head mask_prompt causal_prompt"
 
-typedef struct group { int format; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
+typedef struct group { int format; bool ragged, drops_empty; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
 static const zo_opt group_keys[] = {
     {.key = "format", .type = ZO_OPT_CHOICE, .offset = offsetof(group, format), .choices = "by-name|tsv|csv|jsonl|json|label-text", /* of zo_format */
      .help = "how rows are written"},
+    {.key = "ragged", .type = ZO_OPT_BOOL, .offset = offsetof(group, ragged), .help = "rows may have other numbers of columns than the header"},
+    {.key = "drop_empty", .type = ZO_OPT_BOOL, .offset = offsetof(group, drops_empty), .help = "rows with an empty text are left out"},
     {.key = "label_end", .type = ZO_OPT_STRING, .offset = offsetof(group, label_end), .help = "the character that ends a label"},
     {.key = "note", .type = ZO_OPT_STRING, .offset = offsetof(group, note), .help = "said in the row when these files are read"},
     {.key = NULL}};
@@ -49,10 +51,11 @@ static const zo_opt mask_keys[] = {
     {.key = "first_sent_limit", .type = ZO_OPT_INT, .offset = offsetof(mask, first_limit), .most = LIMIT_MOST, .help = "most tokens of the first text; 0 = none"},
     {.key = NULL}};
 
-typedef struct causal { bool strip, teacher_forcing; } causal;
+typedef struct causal { bool strip, teacher_forcing, own; } causal;
 static const zo_opt causal_keys[] = {
     {.key = "strip", .type = ZO_OPT_BOOL, .offset = offsetof(causal, strip), .help = "take white space from both ends of each text"},
     {.key = "teacher_forcing", .type = ZO_OPT_BOOL, .offset = offsetof(causal, teacher_forcing), .help = "train on the right option alone"},
+    {.key = "own", .type = ZO_OPT_BOOL, .offset = offsetof(causal, own), .help = "no paper has this prompt"},
     {.key = NULL}};
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------- */
@@ -126,8 +129,8 @@ static zo_status read_column(reader *r, const cJSON *value, const char *key, con
     return *column ? ZO_OK : r->err->status;
 }
 
-/* Columns of the texts: `texts` of them, any number where that is 0. */
-static zo_status read_texts(reader *r, const cJSON *list, const char *key, int texts, const char *field[ZO_TASK_FIELDS])
+/* Columns of the texts: `texts` of them, any number where that is 0. A list of two is one text, the second column behind the first (`join`; NULL = not here). */
+static zo_status read_texts(reader *r, const cJSON *list, const char *key, int texts, const char *field[ZO_TASK_FIELDS], const char *join[ZO_TASK_FIELDS])
 {
     int n = cJSON_GetArraySize(list);
     if (!cJSON_IsArray(list)) {
@@ -139,9 +142,11 @@ static zo_status read_texts(reader *r, const cJSON *list, const char *key, int t
     }
     int at = 0;
     for (const cJSON *item = list->child; item; item = item->next) {
-        if (read_column(r, item, key, &field[at++])) {
+        bool both = join && cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2;
+        if (read_column(r, both ? item->child : item, key, &field[at]) || (both && read_column(r, item->child->next, key, &join[at]))) {
             return r->err->status;
         }
+        at++;
     }
     return ZO_OK;
 }
@@ -201,6 +206,30 @@ static zo_status read_classes(reader *r, const cJSON *list, const char *key, int
         }
     }
     return ZO_OK;
+}
+
+/* Labels whose rows are no rows. */
+static zo_status read_left_out(reader *r, const cJSON *list)
+{
+    char text[1000] = "";
+    if (!cJSON_IsArray(list) || !list->child) {
+        return refuse(r, "\"left_out\" is %s; expected a list of labels whose rows are left out, such as [\"-\"]",
+                      cJSON_IsArray(list) ? "an empty list" : kind_of(list));
+    }
+    for (const cJSON *item = list->child; item; item = item->next) {
+        size_t before = strlen(text);
+        if (add_spelling(r, item, "left_out", text)) {
+            return r->err->status;
+        }
+        const char *word = text + before + (before > 0);
+        for (int c = 0; c < r->to->task.info.classes; c++) {
+            if (zo_spelled_as(r->to->task.label[c], word, strlen(word))) {
+                return refuse(r, "\"left_out\" has \"%.40s\", which is a label of \"classes\"; give it to one of the two", word);
+            }
+        }
+    }
+    r->to->task.left_out = keep(r, text);
+    return r->to->task.left_out ? ZO_OK : r->err->status;
 }
 
 /* Label words or options: a text a class. */
@@ -284,6 +313,17 @@ static zo_status add_source(reader *r, const zo_source *common, zo_file_part par
     if (source->format == ZO_FORMAT_END) {
         return refuse(r, "\"%s\" is \"%.80s\", whose name does not say how it is written; give \"format\": tsv, csv, jsonl, json or label-text", key, path);
     }
+    if (source->drops_empty && (source->format == ZO_FORMAT_JSONL || source->format == ZO_FORMAT_JSON_MAP)) {
+        return refuse(r, "\"%s\" is \"%.80s\", of which no rows are dropped; leave \"drop_empty\" out", key, path);
+    }
+    if (source->ragged && source->format != ZO_FORMAT_TSV && source->format != ZO_FORMAT_CSV) {
+        return refuse(r, "\"%s\" is \"%.80s\", which has no columns to be ragged; leave \"ragged\" out", key, path);
+    }
+    for (int k = 0; k < ZO_TASK_FIELDS; k++) {
+        if (source->join[k] && source->format != ZO_FORMAT_TSV && source->format != ZO_FORMAT_CSV) {
+            return refuse(r, "\"%s\" is \"%.80s\", of which no two columns are one text; only tsv and csv can join them", key, path);
+        }
+    }
     int named = !zo_is_column_number(source->label), columns = 1;
     for (; columns <= ZO_TASK_FIELDS && source->field[columns - 1]; columns++) {
         named += !zo_is_column_number(source->field[columns - 1]);
@@ -355,6 +395,8 @@ static zo_status read_group(reader *r, const cJSON *object, int at, const zo_sou
         return refuse(r, "\"files[%d].label_end\" is \"%.20s\"; expected one character of ASCII", at, g.label_end);
     }
     common.label_end = g.label_end[0];
+    common.ragged = g.ragged;
+    common.drops_empty = g.drops_empty;
     if (g.note[0]) {
         common.note = keep(r, g.note);
         if (!common.note) {
@@ -364,11 +406,16 @@ static zo_status read_group(reader *r, const cJSON *object, int at, const zo_sou
     const cJSON *texts = cJSON_GetObjectItemCaseSensitive(object, "texts"), *label = cJSON_GetObjectItemCaseSensitive(object, "label"),
                 *classes = cJSON_GetObjectItemCaseSensitive(object, "classes");
     snprintf(key, sizeof key, "files[%d].texts", at);
-    if (texts && read_texts(r, texts, key, r->texts, common.field)) {
+    if (texts && read_texts(r, texts, key, r->texts, common.field, common.join)) {
         return r->err->status;
     }
     snprintf(key, sizeof key, "files[%d].label", at);
-    if (label && read_column(r, label, key, &common.label)) {
+    if (cJSON_IsNumber(label) && label->valuedouble == -1) {
+        common.label = ZO_LAST_COLUMN;
+        if (!g.ragged) {
+            return refuse(r, "\"%s\" is -1, the last column of rows that differ in length; say \"ragged\": true, or give the column's number", key);
+        }
+    } else if (label && read_column(r, label, key, &common.label)) {
         return r->err->status;
     }
     snprintf(key, sizeof key, "files[%d].classes", at);
@@ -510,6 +557,7 @@ static zo_status read_causal_prompt(reader *r, const cJSON *object)
     task->prepare = strip ? strip_texts : NULL;
     task->younger = strip == usual ? NULL : strip ? "strip" : "no strip";
     task->teacher_forcing = c.teacher_forcing;
+    task->own_prompt = c.own;
     return ZO_OK;
 }
 
@@ -561,12 +609,16 @@ static zo_status read_task(reader *r, const cJSON *object)
     const char *field[ZO_TASK_FIELDS] = {NULL};
     const cJSON *texts = cJSON_GetObjectItemCaseSensitive(object, "texts"), *classes = cJSON_GetObjectItemCaseSensitive(object, "classes"),
                 *mask_prompt = cJSON_GetObjectItemCaseSensitive(object, "mask_prompt"),
-                *causal_prompt = cJSON_GetObjectItemCaseSensitive(object, "causal_prompt");
-    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field) || read_classes(r, classes, "classes", 0, task->label)) {
+                *causal_prompt = cJSON_GetObjectItemCaseSensitive(object, "causal_prompt"),
+                *left_out = cJSON_GetObjectItemCaseSensitive(object, "left_out");
+    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field, NULL) || read_classes(r, classes, "classes", 0, task->label)) {
         return r->err->status;
     }
     r->texts = cJSON_GetArraySize(texts);
     task->info.classes = cJSON_GetArraySize(classes);
+    if (left_out && read_left_out(r, left_out)) {
+        return r->err->status;
+    }
     if (task->info.headline == ZO_F1 && task->info.classes > 2) {
         return refuse(r, "\"metric\" is \"f1\", which is that of class 1 of two, and there are %d classes; say \"macro_f1\"", task->info.classes);
     }

@@ -37,6 +37,8 @@ typedef struct zo_table {
     int blocks, block_room;
     size_t used, size; /* of the last block */
     const char *note;  /* said in the dataset's note: what `finish` did to the rows; NULL = nothing */
+    int64_t left_out;  /* rows of the files that are no rows here: their label is one of zo_task.left_out, they are too short in a ragged file, or
+                        * a text of theirs is empty in one that has such rows */
 } zo_table;
 
 void zo_table_free(zo_table *table);
@@ -45,6 +47,8 @@ zo_record *zo_table_add(zo_table *table);
 char *zo_table_text(zo_table *table, const char *text, size_t bytes);
 /* The same from a format. */
 char *zo_table_format(zo_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define ZO_LAST_COLUMN "#last"
 
 typedef enum zo_format {
     ZO_FORMAT_END = 0,
@@ -65,10 +69,13 @@ typedef struct zo_source {
     int choice;        /* alternatives of a part, below ZO_TASK_CHOICES: of the lowest whose files are all there, all files are read in order */
     const char *path;  /* below the data folder, `.gz` permitted behind it */
     zo_format format;  /* ZO_FORMAT_END ends a list */
-    const char *label; /* column or key */
+    const char *label; /* column or key; ZO_LAST_COLUMN = the last one of each row, in a ragged file */
     const char *field[ZO_TASK_FIELDS];
+    const char *join[ZO_TASK_FIELDS]; /* of TSV and CSV: the column whose text goes behind it, after a space; NULL = none */
     const char *note;  /* said in the dataset's note when this file is read; NULL = nothing to say */
     char label_end;    /* a label ends before this character ("DESC:manner"); 0 = none */
+    bool drops_empty;  /* rows with a text that is empty are left out; else they are a fault */
+    bool ragged;       /* of TSV and CSV: rows may have other numbers of columns than the header; those that lack one that is read are left out */
     const char *const *spelling; /* (classes): how labels are spelled here, where that is not the task's way; NULL = zo_task.label */
     /* After a row is read, before anything sees it: mends its fields, or refuses it (`where` is "file:line"); NULL = nothing. */
     zo_status (*finish)(zo_record *record, zo_table *table, const char *where, zo_err *err);
@@ -112,6 +119,7 @@ typedef struct zo_task {
     zo_task_info info;
     const char *label[ZO_TASK_CLASSES]; /* spellings of each class in the files, apart by '|' */
     const zo_source *source;            /* NULL for synthetic tasks */
+    const char *left_out;               /* spellings of labels whose rows are left out, apart by '|' (SNLI's "-": no gold label); NULL = none */
     bool train_from_validation;         /* where the training file is absent: all splits out of the validation file, and say so */
     /* synthetic tasks: append the rows of a part (ZO_FILE_TRAIN or _VALIDATION) */
     void (*generate)(zo_table *table, zo_file_part part);
@@ -125,6 +133,7 @@ typedef struct zo_task {
 
     const char *prompt;                 /* option form: text with {0}..{4} for fields; NULL = no such form */
     const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c */
+    bool own_prompt;                    /* no paper has this prompt: it is of this program, and rows say so */
     void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
     bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */
     const char *younger;                /* settings that came after the first rows, in words, for the fingerprint; NULL = all have their defaults */

@@ -14,7 +14,7 @@
 #include "optimizers/plugins.h"
 #include "text/tokenizer.h"
 
-typedef struct entry { char a[17], b[17]; } entry; /* of a model: its own and its tokenizer's; of rows: theirs */
+typedef struct entry { char a[17], b[17]; bool causal; } entry; /* of a model: its own and its tokenizer's; of rows: theirs */
 
 struct zo_identities {
     zo_setup_dirs dirs;
@@ -75,6 +75,8 @@ static void read_model(const zo_identities *ids, const char *model, const char *
     if (found[0] != '\0' && zo_tokenizer_fingerprint(found, &print, &ignored) == ZO_OK) {
         print_hash(e->b, print);
     }
+    zo_arch arch;
+    e->causal = found[0] != '\0' && zo_arch_read(found, &arch, &ignored) == ZO_OK && arch.causal;
 }
 
 zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *folder)
@@ -93,6 +95,7 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
     }
     memcpy(identity.model, e->a, sizeof identity.model);
     memcpy(identity.tokenizer, e->b, sizeof identity.tokenizer);
+    bool ranks_options = e->causal && cell->form == ZO_FORM_PROMPT;
     zo_dataset_spec spec = zo_setup_dataset_spec(cell, &ids->dirs);
     snprintf(text, sizeof text, "rows %s %d %llu %llu %lld %s %lld %lld %lld %d %d %s", spec.task, (int)spec.scheme,
              (unsigned long long)spec.train_split_seed, (unsigned long long)spec.test_split_seed, (long long)spec.k, spec.kshot_folder,
@@ -106,7 +109,7 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
         }
     }
     memcpy(identity.rows, e->a, sizeof identity.rows);
-    if (zo_task_fingerprint(cell->task, &print, &ignored) == ZO_OK) {
+    if (zo_task_fingerprint(cell->task, ranks_options, &print, &ignored) == ZO_OK) {
         print_hash(identity.task, print);
     }
     const char *plugin = zo_plugin_path(cell->estimator);

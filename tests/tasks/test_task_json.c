@@ -220,7 +220,7 @@ static uint64_t print_of(const char *task)
 {
     uint64_t print;
     zo_err err = {0};
-    ck_assert_msg(zo_task_fingerprint(task, &print, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_task_fingerprint(task, true, &print, &err) == ZO_OK, "%s", err.text);
     return print;
 }
 
@@ -384,6 +384,55 @@ START_TEST(kshot_notes_and_one_file)
     s.count[ZO_TEST] = 0;
     ck_assert_int_eq(zo_dataset_open(&d, &s, &err), ZO_EINPUT);
     ASSERT_HAS(err.text, "the header has 2 columns, so there is none with the number 7");
+}
+END_TEST
+
+/* Rows that are none are left out and counted, each for its own reason; what stays is in order. Without the key they are faults, as ever. */
+START_TEST(rows_that_are_left_out)
+{
+#define NAMED "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": "
+#define COUNTED "\"texts\": [1], \"label\": 0, \"classes\": [0, 1], \"files\": "
+    static const struct { const char *task, *without, *note, *fault; } of[] = {
+        {"\"left_out\": [\"-\", -1], " NAMED "[{\"train\": \"l.tsv\"}]", NAMED "[{\"train\": \"l.tsv\"}]", "t: 2 rows of the training file are left out",
+         "label \"-\" is not one of task t"},
+        {"\"left_out\": [\"-\", -1], " NAMED "[{\"train\": \"l.jsonl\"}]", NAMED "[{\"train\": \"l.jsonl\"}]", "t: 2 rows of the training file are left out",
+         "label \"-\" is not one of task t"},
+        {COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\", \"drop_empty\": true}]", COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\"}]",
+         "t: 2 rows of the training file are left out", "the text \"#1\" is empty"},
+        {NAMED "[{\"train\": \"r.tsv\", \"label\": -1, \"ragged\": true}]", NAMED "[{\"train\": \"r.tsv\"}]", "t: 1 row of the training file is left out",
+         "5 columns where the header has 3"},
+        {COUNTED "[{\"train\": \"b.tsv\", \"ragged\": true}]", COUNTED "[{\"train\": \"b.tsv\"}]", "t: 2 rows of the training file are left out",
+         "5 columns where this file of the task has 2"},
+    };
+    put("l.tsv", "y\ta\n0\tno x\n-\tq\n-1\tq\n1\tyes y\n");
+    put("l.jsonl", "{\"a\": \"no x\", \"y\": 0}\n{\"a\": \"q\", \"y\": \"-\"}\n{\"a\": \"q\", \"y\": -1}\n{\"a\": \"yes y\", \"y\": 1}\n");
+    put("e.txt", "0 no x\n0 \n1  \n1 yes y\n");
+    put("r.tsv", "k\ta\ty\n-\tno x\t1\t1\t0\n0\n-\tyes y\t1\n");
+    put("b.tsv", "0\tno x\t3\t4\t5\n1\n0\n1\tyes y\n");
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        zo_dataset_spec s = spec_of(described(of[k].task), ZO_FORM_HEAD);
+        s.count[ZO_TEST] = 0;
+        zo_dataset *d = open_rows(&s);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 2);
+        for (int32_t i = 0; i < 2; i++) {
+            ck_assert_str_eq(text_of(d, ZO_TRAIN, i), i ? "yes y" : "no x");
+            ck_assert_int_eq(zo_dataset_label(d, ZO_TRAIN, i), i);
+        }
+        ASSERT_HAS(zo_dataset_note(d), of[k].note);
+        zo_dataset_close(d);
+        zo_err err = {0};
+        s.task = described(of[k].without);
+        ck_assert_int_eq(zo_dataset_open(&d, &s, &err), ZO_EINPUT);
+        ASSERT_HAS(err.text, of[k].fault);
+    }
+    /* two columns as one text */
+    put("j.csv", "1,A,\"b, c\"\n0,D,e\n");
+    zo_dataset_spec s = spec_of(described("\"texts\": [\"text\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"j.csv\", \"label\": 0, \"texts\": [[1, 2]]}]"), ZO_FORM_HEAD);
+    s.count[ZO_TEST] = 0;
+    zo_dataset *d = open_rows(&s);
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 0), "A b, c");
+    ck_assert_str_eq(text_of(d, ZO_TRAIN, 1), "D e");
+    zo_dataset_close(d);
 }
 END_TEST
 
@@ -583,6 +632,15 @@ START_TEST(refusals)
         {"[\"N\", \"Y\"]", "[\"N\", \"N\"]", "\"causal_prompt.options\" has \"N\" for two classes"},
         {"\"options\"", "\"strip\": 1, \"options\"", "\"strip\" is a number; expected true or false"},
         {"\"options\"", "\"options\": [\"N\", \"Y\"], \"options\"", "\"options\" stands there twice"},
+        {"\"files\"", "\"left_out\": [], \"files\"", "\"left_out\" is an empty list"},
+        {"\"files\"", "\"left_out\": \"-\", \"files\"", "\"left_out\" is a string; expected a list of labels"},
+        {"\"files\"", "\"left_out\": [\"-\", \"1\"], \"files\"", "\"left_out\" has \"1\", which is a label of \"classes\""},
+        {"\"f.tsv\"", "\"f.jsonl\", \"ragged\": true", "which has no columns to be ragged"},
+        {"\"f.tsv\"", "\"f.jsonl\", \"drop_empty\": true", "of which no rows are dropped"},
+        {"\"f.tsv\"", "\"f.tsv\", \"label\": -1", "\"files[0].label\" is -1, the last column of rows that differ in length; say \"ragged\": true"},
+        {"\"f.tsv\"", "\"f.jsonl\", \"texts\": [[\"a\", \"b\"]]", "only tsv and csv can join them"},
+        {"\"f.tsv\"", "\"f.tsv\", \"texts\": [[1, 2, 3]]", "\"files[0].texts\" is a list; expected a column's name"},
+        {"\"options\"", "\"own\": 1, \"options\"", "\"own\" is a number; expected true or false"},
         {"\"y\"", "\"\xff\"", "byte 41 is not UTF-8"},
         {"\"y\", ", "\"y\" ", "not JSON from here on"},
     };
@@ -716,6 +774,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, by_path_and_by_name);
     tcase_add_test(t, files_in_every_way);
     tcase_add_test(t, kshot_notes_and_one_file);
+    tcase_add_test(t, rows_that_are_left_out);
     tcase_add_test(t, forms);
     tcase_add_test(t, many_classes);
     tcase_add_test(t, fingerprints);

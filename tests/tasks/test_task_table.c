@@ -21,7 +21,7 @@ static char folder[64];
 
 /* <s> and the others first, so that ids are those of RoBERTa; then label words with the space that byte-level BPE gives them. */
 static const char *const special[] = {"<s>", "<pad>", "</s>", "<unk>", "<mask>", " terrible", " bad", " okay", " good", " great", " No", " Yes", " Maybe",
-                                      " Description", " Entity", " Expression", " Human", " Location", " Number", " incorrect", " correct"};
+                                      " Description", " Entity", " Expression", " Human", " Location", " Number", " incorrect", " correct", " subjective", " objective"};
 enum { SPECIALS = sizeof special / sizeof *special };
 static zo_tokenizer *encoder, *causal; /* with the special tokens, and with bytes alone */
 
@@ -134,7 +134,7 @@ typedef struct expected {
     const char *task, *file, *rows;
     int classes;
     const char *head, *mask, *words; /* NULL = no such form */
-    const char *option[3];
+    const char *option[6];
 } expected;
 
 static const expected table[] = {
@@ -142,18 +142,24 @@ static const expected table[] = {
      .head = "@<s>It drags .</s>", .mask = "<s>It drags . It was@<mask>.</s>", .words = " terrible great",
      .option = {"It drags . It was| terrible", "It drags . It was| great"}},
     {.task = "sst5", .file = "sst/stsa.fine.test", .rows = "0 It drags .\n1 b .\n2 c .\n3 d .\n4 e .\n", .classes = 5,
-     .head = "@<s>It drags .</s>", .mask = "<s>It drags . It was@<mask>.</s>", .words = " terrible bad okay good great"},
+     .head = "@<s>It drags .</s>", .mask = "<s>It drags . It was@<mask>.</s>", .words = " terrible bad okay good great",
+     .option = {"It drags . It was| terrible", "It drags . It was| bad", "It drags . It was| okay", "It drags . It was| good", "It drags . It was| great"}},
     {.task = "cola", .file = "glue/CoLA/dev.tsv", .rows = "k\t0\t*\tDog the .\nk\t1\t\tThe dog .\n", .classes = 2,
-     .head = "@<s>Dog the .</s>", .mask = "<s>Dog the . This is@<mask>.</s>", .words = " incorrect correct"},
+     .head = "@<s>Dog the .</s>", .mask = "<s>Dog the . This is@<mask>.</s>", .words = " incorrect correct",
+     .option = {"Dog the . This is| incorrect", "Dog the . This is| correct"}},
     {.task = "trec", .file = "trec/test.txt", .rows = "DESC:def What ?\nENTY:animal b ?\nABBR:exp c ?\nHUM:ind d ?\nLOC:city e ?\nNUM:dist f ?\n", .classes = 6,
-     .head = "@<s>What ?</s>", .mask = "<s>@<mask>: What ?</s>", .words = " Description Entity Expression Human Location Number"},
+     .head = "@<s>What ?</s>", .mask = "<s>@<mask>: What ?</s>", .words = " Description Entity Expression Human Location Number",
+     .option = {"Question: What ?\nWhat it asks for:| Description", "Question: What ?\nWhat it asks for:| Entity", "Question: What ?\nWhat it asks for:| Expression", "Question: What ?\nWhat it asks for:| Human", "Question: What ?\nWhat it asks for:| Location", "Question: What ?\nWhat it asks for:| Number"}},
     {.task = "mrpc", .file = "glue/MRPC/dev.tsv", .rows = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tHe ran .\tShe Sat .\n1\t7\t8\ta\tb\n", .classes = 2,
-     .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran .@<mask>, she Sat .</s>", .words = " No Yes"},
+     .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran .@<mask>, she Sat .</s>", .words = " No Yes",
+     .option = {"He ran .\nShe Sat .\nDo these two sentences say the same? Yes or No?\n|No", "He ran .\nShe Sat .\nDo these two sentences say the same? Yes or No?\n|Yes"}},
     {.task = "qnli", .file = "glue/QNLI/dev.tsv", .rows = "index\tquestion\tsentence\tlabel\n0\tWho ran ?\tShe Ran .\tentailment\n1\ta\tb\tnot_entailment\n", .classes = 2,
-     .head = "@<s>Who ran ?</s></s>She Ran .</s>", .mask = "<s>Who ran ?@<mask>, she Ran .</s>", .words = " Yes No"},
+     .head = "@<s>Who ran ?</s></s>She Ran .</s>", .mask = "<s>Who ran ?@<mask>, she Ran .</s>", .words = " Yes No",
+     .option = {"She Ran .\nDoes this sentence answer the question \"Who ran ?\"? Yes or No?\n|Yes", "She Ran .\nDoes this sentence answer the question \"Who ran ?\"? Yes or No?\n|No"}},
     {.task = "mnli", .file = "glue/MNLI/dev_matched.tsv",
      .rows = "sentence1\tsentence2\tgold_label\nHe ran .\tShe Sat .\tentailment\na\tb\tneutral\na\tb\tcontradiction\n", .classes = 3,
-     .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran ?@<mask>, she Sat .</s>", .words = " Yes Maybe No"},
+     .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran ?@<mask>, she Sat .</s>", .words = " Yes Maybe No",
+     .option = {"Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|Yes", "Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|Maybe", "Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|No"}},
     {.task = "rte", .file = "glue/RTE/dev.tsv", .rows = "index\tsentence1\tsentence2\tlabel\n0\tHe ran .\tShe Sat .\tentailment\n1\ta\tb\tnot_entailment\n", .classes = 2,
      .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran ?@<mask>, she Sat .</s>", .words = " Yes No",
      .option = {"He ran .\nDoes this mean that \"She Sat .\" is true? Yes or No?\n|Yes", "He ran .\nDoes this mean that \"She Sat .\" is true? Yes or No?\n|No"}},
@@ -180,6 +186,32 @@ static const expected table[] = {
      .rows = "{\"premise\": \"It fell.\", \"choice1\": \"He left It.\", \"choice2\": \"I ran.\", \"question\": \"effect\", \"label\": 0}\n"
              "{\"premise\": \"It fell.\", \"choice1\": \"a\", \"choice2\": \"b\", \"question\": \"cause\", \"label\": 1}\n", .classes = 2,
      .option = {"It fell so| he left It.", "It fell so| I ran."}},
+    {.task = "snli", .file = "glue/SNLI/dev.tsv",
+     .rows = "k\tsentence1\tsentence2\tlabel1\tgold_label\n0\tHe ran .\tShe Sat .\tentailment\tneutral\tentailment\n0\ta\tb\tneutral\tneutral\n"
+             "0\ta\tb\tneutral\t-\n0\ta\tb\tneutral\tcontradiction\n", .classes = 3,
+     .head = "@<s>He ran .</s></s>She Sat .</s>", .mask = "<s>He ran ?@<mask>, she Sat .</s>", .words = " Yes Maybe No",
+     .option = {"Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|Yes", "Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|Maybe",
+                "Suppose He ran . Can we infer that \"She Sat .\"? Yes, No, or Maybe?\n|No"}},
+    {.task = "qqp", .file = "glue/QQP/dev.tsv",
+     .rows = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\tWho ran ?\tWho Sat ?\t0\n0\t1\t2\tbroken\n0\t1\t2\ta\tb\t1\n", .classes = 2,
+     .head = "@<s>Who ran ?</s></s>Who Sat ?</s>", .mask = "<s>Who ran ?@<mask>, who Sat ?</s>", .words = " No Yes",
+     .option = {"Who ran ?\nWho Sat ?\nDo these two questions ask the same? Yes or No?\n|No", "Who ran ?\nWho Sat ?\nDo these two questions ask the same? Yes or No?\n|Yes"}},
+    {.task = "mr", .file = "mr/rt-polarity.all", .rows = "0 It drags .\n1 A film .\n", .classes = 2,
+     .head = "@<s>It drags .</s>", .mask = "<s>It drags . It was@<mask>.</s>", .words = " terrible great",
+     .option = {"It drags . It was| terrible", "It drags . It was| great"}},
+    {.task = "cr", .file = "cr/custrev.all", .rows = "0 It broke .\n0 \n1 Fine .\n", .classes = 2,
+     .head = "@<s>It broke .</s>", .mask = "<s>It broke . It was@<mask>.</s>", .words = " terrible great",
+     .option = {"It broke . It was| terrible", "It broke . It was| great"}},
+    {.task = "mpqa", .file = "mpqa/mpqa.all", .rows = "0 \n0 failing to support\n1 hailed\n", .classes = 2,
+     .head = "@<s>failing to support</s>", .mask = "<s>failing to support It was@<mask>.</s>", .words = " terrible great",
+     .option = {"failing to support It was| terrible", "failing to support It was| great"}},
+    {.task = "subj", .file = "subj/subj.all", .rows = "0 It drags .\n1 He leaves .\n", .classes = 2,
+     .head = "@<s>It drags .</s>", .mask = "<s>It drags . This is@<mask>.</s>", .words = " subjective objective",
+     .option = {"It drags . This is| subjective", "It drags . This is| objective"}},
+    {.task = "ag_news", .file = "ag_news/test.csv", .rows = "\"1\",\"Vote\",\"They, too, voted.\"\n\"2\",\"a\",\"b\"\n\"3\",\"a\",\"b\"\n\"4\",\"a\",\"b\"\n", .classes = 4,
+     .head = "@<s>Vote They, too, voted.</s>",
+     .option = {"Vote They, too, voted.\nThis article is about| world news", "Vote They, too, voted.\nThis article is about| sports",
+                "Vote They, too, voted.\nThis article is about| business", "Vote They, too, voted.\nThis article is about| technology"}},
 };
 enum { TABLE = sizeof table / sizeof *table };
 
@@ -258,6 +290,13 @@ START_TEST(fingerprints_stay)
         {"wsc", 0xd0834dbd82a319f7},
         {"wic", 0xda91facd6ea35336},
         {"copa", 0x27a581c9df1f0286},
+        {"snli", 0xa52da4af8a593b24},
+        {"qqp", 0xe8eb82d3ac44dfa8},
+        {"mr", 0x6f3d900b665fc669},
+        {"cr", 0x3e588f3cdef0783b},
+        {"mpqa", 0x7977905124e51a15},
+        {"subj", 0xd53ba49e14cdce7d},
+        {"ag_news", 0xb2fd999462e9f44f},
         {"synth-sentiment", 0x0213031b6e04881c},
         {"synth-entailment", 0x7e083c37c8f34753},
         {"synth-acceptability", 0xc1f247c85020a2bf},
@@ -266,8 +305,15 @@ START_TEST(fingerprints_stay)
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         uint64_t print;
         zo_err err = {0};
-        ck_assert_msg(zo_task_fingerprint(of[k].task, &print, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_task_fingerprint(of[k].task, false, &print, &err) == ZO_OK, "%s", err.text);
         ck_assert_msg(print == of[k].print, "%s is 0x%016llx", of[k].task, (unsigned long long)print);
+    }
+    /* a causal prompt of our own came after rows of the other forms, and counts where it is used */
+    const zo_task_info *info;
+    for (int n = zo_task_list(&info); n > 0; n--, info++) {
+        uint64_t print, with_prompt;
+        ck_assert(zo_task_fingerprint(info->name, false, &print, NULL) == ZO_OK && zo_task_fingerprint(info->name, true, &with_prompt, NULL) == ZO_OK);
+        ck_assert_msg((print != with_prompt) == info->own_option_prompt, "%s", info->name);
     }
 }
 END_TEST

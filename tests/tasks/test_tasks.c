@@ -549,7 +549,9 @@ START_TEST(errors_name_file_line_and_fix)
     ASSERT_HAS(open_error(&s), "no mask token");
     s = spec_of("trec", ZO_FORM_PROMPT, false); /* "Description" is no word of the synthetic language */
     ASSERT_HAS(open_error(&s), "label word \"Description\"");
-    s = spec_of("trec", ZO_FORM_PROMPT, true);
+    put("mask_only.json", "{\"name\": \"m\", \"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"m.tsv\"}], "
+                          "\"mask_prompt\": {\"template\": \"*cls**sent_0**mask*\", \"words\": [\"good\", \"bad\"]}}");
+    s = spec_of(zo_path_join(path, sizeof path, folder, "mask_only.json"), ZO_FORM_PROMPT, true);
     ASSERT_HAS(open_error(&s), "no prompt for causal models");
     s = spec_of("copa", ZO_FORM_HEAD, true);
     ASSERT_HAS(open_error(&s), "no form \"head\"");
@@ -1209,7 +1211,7 @@ static uint64_t task_print(const char *task)
 {
     uint64_t print;
     zo_err err = {0};
-    ck_assert_msg(zo_task_fingerprint(task, &print, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_task_fingerprint(task, true, &print, &err) == ZO_OK, "%s", err.text);
     return print;
 }
 
@@ -1710,7 +1712,7 @@ END_TEST
 START_TEST(the_list_is_complete)
 {
     static const char *const names[] = {"sst2", "sst5", "cola", "trec", "mrpc", "qnli", "mnli", "rte", "cb", "boolq", "wsc", "wic", "copa",
-                                        "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
+                                        "snli", "qqp", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
     const zo_task_info *list;
     int n = zo_task_list(&list);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) { /* in this order; a new one may come anywhere */
@@ -1748,7 +1750,8 @@ START_TEST(real_files)
         {"sst2", 67349, 872, 2, 872},   {"cola", 8551, 1043, 2, 1043}, {"rte", 2490, 277, 2, 277}, {"mrpc", 3668, 408, 2, 408},
         {"qnli", 9999, 5463, 2, 5463},  {"mnli", 9999, 1000, 3, 1000}, {"trec", 5452, 500, 6, 500}, {"sst5", 8544, 2210, 5, 2210},
         {"cb", 250, 56, 0, 0},          {"boolq", 0, 3270, 0, 0},      {"wsc", 554, 104, 0, 0},    {"wic", 5428, 638, 0, 0},
-        {"copa", 400, 100, 0, 0},
+        {"copa", 400, 100, 0, 0},       {"snli", 9999, 1000, 3, 1000},    {"mr", 10662, 10662, 2, 2000}, {"subj", 10000, 10000, 2, 2000},
+        {"cr", 3771, 3771, 2, 1999},    {"mpqa", 10603, 10603, 2, 2000}, {"ag_news", 0, 7600, 0, 0},
     };
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         bool causal = known[k].kshot_classes == 0;
@@ -1779,7 +1782,9 @@ START_TEST(real_files)
                 zo_dataset_spec ks = {.task = known[k].task, .form = ZO_FORM_PROMPT, .data_dir = data, .tokenizer = t, .context = 512, .scheme = ZO_SPLIT_KSHOT,
                                       .train_split_seed = seeds[seed], .test_split_seed = 42, .k = 16, .kshot_folder = "k-shot", .count = {-1, -1, seed ? 0 : -1}};
                 d = open_or_die(&ks);
-                ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 16 * known[k].kshot_classes);
+                /* cr's folders of seeds 13 and 42 have a row without text, of class 1 and of class 0 */
+                int lost = strcmp(known[k].task, "cr") != 0 ? -1 : seeds[seed] == 13 ? 1 : seeds[seed] == 42 ? 0 : -1;
+                ck_assert_int_eq(zo_dataset_size(d, ZO_TRAIN), 16 * known[k].kshot_classes - (lost >= 0));
                 ck_assert_int_eq(zo_dataset_size(d, ZO_DEV), 16 * known[k].kshot_classes);
                 ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), seed ? 0 : known[k].kshot_test);
                 int per_class[8] = {0};
@@ -1787,7 +1792,7 @@ START_TEST(real_files)
                     per_class[zo_dataset_label(d, ZO_TRAIN, i)]++;
                 }
                 for (int c = 0; c < known[k].kshot_classes; c++) {
-                    ck_assert_int_eq(per_class[c], 16);
+                    ck_assert_int_eq(per_class[c], 16 - (c == lost));
                 }
                 zo_dataset_close(d);
             }
