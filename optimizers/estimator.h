@@ -37,7 +37,7 @@ static inline double zo_scheduled(const zo_step_context *c, double rate)
 
 typedef struct zo_step_report {
     double loss;            /* what the method's paper logs, e.g. MeZO: L(theta + eps z); see `loss_is` */
-    double projected;       /* projected gradient (L+ - L-) / (2 eps), NaN for first order */
+    double projected;       /* projected gradient (L+ - L-) / (2 eps), or g . z of a forward gradient; NaN of a step without a direction */
     double lr;              /* the step size that was used */
     bool full_batch;        /* this step read the whole training set */
     double paper_queries;   /* what the method's paper or code counts for this step, see `queries_are`; NaN where it counts nothing */
@@ -101,6 +101,7 @@ typedef struct zo_estimator {
     /* One step. NULL = an estimator that does not train (zero-shot). */
     zo_status (*step)(void *state, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err);
     void (*stop)(void *state); /* frees what start and step allocated; NULL = nothing */
+    const char *unmeasured; /* why the time and memory of its steps here are not the method's, a clause: rows have none of either; NULL = they are */
 } zo_estimator;
 
 /* All of list.h; one by name (NULL when absent); and the usual one of its order. */

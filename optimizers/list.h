@@ -32,6 +32,7 @@
     X(tezo)                  \
     X(tezo_m)                \
     X(tezo_adam)             \
+    X(forward_grad)          \
     X(fo_sgd)                \
     X(fo_adamw)
 

@@ -21,8 +21,9 @@ static void put_field(zo_binder *b, const zo_field *f, const void *row)
     case ZO_FIELD_INT32:
         zo_put_int(b, *(const int *)at);
         break;
+    case ZO_FIELD_BYTES:
     case ZO_FIELD_KNOWN:
-        if (*(const int64_t *)at < 0) {
+        if (f->type == ZO_FIELD_BYTES ? *(const uint64_t *)at == 0 : *(const int64_t *)at < 0) {
             zo_put_text(b, NULL);
         } else {
             zo_put_int(b, *(const int64_t *)at);

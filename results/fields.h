@@ -16,6 +16,7 @@ typedef enum zo_field_type {
     ZO_FIELD_CHARS,    /* char[] */
     ZO_FIELD_INT,      /* int64_t */
     ZO_FIELD_UNSIGNED, /* uint64_t */
+    ZO_FIELD_BYTES,    /* uint64_t, 0 = NULL */
     ZO_FIELD_INT32,    /* int */
     ZO_FIELD_KNOWN,    /* int64_t, negative = NULL */
     ZO_FIELD_FLAG,     /* bool */

@@ -30,7 +30,7 @@ const char *zo_paper_metric_column(const zo_paper *paper);
 bool zo_run_is_current(const zo_grouped_run *run);
 
 /* What a method costs: a column of the second table of a panel. */
-typedef struct zo_paper_cost { const char *title, *column; double scale; int digits; bool is_time; } zo_paper_cost;
+typedef struct zo_paper_cost { const char *title, *column; double scale; int digits; bool is_time, of_each; /* step has it, where it is measured */ } zo_paper_cost;
 enum { ZO_COST_FULL_STEP = 5, ZO_COST_OTHER_STEP, ZO_COST_MEDIAN, ZO_COST_TRAIN_PEAK = 10, ZO_COST_PEAK, ZO_COSTS };
 extern const zo_paper_cost zo_paper_costs[ZO_COSTS];
 

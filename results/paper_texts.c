@@ -75,29 +75,31 @@ static void number_text(double x, int digits, char *out, size_t size)
     }
 }
 
-const zo_paper_cost zo_paper_costs[ZO_COSTS] = {{"steps", "steps", 1, 4, false},
-                                                {"work", "work", 1, 4, false},
-                                                {"forwards", "forwards", 1, 4, false},
-                                                {"paper's queries", "paper_queries", 1, 4, false},
-                                                {"step ms", "step_ms", 1, 3, true},
-                                                {"full-batch step ms", "full_step_ms", 1, 3, true},
-                                                {"other step ms", "other_step_ms", 1, 3, true},
-                                                {"median step ms", "step_ms_median", 1, 3, true},
-                                                {"device-hours", "device_hours", 1, 3, true},
-                                                {"with evaluation", "device_hours_total", 1, 3, true},
-                                                {"training peak MB", "train_peak_bytes", 1e-6, 4, false},
-                                                {"overall peak MB", "peak_bytes", 1e-6, 4, false}};
+const zo_paper_cost zo_paper_costs[ZO_COSTS] = {{"steps", "steps", 1, 4, false, false},
+                                                {"work", "work", 1, 4, false, false},
+                                                {"forwards", "forwards", 1, 4, false, false},
+                                                {"paper's queries", "paper_queries", 1, 4, false, false},
+                                                {"step ms", "step_ms", 1, 3, true, true},
+                                                {"full-batch step ms", "full_step_ms", 1, 3, true, false},
+                                                {"other step ms", "other_step_ms", 1, 3, true, false},
+                                                {"median step ms", "step_ms_median", 1, 3, true, true},
+                                                {"device-hours", "device_hours", 1, 3, true, true},
+                                                {"with evaluation", "device_hours_total", 1, 3, true, true},
+                                                {"training peak MB", "train_peak_bytes", 1e-6, 4, false, true},
+                                                {"overall peak MB", "peak_bytes", 1e-6, 4, false, true}};
 
 void zo_paper_cost_text(const zo_paper *p, int group, const zo_paper_cost *c, char *out, size_t size)
 {
     double low = NAN, high = NAN;
-    bool is_disturbed = false;
+    bool is_disturbed = false, is_unmeasured = false;
     for (; group >= 0; group = p->place[group].next) {
         double x = c->scale * zo_group_mean(&p->g, group, c->column, false, NULL, NULL);
         low = isfinite(x) && !(low <= x) ? x : low;
         high = isfinite(x) && !(high >= x) ? x : high;
         for (int k = p->g.start[group]; k < p->g.start[group + 1]; k++) {
-            is_disturbed = is_disturbed || zo_run_number(&p->g.run[p->g.member[k]], "disturbed") > 0;
+            const zo_grouped_run *run = &p->g.run[p->g.member[k]];
+            is_disturbed = is_disturbed || zo_run_number(run, "disturbed") > 0;
+            is_unmeasured = is_unmeasured || (zo_run_number(run, "steps") > 0 && !isfinite(zo_run_number(run, "device_hours")));
         }
     }
     out[0] = '\0';
@@ -107,6 +109,8 @@ void zo_paper_cost_text(const zo_paper *p, int group, const zo_paper_cost *c, ch
         number_text(high, c->digits, b, sizeof b);
         bool is_one = strcmp(a, b) == 0;
         zo_paper_append(out, size, "%s%s%s%s", a, is_one ? "" : " to ", is_one ? "" : b, c->is_time && is_disturbed ? " *" : "");
+    } else if (is_unmeasured && c->of_each) {
+        zo_paper_append(out, size, "not measured");
     }
 }
 

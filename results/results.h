@@ -167,7 +167,7 @@ typedef struct zo_run_end {
     int64_t switches;              /* -1 = not known */
     bool disturbed;
     double part[ZO_PARTS];         /* total seconds of training by part */
-    uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes;
+    uint64_t peak_bytes, train_peak_bytes, rss_peak_bytes; /* 0 = not measured */
     int64_t parameters, trained_parameters; /* -1 = not known */
     int64_t context, train_rows, dev_rows, test_rows, cut_sequences; /* -1 = not known */
     const char *decoder_used;      /* NULL where there is no such head */

@@ -1,6 +1,7 @@
 /* write.c: the rows of a try, from its beginning to its end. Every statement is prepared where it is used, run in a short transaction, and its
  * failure is one sentence that names the file. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -310,7 +311,7 @@ zo_status zo_results_end(zo_results *r, int64_t run, const zo_run_end *e, zo_err
         zo_put_int(&b, run);
         status = zo_db_step_last(&b, err);
     }
-    if (status == ZO_OK && e->steps > 0) {
+    if (status == ZO_OK && e->steps > 0 && isfinite(e->train_seconds)) {
         status = insert_parts(r, run, e, err);
     }
     status = status == ZO_OK ? show_try(r, run, err) : status;

@@ -91,7 +91,8 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
     zo_cell_take_peaks(r);
     zo_cell_close_row(r);
     status = zo_cell_write_rows(r, err);
-    for (int phase = 0; phase <= ZO_PHASES && status == ZO_OK; phase++) {
+    bool measured = r->cell.estimator->unmeasured == NULL;
+    for (int phase = 0; phase <= ZO_PHASES && status == ZO_OK && measured; phase++) {
         if (r->peaks.of[phase].total_bytes > 0) {
             status = zo_results_memory(r->results, r->id, (zo_phase)phase, &r->peaks.of[phase], err);
         }
@@ -179,8 +180,15 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                  (unsigned long long)s->be->choices.timed, (unsigned long long)s->be->choices.others);
         add_note(note, sizeof note, timed);
     }
-    end.note = note[0] ? note : NULL;
     memcpy(end.part, r->part, sizeof end.part);
+    if (!measured) {
+        char why[300];
+        snprintf(why, sizeof why, "time and memory are not measured: %.250s", r->cell.estimator->unmeasured);
+        add_note(note, sizeof note, why);
+        end.train_seconds = end.step_ms = end.step_ms_median = end.step_ms_q1 = end.step_ms_q3 = end.full_step_ms = end.other_step_ms = end.cpu_seconds = NAN;
+        end.peak_bytes = end.train_peak_bytes = end.rss_peak_bytes = 0;
+    }
+    end.note = note[0] ? note : NULL;
     status = zo_results_end(r->results, r->id, &end, err);
     if (status == ZO_OK) {
         zo_cell_drop_checkpoint(r);

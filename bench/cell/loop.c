@@ -55,7 +55,7 @@ static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evalu
                        .seconds = e->seconds,
                        .forwards = r->setup.counts.forwards,
                        .work = zo_setup_work(&r->setup),
-                       .train_seconds = r->train_seconds,
+                       .train_seconds = r->cell.estimator->unmeasured == NULL ? r->train_seconds : NAN,
                        .best = best,
                        .correct = o->correct[split]};
     return zo_results_eval(r->results, r->id, &row, err);

@@ -39,6 +39,12 @@ void zo_cell_close_row(zo_cell_run *r)
     g->forwards = r->setup.counts.forwards;
     g->work = zo_setup_work(&r->setup);
     g->train_seconds = r->train_seconds;
+    if (r->cell.estimator->unmeasured != NULL) {
+        g->seconds = g->train_seconds = NAN;
+        for (int k = 0; k < ZO_PARTS; k++) {
+            g->part[k] = NAN;
+        }
+    }
     zo_watch_loss(&r->watch, g->step, g->loss);
     r->row[r->rows++] = *g;
     memset(g, 0, sizeof *g);

@@ -268,6 +268,10 @@ static void print_json(const report *r, const inspect_args *args)
         cJSON_AddStringToObject(plan, "optimizer", m->estimator->name);
         cJSON_AddItemToObject(plan, "options", options_of(m, args));
         cJSON_AddStringToObject(plan, "realisation", realisation_of(m));
+        if (m->estimator->unmeasured != NULL) {
+            cJSON_AddStringToObject(plan, "unmeasured", m->estimator->unmeasured);
+            continue;
+        }
         for (int tag = 0; tag < ZO_TAGS; tag++) {
             char key[64];
             snprintf(key, sizeof key, "%s_bytes", zo_tag_name((zo_tag)tag));
@@ -326,6 +330,10 @@ static void print_text(const report *r, const inspect_args *args)
     printf(" %11s\n", "total");
     for (const method *m = r->method; m < r->method + r->methods; m++) {
         printf("%-28s %-10s", m->name, realisation_of(m));
+        if (m->estimator->unmeasured != NULL) {
+            printf(" not measured: %s\n", m->estimator->unmeasured);
+            continue;
+        }
         for (size_t t = 0; t < sizeof shown / sizeof *shown; t++) {
             printf(" %11.1f", mib(m->plan.tag_bytes[shown[t]]));
         }

@@ -95,6 +95,9 @@ static void list_optimizer(request *q, const zo_estimator *e)
     cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
     cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
     cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
+    if (e->unmeasured != NULL) {
+        cJSON_AddStringToObject(row, "unmeasured", e->unmeasured);
+    }
     list_variants(row, e);
     list_options(row, e->options, e->state_bytes);
     if (zo_plugin_path(e) != NULL) {

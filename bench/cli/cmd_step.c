@@ -333,6 +333,9 @@ static zo_status run(const wish *w, zo_err *err)
         status = zo_fail(err, ZO_EINPUT, "zo bench step times the steps of one optimizer that trains; \"%.100s\" %s", w->optimizer,
                          grid.n != 1 ? "stands for several" : "has none");
     }
+    if (status == ZO_OK && cell->estimator->unmeasured != NULL) {
+        status = zo_fail(err, ZO_EINPUT, "the time and memory of \"%s\" are not measured: %s; name another method", cell->estimator->name, cell->estimator->unmeasured);
+    }
     status = status == ZO_OK ? zo_backend_open(cell->device, (int)cell->threads, &be, err) : status;
     if (status == ZO_EOOM) { /* of the device, before the first block */
         say_oom(w, err->text);

@@ -689,6 +689,37 @@ START_TEST(peaks_by_phase)
 }
 END_TEST
 
+/* A method that says of itself that its time and memory here are not the method's has neither in its rows. All that others have of both is there. */
+START_TEST(what_is_not_measured_is_null)
+{
+    static const char *const columns[] = {"train_seconds", "step_ms", "step_ms_median", "step_ms_q1", "step_ms_q3", "device_hours", "device_hours_total",
+                                          "cpu_seconds", "peak_bytes", "train_peak_bytes", "rss_peak_bytes"};
+    static const char *const of_steps[] = {"seconds", "form", "gemm", "attention", "elementwise", "head", "backward", "\"update\"", "data", "train_seconds"};
+    static const char *const tables[] = {"memory", "parts"};
+    run_config("unmeasured.db", "\"dev\": 4, \"test\": 5, \"steps\": 5, \"eval_every\": 2, \"optimizer\": [\"fo-sgd\", \"forward-grad\"]");
+    open_db("unmeasured.db");
+    for (int is = 0; is < 2; is++) {
+        const char *name = is ? "forward-grad" : "fo-sgd";
+        double runs = ask("SELECT count(*) FROM runs WHERE optimizer = '%s' AND status = 'done'", name);
+        ck_assert(runs > 0);
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            is_near(columns[c], ask("SELECT count(%s) FROM runs WHERE optimizer = '%s'", columns[c], name), is ? 0 : runs, 0);
+        }
+        for (size_t c = 0; c < sizeof of_steps / sizeof *of_steps; c++) {
+            is_near(of_steps[c], ask("SELECT count(s.%s) FROM steps s JOIN runs USING (run) WHERE optimizer = '%s'", of_steps[c], name), is ? 0 : 5 * runs, 0);
+        }
+        for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+            ck_assert((ask("SELECT count(*) FROM %s JOIN runs USING (run) WHERE optimizer = '%s'", tables[t], name) == 0) == is);
+        }
+        ck_assert((ask("SELECT count(e.train_seconds) FROM evaluations e JOIN runs USING (run) WHERE optimizer = '%s'", name) == 0) == is);
+        is_near("losses, slopes, work", ask("SELECT count(s.loss + s.work + coalesce(s.projected, %d)) FROM steps s JOIN runs USING (run) WHERE optimizer = '%s'", 1 - is, name),
+                5 * runs, 0);
+        is_near("notes", ask("SELECT count(*) FROM runs WHERE optimizer = '%s' AND note LIKE '%%time and memory are not measured: the gradient comes%%'", name), is ? runs : 0, 0);
+    }
+    sqlite3_close(opened);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -712,6 +743,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, best_is_by_the_metric);
     tcase_add_test(t, evaluations_at_each_tenth);
     tcase_add_test(t, peaks_by_phase);
+    tcase_add_test(t, what_is_not_measured_is_null);
     Suite *suite = suite_create("columns");
     suite_add_tcase(suite, t);
     int failed = suite_run(suite);

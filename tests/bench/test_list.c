@@ -215,6 +215,7 @@ START_TEST(methods)
         ck_assert(found != NULL);
         ck_assert_str_eq(text_in(found, "keeps"), other[i].keeps);
     }
+    ck_assert(strlen(text_in(row_of(rows, "optimizer", "forward-grad"), "unmeasured")) > 20 && !cJSON_HasObjectItem(row_of(rows, "optimizer", "fo-sgd"), "unmeasured"));
     const cJSON *mezo = cJSON_GetObjectItemCaseSensitive(row_of(rows, "optimizer", "mezo"), "options");
     ck_assert_str_eq(text_in(row_of(mezo, "key", "decay_on"), "choices"), "matrices|all");
     ck_assert_str_eq(text_in(row_of(mezo, "key", "decay_on"), "default"), "matrices");

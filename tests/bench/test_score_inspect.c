@@ -376,6 +376,10 @@ START_TEST(prediction_is_what_the_ledger_says)
         cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted"))
         {
             const char *method = cJSON_GetObjectItem(plan, "method")->valuestring;
+            if (cJSON_HasObjectItem(plan, "unmeasured")) {
+                ck_assert(!cJSON_HasObjectItem(plan, "activations_bytes") && !cJSON_HasObjectItem(plan, "total_bytes"));
+                continue;
+            }
             zo_backward backward = strstr(method, "checkpoint") != NULL ? ZO_BACKWARD_CHECKPOINT
                                    : strncmp(method, "fo-", 3) == 0     ? ZO_BACKWARD
                                                                         : ZO_FORWARD_ONLY;
@@ -471,14 +475,18 @@ START_TEST(text_and_json_say_the_same)
             int at = snprintf(want, sizeof want, "\n%-28s %-10s", cJSON_GetStringValue(cJSON_GetObjectItem(plan, "method")),
                               cJSON_GetStringValue(cJSON_GetObjectItem(plan, "realisation")));
             double sum = 0;
-            for (int t = 0; t < 7; t++) {
+            const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(plan, "unmeasured"));
+            if (why != NULL) {
+                at += snprintf(want + at, sizeof want - (size_t)at, " not measured: %s", why);
+            }
+            for (int t = 0; t < 7 && why == NULL; t++) {
                 char key[64];
                 snprintf(key, sizeof key, "%.19s_bytes", tag[t]);
                 at += snprintf(want + at, sizeof want - (size_t)at, " %11.1f", number_of(plan, key) / (1 << 20));
                 sum += t < 6 ? number_of(plan, key) : -number_of(plan, key);
             }
             ck_assert_msg(strncmp(line, want, strlen(want)) == 0 && line[strlen(want)] == '\n', "%.150s\nis not%s", line, want);
-            ck_assert_msg(fabs(sum) < 0.05 * number_of(plan, "total_bytes"), "%g bytes stand under no heading", -sum); /* what is not shown is little */
+            ck_assert_msg(why != NULL || fabs(sum) < 0.05 * number_of(plan, "total_bytes"), "%g bytes stand under no heading", -sum); /* what is not shown is little */
         }
         ck_assert_msg(strcmp(strchr(line + 1, '\n'), "\n") == 0, "%s", line);
         cJSON_Delete(json);

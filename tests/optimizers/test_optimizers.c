@@ -775,7 +775,7 @@ START_TEST(conformance)
             uint64_t probes = o->probes, full = o->full_probes, gradients = o->gradients;
             ck_assert_int_eq(running_step(&r, EXAMPLES, 60, e->descends_lr, 1e-3, &report), ZO_OK);
             ck_assert(isfinite(report.loss) && isfinite(report.lr));
-            ck_assert_int_eq(isnan(report.projected) != 0, e->first_order);
+            ck_assert(e->first_order || !isnan(report.projected));
             ck_assert_uint_eq(o->gradients - gradients, e->first_order);
             ck_assert_uint_eq(o->full_probes - full, report.full_batch ? 2 : 0);
             ck_assert(e->first_order ? o->probes == probes : report.full_batch ? o->probes == probes : o->probes >= probes + 2);

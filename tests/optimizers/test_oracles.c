@@ -395,6 +395,15 @@ typedef enum law {
     BLOCKED /* each block by itself: G, and sum (d_b + 2) |G_b|^2 */
 } law;
 
+static void plane_gradient(void *context, zo_which which, const double *w, double *g)
+{
+    (void)which, (void)w;
+    const plane *p = context;
+    for (int i = 0; i < SLOPES; i++) {
+        g[p->place[i]] = p->slope[i];
+    }
+}
+
 static const struct guess { const char *name, *json; double lr; law law; double c, more; } guesses[] = {
     {"mezo-m", NULL, 1.0, PLAIN, 1.0, SLOPES + 2},
     {"zo-sign", NULL, 1.0, SIGNED, 0.0, 0.0},
@@ -408,6 +417,7 @@ static const struct guess { const char *name, *json; double lr; law law; double 
     {"zo-svrg", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a full-batch step */
     {"sparse-mezo", "{\"share\": 0.5}", 1.0, SMALL, 0.0, 0.0},
     {"r-mezo", "{\"share\": 0.4}", 1.0, CHOSEN, 0.4, 0.0},
+    {"forward-grad", NULL, 1.0, PLAIN, 1.0, SLOPES + 2},
     {"hizoo", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a plane has no curvature, and H is 1 */
 };
 enum { GUESSES = sizeof guesses / sizeof *guesses };
@@ -446,7 +456,7 @@ START_TEST(estimates_have_their_closed_forms)
     }
     expected(&p, of, mean, &square);
     for (int k = 0; k < SEEDS; k++) {
-        objective64 *o = objective64_new(&p.layout, (uint64_t)k + 1, &p, plane_loss, NULL);
+        objective64 *o = objective64_new(&p.layout, (uint64_t)k + 1, &p, plane_loss, plane_gradient);
         zo_step_report report;
         double length = 0.0;
         for (int i = 0; i < SLOPES; i++) {

@@ -761,6 +761,30 @@ START_TEST(report_groups)
 }
 END_TEST
 
+/* Time and memory of a method that has neither, beside one that has both; a mean of full-batch steps is nobody's here. */
+START_TEST(report_not_measured)
+{
+    zo_results *r = open_new("not-measured.db");
+    add_cell(r, "mezo", "sst2", 1e-3, 1, "done", 0.6, 0.5);
+    add_cell(r, "slow", "sst2", 1e-3, 1, "done", 0.6, 0.5);
+    ck_assert_int_eq(sqlite3_exec(zo_results_handle(r), "UPDATE tries SET step_ms = NULL, device_hours = NULL, device_hours_total = NULL, peak_bytes = NULL "
+                                  "WHERE cell = (SELECT cell FROM cells WHERE optimizer = 'slow')", NULL, NULL, NULL), SQLITE_OK);
+    char *text = paper(r, (zo_report_spec){0});
+    const char *line = strstr(text, "device-hours"); /* of the table of costs */
+    line = line != NULL ? strstr(line, "\n| slow") : NULL;
+    ck_assert_msg(line != NULL, "%s", text);
+    int said = 0;
+    for (const char *at = line + 1, *end = strchr(line + 1, '\n'); (at = strstr(at, "not measured")) != NULL && at < end; at++) {
+        said++;
+    }
+    ck_assert_msg(said == 5, "%d times: %s", said, text); /* of a step, of all steps, with evaluation, and both peaks */
+    line = strstr(strstr(text, "device-hours"), "\n| mezo");
+    ck_assert_msg(line != NULL && (strstr(line + 1, "not measured") == NULL || strstr(line + 1, "not measured") > strchr(line + 1, '\n')), "%s", text);
+    free(text);
+    zo_results_close(r);
+}
+END_TEST
+
 START_TEST(report_best_lr)
 {
     zo_results *r = sample("best.db");
@@ -1012,6 +1036,7 @@ int main(void)
     tcase_add_test(t, best_is_by_dev_alone);
     tcase_add_test(t, data_seeds_group);
     tcase_add_test(t, report_paper_table);
+    tcase_add_test(t, report_not_measured);
     tcase_add_test(t, figures_are_columns);
     tcase_add_test(t, select_reads_only);
     tcase_add_test(t, select_from_views);

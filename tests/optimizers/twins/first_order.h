@@ -1,4 +1,4 @@
-/* first_order.h: twins of SGD (torch.optim.SGD) and AdamW (arXiv 1711.05101, Algorithm 2; torch.optim.AdamW) on the recorded gradients, with
+/* first_order.h: twins of the forward gradient (arXiv 2402.11592), SGD (torch.optim.SGD) and AdamW (arXiv 1711.05101, Algorithm 2; torch.optim.AdamW) on the recorded gradients, with
  * torch's clip_grad_norm_ and transformers' linear schedule. */
 #ifndef ZO_TESTS_OPTIMIZERS_TWINS_FIRST_ORDER_H
 #define ZO_TESTS_OPTIMIZERS_TWINS_FIRST_ORDER_H
@@ -35,6 +35,20 @@ static inline bool decays(const twin *t, int i)
         k++;
     }
     return l->param[k].decay;
+}
+
+/* Forward-Grad of ZO-Bench (arXiv 2402.11592): w <- w - lr (g . v) v, v ~ N(0, I). */
+static inline void twin_forward_grad(twin *t)
+{
+    double g[SIZE], v[SIZE], lr;
+    next_gradient(t, 0.0, g, &lr);
+    draw(t, t->step, 0, v);
+    memcpy(set(t, "direction"), v, sizeof v);
+    double along = dot(g, v) * (wrong(t, "the other way") ? -1.0 : 1.0);
+    if (wrong(t, "along the gradient")) {
+        memcpy(v, g, sizeof v);
+    }
+    add(t->w, wrong(t, "a sign, no slope") ? -lr * (along > 0.0 ? 1.0 : -1.0) : -lr * along, v);
 }
 
 /* g <- g + wd w; b <- mu b + g; w <- w - lr b */
