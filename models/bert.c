@@ -11,7 +11,7 @@ static const zo_name_row names[] = {
     {"lm.dense", "cls.predictions.transform.dense", false, ZO_STORED_PLAIN},
     {"lm.norm", "cls.predictions.transform.LayerNorm", false, ZO_STORED_PLAIN},
     {"lm.decoder.weight", "cls.predictions.decoder.weight", false, ZO_STORED_PLAIN},
-    {"lm.decoder.bias", "cls.predictions.decoder.bias|cls.predictions.bias", false, ZO_STORED_PLAIN},
+    {"lm.decoder.bias", "cls.predictions.decoder.bias&cls.predictions.bias", false, ZO_STORED_PLAIN},
     {"class.dense", "pooler.dense", true, ZO_STORED_PLAIN},
     {"class.out", "classifier", false, ZO_STORED_PLAIN},
     {0}};

@@ -51,8 +51,8 @@ typedef enum zo_stored {
 typedef struct zo_name_row {
     const char *ours; /* canonical name with # for the block; with or without its .weight / .bias, which is then
                          appended */
-    const char *theirs; /* name(s) in checkpoints, first the one to write, separated by |; the same # and the same
-                           ending */
+    const char *theirs; /* name(s) in checkpoints, first the one to write, separated by |, or by & where transformers has the parameter under both and
+                           both are written; the same # and the same ending */
     bool base; /* belongs to the base model: `prefixes` stand before it */
     zo_stored stored;
 } zo_name_row;

@@ -8,7 +8,7 @@ static const zo_name_row names[] = {
     {"lm.dense", "lm_head.dense", false, ZO_STORED_PLAIN},
     {"lm.norm", "lm_head.layer_norm", false, ZO_STORED_PLAIN},
     {"lm.decoder.weight", "lm_head.decoder.weight", false, ZO_STORED_PLAIN},
-    {"lm.decoder.bias", "lm_head.decoder.bias|lm_head.bias", false, ZO_STORED_PLAIN},
+    {"lm.decoder.bias", "lm_head.decoder.bias&lm_head.bias", false, ZO_STORED_PLAIN},
     {"class.dense", "classifier.dense", false, ZO_STORED_PLAIN},
     {"class.out", "classifier.out_proj", false, ZO_STORED_PLAIN},
     {0}};

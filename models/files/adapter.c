@@ -216,7 +216,7 @@ static bool ends_with(const char *name, size_t length, const char *suffix, size_
 
 static size_t spelling(const char *theirs)
 {
-    return strcspn(theirs, "|");
+    return strcspn(theirs, "|&");
 }
 
 static void add_once(cJSON *list, const char *text)

@@ -53,20 +53,29 @@ bool zo_name_spell(char out[ZO_NAME_BYTES], const char *prefix, const char *thei
                   const char *ending)
 {
     for (; choice > 0; choice--) {
-        theirs = strchr(theirs, '|');
+        theirs = strpbrk(theirs, "|&");
         if (theirs == NULL) {
             return false;
         }
         theirs++;
     }
     int used = snprintf(out, ZO_NAME_BYTES, "%s", prefix);
-    for (; *theirs != '\0' && *theirs != '|'; theirs++) {
+    for (; strchr("|&", *theirs) == NULL; theirs++) {
         used += *theirs == '#' ? snprintf(out + used, (size_t)(ZO_NAME_BYTES - used), "%d", block)
                                : snprintf(out + used, (size_t)(ZO_NAME_BYTES - used), "%c", *theirs);
     }
     used += snprintf(out + used, (size_t)(ZO_NAME_BYTES - used), "%s", ending);
     ZO_CHECK(used < ZO_NAME_BYTES, "a tensor's name is longer than %d bytes", ZO_NAME_BYTES);
     return true;
+}
+
+int zo_names_written(const char *theirs)
+{
+    int n = 1;
+    while ((theirs = strpbrk(theirs, "|&")) != NULL && *theirs++ == '&') {
+        n++;
+    }
+    return n;
 }
 
 const zo_tensor *zo_name_find(const zo_tensors *tensors, const zo_family *family, const char *before, const char *name, const char *ending,

@@ -19,6 +19,9 @@ const zo_name_row *zo_name_row_of(const zo_family *family, const char *name, int
 /* The `choice`-th spelling of a row with prefix, block and ending put in; false where there are not so many. */
 bool zo_name_spell(zo_tensor_name out, const char *prefix, const char *theirs, int choice, int block, const char *ending);
 
+/* How many spellings of a row are written: the first ones. */
+int zo_names_written(const char *theirs);
+
 /* The tensor of parameter `name` under any of its spellings, or NULL. Names begin with `before`, and end as the parameter's own does, or with
  * `ending` where that is not NULL. *stored says how it lies there; `tried` gets the first name looked for. */
 const zo_tensor *zo_name_find(const zo_tensors *tensors, const zo_family *family, const char *before, const char *name, const char *ending,

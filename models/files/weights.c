@@ -454,7 +454,7 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
     }
     char path[4096];
     zo_path_join(path, sizeof path, folder, "model.safetensors");
-    size_t n = (size_t)layout->n;
+    size_t n = 2 * (size_t)layout->n; /* under two names, the most that a row has */
     zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *entry);
     source *from = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *from);
     zo_tensor_name *name = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *name);
@@ -469,13 +469,17 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
         if (row->stored == ZO_STORED_THIRD_1 || row->stored == ZO_STORED_THIRD_2) {
             continue; /* in the file with its first third */
         }
-        zo_tensor_out *e = &entry[entries];
-        zo_name_spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, 0, block, ending);
-        from[entries] = (source){.param = i, .stored = row->stored};
-        e->name = name[entries];
-        e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
-        e->from = &from[entries];
-        entries++;
+        int names = zo_names_written(row->theirs);
+        ZO_CHECK(names <= 2, "%s is written under %d names", layout->param[i].name, names);
+        for (int choice = 0; choice < names; choice++) {
+            zo_tensor_out *e = &entry[entries];
+            zo_name_spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, choice, block, ending);
+            from[entries] = (source){.param = i, .stored = row->stored};
+            e->name = name[entries];
+            e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
+            e->from = &from[entries];
+            entries++;
+        }
     }
     writer w = {.layout = layout, .store = store, .be = be};
     status = zo_tensors_write(path, entry, entries, fill_piece, &w, err);
