@@ -138,33 +138,41 @@ zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dir
                              .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
 }
 
-static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_arch *arch, zo_err *err)
+zo_status zo_setup_tokenizer(const zo_cell *c, const zo_arch *arch, const char *folder, zo_tokenizer **tokenizer, int64_t *context, zo_err *err)
 {
-    const zo_cell *c = s->cell;
     if (c->context > arch->positions) {
         return zo_fail(err, ZO_EINPUT, "a \"context\" of %lld tokens is longer than the %d positions of %s; lower it", (long long)c->context,
                        arch->positions, c->model);
     }
-    s->context = c->context > 0 ? c->context : arch->positions;
-    zo_tokenizer *tokenizer;
-    zo_status status = zo_tokenizer_open(&tokenizer, s->folder, err);
+    *context = c->context > 0 ? c->context : arch->positions;
+    zo_status status = zo_tokenizer_open(tokenizer, folder, err);
     if (status != ZO_OK) {
         return status;
     }
-    status = zo_tokenizer_set_rows(tokenizer, arch->vocab, err);
+    status = zo_tokenizer_set_rows(*tokenizer, arch->vocab, err);
     if (status != ZO_OK) {
-        zo_fail_in(err, s->folder);
+        zo_tokenizer_close(*tokenizer);
+        return zo_fail_in(err, folder);
     }
     if (strcmp(arch->family, "opt") == 0 && c->form == ZO_FORM_PROMPT) {
-        zo_tokenizer_set_bos(tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */
+        zo_tokenizer_set_bos(*tokenizer, 0); /* MeZO's code sets bos_token_id = 0, so prompts begin with <s> where OPT's files say </s> */
     }
-    if (status == ZO_OK) {
-        zo_dataset_spec spec = zo_setup_dataset_spec(c, dirs);
-        spec.tokenizer = tokenizer;
-        spec.causal = arch->causal;
-        spec.context = s->context;
-        status = zo_dataset_open(&s->dataset, &spec, err);
+    return ZO_OK;
+}
+
+static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_arch *arch, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    zo_tokenizer *tokenizer;
+    zo_status status = zo_setup_tokenizer(c, arch, s->folder, &tokenizer, &s->context, err);
+    if (status != ZO_OK) {
+        return status;
     }
+    zo_dataset_spec spec = zo_setup_dataset_spec(c, dirs);
+    spec.tokenizer = tokenizer;
+    spec.causal = arch->causal;
+    spec.context = s->context;
+    status = zo_dataset_open(&s->dataset, &spec, err);
     zo_tokenizer_close(tokenizer);
     if (status != ZO_OK) {
         return status;

@@ -16,6 +16,9 @@ typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --
 const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was given */
 /* Which rows a cell uses, and in what form; tokenizer, causal and a context of the model's are left to whoever has opened the model. */
 zo_dataset_spec zo_setup_dataset_spec(const zo_cell *cell, const zo_setup_dirs *dirs);
+/* The tokenizer of the model in `folder` as the cell's rows are encoded with it, and the context resolved. ZO_EINPUT where the cell's is longer than
+ * the model's. The caller closes the tokenizer. */
+zo_status zo_setup_tokenizer(const zo_cell *cell, const zo_arch *arch, const char *folder, zo_tokenizer **tokenizer, int64_t *context, zo_err *err);
 
 /* What the training forwards were, counted here. */
 typedef struct zo_setup_counts {

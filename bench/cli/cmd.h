@@ -46,6 +46,7 @@ int zo_cmd_report(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);
 int zo_cmd_sql(int argc, char **argv);
 int zo_cmd_list(int argc, char **argv);
+int zo_cmd_show(int argc, char **argv);
 int zo_cmd_tokenize(int argc, char **argv);
 int zo_cmd_score(int argc, char **argv);
 int zo_cmd_inspect(int argc, char **argv);

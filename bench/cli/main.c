@@ -105,6 +105,20 @@ static const command commands[] = {
      "  --models DIR  where models are listed too ($ZO_MODELS)\n"
      "  --plugin FILE optimizers: the estimator of this file, .so or .py, behind them (docs/plugins.md)\n"
      "  --json        all that is known, as JSON\n"},
+    {"show", zo_cmd_show, "rows of a task as a model reads them",
+     "usage: zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] [--models DIR]\n"
+     "               [--json]\n"
+     "\n"
+     "Tokens as they go in, with the one that the head reads in [brackets]; label words; options, with what is scored between bars; how many tokens\n"
+     "were cut. The rows are those of a run with the same keys, in its order.\n"
+     "  --form FORM   as in a config (head)\n"
+     "  --rows SPLIT  train, dev or test (test)\n"
+     "  --n N         how many (3), from row --from on (0)\n"
+     "  --context N   as in a config (128 of head, the model's positions of prompt)\n"
+     "  --split S     drawn, first, kshot or mezo, as in a config (drawn)\n"
+     "  --data DIR    task files ($ZO_DATA)\n"
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --json        one JSON object, with ids\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
      "\n"
