@@ -212,7 +212,7 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
     zo_param *p = &layout->param[layout->n];
     *p = (zo_param){.kind = kind, .rows = rows, .cols = cols, .offset = layout->size, .id = id, .block = block, .decay = decay, .scale = 1.0f};
     memcpy(p->name, name, strlen(name) + 1);
-    layout->size += (rows * cols + 15) / 16 * 16;
+    layout->size += (int64_t)zo_round_up((uint64_t)(rows * cols), 16);
     layout->trained_size = layout->size;
     return layout->n++;
 }
@@ -228,7 +228,7 @@ void zo_layout_freeze(zo_layout *layout, const bool *frozen)
                 p->frozen = frozen[t];
                 p->offset = layout->size;
                 layout->lowest = part == 0 && p->stage < layout->lowest ? p->stage : layout->lowest;
-                layout->size += (p->rows * p->cols + 15) / 16 * 16;
+                layout->size += (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16);
             }
         }
         layout->trained_size = part == 0 ? layout->size : layout->trained_size;

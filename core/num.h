@@ -34,6 +34,12 @@ ZO_INLINE float zo_bits_f32(uint32_t bits)
     return x;
 }
 
+/* The least multiple of `to` (> 0) that is not below n. */
+ZO_INLINE uint64_t zo_round_up(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
 /* `yes` where mask is all ones, `no` where it is 0 (a select that no compiler turns into a branch). */
 ZO_INLINE float zo_select(uint32_t mask, float yes, float no)
 {

@@ -206,7 +206,7 @@ static int64_t pass_floats(zo_model *model, int64_t tokens, int64_t rows, int64_
 
 static int64_t round_up(int64_t n, int64_t to)
 {
-    return to > 1 ? (n + to - 1) / to * to : n;
+    return to > 1 ? (int64_t)zo_round_up((uint64_t)n, (uint64_t)to) : n;
 }
 
 /* What a forward pass makes of n tokens, and of n head rows or scores. */

@@ -151,7 +151,7 @@ void zo_transformer_wire(zo_model *model)
 
 static float *take(zo_lay *l, int64_t floats)
 {
-    floats = (floats + 15) / 16 * 16;
+    floats = (int64_t)zo_round_up((uint64_t)floats, 16);
     bool fits = floats <= l->size - l->used;
     float *base = fits ? l->base : l->more;
     int64_t *used = fits ? &l->used : &l->more_used, at = *used;

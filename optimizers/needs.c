@@ -38,7 +38,7 @@ static bool is_logged(const zo_extent *x)
 /* Of a parameter of n numbers in an arena of f32. */
 static uint64_t arena_bytes(int64_t n)
 {
-    return (uint64_t)(n + 15) / 16 * 16 * sizeof(float);
+    return zo_round_up((uint64_t)n, 16) * sizeof(float);
 }
 
 static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start)
@@ -50,7 +50,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
         const zo_param *p = &layout->param[t];
         int rank = zo_rank_most(p, &n->factors);
         ncoef += (uint64_t)rank;
-        rest += rank == 0 && !p->frozen ? (uint64_t)(p->rows * p->cols + 15) / 16 * 16 : 0;
+        rest += rank == 0 && !p->frozen ? zo_round_up((uint64_t)(p->rows * p->cols), 16) : 0;
         start->backend[ZO_TAG_OPT_STATE] += own ? ZO_OWN_SLOTS * (arena_bytes(p->rows * rank) + arena_bytes(p->cols * rank))
                                                 : (uint64_t)rank * (uint64_t)(p->rows + p->cols) * sizeof(float);
     }

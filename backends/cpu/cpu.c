@@ -56,7 +56,7 @@ static void *block_grow(const zo_cpu *cpu, struct zo_cpu_block *block, size_t by
         } else {
             zo_free(block->data);
         }
-        bytes = (bytes + 4095) / 4096 * 4096; /* so that it hardly depends on how many terms are swept together */
+        bytes = zo_round_up(bytes, 4096); /* so that it hardly depends on how many terms are swept together */
         block->data = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, bytes);
         block->bytes = bytes;
     }

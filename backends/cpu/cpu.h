@@ -64,7 +64,7 @@ typedef struct zo_cpu_form {
 /* Of the directions and coefficients of n terms, each array of them on a line of its own. */
 static inline size_t zo_cpu_terms_bytes(int n)
 {
-    return ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64 + ((size_t)n * sizeof(float) + 63) / 64 * 64;
+    return zo_round_up((size_t)n * sizeof(zo_dir), 64) + zo_round_up((size_t)n * sizeof(float), 64);
 }
 
 /* `block` (zo_cpu_form_bytes) holds the arrays of the form. */

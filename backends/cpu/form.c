@@ -11,7 +11,7 @@ size_t zo_cpu_form_bytes(int npoints, int ndirs)
 {
     size_t bytes = (size_t)ndirs * sizeof(zo_dir *) + (size_t)npoints * sizeof(void *) +
                    (size_t)npoints * (size_t)ndirs * sizeof(float);
-    return (bytes + 63) / 64 * 64;
+    return zo_round_up(bytes, 64);
 }
 
 zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
@@ -50,7 +50,7 @@ size_t zo_cpu_form_scratch(const zo_cpu_form *f)
         size_t panel = ZO_CPU_PANEL * ZO_CPU_PANEL;
         floats = panel * (1 + (size_t)f->npoints) + (size_t)f->rank * (2 * ZO_CPU_PANEL + (size_t)f->ndirs);
     }
-    return (floats * sizeof(float) + 63) / 64 * 64;
+    return zo_round_up(floats * sizeof(float), 64);
 }
 
 #define LOAD(convert)                         \
@@ -361,8 +361,8 @@ const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, 
     double start = zo_now();
     zo_cpu_form f = zo_cpu_form_of(view, param, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
     int64_t n = f.layout->param[f.param].rows * f.layout->param[f.param].cols;
-    size_t values = ((size_t)(n * view->npoints) * sizeof(float) + 63) / 64 * 64;
-    size_t pointers = ((size_t)view->npoints * sizeof(void *) + 63) / 64 * 64;
+    size_t values = zo_round_up((size_t)(n * view->npoints) * sizeof(float), 64);
+    size_t pointers = zo_round_up((size_t)view->npoints * sizeof(void *), 64);
     char *block = zo_cpu_shared_of(be, purpose, values + pointers + zo_cpu_form_scratch(&f));
     void **to = (void **)(block + values);
     for (int p = 0; p < view->npoints; p++) {

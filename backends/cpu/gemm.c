@@ -240,16 +240,11 @@ void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float scale
     DNNL_CHECK(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, scale, a, lda, b, ldb, beta, c, ldc));
 }
 
-static size_t round64(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 size_t zo_cpu_product_scratch(const zo_cpu_product *product)
 {
     const zo_cpu_gemm *g = &product->gemm;
-    size_t wide = product->widened ? round64((size_t)(g->m * g->k) * sizeof(float)) + round64((size_t)(g->k * g->n) * sizeof(float)) : 0;
-    return round64(product->scratch_bytes) + wide;
+    size_t a = zo_round_up((size_t)(g->m * g->k) * sizeof(float), 64), b = zo_round_up((size_t)(g->k * g->n) * sizeof(float), 64);
+    return zo_round_up(product->scratch_bytes, 64) + (product->widened ? a + b : 0);
 }
 
 /* to (rows, n) f32 <- from, bf16 with rows `stride` apart */
@@ -272,8 +267,8 @@ void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void
     lane *l = &product->lane[t];
     if (product->widened) {
         const zo_cpu_gemm *g = &product->gemm;
-        float *wide_a = (float *)((char *)scratch + round64(product->scratch_bytes));
-        float *wide_b = (float *)((char *)wide_a + round64((size_t)(g->m * g->k) * sizeof(float)));
+        float *wide_a = (float *)((char *)scratch + zo_round_up(product->scratch_bytes, 64));
+        float *wide_b = (float *)((char *)wide_a + zo_round_up((size_t)(g->m * g->k) * sizeof(float), 64));
         widen(a, g->lda, g->m, g->k, wide_a);
         widen(b, g->ldb, g->across ? g->n : g->k, g->across ? g->k : g->n, wide_b);
         a = wide_a;

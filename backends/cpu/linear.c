@@ -20,21 +20,16 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static size_t round64(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* Tokens are cut into pieces of one size, so that one compiled product serves them all and few sizes exist: a multiple of 8 where
  * there are 8 tokens; the last piece starts early instead of being short, and its first rows are then skipped. */
 typedef struct pieces { int64_t n, size, total; } pieces;
 
 static pieces pieces_of(int64_t tokens)
 {
-    int64_t n = (tokens + PIECE - 1) / PIECE, size = ((tokens + n - 1) / n + 7) / 8 * 8;
+    int64_t n = (tokens + PIECE - 1) / PIECE, size = (int64_t)zo_round_up((uint64_t)((tokens + n - 1) / n), 8);
     if (size > tokens) {
         n = tokens < 8 ? 1 : 2;
-        size = tokens < 8 ? tokens : ((tokens + 1) / 2 + 7) / 8 * 8;
+        size = tokens < 8 ? tokens : (int64_t)zo_round_up((uint64_t)(tokens + 1) / 2, 8);
     }
     return (pieces){.n = n, .size = size, .total = tokens};
 }
@@ -205,8 +200,8 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
         b->pad = b->pad > last ? b->pad : last;
     }
     b->form_bytes = stored ? 0 : zo_cpu_form_scratch(&b->form);
-    b->tile_bytes = stored ? 0 : round64((size_t)(b->nb * w->cols) * (precision == ZO_BF16 ? 2 : 4));
-    b->c_bytes = round64((size_t)(b->cut.size * b->nb) * sizeof(float));
+    b->tile_bytes = stored ? 0 : zo_round_up((size_t)(b->nb * w->cols) * (precision == ZO_BF16 ? 2 : 4), 64);
+    b->c_bytes = zo_round_up((size_t)(b->cut.size * b->nb) * sizeof(float), 64);
     int64_t total = view->npoints * tokens;
     zo_counters_add((zo_counters){.normals = (uint64_t)(b->form.normals * w->rows * w->cols),
                                   .linear_flops = (uint64_t)(2 * total * w->rows * (w->cols + b->rank))});
@@ -216,7 +211,7 @@ typedef struct lane { char *scratch, *form, *tile; float *c; void **to; double f
 
 static lane lane_open(const blocks *b)
 {
-    size_t pointers = round64((size_t)b->form.npoints * sizeof(void *));
+    size_t pointers = zo_round_up((size_t)b->form.npoints * sizeof(void *), 64);
     size_t tiles = b->tile_bytes * (size_t)b->runs;
     lane l = {.scratch = zo_cpu_scratch(b->be, b->pad + b->form_bytes + tiles + pointers + b->c_bytes)};
     l.form = l.scratch + b->pad;
@@ -509,7 +504,7 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
     int64_t cols = f.layout->param[f.param].cols, all = f.layout->param[f.param].rows;
     size_t tile = (size_t)(P * nrows * cols) * sizeof(float);
     float *w = zo_cpu_shared_of(be, ZO_CPU_VECTOR, tile); /* (P, nrows, cols) */
-    size_t pointers = round64((size_t)P * sizeof(void *));
+    size_t pointers = zo_round_up((size_t)P * sizeof(void *), 64);
 #pragma omp parallel num_threads(be->threads) if ((int64_t)nrows * cols * f.ndirs + P * tokens * nrows * cols > 100000)
     {
         char *scratch = zo_cpu_scratch(be, pointers + zo_cpu_form_scratch(&f));
@@ -546,7 +541,7 @@ void zo_cpu_embed(zo_backend *be, const zo_view *view, int table, const int32_t 
     int P = view->npoints;
     zo_cpu_form f = zo_cpu_form_of(view, table, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(P, view->ndirs)));
     int64_t cols = f.layout->param[f.param].cols;
-    size_t pointers = round64((size_t)P * sizeof(void *)), row = round64((size_t)cols * sizeof(float));
+    size_t pointers = zo_round_up((size_t)P * sizeof(void *), 64), row = zo_round_up((size_t)cols * sizeof(float), 64);
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (P * tokens * cols > 50000)
     {
@@ -582,7 +577,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     int64_t widest = 0, rank = 0;
     int points = most->points;
     int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
-    size_t scratch = 0, vector = 0, pointers = round64((size_t)points * sizeof(void *));
+    size_t scratch = 0, vector = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
     size_t part = (size_t)(STRIPES * points * most->rows) * sizeof(running);
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -590,14 +585,15 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
         size_t formed = zo_cpu_form_scratch(&form) + pointers, bytes;
         rank = form.rank > rank ? form.rank : rank;
         if (p->kind == ZO_PARAM_VECTOR) {
-            bytes = round64((size_t)(p->cols * points) * sizeof(float)) + formed;
+            bytes = zo_round_up((size_t)(p->cols * points) * sizeof(float), 64) + formed;
             vector = vector > bytes ? vector : bytes;
             bytes = most->backward && !p->bias ? zo_cpu_norm_backward_bytes(tokens, p->cols) : 0;
             part = part > bytes ? part : bytes;
         } else if (p->kind == ZO_PARAM_MATRIX || p->whole) {
             const zo_cpu_product *full, *last;
             int64_t rows = block_rows(points, p->rows, p->cols, precision);
-            size_t tile = round64((size_t)(rows * p->cols) * (precision == ZO_BF16 ? 2 : 4)), c = round64((size_t)(piece * rows) * sizeof(float));
+            size_t tile = zo_round_up((size_t)(rows * p->cols) * (precision == ZO_BF16 ? 2 : 4), 64);
+            size_t c = zo_round_up((size_t)(piece * rows) * sizeof(float), 64);
             bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
             scratch = scratch > bytes ? scratch : bytes;
             widest = p->cols > widest ? p->cols : widest;

@@ -33,7 +33,7 @@ void zo_cpu_apply(zo_backend *be, zo_store *store, const zo_factors *factors, do
     const zo_layout *layout = store->layout;
     const zo_store *base = store;
     zo_dir *dir = zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_terms_bytes(n));
-    float *coef = (float *)((char *)dir + ((size_t)n * sizeof(zo_dir) + 63) / 64 * 64);
+    float *coef = (float *)((char *)dir + zo_round_up((size_t)n * sizeof(zo_dir), 64));
     for (int k = 0; k < n; k++) {
         dir[k] = term[k].dir;
         coef[k] = (float)term[k].coef;

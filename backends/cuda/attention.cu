@@ -586,7 +586,7 @@ static staged stage_work(zo_backend *be, const zo_attention *a, const zo_seqs *s
 {
     int64_t group = a->heads / a->kv_heads, longest = 0, row = 0, prefix = a->prefix.n > 0 && a->prefix.dk != NULL ? a->prefix.n : 0;
     staged w = {};
-    size_t head = ((size_t)seqs->n * sizeof(sequence) + 15) / 16 * 16;
+    size_t head = zo_round_up((size_t)seqs->n * sizeof(sequence), 16);
     w.nqueries = FILL + (a->row != NULL ? blocks_of(a->nrows * group, DOWN) : 0); /* a row that is repeated asks each time */
     w.nkeys = blocks_of(prefix, keys_each);
     for (int s = 0; s < seqs->n; s++) {

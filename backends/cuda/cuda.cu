@@ -185,7 +185,7 @@ void zo_cuda_retire(zo_cuda *cuda, void *block)
 /* `bytes` of the ring, in one half. Before a half is written anew, the copies out of it have happened. */
 static size_t ring_take(zo_cuda *cuda, size_t bytes)
 {
-    size_t need = (bytes + 255) / 256 * 256, half = cuda->ring.half_bytes;
+    size_t need = zo_round_up(bytes, 256), half = cuda->ring.half_bytes;
     if (need > half / STAGINGS) {
         zo_cuda_retire(cuda, cuda->ring.pinned);
         zo_cuda_retire(cuda, cuda->ring.device);
@@ -362,11 +362,6 @@ static size_t view_key(const zo_view *view, char *to)
     return w.at;
 }
 
-static size_t round16(size_t bytes)
-{
-    return (bytes + 15) / 16 * 16;
-}
-
 zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
 {
     zo_cuda *cuda = zo_cuda_of(be);
@@ -387,13 +382,14 @@ zo_cuda_view zo_cuda_view_of(zo_backend *be, const zo_view *view)
     for (int p = 0; p < view->npoints; p++) {
         snapshots = snapshots || view->base[p]->below != NULL;
     }
-    size_t base = 0, below = snapshots ? P * sizeof(void *) : 0, dir = round16(below + P * sizeof(void *)), coef = dir + round16(D * sizeof(zo_cuda_dir));
+    size_t base = 0, below = snapshots ? P * sizeof(void *) : 0, dir = zo_round_up(below + P * sizeof(void *), 16);
+    size_t coef = dir + zo_round_up(D * sizeof(zo_cuda_dir), 16);
     size_t lowrank = 0;
     for (int d = 0; d < view->ndirs; d++) {
         lowrank += zo_dir_is_lowrank(view->dir[d].kind);
     }
-    size_t amount = coef + round16(P * D * sizeof(float)), side = amount + round16(lowrank * ncoef * sizeof(float));
-    size_t total = side + (view->side != NULL ? round16(P * ncoef * sizeof(float)) : 0);
+    size_t amount = coef + zo_round_up(P * D * sizeof(float), 16), side = amount + zo_round_up(lowrank * ncoef * sizeof(float), 16);
+    size_t total = side + (view->side != NULL ? zo_round_up(P * ncoef * sizeof(float), 16) : 0);
     host_room(&cuda->staged.image, &cuda->staged.image_room, total);
     char *image = cuda->staged.image;
     memset(image, 0, total);

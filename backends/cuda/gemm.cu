@@ -205,7 +205,7 @@ static int64_t round_up(int64_t n)
     while (16 * step <= n) {
         step *= 2;
     }
-    return (n + step - 1) / step * step;
+    return (int64_t)zo_round_up((uint64_t)n, (uint64_t)step);
 }
 
 static void layout_set(const zo_cuda_products *all, cublasLtMatrixLayout_t layout, int64_t rows, int64_t cols, int64_t stride)

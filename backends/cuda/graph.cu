@@ -48,11 +48,6 @@ struct zo_cuda_pass {
 /* The backend that gathers on this thread. */
 static thread_local zo_cuda *gathering;
 
-static size_t round_up(size_t bytes, size_t to)
-{
-    return (bytes + to - 1) / to * to;
-}
-
 /* entries ---------------------------------------------------------------------------------------------------------------------------- */
 
 void zo_cuda_enqueue(cudaStream_t stream, zo_cuda_play play, const void *what, size_t bytes)
@@ -62,7 +57,7 @@ void zo_cuda_enqueue(cudaStream_t stream, zo_cuda_play play, const void *what, s
         return;
     }
     zo_cuda_pass *p = gathering->pass;
-    size_t all = sizeof(entry) + round_up(bytes, ALIGN);
+    size_t all = sizeof(entry) + zo_round_up(bytes, ALIGN);
     if (p->bytes + all > p->room) {
         p->room = 2 * (p->bytes + all);
         p->log = static_cast<unsigned char *>(zo_realloc(p->log, ZO_HOST, ZO_TAG_WORKSPACE, p->room));
@@ -104,7 +99,7 @@ static void play_log(zo_cuda *cuda)
         entry e;
         memcpy(&e, p->log + at, sizeof e);
         e.play(cuda->stream, p->log + at + sizeof e);
-        at += sizeof e + round_up(e.bytes, ALIGN);
+        at += sizeof e + zo_round_up(e.bytes, ALIGN);
     }
 }
 
@@ -257,7 +252,7 @@ static void block_grow(zo_backend *be, size_t bytes)
 const void *zo_cuda_pass_stage(zo_backend *be, const void *host, size_t bytes)
 {
     zo_cuda_pass *p = zo_cuda_of(be)->pass;
-    size_t need = round_up(bytes > 0 ? bytes : 1, BLOCK_ALIGN), at;
+    size_t need = zo_round_up(bytes > 0 ? bytes : 1, BLOCK_ALIGN), at;
     if (p->staged + need > p->block) {
         block_grow(be, 2 * (p->staged + need));
     }

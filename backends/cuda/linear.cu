@@ -60,11 +60,6 @@ static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
     }
 }
 
-static int64_t round8(int64_t n)
-{
-    return (n + 7) / 8 * 8;
-}
-
 static bool is_half(zo_precision precision)
 {
     return precision == ZO_BF16 || precision == ZO_F16;
@@ -151,7 +146,7 @@ static void layer_side(zo_backend *be, zo_cuda_layer *l, const float *x, void *h
     zo_cuda_param p = zo_cuda_param_of(l->view->base[0]->layout, l->view->factors, l->weight);
     zo_cuda_view v = zo_cuda_view_of(be, l->view);
     int64_t rows = l->view->npoints * l->tokens, most = rows > cuda->most_rows ? rows : cuda->most_rows;
-    int64_t padded = is_half(l->precision) ? round8(p.rank) : p.rank;
+    int64_t padded = is_half(l->precision) ? zo_round_up(p.rank, 8) : p.rank;
     size_t sums = (size_t)(most * padded) * sizeof(float), factor_bytes = half != NULL ? (size_t)(p.cols * padded) * sizeof(uint16_t) : 0;
     float *q = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_SIDE, sums + factor_bytes));
     zo_cuda_gemm g = {};
@@ -203,8 +198,8 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
     l.scale = w->scale;
     l.one = l.rank > 0 && l.shared && !l.in_place && half;
-    l.ld = half ? round8(w->cols + l.rank) : w->cols;
-    l.ldw = !l.shared || l.in_place ? w->cols : l.one ? l.ld : round8(w->cols);
+    l.ld = half ? zo_round_up(w->cols + l.rank, 8) : w->cols;
+    l.ldw = !l.shared || l.in_place ? w->cols : l.one ? l.ld : zo_round_up(w->cols, 8);
     l.x = x;
     void *to = NULL;
     if (half) {
@@ -230,7 +225,7 @@ static bool layer_own_factor(const zo_cuda_layer *l)
 size_t zo_cuda_layer_row_bytes(const zo_cuda_layer *l)
 {
     int64_t elements = l->in_place ? 0 : (l->shared ? 1 : l->view->npoints) * l->ldw;
-    return (size_t)(elements + (layer_own_factor(l) ? round8(l->rank) : 0)) * element_bytes(l->precision);
+    return (size_t)(elements + (layer_own_factor(l) ? zo_round_up(l->rank, 8) : 0)) * element_bytes(l->precision);
 }
 
 zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t first, int64_t n, int64_t most)
@@ -246,10 +241,10 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
         zo_cuda_part(be, ZO_PART_FORM);
     }
     if (layer_own_factor(l)) { /* first, so that both are aligned */
-        pack_job job = pack_job_of(u, ZO_STORAGE_F32, l->rank, NULL, 0, n, round8(l->rank), to);
+        pack_job job = pack_job_of(u, ZO_STORAGE_F32, l->rank, NULL, 0, n, zo_round_up(l->rank, 8), to);
         pack(be, l->precision, &job, 1);
         rows.u = to;
-        to += (size_t)(most * round8(l->rank)) * sizeof(uint16_t);
+        to += (size_t)(most * zo_round_up(l->rank, 8)) * sizeof(uint16_t);
     }
     if (!l->in_place && l->shared) { /* one copy serves all points */
         pack_job job = pack_job_of(weights, store->storage, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ldw, to);
@@ -276,7 +271,7 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda
         g.n = g.ldc = rows->n;
         g.k = l->rank;
         g.lda = l->ldq;
-        g.ldb = is_half(l->precision) ? round8(l->rank) : l->rank;
+        g.ldb = is_half(l->precision) ? zo_round_up(l->rank, 8) : l->rank;
         zo_cuda_product(be, &g, l->q, rows->u, y);
     }
     zo_cuda_gemm g = {};
@@ -418,7 +413,7 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
         zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)matrix * sizeof(uint16_t));
     }
     if (rank > 0) {
-        rank = round8(rank);
+        rank = zo_round_up(rank, 8);
         zo_cuda_shared_of(be, ZO_CUDA_SIDE, (size_t)(cuda->most_rows * rank) * sizeof(float) + (size_t)(side_cols * rank) * sizeof(uint16_t));
     }
 }

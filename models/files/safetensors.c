@@ -558,7 +558,7 @@ void zo_tensors_drop(const zo_tensors *tensors, const zo_tensor *tensor, int64_t
     }
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), size = (uintptr_t)dtypes[tensor->dtype].bits / 8;
     uintptr_t begin = (uintptr_t)tensor->data + (uintptr_t)first * size, end = begin + (uintptr_t)n * size;
-    begin = (begin + page - 1) / page * page;
+    begin = (uintptr_t)zo_round_up(begin, page);
     end = end / page * page;
     if (begin < end) {
         madvise((void *)begin, end - begin, MADV_DONTNEED);
@@ -606,7 +606,7 @@ zo_status zo_tensors_write(const char *path, const zo_tensor_out *entry, int n,
     }
     size_t text_bytes;
     char *text = header_text(entry, n, &text_bytes);
-    size_t padded = (text_bytes + 7) / 8 * 8;
+    size_t padded = zo_round_up(text_bytes, 8);
     uint8_t length[8];
     for (int i = 0; i < 8; i++) {
         length[i] = (uint8_t)(padded >> 8 * i);

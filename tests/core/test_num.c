@@ -178,6 +178,20 @@ START_TEST(f16_exhaustive)
 }
 END_TEST
 
+START_TEST(rounding_up)
+{
+    for (uint64_t to = 1; to < 70; to++) {
+        for (uint64_t n = 0; n < 300; n++) {
+            uint64_t up = n;
+            while (up % to != 0) {
+                up++;
+            }
+            ck_assert_uint_eq(zo_round_up(n, to), up);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("num");
@@ -188,6 +202,7 @@ int main(void)
     tcase_add_test(tc, sigmoids);
     tcase_add_test(tc, bf16_exhaustive);
     tcase_add_test(tc, f16_exhaustive);
+    tcase_add_test(tc, rounding_up);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;
 }
