@@ -77,6 +77,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('task', 'copa', 'COPA', NULL, NULL),
     ('task', 'wic', 'WiC', NULL, NULL),
     ('task', 'wsc', 'WSC', NULL, NULL),
+    ('task', 'multirc', 'MultiRC', NULL, NULL),
     ('task', 'snli', 'SNLI', NULL, NULL),
     ('task', 'qqp', 'QQP', NULL, NULL),
     ('task', 'mr', 'MR', NULL, NULL),

@@ -14,6 +14,7 @@
     CODE(boolq)                       \
     CODE(wsc)                         \
     DESCRIBED(wic)                    \
+    DESCRIBED(multirc)                \
     CODE(copa)                        \
     DESCRIBED(snli)                   \
     DESCRIBED(qqp)                    \

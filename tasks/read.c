@@ -141,7 +141,7 @@ static bool is_empty(const char *text, size_t bytes)
 
 /* A field of a file; `where` is "file:line". The old releases as "label text" lines (TREC, MR, Subj) are Latin-1 where they are not
  * UTF-8; elsewhere that is a fault. A text without a letter is none, and a fault where the file is
- * not known for such rows. */
+ * not known for such rows (*kept NULL: the row is left out). */
 static zo_status keep_text(const zo_source *source, const char *where, const char *key, const char *text, size_t bytes, zo_table *table, char **kept,
                            zo_err *err)
 {
@@ -150,7 +150,11 @@ static zo_status keep_text(const zo_source *source, const char *where, const cha
     for (utf8proc_int32_t c; at < bytes && utf8; at += utf8 ? (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) : 0) {
         utf8 = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(bytes - at), &c) > 0;
     }
-    if (is_empty(text, bytes)) {
+    if (is_empty(text, bytes) && source->empty != ZO_EMPTY_KEEP) {
+        if (source->empty == ZO_EMPTY_DROP) {
+            *kept = NULL;
+            return ZO_OK;
+        }
         return zo_fail(err, ZO_EINPUT, "%s: the text \"%s\" is empty; mend or remove the row", where, key);
     }
     if (utf8) {
@@ -476,12 +480,12 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         bool whole = true;
         for (int k = 1; k < nkeys; k++) {
             char *kept;
-            if (source->drops_empty && is_empty(c.at[column[k]], c.bytes[column[k]])) {
-                whole = false;
-                break;
-            }
             if (keep_text(source, where, keys[k], c.at[column[k]], c.bytes[column[k]], table, &kept, err)) {
                 return err->status;
+            }
+            if (!kept) {
+                whole = false;
+                break;
             }
             record->field[of[k]] = k > 1 && of[k] == of[k - 1] ? zo_table_format(table, "%s %s", record->field[of[k]], kept) : kept;
         }
@@ -526,19 +530,24 @@ static const char *double_key_below(const cJSON *object)
     return key;
 }
 
-static zo_status read_object(const zo_task *task, const zo_source *source, const char *where, const cJSON *object, zo_table *table, zo_err *err)
+/* A row, and the objects that it stands in, itself the last. */
+typedef struct nest { const cJSON *object[1 + ZO_TASK_LEVELS]; int n; } nest;
+
+static const cJSON *find_in_nest(const nest *in, const char *key)
+{
+    const cJSON *item = NULL;
+    for (int k = in->n - 1; k >= 0 && !item; k--) {
+        item = find_member(in->object[k], key);
+    }
+    return item;
+}
+
+static zo_status read_row(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_table *table, zo_err *err)
 {
     char key[ZO_TASK_KEY_BYTES];
     first_name(source->label, key);
-    if (!cJSON_IsObject(object)) {
-        return zo_fail(err, ZO_EINPUT, "%s: a JSON object with \"%s\" was expected; mend or remove the row", where, key);
-    }
-    const char *twice = double_key_below(object);
-    if (twice) {
-        return zo_fail(err, ZO_EINPUT, "%s: \"%.40s\" stands there twice; keep one", where, twice);
-    }
     zo_record *record = zo_table_add(table);
-    const cJSON *item = find_member(object, source->label);
+    const cJSON *item = find_in_nest(in, source->label);
     char number[40];
     const char *label = cJSON_IsString(item) ? item->valuestring : cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "true" : "false") : NULL;
     if (cJSON_IsNumber(item)) {
@@ -558,7 +567,7 @@ static zo_status read_object(const zo_task *task, const zo_source *source, const
     }
     for (int k = 0; k < ZO_TASK_FIELDS && source->field[k]; k++) {
         first_name(source->field[k], key);
-        item = find_member(object, source->field[k]);
+        item = find_in_nest(in, source->field[k]);
         if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
             record->field[k] = zo_table_format(table, "%.0f", item->valuedouble);
             continue;
@@ -569,8 +578,51 @@ static zo_status read_object(const zo_task *task, const zo_source *source, const
         if (keep_text(source, where, key, item->valuestring, strlen(item->valuestring), table, &record->field[k], err)) {
             return err->status;
         }
+        if (!record->field[k]) {
+            leave_out(table);
+            return ZO_OK;
+        }
     }
     return source->finish ? source->finish(record, table, where, err) : ZO_OK;
+}
+
+/* The rows in the last object of the nest. */
+static zo_status read_nest(const zo_task *task, const zo_source *source, const char *where, nest *in, zo_table *table, zo_err *err)
+{
+    int level = in->n - 1;
+    const cJSON *object = in->object[level];
+    char key[ZO_TASK_KEY_BYTES], inner[WHERE_BYTES];
+    const char *list_key = level < ZO_TASK_LEVELS ? source->each[level] : NULL;
+    first_name(list_key ? list_key : source->label, key);
+    if (!cJSON_IsObject(object)) {
+        return zo_fail(err, ZO_EINPUT, "%s: a JSON object with \"%s\" was expected; mend or remove the row", where, key);
+    }
+    if (!list_key) {
+        return read_row(task, source, where, in, table, err);
+    }
+    const cJSON *list = find_member(object, list_key);
+    if (!cJSON_IsArray(list)) {
+        return zo_fail(err, ZO_EINPUT, "%s: no list \"%s\" here, whose elements task %s reads; mend or remove the row", where, key, task->info.name);
+    }
+    int number = 0;
+    zo_status status = ZO_OK;
+    for (const cJSON *item = list->child; item && !status; item = item->next, number++) {
+        snprintf(inner, sizeof inner, "%.*s, %s[%d]", (int)(sizeof inner - sizeof key - 16), where, key, number);
+        in->object[in->n++] = item;
+        status = read_nest(task, source, inner, in, table, err);
+        in->n--;
+    }
+    return status;
+}
+
+static zo_status read_object(const zo_task *task, const zo_source *source, const char *where, const cJSON *object, zo_table *table, zo_err *err)
+{
+    const char *twice = cJSON_IsObject(object) ? double_key_below(object) : NULL;
+    if (twice) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%.40s\" stands there twice; keep one", where, twice);
+    }
+    nest in = {.object = {object}, .n = 1};
+    return read_nest(task, source, where, &in, table, err);
 }
 
 static zo_status read_jsonl(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)

@@ -34,17 +34,17 @@ static const zo_opt about_keys[] = {
     {.key = NULL}};
 #define ABOUT_ALSO "texts label classes left_out files head mask_prompt causal_prompt"
 
-typedef struct group { int format; bool ragged, drops_empty; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
+typedef struct group { int format; bool ragged; int empty; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
 static const zo_opt group_keys[] = {
     {.key = "format", .type = ZO_OPT_CHOICE, .offset = offsetof(group, format), .choices = "by-name|tsv|csv|jsonl|json|label-text", /* of zo_format */
      .help = "how rows are written"},
     {.key = "ragged", .type = ZO_OPT_BOOL, .offset = offsetof(group, ragged), .help = "rows may have other numbers of columns than the header"},
-    {.key = "drop_empty", .type = ZO_OPT_BOOL, .offset = offsetof(group, drops_empty), .help = "rows with an empty text are left out"},
+    {.key = "empty", .type = ZO_OPT_CHOICE, .offset = offsetof(group, empty), .choices = "refuse|drop|keep", .help = "rows with an empty text"},
     {.key = "label_end", .type = ZO_OPT_STRING, .offset = offsetof(group, label_end), .help = "the character that ends a label"},
     {.key = "note", .type = ZO_OPT_STRING, .offset = offsetof(group, note), .help = "said in the row when these files are read"},
     {.key = NULL}};
 static const char *const part_key[ZO_FILE_PARTS] = {"train", "validation", "kshot_train", "kshot_dev", "kshot_test"};
-#define GROUP_ALSO "train validation kshot_train kshot_dev kshot_test texts label classes"
+#define GROUP_ALSO "train validation kshot_train kshot_dev kshot_test texts label classes each"
 
 typedef struct mask { int64_t first_limit; } mask;
 static const zo_opt mask_keys[] = {
@@ -313,8 +313,8 @@ static zo_status add_source(reader *r, const zo_source *common, zo_file_part par
     if (source->format == ZO_FORMAT_END) {
         return refuse(r, "\"%s\" is \"%.80s\", whose name does not say how it is written; give \"format\": tsv, csv, jsonl, json or label-text", key, path);
     }
-    if (source->drops_empty && (source->format == ZO_FORMAT_JSONL || source->format == ZO_FORMAT_JSON_MAP)) {
-        return refuse(r, "\"%s\" is \"%.80s\", of which no rows are dropped; leave \"drop_empty\" out", key, path);
+    if (source->each[0] && source->format != ZO_FORMAT_JSONL && source->format != ZO_FORMAT_JSON_MAP) {
+        return refuse(r, "\"%s\" is \"%.80s\", which has no lists; only jsonl and json have \"each\"", key, path);
     }
     if (source->ragged && source->format != ZO_FORMAT_TSV && source->format != ZO_FORMAT_CSV) {
         return refuse(r, "\"%s\" is \"%.80s\", which has no columns to be ragged; leave \"ragged\" out", key, path);
@@ -380,6 +380,25 @@ static zo_status read_paths(reader *r, const zo_source *common, zo_file_part par
     return ZO_OK;
 }
 
+/* The lists whose elements are rows. */
+static zo_status read_each(reader *r, const cJSON *list, int at, zo_source *common)
+{
+    int n = cJSON_GetArraySize(list), k = 0;
+    if (list && (!cJSON_IsArray(list) || n < 1 || n > ZO_TASK_LEVELS)) {
+        return refuse(r, "\"files[%d].each\" is %s; expected 1 to %d keys of lists, the outer one first, such as [\"passage.questions\", \"answers\"]", at,
+                      cJSON_IsArray(list) ? "a list of another length" : kind_of(list), ZO_TASK_LEVELS);
+    }
+    for (const cJSON *item = list ? list->child : NULL; item; item = item->next) {
+        if (!cJSON_IsString(item)) {
+            return refuse(r, "\"files[%d].each\" has %s; expected the key of a list", at, kind_of(item));
+        }
+        if (read_column(r, item, "each", &common->each[k++])) {
+            return r->err->status;
+        }
+    }
+    return ZO_OK;
+}
+
 /* Entry `at` of "files": paths, and how their rows are written where that is not the task's way. */
 static zo_status read_group(reader *r, const cJSON *object, int at, const zo_source *usual)
 {
@@ -396,7 +415,10 @@ static zo_status read_group(reader *r, const cJSON *object, int at, const zo_sou
     }
     common.label_end = g.label_end[0];
     common.ragged = g.ragged;
-    common.drops_empty = g.drops_empty;
+    common.empty = (zo_empty)g.empty;
+    if (common.empty == ZO_EMPTY_KEEP && r->texts == 1) {
+        return refuse(r, "\"files[%d].empty\" is keep, and the task has one text, without which nothing is left; say drop", at);
+    }
     if (g.note[0]) {
         common.note = keep(r, g.note);
         if (!common.note) {
@@ -429,6 +451,9 @@ static zo_status read_group(reader *r, const cJSON *object, int at, const zo_sou
             return r->err->status;
         }
         r->to->spellings += n;
+    }
+    if (read_each(r, cJSON_GetObjectItemCaseSensitive(object, "each"), at, &common)) {
+        return r->err->status;
     }
     int paths = 0;
     for (int p = 0; p < ZO_FILE_PARTS; p++) {

@@ -20,6 +20,7 @@ enum {
     ZO_TASK_KEY_BYTES = 64,  /* of a column's name, NUL included */
     ZO_TASK_WORD_BYTES = 63, /* of a label word, NUL included: a space goes before it */
     ZO_TASK_COLUMNS = 64,    /* of a file of columns */
+    ZO_TASK_LEVELS = 3,      /* of lists inside lists whose elements are rows */
     ZO_TASK_PARTS = 16       /* pieces of a mask template */
 };
 
@@ -64,6 +65,8 @@ typedef enum zo_format {
 /* Which rows a file holds. The KSHOT parts' paths are below the k-shot folder, with "<k>-<seed>" at their `@`. */
 typedef enum zo_file_part { ZO_FILE_TRAIN, ZO_FILE_VALIDATION, ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST, ZO_FILE_PARTS } zo_file_part;
 
+typedef enum zo_empty { ZO_EMPTY_REFUSE, ZO_EMPTY_DROP, ZO_EMPTY_KEEP } zo_empty;
+
 typedef struct zo_source {
     zo_file_part part;
     int choice;        /* alternatives of a part, below ZO_TASK_CHOICES: of the lowest whose files are all there, all files are read in order */
@@ -72,9 +75,11 @@ typedef struct zo_source {
     const char *label; /* column or key; ZO_LAST_COLUMN = the last one of each row, in a ragged file */
     const char *field[ZO_TASK_FIELDS];
     const char *join[ZO_TASK_FIELDS]; /* of TSV and CSV: the column whose text goes behind it, after a space; NULL = none */
+    const char *each[ZO_TASK_LEVELS]; /* of JSON: a list in each object, a list in each element of that: the elements of the last one are the rows, and a key
+                        * that a row lacks is looked for in what it stands in; NULL ends it */
     const char *note;  /* said in the dataset's note when this file is read; NULL = nothing to say */
     char label_end;    /* a label ends before this character ("DESC:manner"); 0 = none */
-    bool drops_empty;  /* rows with a text that is empty are left out; else they are a fault */
+    zo_empty empty;    /* what rows with an empty text are */
     bool ragged;       /* of TSV and CSV: rows may have other numbers of columns than the header; those that lack one that is read are left out */
     const char *const *spelling; /* (classes): how labels are spelled here, where that is not the task's way; NULL = zo_task.label */
     /* After a row is read, before anything sees it: mends its fields, or refuses it (`where` is "file:line"); NULL = nothing. */

@@ -397,7 +397,7 @@ START_TEST(rows_that_are_left_out)
          "label \"-\" is not one of task t"},
         {"\"left_out\": [\"-\", -1], " NAMED "[{\"train\": \"l.jsonl\"}]", NAMED "[{\"train\": \"l.jsonl\"}]", "t: 2 rows of the training file are left out",
          "label \"-\" is not one of task t"},
-        {COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\", \"drop_empty\": true}]", COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\"}]",
+        {COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\", \"empty\": \"drop\"}]", COUNTED "[{\"train\": \"e.txt\", \"format\": \"label-text\"}]",
          "t: 2 rows of the training file are left out", "the text \"#1\" is empty"},
         {NAMED "[{\"train\": \"r.tsv\", \"label\": -1, \"ragged\": true}]", NAMED "[{\"train\": \"r.tsv\"}]", "t: 1 row of the training file is left out",
          "5 columns where the header has 3"},
@@ -425,6 +425,26 @@ START_TEST(rows_that_are_left_out)
         ck_assert_int_eq(zo_dataset_open(&d, &s, &err), ZO_EINPUT);
         ASSERT_HAS(err.text, of[k].fault);
     }
+    /* lists inside lists: the nearest key counts, and a fault names its place */
+    put("n.jsonl", "{\"d\": {\"text\": \"no\", \"qs\": [{\"q\": \"x\", \"as\": [{\"y\": 0}]}, {\"q\": \"z\", \"as\": []}]}}\n"
+                   "{\"d\": {\"text\": \"yes\", \"qs\": [{\"q\": \"y\", \"as\": [{\"y\": 1}, {\"y\": 0, \"q\": \"near\"}]}]}}\n");
+#define NESTED "\"texts\": [\"d.text\", \"q\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"n.jsonl\", \"each\": [\"d.qs\", \"as\"]}]"
+    zo_dataset_spec nested = spec_of(described(NESTED ", \"causal_prompt\": {\"template\": \"{0} {1} \", \"options\": [\"N\", \"Y\"]}"), ZO_FORM_PROMPT);
+    nested.count[ZO_TEST] = 0;
+    zo_dataset *rows = open_rows(&nested);
+    ck_assert_int_eq(zo_dataset_size(rows, ZO_TRAIN), 3);
+    ck_assert_str_eq(text_of(rows, ZO_TRAIN, 0), "no x ");
+    ck_assert_str_eq(text_of(rows, ZO_TRAIN, 1), "yes y ");
+    ck_assert_str_eq(text_of(rows, ZO_TRAIN, 2), "yes near ");
+    ck_assert_int_eq(zo_dataset_label(rows, ZO_TRAIN, 1), 1);
+    zo_dataset_close(rows);
+    zo_err nested_err = {0};
+    put("n.jsonl", "{\"d\": {\"text\": \"no\", \"qs\": [{\"q\": \"x\", \"as\": [{\"y\": 0}, {\"z\": 0}]}]}}\n");
+    ck_assert_int_eq(zo_dataset_open(&rows, &nested, &nested_err), ZO_EINPUT);
+    ASSERT_HAS(nested_err.text, "n.jsonl:1, d.qs[0], as[1]: no \"y\" here");
+    put("n.jsonl", "{\"d\": {\"text\": \"no\", \"qs\": 7}}\n");
+    ck_assert_int_eq(zo_dataset_open(&rows, &nested, &nested_err), ZO_EINPUT);
+    ASSERT_HAS(nested_err.text, "n.jsonl:1: no list \"d.qs\" here");
     /* two columns as one text */
     put("j.csv", "1,A,\"b, c\"\n0,D,e\n");
     zo_dataset_spec s = spec_of(described("\"texts\": [\"text\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"j.csv\", \"label\": 0, \"texts\": [[1, 2]]}]"), ZO_FORM_HEAD);
@@ -636,7 +656,12 @@ START_TEST(refusals)
         {"\"files\"", "\"left_out\": \"-\", \"files\"", "\"left_out\" is a string; expected a list of labels"},
         {"\"files\"", "\"left_out\": [\"-\", \"1\"], \"files\"", "\"left_out\" has \"1\", which is a label of \"classes\""},
         {"\"f.tsv\"", "\"f.jsonl\", \"ragged\": true", "which has no columns to be ragged"},
-        {"\"f.tsv\"", "\"f.jsonl\", \"drop_empty\": true", "of which no rows are dropped"},
+        {"\"f.tsv\"", "\"f.tsv\", \"empty\": \"keep\"", "\"files[0].empty\" is keep, and the task has one text"},
+        {"\"f.tsv\"", "\"f.tsv\", \"empty\": true", "\"empty\" is true or false"},
+        {"\"f.tsv\"", "\"f.tsv\", \"each\": [\"a\"]", "only jsonl and json have \"each\""},
+        {"\"f.tsv\"", "\"f.jsonl\", \"each\": \"a\"", "\"files[0].each\" is a string; expected 1 to 3 keys of lists"},
+        {"\"f.tsv\"", "\"f.jsonl\", \"each\": []", "\"files[0].each\" is a list of another length"},
+        {"\"f.tsv\"", "\"f.jsonl\", \"each\": [1]", "\"files[0].each\" has a number; expected the key of a list"},
         {"\"f.tsv\"", "\"f.tsv\", \"label\": -1", "\"files[0].label\" is -1, the last column of rows that differ in length; say \"ragged\": true"},
         {"\"f.tsv\"", "\"f.jsonl\", \"texts\": [[\"a\", \"b\"]]", "only tsv and csv can join them"},
         {"\"f.tsv\"", "\"f.tsv\", \"texts\": [[1, 2, 3]]", "\"files[0].texts\" is a list; expected a column's name"},

@@ -182,6 +182,11 @@ static const expected table[] = {
              "{\"word\": \"a\", \"sentence1\": \"a\", \"sentence2\": \"b\", \"label\": true}\n", .classes = 2,
      .option = {"Does the word \"bank\" have the same meaning in these two sentences? Yes, No?\nA bank.\nBanks pay.\n|No",
                 "Does the word \"bank\" have the same meaning in these two sentences? Yes, No?\nA bank.\nBanks pay.\n|Yes"}},
+    {.task = "multirc", .file = "superglue/MultiRC/val.jsonl",
+     .rows = "{\"idx\": 0, \"passage\": {\"text\": \"It fell.\", \"questions\": [{\"question\": \"What fell?\", \"answers\": [{\"text\": \"An egg\", \"label\": 0}, "
+             "{\"text\": \"\", \"label\": 1}]}]}}\n", .classes = 2,
+     .option = {"It fell.\nQuestion: What fell?\nI found this answer \"An egg\". Is that correct? Yes or No?\n|No",
+                "It fell.\nQuestion: What fell?\nI found this answer \"An egg\". Is that correct? Yes or No?\n|Yes"}},
     {.task = "copa", .file = "superglue/COPA/val.jsonl",
      .rows = "{\"premise\": \"It fell.\", \"choice1\": \"He left It.\", \"choice2\": \"I ran.\", \"question\": \"effect\", \"label\": 0}\n"
              "{\"premise\": \"It fell.\", \"choice1\": \"a\", \"choice2\": \"b\", \"question\": \"cause\", \"label\": 1}\n", .classes = 2,
@@ -290,6 +295,7 @@ START_TEST(fingerprints_stay)
         {"wsc", 0xd0834dbd82a319f7},
         {"wic", 0xda91facd6ea35336},
         {"copa", 0x27a581c9df1f0286},
+        {"multirc", 0x3c3469bcf63d8e06},
         {"snli", 0xa52da4af8a593b24},
         {"qqp", 0xe8eb82d3ac44dfa8},
         {"mr", 0x6f3d900b665fc669},

@@ -1711,7 +1711,7 @@ END_TEST
 
 START_TEST(the_list_is_complete)
 {
-    static const char *const names[] = {"sst2", "sst5", "cola", "trec", "mrpc", "qnli", "mnli", "rte", "cb", "boolq", "wsc", "wic", "copa",
+    static const char *const names[] = {"sst2", "sst5", "cola", "trec", "mrpc", "qnli", "mnli", "rte", "cb", "boolq", "wsc", "wic", "multirc", "copa",
                                         "snli", "qqp", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
     const zo_task_info *list;
     int n = zo_task_list(&list);
@@ -1750,7 +1750,8 @@ START_TEST(real_files)
         {"sst2", 67349, 872, 2, 872},   {"cola", 8551, 1043, 2, 1043}, {"rte", 2490, 277, 2, 277}, {"mrpc", 3668, 408, 2, 408},
         {"qnli", 9999, 5463, 2, 5463},  {"mnli", 9999, 1000, 3, 1000}, {"trec", 5452, 500, 6, 500}, {"sst5", 8544, 2210, 5, 2210},
         {"cb", 250, 56, 0, 0},          {"boolq", 0, 3270, 0, 0},      {"wsc", 554, 104, 0, 0},    {"wic", 5428, 638, 0, 0},
-        {"copa", 400, 100, 0, 0},       {"snli", 9999, 1000, 3, 1000},    {"mr", 10662, 10662, 2, 2000}, {"subj", 10000, 10000, 2, 2000},
+        {"multirc", 27243, 4848, 0, 0}, {"copa", 400, 100, 0, 0},
+           {"snli", 9999, 1000, 3, 1000},    {"mr", 10662, 10662, 2, 2000}, {"subj", 10000, 10000, 2, 2000},
         {"cr", 3771, 3771, 2, 1999},    {"mpqa", 10603, 10603, 2, 2000}, {"ag_news", 0, 7600, 0, 0},
     };
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
