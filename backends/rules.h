@@ -29,7 +29,7 @@ typedef struct zo_rule_args {
     X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu") X(ZO_RULE_MOMENTS, zo_rule_moments, "moments")                  \
     X(ZO_RULE_WINDOW, zo_rule_window, "window") X(ZO_RULE_SMALL, zo_rule_small, "small")                  \
     X(ZO_RULE_CHOSEN, zo_rule_chosen, "chosen") X(ZO_RULE_SQUARE, zo_rule_square, "square")                 \
-    X(ZO_RULE_FLOORED, zo_rule_floored, "floored")
+    X(ZO_RULE_FLOORED, zo_rule_floored, "floored") X(ZO_RULE_REPLAYED, zo_rule_replayed, "replayed")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -38,11 +38,17 @@ typedef enum zo_rule_kind {
     ZO_RULES
 } zo_rule_kind;
 
+/* Rules whose m and v are no stores where the rule draws: from 0, they are zo_rule_moments of each term in their order. */
+static inline bool zo_rule_replays(zo_rule_kind rule)
+{
+    return rule == ZO_RULE_WINDOW || rule == ZO_RULE_REPLAYED;
+}
+
 /* Rules whose g may be drawn on the way (zo_backend.rule_drawn). */
 static inline bool zo_rule_draws(zo_rule_kind rule)
 {
     return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU ||
-           rule == ZO_RULE_WINDOW || rule == ZO_RULE_CHOSEN || rule == ZO_RULE_SQUARE;
+           zo_rule_replays(rule) || rule == ZO_RULE_CHOSEN || rule == ZO_RULE_SQUARE;
 }
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
@@ -62,14 +68,27 @@ ZO_INLINE void zo_rule_momentum(const zo_rule_args *a, float decays, float *w, c
     *w = fmaf(-a->lr, sum, *w);
 }
 
+/* Adam's moments alone: w is neither read nor written. */
+ZO_INLINE void zo_rule_moments(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)w;
+    *m = fmaf(1.0f - a->beta1, *g - *m, *m);
+    *v = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*v), *v);
+}
+
+/* AdamW's step from moments that are there: g is not read, m and v are not written. See zo_rule_replays. */
+ZO_INLINE void zo_rule_replayed(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)g;
+    float shrunk = *w * (1.0f - a->lr * a->decay * decays);
+    *w = fmaf(-a->lr, (*m / a->correct1) / (sqrtf(*v / a->correct2) + a->eps), shrunk);
+}
+
 ZO_INLINE void zo_rule_adamw(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
 {
-    float m1 = fmaf(1.0f - a->beta1, *g - *m, *m);
-    float v1 = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*v), *v);
-    *m = m1;
-    *v = v1;
-    float shrunk = *w * (1.0f - a->lr * a->decay * decays);
-    *w = fmaf(-a->lr, (m1 / a->correct1) / (sqrtf(v1 / a->correct2) + a->eps), shrunk);
+    zo_rule_moments(a, decays, w, g, m, v);
+    zo_rule_replayed(a, decays, w, g, m, v);
 }
 
 /* sign(0) = 0. */
@@ -92,17 +111,7 @@ ZO_INLINE void zo_rule_adamu(const zo_rule_args *a, float decays, float *w, cons
     *w = fmaf(-a->lr, *m / sqrtf(square + a->eps), *w);
 }
 
-/* Adam's moments alone: w is neither read nor written. */
-ZO_INLINE void zo_rule_moments(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
-{
-    (void)decays;
-    (void)w;
-    *m = fmaf(1.0f - a->beta1, *g - *m, *m);
-    *v = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*v), *v);
-}
-
-/* AdaMeZO's step, without decay; g is not read, m and v are not written. Where it draws (zo_backend.rule_drawn) m and v are no stores: from 0, they
- * are zo_rule_moments of each term in their order. */
+/* AdaMeZO's step, without decay; g is not read, m and v are not written. See zo_rule_replays. */
 ZO_INLINE void zo_rule_window(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
 {
     (void)decays;

@@ -7,9 +7,9 @@
  * its example for OPT-1.3B (10, 0.7, 0.9); e has no value there, and whether m and v are corrected for their start at 0 is not shown: options. */
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "core/mem.h"
+#include "optimizers/last_terms.h"
 #include "optimizers/spsa.h"
 
 typedef struct state {
@@ -67,11 +67,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     if (status != ZO_OK) {
         return status;
     }
-    if (s->n == s->history) {
-        s->n--;
-        memmove(s->term, s->term + 1, (size_t)s->n * sizeof *s->term);
-    }
-    s->term[s->n++] = (zo_term){.dir = probe.dir[0], .coef = probe.projected};
+    zo_last_terms_add(s->term, &s->n, s->history, &(zo_term){.dir = probe.dir[0], .coef = probe.projected});
     *r = (zo_step_report){.loss = probe.plus, .projected = probe.projected, .lr = c->lr, .paper_queries = NAN};
     float beta1 = (float)s->beta1, beta2 = (float)s->beta2; /* as the rule has them: the corrections must be of these */
     zo_rule_args args = {.lr = (float)c->lr,

@@ -81,13 +81,13 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->scales + n->moments;
     steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
     steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
-    steps->backend[ZO_TAG_GRADS] += n->gradient ? numbers * sizeof(float) : 0;
+    steps->backend[ZO_TAG_GRADS] += (uint64_t)(n->gradient + n->buffers) * numbers * sizeof(float);
     for (int t = 0; t < x->layout->n && n->lefts > 0; t++) {
         const zo_param *p = &x->layout->param[t];
         int rank = zo_rank_most(p, &n->factors);
         steps->backend[ZO_TAG_OPT_STATE] += p->frozen ? 0 : (uint64_t)n->lefts * arena_bytes(p->rows * (rank > 0 ? rank : p->cols));
     }
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->lefts) * sizeof(zo_store);
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts) * sizeof(zo_store);
 }
 
 /* A factor on its way to being orthonormal: as drawn, and in float64. */
@@ -134,7 +134,7 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
 
 double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
 {
-    int moments = n->gradient ? n->moments : 2 * n->moments;
+    int moments = n->gradient ? n->moments : 2 * (n->moments + n->buffers);
     return is_logged(x) ? 0 : (double)((n->stored + (n->scales_written ? 4 : 2) * n->scales + moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
 }
 
@@ -143,7 +143,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
     char moments[40], stored[40];
     snprintf(stored, sizeof stored, n->stored > 1 ? "%d stored directions" : "a stored direction", n->stored);
     snprintf(moments, sizeof moments, "%d moment%s", n->moments, n->moments == 1 ? "" : "s");
-    const char *const kept[] = {n->gradient ? "gradients" : NULL,
+    const char *const kept[] = {n->gradient ? "gradients" : n->buffers > 0 ? "a gradient's buffer" : NULL,
                                 n->moments > 0 ? moments : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
                                 n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : stored : NULL,

@@ -46,6 +46,7 @@ typedef struct zo_needs {
     int coefs;          /* arrays of one float a coefficient that the estimator keeps, tag OPT_STATE */
     /* host arrays of its own, by tag: made in start(), and in the steps (the most that is alive at a time) */
     uint64_t start_bytes[ZO_TAGS], step_bytes[ZO_TAGS];
+    int buffers;        /* sums that an estimate is written into as a gradient is, in every step: f32, tag GRADS */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */
@@ -60,7 +61,7 @@ typedef struct zo_bytes { uint64_t backend[ZO_TAGS], host[ZO_TAGS]; } zo_bytes;
 void zo_needs_count(const zo_needs *needs, const zo_extent *extent, zo_bytes *start, zo_bytes *steps);
 
 /* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. Moments of a
- * step without gradients are counted twice, for it writes them too. What scales directions is read by the probe, by the update and, where a rule
+ * step without gradients are counted twice, for it writes them too, and so are buffers. What scales directions is read by the probe, by the update and, where a rule
  * writes it, twice more. A log has none. */
 double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);
 

@@ -437,8 +437,8 @@ static void quotient64(objective64 *q, const zo_rule_args *a, const float *m, co
     }
 }
 
-/* Adam's moments of the terms, the oldest first, and the step that is divided by the root of the second. */
-static void window64(objective64 *q, const zo_rule_args *a, const zo_operands *x)
+/* Adam's moments of the terms, the oldest first, and the step: eps is below the root of the second (AdaMeZO), or added to it, where it also decays. */
+static void window64(objective64 *q, const zo_rule_args *a, const zo_operands *x, bool below)
 {
     double *m = vector64(q), *v = vector64(q);
     for (int k = 0; k < x->terms; k++) {
@@ -449,8 +449,13 @@ static void window64(objective64 *q, const zo_rule_args *a, const zo_operands *x
             v[i] = (double)a->beta2 * v[i] + (1.0 - (double)a->beta2) * g * g;
         }
     }
-    for (int64_t i = 0; i < q->layout->size; i++) { /* of frozen parameters both are 0 */
-        q->w[i] -= (double)a->lr * (m[i] / (double)a->correct1) / sqrt(v[i] / (double)a->correct2 + (double)a->eps);
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        double shrunk = !below && (p->decay || q->o.decay_all) ? 1.0 - (double)a->lr * (double)a->decay : 1.0;
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
+            double second = v[i] / (double)a->correct2, root = below ? sqrt(second + (double)a->eps) : sqrt(second) + (double)a->eps;
+            q->w[i] = shrunk * q->w[i] - (double)a->lr * (m[i] / (double)a->correct1) / root;
+        }
     }
     free(m);
     free(v);
@@ -465,8 +470,8 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         quotient64(q, a, x->m_numbers, x->v_numbers);
         return ZO_OK;
     }
-    if (rule == ZO_RULE_WINDOW) {
-        window64(q, a, x);
+    if (rule == ZO_RULE_WINDOW || rule == ZO_RULE_REPLAYED) {
+        window64(q, a, x, rule == ZO_RULE_WINDOW);
         return ZO_OK;
     }
     if (x->terms > 0) {

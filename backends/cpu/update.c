@@ -93,7 +93,7 @@ static void (*const over[])(zo_rule_args, float, int64_t, float *, const float *
 #undef X
 };
 
-/* m and v (count) of ZO_RULE_WINDOW at elements [first, first + count): made of each term in turn. x, z (count): scratch. */
+/* m and v (count) of a rule that replays at elements [first, first + count): made of each term in turn. x, z (count): scratch. */
 static uint64_t make_moments(const zo_rule_args *args, const zo_param *p, const zo_term *term, int terms, int64_t first, int64_t count, float *x, float *z,
                              float *m, float *v)
 {
@@ -118,7 +118,7 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : normals)
     {
-        bool windowed = terms > 0 && rule == ZO_RULE_WINDOW;
+        bool windowed = terms > 0 && zo_rule_replays(rule);
         size_t rooms = windowed ? 5 : terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn; of moments */
         float *scratch = step < SWEEP ? zo_cpu_scratch(be, rooms * (size_t)step * sizeof *scratch) : NULL;
         for (int t = 0; t < layout->n; t++) {

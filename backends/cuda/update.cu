@@ -394,7 +394,7 @@ static __device__ __forceinline__ void rule_one(const zo_rule_args &args, float 
     }
 }
 
-/* m[l], v[l] of ZO_RULE_WINDOW at element 4 quad + l: from 0, zo_rule_moments of each direction of the view at point 0, in their order. */
+/* m[l], v[l] of a rule that replays at element 4 quad + l: from 0, zo_rule_moments of each direction of the view at point 0, in their order. */
 static __device__ __forceinline__ void moments4(const zo_rule_args &args, const zo_cuda_view &view, const zo_cuda_param &p, int64_t quad, float m[4], float v[4])
 {
     for (int d = 0; d < view.ndirs; d++) {
@@ -425,7 +425,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
         for (int64_t e = first + 4 * (int64_t)threadIdx.x; e < end; e += 4 * THREADS) {
             float wx[4], gx[4] = {0.0f}, mx[4] = {0.0f}, vx[4] = {0.0f};
             zo_load4<S>(w, offset, e, first, end, true, wx);
-            if (DRAWN && RULE == ZO_RULE_WINDOW) {
+            if (DRAWN && (RULE == ZO_RULE_WINDOW || RULE == ZO_RULE_REPLAYED)) { /* zo_rule_replays, which the host has */
                 moments4(a, view, p.param, e / 4, mx, vx);
             } else if (DRAWN) {
                 sum4(view, p.param, e / 4, gx);
@@ -539,6 +539,8 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         DRAWN(ZO_RULE_ADAMU);
     } else if (rule == ZO_RULE_WINDOW) {
         DRAWN(ZO_RULE_WINDOW);
+    } else if (rule == ZO_RULE_REPLAYED) {
+        DRAWN(ZO_RULE_REPLAYED);
     } else if (rule == ZO_RULE_CHOSEN) {
         DRAWN(ZO_RULE_CHOSEN);
     } else if (rule == ZO_RULE_SQUARE) {

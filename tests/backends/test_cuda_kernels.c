@@ -337,16 +337,19 @@ static void sets(void)
     cpu->rule_drawn(cpu, ZO_RULE_ADAMU, &of_adamu, m.store, ours, 1, here[1], NULL);
     gpu->rule_drawn(gpu, ZO_RULE_ADAMU, &of_adamu, m.store_gpu, same, 1, there[1], NULL);
     stores_same(&m, "rule_drawn", "adamu, w", m.store, m.store_gpu);
-    zo_rule_args of_window = {.lr = 1e-2f, .beta1 = 0.7f, .beta2 = 0.9f, .eps = 1e-8f, .correct1 = 0.5f, .correct2 = 0.2f};
-    zo_counters drawn_here, drawn_there;
-    zo_counters_reset();
-    cpu->rule_drawn(cpu, ZO_RULE_WINDOW, &of_window, m.store, ours, 3, NULL, NULL);
-    zo_counters_read(&drawn_here);
-    zo_counters_reset();
-    gpu->rule_drawn(gpu, ZO_RULE_WINDOW, &of_window, m.store_gpu, same, 3, NULL, NULL);
-    zo_counters_read(&drawn_there);
-    ck_assert_uint_eq(drawn_here.normals, drawn_there.normals);
-    stores_same(&m, "rule_drawn", "window, w", m.store, m.store_gpu);
+    static const zo_rule_kind replaying[] = {ZO_RULE_WINDOW, ZO_RULE_REPLAYED};
+    zo_rule_args of_past = {.lr = 1e-2f, .decay = 0.1f, .beta1 = 0.7f, .beta2 = 0.9f, .eps = 1e-8f, .correct1 = 0.5f, .correct2 = 0.2f};
+    for (int k = 0; k < 2; k++) {
+        zo_counters drawn_here, drawn_there;
+        zo_counters_reset();
+        cpu->rule_drawn(cpu, replaying[k], &of_past, m.store, ours, 3, NULL, NULL);
+        zo_counters_read(&drawn_here);
+        zo_counters_reset();
+        gpu->rule_drawn(gpu, replaying[k], &of_past, m.store_gpu, same, 3, NULL, NULL);
+        zo_counters_read(&drawn_there);
+        ck_assert_uint_eq(drawn_here.normals, drawn_there.normals);
+        stores_same(&m, "rule_drawn", k == 0 ? "window, w" : "replayed, w", m.store, m.store_gpu);
+    }
     stores_same(&m, "rule_drawn", "adamw, m", here[1], there[1]);
     stores_same(&m, "rule_drawn", "adamw, v", here[2], there[2]);
     for (int i = 0; i < 3; i++) {
@@ -557,7 +560,7 @@ static void rules(void)
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
         bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN && rule != ZO_RULE_CURVATURE && rule != ZO_RULE_CHOSEN && rule != ZO_RULE_SQUARE;
-        bool v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || rule == ZO_RULE_WINDOW || rule == ZO_RULE_FLOORED;
+        bool v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule) || rule == ZO_RULE_FLOORED;
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));

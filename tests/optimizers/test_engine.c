@@ -200,6 +200,9 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"conmezo", "{\"beta\": 0.9}", 2e-3, 1e-2, false, 2},
     {"conmezo", "{\"mode\": \"released\", \"theta\": 1.2, \"beta\": 0.9}", 2e-3, 1e-2, false, 1},
     {"mezo-adam", "{\"beta2\": 0.99, \"adam_eps\": 0.1, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 2},
+    {"mezo-adam", "{\"mode\": \"replay\", \"beta2\": 0.99, \"adam_eps\": 0.1, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 2},
+    {"mezo-adam", "{\"mode\": \"replay\", \"history\": 4, \"adam_eps\": 0.1, \"draw\": \"rademacher\"}", 2e-3, 1e-2, false, 2},
+    {"mezo-adam", "{\"mode\": \"released\", \"beta2\": 0.99, \"adam_eps\": 0.1, \"weight_decay\": 0.1}", 2e-3, 1e-2, false, 2},
     {"mezo-m", NULL, 3e-4, 1e-2, false, 2},
     {"zo-sign", "{\"queries\": 2}", 3e-4, 1e-2, false, 2},
     {"zo-cons", NULL, 2e-3, 1e-2, false, 2},
@@ -728,6 +731,42 @@ END_TEST
 
 /* memory ------------------------------------------------------------------------------------------------------------------ */
 
+/* MeZO-Adam keeps moments, or makes them anew of all its past, or has its estimate in a gradient besides: one computation, where e is 0 and nothing decays
+ * (released code adds another e, and decays after the step). */
+START_TEST(mezo_adam_has_one_trajectory_in_three_forms)
+{
+    static const char *const form[] = {"{\"adam_eps\": 0}", "{\"adam_eps\": 0, \"mode\": \"replay\"}", "{\"adam_eps\": 0, \"mode\": \"released\"}",
+                                       "{\"adam_eps\": 0, \"mode\": \"replay\", \"history\": 20}", "{\"adam_eps\": 0, \"mode\": \"replay\", \"history\": 19}"};
+    enum { FORMS = sizeof form / sizeof *form, RUN = 20 };
+    uint64_t hash[FORMS], normals[FORMS];
+    for (int k = 0; k < FORMS; k++) {
+        net m;
+        net_open(&m, 2);
+        uint64_t start = hash_of(m.store);
+        zo_engine *e = engine_on(&m, ZO_STREAMED, 2, false, 5);
+        running r = running_new("mezo-adam", form[k], zo_engine_objective(e));
+        for (m.step = 0; m.step < RUN; m.step++) {
+            zo_step_report report;
+            zo_counters counted;
+            zo_counters_reset();
+            ck_assert_int_eq(running_step(&r, 4, 0, 1e-3, 1e-2, &report), ZO_OK); /* how many there will be is not known */
+            zo_counters_read(&counted);
+            normals[k] = counted.normals;
+        }
+        zo_engine_settle(e);
+        hash[k] = hash_of(m.store);
+        ck_assert_uint_ne(hash[k], start);
+        running_free(&r);
+        zo_engine_free(e);
+        net_close(&m);
+    }
+    ck_assert(hash[1] == hash[0] && hash[2] == hash[0] && hash[3] == hash[0]);
+    ck_assert_uint_ne(hash[4], hash[0]); /* one step less */
+    uint64_t each = (normals[1] - normals[0]) / (RUN - 1); /* the last step draws as many directions as its moments are made of */
+    ck_assert(each > 0 && normals[1] == normals[0] + (RUN - 1) * each && normals[3] == normals[1] && normals[4] == normals[1] - each);
+}
+END_TEST
+
 /* A loss that needs no activations, on an arena of 32 MB. */
 static zo_status flat_losses(void *context, zo_which which, const zo_view *view, double *loss, zo_err *err)
 {
@@ -757,6 +796,8 @@ START_TEST(methods_keep_what_they_say)
         {"lezo", NULL, ZO_INPLACE, 1.0, 1.02},
         {"mezo-adam", NULL, ZO_INPLACE, 3.0, 3.02},
         {"mezo-adam", NULL, ZO_STREAMED, 3.0, 3.02},
+        {"mezo-adam", "{\"mode\": \"replay\"}", ZO_INPLACE, 1.0, 1.02},
+        {"mezo-adam", "{\"mode\": \"released\"}", ZO_INPLACE, 4.0, 4.02},
         {"mezo-m", NULL, ZO_INPLACE, 2.0, 2.02},
         {"mezo-bcd", "{\"update\": \"end\"}", ZO_INPLACE, 1.0, 1.02},
         {"fzoo", NULL, ZO_STREAMED, 1.0, 1.02},
@@ -910,6 +951,7 @@ int main(void)
     tcase_add_loop_test(all, conformance, 0, estimators_to_test(&list));
     tcase_add_test(tests, dense_directions_have_no_side_path);
     tcase_add_test(tests, first_order_is_torch);
+    tcase_add_test(tests, mezo_adam_has_one_trajectory_in_three_forms);
     tcase_add_test(tests, methods_keep_what_they_say);
     tcase_add_test(tests, rank_rule_counts_singular_values);
     suite_add_tcase(suite, tests);

@@ -30,24 +30,57 @@ static inline void twin_mezo(twin *t)
     }
 }
 
-/* Adam on pg z (arXiv 1412.6980, Algorithm 1), decoupled decay. */
+/* The journal of appendix B.2: m and v of the step's past alone, all of it or the last `history` steps, each z drawn again from its seed. */
+static inline double twin_past(twin *t, double pg, double b1, double b2, double *m, double *v)
+{
+    double z[SIZE], *of = numbers(t, "(pg)", STEPS);
+    int64_t h = (int64_t)real(t, "history", 0), have = t->step + 1;
+    of[t->step] = pg;
+    have = h > 0 && h < have && !wrong(t, "all of the past") ? h : have;
+    for (int64_t k = have - 1; k >= 0; k--) {
+        draw(t, t->step - (t->step > 0 && wrong(t, "the new z for all") ? 0 : k), 0, z);
+        for (int i = 0; i < SIZE; i++) {
+            double g = of[t->step - k] * z[i];
+            m[i] = b1 * m[i] + (1.0 - b1) * g;
+            v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+        }
+    }
+    return (double)(wrong(t, "corrected for one step more") ? have + 1 : have);
+}
+
+/* Adam on pg z (arXiv 1412.6980, Algorithm 1), decoupled decay. Released (medium_models): AdamW of transformers, whose e meets the root of v before it
+ * is corrected, and which decays last; pg z stands in a gradient. */
 static inline void twin_mezo_adam(twin *t)
 {
-    double z[SIZE], *m = set(t, "first moment"), *v = set(t, "second moment");
+    bool replay = is(t, "mode", "replay", "states"), released = is(t, "mode", "released", "states");
+    double z[SIZE], past[2][SIZE] = {{0}}, *m = replay ? past[0] : set(t, "first moment"), *v = replay ? past[1] : set(t, "second moment");
     double b1 = real(t, "beta1", 0.9), b2 = real(t, "beta2", 0.999), e = real(t, "adam_eps", 1e-8), wd = real(t, "weight_decay", 0.0);
     draw(t, t->step, 0, z);
     double pg = spsa(t, ZO_BATCH_CURRENT, t->w, z, NULL), k = (double)t->step + 1;
-    bool squares = is(t, "draw", "rademacher", "gauss") || !wrong(t, "v of pg^2, not of (pg z)^2"); /* of signs they are one */
-    double c1 = wrong(t, "no correction of m") ? 1.0 : 1.0 - pow(b1, k), c2 = wrong(t, "no correction of v") ? 1.0 : 1.0 - pow(b2, k);
-    if (wd > 0.0) {
-        decay(t, wrong(t, "no decay") ? 1.0 : wrong(t, "the decay is not times lr") ? 1.0 - wd : 1.0 - t->lr * wd, wrong(t, "biases decay"));
+    if (replay) {
+        k = twin_past(t, pg, b1, b2, m, v);
     }
+    bool squares = is(t, "draw", "rademacher", "gauss") || replay || !wrong(t, "v of pg^2, not of (pg z)^2"); /* of signs they are one */
+    double c1 = wrong(t, "no correction of m") ? 1.0 : 1.0 - pow(b1, k), c2 = wrong(t, "no correction of v") ? 1.0 : 1.0 - pow(b2, k);
+    double shrink = wd == 0.0 || wrong(t, "no decay") ? 1.0 : wrong(t, "the decay is not times lr") ? 1.0 - wd : 1.0 - t->lr * wd;
+    if (wd > 0.0 && !released) {
+        decay(t, shrink, wrong(t, "biases decay"));
+    }
+    e = released && !wrong(t, "e meets the corrected v") ? e / sqrt(c2) : e;
     for (int i = 0; i < SIZE; i++) {
         double g = pg * z[i], m_old = m[i];
-        m[i] = b1 * m[i] + (wrong(t, "m without 1 - beta1") ? 1.0 : 1.0 - b1) * g;
-        v[i] = b2 * v[i] + (1.0 - b2) * (squares ? g * g : pg * pg);
-        double top = wrong(t, "the old m") ? m_old : m[i];
+        if (released) {
+            set(t, "gradient")[i] = g;
+        }
+        if (!replay) {
+            m[i] = b1 * m[i] + (wrong(t, "m without 1 - beta1") ? 1.0 : 1.0 - b1) * g;
+            v[i] = b2 * v[i] + (1.0 - b2) * (squares ? g * g : pg * pg);
+        }
+        double top = !replay && wrong(t, "the old m") ? m_old : m[i];
         t->w[i] -= t->lr * (top / c1) / (wrong(t, "no root of v") ? v[i] / c2 + e : sqrt(v[i] / c2) + e);
+    }
+    if (wd > 0.0 && released) {
+        decay(t, shrink, wrong(t, "biases decay"));
     }
 }
 
