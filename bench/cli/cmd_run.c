@@ -4,12 +4,14 @@
 
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
-#include "bench/matrix/run.h"
+#include "bench/matrix/hours.h"
+#include "bench/matrix/tuning.h"
 
 int zo_cmd_run(int argc, char **argv)
 {
     zo_run_spec spec = {.db = "results/zo.db", .checkpoint_minutes = 10};
-    const char *config, *device = NULL;
+    const char *config, *device = NULL, *only = NULL;
+    int64_t minutes = 0;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
                             {"--device", ZO_ARG_TEXT, &device},
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
@@ -17,6 +19,8 @@ int zo_cmd_run(int argc, char **argv)
                             {"--save", ZO_ARG_TEXT, &spec.save},
                             {"--checkpoint", ZO_ARG_INT, &spec.checkpoint_minutes},
                             {"--checkpoint-steps", ZO_ARG_INT, &spec.checkpoint_steps},
+                            {"--only", ZO_ARG_TEXT, &only},
+                            {"--minutes", ZO_ARG_INT, &minutes},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
@@ -25,13 +29,20 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--dry-run] [--redo] [--json]", &err) ||
-        zo_grid_read(&grid, config, device, &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]", &err) ||
+        (minutes > 0 && spec.dry && zo_fail(&err, ZO_EINPUT, "--minutes times some steps, and --dry-run runs nothing; give one of them")) ||
+        zo_grid_read(&grid, config, device, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         return 2;
     }
-    int code = zo_run_grid(&grid, &spec);
+    double hours = 0;
+    int code = minutes > 0 ? zo_hours_say(&grid, &spec, &hours) : 0;
+    if (code == 0 && 60 * hours > (double)minutes) {
+        fprintf(stderr, "zo run: that is more than the %lld minutes of --minutes; cut the config in several, or give more\n", (long long)minutes);
+        code = 1;
+    }
+    code = code == 0 ? zo_run_tuned(&grid, &spec) : code;
     zo_grid_free(&grid);
     return code;
 }

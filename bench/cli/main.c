@@ -27,7 +27,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
@@ -37,9 +37,13 @@ static const command commands[] = {
      "                adapter as PEFT's folder. HASH is the cell's (table `cells`; --json)\n"
      "  --checkpoint MINUTES how often a cell writes what it needs to go on when it is killed (10; 0 = never), or by steps: --checkpoint-steps N.\n"
      "                The file stands beside the database (FILE.HASH.checkpoint) until the cell has ended; without it the cell begins anew\n"
+     "  --only CELL   of the config's cells those that match a partial cell, as in \"exclude\": --only '{\"task\": \"sst2\"}'\n"
+     "  --minutes MOST first time a few steps of each method (their rows: FILE.hours), say how many hours all cells of the config will take, done or not,\n"
+     "                and run nothing where that is more\n"
      "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart, with the first of several seeds;\n"
      "                run nothing\n"
-     "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported\n"
+     "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported. Trials of a\n"
+     "                \"tuning\" stay as they are\n"
      "  --json        one JSON object a cell on standard output\n"
      "\n"
      "A cell is done when it ended with these settings and with the same files behind them: with another model, tokenizer, data or task text, or\n"
@@ -54,6 +58,8 @@ static const command commands[] = {
      "that ends with .so or .py, or has a slash, is the path of an estimator of your own, such as ./mine.so (docs/plugins.md). One budget there\n"
      "(keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells]; \"include\": [configs that\n"
      "inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
+     "\"tuning\": {\"seed\": 7, \"rates\": 3, \"factor\": 3.16227766, \"most\": 7} chooses \"lr\" on dev before the cells run: that many values about the one given, each\n"
+     "`factor` times the one before, with this seed and no test rows. While the best is the smallest or largest tried, the next one is tried, up to `most`.\n"
      "\n"
      "Keys of a cell:\n"},
     {"export", zo_cmd_export, "the weights of a run as a folder that transformers loads",

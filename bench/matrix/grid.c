@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/cell/keys.h"
+#include "bench/matrix/tuning.h"
 #include "core/hashmap.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -26,7 +27,7 @@ static const struct { const char *old, *now; } renamed[] = {
     {"data_seed", "\"train_split_seed\", and \"test_split_seed\" for the test rows"}};
 
 /* Keys of a config that are not keys of a cell. */
-static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect"};
+static const char *const config_keys[] = {"optimizer", "include", "exclude", "name", "notes", "expect", "tuning"};
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 
@@ -45,7 +46,7 @@ static bool is_one_of(const char *key, const char *const *list, int n)
 /* ---- what tells cells apart --------------------------------------------------------------------------------------------- */
 
 /* Settings are compared among the cells of one optimizer: between optimizers they differ by its own defaults. */
-static void label_cells(zo_grid *g)
+void zo_grid_label(zo_grid *g)
 {
     zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *setting);
     for (int64_t i = 0; i < g->n; i++) {
@@ -54,6 +55,7 @@ static void label_cells(zo_grid *g)
     }
     char **label = zo_labels_make(&(zo_label_spec){.keys = zo_cell_keys(), .left_flags = ZO_KEY_LABELLED}, setting, g->n);
     for (int64_t i = 0; i < g->n; i++) {
+        zo_free(g->cell[i].varied);
         g->cell[i].varied = label[i];
     }
     zo_free(label);
@@ -498,6 +500,8 @@ static zo_status grid_of(zo_grid *grid, cJSON *config, const char *path, zo_err 
     if (status == ZO_OK && name != NULL && (!cJSON_IsString(name) || strlen(name->valuestring) >= sizeof grid->name)) {
         status = zo_fail(err, ZO_EINPUT, "%s: \"name\" is not a string of at most %zu bytes", path, sizeof grid->name - 1);
     }
+    const cJSON *tuning = cJSON_GetObjectItemCaseSensitive(config, "tuning");
+    status = status == ZO_OK && tuning != NULL ? zo_tuning_read(&grid->tuning, tuning, grid, grid->path, err) : status;
     if (status != ZO_OK) {
         zo_grid_free(grid);
         return status;
@@ -507,7 +511,7 @@ static zo_status grid_of(zo_grid *grid, cJSON *config, const char *path, zo_err 
     if (name != NULL) {
         snprintf(grid->name, sizeof grid->name, "%s", name->valuestring);
     }
-    label_cells(grid);
+    zo_grid_label(grid);
     return ZO_OK;
 }
 
@@ -548,6 +552,29 @@ zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_er
     }
     zo_status status = grid_of(grid, config, path, err);
     cJSON_Delete(config);
+    return status;
+}
+
+zo_status zo_grid_keep(zo_grid *g, const char *partial, zo_err *err)
+{
+    cJSON *wanted = cJSON_Parse(partial);
+    zo_status status = wanted != NULL ? replace_views(wanted, "--only", err) : zo_fail(err, ZO_EINPUT, "--only is not JSON; expected a partial cell such as {\"task\": \"sst2\"}");
+    status = status == ZO_OK ? check_keys(wanted, false, "--only", err) : status;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < g->n && status == ZO_OK; i++) {
+        cJSON *config = zo_cell_whole_config(&g->cell[i]);
+        if (matches(config, wanted)) {
+            g->cell[kept++] = g->cell[i];
+        } else {
+            zo_cell_free(&g->cell[i]);
+        }
+        cJSON_Delete(config);
+    }
+    cJSON_Delete(wanted);
+    if (status == ZO_OK && kept == 0) {
+        status = zo_fail(err, ZO_EINPUT, "--only %.200s matches none of the %lld cells of %s", partial, (long long)g->n, g->path);
+    }
+    g->n = status == ZO_OK ? kept : g->n;
     return status;
 }
 

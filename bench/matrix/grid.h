@@ -11,12 +11,20 @@
 extern "C" {
 #endif
 
+/* The key "tuning": see tuning.h. */
+typedef struct zo_tuning {
+    bool there;
+    int64_t seed, rates, most;
+    double factor;
+} zo_tuning;
+
 typedef struct zo_grid {
     char path[4096];
     char name[ZO_OPT_STRING_BYTES]; /* `name`, or the file's name without .json */
     int64_t n;
     zo_cell *cell; /* (n) */
     int64_t merged, excluded; /* cells that equalled another one; cells that `exclude` took out */
+    zo_tuning tuning;
 } zo_grid;
 
 /* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. `device` (--device) stands in
@@ -25,6 +33,10 @@ zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_e
 /* The same from a text (`path` stands for it in messages). */
 zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
 void zo_grid_free(zo_grid *grid);
+/* Keeps the cells that `partial` matches: a JSON object as an entry of "exclude". ZO_EINPUT where that is no such object, or none is left. */
+zo_status zo_grid_keep(zo_grid *grid, const char *partial, zo_err *err);
+/* Gives each cell the text of what tells it from the others of its optimizer (zo_cell.varied); those read have it. */
+void zo_grid_label(zo_grid *grid);
 
 #ifdef __cplusplus
 }
