@@ -69,8 +69,7 @@ static cJSON *flatten(const char *config)
     return json;
 }
 
-/* Hash of a run's settings without the keys in `but`. */
-static uint64_t setting_hash(const zo_grouped_run *run, const char *but)
+uint64_t zo_groups_setting(const zo_grouped_run *run, const char *but)
 {
     double meaning = zo_run_number(run, "meaning");
     uint64_t hash = zo_fnv1a(ZO_FNV_START, &meaning, sizeof meaning);
@@ -187,7 +186,7 @@ static void split_families(zo_groups *g, const char *best)
     for (int i = 0; i < g->n; i++) {
         zo_grouped_run *run = &g->run[i];
         int known = (int)map.n;
-        run->family = (int)zo_hashmap_number(&map, setting_hash(run, best));
+        run->family = (int)zo_hashmap_number(&map, zo_groups_setting(run, best));
         int *link = &head[run->family];
         *link = run->family == known ? -1 : *link;
         while (*link >= 0 && !fits(g, &of[*link], before, run)) {
@@ -240,7 +239,7 @@ static void make_groups(zo_groups *g)
 {
     zo_hashmap map = {0};
     for (int i = 0; i < g->n; i++) {
-        uint64_t hash = setting_hash(&g->run[i], NULL);
+        uint64_t hash = zo_groups_setting(&g->run[i], NULL);
         g->run[i].group = (int)zo_hashmap_number(&map, zo_fnv1a(hash, &g->run[i].family, sizeof g->run[i].family));
     }
     g->groups = (int)map.n;

@@ -36,6 +36,9 @@ typedef struct zo_groups {
 zo_status zo_groups_read(zo_results *results, const zo_report_spec *spec, bool evaluated_only, int meaning, zo_groups *groups, zo_err *err);
 void zo_groups_free(zo_groups *groups);
 
+/* Hash of a run's settings, its meaning among them, without the keys in `but`. */
+uint64_t zo_groups_setting(const zo_grouped_run *run, const char *but);
+
 /* Of settings that differ only in the keys of spec->best keeps the one that zo_report_spec says. ZO_EINPUT where there is nothing to choose by. */
 zo_status zo_groups_keep_best(zo_groups *groups, const char *keys, zo_err *err);
 /* (groups; the caller frees it): for each setting how many others of its family are worse, -1 where it is one of the worse. Runs without dev examples

@@ -99,7 +99,7 @@ void zo_paper_cost_text(const zo_paper *p, int group, const zo_paper_cost *c, ch
         for (int k = p->g.start[group]; k < p->g.start[group + 1]; k++) {
             const zo_grouped_run *run = &p->g.run[p->g.member[k]];
             is_disturbed = is_disturbed || zo_run_number(run, "disturbed") > 0;
-            is_unmeasured = is_unmeasured || (zo_run_number(run, "steps") > 0 && !isfinite(zo_run_number(run, "device_hours")));
+            is_unmeasured = is_unmeasured || (zo_run_is_current(run) && zo_run_number(run, "steps") > 0 && !isfinite(zo_run_number(run, "device_hours")));
         }
     }
     out[0] = '\0';

@@ -36,6 +36,8 @@ typedef struct zo_report_spec {
     /* Where the algorithm of an optimizer with these options was read: "paper", "released", "reconstructed"; "" = there is no such text. Rows have it
      * in `source`, the papers' table behind the method where it is not the paper. NULL = it is not said. */
     const char *(*source)(const char *optimizer, const struct cJSON *options);
+    const char *against;  /* zo_report_against: the method that the others are compared with, by its label or its optimizer's name */
+    zo_results *times;    /* and the database that has the times of steps (of runs that differ in budget, rows, seed and lr); NULL = the runs' own */
     int terminal;         /* columns of the terminal that the paper table goes to; 0 = it goes elsewhere */
 } zo_report_spec;
 
@@ -46,6 +48,11 @@ zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct
 /* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n) of all runs with how many of them are
  * marked, then what it cost. Rows of an older meaning stand in a section of their own. Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
+
+/* Methods against one of them, over paired runs (results/compare.h): differences, their intervals over seeds and over test rows, what Holm leaves of
+ * their significance, the smallest difference that could have been seen, where rates work, and scores at equal seconds. markdown: a table a frame.
+ * csv, json: the objects. ZO_EINPUT where nothing can be paired. */
+zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_table_format format, FILE *out, zo_err *err);
 
 /* One read-only statement. The caller deletes *rows. */
 zo_status zo_results_select(zo_results *results, const char *sql, struct cJSON **rows, zo_err *err);

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "results/statistics.h"
 
 #define WRITE_SECONDS 2.0 /* step rows are written at least this often */
 #define EVERY_STEP 500    /* rows of every step up to here, then one each step/500 steps */
@@ -96,23 +97,12 @@ void zo_cell_record_time(zo_cell_run *r, const zo_step_report *report, double se
     r->paper_queries += report->paper_queries;
 }
 
-/* Value at the share `q` of n sorted ones, between its neighbours (as numpy's default); NaN for n = 0. */
-static double quantile(const double *sorted, int64_t n, double q)
-{
-    if (n == 0) {
-        return NAN;
-    }
-    double at = q * (double)(n - 1);
-    int64_t low = (int64_t)at, high = low + 1 < n ? low + 1 : low;
-    return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
-}
-
 void zo_cell_take_times(zo_cell_run *r, zo_run_end *end)
 {
     int64_t n = r->timed < ZO_CELL_TIMES ? r->timed : ZO_CELL_TIMES;
     end->step_ms_median = 1e3 * zo_median(r->step_seconds, n); /* sorts */
-    end->step_ms_q1 = 1e3 * quantile(r->step_seconds, n, 0.25);
-    end->step_ms_q3 = 1e3 * quantile(r->step_seconds, n, 0.75);
+    end->step_ms_q1 = 1e3 * zo_quantile(r->step_seconds, n, 0.25);
+    end->step_ms_q3 = 1e3 * zo_quantile(r->step_seconds, n, 0.75);
     end->full_steps = r->full.n;
     double full = r->full.sum, other = r->other.sum;
     int64_t full_n = r->full.n, other_n = r->other.n;

@@ -20,7 +20,7 @@ static int fail(const char *command, const zo_err *err)
 
 int zo_cmd_report(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *format = NULL, *group = NULL;
+    const char *db = "results/zo.db", *format = NULL, *group = NULL, *times = NULL;
     bool json = false;
     zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .source = zo_source_named, .terminal = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
@@ -30,11 +30,13 @@ int zo_cmd_report(int argc, char **argv)
                             {"--best", ZO_ARG_TEXT, &spec.best},
                             {"--by", ZO_ARG_TEXT, &spec.columns},
                             {"--metric", ZO_ARG_TEXT, &spec.metric},
+                            {"--against", ZO_ARG_TEXT, &spec.against},
+                            {"--times", ZO_ARG_TEXT, &times},
                             {"--where", ZO_ARG_TEXT, &spec.where},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr]", &err) ||
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr] [--against METHOD [--times FILE]]", &err) ||
         zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err)) {
         return fail("report", &err);
     }
@@ -42,13 +44,23 @@ int zo_cmd_report(int argc, char **argv)
         zo_fail(&err, ZO_EINPUT, "--group is \"%.40s\"; expected seed", group);
         return fail("report", &err);
     }
+    if ((spec.against != NULL && group != NULL) || (spec.against == NULL && times != NULL)) {
+        zo_fail(&err, ZO_EINPUT, spec.against != NULL ? "--group: a row of --against is a mean over seeds already" : "--times is for --against METHOD");
+        return fail("report", &err);
+    }
     spec.by_seed_group = group != NULL;
     zo_results *results;
     if (zo_results_open_read(&results, db, &err) != ZO_OK) {
         return fail("report", &err);
     }
-    zo_status status;
-    if (as == ZO_TABLE_MD && group == NULL) {
+    zo_status status = times != NULL ? zo_results_open_read(&spec.times, times, &err) : ZO_OK;
+    if (status != ZO_OK) {
+        zo_results_close(results);
+        return fail("report", &err);
+    }
+    if (spec.against != NULL) {
+        status = zo_report_against(results, &spec, as, stdout, &err);
+    } else if (as == ZO_TABLE_MD && group == NULL) {
         status = zo_report_paper(results, &spec, stdout, &err);
     } else {
         cJSON *rows;
@@ -59,6 +71,7 @@ int zo_cmd_report(int argc, char **argv)
         }
     }
     zo_results_close(results);
+    zo_results_close(spec.times);
     return status == ZO_OK ? 0 : fail("report", &err);
 }
 

@@ -78,6 +78,7 @@ static const command commands[] = {
      "  --save DIR    the weights, into a new folder; as zo run --save writes them\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
      "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
+     "                 [--against METHOD [--times FILE]]\n"
      "\n"
      "Without --group, markdown is the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
      "runs and how many of them are marked, then what it cost; csv and json have one object a cell. --group seed: one object for the cells\n"
@@ -87,7 +88,11 @@ static const command commands[] = {
      "                    where the cells' `selection` is dev-loss\n"
      "  --by KEY          what the columns of the papers' table are (task)\n"
      "  --metric NAME     accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy in place of the cells' own\n"
-     "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"},
+     "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"
+     "  --against METHOD  compares the others with this one, seed by seed: the same data, head, batch order and test rows, at the same budget. Differences, their\n"
+     "                    intervals over seeds and over rows, Holm's p, the smallest difference that could have been seen, the rates that work, and\n"
+     "                    scores at equal seconds. Runs that cannot be paired are named. METHOD may be a label, such as \"mezo eps 0.001\"\n"
+     "  --times FILE      with --against: step times from this database, of the same settings at whatever budget (DB.hours of zo run --minutes)\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
      "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
      "\n"

@@ -214,7 +214,7 @@ static zo_status choose(search *of, const searches *s, zo_identities *ids, zo_re
             zo_cell_free(&trial);
         }
     }
-    strcat(where, ")");
+    snprintf(where + strlen(where), sizeof where - strlen(where), ")");
     cJSON *tried = NULL, *kept = NULL;
     zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .where = where};
     status = status == ZO_OK ? zo_report_rows(results, &spec, &tried, err) : status;

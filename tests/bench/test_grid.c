@@ -8,6 +8,8 @@
 
 #include "bench/cell/keys.h"
 #include "bench/matrix/grid.h"
+#include "bench/matrix/hours.h"
+#include "bench/matrix/tuning.h"
 #include "core/mem.h"
 #include "tests/suite.h"
 
@@ -549,6 +551,24 @@ START_TEST(storage_and_accumulate)
 }
 END_TEST
 
+/* Two digits, so that values of one search have the texts that people write; and what a budget is in steps, where one step has 2 forwards, 2.5 of work and
+ * 0.1 s. */
+START_TEST(rates_and_steps)
+{
+    static const struct { double lr, factor; int k; double is; } rate[] = {{1e-6, 3.16227766, 0, 1e-6}, {1e-6, 3.16227766, 1, 3.2e-6}, {1e-6, 3.16227766, 2, 1e-5},
+                                                                           {3.2e-4, 3.16227766, -1, 1e-4}, {5e-4, 2, 3, 4e-3}};
+    for (size_t i = 0; i < sizeof rate / sizeof *rate; i++) {
+        ck_assert_double_eq(zo_tuning_rate(rate[i].lr, rate[i].factor, rate[i].k), rate[i].is);
+    }
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.steps = 9}, 2, 4, 5, 0.2), 9);
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.forwards = 9}, 2, 4, 5, 0.2), 5);
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.work = 100}, 2, 4, 5, 0.2), 40);
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.seconds = 1.05}, 2, 4, 5, 0.2), 11);
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.work = 100, .steps = 7}, 2, 4, 5, 0.2), 7);
+    ck_assert_double_eq(zo_hours_steps(&(zo_cell){.work = 0}, 2, 4, 5, 0.2), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("grid");
@@ -568,6 +588,7 @@ int main(void)
     tcase_add_test(t, labels_tell_cells_apart);
     tcase_add_test(t, mistakes);
     tcase_add_test(t, too_many_cells);
+    tcase_add_test(t, rates_and_steps);
     tcase_add_test(t, mutations);
     Suite *s = suite_create("grid");
     suite_add_tcase(s, t);

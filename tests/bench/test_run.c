@@ -868,6 +868,74 @@ START_TEST(bad_input)
 }
 END_TEST
 
+/* Rates in two digits, each `factor` times the one before. A best rate at the edge has the next one tried; what is chosen has the lowest dev loss of the
+ * trials, and stands in the shown cells; a trial has no test rows, and nothing is run twice. */
+START_TEST(rates_are_chosen)
+{
+    const char *path = config("tuned.json", "{" SMALL ", \"steps\": 20, \"selection\": \"dev-loss\", \"seed\": [1, 2],"
+                              "\"optimizer\": [\"zero-shot\", {\"name\": \"fo-sgd\", \"lr\": [1e-4, 0.5]}], \"tuning\": {\"seed\": 7, \"rates\": 3, \"factor\": 10, \"most\": 5}}");
+    const char *const dry[] = {"zo", "run", path, "--db", scratch("tuned.db"), "--dry-run", NULL};
+    ck_assert_int_eq(finish(start(dry, 0)), 0);
+    ASSERT_HAS(said, "6 cells, 6 to run"); /* the trials, */
+    ASSERT_HAS(said, "the rates of 2 of 2 settings are not chosen yet");
+    ck_assert_msg(run(path, "tuned.db") == 0, "%s", said);
+    ck_assert_str_eq(ask("tuned.db", "SELECT count(*) FROM runs WHERE seed = 7 AND (test <> 0 OR optimizer = 'zero-shot')"), "0;");
+    ck_assert_str_eq(ask("tuned.db", "SELECT count(*) FROM runs WHERE seed <> 7 AND optimizer = 'zero-shot'"), "2;");
+    ck_assert_str_eq(ask("tuned.db", "SELECT group_concat(lr) FROM (SELECT lr FROM runs WHERE seed = 7 AND lr IN (1e-5, 1e-4, 1e-3) ORDER BY lr)"), "1.0e-05,0.0001,0.001;");
+    /* each search: its trials, and the lowest dev loss among them (a diverged run has none) */
+    static const struct { const char *mine; double centre; } search[] = {{"lr IN (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)", 1e-4}, {"lr IN (5e-4, 5e-3, 0.05, 0.5, 5.0, 50.0)", 0.5}};
+    for (size_t i = 0; i < sizeof search / sizeof *search; i++) {
+        char sql[600];
+        snprintf(sql, sizeof sql, "SELECT lr FROM runs WHERE seed = 7 AND %s AND dev_loss IS NOT NULL ORDER BY dev_loss, lr LIMIT 1", search[i].mine);
+        const char *best = ask("tuned.db", sql);
+        snprintf(sql, sizeof sql, "SELECT DISTINCT lr FROM runs WHERE seed <> 7 AND %s", search[i].mine);
+        ck_assert_str_eq(ask("tuned.db", sql), best);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM runs WHERE seed <> 7 AND %s", search[i].mine);
+        ck_assert_str_eq(ask("tuned.db", sql), "2;");
+        snprintf(sql, sizeof sql, "WITH t AS (SELECT lr FROM runs WHERE seed = 7 AND %s), b AS (SELECT lr AS best FROM runs WHERE seed = 1 AND %s)"
+                 " SELECT (SELECT count(*) FROM t) = 5 OR ((SELECT min(lr) FROM t) < best AND (SELECT max(lr) FROM t) > best) FROM b", search[i].mine, search[i].mine);
+        ck_assert_str_eq(ask("tuned.db", sql), "1;");
+    }
+    ck_assert_str_eq(ask("tuned.db", "SELECT max(n) > 3 FROM (SELECT count(*) AS n FROM runs WHERE seed = 7 AND lr IN (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1))"), "1;"); /* gone on */
+    const char *before = ask("tuned.db", "SELECT count(*) || group_concat(try) FROM tries");
+    ck_assert_int_eq(run(path, "tuned.db"), 0);
+    ASSERT_HAS(said, "6 of 6 cells are done already");
+    ck_assert_str_eq(ask("tuned.db", "SELECT count(*) || group_concat(try) FROM tries"), before);
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"tuning\": 3}", "tuning: is a number; expected an object");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"tuning\": {}}", "\"seed\" is missing; give one that no cell has");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"seed\": [1, 7], \"tuning\": {\"seed\": 7}}", "\"seed\" 7 is also that of a cell");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"tuning\": {\"seed\": 7, \"rate\": 3}}", "did you mean \"rates\"?");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": \"mezo\", \"tuning\": {\"seed\": 7, \"rates\": 5, \"most\": 4}}", "\"most\" is 4, and \"rates\" 5 are tried");
+    refuse("{" SMALL ", \"steps\": 5, \"selection\": \"best-test\", \"optimizer\": \"mezo\", \"tuning\": {\"seed\": 7}}", "rates are chosen on dev");
+    refuse("{" SMALL ", \"steps\": 5, \"optimizer\": {\"name\": \"mezo\", \"lr\": 0}, \"tuning\": {\"seed\": 7}}", "from which no search can begin");
+}
+END_TEST
+
+/* A part of a config's cells; hours from a few timed steps, which stand beside the database; nothing is run where they are too many. */
+START_TEST(parts_and_hours)
+{
+    const char *path = config("parts.json", "{" SMALL ", \"steps\": 8, \"optimizer\": [\"zero-shot\", \"mezo\", {\"name\": \"fo-sgd\", \"steps\": [8, 1000000]}], \"seed\": [1, 2]}");
+    const char *const part[] = {"zo", "run", path, "--db", scratch("parts.db"), "--only", "{\"optimizer\": [\"mezo\", \"zero-shot\"], \"seed\": 2}", "--minutes", "5", NULL};
+    ck_assert_msg(finish(start(part, 0)) == 0, "%s", said);
+    ASSERT_HAS(said, " hours for 2 cells, by 6 timed steps of each of 2 settings");
+    ck_assert_str_eq(ask("parts.db", "SELECT optimizer || seed FROM runs ORDER BY 1"), "mezo2;zero-shot2;");
+    ck_assert_str_eq(ask("parts.db.hours", "SELECT optimizer || steps || test FROM runs WHERE optimizer = 'mezo'"), "mezo60;");
+    const char *const whole[] = {"zo", "run", path, "--db", scratch("parts.db"), "--minutes", "1", NULL};
+    ck_assert_int_eq(finish(start(whole, 0)), 1);
+    ASSERT_HAS(said, "that is more than the 1 minutes of --minutes");
+    ck_assert_str_eq(ask("parts.db", "SELECT count(*) FROM runs"), "2;");
+    const char *const none[] = {"zo", "run", path, "--db", scratch("parts.db"), "--only", "{\"optimizer\": \"hizoo\"}", NULL};
+    ck_assert_int_eq(finish(start(none, 0)), 2);
+    ASSERT_HAS(said, "matches none of the 8 cells");
+    const char *const wrong[] = {"zo", "run", path, "--db", scratch("parts.db"), "--only", "{\"optimiser\": \"mezo\"}", NULL};
+    ck_assert_int_eq(finish(start(wrong, 0)), 2);
+    ASSERT_HAS(said, "--only: there is no key \"optimiser\"");
+    const char *const both[] = {"zo", "run", path, "--db", scratch("parts.db"), "--minutes", "5", "--dry-run", NULL};
+    ck_assert_int_eq(finish(start(both, 0)), 2);
+    ASSERT_HAS(said, "--minutes times some steps");
+}
+END_TEST
+
 /* A limit on file sizes stands for a full disk. */
 /* What a paper counts as a query, and what a task is reported by. */
 START_TEST(lists_say_what_figures_are)
@@ -1136,6 +1204,8 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("run");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, runs_and_skips);
+    tcase_add_test(t, rates_are_chosen);
+    tcase_add_test(t, parts_and_hours);
     tcase_add_test(t, weights_in_16_bits);
     tcase_add_test(t, weights_are_saved);
     tcase_add_test(t, a_prefix_goes_on);

@@ -582,6 +582,249 @@ START_TEST(best_by_selection)
 END_TEST
 
 /* Names from a database that somebody else made. */
+/* ---- against one method ---------------------------------------------------------------------------------------------------- */
+
+static cJSON *against(zo_results *r, zo_report_spec spec, const char *fails)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    zo_err err = {0};
+    spec.keys = zo_cell_keys();
+    spec.columns = "task";
+    spec.against = or_else(spec.against, "mezo");
+    zo_status status = zo_report_against(r, &spec, ZO_TABLE_JSON, out, &err);
+    fclose(out);
+    ck_assert_msg((status == ZO_OK) == (fails == NULL), "%s", err.text);
+    if (fails != NULL) {
+        ASSERT_HAS(err.text, fails);
+    }
+    cJSON *rows = cJSON_Parse(text);
+    free(text);
+    return rows;
+}
+
+static char *against_text(zo_results *r)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    zo_err err = {0};
+    zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .against = "mezo"};
+    ck_assert_msg(zo_report_against(r, &spec, ZO_TABLE_MD, out, &err) == ZO_OK, "%s", err.text);
+    fclose(out);
+    return text;
+}
+
+/* Which row is this method's? */
+static int row_of(const cJSON *rows, const char *task, const char *method)
+{
+    for (int i = 0; i < cJSON_GetArraySize(rows); i++) {
+        if (strcmp(word(rows, i, "method"), method) == 0 && strcmp(word(rows, i, "task"), task) == 0) {
+            return i;
+        }
+    }
+    ck_abort_msg("there is no row of %s on %s", method, task);
+}
+
+/* Differences of 1 to 5 points: mean 3, deviation sqrt(2.5), t = 4.2426 with 4 degrees of freedom, p = 0.01324, and half of the interval 1.96324 points. With
+ * two tests Holm doubles the smaller p, and at level 0.025 a difference of (3.49541 + 0.940965) sqrt(0.5) points is seen with probability 0.8. */
+START_TEST(paired_by_seed)
+{
+    static const double reference[] = {0.5, 0.6, 0.55, 0.52, 0.58}, even[] = {0.05, -0.05, 0.03, -0.03, 0};
+    zo_results *r = open_new();
+    for (int s = 4; s >= 0; s--) { /* in whatever order they come */
+        add(r, (made){.optimizer = "one", .seed = s, .value = reference[s] + 0.01 * (s + 1), .dev_metric = 0.5});
+    }
+    for (int s = 0; s < 5; s++) {
+        add(r, (made){.seed = s, .value = reference[s], .dev_metric = 0.5});
+        add(r, (made){.optimizer = "two", .seed = s, .value = reference[s] + even[s], .dev_metric = 0.5});
+        add(r, (made){.task = "short", .seed = s, .value = 0.5, .dev_metric = 0.5});
+        if (s != 1 && s != 3) {
+            add(r, (made){.task = "short", .optimizer = "some", .seed = s, .value = 0.5 + 0.1 * s, .dev_metric = 0.5});
+        }
+    }
+    execute(r, "UPDATE tries SET steps = 60");
+    add(r, (made){.optimizer = "few", .seed = 0, .value = 0.7, .dev_metric = 0.5});
+    add(r, (made){.optimizer = "few", .seed = 1, .value = 0.7, .dev_metric = 0.5});
+    cJSON *rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 6);
+    int one = row_of(rows, "t", "one"), two = row_of(rows, "t", "two"), few = row_of(rows, "t", "few"), some = row_of(rows, "short", "some"), mezo = row_of(rows, "t", "mezo");
+    static const struct { const char *key; double is; } of_one[] = {{"n", 5}, {"pairs", 5}, {"tests", 2}, {"score", 0.58}, {"difference", 0.03}, {"low", 0.0103676},
+                                                                    {"high", 0.0496324}, {"p", 0.0132356}, {"p_holm", 0.0264712}, {"detectable", 0.0313699}};
+    for (size_t i = 0; i < sizeof of_one / sizeof *of_one; i++) {
+        ck_assert_msg(fabs(in_row(rows, one, of_one[i].key) - of_one[i].is) < 2e-6, "%s: %.8g", of_one[i].key, in_row(rows, one, of_one[i].key));
+    }
+    ck_assert_double_eq_tol(in_row(rows, two, "difference"), 0, 1e-12);
+    ck_assert_double_eq_tol(in_row(rows, two, "p_holm"), 1, 1e-9);
+    ck_assert_double_eq_tol(in_row(rows, two, "detectable"), 0.0313699 * sqrt(0.0068 / 4) / sqrt(2.5e-4), 2e-6);
+    /* under 30 steps there is a difference and no test; the reference has neither */
+    ck_assert_double_eq_tol(in_row(rows, few, "difference"), 0.15, 1e-12);
+    ck_assert(isnan(in_row(rows, few, "p")) && isnan(in_row(rows, few, "low")) && isnan(in_row(rows, few, "detectable")));
+    ck_assert_str_eq(word(rows, few, "note"), "not tested at this budget: 10 steps");
+    ck_assert_str_eq(word(rows, few, "missing_seeds"), "2, 3, 4");
+    ck_assert(isnan(in_row(rows, mezo, "difference")) && isnan(in_row(rows, mezo, "p")));
+    /* seeds 0, 2 and 4 have partners: differences 0, 0.2, 0.4, t = sqrt(3) with 2 degrees of freedom: p = 1 - sqrt(3 / 5) */
+    ck_assert_double_eq(in_row(rows, some, "pairs"), 3);
+    ck_assert_str_eq(word(rows, some, "missing_seeds"), "1, 3");
+    ck_assert_double_eq_tol(in_row(rows, some, "p_holm"), 1 - sqrt(0.6), 1e-9);
+    cJSON_Delete(rows);
+    char *text = against_text(r);
+    ASSERT_HAS(text, "## m, t, head, steps 10: accuracy against mezo");
+    ASSERT_HAS(text, "| one    | 58.0 ± 4.8 (5) | +3.0       | +1.0 to +5.0 |         | 0.026 | 3.1 ");
+    ASSERT_HAS(text, "some lacks a score for seeds 1, 3, so it has 3 pairs.");
+    ASSERT_HAS(text, "2 tests in this table.");
+    free(text);
+    zo_results_close(r);
+}
+END_TEST
+
+/* Eight rows: the method has all right in both seeds, the reference half of them. Over rows drawn again the difference is binomial, 8 of 1/2: of it 0.4 % are 0
+ * and 3.5 % at most 1/8. */
+START_TEST(paired_by_row)
+{
+    static const uint8_t all = 0xff, half = 0x0f;
+    zo_results *r = open_new();
+    zo_err err = {0};
+    for (int s = 0; s < 2; s++) {
+        for (int m = 0; m < 2; m++) {
+            int64_t run = add(r, (made){.optimizer = m == 0 ? "mezo" : "one", .seed = s, .value = m == 0 ? 0.5 : 1, .dev_metric = 0.5});
+            zo_eval_row e = {.step = 5, .split = "test", .examples = 8, .accuracy = m == 0 ? 0.5 : 1, .f1 = NAN, .macro_f1 = NAN, .matthews = NAN, .correct = m == 0 ? &half : &all};
+            ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+            e.step = 4; /* not the headline */
+            e.correct = m == 0 ? &all : &half;
+            ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+        }
+    }
+    execute(r, "UPDATE tries SET steps = 60");
+    cJSON *rows = against(r, (zo_report_spec){0}, NULL);
+    int one = row_of(rows, "t", "one");
+    ck_assert_double_eq(in_row(rows, one, "rows_low"), 0.125);
+    ck_assert_double_eq(in_row(rows, one, "rows_high"), 0.875);
+    ck_assert_double_eq(in_row(rows, one, "rows_seeds"), 2);
+    cJSON_Delete(rows);
+    execute(r, "UPDATE evaluations SET correct = NULL WHERE run = 1"); /* of an older schema: the other seed is left */
+    rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_double_eq(in_row(rows, one, "rows_seeds"), 1);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* What may not be paired is said, and never paired. */
+START_TEST(what_is_not_paired)
+{
+    zo_results *r = open_new();
+    for (int s = 0; s < 2; s++) {
+        add(r, (made){.seed = s, .value = 0.5, .dev_metric = 0.5});
+        add(r, (made){.optimizer = "files", .seed = s, .rows = "5555555555555555", .value = 0.6, .dev_metric = 0.5});
+        add(r, (made){.optimizer = "model", .seed = s, .model_files = "5555555555555555", .value = 0.6, .dev_metric = 0.5});
+        add(r, (made){.optimizer = "rows", .seed = s, .split_seed = 3, .value = 0.6, .dev_metric = 0.5});
+        add(r, (made){.optimizer = "work", .seed = s, .value = 0.6, .dev_metric = 0.5});
+        add(r, (made){.task = "alone", .optimizer = "one", .seed = s, .value = 0.6, .dev_metric = 0.5});
+    }
+    execute(r, "UPDATE tries SET steps = 60; UPDATE cells SET work_budget = 7 WHERE optimizer = 'work'");
+    char *text = against_text(r);
+    ASSERT_HAS(text, "files on t was run with other data than the one it is compared with, so nothing of it is paired.");
+    ASSERT_HAS(text, "model on t was run with another model than");
+    ASSERT_HAS(text, "rows on t has another \"train_split_seed\" than any mezo, so its runs are not paired.");
+    ASSERT_HAS(text, "work on t has another \"work\" than any mezo");
+    ASSERT_HAS(text, "one on alone: there is no mezo on this model and task to pair it with.");
+    ASSERT_LACKS(text, "| files");
+    ASSERT_LACKS(text, "| work ");
+    free(text);
+    cJSON_Delete(against(r, (zo_report_spec){.against = "never"}, "--against never: there is nothing to compare"));
+    add(r, (made){.seed = 0, .lr = 1e-2, .value = 0.5, .dev_metric = 0.6});
+    add(r, (made){.seed = 1, .lr = 1e-2, .value = 0.5, .dev_metric = 0.6});
+    cJSON_Delete(against(r, (zo_report_spec){0}, "there are 2 settings of it on t, such as \"mezo lr 0.01\""));
+    cJSON *rows = against(r, (zo_report_spec){.against = "mezo lr 0.01"}, NULL);
+    ck_assert_str_eq(word(rows, 0, "method"), "mezo lr 0.01");
+    cJSON_Delete(rows);
+    rows = against(r, (zo_report_spec){.best = "lr"}, NULL);
+    ck_assert_double_eq(in_row(rows, 0, "lr"), 1e-2);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* Trials begin at a dev loss of 1, and the best comes to 0.3: what comes to 0.65 works. That is so from 1 to 100, which is two decades; below and above it a
+ * rate was tried, so the range is closed. */
+START_TEST(rates_that_work)
+{
+    static const struct { double lr, loss; const char *marks; } trial[] = {{0.1, 0.95, ""}, {1, 0.64, ""}, {10, 0.3, ""}, {100, 0.5, ""}, {1000, 0.2, "diverged"}, {1e4, 0.6, ""}};
+    zo_results *r = open_new();
+    for (int s = 0; s < 2; s++) {
+        add(r, (made){.seed = s, .lr = 10, .value = 0.5, .dev_metric = 0.5});
+        add(r, (made){.optimizer = "other", .seed = s, .lr = 10, .value = 0.5, .dev_metric = 0.5});
+    }
+    for (size_t i = 0; i < sizeof trial / sizeof *trial; i++) {
+        int64_t run = add(r, (made){.seed = 7, .lr = trial[i].lr, .dev_metric = 0.5, .dev_loss = trial[i].loss, .marks = trial[i].marks, .rows = "6666666666666666"});
+        zo_eval_row e = {.step = 0, .split = "dev", .examples = 8, .loss = 1};
+        zo_err err = {0};
+        ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+    }
+    execute(r, "UPDATE cells SET test = 0 WHERE seed = 7; UPDATE tries SET steps = 60");
+    cJSON *rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 2);
+    ck_assert_double_eq(in_row(rows, 0, "rates_tried"), 6);
+    ck_assert_double_eq(in_row(rows, 0, "rates_low"), 1);
+    ck_assert_double_eq(in_row(rows, 0, "rates_high"), 100);
+    ck_assert_double_eq_tol(in_row(rows, 0, "rates_decades"), 2, 1e-12);
+    ck_assert(cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 0), "rates_open")));
+    ck_assert_double_eq(in_row(rows, 1, "rates_tried"), 0);
+    cJSON_Delete(rows);
+    execute(r, "UPDATE tries SET dev_loss = 0.6 WHERE dev_loss = 0.95");
+    rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_double_eq(in_row(rows, 0, "rates_low"), 0.1);
+    ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 0), "rates_open")));
+    cJSON_Delete(rows);
+    zo_results_close(r);
+}
+END_TEST
+
+/* 60 steps of 10 ms and 60 of 20 ms: at 0.6 s the slower one has made 30, and of its evaluations those of steps 10 and 30. A disturbed time does not count
+ * where there is another. Times of another database stand in their place. */
+START_TEST(equal_seconds)
+{
+    static const struct { int step; double dev, test; } look[] = {{10, 0.5, 0.4}, {30, 0.7, 0.6}, {40, 0.6, NAN}, {50, 0.9, 0.8}};
+    zo_results *r = open_new(), *times = open_new();
+    zo_err err = {0};
+    for (int s = 0; s < 2; s++) {
+        for (int m = 0; m < 2; m++) {
+            int64_t run = add(r, (made){.optimizer = m == 0 ? "mezo" : "slow", .seed = s, .value = 0.8, .dev_metric = 0.9, .disturbed = s == 1});
+            for (size_t i = 0; i < sizeof look / sizeof *look; i++) {
+                zo_eval_row e = {.step = look[i].step, .split = "dev", .examples = 8, .accuracy = look[i].dev, .loss = 1};
+                ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+                e.split = "test";
+                e.accuracy = look[i].test;
+                if (isfinite(look[i].test)) {
+                    ck_assert_int_eq(zo_results_eval(r, run, &e, &err), ZO_OK);
+                }
+            }
+        }
+    }
+    execute(r, "UPDATE tries SET steps = 60, step_ms_median = iif(disturbed, 1, 10);"
+               "UPDATE tries SET step_ms_median = 20 WHERE NOT disturbed AND cell IN (SELECT cell FROM cells WHERE optimizer = 'slow')");
+    cJSON *rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_str_eq(word(rows, 1, "method"), "slow");
+    ck_assert_double_eq_tol(in_row(rows, 1, "seconds"), 0.6, 1e-12);
+    ck_assert_double_eq(in_row(rows, 1, "steps_at_seconds"), 30);
+    ck_assert_double_eq_tol(in_row(rows, 1, "score_at_seconds"), 0.6, 1e-12);
+    ck_assert_double_eq_tol(in_row(rows, 0, "score_at_seconds"), 0.8, 1e-12);
+    cJSON_Delete(rows);
+    add(times, (made){.seed = 3, .lr = 7, .value = 0, .dev_metric = 0});
+    add(times, (made){.optimizer = "slow", .seed = 3, .lr = 7, .value = 0, .dev_metric = 0});
+    execute(times, "UPDATE tries SET step_ms_median = 10; UPDATE tries SET step_ms_median = 50 WHERE cell IN (SELECT cell FROM cells WHERE optimizer = 'slow')");
+    rows = against(r, (zo_report_spec){.times = times}, NULL);
+    ck_assert_double_eq(in_row(rows, 1, "step_ms"), 50);
+    ck_assert_double_eq(in_row(rows, 1, "steps_at_seconds"), 12);
+    ck_assert_double_eq_tol(in_row(rows, 1, "score_at_seconds"), 0.4, 1e-12);
+    cJSON_Delete(rows);
+    zo_results_close(r);
+    zo_results_close(times);
+}
+END_TEST
+
 START_TEST(hostile_names)
 {
     zo_results *r = open_new();
@@ -618,6 +861,11 @@ int main(void)
     tcase_add_test(t, best_among_equals);
     tcase_add_test(t, best_by_selection);
     tcase_add_test(t, hostile_names);
+    tcase_add_test(t, paired_by_seed);
+    tcase_add_test(t, paired_by_row);
+    tcase_add_test(t, what_is_not_paired);
+    tcase_add_test(t, rates_that_work);
+    tcase_add_test(t, equal_seconds);
     Suite *s = suite_create("report");
     suite_add_tcase(s, t);
     int failed = suite_run(s);

@@ -1,0 +1,131 @@
+/* statistics.c: see statistics.h. */
+#include "results/statistics.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+#include "core/rng.h"
+
+/* The continued fraction of the incomplete beta function (Abramowitz and Stegun 26.5.8) by Lentz's method. */
+static double beta_fraction(double a, double b, double x)
+{
+    const double tiny = 1e-300;
+    double c = 1, d = 1 - (a + b) * x / (a + 1), h;
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    h = d;
+    for (int m = 1; m < 10000; m++) {
+        double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+        double step[2] = {even, odd}, change = 1;
+        for (int k = 0; k < 2; k++) {
+            d = 1 + step[k] * d;
+            c = 1 + step[k] / c;
+            d = 1 / (fabs(d) < tiny ? tiny : d);
+            c = fabs(c) < tiny ? tiny : c;
+            change = d * c;
+            h *= change;
+        }
+        if (fabs(change - 1) < 1e-15) {
+            break;
+        }
+    }
+    return h;
+}
+
+static double regular_beta(double x, double a, double b)
+{
+    if (x <= 0 || x >= 1) {
+        return x <= 0 ? 0 : 1;
+    }
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
+double zo_t_two_sided(double t, double df)
+{
+    return isinf(t) ? 0 : regular_beta(df / (df + t * t), df / 2, 0.5);
+}
+
+double zo_t_quantile(double p, double df)
+{
+    double tail = 2 * fmin(p, 1 - p), low = 0, high = 1; /* P(|T| >= t) of the t that is wanted */
+    while (zo_t_two_sided(high, df) > tail) {
+        low = high;
+        high *= 2;
+    }
+    for (int i = 0; i < 200 && low < high; i++) {
+        double middle = 0.5 * (low + high);
+        *(zo_t_two_sided(middle, df) > tail ? &low : &high) = middle;
+    }
+    return p < 0.5 ? -high : high;
+}
+
+double zo_paired_p(double mean, double std, int n)
+{
+    return std > 0 ? zo_t_two_sided(mean / (std / sqrt(n)), n - 1) : mean == 0;
+}
+
+double zo_paired_half_width(double std, int n, double cover)
+{
+    return zo_t_quantile(0.5 + 0.5 * cover, n - 1) * std / sqrt(n);
+}
+
+double zo_paired_detectable(double std, int n, double level, double power)
+{
+    return (zo_t_quantile(1 - level / 2, n - 1) + zo_t_quantile(power, n - 1)) * std / sqrt(n);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void zo_holm(double *p, int n)
+{
+    double *sorted = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * sizeof *sorted);
+    int m = 0;
+    for (int i = 0; i < n; i++) {
+        if (!isnan(p[i])) {
+            sorted[m++] = p[i];
+        }
+    }
+    qsort(sorted, (size_t)m, sizeof *sorted, by_value);
+    for (int i = 0; i < n; i++) {
+        double adjusted = 0;
+        for (int j = 0; j < m && sorted[j] <= p[i]; j++) { /* false throughout for NaN */
+            adjusted = fmax(adjusted, (m - j) * sorted[j]);
+        }
+        p[i] = isnan(p[i]) ? p[i] : fmin(adjusted, 1);
+    }
+    zo_free(sorted);
+}
+
+double zo_quantile(const double *sorted, int64_t n, double q)
+{
+    if (n == 0) {
+        return NAN;
+    }
+    double at = q * (double)(n - 1);
+    int64_t low = (int64_t)at, high = low + 1 < n ? low + 1 : low;
+    return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
+}
+
+void zo_bootstrap(const double *value, int64_t n, int samples, uint64_t seed, double cover, double *low, double *high)
+{
+    double *mean = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)samples + 1) * sizeof *mean);
+    for (int s = 0; s < samples; s++) {
+        zo_stream stream = {.seed = seed, .step = (uint32_t)s, .role = ZO_ROLE_DATA};
+        zo_block block = {{0}};
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++) {
+            block = i % 4 == 0 ? zo_stream_block(stream, (uint32_t)(i / 4)) : block;
+            sum += value[(uint64_t)block.lane[i % 4] * (uint64_t)n >> 32];
+        }
+        mean[s] = sum / (double)n;
+    }
+    qsort(mean, (size_t)samples, sizeof *mean, by_value);
+    *low = zo_quantile(mean, samples, 0.5 - 0.5 * cover);
+    *high = zo_quantile(mean, samples, 0.5 + 0.5 * cover);
+    zo_free(mean);
+}
