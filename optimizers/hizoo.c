@@ -5,8 +5,10 @@
  *     H <- (1 - a) H + a |L+ + L- - 2 L0| / (2 eps^2) H z^2,   w <- w - lr pg z / sqrt(H), with the new H
  *
  * H begins at 1, where the first step is MeZO's. The mean of its factor is 1 - a + a |curvature|, so H follows how curved the loss is along
- * z / sqrt(H). Released code (Yanjun-Zhao/HiZOO) keeps H in the weights' type; here it is f32. It runs a fourth forward after the update, for its log
- * alone; that one is left out. Whether the paper's own rule has a further term was not read, so this is no variant `paper`. */
+ * z / sqrt(H). Released code (Yanjun-Zhao/HiZOO, commit 3113cee) keeps H in the weights' type; here it is f32. It runs a fourth forward after the update,
+ * for its log alone; that one is left out. Its commit 34e8d14 has another form, which is not here: z sqrt(H) in place of z / sqrt(H), and z^2 / H in
+ * place of H z^2, so that H is both a variance and a mean of curvatures. Whether the paper's own rule has a further term was not read, so this is no
+ * variant `paper`. */
 #include <math.h>
 #include <stddef.h>
 

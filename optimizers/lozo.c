@@ -11,22 +11,18 @@
  * others than the probe's: a step of length lr |pg| in a direction that nobody measured (the repository's issue 3). */
 #include "optimizers/uv.h"
 
-enum { MODE_PLAIN, MODE_RELEASED };
-enum { QUERY_PROBE, QUERY_OTHER /* of the released code's update where V is drawn */ };
-
 typedef struct state {
     zo_uv uv;
-    int mode;
 } state;
 
 static const zo_opt options[] = {
     ZO_UV_OPTIONS,
-    {.key = "mode", .type = ZO_OPT_CHOICE, .offset = offsetof(state, mode), .initial = MODE_PLAIN, .choices = "plain|released",
+    {.key = "mode", .type = ZO_OPT_CHOICE, .offset = offsetof(state, uv.mode), .initial = ZO_UV_PLAIN, .choices = "plain|released",
      .help = "plain: the update goes along the probe; released: where V is drawn it goes along other draws, as the published code"},
     {.key = NULL}};
 
 static const zo_variant variants[] = {
-    {"mode", "released", "as the published code: on steps where V is drawn the update goes along other draws than the probe"},
+    ZO_UV_RELEASED_VARIANT,
     ZO_UV_VARIANTS,
     {.key = NULL}};
 
@@ -53,7 +49,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     if (status != ZO_OK) {
         return status;
     }
-    zo_uv_pair(&s->uv, o, c->step, s->mode == MODE_RELEASED && c->step % s->uv.period == 0 ? QUERY_OTHER : QUERY_PROBE, along);
+    zo_uv_update(&s->uv, o, c->step, along);
     zo_term move[2] = {{.dir = along[0], .coef = -c->lr * p.projected}, {.dir = along[1], .coef = -c->lr * p.projected}};
     return o->combine(o, ZO_SET_WEIGHTS, 1.0, move, 2, err);
 }

@@ -8,7 +8,7 @@
  * anew, N <- N (V_old^T V_new) / cols comes first: the least-squares map of N V_old^T onto V_new, with V_new^T V_new taken for cols times the identity.
  * The two are independent, so about sqrt(r / cols) of N is left: momentum begins almost anew.
  *
- * Decided here: probe and momentum are of the same draws, also where V is drawn (see lozo.c). */
+ * Decided here: probe and momentum are of the same draws, also where V is drawn. In mode "released" they are not: see lozo.c. */
 #include "optimizers/uv.h"
 
 typedef struct state {
@@ -21,9 +21,13 @@ static const zo_opt options[] = {
     ZO_UV_OPTIONS,
     {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999,
      .help = "decay of the momentum (released script: 0.9)"},
+    {.key = "mode", .type = ZO_OPT_CHOICE, .offset = offsetof(state, uv.mode), .initial = ZO_UV_PLAIN, .choices = "plain|released", .younger = true,
+     .help = "plain: the momentum takes the probe's draws; released: where V is drawn it takes other ones, as the published code"},
     {.key = NULL}};
 
-static const zo_variant variants[] = {ZO_UV_VARIANTS, {.key = NULL}};
+static const zo_variant variants[] = {ZO_UV_RELEASED_VARIANT, ZO_UV_VARIANTS, {.key = NULL}};
+
+static const zo_sourced sources[] = {{"mode", "released", ZO_SOURCE_RELEASED}, {.key = NULL}};
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
@@ -52,7 +56,9 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     }
     if (status == ZO_OK) {
         double share = first ? p.projected : (1.0 - s->beta1) * p.projected;
-        zo_term pull[2] = {{.dir = p.dir[0], .coef = share}, {.dir = p.dir[1], .coef = share}};
+        zo_dir along[2];
+        zo_uv_update(&s->uv, o, c->step, along);
+        zo_term pull[2] = {{.dir = along[0], .coef = share}, {.dir = along[1], .coef = share}};
         status = o->combine(o, s->n, first ? 0.0 : s->beta1, pull, 2, err);
     }
     zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = s->n, .seed = o->seed, .period = p.dir[0].period}, .coef = -c->lr};
@@ -64,6 +70,7 @@ const zo_estimator zo_estimator_lozo_m = {
     .name = "lozo-m",
     .title = "LOZO-m",
     .source = ZO_SOURCE_RECONSTRUCTED,
+    .sources = sources,
     .variants = variants,
     .losses_at = "w +- eps Z, Z = U V^T with U drawn at each step and V every nu steps; applies the average of past U, times V^T",
     .options = options,

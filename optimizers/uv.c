@@ -9,12 +9,19 @@ static zo_factor_spec factors_of(const zo_uv *uv)
                             .tables = (zo_tables)uv->embeddings};
 }
 
-void zo_uv_pair(const zo_uv *uv, const zo_objective *o, int64_t step, int query, zo_dir dir[2])
+enum { QUERY_PROBE, QUERY_OTHER /* of the released code's update where V is drawn */ };
+
+static void draw_pair(const zo_uv *uv, const zo_objective *o, int64_t step, int query, zo_dir dir[2])
 {
     dir[0] = dir[1] = zo_gauss(o, step, query);
     dir[0].kind = ZO_DIR_FACTORS;
     dir[0].period = (uint32_t)(step / uv->period);
     dir[1].kind = ZO_DIR_REST;
+}
+
+void zo_uv_update(const zo_uv *uv, const zo_objective *o, int64_t step, zo_dir dir[2])
+{
+    draw_pair(uv, o, step, uv->mode == ZO_UV_RELEASED && step % uv->period == 0 ? QUERY_OTHER : QUERY_PROBE, dir);
 }
 
 void zo_uv_needs(const zo_uv *uv, int updates, int lefts, zo_needs *n)
@@ -35,7 +42,7 @@ zo_status zo_uv_start(const zo_uv *uv, zo_objective *o, zo_err *err)
 zo_status zo_uv_probe(const zo_uv *uv, zo_objective *o, const zo_step_context *c, zo_probe *p, zo_step_report *r, zo_err *err)
 {
     *p = (zo_probe){.ndirs = 2};
-    zo_uv_pair(uv, o, c->step, 0, p->dir);
+    draw_pair(uv, o, c->step, QUERY_PROBE, p->dir);
     zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, p, 1, err);
     *r = (zo_step_report){.loss = p->plus, .projected = p->projected, .lr = c->lr, .paper_queries = NAN};
     return status;

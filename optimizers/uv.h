@@ -13,11 +13,13 @@ extern "C" {
 #endif
 
 enum { ZO_UV_SCALE_NONE, ZO_UV_SCALE_SQRT };
+enum { ZO_UV_PLAIN, ZO_UV_RELEASED };
 
 /* Begins the state of each of them. */
 typedef struct zo_uv {
     int64_t rank, period;
     int scale, embeddings;
+    int mode; /* RELEASED: where V is drawn the update has other draws than the probe (lozo.c says why) */
 } zo_uv;
 
 #define ZO_UV_OPTIONS                                                                                                                 \
@@ -30,6 +32,8 @@ typedef struct zo_uv {
     {.key = "embeddings", .type = ZO_OPT_CHOICE, .offset = offsetof(zo_uv, embeddings), .initial = ZO_TABLES_FACTOR,                  \
      .choices = "factor|rest", .help = "embedding tables: factors, as the released code, or a full Gaussian"}
 
+#define ZO_UV_RELEASED_VARIANT {"mode", "released", "as the published code: on steps where V is drawn the update goes along other draws than the probe"}
+
 #define ZO_UV_VARIANTS                                                                                  \
     {"scale", "sqrt", "Z has unit variance an entry: lr and eps compare with MeZO's"},                  \
     {"embeddings", "rest", "embedding tables are probed with a full Gaussian and have no factors"}
@@ -38,12 +42,12 @@ typedef struct zo_uv {
     .paper = "Chen et al., arXiv 2410.07698", .loss_is = "L(w + eps Z) of the step's batch, before the update", .lr = 1e-6, .eps = 1e-3, \
     .allows = zo_allows_dense
 
-/* dir[0]: Z on factored matrices; dir[1]: a full Gaussian on the rest. `query` tells draws of one step apart. */
-void zo_uv_pair(const zo_uv *uv, const zo_objective *o, int64_t step, int query, zo_dir dir[2]);
+/* What the update of a step goes along. dir[0]: Z on factored matrices; dir[1]: a full Gaussian on the rest. */
+void zo_uv_update(const zo_uv *uv, const zo_objective *o, int64_t step, zo_dir dir[2]);
 /* What a step asks: one probe along both, `updates` terms on the weights, `lefts` sets of left factors. */
 void zo_uv_needs(const zo_uv *uv, int updates, int lefts, zo_needs *n);
 zo_status zo_uv_start(const zo_uv *uv, zo_objective *o, zo_err *err);
-/* The probe along the pair of query 0, and what is reported of it. */
+/* The probe along such a pair, which is the update's but for mode RELEASED, and what is reported of it. */
 zo_status zo_uv_probe(const zo_uv *uv, zo_objective *o, const zo_step_context *c, zo_probe *p, zo_step_report *r, zo_err *err);
 
 #ifdef __cplusplus

@@ -119,7 +119,7 @@ START_TEST(methods)
         {"lezo", "inplace streamed", 1e-6, 1e-3, "2410.09823", 1, "nothing"},
         {"mezo-svrg", "inplace streamed", 1e-4, 1e-3, "2404.08080", 2, "a snapshot, a stored direction"},
         {"lozo", "inplace streamed", 1e-6, 1e-3, "2410.07698", 3, "the last factors of directions"},
-        {"lozo-m", "inplace streamed", 1e-6, 1e-3, "2410.07698", 2, "the last factors of directions, and left ones that are summed"},
+        {"lozo-m", "inplace streamed", 1e-6, 1e-3, "2410.07698", 3, "the last factors of directions, and left ones that are summed"},
         {"subzo", "inplace streamed", 1e-6, 1e-3, "2410.08989", 2, "the last factors of directions"},
         {"eggroll", "inplace streamed", -1, 1e-3, "2511.16652", 2, "the last factors of directions"},
         {"zo-svrg", "inplace streamed", 1e-4, 1e-3, "1805.10367", 2, "a snapshot, 2 stored directions"},

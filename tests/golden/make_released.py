@@ -9,19 +9,21 @@ told apart by where in the seed's stream it stands: what is drawn again at the s
 (query 1). So a loop that draws its directions in another order when it updates gets other directions, as it does with torch's own generator.
 
 The problem: a.weight (3, 5), a.bias (4), b.weight (2, 7), element i of all begins at cos(i) / 2. Step t has the loss of example e = t mod 4:
-1 + sum of c_i (w_i - sin(1.7 i + 2.3 e))^2 / 2 + (1 - cos 2 w_i) / 5, c_i = 0.3 + 0.1 (i mod 5), and (sum of w_i)^2 / 200."""
+1 + sum of c_i (w_i - sin(1.7 i + 2.3 e))^2 / 2 + (1 - cos 2 w_i) / 5, c_i = 0.3 + 0.1 (i mod 5), and (sum of w_i)^2 / 200; over all rows it is the mean of
+the four."""
 import ast
 import json
 import math
 import os
 import sys
+import time
 import types
 
 import numpy as np
 import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SEED, STEPS = 77, 20
+SEED, STEPS, ALL = 77, 20, -1
 SHAPES = {"a.weight": (3, 5), "a.bias": (4,), "b.weight": (2, 7)}
 COUNT = sum(math.prod(s) for s in SHAPES.values())
 
@@ -103,15 +105,16 @@ class Draws:
 
 def stand_ins(draws):
     fake = types.ModuleType("torch")
-    fake.__dict__.update({k: getattr(torch, k) for k in ("sqrt", "abs", "no_grad", "std", "tensor", "zeros_like", "ones_like", "norm", "dot", "sum")})
+    fake.__dict__.update({k: getattr(torch, k) for k in ("sqrt", "abs", "no_grad", "std", "tensor", "empty", "ones_like")})
     fake.float32 = torch.float64  # where code rounds a loss to it
     fake.manual_seed = draws.manual_seed
     fake.normal = lambda mean, std, size, device, dtype: draws.draw(normals, size, dtype)
     fake.randn = lambda *size, device, dtype: draws.draw(normals, size, dtype)
     fake.randint = lambda low, high, size, device, dtype: (draws.draw(signs, size, dtype) + 1) / 2
     fake.rand = torch.rand  # read by nobody
-    numpy = types.SimpleNamespace(random=types.SimpleNamespace(randint=draws.new_seed))
-    return {"torch": fake, "np": numpy, "nn": torch.nn, "logger": types.SimpleNamespace(info=lambda text: None), "math": math}
+    numpy = types.SimpleNamespace(random=types.SimpleNamespace(randint=draws.new_seed), sqrt=np.sqrt, cos=np.cos, sin=np.sin, array=np.array, mean=np.mean)
+    return {"torch": fake, "np": numpy, "nn": torch.nn, "logger": types.SimpleNamespace(info=lambda text: None), "math": math, "time": time,
+            "print": lambda *what: None}
 
 
 def trainer_of(path, methods, draws):
@@ -146,6 +149,8 @@ class Problem(torch.nn.Module):
         return torch.cat([self.get_parameter(name).data.flatten() for name in SHAPES])
 
     def loss(self, example):
+        if example == ALL:
+            return sum(self.loss(e) for e in range(4)) / 4
         w, i = self.all(), torch.arange(COUNT, dtype=torch.float64)
         bowl = (0.3 + 0.1 * (i % 5)) * (w - torch.sin(1.7 * i + 2.3 * example)) ** 2 / 2
         return 1 + (bowl + (1 - torch.cos(2 * w)) / 5).sum() + w.sum() ** 2 / 200
@@ -157,10 +162,10 @@ def run(case, checkouts):
     problem, losses, seen = Problem(), [], []
 
     def forward(model, inputs):
-        seen.append(model.loss(inputs))
+        seen.append(model.loss(inputs["example"] if isinstance(inputs, dict) else inputs))
         return seen[-1]
 
-    t.zo_forward = forward
+    t.zo_forward = t.zo_forward_memory_eff = forward
     t.args = types.SimpleNamespace(zo_eps=case["eps"], learning_rate=case["lr"], weight_decay=0.0, gradient_accumulation_steps=1)
     vars(t.args).update(case.get("args", {}))
     t._get_learning_rate = lambda: case["lr"]
@@ -171,7 +176,7 @@ def run(case, checkouts):
         draws.step = step
         seen.clear()
         case["step"](t, problem, step % 4)
-        losses.append([float(x) for x in seen[:case.get("forwards")]])
+        losses.append([float(x) for x in seen[:case.get("forwards", lambda step: None)(step)]])
         weights.append(problem.all().tolist())
     ends = {k: [float(f"{x:.10g}") for x in weights[k - 1]] for k in (1, 8, STEPS)}
     return dict(name=case["name"], options=case["options"], file=case["file"], lr=case["lr"], eps=case["eps"],
@@ -186,6 +191,35 @@ def fzoo_state(t, problem):
     t.N, t.losses, t.current_lr = 8, None, 0.0
 
 
+def conmezo_state(t, problem):
+    """All weights are views of one array, as its own set-up makes them."""
+    t.params_flat, t.d, t.momentum, t.old_beta, t.state = problem.all(), COUNT, None, 0.9, types.SimpleNamespace(global_step=0)
+    at = 0
+    for name, p in problem.named_parameters():
+        p.data = t.params_flat[at:at + p.numel()].view(p.shape)
+        at += p.numel()
+
+
+def conmezo_step(t, problem, example):
+    t.cone_step(problem, example)
+    t.zo_update(problem)
+    t.state.global_step += 1
+
+
+def svrg_state(t, problem):
+    t.q, t.learning_rate_aux, t.learning_rate, t.lr_anneal, t.zero_order_eps, t.z_std, t.model = 3, 2e-2, 5e-3, 5, 1e-2, 1, problem
+    t.params, t.iteration, t.measure_memory_usage = list(problem.named_parameters()), 0, lambda: None
+    for name in ("tr_loss_minibatch", "lr_list", "time", "query", "proj_val"):
+        setattr(t, name, [])
+
+
+def svrg_step(t, problem, example):
+    """Which batch a step gets is its caller's; the learning-rate rule waits for more steps than are made."""
+    full = t.iteration % t.q == 0
+    t.training_step_MeZO_SVRG(problem, {"input_ids": torch.zeros(1), "example": ALL if full else example}, 0, t.iteration, 1000)
+    t.iteration += 1
+
+
 def both(first, second):
     def step(t, problem, example):
         getattr(t, first)(problem, example)
@@ -195,16 +229,27 @@ def both(first, second):
 
 
 MEZO = dict(file="MeZO/large_models/trainer.py", methods=["zo_perturb_parameters", "zo_step", "zo_update"], step=both("zo_step", "zo_update"))
+LOZO = ["lowrank_zo_perturb_parameters", "lowrank_zo_step", "random_gaussian_matrix"]
 CASES = [
     dict(MEZO, name="mezo", options={}, lr=2e-2, eps=1e-2),
     dict(MEZO, name="mezo", options={"weight_decay": 0.5}, args={"weight_decay": 0.5}, lr=2e-2, eps=1e-2),
     dict(name="lozo", options={"mode": "released", "rank": 2, "period": 7}, file="LOZO/large_models/LOZOtrainer.py",
-         methods=["lowrank_zo_perturb_parameters", "lowrank_zo_step", "lowrank_zo_update", "random_gaussian_matrix"],
-         step=both("lowrank_zo_step", "lowrank_zo_update"), args={"step_interval": 7, "rank_r": 2}, rank=2, period=7, lr=5e-3, eps=1e-2),
+         methods=LOZO + ["lowrank_zo_update"], step=both("lowrank_zo_step", "lowrank_zo_update"), args={"step_interval": 7, "rank_r": 2}, rank=2, period=7,
+         lr=5e-3, eps=1e-2),
+    dict(name="lozo-m", options={"mode": "released", "rank": 2, "period": 7, "beta1": 0.8}, file="LOZO/medium_models/src/LOZOtrainer.py",
+         methods=LOZO + ["lowrank_zo_update_momentum"], step=both("lowrank_zo_step", "lowrank_zo_update_momentum"),
+         args={"step_interval": 7, "rank": 2, "beta1": 0.8}, rank=2, period=7, lr=5e-3, eps=1e-2),
     dict(name="hizoo", options={"smooth": 0.05}, file="HiZOO/trainer.py", methods=["efficient_Hessian_perturb_parameters", "zo_Hessian_step_update"],
-         step=lambda t, problem, example: t.zo_Hessian_step_update(problem, example, 2e-2, 0.05), prepare=hizoo_state, forwards=3, lr=2e-2, eps=1e-1),
+         step=lambda t, problem, example: t.zo_Hessian_step_update(problem, example, 2e-2, 0.05), prepare=hizoo_state, forwards=lambda step: 3, lr=2e-2, eps=1e-1),
     dict(name="fzoo", options={}, file="FZOO/trainer.py", methods=["zo_perturb_parameters", "zo_step", "zo_update"], step=both("zo_step", "zo_update"),
          prepare=fzoo_state, lr=1e-2, eps=1e-2),
+    dict(name="conmezo", options={"mode": "released", "theta": 1.2, "beta": 0.9}, file="ConMeZO/opt/src/trainer.py",
+         methods=["zo_perturb_parameters", "get_norm_momentum", "cone_step", "get_first_momentum", "update_momentum", "zo_update"], step=conmezo_step,
+         prepare=conmezo_state, args={"cone_theta": 1.2}, lr=2e-2, eps=1e-2),
+    dict(name="mezo-svrg", options={"mode": "released", "q": 3, "eta2": 5e-3}, file="mezo_svrg/models/llm_module.py",
+         methods=["efficient_perturb_parameters", "training_step_MeZO_SVRG", "log_training_loss", "central_difference_grad_est",
+                  "central_difference_grad_est_me", "SPSA_estimator", "SPSA_estimator_me", "get_average_np"], step=svrg_step, prepare=svrg_state,
+         forwards=lambda step: 2 if step % 3 == 0 else 4, lr=2e-2, eps=1e-2),
 ]
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ static const double within = 1e-6; /* the script's z is rounded to f32 from floa
 /* An option at a value that is not the released code's. */
 static const struct { const char *name, *key, *value; } others[] = {
     {"mezo", "weight_decay", "0.4"}, {"mezo", "draw", "\"rademacher\""}, {"lozo", "mode", "\"plain\""}, {"lozo", "period", "6"}, {"hizoo", "smooth", "0.04"},
-    {"fzoo", "divisor", "\"n-1\""},  {"fzoo", "queries", "7"}};
+    {"fzoo", "divisor", "\"n-1\""},  {"fzoo", "queries", "7"}, {"lozo-m", "mode", "\"plain\""}, {"lozo-m", "beta1", "0.7"}, {"conmezo", "theta", "1.1"},
+    {"conmezo", "mode", "\"plain\""}, {"mezo-svrg", "mode", "\"paper\""}, {"mezo-svrg", "eta2", "6e-3"}};
 
 typedef struct problem { zo_layout layout; int example; int64_t place[COUNT]; double asked[ASKED]; int nasked; } problem;
 
@@ -37,17 +38,24 @@ static void problem_open(problem *p)
     ck_assert(at == COUNT && p->layout.size <= MOST);
 }
 
-static double problem_loss(void *context, zo_which which, const double *w)
+static double example_loss(const problem *p, int example, const double *w)
 {
-    problem *p = context;
     double loss = 1.0, sum = 0.0;
-    ck_assert_int_eq(which, ZO_BATCH_CURRENT);
     for (int i = 0; i < COUNT; i++) {
-        double x = w[p->place[i]], d = x - sin(1.7 * i + 2.3 * p->example);
+        double x = w[p->place[i]], d = x - sin(1.7 * i + 2.3 * example);
         loss += (0.3 + 0.1 * (i % 5)) * d * d / 2 + (1.0 - cos(2.0 * x)) / 5;
         sum += x;
     }
-    loss += sum * sum / 200;
+    return loss + sum * sum / 200;
+}
+
+static double problem_loss(void *context, zo_which which, const double *w)
+{
+    problem *p = context;
+    double loss = 0.0;
+    for (int e = 0; e < EXAMPLES; e++) {
+        loss += which == ZO_BATCH_FULL ? example_loss(p, e, w) / EXAMPLES : e == p->example ? example_loss(p, e, w) : 0.0;
+    }
     ck_assert_int_lt(p->nasked, ASKED);
     p->asked[p->nasked++] = loss;
     return loss;

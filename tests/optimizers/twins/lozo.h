@@ -83,7 +83,7 @@ static inline void twin_lozo(twin *t)
     add(t->w, wrong(t, "the other way") ? t->lr * c : -t->lr * c, z);
 }
 
-/* N <- b N + (1 - b) c U, at first c U; w <- w - lr N V^T. Where V is drawn anew, before that: N <- N V_old^T V_new / cols. What has no factors has a
+/* Released: where V is drawn, N and the rest's momentum take other draws than the probe's. N <- b N + (1 - b) c U, at first c U; w <- w - lr N V^T. Where V is drawn anew, before that: N <- N V_old^T V_new / cols. What has no factors has a
  * momentum of its own, in the same way. What is compared is N V^T, for the last V. */
 static inline void twin_lozo_m(twin *t)
 {
@@ -92,6 +92,7 @@ static inline void twin_lozo_m(twin *t)
     bool has[PARAMS], first = t->step == 0, anew = !first && lozo_period(t, t->step) != lozo_period(t, t->step - 1);
     lozo_z(t, 0, 0, z);
     double c = spsa(t, ZO_BATCH_CURRENT, t->w, z, NULL), take = first && !wrong(t, "1 - b at the first step too") ? 1.0 : 1.0 - b;
+    int query = is(t, "mode", "released", "plain") && (first || anew) && !wrong(t, "the momentum takes the probe") ? 1 : 0;
     memset(along, 0, SIZE * sizeof *along);
     for (int k = 0; k < PARAMS; k++) {
         const zo_param *p = &t->net->layout.param[k];
@@ -102,7 +103,7 @@ static inline void twin_lozo_m(twin *t)
             continue;
         }
         double scale = is(t, "scale", "sqrt", "none") ? 1.0 / sqrt(r) : 1.0;
-        lozo_factor(t, p, "U", t->step, 0, p->rows * r, u);
+        lozo_factor(t, p, "U", t->step, query, p->rows * r, u);
         lozo_factor(t, p, "V", lozo_period(t, t->step), 0, p->cols * r, v);
         if (first) {
             memset(n[k], 0, sizeof n[k]);
@@ -128,7 +129,7 @@ static inline void twin_lozo_m(twin *t)
         }
         outer(p, r, scale, n[k], v, along);
     }
-    draw_on(t, t->step, 0, 0, has, rest);
+    draw_on(t, t->step, query, 0, has, rest);
     for (int i = 0; i < SIZE; i++) {
         m[i] = b * m[i] + take * c * rest[i];
     }
