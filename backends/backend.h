@@ -202,7 +202,8 @@ typedef struct zo_backend {
     /* One rule over all trained elements: see rules.h. g, m and v are f32; NULL where the rule does not use them. */
     void (*rule)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_store *g, zo_store *m, zo_store *v);
     /* The same of the rules of zo_rule_draws with g = sum of n > 0 terms, each DENSE or a SET, formed in f32 on the way: from 0,
-     * every term one fmaf in their order, which are the bits of a store that they were applied to. */
+     * every term one fmaf in their order, which are the bits of a store that they were applied to. Of the rules of zo_rule_pairs n is 2, g is the first
+     * term and v, which is no store then, the second. */
     void (*rule_drawn)(struct zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_term *term, int n, zo_store *m,
                        zo_store *v);
     /* rule on factored matrices alone, of a rule that reads no g and writes w alone (ZO_RULE_QUOTIENT): its m is scale U diag(m) V^T and its

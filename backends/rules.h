@@ -1,6 +1,7 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
  * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434);
+ * rounded, corrected: low-precision SGLD (arXiv 2206.09909);
  * curvature: HiZOO's diagonal (arXiv 2402.15173); small, chosen: masks (Sparse-MeZO, arXiv 2402.15751); square, floored: HELENE (arXiv 2411.10696). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
@@ -18,7 +19,7 @@ typedef struct zo_rule_args {
     float decay;         /* decoupled: w *= 1 - lr * decay, where the parameter decays */
     float beta1, beta2, eps;
     float correct1, correct2; /* 1 - beta^t, or 1 without bias correction */
-    float gamma, floor;       /* of FLOORED */
+    float gamma, floor;       /* of FLOORED; of ROUNDED and CORRECTED the noise's variance, and the least number of the grid, whose steps are eps */
 } zo_rule_args;
 
 /* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
@@ -29,7 +30,8 @@ typedef struct zo_rule_args {
     X(ZO_RULE_ADAMU, zo_rule_adamu, "adamu") X(ZO_RULE_MOMENTS, zo_rule_moments, "moments")                  \
     X(ZO_RULE_WINDOW, zo_rule_window, "window") X(ZO_RULE_SMALL, zo_rule_small, "small")                  \
     X(ZO_RULE_CHOSEN, zo_rule_chosen, "chosen") X(ZO_RULE_SQUARE, zo_rule_square, "square")                 \
-    X(ZO_RULE_FLOORED, zo_rule_floored, "floored") X(ZO_RULE_REPLAYED, zo_rule_replayed, "replayed")
+    X(ZO_RULE_FLOORED, zo_rule_floored, "floored") X(ZO_RULE_REPLAYED, zo_rule_replayed, "replayed")        \
+    X(ZO_RULE_ROUNDED, zo_rule_rounded, "rounded") X(ZO_RULE_CORRECTED, zo_rule_corrected, "corrected")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -44,11 +46,17 @@ static inline bool zo_rule_replays(zo_rule_kind rule)
     return rule == ZO_RULE_WINDOW || rule == ZO_RULE_REPLAYED;
 }
 
+/* Rules whose g and v are a draw each: of two terms the first and the second. */
+ZO_INLINE bool zo_rule_pairs(zo_rule_kind rule)
+{
+    return rule == ZO_RULE_ROUNDED || rule == ZO_RULE_CORRECTED;
+}
+
 /* Rules whose g may be drawn on the way (zo_backend.rule_drawn). */
 static inline bool zo_rule_draws(zo_rule_kind rule)
 {
     return rule == ZO_RULE_ADAMW || rule == ZO_RULE_SIGN || rule == ZO_RULE_CURVATURE || rule == ZO_RULE_ADAMU ||
-           zo_rule_replays(rule) || rule == ZO_RULE_CHOSEN || rule == ZO_RULE_SQUARE;
+           zo_rule_replays(rule) || zo_rule_pairs(rule) || rule == ZO_RULE_CHOSEN || rule == ZO_RULE_SQUARE;
 }
 
 ZO_INLINE void zo_rule_sgd(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
@@ -170,6 +178,50 @@ ZO_INLINE void zo_rule_floored(const zo_rule_args *a, float decays, float *w, co
     (void)g;
     float least = *v > a->floor ? *v : a->floor;
     *w = fmaf(-a->lr, *m / fmaf(a->gamma, least, a->eps), *w);
+}
+
+/* A uniform number in [0, 1) from a normal one: the fraction of a standard normal has a density within 1 +- 6e-9. */
+ZO_INLINE float zo_fraction(float normal)
+{
+    return normal - floorf(normal);
+}
+
+/* The numbers of `bits` bits are eps times -2^(bits-1) to 2^(bits-1) - 1: `floor` to -floor - eps. */
+ZO_INLINE float zo_clip_to_grid(const zo_rule_args *a, float x)
+{
+    float most = -a->floor - a->eps;
+    return x < a->floor ? a->floor : x > most ? most : x;
+}
+
+/* Langevin's step, without decay, rounded to the grid at random: w <- Q(w - lr m + sqrt(gamma) g), where Q goes up with the probability that keeps the
+ * mean. m is the gradient and stays; g and v are two normals. */
+ZO_INLINE void zo_rule_rounded(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    float x = fmaf(sqrtf(a->gamma), *g, fmaf(-a->lr, *m, *w));
+    *w = zo_clip_to_grid(a, a->eps * floorf(x / a->eps + zo_fraction(*v)));
+}
+
+/* The same step by the quantiser whose result has mean mu = w - lr m and variance gamma, rounding included. Where gamma is above that of a number
+ * half-way between two of the grid, a part of it is normal noise before rounding to the nearest, and a step up or down makes up for the rest; else
+ * rounding at random makes a part of it. A variance that rounding alone exceeds stays above gamma. */
+ZO_INLINE void zo_rule_corrected(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    float d = a->eps, square = d * d, most = 0.25f * square, mu = fmaf(-a->lr, *m, *w), u = zo_fraction(*v), q, step;
+    if (a->gamma > most) {
+        float x = fmaf(sqrtf(a->gamma - most), *g, mu);
+        q = d * floorf(x / d + 0.5f);
+        float r = x - q, away = fabsf(r), sum = (most + away * away) / (2.0f * square), lean = away / (2.0f * d);
+        step = u < sum + lean ? d : u < 2.0f * sum ? -d : 0.0f;
+        step = r < 0.0f ? -step : step;
+    } else {
+        q = d * floorf(mu / d + zo_fraction(*g));
+        float away = fabsf(mu - q), other = d - away, share = away / d;
+        float made = (1.0f - share) * away * away + share * other * other, half = (a->gamma - made) / (2.0f * square);
+        step = u < half ? d : u < 2.0f * half ? -d : 0.0f;
+    }
+    *w = zo_clip_to_grid(a, q + step);
 }
 
 #ifdef __cplusplus

@@ -942,6 +942,7 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
         for (int i = 0; i < x->terms; i++) {
             ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && zo_rule_draws(rule), "a rule's operand is drawn on the way of dense terms, in some rules");
         }
+        ZO_CHECK(!zo_rule_pairs(rule) || (x->terms == 2 && v == NULL), "%d terms of a rule that takes two, one for g and one for v", x->terms);
         be->rule_drawn(be, rule, args, &w, resolve_terms(e, x->term, x->terms), x->terms, m, v);
     } else if (x->floor_by_size) {
         rule_by_size(e, rule, args, &w, m, v);

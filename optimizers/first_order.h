@@ -21,6 +21,11 @@ typedef struct zo_first_order {
     zo_set gradient;
 } zo_first_order;
 
+/* Of a zo_first_order at offset 0: how the gradient pass keeps its activations. */
+#define ZO_CHECKPOINT_OPTION                                                                                                          \
+    {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
+     .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
+
 /* Rows of its option table: where zo_first_order stands at offset 0. */
 #define ZO_FIRST_ORDER_OPTIONS(decay_help, clip_initial)                                                                              \
     {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(zo_first_order, weight_decay), .initial = 0.0, .least = 0.0,      \
@@ -29,8 +34,7 @@ typedef struct zo_first_order {
      .most = 1e9, .help = "largest norm of the gradient; 0 = no clipping"},                                                           \
     {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = offsetof(zo_first_order, schedule), .initial = ZO_SCHEDULE_CONSTANT,         \
      .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},                            \
-    {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
-     .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
+    ZO_CHECKPOINT_OPTION
 
 /* A row of its variants. */
 #define ZO_FIRST_ORDER_CHECKPOINT {"checkpoint", "true", "the gradient keeps each block's input alone and runs the blocks again: less memory, work 4 in place of 3"}

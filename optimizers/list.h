@@ -34,6 +34,7 @@
     X(tezo_adam)             \
     X(forward_grad)          \
     X(fo_sgd)                \
-    X(fo_adamw)
+    X(fo_adamw)              \
+    X(sgld)
 
 #endif

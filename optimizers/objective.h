@@ -43,8 +43,8 @@ typedef struct zo_set_spec {
 typedef struct zo_operands {
     zo_set over;         /* a sum in place of the weights, whose values are the rule's w: weights that have yet to move by it move before */
     zo_set g, m, v;
-    const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, or m and v are made of them, drawn on the way and stored nowhere.
-                          * DENSE directions */
+    const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, or m and v are made of them, drawn on the way and stored nowhere;
+                          * of a rule of zo_rule_pairs g is the first of two, and v the second. DENSE directions */
     int terms;
     bool floor_by_size;  /* of ZO_RULE_FLOORED: the floor is args.floor / (2 sqrt(n)) for a parameter of n numbers */
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and

@@ -461,6 +461,39 @@ static void window64(objective64 *q, const zo_rule_args *a, const zo_operands *x
     free(v);
 }
 
+/* Low-precision SGLD (arXiv 2206.09909) as its text has it, with Cat(mean, variance) on -d, 0, d. Uniform numbers are fractions of normal ones. */
+static double cat64(double mean, double variance, double d, double u)
+{
+    double up = (variance + mean * mean + mean * d) / (2.0 * d * d), down = (variance + mean * mean - mean * d) / (2.0 * d * d);
+    return u < up ? d : u < up + down ? -d : 0.0;
+}
+
+static void langevin64(objective64 *q, zo_rule_kind rule, const zo_rule_args *a, const zo_operands *x)
+{
+    double d = (double)a->eps, lr = (double)a->lr, noise = (double)a->gamma, *first = vector64(q), *second = vector64(q);
+    direction64(q, &x->term[0].dir, first);
+    direction64(q, &x->term[1].dir, second);
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
+            double u1 = first[i] - floor(first[i]), u2 = second[i] - floor(second[i]), mu = q->w[i] - lr * q->set[x->m - 1][i], to;
+            if (rule == ZO_RULE_ROUNDED) {
+                to = d * floor((mu + sqrt(noise) * first[i]) / d + u2);
+            } else if (noise > d * d / 4.0) {
+                double at = mu + sqrt(noise - d * d / 4.0) * first[i], near = d * floor(at / d + 0.5), r = at - near;
+                to = near + (r < 0.0 ? -1.0 : 1.0) * cat64(fabs(r), d * d / 4.0, d, u2);
+            } else {
+                double at = d * floor(mu / d + u1), r = mu - at, sign = r < 0.0 ? -1.0 : 1.0;
+                double made = (1.0 - fabs(r) / d) * r * r + fabs(r) / d * (-r + sign * d) * (-r + sign * d);
+                to = at + (noise > made ? cat64(0.0, noise - made, d, u2) : 0.0);
+            }
+            q->w[i] = fmin(fmax(to, (double)a->floor), -(double)a->floor - d);
+        }
+    }
+    free(first);
+    free(second);
+}
+
 /* torch.optim.SGD and torch.optim.AdamW in float64, written from their documentation and not from rules.h. */
 static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, const zo_operands *x, zo_err *err)
 {
@@ -472,6 +505,10 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     }
     if (rule == ZO_RULE_WINDOW || rule == ZO_RULE_REPLAYED) {
         window64(q, a, x, rule == ZO_RULE_WINDOW);
+        return ZO_OK;
+    }
+    if (zo_rule_pairs(rule)) {
+        langevin64(q, rule, a, x);
         return ZO_OK;
     }
     if (x->terms > 0) {

@@ -118,8 +118,8 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) reduction(+ : normals)
     {
-        bool windowed = terms > 0 && zo_rule_replays(rule);
-        size_t rooms = windowed ? 5 : terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn; of moments */
+        bool windowed = terms > 0 && zo_rule_replays(rule), paired = terms > 0 && zo_rule_pairs(rule);
+        size_t rooms = windowed ? 5 : paired ? 4 : terms > 0 ? 3 : 1; /* of weights; of the sum; of what is drawn; of moments, or of the second sum */
         float *scratch = step < SWEEP ? zo_cpu_scratch(be, rooms * (size_t)step * sizeof *scratch) : NULL;
         for (int t = 0; t < layout->n; t++) {
             const zo_param *p = &layout->param[t];
@@ -139,8 +139,12 @@ static void rule_over(zo_backend *be, zo_rule_kind rule, const zo_rule_args *arg
                     second = scratch + 4 * step;
                     normals += make_moments(args, p, term, terms, i, n, scratch + step, scratch + 2 * step, first, second);
                 } else if (terms > 0) {
-                    normals += zo_cpu_sum_terms(p, term, terms, i, n, scratch + 2 * step, scratch + step);
+                    normals += zo_cpu_sum_terms(p, term, paired ? 1 : terms, i, n, scratch + 2 * step, scratch + step);
                     slope = scratch + step;
+                }
+                if (paired) {
+                    second = scratch + 3 * step;
+                    normals += zo_cpu_sum_terms(p, &term[1], 1, i, n, scratch + 2 * step, second);
                 }
                 zo_cpu_load(w->storage, zo_store_at(w, at), n, x);
                 over[rule](*args, decays, n, x, slope, first, second);

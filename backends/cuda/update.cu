@@ -362,10 +362,10 @@ void zo_cuda_apply(zo_backend *be, zo_store *store, const zo_factors *factors, d
     zo_counters_add(counters);
 }
 
-/* g[l] = sum of the directions of a view, at point 0, at element 4 quad + l: from 0, every term one fmaf in their order. */
-static __device__ __forceinline__ void sum4(const zo_cuda_view &view, const zo_cuda_param &p, int64_t quad, float g[4])
+/* g[l] = sum of the directions [from, to) of a view, at point 0, at element 4 quad + l: from 0, every term one fmaf in their order. */
+static __device__ __forceinline__ void sum4(const zo_cuda_view &view, int from, int to, const zo_cuda_param &p, int64_t quad, float g[4])
 {
-    for (int d = 0; d < view.ndirs; d++) {
+    for (int d = from; d < to; d++) {
         zo_cuda_dir dir = view.dir[d];
         if (!zo_dir_acts(dir.kind, dir.skip, p.block, p.rank)) {
             continue;
@@ -428,7 +428,7 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
             if (DRAWN && (RULE == ZO_RULE_WINDOW || RULE == ZO_RULE_REPLAYED)) { /* zo_rule_replays, which the host has */
                 moments4(a, view, p.param, e / 4, mx, vx);
             } else if (DRAWN) {
-                sum4(view, p.param, e / 4, gx);
+                sum4(view, 0, zo_rule_pairs((zo_rule_kind)RULE) ? 1 : view.ndirs, p.param, e / 4, gx);
             } else if (g != nullptr) {
                 zo_load4(g + offset, e, first, end, true, gx);
             }
@@ -437,6 +437,9 @@ static __global__ void __launch_bounds__(THREADS) rule_flat(const zo_rule_args *
             }
             if (v != nullptr) {
                 zo_load4(v + offset, e, first, end, true, vx);
+            }
+            if (DRAWN && zo_rule_pairs((zo_rule_kind)RULE)) {
+                sum4(view, 1, 2, p.param, e / 4, vx);
             }
 #pragma unroll
             for (int l = 0; l < 4; l++) {
@@ -545,6 +548,10 @@ void zo_cuda_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *a
         DRAWN(ZO_RULE_CHOSEN);
     } else if (rule == ZO_RULE_SQUARE) {
         DRAWN(ZO_RULE_SQUARE);
+    } else if (rule == ZO_RULE_ROUNDED) {
+        DRAWN(ZO_RULE_ROUNDED);
+    } else if (rule == ZO_RULE_CORRECTED) {
+        DRAWN(ZO_RULE_CORRECTED);
     } else {
         DRAWN(ZO_RULE_ADAMW);
     }

@@ -350,6 +350,20 @@ static void sets(void)
         ck_assert_uint_eq(drawn_here.normals, drawn_there.normals);
         stores_same(&m, "rule_drawn", k == 0 ? "window, w" : "replayed, w", m.store, m.store_gpu);
     }
+    for (int way = 0; way < 3; way++) { /* two draws in a pass; the corrected rule with more noise than rounding makes, and with less */
+        zo_rule_kind rule = way == 0 ? ZO_RULE_ROUNDED : ZO_RULE_CORRECTED;
+        zo_rule_args of_grid = {.lr = 1e-2f, .eps = 0x1p-8f, .gamma = way == 1 ? 1e-4f : 3e-6f, .floor = -0x1p-1f};
+        zo_term draws[] = {{gauss, 1.0}, {other, 1.0}};
+        zo_counters drawn_here, drawn_there;
+        zo_counters_reset();
+        cpu->rule_drawn(cpu, rule, &of_grid, m.store, draws, 2, here[1], NULL);
+        zo_counters_read(&drawn_here);
+        zo_counters_reset();
+        gpu->rule_drawn(gpu, rule, &of_grid, m.store_gpu, draws, 2, there[1], NULL);
+        zo_counters_read(&drawn_there);
+        ck_assert_uint_eq(drawn_here.normals, drawn_there.normals);
+        stores_same(&m, "rule_drawn", text("to a grid, way %d", way), m.store, m.store_gpu);
+    }
     stores_same(&m, "rule_drawn", "adamw, m", here[1], there[1]);
     stores_same(&m, "rule_drawn", "adamw, v", here[2], there[2]);
     for (int i = 0; i < 3; i++) {
@@ -560,14 +574,15 @@ static void rules(void)
     gpu->upload(gpu, there[0]->data, here[0]->data, (size_t)n * sizeof(float));
     for (int rule = 0; rule < ZO_RULES; rule++) {
         bool m_used = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN && rule != ZO_RULE_CURVATURE && rule != ZO_RULE_CHOSEN && rule != ZO_RULE_SQUARE;
-        bool v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule) || rule == ZO_RULE_FLOORED;
+        bool v_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule) || rule == ZO_RULE_FLOORED ||
+                      zo_rule_pairs((zo_rule_kind)rule);
         for (int i = 1; i < 3; i++) {
             cpu->zero(cpu, here[i]->data, (size_t)n * sizeof(float));
             gpu->zero(gpu, there[i]->data, (size_t)n * sizeof(float));
         }
         for (int step = 1; step <= 3; step++) {
-            zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = rule == ZO_RULE_SMALL ? 0.01f : 1e-8f, .gamma = 0.5f,
-                                 .floor = 0.1f, .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
+            zo_rule_args args = {.lr = 1e-2f * (float)step, .decay = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = rule == ZO_RULE_SMALL || zo_rule_pairs((zo_rule_kind)rule) ? 0.01f : 1e-8f,
+                                 .gamma = 0.5f, .floor = zo_rule_pairs((zo_rule_kind)rule) ? -1.0f : 0.1f, .correct1 = 1.0f - powf(0.9f, (float)step), .correct2 = 1.0f - powf(0.99f, (float)step)};
             m.layout.decays_whole = step == 3;
             cpu->rule(cpu, (zo_rule_kind)rule, &args, m.store, here[0], m_used ? here[1] : NULL, v_used ? here[2] : NULL);
             gpu->rule(gpu, (zo_rule_kind)rule, &args, m.store_gpu, there[0], m_used ? there[1] : NULL, v_used ? there[2] : NULL);

@@ -135,7 +135,8 @@ START_TEST(sweeps)
             if (rule == ZO_RULES) {
                 be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, m.store[side], m.factors[side], first, second);
             } else {
-                bool second_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule);
+                bool second_used = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule) ||
+                                    zo_rule_pairs((zo_rule_kind)rule);
                 be->rule(be, (zo_rule_kind)rule, &args, m.store[side], s[0], rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN ? s[1] : NULL, second_used ? s[2] : NULL);
             }
         }

@@ -167,7 +167,8 @@ START_TEST(other_sweeps_round_once)
             be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, half, f, m, v);
             be->rule_lowrank(be, ZO_RULE_QUOTIENT, &args, full, f, m, v);
         } else {
-            bool first = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN, second = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule);
+            bool first = rule != ZO_RULE_SGD && rule != ZO_RULE_SIGN, second = rule == ZO_RULE_ADAMW || rule == ZO_RULE_QUOTIENT || rule == ZO_RULE_MOMENTS || zo_rule_replays((zo_rule_kind)rule) ||
+                                    zo_rule_pairs((zo_rule_kind)rule);
             be->rule(be, (zo_rule_kind)rule, &args, half, state[0][0], first ? state[0][1] : NULL, second ? state[0][2] : NULL);
             be->rule(be, (zo_rule_kind)rule, &args, full, state[1][0], first ? state[1][1] : NULL, second ? state[1][2] : NULL);
         }

@@ -6,7 +6,9 @@
  *   descent    the mean of <step, true gradient> is below 0 by four standard errors; with its updates turned round it is not
  *   estimates  the first step's mean and mean square over many seeds, on a linear loss, against closed forms (test_optimizers.c has others)
  *   stability  two-point estimates along normals on 1/2 w'Hw are stable in the mean square iff lr h < 1 for each curvature h and
- *              sum lr h / (2 (1 - lr h)) < 1 (H = I: lr < 2 / (d + 2)); along signs iff lr sum h < 2. The program crosses there. */
+ *              sum lr h / (2 (1 - lr h)) < 1 (H = I: lr < 2 / (d + 2)); along signs iff lr sum h < 2. The program crosses there.
+ *   langevin   SGLD's chain on 1/2 |w|^2 has the variance of its temperature, and by naive rounding too much (1e5 draws)
+ */
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -19,13 +21,14 @@
 enum { SEED = 5 };
 
 /* Options under which an oracle speaks, where the defaults are not these. `still`: every learning rate but lr is 0. `descent`: what it needs to be
- * seen in so many steps (0 = STEPS). */
+ * seen in so many steps (0 = STEPS). `flat`: with which it has no noise of its own. */
 enum { STEPS = 64 };
-static const struct special { const char *name, *still, *descent; int steps; } special[] = {
-    {"mezo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4}", 0},
-    {"zo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4, \"queries\": 4}", 0},
-    {"bszo", NULL, "{\"sigma\": 3}", 0}, /* its filter believes less and less of an estimate as the noise that it sees grows from `sigma` */
-    {"kerzoo", NULL, "{\"queries\": 16}", 0}, /* K(r) r is below 0 for large r: one query is seen in some 400 steps */
+static const struct special { const char *name, *still, *descent; int steps; const char *flat; } special[] = {
+    {"mezo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4}", 0, NULL},
+    {"zo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4, \"queries\": 4}", 0, NULL},
+    {"sgld", NULL, "{\"temperature\": 0}", 0, "{\"temperature\": 0}"}, /* the noise of so many steps hides their slope */
+    {"bszo", NULL, "{\"sigma\": 3}", 0, NULL}, /* its filter believes less and less of an estimate as the noise that it sees grows from `sigma` */
+    {"kerzoo", NULL, "{\"queries\": 16}", 0, NULL}, /* K(r) r is below 0 for large r: one query is seen in some 400 steps */
 };
 
 static struct special special_of(const char *name)
@@ -212,7 +215,7 @@ START_TEST(extremes_stay_finite)
     for (int64_t i = 0; i < m.layout.size; i++) {
         o->w[i] = m.start[i];
     }
-    running r = running_new(e->name, NULL, &o->o);
+    running r = running_new(e->name, special_of(e->name).flat, &o->o);
     for (int step = 0; step < 8; step++) {
         zo_step_report report;
         ck_assert_int_eq(running_step(&r, 1, 8, e->descends_lr, 1e-3, &report), ZO_OK);
@@ -605,6 +608,92 @@ START_TEST(stable_up_to_the_edge)
 }
 END_TEST
 
+/* ---- Langevin dynamics ---------------------------------------------------------------------------------------------------- */
+
+enum { CHAINS = 10000, BURN = 2000, APART = 300, TAKEN = 10 };
+
+/* L = 1/2 |w|^2: exp(-L) is a standard normal for each number, a chain of its own. */
+static double unit_loss(void *context, zo_which which, const double *w)
+{
+    (void)context, (void)which, (void)w;
+    return 0.0;
+}
+
+static void unit_gradient(void *context, zo_which which, const double *w, double *g)
+{
+    (void)which;
+    const zo_layout *layout = context;
+    memcpy(g, w, (size_t)layout->size * sizeof *g);
+}
+
+/* What Q adds to the variance of a step: rounding at random makes d^2 / 6 in the mean where the numbers are spread over the cells. The chain
+ * w <- (1 - lr) w + noise of variance s has variance s / (2 lr - lr^2). At the paper's steps of 1/8 and lr 0.0019 that is a deviation of 1.30 for 1.00. */
+START_TEST(langevin_has_the_variance_of_its_temperature)
+{
+    static const struct { const char *json; double lr, step, adds, temperature; } of[] = {
+        {"{\"temperature\": 1}", 1.9e-3, 0.0, 0.0, 1.0},
+        {"{\"temperature\": 1, \"quantiser\": \"naive\"}", 1.9e-3, 0.125, 1.0 / 6.0, 1.0},
+        {"{\"temperature\": 1, \"quantiser\": \"corrected\"}", 1.9e-3, 0.125, 0.0, 1.0}, /* noise below that of a half-way number */
+        {"{\"temperature\": 1, \"quantiser\": \"naive\"}", 1e-2, 0.125, 1.0 / 6.0, 1.0},
+        {"{\"temperature\": 1, \"quantiser\": \"corrected\"}", 1e-2, 0.125, 0.0, 1.0},   /* above it */
+        {"{\"temperature\": 0.25, \"quantiser\": \"corrected\", \"fraction\": 5}", 1e-2, 0.03125, 0.0, 0.25},
+    };
+    zo_layout layout = {0};
+    zo_layout_add(&layout, "w", ZO_PARAM_MATRIX, CHAINS / 100, 100, 0, true);
+    objective64 *o = objective64_new(&layout, 17, &layout, unit_loss, unit_gradient);
+    running r = running_new("sgld", of[_i].json, &o->o);
+    double sum = 0.0, squares = 0.0, lr = of[_i].lr, d = of[_i].step;
+    for (int step = 0; step < BURN + APART * (TAKEN - 1) + 1; step++) {
+        zo_step_report report;
+        ck_assert_int_eq(running_step(&r, 1, 0, lr, 0.0, &report), ZO_OK);
+        bool taken = step >= BURN && (step - BURN) % APART == 0;
+        for (int i = 0; i < CHAINS && taken; i++) {
+            ck_assert(d == 0.0 || o->w[i] / d == floor(o->w[i] / d));
+            sum += o->w[i];
+            squares += o->w[i] * o->w[i];
+        }
+    }
+    double n = (double)CHAINS * TAKEN, mean = sum / n, deviation = sqrt(squares / n - mean * mean);
+    double want = sqrt((2.0 * lr * of[_i].temperature + of[_i].adds * d * d) / (2.0 * lr - lr * lr));
+    printf("measured: sgld %s: langevin: lr %g, %.0f draws: mean %.4f, deviation %.4f, closed form %.4f, within 1 %%\n", of[_i].json, lr, n, mean, deviation, want);
+    ck_assert_msg(fabs(deviation - want) < 0.01 * want && fabs(mean) < 0.02 * want, "%s: mean %g, deviation %g, the closed form says %g", of[_i].json, mean,
+                  deviation, want);
+    running_free(&r);
+    objective64_free(o);
+    zo_layout_free(&layout);
+}
+END_TEST
+
+/* The rule itself, a step from one weight: mean w - lr m, and the variance that was asked for, or that of rounding where this is more. */
+START_TEST(corrected_rounding_has_mean_and_variance)
+{
+    enum { MANY = 1 << 18 };
+    static float draws[2][MANY];
+    const float d = 0.125f;
+    zo_normals((zo_stream){.seed = 5, .role = ZO_ROLE_Z}, 0, MANY, draws[0]);
+    zo_normals((zo_stream){.seed = 6, .role = ZO_ROLE_Z}, 0, MANY, draws[1]);
+    double most[2] = {0.0, 0.0};
+    for (int k = 0; k < 11 * 6; k++) {
+        double at = k % 11 / 10.0, asked = (k / 11) * 0.15; /* mu between two numbers of the grid, the variance in d^2: 0 to 0.75, d^2 / 4 between */
+        zo_rule_args args = {.lr = 1.0f, .eps = d, .gamma = (float)(asked * d * d), .floor = -16.0f};
+        double sum = 0.0, squares = 0.0, mu = (double)(float)(-3.0 * d + at * d), least = at * (1.0 - at);
+        for (int i = 0; i < MANY; i++) {
+            float w = 0.0f, m = (float)-mu;
+            zo_rule_corrected(&args, 0.0f, &w, &draws[0][i], &m, &draws[1][i]);
+            sum += (w - mu) / d;
+            squares += (w - mu) / d * ((w - mu) / d);
+        }
+        double mean = sum / MANY, variance = squares / MANY - mean * mean, want = fmax(asked, least);
+        double error = sqrt((want + 1e-9) / MANY), error2 = (want + 0.3) / sqrt(MANY);
+        most[0] = fmax(most[0], fabs(mean) / error);
+        most[1] = fmax(most[1], fabs(variance - want) / error2);
+        ck_assert_msg(fabs(mean) < 5.0 * error + 1e-6 && fabs(variance - want) < 5.0 * error2, "mu %g, variance %g: mean %g, variance %g, expected %g", at, asked, mean,
+                      variance, want);
+    }
+    printf("measured: corrected rounding: means and variances are %.1f and %.1f standard errors off at most, within 5\n", most[0], most[1]);
+}
+END_TEST
+
 int main(void)
 {
     const zo_estimator *const *list;
@@ -619,6 +708,8 @@ int main(void)
     tcase_add_test(tests, released_lozo_goes_along_other_draws);
     tcase_add_loop_test(tests, estimates_have_their_closed_forms, 0, GUESSES);
     tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
+    tcase_add_loop_test(tests, langevin_has_the_variance_of_its_temperature, 0, 6);
+    tcase_add_test(tests, corrected_rounding_has_mean_and_variance);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

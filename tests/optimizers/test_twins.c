@@ -15,6 +15,7 @@
 #include "tests/optimizers/twins/eggroll.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/helene.h"
+#include "tests/optimizers/twins/langevin.h"
 #include "tests/optimizers/twins/lozo.h"
 #include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
@@ -111,6 +112,10 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"forward-grad", "{\"draw\": \"rademacher\"}", twin_forward_grad, 2e-2, 0.0},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
+    {"sgld", NULL, twin_sgld, 2e-2, 0.0},
+    {"sgld", "{\"quantiser\": \"naive\", \"fraction\": 6, \"bits\": 7}", twin_sgld, 2e-2, 0.0},
+    {"sgld", "{\"quantiser\": \"corrected\", \"fraction\": 6, \"bits\": 7, \"temperature\": 0.01}", twin_sgld, 3e-2, 0.0},
+    {"sgld", "{\"quantiser\": \"corrected\", \"fraction\": 4, \"bits\": 5}", twin_sgld, 2e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
     {"fo-adamw", "{\"beta1\": 0.8, \"beta2\": 0.99, \"clip\": 0.5, \"weight_decay\": 0.5, \"schedule\": \"linear\"}", twin_fo_adamw, 1e-2, 0.0},
 };
