@@ -439,6 +439,12 @@ static int64_t add_factor(zo_layout *to, const zo_param *p, const char *suffix, 
     return to->param[at].offset;
 }
 
+/* The first n parameters. */
+static zo_layout head_of(const zo_layout *layout, int n, int64_t size)
+{
+    return (zo_layout){.n = n, .param = layout->param, .size = size, .trained_size = size};
+}
+
 zo_factors *zo_factors_new_own(const zo_layout *layout, const int *rank, double scale_power, uint64_t seed)
 {
     zo_factors *f = shapes_new(layout, rank, scale_power, seed);
@@ -449,18 +455,20 @@ zo_factors *zo_factors_new_own(const zo_layout *layout, const int *rank, double 
         if (rank[t] > 0) {
             f->left_at[t] = add_factor(&f->held, p, "/U", p->rows, rank[t]);
             f->right_at[t] = add_factor(&f->right, p, "/V", p->cols, rank[t]);
-            add_factor(&f->core, p, "/S", rank[t], rank[t]);
+            add_factor(&f->held_core, p, "/S", rank[t], rank[t]);
         }
     }
     int factored = f->held.n;
-    int64_t size = f->held.size;
+    int64_t left = f->held.size, core = f->held_core.size;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         if (rank[t] == 0 && !p->frozen) {
             f->left_at[t] = add_factor(&f->held, p, "", p->rows, p->cols);
+            add_factor(&f->held_core, p, "", p->rows, p->cols);
         }
     }
-    f->left = (zo_layout){.n = factored, .param = f->held.param, .size = size, .trained_size = size};
+    f->left = head_of(&f->held, factored, left);
+    f->core = head_of(&f->held_core, factored, core);
     return f;
 }
 
@@ -482,7 +490,7 @@ void zo_factors_free(zo_backend *be, zo_factors *factors)
     zo_free(factors->right_at);
     zo_layout_free(&factors->held);
     zo_layout_free(&factors->right);
-    zo_layout_free(&factors->core);
+    zo_layout_free(&factors->held_core);
     zo_free(factors);
 }
 

@@ -32,8 +32,8 @@ typedef enum zo_dir_kind {
                      `period` (LOZO, arXiv 2410.07698); zero elsewhere */
     ZO_DIR_CORE,  /* scale * U S V^T on every factored matrix, S (rank, rank) ~ N(0, 1) drawn at (step, query), U and V orthonormal, of what is drawn at
                      `period` (SubZero, arXiv 2410.08989); zero elsewhere */
-    ZO_DIR_HELD,  /* scale * N V^T on every factored matrix, N the left factors that `set` holds, V as that of FACTORS; the set's own values elsewhere
-                     (LOZO-m's momentum): not a value */
+    ZO_DIR_HELD,  /* scale * N V^T on every factored matrix, N the left factors that `set` holds, V as that of FACTORS (LOZO-m's momentum); or scale *
+                     U C V^T, C the cores that it holds, U and V as those of CORE (SubZero+'s step); the set's own values elsewhere: not a value */
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 

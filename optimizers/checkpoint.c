@@ -174,8 +174,9 @@ static void set_terms(zo_engine *e, zo_archive *a, zo_opened *s)
 /* The factors that are realised, so that none is drawn again. */
 static void own_factors(zo_engine *e, zo_archive *a)
 {
-    for (int i = 0; i <= ZO_SIDES * ZO_OWN_SLOTS; i++) {
-        zo_own_slot *slot = i < ZO_SIDES * ZO_OWN_SLOTS ? &e->own.slot[i / ZO_OWN_SLOTS][i % ZO_OWN_SLOTS] : &e->own.basis;
+    enum { SLOTS = ZO_SIDES * ZO_OWN_SLOTS };
+    for (int i = 0; i < SLOTS + 2; i++) {
+        zo_own_slot *slot = i < SLOTS ? &e->own.slot[i / ZO_OWN_SLOTS][i % ZO_OWN_SLOTS] : i == SLOTS ? &e->own.basis : &e->own.formed;
         if (slot->store != NULL) {
             ZO_ARCHIVE(a, slot->of);
             ZO_ARCHIVE(a, slot->used);

@@ -79,7 +79,7 @@ static void settle_weights(zo_engine *e)
 
 const zo_layout *zo_engine_layout_of(const zo_engine *e, const zo_opened *s)
 {
-    return s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : e->spec.weights->layout;
+    return s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : s->spec.shape == ZO_SHAPE_CORE ? &e->factors->held_core : e->spec.weights->layout;
 }
 
 /* The store of a sum that has none yet. */
@@ -123,12 +123,12 @@ static void settle_readers(zo_engine *e, zo_set set)
             settle(e, &e->set[k].moves);
         }
     }
+    e->own.formed.used = e->own.formed.of.set == set ? 0 : e->own.formed.used;
 }
 
-/* The slot that was asked for longest ago; what reads it is done before. */
-static zo_own_slot *spare_slot(zo_engine *e, zo_side side)
+/* What reads a slot is done before it is made anew. */
+static zo_own_slot *cleared(zo_engine *e, zo_own_slot *slot)
 {
-    zo_own_slot *slot = zo_own_oldest(&e->own, side);
     if (slot->used > 0 && zo_moves_read_factor(&e->weights, slot->store->data)) {
         settle_weights(e);
     }
@@ -138,6 +138,12 @@ static zo_own_slot *spare_slot(zo_engine *e, zo_side side)
         }
     }
     return slot;
+}
+
+/* The slot that was asked for longest ago. */
+static zo_own_slot *spare_slot(zo_engine *e, zo_side side)
+{
+    return cleared(e, zo_own_oldest(&e->own, side));
 }
 
 /* A factor of a direction. */
@@ -150,6 +156,23 @@ static zo_own_slot *realise(zo_engine *e, zo_side side, const zo_dir *dir)
         zo_own_make(&e->own, slot, side, dir);
     }
     return slot;
+}
+
+/* The left factors of a HELD direction: a set's own, or what its cores make. */
+static const zo_store *held_left(zo_engine *e, const zo_dir *dir)
+{
+    zo_shape shape = set_of(e, dir->set)->spec.shape;
+    const zo_store *values = summed(e, dir->set, shape);
+    if (shape != ZO_SHAPE_CORE) {
+        ZO_CHECK(shape == ZO_SHAPE_LEFT, "the set \"%s\" holds no factors", set_of(e, dir->set)->spec.name);
+        return values;
+    }
+    zo_own_slot *formed = &e->own.formed;
+    if (formed->used == 0 || !zo_dir_same(&formed->of, dir)) {
+        cleared(e, formed);
+        zo_own_form(&e->own, dir, values);
+    }
+    return formed->store;
 }
 
 static bool is_resolved(const zo_dir *dir)
@@ -166,13 +189,23 @@ zo_dir zo_engine_resolve(zo_engine *e, const zo_dir *dir)
     } else if (d.kind == ZO_DIR_DENSE && d.scale != 0) {
         d.by = summed(e, d.scale, ZO_SHAPE_WHOLE);
     } else if (zo_dir_has_factors(d.kind)) {
-        d.own.left = (d.kind == ZO_DIR_HELD ? summed(e, d.set, ZO_SHAPE_LEFT) : realise(e, ZO_SIDE_LEFT, dir)->store)->data;
+        d.own.left = (d.kind == ZO_DIR_HELD ? held_left(e, dir) : realise(e, ZO_SIDE_LEFT, dir)->store)->data;
         d.own.right = realise(e, ZO_SIDE_RIGHT, dir)->store->data;
     }
     return d;
 }
 
-/* Terms, the same; until the next call. */
+/* Room for n terms; until the next call. */
+static zo_term *resolved_terms(zo_engine *e, int n)
+{
+    if (n > e->resolved_room) {
+        e->resolved_room = n;
+        e->resolved = zo_realloc(e->resolved, ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *e->resolved);
+    }
+    return e->resolved;
+}
+
+/* Terms, the same. */
 static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
 {
     bool any = false;
@@ -182,10 +215,7 @@ static const zo_term *resolve_terms(zo_engine *e, const zo_term *term, int n)
     if (!any) {
         return term;
     }
-    if (n > e->resolved_room) {
-        e->resolved_room = n;
-        e->resolved = zo_realloc(e->resolved, ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *e->resolved);
-    }
+    resolved_terms(e, n);
     for (int i = 0; i < n; i++) {
         e->resolved[i] = (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef};
     }
@@ -235,9 +265,6 @@ static zo_status check_set_in_points(const zo_engine *e, zo_set set, zo_err *err
 /* Products of draw, shape, subset and scale that no estimator asks for are not built: ZO_EUNSUPPORTED. */
 static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_err *err)
 {
-    if (too_many_own(count_own(term, n), err) != ZO_OK) {
-        return ZO_EUNSUPPORTED;
-    }
     for (int i = 0; i < n; i++) {
         const zo_dir *dir = &term[i].dir;
         if (dir->scale != 0 && check_set_in_points(e, dir->scale, err) != ZO_OK) {
@@ -417,8 +444,8 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
     return e->spec.io.losses(e->spec.io.context, which, &view, loss, err);
 }
 
-/* A pass reads the factors of all its points. */
-static zo_status check_pass(const zo_point *point, int n, zo_err *err)
+/* A pass reads the factors of all its points: how many directions have their own. */
+static int own_of_pass(const zo_point *point, int n)
 {
     int own = 0;
     for (int p = 0; p < n; p++) {
@@ -433,7 +460,7 @@ static zo_status check_pass(const zo_point *point, int n, zo_err *err)
             own += !again;
         }
     }
-    return too_many_own(own, err);
+    return own;
 }
 
 static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
@@ -445,7 +472,7 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
                        "\"accumulate\": \"weights\"");
     }
     for (int p = 0; p < n; p++) {
-        if (check_terms(e, point[p].term, point[p].n, err) != ZO_OK) {
+        if (check_terms(e, point[p].term, point[p].n, err) != ZO_OK || too_many_own(count_own(point[p].term, point[p].n), err) != ZO_OK) {
             return ZO_EUNSUPPORTED;
         }
         for (int i = 0; i < point[p].n; i++) {
@@ -464,10 +491,12 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
         }
         status = losses_inplace(e, which, point, n, loss, err);
     } else {
-        for (int p = 0; p < n && status == ZO_OK; p += e->spec.io.most_points) {
-            int pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
-            status = check_pass(point + p, pass, err);
-            status = status == ZO_OK ? losses_pass(e, which, point + p, pass, loss + p, err) : status;
+        for (int p = 0, pass; p < n && status == ZO_OK; p += pass) {
+            pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
+            while (pass > 1 && own_of_pass(point + p, pass) > ZO_OWN_SLOTS) {
+                pass--;
+            }
+            status = losses_pass(e, which, point + p, pass, loss + p, err);
         }
     }
     if (status != ZO_OK) {
@@ -619,10 +648,15 @@ static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *s
     e->set = zo_realloc(e->set, ZO_HOST, ZO_TAG_OTHER, (size_t)(e->sets + 1) * sizeof *e->set);
     e->set[e->sets] = (zo_opened){.spec = *spec};
     *set = ++e->sets;
-    if (spec->shape == ZO_SHAPE_LEFT) {
-        ZO_CHECK(e->factors != NULL && e->factors->left_at != NULL && !spec->copy, "the set \"%s\" is of left factors, and directions have none", spec->name);
+    if (spec->shape != ZO_SHAPE_WHOLE) {
+        bool cores = spec->shape == ZO_SHAPE_CORE;
+        ZO_CHECK(e->factors != NULL && e->factors->left_at != NULL && !spec->copy, "the set \"%s\" is of factors, and directions have none", spec->name);
+        ZO_CHECK(!cores || e->own.basis.store != NULL, "the set \"%s\" is of cores, and factors are not orthonormal", spec->name);
         if (zo_backend_has(e->spec.be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
             return ZO_EUNSUPPORTED;
+        }
+        if (cores) {
+            zo_own_open_formed(&e->own);
         }
         zo_own_open_core(&e->own);
     }
@@ -663,13 +697,13 @@ static void sweep_whole(zo_engine *e, zo_store *store, double decay, const zo_te
     e->spec.be->apply(e->spec.be, &whole, e->factors, decay, term, n, NULL);
 }
 
-/* The same of a set of left factors: FACTORS terms on these, REST terms on what stands behind, each as the draw that it is there. */
-static void sweep_left(zo_engine *e, zo_store *store, double decay, const zo_term *term, int n)
+/* The same of a set of left factors, or of cores: terms with factors on these, REST terms on what stands behind, each as the draw that it is there. */
+static void sweep_factors(zo_engine *e, zo_store *store, zo_shape shape, double decay, const zo_term *term, int n)
 {
-    zo_term *draws = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)n * sizeof *draws);
+    zo_term *draws = resolved_terms(e, n);
     for (int part = 0; part < 2; part++) {
-        const zo_layout *held = store->layout, *left = &e->factors->left;
-        zo_layout at = part == 0 ? *left : (zo_layout){.n = held->n - left->n, .param = held->param + left->n, .size = held->size, .trained_size = held->size};
+        const zo_layout *held = store->layout, *head = shape == ZO_SHAPE_LEFT ? &e->factors->left : &e->factors->core;
+        zo_layout at = part == 0 ? *head : (zo_layout){.n = held->n - head->n, .param = held->param + head->n, .size = held->size, .trained_size = held->size};
         zo_store of = *store;
         int taken = 0;
         for (int i = 0; i < n; i++) {
@@ -683,7 +717,6 @@ static void sweep_left(zo_engine *e, zo_store *store, double decay, const zo_ter
         of.layout = &at;
         e->spec.be->apply(e->spec.be, &of, NULL, decay, draws, taken, NULL);
     }
-    zo_free(draws);
 }
 
 static zo_status engine_carry(zo_objective *o, zo_set set, const zo_dir *from, const zo_dir *to, zo_err *err)
@@ -709,10 +742,14 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
         if (kind == ZO_DIR_SET || kind == ZO_DIR_HELD || term[i].dir.scale != 0) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet, nor what one scales: it takes directions", s->spec.name);
         }
-        if (s->spec.shape == ZO_SHAPE_LEFT && kind != ZO_DIR_FACTORS && kind != ZO_DIR_REST) {
-            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is of left factors: it takes directions with factors of their own, and those of what has none",
-                           s->spec.name);
+        zo_dir_kind taken = s->spec.shape == ZO_SHAPE_LEFT ? ZO_DIR_FACTORS : ZO_DIR_CORE;
+        if (s->spec.shape != ZO_SHAPE_WHOLE && kind != taken && kind != ZO_DIR_REST) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is of %s: it takes directions that have %s of their own, and those of what has none",
+                           s->spec.name, s->spec.shape == ZO_SHAPE_LEFT ? "left factors" : "cores", s->spec.shape == ZO_SHAPE_LEFT ? "factors" : "cores");
         }
+    }
+    if (s->spec.shape == ZO_SHAPE_WHOLE && too_many_own(count_own(term, n), err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
     }
     if (is_logged(e)) {
         for (int i = 0; i < n; i++) {
@@ -737,8 +774,10 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
     }
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
     double keeps = s->store != old || decay == 0.0 ? 1.0 : decay;
-    if (s->spec.shape == ZO_SHAPE_LEFT) {
-        sweep_left(e, s->store, keeps, term, n);
+    if (n == 0 && keeps == 1.0) {
+        /* zeros, as they are */
+    } else if (s->spec.shape != ZO_SHAPE_WHOLE) {
+        sweep_factors(e, s->store, s->spec.shape, keeps, term, n);
     } else {
         sweep_whole(e, s->store, keeps, resolve_terms(e, term, n), n);
     }
@@ -755,6 +794,9 @@ static zo_status engine_combine(zo_objective *o, zo_set set, double decay, const
         return ZO_EUNSUPPORTED;
     }
     if (set == ZO_SET_WEIGHTS) {
+        if (too_many_own(count_own(term, n), err) != ZO_OK) {
+            return ZO_EUNSUPPORTED;
+        }
         return combine_weights(e, decay, term, n, err);
     }
     zo_opened *s = set_of(e, set);
@@ -796,6 +838,7 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
     }
     if (orthonormal) {
         zo_own_open_orthonormal(&e->own);
+        e->own.raw_signs = spec->raw_signs;
     }
     for (int t = 0; spec->align && t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -842,10 +885,10 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 /* first order, and rules ---------------------------------------------------------------------------------------------------- */
 
 /* A sum's store to write, which begins as zeros or as its spec says. */
-static zo_store *made(zo_engine *e, zo_set set)
+static zo_store *made(zo_engine *e, zo_set set, zo_shape shape)
 {
     zo_opened *s = set_of(e, set);
-    ZO_CHECK(!s->spec.copy && s->spec.shape == ZO_SHAPE_WHOLE, "the set \"%s\" is no operand of a rule: it takes copies of the weights, or left factors",
+    ZO_CHECK(!s->spec.copy && s->spec.shape == shape, "the set \"%s\" is no operand here: it takes copies of the weights, or is of another shape",
              s->spec.name);
     if (s->store == NULL) {
         make_store(e, s);
@@ -870,7 +913,7 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
     }
     settle_weights(e);
     double start = zo_now();
-    zo_store *grad = made(e, set);
+    zo_store *grad = made(e, set, ZO_SHAPE_WHOLE);
     be->zero(be, grad->data, (size_t)grad->size * sizeof(float));
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_status status = e->spec.io.gradient(e->spec.io.context, which, grad, loss, err);
@@ -934,10 +977,12 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
         return ZO_OK;
     }
     decay_as_wished(e);
-    zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over) : *e->spec.weights;
-    w.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
-    const zo_store *g = x->g != 0 ? summed(e, x->g, ZO_SHAPE_WHOLE) : NULL;
-    zo_store *m = x->m != 0 ? made(e, x->m) : NULL, *v = x->v != 0 ? made(e, x->v) : NULL;
+    zo_shape shape = x->over != ZO_SET_WEIGHTS ? set_of(e, x->over)->spec.shape : ZO_SHAPE_WHOLE;
+    ZO_CHECK(shape != ZO_SHAPE_LEFT && (shape == ZO_SHAPE_WHOLE || x->terms == 0), "a rule over left factors, or over cores of what is drawn");
+    zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over, shape) : *e->spec.weights;
+    w.layout = shape == ZO_SHAPE_WHOLE ? &e->parts.layout[ZO_LAYOUT_WHOLE] : w.layout;
+    const zo_store *g = x->g != 0 ? summed(e, x->g, shape) : NULL;
+    zo_store *m = x->m != 0 ? made(e, x->m, shape) : NULL, *v = x->v != 0 ? made(e, x->v, shape) : NULL;
     if (x->terms > 0) {
         for (int i = 0; i < x->terms; i++) {
             ZO_CHECK(x->term[i].dir.kind == ZO_DIR_DENSE && zo_rule_draws(rule), "a rule's operand is drawn on the way of dense terms, in some rules");
@@ -961,7 +1006,7 @@ static zo_status engine_mask(zo_objective *o, zo_set set, double share, bool ane
     }
     const zo_layout *layout = e->spec.weights->layout;
     settle_weights(e);
-    zo_store *mask = made(e, set);
+    zo_store *mask = made(e, set, ZO_SHAPE_WHOLE);
     zo_opened *s = set_of(e, set);
     ZO_CHECK(anew || s->threshold != NULL, "the first mask of the set \"%s\" finds its thresholds", s->spec.name);
     if (s->threshold == NULL) {

@@ -28,6 +28,7 @@
     X(lozo)                  \
     X(lozo_m)                \
     X(subzo)                 \
+    X(subzero_plus)          \
     X(eggroll)               \
     X(tezo)                  \
     X(tezo_m)                \

@@ -41,6 +41,18 @@ static uint64_t arena_bytes(int64_t n)
     return zo_round_up((uint64_t)n, 16) * sizeof(float);
 }
 
+/* A store of a factor of each factored matrix, (rows or rank, rank), and behind it what has none. */
+static uint64_t held_bytes(const zo_needs *n, const zo_layout *layout, bool core)
+{
+    uint64_t bytes = 0;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        int64_t rank = zo_rank_most(p, &n->factors);
+        bytes += p->frozen ? 0 : rank == 0 ? arena_bytes(p->rows * p->cols) : arena_bytes((core ? rank : p->rows) * rank);
+    }
+    return bytes;
+}
+
 static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start)
 {
     const zo_layout *layout = x->layout;
@@ -59,6 +71,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
     a_coef += side || is_logged(x) ? sizeof(double) + sizeof(float) : 0;
     a_coef += side ? (uint64_t)points_of(n, x->realisation) * sizeof(float) : 0;
     start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
+    start->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? held_bytes(n, layout, false) : 0; /* what they make with U */
     for (int t = 0; t < layout->n && (n->lefts > 0 || orthonormal); t++) {
         int64_t rank = zo_rank_most(&layout->param[t], &n->factors);
         start->backend[ZO_TAG_OPT_STATE] += arena_bytes(rank * rank) + (orthonormal ? arena_bytes(layout->param[t].rows * rank) : 0); /* a core; U */
@@ -82,12 +95,10 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
     steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
     steps->backend[ZO_TAG_GRADS] += (uint64_t)(n->gradient + n->buffers) * numbers * sizeof(float);
-    for (int t = 0; t < x->layout->n && n->lefts > 0; t++) {
-        const zo_param *p = &x->layout->param[t];
-        int rank = zo_rank_most(p, &n->factors);
-        steps->backend[ZO_TAG_OPT_STATE] += p->frozen ? 0 : (uint64_t)n->lefts * arena_bytes(p->rows * (rank > 0 ? rank : p->cols));
-    }
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts) * sizeof(zo_store);
+    steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, false) : 0;
+    steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, true) : 0;
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores) * sizeof(zo_store);
+    host[ZO_TAG_OTHER] += n->lefts + n->cores > 0 ? (uint64_t)n->stored_terms * sizeof(zo_term) : 0;
 }
 
 /* A factor on its way to being orthonormal: as drawn, and in float64. */
@@ -151,6 +162,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
                                 !n->factored                           ? NULL
                                 : n->factors.kind == ZO_FACTORS_FIXED ? "CP factors"
                                 : n->lefts > 0                        ? "the last factors of directions, and left ones that are summed"
+                                : n->cores > 0                        ? "the last factors of directions, and cores that are summed"
                                                                       : "the last factors of directions"};
     size_t at = 0;
     snprintf(out, size, "nothing");

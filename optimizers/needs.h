@@ -36,7 +36,7 @@ typedef struct zo_needs {
     int stored;         /* sums: f32, tag OPT_STATE */
     int scales;         /* sums that scale directions: the same */
     bool scales_written; /* and a rule writes them in every step */
-    int64_t stored_terms; /* terms that they are sums of, all together: beside a log these are what is kept; 0 = one each */
+    int64_t stored_terms; /* terms that they are sums of, all together: beside a log these are what is kept; 0 = one each. Of sums of factors: of one */
     bool stored_beside; /* the next one of those is made while the old one is there */
     int moments;        /* of a rule: f32, tag OPT_STATE */
     /* low rank */
@@ -47,6 +47,7 @@ typedef struct zo_needs {
     /* host arrays of its own, by tag: made in start(), and in the steps (the most that is alive at a time) */
     uint64_t start_bytes[ZO_TAGS], step_bytes[ZO_TAGS];
     int buffers;        /* sums that an estimate is written into as a gradient is, in every step: f32, tag GRADS */
+    int cores;          /* sums of cores (ZO_SHAPE_CORE): f32, tag OPT_STATE */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */

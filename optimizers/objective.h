@@ -24,8 +24,10 @@ typedef enum zo_which {
 
 typedef enum zo_shape {
     ZO_SHAPE_WHOLE, /* a number for each of the weights */
-    ZO_SHAPE_LEFT   /* of every factored matrix a left factor (rows, rank), and what has no factors as it is: a sum of FACTORS directions, of which it
+    ZO_SHAPE_LEFT,  /* of every factored matrix a left factor (rows, rank), and what has no factors as it is: a sum of FACTORS directions, of which it
                        takes the left factor, and of REST ones. Opened after open_factors, with factors that directions have themselves */
+    ZO_SHAPE_CORE   /* of every factored matrix a core (rank, rank), and what has no factors as it is: a sum of CORE directions, of which it takes S, and
+                       of REST ones. Opened after open_factors, with orthonormal factors */
 } zo_shape;
 
 typedef struct zo_set_spec {
@@ -41,7 +43,8 @@ typedef struct zo_set_spec {
 /* What a rule reads and writes beside the weights: sums; 0 and NULL = the rule has no use for it. Moments that were never written begin
  * as zeros. */
 typedef struct zo_operands {
-    zo_set over;         /* a sum in place of the weights, whose values are the rule's w: weights that have yet to move by it move before */
+    zo_set over;         /* a sum in place of the weights, whose values are the rule's w: weights that have yet to move by it move before. Operands are
+                          * then sets of its shape, which is not LEFT */
     zo_set g, m, v;
     const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, or m and v are made of them, drawn on the way and stored nowhere;
                           * of a rule of zo_rule_pairs g is the first of two, and v the second. DENSE directions */
@@ -73,6 +76,8 @@ typedef struct zo_factor_spec {
     double threshold;     /* r_th: count of singular values >= r_th * sigma_1, least over the matrices of a block (recalled form) */
     double scale_power;   /* scale = rank^power: 0, -0.5, -1 */
     bool align;           /* scale = sqrt(rows cols) / rank in its stead: SubZero's norm alignment */
+    bool raw_signs;       /* of ORTHONORMAL: columns have the signs that a QR decomposition by Householder's reflections leaves, as LAPACK's; else those
+                             with which R's diagonal is above 0, so that of normal numbers they are uniform (Haar) */
     zo_tables tables;
 } zo_factor_spec;
 
@@ -95,8 +100,8 @@ typedef struct zo_objective {
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
     /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
      * decay (and see decay_all); a set decays whole. Terms are
-     *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is LEFT);
-     *   of a sum         directions; where its shape is LEFT: FACTORS and REST;
+     *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is LEFT or CORE);
+     *   of a sum         directions; where its shape is LEFT: FACTORS and REST; where it is CORE: CORE and REST;
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
     zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);

@@ -20,6 +20,11 @@ void zo_own_open_core(zo_own_factors *own)
     own->core = own->core != NULL ? own->core : zo_store_new(own->be, &own->factors->core, ZO_TAG_OPT_STATE);
 }
 
+void zo_own_open_formed(zo_own_factors *own)
+{
+    own->formed.store = own->formed.store != NULL ? own->formed.store : zo_store_new(own->be, &own->factors->held, ZO_TAG_OPT_STATE);
+}
+
 void zo_own_open_orthonormal(zo_own_factors *own)
 {
     zo_own_open_core(own);
@@ -28,6 +33,7 @@ void zo_own_open_orthonormal(zo_own_factors *own)
 
 void zo_own_close(zo_own_factors *own)
 {
+    zo_store_free(own->be, own->formed.store);
     zo_store_free(own->be, own->basis.store);
     zo_store_free(own->be, own->core);
     for (int i = 0; i < ZO_SIDES * ZO_OWN_SLOTS; i++) {
@@ -76,6 +82,28 @@ static void orthonormalise(double *x, int r, int64_t n)
     }
 }
 
+/* x (r, n), as orthonormalise leaves it: columns get the signs that Householder's reflections (LAPACK) give to Q. With d the signs, Q - diag(d) has
+ * an LU decomposition, and each d is chosen against its pivot (Ballard et al. 2014, TSQR with Householder reconstruction). The first r rows say it. */
+static void householder_signs(double *x, int r, int64_t n)
+{
+    double *lu = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)(r * r) * sizeof *lu);
+    for (int i = 0; i < r * r; i++) {
+        lu[i] = x[i % r * n + i / r];
+    }
+    for (int s = 0; s < r; s++) {
+        double sign = lu[s * r + s] > 0.0 ? -1.0 : 1.0, pivot = lu[s * r + s] - sign;
+        for (int i = s + 1; i < r; i++) {
+            for (int j = s + 1; j < r; j++) {
+                lu[i * r + j] -= lu[i * r + s] / pivot * lu[s * r + j];
+            }
+        }
+        for (int64_t i = 0; i < n; i++) {
+            x[s * n + i] *= sign;
+        }
+    }
+    zo_free(lu);
+}
+
 /* The store's matrices (n, r) <- orthonormal columns, of the normal numbers of a draw. */
 static void make_orthonormal(zo_own_factors *own, const zo_dir *draw, zo_store *store)
 {
@@ -89,6 +117,9 @@ static void make_orthonormal(zo_own_factors *own, const zo_dir *draw, zo_store *
             x[i % r * n + i / r] = host[i];
         }
         orthonormalise(x, (int)r, n);
+        if (own->raw_signs) {
+            householder_signs(x, (int)r, n);
+        }
         for (int64_t i = 0; i < n * r; i++) {
             host[i] = (float)x[i % r * n + i / r];
         }
@@ -128,6 +159,17 @@ zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side)
     return oldest;
 }
 
+/* basis <- U of the direction's period. */
+static void make_basis(zo_own_factors *own, const zo_dir *dir)
+{
+    zo_dir base = {.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
+    if (own->basis.used == 0 || !zo_dir_same_draw(&own->basis.of, &base)) {
+        own->basis.of = base;
+        own->basis.used = 1;
+        make_orthonormal(own, &base, own->basis.store);
+    }
+}
+
 void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir)
 {
     double start = zo_now();
@@ -138,16 +180,24 @@ void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_
     } else if (side == ZO_SIDE_RIGHT) {
         make_orthonormal(own, &slot->of, slot->store);
     } else {
-        zo_dir base = {.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
-        if (own->basis.used == 0 || !zo_dir_same_draw(&own->basis.of, &base)) {
-            own->basis.of = base;
-            own->basis.used = 1;
-            make_orthonormal(own, &base, own->basis.store);
-        }
+        make_basis(own, dir);
         make_drawn(own, &slot->of, own->core);
         own->be->multiply(own->be, own->basis.store, false, own->core, slot->store);
     }
     zo_part_move(ZO_PART_UPDATE, ZO_PART_FORM, zo_now() - start); /* the backend counts a sweep as an update */
+}
+
+void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *cores)
+{
+    const zo_factors *f = own->factors;
+    zo_backend *be = own->be;
+    zo_store left = *own->formed.store;
+    left.layout = &f->left;
+    make_basis(own, dir);
+    be->multiply(be, own->basis.store, false, cores, &left);
+    be->copy(be, left.data + f->left.size, cores->data + f->core.size, (size_t)(f->held.size - f->left.size) * sizeof(float));
+    own->formed.of = *dir;
+    own->formed.used = 1;
 }
 
 void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x)

@@ -26,6 +26,8 @@ typedef struct zo_own_factors {
     zo_own_slot slot[ZO_SIDES][ZO_OWN_SLOTS];
     zo_store *core; /* (rank, rank) of every factored matrix, for the time of an operation; NULL before zo_own_open_core */
     zo_own_slot basis; /* U of a period, where factors are orthonormal; else its store is NULL */
+    bool raw_signs;    /* their columns have Householder's signs */
+    zo_own_slot formed; /* of zo_factors.held: what the set of cores `of.set` makes with U of `of.period`; its store is NULL before zo_own_open_formed */
     uint64_t clock;
 } zo_own_factors;
 
@@ -33,11 +35,14 @@ void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors)
 void zo_own_open_core(zo_own_factors *own);
 void zo_own_open_orthonormal(zo_own_factors *own); /* from here on factors of a period are orthonormal, and left ones are U S */
 void zo_own_close(zo_own_factors *own);
+void zo_own_open_formed(zo_own_factors *own);
 /* Its factor where it is realised already, else NULL. */
 zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir);
 /* The slot that was asked for longest ago: nobody may read it any more when it is made the direction's. */
 zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side);
 void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir);
+/* formed <- U C of every factored matrix and the rest as it is, of a HELD direction on a set of cores with these values. */
+void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *cores);
 /* x <- x (V_from^T V_to) / cols for x's left factors, by way of `scratch`, a left slot, which then holds nothing. */
 void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x);
 

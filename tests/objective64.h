@@ -21,14 +21,15 @@ typedef struct objective64 {
     double *w, *z, *at;                               /* (layout->size) */
     double threshold[64];                             /* (n) of a mask */
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
-    bool left[8];                                     /* left factors stand there as they do in u, and behind them (layout->size) the rest */
-    int64_t nu;                                       /* numbers of u */
+    zo_shape shape[8];                                /* factors stand there as they do in u, or cores as in s, and behind them (layout->size) the rest */
+    int64_t nu, ns;                                   /* numbers of u, of s */
+    bool raw_signs;
     int sets;
     int *rank;                                        /* (n) */
     double *scale;
     int64_t *coef_at;
-    float *u, *f;                                     /* factors: U at u + offset_u[t], V at f + offset_v[t] */
-    int64_t *offset_u, *offset_v;
+    float *u, *f, *s;                                 /* factors: U at u + offset_u[t], V at f + offset_v[t]; a core at s + offset_s[t] */
+    int64_t *offset_u, *offset_v, *offset_s;
     float *tau;
     bool orthonormal;                                 /* and those of a period are so */
     bool own;                                         /* directions have factors of their own, and u and f are those of the last one */
@@ -68,8 +69,8 @@ static void factor64(const zo_param *p, char side, uint64_t seed, uint32_t step,
     zo_normals_scalar((zo_stream){seed, zo_param_id(name), step, query, ZO_ROLE_Z}, 0, n, x);
 }
 
-/* x (n, r) <- Q of a QR decomposition with a positive diagonal, by Householder's reflections, which are none of the engine's way. */
-static void orthonormal64(double *x, int64_t n, int r)
+/* x (n, r) <- Q of a QR decomposition with a positive diagonal, or (raw) as it comes, by Householder's reflections, which are none of the engine's way. */
+static void orthonormal64(double *x, int64_t n, int r, bool raw)
 {
     double *v = calloc((size_t)(n * r) + 1, sizeof *v), *q = calloc((size_t)(n * r) + 1, sizeof *q), *sign = calloc((size_t)r + 1, sizeof *sign);
     for (int s = 0; s < r; s++) {
@@ -97,7 +98,7 @@ static void orthonormal64(double *x, int64_t n, int r)
         }
     }
     for (int k = 0; k < r; k++) {
-        q[k * r + k] = sign[k];
+        q[k * r + k] = raw ? 1.0 : sign[k];
         for (int s = r - 1; s >= 0; s--) {
             double along = 0.0;
             for (int64_t i = s; i < n; i++) {
@@ -115,7 +116,7 @@ static void orthonormal64(double *x, int64_t n, int r)
 }
 
 /* The factor of a period, orthonormal: x (n, r). */
-static double *basis64(const zo_param *p, char side, const zo_dir *dir, int64_t n, int r)
+static double *basis64(const objective64 *q, const zo_param *p, char side, const zo_dir *dir, int64_t n, int r)
 {
     float *draw = calloc((size_t)(n * r) + 1, sizeof *draw);
     double *x = calloc((size_t)(n * r) + 1, sizeof *x);
@@ -123,19 +124,23 @@ static double *basis64(const zo_param *p, char side, const zo_dir *dir, int64_t 
     for (int64_t i = 0; i < n * r; i++) {
         x[i] = draw[i];
     }
-    orthonormal64(x, n, r);
+    orthonormal64(x, n, r, q->raw_signs);
     free(draw);
     return x;
 }
 
-/* U S and V of a CORE direction on one parameter. */
+/* U S and V of a CORE direction on one parameter; of a HELD one S is that of its set. */
 static void core64(objective64 *q, const zo_dir *dir, int t)
 {
     const zo_param *p = &q->layout->param[t];
     int r = q->rank[t];
-    float *s = calloc((size_t)(r * r) + 1, sizeof *s);
-    double *u = basis64(p, 'U', dir, p->rows, r), *v = basis64(p, 'V', dir, p->cols, r);
-    factor64(p, 'S', dir->seed, dir->step, dir->query, r * r, s);
+    float *drawn = q->s + q->offset_s[t];
+    double *s = calloc((size_t)(r * r) + 1, sizeof *s);
+    double *u = basis64(q, p, 'U', dir, p->rows, r), *v = basis64(q, p, 'V', dir, p->cols, r);
+    factor64(p, 'S', dir->seed, dir->step, dir->query, r * r, drawn);
+    for (int i = 0; i < r * r; i++) {
+        s[i] = dir->kind == ZO_DIR_HELD ? q->set[dir->set - 1][q->offset_s[t] + i] : drawn[i];
+    }
     for (int64_t i = 0; i < p->rows * r; i++) {
         double sum = 0.0;
         for (int k = 0; k < r; k++) {
@@ -153,7 +158,7 @@ static void core64(objective64 *q, const zo_dir *dir, int t)
 
 static void own_factors64(objective64 *q, const zo_dir *dir)
 {
-    ZO_CHECK(q->orthonormal == (dir->kind == ZO_DIR_CORE), "a direction with factors of another kind than were opened");
+    ZO_CHECK(dir->kind == ZO_DIR_HELD || q->orthonormal == (dir->kind == ZO_DIR_CORE), "a direction with factors of another kind than were opened");
     for (int t = 0; t < q->layout->n && q->orthonormal; t++) {
         if (q->rank[t] > 0) {
             core64(q, dir, t);
@@ -188,9 +193,10 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
         if (p->frozen || !zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
             continue;
         }
-        const double *held = dir->kind == ZO_DIR_HELD ? q->set[dir->set - 1] : NULL;
+        bool cores = dir->kind == ZO_DIR_HELD && q->shape[dir->set - 1] == ZO_SHAPE_CORE;
+        const double *held = dir->kind == ZO_DIR_HELD && (r == 0 || !cores) ? q->set[dir->set - 1] : NULL;
         if (held != NULL && r == 0) {
-            memcpy(z + p->offset, held + q->nu + p->offset, (size_t)n * sizeof *z);
+            memcpy(z + p->offset, held + (cores ? q->ns : q->nu) + p->offset, (size_t)n * sizeof *z);
         } else if (low) {
             for (int64_t i = 0; i < n; i++) {
                 double sum = 0.0;
@@ -245,13 +251,19 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
     return ZO_OK;
 }
 
+/* Numbers of a set's factors, or cores. */
+static int64_t numbers64(const objective64 *q, zo_shape shape)
+{
+    return shape == ZO_SHAPE_LEFT ? q->nu : shape == ZO_SHAPE_CORE ? q->ns : 0;
+}
+
 static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
     (void)err;
     objective64 *q = o->self;
     ZO_CHECK(q->sets < (int)(sizeof q->set / sizeof *q->set), "more sets than the test's objective has room for");
-    q->left[q->sets] = spec->shape == ZO_SHAPE_LEFT;
-    q->set[q->sets] = q->left[q->sets] ? calloc((size_t)(q->nu + q->layout->size), sizeof(double)) : vector64(q);
+    q->shape[q->sets] = spec->shape;
+    q->set[q->sets] = calloc((size_t)(numbers64(q, spec->shape) + q->layout->size), sizeof(double));
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && !p->frozen; i++) {
@@ -266,20 +278,22 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
 {
     (void)err;
     objective64 *q = o->self;
-    if (set != ZO_SET_WEIGHTS && q->left[set - 1]) {
+    if (set != ZO_SET_WEIGHTS && q->shape[set - 1] != ZO_SHAPE_WHOLE) {
+        bool cores = q->shape[set - 1] == ZO_SHAPE_CORE;
+        int64_t numbers = numbers64(q, q->shape[set - 1]);
         double *x = q->set[set - 1];
-        for (int64_t i = 0; i < q->nu + q->layout->size; i++) {
+        for (int64_t i = 0; i < numbers + q->layout->size; i++) {
             x[i] *= decay;
         }
         for (int k = 0; k < n; k++) {
-            ZO_CHECK(term[k].dir.kind == ZO_DIR_FACTORS || term[k].dir.kind == ZO_DIR_REST, "left factors of a direction that has none");
+            ZO_CHECK(term[k].dir.kind == (cores ? ZO_DIR_CORE : ZO_DIR_FACTORS) || term[k].dir.kind == ZO_DIR_REST, "factors of a direction that has none");
             if (term[k].dir.kind == ZO_DIR_REST) {
-                add64(q, term + k, 1, x + q->nu);
+                add64(q, term + k, 1, x + numbers);
                 continue;
             }
             own_factors64(q, &term[k].dir);
-            for (int64_t i = 0; i < q->nu; i++) {
-                x[i] += term[k].coef * q->u[i];
+            for (int64_t i = 0; i < numbers; i++) {
+                x[i] += term[k].coef * (cores ? q->s[i] : q->u[i]);
             }
         }
         return ZO_OK;
@@ -314,6 +328,7 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
     q->coef_at = calloc(n, sizeof *q->coef_at);
     q->offset_u = calloc(n, sizeof *q->offset_u);
     q->offset_v = calloc(n, sizeof *q->offset_v);
+    q->offset_s = calloc(n, sizeof *q->offset_s);
     int64_t nu = 0, nv = 0;
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
@@ -326,6 +341,8 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         q->coef_at[t] = o->ncoef;
         q->offset_u[t] = nu;
         q->offset_v[t] = nv;
+        q->offset_s[t] = q->ns;
+        q->ns += q->rank[t] * q->rank[t];
         o->ncoef += q->rank[t];
         nu += p->rows * q->rank[t];
         nv += p->cols * q->rank[t];
@@ -333,6 +350,8 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
     q->nu = nu;
     q->u = calloc((size_t)nu + 1, sizeof *q->u);
     q->f = calloc((size_t)nv + 1, sizeof *q->f);
+    q->s = calloc((size_t)q->ns + 1, sizeof *q->s);
+    q->raw_signs = spec->raw_signs;
     q->tau = calloc((size_t)o->ncoef + 1, sizeof *q->tau);
     q->own = spec->kind != ZO_FACTORS_FIXED;
     q->orthonormal = spec->kind == ZO_FACTORS_ORTHONORMAL;
@@ -494,6 +513,14 @@ static void langevin64(objective64 *q, zo_rule_kind rule, const zo_rule_args *a,
     free(second);
 }
 
+static void adamw64(const zo_rule_args *a, double decay, double *w, double g, double *m, double *v)
+{
+    *w -= (double)a->lr * decay * *w;
+    *m = a->beta1 * *m + (1.0 - a->beta1) * g;
+    *v = a->beta2 * *v + (1.0 - a->beta2) * g * g;
+    *w -= a->lr * (*m / a->correct1) / (sqrt(*v / a->correct2) + a->eps);
+}
+
 /* torch.optim.SGD and torch.optim.AdamW in float64, written from their documentation and not from rules.h. */
 static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *a, const zo_operands *x, zo_err *err)
 {
@@ -517,7 +544,16 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     }
     const double *slope = x->terms > 0 || x->g == 0 ? q->at : q->set[x->g - 1];
     double *w = x->over != 0 ? q->set[x->over - 1] : q->w;
+    int64_t cores = x->over != 0 ? numbers64(q, q->shape[x->over - 1]) : 0; /* they stand before the rest */
     double *m = x->m != 0 ? q->set[x->m - 1] : NULL, *v = x->v != 0 ? q->set[x->v - 1] : NULL;
+    ZO_CHECK(cores == 0 || rule == ZO_RULE_ADAMW, "the test's objective has one rule of cores");
+    for (int64_t i = 0; i < cores; i++) {
+        adamw64(a, 0.0, &w[i], slope[i], &m[i], &v[i]);
+    }
+    w += cores;
+    slope += cores;
+    m = m != NULL ? m + cores : NULL;
+    v = v != NULL ? v + cores : NULL;
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         double decay = p->decay || o->decay_all ? a->decay : 0.0;
@@ -541,10 +577,7 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
                 continue;
             }
             if (rule == ZO_RULE_ADAMW) {
-                q->w[i] -= (double)a->lr * decay * q->w[i];
-                m[i] = a->beta1 * m[i] + (1.0 - a->beta1) * g;
-                v[i] = a->beta2 * v[i] + (1.0 - a->beta2) * g * g;
-                q->w[i] -= a->lr * (m[i] / a->correct1) / (sqrt(v[i] / a->correct2) + a->eps);
+                adamw64(a, decay, &w[i], g, &m[i], &v[i]);
                 continue;
             }
             if (rule == ZO_RULE_ADAMU) {
@@ -625,7 +658,7 @@ static inline void objective64_free(objective64 *q)
     for (int k = 0; k < q->arrays; k++) {
         free(q->numbers[k]);
     }
-    void *all[] = {q->w, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->offset_u, q->offset_v, q->tau, q};
+    void *all[] = {q->w, q->z, q->at, q->rank, q->scale, q->coef_at, q->u, q->f, q->s, q->offset_u, q->offset_v, q->offset_s, q->tau, q};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }

@@ -226,7 +226,8 @@ START_TEST(runs)
         {.optimizer = "tezo-adam", .realisation = ZO_STREAMED},
         {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 2, \"mode\": \"released\"}", .realisation = ZO_INPLACE},
         {.optimizer = "lozo-m", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_STREAMED},
-        {.optimizer = "subzo", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_INPLACE}};
+        {.optimizer = "subzo", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_INPLACE},
+        {.optimizer = "subzero-plus", .options = "{\"rank\": 3, \"period\": 2, \"queries\": 3}", .realisation = ZO_INPLACE}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];
         s.family = _i % 2 ? LLAMA : BERT;

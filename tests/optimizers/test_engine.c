@@ -228,6 +228,8 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"lozo-m", "{\"rank\": 2, \"period\": 7, \"embeddings\": \"rest\", \"beta1\": 0.7}", 5e-4, 4e-3, false, 1},
     {"subzo", "{\"rank\": 3, \"period\": 30}", 2e-3, 1e-2, false, 2},
     {"subzo", "{\"rank\": 20, \"period\": 7, \"embeddings\": \"rest\", \"align\": false}", 2e-3, 1e-2, false, 1},
+    {"subzero-plus", "{\"queries\": 3, \"rank\": 3, \"period\": 30, \"adam_eps\": 0.1}", 2e-3, 1e-2, false, 2},
+    {"subzero-plus", "{\"queries\": 2, \"rank\": 20, \"period\": 7, \"embeddings\": \"rest\", \"rule\": \"sgd\", \"haar\": false}", 2e-3, 1e-2, false, 1},
     {"eggroll", "{\"pairs\": 3, \"rank\": 2, \"scores\": \"raw\"}", 2e-3, 1e-2, false, 2},
     {"eggroll", "{\"pairs\": 2, \"antithetic\": false, \"embeddings\": \"rest\", \"scores\": \"raw\"}", 2e-3, 1e-2, false, 1},
     {"tezo", "{\"rank\": 4}", 2e-3, 1e-2, true, 2},

@@ -453,6 +453,28 @@ START_TEST(subzo_is_unbiased)
 }
 END_TEST
 
+/* K cores share U and V, so the second moment of their mean is 1 / K of one's, and for the rest that of the gradient between two projections: of
+ * m n (|g| / r)^2, where Z is scaled. */
+START_TEST(subzero_plus_is_unbiased)
+{
+    quadratic q;
+    sample s;
+    quadratic_open(&q, false);
+    double g[MOST] = {0}, zero[MOST] = {0};
+    quadratic_gradient(&q, ZO_BATCH_CURRENT, zero, g);
+    for (int k = 1; k <= 3; k++) {
+        char json[128], what[128];
+        double r = 2.0;
+        snprintf(json, sizeof json, "{\"rank\": 2, \"queries\": %d, \"rule\": \"sgd\", \"align\": true}", k);
+        snprintf(what, sizeof what, "subzero-plus, %d queries", k);
+        first_estimates(&q, "subzero-plus", json, 30000, g, &s);
+        assert_unbiased(&s, g, q.layout.size, what);
+        assert_variance(&s, square_norm(g, q.layout.size), ROWS * COLS * ((1.0 + 2.0 / (r * r)) / k + (1.0 - 1.0 / k) / (r * r)) - 1.0, what);
+    }
+    zo_layout_free(&q.layout);
+}
+END_TEST
+
 /* Antithetic members by raw scores are the mean of two-point estimates along draws of their own; others have the mean's own share taken off. */
 START_TEST(a_population_is_unbiased)
 {
@@ -806,6 +828,7 @@ int main(void)
     tcase_add_test(tests, tezo_is_unbiased);
     tcase_add_test(tests, lozo_is_unbiased);
     tcase_add_test(tests, subzo_is_unbiased);
+    tcase_add_test(tests, subzero_plus_is_unbiased);
     tcase_add_test(tests, a_population_is_unbiased);
     tcase_add_test(tests, svrg_modes_have_their_expectations);
     tcase_add_test(tests, svrg_replay_is_paper);

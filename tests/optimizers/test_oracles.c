@@ -253,8 +253,8 @@ static struct { zo_status (*combine)(zo_objective *, zo_set, double, const zo_te
 
 static zo_status turned_combine(zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
-    zo_term turned[64];
-    ck_assert_int_le(n, 64);
+    zo_term turned[256];
+    ck_assert_int_le(n, 256);
     for (int k = 0; k < n; k++) {
         turned[k] = term[k];
         turned[k].coef = set == ZO_SET_WEIGHTS ? -term[k].coef : term[k].coef;

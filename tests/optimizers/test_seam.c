@@ -670,6 +670,72 @@ START_TEST(left_factors)
 }
 END_TEST
 
+/* A set of cores takes S of CORE directions; between U and V of any period it is what a direction with that core is there, in every bit. In place too,
+ * where what a core made of one period is still to be added when another period is asked for. */
+START_TEST(cores_are_summed)
+{
+    for (int k = 0; k < ZO_SIDEPATH; k++) {
+        bowl b;
+        zo_err err = {0};
+        bowl_open(&b, ZO_STORAGE_F32);
+        zo_engine *e = engine_on(&b, (zo_realisation)k, ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        zo_factor_spec factors = {.kind = ZO_FACTORS_ORTHONORMAL, .rank = 3};
+        zo_set_spec spec = {.name = "cores", .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_CORE};
+        zo_set c;
+        ck_assert(o->open_factors(o, &factors, &err) == ZO_OK && o->open(o, &spec, &c, &err) == ZO_OK);
+        zo_dir z = {.kind = ZO_DIR_CORE, .seed = 6, .step = 1, .query = 2}, rest = {.kind = ZO_DIR_REST, .seed = 6, .step = 4};
+        zo_term dense = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.5};
+        ck_assert_int_eq(o->combine(o, c, 0.0, &dense, 1, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "\"cores\"");
+        uint64_t before = live(ZO_TAG_OPT_STATE);
+        zo_term pull[2] = {{.dir = z, .coef = 0.5}, {.dir = rest, .coef = 2.0}};
+        ck_assert_int_eq(o->combine(o, c, 0.0, pull, 2, &err), ZO_OK);
+        ck_assert_uint_eq(live(ZO_TAG_OPT_STATE) - before, (16 + (ROWS + 15) / 16 * 16) * sizeof(float));
+        zo_term held[2], same[4];
+        for (uint32_t p = 0; p < 2; p++) {
+            held[p] = (zo_term){.dir = {.kind = ZO_DIR_HELD, .set = c, .seed = 6, .period = p}, .coef = 2.0};
+            same[2 * p] = (zo_term){.dir = z, .coef = 1.0};
+            same[2 * p].dir.period = p;
+            same[2 * p + 1] = (zo_term){.dir = rest, .coef = 4.0};
+        }
+        zo_point point = {.n = 1, .term = held};
+        double loss;
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &point, 1, &loss, &err), ZO_EUNSUPPORTED);
+        float *was = calloc((size_t)b.layout.size, sizeof *was);
+        for (int side = 0; side < 2; side++) {
+            memset(b.store->data, 0, (size_t)b.layout.size * sizeof *was);
+            for (int p = 0; p < 2; p++) { /* the second is asked for while the first may be queued */
+                ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, side == 0 ? &held[p] : same + 2 * p, side == 0 ? 1 : 2, &err), ZO_OK);
+            }
+            zo_engine_settle(e);
+            ck_assert(side == 0 || (memcmp(was, b.store->data, (size_t)b.layout.size * sizeof *was) == 0 && was[1] != 0.0f));
+            memcpy(was, b.store->data, (size_t)b.layout.size * sizeof *was);
+        }
+        /* written anew, while its old values may be queued */
+        for (int side = 0; side < 2; side++) {
+            memset(b.store->data, 0, (size_t)b.layout.size * sizeof *was);
+            ck_assert_int_eq(o->combine(o, c, 0.0, pull, 2, &err), ZO_OK);
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, side == 0 ? held : same, side == 0 ? 1 : 2, &err), ZO_OK);
+            ck_assert_int_eq(o->combine(o, c, 3.0, NULL, 0, &err), ZO_OK);
+            same[0].coef = 3.0;
+            same[1].coef = 12.0;
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, side == 0 ? held : same, side == 0 ? 1 : 2, &err), ZO_OK);
+            same[0].coef = 1.0;
+            same[1].coef = 4.0;
+            zo_engine_settle(e);
+            for (int64_t i = 0; i < b.layout.size && side == 1; i++) { /* 3 C and a coefficient of 3 are rounded apart */
+                ck_assert_double_eq_tol(was[i], b.store->data[i], 1e-5);
+            }
+            memcpy(was, b.store->data, (size_t)b.layout.size * sizeof *was);
+        }
+        free(was);
+        zo_engine_free(e);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
 /* U S V^T with orthonormal U and V is as long as S, and of two directions of one period the dot product is that of their S. */
 START_TEST(cores_between_orthonormal_factors)
 {
@@ -883,6 +949,7 @@ int main(void)
     tcase_add_test(tests, factors_of_their_own);
     tcase_add_test(tests, left_factors);
     tcase_add_test(tests, cores_between_orthonormal_factors);
+    tcase_add_test(tests, cores_are_summed);
     tcase_add_test(tests, factors_come_and_go);
     tcase_add_test(tests, slots_that_are_not_there);
     tcase_add_test(tests, verbs_on_a_poor_backend);

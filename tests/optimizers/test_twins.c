@@ -106,6 +106,10 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"lozo-m", "{\"period\": 7, \"mode\": \"released\"}", twin_lozo_m, 1e-2, 1e-2},
     {"subzo", "{\"period\": 7, \"rank\": 4}", twin_subzo, 1e-2, 1e-2},
     {"subzo", "{\"period\": 9, \"align\": false, \"embeddings\": \"rest\", \"rank\": 2}", twin_subzo, 5e-2, 1e-2},
+    {"subzero-plus", "{\"queries\": 5, \"rank\": 4, \"period\": 7, \"adam_eps\": 0.01}", twin_subzero_plus, 1e-2, 1e-2},
+    {"subzero-plus", "{\"queries\": 3, \"rank\": 8, \"period\": 11, \"adam_eps\": 0.1, \"haar\": false, \"align\": true, \"refresh\": \"reset\", \"beta1\": 0.8, \"beta2\": 0.9}",
+     twin_subzero_plus, 1e-2, 1e-2},
+    {"subzero-plus", "{\"queries\": 4, \"rank\": 3, \"period\": 9, \"rule\": \"sgd\", \"embeddings\": \"rest\"}", twin_subzero_plus, 5e-2, 1e-2},
     {"eggroll", NULL, twin_eggroll, 1e-2, 1e-2},
     {"eggroll", "{\"pairs\": 3, \"rank\": 2, \"scores\": \"raw\", \"embeddings\": \"rest\"}", twin_eggroll, 1e-2, 1e-2},
     {"forward-grad", NULL, twin_forward_grad, 2e-2, 0.0},
@@ -126,7 +130,7 @@ static const struct { const char *name, *why; } without[] = {{"zero-shot", "it h
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
-typedef struct kept { char name[64]; zo_set set; bool copy, left; const float *numbers; } kept;
+typedef struct kept { char name[64]; zo_set set; bool copy, factors; const float *numbers; } kept;
 typedef struct recorded {
     net *net;
     tape tape;
@@ -166,7 +170,7 @@ static zo_status taped_open(zo_objective *o, const zo_set_spec *spec, zo_set *op
         kept *k = keep(spec->name);
         k->set = *opened;
         k->copy = spec->copy;
-        k->left = spec->shape == ZO_SHAPE_LEFT;
+        k->factors = spec->shape != ZO_SHAPE_WHOLE;
     }
     return status;
 }
@@ -210,7 +214,7 @@ static void read_kept(net *m, zo_engine *e)
             widen(seen, m->layout.trained_size, now.values[k]);
         } else {
             zo_term all = zo_set_term(of->set, 1.0);
-            if (of->left) { /* left factors are read as their product with the last V */
+            if (of->factors) { /* read as their product with the last factors that directions have */
                 all.dir = (zo_dir){.kind = ZO_DIR_HELD, .set = of->set, .seed = SEED, .period = (uint32_t)((STEPS - 1) / now.period)};
             }
             zo_engine_settle(e);

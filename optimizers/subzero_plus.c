@@ -1,0 +1,165 @@
+/* subzero_plus.c: SubZero+ (Yu et al., arXiv 2608.15665): SubZero's directions, many queries a step, and Adam between the factors. Read were notes of
+ * its text. With Z_k = U S_k V^T on every matrix, S_k (r, r) ~ N(0, 1), U and V orthonormal, drawn every F steps:
+ *
+ *     rho_k = (L(w + eps Z_k) - L(w)) / eps, k = 1..K,   G = 1 / K sum rho_k S_k  (r, r)
+ *     adam   M <- beta1 M + (1 - beta1) G,  N <- beta2 N + (1 - beta2) G^2,  w -= lr U (M' / (sqrt(N') + adam_eps)) V^T,  M' and N' corrected
+ *     sgd    w -= lr U G V^T
+ *
+ * Columns of U and V get the signs of R's diagonal, so that they are uniform (Haar). Within a period that changes no law, neither of sgd nor of adam.
+ * The listing carries M and N over to the next U and V as they are.
+ *
+ * Left open, and decided here: what has no factors gets a full Gaussian in the same probes, and its mean estimate the same rule;
+ * tables count as matrices, as in SubZero's code; `align` has that code's mu in Z, and then in the step as well; lr, eps and adam_eps are ours. */
+#include <math.h>
+#include <stddef.h>
+
+#include "core/mem.h"
+#include "optimizers/spsa.h"
+
+enum { RULE_ADAM, RULE_SGD, MOMENTS_KEEP = 0, MOMENTS_RESET };
+
+typedef struct state {
+    int64_t queries, rank, period;
+    int rule, refresh, embeddings;
+    double beta1, beta2, adam_eps;
+    bool align, haar;
+    int64_t begun;            /* run: step of which the moments are */
+    zo_set g, m, v, d;        /* run: estimate, moments, step: cores */
+    zo_probe *probe;          /* (queries) */
+    zo_term *term;            /* (2 queries) */
+} state;
+
+static const zo_opt options[] = {
+    {.key = "queries", .type = ZO_OPT_INT, .offset = offsetof(state, queries), .initial = 99, .least = 1, .most = 1024,
+     .help = "K: probes a step, beside the loss at w (paper: 99)"},
+    {.key = "rank", .type = ZO_OPT_INT, .offset = offsetof(state, rank), .initial = 24, .least = 1, .most = 4096,
+     .help = "r, at most a matrix's shorter side (paper: 24 in its ablation of K)"},
+    {.key = "period", .type = ZO_OPT_INT, .offset = offsetof(state, period), .initial = 50, .least = 1, .most = 1000000000,
+     .help = "F: steps for which U and V stay (paper: 50, 100)"},
+    {.key = "rule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, rule), .initial = RULE_ADAM, .choices = "adam|sgd",
+     .help = "what the mean core is made a step by"},
+    {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999, .help = "decay of M (paper: 0.9)"},
+    {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.95, .least = 0.0, .most = 0.9999999, .help = "decay of N (paper: 0.95)"},
+    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 1e-20, .most = 1.0,
+     .help = "added to the root of N'"},
+    {.key = "refresh", .type = ZO_OPT_CHOICE, .offset = offsetof(state, refresh), .initial = MOMENTS_KEEP, .choices = "keep|reset",
+     .help = "M and N where U and V are drawn anew: kept (the paper's listing), or zeros again"},
+    {.key = "haar", .type = ZO_OPT_BOOL, .offset = offsetof(state, haar), .initial = 1,
+     .help = "U and V have the signs with which R's diagonal is positive; false: those that Householder's QR leaves"},
+    {.key = "align", .type = ZO_OPT_BOOL, .offset = offsetof(state, align), .initial = 0, .help = "Z and the step are scaled by sqrt(rows cols) / r, as SubZero's code"},
+    {.key = "embeddings", .type = ZO_OPT_CHOICE, .offset = offsetof(state, embeddings), .initial = ZO_TABLES_FACTOR, .choices = "factor|rest",
+     .help = "embedding tables: factors, or a full Gaussian"},
+    {.key = NULL}};
+
+static const zo_variant variants[] = {{"rule", "sgd", "steps are the mean of the estimates, without moments"},
+                                      {"align", "true", "Z has the variance of MeZO's z an entry"},
+                                      {.key = NULL}};
+
+static const zo_sourced sources[] = {{"align", "true", ZO_SOURCE_RELEASED}, {.key = NULL}};
+
+static zo_factor_spec factors_of(const state *s)
+{
+    return (zo_factor_spec){.kind = ZO_FACTORS_ORTHONORMAL, .rank = (int)s->rank, .align = s->align, .tables = (zo_tables)s->embeddings, .raw_signs = !s->haar};
+}
+
+static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
+{
+    (void)extent;
+    const state *s = options_read;
+    zo_probe_needs(n, ZO_ONE_SIDED, s->queries, 2, 0);
+    n->updates = 1;
+    n->factored = true;
+    n->factors = factors_of(s);
+    n->cores = s->rule == RULE_ADAM ? 4 : 1;
+    n->stored_terms = 2 * s->queries;
+    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + 2 * sizeof *s->term);
+}
+
+static zo_status start(void *self, zo_objective *o, zo_err *err)
+{
+    state *s = self;
+    zo_factor_spec spec = factors_of(s);
+    const struct { const char *name; zo_set *set; } set[] = {{"estimate", &s->g}, {"first moment", &s->m}, {"second moment", &s->v}, {"step", &s->d}};
+    zo_status status = o->open_factors(o, &spec, err);
+    for (int k = 0; k < (s->rule == RULE_ADAM ? 4 : 1) && status == ZO_OK; k++) {
+        zo_set_spec core = {.name = set[k].name, .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_CORE};
+        status = o->open(o, &core, set[k].set, err);
+    }
+    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
+    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)s->queries * sizeof *s->term);
+    return status;
+}
+
+/* d <- -M' / (sqrt(N') + adam_eps) */
+static zo_status adam(state *s, zo_objective *o, int64_t step, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    if (step > 0 && s->refresh == MOMENTS_RESET && step % s->period == 0) {
+        s->begun = step;
+        status = o->combine(o, s->m, 0.0, NULL, 0, err);
+        status = status == ZO_OK ? o->combine(o, s->v, 0.0, NULL, 0, err) : status;
+    }
+    double t = (double)(step - s->begun) + 1.0;
+    zo_rule_args args = {.lr = 1.0f, .beta1 = (float)s->beta1, .beta2 = (float)s->beta2, .eps = (float)s->adam_eps,
+                         .correct1 = (float)(1.0 - pow(s->beta1, t)), .correct2 = (float)(1.0 - pow(s->beta2, t))};
+    zo_operands x = {.over = s->d, .g = s->g, .m = s->m, .v = s->v};
+    status = status == ZO_OK ? o->combine(o, s->d, 0.0, NULL, 0, err) : status;
+    return status == ZO_OK ? o->rule(o, ZO_RULE_ADAMW, &args, &x, err) : status;
+}
+
+static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
+{
+    state *s = self;
+    int n = (int)s->queries;
+    uint32_t period = (uint32_t)(c->step / s->period);
+    for (int k = 0; k < n; k++) {
+        zo_dir z = zo_gauss(o, c->step, k), rest = z;
+        z.kind = ZO_DIR_CORE;
+        z.period = period;
+        rest.kind = ZO_DIR_REST;
+        s->probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
+    }
+    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err);
+    *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < 2; i++) {
+            s->term[2 * k + i] = (zo_term){.dir = s->probe[k].dir[i], .coef = s->probe[k].projected / n};
+        }
+        r->projected += s->probe[k].projected / n;
+    }
+    status = status == ZO_OK ? o->combine(o, s->g, 0.0, s->term, 2 * n, err) : status;
+    bool sgd = s->rule == RULE_SGD;
+    status = status == ZO_OK && !sgd ? adam(s, o, c->step, err) : status;
+    zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = sgd ? s->g : s->d, .seed = o->seed, .period = period}, .coef = sgd ? -c->lr : c->lr};
+    return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err) : status;
+}
+
+static void stop(void *self)
+{
+    state *s = self;
+    zo_free(s->probe);
+    zo_free(s->term);
+}
+
+const zo_estimator zo_estimator_subzero_plus = {
+    .name = "subzero-plus",
+    .title = "SubZero+",
+    .paper = "Yu et al., arXiv 2608.15665",
+    .source = ZO_SOURCE_RECONSTRUCTED,
+    .sources = sources,
+    .variants = variants,
+    .loss_is = "L(w) of the step's batch, before the update",
+    .queries_are = "forward passes of a batch: K + 1 a step (the paper gives budgets in forwards)",
+    .losses_at = "w, and w + eps Z for K cores Z = U S V^T between one pair of factors; applies Adam of their mean core, between the same factors",
+    .options = options,
+    .state_bytes = sizeof(state),
+    .plain_bytes = offsetof(state, probe),
+    .lr = 1e-3,
+    .eps = 1e-3,
+    .descends_lr = 0.05,
+    .allows = zo_allows_dense,
+    .needs = needs,
+    .start = start,
+    .step = step,
+    .stop = stop,
+};
