@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/codes.h"
 #include "backends/list.h"
 #include "core/rng.h"
 
@@ -186,6 +187,9 @@ void zo_counters_reset(void)
 
 /* layouts ----------------------------------------------------------------------------------------------------------------- */
 
+/* The place in the arena of what has none: whoever does not ask crashes at once. */
+#define NOWHERE (INT64_MIN / 64)
+
 uint32_t zo_param_id(const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325ull;
@@ -217,6 +221,24 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
     return layout->n++;
 }
 
+int zo_layout_add_codes(zo_layout *layout, const char *name, int64_t rows, int64_t cols, int block, int bits, int64_t group)
+{
+    char scales[sizeof layout->param->name];
+    ZO_CHECK((bits == 8 || bits == 4) && group > 0, "the matrix %s as codes of %d bits in groups of %lld", name, bits, (long long)group);
+    ZO_CHECK(snprintf(scales, sizeof scales, "%s.scales", name) < (int)sizeof scales, "the name %s is too long for that of its scales", name);
+    int64_t before = layout->size;
+    int at = zo_layout_add(layout, name, ZO_PARAM_MATRIX, rows, cols, block, true);
+    zo_param *p = &layout->param[at];
+    p->bits = bits;
+    p->group = group;
+    p->codes = layout->codes;
+    p->offset = NOWHERE;
+    layout->codes += (int64_t)zo_round_up((uint64_t)(rows * zo_codes_row_bytes(bits, cols)), 64);
+    layout->size = layout->trained_size = before;
+    zo_layout_add(layout, scales, ZO_PARAM_SCALES, rows, zo_codes_groups(cols, group), block, false);
+    return at;
+}
+
 void zo_layout_freeze(zo_layout *layout, const bool *frozen)
 {
     layout->size = layout->trained_size = 0;
@@ -226,9 +248,11 @@ void zo_layout_freeze(zo_layout *layout, const bool *frozen)
             zo_param *p = &layout->param[t];
             if (frozen[t] == (part == 1)) {
                 p->frozen = frozen[t];
-                p->offset = layout->size;
                 layout->lowest = part == 0 && p->stage < layout->lowest ? p->stage : layout->lowest;
-                layout->size += (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16);
+                if (p->bits == 0) {
+                    p->offset = layout->size;
+                    layout->size += (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16);
+                }
             }
         }
         layout->trained_size = part == 0 ? layout->size : layout->trained_size;
@@ -271,7 +295,9 @@ static zo_store *new_store(zo_backend *be, const zo_layout *layout, int64_t size
 
 zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag)
 {
-    return new_store(be, layout, layout->size, storage, tag);
+    zo_store *store = new_store(be, layout, layout->size, storage, tag);
+    store->codes = layout->codes > 0 ? be->alloc(be, tag, (size_t)layout->codes) : NULL;
+    return store;
 }
 
 zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
@@ -290,6 +316,7 @@ void zo_store_free(zo_backend *be, zo_store *store)
 {
     if (store != NULL) {
         be->release(be, store->data != NULL ? (void *)store->data : store->half);
+        be->release(be, store->codes);
         zo_free(store);
     }
 }
@@ -297,13 +324,53 @@ void zo_store_free(zo_backend *be, zo_store *store)
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host)
 {
     const zo_param *p = &store->layout->param[param];
-    zo_store_read(be, store, p->offset, p->rows * p->cols, host);
+    zo_store_get_rows(be, store, param, 0, p->rows, host);
 }
 
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host)
 {
     const zo_param *p = &store->layout->param[param];
-    zo_store_write(be, store, p->offset, p->rows * p->cols, host);
+    zo_store_set_rows(be, store, param, 0, p->rows, host);
+}
+
+void zo_store_get_rows(zo_backend *be, const zo_store *store, int param, int64_t row, int64_t n, float *host)
+{
+    const zo_param *p = &store->layout->param[param];
+    if (p->bits == 0) {
+        zo_store_read(be, store, p->offset + row * p->cols, n * p->cols, host);
+        return;
+    }
+    int64_t wide = zo_codes_row_bytes(p->bits, p->cols), groups = p[1].cols;
+    uint8_t *codes = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n * wide));
+    float *scales = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n * groups) * sizeof *scales);
+    be->download(be, codes, zo_store_codes(store, p) + row * wide, (size_t)(n * wide));
+    zo_store_get_rows(be, store, param + 1, row, n, scales);
+    for (int64_t r = 0; r < n; r++) {
+        for (int64_t c = 0; c < p->cols; c++) {
+            host[r * p->cols + c] = scales[r * groups + c / p->group] * (float)zo_code_at(codes + r * wide, p->bits, c);
+        }
+    }
+    zo_free(codes);
+    zo_free(scales);
+}
+
+void zo_store_set_rows(zo_backend *be, zo_store *store, int param, int64_t row, int64_t n, const float *host)
+{
+    const zo_param *p = &store->layout->param[param];
+    if (p->bits == 0) {
+        zo_store_write(be, store, p->offset + row * p->cols, n * p->cols, host);
+        return;
+    }
+    int64_t wide = zo_codes_row_bytes(p->bits, p->cols), groups = p[1].cols;
+    uint8_t *codes = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n * wide));
+    float *scales = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n * groups) * sizeof *scales);
+    for (int64_t r = 0; r < n; r++) {
+        zo_codes_make(host + r * p->cols, p->cols, p->bits, p->group, store->storage, codes + r * wide, scales + r * groups);
+    }
+    be->upload(be, store->codes + p->codes + row * wide, codes, (size_t)(n * wide));
+    zo_store_set_rows(be, store, param + 1, row, n, scales);
+    zo_free(codes);
+    zo_free(scales);
 }
 
 /* Host copies of 16-bit numbers are converted in pieces. */

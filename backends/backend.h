@@ -87,7 +87,7 @@ typedef struct zo_largest {
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 9 };
+enum { ZO_BACKEND_VERSION = 10 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -98,6 +98,7 @@ typedef struct zo_backend {
     bool bf16, tf32, f16;       /* this precision can run here; see zo_backend_check */
     bool bf16_widened;          /* bf16 products run as f32 ones of the same rounded numbers: right, but no faster than f32 */
     bool reads_rest;            /* views may have `rest` */
+    bool reads_codes;           /* `linear` reads matrices that are held as codes (codes.h) */
     void *self;                 /* the backend's own state */
     zo_passes passes;           /* since the backend was opened */
     zo_choices choices;         /* of algorithms; zeros where there is nothing to choose */
@@ -271,6 +272,9 @@ zo_store *zo_store_new_beside(zo_backend *be, const zo_store *weights, zo_tag ta
 void zo_store_free(zo_backend *be, zo_store *store);
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);
+/* The same of rows [row, row + n) alone. Of a matrix that is held as codes, get gives scale x code, and set makes codes and scales of the numbers. */
+void zo_store_get_rows(zo_backend *be, const zo_store *store, int param, int64_t row, int64_t n, float *host);
+void zo_store_set_rows(zo_backend *be, zo_store *store, int param, int64_t row, int64_t n, const float *host);
 /* Elements [first, first + n) of the arena to and from host floats. */
 void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t n, float *host);
 void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host);

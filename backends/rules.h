@@ -1,7 +1,7 @@
 /* rules.h: elementwise update rules, each one inline function compiled by gcc and by nvcc. Adding one: the function and one X line.
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
  * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434);
- * rounded, corrected: low-precision SGLD (arXiv 2206.09909);
+ * rounded, corrected: low-precision SGLD (arXiv 2206.09909); positive: QZO (arXiv 2505.13430);
  * curvature: HiZOO's diagonal (arXiv 2402.15173); small, chosen: masks (Sparse-MeZO, arXiv 2402.15751); square, floored: HELENE (arXiv 2411.10696). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
@@ -31,7 +31,8 @@ typedef struct zo_rule_args {
     X(ZO_RULE_WINDOW, zo_rule_window, "window") X(ZO_RULE_SMALL, zo_rule_small, "small")                  \
     X(ZO_RULE_CHOSEN, zo_rule_chosen, "chosen") X(ZO_RULE_SQUARE, zo_rule_square, "square")                 \
     X(ZO_RULE_FLOORED, zo_rule_floored, "floored") X(ZO_RULE_REPLAYED, zo_rule_replayed, "replayed")        \
-    X(ZO_RULE_ROUNDED, zo_rule_rounded, "rounded") X(ZO_RULE_CORRECTED, zo_rule_corrected, "corrected")
+    X(ZO_RULE_ROUNDED, zo_rule_rounded, "rounded") X(ZO_RULE_CORRECTED, zo_rule_corrected, "corrected") \
+    X(ZO_RULE_POSITIVE, zo_rule_positive, "positive")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -222,6 +223,17 @@ ZO_INLINE void zo_rule_corrected(const zo_rule_args *a, float decays, float *w, 
         step = u < half ? d : u < 2.0f * half ? -d : 0.0f;
     }
     *w = zo_clip_to_grid(a, q + step);
+}
+
+/* w <- max(w, 0): of scales. */
+ZO_INLINE void zo_rule_positive(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)a;
+    (void)decays;
+    (void)g;
+    (void)m;
+    (void)v;
+    *w = *w > 0.0f ? *w : 0.0f;
 }
 
 #ifdef __cplusplus

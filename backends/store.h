@@ -18,7 +18,8 @@ extern "C" {
 typedef enum zo_param_kind {
     ZO_PARAM_MATRIX, /* (rows = outputs, cols = inputs), row-major, used by linear; a tied language-model head is the TABLE */
     ZO_PARAM_TABLE,  /* (rows = vocabulary or positions, cols): rows are looked up; only touched rows are read */
-    ZO_PARAM_VECTOR  /* (1, cols): bias or norm */
+    ZO_PARAM_VECTOR, /* (1, cols): bias or norm */
+    ZO_PARAM_SCALES  /* (rows, groups of columns): those of the matrix before it, which is held as codes (codes.h). Never factored */
 } zo_param_kind;
 
 /* What a MATRIX is of a LoRA adapter. */
@@ -33,13 +34,17 @@ typedef struct zo_param {
     int block;           /* transformer block, -1 outside the blocks (TeZO's rank rule takes the minimum over a block) */
     bool whole;          /* TABLE that is also read whole (a tied head): a forward touches every row */
     bool decay;          /* weight decay applies (not for biases and norms) */
-    bool added;          /* by a parameter view (models/arch.h): no checkpoint of the model has it */
+    bool added;          /* by a parameter view, or with codes (models/arch.h): no checkpoint of the model has it */
     float scale;         /* of a MATRIX: linear layers give scale x W^T; 1 but for the B of a LoRA adapter (alpha / rank) */
     zo_lora_part lora;   /* of an adapter: A and B stand behind the weight that they adapt (models/arch.h) */
     bool bias;           /* VECTOR that is added: of a linear layer or a norm */
     bool head;           /* of what an objective puts on the base model */
     int stage;           /* place in the forward pass: parameters of one stage read one input, which those of lower stages make */
     bool frozen;         /* not trained: no direction acts on it, no set holds it, no gradient is made of it */
+    int bits;            /* of a MATRIX that is held as codes of so many bits (8 or 4) in zo_store.codes: nothing writes it, and it has no place in the
+                            arena. Its scales are the next parameter. 0 = it stands in the arena */
+    int64_t group;       /* then: columns that share a scale; the last group of a row may have fewer */
+    int64_t codes;       /* and the first byte of its codes */
 } zo_param;
 
 /* Immutable once a store exists. Made by the model, freed by the model. Trained parameters come first in the arena, then frozen ones, both in the
@@ -49,6 +54,7 @@ typedef struct zo_layout {
     zo_param *param;      /* (n) */
     int64_t size;         /* elements of the arena, padding included */
     int64_t trained_size; /* of its beginning that is trained; `size` where nothing is frozen */
+    int64_t codes;        /* bytes of all codes */
     int stages;           /* the decoder of a language-model head is the last */
     int lowest;           /* the lowest stage of which something is trained: the backward pass goes down to it */
     bool decays_whole;    /* every parameter decays, whatever its `decay` says */
@@ -64,6 +70,8 @@ static inline bool zo_layout_decays(const zo_layout *layout, int param)
 uint32_t zo_param_id(const char *name);
 /* Append a parameter and return its index; grows `layout`. Call zo_layout_free at the end. */
 int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay);
+/* Append a MATRIX that is held as codes, and behind it its scales, whose name is NAME + ".scales"; returns the index of the matrix. */
+int zo_layout_add_codes(zo_layout *layout, const char *name, int64_t rows, int64_t cols, int block, int bits, int64_t group);
 int zo_layout_find(const zo_layout *layout, const char *name); /* -1 when absent */
 /* Freezes the parameters of which frozen (n) says so and trains the others: offsets are given anew. Before there is a store. */
 void zo_layout_freeze(zo_layout *layout, const bool *frozen);
@@ -78,6 +86,7 @@ typedef struct zo_store {
     zo_storage storage; /* F32 unless said */
     uint16_t *half;     /* (size), padding zero; NULL in a store of f32 */
     int64_t size;       /* elements that it holds: the arena's first */
+    uint8_t *codes;     /* (layout->codes) of weights: of matrices that are held so; NULL of any other store, and where there are none */
     const struct zo_store *below; /* a snapshot's, or a saved sum's: the weights, where parameters stand that it has not; borrowed. Else NULL */
 } zo_store;
 
@@ -86,6 +95,13 @@ static inline void *zo_store_at(const zo_store *store, int64_t at)
 {
     const zo_store *holds = at < store->size || store->below == NULL ? store : store->below;
     return holds->storage == ZO_STORAGE_F32 ? (void *)(holds->data + at) : (void *)(holds->half + at);
+}
+
+/* The codes of a parameter that is held so; of a snapshot those of the weights, for nothing writes them. */
+static inline const uint8_t *zo_store_codes(const zo_store *store, const zo_param *p)
+{
+    const zo_store *holds = store->codes == NULL && store->below != NULL ? store->below : store;
+    return holds->codes + p->codes;
 }
 
 /* Where the values of a parameter stand in a set of f32 (a gradient); NULL where it is absent (-1) or frozen, so that the set has none. */

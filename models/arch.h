@@ -39,6 +39,12 @@ typedef struct zo_lora {
     unsigned on;  /* which linear layers of every block: a sum of ZO_LORA_*; gate is left out where the family has none */
 } zo_lora;
 
+/* How the matrices of linear layers in the blocks are held (backends/codes.h). Embeddings, norms, biases and heads are not. */
+typedef struct zo_quantised {
+    int bits;  /* 8 or 4; 0 = as everything else */
+    int group; /* columns that share a scale; even */
+} zo_quantised;
+
 typedef struct zo_arch {
     char family[16];       /* "bert", "roberta", "distilbert", "gpt2", "opt", "llama" */
     int layers, hidden, heads, kv_heads, head_dim, ffn;
@@ -62,6 +68,7 @@ typedef struct zo_arch {
     bool gated;            /* act(gate(x)) * up(x) (LLaMA) */
     bool attn_bias, attn_out_bias, mlp_bias;
     zo_lora lora;          /* adapters; not of config.json */
+    zo_quantised quantised; /* neither */
     int prefix;            /* rows of keys and values that each layer has of its own (prefix tuning); 0 = none. Not of config.json */
     /* language-model head */
     bool tied;             /* decoder weight is embed.token */
@@ -81,6 +88,7 @@ typedef struct zo_arch {
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
  *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
+ *   layer.N.{attn,mlp}.*.weight.scales (out, groups)   of the linear layers, where their matrices are held as codes
  *   layer.N.{attn,mlp}.*.lora_a.weight (rank, in)  .lora_b.weight (out, rank)   of the linear layers that have an adapter
  *   final.norm.{weight,bias}
  *   lm.dense.{weight,bias}  lm.norm.{weight,bias}  lm.decoder.{weight,bias}   (weight absent when tied)

@@ -13,6 +13,16 @@ typedef struct builder {
     bool head;
 } builder;
 
+/* What stands in every parameter that is added. */
+static zo_param *belong(builder *b, int at)
+{
+    zo_param *p = &b->layout->param[at];
+    p->head = b->head;
+    p->stage = b->stage;
+    b->layout->stages = b->stage + 1;
+    return p;
+}
+
 static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool bias, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool bias, const char *format, ...)
@@ -23,11 +33,7 @@ static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
     int at = zo_layout_add(b->layout, name, kind, rows, cols, b->block, kind != ZO_PARAM_VECTOR); /* may move `param` */
-    zo_param *p = &b->layout->param[at];
-    p->bias = bias;
-    p->head = b->head;
-    p->stage = b->stage;
-    b->layout->stages = b->stage + 1;
+    belong(b, at)->bias = bias;
 }
 
 /* stem.weight (1, cols) and, for LayerNorm, stem.bias */
@@ -41,7 +47,16 @@ static void add_norm(builder *b, int cols, const char *stem)
 
 static void add_linear(builder *b, int rows, int cols, bool bias, const char *stem)
 {
-    add(b, ZO_PARAM_MATRIX, rows, cols, false, "%s.weight", stem);
+    const zo_quantised *q = &b->arch->quantised;
+    if (b->block >= 0 && q->bits > 0) {
+        char name[sizeof b->layout->param->name];
+        snprintf(name, sizeof name, "%s.weight", stem);
+        int at = zo_layout_add_codes(b->layout, name, rows, cols, b->block, q->bits, q->group);
+        belong(b, at);
+        belong(b, at + 1)->added = true;
+    } else {
+        add(b, ZO_PARAM_MATRIX, rows, cols, false, "%s.weight", stem);
+    }
     if (bias) {
         add(b, ZO_PARAM_VECTOR, 1, rows, true, "%s.bias", stem);
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/codes.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "models/files/adapter.h"
@@ -32,6 +33,10 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status) {
         zo_arch_set_decoder(&model->arch, spec->head, spec->decoder);
         status = zo_tune_extend(spec->tune, &model->arch, err);
+    }
+    if (!status && model->arch.quantised.bits > 0 && !be->reads_codes) {
+        status = zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\" (%s) has no products of matrices that are held as codes; use \"quantised\": \"none\", or the device \"cpu\"",
+                         be->name, be->device);
     }
     zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
@@ -380,9 +385,10 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layo
         const zo_param *p = &layout->param[i];
         plan->parameters += p->rows * p->cols;
         plan->trained += p->frozen ? 0 : p->rows * p->cols;
-        plan->layers_bytes += p->block >= 0 ? p->rows * p->cols * (int64_t)sizeof(float) : 0;
+        int64_t bytes = p->bits > 0 ? p->rows * zo_codes_row_bytes(p->bits, p->cols) : p->rows * p->cols * (int64_t)sizeof(float);
+        plan->layers_bytes += p->block >= 0 ? bytes : 0;
     }
-    plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float);
+    plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float) + (uint64_t)layout->codes;
     int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
     if (arch->rope) {
         floats += (arch->positions < tokens ? arch->positions : tokens) * arch->head_dim;

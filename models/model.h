@@ -92,7 +92,7 @@ zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const 
 /* Makes `folder`, in which there will be such folders, and says whether what the model holds can be written so. */
 zo_status zo_model_save_check(const zo_model *model, const char *folder, zo_err *err);
 
-/* Predicted bytes by tag from the arch and its layout alone (zo_arch_layout, zo_tune_apply), before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that), and
+/* Predicted bytes by tag from the arch and its layout alone (zo_arch_layout, zo_tune_apply), before anything is allocated: PARAMS in f32 (weights held in 16 bits take half of that) and codes, and
  * ACTIVATIONS of one pass. GRADS, OPT_STATE and SNAPSHOT are copies of PARAMS, which the caller adds; WORKSPACE is the backend's.
  * layers_bytes: the weights inside the blocks. For `zo inspect` and the planner. */
 typedef struct zo_plan { int64_t parameters, trained, layers_bytes; uint64_t tag_bytes[ZO_TAGS]; } zo_plan;

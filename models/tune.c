@@ -190,13 +190,15 @@ zo_status zo_tune_extend(const zo_tune *tune, zo_arch *arch, zo_err *err)
 
 zo_status zo_tune_apply(const zo_tune *tune, const zo_arch *arch, zo_head head, zo_layout *layout, zo_err *err)
 {
-    if (tune == NULL || tune->kind->choose == NULL) {
+    bool chosen = tune != NULL && tune->kind->choose != NULL, scales = tune != NULL && tune->kind->scales;
+    if (!chosen && arch->quantised.bits == 0) {
         return ZO_OK;
     }
     bool *frozen = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *frozen);
-    zo_status status = tune->kind->choose(&tune->options, arch, head, layout, frozen, err);
+    zo_status status = chosen ? tune->kind->choose(&tune->options, arch, head, layout, frozen, err) : ZO_OK;
     bool trains = false;
     for (int t = 0; t < layout->n; t++) {
+        frozen[t] = frozen[t] || (!scales && layout->param[t].kind == ZO_PARAM_SCALES);
         trains = trains || !frozen[t];
     }
     if (status == ZO_OK && !trains) {
@@ -260,6 +262,17 @@ static zo_status choose_last(const void *options, const zo_arch *arch, zo_head h
     return ZO_OK;
 }
 
+static zo_status choose_scales(const void *options, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err)
+{
+    (void)options;
+    (void)head;
+    for (int t = 0; t < layout->n; t++) {
+        frozen[t] = layout->param[t].kind != ZO_PARAM_SCALES;
+    }
+    return arch->quantised.bits > 0 ? ZO_OK : zo_fail(err, ZO_EINPUT, "\"tune\" \"scales\" trains the scales of matrices that are held as codes, and none is: "
+                                                      "say \"quantised\": \"int8\" or \"int4\" too");
+}
+
 const zo_tune_kind zo_tune_full = {.name = "full", .help = "every parameter"};
 const zo_tune_kind zo_tune_head = {
     .name = "head", .help = "the classification head, or the language-model head where it is not tied to the embeddings", .choose = choose_head};
@@ -267,3 +280,6 @@ const zo_tune_kind zo_tune_bias = {
     .name = "bias", .help = "biases of linear layers and norms, and a classification head whole (BitFit, Ben Zaken et al., arXiv 2106.10199)", .choose = choose_bias};
 const zo_tune_kind zo_tune_last = {
     .name = "last", .help = "the last blocks, and what stands behind them: final norm and head", .options = last_keys, .choose = choose_last};
+const zo_tune_kind zo_tune_scales = {
+    .name = "scales", .help = "the scales of matrices that are held as codes (\"quantised\"), and nothing else (QZO, arXiv 2505.13430)", .choose = choose_scales,
+    .scales = true};

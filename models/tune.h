@@ -25,6 +25,7 @@ typedef struct zo_tune_kind {
     zo_status (*choose)(const void *options, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err);
     /* Gives what was added its first values, drawn from `seed` or read; the model has its own weights, and nothing is reserved. NULL = nothing. */
     zo_status (*begin)(const void *options, struct zo_model *model, uint64_t seed, zo_err *err);
+    bool scales; /* it may train the scales of matrices that are held as codes; of any other view they are no parameters, and stay */
 } zo_tune_kind;
 
 enum { ZO_TUNE_BYTES = 640 };

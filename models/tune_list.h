@@ -9,6 +9,7 @@
     X(last)             \
     X(pattern)          \
     X(prefix)           \
-    X(lora)
+    X(lora)                 \
+    X(scales)
 
 #endif

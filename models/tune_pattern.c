@@ -37,4 +37,5 @@ static zo_status choose(const void *read, const zo_arch *arch, zo_head head, con
     return ZO_OK;
 }
 
-const zo_tune_kind zo_tune_pattern = {.name = "pattern", .help = "parameters whose names fit one of some patterns", .options = keys, .choose = choose};
+const zo_tune_kind zo_tune_pattern = {.name = "pattern", .help = "parameters whose names fit one of some patterns", .options = keys, .choose = choose,
+                                      .scales = true};

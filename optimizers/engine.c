@@ -940,6 +940,15 @@ static void rule_alone(zo_engine *e, zo_rule_kind rule, const zo_rule_args *args
     e->spec.be->rule(e->spec.be, rule, args, &of, NULL, m, v);
 }
 
+static void rule_scales(zo_engine *e, zo_rule_kind rule, const zo_rule_args *args, const zo_store *w)
+{
+    for (int t = 0; t < w->layout->n; t++) {
+        if (w->layout->param[t].kind == ZO_PARAM_SCALES && !w->layout->param[t].frozen) {
+            rule_alone(e, rule, args, w, t, NULL, NULL);
+        }
+    }
+}
+
 /* A floor for each. */
 static void rule_by_size(zo_engine *e, zo_rule_kind rule, const zo_rule_args *args, const zo_store *w, zo_store *m, zo_store *v)
 {
@@ -989,6 +998,9 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
         }
         ZO_CHECK(!zo_rule_pairs(rule) || (x->terms == 2 && v == NULL), "%d terms of a rule that takes two, one for g and one for v", x->terms);
         be->rule_drawn(be, rule, args, &w, resolve_terms(e, x->term, x->terms), x->terms, m, v);
+    } else if (x->of_scales) {
+        ZO_CHECK(x->over == ZO_SET_WEIGHTS && x->g == 0 && x->m == 0 && x->v == 0, "a rule over scales reads nothing else");
+        rule_scales(e, rule, args, &w);
     } else if (x->floor_by_size) {
         rule_by_size(e, rule, args, &w, m, v);
     } else {
@@ -1104,6 +1116,7 @@ void zo_engine_free(zo_engine *e)
     zo_term_log_close(&e->log);
     zo_store_free(be, e->rest);
     zo_layout_free(&e->rest_layout);
+    zo_layout_free(&e->sum_layout);
     zo_free(e->rest_of);
     zo_own_close(&e->own);
     zo_factors_free(be, e->factors);
@@ -1160,15 +1173,33 @@ const zo_view *zo_engine_settle(zo_engine *e)
     return &e->settled;
 }
 
+/* Matrices that are held as codes and trained beside them: their sum stands in an arena of numbers, with everything else. Returns whether there are
+ * some. */
+static bool lay_sum(zo_engine *e)
+{
+    const zo_layout *layout = e->spec.weights->layout;
+    bool any = false;
+    for (int t = 0; t < layout->n; t++) {
+        any = any || (layout->param[t].bits > 0 && !layout->param[t].frozen);
+    }
+    for (int t = 0; t < layout->n && any && e->sum_layout.n < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        int at = zo_layout_add(&e->sum_layout, p->name, p->kind, p->rows, p->cols, p->block, p->decay);
+        e->sum_layout.param[at].frozen = p->frozen;
+    }
+    return any;
+}
+
 zo_store *zo_engine_sum(zo_engine *e)
 {
     zo_backend *be = e->spec.be;
     const zo_view *view = zo_engine_settle(e);
     const zo_layout *layout = e->spec.weights->layout;
-    zo_store *sum = zo_store_new(be, layout, ZO_TAG_OTHER);
-    sum->below = e->spec.weights;
+    bool apart = lay_sum(e); /* then nothing stands below it */
+    zo_store *sum = apart ? zo_store_new_as(be, &e->sum_layout, ZO_STORAGE_F32, ZO_TAG_OTHER) : zo_store_new(be, layout, ZO_TAG_OTHER);
+    sum->below = apart ? NULL : e->spec.weights;
     for (int t = 0; t < layout->n; t++) {
-        if (layout->param[t].frozen) {
+        if (layout->param[t].frozen && !apart) {
             continue;
         }
         int at = view->rest != NULL ? view->rest_of[t] : -1;

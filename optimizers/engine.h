@@ -73,7 +73,8 @@ int zo_engine_last_probe(zo_engine *engine, zo_term term[ZO_PROBE_TERMS]);
 const zo_view *zo_engine_settle(zo_engine *engine);
 
 /* The weights that the settled view stands for, with all that a side path or a log keeps beside them, as one store in the backend's memory
- * (tag OTHER): f32, of the trained parameters; frozen ones are read below, in the weights. The caller gives it back with zo_store_free. */
+ * (tag OTHER): f32, of the trained parameters; frozen ones are read below, in the weights. Where matrices that are held as codes are trained, it has
+ * every parameter as numbers, in a layout of the engine's. The caller gives it back with zo_store_free before the engine goes. */
 zo_store *zo_engine_sum(zo_engine *engine);
 
 #ifdef __cplusplus

@@ -33,6 +33,7 @@ struct zo_engine {
     zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates */
     zo_store *rest;                    /* the same: what the factors do not cover, in f32 beside weights of 16 bits */
     zo_layout rest_layout;
+    zo_layout sum_layout;              /* of zo_engine_sum, where matrices that are held as codes are trained beside them */
     int *rest_of;                      /* (parameters) zo_view.rest_of */
     zo_factors *factors;
     zo_own_factors own;                /* of directions that have their own */

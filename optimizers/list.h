@@ -19,6 +19,7 @@
     X(zo_adamu)              \
     X(adamezo)               \
     X(mezo_svrg)             \
+    X(qzo)                   \
     X(lezo)                  \
     X(sparse_mezo)           \
     X(r_mezo)                \

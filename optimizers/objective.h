@@ -49,6 +49,7 @@ typedef struct zo_operands {
     const zo_term *term; /* (terms) in place of g, of a rule of zo_rule_draws: g is their sum, or m and v are made of them, drawn on the way and stored nowhere;
                           * of a rule of zo_rule_pairs g is the first of two, and v the second. DENSE directions */
     int terms;
+    bool of_scales;      /* over the scales of matrices that are held as codes alone (ZO_PARAM_SCALES); of a rule that reads no g, m or v */
     bool floor_by_size;  /* of ZO_RULE_FLOORED: the floor is args.floor / (2 sqrt(n)) for a parameter of n numbers */
     /* (ncoef) in place of m and v, of a rule that does not write them: m = scale U diag(m_numbers) V^T and
      * v = scale^2 (U.U) diag(v_numbers) (V.V)^T on every factored matrix, formed on the way. */

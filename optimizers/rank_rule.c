@@ -48,7 +48,7 @@ int zo_rank_count(zo_backend *be, const zo_store *store, int param, double thres
     double *value = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)n * sizeof *value);
     for (int64_t at = 0; at < p->rows; at += panel_rows) {
         int64_t rows = p->rows - at < panel_rows ? p->rows - at : panel_rows;
-        zo_store_read(be, store, p->offset + at * p->cols, rows * p->cols, panel);
+        zo_store_get_rows(be, store, param, at, rows, panel);
         if (tall) {
             gram_of_columns(panel, rows, p->cols, gram);
         } else {

@@ -32,6 +32,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'r-mezo', 'R-MeZO', '#999933', 6),
     ('method', 'hizoo', 'HiZOO', '#AA4499', 9),
     ('method', 'helene', 'HELENE', '#661100', 11),
+    ('method', 'qzo', 'QZO', '#AA4499', 4),
     ('method', 'lezo', 'LeZO', '#7A4B00', 12),
     ('method', 'tezo', 'TeZO', '#009E73', 9),
     ('method', 'tezo-m', 'TeZO-m', '#56B4E9', 11),

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # file kernel loads stores; kernel<N>: of the template's first argument N, in place of the kernel's own line.
-# Rule 9, small, is rule_flat's one that reads nothing beside the weights.
+# Rules 9, small, and 16, positive, are those of rule_flat that read nothing beside the weights.
 cat >"$work/table" <<'TABLE'
 form form_kernel 1 1 whole
 form chosen_kernel 1 1
@@ -19,6 +19,7 @@ update apply_flat 1 1
 update apply_panels 4 4
 update rule_flat 3 3
 update rule_flat<9> 2 3
+update rule_flat<16> 1 1
 update rule_panels 4 4
 update fill_normal 0 1
 update find_not_finite 1 0

@@ -530,6 +530,9 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
         quotient64(q, a, x->m_numbers, x->v_numbers);
         return ZO_OK;
     }
+    if (x->of_scales) { /* this has none */
+        return ZO_OK;
+    }
     if (rule == ZO_RULE_WINDOW || rule == ZO_RULE_REPLAYED) {
         window64(q, a, x, rule == ZO_RULE_WINDOW);
         return ZO_OK;

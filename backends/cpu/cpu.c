@@ -154,6 +154,7 @@ static const zo_backend cpu_table = {
     .name = "cpu",
     .space = ZO_HOST,
     .reads_rest = true,
+    .reads_codes = true,
     .alloc = cpu_alloc,
     .release = cpu_release,
     .upload = cpu_transfer,

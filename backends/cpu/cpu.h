@@ -35,6 +35,7 @@ typedef enum zo_cpu_shared {
     ZO_CPU_VECTOR,  /* a second one */
     ZO_CPU_INPUT,   /* the bf16 copy of a linear layer's input */
     ZO_CPU_SIDE,    /* (x V) . side */
+    ZO_CPU_SCALES,  /* scales of a matrix that is held as codes, at all points */
     ZO_CPU_PARTIAL, /* partial sums of a reduction, one per fixed block */
     ZO_CPU_DIRS,    /* which directions act, and their coefficients */
     ZO_CPU_SHAREDS
@@ -80,6 +81,15 @@ void zo_cpu_form_rows(const zo_cpu_form *form, int64_t row, int64_t n, float dec
 uint64_t zo_cpu_sum_terms(const zo_param *p, const zo_term *term, int n, int64_t first, int64_t count, float *z, float *sum);
 /* A vector parameter at all points into the shared block `purpose` (P, cols); NULL when param is -1. */
 const float *zo_cpu_form_vector(zo_backend *be, const zo_view *view, int param, zo_cpu_shared purpose);
+
+/* matrices that are held as codes (cpu/codes.c) ----------------------------------------------------------------------------- */
+
+/* The scales of a matrix at all points, (rows, groups) each; point p's begin at p * *stride: 0 where all points have the same. Valid until the next
+ * call. Called outside parallel regions. */
+const float *zo_cpu_scales_of(zo_backend *be, const zo_view *view, int scales, int64_t *stride);
+/* Rows [row, row + n) of the matrix p: scale x code into to (n, cols), as `type`. codes and scales are those of the whole matrix; `room` has
+ * zo_cpu_form_scratch bytes of any form. */
+void zo_cpu_codes_rows(const zo_param *p, const uint8_t *codes, const float *scales, int64_t row, int64_t n, zo_storage type, void *to, float *room);
 
 /* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL); `room` (n, rank) is
  * written. */

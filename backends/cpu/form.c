@@ -29,7 +29,7 @@ zo_cpu_form zo_cpu_form_of(const zo_view *view, int param, void *block)
     f.coef = (float *)(f.base + view->npoints);
     for (int p = 0; p < view->npoints; p++) {
         ZO_CHECK(view->base[p]->storage == view->base[0]->storage, "a view over stores of two types");
-        f.base[p] = zo_store_at(apart ? store : view->base[p], f.layout->param[at].offset);
+        f.base[p] = f.layout->param[at].bits > 0 ? NULL : zo_store_at(apart ? store : view->base[p], f.layout->param[at].offset);
     }
     zo_acting acting = zo_view_acting(view, param, f.dir);
     f.ndirs = acting.dirs;

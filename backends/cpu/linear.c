@@ -138,6 +138,8 @@ typedef struct blocks {
     const float *side;                      /* (P,T,rank) or NULL */
     int rank;
     const float *u;
+    const zo_param *coded;                  /* NULL, or the matrix where it is held as codes: `form.base` are then the scales of a point */
+    const uint8_t *codes;
     pieces cut;                             /* of the tokens of one run */
     const zo_cpu_product *full, *last;      /* of a block of nb rows, of the last one */
     const zo_cpu_product *side_full, *side_last;
@@ -164,13 +166,24 @@ static void blocks_open(blocks *b, zo_backend *be, const zo_view *view, zo_preci
     check_precision(be, precision);
     memset(b, 0, sizeof *b);
     b->be = be;
+    const zo_param *coded = &view->base[0]->layout->param[weight];
+    int64_t stride = 0;
+    const float *scales = coded->bits > 0 ? zo_cpu_scales_of(be, view, weight + 1, &stride) : NULL;
     b->form = zo_cpu_form_of(view, weight, zo_cpu_shared_of(be, ZO_CPU_DIRS, zo_cpu_form_bytes(view->npoints, view->ndirs)));
     const zo_param *w = &b->form.layout->param[b->form.param];
     b->precision = precision;
     b->rows = w->rows;
     b->cols = w->cols;
     b->tokens = tokens;
-    bool stored = b->form.ndirs == 0 && b->form.storage == type_of(precision); /* the products read the arena itself */
+    if (scales != NULL) {
+        ZO_CHECK(b->form.ndirs == 0, "%s: a direction is added to codes: an objective refuses this", coded->name);
+        b->coded = coded;
+        b->codes = zo_store_codes(view->base[0], coded);
+        for (int p = 0; p < view->npoints; p++) {
+            b->form.base[p] = scales + p * stride;
+        }
+    }
+    bool stored = b->form.ndirs == 0 && b->form.storage == type_of(precision) && scales == NULL; /* the products read the arena itself */
     b->nb = stored && precision == ZO_F32 ? min64(w->rows, BLOCK) : block_rows(view->npoints, w->rows, w->cols, precision);
     b->n = (w->rows + b->nb - 1) / b->nb;
     int run = run_length(&b->form, 0);
@@ -232,6 +245,14 @@ static void blocks_form(const blocks *b, int64_t row, int64_t n, lane *l)
         return;
     }
     double start = zo_now();
+    for (int r = 0; r < b->runs && b->coded != NULL; r++) {
+        l->to[r] = l->tile + b->tile_bytes * (size_t)r;
+        zo_cpu_codes_rows(b->coded, b->codes, b->form.base[r * step], row, n, type_of(b->precision), l->to[r], (float *)l->form);
+    }
+    if (b->coded != NULL) {
+        l->form_s += zo_now() - start;
+        return;
+    }
     zo_cpu_form form = b->form; /* one point a run is enough where nothing is added to the base */
     const void *base[1];
     if (step > 1) {
@@ -577,14 +598,17 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     int64_t widest = 0, rank = 0;
     int points = most->points;
     int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
-    size_t scratch = 0, vector = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
+    size_t scratch = 0, vector = 0, scales = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
     size_t part = (size_t)(STRIPES * points * most->rows) * sizeof(running);
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         zo_cpu_form form = {.npoints = points, .ndirs = TERMS, .rank = factors != NULL ? factors->rank[t] : 0};
         size_t formed = zo_cpu_form_scratch(&form) + pointers, bytes;
         rank = form.rank > rank ? form.rank : rank;
-        if (p->kind == ZO_PARAM_VECTOR) {
+        if (p->kind == ZO_PARAM_SCALES) {
+            bytes = (size_t)(p->rows * p->cols * points) * sizeof(float);
+            scales = scales > bytes ? scales : bytes;
+        } else if (p->kind == ZO_PARAM_VECTOR) {
             bytes = zo_round_up((size_t)(p->cols * points) * sizeof(float), 64) + formed;
             vector = vector > bytes ? vector : bytes;
             bytes = most->backward && !p->bias ? zo_cpu_norm_backward_bytes(tokens, p->cols) : 0;
@@ -613,6 +637,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     zo_cpu_shared_of(be, ZO_CPU_DIRS, viewed > moved ? viewed : moved);
     zo_cpu_shared_of(be, ZO_CPU_BIAS, vector);
     zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector);
+    zo_cpu_shared_of(be, ZO_CPU_SCALES, scales);
     zo_cpu_shared_of(be, ZO_CPU_PARTIAL, part);
     zo_cpu_shared_of(be, ZO_CPU_INPUT, precision == ZO_BF16 ? (size_t)(total * widest) * sizeof(uint16_t) : 0);
     zo_cpu_shared_of(be, ZO_CPU_SIDE, (size_t)(total * rank) * sizeof(float));

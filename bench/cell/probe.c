@@ -144,7 +144,7 @@ double zo_probe_moved(zo_backend *be, const zo_store *weights, uint64_t seed, do
     for (int t = 0; t < weights->layout->n; t++) {
         const zo_param *p = &weights->layout->param[t];
         int64_t n = p->rows * p->cols < SAMPLE ? p->rows * p->cols : SAMPLE;
-        if (p->frozen || p->kind != ZO_PARAM_MATRIX) {
+        if (p->frozen || p->bits > 0 || (p->kind != ZO_PARAM_MATRIX && p->kind != ZO_PARAM_SCALES)) { /* beside codes all is f32 */
             continue;
         }
         zo_store_read(be, weights, p->offset, n, w);

@@ -27,6 +27,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/codes.h"
+
 static int64_t sequence_of(const zo_batch *batch, int32_t token)
 {
     int32_t low = 0, high = batch->seqs - 1; /* the first sequence that ends behind the token */
@@ -150,6 +152,9 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
         if (u.looked_up) {
             t.row_reads += (double)p->cols;
             t.row_reads_back += p->frozen ? 0.0 : (double)p->cols;
+        } else if (p->bits > 0) {
+            t.coded_numbers += n;
+            t.code_bytes += (double)(p->rows * zo_codes_row_bytes(p->bits, p->cols));
         } else {
             t.read_numbers += n;
             t.read_numbers_back += comes ? n : 0.0;
@@ -186,10 +191,11 @@ static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo
 {
     bool half = precision == ZO_BF16 || precision == ZO_F16;
     double operand = half ? 2 : 4, converted = half && weight_bytes != 2 && s->points > 0 ? s->passes * (1 - s->formed / s->points) : 0;
-    double formed = 2 * operand * (t->forward.token_numbers + t->forward.row_numbers) * (s->formed + converted);
+    double products = t->forward.token_numbers + t->forward.row_numbers; /* codes become numbers at each pass */
+    double formed = 2 * operand * (products * s->formed + (products - t->coded_numbers) * converted + t->coded_numbers * s->passes);
     double read = t->read_numbers + (backward ? t->read_numbers_back : 0), looked_up = t->row_reads + (backward ? t->row_reads_back : 0);
     zo_work w = {.flops = zo_products_flops(s, &t->forward, arch), .backward_flops = backward ? zo_products_flops(s, &t->backward, arch) : 0};
-    w.bytes = weight_bytes * (read * s->passes + looked_up * s->packed) + formed + activation_bytes(s, &t->forward, arch) +
+    w.bytes = weight_bytes * (read * s->passes + looked_up * s->packed) + t->code_bytes * s->passes + formed + activation_bytes(s, &t->forward, arch) +
               (backward ? activation_bytes(s, &t->backward, arch) : 0);
     return w;
 }
@@ -213,7 +219,7 @@ double zo_least_bytes(const zo_step_sums *sums, double steps, const zo_arch *arc
     const zo_pass_sums *f = &sums->forward, *g = &sums->gradient;
     bool gradient = g->passes > 0;
     double passes = f->passes + g->passes, looked_up = passes > 0 ? steps * (f->packed + g->packed) / passes : 0;
-    double once = weight_bytes * (steps * t.read_numbers + looked_up * t.row_reads);
+    double once = weight_bytes * (steps * t.read_numbers + looked_up * t.row_reads) + steps * t.code_bytes;
     double back = gradient ? weight_bytes * (steps * t.read_numbers_back + looked_up * t.row_reads_back) : 0;
     double written = sums->weight_bytes_written < once ? sums->weight_bytes_written : once;
     return once + back + written + steps * copy_bytes * t.trained_reads * (gradient ? 2 : 1) + activation_bytes(f, &t.forward, arch) +

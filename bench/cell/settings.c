@@ -128,6 +128,11 @@ static zo_status complete_protocol(zo_cell *c, const zo_task_info *task, const c
     if (c->dev == 0) {
         c->selection = zo_selection_without_dev((zo_selection)c->selection);
     }
+    if (c->quantised_group % 2 != 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"quantised_group\" is %lld; expected an even number, for two codes of 4 bits share a byte", where,
+                       (long long)c->quantised_group);
+    }
+    c->quantised_group = c->quantised == 0 ? zo_opt_find(zo_cell_keys(), "quantised_group")->initial : c->quantised_group;
     c->algorithms = strncmp(c->device, "cpu", 3) == 0 ? 0 : c->algorithms;
     return ZO_OK;
 }
@@ -172,6 +177,10 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         const char *value = c->storage != ZO_STORAGE_F32 ? zo_storage_name((zo_storage)c->storage) : "log";
         return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held and updated in f32, not with \"%s\": \"%s\"; take the pair "
                        "out with \"exclude\": [{\"optimizer\": \"%s\", \"%s\": \"%s\"}]", where, e->name, key, value, e->name, key, value);
+    }
+    if (e->first_order && c->quantised != 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held in f32, not at \"quantised\" ones; take the pair out with \"exclude\": "
+                       "[{\"optimizer\": \"%s\", \"quantised\": \"int%d\"}]", where, e->name, e->name, zo_cell_quantised(c).bits);
     }
     if (c->accumulate == ZO_ACCUMULATE_LOG && c->realisation == ZO_INPLACE) {
         return zo_fail(err, ZO_EINPUT, "%s: \"accumulate\": \"log\" never writes the weights, which \"realisation\": \"inplace\" moves; say \"streamed\" "
@@ -221,6 +230,12 @@ static zo_status check_schedules(const zo_cell *c, const void *options, const ch
     }
     return zo_fail(err, ZO_EINPUT, "%s: %s has \"schedule\": \"%.*s\" of its own, and the config has one for every method; give one of them", where,
                    c->estimator->name, (int)n, word);
+}
+
+zo_quantised zo_cell_quantised(const zo_cell *c)
+{
+    static const int bits[] = {0, 8, 4}; /* of the key's choices */
+    return (zo_quantised){.bits = bits[c->quantised], .group = c->quantised > 0 ? (int)c->quantised_group : 0};
 }
 
 double zo_cell_schedule(const zo_cell *c, int64_t step)

@@ -4,6 +4,7 @@
 #define ZO_BENCH_CELL_SETTINGS_H
 
 #include "backends/backend.h"
+#include "models/arch.h"
 #include "optimizers/engine.h"
 #include "optimizers/estimator.h"
 #include "results/results.h"
@@ -26,6 +27,8 @@ typedef struct zo_cell {
     char tune[ZO_OPT_STRING_BYTES];         /* the text of a view (models/tune.h) */
     int form, split, init, precision, realisation; /* zo_form, zo_split_scheme, zo_init, zo_precision, zo_realisation */
     int storage, accumulate, decoder, algorithms;  /* zo_storage, zo_accumulate, zo_decoder, zo_algorithms */
+    int quantised;                                 /* zo_cell_quantised has it as the model reads it */
+    int64_t quantised_group;
     int metric;                                    /* 1 + zo_metric */
     int selection;                                 /* zo_selection */
     int64_t batch, context /* 0 = the model's */, steps, forwards, seed, train_split_seed, test_split_seed, k /* 0 where split is not kshot */,
@@ -46,6 +49,9 @@ typedef struct zo_cell {
 /* `object` holds a value for each key that is given, `optimizer` among them (an object with a name, or a string); words in it become numbers. `path`
  * stands in messages. The caller gives the cell back with zo_cell_free; there is nothing to give back after an error. */
 zo_status zo_cell_make(zo_cell *cell, struct cJSON *object, const char *path, zo_err *err);
+
+/* How the blocks' matrices are held. */
+zo_quantised zo_cell_quantised(const zo_cell *cell);
 
 /* lr of a step: the cell's lr times this. Up from 0 in the first `warmup` of the planned steps (rounded up), then constant, or down to 0 at the last
  * along a line or half a cosine: transformers' get_{constant,linear,cosine}_schedule_with_warmup, with which MeZO's Trainer fine-tunes (linear). */

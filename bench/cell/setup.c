@@ -233,10 +233,29 @@ static void say_something(const zo_estimator *e, const char *slot, zo_status sta
     }
 }
 
+/* Matrices that are held as codes are never written. */
+static zo_status check_codes(const zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    const zo_layout *layout = zo_model_layout(s->model);
+    bool beside = c->realisation == ZO_SIDEPATH && c->accumulate == ZO_ACCUMULATE_LOG;
+    for (int t = 0; t < layout->n && c->estimator->step != NULL && !beside; t++) {
+        if (layout->param[t].bits > 0 && !layout->param[t].frozen) {
+            return zo_fail(err, ZO_EINPUT, "\"tune\" \"%s\" trains %s, which \"quantised\" holds as codes that no step writes; train \"scales\", or what stands "
+                           "beside them (\"lora\", \"prefix\", \"head\", \"bias\"), or say \"realisation\": \"sidepath\" and \"accumulate\": \"log\"", c->tune,
+                           layout->param[t].name);
+        }
+    }
+    return ZO_OK;
+}
+
 static zo_status open_estimator(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
     const zo_estimator *e = c->estimator;
+    if (check_codes(s, err) != ZO_OK) {
+        return ZO_EINPUT;
+    }
     zo_engine_spec spec = {.be = s->be,
                            .weights = zo_model_store(s->model),
                            .realisation = (zo_realisation)c->realisation,
@@ -358,6 +377,7 @@ static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
         status = zo_fail(err, ZO_EINPUT, "%s is a size without weights; say \"init\": \"random\"", c->model);
     }
     status = status == ZO_OK ? zo_arch_read(s->folder, &arch, err) : status;
+    arch.quantised = zo_cell_quantised(c);
     status = status == ZO_OK ? open_dataset(s, dirs, &arch, err) : status;
     status = status == ZO_OK ? open_model(s, &arch, err) : status;
     if (status == ZO_EUNSUPPORTED) {

@@ -146,7 +146,7 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
     uint64_t kept[ZO_TAGS];
     zo_model_plan(&r->arch, r->head, r->classes, layout, tokens, rows, points, backward, p);
     zo_predict_method(needs, &extent, kept);
-    p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage));
+    p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage) + layout->codes);
     for (int t = 0; t < ZO_TAGS; t++) {
         p->tag_bytes[t] += kept[t];
     }

@@ -202,11 +202,24 @@ static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, con
 }
 
 /* Upload one tensor; piece (PIECE_FLOATS). */
-static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
+static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, int param, zo_stored stored,
                         zo_backend *be, zo_store *store, float *piece)
 {
+    const zo_param *p = &store->layout->param[param];
     int64_t rows = p->rows, cols = p->cols, count = rows * cols,
             third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
+    if (stored == ZO_STORED_PLAIN && p->bits > 0) { /* whole rows, in which groups are whole */
+        int64_t block = PIECE_FLOATS / cols > 0 ? PIECE_FLOATS / cols : 1;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols) * sizeof *host);
+        for (int64_t r = 0; r < rows; r += block) {
+            int64_t here = rows - r < block ? rows - r : block;
+            zo_tensor_floats(t, r * cols, here * cols, host);
+            zo_store_set_rows(be, store, param, r, here, host);
+            zo_tensors_drop(tensors, t, r * cols, here * cols);
+        }
+        zo_free(host);
+        return;
+    }
     if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
         for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
             int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
@@ -229,7 +242,7 @@ static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_
                 turned[i * cols + c] = line[i];
             }
         }
-        zo_store_write(be, store, p->offset + r * cols, here * cols, turned);
+        zo_store_set_rows(be, store, param, r, here, turned);
     }
     zo_free(turned);
     zo_tensors_drop(tensors, t, 0, t->count);
@@ -247,6 +260,22 @@ static void fill_constant(zo_backend *be, zo_store *store, const zo_param *p, in
     zo_free(host);
 }
 
+/* Codes of a drawn matrix. */
+static void draw_codes(zo_backend *be, zo_store *store, int param, uint64_t seed, float std)
+{
+    const zo_param *p = &store->layout->param[param];
+    zo_layout alone = {0};
+    zo_layout_add(&alone, p->name, ZO_PARAM_MATRIX, p->rows, p->cols, p->block, true);
+    zo_store *drawn = zo_store_new(be, &alone, ZO_TAG_DATA);
+    float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(p->rows * p->cols) * sizeof *host);
+    be->init_normal(be, drawn, 0, seed, std);
+    zo_store_get(be, drawn, 0, host);
+    zo_store_set(be, store, param, host);
+    zo_free(host);
+    zo_store_free(be, drawn);
+    zo_layout_free(&alone);
+}
+
 static void init_random(const zo_arch *arch, const zo_family *family, zo_backend *be, zo_store *store, int param,
                         uint64_t seed)
 {
@@ -260,6 +289,10 @@ static void init_random(const zo_arch *arch, const zo_family *family, zo_backend
     if (family->scaled_residual_init &&
         (strcmp(part, ".attn.o.weight") == 0 || strcmp(part, ".mlp.down.weight") == 0)) {
         std = (float)(arch->init_std / sqrt(2.0 * arch->layers));
+    }
+    if (p->bits > 0) {
+        draw_codes(be, store, param, seed, std);
+        return;
     }
     be->init_normal(be, store, param, seed, std);
     if (family->pad_row_zero && arch->pad >= 0 &&
@@ -373,7 +406,7 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
         } else {
             status = check_tensor(&tensors, t, p, stored, err);
             if (status == ZO_OK) {
-                load_tensor(&tensors, t, p, stored, be, store, piece);
+                load_tensor(&tensors, t, i, stored, be, store, piece);
             }
         }
     }
@@ -394,7 +427,7 @@ typedef struct writer {
     const zo_layout *layout;
     const zo_store *store;
     zo_backend *be;
-    float *turned; /* the whole tensor as the file has it, for what is not stored plainly; NULL between tensors */
+    float *turned; /* the whole tensor as the file has it, for what is not stored plainly, or held as codes; NULL between tensors */
 } writer;
 
 /* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the
@@ -414,7 +447,7 @@ static float *turn(const writer *w, const source *from)
         }
         int param = zo_layout_find(w->layout, name);
         zo_store_get(w->be, w->store, param, one);
-        if (first->kind == ZO_PARAM_VECTOR) {
+        if (first->kind == ZO_PARAM_VECTOR || from->stored == ZO_STORED_PLAIN) {
             memcpy(out + part * size, one, (size_t)size * sizeof *one);
             continue;
         }
@@ -432,7 +465,7 @@ static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count,
 {
     writer *w = context;
     const source *from = entry->from;
-    if (from->stored == ZO_STORED_PLAIN) {
+    if (from->stored == ZO_STORED_PLAIN && w->layout->param[from->param].bits == 0) {
         zo_store_read(w->be, w->store, w->layout->param[from->param].offset + first, count, out);
         return;
     }

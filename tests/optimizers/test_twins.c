@@ -20,6 +20,7 @@
 #include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
 #include "tests/optimizers/twins/population.h"
+#include "tests/optimizers/twins/qzo.h"
 #include "tests/optimizers/twins/scaled.h"
 #include "tests/optimizers/twins/sides.h"
 #include "tests/optimizers/twins/subzo.h"
@@ -48,6 +49,9 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"mezo-svrg", "{\"eta2\": 1e-2, \"mode\": \"replay\", \"q\": 3, \"z\": \"fresh\"}", twin_mezo_svrg, 2e-2, 1e-2},
     {"mezo-svrg", "{\"eta2\": 1e-2, \"mode\": \"released\", \"kappa\": 0.9, \"anneal\": 1.1, \"window\": 3}", twin_mezo_svrg, 2e-2, 1e-2},
     {"mezo-svrg", "{\"eta2\": 1e-2, \"rule\": \"off\", \"draw\": \"rademacher\"}", twin_mezo_svrg, 2e-2, 1e-2},
+    {"qzo", NULL, twin_qzo, 2e-2, 1e-2},
+    {"qzo", "{\"clip\": 0.3}", twin_qzo, 2e-2, 1e-2},
+    {"qzo", "{\"clip\": 0, \"draw\": \"rademacher\"}", twin_qzo, 2e-2, 1e-2},
     {"lezo", "{\"sparsity\": 0.7}", twin_lezo, 2e-2, 1e-2},
     {"lezo", "{\"sparsity\": 0.4, \"draw\": \"rademacher\"}", twin_lezo, 2e-2, 1e-2},
     {"conmezo", "{\"theta\": 1.2, \"beta\": 0.9}", twin_conmezo, 2e-2, 1e-2},
