@@ -703,6 +703,12 @@ START_TEST(paired_by_row)
     ck_assert_double_eq(in_row(rows, one, "rows_high"), 0.875);
     ck_assert_double_eq(in_row(rows, one, "rows_seeds"), 2);
     cJSON_Delete(rows);
+    /* the last row alone: binomial, 8 of 1/8, of which 34 % are 0, 93.3 % at most 2 and 98.9 % at most 3 */
+    execute(r, "UPDATE evaluations SET correct = x'00'; UPDATE evaluations SET correct = x'80' WHERE step = 5 AND run IN (SELECT run FROM runs WHERE optimizer = 'one')");
+    rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_double_eq(in_row(rows, one, "rows_low"), 0);
+    ck_assert_double_eq(in_row(rows, one, "rows_high"), 0.375);
+    cJSON_Delete(rows);
     execute(r, "UPDATE evaluations SET correct = NULL WHERE run = 1"); /* of an older schema: the other seed is left */
     rows = against(r, (zo_report_spec){0}, NULL);
     ck_assert_double_eq(in_row(rows, one, "rows_seeds"), 1);
@@ -776,6 +782,13 @@ START_TEST(rates_that_work)
     execute(r, "UPDATE tries SET dev_loss = 0.6 WHERE dev_loss = 0.95");
     rows = against(r, (zo_report_spec){0}, NULL);
     ck_assert_double_eq(in_row(rows, 0, "rates_low"), 0.1);
+    ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 0), "rates_open")));
+    cJSON_Delete(rows);
+    execute(r, "UPDATE tries SET dev_loss = 0.95 WHERE cell IN (SELECT cell FROM cells WHERE seed = 7 AND lr = 0.1);"
+               "UPDATE tries SET dev_loss = 0.4, marks = '' WHERE cell IN (SELECT cell FROM cells WHERE seed = 7 AND lr = 1000)");
+    rows = against(r, (zo_report_spec){0}, NULL);
+    ck_assert_double_eq(in_row(rows, 0, "rates_low"), 1);
+    ck_assert_double_eq(in_row(rows, 0, "rates_high"), 1e4);
     ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(rows, 0), "rates_open")));
     cJSON_Delete(rows);
     zo_results_close(r);
