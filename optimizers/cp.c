@@ -4,7 +4,7 @@
 #include <math.h>
 
 const zo_variant zo_cp_variants[] = {
-    {"rank", "0", "the rank rule: each block has the least count of large singular values of its matrices, at most rank_max"},
+    {"rank", "8", "one rank for all matrices: no singular values are counted before the first step"},
     {"embeddings", "rest", "embedding tables are probed with a full Gaussian and have no factors"},
     {"embeddings", "freeze", "embedding tables are not trained"},
     {"rest", "freeze", "biases, norms and all else without factors are not trained"},

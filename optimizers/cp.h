@@ -5,7 +5,11 @@
  *
  * Of the paper's body only secondary sources could be read, so every choice on which they are silent is an option whose value is recorded.
  * What is not factored (biases, norms, tables if so wished) gets a full Gaussian z in the same probe, with the one kappa, and
- * w -= rest_lr kappa z. There is no weight decay. */
+ * w -= rest_lr kappa z. There is no weight decay.
+ *
+ * Ranks are layer-wise (the paper's "rank propagation"): r_l = min(least count of large singular values over the matrices of l's block, r_max), of the
+ * weights before the first step (rank_rule.h). That there is such a rule, with a threshold and an r_max, was read; its form is recalled, with little
+ * confidence, and the two values are ours. */
 #ifndef ZO_OPTIMIZERS_CP_H
 #define ZO_OPTIMIZERS_CP_H
 
@@ -28,10 +32,10 @@ typedef struct zo_cp {
 enum { ZO_CP_TRAIN, ZO_CP_FREEZE }; /* zo_cp.rest */
 
 #define ZO_CP_OPTIONS                                                                                                                 \
-    {.key = "rank", .type = ZO_OPT_INT, .offset = offsetof(zo_cp, rank), .initial = 8, .least = 0, .most = 4096,                      \
-     .help = "CP rank of every matrix (at most its shorter side); 0 = the rank rule"},                                                \
+    {.key = "rank", .type = ZO_OPT_INT, .offset = offsetof(zo_cp, rank), .initial = 0, .least = 0, .most = 4096,                      \
+     .help = "CP rank of every matrix (at most its shorter side); 0 = the rank rule, layer by layer, as the paper"},                  \
     {.key = "rank_max", .type = ZO_OPT_INT, .offset = offsetof(zo_cp, rank_max), .initial = 64, .least = 1, .most = 4096,             \
-     .help = "r_max of the rank rule (value not known from the paper)"},                                                              \
+     .help = "r_max of the rank rule (the paper's is not known; its mean rank on OPT-13B is said to be 31.5)"},                       \
     {.key = "threshold", .type = ZO_OPT_REAL, .offset = offsetof(zo_cp, threshold), .initial = 0.25, .least = 0.0, .most = 1.0,       \
      .help = "r_th of the rank rule: singular values >= r_th * the largest are counted, the least count of a block holds (recalled)"},\
     {.key = "scale", .type = ZO_OPT_CHOICE, .offset = offsetof(zo_cp, scale), .initial = 1, .choices = "none|sqrt|rank",              \

@@ -10,10 +10,6 @@
 extern "C" {
 #endif
 
-/* #{i : sigma_i(W) >= threshold * sigma_1(W)} of one MATRIX or TABLE, by the eigenvalues of the Gram matrix of its shorter side in
- * float64 (so singular values below about 1e-7 sigma_1 are not resolved). At least 1. */
-int zo_rank_count(zo_backend *be, const zo_store *store, int param, double threshold);
-
 /* What the shape alone says of a parameter's rank: 0 = it gets no factors; by the rule it is at most that, else it is that. */
 int zo_rank_most(const zo_param *p, const zo_factor_spec *spec);
 

@@ -11,6 +11,7 @@
 #include "backends/backend.h"
 #include "core/rng.h"
 #include "optimizers/estimator.h"
+#include "tests/singular64.h"
 
 typedef struct objective64 {
     zo_objective o;
@@ -317,7 +318,19 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
     return ZO_OK;
 }
 
-/* Fixed ranks only: the rank rule has a test of its own. */
+/* How many singular values of a matrix are large, in float64; of its block's matrices the least, at most r_max. */
+static int ruled64(const objective64 *q, const zo_factor_spec *spec, int t)
+{
+    int least = spec->rank_max;
+    for (int k = 0; k < q->layout->n; k++) {
+        const zo_param *p = &q->layout->param[t], *other = &q->layout->param[k];
+        bool together = k == t || (p->block >= 0 && p->block == other->block && p->kind == ZO_PARAM_MATRIX && other->kind == ZO_PARAM_MATRIX && !other->frozen);
+        int count = together ? large64(q->w + other->offset, other->rows, other->cols, spec->threshold) : least;
+        least = count < least ? count : least;
+    }
+    return least;
+}
+
 static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_err *err)
 {
     (void)err;
@@ -335,7 +348,8 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         int64_t most = p->rows < p->cols ? p->rows : p->cols;
         bool frozen = p->kind == ZO_PARAM_TABLE && spec->tables == ZO_TABLES_FREEZE;
         bool factored = !p->frozen && (p->kind == ZO_PARAM_MATRIX || (p->kind == ZO_PARAM_TABLE && spec->tables != ZO_TABLES_REST));
-        q->rank[t] = !factored ? 0 : frozen ? 1 : spec->rank < most ? spec->rank : (int)most;
+        int wish = !factored || frozen ? 0 : spec->rank > 0 ? spec->rank : ruled64(q, spec, t);
+        q->rank[t] = !factored ? 0 : frozen ? 1 : wish < most ? wish : (int)most;
         q->scale[t] = q->rank[t] > 0 && !frozen ? pow(q->rank[t], spec->scale_power) : 0.0;
         q->scale[t] = spec->align && q->rank[t] > 0 ? sqrt((double)(p->rows * p->cols)) / q->rank[t] : q->scale[t];
         q->coef_at[t] = o->ncoef;

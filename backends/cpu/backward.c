@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
+#include "backends/sgemm.h"
 
 enum { BLOCK = 64, TOKENS = 128, SUPER = 2048 }; /* rows of a weight, tokens of an input gradient, rows of the head at a time */
 
@@ -23,12 +24,12 @@ static void linear_parts(const float *w, const float *x, const float *dy, int64_
     for (int64_t item = 0; item < across + down; item++) {
         if (item < across) {
             int64_t t = item * TOKENS, n = tokens - t < TOKENS ? tokens - t : TOKENS;
-            zo_cpu_sgemm(false, false, n, cols, rows, scale, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
+            zo_sgemm(false, false, n, cols, rows, scale, dy + t * stride, stride, w, cols, beta, dx + t * cols, cols);
             continue;
         }
         int64_t row = (item - across) * BLOCK, n = rows - row < BLOCK ? rows - row : BLOCK;
         if (gw != NULL) {
-            zo_cpu_sgemm(true, false, n, cols, tokens, scale, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
+            zo_sgemm(true, false, n, cols, tokens, scale, dy + row, stride, x, cols, 1.0f, gw + row * cols, cols);
         }
         if (gb != NULL) {
             for (int64_t t = 0; t < tokens; t++) {
@@ -149,7 +150,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
 #pragma omp for schedule(dynamic)
                 for (int64_t v = 0; v < m; v += BLOCK) {
                     int64_t k = m - v < BLOCK ? m - v : BLOCK;
-                    zo_cpu_sgemm(false, true, rows, k, cols, 1.0f, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
+                    zo_sgemm(false, true, rows, k, cols, 1.0f, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
                 }
 #pragma omp for schedule(static)
                 for (int64_t r = 0; r < rows; r++) {

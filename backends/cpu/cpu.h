@@ -108,12 +108,8 @@ typedef struct zo_cpu_product zo_cpu_product;
 /* The compiled product, made at its first use and kept (outside parallel regions only). */
 const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm);
 size_t zo_cpu_product_scratch(const zo_cpu_product *product);
-/* Run it on the calling thread alone. */
+/* Run it on the calling thread alone, in a parallel region (of one thread or more). */
 void zo_cpu_product_run(const zo_cpu_product *product, const void *a, const void *b, float *c, void *scratch);
-/* C (m,n) = beta C + scale op(A) op(B), row-major, any sizes, f32, on the calling thread alone: for the gradients, whose k is a batch's number
- * of tokens. Both runs stand in a parallel region (of one thread or more). */
-void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float scale, const float *a, int64_t lda, const float *b, int64_t ldb,
-                  float beta, float *c, int64_t ldc);
 bool zo_cpu_has_bf16(void); /* the machine has AVX512-BF16, and oneDNN was not told to leave it */
 /* Whether a bf16 product of inner size k runs as an f32 one of the same rounded numbers, on a processor with or without bf16 and AMX. */
 bool zo_cpu_bf16_widens(bool has_bf16, bool amx, int64_t k);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
+#include "backends/sgemm.h"
 
 #define DNNL_CHECK(call)                                                                                          \
     do {                                                                                                          \
@@ -233,8 +234,8 @@ const zo_cpu_product *zo_cpu_product_of(zo_backend *be, const zo_cpu_gemm *gemm)
     return *at;
 }
 
-void zo_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float scale, const float *a, int64_t lda, const float *b, int64_t ldb,
-                  float beta, float *c, int64_t ldc)
+void zo_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float scale, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+              int64_t ldc)
 {
     omp_set_num_threads(1); /* as below */
     DNNL_CHECK(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, scale, a, lda, b, ldb, beta, c, ldc));

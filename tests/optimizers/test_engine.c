@@ -7,7 +7,6 @@
 #include "core/io.h"
 #include "optimizers/engine.h"
 #include "optimizers/moves.h"
-#include "optimizers/rank_rule.h"
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
@@ -856,84 +855,6 @@ START_TEST(methods_keep_what_they_say)
 }
 END_TEST
 
-/* the rank rule ------------------------------------------------------------------------------------------------------------- */
-
-/* A matrix with the singular values given: a diagonal between two Householder reflections. */
-static void fill_singular(zo_store *store, int param, const double *sigma, int n)
-{
-    const zo_param *p = &store->layout->param[param];
-    int64_t rows = p->rows, cols = p->cols;
-    double *w = calloc((size_t)(rows * cols), sizeof *w);
-    for (int i = 0; i < n; i++) {
-        w[i * cols + i] = sigma[i];
-    }
-    for (int side = 0; side < 2; side++) {
-        int64_t m = side == 0 ? rows : cols, other = side == 0 ? cols : rows;
-        double norm = 0.0;
-        double *h = calloc((size_t)m, sizeof *h);
-        for (int64_t i = 0; i < m; i++) {
-            h[i] = zo_uniform((zo_stream){.seed = 2, .step = (uint32_t)side, .tensor = (uint32_t)param, .role = ZO_ROLE_DATA}, (uint64_t)i) - 0.5;
-            norm += h[i] * h[i];
-        }
-        for (int64_t j = 0; j < other; j++) {
-            int64_t at = side == 0 ? j : j * cols, step = side == 0 ? cols : 1;
-            double dot = 0.0;
-            for (int64_t i = 0; i < m; i++) {
-                dot += h[i] * w[at + i * step];
-            }
-            for (int64_t i = 0; i < m; i++) {
-                w[at + i * step] -= 2.0 * dot / norm * h[i];
-            }
-        }
-        free(h);
-    }
-    for (int64_t i = 0; i < rows * cols; i++) {
-        store->data[p->offset + i] = (float)w[i];
-    }
-    free(w);
-}
-
-START_TEST(rank_rule_counts_singular_values)
-{
-    zo_backend *be;
-    zo_err err;
-    ck_assert_int_eq(zo_backend_open("cpu", 2, &be, &err), ZO_OK);
-    zo_layout layout = {0};
-    zo_layout_add(&layout, "tall", ZO_PARAM_MATRIX, 300, 20, 0, true);
-    zo_layout_add(&layout, "wide", ZO_PARAM_MATRIX, 12, 40, 0, true);
-    zo_layout_add(&layout, "next", ZO_PARAM_MATRIX, 16, 16, 1, true);
-    zo_layout_add(&layout, "bias", ZO_PARAM_VECTOR, 1, 16, 1, false);
-    zo_layout_add(&layout, "table", ZO_PARAM_TABLE, 30, 16, -1, true);
-    zo_store *store = zo_store_new(be, &layout, ZO_TAG_PARAMS);
-    static const double tall[] = {4.0, 3.0, 1.01, 0.99, 0.5, 0.01}, wide[] = {10.0, 2.51, 2.49, 1.0};
-    double next[16], table[] = {1.0, 0.3, 0.26, 0.2};
-    for (int i = 0; i < 16; i++) {
-        next[i] = 1.0 - 0.02 * i;
-    }
-    fill_singular(store, 0, tall, 6);
-    fill_singular(store, 1, wide, 4);
-    fill_singular(store, 2, next, 16);
-    fill_singular(store, 4, table, 4);
-    ck_assert_int_eq(zo_rank_count(be, store, 0, 0.25), 3);
-    ck_assert_int_eq(zo_rank_count(be, store, 1, 0.25), 2);
-    ck_assert_int_eq(zo_rank_count(be, store, 2, 0.25), 16);
-    ck_assert_int_eq(zo_rank_count(be, store, 0, 1.0), 1);
-    int rank[5];
-    zo_factor_spec spec = {.rank_max = 10, .threshold = 0.25};
-    zo_rank_choose(be, store, &spec, rank);
-    ck_assert(rank[0] == 2 && rank[1] == 2 && rank[2] == 10 && rank[3] == 0 && rank[4] == 3);
-    spec.tables = ZO_TABLES_REST;
-    zo_rank_choose(be, store, &spec, rank);
-    ck_assert(rank[0] == 2 && rank[4] == 0);
-    spec = (zo_factor_spec){.rank = 14, .tables = ZO_TABLES_FREEZE};
-    zo_rank_choose(be, store, &spec, rank);
-    ck_assert(rank[0] == 14 && rank[1] == 12 && rank[2] == 14 && rank[3] == 0 && rank[4] == 1);
-    zo_store_free(be, store);
-    zo_layout_free(&layout);
-    be->close(be);
-}
-END_TEST
-
 int main(void)
 {
     const zo_estimator *const *list;
@@ -955,7 +876,6 @@ int main(void)
     tcase_add_test(tests, first_order_is_torch);
     tcase_add_test(tests, mezo_adam_has_one_trajectory_in_three_forms);
     tcase_add_test(tests, methods_keep_what_they_say);
-    tcase_add_test(tests, rank_rule_counts_singular_values);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, all);
     return suite_run(suite) != 0;

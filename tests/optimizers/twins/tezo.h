@@ -4,10 +4,29 @@
 #define ZO_TESTS_OPTIMIZERS_TWINS_TEZO_H
 
 #include "tests/optimizers/twins/twin.h"
+#include "tests/singular64.h"
 
-enum { RANKS = 8 }; /* most */
+enum { RANKS = 20 }; /* most: the longest of the shorter sides */
 
 typedef struct factor { int rank, coef_at; double scale, u[VOCAB * RANKS], v[HIDDEN * RANKS]; } factor;
+
+/* r_l = min(min over W in l's block of #{i: sigma_i(W) >= r_th sigma_1(W)}, r_max), of the weights before the first step. What is in no block stands
+ * for itself. */
+static inline int layer_rank(twin *t, int k)
+{
+    const zo_param *p = &t->net->layout.param[k];
+    double *ranks = numbers(t, "(ranks)", PARAMS), most = real(t, "rank_max", 64);
+    double threshold = real(t, "threshold", 0.25) * (wrong(t, "another threshold") ? 1.5 : 1.0);
+    bool alone = p->block < 0 || wrong(t, "each matrix by itself");
+    for (int l = 0; l < PARAMS && t->step == 0; l++) {
+        const zo_param *w = &t->net->layout.param[l];
+        if (l == k || (!alone && w->block == p->block && w->kind == ZO_PARAM_MATRIX)) {
+            most = fmin(most, large64(t->w + w->offset, w->rows, w->cols, threshold));
+        }
+    }
+    ranks[k] = t->step == 0 ? most : ranks[k];
+    return (int)ranks[k];
+}
 
 /* Which parameters have factors, and these; returns how many coefficients there are. */
 static inline int factors_of(twin *t, factor *f)
@@ -16,8 +35,9 @@ static inline int factors_of(twin *t, factor *f)
     bool tables_rest = is(t, "embeddings", "rest", "factor"), tables_freeze = is(t, "embeddings", "freeze", "factor");
     for (int k = 0; k < PARAMS; k++) {
         const zo_param *p = &t->net->layout.param[k];
-        int r = (int)real(t, "rank", 8), most = (int)(p->rows < p->cols ? p->rows : p->cols);
+        int r = (int)real(t, "rank", 0), most = (int)(p->rows < p->cols ? p->rows : p->cols);
         bool frozen = p->kind == ZO_PARAM_TABLE && tables_freeze; /* rank 1 and scale 0 */
+        r = r == 0 && p->kind != ZO_PARAM_VECTOR ? layer_rank(t, k) : r;
         r = p->kind == ZO_PARAM_VECTOR || (p->kind == ZO_PARAM_TABLE && tables_rest) ? 0 : frozen ? 1 : r < most ? r : most;
         double scale = is(t, "scale", "none", "sqrt") ? 1.0 : is(t, "scale", "rank", "sqrt") ? 1.0 / r : 1.0 / sqrt(r);
         f[k] = (factor){.rank = r, .coef_at = at, .scale = r == 0 || frozen ? 0.0 : wrong(t, "no scale") ? 2.0 * scale : scale};
