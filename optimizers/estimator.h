@@ -102,6 +102,9 @@ typedef struct zo_estimator {
     zo_status (*step)(void *state, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err);
     void (*stop)(void *state); /* frees what start and step allocated; NULL = nothing */
     const char *unmeasured; /* why the time and memory of its steps here are not the method's, a clause: rows have none of either; NULL = they are */
+    /* What these options cannot be together, or in a run of so many steps (0 = not known): ZO_EINPUT with one sentence, when the config is read. NULL =
+     * there is no such thing. */
+    zo_status (*check)(const void *options, int64_t steps, zo_err *err);
 } zo_estimator;
 
 /* All of list.h; one by name (NULL when absent); and the usual one of its order. */

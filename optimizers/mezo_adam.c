@@ -67,6 +67,13 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->step_bytes[ZO_TAG_OTHER] += s->mode == REPLAY ? (uint64_t)journal_room(s, extent->steps) * sizeof *s->term : 0;
 }
 
+static zo_status check(const void *options_read, int64_t steps, zo_err *err)
+{
+    (void)steps;
+    const state *s = options_read;
+    return s->history == 0 || s->mode == REPLAY ? ZO_OK : zo_fail(err, ZO_EINPUT, "\"history\" is of \"mode\": \"replay\", which keeps a past: say that, or leave it out");
+}
+
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
@@ -147,4 +154,5 @@ const zo_estimator zo_estimator_mezo_adam = {
     .start = start,
     .step = step,
     .stop = stop,
+    .check = check,
 };

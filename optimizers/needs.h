@@ -48,6 +48,7 @@ typedef struct zo_needs {
     uint64_t start_bytes[ZO_TAGS], step_bytes[ZO_TAGS];
     int buffers;        /* sums that an estimate is written into as a gradient is, in every step: f32, tag GRADS */
     int cores;          /* sums of cores (ZO_SHAPE_CORE): f32, tag OPT_STATE */
+    int64_t batches;    /* most mini-batches of a step; 0 = its one */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */

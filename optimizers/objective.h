@@ -19,8 +19,23 @@ extern "C" {
 
 typedef enum zo_which {
     ZO_BATCH_CURRENT, /* the step's mini-batch */
-    ZO_BATCH_FULL     /* the whole training set, run in chunks of the batch size, chunk losses weighted by examples */
+    ZO_BATCH_FULL,    /* the whole training set, run in chunks of the batch size, chunk losses weighted by examples */
+    ZO_BATCH_OTHERS,  /* the step's next ones, where a query has one of its own: see zo_batch_of */
+    ZO_BATCH_LAST = 1 << 20
 } zo_which;
+
+/* Mini-batch number i of the step: 0 is the current one, and the others follow it in the order of the data. The next step begins behind the last that was
+ * asked for. How many a step has at most stands in its needs. */
+static inline zo_which zo_batch_of(int i)
+{
+    return i == 0 ? ZO_BATCH_CURRENT : (zo_which)(ZO_BATCH_OTHERS + i - 1);
+}
+
+/* The other way; 0 of the whole training set. */
+static inline int zo_batch_number(zo_which which)
+{
+    return which < ZO_BATCH_OTHERS ? 0 : (int)which - ZO_BATCH_OTHERS + 1;
+}
 
 typedef enum zo_shape {
     ZO_SHAPE_WHOLE, /* a number for each of the weights */

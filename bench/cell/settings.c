@@ -238,6 +238,18 @@ zo_quantised zo_cell_quantised(const zo_cell *c)
     return (zo_quantised){.bits = bits[c->quantised], .group = c->quantised > 0 ? (int)c->quantised_group : 0};
 }
 
+/* What an optimizer's keys cannot be together, or with this budget. */
+static zo_status check_options(const zo_cell *c, const void *options, const char *where, zo_err *err)
+{
+    zo_status status = c->estimator->check != NULL ? c->estimator->check(options, c->steps, err) : ZO_OK;
+    if (status != ZO_OK) {
+        char place[4400];
+        snprintf(place, sizeof place, "%s: %s", where, c->estimator->name);
+        zo_fail_in(err, place);
+    }
+    return status;
+}
+
 double zo_cell_schedule(const zo_cell *c, int64_t step)
 {
     double steps = (double)c->steps, warm = ceil(c->warmup * steps), t = (double)step;
@@ -363,6 +375,7 @@ zo_status zo_cell_make(zo_cell *c, cJSON *object, const char *path, zo_err *err)
     }
     status = status == ZO_OK ? complete_cell(c, path, err) : status;
     status = status == ZO_OK ? check_schedules(c, state, path, err) : status;
+    status = status == ZO_OK ? check_options(c, state, path, err) : status;
     if (status == ZO_OK) {
         c->options = zo_opt_write(zo_cell_options(c->estimator), state);
         write_cell(c, state);

@@ -31,6 +31,46 @@ static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain,
     s->counts.paper_tokens += p * (uint64_t)batch->paper_tokens;
 }
 
+static zo_needs needs_of(const zo_cell *c)
+{
+    static const zo_layout none;
+    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation, .steps = c->steps};
+    zo_needs needs;
+    zo_err err = {0};
+    zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
+    ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
+    return needs;
+}
+
+/* Packs the step's mini-batch of that number, in place of the one before. */
+static void pack_batch(zo_setup *s, int number)
+{
+    double start = zo_now();
+    if (s->batch != NULL) {
+        zo_batch_free(s->batch);
+    }
+    int32_t n = zo_batch_order((uint64_t)s->cell->seed, (int32_t)s->train_size, (int32_t)s->batch_size, s->first + number, &s->order, s->index);
+    s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
+    s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
+    s->number = number;
+    if (number >= s->drawn) {
+        s->counts.batch_tokens += (uint64_t)s->batch->tokens;
+        zo_pass_sums_add(&s->counts.batches, &s->plain, NULL);
+        s->drawn = number + 1;
+    }
+    zo_part_add(ZO_PART_DATA, zo_now() - start);
+}
+
+static void turn_to(zo_setup *s, zo_which which)
+{
+    int number = zo_batch_number(which);
+    ZO_CHECK(number < s->step_batches, "%s asks for mini-batch %d of a step, and its needs say %lld at most", s->cell->estimator->name, number + 1,
+             (long long)s->step_batches);
+    if (number != s->number) {
+        pack_batch(s, number);
+    }
+}
+
 /* Chunk number `chunk` of the whole training set, in file order; NULL after the last. */
 static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
 {
@@ -50,7 +90,7 @@ static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
 
 static void run_losses(zo_setup *s, zo_which which, const zo_view *view, double *loss)
 {
-    if (which == ZO_BATCH_CURRENT) {
+    if (which != ZO_BATCH_FULL) {
         count(s, s->batch, &s->plain, view);
         zo_model_losses(s->model, view, s->batch, loss);
         return;
@@ -76,6 +116,7 @@ static zo_status io_losses(void *context, zo_which which, const zo_view *view, d
 {
     zo_setup *s = context;
     zo_tape *tape = s->tape;
+    turn_to(s, which); /* of a run that is made again too: its next step begins behind it */
     size_t bytes = (size_t)view->npoints * sizeof *loss;
     if (tape != NULL && tape->plays) {
         if (tape->n - tape->at < view->npoints) {
@@ -108,7 +149,8 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
 static void io_touched(void *context, zo_which which, zo_touched *touched)
 {
     zo_setup *s = context;
-    if (which == ZO_BATCH_CURRENT) {
+    if (which != ZO_BATCH_FULL) {
+        turn_to(s, which);
         zo_model_touched(s->model, s->batch, touched);
     } else {
         memset(touched, 0, sizeof *touched); /* every row */
@@ -209,12 +251,7 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
 
 static int points_of(const zo_cell *c)
 {
-    static const zo_layout none;
-    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation};
-    zo_needs needs;
-    zo_err err = {0};
-    zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
-    ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
+    zo_needs needs = needs_of(c);
     return zo_points_a_pass(c->estimator, &needs, (zo_realisation)c->realisation);
 }
 
@@ -293,25 +330,26 @@ static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *
     zo_free(index);
 }
 
-/* The batches of training are known where the number of steps is: no step has fewer than one forward. With a budget in seconds
+/* The batches of training are known where the number of steps is: no batch has fewer than one forward. With a budget in seconds
  * alone, and where there are too many to be looked at, the worst batch that could be drawn. */
 static zo_sizes train_sizes(zo_setup *s)
 {
     enum { LOOKED_AT = 1 << 20 }; /* under a second */
     const zo_cell *c = s->cell;
     zo_sizes most = {0};
-    int64_t steps = c->steps > 0 && (c->forwards == 0 || c->steps < c->forwards) ? c->steps : c->forwards;
+    int64_t each = s->step_batches, batches = c->steps * each;
+    batches = c->forwards > 0 && (batches == 0 || c->forwards + each - 1 < batches) ? c->forwards + each - 1 : batches;
     const zo_layout *layout = zo_model_store(s->model)->layout;
     bool short_backward = c->estimator->first_order && layout->trained_size < layout->size;
-    double least = short_backward ? 1 : 2; /* no step is less than two forwards of its own batch, or one where a gradient ends early */
-    if (c->work > 0 && c->work < LOOKED_AT && (steps == 0 || c->work / least + 1 < (double)steps)) {
-        steps = (int64_t)(c->work / least) + 1;
+    double least = short_backward ? 1 : 2; /* no batch has less than two forwards, or one where a gradient ends early */
+    if (c->work > 0 && c->work < LOOKED_AT && (batches == 0 || c->work / least + (double)each < (double)batches)) {
+        batches = (int64_t)(c->work / least) + each;
     }
-    if (steps == 0 || steps > LOOKED_AT) {
+    if (batches == 0 || batches > LOOKED_AT) {
         return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);
     }
-    for (int64_t step = 0; step < steps; step++) {
-        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
+    for (int64_t batch = 0; batch < batches; batch++) {
+        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, batch, &s->order, s->index);
         zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
     }
     if (c->estimator->full_batch) {
@@ -402,6 +440,8 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
         s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);
+        int64_t batches = needs_of(cell).batches;
+        s->step_batches = batches > 1 ? batches : 1;
         s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
         status = reserve(s, err);
     }
@@ -458,16 +498,13 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     const zo_cell *c = s->cell;
     start_parts();
     double start = zo_now();
-    int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, step, &s->order, s->index);
-    s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
-    s->counts.batch_tokens += (uint64_t)s->batch->tokens;
-    s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
-    zo_pass_sums_add(&s->counts.batches, &s->plain, NULL);
-    zo_part_add(ZO_PART_DATA, zo_now() - start);
+    s->first = step + (int64_t)s->counts.more_batches;
+    s->drawn = 0;
+    pack_batch(s, 0);
     zo_step_context context = {.step = step,
                                .steps = c->steps,
                                .batches_per_epoch = zo_setup_batches(s),
-                               .examples = n,
+                               .examples = s->batch->examples,
                                .train_examples = s->train_size,
                                .lr = c->lr * zo_cell_schedule(c, step),
                                .eps = c->eps,
@@ -480,6 +517,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     *seconds = zo_now() - start;
     zo_batch_free(s->batch);
     s->batch = NULL;
+    s->counts.more_batches += (uint64_t)(s->drawn - 1);
     take_parts(s);
     return status;
 }

@@ -24,9 +24,10 @@ zo_status zo_setup_tokenizer(const zo_cell *cell, const zo_arch *arch, const cha
 typedef struct zo_setup_counts {
     uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */
     uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
-    uint64_t batch_tokens;            /* of the steps' batches, once */
+    uint64_t batch_tokens;            /* of the steps' batches, once each */
+    uint64_t more_batches;            /* that steps had beside their first: the order of the data is as far as steps and these */
     zo_pass_sums forward, gradient;   /* what they were made of */
-    zo_pass_sums batches;             /* one plain pass over each step's batch: the mean batch, times the steps */
+    zo_pass_sums batches;             /* one plain pass over each batch of the steps: the mean batch, times their number */
 } zo_setup_counts;
 
 /* Every loss that the estimator was told, in the order in which it asked: with these its steps are made again without a forward. */
@@ -46,7 +47,10 @@ typedef struct zo_setup {
     zo_engine *engine;
     void *state;         /* of the estimator */
     bool started;
-    zo_batch *batch;     /* of the current step */
+    zo_batch *batch;     /* of the current step: its number `number` of the `drawn` so far (zo_batch_of), */
+    int64_t first;       /* whose first has this number in the order of the data */
+    int number, drawn;
+    int64_t step_batches; /* of a step, at most */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
     int32_t *index;      /* (batch) */

@@ -290,12 +290,15 @@ static evaluated evaluate(const double *w, const example *row, int n)
     return r;
 }
 
-typedef struct batch64 { int32_t index[TRAIN]; int n; } batch64;
+typedef struct batch64 { uint64_t seed; int64_t first /* of the step, in the order of the data */; int32_t index[TRAIN]; int n; } batch64;
 
 static double batch_loss(void *context, zo_which which, const double *w)
 {
-    const batch64 *b = context;
+    batch64 own = *(const batch64 *)context, *b = &own;
     double sum = 0;
+    if (which > ZO_BATCH_FULL) { /* the step's second batch, and so on */
+        b->n = zo_batch_order(b->seed, TRAIN, BATCH, b->first + 1 + (which - ZO_BATCH_FULL - 1), NULL, b->index);
+    }
     int n = which == ZO_BATCH_FULL ? TRAIN : b->n;
     for (int i = 0; i < n; i++) {
         sum += loss_of(w, &train_row[which == ZO_BATCH_FULL ? i : b->index[i]], NULL);
@@ -305,15 +308,17 @@ static double batch_loss(void *context, zo_which which, const double *w)
 
 typedef struct expected {
     double loss[STEPS + 1], projected[STEPS + 1], queries;
-    int rows[STEPS + 1];          /* of the step's batch */
+    int rows[STEPS + 1];          /* of the step's batches, */
+    int each[STEPS + 1];          /* which are so many */
     bool full[STEPS + 1];
     evaluated dev[STEPS + 1], test[STEPS + 1];
 } expected;
 
-static expected expect(const char *method, const char *options, uint64_t seed, double lr, double eps)
+/* each (STEPS): batches of a step; NULL = one. */
+static expected expect_of(const char *method, const char *options, uint64_t seed, double lr, double eps, const int *each)
 {
     expected r = {0};
-    batch64 batch;
+    batch64 batch = {.seed = seed};
     objective64 *q = objective64_new(&layout, seed, &batch, batch_loss, NULL);
     for (int k = 0; k < TENSORS; k++) {
         for (int64_t i = 0; i < tensors[k].rows * tensors[k].cols; i++) {
@@ -330,10 +335,14 @@ static expected expect(const char *method, const char *options, uint64_t seed, d
     r.dev[0] = evaluate(q->w, dev_row, DEV);
     int seen[TRAIN] = {0};
     for (int s = 1; s <= STEPS; s++) {
-        batch.n = zo_batch_order(seed, TRAIN, BATCH, s - 1, NULL, batch.index);
-        ck_assert_int_eq(batch.n, s % 2 ? BATCH : TRAIN - BATCH); /* an epoch is two batches, and all rows */
-        for (int i = 0; i < batch.n; i++) {
-            ck_assert_int_eq(seen[batch.index[i]]++, (s - 1) / 2);
+        r.each[s] = each != NULL ? each[s - 1] : 1;
+        for (int k = r.each[s] - 1; k >= 0; k--) { /* the first one last, for it stays */
+            batch.n = zo_batch_order(seed, TRAIN, BATCH, batch.first + k, NULL, batch.index);
+            ck_assert_int_eq(batch.n, (batch.first + k) % 2 == 0 ? BATCH : TRAIN - BATCH); /* an epoch is two batches, and all rows */
+            for (int i = 0; i < batch.n && each == NULL; i++) {
+                ck_assert_int_eq(seen[batch.index[i]]++, (s - 1) / 2);
+            }
+            r.rows[s] += batch.n;
         }
         zo_step_report report;
         zo_err err = {0};
@@ -342,13 +351,18 @@ static expected expect(const char *method, const char *options, uint64_t seed, d
         r.loss[s] = report.loss;
         r.projected[s] = report.projected;
         r.full[s] = report.full_batch;
-        r.rows[s] = batch.n;
+        batch.first += r.each[s];
         r.dev[s] = evaluate(q->w, dev_row, DEV);
         r.test[s] = evaluate(q->w, test_row, TEST);
     }
     running_free(&run);
     objective64_free(q);
     return r;
+}
+
+static expected expect(const char *method, const char *options, uint64_t seed, double lr, double eps)
+{
+    return expect_of(method, options, seed, lr, eps, NULL);
 }
 
 /* ---- running and asking --------------------------------------------------------------------------------------------------------------------- */
@@ -482,7 +496,7 @@ static void check_times(int run, const expected *e)
 /* Rows that were probed, over those of the mean batch; FLOPs by hand: all sequences have CONTEXT tokens, of which the last layer reads one. */
 static void check_counts(int run, const expected *e)
 {
-    double probed = 0, batches = 0, forwards = 0, queries = 0;
+    double probed = 0, rows = 0, batches = 0, forwards = 0, queries = 0;
     double row = 2 * (CONTEXT * 2 * HIDDEN * HIDDEN                                                /* keys and values */
                       + 2 * HIDDEN * HIDDEN + 2 * HIDDEN * FFN + HIDDEN * HIDDEN + CLASSES * HIDDEN) /* queries, output, mlp, pooler, classes */
                  + 4 * HIDDEN * CONTEXT;                                                             /* scores and their sums */
@@ -491,12 +505,13 @@ static void check_counts(int run, const expected *e)
         svrg = svrg || e->full[s];
     }
     for (int s = 1; s <= STEPS; s++) {
-        batches += e->rows[s];
+        rows += e->rows[s];
+        batches += e->each[s];
         probed += e->full[s] ? 2 * TRAIN : (svrg ? 4 : 2) * e->rows[s];
-        forwards += e->full[s] ? 2 * ((TRAIN + BATCH - 1) / BATCH) : svrg ? 4 : 2;
-        queries += svrg ? 2 * (e->full[s] ? TRAIN : e->rows[s]) : 2;
+        forwards += e->full[s] ? 2 * ((TRAIN + BATCH - 1) / BATCH) : (svrg ? 4 : 2) * e->each[s];
+        queries += svrg ? 2 * (e->full[s] ? TRAIN : e->rows[s]) : 2 * e->each[s];
         is_near("forwards of the step", ask("SELECT forwards FROM steps WHERE run = %d AND step = %d", run, s), forwards, 0);
-        is_near("work of the step", ask("SELECT work FROM steps WHERE run = %d AND step = %d", run, s), probed / (batches / s), 1e-9);
+        is_near("work of the step", ask("SELECT work FROM steps WHERE run = %d AND step = %d", run, s), probed / (rows / batches), 1e-9);
     }
     COLUMN(run, steps, STEPS, 0);
     COLUMN(run, forwards, forwards, 0);
@@ -505,7 +520,7 @@ static void check_counts(int run, const expected *e)
     COLUMN(run, tokens, probed * CONTEXT, 0);
     COLUMN(run, paper_tokens, probed * CONTEXT, 0);
     COLUMN(run, flops, probed * row, 1e-6);
-    COLUMN(run, work, probed / (batches / STEPS), 1e-9);
+    COLUMN(run, work, probed / (rows / batches), 1e-9);
     COLUMN(run, paper_queries, queries, 0);
 }
 
@@ -604,6 +619,29 @@ START_TEST(mezo_by_every_selection)
     }
     ck_assert_msg(ties && tempted && differ, "these runs would not show a wrong choice: ties %d, a better test elsewhere %d, a best before the last %d",
                   ties, tempted, differ);
+    sqlite3_close(opened);
+}
+END_TEST
+
+/* n-SPSA with a batch for each query, of which there are ever more: floor(t / 6 * 4), at least 1. The data go on where the last query was. */
+START_TEST(queries_with_batches_of_their_own)
+{
+    static const char *const how[] = {"inplace", "streamed"};
+    static const int each[STEPS] = {1, 1, 1, 2, 2, 3};
+    run_config("fresh.db", "\"dev\": 4, \"test\": 5, \"eval_every\": 1, \"log_every\": 1, \"steps\": 6, \"seed\": 4, \"eps\": 0.05, \"realisation\": [\"inplace\", \"streamed\"], "
+               "\"optimizer\": {\"name\": \"mezo\", \"lr\": 0.1, \"queries\": 4, \"growth\": \"linear\", \"query_batches\": [\"fresh\", \"shared\"]}");
+    open_db("fresh.db");
+    expected e = expect_of("mezo", "{\"queries\": 4, \"growth\": \"linear\", \"query_batches\": \"fresh\"}", 4, 0.1, 0.05, each);
+    for (int k = 0; k < 2; k++) {
+        char where[200];
+        snprintf(where, sizeof where, "realisation = '%s' AND json_extract(optimizer_options, '$.query_batches') = 'fresh'", how[k]);
+        int run = run_of(where);
+        check_course(run, &e, "dev-metric", TOLERANCE);
+        check_counts(run, &e);
+        check_times(run, &e);
+        double shared = ask("SELECT loss FROM steps JOIN runs USING (run) WHERE step = 6 AND realisation = '%s' AND run <> %d", how[k], run);
+        ck_assert_msg(fabs(shared - e.loss[6]) > 1e-2, "losses with batches of their own are those of a shared one");
+    }
     sqlite3_close(opened);
 }
 END_TEST
@@ -739,6 +777,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("columns");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, mezo_by_every_selection);
+    tcase_add_test(t, queries_with_batches_of_their_own);
     tcase_add_test(t, svrg_with_full_batches);
     tcase_add_test(t, best_is_by_the_metric);
     tcase_add_test(t, evaluations_at_each_tenth);

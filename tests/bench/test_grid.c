@@ -354,6 +354,9 @@ START_TEST(schedules)
     zo_grid_free(&own);
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 10, \"schedule\": \"linear\"}", "\"schedule\" needs a budget in \"steps\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"seconds\": 10, \"warmup\": 0.1}", "\"warmup\" needs a budget in \"steps\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"growth\": \"linear\"}, \"forwards\": 10}",
+           ": mezo: \"growth\": \"linear\" needs a budget in \"steps\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo-adam\", \"history\": 9}, \"steps\": 10}", "\"history\" is of \"mode\": \"replay\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"steps\": 4, \"schedule\": \"cosine\", \"optimizer\": {\"name\": \"fo-adamw\", \"schedule\": \"linear\"}}",
            "of its own");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"steps\": 4, \"warmup\": 1.5}", "warmup");
@@ -487,7 +490,7 @@ START_TEST(overrides_are_those_of_the_table)
             refuse(text, "there is no key");
         }
     }
-    ck_assert_int_eq(overrides, 18);
+    ck_assert_int_eq(overrides, 20);
     char list[1000];
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_BUDGET, list, sizeof list), "steps forwards work seconds");
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_PANEL, list, sizeof list), "model task form");

@@ -109,7 +109,7 @@ START_TEST(methods)
 {
     static const struct { const char *name, *realisations; double lr, eps; const char *paper; int variants; const char *keeps; } known[] = {
         {"zero-shot", "", 0, 0, "", 0, "nothing"},
-        {"mezo", "inplace streamed", 1e-6, 1e-3, "2305.17333", 6, "nothing"},
+        {"mezo", "inplace streamed", 1e-6, 1e-3, "2305.17333", 7, "nothing"},
         {"mezo-adam", "inplace streamed", 1e-5, 1e-3, "2305.17333", 2, "2 moments"},
         {"conmezo", "inplace streamed", 1e-7, 1e-3, "2511.02757", 1, "a stored direction"},
         {"sparse-mezo", "inplace streamed", 1e-6, 1e-3, "2402.15751", 2, "a scaling set"},

@@ -278,14 +278,14 @@ static const char *config(const char *name, const char *text)
 
 /* Methods of every sort, in every realisation, with stored sets, numbers, logs, views and 16 bits. */
 static const char many[] =
-    "\"lr\": 1e-3, \"eval_every\": 17, \"steps\": 60, \"optimizer\": [\"mezo\", {\"name\": \"mezo\", \"weight_decay\": 0.1, \"decay_on\": \"all\", \"queries\": 2}, "
+    "\"lr\": 1e-3, \"eval_every\": 17, \"steps\": 60, \"optimizer\": [\"mezo\", {\"name\": \"mezo\", \"queries\": 4, \"growth\": \"linear\", \"query_batches\": \"fresh\"}, {\"name\": \"mezo\", \"weight_decay\": 0.1, \"decay_on\": \"all\", \"queries\": 2}, "
     "\"mezo-adam\", {\"name\": \"mezo-adam\", \"mode\": \"replay\"}, {\"name\": \"mezo-adam\", \"mode\": \"released\", \"weight_decay\": 0.1}, {\"name\": \"mezo-svrg\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"replay\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"released\"}, "
     "\"tezo-adam\", \"tezo-m\", \"lezo\", \"conmezo\", \"fo-adamw\", {\"name\": \"fo-sgd\", \"momentum\": 0.9}], "
     "\"include\": [{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": [\"weights\", \"log\"]}, "
     "{\"optimizer\": \"tezo-m\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}, "
     "{\"optimizer\": [\"mezo\", \"fo-adamw\"], \"tune\": {\"name\": \"lora\", \"rank\": 2, \"on\": \"all\"}}, "
     "{\"optimizer\": \"mezo\", \"tune\": {\"name\": \"prefix\", \"tokens\": 3}}]";
-enum { MANY = 23 };
+enum { MANY = 24 };
 
 START_TEST(killed_cells_go_on)
 {

@@ -1330,21 +1330,24 @@ START_TEST(mezo_estimates_go_the_twins_way)
         beside_free(&b);
     }
     /* what cannot be: growth to an end that is not known; growth of queries that need a loss before */
-    objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
-    running r = running_new("mezo", "{\"growth\": \"linear\"}", &o->o);
-    zo_step_report report;
-    ck_assert_int_eq(running_step(&r, EXAMPLES, 0, 1e-3, 1e-3, &report), ZO_EINPUT);
-    running_free(&r);
-    cJSON *both = cJSON_Parse("{\"growth\": \"linear\", \"estimate\": \"one-point\"}");
-    const zo_estimator *mezo = zo_estimator_find("mezo");
-    void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, mezo->state_bytes);
-    zo_err err = {0};
-    ck_assert_int_eq(zo_opt_read(mezo->options, both, NULL, "mezo", state, &err), ZO_OK);
-    ck_assert_int_eq(mezo->start(state, &o->o, &err), ZO_EUNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(err.text, "one-point"));
-    zo_free(state);
-    cJSON_Delete(both);
-    objective64_free(o);
+    static const struct { const char *name, *json; int64_t steps; const char *says; } refused[] = {
+        {"mezo", "{\"growth\": \"linear\"}", 0, "budget in \"steps\""},
+        {"mezo", "{\"growth\": \"linear\"}", 1, NULL},
+        {"mezo", "{\"growth\": \"linear\", \"estimate\": \"one-point\"}", 10, "\"one-point\""},
+        {"mezo", "{\"estimate\": \"one-point\"}", 0, NULL},
+        {"mezo-adam", "{\"history\": 5}", 10, "\"mode\": \"replay\""},
+        {"mezo-adam", "{\"history\": 5, \"mode\": \"replay\"}", 0, NULL}};
+    for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
+        cJSON *options = cJSON_Parse(refused[k].json);
+        const zo_estimator *e = zo_estimator_find(refused[k].name);
+        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
+        zo_err err = {0};
+        ck_assert_int_eq(zo_opt_read(e->options, options, NULL, e->name, state, &err), ZO_OK);
+        ck_assert_int_eq(e->check(state, refused[k].steps, &err), refused[k].says != NULL ? ZO_EINPUT : ZO_OK);
+        ck_assert(refused[k].says == NULL || strstr(err.text, refused[k].says) != NULL);
+        zo_free(state);
+        cJSON_Delete(options);
+    }
     zo_layout_free(&h.layout);
 }
 END_TEST

@@ -5,7 +5,8 @@
 
 #include "tests/optimizers/twins/twin.h"
 
-/* MeZO. Algorithm 2 (n-SPSA): pg_j = (L(w + eps z_j) - L(w - eps z_j)) / 2 eps; w <- w - lr / n sum_j pg_j z_j. Algorithm 1 is n = 1.
+/* MeZO. Algorithm 2 (n-SPSA): pg_j = (L(w + eps z_j) - L(w - eps z_j)) / 2 eps, each over a batch of its own, or all over the step's;
+ * w <- w - lr / n sum_j pg_j z_j. Algorithm 1 is n = 1.
  * The released code's decay: w <- w - lr (pg z + wd w), not on biases and norms, or on everything. */
 static inline void twin_mezo(twin *t)
 {
@@ -16,7 +17,9 @@ static inline void twin_mezo(twin *t)
     ck_assert_int_le(n, MOST);
     for (int j = 0; j < n; j++) {
         draw(t, t->step, n > 1 && wrong(t, "one z for all queries") ? 0 : j, z[j]);
-        pg[j] = spsa(t, ZO_BATCH_CURRENT, t->w, z[j], NULL);
+        bool fresh = is(t, "query_batches", "fresh", "shared");
+        zo_which own = !fresh || wrong(t, "all queries over one batch") ? ZO_BATCH_CURRENT : zo_batch_of(j);
+        pg[j] = spsa(t, own, t->w, z[j], NULL);
     }
     if (wd > 0.0) {
         bool all = is(t, "decay_on", "all", "matrices") != wrong(t, "the decay reaches the others");

@@ -2,7 +2,7 @@
  *
  *     x = E[id];  for each block: x += gelu(norm(x) A^T + a) B^T + b;  logits = norm(x) H^T + c;  cross-entropy
  *
- * An example is a token with a label; a step's batch is BATCH of them. One parameter is frozen. */
+ * An example is a token with a label; a step's batch is BATCH of them, and its next ones are those of the next steps. One parameter is frozen. */
 #ifndef ZO_TESTS_OPTIMIZERS_TWINS_NET_H
 #define ZO_TESTS_OPTIMIZERS_TWINS_NET_H
 
@@ -86,7 +86,7 @@ static inline void net_close(net *m)
 
 static inline void net_range(const net *m, zo_which which, int *first, int *n)
 {
-    *first = which == ZO_BATCH_FULL ? 0 : (int)(m->step * BATCH % EXAMPLES);
+    *first = which == ZO_BATCH_FULL ? 0 : (int)((m->step + zo_batch_number(which)) * BATCH % EXAMPLES);
     *n = which == ZO_BATCH_FULL ? EXAMPLES : BATCH;
 }
 

@@ -16,16 +16,16 @@ static inline void twin_mezo_sides(twin *t)
         int grown = (int)((double)t->step / STEPS * n);
         n = wrong(t, "no growth") ? n : grown > 1 ? grown : 1;
     }
-    if (sided) {
-        here = ask(t, ZO_BATCH_CURRENT, t->w);
-    }
+    bool fresh = is(t, "query_batches", "fresh", "shared"); /* each query has a batch of its own, and so a loss at w */
     for (int j = 0; j < n; j++) {
         double pg;
+        zo_which own = fresh ? zo_batch_of(j) : ZO_BATCH_CURRENT;
         draw(t, t->step, j, z);
+        here = sided && (fresh || j == 0) ? ask(t, own, t->w) : here;
         if (!sided && !point) {
-            pg = spsa(t, ZO_BATCH_CURRENT, t->w, z, NULL);
+            pg = spsa(t, own, t->w, z, NULL);
         } else {
-            double there = ask_along(t, ZO_BATCH_CURRENT, t->w, t->eps, z);
+            double there = ask_along(t, own, t->w, t->eps, z);
             pg = (there - (point ? before[j] : here)) / (wrong(t, "over 2 eps") ? 2.0 * t->eps : t->eps);
             pg = point && wrong(t, "no loss is taken off") ? there / t->eps : pg;
             before[j] = point && t->step > 0 && wrong(t, "the first step's loss stays") ? before[j] : there;
