@@ -45,7 +45,7 @@ const zo_figure zo_figures[ZO_FIGURES] = {
     {{"promise", ZO_FIELD_TEXT, MEMBER(promise)}, ZO_FIGURE_COMMON},
     {{"train_rows", ZO_FIELD_KNOWN, MEMBER(train_rows)}, ZO_FIGURE_ALONE},
     {{"dev_rows", ZO_FIELD_KNOWN, MEMBER(dev_rows)}, ZO_FIGURE_ALONE},
-    {{"test_rows", ZO_FIELD_KNOWN, MEMBER(test_rows)}, ZO_FIGURE_ALONE},
+    {{"test_rows", ZO_FIELD_KNOWN, MEMBER(test_rows)}, ZO_FIGURE_MEAN},
     {{"fault_step", ZO_FIELD_KNOWN, MEMBER(fault_step)}, ZO_FIGURE_ALONE},
     {{"message", ZO_FIELD_TEXT, MEMBER(message)}, ZO_FIGURE_ALONE},
     {{"note", ZO_FIELD_TEXT, MEMBER(note)}, ZO_FIGURE_ALONE},

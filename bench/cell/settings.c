@@ -414,6 +414,17 @@ void zo_cell_free(zo_cell *c)
     c->options_text = c->config = c->varied = NULL;
 }
 
+zo_status zo_cell_with(const zo_cell *cell, const cJSON *keys, zo_cell *other, zo_err *err)
+{
+    cJSON *config = zo_cell_whole_config(cell);
+    for (const cJSON *value = keys->child; value != NULL; value = value->next) {
+        zo_json_replace(config, value->string, cJSON_Duplicate(value, true));
+    }
+    zo_status status = zo_cell_make(other, config, "cell", err);
+    cJSON_Delete(config);
+    return status;
+}
+
 zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err)
 {
     memset(cell, 0, sizeof *cell);

@@ -67,6 +67,9 @@ const zo_opt *zo_cell_options(const zo_estimator *estimator);
 /* Puts a value, which it takes over, in place of the key's, or adds it. */
 void zo_json_replace(struct cJSON *object, const char *key, struct cJSON *value);
 
+/* The same cell with other values of some keys (an object of them). It is to be given back with zo_cell_free. */
+zo_status zo_cell_with(const zo_cell *cell, const struct cJSON *keys, zo_cell *other, zo_err *err);
+
 /* One cell from its canonical JSON (what a cell's own process gets). */
 zo_status zo_cell_parse(zo_cell *cell, const char *config, zo_err *err);
 void zo_cell_free(zo_cell *cell);

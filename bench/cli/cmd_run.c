@@ -1,4 +1,5 @@
 /* cmd_run.c: `zo run`: a config's cells, into a database. */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,10 +11,13 @@
 int zo_cmd_run(int argc, char **argv)
 {
     zo_run_spec spec = {.db = "results/zo.db", .checkpoint_minutes = 10};
-    const char *config, *device = NULL, *only = NULL;
+    const char *config, *device = NULL, *model = NULL, *with_text = NULL, *only = NULL;
+    cJSON *with = NULL;
     int64_t minutes = 0;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
                             {"--device", ZO_ARG_TEXT, &device},
+                            {"--model", ZO_ARG_TEXT, &model},
+                            {"--with", ZO_ARG_TEXT, &with_text},
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
                             {"--save", ZO_ARG_TEXT, &spec.save},
@@ -29,13 +33,15 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]", &err) ||
         (minutes > 0 && spec.dry && zo_fail(&err, ZO_EINPUT, "--minutes times some steps, and --dry-run runs nothing; give one of them")) ||
-        zo_grid_read(&grid, config, device, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
+        zo_with_of(with_text, model, device, &with, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
+        cJSON_Delete(with);
         return 2;
     }
+    cJSON_Delete(with);
     double hours = 0;
     int code = minutes > 0 ? zo_hours_say(&grid, &spec, &hours) : 0;
     if (code == 0 && 60 * hours > (double)minutes) {

@@ -27,10 +27,11 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
+     "  --model NAME  in place of every model of the config; --with '{\"batch\": 8, ...}' so with other keys\n"
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --save DIR    the weights after the last step of each cell that ends, into DIR/HASH: a Hugging Face folder without tokenizer, and of LoRA the\n"
@@ -57,7 +58,8 @@ static const command commands[] = {
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. A name\n"
      "that ends with .so or .py, or has a slash, is the path of an estimator of your own, such as ./mine.so (docs/plugins.md). One budget there\n"
      "(keys marked **) replaces all of the top level for that optimizer, not only the one of its name. \"exclude\": [partial cells]; \"include\": [configs that\n"
-     "inherit what they do not say]. \"name\", \"notes\" and \"expect\" are not read.\n"
+     "inherit what they do not say]. \"name\" and \"notes\" are not read; \"expect\" is what\n"
+     "`zo compare` reads.\n"
      "\"tuning\": {\"seed\": 7, \"rates\": 3, \"factor\": 3.16227766, \"most\": 7} chooses \"lr\" on dev before the cells run: that many values about the one given, each\n"
      "`factor` times the one before, with this seed and no test rows. While the best is the smallest or largest tried, the next one is tried, up to `most`.\n"
      "\n"
@@ -93,6 +95,23 @@ static const command commands[] = {
      "                    intervals over seeds and over rows, Holm's p, the smallest difference that could have been seen, the rates that work, and\n"
      "                    scores at equal seconds. Runs that cannot be paired are named. METHOD may be a label, such as \"mezo eps 0.001\"\n"
      "  --times FILE      with --against: step times from this database, of the same settings at whatever budget (DB.hours of zo run --minutes)\n"},
+    {"compare", zo_cmd_compare, "published tables, and what the database has of them",
+     "usage: zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json]\n"
+     "\n"
+     "A published table is a config with \"expect\": its values, each with the text it was read in and how sure the reading is. Beside each stands what the\n"
+     "runs of its cells have, with the difference, its 95 % interval and a verdict:\n"
+     "  agrees        the 90 % interval of the difference lies within 2 points\n"
+     "  differs       the 95 % one excludes 0, and the difference is more than 2 points\n"
+     "  cannot tell   neither\n"
+     "Intervals hold both spreads over seeds, both test sets and rounding. Runs of another model or with other keys are \"scaled\", and memory and times\n"
+     "are of another definition: they stand beside, without a verdict.\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "  --model NAME, --device NAME, --with KEYS\n"
+     "                as given to the `zo run` that made the runs\n"
+     "  --values      the published values alone; no database is read\n"
+     "  --format F    md, csv or json; the last two have every figure\n"
+     "\n"
+     "Exit code: 0, 1 where a value that was read in the paper differs, 2 the input was wrong.\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
      "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
      "\n"

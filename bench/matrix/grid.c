@@ -236,7 +236,7 @@ static bool same_optimizer(const cJSON *optimizer, const cJSON *wanted)
     return same_value(cJSON_GetObjectItemCaseSensitive(optimizer, "name"), wanted) || (plugin != NULL && same_value(plugin, wanted));
 }
 
-static bool matches(const cJSON *config, const cJSON *partial)
+bool zo_partial_matches(const cJSON *config, const cJSON *partial)
 {
     const cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(config, "optimizer");
     for (const cJSON *p = partial->child; p != NULL; p = p->next) {
@@ -299,7 +299,7 @@ static zo_status add_cell(void *context, cJSON *object, zo_err *err)
     }
     int at = 0;
     for (const cJSON *e = b->exclude != NULL ? b->exclude->child : NULL; e != NULL; e = e->next, at++) {
-        if (matches(config, e)) {
+        if (zo_partial_matches(config, e)) {
             b->used[at]++;
             g->excluded++;
             cJSON_Delete(config);
@@ -423,6 +423,12 @@ static zo_status check_keys(const cJSON *object, bool top, const char *where, zo
     return ZO_OK;
 }
 
+zo_status zo_partial_read(cJSON *partial, const char *where, zo_err *err)
+{
+    zo_status status = replace_views_of(partial, where, err);
+    return status == ZO_OK ? check_keys(partial, false, where, err) : status;
+}
+
 static zo_status check_list(const cJSON *config, const char *key, const char *path, zo_err *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, key);
@@ -515,27 +521,62 @@ static zo_status grid_of(zo_grid *grid, cJSON *config, const char *path, zo_err 
     return ZO_OK;
 }
 
-/* As if every part of the config said it. What is no object is left to the checks. */
-static void set_device(cJSON *config, const char *device)
+static void forget_key(cJSON *part, const char *key)
 {
-    if (!cJSON_IsObject(config)) {
-        return;
-    }
-    zo_json_replace(config, "device", cJSON_CreateString(device));
-    const cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
-    for (cJSON *e = include != NULL ? include->child : NULL; e != NULL; e = e->next) {
-        cJSON_DeleteItemFromObjectCaseSensitive(e, "device");
+    cJSON_DeleteItemFromObjectCaseSensitive(part, key);
+    cJSON *optimizer = cJSON_GetObjectItemCaseSensitive(part, "optimizer");
+    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_IsObject(optimizer) ? optimizer : NULL, key);
+    for (cJSON *o = cJSON_IsArray(optimizer) ? optimizer->child : NULL; o != NULL; o = o->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(cJSON_IsObject(o) ? o : NULL, key);
     }
 }
 
-zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err)
+/* As if the config said this, and none of its parts something else. What is no object is left to the checks. */
+static void set_key(cJSON *config, const cJSON *value)
+{
+    cJSON *include = cJSON_GetObjectItemCaseSensitive(config, "include");
+    forget_key(config, value->string);
+    for (cJSON *e = cJSON_IsArray(include) ? include->child : NULL; e != NULL; e = e->next) {
+        forget_key(e, value->string);
+    }
+    if (cJSON_IsObject(config)) {
+        cJSON_AddItemToObject(config, value->string, cJSON_Duplicate(value, true));
+    }
+}
+
+zo_status zo_with_of(const char *keys, const char *model, const char *device, cJSON **with, zo_err *err)
+{
+    *with = keys != NULL ? cJSON_Parse(keys) : model != NULL || device != NULL ? cJSON_CreateObject() : NULL;
+    zo_status status = keys != NULL && !cJSON_IsObject(*with)
+                           ? zo_fail(err, ZO_EINPUT, "--with is no JSON object; expected keys of a cell, such as {\"model\": \"synth-small\"}") : ZO_OK;
+    if (status == ZO_OK && model != NULL) {
+        cJSON_AddStringToObject(*with, "model", model);
+    }
+    if (status == ZO_OK && device != NULL) {
+        cJSON_AddStringToObject(*with, "device", device);
+    }
+    status = status == ZO_OK && *with != NULL ? check_keys(*with, false, "--with", err) : status;
+    for (const cJSON *value = status == ZO_OK && *with != NULL ? (*with)->child : NULL; value != NULL && status == ZO_OK; value = value->next) {
+        if (cJSON_IsArray(value) || strcmp(value->string, "optimizer") == 0 || strcmp(value->string, "seed") == 0) {
+            status = zo_fail(err, ZO_EINPUT, "--with has %s, which makes other cells of the config; it takes single values of keys but optimizer and seed",
+                             cJSON_IsArray(value) ? "a list" : value->string);
+        }
+    }
+    if (status != ZO_OK) {
+        cJSON_Delete(*with);
+        *with = NULL;
+    }
+    return status;
+}
+
+zo_status zo_grid_read(zo_grid *grid, const char *path, const cJSON *with, zo_err *err)
 {
     memset(grid, 0, sizeof *grid);
     cJSON *config;
     zo_status status = zo_json_read(path, &config, err);
     if (status == ZO_OK) {
-        if (device != NULL) {
-            set_device(config, device);
+        for (const cJSON *value = with != NULL ? with->child : NULL; value != NULL; value = value->next) {
+            set_key(config, value);
         }
         status = grid_of(grid, config, path, err);
         cJSON_Delete(config);
@@ -558,12 +599,11 @@ zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_er
 zo_status zo_grid_keep(zo_grid *g, const char *partial, zo_err *err)
 {
     cJSON *wanted = cJSON_Parse(partial);
-    zo_status status = wanted != NULL ? replace_views(wanted, "--only", err) : zo_fail(err, ZO_EINPUT, "--only is not JSON; expected a partial cell such as {\"task\": \"sst2\"}");
-    status = status == ZO_OK ? check_keys(wanted, false, "--only", err) : status;
+    zo_status status = wanted != NULL ? zo_partial_read(wanted, "--only", err) : zo_fail(err, ZO_EINPUT, "--only is not JSON; expected a partial cell such as {\"task\": \"sst2\"}");
     int64_t kept = 0;
     for (int64_t i = 0; i < g->n && status == ZO_OK; i++) {
         cJSON *config = zo_cell_whole_config(&g->cell[i]);
-        if (matches(config, wanted)) {
+        if (zo_partial_matches(config, wanted)) {
             g->cell[kept++] = g->cell[i];
         } else {
             zo_cell_free(&g->cell[i]);

@@ -27,9 +27,12 @@ typedef struct zo_grid {
     zo_tuning tuning;
 } zo_grid;
 
-/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. `device` (--device) stands in
- * place of every "device" of the file, NULL = as the file says; it is part of a cell and of its hash either way. */
-zo_status zo_grid_read(zo_grid *grid, const char *path, const char *device, zo_err *err);
+/* Reads and expands. Every mistake that can be seen without opening a model or a data file is found here. `with`: an object of keys of a cell that
+ * stand in place of what the file says anywhere (--with, --device, --model); NULL = as the file says. They are part of a cell and of its hash as if the
+ * file had said them. */
+zo_status zo_grid_read(zo_grid *grid, const char *path, const struct cJSON *with, zo_err *err);
+/* Such an object from the texts of --with, --model and --device, each of which may be NULL; NULL where all are. The caller deletes it. */
+zo_status zo_with_of(const char *keys, const char *model, const char *device, struct cJSON **with, zo_err *err);
 /* The same from a text (`path` stands for it in messages). */
 zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
 void zo_grid_free(zo_grid *grid);
@@ -37,6 +40,11 @@ void zo_grid_free(zo_grid *grid);
 zo_status zo_grid_keep(zo_grid *grid, const char *partial, zo_err *err);
 /* Gives each cell the text of what tells it from the others of its optimizer (zo_cell.varied); those read have it. */
 void zo_grid_label(zo_grid *grid);
+
+/* A partial cell is an object of keys of a cell and `optimizer`, as the entries of "exclude" are. Checked, with views as the texts that cells have them
+ * in; then, of a whole config (zo_cell_whole_config): does it have all these values, or one of each list? */
+zo_status zo_partial_read(struct cJSON *partial, const char *where, zo_err *err);
+bool zo_partial_matches(const struct cJSON *config, const struct cJSON *partial);
 
 #ifdef __cplusplus
 }
