@@ -605,6 +605,7 @@ static void table_fill(zo_backend *be)
     be->name = "cuda";
     be->space = ZO_DEVICE;
     be->round_to = ROUND_TO;
+    be->reads_codes = true;
     be->bf16 = be->tf32 = be->f16 = true; /* from compute capability 8.0 on, asked for at opening */
     be->alloc = cuda_alloc;
     be->release = cuda_release;

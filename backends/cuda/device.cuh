@@ -193,6 +193,7 @@ typedef enum zo_cuda_shared {
     ZO_CUDA_WEIGHT,    /* a formed matrix, or a block of its rows, at all points */
     ZO_CUDA_INPUT,     /* the bf16 copy of a linear layer's input */
     ZO_CUDA_SIDE,      /* (x V) . side */
+    ZO_CUDA_SCALES,    /* scales of a matrix that is held as codes, at all points */
     ZO_CUDA_LOGIT,     /* a block of logits */
     ZO_CUDA_ROWS,      /* per-row state of the head */
     ZO_CUDA_PARTIAL,   /* partial sums, one per fixed block */

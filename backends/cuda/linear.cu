@@ -4,6 +4,7 @@
  * cuda/linear.cuh. */
 #include <string.h>
 
+#include "backends/codes.h"
 #include "backends/cuda/linear.cuh"
 #include "backends/cuda/round.cuh"
 
@@ -60,6 +61,35 @@ static __global__ void __launch_bounds__(THREADS) pack_kernel(pack_jobs jobs)
     }
 }
 
+/* Rows of a matrix that is held as codes, at P points: to (P, rows, ld) = [scale x code (rows, cols) | b (rows, rank) | zeros]. ld a multiple of 4. */
+struct codes_job {
+    const uint8_t *codes; /* of its first row; row_bytes from row to row */
+    const float *scales;  /* of its first row at the first point; (rows, groups) */
+    const float *b;
+    int64_t row_bytes, groups, group, stride, cols, rank, rows, ld;
+    int64_t bits;
+};
+
+/* Grid: (blocks of fours, points). */
+template <class T>
+static __global__ void __launch_bounds__(THREADS) codes_kernel(codes_job p, T *to)
+{
+    int64_t row_fours = p.ld / 4;
+    if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < p.rows * row_fours) {
+        int64_t row = i / row_fours, j = 4 * (i % row_fours);
+        const uint8_t *codes = p.codes + row * p.row_bytes;
+        const float *scales = p.scales + blockIdx.y * p.stride + row * p.groups;
+        float w[4];
+#pragma unroll
+        for (int l = 0; l < 4; l++) {
+            int64_t c = j + l, s = c - p.cols;
+            float beside = p.b != nullptr && s >= 0 && s < p.rank ? p.b[row * p.rank + s] : 0.0f;
+            w[l] = s >= 0 ? beside : scales[c / p.group] * (float)zo_code_at(codes, (int)p.bits, c);
+        }
+        zo_write4(to + (blockIdx.y * p.rows * row_fours + i) * 4, w);
+    }
+}
+
 static bool is_half(zo_precision precision)
 {
     return precision == ZO_BF16 || precision == ZO_F16;
@@ -105,6 +135,20 @@ static void pack(zo_backend *be, zo_precision precision, const pack_job *job, in
         ZO_LAUNCH((pack_kernel<zo_cuda_f16>), grid, THREADS, 0, stream, jobs);
     } else {
         ZO_LAUNCH((pack_kernel<float>), grid, THREADS, 0, stream, jobs);
+    }
+}
+
+static void make_numbers(zo_backend *be, zo_precision precision, const codes_job *job, int64_t points, void *to)
+{
+    dim3 grid(zo_cuda_grid(job->rows * job->ld / 4, THREADS), (unsigned)points);
+    cudaStream_t stream = zo_cuda_of(be)->stream;
+    ZO_MOVES(points * job->rows * (job->row_bytes + 4 * (job->groups + job->rank)), points * job->rows * job->ld * (int64_t)element_bytes(precision));
+    if (precision == ZO_BF16) {
+        ZO_LAUNCH((codes_kernel<zo_cuda_bf16>), grid, THREADS, 0, stream, *job, static_cast<zo_cuda_bf16 *>(to));
+    } else if (precision == ZO_F16) {
+        ZO_LAUNCH((codes_kernel<zo_cuda_f16>), grid, THREADS, 0, stream, *job, static_cast<zo_cuda_f16 *>(to));
+    } else {
+        ZO_LAUNCH((codes_kernel<float>), grid, THREADS, 0, stream, *job, static_cast<float *>(to));
     }
 }
 
@@ -193,13 +237,21 @@ zo_cuda_layer zo_cuda_layer_of(zo_backend *be, const zo_view *view, zo_precision
     l.weight = weight;
     l.precision = precision;
     l.tokens = tokens;
-    l.shared = zo_cuda_one_base(view, weight) && zo_view_acting(view, weight, NULL).dirs == 0;
-    l.in_place = l.shared && view->base[0]->storage == read_as(precision);
+    l.coded = w->bits > 0;
+    int stands = weight + l.coded; /* of codes the scales say where */
+    ZO_CHECK(!l.coded || zo_view_acting(view, weight, NULL).dirs == 0, "%s: a direction is added to codes: an objective refuses this", w->name);
+    l.shared = zo_cuda_one_base(view, stands) && zo_view_acting(view, stands, NULL).dirs == 0;
+    l.in_place = l.shared && view->base[0]->storage == read_as(precision) && !l.coded;
     l.rank = view->side != NULL ? view->factors->rank[weight] : 0;
     l.scale = w->scale;
     l.one = l.rank > 0 && l.shared && !l.in_place && half;
     l.ld = half ? zo_round_up(w->cols + l.rank, 8) : w->cols;
-    l.ldw = !l.shared || l.in_place ? w->cols : l.one ? l.ld : zo_round_up(w->cols, 8);
+    l.ldw = (!l.shared && !l.coded) || l.in_place ? w->cols : l.one ? l.ld : zo_round_up(w->cols, 8);
+    if (l.coded) {
+        bool as_is = l.shared && view->base[0]->storage == ZO_STORAGE_F32;
+        l.scales = as_is ? static_cast<const float *>(zo_store_at(view->base[0], w[1].offset)) : zo_cuda_form_vector(be, view, stands, ZO_CUDA_SCALES);
+        l.stride = l.shared ? 0 : w[1].rows * w[1].cols;
+    }
     l.x = x;
     void *to = NULL;
     if (half) {
@@ -232,7 +284,7 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
 {
     const zo_store *store = l->view->base[0];
     const zo_param *w = &store->layout->param[l->weight];
-    const void *weights = zo_store_at(store, w->offset + first * w->cols);
+    const void *weights = l->coded ? NULL : zo_store_at(store, w->offset + first * w->cols);
     const float *u = l->rank > 0 ? l->view->factors->u[l->weight] + first * l->rank : NULL;
     zo_cuda_rows rows = {first, n, weights, u};
     size_t bytes = (size_t)most * zo_cuda_layer_row_bytes(l);
@@ -246,7 +298,13 @@ zo_cuda_rows zo_cuda_layer_rows(zo_backend *be, const zo_cuda_layer *l, int64_t 
         rows.u = to;
         to += (size_t)(most * zo_round_up(l->rank, 8)) * sizeof(uint16_t);
     }
-    if (!l->in_place && l->shared) { /* one copy serves all points */
+    if (l->coded) {
+        int64_t wide = zo_codes_row_bytes(w->bits, w->cols), groups = w[1].cols, rank = l->one ? l->rank : 0;
+        codes_job job = {zo_store_codes(store, w) + first * wide, l->scales + first * groups, l->one ? u : NULL, wide, groups, w->group, l->stride,
+                         w->cols, rank, n, l->ldw, w->bits};
+        make_numbers(be, l->precision, &job, l->shared ? 1 : l->view->npoints, to);
+        rows.w = to;
+    } else if (!l->in_place && l->shared) { /* one copy serves all points */
         pack_job job = pack_job_of(weights, store->storage, w->cols, l->one ? u : NULL, l->one ? l->rank : 0, n, l->ldw, to);
         pack(be, l->precision, &job, 1);
         rows.w = to;
@@ -286,7 +344,7 @@ bool zo_cuda_layer_product(zo_backend *be, const zo_cuda_layer *l, const zo_cuda
     g.ldb = l->ldw;
     g.batch = single ? 1 : P;
     g.stride_a = l->tokens * l->ld;
-    g.stride_b = l->shared ? 0 : rows->n * cols;
+    g.stride_b = l->shared ? 0 : rows->n * l->ldw;
     g.stride_c = l->tokens * rows->n;
     g.bias = bias;
     g.stride_bias = stride;
@@ -391,13 +449,16 @@ void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bi
 void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *factors, int points, int64_t tokens)
 {
     zo_cuda *cuda = zo_cuda_of(be);
-    int64_t vector = 1, matrix = points, rank = 0, side_cols = 0;
+    int64_t vector = 1, matrix = points, rank = 0, side_cols = 0, scales = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
-        if (p->kind == ZO_PARAM_VECTOR) {
+        if (p->kind == ZO_PARAM_SCALES) {
+            scales = scales > p->rows * p->cols ? scales : p->rows * p->cols;
+        } else if (p->kind == ZO_PARAM_VECTOR) {
             vector = vector > p->cols ? vector : p->cols;
         } else if (p->kind == ZO_PARAM_MATRIX) {
-            int64_t formed = p->rows * p->cols * (p->frozen ? 1 : points); /* what is frozen is the same at all points */
+            bool frozen = p->bits > 0 ? p[1].frozen : p->frozen;
+            int64_t formed = p->rows * p->cols * (frozen ? 1 : points); /* what is frozen is the same at all points */
             matrix = matrix > formed ? matrix : formed;
         }
         if (factors != NULL && factors->layout != NULL && t < factors->layout->n && factors->rank[t] > 0) {
@@ -409,6 +470,9 @@ void zo_cuda_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *
     zo_cuda_shared_of(be, ZO_CUDA_VIEW, 1024); /* of a few dense directions; with low rank it grows once */
     zo_cuda_shared_of(be, ZO_CUDA_BIAS, (size_t)(vector * points) * sizeof(float));
     zo_cuda_shared_of(be, ZO_CUDA_VECTOR, (size_t)(vector * points) * sizeof(float));
+    if (scales > 0) {
+        zo_cuda_shared_of(be, ZO_CUDA_SCALES, (size_t)(scales * points) * sizeof(float));
+    }
     if (points > 1 && rank == 0) { /* streamed: bf16 at least */
         zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)matrix * sizeof(uint16_t));
     }

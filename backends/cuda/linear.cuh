@@ -20,6 +20,9 @@ struct zo_cuda_layer {
     int64_t tokens;    /* of a point */
     bool shared;       /* all points read one W, the stored one */
     bool in_place;     /* and it is read where it stands */
+    bool coded;        /* it is held as codes (backends/codes.h), which become numbers in workspace */
+    const float *scales; /* then (P or 1, rows, groups), */
+    int64_t stride;    /* from point to point */
     bool one;          /* [x | q] [W | U]^T */
     int rank;          /* of the side path, 0 without */
     float scale;       /* of the weight */
