@@ -240,7 +240,8 @@ static const struct { const char *kind; const char *more[MODELS]; } views[] = {
     {"bias", {"", NULL}}, /* a LLaMA has none */
     {"pattern", {" on embed.position,layer.0.attn.v.*,*.mlp.up.bias,class.out.weight", " on embed.token,layer.1.mlp.gate.weight,layer.0.attn.norm.weight"}},
     {"prefix", {"", " tokens 40 init random"}},
-    {"lora", {"", " rank 16 on q,v"}}};
+    {"lora", {"", " rank 16 on q,v"}},
+    {"scales", {"\", \"quantised\": \"int8", "\", \"quantised_group\": 18, \"quantised\": \"int4"}}};
 
 /* Every view of the registry with every estimator: in every way, and with every other value of an option that matters. */
 START_TEST(every_estimator_and_view)
@@ -257,13 +258,50 @@ START_TEST(every_estimator_and_view)
         char text[400];
         cJSON *name = cJSON_CreateString(estimator_word(list[i]));
         snprintf(text, sizeof text, "%s, \"tune\": \"%s%s\"", models[model], kind, more);
-        if (list[i]->step != NULL && suite_takes(_i + i, 1, 3)) {
+        bool codes = strstr(more, "quantised") != NULL; /* at which no gradient is made */
+        if (list[i]->step != NULL && suite_takes(_i + i, 1, 3) && !(codes && list[i]->first_order)) {
             run_ways(text, list[i], name, EVERY_WAY);
             run_options(text, list[i], NULL, ONE_WAY);
         }
         cJSON_Delete(name);
     }
     printf("measured: %d cells of %s%s%s\n", measured, kind, more != NULL ? more : "", model ? " of a decoder" : "");
+}
+END_TEST
+
+/* What else can be trained beside codes, and what cannot. */
+static const struct { const char *rest; bool runs; } beside_codes[] = {
+    {"\"quantised\": \"int8\", \"optimizer\": \"zero-shot\"", true},
+    {"\"quantised\": \"int8\", \"tune\": \"lora\", \"optimizer\": \"mezo\", \"realisation\": \"streamed\"", true},
+    {"\"quantised\": \"int4\", \"tune\": \"lora\", \"optimizer\": \"mezo-adam\", \"storage\": \"f16\"", true},
+    {"\"quantised\": \"int4\", \"quantised_group\": 10, \"tune\": \"prefix\", \"optimizer\": \"mezo\"", true},
+    {"\"quantised\": \"int4\", \"tune\": \"last\", \"optimizer\": \"mezo\"", false},
+    {"\"quantised\": \"int8\", \"optimizer\": \"mezo\"", false},
+    {"\"quantised\": \"int8\", \"optimizer\": \"tezo\", \"realisation\": \"sidepath\"", false},
+    {"\"quantised\": \"int8\", \"optimizer\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": \"log\"", true},
+    {"\"quantised\": \"int4\", \"optimizer\": \"tezo-m\", \"realisation\": \"sidepath\", \"accumulate\": \"log\", \"storage\": \"f16\", \"precision\": \"bf16\"", true}};
+
+START_TEST(beside_codes_others_are_trained)
+{
+    for (size_t k = 0; k < sizeof beside_codes / sizeof *beside_codes; k++) {
+        char config[900];
+        snprintf(config, sizeof config, "{%s, %s, \"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 24, \"dev\": 8, \"test\": 0, \"context\": 48, "
+                 "\"batch\": 5, \"steps\": %d}", models[_i], beside_codes[k].rest, STEPS);
+        if (beside_codes[k].runs) {
+            ck_assert_msg(run_cell(config), "%s", config);
+            continue;
+        }
+        zo_grid grid;
+        zo_err err = {0};
+        zo_backend *be;
+        zo_setup s;
+        ck_assert_msg(zo_grid_parse(&grid, config, "test", &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_backend_open("cpu", 1, &be, &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_setup_open(&s, &grid.cell[0], &(zo_setup_dirs){0}, be, &err) == ZO_EINPUT, "%s", config);
+        ck_assert_msg(strstr(err.text, "codes that no step writes") != NULL, "%s", err.text);
+        be->close(be);
+        zo_grid_free(&grid);
+    }
 }
 END_TEST
 
@@ -342,6 +380,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(t, every_estimator_and_option, 0, MODELS * estimators_to_test(&list));
     const zo_tune_kind *const *kinds;
     tcase_add_loop_test(t, every_estimator_and_view, MODELS, MODELS * zo_tune_kinds(&kinds)); /* from the second on: the first is full */
+    tcase_add_loop_test(t, beside_codes_others_are_trained, 0, MODELS);
     tcase_add_loop_test(t, a_dry_run_says_what_the_row_will, 0, MODELS);
     Suite *s = suite_create("predict");
     suite_add_tcase(s, t);

@@ -284,8 +284,10 @@ static const char many[] =
     "\"include\": [{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": [\"weights\", \"log\"]}, "
     "{\"optimizer\": \"tezo-m\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}, "
     "{\"optimizer\": [\"mezo\", \"fo-adamw\"], \"tune\": {\"name\": \"lora\", \"rank\": 2, \"on\": \"all\"}}, "
+    "{\"optimizer\": \"qzo\", \"quantised\": \"int8\", \"tune\": \"scales\", \"eps\": 1e-4, \"lr\": 1e-5}, "
+    "{\"optimizer\": \"tezo\", \"quantised\": \"int4\", \"realisation\": \"sidepath\", \"accumulate\": \"log\"}, "
     "{\"optimizer\": \"mezo\", \"tune\": {\"name\": \"prefix\", \"tokens\": 3}}]";
-enum { MANY = 24 };
+enum { MANY = 26 };
 
 START_TEST(killed_cells_go_on)
 {
