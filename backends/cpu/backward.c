@@ -51,9 +51,10 @@ void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision 
         return;
     }
     double start = zo_now();
+    const float *w = p->bits == 0 ? weights_of(store, weight) : dx != NULL ? zo_cpu_numbers_of(be, store, weight) : NULL;
 #pragma omp parallel num_threads(be->threads)
     {
-        linear_parts(weights_of(store, weight), x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, gw, gb);
+        linear_parts(w, x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, gw, gb);
     }
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
     zo_counters_add((zo_counters){.linear_flops = (uint64_t)(2 * ((dx != NULL) + (gw != NULL)) * tokens * p->rows * p->cols)});

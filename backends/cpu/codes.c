@@ -77,3 +77,17 @@ void zo_cpu_codes_rows(const zo_param *p, const uint8_t *codes, const float *sca
         }
     }
 }
+
+const float *zo_cpu_numbers_of(zo_backend *be, const zo_store *store, int weight)
+{
+    const zo_param *p = &store->layout->param[weight];
+    zo_view view = zo_view_stored(&store);
+    int64_t stride;
+    const float *scales = zo_cpu_scales_of(be, &view, weight + 1, &stride);
+    float *numbers = zo_cpu_shared_of(be, ZO_CPU_NUMBERS, (size_t)(p->rows * p->cols) * sizeof *numbers);
+#pragma omp parallel for num_threads(be->threads) schedule(dynamic)
+    for (int64_t row = 0; row < p->rows; row += ROWS) {
+        zo_cpu_codes_rows(p, zo_store_codes(store, p), scales, row, p->rows - row < ROWS ? p->rows - row : ROWS, ZO_STORAGE_F32, numbers + row * p->cols, NULL);
+    }
+    return numbers;
+}

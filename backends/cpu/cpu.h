@@ -36,6 +36,7 @@ typedef enum zo_cpu_shared {
     ZO_CPU_INPUT,   /* the bf16 copy of a linear layer's input */
     ZO_CPU_SIDE,    /* (x V) . side */
     ZO_CPU_SCALES,  /* scales of a matrix that is held as codes, at all points */
+    ZO_CPU_NUMBERS, /* the numbers of a matrix that is held as codes, for a gradient's input */
     ZO_CPU_PARTIAL, /* partial sums of a reduction, one per fixed block */
     ZO_CPU_DIRS,    /* which directions act, and their coefficients */
     ZO_CPU_SHAREDS
@@ -90,6 +91,9 @@ const float *zo_cpu_scales_of(zo_backend *be, const zo_view *view, int scales, i
 /* Rows [row, row + n) of the matrix p: scale x code into to (n, cols), as `type`. codes and scales are those of the whole matrix; `room` has
  * zo_cpu_form_scratch bytes of any form. */
 void zo_cpu_codes_rows(const zo_param *p, const uint8_t *codes, const float *scales, int64_t row, int64_t n, zo_storage type, void *to, float *room);
+
+/* All of the matrix `weight` (rows, cols), f32, for a backward pass; until the next call. */
+const float *zo_cpu_numbers_of(zo_backend *be, const zo_store *store, int weight);
 
 /* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL); `room` (n, rank) is
  * written. */

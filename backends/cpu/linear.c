@@ -598,7 +598,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     int64_t widest = 0, rank = 0;
     int points = most->points;
     int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
-    size_t scratch = 0, vector = 0, scales = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
+    size_t scratch = 0, vector = 0, scales = 0, numbers = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
     size_t part = (size_t)(STRIPES * points * most->rows) * sizeof(running);
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -621,6 +621,8 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
             bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
             scratch = scratch > bytes ? scratch : bytes;
             widest = p->cols > widest ? p->cols : widest;
+            bytes = most->backward && p->bits > 0 ? (size_t)(p->rows * p->cols) * sizeof(float) : 0;
+            numbers = numbers > bytes ? numbers : bytes;
             bytes = most->backward ? zo_cpu_head_backward_bytes(most->rows, p->rows) : 0;
             part = part > bytes ? part : bytes;
         }
@@ -638,6 +640,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     zo_cpu_shared_of(be, ZO_CPU_BIAS, vector);
     zo_cpu_shared_of(be, ZO_CPU_VECTOR, vector);
     zo_cpu_shared_of(be, ZO_CPU_SCALES, scales);
+    zo_cpu_shared_of(be, ZO_CPU_NUMBERS, numbers);
     zo_cpu_shared_of(be, ZO_CPU_PARTIAL, part);
     zo_cpu_shared_of(be, ZO_CPU_INPUT, precision == ZO_BF16 ? (size_t)(total * widest) * sizeof(uint16_t) : 0);
     zo_cpu_shared_of(be, ZO_CPU_SIDE, (size_t)(total * rank) * sizeof(float));

@@ -47,7 +47,8 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
         in.m = tokens;
         in.k = in.lda = w->rows;
         in.n = in.ldb = in.ldc = w->cols;
-        zo_cuda_product(be, &in, dy, store->data + w->offset, dx);
+        const float *weights = w->bits > 0 ? zo_cuda_numbers_of(be, store, weight, &in.ldb) : store->data + w->offset;
+        zo_cuda_product(be, &in, dy, weights, dx);
     }
     if (gw != NULL) {
         zo_cuda_gemm out = {};

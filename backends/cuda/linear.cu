@@ -152,6 +152,19 @@ static void make_numbers(zo_backend *be, zo_precision precision, const codes_job
     }
 }
 
+const float *zo_cuda_numbers_of(zo_backend *be, const zo_store *store, int weight, int64_t *ld)
+{
+    const zo_param *w = &store->layout->param[weight];
+    zo_view view = zo_view_stored(&store);
+    const float *scales = store->storage == ZO_STORAGE_F32 ? static_cast<const float *>(zo_store_at(store, w[1].offset))
+                                                           : zo_cuda_form_vector(be, &view, weight + 1, ZO_CUDA_SCALES);
+    *ld = zo_round_up(w->cols, 8);
+    float *to = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(w->rows * *ld) * sizeof *to));
+    codes_job job = {zo_store_codes(store, w), scales, NULL, zo_codes_row_bytes(w->bits, w->cols), w[1].cols, w->group, 0, w->cols, 0, w->rows, *ld, w->bits};
+    make_numbers(be, ZO_F32, &job, 1, to);
+    return to;
+}
+
 uint64_t zo_cuda_drawn(const zo_view *view, int param)
 {
     zo_acting acting = zo_view_acting(view, param, NULL);

@@ -52,6 +52,8 @@ uint64_t zo_cuda_layer_flops(const zo_cuda_layer *layer);
 uint64_t zo_cuda_drawn(const zo_view *view, int param);
 /* Whether the parameter stands in one place for all points. */
 bool zo_cuda_one_base(const zo_view *view, int param);
+/* All of a matrix that is held as codes, (rows, *ld) f32, in ZO_CUDA_WEIGHT, for a backward pass. */
+const float *zo_cuda_numbers_of(zo_backend *be, const zo_store *store, int weight, int64_t *ld);
 /* Gradients are f32, or TF32 where that was asked for: 16 bits would need their loss scaled. */
 static inline zo_precision zo_cuda_gradient_precision(zo_precision precision)
 {

@@ -178,10 +178,6 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held and updated in f32, not with \"%s\": \"%s\"; take the pair "
                        "out with \"exclude\": [{\"optimizer\": \"%s\", \"%s\": \"%s\"}]", where, e->name, key, value, e->name, key, value);
     }
-    if (e->first_order && c->quantised != 0) {
-        return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held in f32, not at \"quantised\" ones; take the pair out with \"exclude\": "
-                       "[{\"optimizer\": \"%s\", \"quantised\": \"int%d\"}]", where, e->name, e->name, zo_cell_quantised(c).bits);
-    }
     if (c->accumulate == ZO_ACCUMULATE_LOG && c->realisation == ZO_INPLACE) {
         return zo_fail(err, ZO_EINPUT, "%s: \"accumulate\": \"log\" never writes the weights, which \"realisation\": \"inplace\" moves; say \"streamed\" "
                        "or \"sidepath\", or take the pair out with \"exclude\": [{\"realisation\": \"inplace\", \"accumulate\": \"log\"}]", where);

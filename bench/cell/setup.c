@@ -283,6 +283,12 @@ static zo_status check_codes(const zo_setup *s, zo_err *err)
                            layout->param[t].name);
         }
     }
+    for (int t = 0; t < layout->n && c->estimator->first_order; t++) {
+        if (layout->param[t].kind == ZO_PARAM_SCALES && !layout->param[t].frozen) {
+            return zo_fail(err, ZO_EINPUT, "\"tune\" \"%s\" trains %s, of which no gradient is made, and %s steps along gradients; use a zeroth-order method, or train "
+                           "what stands beside codes (\"lora\", \"prefix\", \"head\", \"bias\")", c->tune, layout->param[t].name, c->estimator->name);
+        }
+    }
     return ZO_OK;
 }
 

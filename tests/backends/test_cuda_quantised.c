@@ -119,12 +119,60 @@ START_TEST(models)
 }
 END_TEST
 
+/* A layer's input gradient. */
+START_TEST(gradients)
+{
+    for (int k = 0; k < 6; k++) {
+        float dx[SIDES][TOKENS * COLS], w[ROWS * COLS], dy[TOKENS * ROWS];
+        zo_normals((zo_stream){.seed = 8, .role = ZO_ROLE_DATA}, 0, ROWS * COLS, w);
+        zo_normals((zo_stream){.seed = 9, .role = ZO_ROLE_DATA}, 0, TOKENS * ROWS, dy);
+        for (int side = 0; side < SIDES; side++) {
+            zo_backend *be = backend_of(side);
+            zo_layout layout = {0};
+            int at = zo_layout_add_codes(&layout, "w", ROWS, COLS, 0, k & 1 ? 4 : 8, 10);
+            zo_layout_add(&layout, "trained", ZO_PARAM_VECTOR, 1, 3, 0, false);
+            zo_layout_freeze(&layout, (const bool[]){true, true, false});
+            zo_store *store = zo_store_new_as(be, &layout, (zo_storage)(k / 2), ZO_TAG_PARAMS), *grad = zo_store_new(be, &layout, ZO_TAG_GRADS);
+            zo_store_set(be, store, at, w);
+            zo_largest most = {.points = 1, .tokens = TOKENS, .backward = true};
+            be->reserve(be, &layout, NULL, ZO_F32, &most);
+            float *from = be->alloc(be, ZO_TAG_ACTIVATIONS, sizeof dy), *to = be->alloc(be, ZO_TAG_ACTIVATIONS, sizeof dx[0]);
+            be->upload(be, from, dy, sizeof dy);
+            be->linear_backward(be, store, ZO_F32, at, -1, NULL, from, TOKENS, false, to, grad);
+            be->download(be, dx[side], to, sizeof dx[side]);
+            if (side == CPU) { /* itself against float64 */
+                float held[ROWS * COLS];
+                zo_store_get(be, store, at, held);
+                for (int i = 0; i < TOKENS * COLS; i++) {
+                    double sum = 0.0, size = 0.0;
+                    for (int r = 0; r < ROWS; r++) {
+                        double term = (double)dy[i / COLS * ROWS + r] * (double)held[r * COLS + i % COLS];
+                        sum += term;
+                        size += fabs(term);
+                    }
+                    ck_assert_msg(fabs(dx[CPU][i] - sum) <= 1e-5 * size, "%g and not %g", (double)dx[CPU][i], sum);
+                }
+            }
+            be->release(be, from);
+            be->release(be, to);
+            zo_store_free(be, store);
+            zo_store_free(be, grad);
+            zo_layout_free(&layout);
+        }
+        for (int i = 0; i < TOKENS * COLS; i++) {
+            ck_assert_msg(fabsf(dx[CPU][i] - dx[CUDA][i]) <= 1e-4f, "%g and %g", (double)dx[CPU][i], (double)dx[CUDA][i]);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cuda_quantised");
     TCase *group = tcase_create("cuda_quantised");
     tcase_set_timeout(group, 300);
     tcase_add_test(group, products);
+    tcase_add_test(group, gradients);
     tcase_add_loop_test(group, models, 0, 4);
     suite_add_tcase(suite, group);
     return suite_run(suite);

@@ -231,6 +231,61 @@ START_TEST(a_model_computes_with_what_it_says_its_weights_are)
 }
 END_TEST
 
+/* Gradients of adapters beside codes are those beside the same numbers. */
+START_TEST(gradients_go_through_codes)
+{
+    int family = family_of[_i / 2];
+    zo_quantised q = {.bits = _i % 2 ? 4 : 8, .group = 10}, none = {0};
+    static const int32_t length[] = {7, 3, 4, 5, 2, 6};
+    zo_model *model[2];
+    zo_store *grad[2];
+    double loss[2];
+    zo_backend *be = backend(2);
+    for (int k = 0; k < 2; k++) {
+        model[k] = open_model(family, k == 0 ? &q : &none, ZO_STORAGE_F32, "lora rank 4 on o,up,down");
+    }
+    const zo_layout *a = zo_model_layout(model[0]), *b = zo_model_layout(model[1]);
+    for (int t = 0; t < a->n; t++) {
+        const zo_param *p = &a->param[t];
+        int64_t n = p->rows * p->cols;
+        float *x = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *x);
+        zo_store_get(be, zo_model_store(model[0]), t, x);
+        if (p->lora == ZO_LORA_B) { /* which begins as zeros: nothing would go through A */
+            zo_normals((zo_stream){.seed = 6, .tensor = p->id, .role = ZO_ROLE_DATA}, 0, n, x);
+            zo_store_set(be, zo_model_store(model[0]), t, x);
+        }
+        if (p->kind != ZO_PARAM_SCALES) {
+            zo_store_set(be, zo_model_store(model[1]), zo_layout_find(b, p->name), x);
+        }
+        zo_free(x);
+    }
+    for (int k = 0; k < 2; k++) {
+        const zo_arch *arch = zo_model_arch(model[k]);
+        zo_batch *batch = golden_batch(arch, arch->causal, arch->causal ? 6 : 2, length, 2);
+        zo_model_reserve(model[k], batch->tokens, batch->rows, batch->scores, 1, ZO_BACKWARD, NULL);
+        grad[k] = zo_store_new(be, zo_model_layout(model[k]), ZO_TAG_GRADS);
+        zo_model_grad(model[k], batch, 1.0, false, grad[k], &loss[k]);
+        zo_batch_free(batch);
+    }
+    ck_assert_double_eq_tol(loss[0], loss[1], 1e-6 * fabs(loss[1]));
+    double apart = 0.0, size = 0.0;
+    for (int t = 0; t < a->n; t++) {
+        if (!a->param[t].frozen) {
+            const float *x = zo_set_values(grad[0], t), *y = zo_set_values(grad[1], zo_layout_find(b, a->param[t].name));
+            for (int64_t i = 0; i < a->param[t].rows * a->param[t].cols; i++) {
+                apart = fmax(apart, fabs((double)x[i] - y[i]));
+                size = fmax(size, fabs((double)y[i]));
+            }
+        }
+    }
+    ck_assert_msg(size > 0.0 && apart <= 2e-5 * size, "gradients are %g apart of %g", apart, size);
+    for (int k = 0; k < 2; k++) {
+        zo_store_free(be, grad[k]);
+        zo_model_close(model[k]);
+    }
+}
+END_TEST
+
 START_TEST(what_is_saved_is_scale_times_code)
 {
     int family = family_of[_i];
@@ -374,6 +429,7 @@ int main(void)
     tcase_add_test(group, what_is_not_finite_is_seen);
     tcase_add_loop_test(group, products_are_those_of_scale_times_code, 0, KINDS);
     tcase_add_loop_test(group, a_model_computes_with_what_it_says_its_weights_are, 0, 2 * HELD);
+    tcase_add_loop_test(group, gradients_go_through_codes, 0, 2 * HELD);
     tcase_add_loop_test(group, what_is_saved_is_scale_times_code, 0, HELD);
     tcase_add_loop_test(group, steps_on_scales_are_qzos, 0, 2);
     tcase_add_test(group, a_view_of_scales_wants_codes);
