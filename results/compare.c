@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hashmap.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/database.h"
@@ -586,6 +587,19 @@ static zo_status compare_all(comparison *c, zo_err *err)
     return status;
 }
 
+/* Do two settings of one frame have one label? */
+static bool has_twins(const comparison *c, const zo_setting *setting)
+{
+    zo_hashmap map = {0};
+    bool is_new = true;
+    for (int i = 0; i < c->g.groups && is_new; i++) {
+        zo_hashmap_at(&map, zo_label_hash(setting[i].frame, c->label[i]), &is_new);
+    }
+    zo_hashmap_free(&map);
+    return !is_new;
+}
+
+/* The learning rate has a column of its own, and stands in labels only where nothing else tells two of them apart. */
 static void make_labels(comparison *c)
 {
     zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)c->g.groups + 1) * sizeof *setting);
@@ -594,7 +608,13 @@ static void make_labels(comparison *c)
         uint64_t method = zo_label_hash(ZO_FNV_START, zo_run_text(run, "optimizer")), hash = frame_hash(run, true);
         setting[i] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = zo_fnv1a(method, &hash, sizeof hash), .scope = method};
     }
-    c->label = zo_labels_make(&(zo_label_spec){.keys = c->spec->keys, .left = c->spec->best}, setting, c->g.groups);
+    char left[300];
+    snprintf(left, sizeof left, "lr%s%.200s", c->spec->best != NULL ? "," : "", c->spec->best != NULL ? c->spec->best : "");
+    c->label = zo_labels_make(&(zo_label_spec){.keys = c->spec->keys, .left = left}, setting, c->g.groups);
+    if (has_twins(c, setting)) {
+        zo_labels_free(c->label, c->g.groups);
+        c->label = zo_labels_make(&(zo_label_spec){.keys = c->spec->keys, .left = c->spec->best}, setting, c->g.groups);
+    }
     zo_free(setting);
 }
 

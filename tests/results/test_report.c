@@ -749,6 +749,10 @@ START_TEST(what_is_not_paired)
     rows = against(r, (zo_report_spec){.best = "lr"}, NULL);
     ck_assert_double_eq(in_row(rows, 0, "lr"), 1e-2);
     cJSON_Delete(rows);
+    execute(r, "UPDATE cells SET config = replace(config, '\"rank\":4', '\"rank\":8') WHERE lr = 1e-2"); /* a rate is no name where there is another one */
+    rows = against(r, (zo_report_spec){.against = "mezo rank 8"}, NULL);
+    ck_assert_str_eq(word(rows, 0, "method"), "mezo rank 8");
+    cJSON_Delete(rows);
     zo_results_close(r);
 }
 END_TEST
