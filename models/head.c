@@ -16,8 +16,7 @@ static bool classifies(const zo_model *model)
     return model->head == ZO_HEAD_CLASS || model->head == ZO_HEAD_WORDS;
 }
 
-/* What the head's last product reads: the hidden rows, behind a dense layer (and a norm) where the family has them. */
-static const float *features(zo_model *model, zo_pass *pass, const zo_view *view)
+const float *zo_head_features(zo_model *model, zo_pass *pass, const zo_view *view)
 {
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
@@ -40,7 +39,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
 {
     zo_backend *be = model->be;
     const zo_ids_of *ids = &model->ids;
-    const float *x = features(model, pass, view);
+    const float *x = zo_head_features(model, pass, view);
     if (model->head == ZO_HEAD_CLASS) {
         be->linear(be, view, ZO_F32, ids->class_out.weight, ids->class_out.bias, ZO_ACT_NONE, x, pass->rows, false, pass->logits, NULL);
     } else if (model->head == ZO_HEAD_WORDS) {
@@ -54,7 +53,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
 void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, float *logits)
 {
     zo_backend *be = model->be;
-    const float *x = features(model, pass, view);
+    const float *x = zo_head_features(model, pass, view);
     size_t bytes = (size_t)(pass->rows * model->arch.vocab) * sizeof(float);
     float *y = be->alloc(be, ZO_TAG_WORKSPACE, bytes);
     be->linear(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, ZO_ACT_NONE, x, pass->rows, false, y, NULL);

@@ -646,6 +646,87 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
     zo_free(made);
 }
 
+int64_t zo_model_feature_rows(const zo_model *model, const zo_batch *batch)
+{
+    int64_t rows = 0;
+    for (int32_t e = 0; e < batch->examples && !classifies(model); e++) {
+        int32_t o = batch->example_start[e] + batch->label[e];
+        rows += batch->option_start[o + 1] - batch->option_start[o];
+    }
+    return classifies(model) ? batch->examples : rows;
+}
+
+void zo_model_feature_targets(const zo_batch *batch, int32_t *right)
+{
+    for (int32_t e = 0; e < batch->examples; e++) {
+        int32_t o = batch->example_start[e] + batch->label[e], from = batch->option_start[o], to = batch->option_start[o + 1];
+        memcpy(right, batch->target + from, (size_t)(to - from) * sizeof *right);
+        right += to - from;
+    }
+}
+
+void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *batch, float *x, int32_t *right)
+{
+    ZO_CHECK(view->npoints == 1 && model->head != ZO_HEAD_SPAN, "zo_model_features reads one point of classes or options");
+    zo_backend *be = model->be;
+    zo_pass pass;
+    check_labels(model, batch);
+    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    zo_batch filled = fill_batch(model, &pass, batch);
+    operations_begin(be);
+    zo_transformer_forward(model, &pass, view, &filled, row);
+    const float *made = zo_head_features(model, &pass, view);
+    operations_end(be);
+    int64_t width = model->width, n = 0;
+    for (int32_t e = 0; e < batch->examples; e++) {
+        int32_t o = classifies(model) ? 0 : batch->example_start[e] + batch->label[e];
+        int32_t from = classifies(model) ? e : batch->option_start[o], to = classifies(model) ? e + 1 : batch->option_start[o + 1];
+        for (int32_t i = from; i < to; i++, n++) {
+            int64_t at = classifies(model) ? model->room.row_of[batch->row[e]] : model->room.at[i];
+            be->download(be, x + n * width, made + at * width, (size_t)width * sizeof *x);
+        }
+    }
+    if (classifies(model)) {
+        memcpy(right, batch->label, (size_t)batch->examples * sizeof *right);
+    } else {
+        zo_model_feature_targets(batch, right);
+    }
+}
+
+static zo_pair last_product(const zo_model *model)
+{
+    return model->head == ZO_HEAD_CLASS ? model->ids.class_out : model->ids.decoder;
+}
+
+bool zo_model_head_bias(const zo_model *model)
+{
+    return last_product(model).bias >= 0;
+}
+
+zo_status zo_model_set_head(zo_model *model, const int32_t *row, int n, const double *w, zo_err *err)
+{
+    const zo_param *param = model->layout.param;
+    zo_pair out = last_product(model);
+    int frozen = param[out.weight].frozen ? out.weight : out.bias >= 0 && param[out.bias].frozen ? out.bias : -1;
+    if (frozen >= 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a linear probe writes %s, which this \"tune\" has frozen: use \"full\" or \"head\"", param[frozen].name);
+    }
+    int64_t width = param[out.weight].cols, columns = width + (out.bias >= 0);
+    float *values = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)columns * sizeof *values);
+    for (int k = 0; k < n; k++) {
+        int64_t at = model->head == ZO_HEAD_WORDS ? model->word[row[k]] : row[k];
+        for (int64_t j = 0; j < columns; j++) {
+            values[j] = (float)w[k * columns + j];
+        }
+        zo_store_write(model->be, model->store, param[out.weight].offset + at * width, width, values);
+        if (out.bias >= 0) {
+            zo_store_write(model->be, model->store, param[out.bias].offset + at, 1, values + width);
+        }
+    }
+    zo_free(values);
+    return ZO_OK;
+}
+
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob)
 {
     ZO_CHECK(view->npoints == 1 && !classifies(model), "zo_model_logprobs reads one point of a language-model objective");

@@ -74,6 +74,19 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
  * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);
 
+/* What the head's last product reads (behind a dense layer and a norm, where the family has them), and what is right there: x (rows, zo_model_width),
+ * right (rows), host, of the batch's zo_model_feature_rows. CLASS and WORDS: a row an example, in order, and its label. OPTIONS: a row for each token of
+ * each right option, and that token. */
+int64_t zo_model_feature_rows(const zo_model *model, const zo_batch *batch);
+void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *batch, float *x, int32_t *right);
+/* Of OPTIONS: right alone, without a pass. */
+void zo_model_feature_targets(const zo_batch *batch, int32_t *right);
+/* Whether the last product has a bias. */
+bool zo_model_head_bias(const zo_model *model);
+/* Rows of the last product's weight, and numbers of its bias, become w (n, width + bias), rounded to the storage: row[i] (n) is a class, or of a
+ * language-model head a token. ZO_EUNSUPPORTED where the view has frozen what would be written. */
+zo_status zo_model_set_head(zo_model *model, const int32_t *row, int n, const double *w, zo_err *err);
+
 /* The last hidden state as transformers' base model returns it: hidden (T, zo_model_width) host. For `zo score` and the golden
  * tests. The width is arch->hidden, but for OPT-350M, whose output is projected to arch->embed. */
 int zo_model_width(const zo_model *model);

@@ -162,6 +162,8 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
 double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, int32_t *choice, double *nll, double scale, float *slope);
 /* From slope (host) to pass->dhead, where something is trained below; gradients of what is trained of the head added. */
 void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const float *slope, zo_store *grad);
+/* What the head's last product reads, (points, rows, width) in the pass: the hidden rows, behind a dense layer (and a norm) where the family has them. */
+const float *zo_head_features(zo_model *model, zo_pass *pass, const zo_view *view);
 /* (rows, vocab) logits of a language-model head, host. */
 void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, float *logits);
 

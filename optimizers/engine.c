@@ -1048,6 +1048,25 @@ static zo_status engine_dot(zo_objective *o, zo_set a, zo_set b, double *dot, zo
     return ZO_OK;
 }
 
+static zo_status engine_features(zo_objective *o, zo_features *features, zo_err *err)
+{
+    zo_engine *e = o->self;
+    if (e->spec.io.features == NULL) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "this run has no features of a head to give to a linear probe");
+    }
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a linear probe writes the head, and accumulate \"log\" never writes weights: use \"accumulate\": \"weights\"");
+    }
+    return e->spec.io.features(e->spec.io.context, zo_engine_settle(e), features, err);
+}
+
+static zo_status engine_set_head(zo_objective *o, const zo_features *features, const double *w, zo_err *err)
+{
+    zo_engine *e = o->self;
+    settle_weights(e);
+    return e->spec.io.set_head(e->spec.io.context, features, w, err);
+}
+
 /* the engine -------------------------------------------------------------------------------------------------------------- */
 
 zo_blocks zo_trained_blocks(const zo_layout *layout)
@@ -1078,7 +1097,9 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .numbers_of = engine_numbers_of,
                                   .gradient = engine_gradient,
                                   .rule = engine_rule,
-                                  .mask = engine_mask};
+                                  .mask = engine_mask,
+                                  .features = engine_features,
+                                  .set_head = engine_set_head};
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;

@@ -40,6 +40,9 @@ typedef struct zo_engine_io {
     /* Rows of TABLE parameters that the batch `which` touches; the lists live until the next call. n = 0: none. */
     void (*touched)(void *context, zo_which which, zo_touched *touched);
     int most_points; /* points per pass the model was reserved for */
+    /* zo_objective.features at the view's one point, and .set_head of the stored weights. NULL: the run has none to give. */
+    zo_status (*features)(void *context, const zo_view *view, zo_features *features, zo_err *err);
+    zo_status (*set_head)(void *context, const zo_features *features, const double *w, zo_err *err);
 } zo_engine_io;
 
 typedef struct zo_engine_spec {

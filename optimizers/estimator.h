@@ -98,19 +98,27 @@ typedef struct zo_estimator {
     void (*needs)(const void *options, const struct zo_extent *extent, struct zo_needs *needs);
     /* Called once before the first step, options filled in; may ask the objective for factors; NULL = nothing to do. */
     zo_status (*start)(void *state, zo_objective *o, zo_err *err);
-    /* One step. NULL = an estimator that does not train (zero-shot). */
+    /* One step. NULL = an estimator that does not train (zero-shot), or fits. */
     zo_status (*step)(void *state, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err);
     void (*stop)(void *state); /* frees what start and step allocated; NULL = nothing */
     const char *unmeasured; /* why the time and memory of its steps here are not the method's, a clause: rows have none of either; NULL = they are */
     /* What these options cannot be together, or in a run of so many steps (0 = not known): ZO_EINPUT with one sentence, when the config is read. NULL =
      * there is no such thing. */
     zo_status (*check)(const void *options, int64_t steps, zo_err *err);
+    /* A solution at once, in place of steps (`step` is NULL): called once, after start(). It fills the report's loss. NULL = nothing is fitted. */
+    zo_status (*fit)(void *state, zo_objective *o, zo_step_report *r, zo_err *err);
 } zo_estimator;
 
 /* All of list.h; one by name (NULL when absent); and the usual one of its order. */
 int zo_estimator_list(const zo_estimator *const **list);
 const zo_estimator *zo_estimator_find(const char *name);
 const zo_estimator *zo_estimator_usual(bool first_order);
+
+/* Does it change weights, by steps or at once? */
+static inline bool zo_estimator_trains(const zo_estimator *estimator)
+{
+    return estimator->step != NULL || estimator->fit != NULL;
+}
 
 /* The name of where its algorithm was read, with these options (its own keys; NULL = the defaults). The same by name: of one that is none of list.h "". */
 const char *zo_source_of(const zo_estimator *estimator, const struct cJSON *options);

@@ -5,6 +5,7 @@
 
 #define ZO_ESTIMATOR_LIST(X) \
     X(zero_shot)             \
+    X(linear_probe)          \
     X(mezo)                  \
     X(mezo_m)                \
     X(mezo_adam)             \

@@ -21,6 +21,9 @@ typedef struct zo_extent {
     int64_t steps;             /* planned; 0 = not known, and taken to be many */
     int64_t batches_per_epoch;
     int64_t touched_rows;      /* most rows of looked-up tables that a batch touches; 0 = not known, and left out */
+    int64_t feature_rows;      /* zo_features of the training set: its n, width, classes and bias; 0 = not known, and left out */
+    int feature_width, feature_classes;
+    bool feature_bias;
 } zo_extent;
 
 typedef struct zo_needs {
@@ -49,6 +52,7 @@ typedef struct zo_needs {
     int buffers;        /* sums that an estimate is written into as a gradient is, in every step: f32, tag GRADS */
     int cores;          /* sums of cores (ZO_SHAPE_CORE): f32, tag OPT_STATE */
     int64_t batches;    /* most mini-batches of a step; 0 = its one */
+    bool features;      /* of the training set are asked for; their own bytes are in step_bytes */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */

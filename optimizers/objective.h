@@ -97,6 +97,18 @@ typedef struct zo_factor_spec {
     zo_tables tables;
 } zo_factor_spec;
 
+/* What the head's last product reads, at the weights, in one pass over the training set in file order; and which of its outputs is right there. One block
+ * begins at x; the caller gives it back with zo_free. */
+typedef struct zo_features {
+    int64_t n;        /* rows: one an example; of options one for each token of each right option */
+    int width;        /* of a row */
+    int classes;      /* outputs that are fitted: all classes, or of options the tokens that are right somewhere */
+    bool bias;        /* the product has one */
+    float *x;         /* (n, width) */
+    int32_t *label;   /* (n) 0 .. classes - 1 */
+    int32_t *output;  /* (classes) for set_head */
+} zo_features;
+
 typedef struct zo_objective {
     void *self;
     uint64_t seed;     /* of every direction of this run */
@@ -148,6 +160,12 @@ typedef struct zo_objective {
      * probe. The share is rounded up to whole numbers, and equal magnitudes go together. anew: each parameter's threshold is found now; else it is
      * that of this set's last mask. ZO_EUNSUPPORTED where the objective keeps no such set. */
     zo_status (*mask)(struct zo_objective *o, zo_set set, double share, bool anew, zo_err *err);
+    /* The features of the whole training set, for set_head. Counts forwards. ZO_EUNSUPPORTED where the objective has no such head, or does not write
+     * weights. */
+    zo_status (*features)(struct zo_objective *o, zo_features *features, zo_err *err);
+    /* Rows of the last product's weight, and numbers of its bias, become w (classes, width + bias), which stand behind each other in a row; other rows
+     * stay. ZO_EUNSUPPORTED where they are not trained. */
+    zo_status (*set_head)(struct zo_objective *o, const zo_features *features, const double *w, zo_err *err);
 } zo_objective;
 
 #ifdef __cplusplus

@@ -13,6 +13,7 @@ DROP TABLE IF EXISTS temp.style;
 CREATE TEMP TABLE style (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, printed TEXT NOT NULL, colour TEXT, mark INTEGER, UNIQUE (kind, name));
 INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'zero-shot', 'zero-shot', '#8C8C8C', 1),
+    ('method', 'linear-probe', 'linear probe', '#8C8C8C', 12),
     ('method', 'mezo', 'MeZO', '#0072B2', 7),
     ('method', 'mezo-svrg', 'MeZO-SVRG', '#D55E00', 5),
     ('method', 'mezo-adam', 'MeZO-Adam', '#332288', 13),

@@ -34,7 +34,7 @@ static void take_headline(zo_cell_run *r, zo_run_end *end, bool counts)
     end->dev_accuracy = end->dev_metric = end->dev_loss = NAN;
     bool has_test = dataset != NULL && zo_dataset_size(dataset, ZO_TEST) > 0;
     int64_t before = !counts ? 0 : r->fault_step >= 0 ? r->fault_step : INT64_MAX;
-    int64_t best = zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, c->estimator->step != NULL, before);
+    int64_t best = zo_select_candidate((zo_selection)c->selection, metric, r->candidate, r->candidates, zo_estimator_trains(c->estimator), before);
     const zo_candidate *chosen = best >= 0 && (!has_test || r->candidate[best].test.examples > 0) ? &r->candidate[best] : NULL;
     if (chosen != NULL) {
         const zo_evaluation *e = chosen->test.examples > 0 ? &chosen->test : &chosen->dev;
@@ -138,7 +138,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                       .cut_sequences = is_open ? zo_dataset_truncated(s->dataset) : -1,
                       .decoder_used = s->model != NULL ? decoder_text(zo_model_decoder(s->model)) : NULL,
                       .parameters = s->model != NULL ? 0 : -1,
-                      .trained_parameters = s->model != NULL && r->cell.estimator->step != NULL ? 0 : -1,
+                      .trained_parameters = s->model != NULL && zo_estimator_trains(r->cell.estimator) ? 0 : -1,
                       .promise = r->space == ZO_HOST && r->cell.precision == ZO_F32 ? "bits" : "pass"};
     zo_cell_take_times(r, &end);
     take_headline(r, &end, strcmp(status_text, "oom") != 0);
@@ -158,10 +158,13 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
             end.parameters += n;
             end.trained_parameters += end.trained_parameters >= 0 && !layout->param[i].frozen ? n : 0;
         }
+        if (r->cell.estimator->fit != NULL && is_open) { /* what is fitted is the last product alone, whatever the view trains */
+            end.trained_parameters = s->feature_classes * (int64_t)(zo_model_width(s->model) + zo_model_head_bias(s->model));
+        }
         add_note(note, sizeof note, zo_model_note(s->model));
         add_note(note, sizeof note, zo_setup_note(s));
     }
-    if (is_open && r->cell.estimator->step != NULL && r->cell.batch > end.train_rows) {
+    if (is_open && zo_estimator_trains(r->cell.estimator) && r->cell.batch > end.train_rows) {
         char all[100];
         snprintf(all, sizeof all, "a batch holds all %lld training rows, not %lld", (long long)end.train_rows, (long long)r->cell.batch);
         add_note(note, sizeof note, all);

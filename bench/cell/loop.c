@@ -77,7 +77,7 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
 {
     zo_selection selection = (zo_selection)r->cell.selection;
     zo_metric metric = (zo_metric)(r->cell.metric - 1);
-    bool competes = r->step > 0 || r->cell.estimator->step == NULL, best = selection == ZO_SELECT_LAST && last;
+    bool competes = r->step > 0 || !zo_estimator_trains(r->cell.estimator), best = selection == ZO_SELECT_LAST && last;
     outcomes o = {{NULL}};
     zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, &o, err) : ZO_OK;
     if (status == ZO_OK && has_dev) {
@@ -234,6 +234,26 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
     return ZO_OK;
 }
 
+/* In place of steps: the one thing that is done counts as one. No course of losses is judged, for there is none. */
+static zo_status fit(zo_cell_run *r, zo_err *err)
+{
+    zo_step_report report;
+    double seconds;
+    zo_status status = zo_setup_fit(&r->setup, &report, &seconds, err);
+    r->train_seconds += seconds;
+    if (status == ZO_EDIVERGED) {
+        r->fault = ZO_FAULT_DIVERGED;
+        r->fault_step = 1;
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    r->step++;
+    r->loss = report.loss;
+    zo_cell_record_time(r, &report, seconds);
+    return zo_cell_record_step(r, &report, seconds, err);
+}
+
 /* What an earlier run of these settings has left there (with other files behind them, or before --redo) is kept as HASH.1, HASH.2, ... */
 static zo_status save_weights(zo_cell_run *r, zo_err *err)
 {
@@ -252,25 +272,25 @@ static zo_status save_weights(zo_cell_run *r, zo_err *err)
 
 zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
 {
-    bool trains = r->cell.estimator->step != NULL;
+    bool trains = zo_estimator_trains(r->cell.estimator), steps = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
     r->tape = (zo_tape){.loss = r->tape_loss, .room = ZO_CELL_LOSSES};
     r->setup.tape = &r->tape;
     char ended = 's';
     bool goes_on = false;
-    zo_status status = trains ? zo_cell_resume(r, &goes_on, err) : ZO_OK;
+    zo_status status = steps ? zo_cell_resume(r, &goes_on, err) : ZO_OK;
     status = status == ZO_OK && !goes_on ? evaluate(r, !trains, err) : status;
     if (status == ZO_OK && trains) {
         r->load_start = goes_on ? r->load_start : zo_load_read();
         r->checkpoint.written_at = zo_now();
-        status = train(r, &ended, err);
+        status = steps ? train(r, &ended, err) : fit(r, err);
         r->load_end = zo_load_read();
         if (status == ZO_OK) {
             status = evaluate(r, true, err);
         }
         if (status == ZO_OK) {
             zo_cell_close_row(r);
-            status = check_fault(r, true, err);
+            status = steps ? check_fault(r, true, err) : ZO_OK;
         }
         if (status == ZO_OK) { /* looked at after the last step, outside its time and training's memory */
             zo_mem_phase(ZO_PHASE_EVAL);

@@ -31,7 +31,11 @@ zo_extent zo_predict_extent(const zo_setup *s)
                        .reads_rest = s->be->reads_rest,
                        .steps = c->steps,
                        .batches_per_epoch = zo_setup_batches(s),
-                       .touched_rows = touched_rows(s)};
+                       .touched_rows = touched_rows(s),
+                       .feature_rows = s->feature_rows,
+                       .feature_width = zo_model_width(s->model),
+                       .feature_classes = s->feature_classes,
+                       .feature_bias = s->reads_features && zo_model_head_bias(s->model)};
 }
 
 void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
@@ -39,7 +43,7 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
     const zo_cell *c = s->cell;
     zo_peak live = zo_mem_live(s->be->space);
     memcpy(bytes, live.tag_bytes, sizeof live.tag_bytes);
-    if (c->estimator->step == NULL) {
+    if (!zo_estimator_trains(c->estimator)) {
         return;
     }
     zo_err err = {0};
@@ -54,8 +58,9 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
         bytes[t] += steps.backend[t] + (on_host ? steps.host[t] : 0);
     }
     if (on_host) { /* the step's batch, and where the whole set is read a chunk of it; the order of an epoch */
-        bytes[ZO_TAG_DATA] += zo_batch_bytes(&s->largest, s->batch_size) * (c->estimator->full_batch ? 2 : 1);
-        bytes[ZO_TAG_DATA] += s->order.row == NULL ? (uint64_t)s->train_size * sizeof *s->order.row : 0;
+        bool steps_too = c->estimator->step != NULL;
+        bytes[ZO_TAG_DATA] += zo_batch_bytes(&s->largest, s->batch_size) * (steps_too && (c->estimator->full_batch || needs.features) ? 2 : 1);
+        bytes[ZO_TAG_DATA] += steps_too && s->order.row == NULL ? (uint64_t)s->train_size * sizeof *s->order.row : 0;
     }
 }
 

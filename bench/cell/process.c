@@ -287,7 +287,7 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     zo_cell_send_progress(r, true);
     status = record_source(r, &dirs, err);
     status = status == ZO_OK ? zo_setup_open(&r->setup, &r->cell, &dirs, *be, err) : status;
-    if (status == ZO_OK && text_in(job, "save") != NULL && r->cell.estimator->step != NULL) {
+    if (status == ZO_OK && text_in(job, "save") != NULL && zo_estimator_trains(r->cell.estimator)) {
         zo_path_join(r->save, sizeof r->save, text_in(job, "save"), r->cell.hash);
         status = zo_model_save_check(r->setup.model, text_in(job, "save"), err);
         status = status == ZO_EUNSUPPORTED ? ZO_EINPUT : status; /* --save is no part of the cell, which is run without it */

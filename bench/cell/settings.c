@@ -161,10 +161,13 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         c->realisation = ZO_INPLACE;
         c->accumulate = ZO_ACCUMULATE_WEIGHTS;
         zo_tune tune;
-        if (zo_tune_parse(c->tune, where, &tune, err) == ZO_OK && zo_tune_from(&tune) == NULL) { /* what is read from a folder is evaluated with the model */
+        if (e->fit == NULL && zo_tune_parse(c->tune, where, &tune, err) == ZO_OK && zo_tune_from(&tune) == NULL) { /* what is read from a folder is evaluated with the model */
             snprintf(c->tune, sizeof c->tune, "full");
         }
-        if (c->dev == 0 && c->test == 0) {
+        if (e->fit != NULL && c->train == 0) {
+            return zo_fail(err, ZO_EINPUT, "%s: \"train\" is 0, and %s trains; give a number of examples or \"all\"", where, e->name);
+        }
+        if (e->fit == NULL && c->dev == 0 && c->test == 0) {
             return zo_fail(err, ZO_EINPUT, "%s: %s only evaluates, and \"dev\" and \"test\" are both 0; ask for some examples", where, e->name);
         }
         return ZO_OK;

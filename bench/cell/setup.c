@@ -146,6 +146,66 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
     return ZO_OK;
 }
 
+static int compare_tokens(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
+/* output <- the distinct ones of right (n), ascending; returns how many. */
+static int distinct(const int32_t *right, int64_t n, int32_t *output)
+{
+    int many = 0;
+    memcpy(output, right, (size_t)n * sizeof *output);
+    qsort(output, (size_t)n, sizeof *output, compare_tokens);
+    for (int64_t i = 0; i < n; i++) {
+        if (i == 0 || output[i] != output[many - 1]) {
+            output[many++] = output[i];
+        }
+    }
+    return many;
+}
+
+/* Of options the outputs are tokens, and only the rows tell which. */
+static zo_status io_features(void *context, const zo_view *view, zo_features *f, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    int64_t width = zo_model_width(s->model), n = s->feature_rows;
+    *f = (zo_features){.n = n, .width = (int)width, .classes = s->feature_classes, .bias = zo_model_head_bias(s->model)};
+    f->x = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * ((size_t)width * sizeof *f->x + sizeof *f->label) + (size_t)f->classes * sizeof *f->output);
+    f->label = (int32_t *)(f->x + n * width);
+    f->output = f->label + n;
+    zo_batch *batch;
+    int64_t at = 0;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+        count(s, batch, &plain, view);
+        if (s->batch == NULL) {
+            zo_pass_sums_add(&s->counts.batches, &plain, NULL);
+        }
+        zo_model_features(s->model, view, batch, f->x + at * width, f->label + at);
+        at += zo_model_feature_rows(s->model, batch);
+        zo_batch_free(batch);
+    }
+    for (int k = 0; k < f->classes; k++) {
+        f->output[k] = zo_dataset_head(s->dataset) == ZO_HEAD_OPTIONS ? s->feature_output[k] : k;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int k = 0;
+        while (f->output[k] != f->label[i]) {
+            k++;
+        }
+        f->label[i] = k;
+    }
+    return ZO_OK;
+}
+
+static zo_status io_set_head(void *context, const zo_features *f, const double *w, zo_err *err)
+{
+    zo_setup *s = context;
+    return zo_model_set_head(s->model, f->output, f->classes, w, err);
+}
+
 static void io_touched(void *context, zo_which which, zo_touched *touched)
 {
     zo_setup *s = context;
@@ -176,7 +236,7 @@ zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dir
                              .test_split_seed = (uint64_t)c->test_split_seed,
                              .k = c->k,
                              .kshot_folder = c->kshot_folder,
-                             .evaluate_only = c->estimator->step == NULL,
+                             .evaluate_only = !zo_estimator_trains(c->estimator),
                              .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
 }
 
@@ -221,7 +281,7 @@ static zo_status open_dataset(zo_setup *s, const zo_setup_dirs *dirs, const zo_a
     }
     s->train_size = zo_dataset_size(s->dataset, ZO_TRAIN);
     s->batch_size = c->batch < s->train_size ? c->batch : s->train_size;
-    if (c->estimator->step != NULL && s->train_size == 0) {
+    if (zo_estimator_trains(c->estimator) && s->train_size == 0) {
         return zo_fail(err, ZO_EINPUT, "%s trains, and task %s has no training examples in this split; raise \"train\"", c->estimator->name, c->task);
     }
     return ZO_OK;
@@ -308,6 +368,8 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
                                   .losses = io_losses,
                                   .gradient = io_gradient,
                                   .touched = io_touched,
+                                  .features = io_features,
+                                  .set_head = io_set_head,
                                   .most_points = points_of(c)}};
     s->engine = zo_engine_new(&spec);
     s->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
@@ -336,6 +398,36 @@ static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *
     zo_free(index);
 }
 
+/* How many rows and outputs the features of the training set will have. */
+static zo_status measure_features(zo_setup *s, zo_err *err)
+{
+    zo_head head = zo_dataset_head(s->dataset);
+    s->reads_features = needs_of(s->cell).features;
+    if (!s->reads_features || head == ZO_HEAD_CLASS || head == ZO_HEAD_WORDS) {
+        s->feature_rows = s->train_size;
+        s->feature_classes = zo_dataset_classes(s->dataset);
+        return ZO_OK;
+    }
+    if (head == ZO_HEAD_SPAN) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a linear probe tells the answers of a classification apart, and %s trains on the text of one: train the head by steps, "
+                       "for instance \"fo-adamw\" with \"tune\": \"head\"", s->cell->task);
+    }
+    int32_t *token = NULL;
+    zo_batch *batch;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        int64_t rows = zo_model_feature_rows(s->model, batch);
+        token = zo_realloc(token, ZO_HOST, ZO_TAG_DATA, (size_t)(s->feature_rows + rows) * sizeof *token);
+        zo_model_feature_targets(batch, token + s->feature_rows);
+        s->feature_rows += rows;
+        zo_batch_free(batch);
+    }
+    s->feature_output = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->feature_rows * sizeof *token);
+    s->feature_classes = distinct(token, s->feature_rows, s->feature_output);
+    s->feature_output = zo_realloc(s->feature_output, ZO_HOST, ZO_TAG_DATA, (size_t)s->feature_classes * sizeof *token);
+    zo_free(token);
+    return ZO_OK;
+}
+
 /* The batches of training are known where the number of steps is: no batch has fewer than one forward. With a budget in seconds
  * alone, and where there are too many to be looked at, the worst batch that could be drawn. */
 static zo_sizes train_sizes(zo_setup *s)
@@ -343,6 +435,10 @@ static zo_sizes train_sizes(zo_setup *s)
     enum { LOOKED_AT = 1 << 20 }; /* under a second */
     const zo_cell *c = s->cell;
     zo_sizes most = {0};
+    if (c->estimator->step == NULL) {
+        measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
+        return most;
+    }
     int64_t each = s->step_batches, batches = c->steps * each;
     batches = c->forwards > 0 && (batches == 0 || c->forwards + each - 1 < batches) ? c->forwards + each - 1 : batches;
     const zo_layout *layout = zo_model_store(s->model)->layout;
@@ -358,7 +454,7 @@ static zo_sizes train_sizes(zo_setup *s)
         int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, batch, &s->order, s->index);
         zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
     }
-    if (c->estimator->full_batch) {
+    if (c->estimator->full_batch || s->reads_features) {
         measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
     }
     return most;
@@ -369,14 +465,18 @@ static zo_sizes train_sizes(zo_setup *s)
 static zo_status reserve(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
-    if (c->estimator->step != NULL) {
+    zo_status status = ZO_OK;
+    if (zo_estimator_trains(c->estimator)) {
+        status = measure_features(s, err);
+        if (status != ZO_OK) {
+            return status;
+        }
         zo_sizes most = s->largest = train_sizes(s);
         zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
                                : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
                                                                             : ZO_BACKWARD;
         zo_model_reserve(s->model, most.tokens, (int32_t)most.rows, (int32_t)most.scores, points_of(c), backward, zo_engine_factors(s->engine));
     }
-    zo_status status = ZO_OK;
     for (int split = ZO_DEV; split <= ZO_TEST && status == ZO_OK; split++) {
         measure_chunks(s, (zo_split)split, eval_batch(s, (zo_split)split), &s->eval[split]);
         status = zo_dataset_put_away(s->dataset, (zo_split)split, err);
@@ -473,6 +573,7 @@ void zo_setup_close(zo_setup *s)
     zo_free(s->state);
     zo_free(s->index);
     zo_free(s->order.row);
+    zo_free(s->feature_output);
     memset(s, 0, sizeof *s);
 }
 
@@ -524,6 +625,21 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     zo_batch_free(s->batch);
     s->batch = NULL;
     s->counts.more_batches += (uint64_t)(s->drawn - 1);
+    take_parts(s);
+    return status;
+}
+
+zo_status zo_setup_fit(zo_setup *s, zo_step_report *report, double *seconds, zo_err *err)
+{
+    const zo_estimator *e = s->cell->estimator;
+    start_parts();
+    double start = zo_now();
+    *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = NAN, .full_batch = true, .paper_queries = NAN};
+    *err = (zo_err){.status = ZO_OK};
+    zo_status status = e->fit(s->state, zo_engine_objective(s->engine), report, err);
+    say_something(e, "fit", status, err);
+    s->be->wait(s->be);
+    *seconds = zo_now() - start;
     take_parts(s);
     return status;
 }

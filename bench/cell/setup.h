@@ -57,6 +57,10 @@ typedef struct zo_setup {
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
     int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
+    bool reads_features; /* the estimator asks for features of the training set, of so many rows and outputs: */
+    int64_t feature_rows;
+    int feature_classes;
+    int32_t *feature_output; /* (feature_classes) of options: their tokens, ascending; else NULL */
     zo_sizes largest;    /* the largest batch of training */
     zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
     zo_order order;      /* of the training rows in the current epoch */
@@ -76,6 +80,9 @@ int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
 
 /* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
+
+/* In place of steps, of an estimator that fits: the same. Its passes are the batches of which zo_setup_work is the mean. */
+zo_status zo_setup_fit(zo_setup *setup, zo_step_report *report, double *seconds, zo_err *err);
 
 /* FLOPs of training so far, by the definition of bench/cell/roofline.c: all probes, full batches and trial steps; a gradient is a forward and
  * the backward pass, twice as much where everything is trained, and what checkpointing runs again, once more there. No evaluation. */

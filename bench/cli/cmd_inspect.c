@@ -219,7 +219,7 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
 
 static const char *realisation_of(const method *m)
 {
-    return m->estimator->step == NULL ? "inference" : m->estimator->first_order ? "" : zo_realisation_name(m->realisation);
+    return !zo_estimator_trains(m->estimator) ? "inference" : m->estimator->fit != NULL ? "" : m->estimator->first_order ? "" : zo_realisation_name(m->realisation);
 }
 
 static void print_json(const report *r, const inspect_args *args)

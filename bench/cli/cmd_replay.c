@@ -45,6 +45,10 @@ static zo_status copy_tokenizer(const char *from, const char *to, zo_err *err)
 static zo_status read_journal(const replay_args *a, const zo_run_facts *facts, zo_results *results, const zo_cell *cell, zo_tape *tape, zo_err *err)
 {
     static const char again[] = "`zo run` with its config, --redo and --save DIR trains it again and keeps its weights";
+    if (cell->estimator->fit != NULL) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "run %s is of %s, which has no steps: its one pass over the training rows stands in no journal; %s", a->run,
+                       cell->estimator->name, again);
+    }
     if (cell->estimator->step == NULL) {
         return zo_fail(err, ZO_EINPUT, "run %s has trained nothing: %s has no steps", a->run, cell->estimator->name);
     }

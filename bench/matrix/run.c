@@ -228,7 +228,7 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
         }
         *todo = spec->redo || again;
         char saved[4400];
-        bool saves = cell->estimator->step != NULL && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
+        bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
         k->unsaved += !*todo && spec->save != NULL && saves && !zo_path_exists(zo_path_join(saved, sizeof saved, spec->save, cell->hash));
         return ZO_OK;
     }

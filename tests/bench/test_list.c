@@ -109,6 +109,7 @@ START_TEST(methods)
 {
     static const struct { const char *name, *realisations; double lr, eps; const char *paper; int variants; const char *keeps; } known[] = {
         {"zero-shot", "", 0, 0, "", 0, "nothing"},
+        {"linear-probe", "", 0, 0, "2305.17333", 1, "nothing"},
         {"mezo", "inplace streamed", 1e-6, 1e-3, "2305.17333", 7, "nothing"},
         {"mezo-adam", "inplace streamed", 1e-5, 1e-3, "2305.17333", 2, "2 moments"},
         {"conmezo", "inplace streamed", 1e-7, 1e-3, "2511.02757", 1, "a stored direction"},

@@ -83,6 +83,11 @@ static bool run_cell(const char *text)
         double seconds;
         status = zo_setup_step(&s, step, &report, &seconds, &err);
     }
+    if (grid.cell[0].estimator->fit != NULL) {
+        zo_step_report report;
+        double seconds;
+        status = zo_setup_fit(&s, &report, &seconds, &err);
+    }
     zo_peak peak = zo_mem_peak(be->space, ZO_PHASE_TRAIN);
     zo_setup_close(&s);
     be->close(be);

@@ -739,7 +739,7 @@ static void check_variant(const zo_estimator *e, const zo_variant *v)
     ck_assert_msg(zo_opt_read(e->options, options, NULL, e->name, other, &err) == ZO_OK, "%s", err.text);
     const zo_opt *option = zo_opt_find(e->options, v->key);
     ck_assert_msg(option != NULL && !zo_opt_equal(option, usual, other) && v->says != NULL && v->says[0] != '\0', "%s %s", e->name, text);
-    if (strcmp(text, "{\"rank\":0}") != 0) {
+    if (strcmp(text, "{\"rank\":0}") != 0 && e->step != NULL) {
         quadratic q;
         quadratic_open(&q, true);
         objective64 *o = objective64_new(&q.layout, 8, &q, quadratic_loss, quadratic_gradient);

@@ -134,7 +134,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
 enum { PAIRS = sizeof pairs / sizeof *pairs };
 
 /* Estimators of the list that have no twin, and why. */
-static const struct { const char *name, *why; } without[] = {{"zero-shot", "it has no steps"}};
+static const struct { const char *name, *why; } without[] = {
+    {"zero-shot", "it has no steps"}, {"linear-probe", "it has no steps: tests/optimizers/test_logistic.c and tests/bench/test_linear_probe.c are its oracles"}};
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
