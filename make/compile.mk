@@ -37,6 +37,7 @@ $(BUILD)/task_texts.o: $(BUILD)/task_texts.c $(TASK_TEXTS) $(BUILD)/flags
 
 # Text that core/embed.h puts into an object is not among the includes that the compiler reports.
 $(filter $(BUILD)/results/%,$(OBJECTS)): $(wildcard results/*.sql)
+$(filter $(BUILD)/optimizers/oracles.o,$(OBJECTS)): optimizers/oracles.tsv
 $(filter $(BUILD)/bench/cli/cmd_demo.o,$(OBJECTS)): $(wildcard paper_configs/demo/*.json)
 
 # An archive, so that a test links only what it uses. Written anew each time: a removed source leaves no ghost.

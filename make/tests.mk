@@ -8,6 +8,15 @@ tests: $(TESTS)
 run-tests: $(TESTS) $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
 	@V=$(V) tests/run.sh $(BUILD)/tests/logs $(TESTS)
 
+# What each method is tested against: the tests write optimizers/oracles.tsv from their own tables, and the program shows it.
+.PHONY: oracles-table
+oracles-table: zo
+	@rm -f build/oracles.lines
+	@ZO_ORACLES=$(CURDIR)/build/oracles.lines CK_RUN_CASE=table $(MAKE) --no-print-directory run-tests T='twins released oracles engine'
+	@LC_ALL=C sort build/oracles.lines >optimizers/oracles.tsv
+	@$(MAKE) --no-print-directory zo
+	@./zo list oracles
+
 # The kernels are looked at through tests/shim, which is compiled for the sanitizers; nvcc's code would not be.
 asan-test:
 	@CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT:-900} $(MAKE) MODE=asan CUDA=0 run-tests

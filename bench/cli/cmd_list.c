@@ -1,4 +1,4 @@
-/* cmd_list.c: `zo list models|tasks|optimizers|plots|configs`: what there is. */
+/* cmd_list.c: `zo list models|tasks|optimizers|oracles|plots|configs`: what there is. */
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <limits.h>
@@ -16,6 +16,7 @@
 #include "core/text.h"
 #include "models/files/hub.h"
 #include "optimizers/needs.h"
+#include "optimizers/oracles.h"
 #include "optimizers/plugins.h"
 #include "optimizers/unknown.h"
 #include "plots/plot.h"
@@ -60,6 +61,13 @@ static void list_kept(cJSON *row, const zo_estimator *e, const cJSON *options)
     cJSON_AddStringToObject(row, "keeps", zo_needs_text(&needs, text, sizeof text));
 }
 
+/* What tests hold it against with these options (NULL = any). */
+static void list_oracle(cJSON *row, const zo_estimator *e, const cJSON *options)
+{
+    char text[400];
+    cJSON_AddStringToObject(row, "oracle", zo_oracles_of(e->name, options, text, sizeof text));
+}
+
 static void list_variants(cJSON *row, const zo_estimator *e)
 {
     cJSON *list = cJSON_AddArrayToObject(row, "variants");
@@ -69,6 +77,7 @@ static void list_variants(cJSON *row, const zo_estimator *e)
         cJSON_AddStringToObject(one, "says", v->says);
         cJSON_AddStringToObject(one, "source", zo_source_of(e, options));
         list_kept(one, e, options);
+        list_oracle(one, e, options);
         cJSON_AddItemToArray(list, one);
     }
 }
@@ -92,6 +101,7 @@ static void list_optimizer(request *q, const zo_estimator *e)
     }
     cJSON_AddStringToObject(row, "realisations", realisations);
     list_kept(row, e, NULL);
+    list_oracle(row, e, NULL);
     cJSON_AddStringToObject(row, "losses_at", e->losses_at != NULL ? e->losses_at : "");
     cJSON_AddStringToObject(row, "loss_is", e->loss_is != NULL ? e->loss_is : "");
     cJSON_AddStringToObject(row, "queries_are", e->queries_are != NULL ? e->queries_are : "");
@@ -106,7 +116,7 @@ static void list_optimizer(request *q, const zo_estimator *e)
     cJSON_AddItemToArray(q->rows, row);
 }
 
-/* What is no optimizer here, and why. */
+/* What is no optimizer here, and why. What it does not have is null. */
 static void list_unknown(request *q)
 {
     const zo_unknown *list;
@@ -119,7 +129,13 @@ static void list_unknown(request *q)
         cJSON_AddStringToObject(row, "paper", list[i].paper != NULL ? list[i].paper : "");
         cJSON_AddStringToObject(row, "source", "no algorithm known");
         snprintf(missing, sizeof missing, "missing: %s", list[i].missing);
-        cJSON_AddStringToObject(row, "keeps", missing);
+        for (const cJSON *key = q->rows->child->child->next->next->next->next; key != NULL; key = key->next) { /* as an optimizer's row */
+            if (strcmp(key->string, "keeps") == 0) {
+                cJSON_AddStringToObject(row, "keeps", missing);
+            } else {
+                cJSON_AddNullToObject(row, key->string);
+            }
+        }
         cJSON_AddItemToArray(q->rows, row);
     }
 }
@@ -137,6 +153,46 @@ static zo_status list_optimizers(request *q, zo_err *err)
         list_optimizer(q, plugin);
     }
     return status;
+}
+
+static void add_oracle(request *q, const char *name, const char *options, const char *oracle, const char *within)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "optimizer", name);
+    cJSON_AddStringToObject(row, "variant", options);
+    cJSON_AddStringToObject(row, "oracle", oracle);
+    cJSON_AddStringToObject(row, "within", within);
+    cJSON_AddItemToArray(q->rows, row);
+}
+
+/* Each method with each set of options that a test holds against an oracle; and "none" for what none is held against: a method, or a variant of one. */
+static zo_status list_oracles(request *q, zo_err *err)
+{
+    (void)err;
+    const zo_estimator *const *list;
+    const zo_oracle *oracle;
+    int n = zo_estimator_list(&list), lines = zo_oracle_list(&oracle);
+    for (int i = 0; i < n; i++) {
+        char text[400];
+        for (int k = 0; k < lines; k++) {
+            if (strcmp(oracle[k].estimator, list[i]->name) == 0) {
+                add_oracle(q, list[i]->name, oracle[k].options, oracle[k].oracle, oracle[k].within);
+            }
+        }
+        if (zo_oracles_of(list[i]->name, NULL, text, sizeof text)[0] == '\0') {
+            add_oracle(q, list[i]->name, "", list[i]->step == NULL ? "none: it has no steps" : "none", "");
+        }
+        for (const zo_variant *v = list[i]->variants; v != NULL && v->key != NULL && list[i]->step != NULL; v++) {
+            cJSON *options = zo_variant_options(v);
+            if (zo_oracles_of(list[i]->name, options, text, sizeof text)[0] == '\0') {
+                char *said = cJSON_PrintUnformatted(options);
+                add_oracle(q, list[i]->name, said, "none", "");
+                cJSON_free(said);
+            }
+            cJSON_Delete(options);
+        }
+    }
+    return ZO_OK;
 }
 
 static zo_status list_tasks(request *q, zo_err *err)
@@ -304,13 +360,13 @@ static zo_status list_configs(request *q, zo_err *err)
 int zo_cmd_list(int argc, char **argv)
 {
     static const struct { const char *name; zo_status (*list)(request *q, zo_err *err); } what[] = {
-        {"models", list_models}, {"tasks", list_tasks}, {"optimizers", list_optimizers}, {"plots", list_plots}, {"configs", list_configs}};
+        {"models", list_models}, {"tasks", list_tasks}, {"optimizers", list_optimizers}, {"oracles", list_oracles}, {"plots", list_plots}, {"configs", list_configs}};
     enum { N = sizeof what / sizeof *what };
     const char *word = NULL;
     request q = {0};
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &q.json}, {"--models", ZO_ARG_TEXT, &q.models}, {"--plugin", ZO_ARG_TEXT, &q.plugin}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
-    zo_status status = zo_args_read(argc, argv, table, &word, 1, 1, NULL, "zo list models|tasks|optimizers|plots|configs [--models DIR] [--plugin FILE] [--json]", &err);
+    zo_status status = zo_args_read(argc, argv, table, &word, 1, 1, NULL, "zo list models|tasks|optimizers|oracles|plots|configs [--models DIR] [--plugin FILE] [--json]", &err);
     if (status == ZO_OK) {
         const char *names[N];
         int at = 0;
@@ -323,7 +379,7 @@ int zo_cmd_list(int argc, char **argv)
         if (at == N) {
             const char *near = zo_nearest(word, names, N);
             status = zo_fail(&err, ZO_EINPUT, "there is no list of \"%.40s\"; %s%s%s", word, near != NULL ? "did you mean " : "expected ",
-                             near != NULL ? near : "models, tasks, optimizers, plots or configs", near != NULL ? "?" : "");
+                             near != NULL ? near : "models, tasks, optimizers, oracles, plots or configs", near != NULL ? "?" : "");
         } else {
             q.rows = cJSON_CreateArray();
             status = what[at].list(&q, &err);

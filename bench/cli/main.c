@@ -129,8 +129,8 @@ static const command commands[] = {
      "\n"
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
      "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
-    {"list", zo_cmd_list, "models, tasks, optimizers, plots or configs",
-     "usage: zo list models|tasks|optimizers|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
+    {"list", zo_cmd_list, "models, tasks, optimizers, oracles, plots or configs",
+     "usage: zo list models|tasks|optimizers|oracles|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
      "\n"
      "  --models DIR  where models are listed too ($ZO_MODELS)\n"
      "  --plugin FILE optimizers: the estimator of this file, .so or .py, behind them (docs/plugins.md)\n"

@@ -238,6 +238,38 @@ START_TEST(methods)
 }
 END_TEST
 
+/* Each method has an oracle, and each variant but those that another test sees; the column of `zo list optimizers` is that of the lines. */
+START_TEST(oracles)
+{
+    static const char checkpoint[] = "{\"checkpoint\":true}"; /* the gradient has the same bits: test_models */
+    cJSON *lines = list_json("oracles"), *rows = list_json("optimizers");
+    const cJSON *line, *row;
+    cJSON_ArrayForEach(line, lines) {
+        const char *name = text_in(line, "optimizer"), *oracle = text_in(line, "oracle"), *variant = text_in(line, "variant");
+        row = row_of(rows, "optimizer", name);
+        if (strncmp(oracle, "none", 4) != 0) {
+            ck_assert(strlen(text_in(line, "within")) > 4);
+            ck_assert_msg(strstr(text_in(row, "oracle"), oracle) != NULL, "%s: \"%s\" has no %s", name, text_in(row, "oracle"), oracle);
+            continue;
+        }
+        ck_assert_msg(zo_estimator_find(name)->step == NULL || strcmp(variant, checkpoint) == 0, "%s %s has no oracle: a case in tests/optimizers/test_twins.c, and make oracles-table", name, variant);
+    }
+    static const struct { const char *name, *oracle; } known[] = {{"mezo", "edge of stability"}, {"fo-adamw", "torch.optim"}, {"hizoo", "released code"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        ck_assert_ptr_nonnull(strstr(text_in(row_of(rows, "optimizer", known[i].name), "oracle"), known[i].oracle));
+    }
+    cJSON_ArrayForEach(row, rows) { /* what is no method has the same keys, and nothing in most */
+        const cJSON *first = row_of(rows, "optimizer", "mezo"), *key;
+        cJSON_ArrayForEach(key, first) {
+            ck_assert_msg(cJSON_HasObjectItem(row, key->string), "%s has no key %s", text_in(row, "optimizer"), key->string);
+        }
+    }
+    ck_assert(cJSON_IsNull(cJSON_GetObjectItem(row_of(rows, "optimizer", "curvzo"), "lr")));
+    cJSON_Delete(lines);
+    cJSON_Delete(rows);
+}
+END_TEST
+
 START_TEST(tasks)
 {
     static const struct { const char *name, *metric, *forms; int classes; } known[] = {
@@ -327,7 +359,7 @@ START_TEST(pictures_configs_and_what_is_not_there)
     zo_free(text);
     text = list(&code, 2, far);
     ck_assert_int_eq(code, 2);
-    ck_assert_ptr_nonnull(strstr(text, "expected models, tasks, optimizers, plots or configs"));
+    ck_assert_ptr_nonnull(strstr(text, "expected models, tasks, optimizers, oracles, plots or configs"));
     zo_free(text);
     text = list(&code, 1, none);
     ck_assert_int_eq(code, 2);
@@ -345,6 +377,7 @@ int main(void)
     TCase *t = tcase_create("list");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, methods);
+    tcase_add_test(t, oracles);
     tcase_add_test(t, tasks);
     tcase_add_test(t, models);
     tcase_add_test(t, pictures_configs_and_what_is_not_there);

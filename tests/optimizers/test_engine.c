@@ -10,6 +10,7 @@
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
+#include "tests/oracles.h"
 #include "tests/plugins.h"
 #include "tests/suite.h"
 
@@ -689,17 +690,19 @@ static zo_status line_gradient(void *context, zo_which which, zo_store *grad, do
     return ZO_OK;
 }
 
+/* printed by tests/golden/make_rules.py with torch 2.15 */
+static const struct { const char *name, *json; double lr, w[6]; } torch_ends[] = {
+    {"fo-sgd", NULL, 0.1, {-0.257394023, -0.107956522, -0.227708496, -0.331600577, -0.100436154, 0.450557779}},
+    {"fo-sgd", "{\"momentum\": 0.9, \"weight_decay\": 0.05, \"clip\": 0.7}", 0.1,
+     {-0.197370885, -0.064846554, -0.229974594, -0.390366444, -0.184280961, 0.389231598}},
+    {"fo-adamw", "{\"weight_decay\": 0.1}", 0.05, {-0.361588402, -0.118329869, -0.362458139, -0.125768685, 0.118165150, 0.367615632}},
+    {"fo-adamw", "{\"clip\": 0}", 0.05, {-0.375808398, -0.126660605, -0.364733779, -0.123715503, 0.126424627, 0.382614120}},
+};
+enum { TORCH_ENDS = sizeof torch_ends / sizeof *torch_ends };
+
 START_TEST(first_order_is_torch)
 {
-    /* printed by tests/golden/make_rules.py with torch 2.15 */
-    static const struct { const char *name, *json; double lr, w[6]; } c[] = {
-        {"fo-sgd", NULL, 0.1, {-0.257394023, -0.107956522, -0.227708496, -0.331600577, -0.100436154, 0.450557779}},
-        {"fo-sgd", "{\"momentum\": 0.9, \"weight_decay\": 0.05, \"clip\": 0.7}", 0.1,
-         {-0.197370885, -0.064846554, -0.229974594, -0.390366444, -0.184280961, 0.389231598}},
-        {"fo-adamw", "{\"weight_decay\": 0.1}", 0.05, {-0.361588402, -0.118329869, -0.362458139, -0.125768685, 0.118165150, 0.367615632}},
-        {"fo-adamw", "{\"clip\": 0}", 0.05, {-0.375808398, -0.126660605, -0.364733779, -0.123715503, 0.126424627, 0.382614120}},
-    };
-    for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
+    for (int k = 0; k < TORCH_ENDS; k++) {
         line l = {0};
         zo_err err;
         ck_assert_int_eq(zo_backend_open("cpu", 1, &l.be, &err), ZO_OK);
@@ -711,14 +714,14 @@ START_TEST(first_order_is_torch)
         zo_engine_spec spec = {.be = l.be, .weights = l.store, .realisation = ZO_INPLACE, .seed = 1,
                                .io = {.context = &l, .losses = line_losses, .gradient = line_gradient, .most_points = 1}};
         zo_engine *e = zo_engine_new(&spec);
-        running r = running_new(c[k].name, c[k].json, zo_engine_objective(e));
+        running r = running_new(torch_ends[k].name, torch_ends[k].json, zo_engine_objective(e));
         for (int step = 0; step < 5; step++) {
             zo_step_report report;
-            ck_assert_int_eq(running_step(&r, 1, 5, c[k].lr, 0.0, &report), ZO_OK);
+            ck_assert_int_eq(running_step(&r, 1, 5, torch_ends[k].lr, 0.0, &report), ZO_OK);
         }
         zo_engine_settle(e);
         for (int i = 0; i < 6; i++) {
-            ck_assert_double_eq_tol(l.store->data[i], c[k].w[i], 1e-6);
+            ck_assert_double_eq_tol(l.store->data[i], torch_ends[k].w[i], 1e-6);
         }
         ck_assert_int_eq(l.gradients, 5);
         running_free(&r);
@@ -727,6 +730,17 @@ START_TEST(first_order_is_torch)
         zo_layout_free(&l.layout);
         l.be->close(l.be);
     }
+}
+END_TEST
+
+START_TEST(the_list_has_these)
+{
+    static oracle_lines lines;
+    lines = (oracle_lines){.oracle = "torch.optim", .within = "1e-6, over 5 steps"};
+    for (int k = 0; k < TORCH_ENDS; k++) {
+        oracle_add(&lines, torch_ends[k].name, torch_ends[k].json);
+    }
+    oracle_end(&lines);
 }
 END_TEST
 
@@ -878,5 +892,8 @@ int main(void)
     tcase_add_test(tests, methods_keep_what_they_say);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, all);
+    tests = tcase_create("table");
+    tcase_add_test(tests, the_list_has_these);
+    suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

@@ -15,6 +15,7 @@
 
 #include "optimizers/needs.h"
 #include "tests/objective64.h"
+#include "tests/oracles.h"
 #include "tests/optimizers/twins/net.h"
 #include "tests/suite.h"
 
@@ -558,25 +559,28 @@ static double edge_of(const double *h, double k)
     return low;
 }
 
+static const struct basin { const char *name, *json; double kurtosis, h[BOWL]; } basins[] = {
+    {"mezo", NULL, 3.0, {1, 1, 1, 1, 1, 1}},
+    {"mezo", NULL, 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+    {"mezo", "{\"draw\": \"rademacher\"}", 1.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+    {"lezo", "{\"sparsity\": 0}", 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
+};
+enum { BASINS = sizeof basins / sizeof *basins };
+
 START_TEST(stable_up_to_the_edge)
 {
-    static const struct { const char *name, *json; double kurtosis, h[BOWL]; } of[] = {
-        {"mezo", NULL, 3.0, {1, 1, 1, 1, 1, 1}},
-        {"mezo", NULL, 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
-        {"mezo", "{\"draw\": \"rademacher\"}", 1.0, {0.1, 0.3, 0.5, 1, 2, 4}},
-        {"lezo", "{\"sparsity\": 0}", 3.0, {0.1, 0.3, 0.5, 1, 2, 4}},
-    };
+    const struct basin *of = &basins[_i];
     bowl b;
     memset(&b, 0, sizeof b);
-    memcpy(b.h, of[_i].h, sizeof b.h);
+    memcpy(b.h, of->h, sizeof b.h);
     zo_layout_add(&b.layout, "w", ZO_PARAM_MATRIX, 2, BOWL / 2, 0, true);
-    double edge = edge_of(b.h, of[_i].kurtosis), v[BOWL], mean[2], error[2];
-    ck_assert_double_eq_tol(growth(b.h, of[_i].kurtosis, edge, v), 1.0, 1e-9);
-    if (of[_i].h[0] == of[_i].h[BOWL - 1]) {
+    double edge = edge_of(b.h, of->kurtosis), v[BOWL], mean[2], error[2];
+    ck_assert_double_eq_tol(growth(b.h, of->kurtosis, edge, v), 1.0, 1e-9);
+    if (of->h[0] == of->h[BOWL - 1]) {
         ck_assert_double_eq_tol(edge, 2.0 / (BOWL + 2), 1e-12);
     }
     for (int side = 0; side < 2; side++) {
-        double lr = edge * (side == 0 ? 0.75 : 1.25), rho = growth(b.h, of[_i].kurtosis, lr, v), sum = 0.0, squares = 0.0;
+        double lr = edge * (side == 0 ? 0.75 : 1.25), rho = growth(b.h, of->kurtosis, lr, v), sum = 0.0, squares = 0.0;
         for (int k = 0; k < DRAWS; k++) {
             objective64 *o = objective64_new(&b.layout, (uint64_t)k + 1, &b, bowl_loss, NULL);
             double before = 0.0, after = 0.0;
@@ -585,7 +589,7 @@ START_TEST(stable_up_to_the_edge)
                 o->w[i] = 1.0 + 0.2 * i;
                 before += v[i] * o->w[i] * o->w[i];
             }
-            running r = running_new(of[_i].name, of[_i].json, &o->o);
+            running r = running_new(of->name, of->json, &o->o);
             ck_assert_int_eq(running_step(&r, 1, 1, lr, 1e-3, &report), ZO_OK);
             for (int i = 0; i < BOWL; i++) {
                 after += v[i] * o->w[i] * o->w[i];
@@ -598,10 +602,10 @@ START_TEST(stable_up_to_the_edge)
         mean[side] = sum / DRAWS;
         error[side] = sqrt((squares / DRAWS - mean[side] * mean[side]) / DRAWS);
         ck_assert_msg(fabs(mean[side] - rho) < 5.0 * error[side], "%s: a step multiplies the mean square by %g +- %g, the closed form says %g",
-                      of[_i].name, mean[side], error[side], rho);
+                      of->name, mean[side], error[side], rho);
     }
     printf("measured: %s %s: stability: the edge is at lr %.4f; a step at 0.75 and 1.25 of it multiplies the mean square by %.4f +- %.4f and "
-           "%.4f +- %.4f, apart from 1 by 4 standard errors\n", of[_i].name, of[_i].json != NULL ? of[_i].json : "", edge, mean[0], error[0], mean[1],
+           "%.4f +- %.4f, apart from 1 by 4 standard errors\n", of->name, of->json != NULL ? of->json : "", edge, mean[0], error[0], mean[1],
            error[1]);
     ck_assert(mean[0] < 1.0 - 4.0 * error[0] && mean[1] > 1.0 + 4.0 * error[1]);
     zo_layout_free(&b.layout);
@@ -694,6 +698,22 @@ START_TEST(corrected_rounding_has_mean_and_variance)
 }
 END_TEST
 
+START_TEST(the_list_has_these)
+{
+    static oracle_lines lines, edges;
+    lines = (oracle_lines){.oracle = "closed form", .within = "5 standard errors"};
+    edges = (oracle_lines){.oracle = "edge of stability", .within = "5 standard errors"};
+    for (int k = 0; k < GUESSES; k++) {
+        oracle_add(&lines, guesses[k].name, guesses[k].json);
+    }
+    oracle_end(&lines);
+    for (int k = 0; k < BASINS; k++) {
+        oracle_add(&edges, basins[k].name, basins[k].json);
+    }
+    oracle_end(&edges);
+}
+END_TEST
+
 int main(void)
 {
     const zo_estimator *const *list;
@@ -707,9 +727,12 @@ int main(void)
     tcase_add_loop_test(tests, steps_descend, 0, n);
     tcase_add_test(tests, released_lozo_goes_along_other_draws);
     tcase_add_loop_test(tests, estimates_have_their_closed_forms, 0, GUESSES);
-    tcase_add_loop_test(tests, stable_up_to_the_edge, 0, 4);
+    tcase_add_loop_test(tests, stable_up_to_the_edge, 0, BASINS);
     tcase_add_loop_test(tests, langevin_has_the_variance_of_its_temperature, 0, 6);
     tcase_add_test(tests, corrected_rounding_has_mean_and_variance);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("table");
+    tcase_add_test(tests, the_list_has_these);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

@@ -10,6 +10,7 @@
 
 #include "core/io.h"
 #include "tests/objective64.h"
+#include "tests/oracles.h"
 #include "tests/suite.h"
 
 enum { SEED = 77, STEPS = 20, EXAMPLES = 4, COUNT = 15 + 4 + 14, MOST = 128, ASKED = 16 };
@@ -112,13 +113,20 @@ static void run(const cJSON *c, const cJSON *options, double *losses, double *we
     zo_layout_free(&p.layout);
 }
 
-START_TEST(estimators_go_as_the_released_code)
+static cJSON *read_cases(void)
 {
     char *text;
     size_t bytes;
     zo_err err = {0};
     ck_assert_msg(zo_read_file("tests/golden/released.json", 1 << 20, &text, &bytes, &err) == ZO_OK, "%s", err.text);
     cJSON *all = cJSON_Parse(text);
+    zo_free(text);
+    return all;
+}
+
+START_TEST(estimators_go_as_the_released_code)
+{
+    cJSON *all = read_cases();
     const cJSON *c;
     int seen[sizeof others / sizeof *others] = {0};
     cJSON_ArrayForEach(c, cJSON_GetObjectItem(all, "cases")) {
@@ -151,7 +159,24 @@ START_TEST(estimators_go_as_the_released_code)
         ck_assert_int_gt(seen[k], 0);
     }
     cJSON_Delete(all);
-    zo_free(text);
+}
+END_TEST
+
+START_TEST(the_list_has_these)
+{
+    char tolerance[100];
+    snprintf(tolerance, sizeof tolerance, "%g, over %d steps", within, STEPS);
+    static oracle_lines lines;
+    lines = (oracle_lines){.oracle = "released code", .within = tolerance};
+    cJSON *all = read_cases();
+    const cJSON *c;
+    cJSON_ArrayForEach(c, cJSON_GetObjectItem(all, "cases")) {
+        char *options = cJSON_PrintUnformatted(cJSON_GetObjectItem(c, "options"));
+        oracle_add(&lines, cJSON_GetObjectItem(c, "name")->valuestring, options);
+        cJSON_free(options);
+    }
+    oracle_end(&lines);
+    cJSON_Delete(all);
 }
 END_TEST
 
@@ -160,6 +185,9 @@ int main(void)
     Suite *suite = suite_create("released");
     TCase *tests = tcase_create("released");
     tcase_add_test(tests, estimators_go_as_the_released_code);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("table");
+    tcase_add_test(tests, the_list_has_these);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

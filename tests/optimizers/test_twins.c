@@ -10,6 +10,7 @@
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
+#include "tests/oracles.h"
 #include "tests/optimizers/twins/adamezo.h"
 #include "tests/optimizers/twins/adamu.h"
 #include "tests/optimizers/twins/eggroll.h"
@@ -67,6 +68,12 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"tezo-adam", "{\"rank\": 4}", twin_tezo_adam, 1e-2, 1e-2},
     {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"freeze\", \"beta2\": 0.99, \"bias_correction\": false, \"rest_normalised\": false}",
      twin_tezo_adam, 1e-2, 1e-2},
+    {"tezo-m", "{\"rank\": 3, \"embeddings\": \"rest\"}", twin_tezo_m, 2e-2, 1e-2},
+    {"tezo-m", "{\"rank\": 2, \"embeddings\": \"freeze\", \"rest\": \"freeze\"}", twin_tezo_m, 4e-2, 1e-2},
+    {"tezo-adam", "{\"rank\": 3, \"embeddings\": \"rest\"}", twin_tezo_adam, 1e-2, 1e-2},
+    {"tezo-adam", "{\"rank\": 3, \"rest\": \"freeze\"}", twin_tezo_adam, 1e-2, 1e-2},
+    {"eggroll", "{\"antithetic\": false, \"pairs\": 1}", twin_eggroll, 1e-2, 1e-2},
+    {"r-mezo", "{\"share\": 0.4, \"refresh\": 0}", twin_r_mezo, 2e-2, 1e-2},
     {"mezo-m", "{\"beta\": 0.8}", twin_mezo_m, 5e-3, 1e-2},
     {"zo-sign", NULL, twin_zo_sign, 2e-2, 1e-2},
     {"zo-sign", "{\"queries\": 2}", twin_zo_sign, 2e-2, 1e-2},
@@ -449,6 +456,19 @@ START_TEST(every_estimator_has_a_twin)
 }
 END_TEST
 
+START_TEST(the_list_has_these)
+{
+    char tolerance[100];
+    snprintf(tolerance, sizeof tolerance, "%g of the way, over %d steps", within, STEPS);
+    static oracle_lines lines;
+    lines = (oracle_lines){.oracle = "twin", .within = tolerance};
+    for (int c = 0; c < PAIRS; c++) {
+        oracle_add(&lines, pairs[c].name, pairs[c].json);
+    }
+    oracle_end(&lines);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("twins");
@@ -457,6 +477,9 @@ int main(void)
     tcase_add_test(tests, gradient_is_that_of_the_loss);
     tcase_add_test(tests, every_estimator_has_a_twin);
     tcase_add_loop_test(tests, program_and_twin_agree, 0, PAIRS);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("table");
+    tcase_add_test(tests, the_list_has_these);
     suite_add_tcase(suite, tests);
     return suite_run(suite) != 0;
 }

@@ -67,7 +67,7 @@ static inline void twin_r_mezo(twin *t)
         *(erf((low + high) / 2.0 * M_SQRT1_2) < share ? &low : &high) = (low + high) / 2.0;
     }
     if (mask_is_due(t)) {
-        draw_as(t, false, wrong(t, "the first step's mask") ? 0 : t->step, 1, 0, NULL, g);
+        draw_as(t, false, t->step > 0 && wrong(t, "the first step's mask") ? 0 : t->step, 1, 0, NULL, g);
         for (int i = 0; i < SIZE; i++) {
             m[i] = g[i] != 0.0 && fabs(g[i]) <= (wrong(t, "a smaller share") ? low / 2.0 : low);
             t->left_out[i] = t->left_out[i] || fabs(fabs(g[i]) - low) < 1e-5;
