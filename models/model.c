@@ -585,10 +585,13 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
 
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll)
 {
-    ZO_CHECK(view->npoints == 1, "zo_model_predict reads one point, not %d", view->npoints);
     check_labels(model, batch);
-    run_forward(model, view, batch);
-    zo_head_loss(model, batch, model->room.host, choice, nll, 0.0, NULL);
+    int64_t n = run_forward(model, view, batch), examples = batch->examples;
+    double start = zo_now();
+    for (int p = 0; p < view->npoints; p++) {
+        zo_head_loss(model, batch, model->room.host + p * n, choice + p * examples, nll != NULL ? nll + p * examples : NULL, 0.0, NULL);
+    }
+    zo_part_add(ZO_PART_HEAD, zo_now() - start);
 }
 
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)

@@ -67,7 +67,7 @@ void zo_model_touched(zo_model *model, const zo_batch *batch, zo_touched *touche
 /* Loss at every point of the view: loss (P) = mean over the batch as the head defines; sums are float64 in index order. */
 void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch, double *loss);
 
-/* For evaluation, P = 1: choice[e] = predicted class / option of each example; nll[e] = its loss (NULL allowed). */
+/* choice (P, examples): predicted class / option of each example, at each point; nll (P, examples): its loss (NULL allowed). */
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll);
 
 /* Gradient of the loss at the stored weights by what is trained, ADDED into grad (a set of the layout) times `scale`; *loss = the loss. With `checkpoint`

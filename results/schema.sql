@@ -162,7 +162,8 @@ CREATE INDEX tries_of_cell ON tries (cell);
 CREATE TABLE steps (
     run           INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     step          INTEGER NOT NULL,          -- steps done, from 1
-    loss          REAL,                      -- mean over those steps of what the method logs (zo list optimizers: loss_is)
+    loss          REAL,                      -- mean over those steps of what the method logs (zo list optimizers: loss_is); where the cell has an
+                                             -- `objective`, its losses L are 1 - that metric of the batch
     projected     REAL,                      -- projected gradient of the last of them
     lr            REAL,
     full_steps    INTEGER NOT NULL DEFAULT 0, -- of those steps, how many read the whole training set

@@ -69,12 +69,12 @@ CREATE TEMP VIEW dev_points AS
            disturbed AND is_last AS starred
     FROM known;
 
--- The loss is the moving average of 10 rows; `most`: where the frame of the panel may end, 3 times the largest first loss of its curves.
+-- The loss is the moving average of 10 rows, of runs that were told losses and no metric (`objective`); `most`: where the frame of the panel may end, 3 times the largest first loss of its curves.
 CREATE TEMP VIEW loss_points AS
     WITH value AS (
         SELECT r.cell_text AS panel, r.label, s.step, s.forwards, s.work, s.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR s.step < r.fault_step AS alive,
                avg(s.loss) OVER (PARTITION BY s.run ORDER BY s.step ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS value
-        FROM steps s JOIN trained r USING (run) WHERE s.loss IS NOT NULL),
+        FROM steps s JOIN trained r USING (run) WHERE s.loss IS NOT NULL AND json_extract(r.config, '$.objective') IS NULL),
     point AS (
         SELECT panel, label, step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,
                sum(alive) AS alive

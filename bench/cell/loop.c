@@ -276,6 +276,7 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
     zo_mem_phase(ZO_PHASE_TRAIN);
     r->tape = (zo_tape){.loss = r->tape_loss, .room = ZO_CELL_LOSSES};
     r->setup.tape = &r->tape;
+    r->watch.ties = r->cell.objective != ZO_AIM_LOSS;
     char ended = 's';
     bool goes_on = false;
     zo_status status = steps ? zo_cell_resume(r, &goes_on, err) : ZO_OK;

@@ -52,7 +52,7 @@ zo_fault zo_watch_fault(const zo_watch *w, double planned, bool ended, int64_t *
         return ZO_FAULT_DIVERGED;
     }
     double most = fmax(50, ceil(0.05 * planned));
-    if ((double)w->still >= most || (ended && w->still >= 5 && 2 * (double)w->still >= planned)) {
+    if ((!w->ties && (double)w->still >= most) || (ended && w->still >= 5 && 2 * (double)w->still >= planned)) {
         *since = w->still_since;
         return ZO_FAULT_DEAD;
     }

@@ -19,6 +19,7 @@ typedef struct zo_watch {
     int64_t rows, far, far_since;    /* logged rows; of them the last so many were far, from this step on */
     int64_t dev_far, dev_far_since;  /* the last so many dev evaluations were far, from this step on */
     int64_t still, still_since;      /* the last so many steps had a projected gradient of exactly 0 */
+    bool ties;                       /* set by the owner: two points often have one value, as a metric's do, and a run goes on behind many of them */
 } zo_watch;
 
 /* A row of the table steps: the mean loss of the steps that end with `step` (from 1). */
@@ -28,9 +29,10 @@ void zo_watch_dev(zo_watch *watch, int64_t step, double loss);
 /* Every step. `projected` NaN: a method that has none. */
 void zo_watch_step(zo_watch *watch, int64_t step, double projected);
 
-/* While the run goes on: DIVERGED after 20 far rows or two far dev evaluations in a row (a batch without loss among far ones hides nothing), DEAD after max(50, 5 % of `planned` steps) still steps in a row. At its end
- * (`ended`, `planned` = the steps done) also where the last rows are far, 3 at least, or the last dev evaluation is; and where at least half
- * of the steps, 5 at least, are still ones at the end. *since = the step at which it began. */
+/* While the run goes on: DIVERGED after 20 far rows or two far dev evaluations in a row (a batch without loss among far ones hides nothing), DEAD after
+ * max(50, 5 % of `planned` steps) still steps in a row, but not where `ties`. At its end (`ended`, `planned` = the steps done) also where the last rows are
+ * far, 3 at least, or the last dev evaluation is; and where at least half of the steps, 5 at least, are still ones at the end. *since = the step at which
+ * it began. */
 zo_fault zo_watch_fault(const zo_watch *watch, double planned, bool ended, int64_t *since);
 
 /* ---- the headline --------------------------------------------------------------------------------------------------------- */

@@ -122,6 +122,9 @@ static zo_status complete_protocol(zo_cell *c, const zo_task_info *task, const c
     if (c->metric == 1 + ZO_F1 && task->classes > 2) {
         return zo_fail(err, ZO_EINPUT, "%s: \"metric\": \"f1\" is that of class 1, and %s has %d classes; say \"macro_f1\"", where, c->task, task->classes);
     }
+    if (c->objective == ZO_AIM_F1 && task->classes > 2) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"objective\": \"f1\" is that of class 1, and %s has %d classes; say \"accuracy\"", where, c->task, task->classes);
+    }
     if (c->selection == ZO_SELECT_BEST_TEST && c->test == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: \"selection\": \"best-test\" with \"test\" 0; ask for some test examples", where);
     }
@@ -158,6 +161,7 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         c->selection = ZO_SELECT_LAST;
         c->work = c->seconds = c->lr = c->eps = c->warmup = 0;
         c->schedule = ZO_CELL_CONSTANT;
+        c->objective = ZO_AIM_LOSS;
         c->realisation = ZO_INPLACE;
         c->accumulate = ZO_ACCUMULATE_WEIGHTS;
         zo_tune tune;
@@ -180,6 +184,11 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         const char *value = c->storage != ZO_STORAGE_F32 ? zo_storage_name((zo_storage)c->storage) : "log";
         return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held and updated in f32, not with \"%s\": \"%s\"; take the pair "
                        "out with \"exclude\": [{\"optimizer\": \"%s\", \"%s\": \"%s\"}]", where, e->name, key, value, e->name, key, value);
+    }
+    if (e->first_order && c->objective != ZO_AIM_LOSS) {
+        const char *value = c->objective == ZO_AIM_F1 ? "f1" : "accuracy";
+        return zo_fail(err, ZO_EINPUT, "%s: %s goes along gradients of the loss, and \"objective\": \"%s\" has none; take the pair out with \"exclude\": "
+                       "[{\"optimizer\": \"%s\", \"objective\": \"%s\"}]", where, e->name, value, e->name, value);
     }
     if (c->accumulate == ZO_ACCUMULATE_LOG && c->realisation == ZO_INPLACE) {
         return zo_fail(err, ZO_EINPUT, "%s: \"accumulate\": \"log\" never writes the weights, which \"realisation\": \"inplace\" moves; say \"streamed\" "

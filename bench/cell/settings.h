@@ -18,6 +18,8 @@ typedef enum zo_init { ZO_INIT_PRETRAINED, ZO_INIT_RANDOM } zo_init;
 /* Which evaluation a run is reported by: the best dev metric or loss, the last one, or the one with the best test metric (which looks at the
  * test rows: for papers that did). */
 typedef enum zo_selection { ZO_SELECT_DEV_METRIC, ZO_SELECT_DEV_LOSS, ZO_SELECT_LAST, ZO_SELECT_BEST_TEST } zo_selection;
+/* What a loss is: the model's, or 1 - a metric of the batch's choices. */
+typedef enum zo_aim { ZO_AIM_LOSS, ZO_AIM_ACCURACY, ZO_AIM_F1 } zo_aim;
 #define ZO_EVAL_TENTHS (-1) /* eval_every: at each tenth of the budget in forwards, work or steps, whichever is furthest */
 
 typedef struct zo_cell {
@@ -31,6 +33,7 @@ typedef struct zo_cell {
     int64_t quantised_group;
     int metric;                                    /* 1 + zo_metric */
     int selection;                                 /* zo_selection */
+    int objective;                                 /* zo_aim */
     int64_t batch, context /* 0 = the model's */, steps, forwards, seed, train_split_seed, test_split_seed, k /* 0 where split is not kshot */,
         eval_every, eval_batch, log_every, train, dev, test, threads;
     double work, seconds, lr, eps, warmup;

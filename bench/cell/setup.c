@@ -88,15 +88,55 @@ static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
     return batch;
 }
 
+/* The choices of a batch at each point, behind the first `at`; *loss is made NaN where a loss is no number. */
+static void choose(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain, const zo_view *view, int64_t at, double *loss)
+{
+    int32_t n = batch->examples;
+    count(s, batch, plain, view);
+    zo_model_predict(s->model, view, batch, s->chosen.part, s->chosen.nll);
+    memcpy(s->chosen.label + at, batch->label, (size_t)n * sizeof *batch->label);
+    for (int p = 0; p < view->npoints; p++) {
+        memcpy(s->chosen.choice + p * s->chosen.room + at, s->chosen.part + (int64_t)p * n, (size_t)n * sizeof *s->chosen.choice);
+        for (int32_t e = 0; e < n; e++) {
+            loss[p] = isfinite(s->chosen.nll[(int64_t)p * n + e]) ? loss[p] : NAN;
+        }
+    }
+}
+
+/* 1 - the metric that is the objective: of the whole training set it is that of all its choices, and no mean over chunks. */
+static void run_metrics(zo_setup *s, zo_which which, const zo_view *view, double *loss)
+{
+    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
+    int64_t n = which == ZO_BATCH_FULL ? s->train_size : s->batch->examples;
+    if (which != ZO_BATCH_FULL) {
+        choose(s, s->batch, &s->plain, view, 0, loss);
+    }
+    zo_batch *batch;
+    for (int64_t chunk = 0; which == ZO_BATCH_FULL && (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+        choose(s, batch, &plain, view, chunk * s->batch_size, loss);
+        zo_batch_free(batch);
+    }
+    for (int p = 0; p < view->npoints; p++) {
+        double metric[ZO_METRICS];
+        zo_metrics(s->chosen.choice + p * s->chosen.room, s->chosen.label, (int32_t)n, zo_dataset_classes(s->dataset), metric);
+        loss[p] = isnan(loss[p]) ? NAN : 1 - metric[s->cell->objective == ZO_AIM_F1 ? ZO_F1 : ZO_ACCURACY];
+    }
+}
+
 static void run_losses(zo_setup *s, zo_which which, const zo_view *view, double *loss)
 {
+    ZO_CHECK(which != ZO_BATCH_FULL || s->cell->estimator->full_batch, "%s asks for the whole training set; its file must say .full_batch = true",
+             s->cell->estimator->name);
+    if (s->cell->objective != ZO_AIM_LOSS) {
+        run_metrics(s, which, view, loss);
+        return;
+    }
     if (which != ZO_BATCH_FULL) {
         count(s, s->batch, &s->plain, view);
         zo_model_losses(s->model, view, s->batch, loss);
         return;
     }
-    ZO_CHECK(s->cell->estimator->full_batch, "%s asks for the whole training set; its file must say .full_batch = true",
-             s->cell->estimator->name);
     double *part = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)view->npoints * sizeof *part);
     memset(loss, 0, (size_t)view->npoints * sizeof *loss);
     zo_batch *batch;
@@ -484,6 +524,25 @@ static zo_status reserve(zo_setup *s, zo_err *err)
     return status;
 }
 
+/* Room for the choices that an objective is made of. */
+static zo_status open_metrics(zo_setup *s, zo_err *err)
+{
+    const zo_cell *c = s->cell;
+    if (c->objective == ZO_AIM_LOSS) {
+        return ZO_OK;
+    }
+    if (zo_dataset_head(s->dataset) == ZO_HEAD_SPAN) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "training batches of %s hold the right option alone, so nothing is chosen there: give \"objective\": \"loss\"", c->task);
+    }
+    size_t points = (size_t)points_of(c), batch = (size_t)s->batch_size, room = c->estimator->full_batch ? (size_t)s->train_size : batch;
+    s->chosen.room = (int64_t)room;
+    s->chosen.choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, points * room * sizeof *s->chosen.choice);
+    s->chosen.label = zo_alloc(ZO_HOST, ZO_TAG_DATA, room * sizeof *s->chosen.label);
+    s->chosen.part = zo_alloc(ZO_HOST, ZO_TAG_DATA, points * batch * sizeof *s->chosen.part);
+    s->chosen.nll = zo_alloc(ZO_HOST, ZO_TAG_DATA, points * batch * sizeof *s->chosen.nll);
+    return ZO_OK;
+}
+
 /* An eps with which nothing is probed. It is refused where no product with a direction is a normal number, and said where the sum with
  * a weight is nearly always the weight: a probe is then rounding, and its projected gradient 0 or noise. */
 static void note_eps(zo_setup *s)
@@ -549,7 +608,8 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
         int64_t batches = needs_of(cell).batches;
         s->step_batches = batches > 1 ? batches : 1;
         s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
-        status = reserve(s, err);
+        status = open_metrics(s, err);
+        status = status == ZO_OK ? reserve(s, err) : status;
     }
     if (status != ZO_OK) {
         zo_setup_close(s);
@@ -574,6 +634,10 @@ void zo_setup_close(zo_setup *s)
     zo_free(s->index);
     zo_free(s->order.row);
     zo_free(s->feature_output);
+    zo_free(s->chosen.choice);
+    zo_free(s->chosen.label);
+    zo_free(s->chosen.part);
+    zo_free(s->chosen.nll);
     memset(s, 0, sizeof *s);
 }
 

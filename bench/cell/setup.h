@@ -51,6 +51,8 @@ typedef struct zo_setup {
     int64_t first;       /* whose first has this number in the order of the data */
     int number, drawn;
     int64_t step_batches; /* of a step, at most */
+    struct { int32_t *choice, *label, *part; double *nll; int64_t room; } chosen; /* where the objective is a metric: (points, room) choices at each point,
+                            (room) labels, and (points, batch) choices and losses of a pass */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
     int32_t *index;      /* (batch) */

@@ -292,6 +292,9 @@ static evaluated evaluate(const double *w, const example *row, int n)
 
 typedef struct batch64 { uint64_t seed; int64_t first /* of the step, in the order of the data */; int32_t index[TRAIN]; int n; } batch64;
 
+/* What methods are told: the mean loss, 1 - accuracy, or 1 - F1 of class 1. */
+static enum { TOLD_LOSS, TOLD_ACCURACY, TOLD_F1 } told;
+
 static double batch_loss(void *context, zo_which which, const double *w)
 {
     batch64 own = *(const batch64 *)context, *b = &own;
@@ -300,10 +303,16 @@ static double batch_loss(void *context, zo_which which, const double *w)
         b->n = zo_batch_order(b->seed, TRAIN, BATCH, b->first + 1 + (which - ZO_BATCH_FULL - 1), NULL, b->index);
     }
     int n = which == ZO_BATCH_FULL ? TRAIN : b->n;
+    int right = 0, both = 0, ones = 0; /* rightly chosen; class 1 rightly chosen; class 1 chosen, and labelled */
     for (int i = 0; i < n; i++) {
-        sum += loss_of(w, &train_row[which == ZO_BATCH_FULL ? i : b->index[i]], NULL);
+        const example *e = &train_row[which == ZO_BATCH_FULL ? i : b->index[i]];
+        int choice;
+        sum += loss_of(w, e, &choice);
+        right += choice == e->label;
+        both += choice == 1 && e->label == 1;
+        ones += (choice == 1) + (e->label == 1);
     }
-    return sum / n;
+    return told == TOLD_LOSS ? sum / n : told == TOLD_ACCURACY ? 1.0 - (double)right / n : 1.0 - (ones > 0 ? 2.0 * both / ones : 0.0);
 }
 
 typedef struct expected {
@@ -646,6 +655,48 @@ START_TEST(queries_with_batches_of_their_own)
 }
 END_TEST
 
+/* Accuracy and F1 in place of the loss, on the step's batch and on the whole set, whose F1 is no mean over chunks. Dev and test stay what they were. */
+START_TEST(objectives_are_metrics)
+{
+    static const struct { int aim; const char *word, *method, *options; double lr, eps; } of[] = {
+        {TOLD_ACCURACY, "accuracy", "mezo", NULL, 0.1, 1.2},
+        {TOLD_ACCURACY, "accuracy", "mezo-svrg", "{\"eta2\": 0.05}", 0.1, 1.2},
+        {TOLD_F1, "f1", "mezo", NULL, 0.1, 1.2},
+        {TOLD_F1, "f1", "mezo-svrg", "{\"eta2\": 0.05}", 0.1, 1.2},
+        {TOLD_LOSS, "loss", "mezo", NULL, 0.1, 1.2}};
+    run_config("metric.db", "\"dev\": 4, \"test\": 5, \"eval_every\": 1, \"log_every\": 1, \"steps\": 6, \"seed\": [1, 2], \"lr\": 0.1, \"eps\": 1.2, \"objective\": [\"loss\", "
+               "\"accuracy\", \"f1\"], \"realisation\": [\"inplace\", \"streamed\"], \"optimizer\": [\"mezo\", {\"name\": \"mezo-svrg\", \"eta2\": 0.05}]");
+    open_db("metric.db");
+    int ties = 0, moves = 0, apart = 0;
+    for (size_t k = 0; k < 2 * 2 * sizeof of / sizeof *of; k++) {
+        size_t c = k / 4;
+        int seed = 1 + (int)(k % 2);
+        char where[300];
+        told = of[c].aim;
+        expected e = expect(of[c].method, of[c].options, (uint64_t)seed, of[c].lr, of[c].eps);
+        snprintf(where, sizeof where, "seed = %d AND realisation = '%s' AND optimizer = '%s' AND coalesce(json_extract(config, '$.objective'), 'loss') = '%s'", seed,
+                 k / 2 % 2 ? "streamed" : "inplace", of[c].method, of[c].word);
+        int run = run_of(where);
+        check_course(run, &e, "dev-metric", told == TOLD_LOSS ? 10 * TOLERANCE : TOLERANCE);
+        check_counts(run, &e);
+        check_times(run, &e);
+        for (int s = 1; s <= STEPS && told != TOLD_LOSS; s++) {
+            ties += e.projected[s] == 0.0;
+            moves += e.projected[s] != 0.0;
+        }
+        expected other = {0};
+        if (told == TOLD_F1) { /* and F1 is not accuracy on these rows */
+            told = TOLD_ACCURACY;
+            other = expect(of[c].method, of[c].options, (uint64_t)seed, of[c].lr, of[c].eps);
+            apart += fabs(other.loss[1] - e.loss[1]) > 1e-3;
+        }
+    }
+    told = TOLD_LOSS;
+    ck_assert_msg(ties > 0 && moves > 0 && apart > 0, "these runs would not show a wrong metric: %d ties, %d moves, %d apart", ties, moves, apart);
+    sqlite3_close(opened);
+}
+END_TEST
+
 /* Full batches of 6 rows in chunks of 4 and 2. */
 START_TEST(svrg_with_full_batches)
 {
@@ -778,6 +829,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, mezo_by_every_selection);
     tcase_add_test(t, queries_with_batches_of_their_own);
+    tcase_add_test(t, objectives_are_metrics);
     tcase_add_test(t, svrg_with_full_batches);
     tcase_add_test(t, best_is_by_the_metric);
     tcase_add_test(t, evaluations_at_each_tenth);

@@ -354,6 +354,8 @@ START_TEST(schedules)
     zo_grid_free(&own);
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"forwards\": 10, \"schedule\": \"linear\"}", "\"schedule\" needs a budget in \"steps\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"seconds\": 10, \"warmup\": 0.1}", "\"warmup\" needs a budget in \"steps\"");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"fo-sgd\", \"steps\": 10, \"objective\": \"accuracy\"}", "fo-sgd goes along gradients of the loss");
+    refuse("{\"model\": \"m\", \"task\": \"trec\", \"optimizer\": \"mezo\", \"steps\": 10, \"objective\": \"f1\"}", "\"objective\": \"f1\" is that of class 1, and trec has 6");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"growth\": \"linear\"}, \"forwards\": 10}",
            ": mezo: \"growth\": \"linear\" needs a budget in \"steps\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo-adam\", \"history\": 9}, \"steps\": 10}", "\"history\" is of \"mode\": \"replay\"");
@@ -490,7 +492,7 @@ START_TEST(overrides_are_those_of_the_table)
             refuse(text, "there is no key");
         }
     }
-    ck_assert_int_eq(overrides, 20);
+    ck_assert_int_eq(overrides, 21);
     char list[1000];
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_BUDGET, list, sizeof list), "steps forwards work seconds");
     ck_assert_str_eq(zo_cell_keys_with(ZO_KEY_PANEL, list, sizeof list), "model task form");

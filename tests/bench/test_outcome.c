@@ -92,6 +92,8 @@ START_TEST(still_runs)
         if (of[i].fault != ZO_FAULT_NONE) {
             ck_assert_int_eq(since, of[i].moves + 1);
         }
+        w.ties = true; /* then it is dead at its end alone */
+        ck_assert_int_eq(zo_watch_fault(&w, of[i].planned, of[i].ended, &since), of[i].ended ? of[i].fault : ZO_FAULT_NONE);
         zo_watch_step(&w, 9999, NAN); /* a method without projected gradients never stands still */
         ck_assert_int_eq(zo_watch_fault(&w, of[i].planned, of[i].ended, &since), ZO_FAULT_NONE);
     }

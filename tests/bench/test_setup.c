@@ -122,6 +122,9 @@ START_TEST(every_batch_has_room)
     static const struct { const char *more; int64_t steps; } of[] = {
         {"\"steps\": 1, \"optimizer\": \"mezo-svrg\", \"seed\": 3", 1},
         {"\"forwards\": 60, \"optimizer\": \"mezo\"", 30},
+        {"\"forwards\": 60, \"optimizer\": {\"name\": \"mezo\", \"queries\": 3, \"query_batches\": \"fresh\"}", 10},
+        {"\"work\": 61, \"optimizer\": {\"name\": \"mezo\", \"queries\": 3, \"query_batches\": \"fresh\"}", 11},
+        {"\"steps\": 12, \"optimizer\": {\"name\": \"mezo\", \"queries\": 3, \"query_batches\": \"fresh\"}, \"objective\": \"f1\"", 12},
         {"\"steps\": 40, \"optimizer\": \"fo-sgd\"", 40},
         {"\"work\": 61, \"optimizer\": \"mezo\"", 31},
         {"\"work\": 40, \"optimizer\": \"mezo-svrg\"", 2},
@@ -136,6 +139,32 @@ START_TEST(every_batch_has_room)
         ck_assert_msg(zo_setup_step(&o.setup, step, &report, &seconds, &err) == ZO_OK, "%s", err.text);
     }
     close_cell(&o);
+}
+END_TEST
+
+/* Where a training batch holds the right option alone there is nothing to choose. */
+START_TEST(a_metric_wants_choices)
+{
+    static const char row[] = "{\"premise\": \"a b.\", \"choice1\": \"b\", \"choice2\": \"c\", \"question\": \"cause\", \"label\": 0}\n";
+    char rows[8 * sizeof row] = "", text[600];
+    for (int i = 0; i < 8; i++) {
+        snprintf(rows + strlen(rows), sizeof rows - strlen(rows), "%s", row);
+    }
+    put("superglue/COPA", "train.jsonl", rows);
+    put("superglue/COPA", "val.jsonl", rows);
+    for (int metric = 0; metric < 2; metric++) {
+        opened o;
+        zo_err err = {0};
+        zo_setup_dirs dirs = {folder, NULL};
+        snprintf(text, sizeof text, "{\"model\": \"%s/opt\", \"init\": \"random\", \"task\": \"copa\", \"form\": \"prompt\", \"train\": 4, \"dev\": 0, \"test\": 0, \"steps\": 2, "
+                 "\"threads\": 1, \"optimizer\": \"mezo\", \"objective\": \"%s\"}", folder, metric ? "accuracy" : "loss");
+        ck_assert_msg(zo_grid_parse(&o.grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
+        ck_assert_msg(zo_backend_open("cpu", 1, &o.be, &err) == ZO_OK, "%s", err.text);
+        zo_status status = zo_setup_open(&o.setup, &o.grid.cell[0], &dirs, o.be, &err);
+        ck_assert_msg(status == (metric ? ZO_EUNSUPPORTED : ZO_OK), "%s", err.text);
+        ck_assert(!metric || strstr(err.text, "hold the right option alone") != NULL);
+        close_cell(&o);
+    }
 }
 END_TEST
 
@@ -372,7 +401,8 @@ int main(void)
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);
     tcase_add_test(t, constant_choices_are_seen);
-    tcase_add_loop_test(t, every_batch_has_room, 0, 7);
+    tcase_add_loop_test(t, every_batch_has_room, 0, 10);
+    tcase_add_test(t, a_metric_wants_choices);
     Suite *s = suite_create("setup");
     suite_add_tcase(s, t);
     int failed = suite_run(s);

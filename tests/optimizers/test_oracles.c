@@ -212,21 +212,32 @@ START_TEST(extremes_stay_finite)
         ck_assert_msg(m.be->finite(m.be, m.store), "%s: weights that were %g times as long are not finite", e->name, (double)times[k]);
         disengage(&x);
     }
-    objective64 *o = objective64_new(&m.layout, SEED, &m, flat_loss, flat_gradient);
-    for (int64_t i = 0; i < m.layout.size; i++) {
-        o->w[i] = m.start[i];
+    int forms = 0; /* a metric is flat from most points to most others */
+    for (const zo_variant *v = NULL; v == NULL || v->key != NULL; v = v == NULL ? e->variants : v + 1, forms++) {
+        cJSON *options = v != NULL ? zo_variant_options(v) : NULL;
+        char *text = options != NULL ? cJSON_PrintUnformatted(options) : NULL;
+        const char *flat = special_of(e->name).flat, *json = flat != NULL ? flat : text;
+        objective64 *o = objective64_new(&m.layout, SEED, &m, flat_loss, flat_gradient);
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            o->w[i] = m.start[i];
+        }
+        running r = running_new(e->name, json, &o->o);
+        for (int step = 0; step < 8; step++) {
+            zo_step_report report;
+            ck_assert_int_eq(running_step(&r, 1, 8, e->descends_lr, 1e-3, &report), ZO_OK);
+        }
+        for (int64_t i = 0; i < m.layout.size; i++) {
+            ck_assert_msg(o->w[i] == m.start[i], "%s %s: a flat loss moved weight %d from %g to %g", e->name, json != NULL ? json : "", (int)i, m.start[i], o->w[i]);
+        }
+        running_free(&r);
+        objective64_free(o);
+        cJSON_free(text);
+        cJSON_Delete(options);
+        if (e->variants == NULL) {
+            break;
+        }
     }
-    running r = running_new(e->name, special_of(e->name).flat, &o->o);
-    for (int step = 0; step < 8; step++) {
-        zo_step_report report;
-        ck_assert_int_eq(running_step(&r, 1, 8, e->descends_lr, 1e-3, &report), ZO_OK);
-    }
-    for (int64_t i = 0; i < m.layout.size; i++) {
-        ck_assert_msg(o->w[i] == m.start[i], "%s: a flat loss moved weight %d from %g to %g", e->name, (int)i, m.start[i], o->w[i]);
-    }
-    printf("measured: %s: extremes: finite on weights of 0, 1e-20 and 1000 times their length; a flat loss moves nothing\n", e->name);
-    running_free(&r);
-    objective64_free(o);
+    printf("measured: %s: extremes: finite on weights of 0, 1e-20 and 1000 times their length; a flat loss moves nothing, in %d variants\n", e->name, forms);
     net_close(&m);
 }
 END_TEST

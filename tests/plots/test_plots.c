@@ -992,6 +992,10 @@ START_TEST(a_frame_ends_near_the_first_losses)
         ASSERT_LACKS(text, "e+06");
         zo_free(text);
     }
+    double points = number(db, "SELECT count(*) FROM loss_points");
+    execute(db, "UPDATE cells SET config = json_set(config, '$.objective', 'accuracy') WHERE cell = (SELECT cell FROM tries WHERE run = 2)");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    ASSERT_NEAR(number(db, "SELECT count(*) FROM loss_points"), points / 2); /* losses of another unit */
     close_db();
 }
 END_TEST
