@@ -2,7 +2,8 @@
  * Sources: SGD, with momentum as torch.optim.SGD; AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay, as torch.optim.AdamW);
  * quotient: Adam's step from moments that are kept elsewhere (TeZO-Adam, arXiv 2501.19057); sign: signSGD (Bernstein et al., arXiv 1802.04434);
  * rounded, corrected: low-precision SGLD (arXiv 2206.09909); positive: QZO (arXiv 2505.13430);
- * curvature: HiZOO's diagonal (arXiv 2402.15173); small, chosen: masks (Sparse-MeZO, arXiv 2402.15751); square, floored: HELENE (arXiv 2411.10696). */
+ * curvature: HiZOO's diagonal (arXiv 2402.15173); small, chosen: masks (Sparse-MeZO, arXiv 2402.15751); square, floored: HELENE (arXiv 2411.10696);
+ * gather: weights read into a sum (DiZO, arXiv 2502.03304). */
 #ifndef ZO_BACKENDS_RULES_H
 #define ZO_BACKENDS_RULES_H
 
@@ -19,7 +20,7 @@ typedef struct zo_rule_args {
     float decay;         /* decoupled: w *= 1 - lr * decay, where the parameter decays */
     float beta1, beta2, eps;
     float correct1, correct2; /* 1 - beta^t, or 1 without bias correction */
-    float gamma, floor;       /* of FLOORED; of ROUNDED and CORRECTED the noise's variance, and the least number of the grid, whose steps are eps */
+    float gamma, floor;       /* of FLOORED; gamma of GATHER; of ROUNDED and CORRECTED the noise's variance, and the least number of the grid, whose steps are eps */
 } zo_rule_args;
 
 /* X(enumerator, function, name): functions take (args, decays, w, g, m, v) by pointer to one element; unused ones may be NULL. */
@@ -32,7 +33,7 @@ typedef struct zo_rule_args {
     X(ZO_RULE_CHOSEN, zo_rule_chosen, "chosen") X(ZO_RULE_SQUARE, zo_rule_square, "square")                 \
     X(ZO_RULE_FLOORED, zo_rule_floored, "floored") X(ZO_RULE_REPLAYED, zo_rule_replayed, "replayed")        \
     X(ZO_RULE_ROUNDED, zo_rule_rounded, "rounded") X(ZO_RULE_CORRECTED, zo_rule_corrected, "corrected") \
-    X(ZO_RULE_POSITIVE, zo_rule_positive, "positive")
+    X(ZO_RULE_POSITIVE, zo_rule_positive, "positive") X(ZO_RULE_GATHER, zo_rule_gather, "gather")
 
 typedef enum zo_rule_kind {
 #define X(id, function, name) id,
@@ -170,6 +171,15 @@ ZO_INLINE void zo_rule_square(const zo_rule_args *a, float decays, float *w, con
     (void)m;
     (void)v;
     *w = fmaf(1.0f - a->beta2, fmaf(*g, *g, -*w), *w);
+}
+
+/* m <- beta1 m + gamma w; w stays. */
+ZO_INLINE void zo_rule_gather(const zo_rule_args *a, float decays, float *w, const float *g, float *m, float *v)
+{
+    (void)decays;
+    (void)g;
+    (void)v;
+    *m = fmaf(a->gamma, *w, a->beta1 * *m);
 }
 
 /* w <- w - lr m / (gamma max(v, floor) + eps); m and v stay. */

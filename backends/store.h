@@ -25,6 +25,19 @@ typedef enum zo_param_kind {
 /* What a MATRIX is of a LoRA adapter. */
 typedef enum zo_lora_part { ZO_LORA_NONE, ZO_LORA_A, ZO_LORA_B } zo_lora_part;
 
+/* The linear layers of a transformer block, a bit each. */
+enum {
+    ZO_LINEAR_Q = 1,    /* attention's queries, keys, values and output */
+    ZO_LINEAR_K = 2,
+    ZO_LINEAR_V = 4,
+    ZO_LINEAR_O = 8,
+    ZO_LINEAR_GATE = 16, /* the feed-forward part's */
+    ZO_LINEAR_UP = 32,
+    ZO_LINEAR_DOWN = 64,
+    ZO_LINEAR_ALL = 127,
+    ZO_LINEAR_EVERY = 255 /* these, and every parameter that is none of them */
+};
+
 typedef struct zo_param {
     char name[128];      /* the canonical name inside this program's family table, e.g. "layer.3.attn.q.weight" */
     zo_param_kind kind;
@@ -36,6 +49,7 @@ typedef struct zo_param {
     bool decay;          /* weight decay applies (not for biases and norms) */
     bool added;          /* by a parameter view, or with codes (models/arch.h): no checkpoint of the model has it */
     float scale;         /* of a MATRIX: linear layers give scale x W^T; 1 but for the B of a LoRA adapter (alpha / rank) */
+    unsigned linear;     /* of a MATRIX: the linear layer of its block that it is, or whose adapter it is, a bit; else 0 */
     zo_lora_part lora;   /* of an adapter: A and B stand behind the weight that they adapt (models/arch.h) */
     bool bias;           /* VECTOR that is added: of a linear layer or a norm */
     bool head;           /* of what an objective puts on the base model */
@@ -46,6 +60,12 @@ typedef struct zo_param {
     int64_t group;       /* then: columns that share a scale; the last group of a row may have fewer */
     int64_t codes;       /* and the first byte of its codes */
 } zo_param;
+
+/* Whether a parameter belongs to some of the layers `linear`, a sum of ZO_LINEAR_*. */
+static inline bool zo_param_in(const zo_param *param, unsigned linear)
+{
+    return linear == ZO_LINEAR_EVERY || (linear & param->linear) != 0;
+}
 
 /* Immutable once a store exists. Made by the model, freed by the model. Trained parameters come first in the arena, then frozen ones, both in the
  * order of `param`: what is kept of trained parameters alone (a set) is the arena's beginning. */

@@ -32,11 +32,10 @@ typedef enum zo_rope_scaling { ZO_ROPE_PLAIN, ZO_ROPE_LINEAR, ZO_ROPE_LLAMA3 } z
 
 /* LoRA (Hu et al., arXiv 2106.09685): beside the weight W (out, in) of a linear layer stand A (rank, in) and B (out, rank), and it gives
  *     y = x W^T + b + (alpha / rank) (x A^T) B^T. */
-enum { ZO_LORA_Q = 1, ZO_LORA_K = 2, ZO_LORA_V = 4, ZO_LORA_O = 8, ZO_LORA_GATE = 16, ZO_LORA_UP = 32, ZO_LORA_DOWN = 64, ZO_LORA_ALL = 127 };
 typedef struct zo_lora {
     int rank;     /* 0 = no adapters */
     double alpha; /* > 0 */
-    unsigned on;  /* which linear layers of every block: a sum of ZO_LORA_*; gate is left out where the family has none */
+    unsigned on;  /* which linear layers of every block: a sum of ZO_LINEAR_*; gate is left out where the family has none */
 } zo_lora;
 
 /* How the matrices of linear layers in the blocks are held (backends/codes.h). Embeddings, norms, biases and heads are not. */

@@ -5,11 +5,12 @@
 
 #include "models/arch.h"
 
-/* A layout under way: what is added belongs to the stage, the block and the part that stand here. */
+/* A layout under way: what is added belongs to the stage, the block, the linear layer and the part that stand here. */
 typedef struct builder {
     zo_layout *layout;
     const zo_arch *arch;
     int stage, block;
+    unsigned linear;
     bool head;
 } builder;
 
@@ -33,7 +34,9 @@ static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
     int at = zo_layout_add(b->layout, name, kind, rows, cols, b->block, kind != ZO_PARAM_VECTOR); /* may move `param` */
-    belong(b, at)->bias = bias;
+    zo_param *p = belong(b, at);
+    p->bias = bias;
+    p->linear = kind == ZO_PARAM_MATRIX ? b->linear : 0;
 }
 
 /* stem.weight (1, cols) and, for LayerNorm, stem.bias */
@@ -66,12 +69,15 @@ static void add_linear(builder *b, int rows, int cols, bool bias, const char *st
 static void add_adapted(builder *b, unsigned on, int rows, int cols, bool bias, const char *stem)
 {
     const zo_lora *lora = &b->arch->lora;
+    b->linear = on;
     add_linear(b, rows, cols, bias, stem);
     if (lora->rank == 0 || (lora->on & on) == 0) {
+        b->linear = 0;
         return;
     }
     add(b, ZO_PARAM_MATRIX, lora->rank, cols, false, "%s.lora_a.weight", stem);
     add(b, ZO_PARAM_MATRIX, rows, lora->rank, false, "%s.lora_b.weight", stem);
+    b->linear = 0;
     zo_param *pair = &b->layout->param[b->layout->n - 2];
     pair[0].lora = ZO_LORA_A;
     pair[1].lora = ZO_LORA_B;
@@ -91,25 +97,25 @@ static void add_block(builder *b, int block)
         add_norm(b, a->hidden, STEM("attn.norm"));
     }
     b->stage++;
-    add_adapted(b, ZO_LORA_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
-    add_adapted(b, ZO_LORA_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
-    add_adapted(b, ZO_LORA_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
+    add_adapted(b, ZO_LINEAR_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
+    add_adapted(b, ZO_LINEAR_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
+    add_adapted(b, ZO_LINEAR_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
     for (int i = 0; i < 2 && a->prefix > 0; i++) {
         add(b, ZO_PARAM_TABLE, a->prefix, kv, false, "layer.%d.attn.prefix.%c", block, "kv"[i]);
         zo_param *p = &b->layout->param[b->layout->n - 1];
         p->whole = p->added = true; /* every pass reads every row */
     }
     b->stage++;
-    add_adapted(b, ZO_LORA_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
+    add_adapted(b, ZO_LINEAR_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
     b->stage++;
     add_norm(b, a->hidden, a->norm_first ? STEM("mlp.norm") : STEM("attn.norm"));
     b->stage++;
     if (a->gated) {
-        add_adapted(b, ZO_LORA_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
+        add_adapted(b, ZO_LINEAR_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));
     }
-    add_adapted(b, ZO_LORA_UP, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
+    add_adapted(b, ZO_LINEAR_UP, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.up"));
     b->stage++;
-    add_adapted(b, ZO_LORA_DOWN, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
+    add_adapted(b, ZO_LINEAR_DOWN, a->hidden, a->ffn, a->mlp_bias, STEM("mlp.down"));
     if (!a->norm_first) {
         b->stage++;
         add_norm(b, a->hidden, STEM("mlp.norm"));

@@ -31,8 +31,8 @@ static const zo_opt keys[] = {
      .help = "a folder that PEFT or a run on this view has saved, as which they begin instead of drawn by the seed"},
     {.key = NULL}};
 
-static const struct { const char *word; unsigned on; } layers[] = {{"q", ZO_LORA_Q},       {"k", ZO_LORA_K},   {"v", ZO_LORA_V},       {"o", ZO_LORA_O},
-                                                                   {"gate", ZO_LORA_GATE}, {"up", ZO_LORA_UP}, {"down", ZO_LORA_DOWN}, {"all", ZO_LORA_ALL}};
+static const struct { const char *word; unsigned on; } layers[] = {{"q", ZO_LINEAR_Q},       {"k", ZO_LINEAR_K},   {"v", ZO_LINEAR_V},       {"o", ZO_LINEAR_O},
+                                                                   {"gate", ZO_LINEAR_GATE}, {"up", ZO_LINEAR_UP}, {"down", ZO_LINEAR_DOWN}, {"all", ZO_LINEAR_ALL}};
 
 static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 {
@@ -63,7 +63,7 @@ static zo_status choose(const void *read, const zo_arch *arch, zo_head head, con
         const zo_param *p = &layout->param[t];
         frozen[t] = p->lora == ZO_LORA_NONE && !zo_tune_is_new_head(arch, head, layout, p);
     }
-    if ((arch->lora.on & ZO_LORA_GATE) != 0 && arch->lora.on != ZO_LORA_ALL && !arch->gated) {
+    if ((arch->lora.on & ZO_LINEAR_GATE) != 0 && arch->lora.on != ZO_LINEAR_ALL && !arch->gated) {
         return zo_fail(err, ZO_EINPUT, "\"tune\" \"lora\": \"on\" names gate, and the blocks of this model (%s) have none; leave it out, or say all", arch->family);
     }
     return ZO_OK;

@@ -132,11 +132,8 @@ static void set_values(zo_engine *e, zo_archive *a, zo_opened *s)
 {
     bool stored = s->store != NULL, marked = s->mark.coef != NULL;
     ZO_ARCHIVE(a, stored);
-    if (stored && s->store == NULL && s->spec.copy) {
-        s->store = zo_store_new_beside(e->spec.be, e->spec.weights, s->spec.tag);
-        zo_moves_open(&s->moves, e->spec.be, &e->parts, s->store);
-    } else if (stored && s->store == NULL) {
-        s->store = zo_store_new(e->spec.be, zo_engine_layout_of(e, s), s->spec.tag);
+    if (stored && s->store == NULL) {
+        zo_engine_make_store(e, s);
     }
     if (stored) {
         store_bytes(e, a, s->store, s->store->size);
@@ -166,7 +163,7 @@ static void set_terms(zo_engine *e, zo_archive *a, zo_opened *s)
         s->term = zo_realloc(s->term, ZO_HOST, s->spec.tag, (size_t)s->terms * sizeof *s->term);
     }
     terms(e, a, s->term, s->terms);
-    if (s->spec.copy && s->store != NULL) {
+    if (s->spec.copy && s->spec.linear == 0 && s->store != NULL) {
         queue(e, a, &s->moves);
     }
 }

@@ -79,16 +79,20 @@ static void settle_weights(zo_engine *e)
 
 const zo_layout *zo_engine_layout_of(const zo_engine *e, const zo_opened *s)
 {
-    return s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : s->spec.shape == ZO_SHAPE_CORE ? &e->factors->held_core : e->spec.weights->layout;
+    return s->part != NULL ? s->part : s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : s->spec.shape == ZO_SHAPE_CORE ? &e->factors->held_core : e->spec.weights->layout;
 }
 
-/* The store of a sum that has none yet. */
-static void make_store(const zo_engine *e, zo_opened *s)
+void zo_engine_make_store(zo_engine *e, zo_opened *s)
 {
     enum { PIECE = 16384 };
     float piece[PIECE];
     const zo_layout *layout = zo_engine_layout_of(e, s);
-    s->store = zo_store_new(e->spec.be, layout, s->spec.tag);
+    if (s->spec.copy && s->part == NULL) {
+        s->store = zo_store_new_beside(e->spec.be, e->spec.weights, s->spec.tag);
+        zo_moves_open(&s->moves, e->spec.be, &e->parts, s->store);
+        return;
+    }
+    s->store = s->spec.copy ? zo_store_new_as(e->spec.be, layout, e->spec.weights->storage, s->spec.tag) : zo_store_new(e->spec.be, layout, s->spec.tag);
     for (int64_t i = 0; s->spec.initial != 0.0 && i < PIECE; i++) {
         piece[i] = (float)s->spec.initial;
     }
@@ -101,12 +105,13 @@ static void make_store(const zo_engine *e, zo_opened *s)
 }
 
 /* The values of a sum that was written, or begins with values. */
-static const zo_store *summed(const zo_engine *e, zo_set set, zo_shape shape)
+static const zo_store *summed(zo_engine *e, zo_set set, zo_shape shape)
 {
     zo_opened *s = set_of(e, set);
     if (s->store == NULL && s->spec.initial != 0.0) {
-        make_store(e, s);
+        zo_engine_make_store(e, s);
     }
+    ZO_CHECK(s->part == NULL, "the set \"%s\" is of some linear layers: norms and place read it, and nothing else does", s->spec.name);
     ZO_CHECK(!s->spec.copy && s->store != NULL, "the set \"%s\" is read as a sum, and none was written there", s->spec.name);
     ZO_CHECK(s->spec.shape == shape, "the set \"%s\" is read as one of another shape", s->spec.name);
     return s->store;
@@ -299,7 +304,7 @@ static zo_status check_losses(const double *loss, int n, zo_err *err)
 static zo_opened *base_of(const zo_engine *e, zo_set base)
 {
     zo_opened *s = set_of(e, base);
-    ZO_CHECK(s->spec.copy && (s->store != NULL || s->mark.coef != NULL), "a point at the set \"%s\", which holds no copy of the weights", s->spec.name);
+    ZO_CHECK(s->part == NULL && s->spec.copy && (s->store != NULL || s->mark.coef != NULL), "a point at the set \"%s\", which holds no copy of the weights", s->spec.name);
     return s;
 }
 
@@ -642,6 +647,28 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
 
 /* sets -------------------------------------------------------------------------------------------------------------------- */
 
+/* Of a set that is of some linear layers. */
+static zo_status open_part(zo_engine *e, zo_opened *s, zo_err *err)
+{
+    const zo_layout *all = e->spec.weights->layout;
+    if (is_logged(e) || e->spec.realisation == ZO_SIDEPATH) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is for putting the weights elsewhere, and %s never writes them: use %s", s->spec.name,
+                       is_logged(e) ? "accumulate \"log\"" : "realisation \"sidepath\"",
+                       is_logged(e) ? "\"accumulate\": \"weights\"" : "\"streamed\" or \"inplace\"");
+    }
+    s->part = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *s->part);
+    s->part_of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)all->n * sizeof *s->part_of);
+    for (int t = 0; t < all->n; t++) {
+        const zo_param *p = &all->param[t];
+        if (!p->frozen && zo_param_in(p, s->spec.linear)) {
+            s->part_of[s->part->n] = t;
+            zo_layout_add(s->part, p->name, p->kind, p->rows, p->cols, p->block, p->decay);
+        }
+    }
+    return s->part->n > 0 ? ZO_OK : zo_fail(err, ZO_EUNSUPPORTED, "nothing that is trained here belongs to the linear layers of the set \"%s\": train some of "
+                                            "them, or choose others", s->spec.name);
+}
+
 static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
     zo_engine *e = o->self;
@@ -660,7 +687,18 @@ static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *s
         }
         zo_own_open_core(&e->own);
     }
+    if (spec->linear != 0) {
+        return open_part(e, &e->set[*set - 1], err);
+    }
     return spec->in_points ? check_set_in_points(e, *set, err) : ZO_OK;
+}
+
+/* The numbers of a parameter, from one store to another of its type. */
+static void copy_param(zo_engine *e, const zo_store *to, int param, const zo_store *from, int of)
+{
+    const zo_param *p = &to->layout->param[param];
+    e->spec.be->copy(e->spec.be, zo_store_at(to, p->offset), zo_store_at(from, from->layout->param[of].offset),
+                     (size_t)(p->rows * p->cols) * (size_t)zo_storage_bytes(to->storage));
 }
 
 static zo_status copy_weights(zo_engine *e, zo_opened *s, zo_err *err)
@@ -677,10 +715,16 @@ static zo_status copy_weights(zo_engine *e, zo_opened *s, zo_err *err)
     zo_backend *be = e->spec.be;
     const zo_store *w = e->spec.weights;
     if (s->store == NULL) {
-        s->store = zo_store_new_beside(be, w, s->spec.tag);
-        zo_moves_open(&s->moves, be, &e->parts, s->store);
+        zo_engine_make_store(e, s);
     }
     double start = zo_now();
+    for (int t = 0; s->part != NULL && t < s->part->n; t++) {
+        copy_param(e, s->store, t, w, s->part_of[t]);
+    }
+    if (s->part != NULL) {
+        zo_part_add(ZO_PART_UPDATE, zo_now() - start);
+        return ZO_OK;
+    }
     be->copy(be, zo_store_at(s->store, 0), zo_store_at(w, 0), (size_t)s->store->size * (size_t)zo_storage_bytes(w->storage));
     zo_moves_forget(&s->moves);
     zo_part_add(ZO_PART_UPDATE, zo_now() - start);
@@ -733,10 +777,111 @@ static zo_status engine_carry(zo_objective *o, zo_set set, const zo_dir *from, c
     return ZO_OK;
 }
 
+/* A parameter of the weights alone, at the place at which a set has it: so one operation reads both. It stands no earlier among the weights. */
+typedef struct single { zo_param param; zo_layout layout; zo_store store; } single;
+
+static void single_of(const zo_store *weights, int param, const zo_param *as, single *x)
+{
+    int64_t by = weights->layout->param[param].offset - as->offset;
+    *x = (single){.param = *as, .store = *weights};
+    x->layout = (zo_layout){.n = 1, .param = &x->param, .size = weights->layout->size, .trained_size = as->rows * as->cols, .decays_whole = true};
+    x->store.layout = &x->layout;
+    x->store.data = weights->data != NULL ? weights->data + by : NULL;
+    x->store.half = weights->half != NULL ? weights->half + by : NULL;
+}
+
+/* Whether the terms are the weights, and a copy of them taken off. */
+static bool is_distance(const zo_engine *e, double decay, const zo_term *term, int n)
+{
+    return decay == 0.0 && n >= 1 && n <= 2 && term[0].dir.kind == ZO_DIR_SET && term[0].dir.set == ZO_SET_WEIGHTS && term[0].coef == 1.0 &&
+           (n == 1 || (term[1].dir.kind == ZO_DIR_SET && term[1].coef == -1.0 && term[1].dir.set != ZO_SET_WEIGHTS && set_of(e, term[1].dir.set)->spec.copy));
+}
+
+/* set <- weights, or weights - a copy, exactly where f32 has the difference. */
+static zo_status take_distance(zo_engine *e, zo_opened *s, const zo_term *term, int n, zo_err *err)
+{
+    const zo_opened *copy = n > 1 ? set_of(e, term[1].dir.set) : NULL;
+    ZO_CHECK(copy == NULL || (copy->spec.linear == s->spec.linear && copy->store != NULL), "the set \"%s\" is the distance to a copy of other parameters, or "
+             "of none", s->spec.name);
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    settle_weights(e);
+    if (s->store == NULL) {
+        zo_engine_make_store(e, s);
+    }
+    for (int t = 0; t < s->part->n; t++) {
+        for (int k = 0; k < n; k++) {
+            single of;
+            single_of(k == 0 ? e->spec.weights : copy->store, k == 0 ? s->part_of[t] : t, &s->part->param[t], &of);
+            zo_rule_args args = {.beta1 = k == 0 ? 0.0f : 1.0f, .gamma = k == 0 ? 1.0f : -1.0f};
+            e->spec.be->rule(e->spec.be, ZO_RULE_GATHER, &args, &of.store, NULL, s->store, NULL);
+        }
+    }
+    return ZO_OK;
+}
+
+/* A sum that is of some parameters. */
+static const zo_opened *part_sum(const zo_engine *e, zo_set set)
+{
+    const zo_opened *s = set_of(e, set);
+    ZO_CHECK(s->part != NULL && !s->spec.copy, "the set \"%s\" is no sum whose spec has `linear`", s->spec.name);
+    return s;
+}
+
+static int engine_tensors(zo_objective *o, zo_set set)
+{
+    return part_sum(o->self, set)->part->n;
+}
+
+static zo_status engine_norms(zo_objective *o, zo_set set, double *norm, zo_err *err)
+{
+    zo_engine *e = o->self;
+    const zo_opened *s = part_sum(e, set);
+    ZO_CHECK(s->store != NULL, "norms of the set \"%s\" before it is written", s->spec.name);
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_NORMS, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    for (int t = 0; t < s->part->n; t++) {
+        const zo_param *p = &s->part->param[t];
+        zo_store of = *s->store;
+        of.data += p->offset;
+        of.size = (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16);
+        norm[t] = sqrt(e->spec.be->dot(e->spec.be, &of, &of));
+    }
+    return ZO_OK;
+}
+
+static zo_status engine_place(zo_objective *o, zo_set anchor, zo_set offset, const double *coef, zo_err *err)
+{
+    zo_engine *e = o->self;
+    const zo_opened *s = part_sum(e, offset), *from = anchor != ZO_SET_WEIGHTS ? set_of(e, anchor) : NULL;
+    ZO_CHECK(s->store != NULL && (from == NULL || (from->store != NULL && from->spec.linear == s->spec.linear)),
+             "the set \"%s\" was not written, or is not anchored at a copy of the same parameters", s->spec.name);
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    settle_weights(e);
+    for (int t = 0; t < s->part->n; t++) {
+        single of;
+        zo_term term = {.dir = {.kind = ZO_DIR_SET, .set = offset, .values = s->store}, .coef = coef[t]};
+        single_of(e->spec.weights, s->part_of[t], &s->part->param[t], &of);
+        if (from != NULL) {
+            copy_param(e, &of.store, 0, from->store, t);
+        }
+        e->spec.be->apply(e->spec.be, &of.store, NULL, from != NULL ? 1.0 : 0.0, &term, 1, NULL);
+    }
+    return ZO_OK;
+}
+
 static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_backend *be = e->spec.be;
     zo_opened *s = set_of(e, set);
+    if (s->part != NULL) {
+        ZO_CHECK(is_distance(e, decay, term, n), "the set \"%s\" is of some parameters: it takes the weights' distance to a copy, and nothing else", s->spec.name);
+        return take_distance(e, s, term, n, err);
+    }
     for (int i = 0; i < n; i++) {
         zo_dir_kind kind = term[i].dir.kind;
         if (kind == ZO_DIR_SET || kind == ZO_DIR_HELD || term[i].dir.scale != 0) {
@@ -888,10 +1033,10 @@ static void engine_numbers_of(zo_objective *o, const zo_dir *dir, float *x)
 static zo_store *made(zo_engine *e, zo_set set, zo_shape shape)
 {
     zo_opened *s = set_of(e, set);
-    ZO_CHECK(!s->spec.copy && s->spec.shape == shape, "the set \"%s\" is no operand here: it takes copies of the weights, or is of another shape",
+    ZO_CHECK(!s->spec.copy && s->part == NULL && s->spec.shape == shape, "the set \"%s\" is no operand here: it takes copies of the weights, or is of another shape",
              s->spec.name);
     if (s->store == NULL) {
-        make_store(e, s);
+        zo_engine_make_store(e, s);
     }
     settle_readers(e, set);
     return s->store;
@@ -1099,7 +1244,10 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .rule = engine_rule,
                                   .mask = engine_mask,
                                   .features = engine_features,
-                                  .set_head = engine_set_head};
+                                  .set_head = engine_set_head,
+                                  .tensors = engine_tensors,
+                                  .norms = engine_norms,
+                                  .place = engine_place};
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
@@ -1132,6 +1280,11 @@ void zo_engine_free(zo_engine *e)
         zo_free(e->set[k].mark.coef);
         zo_free(e->set[k].term);
         zo_free(e->set[k].threshold);
+        if (e->set[k].part != NULL) {
+            zo_layout_free(e->set[k].part);
+        }
+        zo_free(e->set[k].part);
+        zo_free(e->set[k].part_of);
     }
     zo_free(e->set);
     zo_term_log_close(&e->log);

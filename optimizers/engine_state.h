@@ -19,6 +19,8 @@ typedef struct zo_opened {
     zo_log_mark mark; /* beside a log: what a copy is, */
     zo_term *term;    /* (terms) and what a sum is: terms are values, and kept as such */
     int terms;
+    zo_layout *part;  /* where its spec has `linear`: those parameters, named as they are; else NULL */
+    int *part_of;     /* (part->n) their indices among the weights */
     float *threshold; /* (parameters) of a mask: the largest |w| that is in it; NULL before there is one */
 } zo_opened;
 
@@ -59,6 +61,9 @@ struct zo_engine {
 
 /* Of a set's values. */
 const zo_layout *zo_engine_layout_of(const zo_engine *engine, const zo_opened *set);
+
+/* The store of a set that has none yet; a copy's is yet to be copied into. */
+void zo_engine_make_store(zo_engine *engine, zo_opened *set);
 
 /* A direction as a backend reads it: with what is borrowed from the engine's sets and factors put in. */
 zo_dir zo_engine_resolve(zo_engine *engine, const zo_dir *dir);

@@ -21,6 +21,7 @@
     X(adamezo)               \
     X(mezo_svrg)             \
     X(qzo)                   \
+    X(dizo)                  \
     X(lezo)                  \
     X(sparse_mezo)           \
     X(r_mezo)                \

@@ -94,10 +94,17 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->scales + n->moments;
     steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->anchors * numbers * (uint64_t)zo_storage_bytes(x->storage);
     steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)f32 * numbers * sizeof(float);
+    for (int t = 0; t < x->layout->n; t++) {
+        const zo_param *p = &x->layout->param[t];
+        bool in = !p->frozen && zo_param_in(p, n->linear);
+        uint64_t padded = in ? zo_round_up((uint64_t)(p->rows * p->cols), 16) : 0;
+        steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->part_copies * padded * (uint64_t)zo_storage_bytes(x->storage);
+        steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)n->part_sums * padded * sizeof(float);
+    }
     steps->backend[ZO_TAG_GRADS] += (uint64_t)(n->gradient + n->buffers) * numbers * sizeof(float);
     steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, false) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, true) : 0;
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores) * sizeof(zo_store);
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->part_copies + n->part_sums) * sizeof(zo_store);
     host[ZO_TAG_OTHER] += n->lefts + n->cores > 0 ? (uint64_t)n->stored_terms * sizeof(zo_term) : 0;
 }
 
@@ -157,6 +164,8 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
     const char *const kept[] = {n->gradient ? "gradients" : n->buffers > 0 ? "a gradient's buffer" : NULL,
                                 n->moments > 0 ? moments : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
+                                n->part_copies > 0 ? n->linear != ZO_LINEAR_EVERY ? "an anchor of some matrices" : "an anchor" : NULL,
+                                n->part_sums > 0 ? n->linear != ZO_LINEAR_EVERY ? "the offset of some matrices" : "an offset" : NULL,
                                 n->stored > 0 ? n->stored_beside ? "a stored direction, two while it is made" : stored : NULL,
                                 n->scales > 0 ? "a scaling set" : NULL,
                                 !n->factored                           ? NULL

@@ -53,6 +53,9 @@ typedef struct zo_needs {
     int cores;          /* sums of cores (ZO_SHAPE_CORE): f32, tag OPT_STATE */
     int64_t batches;    /* most mini-batches of a step; 0 = its one */
     bool features;      /* of the training set are asked for; their own bytes are in step_bytes */
+    /* sets of the trained parameters of these linear layers (zo_set_spec.linear), which not every step reads */
+    unsigned linear;
+    int part_copies, part_sums; /* copies of the weights: in their storage, tag SNAPSHOT; sums: f32, tag OPT_STATE */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */

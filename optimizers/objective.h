@@ -53,6 +53,8 @@ typedef struct zo_set_spec {
     double initial;   /* of a sum: what every value is before it is first written */
     zo_shape shape;
     bool beside;      /* a sum that keeps nothing of the old values is built beside them, and they are freed then: the peak holds both */
+    unsigned linear;  /* not 0: a WHOLE set of the trained matrices of these linear layers alone (a sum of ZO_LINEAR_*, and of their adapters where there are
+                         some), or of EVERY trained parameter. A sum takes the weights' distance to a copy; norms and place read it, and nothing else does */
 } zo_set_spec;
 
 /* What a rule reads and writes beside the weights: sums; 0 and NULL = the rule has no use for it. Moments that were never written begin
@@ -130,6 +132,7 @@ typedef struct zo_objective {
      * decay (and see decay_all); a set decays whole. Terms are
      *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is LEFT or CORE);
      *   of a sum         directions; where its shape is LEFT: FACTORS and REST; where it is CORE: CORE and REST;
+     *                    where its spec has `linear`, with decay 0: the weights, with coefficient 1, and perhaps a copy of the same parameters, with -1;
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
     zo_status (*combine)(struct zo_objective *o, zo_set set, double decay, const zo_term *term, int n, zo_err *err);
@@ -166,6 +169,13 @@ typedef struct zo_objective {
     /* Rows of the last product's weight, and numbers of its bias, become w (classes, width + bias), which stand behind each other in a row; other rows
      * stay. ZO_EUNSUPPORTED where they are not trained. */
     zo_status (*set_head)(struct zo_objective *o, const zo_features *features, const double *w, zo_err *err);
+    /* How many parameters a set has whose spec has `linear`; they are in the order of the layout. */
+    int (*tensors)(struct zo_objective *o, zo_set set);
+    /* norm (tensors) = the Euclidean norm of each parameter of such a sum. */
+    zo_status (*norms)(struct zo_objective *o, zo_set set, double *norm, zo_err *err);
+    /* weights <- anchor + coef[l] offset on each parameter l of such a sum, rounded once; others stay. anchor: a copy of the same parameters, or
+     * ZO_SET_WEIGHTS: zeros. coef (tensors). Exact however often: nothing is made of the weights that stood there. */
+    zo_status (*place)(struct zo_objective *o, zo_set anchor, zo_set offset, const double *coef, zo_err *err);
 } zo_objective;
 
 #ifdef __cplusplus

@@ -23,10 +23,10 @@ typedef struct state {
     int rule, refresh, embeddings;
     double beta1, beta2, adam_eps;
     bool align, haar;
-    int64_t begun;            /* run: step of which the moments are */
-    zo_set g, m, v, d;        /* run: estimate, moments, step: cores */
-    zo_probe *probe;          /* (queries) */
-    zo_term *term;            /* (2 queries) */
+    int64_t begun;     /* run: the first step of the moments */
+    zo_set g, m, v, d; /* run: estimate, moments, step: cores */
+    zo_probe *probe; /* (queries) */
+    zo_term *term;   /* (2 queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -36,12 +36,10 @@ static const zo_opt options[] = {
      .help = "r, at most a matrix's shorter side (paper: 24 in its ablation of K)"},
     {.key = "period", .type = ZO_OPT_INT, .offset = offsetof(state, period), .initial = 50, .least = 1, .most = 1000000000,
      .help = "F: steps for which U and V stay (paper: 50, 100)"},
-    {.key = "rule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, rule), .initial = RULE_ADAM, .choices = "adam|sgd",
-     .help = "what the mean core is made a step by"},
+    {.key = "rule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, rule), .initial = RULE_ADAM, .choices = "adam|sgd", .help = "of the mean core"},
     {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999, .help = "decay of M (paper: 0.9)"},
     {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.95, .least = 0.0, .most = 0.9999999, .help = "decay of N (paper: 0.95)"},
-    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 1e-20, .most = 1.0,
-     .help = "added to the root of N'"},
+    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 1e-20, .most = 1.0, .help = "added to the root of N'"},
     {.key = "refresh", .type = ZO_OPT_CHOICE, .offset = offsetof(state, refresh), .initial = MOMENTS_KEEP, .choices = "keep|reset",
      .help = "M and N where U and V are drawn anew: kept (the paper's listing), or zeros again"},
     {.key = "haar", .type = ZO_OPT_BOOL, .offset = offsetof(state, haar), .initial = 1,
@@ -51,10 +49,8 @@ static const zo_opt options[] = {
      .help = "embedding tables: factors, or a full Gaussian"},
     {.key = NULL}};
 
-static const zo_variant variants[] = {{"rule", "sgd", "steps are the mean of the estimates, without moments"},
-                                      {"align", "true", "Z has the variance of MeZO's z an entry"},
-                                      {.key = NULL}};
-
+static const zo_variant variants[] = {
+    {"rule", "sgd", "steps are the mean of the estimates, without moments"}, {"align", "true", "Z has the variance of MeZO's z an entry"}, {.key = NULL}};
 static const zo_sourced sources[] = {{"align", "true", ZO_SOURCE_RELEASED}, {.key = NULL}};
 
 static zo_factor_spec factors_of(const state *s)
@@ -143,8 +139,7 @@ static void stop(void *self)
 
 const zo_estimator zo_estimator_subzero_plus = {
     .name = "subzero-plus",
-    .title = "SubZero+",
-    .paper = "Yu et al., arXiv 2608.15665",
+    .title = "SubZero+", .paper = "Yu et al., arXiv 2608.15665",
     .source = ZO_SOURCE_RECONSTRUCTED,
     .sources = sources,
     .variants = variants,

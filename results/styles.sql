@@ -34,6 +34,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'hizoo', 'HiZOO', '#AA4499', 9),
     ('method', 'helene', 'HELENE', '#661100', 11),
     ('method', 'qzo', 'QZO', '#AA4499', 4),
+    ('method', 'dizo', 'DiZO', '#7A4B00', 9),
     ('method', 'lezo', 'LeZO', '#7A4B00', 12),
     ('method', 'tezo', 'TeZO', '#009E73', 9),
     ('method', 'tezo-m', 'TeZO-m', '#56B4E9', 11),

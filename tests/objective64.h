@@ -24,6 +24,7 @@ typedef struct objective64 {
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
     zo_shape shape[8];                                /* factors stand there as they do in u, or cores as in s, and behind them (layout->size) the rest */
     int64_t nu, ns;                                   /* numbers of u, of s */
+    unsigned linear[8];                               /* of a set: of these linear layers alone */
     bool raw_signs;
     int sets;
     int *rank;                                        /* (n) */
@@ -264,6 +265,7 @@ static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *se
     objective64 *q = o->self;
     ZO_CHECK(q->sets < (int)(sizeof q->set / sizeof *q->set), "more sets than the test's objective has room for");
     q->shape[q->sets] = spec->shape;
+    q->linear[q->sets] = spec->linear;
     q->set[q->sets] = calloc((size_t)(numbers64(q, spec->shape) + q->layout->size), sizeof(double));
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
@@ -616,6 +618,54 @@ static zo_status rule64(zo_objective *o, zo_rule_kind rule, const zo_rule_args *
     return ZO_OK;
 }
 
+/* Whether a set has the parameter. */
+static bool has64(const objective64 *q, zo_set set, int t)
+{
+    const zo_param *p = &q->layout->param[t];
+    return !p->frozen && zo_param_in(p, q->linear[set - 1]);
+}
+
+static int tensors64(zo_objective *o, zo_set set)
+{
+    const objective64 *q = o->self;
+    int n = 0;
+    for (int t = 0; t < q->layout->n; t++) {
+        n += has64(q, set, t);
+    }
+    return n;
+}
+
+static zo_status norms64(zo_objective *o, zo_set set, double *norm, zo_err *err)
+{
+    (void)err;
+    const objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        double square = 0.0;
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+            square += q->set[set - 1][i] * q->set[set - 1][i];
+        }
+        if (has64(q, set, t)) {
+            *norm++ = sqrt(square);
+        }
+    }
+    return ZO_OK;
+}
+
+static zo_status place64(zo_objective *o, zo_set anchor, zo_set offset, const double *coef, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        const zo_param *p = &q->layout->param[t];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols && has64(q, offset, t); i++) {
+            q->w[i] = (anchor != 0 ? q->set[anchor - 1][i] : 0.0) + *coef * q->set[offset - 1][i];
+        }
+        coef += has64(q, offset, t);
+    }
+    return ZO_OK;
+}
+
 static int least64(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -655,7 +705,8 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
         *vectors[i] = vector64(q);
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .carry = carry64, .dot = dot64,
-                          .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64};
+                          .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64, .tensors = tensors64,
+                          .norms = norms64, .place = place64};
     ZO_CHECK(layout->n <= (int)(sizeof q->threshold / sizeof *q->threshold), "more parameters than the test's objective has room for");
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;

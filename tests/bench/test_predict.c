@@ -29,7 +29,7 @@ static char folder[64];
 static const char *const models[MODELS] = {
     "\"model\": \"shape:roberta-tiny\", \"form\": \"head\"", "\"model\": \"shape:llama-tiny\", \"form\": \"prompt\""};
 
-static int measured, refused;
+static int measured, refused, untrained;
 
 /* What start() made is what the estimator says of it, so a prediction before anything is opened (`zo inspect`) is right too. */
 static void check_start(const zo_setup *s, const char *text)
@@ -66,6 +66,7 @@ static bool run_cell(const char *text)
     ck_assert_msg(zo_backend_open("cpu", 1, &be, &err) == ZO_OK, "%s", err.text);
     zo_status status = zo_setup_open(&s, &grid.cell[0], &(zo_setup_dirs){0}, be, &err);
     if (status == ZO_EUNSUPPORTED) {
+        untrained += strstr(err.text, "nothing that is trained here") != NULL;
         zo_setup_close(&s);
         be->close(be);
         zo_grid_free(&grid);
@@ -150,7 +151,7 @@ static void run_ways(const char *model, const zo_estimator *e, const cJSON *opti
 {
     static const char *const accumulates[] = {"weights", "log"};
     char *text = cJSON_PrintUnformatted(optimizer);
-    int before = measured;
+    int before = measured, untrained_before = untrained;
     for (int way = 0; way < ZO_REALISATIONS * ZO_STORAGES * 2; way++) {
         int realisation = way % ZO_REALISATIONS, storage = way / ZO_REALISATIONS % ZO_STORAGES, accumulate = way / ZO_REALISATIONS / ZO_STORAGES;
         if ((how != EVERY_WAY && storage + accumulate > 0) || (realisation > 0 && (e->step == NULL || e->first_order)) || (how == ONE_WAY && measured > before)) {
@@ -162,7 +163,7 @@ static void run_ways(const char *model, const zo_estimator *e, const cJSON *opti
                  zo_realisation_name((zo_realisation)realisation), zo_storage_name((zo_storage)storage), storage == ZO_STORAGE_F16 ? "bf16" : "f32", accumulates[accumulate], STEPS);
         run_cell(config);
     }
-    ck_assert_msg(measured > before, "%s ran in no way", text);
+    ck_assert_msg(measured > before || untrained > untrained_before, "%s ran in no way", text); /* a view may train none of the layers of a method's sets */
     cJSON_free(text);
 }
 

@@ -21,7 +21,7 @@
 #include "tests/folder.h"
 #include "tests/suite.h"
 
-enum { Q = ZO_LORA_Q, K = ZO_LORA_K, V = ZO_LORA_V, O = ZO_LORA_O, GATE = ZO_LORA_GATE, UP = ZO_LORA_UP, DOWN = ZO_LORA_DOWN, ALL = ZO_LORA_ALL };
+enum { Q = ZO_LINEAR_Q, K = ZO_LINEAR_K, V = ZO_LINEAR_V, O = ZO_LINEAR_O, GATE = ZO_LINEAR_GATE, UP = ZO_LINEAR_UP, DOWN = ZO_LINEAR_DOWN, ALL = ZO_LINEAR_ALL };
 
 /* As make_lora.py has them; targets: what target_modules shall be when the folder is written here. */
 typedef struct golden_case { const char *name, *family; bool lm; zo_lora lora; const char *targets, *heads; } golden_case;

@@ -50,6 +50,8 @@ static void net_open_view(net *m, int threads, const bool *frozen)
     zo_layout_add(&m->layout, "norm.weight", ZO_PARAM_VECTOR, 1, HIDDEN, 1, false);
     zo_layout_add(&m->layout, "norm.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 1, false);
     zo_layout_add(&m->layout, "w2", ZO_PARAM_MATRIX, CLASSES, HIDDEN, -1, true);
+    m->layout.param[W1].linear = ZO_LINEAR_V; /* both as if layers of a block */
+    m->layout.param[W2].linear = ZO_LINEAR_K;
     zo_layout_add(&m->layout, "b2", ZO_PARAM_VECTOR, 1, CLASSES, -1, false);
     if (frozen != NULL) {
         zo_layout_freeze(&m->layout, frozen);
@@ -221,6 +223,8 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"mezo-svrg", "{\"eta2\": 1e-3, \"z\": \"fresh\", \"q\": 5}", 2e-3, 1e-2, false, 3},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"replay\", \"q\": 5}", 2e-3, 1e-2, false, 4},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"released\"}", 2e-3, 1e-2, false, 2},
+    {"dizo", "{\"kappa\": 20, \"iterations\": 5}", 2e-3, 1e-2, false, 2},
+    {"dizo", "{\"kappa\": 9, \"iterations\": 3, \"on\": \"all\", \"anchor\": \"previous\", \"radius\": 0.001}", 2e-3, 1e-2, false, 1},
     {"lozo", "{\"rank\": 3, \"period\": 20, \"scale\": \"sqrt\"}", 2e-3, 1e-2, false, 2},
     {"lozo", "{\"rank\": 2, \"period\": 7, \"embeddings\": \"rest\"}", 5e-4, 4e-3, false, 1},
     {"lozo", "{\"rank\": 4, \"period\": 10, \"mode\": \"released\"}", 5e-4, 4e-3, false, 2},

@@ -38,6 +38,7 @@ static void quadratic_open(quadratic *q, bool vector)
 {
     memset(q, 0, sizeof *q);
     zo_layout_add(&q->layout, "matrix", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
+    q->layout.param[0].linear = ZO_LINEAR_V;
     if (vector) {
         zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
     }

@@ -670,6 +670,79 @@ START_TEST(left_factors)
 }
 END_TEST
 
+/* The weights are put to anchor + c offset, from wherever they are: what a sum in float64 rounds to, c = 0 the anchor and c = 1 the weights that there were.
+ * A set of some layers has those alone. Norms are a number a parameter. */
+START_TEST(weights_are_placed)
+{
+    for (int half = 0; half < ZO_STORAGES * ZO_SIDEPATH; half++) {
+        bowl b;
+        zo_err err = {0};
+        bowl_open(&b, (zo_storage)(half / ZO_SIDEPATH));
+        b.layout.param[0].linear = ZO_LINEAR_Q;
+        b.be->init_normal(b.be, b.store, 0, 5, 0.5f);
+        b.be->init_normal(b.be, b.store, 1, 6, 0.5f);
+        size_t bytes = (size_t)(b.layout.size * zo_storage_bytes(b.store->storage));
+        zo_engine *e = engine_on(&b, (zo_realisation)(half % ZO_SIDEPATH), ZO_ACCUMULATE_WEIGHTS);
+        zo_objective *o = zo_engine_objective(e);
+        zo_set_spec copy = {.name = "anchor", .tag = ZO_TAG_SNAPSHOT, .copy = true, .linear = ZO_LINEAR_Q | ZO_LINEAR_K},
+                    sum = {.name = "offset", .tag = ZO_TAG_OPT_STATE, .linear = ZO_LINEAR_Q | ZO_LINEAR_K}, none = {.name = "none", .linear = ZO_LINEAR_UP},
+                    all = {.name = "all", .tag = ZO_TAG_OPT_STATE, .linear = ZO_LINEAR_EVERY};
+        zo_set anchor, offset, nothing, whole;
+        ck_assert(o->open(o, &copy, &anchor, &err) == ZO_OK && o->open(o, &sum, &offset, &err) == ZO_OK && o->open(o, &all, &whole, &err) == ZO_OK);
+        ck_assert_int_eq(o->open(o, &none, &nothing, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "\"none\"");
+        ck_assert(o->tensors(o, offset) == 1 && o->tensors(o, whole) == 2);
+        float was[ROWS * COLS], is[ROWS * COLS], bias[ROWS], stays[ROWS];
+        zo_store_get(b.be, b.store, 0, was);
+        zo_term from[2] = {zo_set_term(ZO_SET_WEIGHTS, 1.0), zo_set_term(anchor, -1.0)}, move = {.dir = {.kind = ZO_DIR_DENSE, .seed = 6}, .coef = 0.01};
+        zo_point probe = {.n = 1, .term = &move};
+        uint64_t before = live(ZO_TAG_SNAPSHOT);
+        double loss, norm[2], square = 0.0, times[2] = {0.0, 0.0};
+        ck_assert_int_eq(o->combine(o, anchor, 0.0, from, 1, &err), ZO_OK);
+        ck_assert_uint_eq(live(ZO_TAG_SNAPSHOT) - before, (ROWS * COLS + 15) / 16 * 16 * (uint64_t)zo_storage_bytes(b.store->storage));
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, &err), ZO_OK);
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &probe, 1, &loss, &err), ZO_OK); /* in place they stand at a probe */
+        ck_assert_int_eq(o->combine(o, offset, 0.0, from, 2, &err), ZO_OK);
+        ck_assert_int_eq(o->combine(o, whole, 0.0, from, 1, &err), ZO_OK);
+        zo_store_get(b.be, b.store, 0, is);
+        zo_store_get(b.be, b.store, 1, bias);
+        float d[ROWS * COLS];
+        for (int i = 0; i < ROWS * COLS; i++) {
+            d[i] = is[i] - was[i];
+            square += (double)d[i] * d[i];
+        }
+        ck_assert(o->norms(o, offset, norm, &err) == ZO_OK && square > 0.0);
+        ck_assert_double_eq_tol(norm[0], sqrt(square), 1e-9);
+        ck_assert_int_eq(o->norms(o, whole, norm, &err), ZO_OK);
+        square = 0.0;
+        for (int i = 0; i < ROWS; i++) {
+            square += (double)bias[i] * bias[i];
+        }
+        ck_assert_double_eq_tol(norm[1], sqrt(square), 1e-9);
+        static const double way[] = {1.7, -3.0, 0.0, 0.5, 1.0};
+        for (int k = 0; k < 5; k++) {
+            times[0] = way[k];
+            ck_assert_int_eq(o->place(o, anchor, offset, times, &err), ZO_OK);
+            float at[ROWS * COLS];
+            zo_store_get(b.be, b.store, 0, at);
+            zo_store_get(b.be, b.store, 1, stays);
+            ck_assert(memcmp(bias, stays, sizeof bias) == 0);
+            for (int i = 0; i < ROWS * COLS; i++) {
+                float want = zo_storage_round(b.store->storage, fmaf((float)way[k], d[i], was[i]));
+                ck_assert_msg(at[i] == want, "%g times the offset: %g, not %g", way[k], (double)at[i], (double)want);
+            }
+        }
+        memset(zo_store_at(b.store, 0), 0, bytes);
+        times[0] = times[1] = 1.0;
+        ck_assert_int_eq(o->place(o, ZO_SET_WEIGHTS, whole, times, &err), ZO_OK); /* from zeros: all of it */
+        zo_store_get(b.be, b.store, 1, stays);
+        ck_assert(memcmp(bias, stays, sizeof bias) == 0);
+        zo_engine_free(e);
+        bowl_close(&b);
+    }
+}
+END_TEST
+
 /* A set of cores takes S of CORE directions; between U and V of any period it is what a direction with that core is there, in every bit. In place too,
  * where what a core made of one period is still to be added when another period is asked for. */
 START_TEST(cores_are_summed)
@@ -950,6 +1023,7 @@ int main(void)
     tcase_add_test(tests, left_factors);
     tcase_add_test(tests, cores_between_orthonormal_factors);
     tcase_add_test(tests, cores_are_summed);
+    tcase_add_test(tests, weights_are_placed);
     tcase_add_test(tests, factors_come_and_go);
     tcase_add_test(tests, slots_that_are_not_there);
     tcase_add_test(tests, verbs_on_a_poor_backend);

@@ -13,6 +13,7 @@
 #include "tests/oracles.h"
 #include "tests/optimizers/twins/adamezo.h"
 #include "tests/optimizers/twins/adamu.h"
+#include "tests/optimizers/twins/dizo.h"
 #include "tests/optimizers/twins/eggroll.h"
 #include "tests/optimizers/twins/first_order.h"
 #include "tests/optimizers/twins/helene.h"
@@ -125,6 +126,10 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"subzero-plus", "{\"queries\": 3, \"rank\": 8, \"period\": 11, \"adam_eps\": 0.1, \"haar\": false, \"align\": true, \"refresh\": \"reset\", \"beta1\": 0.8, \"beta2\": 0.9}",
      twin_subzero_plus, 1e-2, 1e-2},
     {"subzero-plus", "{\"queries\": 4, \"rank\": 3, \"period\": 9, \"rule\": \"sgd\", \"embeddings\": \"rest\"}", twin_subzero_plus, 5e-2, 1e-2},
+    {"dizo", "{\"kappa\": 6, \"iterations\": 4}", twin_dizo, 2e-2, 1e-2},
+    {"dizo", "{\"kappa\": 5, \"iterations\": 3, \"radius\": 0.5, \"rate\": 0.5, \"tau\": 0.1, \"on\": \"qv\"}", twin_dizo, 2e-2, 1e-2},
+    {"dizo", "{\"kappa\": 5, \"iterations\": 5, \"radius\": 0.01, \"rate\": 1, \"anchor\": \"previous\"}", twin_dizo, 2e-2, 1e-2},
+    {"dizo", "{\"kappa\": 7, \"iterations\": 2, \"anchor\": \"zero\", \"on\": \"all\"}", twin_dizo, 2e-2, 1e-2},
     {"eggroll", NULL, twin_eggroll, 1e-2, 1e-2},
     {"eggroll", "{\"pairs\": 3, \"rank\": 2, \"scores\": \"raw\", \"embeddings\": \"rest\"}", twin_eggroll, 1e-2, 1e-2},
     {"forward-grad", NULL, twin_forward_grad, 2e-2, 0.0},
@@ -146,7 +151,7 @@ static const struct { const char *name, *why; } without[] = {
 
 /* ---- the program's run, recorded ------------------------------------------------------------------------------------------ */
 
-typedef struct kept { char name[64]; zo_set set; bool copy, factors; const float *numbers; } kept;
+typedef struct kept { char name[64]; zo_set set; bool copy, factors, placed; const float *numbers; } kept;
 typedef struct recorded {
     net *net;
     tape tape;
@@ -182,10 +187,11 @@ static kept *keep(const char *name)
 static zo_status taped_open(zo_objective *o, const zo_set_spec *spec, zo_set *opened, zo_err *err)
 {
     zo_status status = now.open(o, spec, opened, err);
-    if (status == ZO_OK) {
+    if (status == ZO_OK && !(spec->copy && spec->linear != 0)) { /* of which nothing but what is made of it can be read */
         kept *k = keep(spec->name);
         k->set = *opened;
         k->copy = spec->copy;
+        k->placed = spec->linear != 0;
         k->factors = spec->shape != ZO_SHAPE_WHOLE;
     }
     return status;
@@ -235,7 +241,12 @@ static void read_kept(net *m, zo_engine *e)
             }
             zo_engine_settle(e);
             memset(m->store->data, 0, (size_t)m->layout.size * sizeof *m->store->data);
-            ck_assert_msg(o->combine(o, ZO_SET_WEIGHTS, 1.0, &all, 1, &err) == ZO_OK, "%s", err.text);
+            double ones[PARAMS];
+            for (int t = 0; t < PARAMS; t++) {
+                ones[t] = 1.0;
+            }
+            ck_assert_msg((of->placed ? o->place(o, ZO_SET_WEIGHTS, of->set, ones, &err) : ZO_OK) == ZO_OK, "%s", err.text);
+            ck_assert_msg(of->placed || o->combine(o, ZO_SET_WEIGHTS, 1.0, &all, 1, &err) == ZO_OK, "%s", err.text);
             zo_engine_settle(e);
             widen(m->store->data, m->layout.trained_size, now.values[k]);
         }

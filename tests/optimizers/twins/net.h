@@ -39,9 +39,9 @@ static inline int of_block(int block, int which)
 
 static inline void net_open(net *m)
 {
-    static const struct { const char *name; zo_param_kind kind; int64_t rows, cols; } of[OF_BLOCK] = {
-        {"norm.weight", ZO_PARAM_VECTOR, 1, WIDTH}, {"norm.bias", ZO_PARAM_VECTOR, 1, WIDTH}, {"a.weight", ZO_PARAM_MATRIX, HIDDEN, WIDTH},
-        {"a.bias", ZO_PARAM_VECTOR, 1, HIDDEN},     {"b.weight", ZO_PARAM_MATRIX, WIDTH, HIDDEN}, {"b.bias", ZO_PARAM_VECTOR, 1, WIDTH}};
+    static const struct { const char *name; zo_param_kind kind; int64_t rows, cols; unsigned linear; } of[OF_BLOCK] = { /* A and B as if keys and values */
+        {"norm.weight", ZO_PARAM_VECTOR, 1, WIDTH, 0}, {"norm.bias", ZO_PARAM_VECTOR, 1, WIDTH, 0}, {"a.weight", ZO_PARAM_MATRIX, HIDDEN, WIDTH, ZO_LINEAR_K},
+        {"a.bias", ZO_PARAM_VECTOR, 1, HIDDEN, 0}, {"b.weight", ZO_PARAM_MATRIX, WIDTH, HIDDEN, ZO_LINEAR_V}, {"b.bias", ZO_PARAM_VECTOR, 1, WIDTH, 0}};
     zo_err err = {0};
     memset(m, 0, sizeof *m);
     ck_assert_int_eq(zo_backend_open("cpu", 1, &m->be, &err), ZO_OK);
@@ -50,7 +50,8 @@ static inline void net_open(net *m)
         for (int k = 0; k < OF_BLOCK; k++) {
             char name[64];
             snprintf(name, sizeof name, "layer.%d.%s", b, of[k].name);
-            zo_layout_add(&m->layout, name, of[k].kind, of[k].rows, of[k].cols, b, of[k].kind == ZO_PARAM_MATRIX);
+            int at = zo_layout_add(&m->layout, name, of[k].kind, of[k].rows, of[k].cols, b, of[k].kind == ZO_PARAM_MATRIX);
+            m->layout.param[at].linear = of[k].linear;
         }
     }
     zo_layout_add(&m->layout, "norm.weight", ZO_PARAM_VECTOR, 1, WIDTH, -1, false);
