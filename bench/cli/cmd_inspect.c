@@ -20,12 +20,13 @@
 #include "models/tune.h"
 #include "optimizers/plugins.h"
 
-static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--plugin FILE] [--json] [--models DIR]";
+static const char USAGE[] = "zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--quantised none|int8|int4] [--quantised-group N] [--tune VIEW] "
+                            "[--plugin FILE] [--json] [--models DIR]";
 
 typedef struct inspect_args {
     bool json;
-    int64_t batch, context, rank;
-    const char *models_dir, *model, *storage_name, *tune_name, *plugin;
+    int64_t batch, context, rank, group;
+    const char *models_dir, *model, *storage_name, *quantised, *tune_name, *plugin;
     zo_storage storage;
     zo_tune tune;
 } inspect_args;
@@ -182,12 +183,21 @@ static zo_status add_method(report *r, const inspect_args *args, const zo_layout
     return status;
 }
 
-/* An estimator in every realisation that it has. First-order methods need weights in f32. */
+static bool trains_scales(const zo_layout *layout)
+{
+    bool any = false;
+    for (int t = 0; t < layout->n; t++) {
+        any = any || (layout->param[t].kind == ZO_PARAM_SCALES && !layout->param[t].frozen);
+    }
+    return any;
+}
+
+/* An estimator in every realisation that it has. First-order methods need weights in f32, and make no gradient of scales. */
 static zo_status plan_estimator(report *r, const inspect_args *args, const zo_layout *layout, const zo_estimator *e, zo_err *err)
 {
     bool one = e->step == NULL || e->first_order; /* nothing is realised */
     zo_status status = ZO_OK;
-    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && args->storage != ZO_STORAGE_F32); k++) {
+    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && (args->storage != ZO_STORAGE_F32 || trains_scales(layout))); k++) {
         if (e->allows != NULL && !e->allows(k)) {
             continue;
         }
@@ -208,6 +218,12 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
     const zo_estimator *const *list, *plugin = NULL;
     int n = zo_estimator_list(&list);
     zo_status status = zo_tune_apply(&args->tune, &r->arch, r->head, &layout, err);
+    for (int t = 0; t < layout.n && status == ZO_OK; t++) {
+        if (layout.param[t].bits > 0 && !layout.param[t].frozen) {
+            status = zo_fail(err, ZO_EINPUT, "--quantised %s holds %s as codes that no step writes, and --tune %.64s trains it; say --tune scales, lora, prefix, head or bias",
+                             args->quantised, layout.param[t].name, args->tune_name);
+        }
+    }
     status = status == ZO_OK && args->plugin != NULL ? zo_plugin_open(args->plugin, &plugin, err) : status;
     for (int i = 0; i < n && status == ZO_OK; i++) {
         status = plan_estimator(r, args, &layout, list[i], err);
@@ -242,6 +258,7 @@ static void print_json(const report *r, const inspect_args *args)
         cJSON_AddNumberToObject(json, numbers[i].key, (double)numbers[i].value);
     }
     cJSON_AddStringToObject(json, "storage", args->storage_name);
+    cJSON_AddStringToObject(json, "quantised", args->quantised);
     char tune[ZO_OPT_STRING_BYTES];
     cJSON_AddStringToObject(json, "tune", zo_tune_text(&args->tune, tune));
     cJSON_AddStringToObject(json, "head", r->head == ZO_HEAD_CLASS ? "class" : "options");
@@ -315,8 +332,12 @@ static void print_text(const report *r, const inspect_args *args)
         printf("note         %s\n", note);
         zo_free(note);
     }
-    printf("parameters   %.6g M with %s, held in %s\n", (double)r->method[0].plan.parameters / 1e6,
+    printf("parameters   %.6g M with %s, held in %s", (double)r->method[0].plan.parameters / 1e6,
            r->head == ZO_HEAD_CLASS ? "a 2-class head" : "the language-model head", args->storage_name);
+    if (r->arch.quantised.bits > 0) {
+        printf("; the blocks' matrices as int%d in groups of %d, whose scales are counted too", r->arch.quantised.bits, r->arch.quantised.group);
+    }
+    putchar('\n');
     char tune[ZO_OPT_STRING_BYTES];
     printf("trained      %.6g M, tune %s\n", (double)r->method[0].plan.trained / 1e6, zo_tune_text(&args->tune, tune));
     printf("\nPredicted MiB of a step with batch %lld and context %lld:\n", (long long)args->batch,
@@ -384,6 +405,14 @@ static zo_status inspect(report *r, inspect_args *args, zo_err *err)
     if (!read_storage(args)) {
         return zo_fail(err, ZO_EINPUT, "--storage is \"%.64s\"; expected f32, bf16 or f16", args->storage_name);
     }
+    int bits = strcmp(args->quantised, "int8") == 0 ? 8 : strcmp(args->quantised, "int4") == 0 ? 4 : 0;
+    if (bits == 0 && strcmp(args->quantised, "none") != 0) {
+        return zo_fail(err, ZO_EINPUT, "--quantised is \"%.64s\"; expected none, int8 or int4", args->quantised);
+    }
+    if (args->group < 2 || args->group > 65536 || args->group % 2 != 0) {
+        return zo_fail(err, ZO_EINPUT, "--quantised-group is %lld; expected an even number from 2 to 65536", (long long)args->group);
+    }
+    r->arch.quantised = (zo_quantised){.bits = bits, .group = bits > 0 ? (int)args->group : 0};
     if (args->batch < 1 || args->rank < 1) {
         return zo_fail(err, ZO_EINPUT, "--%s is 0; expected at least 1", args->batch < 1 ? "batch" : "rank");
     }
@@ -396,10 +425,11 @@ static zo_status inspect(report *r, inspect_args *args, zo_err *err)
 
 int zo_cmd_inspect(int argc, char **argv)
 {
-    inspect_args args = {.batch = 16, .rank = 8, .storage_name = "f32", .tune_name = "full"};
+    inspect_args args = {.batch = 16, .rank = 8, .group = 64, .storage_name = "f32", .quantised = "none", .tune_name = "full"};
     const zo_arg table[] = {{"--json", ZO_ARG_FLAG, &args.json},         {"--batch", ZO_ARG_INT, &args.batch},
                             {"--context", ZO_ARG_INT, &args.context},    {"--rank", ZO_ARG_INT, &args.rank},
                             {"--models", ZO_ARG_TEXT, &args.models_dir}, {"--storage", ZO_ARG_TEXT, &args.storage_name},
+                            {"--quantised", ZO_ARG_TEXT, &args.quantised}, {"--quantised-group", ZO_ARG_INT, &args.group},
                             {"--tune", ZO_ARG_TEXT, &args.tune_name},    {"--plugin", ZO_ARG_TEXT, &args.plugin},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};

@@ -166,13 +166,15 @@ static const command commands[] = {
      "  --bf16        matrix products in bf16 (f32)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
     {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
-     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--tune VIEW] [--plugin FILE] [--models DIR] [--json]\n"
+     "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--quantised none|int8|int4] [--quantised-group N]\n"
+     "                 [--tune VIEW] [--plugin FILE] [--models DIR] [--json]\n"
      "\n"
      "Family, layers, parameters, types on disk, and the bytes by tag that a training step of each method is predicted to take.\n"
      "  --batch N     examples of the step (16)\n"
      "  --context N   tokens of an example (128, at most the model's positions)\n"
      "  --rank N      of TeZO's factors (8)\n"
      "  --storage T   how weights are held: f32, bf16 or f16 (f32)\n"
+     "  --quantised T the blocks' matrices as integers: none, int8 or int4 (none); --quantised-group N: columns that share a scale (64)\n"
      "  --tune VIEW   the parameters that are trained, as in a config's \"tune\": \"last layers 4\" (full)\n"
      "  --plugin FILE the estimator of this file, .so or .py, behind the others (docs/plugins.md)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"

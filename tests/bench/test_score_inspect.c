@@ -571,6 +571,44 @@ START_TEST(views_are_predicted)
 }
 END_TEST
 
+/* Two blocks: q and o (32, 32), k and v (16, 32), gate and up (48, 32), down (32, 48). */
+START_TEST(codes_are_predicted)
+{
+    static const char model_of[] = "tests/golden/models/llama";
+    const char *argv[] = {"inspect", model_of, "--quantised", "int4", "--quantised-group", "10", "--tune", "scales", "--json"};
+    char *out, *errors;
+    ck_assert_int_eq(run(zo_cmd_inspect, 9, argv, &out, &errors), 0);
+    cJSON *json = cJSON_Parse(out), *plan;
+    zo_free(out);
+    zo_free(errors);
+    double scales = 2 * (4 * (2 * 32 + 2 * 16 + 2 * 48) + 5 * 32), codes = 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 48 * 32), others = 21664 - codes;
+    ck_assert_double_eq(number_of(json, "trained_parameters"), scales);
+    int first_order = 0, seen = 0;
+    cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted")) {
+        const char *method = cJSON_GetStringValue(cJSON_GetObjectItem(plan, "method"));
+        first_order += strncmp(method, "fo-", 3) == 0;
+        if (strcmp(method, "qzo") == 0) {
+            ck_assert_double_eq(number_of(plan, "params_bytes"), codes / 2 + 4 * (scales + others));
+            seen++;
+        }
+    }
+    ck_assert_int_eq(first_order, 0);
+    ck_assert_int_gt(seen, 0);
+    cJSON_Delete(json);
+    const char *wrong[][6] = {{"inspect", model_of, "--quantised", "int8", "--tune", "full"}, {"inspect", model_of, "--quantised", "int3", "--tune", "scales"},
+                              {"inspect", model_of, "--quantised", "int8", "--quantised-group", "7"}, {"inspect", model_of, "--quantised", "none", "--tune", "scales"}};
+    static const char *const says[] = {"--quantised int8 holds layer.0.attn.q.weight as codes that no step writes, and --tune full trains it; say --tune scales",
+                                       "--quantised is \"int3\"; expected none, int8 or int4", "--quantised-group is 7; expected an even number from 2 to 65536",
+                                       "\"tune\" \"scales\" trains the scales of matrices that are held as codes, and none is"};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(run(zo_cmd_inspect, 6, wrong[i], &out, &errors), 2);
+        ck_assert_msg(strstr(errors, says[i]) != NULL, "%s", errors);
+        zo_free(out);
+        zo_free(errors);
+    }
+}
+END_TEST
+
 START_TEST(config_without_weights)
 {
     char path[128], *text, *out, *errors;
@@ -607,6 +645,7 @@ int main(void)
     tcase_add_test(tests, text_and_json_say_the_same);
     tcase_add_test(tests, config_without_weights);
     tcase_add_test(tests, views_are_predicted);
+    tcase_add_test(tests, codes_are_predicted);
     tcase_add_test(tests, weights_that_are_not_numbers);
     tcase_add_test(tests, notes_are_said);
     if (zo_path_exists(path)) {
