@@ -259,6 +259,25 @@ void zo_layout_freeze(zo_layout *layout, const bool *frozen)
     }
 }
 
+int64_t zo_gradient_places(const zo_layout *layout, int64_t *place)
+{
+    int64_t weights = 0, biases = 0;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        int64_t n = (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16), *longest = p->bias ? &biases : &weights;
+        *longest = !p->frozen && !p->whole && n > *longest ? n : *longest;
+    }
+    int64_t all = weights + biases;
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        if (place != NULL) {
+            place[t] = p->whole ? all : p->bias ? weights : 0;
+        }
+        all += p->whole && !p->frozen ? (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16) : 0;
+    }
+    return all;
+}
+
 int zo_layout_find(const zo_layout *layout, const char *name)
 {
     for (int i = 0; i < layout->n; i++) {
@@ -305,6 +324,14 @@ zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag)
     return new_store(be, layout, layout->trained_size, ZO_STORAGE_F32, tag);
 }
 
+zo_store *zo_store_new_places(zo_backend *be, const zo_layout *layout, zo_tag tag)
+{
+    int64_t *place = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)layout->n * sizeof *place);
+    zo_store *store = new_store(be, layout, zo_gradient_places(layout, place), ZO_STORAGE_F32, tag);
+    store->place = place;
+    return store;
+}
+
 zo_store *zo_store_new_beside(zo_backend *be, const zo_store *weights, zo_tag tag)
 {
     zo_store *store = new_store(be, weights->layout, weights->layout->trained_size, weights->storage, tag);
@@ -317,6 +344,7 @@ void zo_store_free(zo_backend *be, zo_store *store)
     if (store != NULL) {
         be->release(be, store->data != NULL ? (void *)store->data : store->half);
         be->release(be, store->codes);
+        zo_free((void *)store->place);
         zo_free(store);
     }
 }

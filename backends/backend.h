@@ -269,6 +269,7 @@ zo_store *zo_store_new(zo_backend *be, const zo_layout *layout, zo_tag tag); /* 
 zo_store *zo_store_new_as(zo_backend *be, const zo_layout *layout, zo_storage storage, zo_tag tag); /* of all of them */
 /* A snapshot: as `weights` hold them, of the trained parameters; frozen ones are read below, in `weights`, which lives as long. */
 zo_store *zo_store_new_beside(zo_backend *be, const zo_store *weights, zo_tag tag);
+zo_store *zo_store_new_places(zo_backend *be, const zo_layout *layout, zo_tag tag); /* a zo_sink's room, with zeros */
 void zo_store_free(zo_backend *be, zo_store *store);
 void zo_store_get(zo_backend *be, const zo_store *store, int param, float *host);       /* (rows, cols) row-major */
 void zo_store_set(zo_backend *be, zo_store *store, int param, const float *host);

@@ -107,6 +107,7 @@ typedef struct zo_store {
     uint16_t *half;     /* (size), padding zero; NULL in a store of f32 */
     int64_t size;       /* elements that it holds: the arena's first */
     uint8_t *codes;     /* (layout->codes) of weights: of matrices that are held so; NULL of any other store, and where there are none */
+    const int64_t *place; /* (parameters) where each begins in `data`, of a set whose parameters do not stand as in the arena; NULL = at their offsets */
     const struct zo_store *below; /* a snapshot's, or a saved sum's: the weights, where parameters stand that it has not; borrowed. Else NULL */
 } zo_store;
 
@@ -127,8 +128,20 @@ static inline const uint8_t *zo_store_codes(const zo_store *store, const zo_para
 /* Where the values of a parameter stand in a set of f32 (a gradient); NULL where it is absent (-1) or frozen, so that the set has none. */
 static inline float *zo_set_values(const zo_store *set, int param)
 {
-    return param < 0 || set->layout->param[param].frozen ? NULL : set->data + set->layout->param[param].offset;
+    return param < 0 || set->layout->param[param].frozen ? NULL : set->data + (set->place != NULL ? set->place[param] : set->layout->param[param].offset);
 }
+
+/* Room for gradients that are used as soon as they are complete. Places of parameters whose gradients are made one after another are one place, as long
+ * as the longest of them needs; biases have another, for a layer's weight and bias are made together. A TABLE that is read whole has a place of its
+ * own: a tied one's gradient is begun in the head and ends in the embeddings, and a prefix has two tables at a time. place (parameters), NULL = not asked for.
+ * Returns the floats of all places. */
+int64_t zo_gradient_places(const zo_layout *layout, int64_t *place);
+
+/* Who uses such gradients. */
+typedef struct zo_sink {
+    struct zo_store *room; /* f32, with places of zo_gradient_places; zeros, but for a gradient that is under way */
+    void (*take)(struct zo_sink *sink, int param); /* that of `param` is complete, and nothing more of the pass reads its weights: uses it, and leaves zeros */
+} zo_sink;
 
 /* Shapes of low-rank directions, and CP factors of TeZO (arXiv 2501.19057): Z = scale_l * U_l diag(a) V_l^T with U (rows, rank), V (cols, rank)
  * ~ N(0, 1), drawn once per run from (seed, parameter id, ZO_ROLE_U / ZO_ROLE_V, step 0). Element (i, s) of U is element i * rank + s of its draw.

@@ -189,6 +189,9 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
         be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at,
                           batch->target, slope, pass->scores, dx, grad);
     }
+    zo_pair read = class ? ids->class_out : ids->decoder;
+    zo_gradient_done(model, pass, read.weight != ids->token ? read.weight : -1); /* of tied embeddings it ends at the other end of the pass */
+    zo_gradient_done(model, pass, read.bias);
     if (dense.weight < 0 || dx == NULL) {
         return;
     }
@@ -196,6 +199,8 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
         bool goes_on = zo_goes_below(model, model->layout.param[ids->lm_norm.weight].stage);
         be->norm_backward(be, model->store, a->norm, ids->lm_norm.weight, ids->lm_norm.bias, pass->head[1], pass->head_stats, dx,
                           pass->rows, model->width, goes_on ? dx : NULL, grad);
+        zo_gradient_done(model, pass, ids->lm_norm.weight);
+        zo_gradient_done(model, pass, ids->lm_norm.bias);
         if (!goes_on) {
             return;
         }
@@ -203,4 +208,6 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->width, dx);
     be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false,
                         zo_goes_below(model, ids->head_stage) ? pass->dhead : NULL, grad);
+    zo_gradient_done(model, pass, dense.weight);
+    zo_gradient_done(model, pass, dense.bias);
 }

@@ -594,7 +594,8 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
     zo_part_add(ZO_PART_HEAD, zo_now() - start);
 }
 
-void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)
+/* sink NULL: the gradients stay. Else they are used on the way, and a loss that is not finite has none. */
+static void gradient_pass(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, zo_sink *sink, double *loss)
 {
     const zo_store *stored = model->store;
     ZO_CHECK(stored->storage == ZO_STORAGE_F32, "gradients at weights held in %s", zo_storage_name(stored->storage));
@@ -611,12 +612,26 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
     int64_t n = fetch_results(model, &pass);
     memset(model->room.amount, 0, (size_t)n * sizeof *model->room.amount);
     *loss = zo_head_loss(model, batch, model->room.host, NULL, NULL, scale, model->room.amount);
+    if (sink != NULL && !isfinite(*loss)) {
+        return;
+    }
+    pass.sink = sink;
     operations_begin(model->be);
     zo_head_backward(model, &pass, batch, model->room.amount, grad);
     if (zo_goes_below(model, model->ids.head_stage)) {
         zo_transformer_backward(model, &pass, batch, row, grad);
     }
     operations_end(model->be);
+}
+
+void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss)
+{
+    gradient_pass(model, batch, scale, checkpoint, grad, NULL, loss);
+}
+
+void zo_model_descend(zo_model *model, const zo_batch *batch, bool checkpoint, zo_sink *sink, double *loss)
+{
+    gradient_pass(model, batch, 1.0, checkpoint, sink->room, sink, loss);
 }
 
 void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch, float *hidden)

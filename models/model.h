@@ -73,6 +73,9 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
 /* Gradient of the loss at the stored weights by what is trained, ADDED into grad (a set of the layout) times `scale`; *loss = the loss. With `checkpoint`
  * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);
+/* The same gradient, of which nothing is kept: the sink takes each trained parameter's once, when it is complete, and may write its weights then. Where the
+ * loss is not finite it takes none. */
+void zo_model_descend(zo_model *model, const zo_batch *batch, bool checkpoint, zo_sink *sink, double *loss);
 
 /* What the head's last product reads (behind a dense layer and a norm, where the family has them), and what is right there: x (rows, zo_model_width),
  * right (rows), host, of the batch's zo_model_feature_rows. CLASS and WORDS: a row an example, in order, and its label. OPTIONS: a row for each token of

@@ -574,19 +574,25 @@ static void linear_backward(zo_model *model, const zo_pass *pass, zo_pair pair, 
     }
     if (adapted) {
         be->linear_backward(be, stored, model->precision, pair.lora[1], -1, pass->lora, dy, tokens, false, goes_on ? pass->dlora : NULL, grad);
+        zo_gradient_done(model, pass, pair.lora[1]);
     }
     if (adapted && goes_on) {
         be->linear_backward(be, stored, model->precision, pair.lora[0], -1, x, pass->dlora, tokens, false, dx, grad);
+        zo_gradient_done(model, pass, pair.lora[0]);
     }
     be->linear_backward(be, stored, model->precision, pair.weight, pair.bias, x, dy, tokens, adapted, dx, grad);
+    zo_gradient_done(model, pass, pair.weight);
+    zo_gradient_done(model, pass, pair.bias);
 }
 
 /* dx: the gradient of the norm's output in, and where one goes on that of its input out. Returns whether one does. */
-static bool norm_backward(zo_model *model, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
+static bool norm_backward(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
 {
     bool below = goes_below(model, pair);
     model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dx, tokens,
                              model->arch.hidden, below ? dx : NULL, grad);
+    zo_gradient_done(model, pass, pair.weight);
+    zo_gradient_done(model, pass, pair.bias);
     return below;
 }
 
@@ -645,6 +651,8 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     zo_seqs seqs = zo_seqs_of(batch);
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;
     be->attention_backward(be, &attention, &seqs, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse, t1, dq, dk, dv);
+    zo_gradient_done(model, pass, ids->prefix[0]);
+    zo_gradient_done(model, pass, ids->prefix[1]);
     if (a->rope) {
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, true, dq);
         rotate(model, pass, batch->position, t, a->kv_heads, true, dk);
@@ -670,7 +678,7 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     be->add(be, dh1, t1, t * a->hidden);
     linear_backward(model, pass, ids->v, b->h1, dv, t, t1, grad);
     be->add(be, dh1, t1, t * a->hidden);
-    if (a->norm_first && norm_backward(model, ids->attn_norm, b->in, b->stats1, t, t2, grad)) {
+    if (a->norm_first && norm_backward(model, pass, ids->attn_norm, b->in, b->stats1, t, t2, grad)) {
         be->add(be, dx, t2, t * a->hidden);
     }
     return goes_below(model, a->norm_first ? ids->attn_norm : ids->q);
@@ -684,16 +692,16 @@ static bool block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     const zo_block_ids *ids = &model->ids.block[layer];
     int64_t rows = row ? pass->rows : pass->tokens, n = rows * model->arch.hidden;
     if (model->arch.norm_first) {
-        if (!mlp_backward(model, pass, ids, b, rows, grad) || !norm_backward(model, ids->mlp_norm, b->mid, b->stats2, rows, pass->t1, grad)) {
+        if (!mlp_backward(model, pass, ids, b, rows, grad) || !norm_backward(model, pass, ids->mlp_norm, b->mid, b->stats2, rows, pass->t1, grad)) {
             return false;
         }
         model->be->add(model->be, pass->dx, pass->t1, n);
     } else {
-        if (!norm_backward(model, ids->mlp_norm, b->out, b->stats3, rows, pass->dx, grad) || !mlp_backward(model, pass, ids, b, rows, grad)) {
+        if (!norm_backward(model, pass, ids->mlp_norm, b->out, b->stats3, rows, pass->dx, grad) || !mlp_backward(model, pass, ids, b, rows, grad)) {
             return false;
         }
         model->be->add(model->be, pass->dx, pass->t1, n);
-        if (!norm_backward(model, ids->attn_norm, b->mid, b->stats2, rows, pass->dx, grad)) {
+        if (!norm_backward(model, pass, ids->attn_norm, b->mid, b->stats2, rows, pass->dx, grad)) {
             return false;
         }
     }
@@ -706,14 +714,16 @@ static void embed_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     const zo_ids_of *ids = &model->ids;
-    if (ids->embed_norm.weight >= 0 && !norm_backward(model, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad)) {
+    if (ids->embed_norm.weight >= 0 && !norm_backward(model, pass, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad)) {
         return;
     }
     if (is_trained(model, ids->position)) {
         be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+        zo_gradient_done(model, pass, ids->position);
     }
     if (is_trained(model, ids->type)) {
         be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+        zo_gradient_done(model, pass, ids->type);
     }
     float *de = pass->dx;
     if (ids->in.weight >= 0) {
@@ -722,6 +732,7 @@ static void embed_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     }
     if (is_trained(model, ids->token)) {
         be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);
+        zo_gradient_done(model, pass, ids->token);
     }
 }
 
@@ -742,7 +753,7 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
     } else {
         be->copy(be, pass->dx, pass->dhead, (size_t)(pass->rows * a->hidden) * sizeof(float));
     }
-    if (a->final_norm && !norm_backward(model, ids->final_norm, b.y, pass->last_stats, pass->rows, pass->dx, grad)) {
+    if (a->final_norm && !norm_backward(model, pass, ids->final_norm, b.y, pass->last_stats, pass->rows, pass->dx, grad)) {
         return;
     }
     for (int l = a->layers - 1; l >= 0; l--) {

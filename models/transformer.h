@@ -75,6 +75,7 @@ typedef struct zo_pass {
     float *logprob;            // (scores)
     float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)
     float *dhead;              // (R, width)
+    zo_sink *sink;             // gradient pass: who uses each parameter's gradient as it is complete; NULL = nobody
     float *lora, *dlora;       // (T, rank) x A^T of the adapter at hand; gradient pass: its gradient
 } zo_pass;
 
@@ -146,6 +147,13 @@ void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view,
 static inline bool zo_goes_below(const zo_model *model, int stage)
 {
     return model->layout.lowest < stage;
+}
+/* Whatever has completed the gradient of a parameter says so: no operation after that reads its weights in this pass. -1 = there is none. */
+static inline void zo_gradient_done(const zo_model *model, const zo_pass *pass, int param)
+{
+    if (pass->sink != NULL && param >= 0 && !model->layout.param[param].frozen) {
+        pass->sink->take(pass->sink, param);
+    }
 }
 /* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of what is trained below the head, added into grad. Only where
  * something is. */

@@ -1042,18 +1042,24 @@ static zo_store *made(zo_engine *e, zo_set set, zo_shape shape)
     return s->store;
 }
 
-static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
+/* What gradients need. */
+static zo_status check_gradients(const zo_engine *e, bool there, zo_err *err)
 {
-    zo_engine *e = o->self;
-    zo_backend *be = e->spec.be;
-    if (e->spec.io.gradient == NULL) {
+    if (!there) {
         return zo_fail(err, ZO_EUNSUPPORTED, "this run has no gradients to give to a first-order optimizer");
     }
     if (e->spec.weights->storage != ZO_STORAGE_F32 || is_logged(e)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are held in f32 and updated there: use \"storage\": \"f32\" and "
                        "\"accumulate\": \"weights\"");
     }
-    if (zo_backend_has(be, ZO_SLOTS_BACKWARD, err) != ZO_OK || (norm != NULL && zo_backend_has(be, ZO_SLOTS_NORMS, err) != ZO_OK)) {
+    return zo_backend_has(e->spec.be, ZO_SLOTS_BACKWARD, err);
+}
+
+static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
+{
+    zo_engine *e = o->self;
+    zo_backend *be = e->spec.be;
+    if (check_gradients(e, e->spec.io.gradient != NULL, err) != ZO_OK || (norm != NULL && zo_backend_has(be, ZO_SLOTS_NORMS, err) != ZO_OK)) {
         return ZO_EUNSUPPORTED;
     }
     settle_weights(e);
@@ -1073,6 +1079,55 @@ static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, do
         }
     }
     return status;
+}
+
+/* A step in the backward pass. */
+typedef struct descent {
+    zo_sink sink;
+    zo_engine *e;
+    zo_rule_kind rule;
+    const zo_rule_args *args;
+    zo_store *m, *v; /* NULL = the rule has no use for it */
+} descent;
+
+/* The values of one parameter, as a store of `alone`. */
+static zo_store part_of(const zo_layout *alone, float *values)
+{
+    return (zo_store){.layout = alone, .data = values, .size = alone->size};
+}
+
+static void take_gradient(zo_sink *sink, int param)
+{
+    const descent *d = (const descent *)sink; /* its first member */
+    zo_engine *e = d->e;
+    zo_backend *be = e->spec.be;
+    zo_param p = e->spec.weights->layout->param[param];
+    zo_layout alone = {.n = 1, .param = &p, .size = (int64_t)zo_round_up((uint64_t)(p.rows * p.cols), 16), .trained_size = p.rows * p.cols,
+                       .decays_whole = e->parts.layout[ZO_LAYOUT_WHOLE].decays_whole};
+    zo_store w = part_of(&alone, e->spec.weights->data + p.offset), g = part_of(&alone, zo_set_values(sink->room, param));
+    zo_store m = part_of(&alone, d->m != NULL ? d->m->data + p.offset : NULL), v = part_of(&alone, d->v != NULL ? d->v->data + p.offset : NULL);
+    p.offset = 0;
+    be->rule(be, d->rule, d->args, &w, &g, d->m != NULL ? &m : NULL, d->v != NULL ? &v : NULL);
+    be->zero(be, g.data, (size_t)alone.trained_size * sizeof(float));
+}
+
+static zo_status engine_descend(zo_objective *o, zo_which which, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, double *loss, zo_err *err)
+{
+    zo_engine *e = o->self;
+    ZO_CHECK(x->over == ZO_SET_WEIGHTS && x->g == 0 && x->terms == 0 && x->m_numbers == NULL && !x->floor_by_size,
+             "a rule in the backward pass is of the weights, its gradient and moments that are sets");
+    if (check_gradients(e, e->spec.io.descend != NULL, err) != ZO_OK || zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    settle_weights(e);
+    decay_as_wished(e);
+    if (e->gradients == NULL) {
+        e->gradients = zo_store_new_places(e->spec.be, e->spec.weights->layout, ZO_TAG_GRADS);
+    }
+    descent d = {.sink = {.room = e->gradients, .take = take_gradient}, .e = e, .rule = rule, .args = args, .m = x->m != 0 ? made(e, x->m, ZO_SHAPE_WHOLE) : NULL,
+                 .v = x->v != 0 ? made(e, x->v, ZO_SHAPE_WHOLE) : NULL};
+    zo_status status = e->spec.io.descend(e->spec.io.context, which, &d.sink, loss, err);
+    return status == ZO_OK ? check_losses(loss, 1, err) : status;
 }
 
 /* A rule over one parameter. */
@@ -1247,7 +1302,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .set_head = engine_set_head,
                                   .tensors = engine_tensors,
                                   .norms = engine_norms,
-                                  .place = engine_place};
+                                  .place = engine_place,
+                                  .descend = engine_descend};
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;
@@ -1289,6 +1345,7 @@ void zo_engine_free(zo_engine *e)
     zo_free(e->set);
     zo_term_log_close(&e->log);
     zo_store_free(be, e->rest);
+    zo_store_free(be, e->gradients);
     zo_layout_free(&e->rest_layout);
     zo_layout_free(&e->sum_layout);
     zo_free(e->rest_of);

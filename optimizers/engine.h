@@ -43,6 +43,8 @@ typedef struct zo_engine_io {
     /* zo_objective.features at the view's one point, and .set_head of the stored weights. NULL: the run has none to give. */
     zo_status (*features)(void *context, const zo_view *view, zo_features *features, zo_err *err);
     zo_status (*set_head)(void *context, const zo_features *features, const double *w, zo_err *err);
+    /* The gradient at the stored weights into a sink, which writes them on the way; NULL = this run has none. */
+    zo_status (*descend)(void *context, zo_which which, zo_sink *sink, double *loss, zo_err *err);
 } zo_engine_io;
 
 typedef struct zo_engine_spec {

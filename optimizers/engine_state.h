@@ -39,6 +39,7 @@ struct zo_engine {
     int *rest_of;                      /* (parameters) zo_view.rest_of */
     zo_factors *factors;
     zo_own_factors own;                /* of directions that have their own */
+    zo_store *gradients;               /* room for gradients that are used at once; NULL before the first; zeros between steps */
     float **numbers;                   /* (arrays) each (ncoef) */
     int arrays;
     float *tau, *span;                 /* (ncoef) a drawn direction; a queued update's numbers */

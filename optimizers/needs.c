@@ -101,7 +101,9 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
         steps->backend[ZO_TAG_SNAPSHOT] += (uint64_t)n->part_copies * padded * (uint64_t)zo_storage_bytes(x->storage);
         steps->backend[ZO_TAG_OPT_STATE] += (uint64_t)n->part_sums * padded * sizeof(float);
     }
-    steps->backend[ZO_TAG_GRADS] += (uint64_t)(n->gradient + n->buffers) * numbers * sizeof(float);
+    uint64_t gradients = n->descends ? (uint64_t)zo_gradient_places(x->layout, NULL) : n->gradient ? numbers : 0;
+    steps->backend[ZO_TAG_GRADS] += (gradients + (uint64_t)n->buffers * numbers) * sizeof(float);
+    host[ZO_TAG_OTHER] += n->descends ? (uint64_t)x->layout->n * sizeof(int64_t) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, false) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, true) : 0;
     host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->part_copies + n->part_sums) * sizeof(zo_store);
@@ -161,7 +163,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
     char moments[40], stored[40];
     snprintf(stored, sizeof stored, n->stored > 1 ? "%d stored directions" : "a stored direction", n->stored);
     snprintf(moments, sizeof moments, "%d moment%s", n->moments, n->moments == 1 ? "" : "s");
-    const char *const kept[] = {n->gradient ? "gradients" : n->buffers > 0 ? "a gradient's buffer" : NULL,
+    const char *const kept[] = {n->descends ? "a gradient at a time" : n->gradient ? "gradients" : n->buffers > 0 ? "a gradient's buffer" : NULL,
                                 n->moments > 0 ? moments : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
                                 n->part_copies > 0 ? n->linear != ZO_LINEAR_EVERY ? "an anchor of some matrices" : "an anchor" : NULL,

@@ -56,6 +56,7 @@ typedef struct zo_needs {
     /* sets of the trained parameters of these linear layers (zo_set_spec.linear), which not every step reads */
     unsigned linear;
     int part_copies, part_sums; /* copies of the weights: in their storage, tag SNAPSHOT; sums: f32, tag OPT_STATE */
+    bool descends;      /* gradients are used as they are made (zo_objective.descend): room for one at a time, and for those of tables that are read whole */
 } zo_needs;
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */

@@ -176,6 +176,10 @@ typedef struct zo_objective {
     /* weights <- anchor + coef[l] offset on each parameter l of such a sum, rounded once; others stay. anchor: a copy of the same parameters, or
      * ZO_SET_WEIGHTS: zeros. coef (tensors). Exact however often: nothing is made of the weights that stood there. */
     zo_status (*place)(struct zo_objective *o, zo_set anchor, zo_set offset, const double *coef, zo_err *err);
+    /* First order, in place: weights <- one rule of the gradient at them, a parameter at a time within the backward pass, as soon as its gradient is
+     * complete. No set of gradients is kept. x has moments alone (m, v). The bits are those of `gradient`, then `rule`. ZO_EDIVERGED when the loss is not
+     * finite; the weights are as they were then. */
+    zo_status (*descend)(struct zo_objective *o, zo_which which, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, double *loss, zo_err *err);
 } zo_objective;
 
 #ifdef __cplusplus

@@ -135,6 +135,15 @@ static inline zo_status golden_gradient(void *context, zo_which which, zo_store 
     return ZO_OK;
 }
 
+static inline zo_status golden_descend(void *context, zo_which which, zo_sink *sink, double *loss, zo_err *err)
+{
+    (void)err;
+    (void)which;
+    golden_run *r = context;
+    zo_model_descend(r->model, r->batch[r->step % 2], false, sink, loss);
+    return ZO_OK;
+}
+
 static inline void golden_touched(void *context, zo_which which, zo_touched *touched)
 {
     golden_run *r = context;
@@ -165,7 +174,7 @@ static inline float *golden_steps(golden_run *r, const zo_estimator *e, int real
     zo_backend *be = zo_model_backend(r->model);
     zo_store *store = zo_model_store(r->model);
     zo_engine_spec spec = {.be = be, .weights = store, .realisation = (zo_realisation)realisation, .seed = 4,
-                           .io = {.context = r, .losses = golden_losses, .gradient = golden_gradient, .touched = golden_touched,
+                           .io = {.context = r, .losses = golden_losses, .gradient = golden_gradient, .descend = golden_descend, .touched = golden_touched,
                                   .most_points = 2}};
     zo_engine *engine = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(engine);

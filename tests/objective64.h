@@ -26,6 +26,7 @@ typedef struct objective64 {
     int64_t nu, ns;                                   /* numbers of u, of s */
     unsigned linear[8];                               /* of a set: of these linear layers alone */
     bool raw_signs;
+    zo_set passing;                                   /* of descend64; 0 = none */
     int sets;
     int *rank;                                        /* (n) */
     double *scale;
@@ -666,6 +667,19 @@ static zo_status place64(zo_objective *o, zo_set anchor, zo_set offset, const do
     return ZO_OK;
 }
 
+static zo_status descend64(zo_objective *o, zo_which which, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, double *loss, zo_err *err)
+{
+    objective64 *q = o->self;
+    if (q->passing == 0) { /* a set that nobody sees */
+        zo_set_spec spec = {.name = "of the pass"};
+        open_set64(o, &spec, &q->passing, err);
+    }
+    zo_operands all = *x;
+    all.g = q->passing;
+    zo_status status = gradient64(o, which, q->passing, loss, NULL, err);
+    return status == ZO_OK ? rule64(o, rule, args, &all, err) : status;
+}
+
 static int least64(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -706,7 +720,7 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .carry = carry64, .dot = dot64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64, .tensors = tensors64,
-                          .norms = norms64, .place = place64};
+                          .norms = norms64, .place = place64, .descend = descend64};
     ZO_CHECK(layout->n <= (int)(sizeof q->threshold / sizeof *q->threshold), "more parameters than the test's objective has room for");
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;

@@ -246,6 +246,16 @@ static zo_status io_set_head(void *context, const zo_features *f, const double *
     return zo_model_set_head(s->model, f->output, f->classes, w, err);
 }
 
+static zo_status io_descend(void *context, zo_which which, zo_sink *sink, double *loss, zo_err *err)
+{
+    (void)err;
+    zo_setup *s = context;
+    ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
+    count(s, s->batch, &s->plain, NULL);
+    zo_model_descend(s->model, s->batch, zo_engine_objective(s->engine)->checkpoint, sink, loss);
+    return ZO_OK;
+}
+
 static void io_touched(void *context, zo_which which, zo_touched *touched)
 {
     zo_setup *s = context;
@@ -407,6 +417,7 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
                            .io = {.context = s,
                                   .losses = io_losses,
                                   .gradient = io_gradient,
+                                  .descend = io_descend,
                                   .touched = io_touched,
                                   .features = io_features,
                                   .set_head = io_set_head,

@@ -356,6 +356,8 @@ START_TEST(schedules)
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"mezo\", \"seconds\": 10, \"warmup\": 0.1}", "\"warmup\" needs a budget in \"steps\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": \"fo-sgd\", \"steps\": 10, \"objective\": \"accuracy\"}", "fo-sgd goes along gradients of the loss");
     refuse("{\"model\": \"m\", \"task\": \"trec\", \"optimizer\": \"mezo\", \"steps\": 10, \"objective\": \"f1\"}", "\"objective\": \"f1\" is that of class 1, and trec has 6");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"fo-sgd\", \"mode\": \"inplace\", \"clip\": 1}, \"steps\": 10}",
+           "use \"clip\": 0 or \"mode\": \"stored\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo\", \"growth\": \"linear\"}, \"forwards\": 10}",
            ": mezo: \"growth\": \"linear\" needs a budget in \"steps\"");
     refuse("{\"model\": \"m\", \"task\": \"sst2\", \"optimizer\": {\"name\": \"mezo-adam\", \"history\": 9}, \"steps\": 10}", "\"history\" is of \"mode\": \"replay\"");

@@ -16,6 +16,7 @@
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
 #include "models/model.h"
+#include "optimizers/estimator.h"
 #include "tasks/task.h"
 #include "tests/suite.h"
 
@@ -380,9 +381,8 @@ START_TEST(prediction_is_what_the_ledger_says)
                 ck_assert(!cJSON_HasObjectItem(plan, "activations_bytes") && !cJSON_HasObjectItem(plan, "total_bytes"));
                 continue;
             }
-            zo_backward backward = strstr(method, "checkpoint") != NULL ? ZO_BACKWARD_CHECKPOINT
-                                   : strncmp(method, "fo-", 3) == 0     ? ZO_BACKWARD
-                                                                        : ZO_FORWARD_ONLY;
+            const zo_estimator *estimator = zo_estimator_find(cJSON_GetObjectItem(plan, "optimizer")->valuestring);
+            zo_backward backward = strstr(method, "checkpoint") != NULL ? ZO_BACKWARD_CHECKPOINT : estimator->first_order ? ZO_BACKWARD : ZO_FORWARD_ONLY;
             const char *realisation = cJSON_GetObjectItem(plan, "realisation")->valuestring;
             int points = strcmp(realisation, "streamed") == 0 || strcmp(realisation, "sidepath") == 0 ? 2 : 1;
             points = points == 2 && strstr(method, "batched") != NULL ? 9 : points; /* fzoo's 8 probes, and the weights */

@@ -33,7 +33,7 @@ static void player_open(player *p, const setting *s)
         p->run.batch[i] = batch_of(p->run.model, 2 + i);
     }
     zo_engine_spec spec = {.be = be, .weights = zo_model_store(p->run.model), .realisation = s->realisation, .accumulate = s->accumulate, .seed = 4,
-                           .io = {.context = &p->run, .losses = golden_losses, .gradient = golden_gradient, .touched = golden_touched, .most_points = 2}};
+                           .io = {.context = &p->run, .losses = golden_losses, .gradient = golden_gradient, .descend = golden_descend, .touched = golden_touched, .most_points = 2}};
     p->engine = zo_engine_new(&spec);
     p->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, p->e->state_bytes);
     cJSON *options = s->options != NULL ? cJSON_Parse(s->options) : NULL;

@@ -67,7 +67,7 @@ START_TEST(lr_0_leaves_the_weights)
             double most = 0.0;
             memcpy(m.store->data, m.start, (size_t)m.layout.size * sizeof *m.start);
             zo_engine_spec spec = {.be = m.be, .weights = m.store, .realisation = (zo_realisation)realisation, .seed = SEED,
-                                   .io = {.context = &m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched,
+                                   .io = {.context = &m, .losses = net_losses, .gradient = net_gradient, .descend = net_descend, .touched = net_touched,
                                           .most_points = POINTS}};
             zo_engine *engine = zo_engine_new(&spec);
             running r = running_new(e->name, special_of(e->name).still, zo_engine_objective(engine));
@@ -109,7 +109,7 @@ static engaged engage(net *m, const zo_estimator *e, const zo_variant *v)
 {
     engaged x = {.options = v != NULL ? zo_variant_options(v) : NULL};
     zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = ZO_INPLACE, .seed = SEED,
-                           .io = {.context = m, .losses = net_losses, .gradient = net_gradient, .touched = net_touched, .most_points = POINTS}};
+                           .io = {.context = m, .losses = net_losses, .gradient = net_gradient, .descend = net_descend, .touched = net_touched, .most_points = POINTS}};
     x.engine = zo_engine_new(&spec);
     x.text = x.options != NULL ? cJSON_PrintUnformatted(x.options) : NULL;
     x.r = running_new(e->name, x.text, zo_engine_objective(x.engine));

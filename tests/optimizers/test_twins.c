@@ -135,6 +135,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"forward-grad", NULL, twin_forward_grad, 2e-2, 0.0},
     {"forward-grad", "{\"draw\": \"rademacher\"}", twin_forward_grad, 2e-2, 0.0},
     {"fo-sgd", "{\"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-sgd", "{\"mode\": \"inplace\", \"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-sgd", "{\"mode\": \"inplace\", \"momentum\": 0.9, \"schedule\": \"linear\"}", twin_fo_sgd, 2e-2, 0.0},
     {"fo-sgd", "{\"momentum\": 0.9, \"clip\": 0.5, \"schedule\": \"linear\"}", twin_fo_sgd, 5e-2, 0.0},
     {"sgld", NULL, twin_sgld, 2e-2, 0.0},
     {"sgld", "{\"quantiser\": \"naive\", \"fraction\": 6, \"bits\": 7}", twin_sgld, 2e-2, 0.0},
@@ -210,6 +212,15 @@ static zo_status taped_gradient(void *context, zo_which which, zo_store *grad, d
     return status;
 }
 
+static zo_status taped_descend(void *context, zo_which which, zo_sink *sink, double *loss, zo_err *err)
+{
+    const net *m = context;
+    ck_assert_int_lt(now.tape.gradients, STEPS);
+    zo_store all = {.layout = &m->layout, .data = now.tape.gradient[now.tape.gradients++], .size = m->layout.trained_size};
+    ck_assert_int_eq(net_gradient(context, which, &all, loss, err), ZO_OK);
+    return net_descend(context, which, sink, loss, err);
+}
+
 static void widen(const float *from, int64_t n, double *to)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -263,7 +274,7 @@ static void run_program(const struct pair *c, zo_realisation realisation, net *m
     cJSON_Delete(options);
     memcpy(m->store->data, m->start, (size_t)m->layout.size * sizeof *m->start);
     zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = realisation, .seed = SEED,
-                           .io = {.context = m, .losses = net_losses, .gradient = taped_gradient, .touched = net_touched, .most_points = POINTS}};
+                           .io = {.context = m, .losses = net_losses, .gradient = taped_gradient, .descend = taped_descend, .touched = net_touched, .most_points = POINTS}};
     zo_engine *e = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(e);
     now.losses = o->losses;

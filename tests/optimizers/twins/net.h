@@ -287,4 +287,21 @@ static inline zo_status net_gradient(void *context, zo_which which, zo_store *gr
     return ZO_OK;
 }
 
+/* The same into a sink, from the last parameter to the first. */
+static inline zo_status net_descend(void *context, zo_which which, zo_sink *sink, double *loss, zo_err *err)
+{
+    const net *m = context;
+    float values[SIZE] = {0};
+    zo_store all = {.layout = &m->layout, .data = values, .size = m->layout.trained_size};
+    zo_status status = net_gradient(context, which, &all, loss, err);
+    for (int k = m->layout.n - 1; k >= 0; k--) {
+        const zo_param *p = &m->layout.param[k];
+        if (!p->frozen) {
+            memcpy(zo_set_values(sink->room, k), values + p->offset, (size_t)(p->rows * p->cols) * sizeof *values);
+            sink->take(sink, k);
+        }
+    }
+    return status;
+}
+
 #endif
