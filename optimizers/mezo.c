@@ -10,18 +10,19 @@
 #include <stddef.h>
 
 #include "core/mem.h"
+#include "optimizers/head_fit.h"
 #include "optimizers/spsa.h"
 
 typedef struct state {
     double weight_decay;
     int64_t queries;
-    int decay_on, draw, estimate, growth, batches;
+    int decay_on, draw, estimate, growth, batches, begins;
     zo_probe *probe; /* (queries) */
     zo_term *term;   /* (queries) */
     double *before;  /* (queries) one-point: the losses of the last step */
 } state;
 
-enum { DECAY_MATRICES, DECAY_ALL, GROWTH_CONSTANT = 0, GROWTH_LINEAR, BATCHES_SHARED = 0, BATCHES_FRESH };
+enum { DECAY_MATRICES, DECAY_ALL, GROWTH_CONSTANT = 0, GROWTH_LINEAR, BATCHES_SHARED = 0, BATCHES_FRESH, BEGINS_PROBED = 1 };
 
 static const zo_opt options[] = {
     {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(state, weight_decay), .initial = 0.0, .least = 0.0, .most = 1e3,
@@ -37,6 +38,8 @@ static const zo_opt options[] = {
      .help = "linear: the queries of a step grow from 1 to `queries` over the steps (the paper's appendix); needs a budget in steps"},
     {.key = "query_batches", .type = ZO_OPT_CHOICE, .offset = offsetof(state, batches), .choices = "shared|fresh", .younger = true,
      .help = "shared: all queries use the step's batch (the released code); fresh: each has a batch of its own (Algorithm 2)"},
+    {.key = "start", .type = ZO_OPT_CHOICE, .offset = offsetof(state, begins), .choices = "model|probe", .younger = true,
+     .help = "probe: the first step begins with a linear probe of the head, with its defaults (the paper's LP-MeZO)"},
     {.key = NULL}};
 
 static const zo_variant variants[] = {
@@ -49,7 +52,8 @@ static const zo_variant variants[] = {
     {"query_batches", "fresh", "each query of a step has a batch of its own: n batches a step (Algorithm 2)"},
     {.key = NULL}};
 
-static const zo_sourced sources[] = {{"estimate", "one-sided", ZO_SOURCE_NONE}, {"estimate", "one-point", ZO_SOURCE_RECONSTRUCTED}, {.key = NULL}};
+static const zo_sourced sources[] = {{"estimate", "one-sided", ZO_SOURCE_NONE}, {"estimate", "one-point", ZO_SOURCE_RECONSTRUCTED},
+                                     {"start", "probe", ZO_SOURCE_RELEASED}, {.key = NULL}};
 
 /* n_t */
 static int64_t queries_at(const state *s, int64_t step, int64_t steps)
@@ -65,6 +69,9 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->batches = s->batches == BATCHES_FRESH ? most : 1;
     zo_probe_needs(n, s->estimate, most / n->batches, 1, 0);
     n->updates = most;
+    if (s->begins == BEGINS_PROBED) {
+        zo_head_fit_needs(&zo_head_fit_defaults, extent, n);
+    }
     n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term + sizeof *s->before);
 }
 
@@ -104,8 +111,9 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     for (int j = 0; j < n; j++) {
         s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
     }
-    bool fresh = s->batches == BATCHES_FRESH;
-    zo_status status = ZO_OK;
+    bool fresh = s->batches == BATCHES_FRESH, fits = s->begins == BEGINS_PROBED && c->step == 0;
+    double fitted;
+    zo_status status = fits ? zo_head_fit_run(&zo_head_fit_defaults, o, &fitted, err) : ZO_OK;
     for (int j = 0; j < (fresh ? n : 1) && status == ZO_OK; j++) {
         status = zo_probe_losses(o, zo_batch_of(j), s->estimate, c->eps, &s->probe[j], fresh ? 1 : n, err);
     }

@@ -119,8 +119,12 @@ static zo_status play(const replay_args *a, const zo_run_facts *facts, const zo_
         status = status == ZO_OK && a->tokenizer ? copy_tokenizer(s.folder, a->folder, err) : status;
     }
     if (status == ZO_OK) {
-        printf("%s%srun %lld (%s) after step %lld, from %lld losses in %.1f s without a forward; weights %016llx\n", a->folder != NULL ? a->folder : "",
-               a->folder != NULL ? ": " : "", (long long)facts->run, cell->estimator->name, (long long)steps, (long long)tape->at, zo_now() - start,
+        char forwards[60] = "without a forward";
+        if (s.counts.forwards > 0) { /* a linear probe's */
+            snprintf(forwards, sizeof forwards, "and a linear probe's %llu forwards", (unsigned long long)s.counts.forwards);
+        }
+        printf("%s%srun %lld (%s) after step %lld, from %lld losses in %.1f s %s; weights %016llx\n", a->folder != NULL ? a->folder : "",
+               a->folder != NULL ? ": " : "", (long long)facts->run, cell->estimator->name, (long long)steps, (long long)tape->at, zo_now() - start, forwards,
                (unsigned long long)hash);
     }
     zo_setup_close(&s);

@@ -180,6 +180,46 @@ START_TEST(counts_bits_and_halves)
 }
 END_TEST
 
+/* MeZO from a probe: its first step is a probe and then MeZO's own, in each realisation; the others are MeZO's. */
+START_TEST(mezo_begins_with_a_probe)
+{
+    static const char *const realisations[] = {"inplace", "streamed"}, *const models[] = {CLASSES, WORDS, OPTIONS};
+    for (int k = 0; k < 2; k++) {
+        opened probed, plain;
+        char more[400];
+        double loss;
+        snprintf(more, sizeof more, "%s, \"realisation\": \"%s\", \"steps\": 3, \"lr\": 1e-3, \"optimizer\": {\"name\": \"mezo\", \"start\": \"probe\"}", models[_i],
+                 realisations[k]);
+        ck_assert_msg(try_cell(&probed, more, 1) == ZO_OK, "%s", err.text);
+        ck_assert_str_eq(zo_source_of(probed.grid.cell[0].estimator, probed.grid.cell[0].options), "released");
+        snprintf(more, sizeof more, "%s, \"realisation\": \"%s\", \"steps\": 3, \"lr\": 1e-3, \"optimizer\": \"linear-probe\"", models[_i], realisations[k]);
+        fit_cell(&plain, more, 1, NULL);
+        zo_store *a = zo_model_store(probed.setup.model), *b = zo_model_store(plain.setup.model);
+        for (int step = 0; step < 3; step++) {
+            ck_assert_msg(zo_setup_step(&probed.setup, step, &probed.report, &probed.seconds, &err) == ZO_OK, "%s", err.text);
+        }
+        ck_assert_uint_eq(probed.setup.counts.forwards, (ROWS + BATCH - 1) / BATCH + 3 * 2);
+        zo_setup_settle(&probed.setup, &probed.seconds);
+        /* the same three steps of MeZO's, from the probe's weights */
+        opened after;
+        snprintf(more, sizeof more, "%s, \"realisation\": \"%s\", \"steps\": 3, \"lr\": 1e-3, \"optimizer\": \"mezo\"", models[_i], realisations[k]);
+        ck_assert_msg(try_cell(&after, more, 1) == ZO_OK, "%s", err.text);
+        zo_store *c = zo_model_store(after.setup.model);
+        memcpy(c->data, b->data, (size_t)b->size * sizeof *b->data);
+        for (int step = 0; step < 3; step++) {
+            ck_assert_msg(zo_setup_step(&after.setup, step, &after.report, &after.seconds, &err) == ZO_OK, "%s", err.text);
+            ck_assert(step < 2 || after.report.loss == probed.report.loss);
+        }
+        zo_setup_settle(&after.setup, &loss);
+        ck_assert_int_eq(memcmp(a->data, c->data, (size_t)a->size * sizeof *a->data), 0);
+        ck_assert_int_ne(memcmp(b->data, c->data, (size_t)a->size * sizeof *a->data), 0);
+        close_cell(&after);
+        close_cell(&plain);
+        close_cell(&probed);
+    }
+}
+END_TEST
+
 START_TEST(held_in_16_bits)
 {
     opened o;
@@ -227,6 +267,8 @@ START_TEST(rows_say_what_was_done)
     static const char copa[] = "{\"model\": \"shape:llama-tiny\", \"init\": \"random\", \"task\": \"copa\", \"form\": \"prompt\", \"context\": 48, \"batch\": 2, \"train\": 2, "
                                "\"dev\": 0, \"test\": 2, \"threads\": 1, \"optimizer\": \"linear-probe\"}";
     static const char row[] = "{\"premise\": \"It rained.\", \"choice1\": \"We were wet.\", \"choice2\": \"We were dry.\", \"question\": \"effect\", \"label\": 0}\n";
+    static const char lp_mezo[] = "{\"model\": \"shape:roberta-tiny\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"form\": \"prompt\", \"context\": 48, \"batch\": 16, "
+                                  "\"train\": 40, \"dev\": 20, \"test\": 30, \"steps\": 4, \"lr\": 1e-9, \"threads\": 1, \"optimizer\": {\"name\": \"mezo\", \"start\": \"probe\"}}";
     char rows[1000] = "";
     ck_assert_int_eq(shell("rm -rf *"), 0);
     for (int i = 0; i < 4; i++) {
@@ -244,6 +286,12 @@ START_TEST(rows_say_what_was_done)
     ASSERT_HAS(said, "has no steps");
     ASSERT_HAS(said, "--save DIR");
     ck_assert_int_eq(shell("ls saved/*/model.safetensors"), 0);
+    put("e.json", lp_mezo); /* and a run of steps that began with one is made again, by a probe and the journal */
+    MUST("$ZO run e.json --db q.db --save saved2");
+    MUST("$ZO export 1 out --db q.db");
+    ASSERT_HAS(said, "from 8 losses");
+    ASSERT_HAS(said, "and a linear probe's 3 forwards");
+    MUST("cmp saved2/*/model.safetensors out/model.safetensors");
     ck_assert_int_eq(shell("mkdir -p data/superglue/COPA"), 0);
     put("data/superglue/COPA/train.jsonl", rows);
     put("data/superglue/COPA/val.jsonl", rows);
@@ -265,6 +313,7 @@ int main(void)
     tcase_add_loop_test(t, backward_pass_says_it_is_solved, 0, 2);
     tcase_add_test(t, options_are_solved);
     tcase_add_loop_test(t, counts_bits_and_halves, 0, 3);
+    tcase_add_loop_test(t, mezo_begins_with_a_probe, 0, 3);
     tcase_add_test(t, held_in_16_bits);
     tcase_add_test(t, refused);
     tcase_add_test(t, rows_say_what_was_done);
