@@ -281,13 +281,13 @@ static const char many[] =
     "\"lr\": 1e-3, \"eval_every\": 17, \"steps\": 60, \"optimizer\": [\"mezo\", {\"name\": \"mezo\", \"queries\": 4, \"growth\": \"linear\", \"query_batches\": \"fresh\"}, {\"name\": \"mezo\", \"weight_decay\": 0.1, \"decay_on\": \"all\", \"queries\": 2}, "
     "\"mezo-adam\", {\"name\": \"mezo-adam\", \"mode\": \"replay\"}, {\"name\": \"mezo-adam\", \"mode\": \"released\", \"weight_decay\": 0.1}, {\"name\": \"mezo-svrg\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"replay\", \"q\": 5}, {\"name\": \"mezo-svrg\", \"mode\": \"released\"}, "
     "\"tezo-adam\", \"tezo-m\", \"lezo\", \"conmezo\", \"fo-adamw\", {\"name\": \"fo-sgd\", \"momentum\": 0.9}], "
-    "\"include\": [{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": [\"weights\", \"log\"]}, "
+    "\"include\": [{\"optimizer\": \"mezo\", \"objective\": \"accuracy\", \"eps\": 0.3}, {\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": [\"weights\", \"log\"]}, "
     "{\"optimizer\": \"tezo-m\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}, "
     "{\"optimizer\": [\"mezo\", \"fo-adamw\"], \"tune\": {\"name\": \"lora\", \"rank\": 2, \"on\": \"all\"}}, "
     "{\"optimizer\": \"qzo\", \"quantised\": \"int8\", \"tune\": \"scales\", \"eps\": 1e-4, \"lr\": 1e-5}, "
     "{\"optimizer\": \"tezo\", \"quantised\": \"int4\", \"realisation\": \"sidepath\", \"accumulate\": \"log\"}, "
     "{\"optimizer\": \"mezo\", \"tune\": {\"name\": \"prefix\", \"tokens\": 3}}]";
-enum { MANY = 26 };
+enum { MANY = 27 };
 
 START_TEST(killed_cells_go_on)
 {

@@ -142,6 +142,24 @@ START_TEST(every_batch_has_room)
 }
 END_TEST
 
+/* Choices from numbers that are none are no accuracy. */
+START_TEST(a_metric_of_no_numbers_is_none)
+{
+    for (int bad = 0; bad < 2; bad++) {
+        opened o;
+        open_cell(&o, "opt", 8, "\"steps\": 2, \"optimizer\": \"mezo\", \"objective\": \"accuracy\"");
+        zo_store *weights = zo_model_store(o.setup.model);
+        int head = zo_layout_find(weights->layout, "class.out.weight");
+        weights->data[weights->layout->param[head].offset] = bad ? NAN : 1.0f;
+        zo_step_report report;
+        zo_err err = {0};
+        double seconds;
+        ck_assert_int_eq(zo_setup_step(&o.setup, 0, &report, &seconds, &err), bad ? ZO_EDIVERGED : ZO_OK);
+        close_cell(&o);
+    }
+}
+END_TEST
+
 /* Where a training batch holds the right option alone there is nothing to choose. */
 START_TEST(a_metric_wants_choices)
 {
@@ -403,6 +421,7 @@ int main(void)
     tcase_add_test(t, constant_choices_are_seen);
     tcase_add_loop_test(t, every_batch_has_room, 0, 10);
     tcase_add_test(t, a_metric_wants_choices);
+    tcase_add_test(t, a_metric_of_no_numbers_is_none);
     Suite *s = suite_create("setup");
     suite_add_tcase(s, t);
     int failed = suite_run(s);
