@@ -26,13 +26,14 @@ typedef struct zo_step_context {
     int64_t examples;       /* of this step's batch */
     int64_t train_examples; /* of the training set */
     double lr, eps;         /* of this step, as the run's schedule has it; eps = perturbation radius */
-    double run_lr;          /* the run's lr, of which `lr` is the schedule's share; 0 = there is no schedule */
+    bool scheduled;         /* `lr` is the share of run_lr that the run's schedule has here; false = there is no schedule */
+    double run_lr, share;   /* read where `scheduled` */
 } zo_step_context;
 
 /* A rate of an estimator's own at this step: the schedule's share of it. */
 static inline double zo_scheduled(const zo_step_context *c, double rate)
 {
-    return c->run_lr > 0.0 ? rate * (c->lr / c->run_lr) : rate;
+    return c->scheduled ? rate * c->share : rate;
 }
 
 typedef struct zo_step_report {

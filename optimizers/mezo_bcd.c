@@ -120,7 +120,7 @@ static void stop(void *self)
 
 const zo_estimator zo_estimator_mezo_bcd = {
     .name = "mezo-bcd",
-    .title = "MeZO-BCD",
+    .title = "MeZO block by block (MeZO-BCD)",
     .paper = "Zhang et al., arXiv 2402.11592 (block-wise); arXiv 2501.19099",
     .source = ZO_SOURCE_RELEASED,
     .sources = sources,

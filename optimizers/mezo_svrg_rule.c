@@ -33,7 +33,7 @@ static void compare(svrg *s, int64_t step)
 void svrg_anneal(svrg *s, const zo_step_context *c)
 {
     if (s->lr_full < 0.0) { /* the first step */
-        s->lr_full = c->run_lr > 0.0 ? c->run_lr : c->lr;
+        s->lr_full = c->scheduled ? c->run_lr : c->lr;
         s->window = s->window > 0 ? s->window : c->batches_per_epoch > 0 ? c->batches_per_epoch : 1;
         s->ring = 3 * s->window;
         s->loss = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->ring * sizeof *s->loss);

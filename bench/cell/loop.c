@@ -210,6 +210,7 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
             return zo_fail(err, ZO_EDIVERGED, "step %lld: %.900s", (long long)r->step + 1, text);
         }
         if (status != ZO_OK) {
+            r->step_failed = true;
             return status;
         }
         r->step++;

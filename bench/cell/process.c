@@ -76,11 +76,17 @@ static void send_news(cJSON *news)
     cJSON_Delete(news);
 }
 
+/* The fault of what the user gave: of what an estimator says in a step the row says that it failed. */
+static bool is_input(const zo_err *err)
+{
+    return !current.step_failed && (err->status == ZO_EINPUT || err->status == ZO_EIO);
+}
+
 static void send_error(const zo_err *err)
 {
     cJSON *news = cJSON_CreateObject();
     cJSON_AddStringToObject(news, "error", err->text);
-    cJSON_AddBoolToObject(news, "input", err->status == ZO_EINPUT || err->status == ZO_EIO);
+    cJSON_AddBoolToObject(news, "input", is_input(err));
     cJSON_AddBoolToObject(news, "oom", err->status == ZO_EOOM);
     send_news(news);
 }
@@ -341,7 +347,7 @@ int zo_cmd_cell(int argc, char **argv)
     status = status == ZO_OK ? do_job(r, job, &be, &err) : status;
     if (status != ZO_OK) { /* the parent writes the row's status */
         send_error(&err);
-        code = err.status == ZO_EINPUT || err.status == ZO_EIO ? ZO_CELL_INPUT : ZO_CELL_FAILED;
+        code = is_input(&err) ? ZO_CELL_INPUT : ZO_CELL_FAILED;
     }
     zo_setup_close(&r->setup);
     if (be != NULL) {

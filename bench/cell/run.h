@@ -54,6 +54,7 @@ typedef struct run {
     zo_watch watch;
     zo_fault fault;
     int64_t fault_step;                 /* -1 = none */
+    bool step_failed;                   /* a step ended the run, and not by a loss */
     bool is_constant;                   /* the headline is one class on all rows */
     int threads;
     /* going on after the process was killed: resume.c */

@@ -60,12 +60,14 @@ static zo_status find_optimizer(const char *name, const char *plugin, const char
     }
     const zo_estimator *const *list;
     int n = zo_estimator_list(&list);
+    const zo_unknown *others; /* what is no method here is near a name too */
+    int more = zo_unknown_list(&others);
     const char *names[256];
-    n = n < 256 ? n : 256;
-    for (int i = 0; i < n; i++) {
-        names[i] = list[i]->name;
+    ZO_CHECK(n + more <= 256, "more than 256 names of methods");
+    for (int i = 0; i < n + more; i++) {
+        names[i] = i < n ? list[i]->name : others[i - n].name;
     }
-    return fail_name(err, where, "optimizer", name, names, n);
+    return fail_name(err, where, "optimizer", name, names, n + more);
 }
 
 static zo_status check_task(const zo_cell *c, const char *where, zo_task_info *task, zo_err *err)

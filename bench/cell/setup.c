@@ -690,7 +690,9 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
                                .train_examples = s->train_size,
                                .lr = c->lr * zo_cell_schedule(c, step),
                                .eps = c->eps,
-                               .run_lr = c->lr};
+                               .scheduled = true,
+                               .run_lr = c->lr,
+                               .share = zo_cell_schedule(c, step)};
     *report = (zo_step_report){.loss = NAN, .projected = NAN, .lr = context.lr, .paper_queries = NAN};
     *err = (zo_err){.status = ZO_OK};
     zo_status status = c->estimator->step(s->state, zo_engine_objective(s->engine), &context, report, err);

@@ -148,7 +148,9 @@ static zo_status list_optimizers(request *q, zo_err *err)
     for (int i = 0; i < n && status == ZO_OK; i++) {
         list_optimizer(q, list[i]);
     }
-    list_unknown(q);
+    if (status == ZO_OK) {
+        list_unknown(q);
+    }
     if (plugin != NULL) {
         list_optimizer(q, plugin);
     }

@@ -1,7 +1,9 @@
 """What an estimator in Python is: it asks for losses at points and says which terms go where. Its state is numbers and sets."""
 import ctypes as c
+import pickle
 import time
 import traceback
+import types
 
 from .errors import Error
 from .native import N, S, lib
@@ -141,6 +143,24 @@ def report(loss, projected=float("nan"), lr=None, paper_queries=float("nan"), fu
     return {"loss": loss, "projected": projected, "lr": lr, "paper_queries": paper_queries, "full_batch": full_batch}
 
 
+_MOST_LOOKED_AT = 1 << 16  # bytes of a value beside the state; of a larger one only whether it is another object
+
+
+def beside_state(of):
+    """Values of the class and of its file, by name. No checkpoint has them, so a step may not change one."""
+    kept = {}
+    for place in [vars(k) for k in of.__mro__ if issubclass(k, Estimator) and k is not Estimator] + [of.step.__globals__]:
+        for name, value in list(place.items()):
+            if name.startswith("__") or callable(value) or isinstance(value, (types.ModuleType, property)):
+                continue
+            try:
+                text = pickle.dumps(value)
+            except Exception:
+                text = b""
+            kept[name] = text if 0 < len(text) <= _MOST_LOOKED_AT else id(value)
+    return kept
+
+
 _BYTES = {"ZO_OPT_REAL": c.c_double, "ZO_OPT_INT": c.c_int64, "ZO_OPT_BOOL": c.c_bool, "ZO_OPT_CHOICE": c.c_int}
 
 
@@ -154,7 +174,7 @@ class Bound:
         self.of = of
         fields = [(key, _BYTES[o["type"]]) for key, o in of.options.items()] + [("n_" + n, c.c_double) for n in of.numbers]
         self.state = type("state", (c.Structure,), {"_fields_": fields + [("s_" + n, c.c_int32) for n in of.sets] + [("none", c.c_int64)]})
-        self.names, self.views = [], {}
+        self.names, self.views, self.beside = [], {}, None
         self.table = (S["zo_opt"] * (len(of.options) + 1))()
         for row, (key, o) in zip(self.table, of.options.items()):
             row.key, row.type, row.offset = key.encode(), N[o["type"]], getattr(self.state, key).offset
@@ -241,7 +261,13 @@ class Bound:
 
         def work():
             given = c.cast(context, c.POINTER(S["zo_step_context"])).contents
+            self.beside = self.beside or beside_state(self.of)
             said = self.view(pointer).step(Objective(objective, err), given)
+            after = beside_state(self.of)
+            for name in {**self.beside, **after}:
+                if self.beside.get(name) != after.get(name):
+                    raise AttributeError(f"{self.of.name}: {name} was changed by a step and is no part of its state, so a run could not go on from it; "
+                                         "say it in `numbers`, or open a set")
             to = c.cast(out, c.POINTER(S["zo_step_report"])).contents
             for key, value in said.items():
                 setattr(to, key, given.lr if value is None else value)

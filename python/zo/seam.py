@@ -35,7 +35,8 @@ class Seam:
         at = 0
         for word in filter(None, (w.strip() for w in parts.split(","))):
             name, _, value = (w.strip() for w in word.partition("="))
-            at = int(value) if value else at
+            base, _, shift = value.partition("<<")  # 5, or 1 << 20
+            at = int(base) << int(shift or 0) if value else at
             self.number[name] = at
             at += 1
 

@@ -434,6 +434,7 @@ START_TEST(views_are_an_axis)
     ck_assert_str_eq(g.cell[2].estimator->name, "fo-sgd");
     zo_grid_free(&g);
     refuse("{" CELL ", \"optimizer\": \"loren\"}", "of LOREN no algorithm is known here; missing is");
+    refuse("{" CELL ", \"optimizer\": \"lorn\"}", "did you mean \"loren\"?");
     refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": \"haed\"}", "there is no \"tune\" \"haed\"; did you mean \"head\"?");
     refuse("{" CELL ", \"optimizer\": {\"name\": \"mezo\", \"tune\": {\"name\": \"last\", \"layers\": 0}}}", "\"tune\" last: \"layers\"");
     refuse("{" CELL ", \"optimizer\": \"mezo\", \"tune\": 4}", "\"tune\" is a number");

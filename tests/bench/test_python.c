@@ -63,16 +63,19 @@ START_TEST(a_traceback_ends_the_row)
     static const struct { const char *step, *status, *message; } bad[] = {
         {"        if c.step == 1: raise ValueError('no 7')\n", "failed", "mine: ValueError: no 7 (mine.py, line 8)"},
         {"        1 / 0\n", "failed", "mine: ZeroDivisionError: division by zero (mine.py, line 8)"},
+        {"        self.seen.append(c.step)\n", "failed", "mine: AttributeError: mine: seen was changed by a step and is no part of its state"},
+        {"        globals()['count'] = c.step\n", "failed", "mine: AttributeError: mine: count was changed by a step and is no part of its state"},
         {"        self.more = 1\n", "failed", "mine: AttributeError: mine: more is no number of its state; say it in `numbers`, or open a set"},
         {"        o.combine(zo.WEIGHTS, [(float('inf'), z)]); o.losses([[(c.eps, z)]])\n", "diverged", "step 1: the loss at probe 1 of 1 is "},
         {"        o.dot(77, 77)\n", "failed", "signal"},
         {"        raise SystemExit(0)\n", "failed", "mine: SystemExit: 0"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[1500];
-        snprintf(text, sizeof text, HEAD "    def step(self, o, c):\n" PROBE "%s        return zo.report(plus, pg)\n", bad[i].step);
+        snprintf(text, sizeof text, HEAD "    def step(self, o, c):\n" PROBE "%s        return zo.report(plus, pg)\n    seen = []\n", bad[i].step);
         put("mine.py", text);
         put("c.json", "{" TINY "\"steps\": 3, \"optimizer\": [\"./mine.py\", \"mezo\"]}");
-        shell("rm -f bad.db; $ZO run c.json --db bad.db");
+        int code = shell("rm -f bad.db; $ZO run c.json --db bad.db");
+        ck_assert_msg(code == (strcmp(bad[i].status, "failed") == 0), "%s: exit code %d: %s", bad[i].step, code, said);
         MUST("$ZO sql --db bad.db \"SELECT optimizer, status, message FROM runs ORDER BY 1\" --format csv");
         ASSERT_HAS(said, "mezo,done,");
         ASSERT_HAS(said, bad[i].message);

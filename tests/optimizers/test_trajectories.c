@@ -1395,11 +1395,11 @@ START_TEST(own_rates_follow_the_schedule)
 {
     hills h;
     hills_open(&h);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) { /* no schedule; a quarter of 0.04; a quarter of 0, which leaves lr nothing to say */
         double z[MOST];
         objective64 *o = objective64_new(&h.layout, SEED, &h, hills_loss, NULL);
         running r = running_new("tezo", "{\"rank\": 2, \"rest_lr\": 0.02}", &o->o);
-        zo_step_context c = {.steps = STEPS, .lr = 0.01, .eps = 1e-3, .run_lr = k == 0 ? 0.0 : 0.04};
+        zo_step_context c = {.steps = STEPS, .lr = k == 2 ? 0.0 : 0.01, .eps = 1e-3, .scheduled = k > 0, .run_lr = k == 1 ? 0.04 : 0.0, .share = 0.25};
         zo_step_report report;
         zo_err err = {0};
         ck_assert_int_eq(r.e->step(r.state, &o->o, &c, &report, &err), ZO_OK);
