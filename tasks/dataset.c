@@ -204,12 +204,18 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     }
     memcpy(dataset->note, rows.note, sizeof dataset->note);
     zo_status status = ZO_OK;
+    const zo_record **shown = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)spec->demonstrations + 1) * sizeof *shown);
     for (int s = 0; s < ZO_SPLITS && !status; s++) {
         split_data *split = &dataset->split[s];
         for (int32_t k = 0; k < rows.n[s] && !status; k++) {
-            status = zo_encode(encoder, zo_rows_at(&rows, (zo_split)s, k), s == ZO_TRAIN, &split->pack, &split->truncated, err);
+            int64_t n = rows.shown[s] ? spec->demonstrations : 0;
+            for (int64_t d = 0; d < n; d++) {
+                shown[d] = zo_rows_shown(&rows, (zo_split)s, k, d, n);
+            }
+            status = zo_encode(encoder, zo_rows_at(&rows, (zo_split)s, k), s == ZO_TRAIN, shown, n, &split->pack, &split->truncated, err);
         }
     }
+    zo_free(shown);
     if (task->own_prompt && dataset->head == ZO_HEAD_OPTIONS) {
         size_t used = strlen(dataset->note);
         snprintf(dataset->note + used, sizeof dataset->note - used, "%s%s: the causal prompt is our own, no paper has one", used ? "; " : "", task->info.name);
@@ -559,6 +565,14 @@ static uint64_t add_number(uint64_t print, int64_t number)
     return add_text(print, text);
 }
 
+static uint64_t add_fields(uint64_t print, const zo_record *record)
+{
+    for (int f = 0; f < ZO_TASK_FIELDS; f++) {
+        print = add_text(print, record->field[f]);
+    }
+    return print;
+}
+
 zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, zo_err *err)
 {
     zo_err own;
@@ -576,8 +590,10 @@ zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, z
         for (int32_t k = 0; k < rows.n[s]; k++) {
             const zo_record *record = zo_rows_at(&rows, (zo_split)s, k);
             sum = add_number(sum, record->label);
-            for (int f = 0; f < ZO_TASK_FIELDS; f++) {
-                sum = add_text(sum, record->field[f]);
+            sum = add_fields(sum, record);
+            for (int64_t d = 0; rows.shown[s] && d < spec->demonstrations; d++) {
+                const zo_record *demonstration = zo_rows_shown(&rows, (zo_split)s, k, d, spec->demonstrations);
+                sum = add_fields(add_number(sum, demonstration->label), demonstration);
             }
         }
     }

@@ -37,6 +37,8 @@ struct zo_encoder {
     zo_ids a, b, wrapped, full[ZO_TASK_CLASSES];
     char *text; /* scratch for expanded prompts */
     size_t room;
+    char *shown; /* the demonstrations before the row at hand, and what parts them from it; "" = none */
+    size_t shown_bytes, shown_room;
     zo_table storage; /* of prepared fields, per row */
 };
 
@@ -442,6 +444,56 @@ static const char *strip_spaces(const char *text, size_t *n)
     return text;
 }
 
+/* str.strip of the scratch text's first `bytes` bytes, and more behind it, to the end of `shown`. */
+static void add_shown(zo_encoder *encoder, size_t bytes, const char *more)
+{
+    const char *text = encoder->text;
+    zo_strip_left(&text, &bytes);
+    zo_strip_right(text, &bytes);
+    size_t n = strlen(more), room = encoder->shown_bytes + bytes + n + 1;
+    if (room > encoder->shown_room) {
+        encoder->shown_room = 2 * room;
+        encoder->shown = zo_realloc(encoder->shown, ZO_HOST, ZO_TAG_DATA, encoder->shown_room);
+    }
+    memcpy(encoder->shown + encoder->shown_bytes, text, bytes);
+    memcpy(encoder->shown + encoder->shown_bytes + bytes, more, n + 1);
+    encoder->shown_bytes += bytes + n;
+}
+
+/* The row as the task's prompt has it: prepared fields live until the next call. */
+static zo_record prepared(zo_encoder *encoder, const zo_record *raw)
+{
+    zo_record record = *raw;
+    if (encoder->task->prepare) {
+        zo_table_free(&encoder->storage);
+        encoder->task->prepare(&record, &encoder->storage);
+    }
+    return record;
+}
+
+/* MeZO's code: each demonstration is its prompt with the right answer behind it, stripped; an empty line parts them from one another and from the row. */
+static void lay_out_shown(zo_encoder *encoder, const zo_record *const *shown, int64_t n)
+{
+    encoder->shown_bytes = 0;
+    for (int64_t k = 0; k < n; k++) {
+        zo_record record = prepared(encoder, shown[k]);
+        size_t bytes = expand(encoder, encoder->task->prompt, &record, 0);
+        add_shown(encoder, expand(encoder, encoder->task->option[record.label], &record, bytes), "\n\n");
+    }
+}
+
+/* The scratch text's first `bytes` bytes without outer spaces, behind the demonstrations: in the scratch text. Returns its length. */
+static size_t put_behind_shown(zo_encoder *encoder, size_t bytes)
+{
+    const char *text = strip_spaces(encoder->text, &bytes);
+    size_t from = (size_t)(text - encoder->text), all = encoder->shown_bytes + bytes;
+    text_room(encoder, from + all + 1);
+    memmove(encoder->text + encoder->shown_bytes, encoder->text + from, bytes);
+    memcpy(encoder->text, encoder->shown, encoder->shown_bytes);
+    encoder->text[all] = '\0';
+    return all;
+}
+
 /* The scratch text's first `bytes` bytes; `lstrip` takes all white space from its front, as MeZO does with what it runs but not with
  * what it counts. */
 static zo_status encode_stripped(zo_encoder *encoder, size_t bytes, bool lstrip, zo_ids *ids, zo_err *err)
@@ -478,14 +530,12 @@ static void fit_left(const zo_encoder *encoder, zo_ids *ids, int64_t tail, int64
     }
 }
 
-static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err)
+static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool gold_only, const zo_record *const *shown, int64_t nshown, zo_pack *pack,
+                                int64_t *truncated, zo_err *err)
 {
     const zo_task *task = encoder->task;
-    zo_record record = *raw;
-    if (task->prepare) {
-        zo_table_free(&encoder->storage);
-        task->prepare(&record, &encoder->storage);
-    }
+    lay_out_shown(encoder, shown, nshown);
+    zo_record record = prepared(encoder, raw);
     int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : task->info.classes;
     int64_t option_tokens[ZO_TASK_CLASSES], cuts = 0;
     size_t prompt_bytes = expand(encoder, task->prompt, &record, 0);
@@ -493,6 +543,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         return err->status;
     }
     for (int o = 0; o < n; o++) {
+        prompt_bytes = nshown > 0 ? expand(encoder, task->prompt, &record, 0) : prompt_bytes; /* the scratch text was another */
         size_t bytes = expand(encoder, task->option[first_option + o], &record, prompt_bytes);
         zo_ids *full = &encoder->full[o];
         if (encode_stripped(encoder, bytes, false, full, err)) {
@@ -502,7 +553,10 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         size_t left = bytes;
         const char *stripped = strip_spaces(encoder->text, &left), *start = stripped;
         zo_strip_left(&start, &left);
-        if (start != stripped && encode_stripped(encoder, bytes, true, full, err)) {
+        if (nshown > 0) {
+            bytes = put_behind_shown(encoder, bytes);
+        }
+        if ((nshown > 0 || start != stripped) && encode_stripped(encoder, bytes, true, full, err)) {
             return err->status;
         }
         if (own < 1) {
@@ -597,6 +651,10 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
     if (spec->form == ZO_FORM_PROMPT && spec->causal && !task->prompt) {
         return zo_fail(err, ZO_EINPUT, "task %s has no prompt for causal models; use \"form\": \"head\", or an encoder", name);
     }
+    if (spec->demonstrations > 0 && !(spec->form == ZO_FORM_PROMPT && spec->causal)) {
+        return zo_fail(err, ZO_EINPUT, "task %s: \"demonstrations\" stand in prompts of causal models; leave them out, or use \"form\": \"prompt\" with such a model",
+                       name);
+    }
     if (spec->form == ZO_FORM_PROMPT && !spec->causal && !task->mask_template) {
         return zo_fail(err, ZO_EINPUT, "task %s has no prompt for encoders; use %sa causal model", name, task->texts ? "\"form\": \"head\", or " : "");
     }
@@ -644,6 +702,7 @@ void zo_encoder_close(zo_encoder *encoder)
     zo_ids_free(&encoder->wrapped);
     zo_table_free(&encoder->storage);
     zo_free(encoder->text);
+    zo_free(encoder->shown);
     zo_free(encoder);
 }
 
@@ -657,7 +716,8 @@ const int32_t *zo_encoder_words(const zo_encoder *encoder)
     return encoder->head == ZO_HEAD_WORDS ? encoder->word : NULL;
 }
 
-zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err)
+zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, const zo_record *const *shown, int64_t n, zo_pack *pack, int64_t *truncated,
+                    zo_err *err)
 {
     zo_err own;
     err = err ? err : &own;
@@ -667,5 +727,5 @@ zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only
     if (encoder->head == ZO_HEAD_WORDS) {
         return encode_words(encoder, record, pack, truncated, err);
     }
-    return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN, pack, truncated, err);
+    return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN, shown, n, pack, truncated, err);
 }

@@ -59,3 +59,12 @@ void zo_numpy_permutation(uint32_t seed, int32_t *order, int32_t n)
         order[other] = row;
     }
 }
+
+void zo_numpy_integers(uint32_t seed, uint32_t below, uint32_t *value, int64_t n)
+{
+    twister t;
+    start(&t, seed);
+    for (int64_t k = 0; k < n; k++) {
+        value[k] = draw_up_to(&t, below - 1);
+    }
+}

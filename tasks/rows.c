@@ -11,7 +11,7 @@
 #define NAME_BYTES 256
 
 enum { STREAM_SPLIT_TRAIN = 0x7a01, STREAM_SPLIT_TEST = 0x7a02 };
-enum { TABLE_TRAIN, TABLE_VALIDATION }; /* of the official files; a k-shot folder has a table a split */
+enum { TABLE_TRAIN, TABLE_VALIDATION, TABLE_SHOWN = ZO_SPLITS }; /* of the official files; a k-shot folder has a table a split */
 
 static const char *const part_name[ZO_FILE_PARTS] = {"training", "validation", "k-shot train", "k-shot dev", "k-shot test"};
 static const char *const split_name[ZO_SPLITS] = {"train", "dev", "test"};
@@ -449,6 +449,34 @@ static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset
     return ZO_OK;
 }
 
+/* ---- demonstrations ------------------------------------------------------------------------------------------------------- */
+
+/* As MeZO's code: a seed a row, and by it a permutation of the training file, of which the first are shown. */
+static zo_status draw_demonstrations(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+{
+    enum { SEEDS_BELOW = 10000 };
+    zo_status status = read_part(rows, task, spec, spec->scheme == ZO_SPLIT_KSHOT ? ZO_FILE_KSHOT_TRAIN : ZO_FILE_TRAIN, TABLE_SHOWN, err);
+    int32_t size = (int32_t)rows->table[TABLE_SHOWN].n;
+    int64_t each = spec->demonstrations;
+    if (!status && each > size) {
+        return zo_fail(err, ZO_EINPUT, "task %s: %lld \"demonstrations\" are asked for, and there are %d training rows; give fewer", task->info.name, (long long)each,
+                       size);
+    }
+    int32_t *order = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)size + 1) * sizeof *order);
+    for (int s = ZO_DEV; s < ZO_SPLITS && !status; s++) {
+        uint32_t *seed = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)rows->n[s] + 1) * sizeof *seed);
+        rows->shown[s] = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)(rows->n[s] * each) + 1) * sizeof *rows->shown[s]);
+        zo_numpy_integers(0, SEEDS_BELOW, seed, rows->n[s]);
+        for (int32_t k = 0; k < rows->n[s]; k++) {
+            zo_numpy_permutation(seed[k], order, size);
+            memcpy(rows->shown[s] + k * each, order, (size_t)each * sizeof *order);
+        }
+        zo_free(seed);
+    }
+    zo_free(order);
+    return status;
+}
+
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
 
 zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
@@ -468,6 +496,9 @@ zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec
     if (!status && spec->evaluate_only) {
         rows->n[ZO_TRAIN] = 0;
     }
+    if (!status && spec->demonstrations > 0) {
+        status = draw_demonstrations(rows, task, spec, err);
+    }
     if (status) {
         zo_rows_close(rows);
     }
@@ -479,11 +510,18 @@ void zo_rows_close(zo_rows *rows)
     for (int s = 0; s < ZO_SPLITS; s++) {
         zo_table_free(&rows->table[s]);
         zo_free(rows->row[s]);
+        zo_free(rows->shown[s]);
     }
+    zo_table_free(&rows->table[TABLE_SHOWN]);
     memset(rows, 0, sizeof *rows);
 }
 
 const zo_record *zo_rows_at(const zo_rows *rows, zo_split split, int32_t index)
 {
     return &rows->table[rows->from[split]].record[rows->row[split][index]];
+}
+
+const zo_record *zo_rows_shown(const zo_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations)
+{
+    return &rows->table[TABLE_SHOWN].record[rows->shown[split][index * demonstrations + at]];
 }

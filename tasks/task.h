@@ -48,6 +48,9 @@ typedef struct zo_dataset_spec {
     int64_t k;                /* KSHOT: rows a class in the folder's name (16, 512), >= 1 */
     const char *kshot_folder; /* KSHOT: a folder below data_dir, "k-shot" or "k-shot-1k-test"; not NULL */
     int64_t count[ZO_SPLITS]; /* examples at most, 0 = none, -1 = all; zo_dataset_size says how many there are, which may be none */
+    int64_t demonstrations;   /* in-context learning: training rows with their answers in front of each row of dev and test, 0 = none; PROMPT of causal
+                                 models alone. Drawn as MeZO's code draws them: each row has a set of its own, the first of a permutation of the training
+                                 file (of KSHOT: of the folder's) by a seed out of [0, 10000), which seed 0 draws */
     bool evaluate_only;       /* nothing is trained: train is empty, and its file is read only where dev comes out of it */
 } zo_dataset_spec;
 

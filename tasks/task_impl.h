@@ -182,7 +182,8 @@ const zo_task *zo_task_find(const char *task, zo_task_file *own, zo_err *err);
 enum { ZO_NOTE_BYTES = 1000 };
 
 typedef struct zo_rows {
-    zo_table table[ZO_SPLITS];
+    zo_table table[ZO_SPLITS + 1]; /* the last is that of the demonstrations */
+    int32_t *shown[ZO_SPLITS];     /* (n, demonstrations) rows of that; NULL = none */
     int from[ZO_SPLITS];     /* the table that a split takes its rows from */
     int32_t *row[ZO_SPLITS]; /* (n): rows of that table */
     int32_t n[ZO_SPLITS];
@@ -193,6 +194,8 @@ typedef struct zo_rows {
 zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err);
 void zo_rows_close(zo_rows *rows);
 const zo_record *zo_rows_at(const zo_rows *rows, zo_split split, int32_t index);
+/* Demonstration number `at` of a row. */
+const zo_record *zo_rows_shown(const zo_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations);
 
 /* ---- encoded examples ---------------------------------------------------------------------------------------------------- */
 
@@ -225,8 +228,10 @@ zo_status zo_encoder_open(zo_encoder **encoder, const zo_task *task, const zo_da
 void zo_encoder_close(zo_encoder *encoder);
 zo_head zo_encoder_head(const zo_encoder *encoder);
 const int32_t *zo_encoder_words(const zo_encoder *encoder); /* (classes) or NULL */
-/* Append one example; `gold_only`: the right option alone. Counts cut sequences in *truncated. */
-zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, zo_pack *pack, int64_t *truncated, zo_err *err);
+/* Append one example; `gold_only`: the right option alone. Counts cut sequences in *truncated. shown (n): demonstrations that go before it, for a
+ * head that ranks options; NULL = none. */
+zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, const zo_record *const *shown, int64_t n, zo_pack *pack, int64_t *truncated,
+                    zo_err *err);
 
 #ifdef __cplusplus
 }

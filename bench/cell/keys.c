@@ -99,6 +99,9 @@ static const zo_opt keys[] = {
     {.key = "kshot_folder", .type = ZO_OPT_STRING, .offset = MEMBER(kshot_folder), .text = "", .column = "kshot_folder",
      .help = "the k-shot folders' place below the data folder (kshot alone). Absent: k-shot. Where TASK/K-SEED is not in it, its rows are drawn from "
              "the training file, and the note says so"},
+    {.key = "demonstrations", .type = ZO_OPT_INT, .offset = MEMBER(demonstrations), .least = 0, .most = 1024, .flags = REPORTED, .younger = true,
+     .help = "in-context learning: training rows with their answers before each row of dev and test, drawn for each as MeZO's code draws them; of a method "
+             "that does not train, with prompts of causal models"},
     {.key = "decoder", .type = ZO_OPT_CHOICE, .offset = MEMBER(decoder), .choices = "default|tied|untied",
      .column = "decoder", .flags = REPORTED,
      .help = "of the masked-language-model head: tied to the embeddings or trained apart; default: untied for RoBERTa (as MeZO's code), else as "

@@ -158,6 +158,10 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return status;
     }
     c->eval_batch = c->eval_batch == c->batch ? 0 : c->eval_batch;
+    if (c->demonstrations > 0 && (e->step != NULL || e->fit != NULL)) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s trains, and \"demonstrations\" are for a model as it is; give them to an optimizer that does not train, as %s in \"include\"",
+                       where, e->name, "{\"demonstrations\": 32, ...}");
+    }
     if (e->step == NULL) { /* does not train */
         c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
         c->selection = ZO_SELECT_LAST;

@@ -286,6 +286,7 @@ zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dir
                              .test_split_seed = (uint64_t)c->test_split_seed,
                              .k = c->k,
                              .kshot_folder = c->kshot_folder,
+                             .demonstrations = c->demonstrations,
                              .evaluate_only = !zo_estimator_trains(c->estimator),
                              .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
 }

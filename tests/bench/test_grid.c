@@ -250,6 +250,7 @@ START_TEST(mistakes)
     refuse("{" BASE ", \"context\": 3}", "\"context\" is 3; expected at least 4 tokens");
     refuse("{" BASE ", \"split\": \"mezo\", \"train_split_seed\": 4294967296}", "numpy's generator");
     refuse("{" BASE ", \"test\": 0, \"selection\": \"best-test\"}", "ask for some test examples");
+    refuse("{\"model\": \"m\", \"task\": \"sst2\", \"form\": \"prompt\", \"optimizer\": \"mezo\", \"steps\": 1, \"demonstrations\": 4}", "mezo trains, and \"demonstrations\" are for a model as it is");
     refuse("{\"model\": \"m\", \"task\": \"trec\", \"optimizer\": \"mezo\", \"steps\": 1, \"metric\": \"f1\"}", "say \"macro_f1\"");
     refuse("{" BASE ", \"eps\": 0}", "divides by \"eps\"");
     refuse("{" BASE ", \"realisation\": \"sidepath\"}", "cannot be realised as \"sidepath\"");

@@ -65,7 +65,7 @@ static void encode(const zo_task *task, zo_tokenizer *tokenizer, zo_form form, b
     }
     zo_pack pack = {0};
     int64_t truncated = 0;
-    if (zo_encode(encoder, &record, false, &pack, &truncated, &err) != ZO_OK) {
+    if (zo_encode(encoder, &record, false, NULL, 0, &pack, &truncated, &err) != ZO_OK) {
         check_sentence(&err);
     }
     zo_pack_free(&pack);

@@ -459,6 +459,52 @@ END_TEST
 #define FILES "\"files\": [{\"validation\": \"p.tsv\"}]"
 #define THREE "\"texts\": [\"a\", \"b\", \"c\"], \"label\": \"y\", \"classes\": [0, 1], " FILES
 
+/* In-context learning as MeZO's code lays it out. numpy 2.4.6: RandomState(0).randint(0, 10000, 3) is 2732 9845 3264, and permutation(5) of these seeds
+ * begins with 4 1, 0 3, 1 2. */
+START_TEST(demonstrations)
+{
+#define SHOWN "\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"files\": [{\"train\": \"d.tsv\", \"validation\": \"v.tsv\"}], " \
+              "\"causal_prompt\": {\"template\": \"{0} is\", \"options\": [\" no\", \" yes\"]}"
+    put("d.tsv", "y\ta\n0\tr0\n1\tr1\n0\t r2\n1\tr3\n0\tr4 \n");
+    put("v.tsv", "y\ta\n1\tv0\n0\tv1\n1\tv2\n");
+    static const char *const with[] = {"r4 is no\n\nr1 is yes\n\nv0 is ", "r0 is no\n\nr3 is yes\n\nv1 is ", "r1 is yes\n\nr2 is no\n\nv2 is "};
+    static const char *const without[] = {"v0 is ", "v1 is ", "v2 is "};
+    zo_dataset_spec s = spec_of(described(SHOWN), ZO_FORM_PROMPT);
+    s.count[ZO_TRAIN] = 0;
+    s.evaluate_only = true;
+    uint64_t plain, shown, other;
+    zo_err err = {0};
+    ck_assert_int_eq(zo_dataset_fingerprint(&s, &plain, &err), ZO_OK);
+    for (int k = 0; k < 2; k++) {
+        s.demonstrations = k > 0 ? 2 : 0;
+        zo_dataset *d = open_rows(&s);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 3);
+        for (int32_t i = 0; i < 3; i++) {
+            ck_assert_str_eq(text_of(d, ZO_TEST, i), k > 0 ? with[i] : without[i]);
+            ck_assert_int_eq(zo_dataset_label(d, ZO_TEST, i), i != 1);
+            zo_batch *b = zo_dataset_batch(d, ZO_TEST, &i, 1); /* what is scored stays: " no" and " yes" */
+            ck_assert_int_eq(b->option_start[1] - b->option_start[0], 3);
+            ck_assert_int_eq(b->option_start[2] - b->option_start[1], 4);
+            zo_batch_free(b);
+        }
+        zo_dataset_close(d);
+    }
+    /* a shown row is a part of what the run is made of */
+    ck_assert_int_eq(zo_dataset_fingerprint(&s, &shown, &err), ZO_OK);
+    put("d.tsv", "y\ta\n0\tR0\n1\tr1\n0\t r2\n1\tr3\n0\tr4 \n");
+    ck_assert_int_eq(zo_dataset_fingerprint(&s, &other, &err), ZO_OK);
+    ck_assert_uint_ne(shown, plain);
+    ck_assert_uint_ne(other, shown);
+    s.demonstrations = 6;
+    zo_dataset *none;
+    ck_assert_int_eq(zo_dataset_open(&none, &s, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "6 \"demonstrations\" are asked for, and there are 5 training rows");
+    s.form = ZO_FORM_HEAD;
+    ck_assert_int_eq(zo_dataset_open(&none, &s, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "\"demonstrations\" stand in prompts of causal models");
+}
+END_TEST
+
 /* Which texts a form shows, and what goes before and after them. */
 START_TEST(forms)
 {
@@ -800,6 +846,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, files_in_every_way);
     tcase_add_test(t, kshot_notes_and_one_file);
     tcase_add_test(t, rows_that_are_left_out);
+    tcase_add_test(t, demonstrations);
     tcase_add_test(t, forms);
     tcase_add_test(t, many_classes);
     tcase_add_test(t, fingerprints);

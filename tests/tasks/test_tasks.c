@@ -1024,6 +1024,14 @@ START_TEST(permutations_are_numpys)
         draws++;
     }
     ck_assert_int_eq(draws, 140);
+    /* RandomState(seed).randint(0, below, n), numpy 2.4.6 */
+    static const struct { uint32_t seed, below, want[6]; } of[] = {{0, 10000, {2732, 9845, 3264, 4859, 9225, 7891}}, {1, 7, {5, 3, 4, 0, 1, 3}},
+                                                                   {42, 65536, {56422, 15795, 860, 38158, 62570, 54343}}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        uint32_t got[6];
+        zo_numpy_integers(of[k].seed, of[k].below, got, 6);
+        ck_assert_mem_eq(got, of[k].want, sizeof got);
+    }
     zo_free(order);
     zo_free(text);
 }
