@@ -116,10 +116,7 @@ const zo_estimator *zo_estimator_find(const char *name);
 const zo_estimator *zo_estimator_usual(bool first_order);
 
 /* Does it change weights, by steps or at once? */
-static inline bool zo_estimator_trains(const zo_estimator *estimator)
-{
-    return estimator->step != NULL || estimator->fit != NULL;
-}
+bool zo_estimator_trains(const zo_estimator *estimator);
 
 /* The name of where its algorithm was read, with these options (its own keys; NULL = the defaults). The same by name: of one that is none of list.h "". */
 const char *zo_source_of(const zo_estimator *estimator, const struct cJSON *options);

@@ -56,6 +56,11 @@ cJSON *zo_variant_options(const zo_variant *variant)
     return object;
 }
 
+bool zo_estimator_trains(const zo_estimator *estimator)
+{
+    return estimator->step != NULL || estimator->fit != NULL;
+}
+
 const char *zo_source_of(const zo_estimator *e, const cJSON *options)
 {
     zo_text_source source = e->source;

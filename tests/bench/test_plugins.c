@@ -262,10 +262,10 @@ END_TEST
 /* A method of the program, built as a plug-in from its own file: the same bits, the same memory, the same peak predicted. */
 START_TEST(a_method_as_a_plugin_has_its_own_bits)
 {
-    MUST("{ echo '#include <zo/plugin.h>'; sed -e '/#include \"/d' -e 's/\\.name = \"mezo\"/.name = \"mezo-again\"/' -e '/\\.usual = true/d' $ROOT/optimizers/mezo.c; "
-         "echo 'ZO_PLUGIN(zo_estimator_mezo);'; } >again.c && cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$BUILD/include again.c -o again.so");
+    MUST("{ echo '#include <zo/plugin.h>'; sed -e '/#include \"/d' -e 's/\\.name = \"mezo-m\"/.name = \"mezo-again\"/' $ROOT/optimizers/mezo_m.c; "
+         "echo 'ZO_PLUGIN(zo_estimator_mezo_m);'; } >again.c && cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$BUILD/include again.c -o again.so");
     put("c.json", "{" TINY "\"steps\": 6, \"realisation\": [\"inplace\", \"streamed\"], \"seed\": [1, 2], \"lr\": 1e-2, \"optimizer\": "
-        "[{\"name\": \"mezo\", \"queries\": 2}, {\"name\": \"./again.so\", \"queries\": 2}]}");
+        "[{\"name\": \"mezo-m\", \"beta\": 0.5}, {\"name\": \"./again.so\", \"beta\": 0.5}]}");
     MUST("$ZO run c.json --db again.db --dry-run --json");
     cJSON *cells = cJSON_Parse(said);
     ck_assert_int_eq(cJSON_GetArraySize(cells), 8);
@@ -281,7 +281,7 @@ START_TEST(a_method_as_a_plugin_has_its_own_bits)
     cJSON_Delete(cells);
     MUST("$ZO run c.json --db again.db");
     MUST("$ZO sql --db again.db \"SELECT count(*) n, count(DISTINCT a.loss) losses, sum(a.loss != b.loss OR a.projected != b.projected) AS other, "
-         "max(q.train_peak_bytes - p.train_peak_bytes) AS more FROM steps a JOIN runs p USING (run) JOIN runs q ON q.optimizer = 'mezo-again' AND p.optimizer = 'mezo' "
+         "max(q.train_peak_bytes - p.train_peak_bytes) AS more FROM steps a JOIN runs p USING (run) JOIN runs q ON q.optimizer = 'mezo-again' AND p.optimizer = 'mezo-m' "
          "AND p.seed = q.seed AND p.realisation = q.realisation JOIN steps b ON b.run = q.run AND b.step = a.step\" --json");
     cJSON *row = cJSON_Parse(said);
     const cJSON *it = row->child;
@@ -290,7 +290,7 @@ START_TEST(a_method_as_a_plugin_has_its_own_bits)
                   "%s", said);
     cJSON_Delete(row);
     MUST("$ZO sql --db again.db \"SELECT DISTINCT optimizer, length(plugin_fingerprint) length FROM runs ORDER BY 1\" --format csv");
-    ASSERT_HAS(said, "mezo,0\nmezo-again,16\n");
+    ASSERT_HAS(said, "mezo-again,16\nmezo-m,0\n");
 }
 END_TEST
 
