@@ -628,6 +628,17 @@ START_TEST(config_without_weights)
     ck_assert_msg(strstr(errors, "40 positions") != NULL, "%s", errors);
     zo_free(out);
     zo_free(errors);
+    /* weights that are not read are not said to be absent */
+    static const struct { const char *file, *says; } others[] = {{"tf_model.h5", "TensorFlow's tf_model.h5"}, {"pytorch_model.bin.index.json", "pytorch_model.bin in pieces"}};
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, others[i].file);
+        ck_assert_int_eq(zo_write_file(path, "{}", 2, &err), ZO_OK);
+        ck_assert_int_eq(run(zo_cmd_inspect, 4, argv, &out, &errors), 2);
+        ck_assert_msg(strstr(errors, others[i].says) != NULL && out[0] == '\0', "%s%s", errors, out);
+        ck_assert_int_eq(remove(path), 0);
+        zo_free(out);
+        zo_free(errors);
+    }
 }
 END_TEST
 
