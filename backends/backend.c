@@ -572,7 +572,7 @@ void zo_factors_free(zo_backend *be, zo_factors *factors)
     if (factors == NULL) {
         return;
     }
-    for (int t = 0; t < factors->layout->n; t++) {
+    for (int t = 0; t < factors->layout->n && factors->left_at == NULL; t++) {
         be->release(be, factors->u[t]);
         be->release(be, factors->v[t]);
     }

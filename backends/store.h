@@ -154,7 +154,8 @@ typedef struct zo_factors {
     int64_t *coef_at;   /* (n) first coefficient of the parameter in a coefficient vector */
     int64_t ncoef;      /* sum of ranks */
     float *scale;       /* (n) the scale switch: 1, 1/sqrt(rank) or 1/rank */
-    float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0, and where directions have their own */
+    float **u, **v;     /* (n) backend memory; U (rows, rank), V (cols, rank), NULL where rank is 0. Where directions have their own: those of
+                           the direction that a pass runs beside the weights, borrowed */
     /* Of directions with factors of their own, else empty: U of every factored matrix, V of every one, in the order of the parameters. */
     zo_layout left, right;
     zo_layout core;              /* a matrix of (rank, rank) "NAME/S" for each of them */

@@ -181,6 +181,18 @@ static void own_factors(zo_engine *e, zo_archive *a)
         }
     }
     ZO_ARCHIVE(a, e->own.clock);
+    int kept = e->own.sums;
+    zo_archive_int(a, &kept, 0, ZO_OWN_SUMS);
+    for (int k = 0; k < kept; k++) {
+        zo_own_sum *sum = &e->own.sum[k];
+        if (k >= e->own.sums) {
+            zo_own_sum_open(&e->own, sum);
+            e->own.sums = k + 1;
+        }
+        ZO_ARCHIVE(a, sum->of);
+        store_bytes(e, a, sum->left, sum->left->size);
+        store_bytes(e, a, sum->right, sum->right->size);
+    }
 }
 
 /* Numbers that must be those of this run. */

@@ -47,12 +47,12 @@ static zo_factor_spec factors_of(const state *s)
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
-    (void)extent;
     const state *s = options_read;
     zo_spsa_needs(n, s->pairs, 2, 0); /* 2 points of 2 terms for each pair */
     n->updates = 2;
     n->factored = true;
     n->factors = factors_of(s);
+    n->rights = extent->steps > 0 ? (s->antithetic ? 1 : 2) * s->pairs * extent->steps : INT64_MAX;
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)

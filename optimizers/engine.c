@@ -28,10 +28,16 @@ static bool is_logged(const zo_engine *e)
     return e->spec.accumulate == ZO_ACCUMULATE_LOG;
 }
 
+/* Whether directions of low rank have factors of their own. */
+static bool has_own(const zo_engine *e)
+{
+    return e->factors != NULL && e->factors->left_at != NULL;
+}
+
 static void check_factors(const zo_engine *e, const zo_dir *dir)
 {
     ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call open_factors in start()");
-    bool own = e->factors->left_at != NULL, orthonormal = e->own.basis.store != NULL, of_own = zo_dir_has_factors(dir->kind);
+    bool own = has_own(e), orthonormal = e->own.basis.store != NULL, of_own = zo_dir_has_factors(dir->kind);
     ZO_CHECK(of_own == own && (!own || dir->kind == ZO_DIR_HELD || orthonormal == (dir->kind == ZO_DIR_CORE)),
              "a direction of kind %d, and open_factors was called for another kind of factors", (int)dir->kind);
 }
@@ -369,13 +375,13 @@ static int view_dir(zo_engine *e, zo_view *view, const zo_dir *dir)
 }
 
 /* The log's directions, each in the column of its term, and the sum of its low-rank terms, which stands beside W (SIDEPATH) or in the
- * column after them. Returns how many columns are the log's own. */
+ * column after them; of directions with factors of their own there is one for each V, a column each. Returns how many columns are the log's own. */
 static int log_dirs(zo_engine *e, zo_view *view)
 {
     for (int64_t i = 0; e->side != NULL && i < e->objective.ncoef; i++) {
         e->side_sum[i] = (float)e->side[i];
     }
-    reserve_dirs(e, e->log.n + 1);
+    reserve_dirs(e, e->log.n + 1 + e->own.sums);
     for (int d = 0; d < e->log.n; d++) {
         e->dir[d] = e->log.term[d].dir;
     }
@@ -385,6 +391,11 @@ static int log_dirs(zo_engine *e, zo_view *view)
     if (e->side != NULL && e->spec.realisation != ZO_SIDEPATH && e->objective.ncoef > 0) {
         e->dir[view->ndirs++] = (zo_dir){.kind = ZO_DIR_SPAN, .span = e->side_sum};
     }
+    for (int k = 0; k < e->own.sums; k++) { /* no direction of an estimator has that query */
+        const zo_own_sum *sum = &e->own.sum[k];
+        e->dir[view->ndirs++] = (zo_dir){.kind = ZO_DIR_FACTORS, .query = UINT32_MAX, .period = (uint32_t)k,
+                                         .own = {.left = sum->left->data, .right = sum->right->data}};
+    }
     return view->ndirs;
 }
 
@@ -392,6 +403,17 @@ static int log_dirs(zo_engine *e, zo_view *view)
 static double log_coef(const zo_engine *e, zo_set base, int d)
 {
     return d >= e->log.n ? 1.0 : base == ZO_SET_WEIGHTS ? e->log.term[d].coef : zo_log_mark_coef(&base_of(e, base)->mark, d);
+}
+
+/* The direction that a pass runs beside the weights: of those with factors of their own there is one at a time. */
+static void lend_factors(zo_engine *e, const zo_dir *dir)
+{
+    zo_factors *f = e->factors;
+    zo_dir d = zo_engine_resolve(e, dir);
+    for (int t = 0; t < f->layout->n; t++) {
+        f->u[t] = f->rank[t] > 0 ? (float *)d.own.left + f->left_at[t] : NULL;
+        f->v[t] = f->rank[t] > 0 ? (float *)d.own.right + f->right_at[t] : NULL;
+    }
 }
 
 /* One pass over n <= most_points points: nothing is written, each layer forms what it needs. */
@@ -416,6 +438,8 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
             }
             if (!side || !zo_dir_is_lowrank(dir->kind)) {
                 view_dir(e, &view, dir);
+            } else if (zo_dir_has_factors(dir->kind)) {
+                lend_factors(e, dir);
             }
         }
     }
@@ -430,14 +454,14 @@ static zo_status losses_pass(zo_engine *e, zo_which which, const zo_point *point
             coef[d] = (float)sum;
         }
         for (int64_t i = 0; side && i < ncoef; i++) {
-            beside[i] = (float)e->side[i];
+            beside[i] = e->side != NULL ? (float)e->side[i] : 0.0f;
         }
         for (int i = 0; side && i < point[p].n; i++) {
             const zo_term *term = &point[p].term[i];
             if (zo_dir_is_lowrank(term->dir.kind)) {
-                const float *tau = direction_coefs(e, &term->dir);
+                const float *tau = zo_dir_has_factors(term->dir.kind) ? NULL : direction_coefs(e, &term->dir);
                 for (int64_t k = 0; k < ncoef; k++) {
-                    beside[k] += (float)(term->coef * tau[k]);
+                    beside[k] += (float)(tau != NULL ? term->coef * tau[k] : term->coef);
                 }
             }
         }
@@ -498,8 +522,13 @@ static zo_status engine_losses(zo_objective *o, zo_which which, const zo_point *
     } else {
         for (int p = 0, pass; p < n && status == ZO_OK; p += pass) {
             pass = n - p < e->spec.io.most_points ? n - p : e->spec.io.most_points;
-            while (pass > 1 && own_of_pass(point + p, pass) > ZO_OWN_SLOTS) {
+            int most = e->spec.realisation == ZO_SIDEPATH ? 1 : ZO_OWN_SLOTS;
+            while (pass > 1 && own_of_pass(point + p, pass) > most) {
                 pass--;
+            }
+            if (own_of_pass(point + p, pass) > most) {
+                return zo_fail(err, ZO_EUNSUPPORTED, "a point has two directions with factors of their own, and realisation \"sidepath\" runs one: "
+                               "use \"streamed\" or \"inplace\"");
             }
             status = losses_pass(e, which, point + p, pass, loss + p, err);
         }
@@ -588,6 +617,23 @@ static bool add_to_rest(zo_engine *e, const zo_term *term)
     return e->rest != NULL;
 }
 
+/* Of a log: a direction with factors of its own becomes a part of its V's sum. */
+static zo_status add_to_sums(zo_engine *e, const zo_term *term, zo_err *err)
+{
+    if (term->dir.kind == ZO_DIR_HELD) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps directions, and not the set \"%s\", along which the weights are to move: use "
+                       "\"accumulate\": \"weights\"", set_of(e, term->dir.set)->spec.name);
+    }
+    const zo_own_slot *left = realise(e, ZO_SIDE_LEFT, &term->dir), *right = realise(e, ZO_SIDE_RIGHT, &term->dir);
+    zo_own_sum *sum = zo_own_sum_of(&e->own, right);
+    if (sum == NULL) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps a pair of factors for each V, and %d are there: give a longer \"period\", fewer "
+                       "steps, or \"accumulate\": \"weights\"", ZO_OWN_SUMS);
+    }
+    zo_own_sum_add(&e->own, sum, left, term->coef);
+    return ZO_OK;
+}
+
 static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err *err)
 {
     zo_status status = ZO_OK;
@@ -599,6 +645,8 @@ static zo_status combine_logged(zo_engine *e, const zo_term *term, int n, zo_err
                 zo_term kept = {.dir = s->term[k].dir, .coef = term[i].coef * s->term[k].coef};
                 status = combine_logged(e, &kept, 1, err);
             }
+        } else if (zo_dir_has_factors(term[i].dir.kind)) {
+            status = add_to_sums(e, &term[i], err);
         } else if (zo_dir_is_lowrank(term[i].dir.kind)) {
             add_to_side(e, &term[i]);
         } else if (!add_to_rest(e, &term[i])) {
@@ -633,7 +681,7 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
     decay_as_wished(e);
     zo_moves_update(&e->weights, decay, NULL, 0);
     for (int i = 0; i < n; i++) {
-        if (side && zo_dir_is_lowrank(term[i].dir.kind)) {
+        if (side && zo_dir_is_lowrank(term[i].dir.kind) && !has_own(e)) {
             add_to_side(e, &term[i]);
         } else {
             queue_term(e, (zo_term){.dir = zo_engine_resolve(e, &term[i].dir), .coef = term[i].coef});
@@ -966,12 +1014,13 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
     if (orthonormal && zo_backend_has(be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
-    if (own && (e->spec.realisation == ZO_SIDEPATH || is_logged(e))) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "directions with factors of their own are added to the weights, and %s: use %s",
-                       is_logged(e) ? "accumulate \"log\" never writes them" : "realisation \"sidepath\" never does",
-                       is_logged(e) ? "\"accumulate\": \"weights\"" : "\"streamed\" or \"inplace\"");
-    }
     const zo_layout *layout = e->spec.weights->layout;
+    for (int t = 0; t < layout->n && own && is_logged(e); t++) {
+        if (layout->param[t].bits > 0 && !layout->param[t].frozen) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "a log of directions with factors of their own is formed with the weights, and %s is held as codes: use "
+                           "a method of fixed factors, such as tezo, or \"quantised\": \"none\"", layout->param[t].name);
+        }
+    }
     ZO_CHECK(e->factors == NULL, "factors are made once in a run");
     settle_weights(e);
     int *rank = zo_alloc(ZO_HOST, ZO_TAG_WORKSPACE, (size_t)layout->n * sizeof *rank);
@@ -999,7 +1048,7 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
     size_t n = (size_t)o->ncoef;
     e->tau = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->tau);
     e->span = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->span);
-    if (e->spec.realisation == ZO_SIDEPATH || is_logged(e)) {
+    if ((e->spec.realisation == ZO_SIDEPATH || is_logged(e)) && !own) {
         e->side = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->side);
         e->side_sum = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, n * sizeof *e->side_sum);
     }
@@ -1315,8 +1364,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
     reserve_dirs(e, 1); /* here and not in the first settling: evaluations are no part of training's memory */
     if (is_logged(e)) {
         zo_term_log_open(&e->log);
-        reserve_dirs(e, ZO_LOG_MOST + 4);
-        reserve_coefs(e, (int64_t)spec->io.most_points * (ZO_LOG_MOST + 4));
+        reserve_dirs(e, ZO_LOG_MOST + ZO_OWN_SUMS + 4);
+        reserve_coefs(e, (int64_t)spec->io.most_points * (ZO_LOG_MOST + ZO_OWN_SUMS + 4));
     }
     e->base = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)spec->io.most_points * sizeof *e->base);
     return e;
@@ -1400,7 +1449,7 @@ const zo_view *zo_engine_settle(zo_engine *e)
     if (n > 0 || e->spec.realisation == ZO_SIDEPATH || e->rest != NULL) {
         e->settled.factors = e->factors;
     }
-    e->settled.side = e->spec.realisation == ZO_SIDEPATH && e->objective.ncoef > 0 ? e->side_sum : NULL;
+    e->settled.side = e->spec.realisation == ZO_SIDEPATH && e->objective.ncoef > 0 ? e->side_sum : NULL; /* NULL where factors are a direction's own */
     return &e->settled;
 }
 

@@ -7,12 +7,14 @@
  *   STREAMED  weights are read-only during the forward; each layer forms W + cZ for all points of the step in one pass; restoring
  *             is exact by construction. The update is one sweep.
  *   SIDEPATH  low-rank directions run as y = x W^T + ((x V) . c) U^T beside an untouched W; accumulated CP terms are numbers, so
- *             factored matrices are never written (elementwise rules apart). REST directions are streamed for the probes and
+ *             factored matrices are never written (elementwise rules apart). Updates along directions with factors of their own are
+ *             sweeps over W: beside it stand probes alone, one direction a pass. REST directions are streamed for the probes and
  *             applied to the small tensors for the update.
  *
  * Updates accumulate in the weights, rounded to their type (f32, or 16 bits, where an update below half an ulp is lost), or in a log of
  * (direction, coefficient) terms beside weights that are never written: every point is then base + log + probe, formed in f32. Of the log
- * equal directions are one term, and terms of low rank one vector of coefficients; REST terms are added in f32 to the small tensors
+ * equal directions are one term, and terms of low rank one vector of coefficients, or where factors are a direction's own a sum B V^T for each V
+ * (at most ZO_OWN_SUMS), which every pass forms; REST terms are added in f32 to the small tensors
  * themselves or, where those are held in 16 bits, to a copy beside them (a backend without zo_backend.reads_rest keeps them as terms). So a
  * step of TeZO costs the same however many came before; each dense direction costs one more draw a parameter and pass, at most
  * ZO_LOG_MOST of them. Not with INPLACE, weight decay or elementwise rules.

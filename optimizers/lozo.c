@@ -30,8 +30,7 @@ static const zo_sourced sources[] = {{"mode", "released", ZO_SOURCE_RELEASED}, {
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
-    (void)extent;
-    zo_uv_needs(options_read, 2, 0, n);
+    zo_uv_needs(options_read, extent, 2, 0, n);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)

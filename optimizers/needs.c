@@ -68,7 +68,7 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
     }
     bool side = x->realisation == ZO_SIDEPATH;
     uint64_t a_coef = (uint64_t)(n->coefs + 2) * sizeof(float); /* and the engine's own: a drawn direction, a queued update */
-    a_coef += side || is_logged(x) ? sizeof(double) + sizeof(float) : 0;
+    a_coef += (side || is_logged(x)) && !own ? sizeof(double) + sizeof(float) : 0;
     a_coef += side ? (uint64_t)points_of(n, x->realisation) * sizeof(float) : 0;
     start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
     start->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? held_bytes(n, layout, false) : 0; /* what they make with U */
@@ -110,6 +110,22 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     host[ZO_TAG_OTHER] += n->lefts + n->cores > 0 ? (uint64_t)n->stored_terms * sizeof(zo_term) : 0;
 }
 
+/* Beside a log: B and V of each V. The last is made when its factors are orthonormal, and the room that this took is free: the larger of the two. */
+static void count_sums(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
+{
+    uint64_t sums = (uint64_t)(n->rights < ZO_OWN_SUMS ? n->rights : ZO_OWN_SUMS), each = 0, *work = &steps->host[ZO_TAG_WORKSPACE];
+    for (int t = 0; t < x->layout->n; t++) {
+        const zo_param *p = &x->layout->param[t];
+        int rank = zo_rank_most(p, &n->factors);
+        each += arena_bytes(p->rows * rank) + arena_bytes(p->cols * rank);
+    }
+    bool before = sums > 0 && *work > each;
+    sums -= before;
+    *work = before ? *work : 0;
+    steps->backend[ZO_TAG_OPT_STATE] += sums * each;
+    steps->host[ZO_TAG_OTHER] += 2 * sums * sizeof(zo_store);
+}
+
 /* A factor on its way to being orthonormal: as drawn, and in float64. */
 static void count_orthonormal(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
 {
@@ -148,6 +164,9 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
     count_sets(n, x, steps);
     if (n->factored && n->factors.kind == ZO_FACTORS_ORTHONORMAL) {
         count_orthonormal(n, x, steps);
+    }
+    if (n->factored && n->factors.kind != ZO_FACTORS_FIXED && is_logged(x)) {
+        count_sums(n, x, steps);
     }
     count_lists(n, x, steps);
 }

@@ -57,7 +57,14 @@ typedef struct zo_needs {
     unsigned linear;
     int part_copies, part_sums; /* copies of the weights: in their storage, tag SNAPSHOT; sums: f32, tag OPT_STATE */
     bool descends;      /* gradients are used as they are made (zo_objective.descend): room for one at a time, and for those of tables that are read whole */
+    int64_t rights;     /* different V of factors that are a direction's own, in all the steps */
 } zo_needs;
+
+/* How many there are where each stays for `period` steps; of steps that are not known many. */
+static inline int64_t zo_needs_periods(const zo_extent *x, int64_t period)
+{
+    return x->steps > 0 ? (x->steps + period - 1) / period : INT64_MAX;
+}
 
 /* Of an estimator with these options (its own keys; NULL = the defaults). ZO_EINPUT where they are not its options. */
 zo_status zo_needs_of(const zo_estimator *estimator, const struct cJSON *options, const zo_extent *extent, zo_needs *needs, zo_err *err);

@@ -36,6 +36,10 @@ void zo_own_close(zo_own_factors *own)
     zo_store_free(own->be, own->formed.store);
     zo_store_free(own->be, own->basis.store);
     zo_store_free(own->be, own->core);
+    for (int k = 0; k < own->sums; k++) {
+        zo_store_free(own->be, own->sum[k].left);
+        zo_store_free(own->be, own->sum[k].right);
+    }
     for (int i = 0; i < ZO_SIDES * ZO_OWN_SLOTS; i++) {
         zo_store_free(own->be, own->slot[i / ZO_OWN_SLOTS][i % ZO_OWN_SLOTS].store);
     }
@@ -198,6 +202,35 @@ void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *cores)
     be->copy(be, left.data + f->left.size, cores->data + f->core.size, (size_t)(f->held.size - f->left.size) * sizeof(float));
     own->formed.of = *dir;
     own->formed.used = 1;
+}
+
+void zo_own_sum_open(zo_own_factors *own, zo_own_sum *sum)
+{
+    sum->left = zo_store_new(own->be, &own->factors->left, ZO_TAG_OPT_STATE);
+    sum->right = zo_store_new(own->be, &own->factors->right, ZO_TAG_OPT_STATE);
+}
+
+zo_own_sum *zo_own_sum_of(zo_own_factors *own, const zo_own_slot *right)
+{
+    for (int k = own->sums - 1; k >= 0; k--) {
+        if (zo_dir_same_draw(&own->sum[k].of, &right->of)) {
+            return &own->sum[k];
+        }
+    }
+    if (own->sums == ZO_OWN_SUMS) {
+        return NULL;
+    }
+    zo_own_sum *sum = &own->sum[own->sums++];
+    sum->of = right->of;
+    zo_own_sum_open(own, sum);
+    own->be->copy(own->be, sum->right->data, right->store->data, (size_t)right->store->size * sizeof(float));
+    return sum;
+}
+
+void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_own_slot *left, double coef)
+{
+    zo_term term = {.dir = {.kind = ZO_DIR_SET, .values = left->store}, .coef = coef};
+    own->be->apply(own->be, sum->left, NULL, 1.0, &term, 1, NULL);
 }
 
 void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x)

@@ -13,12 +13,19 @@ extern "C" {
 /* U, of (step, query), or U S of (step, query, period); V, of a period. */
 typedef enum zo_side { ZO_SIDE_LEFT, ZO_SIDE_RIGHT, ZO_SIDES } zo_side;
 enum { ZO_OWN_SLOTS = 2 }; /* of a side: so many may be read by one sweep, or one pass */
+enum { ZO_OWN_SUMS = 32 };
 
 typedef struct zo_own_slot {
     zo_store *store; /* f32, of zo_factors.left or .right, tag OPT_STATE */
     zo_dir of;
     uint64_t used;   /* when it was asked for last; 0 = it holds nothing */
 } zo_own_slot;
+
+/* Beside a log: what directions of one V have added up to, B V^T. */
+typedef struct zo_own_sum {
+    zo_dir of;    /* V's draw, as a slot has it */
+    zo_store *left, *right; /* f32: B, of zo_factors.left; V */
+} zo_own_sum;
 
 typedef struct zo_own_factors {
     zo_backend *be;
@@ -29,6 +36,8 @@ typedef struct zo_own_factors {
     bool raw_signs;    /* their columns have Householder's signs */
     zo_own_slot formed; /* of zo_factors.held: what the set of cores `of.set` makes with U of `of.period`; its store is NULL before zo_own_open_formed */
     uint64_t clock;
+    zo_own_sum sum[ZO_OWN_SUMS]; /* (sums) */
+    int sums;
 } zo_own_factors;
 
 void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors); /* all slots are allocated here */
@@ -43,6 +52,10 @@ zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side);
 void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir);
 /* formed <- U C of every factored matrix and the rest as it is, of a HELD direction on a set of cores with these values. */
 void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *cores);
+/* The sum of all directions whose V is the slot's, zeros at first; NULL where there are ZO_OWN_SUMS others. */
+zo_own_sum *zo_own_sum_of(zo_own_factors *own, const zo_own_slot *right);
+void zo_own_sum_open(zo_own_factors *own, zo_own_sum *sum); /* allocates it */
+void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_own_slot *left, double coef); /* B += coef left */
 /* x <- x (V_from^T V_to) / cols for x's left factors, by way of `scratch`, a left slot, which then holds nothing. */
 void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x);
 

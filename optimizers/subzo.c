@@ -44,11 +44,11 @@ static zo_factor_spec factors_of(const state *s)
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
-    (void)extent;
     zo_spsa_needs(n, 1, 2, 0);
     n->updates = 2;
     n->factored = true;
     n->factors = factors_of(options_read);
+    n->rights = zo_needs_periods(extent, ((const state *)options_read)->period);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -87,7 +87,6 @@ const zo_estimator zo_estimator_subzo = {
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.01,
-    .allows = zo_allows_dense,
     .needs = needs,
     .start = start,
     .step = step,

@@ -24,13 +24,14 @@ void zo_uv_update(const zo_uv *uv, const zo_objective *o, int64_t step, zo_dir d
     draw_pair(uv, o, step, uv->mode == ZO_UV_RELEASED && step % uv->period == 0 ? QUERY_OTHER : QUERY_PROBE, dir);
 }
 
-void zo_uv_needs(const zo_uv *uv, int updates, int lefts, zo_needs *n)
+void zo_uv_needs(const zo_uv *uv, const zo_extent *extent, int updates, int lefts, zo_needs *n)
 {
     zo_spsa_needs(n, 1, 2, 0);
     n->updates = updates;
     n->lefts = lefts;
     n->factored = true;
     n->factors = factors_of(uv);
+    n->rights = zo_needs_periods(extent, uv->period);
 }
 
 zo_status zo_uv_start(const zo_uv *uv, zo_objective *o, zo_err *err)

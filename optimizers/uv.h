@@ -39,13 +39,12 @@ typedef struct zo_uv {
     {"embeddings", "rest", "embedding tables are probed with a full Gaussian and have no factors"}
 
 #define ZO_UV_ESTIMATOR                                                                                \
-    .paper = "Chen et al., arXiv 2410.07698", .loss_is = "L(w + eps Z) of the step's batch, before the update", .lr = 1e-6, .eps = 1e-3, \
-    .allows = zo_allows_dense
+    .paper = "Chen et al., arXiv 2410.07698", .loss_is = "L(w + eps Z) of the step's batch, before the update", .lr = 1e-6, .eps = 1e-3
 
 /* What the update of a step goes along. dir[0]: Z on factored matrices; dir[1]: a full Gaussian on the rest. */
 void zo_uv_update(const zo_uv *uv, const zo_objective *o, int64_t step, zo_dir dir[2]);
 /* What a step asks: one probe along both, `updates` terms on the weights, `lefts` sets of left factors. */
-void zo_uv_needs(const zo_uv *uv, int updates, int lefts, zo_needs *n);
+void zo_uv_needs(const zo_uv *uv, const zo_extent *extent, int updates, int lefts, zo_needs *n);
 zo_status zo_uv_start(const zo_uv *uv, zo_objective *o, zo_err *err);
 /* The probe along such a pair, which is the update's but for mode RELEASED, and what is reported of it. */
 zo_status zo_uv_probe(const zo_uv *uv, zo_objective *o, const zo_step_context *c, zo_probe *p, zo_step_report *r, zo_err *err);

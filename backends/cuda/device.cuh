@@ -147,10 +147,8 @@ static inline void zo_cuda_launch(const char *name, void (*kernel)(Parameters...
 struct zo_cuda_param {
     int64_t rows, cols, offset; /* as zo_param */
     int64_t coef_at;            /* first of its `rank` coefficients */
-    union {
-        struct { const float *u, *v; };        /* (rows,rank), (cols,rank) device: of the run; */
-        struct { int64_t left_at, right_at; }; /* or, in a run whose directions have their own, where these begin in their arenas */
-    };
+    const float *u, *v;         /* (rows,rank), (cols,rank) device: of the run, or lent to a pass on the side path */
+    int64_t left_at, right_at;  /* in a run whose directions have their own, where these begin in their arenas */
     uint32_t id;
     int block;                  /* transformer block, -1 outside */
     int rank;                   /* 0 = not factored */

@@ -408,6 +408,28 @@ START_TEST(steps_on_scales_are_qzos)
 }
 END_TEST
 
+/* A log of directions with factors of their own is formed with the weights, and codes are not. */
+START_TEST(a_log_of_own_factors_wants_numbers)
+{
+    zo_quantised q = {.bits = 8, .group = 16}, none = {0};
+    for (int coded = 0; coded < 2; coded++) {
+        for (int kind = ZO_FACTORS_FIXED; kind <= ZO_FACTORS_ORTHONORMAL; kind++) {
+            zo_model *model = open_model(LLAMA, coded ? &q : &none, ZO_STORAGE_F32, NULL);
+            zo_engine_spec spec = {.be = backend(2), .weights = zo_model_store(model), .realisation = ZO_SIDEPATH, .accumulate = ZO_ACCUMULATE_LOG, .seed = 4,
+                                   .io = {.losses = noted_losses, .most_points = 2}};
+            zo_engine *e = zo_engine_new(&spec);
+            zo_objective *o = zo_engine_objective(e);
+            zo_factor_spec factors = {.kind = (zo_factor_kind)kind, .rank = 2};
+            bool refused = coded && kind != ZO_FACTORS_FIXED;
+            ck_assert_int_eq(o->open_factors(o, &factors, &err), (refused ? ZO_EUNSUPPORTED : ZO_OK));
+            ck_assert(!refused || strstr(err.text, "held as codes") != NULL);
+            zo_engine_free(e);
+            zo_model_close(model);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_view_of_scales_wants_codes)
 {
     zo_tune view;
@@ -433,6 +455,7 @@ int main(void)
     tcase_add_loop_test(group, what_is_saved_is_scale_times_code, 0, HELD);
     tcase_add_loop_test(group, steps_on_scales_are_qzos, 0, 2);
     tcase_add_test(group, a_view_of_scales_wants_codes);
+    tcase_add_test(group, a_log_of_own_factors_wants_numbers);
     suite_add_tcase(suite, group);
     return suite_run(suite);
 }

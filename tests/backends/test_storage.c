@@ -419,10 +419,13 @@ START_TEST(log_agrees_with_weights)
                                  {.optimizer = "mezo-svrg", .options = "{\"mode\": \"released\", \"q\": 4}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "mezo-svrg", .options = "{\"mode\": \"replay\", \"q\": 4}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "tezo", .options = NULL, .lr = 1e-4, .steps = 20},
-                                 {.optimizer = "tezo-m", .options = NULL, .lr = 1e-4, .steps = 20}};
+                                 {.optimizer = "tezo-m", .options = NULL, .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 7}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 7}", .realisation = ZO_SIDEPATH, .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "subzo", .options = "{\"rank\": 5, \"period\": 7}", .realisation = ZO_SIDEPATH, .lr = 1e-4, .steps = 20}};
     setting s = of[_i];
     s.family = LLAMA;
-    s.realisation = ZO_STREAMED;
+    s.realisation = s.realisation == ZO_SIDEPATH ? ZO_SIDEPATH : ZO_STREAMED;
     s.rounded = ZO_STORAGE_BF16;
     result master = run_of(backend(2), &s);
     s.storage = ZO_STORAGE_BF16;
@@ -549,7 +552,7 @@ int main(void)
     tcase_add_test(tests, terms_of_a_log);
     tcase_add_loop_test(tests, log_is_an_f32_master, 0, 3);
     tcase_add_test(tests, a_log_of_low_rank_does_not_grow);
-    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 8);
+    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 11);
     tcase_add_test(tests, small_updates);
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, gradients_want_f32);

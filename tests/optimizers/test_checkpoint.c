@@ -291,7 +291,8 @@ START_TEST(sums_are_the_weights)
 {
     static const struct { const char *optimizer; zo_realisation realisation; zo_accumulate accumulate; } of[] = {
         {"mezo", ZO_STREAMED, ZO_ACCUMULATE_LOG}, {"tezo", ZO_STREAMED, ZO_ACCUMULATE_LOG}, {"tezo", ZO_SIDEPATH, ZO_ACCUMULATE_WEIGHTS},
-        {"tezo", ZO_SIDEPATH, ZO_ACCUMULATE_LOG}};
+        {"tezo", ZO_SIDEPATH, ZO_ACCUMULATE_LOG}, {"lozo", ZO_STREAMED, ZO_ACCUMULATE_LOG}, {"lozo-m", ZO_SIDEPATH, ZO_ACCUMULATE_WEIGHTS},
+        {"subzo", ZO_SIDEPATH, ZO_ACCUMULATE_LOG}};
     player *p = calloc(1, sizeof *p);
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         for (int steps = 1; steps <= 3; steps += 2) {

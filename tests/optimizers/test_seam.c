@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "optimizers/engine.h"
+#include "optimizers/own_factors.h"
 #include "optimizers/spsa.h"
 #include "tests/objective64.h"
 #include "tests/suite.h"
@@ -592,36 +593,50 @@ START_TEST(what_cannot_be_said_yet)
 }
 END_TEST
 
-/* Directions with factors of their own: refused beside a log and on the side path before the first step, and more than two at a time. */
+/* Directions with factors of their own: so many of them at a time, in a sweep, in a point on the side path, and beside a log so many V. */
 START_TEST(factors_of_their_own)
 {
     for (int k = 0; k < ZO_REALISATIONS + 1; k++) {
         bowl b;
         zo_err err = {0};
-        bool logged = k == ZO_REALISATIONS, refused = logged || k == ZO_SIDEPATH;
+        bool logged = k == ZO_REALISATIONS;
         bowl_open(&b, ZO_STORAGE_F32);
         zo_engine *e = engine_on(&b, logged ? ZO_STREAMED : (zo_realisation)k, logged ? ZO_ACCUMULATE_LOG : ZO_ACCUMULATE_WEIGHTS);
         zo_objective *o = zo_engine_objective(e);
         zo_factor_spec spec = {.kind = ZO_FACTORS_OWN, .rank = 2};
-        ck_assert_int_eq(o->open_factors(o, &spec, &err), refused ? ZO_EUNSUPPORTED : ZO_OK);
-        if (refused) {
-            ASSERT_HAS(err.text, logged ? "\"log\"" : "\"sidepath\"");
-        } else {
-            zo_term term[3];
-            zo_point point[3];
-            double loss[3];
-            for (int i = 0; i < 3; i++) {
-                term[i] = (zo_term){.dir = {.kind = ZO_DIR_FACTORS, .seed = 6, .step = (uint32_t)i, .period = 1}, .coef = 0.1};
-                point[i] = (zo_point){.n = 1, .term = &term[i]};
-            }
-            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 3, &err), ZO_EUNSUPPORTED);
-            ASSERT_HAS(err.text, "factors of their own");
-            ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss, &err), ZO_OK);
-            ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 3, loss, &err), ZO_OK); /* POINTS to a pass, or one by one */
-            term[0].dir.draw = ZO_DRAW_RADEMACHER;
-            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 1, &err), ZO_EUNSUPPORTED);
-            ASSERT_HAS(err.text, "signs");
+        ck_assert_int_eq(o->open_factors(o, &spec, &err), ZO_OK);
+        zo_term term[3];
+        zo_point point[3];
+        double loss[3];
+        for (int i = 0; i < 3; i++) {
+            term[i] = (zo_term){.dir = {.kind = ZO_DIR_FACTORS, .seed = 6, .step = (uint32_t)i, .period = 1}, .coef = 0.1};
+            point[i] = (zo_point){.n = 1, .term = &term[i]};
         }
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 3, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "factors of their own");
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 2, loss, &err), ZO_OK);
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, point, 3, loss, &err), ZO_OK); /* POINTS to a pass, or one by one */
+        zo_point both = {.n = 2, .term = term};
+        ck_assert_int_eq(o->losses(o, ZO_BATCH_CURRENT, &both, 1, loss, &err), (k == ZO_SIDEPATH ? ZO_EUNSUPPORTED : ZO_OK));
+        if (k == ZO_SIDEPATH) {
+            ASSERT_HAS(err.text, "\"sidepath\" runs one");
+        }
+        for (int i = 0; i <= ZO_OWN_SUMS && logged; i++) {
+            term[0].dir.period = (uint32_t)i;
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 1, &err), (i < ZO_OWN_SUMS ? ZO_OK : ZO_EUNSUPPORTED));
+        }
+        if (logged) {
+            ASSERT_HAS(err.text, "\"period\"");
+            zo_set_spec left = {.name = "left", .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_LEFT};
+            zo_set n;
+            ck_assert_int_eq(o->open(o, &left, &n, &err), ZO_OK);
+            zo_term held = {.dir = {.kind = ZO_DIR_HELD, .set = n, .seed = 6, .period = 1}, .coef = 1.0};
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &held, 1, &err), ZO_EUNSUPPORTED);
+            ASSERT_HAS(err.text, "\"left\"");
+        }
+        term[0].dir.draw = ZO_DRAW_RADEMACHER;
+        ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 1, &err), ZO_EUNSUPPORTED);
+        ASSERT_HAS(err.text, "signs");
         zo_engine_free(e);
         bowl_close(&b);
     }
