@@ -549,21 +549,23 @@ zo_factors *zo_factors_new_own(const zo_layout *layout, const int *rank, double 
         const zo_param *p = &layout->param[t];
         if (rank[t] > 0) {
             f->left_at[t] = add_factor(&f->held, p, "/U", p->rows, rank[t]);
-            f->right_at[t] = add_factor(&f->right, p, "/V", p->cols, rank[t]);
+            f->right_at[t] = add_factor(&f->held_right, p, "/V", p->cols, rank[t]);
             add_factor(&f->held_core, p, "/S", rank[t], rank[t]);
         }
     }
     int factored = f->held.n;
-    int64_t left = f->held.size, core = f->held_core.size;
+    int64_t left = f->held.size, core = f->held_core.size, right = f->held_right.size;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         if (rank[t] == 0 && !p->frozen) {
             f->left_at[t] = add_factor(&f->held, p, "", p->rows, p->cols);
             add_factor(&f->held_core, p, "", p->rows, p->cols);
+            add_factor(&f->held_right, p, "", p->rows, p->cols);
         }
     }
     f->left = head_of(&f->held, factored, left);
     f->core = head_of(&f->held_core, factored, core);
+    f->right = head_of(&f->held_right, factored, right);
     return f;
 }
 
@@ -584,7 +586,7 @@ void zo_factors_free(zo_backend *be, zo_factors *factors)
     zo_free(factors->left_at);
     zo_free(factors->right_at);
     zo_layout_free(&factors->held);
-    zo_layout_free(&factors->right);
+    zo_layout_free(&factors->held_right);
     zo_layout_free(&factors->held_core);
     zo_free(factors);
 }

@@ -159,7 +159,7 @@ typedef struct zo_factors {
     /* Of directions with factors of their own, else empty: U of every factored matrix, V of every one, in the order of the parameters. */
     zo_layout left, right;
     zo_layout core;              /* a matrix of (rank, rank) "NAME/S" for each of them */
-    zo_layout held, held_core;   /* `left` and `core`, which borrow their `param`, and behind each what has no factors, as it is */
+    zo_layout held, held_core, held_right; /* `left`, `core` and `right`, which borrow their `param`, and behind each what has no factors, as it is */
     int64_t *left_at, *right_at; /* (n) where the parameter's U (or values, in `held`) and V begin in their arenas. NULL where there are none */
 } zo_factors;
 

@@ -32,8 +32,11 @@ typedef enum zo_dir_kind {
                      `period` (LOZO, arXiv 2410.07698); zero elsewhere */
     ZO_DIR_CORE,  /* scale * U S V^T on every factored matrix, S (rank, rank) ~ N(0, 1) drawn at (step, query), U and V orthonormal, of what is drawn at
                      `period` (SubZero, arXiv 2410.08989); zero elsewhere */
+    ZO_DIR_SUBSPACE, /* scale * U V^T on every factored matrix, U orthonormal, of what is drawn at `period`, V ~ N(0, 1) drawn at (step, query) (ZO-Muon,
+                        arXiv 2602.17155); zero elsewhere */
     ZO_DIR_HELD,  /* scale * N V^T on every factored matrix, N the left factors that `set` holds, V as that of FACTORS (LOZO-m's momentum); or scale *
-                     U C V^T, C the cores that it holds, U and V as those of CORE (SubZero+'s step); the set's own values elsewhere: not a value */
+                     U C V^T, C the cores that it holds, U and V as those of CORE (SubZero+'s step); or scale * U N^T, N the right factors that it holds, U as
+                     that of SUBSPACE (ZO-Muon's); the set's own values elsewhere: not a value */
     ZO_DIR_SET    /* the values of `set` when the term is read: not a value */
 } zo_dir_kind;
 
@@ -77,7 +80,7 @@ typedef struct zo_dir {
     };
     uint64_t seed;        /* the run's seed */
     uint32_t step, query; /* query < 2^24 */
-    uint32_t period;      /* of FACTORS, CORE and HELD: the step of the slower draw */
+    uint32_t period;      /* of FACTORS, CORE, SUBSPACE and HELD: the step of the slower draw */
     union {
         zo_blocks skip;    /* of DENSE and REST: what is left out; z is zero there */
         const float *span; /* of SPAN: (ncoef) host floats, borrowed until the call returns */
@@ -106,7 +109,8 @@ static inline zo_blocks zo_dir_skip(const zo_dir *dir)
 /* Low rank: on a factored parameter a product of two factors, with a coefficient for each component. */
 ZO_INLINE bool zo_dir_is_lowrank(zo_dir_kind kind)
 {
-    return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN || kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_HELD;
+    return kind == ZO_DIR_CP || kind == ZO_DIR_SPAN || kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_SUBSPACE ||
+           kind == ZO_DIR_HELD;
 }
 
 /* Whether its numbers are made of those of a set. */
@@ -118,7 +122,7 @@ static inline bool zo_dir_reads(const zo_dir *dir, zo_set set)
 /* Whether its factors are its own, and not those of the run. */
 ZO_INLINE bool zo_dir_has_factors(zo_dir_kind kind)
 {
-    return kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_HELD;
+    return kind == ZO_DIR_FACTORS || kind == ZO_DIR_CORE || kind == ZO_DIR_SUBSPACE || kind == ZO_DIR_HELD;
 }
 
 /* Whether its numbers on a parameter of that rank are stored ones, which are read. */

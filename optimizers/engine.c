@@ -37,8 +37,8 @@ static bool has_own(const zo_engine *e)
 static void check_factors(const zo_engine *e, const zo_dir *dir)
 {
     ZO_CHECK(e->factors != NULL, "a low-rank direction needs factors: the estimator must call open_factors in start()");
-    bool own = has_own(e), orthonormal = e->own.basis.store != NULL, of_own = zo_dir_has_factors(dir->kind);
-    ZO_CHECK(of_own == own && (!own || dir->kind == ZO_DIR_HELD || orthonormal == (dir->kind == ZO_DIR_CORE)),
+    bool own = has_own(e), of_own = zo_dir_has_factors(dir->kind);
+    ZO_CHECK(of_own == own && (!own || dir->kind == ZO_DIR_HELD || dir->kind == e->own.kind),
              "a direction of kind %d, and open_factors was called for another kind of factors", (int)dir->kind);
 }
 
@@ -85,7 +85,19 @@ static void settle_weights(zo_engine *e)
 
 const zo_layout *zo_engine_layout_of(const zo_engine *e, const zo_opened *s)
 {
-    return s->part != NULL ? s->part : s->spec.shape == ZO_SHAPE_LEFT ? &e->factors->held : s->spec.shape == ZO_SHAPE_CORE ? &e->factors->held_core : e->spec.weights->layout;
+    if (s->part != NULL) {
+        return s->part;
+    }
+    switch (s->spec.shape) {
+    case ZO_SHAPE_LEFT:
+        return &e->factors->held;
+    case ZO_SHAPE_CORE:
+        return &e->factors->held_core;
+    case ZO_SHAPE_RIGHT:
+        return &e->factors->held_right;
+    default:
+        return e->spec.weights->layout;
+    }
 }
 
 void zo_engine_make_store(zo_engine *e, zo_opened *s)
@@ -174,14 +186,16 @@ static const zo_store *held_left(zo_engine *e, const zo_dir *dir)
 {
     zo_shape shape = set_of(e, dir->set)->spec.shape;
     const zo_store *values = summed(e, dir->set, shape);
-    if (shape != ZO_SHAPE_CORE) {
+    if (shape != ZO_SHAPE_CORE && shape != ZO_SHAPE_RIGHT) {
         ZO_CHECK(shape == ZO_SHAPE_LEFT, "the set \"%s\" holds no factors", set_of(e, dir->set)->spec.name);
         return values;
     }
     zo_own_slot *formed = &e->own.formed;
     if (formed->used == 0 || !zo_dir_same(&formed->of, dir)) {
         cleared(e, formed);
-        zo_own_form(&e->own, dir, values);
+        zo_dir along = *dir; /* the direction whose U it is */
+        along.kind = ZO_DIR_SUBSPACE;
+        zo_own_form(&e->own, dir, values, shape == ZO_SHAPE_RIGHT ? realise(e, ZO_SIDE_LEFT, &along) : NULL);
     }
     return formed->store;
 }
@@ -201,7 +215,8 @@ zo_dir zo_engine_resolve(zo_engine *e, const zo_dir *dir)
         d.by = summed(e, d.scale, ZO_SHAPE_WHOLE);
     } else if (zo_dir_has_factors(d.kind)) {
         d.own.left = (d.kind == ZO_DIR_HELD ? held_left(e, dir) : realise(e, ZO_SIDE_LEFT, dir)->store)->data;
-        d.own.right = realise(e, ZO_SIDE_RIGHT, dir)->store->data;
+        bool right = d.kind == ZO_DIR_HELD && set_of(e, d.set)->spec.shape == ZO_SHAPE_RIGHT;
+        d.own.right = (right ? summed(e, d.set, ZO_SHAPE_RIGHT) : realise(e, ZO_SIDE_RIGHT, dir)->store)->data;
     }
     return d;
 }
@@ -285,7 +300,7 @@ static zo_status check_terms(const zo_engine *e, const zo_term *term, int n, zo_
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" scales a direction that is not dense, or one beside factors: scale dense ones of a run "
                            "without factors", set_of(e, dir->scale)->spec.name);
         }
-        if ((dir->kind == ZO_DIR_CP || dir->kind == ZO_DIR_FACTORS || dir->kind == ZO_DIR_CORE) && (dir->draw != ZO_DRAW_GAUSS || zo_blocks_any(zo_dir_skip(dir)))) {
+        if ((dir->kind == ZO_DIR_CP || (zo_dir_has_factors(dir->kind) && dir->kind != ZO_DIR_HELD)) && (dir->draw != ZO_DRAW_GAUSS || zo_blocks_any(zo_dir_skip(dir)))) {
             return zo_fail(err, ZO_EUNSUPPORTED, "a direction of low rank has normal numbers on every block, and this one %s: draw a dense one so",
                            zo_blocks_any(zo_dir_skip(dir)) ? "leaves out blocks" : "has signs");
         }
@@ -724,14 +739,17 @@ static zo_status engine_open(zo_objective *o, const zo_set_spec *spec, zo_set *s
     e->set[e->sets] = (zo_opened){.spec = *spec};
     *set = ++e->sets;
     if (spec->shape != ZO_SHAPE_WHOLE) {
-        bool cores = spec->shape == ZO_SHAPE_CORE;
+        bool cores = spec->shape == ZO_SHAPE_CORE, right = spec->shape == ZO_SHAPE_RIGHT;
         ZO_CHECK(e->factors != NULL && e->factors->left_at != NULL && !spec->copy, "the set \"%s\" is of factors, and directions have none", spec->name);
-        ZO_CHECK(!cores || e->own.basis.store != NULL, "the set \"%s\" is of cores, and factors are not orthonormal", spec->name);
+        ZO_CHECK(e->own.kind == (cores ? ZO_DIR_CORE : right ? ZO_DIR_SUBSPACE : ZO_DIR_FACTORS), "the set \"%s\" is of other factors than directions have", spec->name);
         if (zo_backend_has(e->spec.be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
             return ZO_EUNSUPPORTED;
         }
-        if (cores) {
+        if (cores || right) {
             zo_own_open_formed(&e->own);
+        }
+        if (right) {
+            zo_own_open_orthogonal(&e->own);
         }
         zo_own_open_core(&e->own);
     }
@@ -794,7 +812,7 @@ static void sweep_factors(zo_engine *e, zo_store *store, zo_shape shape, double 
 {
     zo_term *draws = resolved_terms(e, n);
     for (int part = 0; part < 2; part++) {
-        const zo_layout *held = store->layout, *head = shape == ZO_SHAPE_LEFT ? &e->factors->left : &e->factors->core;
+        const zo_layout *held = store->layout, *head = shape == ZO_SHAPE_LEFT ? &e->factors->left : shape == ZO_SHAPE_CORE ? &e->factors->core : &e->factors->right;
         zo_layout at = part == 0 ? *head : (zo_layout){.n = held->n - head->n, .param = held->param + head->n, .size = held->size, .trained_size = held->size};
         zo_store of = *store;
         int taken = 0;
@@ -922,6 +940,19 @@ static zo_status engine_place(zo_objective *o, zo_set anchor, zo_set offset, con
     return ZO_OK;
 }
 
+static zo_status engine_orthogonalise(zo_objective *o, zo_set set, int iterations, zo_err *err)
+{
+    zo_engine *e = o->self;
+    (void)err; /* what it needs was asked for when the set was opened */
+    zo_opened *s = set_of(e, set);
+    ZO_CHECK(s->spec.shape == ZO_SHAPE_RIGHT, "the set \"%s\" has no right factors", s->spec.name);
+    if (s->store != NULL) {
+        settle_readers(e, set);
+        zo_own_orthogonalise(&e->own, s->store, spare_slot(e, ZO_SIDE_RIGHT), iterations);
+    }
+    return ZO_OK;
+}
+
 static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_term *term, int n, zo_err *err)
 {
     zo_backend *be = e->spec.be;
@@ -935,10 +966,11 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
         if (kind == ZO_DIR_SET || kind == ZO_DIR_HELD || term[i].dir.scale != 0) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" cannot take another set yet, nor what one scales: it takes directions", s->spec.name);
         }
-        zo_dir_kind taken = s->spec.shape == ZO_SHAPE_LEFT ? ZO_DIR_FACTORS : ZO_DIR_CORE;
+        zo_dir_kind taken = s->spec.shape == ZO_SHAPE_WHOLE ? kind : e->own.kind; /* the kind that has them */
         if (s->spec.shape != ZO_SHAPE_WHOLE && kind != taken && kind != ZO_DIR_REST) {
             return zo_fail(err, ZO_EUNSUPPORTED, "the set \"%s\" is of %s: it takes directions that have %s of their own, and those of what has none",
-                           s->spec.name, s->spec.shape == ZO_SHAPE_LEFT ? "left factors" : "cores", s->spec.shape == ZO_SHAPE_LEFT ? "factors" : "cores");
+                           s->spec.name, s->spec.shape == ZO_SHAPE_LEFT ? "left factors" : s->spec.shape == ZO_SHAPE_CORE ? "cores" : "right factors",
+                           s->spec.shape == ZO_SHAPE_CORE ? "cores" : "factors");
         }
     }
     if (s->spec.shape == ZO_SHAPE_WHOLE && too_many_own(count_own(term, n), err) != ZO_OK) {
@@ -1007,12 +1039,16 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
 {
     zo_engine *e = o->self;
     zo_backend *be = e->spec.be;
-    bool orthonormal = spec->kind == ZO_FACTORS_ORTHONORMAL, own = spec->kind != ZO_FACTORS_FIXED;
+    bool orthonormal = spec->kind == ZO_FACTORS_ORTHONORMAL, own = spec->kind != ZO_FACTORS_FIXED, subspace = spec->kind == ZO_FACTORS_SUBSPACE;
     if (zo_backend_has(be, own ? ZO_SLOTS_SWEEPS : ZO_SLOTS_LOWRANK, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     if (orthonormal && zo_backend_has(be, ZO_SLOTS_PRODUCTS, err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
+    }
+    if (subspace && (e->spec.realisation == ZO_SIDEPATH || is_logged(e))) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "directions in a subspace are added to the weights, and %s never writes them: use \"accumulate\": \"weights\" and "
+                       "\"streamed\" or \"inplace\"", is_logged(e) ? "accumulate \"log\"" : "realisation \"sidepath\"");
     }
     const zo_layout *layout = e->spec.weights->layout;
     for (int t = 0; t < layout->n && own && is_logged(e); t++) {
@@ -1028,11 +1064,11 @@ static zo_status engine_open_factors(zo_objective *o, const zo_factor_spec *spec
     e->factors = own ? zo_factors_new_own(layout, rank, spec->scale_power, e->spec.seed) : zo_factors_new(be, layout, rank, spec->scale_power, e->spec.seed);
     zo_free(rank);
     if (own) {
-        zo_own_open(&e->own, be, e->factors);
+        zo_own_open(&e->own, be, e->factors, orthonormal ? ZO_DIR_CORE : subspace ? ZO_DIR_SUBSPACE : ZO_DIR_FACTORS);
+        e->own.raw_signs = spec->raw_signs;
     }
     if (orthonormal) {
         zo_own_open_orthonormal(&e->own);
-        e->own.raw_signs = spec->raw_signs;
     }
     for (int t = 0; spec->align && t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
@@ -1236,7 +1272,7 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     }
     decay_as_wished(e);
     zo_shape shape = x->over != ZO_SET_WEIGHTS ? set_of(e, x->over)->spec.shape : ZO_SHAPE_WHOLE;
-    ZO_CHECK(shape != ZO_SHAPE_LEFT && (shape == ZO_SHAPE_WHOLE || x->terms == 0), "a rule over left factors, or over cores of what is drawn");
+    ZO_CHECK(shape != ZO_SHAPE_LEFT && shape != ZO_SHAPE_RIGHT && (shape == ZO_SHAPE_WHOLE || x->terms == 0), "a rule over factors, or over cores of what is drawn");
     zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over, shape) : *e->spec.weights;
     w.layout = shape == ZO_SHAPE_WHOLE ? &e->parts.layout[ZO_LAYOUT_WHOLE] : w.layout;
     const zo_store *g = x->g != 0 ? summed(e, x->g, shape) : NULL;
@@ -1352,7 +1388,8 @@ zo_engine *zo_engine_new(const zo_engine_spec *spec)
                                   .tensors = engine_tensors,
                                   .norms = engine_norms,
                                   .place = engine_place,
-                                  .descend = engine_descend};
+                                  .descend = engine_descend,
+                                  .orthogonalise = engine_orthogonalise};
     for (int t = 0; t < spec->weights->layout->n; t++) {
         const zo_param *p = &spec->weights->layout->param[t];
         e->objective.blocks = p->block >= e->objective.blocks ? p->block + 1 : e->objective.blocks;

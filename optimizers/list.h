@@ -32,6 +32,7 @@
     X(lozo_m)                \
     X(subzo)                 \
     X(subzero_plus)          \
+    X(zo_muon)               \
     X(eggroll)               \
     X(tezo)                  \
     X(tezo_m)                \

@@ -41,14 +41,14 @@ static uint64_t arena_bytes(int64_t n)
     return zo_round_up((uint64_t)n, 16) * sizeof(float);
 }
 
-/* A store of a factor of each factored matrix, (rows or rank, rank), and behind it what has none. */
-static uint64_t held_bytes(const zo_needs *n, const zo_layout *layout, bool core)
+/* A store of a factor of each factored matrix, (rows, cols or rank, rank), and behind it what has none. */
+static uint64_t held_bytes(const zo_needs *n, const zo_layout *layout, zo_shape shape)
 {
     uint64_t bytes = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         int64_t rank = zo_rank_most(p, &n->factors);
-        bytes += p->frozen ? 0 : rank == 0 ? arena_bytes(p->rows * p->cols) : arena_bytes((core ? rank : p->rows) * rank);
+        bytes += p->frozen ? 0 : rank == 0 ? arena_bytes(p->rows * p->cols) : arena_bytes((shape == ZO_SHAPE_CORE ? rank : shape == ZO_SHAPE_RIGHT ? p->cols : p->rows) * rank);
     }
     return bytes;
 }
@@ -71,10 +71,12 @@ static void count_factors(const zo_needs *n, const zo_extent *x, zo_bytes *start
     a_coef += (side || is_logged(x)) && !own ? sizeof(double) + sizeof(float) : 0;
     a_coef += side ? (uint64_t)points_of(n, x->realisation) * sizeof(float) : 0;
     start->host[ZO_TAG_OPT_STATE] += ncoef * a_coef + sizeof(zo_factors) + (uint64_t)layout->n * (sizeof(int) + sizeof(int64_t) + sizeof(float) + 2 * sizeof(float *));
-    start->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? held_bytes(n, layout, false) : 0; /* what they make with U */
-    for (int t = 0; t < layout->n && (n->lefts > 0 || orthonormal); t++) {
+    start->backend[ZO_TAG_OPT_STATE] += n->cores + n->right_sets > 0 ? held_bytes(n, layout, ZO_SHAPE_LEFT) : 0; /* what they make with U */
+    for (int t = 0; t < layout->n && (n->lefts + n->right_sets > 0 || orthonormal); t++) {
         int64_t rank = zo_rank_most(&layout->param[t], &n->factors);
         start->backend[ZO_TAG_OPT_STATE] += arena_bytes(rank * rank) + (orthonormal ? arena_bytes(layout->param[t].rows * rank) : 0); /* a core; U */
+        start->backend[ZO_TAG_OPT_STATE] += n->right_sets > 0 ? 2 * arena_bytes(rank * rank) : 0; /* its power, a diagonal; and on the host */
+        start->host[ZO_TAG_OPT_STATE] += n->right_sets > 0 ? arena_bytes(rank * rank) : 0;
     }
     start->host[ZO_TAG_OPT_STATE] += own ? 2 * (uint64_t)layout->n * sizeof(int64_t) : 0;
     if (is_logged(x) && x->storage != ZO_STORAGE_F32 && x->reads_rest) {
@@ -104,10 +106,10 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     uint64_t gradients = n->descends ? (uint64_t)zo_gradient_places(x->layout, NULL) : n->gradient ? numbers : 0;
     steps->backend[ZO_TAG_GRADS] += (gradients + (uint64_t)n->buffers * numbers) * sizeof(float);
     host[ZO_TAG_OTHER] += n->descends ? (uint64_t)x->layout->n * sizeof(int64_t) : 0;
-    steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, false) : 0;
-    steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, true) : 0;
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->part_copies + n->part_sums) * sizeof(zo_store);
-    host[ZO_TAG_OTHER] += n->lefts + n->cores > 0 ? (uint64_t)n->stored_terms * sizeof(zo_term) : 0;
+    steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, ZO_SHAPE_LEFT) : 0;
+    steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, ZO_SHAPE_CORE) : 0;
+    steps->backend[ZO_TAG_OPT_STATE] += n->right_sets > 0 ? (uint64_t)n->right_sets * held_bytes(n, x->layout, ZO_SHAPE_RIGHT) : 0;
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->right_sets + n->part_copies + n->part_sums) * sizeof(zo_store);
 }
 
 /* Beside a log: B and V of each V. The last is made when its factors are orthonormal, and the room that this took is free: the larger of the two. */
@@ -132,7 +134,7 @@ static void count_orthonormal(const zo_needs *n, const zo_extent *x, zo_bytes *s
     int64_t most = 0;
     for (int t = 0; t < x->layout->n; t++) {
         const zo_param *p = &x->layout->param[t];
-        int64_t numbers = zo_rank_most(p, &n->factors) * (p->rows > p->cols ? p->rows : p->cols);
+        int64_t numbers = zo_rank_most(p, &n->factors) * (p->rows > p->cols || n->factors.kind == ZO_FACTORS_SUBSPACE ? p->rows : p->cols);
         most = numbers > most ? numbers : most;
     }
     steps->host[ZO_TAG_WORKSPACE] += (uint64_t)most * (sizeof(float) + sizeof(double));
@@ -146,8 +148,9 @@ static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     } else if (n->points > 0) {
         bool rest = is_logged(x) && n->factored && x->storage == ZO_STORAGE_F32;
         *other += !is_logged(x) ? zo_moves_bytes(0, n->updates, 0) : rest ? zo_moves_rest_bytes() : 0;
-        uint64_t dirs = (uint64_t)(n->points * n->terms);
-        *other += is_logged(x) ? 0 : dirs * (sizeof(zo_dir) + (uint64_t)n->points * sizeof(float)); /* a log has made room for all it may have */
+        int64_t pass = points_of(n, x->realisation) < n->points ? points_of(n, x->realisation) : n->points;
+        uint64_t dirs = (uint64_t)(pass * n->terms);
+        *other += is_logged(x) ? 0 : dirs * (sizeof(zo_dir) + (uint64_t)pass * sizeof(float)); /* a log has made room for all it may have */
     }
 }
 
@@ -162,7 +165,7 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
         count_factors(n, x, start);
     }
     count_sets(n, x, steps);
-    if (n->factored && n->factors.kind == ZO_FACTORS_ORTHONORMAL) {
+    if (n->factored && (n->factors.kind == ZO_FACTORS_ORTHONORMAL || n->factors.kind == ZO_FACTORS_SUBSPACE)) {
         count_orthonormal(n, x, steps);
     }
     if (n->factored && n->factors.kind != ZO_FACTORS_FIXED && is_logged(x)) {
@@ -193,6 +196,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
                                 : n->factors.kind == ZO_FACTORS_FIXED ? "CP factors"
                                 : n->lefts > 0                        ? "the last factors of directions, and left ones that are summed"
                                 : n->cores > 0                        ? "the last factors of directions, and cores that are summed"
+                                : n->right_sets > 0                       ? "the last factors of directions, and right ones that are summed"
                                                                       : "the last factors of directions"};
     size_t at = 0;
     snprintf(out, size, "nothing");

@@ -39,7 +39,7 @@ typedef struct zo_needs {
     int stored;         /* sums: f32, tag OPT_STATE */
     int scales;         /* sums that scale directions: the same */
     bool scales_written; /* and a rule writes them in every step */
-    int64_t stored_terms; /* terms that they are sums of, all together: beside a log these are what is kept; 0 = one each. Of sums of factors: of one */
+    int64_t stored_terms; /* terms that they are sums of, all together: beside a log these are what is kept; 0 = one each */
     bool stored_beside; /* the next one of those is made while the old one is there */
     int moments;        /* of a rule: f32, tag OPT_STATE */
     /* low rank */
@@ -53,6 +53,7 @@ typedef struct zo_needs {
     int cores;          /* sums of cores (ZO_SHAPE_CORE): f32, tag OPT_STATE */
     int64_t batches;    /* most mini-batches of a step; 0 = its one */
     bool features;      /* of the training set are asked for; their own bytes are in step_bytes */
+    int right_sets;     /* sums of right factors (ZO_SHAPE_RIGHT): f32, tag OPT_STATE */
     /* sets of the trained parameters of these linear layers (zo_set_spec.linear), which not every step reads */
     unsigned linear;
     int part_copies, part_sums; /* copies of the weights: in their storage, tag SNAPSHOT; sums: f32, tag OPT_STATE */

@@ -41,8 +41,10 @@ typedef enum zo_shape {
     ZO_SHAPE_WHOLE, /* a number for each of the weights */
     ZO_SHAPE_LEFT,  /* of every factored matrix a left factor (rows, rank), and what has no factors as it is: a sum of FACTORS directions, of which it
                        takes the left factor, and of REST ones. Opened after open_factors, with factors that directions have themselves */
-    ZO_SHAPE_CORE   /* of every factored matrix a core (rank, rank), and what has no factors as it is: a sum of CORE directions, of which it takes S, and
+    ZO_SHAPE_CORE,  /* of every factored matrix a core (rank, rank), and what has no factors as it is: a sum of CORE directions, of which it takes S, and
                        of REST ones. Opened after open_factors, with orthonormal factors */
+    ZO_SHAPE_RIGHT  /* of every factored matrix a right factor (cols, rank), and what has no factors as it is: a sum of SUBSPACE directions, of which it
+                       takes V, and of REST ones. Opened after open_factors, with factors of a subspace */
 } zo_shape;
 
 typedef struct zo_set_spec {
@@ -84,7 +86,8 @@ typedef enum zo_tables {
 typedef enum zo_factor_kind {
     ZO_FACTORS_FIXED, /* U and V are drawn once in a run: directions are CP and SPAN */
     ZO_FACTORS_OWN,   /* a direction has its own, a value of its integers: FACTORS */
-    ZO_FACTORS_ORTHONORMAL /* the same, orthonormal ones: CORE. By modified Gram-Schmidt of normal numbers, in float64 and one order, on the host */
+    ZO_FACTORS_ORTHONORMAL, /* the same, orthonormal ones: CORE. By modified Gram-Schmidt of normal numbers, in float64 and one order, on the host */
+    ZO_FACTORS_SUBSPACE /* U as one of those, V drawn: SUBSPACE */
 } zo_factor_kind;
 
 typedef struct zo_factor_spec {
@@ -130,8 +133,8 @@ typedef struct zo_objective {
     zo_status (*open)(struct zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err);
     /* set <- decay * set + sum of terms, each rounded on its own to the set's type, in order. Of the weights only decaying parameters
      * decay (and see decay_all); a set decays whole. Terms are
-     *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is LEFT or CORE);
-     *   of a sum         directions; where its shape is LEFT: FACTORS and REST; where it is CORE: CORE and REST;
+     *   of the weights   directions, scaled by a sum or not, and sets that are sums (SET; HELD where their shape is another than WHOLE);
+     *   of a sum         directions; where its shape is LEFT: FACTORS and REST; where it is CORE: CORE and REST; where RIGHT: SUBSPACE and REST;
      *                    where its spec has `linear`, with decay 0: the weights, with coefficient 1, and perhaps a copy of the same parameters, with -1;
      *   of a copy        one: the weights, with coefficient 1 and decay 0.
      * ZO_EUNSUPPORTED for others, and where the objective cannot keep what is asked for. */
@@ -180,6 +183,10 @@ typedef struct zo_objective {
      * complete. No set of gradients is kept. x has moments alone (m, v). The bits are those of `gradient`, then `rule`. ZO_EDIVERGED when the loss is not
      * finite; the weights are as they were then. */
     zo_status (*descend)(struct zo_objective *o, zo_which which, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, double *loss, zo_err *err);
+    /* set (shape RIGHT) <- on every factored matrix the orthogonal factor of its N (cols, rank), nearly: with X = N / |N|, so many times
+     * X <- a X + X (b A + c A^2), A = X^T X, the quintic Newton-Schulz iteration of Muon (a, b, c = 3.4445, -4.7750, 2.0315), which takes singular
+     * values to about 1. Zeros stay. Products are those of the backend (float64 sums, rounded to f32). What has no factors stays. */
+    zo_status (*orthogonalise)(struct zo_objective *o, zo_set set, int iterations, zo_err *err);
 } zo_objective;
 
 #ifdef __cplusplus

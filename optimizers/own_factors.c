@@ -2,13 +2,14 @@
 #include "optimizers/own_factors.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/rng.h"
 
-void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors)
+void zo_own_open(zo_own_factors *own, zo_backend *be, const zo_factors *factors, zo_dir_kind kind)
 {
-    *own = (zo_own_factors){.be = be, .factors = factors};
+    *own = (zo_own_factors){.be = be, .factors = factors, .kind = kind};
     for (int i = 0; i < ZO_OWN_SLOTS; i++) {
         own->slot[ZO_SIDE_LEFT][i].store = zo_store_new(be, &factors->left, ZO_TAG_OPT_STATE);
         own->slot[ZO_SIDE_RIGHT][i].store = zo_store_new(be, &factors->right, ZO_TAG_OPT_STATE);
@@ -31,8 +32,21 @@ void zo_own_open_orthonormal(zo_own_factors *own)
     own->basis.store = zo_store_new(own->be, &own->factors->left, ZO_TAG_OPT_STATE);
 }
 
+void zo_own_open_orthogonal(zo_own_factors *own)
+{
+    if (own->host == NULL) {
+        zo_own_open_core(own);
+        own->power = zo_store_new(own->be, &own->factors->core, ZO_TAG_OPT_STATE);
+        own->diagonal = zo_store_new(own->be, &own->factors->core, ZO_TAG_OPT_STATE);
+        own->host = zo_alloc(ZO_HOST, ZO_TAG_OPT_STATE, (size_t)own->factors->core.size * sizeof *own->host);
+    }
+}
+
 void zo_own_close(zo_own_factors *own)
 {
+    zo_store_free(own->be, own->power);
+    zo_store_free(own->be, own->diagonal);
+    zo_free(own->host);
     zo_store_free(own->be, own->formed.store);
     zo_store_free(own->be, own->basis.store);
     zo_store_free(own->be, own->core);
@@ -48,10 +62,10 @@ void zo_own_close(zo_own_factors *own)
 /* What a side's factor is a value of: the same for all directions with that factor. */
 static zo_dir draw_of(const zo_own_factors *own, zo_side side, const zo_dir *dir)
 {
-    if (side == ZO_SIDE_RIGHT) {
+    if (side == (own->kind == ZO_DIR_SUBSPACE ? ZO_SIDE_LEFT : ZO_SIDE_RIGHT)) {
         return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
     }
-    return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->step, .query = dir->query, .period = own->basis.store != NULL ? dir->period : 0};
+    return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->step, .query = dir->query, .period = own->kind == ZO_DIR_CORE ? dir->period : 0};
 }
 
 static double dot(const double *a, const double *b, int64_t n)
@@ -179,9 +193,9 @@ void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_
     double start = zo_now();
     slot->of = draw_of(own, side, dir);
     slot->used = ++own->clock;
-    if (own->basis.store == NULL) {
+    if (own->kind == ZO_DIR_FACTORS || (own->kind == ZO_DIR_SUBSPACE && side == ZO_SIDE_RIGHT)) {
         make_drawn(own, &slot->of, slot->store);
-    } else if (side == ZO_SIDE_RIGHT) {
+    } else if (own->kind == ZO_DIR_SUBSPACE || side == ZO_SIDE_RIGHT) {
         make_orthonormal(own, &slot->of, slot->store);
     } else {
         make_basis(own, dir);
@@ -191,15 +205,20 @@ void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_
     zo_part_move(ZO_PART_UPDATE, ZO_PART_FORM, zo_now() - start); /* the backend counts a sweep as an update */
 }
 
-void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *cores)
+void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *values, const zo_own_slot *basis)
 {
     const zo_factors *f = own->factors;
     zo_backend *be = own->be;
     zo_store left = *own->formed.store;
+    const zo_layout *head = basis != NULL ? &f->right : &f->core;
     left.layout = &f->left;
-    make_basis(own, dir);
-    be->multiply(be, own->basis.store, false, cores, &left);
-    be->copy(be, left.data + f->left.size, cores->data + f->core.size, (size_t)(f->held.size - f->left.size) * sizeof(float));
+    if (basis != NULL) {
+        be->copy(be, left.data, basis->store->data, (size_t)f->left.size * sizeof(float));
+    } else {
+        make_basis(own, dir);
+        be->multiply(be, own->basis.store, false, values, &left);
+    }
+    be->copy(be, left.data + f->left.size, values->data + head->size, (size_t)(f->held.size - f->left.size) * sizeof(float));
     own->formed.of = *dir;
     own->formed.used = 1;
 }
@@ -231,6 +250,72 @@ void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_own_slot *lef
 {
     zo_term term = {.dir = {.kind = ZO_DIR_SET, .values = left->store}, .coef = coef};
     own->be->apply(own->be, sum->left, NULL, 1.0, &term, 1, NULL);
+}
+
+/* diagonal <- of[t] on the diagonal of matrix t, or `same` on that of all. */
+static void make_diagonal(zo_own_factors *own, const double *of, double same)
+{
+    const zo_layout *core = &own->factors->core;
+    float *host = own->host;
+    memset(host, 0, (size_t)core->size * sizeof *host);
+    for (int t = 0; t < core->n; t++) {
+        const zo_param *p = &core->param[t];
+        for (int64_t i = 0; i < p->rows; i++) {
+            host[p->offset + i * (p->cols + 1)] = (float)(of != NULL ? of[t] : same);
+        }
+    }
+    own->be->upload(own->be, own->diagonal->data, host, (size_t)core->size * sizeof *host);
+}
+
+/* Gram matrices are means over the rows n here (`multiply` across), so X is kept as sqrt(n) X: then they are X^T X. */
+void zo_own_orthogonalise(zo_own_factors *own, zo_store *x, zo_own_slot *scratch, int iterations)
+{
+    enum { MOST = 4096 };
+    zo_backend *be = own->be;
+    const zo_layout *core = &own->factors->core, *right = &own->factors->right;
+    zo_store mine = *x, *from = &mine, *to = scratch->store, *was;
+    double times[MOST];
+    ZO_CHECK(core->n <= MOST, "%d factored matrices, and %d were thought of", core->n, MOST);
+    mine.layout = right;
+    scratch->used = 0;
+    be->multiply(be, from, true, from, own->core);
+    be->download(be, own->host, own->core->data, (size_t)core->size * sizeof *own->host);
+    for (int t = 0; t < core->n; t++) {
+        const zo_param *p = &core->param[t];
+        double trace = 0.0; /* |N|^2 / n */
+        for (int64_t i = 0; i < p->rows; i++) {
+            trace += own->host[p->offset + i * (p->cols + 1)];
+        }
+        times[t] = trace > 0.0 ? 1.0 / sqrt(trace) : 0.0;
+    }
+    make_diagonal(own, times, 0.0);
+    for (int k = 0; k <= iterations + 1; k++) { /* the norm, the iterations, sqrt(n) */
+        bool between = k > 0 && k <= iterations;
+        if (between) {
+            zo_term sum[2] = {{.dir = {.kind = ZO_DIR_SET, .values = own->core}, .coef = -4.7750}, {.dir = {.kind = ZO_DIR_SET, .values = own->diagonal}, .coef = 3.4445}};
+            zo_layout every = *core;
+            zo_store power = *own->power;
+            every.decays_whole = true;
+            power.layout = &every;
+            be->multiply(be, from, true, from, own->core);
+            be->multiply(be, own->core, false, own->core, own->power);
+            be->apply(be, &power, NULL, 2.0315, sum, 2, NULL);
+        }
+        be->multiply(be, from, false, between ? own->power : own->diagonal, to);
+        was = from, from = to, to = was;
+        if (k == 0) {
+            make_diagonal(own, NULL, 1.0);
+        }
+        for (int t = 0; t < core->n && k == iterations; t++) {
+            times[t] = 1.0 / sqrt((double)right->param[t].rows);
+        }
+        if (k == iterations) {
+            make_diagonal(own, times, 0.0);
+        }
+    }
+    if (from != &mine) {
+        be->copy(be, x->data, from->data, (size_t)right->size * sizeof(float));
+    }
 }
 
 void zo_own_carry(zo_own_factors *own, const zo_own_slot *from, const zo_own_slot *to, zo_own_slot *scratch, zo_store *x)

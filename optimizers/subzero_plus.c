@@ -67,7 +67,6 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->factored = true;
     n->factors = factors_of(s);
     n->cores = s->rule == RULE_ADAM ? 4 : 1;
-    n->stored_terms = 2 * s->queries;
     n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + 2 * sizeof *s->term);
 }
 
@@ -115,7 +114,12 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         rest.kind = ZO_DIR_REST;
         s->probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
     }
-    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err);
+    zo_status status = ZO_OK;
+    const zo_set sets[] = {s->g, s->m, s->v, s->d}; /* made before the first factors, so that the first step's memory is that of any other */
+    for (int k = 0; c->step == 0 && k < (s->rule == RULE_ADAM ? 4 : 1) && status == ZO_OK; k++) {
+        status = o->combine(o, sets[k], 0.0, NULL, 0, err);
+    }
+    status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err) : status;
     *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
     for (int k = 0; k < n; k++) {
         for (int i = 0; i < 2; i++) {

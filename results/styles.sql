@@ -42,6 +42,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'lozo', 'LOZO', '#999933', 9),
     ('method', 'lozo-m', 'LOZO-m', '#999933', 11),
     ('method', 'subzo', 'SubZO', '#44AA99', 5),
+    ('method', 'zo-muon', 'ZO-Muon', '#009E73', 4),
     ('method', 'subzero-plus', 'SubZero+', '#44AA99', 7),
     ('method', 'eggroll', 'EGGROLL-like', '#44AA99', 12),
     ('method', 'forward-grad', 'Forward-Grad', '#8C8C8C', 9),

@@ -23,7 +23,7 @@ typedef struct objective64 {
     double threshold[64];                             /* (n) of a mask */
     double *set[8];                                   /* (layout->size): zo_set k is set[k - 1] */
     zo_shape shape[8];                                /* factors stand there as they do in u, or cores as in s, and behind them (layout->size) the rest */
-    int64_t nu, ns;                                   /* numbers of u, of s */
+    int64_t nu, ns, nv;                               /* numbers of u, of s, of f */
     unsigned linear[8];                               /* of a set: of these linear layers alone */
     bool raw_signs;
     zo_set passing;                                   /* of descend64; 0 = none */
@@ -35,6 +35,7 @@ typedef struct objective64 {
     int64_t *offset_u, *offset_v, *offset_s;
     float *tau;
     bool orthonormal;                                 /* and those of a period are so */
+    bool subspace;                                    /* u is orthonormal, of a period, and f is drawn at the step */
     bool own;                                         /* directions have factors of their own, and u and f are those of the last one */
     float *numbers[8];                                /* (ncoef) */
     int arrays;
@@ -171,11 +172,32 @@ static void own_factors64(objective64 *q, const zo_dir *dir)
         return;
     }
     ZO_CHECK(q->own, "a direction with factors of its own, and others were opened");
+    for (int t = 0; t < q->layout->n && q->subspace; t++) {
+        const zo_param *p = &q->layout->param[t];
+        double *u = basis64(q, p, 'U', dir, p->rows, q->rank[t]);
+        for (int64_t i = 0; i < p->rows * q->rank[t]; i++) {
+            q->u[q->offset_u[t] + i] = (float)u[i];
+        }
+        factor64(p, 'V', dir->seed, dir->step, dir->query, p->cols * q->rank[t], q->f + q->offset_v[t]);
+        for (int64_t i = 0; i < p->cols * q->rank[t] && dir->kind == ZO_DIR_HELD; i++) {
+            q->f[q->offset_v[t] + i] = (float)q->set[dir->set - 1][q->offset_v[t] + i];
+        }
+        free(u);
+    }
+    if (q->subspace) {
+        return;
+    }
     for (int t = 0; t < q->layout->n; t++) {
         const zo_param *p = &q->layout->param[t];
         factor64(p, 'U', dir->seed, dir->step, dir->query, p->rows * q->rank[t], q->u + q->offset_u[t]);
         factor64(p, 'V', dir->seed, dir->period, 0, p->cols * q->rank[t], q->f + q->offset_v[t]);
     }
+}
+
+/* Numbers of a set's factors, or cores. */
+static int64_t numbers64(const objective64 *q, zo_shape shape)
+{
+    return shape == ZO_SHAPE_LEFT ? q->nu : shape == ZO_SHAPE_CORE ? q->ns : shape == ZO_SHAPE_RIGHT ? q->nv : 0;
 }
 
 /* The direction, written out: z (layout->size); 0 on frozen parameters. */
@@ -196,10 +218,10 @@ static void direction64(objective64 *q, const zo_dir *dir, double *z)
         if (p->frozen || !zo_dir_acts(dir->kind, zo_dir_skip(dir), p->block, r)) {
             continue;
         }
-        bool cores = dir->kind == ZO_DIR_HELD && q->shape[dir->set - 1] == ZO_SHAPE_CORE;
+        bool cores = dir->kind == ZO_DIR_HELD && q->shape[dir->set - 1] != ZO_SHAPE_LEFT; /* or right factors: u and f have them */
         const double *held = dir->kind == ZO_DIR_HELD && (r == 0 || !cores) ? q->set[dir->set - 1] : NULL;
         if (held != NULL && r == 0) {
-            memcpy(z + p->offset, held + (cores ? q->ns : q->nu) + p->offset, (size_t)n * sizeof *z);
+            memcpy(z + p->offset, held + numbers64(q, q->shape[dir->set - 1]) + p->offset, (size_t)n * sizeof *z);
         } else if (low) {
             for (int64_t i = 0; i < n; i++) {
                 double sum = 0.0;
@@ -254,12 +276,6 @@ static zo_status losses64(zo_objective *o, zo_which which, const zo_point *point
     return ZO_OK;
 }
 
-/* Numbers of a set's factors, or cores. */
-static int64_t numbers64(const objective64 *q, zo_shape shape)
-{
-    return shape == ZO_SHAPE_LEFT ? q->nu : shape == ZO_SHAPE_CORE ? q->ns : 0;
-}
-
 static zo_status open_set64(zo_objective *o, const zo_set_spec *spec, zo_set *set, zo_err *err)
 {
     (void)err;
@@ -283,21 +299,21 @@ static zo_status combine64(zo_objective *o, zo_set set, double decay, const zo_t
     (void)err;
     objective64 *q = o->self;
     if (set != ZO_SET_WEIGHTS && q->shape[set - 1] != ZO_SHAPE_WHOLE) {
-        bool cores = q->shape[set - 1] == ZO_SHAPE_CORE;
+        bool cores = q->shape[set - 1] == ZO_SHAPE_CORE, right = q->shape[set - 1] == ZO_SHAPE_RIGHT;
         int64_t numbers = numbers64(q, q->shape[set - 1]);
         double *x = q->set[set - 1];
         for (int64_t i = 0; i < numbers + q->layout->size; i++) {
             x[i] *= decay;
         }
         for (int k = 0; k < n; k++) {
-            ZO_CHECK(term[k].dir.kind == (cores ? ZO_DIR_CORE : ZO_DIR_FACTORS) || term[k].dir.kind == ZO_DIR_REST, "factors of a direction that has none");
+            ZO_CHECK(term[k].dir.kind == (cores ? ZO_DIR_CORE : right ? ZO_DIR_SUBSPACE : ZO_DIR_FACTORS) || term[k].dir.kind == ZO_DIR_REST, "factors of a direction that has none");
             if (term[k].dir.kind == ZO_DIR_REST) {
                 add64(q, term + k, 1, x + numbers);
                 continue;
             }
             own_factors64(q, &term[k].dir);
             for (int64_t i = 0; i < numbers; i++) {
-                x[i] += term[k].coef * (cores ? q->s[i] : q->u[i]);
+                x[i] += term[k].coef * (cores ? q->s[i] : right ? q->f[i] : q->u[i]);
             }
         }
         return ZO_OK;
@@ -365,6 +381,8 @@ static zo_status open_factors64(zo_objective *o, const zo_factor_spec *spec, zo_
         nv += p->cols * q->rank[t];
     }
     q->nu = nu;
+    q->nv = nv;
+    q->subspace = spec->kind == ZO_FACTORS_SUBSPACE;
     q->u = calloc((size_t)nu + 1, sizeof *q->u);
     q->f = calloc((size_t)nv + 1, sizeof *q->f);
     q->s = calloc((size_t)q->ns + 1, sizeof *q->s);
@@ -653,6 +671,51 @@ static zo_status norms64(zo_objective *o, zo_set set, double *norm, zo_err *err)
     return ZO_OK;
 }
 
+/* X <- N / |N|, then X <- a X + X (b A + c A^2), A = X^T X; N (cols, r). */
+static zo_status orthogonalise64(zo_objective *o, zo_set set, int iterations, zo_err *err)
+{
+    (void)err;
+    objective64 *q = o->self;
+    for (int t = 0; t < q->layout->n; t++) {
+        int64_t n = q->layout->param[t].cols, r = q->rank[t];
+        double *x = q->set[set - 1] + q->offset_v[t], square = 0.0;
+        double *a = calloc((size_t)(r * r) + 1, sizeof *a), *by = calloc((size_t)(r * r) + 1, sizeof *by), *row = calloc((size_t)r + 1, sizeof *row);
+        for (int64_t i = 0; i < n * r; i++) {
+            square += x[i] * x[i];
+        }
+        for (int64_t i = 0; i < n * r && square > 0.0; i++) {
+            x[i] /= sqrt(square);
+        }
+        for (int k = 0; k < iterations; k++) {
+            for (int64_t i = 0; i < r * r; i++) {
+                a[i] = 0.0;
+                for (int64_t j = 0; j < n; j++) {
+                    a[i] += x[j * r + i / r] * x[j * r + i % r];
+                }
+            }
+            for (int64_t i = 0; i < r * r; i++) {
+                by[i] = -4.7750 * a[i] + (i / r == i % r ? 3.4445 : 0.0);
+                for (int64_t j = 0; j < r; j++) {
+                    by[i] += 2.0315 * a[i / r * r + j] * a[j * r + i % r];
+                }
+            }
+            for (int64_t j = 0; j < n; j++) {
+                memcpy(row, x + j * r, (size_t)r * sizeof *row);
+                for (int64_t i = 0; i < r; i++) {
+                    x[j * r + i] = 0.0;
+                    for (int64_t s = 0; s < r; s++) {
+                        x[j * r + i] += row[s] * by[s * r + i];
+                    }
+                }
+            }
+        }
+        free(a);
+        free(by);
+        free(row);
+    }
+    return ZO_OK;
+}
+
 static zo_status place64(zo_objective *o, zo_set anchor, zo_set offset, const double *coef, zo_err *err)
 {
     (void)err;
@@ -720,7 +783,7 @@ static inline objective64 *objective64_new(const zo_layout *layout, uint64_t see
     }
     q->o = (zo_objective){.self = q, .seed = seed, .losses = losses64, .open = open_set64, .combine = combine64, .carry = carry64, .dot = dot64,
                           .open_factors = open_factors64, .open_numbers = open_numbers64, .numbers_of = numbers_of64, .gradient = gradient64, .rule = rule64, .mask = mask64, .tensors = tensors64,
-                          .norms = norms64, .place = place64, .descend = descend64};
+                          .norms = norms64, .place = place64, .descend = descend64, .orthogonalise = orthogonalise64};
     ZO_CHECK(layout->n <= (int)(sizeof q->threshold / sizeof *q->threshold), "more parameters than the test's objective has room for");
     for (int t = 0; t < layout->n; t++) {
         q->o.size += layout->param[t].frozen ? 0 : layout->param[t].rows * layout->param[t].cols;

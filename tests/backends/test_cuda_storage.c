@@ -232,6 +232,7 @@ START_TEST(runs)
         {.optimizer = "lozo-m", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_SIDEPATH},
         {.optimizer = "subzo", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_SIDEPATH},
         {.optimizer = "subzo", .options = "{\"rank\": 3, \"period\": 2}", .realisation = ZO_STREAMED, .accumulate = ZO_ACCUMULATE_LOG},
+        {.optimizer = "zo-muon", .options = "{\"rank\": 3, \"period\": 2, \"queries\": 2}", .realisation = ZO_INPLACE},
         {.optimizer = "subzero-plus", .options = "{\"rank\": 3, \"period\": 2, \"queries\": 3}", .realisation = ZO_INPLACE}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         setting s = of[i];

@@ -223,6 +223,8 @@ static const struct { const char *name, *json; double lr, eps; bool sidepath; in
     {"mezo-svrg", "{\"eta2\": 1e-3, \"z\": \"fresh\", \"q\": 5}", 2e-3, 1e-2, false, 3},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"replay\", \"q\": 5}", 2e-3, 1e-2, false, 4},
     {"mezo-svrg", "{\"eta2\": 1e-3, \"mode\": \"released\"}", 2e-3, 1e-2, false, 2},
+    {"zo-muon", "{\"queries\": 3, \"rank\": 3, \"period\": 30, \"rest_lr\": 0.002}", 2e-3, 1e-2, false, 2},
+    {"zo-muon", "{\"queries\": 2, \"rank\": 2, \"period\": 7, \"embeddings\": \"rest\", \"iterations\": 3, \"rest_lr\": 0.002}", 2e-3, 1e-2, false, 1},
     {"dizo", "{\"kappa\": 20, \"iterations\": 5}", 2e-3, 1e-2, false, 2},
     {"dizo", "{\"kappa\": 9, \"iterations\": 3, \"on\": \"all\", \"anchor\": \"previous\", \"radius\": 0.001}", 2e-3, 1e-2, false, 1},
     {"lozo", "{\"rank\": 3, \"period\": 20, \"scale\": \"sqrt\"}", 2e-3, 1e-2, true, 2},

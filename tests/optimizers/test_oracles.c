@@ -25,6 +25,7 @@ enum { SEED = 5 };
  * seen in so many steps (0 = STEPS). `flat`: with which it has no noise of its own. */
 enum { STEPS = 64 };
 static const struct special { const char *name, *still, *descent; int steps; const char *flat; } special[] = {
+    {"zo-muon", "{\"rest_lr\": 0}", NULL, 0, NULL},
     {"mezo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4}", 0, NULL},
     {"zo-svrg", "{\"eta2\": 0}", "{\"eta2\": 1e-4, \"queries\": 4}", 0, NULL},
     {"sgld", NULL, "{\"temperature\": 0}", 0, "{\"temperature\": 0}"}, /* the noise of so many steps hides their slope */

@@ -21,6 +21,7 @@
 #include "tests/optimizers/twins/lozo.h"
 #include "tests/optimizers/twins/masks.h"
 #include "tests/optimizers/twins/mezo.h"
+#include "tests/optimizers/twins/muon.h"
 #include "tests/optimizers/twins/population.h"
 #include "tests/optimizers/twins/qzo.h"
 #include "tests/optimizers/twins/scaled.h"
@@ -126,6 +127,8 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"subzero-plus", "{\"queries\": 3, \"rank\": 8, \"period\": 11, \"adam_eps\": 0.1, \"haar\": false, \"align\": true, \"refresh\": \"reset\", \"beta1\": 0.8, \"beta2\": 0.9}",
      twin_subzero_plus, 1e-2, 1e-2},
     {"subzero-plus", "{\"queries\": 4, \"rank\": 3, \"period\": 9, \"rule\": \"sgd\", \"embeddings\": \"rest\"}", twin_subzero_plus, 5e-2, 1e-2},
+    {"zo-muon", "{\"rank\": 4, \"period\": 7, \"rest_lr\": 1e-3}", twin_zo_muon, 2e-2, 1e-2},
+    {"zo-muon", "{\"rank\": 2, \"period\": 11, \"queries\": 2, \"iterations\": 3, \"embeddings\": \"rest\", \"rest_lr\": 0.005}", twin_zo_muon, 2e-2, 1e-2},
     {"dizo", "{\"kappa\": 6, \"iterations\": 4}", twin_dizo, 2e-2, 1e-2},
     {"dizo", "{\"kappa\": 5, \"iterations\": 3, \"radius\": 0.5, \"rate\": 0.5, \"tau\": 0.1, \"on\": \"qv\"}", twin_dizo, 2e-2, 1e-2},
     {"dizo", "{\"kappa\": 5, \"iterations\": 5, \"radius\": 0.01, \"rate\": 1, \"anchor\": \"previous\"}", twin_dizo, 2e-2, 1e-2},
