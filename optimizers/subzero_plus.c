@@ -26,7 +26,6 @@ typedef struct state {
     int64_t begun;     /* run: the first step of the moments */
     zo_set g, m, v, d; /* run: estimate, moments, step: cores */
     zo_probe *probe; /* (queries) */
-    zo_term *term;   /* (2 queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -67,7 +66,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->factored = true;
     n->factors = factors_of(s);
     n->cores = s->rule == RULE_ADAM ? 4 : 1;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + 2 * sizeof *s->term);
+    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * sizeof *s->probe;
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -81,7 +80,6 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
         status = o->open(o, &core, set[k].set, err);
     }
     s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)s->queries * sizeof *s->term);
     return status;
 }
 
@@ -121,13 +119,12 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     }
     status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err) : status;
     *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
-    for (int k = 0; k < n; k++) {
-        for (int i = 0; i < 2; i++) {
-            s->term[2 * k + i] = (zo_term){.dir = s->probe[k].dir[i], .coef = s->probe[k].projected / n};
-        }
+    for (int k = 0; k < n && status == ZO_OK; k++) {
+        double share = s->probe[k].projected / n;
+        zo_term pull[2] = {{.dir = s->probe[k].dir[0], .coef = share}, {.dir = s->probe[k].dir[1], .coef = share}};
+        status = o->combine(o, s->g, k == 0 ? 0.0 : 1.0, pull, 2, err);
         r->projected += s->probe[k].projected / n;
     }
-    status = status == ZO_OK ? o->combine(o, s->g, 0.0, s->term, 2 * n, err) : status;
     bool sgd = s->rule == RULE_SGD;
     status = status == ZO_OK && !sgd ? adam(s, o, c->step, err) : status;
     zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = sgd ? s->g : s->d, .seed = o->seed, .period = period}, .coef = sgd ? -c->lr : c->lr};
@@ -136,9 +133,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_free(((state *)self)->probe);
 }
 
 const zo_estimator zo_estimator_subzero_plus = {
