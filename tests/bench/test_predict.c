@@ -51,6 +51,22 @@ static void check_start(const zo_setup *s, const char *text)
     }
 }
 
+/* Such a processor widens bf16 products of some inner sizes (backends/cpu/gemm.c). */
+static bool has_amx(void)
+{
+    static int known = -1;
+    char line[8192];
+    FILE *f = known < 0 ? fopen("/proc/cpuinfo", "r") : NULL;
+    known = known < 0 ? 0 : known;
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        known = known || strstr(line, " amx_bf16") != NULL;
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return known;
+}
+
 /* One cell: predicted, run, measured. False where the program refuses it. */
 static bool run_cell(const char *text)
 {
@@ -76,6 +92,11 @@ static bool run_cell(const char *text)
     ck_assert_msg(status == ZO_OK, "%s: %s", text, err.text);
     check_start(&s, text);
     uint64_t said[ZO_TAGS], total = 0;
+    zo_extent extent = zo_predict_extent(&s);
+    zo_needs needs;
+    ck_assert(zo_needs_of(grid.cell[0].estimator, grid.cell[0].options, &extent, &needs, &err) == ZO_OK);
+    bool own_log = grid.cell[0].accumulate == ZO_ACCUMULATE_LOG && needs.rights > 0;
+    bool widens = grid.cell[0].precision == ZO_BF16 && has_amx(); /* the room of a widened product goes by its batch's pieces */
     zo_predict_peak(&s, said);
     zo_mem_reset_peaks();
     zo_mem_phase(ZO_PHASE_TRAIN);
@@ -106,11 +127,14 @@ static bool run_cell(const char *text)
         if (said[t] != peak.tag_bytes[t]) {
             snprintf(apart + at, sizeof apart - at, "; %s %llu, %llu", zo_tag_name((zo_tag)t), (unsigned long long)said[t], (unsigned long long)peak.tag_bytes[t]);
         }
-        bool exact = t == ZO_TAG_PARAMS || t == ZO_TAG_GRADS || t == ZO_TAG_OPT_STATE || t == ZO_TAG_SNAPSHOT || t == ZO_TAG_ACTIVATIONS;
+        /* beside a log of directions with factors of their own one V more may be there, or the room in which it is made: which moment is the peak hangs on
+         * what a pass takes on its way */
+        bool exact = t == ZO_TAG_PARAMS || t == ZO_TAG_GRADS || (t == ZO_TAG_OPT_STATE && !own_log) || t == ZO_TAG_SNAPSHOT || t == ZO_TAG_ACTIVATIONS;
         ck_assert_msg(!exact || said[t] == peak.tag_bytes[t], "%s: %s is predicted %llu and takes %llu", text, zo_tag_name((zo_tag)t),
                       (unsigned long long)said[t], (unsigned long long)peak.tag_bytes[t]);
     }
-    ck_assert_msg((double)total < 1.01 * (double)peak.total_bytes && (double)total > 0.99 * (double)peak.total_bytes, "%s: predicted %llu, measured %llu%s", text,
+    double margin = widens ? 0.08 : 0.01;
+    ck_assert_msg((double)total < (1 + margin) * (double)peak.total_bytes && (double)total > (1 - margin) * (double)peak.total_bytes, "%s: predicted %llu, measured %llu%s", text,
                   (unsigned long long)total, (unsigned long long)peak.total_bytes, apart);
     measured++;
     return true;
@@ -148,11 +172,11 @@ static cJSON *other_values(const zo_opt *o)
 /* How far a setting is tried: in every way that the program has (with products in bf16 where the weights are held in f16); in every realisation; in one. */
 typedef enum breadth { EVERY_WAY, EVERY_REALISATION, ONE_WAY } breadth;
 
-static void run_ways(const char *model, const zo_estimator *e, const cJSON *optimizer, breadth how)
+static void run_cells(const char *model, const zo_estimator *e, const cJSON *optimizer, breadth how)
 {
     static const char *const accumulates[] = {"weights", "log"};
     char *text = cJSON_PrintUnformatted(optimizer);
-    int before = measured, untrained_before = untrained, headless_before = headless;
+    int before = measured;
     for (int way = 0; way < ZO_REALISATIONS * ZO_STORAGES * 2; way++) {
         int realisation = way % ZO_REALISATIONS, storage = way / ZO_REALISATIONS % ZO_STORAGES, accumulate = way / ZO_REALISATIONS / ZO_STORAGES;
         if ((how != EVERY_WAY && storage + accumulate > 0) || (realisation > 0 && (e->step == NULL || e->first_order)) || (how == ONE_WAY && measured > before)) {
@@ -163,6 +187,24 @@ static void run_ways(const char *model, const zo_estimator *e, const cJSON *opti
                  "\"task\": \"synth-lengths\", \"train\": 24, \"dev\": 8, \"test\": 0, \"context\": 48, \"batch\": 5, \"steps\": %d}", model, text,
                  zo_realisation_name((zo_realisation)realisation), zo_storage_name((zo_storage)storage), storage == ZO_STORAGE_F16 ? "bf16" : "f32", accumulates[accumulate], STEPS);
         run_cell(config);
+    }
+    cJSON_free(text);
+}
+
+static void run_ways(const char *model, const zo_estimator *e, const cJSON *optimizer, breadth how)
+{
+    char *text = cJSON_PrintUnformatted(optimizer);
+    int before = measured, untrained_before = untrained, headless_before = headless;
+    run_cells(model, e, optimizer, how);
+    /* an option that is of one mode alone is tried in each of the method's variants */
+    for (const zo_variant *v = measured == before ? e->variants : NULL; v != NULL && v->key != NULL; v++) {
+        if (!cJSON_HasObjectItem(optimizer, v->key)) {
+            cJSON *with = cJSON_Duplicate(optimizer, true), *other = zo_variant_options(v);
+            cJSON_AddItemToObject(with, v->key, cJSON_DetachItemFromObject(other, v->key));
+            run_cells(model, e, with, how);
+            cJSON_Delete(other);
+            cJSON_Delete(with);
+        }
     }
     bool frozen = untrained > untrained_before || headless > headless_before; /* a view may train none of the layers of a method's sets, or no head */
     ck_assert_msg(measured > before || frozen, "%s ran in no way", text);

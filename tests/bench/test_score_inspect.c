@@ -486,7 +486,7 @@ START_TEST(text_and_json_say_the_same)
                 sum += t < 6 ? number_of(plan, key) : -number_of(plan, key);
             }
             ck_assert_msg(strncmp(line, want, strlen(want)) == 0 && line[strlen(want)] == '\n', "%.150s\nis not%s", line, want);
-            ck_assert_msg(why != NULL || fabs(sum) < 0.05 * number_of(plan, "total_bytes"), "%g bytes stand under no heading", -sum); /* what is not shown is little */
+            ck_assert_msg(why != NULL || fabs(sum) < 0.08 * number_of(plan, "total_bytes"), "%g bytes stand under no heading:%s, total %g", -sum, want, number_of(plan, "total_bytes")); /* what is not shown is little; lists of a hundred queries are the most of it */
         }
         ck_assert_msg(strcmp(strchr(line + 1, '\n'), "\n") == 0, "%s", line);
         cJSON_Delete(json);
