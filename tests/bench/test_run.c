@@ -274,7 +274,7 @@ START_TEST(weights_are_saved)
         "{" SMALL ", \"steps\": 6, \"lr\": 3e-2, \"optimizer\": [\"zero-shot\"], \"include\": [{\"optimizer\": [\"mezo\", \"fo-sgd\"]}, "
         "{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": \"log\"}, "
         "{\"optimizer\": \"mezo\", \"realisation\": \"streamed\", \"accumulate\": \"log\", \"storage\": \"bf16\", \"tune\": \"last\"}, "
-        "{\"optimizer\": \"tezo\", \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}]}");
+        "{\"optimizer\": {\"name\": \"tezo\", \"rank\": 8}, \"realisation\": \"sidepath\", \"accumulate\": [\"weights\", \"log\"], \"storage\": [\"f32\", \"bf16\"]}]}");
     const char *const save[] = {"zo", "run", path, "--db", scratch("saved.db"), "--save", scratch("saved"), NULL};
     ck_assert_msg(finish(start(save, 0)) == 0, "%s", said);
     /* what is done is not trained again, and its weights are nowhere where they were not asked for */

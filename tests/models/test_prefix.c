@@ -43,6 +43,7 @@ static const char *below(const char *name)
 
 /* ---- estimators --------------------------------------------------------------------------------------------------------- */
 
+/* NaN: what is trained has none of the layers that a set of the method is of. */
 static double settled(const zo_estimator *e, const char *tune, int family, double lr, int steps)
 {
     setting s = {.optimizer = e->name, .family = family, .tune = tune, .lr = lr, .steps = steps};
@@ -50,6 +51,9 @@ static double settled(const zo_estimator *e, const char *tune, int family, doubl
         s.realisation++;
     }
     result r = run_of(be, &s);
+    if (r.status == ZO_EUNSUPPORTED && strstr(storage_err.text, "nothing that is trained here belongs to the linear layers") != NULL) {
+        return NAN;
+    }
     ck_assert_msg(r.status == ZO_OK, "%s", storage_err.text);
     zo_free(r.weights);
     zo_free(r.before);
@@ -68,6 +72,9 @@ START_TEST(every_estimator_goes_down)
         }
         const char *tune = _i == 1 ? "prefix tokens 4 init random" : "prefix tokens 4 init activations";
         double before = settled(list[i], tune, family[_i], 0.0, 0), after = settled(list[i], tune, family[_i], list[i]->descends_lr, STEPS);
+        if (isnan(before) && isnan(after)) {
+            continue;
+        }
         ck_assert_msg(after < before - 1e-3, "%s: the loss goes from %.6f to %.6f", list[i]->name, before, after);
         ran++;
     }
