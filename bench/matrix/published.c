@@ -102,7 +102,7 @@ static zo_status find_group(const finder *f, const zo_expected *e, zo_stand *s, 
         rows = NULL;
         spec.best = keys;
         status = zo_report_rows(f->results, &spec, &rows, err);
-        snprintf(s->why, sizeof s->why, "best on dev of %d settings (%s)", groups, keys);
+        snprintf(s->why, sizeof s->why, "best on dev of %d settings (%.200s)", groups, keys);
         if (status == ZO_EINPUT) { /* nothing to choose by */
             s->standing = ZO_STANDING_SEVERAL;
             snprintf(s->why, sizeof s->why, "%.200s", err->text);
