@@ -44,8 +44,7 @@ static inline void zo_cuda_moves(uint64_t read_bytes, uint64_t written_bytes)
     (void)read_bytes;
     (void)written_bytes;
 #else
-    zo_shim_moves[0] = read_bytes;
-    zo_shim_moves[1] = written_bytes;
+    zo_shim_say_moves(read_bytes, written_bytes);
 #endif
 }
 /* ZO_BY_STORAGE(storage, statement): the statement with S, a constant, in the place of `storage`. A kernel that reads or writes an arena is

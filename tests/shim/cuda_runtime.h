@@ -84,6 +84,7 @@ struct zo_shim_caller {
 cudaError_t zo_shim_launch(const char *name, const void *kernel, zo_shim_call call, dim3 grid, dim3 block, const void *arguments, const uint32_t *at,
                            uint32_t n, size_t shared_bytes, const uint64_t moves[2], cudaStream_t stream);
 void *zo_shim_shared_dynamic(void);
+void zo_shim_say_moves(uint64_t read_bytes, uint64_t written_bytes); /* into the next; a call, for GCC's -fsanitize=null takes a store from a large function for one to null */
 extern thread_local uint64_t zo_shim_moves[2]; /* of the next launch: bytes read, written; UINT64_MAX = not said */
 
 /* A runtime that does nothing: device memory is addresses alone and as much as is asked for, no kernel, product, copy or fill happens, what is

@@ -22,6 +22,11 @@ const bool zo_shim_present = true;
 bool zo_shim_reverse;
 int zo_shim_devices = 1;
 thread_local uint64_t zo_shim_moves[2] = {UINT64_MAX, UINT64_MAX};
+void zo_shim_say_moves(uint64_t read_bytes, uint64_t written_bytes)
+{
+    zo_shim_moves[0] = read_bytes;
+    zo_shim_moves[1] = written_bytes;
+}
 bool zo_shim_idle;
 zo_shim_totals zo_shim_total;
 const char *zo_shim_misfit;
