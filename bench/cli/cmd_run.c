@@ -39,6 +39,7 @@ int zo_cmd_run(int argc, char **argv)
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         cJSON_Delete(with);
+        zo_grid_free(&grid);
         return 2;
     }
     cJSON_Delete(with);

@@ -600,8 +600,9 @@ zo_status zo_grid_keep(zo_grid *g, const char *partial, zo_err *err)
 {
     cJSON *wanted = cJSON_Parse(partial);
     zo_status status = wanted != NULL ? zo_partial_read(wanted, "--only", err) : zo_fail(err, ZO_EINPUT, "--only is not JSON; expected a partial cell such as {\"task\": \"sst2\"}");
+    bool was_read = status == ZO_OK;
     int64_t kept = 0;
-    for (int64_t i = 0; i < g->n && status == ZO_OK; i++) {
+    for (int64_t i = 0; i < g->n && was_read; i++) {
         cJSON *config = zo_cell_whole_config(&g->cell[i]);
         if (zo_partial_matches(config, wanted)) {
             g->cell[kept++] = g->cell[i];
@@ -614,7 +615,7 @@ zo_status zo_grid_keep(zo_grid *g, const char *partial, zo_err *err)
     if (status == ZO_OK && kept == 0) {
         status = zo_fail(err, ZO_EINPUT, "--only %.200s matches none of the %lld cells of %s", partial, (long long)g->n, g->path);
     }
-    g->n = status == ZO_OK ? kept : g->n;
+    g->n = was_read ? kept : g->n;
     return status;
 }
 
