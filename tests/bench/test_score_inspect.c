@@ -486,6 +486,13 @@ START_TEST(text_and_json_say_the_same)
                 sum += t < 6 ? number_of(plan, key) : -number_of(plan, key);
             }
             ck_assert_msg(strncmp(line, want, strlen(want)) == 0 && line[strlen(want)] == '\n', "%.150s\nis not%s", line, want);
+            double all = 0; /* of every tag, shown or not: nothing is lost */
+            const cJSON *bytes;
+            cJSON_ArrayForEach(bytes, plan) {
+                const char *end = strstr(bytes->string, "_bytes");
+                all += end != NULL && end[6] == '\0' ? (strcmp(bytes->string, "total_bytes") == 0 ? -1 : 1) * bytes->valuedouble : 0;
+            }
+            ck_assert_msg(all == 0, "%g bytes are of no tag:%s", -all, want);
             ck_assert_msg(why != NULL || fabs(sum) < 0.08 * number_of(plan, "total_bytes"), "%g bytes stand under no heading:%s, total %g", -sum, want, number_of(plan, "total_bytes")); /* what is not shown is little; lists of a hundred queries are the most of it */
         }
         ck_assert_msg(strcmp(strchr(line + 1, '\n'), "\n") == 0, "%s", line);
