@@ -109,8 +109,9 @@ START_TEST(training_does_not_know_of_evaluations)
 }
 END_TEST
 
-/* The system's own figure: a run without evaluations takes as much less than one with large ones as the ledger says. The blocks that differ
- * are maps of their own, which leave the process when they are freed. */
+/* The system's own figure: a run with small evaluations takes as much less than one with large ones as the ledger says. The blocks that differ
+ * are maps of their own, which leave the process when they are freed. Both are above what starting a process takes for a moment, which the
+ * ledger does not know and which hides a smaller difference. */
 START_TEST(the_system_agrees)
 {
     static const char text[] = "{\"model\": \"shape:opt-tiny\", \"form\": \"head\", \"optimizer\": \"mezo\", \"init\": \"random\", \"task\": \"synth-lengths\", "
@@ -120,12 +121,12 @@ START_TEST(the_system_agrees)
     for (int how = 0; how < 2; how++) {
         char db[20];
         snprintf(db, sizeof db, "rss%d.db", how);
-        snprintf(config, sizeof config, text, how ? "\"dev\": 0, \"test\": 8000" : "\"dev\": 0, \"test\": 0");
+        snprintf(config, sizeof config, text, how ? "\"dev\": 0, \"test\": 8000" : "\"dev\": 0, \"test\": 1000");
         run(config, db);
         ck_assert_int_eq(sscanf(ask(db, "select peak_bytes, rss_peak_bytes from runs"), "%lf|%lf", &ledger[how], &system[how]), 2);
     }
-    ck_assert(ledger[1] - ledger[0] > 30e6);
-    ck_assert_msg(system[1] - system[0] > 0.8 * (ledger[1] - ledger[0]) && system[1] - system[0] < 1.3 * (ledger[1] - ledger[0]),
+    ck_assert(ledger[0] > 20e6 && ledger[1] - ledger[0] > 18e6);
+    ck_assert_msg(system[1] - system[0] > 0.8 * (ledger[1] - ledger[0]) && system[1] - system[0] < 1.2 * (ledger[1] - ledger[0]),
                   "ledger %.0f and %.0f, system %.0f and %.0f", ledger[0], ledger[1], system[0], system[1]);
 }
 END_TEST
