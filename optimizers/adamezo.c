@@ -5,10 +5,10 @@
  *
  * Nothing of the weights' size is kept, and each step draws h directions where MeZO draws one. Put together from summaries: h, b1 and b2 are those of
  * its example for OPT-1.3B (10, 0.7, 0.9); e has no value there, and whether m and v are corrected for their start at 0 is not shown: options. */
-#include <math.h>
 #include <stddef.h>
 
 #include "core/mem.h"
+#include "optimizers/adam.h"
 #include "optimizers/last_terms.h"
 #include "optimizers/spsa.h"
 
@@ -69,13 +69,10 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     }
     zo_last_terms_add(s->term, &s->n, s->history, &(zo_term){.dir = probe.dir[0], .coef = probe.projected});
     *r = (zo_step_report){.loss = probe.plus, .projected = probe.projected, .lr = c->lr, .paper_queries = NAN};
-    float beta1 = (float)s->beta1, beta2 = (float)s->beta2; /* as the rule has them: the corrections must be of these */
-    zo_rule_args args = {.lr = (float)c->lr,
-                         .beta1 = beta1,
-                         .beta2 = beta2,
-                         .eps = (float)s->adam_eps,
-                         .correct1 = s->correct ? (float)(1.0 - pow(beta1, (double)s->n)) : 1.0f,
-                         .correct2 = s->correct ? (float)(1.0 - pow(beta2, (double)s->n)) : 1.0f};
+    zo_rule_args args = zo_adam_args(c->lr, s->beta1, s->beta2, s->adam_eps, (double)s->n);
+    if (!s->correct) {
+        args.correct1 = args.correct2 = 1.0f;
+    }
     zo_operands x = {.term = s->term, .terms = (int)s->n};
     return o->rule(o, ZO_RULE_WINDOW, &args, &x, err);
 }

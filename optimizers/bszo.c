@@ -13,15 +13,14 @@
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 typedef struct state {
     int64_t k, samples;
     double sigma, alpha;
     int draw;
     double noise;    /* run: e^2; 0 before the first step */
-    zo_probe *probe; /* (k) */
-    zo_term *term;   /* (k) */
+    zo_queries query; /* (k) */
     double *belief;  /* (2 k) mu, and the diagonal of S */
 } state;
 
@@ -43,7 +42,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     const state *s = options_read;
     zo_probe_needs(n, ZO_ONE_SIDED, s->k, 1, 0);
     n->updates = s->k;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->k * (sizeof *s->probe + sizeof *s->term + 2 * sizeof *s->belief);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->k) + (uint64_t)s->k * 2 * sizeof *s->belief;
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -51,8 +50,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     (void)err;
     state *s = self;
     s->sigma = s->sigma > 0.0 ? s->sigma : sqrt((double)o->size / 1e6);
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->k * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->k * sizeof *s->term);
+    zo_queries_start(&s->query, s->k);
     s->belief = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)s->k * sizeof *s->belief);
     return ZO_OK;
 }
@@ -70,7 +68,7 @@ static const double *believe(state *s)
         for (int64_t j = 0; j < s->k && i >= s->k; j++) {
             at = variance[j] > variance[at] ? j : at;
         }
-        double gain = variance[at] > 0.0 ? variance[at] / (variance[at] + s->noise) : 0.0, residual = s->probe[at].projected - mu[at];
+        double gain = variance[at] > 0.0 ? variance[at] / (variance[at] + s->noise) : 0.0, residual = s->query.probe[at].projected - mu[at];
         mu[at] += gain * residual;
         variance[at] *= 1.0 - gain;
         s->noise += s->alpha * (residual * residual - s->noise);
@@ -83,27 +81,26 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     state *s = self;
     int k = (int)s->k;
     for (int j = 0; j < k; j++) {
-        s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
+        s->query.probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
     }
-    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, k, err);
+    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->query.probe, k, err);
     if (status != ZO_OK) {
         return status;
     }
     s->noise = s->noise > 0.0 ? s->noise : s->sigma * s->sigma;
     const double *mu = believe(s);
-    *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = NAN};
+    *r = (zo_step_report){.loss = s->query.probe[0].minus, .lr = c->lr, .paper_queries = NAN};
     for (int j = 0; j < k; j++) {
-        s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = -c->lr * mu[j]};
-        r->projected += s->probe[j].projected / k;
+        s->query.term[j] = (zo_term){.dir = s->query.probe[j].dir[0], .coef = -c->lr * mu[j]};
+        r->projected += s->query.probe[j].projected / k;
     }
-    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->term, k, err);
+    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->query.term, k, err);
 }
 
 static void stop(void *self)
 {
     state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&s->query);
     zo_free(s->belief);
 }
 
@@ -116,7 +113,7 @@ const zo_estimator zo_estimator_bszo = {
     .losses_at = "w, and w + eps z for k directions; applies them by what the filter believes",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-7,
     .eps = 1e-4,
     .descends_lr = 0.02,

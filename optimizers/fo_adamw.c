@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "optimizers/adam.h"
 #include "optimizers/first_order.h"
 
 typedef struct state {
@@ -12,12 +13,7 @@ typedef struct state {
 } state;
 
 static const zo_opt options[] = {
-    {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999,
-     .help = "decay of the first moment"},
-    {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.999, .least = 0.0, .most = 0.9999999,
-     .help = "decay of the second moment"},
-    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 0.0, .most = 1.0,
-     .help = "added to the square root of the second moment"},
+    ZO_ADAM_OPTIONS(state, 0.9, 0.999, 0.0),
     ZO_FIRST_ORDER_OPTIONS("decoupled decay, on all but biases and norms", 1.0),
     {.key = NULL}};
 
@@ -41,7 +37,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
 {
     const state *s = self;
-    double lr, loss, t = (double)c->step + 1.0;
+    double lr, loss;
     zo_status status = zo_schedule_lr(s->common.schedule, c, &lr, err);
     if (status == ZO_OK) {
         status = zo_clipped_gradient(&s->common, o, &loss, err);
@@ -50,15 +46,8 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         return status;
     }
     *r = (zo_step_report){.loss = loss, .projected = NAN, .lr = lr, .paper_queries = NAN};
-    /* The rule works with the betas as floats: 1 - 0.999f is 5e-5 off 0.001, and the corrections must be off with it. */
-    float beta1 = (float)s->beta1, beta2 = (float)s->beta2;
-    zo_rule_args args = {.lr = (float)lr,
-                         .decay = (float)s->common.weight_decay,
-                         .beta1 = beta1,
-                         .beta2 = beta2,
-                         .eps = (float)s->adam_eps,
-                         .correct1 = (float)(1.0 - pow(beta1, t)),
-                         .correct2 = (float)(1.0 - pow(beta2, t))};
+    zo_rule_args args = zo_adam_args(lr, s->beta1, s->beta2, s->adam_eps, (double)c->step + 1.0);
+    args.decay = (float)s->common.weight_decay;
     zo_operands x = {.g = s->common.gradient, .m = s->m, .v = s->v};
     return o->rule(o, ZO_RULE_ADAMW, &args, &x, err);
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 enum { DIVISOR_N, DIVISOR_N_1 };
 
@@ -18,8 +18,7 @@ typedef struct state {
     int64_t queries;
     int divisor;
     bool over_eps, batched;
-    zo_probe *probe; /* (queries) */
-    zo_term *term;   /* (queries) */
+    zo_queries query; /* (queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -48,7 +47,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     zo_probe_needs(n, ZO_ONE_SIDED, s->queries, 1, 0);
     n->pass = s->batched ? n->points : 0;
     n->updates = s->queries;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->queries);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -56,8 +55,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     (void)o;
     (void)err;
     state *s = self;
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->term);
+    zo_queries_start(&s->query, s->queries);
     return ZO_OK;
 }
 
@@ -65,10 +63,10 @@ static double deviation(const state *s, int n)
 {
     double mean = 0.0, squares = 0.0;
     for (int i = 0; i < n; i++) {
-        mean += s->probe[i].plus / n;
+        mean += s->query.probe[i].plus / n;
     }
     for (int i = 0; i < n; i++) {
-        squares += (s->probe[i].plus - mean) * (s->probe[i].plus - mean);
+        squares += (s->query.probe[i].plus - mean) * (s->query.probe[i].plus - mean);
     }
     return sqrt(squares / (s->divisor == DIVISOR_N ? n : n - 1));
 }
@@ -78,26 +76,24 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     state *s = self;
     int n = (int)s->queries;
     for (int i = 0; i < n; i++) {
-        s->probe[i] = (zo_probe){.dir = {zo_rademacher(o, c->step, i)}, .ndirs = 1};
+        s->query.probe[i] = (zo_probe){.dir = {zo_rademacher(o, c->step, i)}, .ndirs = 1};
     }
-    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err);
+    zo_status status = zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->query.probe, n, err);
     if (status != ZO_OK) {
         return status;
     }
     double spread = deviation(s, n), scale = spread > 0.0 ? c->lr / n / spread * (s->over_eps ? 1.0 : c->eps) : 0.0;
-    *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
+    *r = (zo_step_report){.loss = s->query.probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
     for (int i = 0; i < n; i++) {
-        s->term[i] = (zo_term){.dir = s->probe[i].dir[0], .coef = -scale * s->probe[i].projected};
-        r->projected += s->probe[i].projected / n;
+        s->query.term[i] = (zo_term){.dir = s->query.probe[i].dir[0], .coef = -scale * s->query.probe[i].projected};
+        r->projected += s->query.probe[i].projected / n;
     }
-    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->term, n, err);
+    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->query.term, n, err);
 }
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&((state *)self)->query);
 }
 
 const zo_estimator zo_estimator_fzoo = {
@@ -112,7 +108,7 @@ const zo_estimator zo_estimator_fzoo = {
     .losses_at = "w, and w + eps u for N directions of signs; applies them by their losses",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 5e-5,
     .eps = 1e-4,
     .descends_lr = 0.02,

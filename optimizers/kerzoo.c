@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 enum { RADIUS_QUERY, RADIUS_STEP };
 
@@ -17,8 +17,7 @@ typedef struct state {
     int64_t queries;
     double c;
     int radius, draw;
-    zo_probe *probe; /* (queries) */
-    zo_term *term;   /* (queries) */
+    zo_queries query; /* (queries) */
     double *r;       /* (queries) */
 } state;
 
@@ -38,7 +37,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     const state *s = options_read;
     zo_spsa_needs(n, s->queries, 1, 0);
     n->updates = s->queries;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term + sizeof *s->r);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->queries) + (uint64_t)s->queries * sizeof *s->r;
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -46,8 +45,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     (void)o;
     (void)err;
     state *s = self;
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->term);
+    zo_queries_start(&s->query, s->queries);
     s->r = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->r);
     return ZO_OK;
 }
@@ -64,27 +62,26 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     for (int j = 0; j < n; j++) {
         zo_stream stream = {.seed = o->seed, .step = (uint32_t)c->step, .query = s->radius == RADIUS_QUERY ? (uint32_t)j : 0, .role = ZO_ROLE_RADIUS};
         s->r[j] = 2.0 * zo_uniform(stream, 0) - 1.0;
-        s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .times = &s->r[j], .ndirs = 1};
+        s->query.probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .times = &s->r[j], .ndirs = 1};
     }
-    zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->probe, n, err);
+    zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->query.probe, n, err);
     if (status != ZO_OK) {
         return status;
     }
     *report = (zo_step_report){.lr = c->lr, .paper_queries = NAN};
     for (int j = 0; j < n; j++) {
-        double pg = s->probe[j].projected * kernel(s->c, s->r[j]);
-        s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = -c->lr / n * pg};
-        report->loss += s->probe[j].plus / n;
+        double pg = s->query.probe[j].projected * kernel(s->c, s->r[j]);
+        s->query.term[j] = (zo_term){.dir = s->query.probe[j].dir[0], .coef = -c->lr / n * pg};
+        report->loss += s->query.probe[j].plus / n;
         report->projected += pg / n;
     }
-    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->term, n, err);
+    return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->query.term, n, err);
 }
 
 static void stop(void *self)
 {
     state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&s->query);
     zo_free(s->r);
 }
 
@@ -97,7 +94,7 @@ const zo_estimator zo_estimator_kerzoo = {
     .losses_at = "w +- eps r z, r drawn; applies z",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.002,

@@ -10,10 +10,10 @@
  *   released   what the published code does (princeton-nlp/MeZO, medium_models, zero_order_use_trainer_optim with optimizer adam): pg z stands in a
  *              gradient's buffer, and transformers' AdamW has e added before v is corrected, so e / sqrt(1 - b2^t), and decays after the step.
  *              Without efficient_zero_order, as in its example script, that code keeps z as well: one copy more than here */
-#include <math.h>
 #include <stddef.h>
 
 #include "core/mem.h"
+#include "optimizers/adam.h"
 #include "optimizers/last_terms.h"
 #include "optimizers/spsa.h"
 
@@ -29,12 +29,7 @@ typedef struct state {
 } state;
 
 static const zo_opt options[] = {
-    {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999,
-     .help = "decay of the first moment"},
-    {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.999, .least = 0.0, .most = 0.9999999,
-     .help = "decay of the second moment"},
-    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 0.0, .most = 1.0,
-     .help = "added to the square root of the second moment"},
+    ZO_ADAM_OPTIONS(state, 0.9, 0.999, 0.0),
     {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(state, weight_decay), .initial = 0.0, .least = 0.0, .most = 1e3,
      .help = "decoupled decay, on all but biases and norms; 0 in the paper"},
     ZO_DRAW_OPTION(state),
@@ -119,24 +114,21 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         status = o->combine(o, s->set[2], 0.0, &g, 1, err);
         x = (zo_operands){.g = s->set[2], .m = s->set[0], .v = s->set[1]};
     }
-    float beta1 = (float)s->beta1, beta2 = (float)s->beta2; /* as the rule has them: the corrections must be of these */
-    double correct1 = 1.0 - pow(beta1, t), correct2 = 1.0 - pow(beta2, t);
-    zo_rule_args args = {.lr = (float)c->lr, .decay = after ? 0.0f : (float)s->weight_decay, .beta1 = beta1, .beta2 = beta2,
-                         .eps = (float)(s->adam_eps / (after ? sqrt(correct2) : 1.0)), .correct1 = (float)correct1, .correct2 = (float)correct2};
+    zo_rule_args args = zo_adam_args(c->lr, s->beta1, s->beta2, s->adam_eps, t);
+    args.eps /= after ? sqrtf(args.correct2) : 1.0f;
+    args.decay = after ? 0.0f : (float)s->weight_decay;
     status = status == ZO_OK ? o->rule(o, s->mode == REPLAY ? ZO_RULE_REPLAYED : ZO_RULE_ADAMW, &args, &x, err) : status;
     return status == ZO_OK && after && s->weight_decay > 0.0 ? o->combine(o, ZO_SET_WEIGHTS, 1.0 - c->lr * s->weight_decay, NULL, 0, err) : status;
 }
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->term);
+    zo_free(((state *)self)->term);
 }
 
 const zo_estimator zo_estimator_mezo_adam = {
     .name = "mezo-adam",
-    .title = "MeZO-Adam",
-    .paper = "Malladi et al., arXiv 2305.17333",
+    .title = "MeZO-Adam", .paper = "Malladi et al., arXiv 2305.17333",
     .source = ZO_SOURCE_PAPER,
     .sources = sources,
     .variants = variants,

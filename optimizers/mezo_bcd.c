@@ -11,14 +11,13 @@
 
 #include "core/mem.h"
 #include "optimizers/engine.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 enum { UPDATE_EACH, UPDATE_END, ORDER_ALL = 0, ORDER_CYCLIC, ORDER_SHUFFLED, OUTSIDE_BLOCK = 0, OUTSIDE_FREEZE };
 
 typedef struct state {
     int update, order, outside, draw;
-    zo_probe *probe; /* (blocks) */
-    zo_term *term;   /* (blocks) */
+    zo_queries query; /* (blocks) */
 } state;
 
 static const zo_opt options[] = {
@@ -63,16 +62,14 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     int64_t together = s->order == ORDER_ALL && s->update == UPDATE_END ? all : 1;
     zo_spsa_needs(n, together, 1, 0);
     n->updates = together;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)all * (sizeof *s->probe + sizeof *s->term);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(all);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
     int block[ZO_DIR_BLOCKS + 1];
-    size_t n = (size_t)blocks_of(s, o->trained, block);
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n * sizeof *s->term);
+    zo_queries_start(&s->query, blocks_of(s, o->trained, block));
     return zo_can_leave_out(o, err);
 }
 
@@ -81,9 +78,9 @@ static zo_status move(const state *s, zo_objective *o, const zo_step_context *c,
 {
     zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, probe, n, err);
     for (int k = 0; k < n; k++) {
-        s->term[k] = (zo_term){.dir = probe[k].dir[0], .coef = -c->lr * probe[k].projected};
+        s->query.term[k] = (zo_term){.dir = probe[k].dir[0], .coef = -c->lr * probe[k].projected};
     }
-    return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, s->term, n, err) : status;
+    return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, s->query.term, n, err) : status;
 }
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)
@@ -92,8 +89,8 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     int32_t order[ZO_DIR_BLOCKS + 1];
     int block[ZO_DIR_BLOCKS + 1], n = blocks_of(s, o->trained, block);
     for (int k = 0; k < n; k++) {
-        s->probe[k] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, 0)}, .ndirs = 1};
-        s->probe[k].dir[0].skip = (zo_blocks){.in = block[k] < 0 ? UINT64_MAX : ~((uint64_t)1 << block[k]), .outside = block[k] >= 0};
+        s->query.probe[k] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, 0)}, .ndirs = 1};
+        s->query.probe[k].dir[0].skip = (zo_blocks){.in = block[k] < 0 ? UINT64_MAX : ~((uint64_t)1 << block[k]), .outside = block[k] >= 0};
         order[k] = k;
     }
     zo_shuffle((zo_stream){.seed = o->seed, .step = (uint32_t)(c->step / n), .role = ZO_ROLE_MASK}, order, n);
@@ -102,20 +99,18 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     *r = (zo_step_report){.lr = c->lr, .paper_queries = 2.0 * many};
     zo_status status = ZO_OK;
     for (int k = first; k < first + many && status == ZO_OK; k += together) {
-        status = move(s, o, c, &s->probe[k], together, err);
+        status = move(s, o, c, &s->query.probe[k], together, err);
     }
     for (int k = first; k < first + many && status == ZO_OK; k++) {
-        r->loss += s->probe[k].plus / many;
-        r->projected += s->probe[k].projected / many;
+        r->loss += s->query.probe[k].plus / many;
+        r->projected += s->query.probe[k].projected / many;
     }
     return status;
 }
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&((state *)self)->query);
 }
 
 const zo_estimator zo_estimator_mezo_bcd = {
@@ -130,7 +125,7 @@ const zo_estimator zo_estimator_mezo_bcd = {
     .losses_at = "w +- eps z_b, z_b of one block, for one block after another; applies each",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.01,

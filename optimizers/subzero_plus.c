@@ -10,22 +10,23 @@
  *
  * Left open, and decided here: what has no factors gets a full Gaussian in the same probes, and its mean estimate the same rule;
  * tables count as matrices, as in SubZero's code; `align` has that code's mu in Z, and then in the step as well; lr, eps and adam_eps are ours. */
-#include <math.h>
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/adam.h"
+#include "optimizers/queries.h"
 
-enum { RULE_ADAM, RULE_SGD, MOMENTS_KEEP = 0, MOMENTS_RESET };
+enum { G, M, N, D, RULE_ADAM = 0, RULE_SGD, MOMENTS_KEEP = 0, MOMENTS_RESET };
+static const int cores[] = {[RULE_ADAM] = D + 1, [RULE_SGD] = G + 1};
 
 typedef struct state {
     int64_t queries, rank, period;
     int rule, refresh, embeddings;
     double beta1, beta2, adam_eps;
     bool align, haar;
-    int64_t begun;     /* run: the first step of the moments */
-    zo_set g, m, v, d; /* run: estimate, moments, step: cores */
-    zo_probe *probe; /* (queries) */
+    int64_t begun;    /* run: the first step of the moments */
+    zo_set set[4];    /* run: G, M, N, and what a step takes off: cores */
+    zo_queries query; /* (queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -36,9 +37,7 @@ static const zo_opt options[] = {
     {.key = "period", .type = ZO_OPT_INT, .offset = offsetof(state, period), .initial = 50, .least = 1, .most = 1000000000,
      .help = "F: steps for which U and V stay (paper: 50, 100)"},
     {.key = "rule", .type = ZO_OPT_CHOICE, .offset = offsetof(state, rule), .initial = RULE_ADAM, .choices = "adam|sgd", .help = "of the mean core"},
-    {.key = "beta1", .type = ZO_OPT_REAL, .offset = offsetof(state, beta1), .initial = 0.9, .least = 0.0, .most = 0.9999999, .help = "decay of M (paper: 0.9)"},
-    {.key = "beta2", .type = ZO_OPT_REAL, .offset = offsetof(state, beta2), .initial = 0.95, .least = 0.0, .most = 0.9999999, .help = "decay of N (paper: 0.95)"},
-    {.key = "adam_eps", .type = ZO_OPT_REAL, .offset = offsetof(state, adam_eps), .initial = 1e-8, .least = 1e-20, .most = 1.0, .help = "added to the root of N'"},
+    ZO_ADAM_OPTIONS(state, 0.9, 0.95, 1e-20), /* M and N (paper: 0.9, 0.95) */
     {.key = "refresh", .type = ZO_OPT_CHOICE, .offset = offsetof(state, refresh), .initial = MOMENTS_KEEP, .choices = "keep|reset",
      .help = "M and N where U and V are drawn anew: kept (the paper's listing), or zeros again"},
     {.key = "haar", .type = ZO_OPT_BOOL, .offset = offsetof(state, haar), .initial = 1,
@@ -65,38 +64,30 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->updates = 1;
     n->factored = true;
     n->factors = factors_of(s);
-    n->cores = s->rule == RULE_ADAM ? 4 : 1;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * sizeof *s->probe;
+    n->cores = cores[s->rule];
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->queries);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
     zo_factor_spec spec = factors_of(s);
-    const struct { const char *name; zo_set *set; } set[] = {{"estimate", &s->g}, {"first moment", &s->m}, {"second moment", &s->v}, {"step", &s->d}};
+    static const char *const name[] = {"estimate", "first moment", "second moment", "step"};
     zo_status status = o->open_factors(o, &spec, err);
-    for (int k = 0; k < (s->rule == RULE_ADAM ? 4 : 1) && status == ZO_OK; k++) {
-        zo_set_spec core = {.name = set[k].name, .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_CORE};
-        status = o->open(o, &core, set[k].set, err);
+    for (int k = 0; k < cores[s->rule] && status == ZO_OK; k++) {
+        zo_set_spec core = {.name = name[k], .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_CORE};
+        status = o->open(o, &core, &s->set[k], err);
     }
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
+    zo_queries_start(&s->query, s->queries);
     return status;
 }
 
 /* d <- -M' / (sqrt(N') + adam_eps) */
 static zo_status adam(state *s, zo_objective *o, int64_t step, zo_err *err)
 {
-    zo_status status = ZO_OK;
-    if (step > 0 && s->refresh == MOMENTS_RESET && step % s->period == 0) {
-        s->begun = step;
-        status = o->combine(o, s->m, 0.0, NULL, 0, err);
-        status = status == ZO_OK ? o->combine(o, s->v, 0.0, NULL, 0, err) : status;
-    }
-    double t = (double)(step - s->begun) + 1.0;
-    zo_rule_args args = {.lr = 1.0f, .beta1 = (float)s->beta1, .beta2 = (float)s->beta2, .eps = (float)s->adam_eps,
-                         .correct1 = (float)(1.0 - pow(s->beta1, t)), .correct2 = (float)(1.0 - pow(s->beta2, t))};
-    zo_operands x = {.over = s->d, .g = s->g, .m = s->m, .v = s->v};
-    status = status == ZO_OK ? o->combine(o, s->d, 0.0, NULL, 0, err) : status;
+    zo_rule_args args = zo_adam_args(1.0, s->beta1, s->beta2, s->adam_eps, (double)(step - s->begun) + 1.0);
+    zo_operands x = {.over = s->set[D], .g = s->set[G], .m = s->set[M], .v = s->set[N]};
+    zo_status status = o->combine(o, s->set[D], 0.0, NULL, 0, err);
     return status == ZO_OK ? o->rule(o, ZO_RULE_ADAMW, &args, &x, err) : status;
 }
 
@@ -110,30 +101,30 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         z.kind = ZO_DIR_CORE;
         z.period = period;
         rest.kind = ZO_DIR_REST;
-        s->probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
+        s->query.probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
     }
     zo_status status = ZO_OK;
-    const zo_set sets[] = {s->g, s->m, s->v, s->d}; /* made before the first factors, so that the first step's memory is that of any other */
-    for (int k = 0; c->step == 0 && k < (s->rule == RULE_ADAM ? 4 : 1) && status == ZO_OK; k++) {
-        status = o->combine(o, sets[k], 0.0, NULL, 0, err);
+    bool again = s->refresh == MOMENTS_RESET && c->step % s->period == 0;
+    s->begun = again ? c->step : s->begun;
+    for (int k = 0; k < cores[s->rule] && status == ZO_OK; k++) { /* made before the first factors, so that the first step's memory is that of any other */
+        status = c->step == 0 || (again && (k == M || k == N)) ? o->combine(o, s->set[k], 0.0, NULL, 0, err) : ZO_OK;
     }
-    status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err) : status;
-    *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
+    status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->query.probe, n, err) : status;
+    *r = (zo_step_report){.loss = s->query.probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
     for (int k = 0; k < n && status == ZO_OK; k++) {
-        double share = s->probe[k].projected / n;
-        zo_term pull[2] = {{.dir = s->probe[k].dir[0], .coef = share}, {.dir = s->probe[k].dir[1], .coef = share}};
-        status = o->combine(o, s->g, k == 0 ? 0.0 : 1.0, pull, 2, err);
-        r->projected += s->probe[k].projected / n;
+        double share = s->query.probe[k].projected / n;
+        zo_term pull[2] = {{.dir = s->query.probe[k].dir[0], .coef = share}, {.dir = s->query.probe[k].dir[1], .coef = share}};
+        status = o->combine(o, s->set[G], k == 0 ? 0.0 : 1.0, pull, 2, err);
+        r->projected += share;
     }
-    bool sgd = s->rule == RULE_SGD;
-    status = status == ZO_OK && !sgd ? adam(s, o, c->step, err) : status;
-    zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = sgd ? s->g : s->d, .seed = o->seed, .period = period}, .coef = sgd ? -c->lr : c->lr};
+    status = status == ZO_OK && s->rule == RULE_ADAM ? adam(s, o, c->step, err) : status;
+    zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = s->set[cores[s->rule] - 1] /* the last: D or G */, .seed = o->seed, .period = period}, .coef = s->rule == RULE_SGD ? -c->lr : c->lr};
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err) : status;
 }
 
 static void stop(void *self)
 {
-    zo_free(((state *)self)->probe);
+    zo_queries_stop(&((state *)self)->query);
 }
 
 const zo_estimator zo_estimator_subzero_plus = {
@@ -147,7 +138,7 @@ const zo_estimator zo_estimator_subzero_plus = {
     .losses_at = "w, and w + eps Z for K cores Z = U S V^T between one pair of factors; applies Adam of their mean core, between the same factors",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-3,
     .eps = 1e-3,
     .descends_lr = 0.05,

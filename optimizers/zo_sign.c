@@ -10,15 +10,14 @@
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 enum { READING_SCALAR, READING_ELEMENT };
 
 typedef struct state {
     int64_t queries;
     int reading, draw;
-    zo_probe *probe; /* (queries) */
-    zo_term *term;   /* (queries) */
+    zo_queries query; /* (queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -41,7 +40,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     const state *s = options_read;
     zo_spsa_needs(n, s->queries, 1, 0);
     n->updates = s->reading == READING_SCALAR ? s->queries : 0;
-    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->queries);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -49,8 +48,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
     (void)o;
     (void)err;
     state *s = self;
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->term);
+    zo_queries_start(&s->query, s->queries);
     return ZO_OK;
 }
 
@@ -64,33 +62,31 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     state *s = self;
     int n = (int)s->queries;
     for (int j = 0; j < n; j++) {
-        s->probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
+        s->query.probe[j] = (zo_probe){.dir = {zo_dense(o, s->draw, c->step, j)}, .ndirs = 1};
     }
-    zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->probe, n, err);
+    zo_status status = zo_spsa(o, ZO_BATCH_CURRENT, c->eps, s->query.probe, n, err);
     if (status != ZO_OK) {
         return status;
     }
     bool scalar = s->reading == READING_SCALAR;
     *r = (zo_step_report){.lr = c->lr, .paper_queries = NAN};
     for (int j = 0; j < n; j++) {
-        double pg = s->probe[j].projected;
-        s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = scalar ? -c->lr / n * sign(pg) : pg / n};
-        r->loss += s->probe[j].plus / n;
+        double pg = s->query.probe[j].projected;
+        s->query.term[j] = (zo_term){.dir = s->query.probe[j].dir[0], .coef = scalar ? -c->lr / n * sign(pg) : pg / n};
+        r->loss += s->query.probe[j].plus / n;
         r->projected += pg / n;
     }
     if (scalar) {
-        return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->term, n, err);
+        return o->combine(o, ZO_SET_WEIGHTS, 1.0, s->query.term, n, err);
     }
     zo_rule_args args = {.lr = (float)c->lr};
-    zo_operands x = {.term = s->term, .terms = n};
+    zo_operands x = {.term = s->query.term, .terms = n};
     return o->rule(o, ZO_RULE_SIGN, &args, &x, err);
 }
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&((state *)self)->query);
 }
 
 const zo_estimator zo_estimator_zo_sign = {
@@ -104,7 +100,7 @@ const zo_estimator zo_estimator_zo_sign = {
     .losses_at = "w +- eps z; applies z by the sign of what they say, or the sign of each number",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-6,
     .eps = 1e-3,
     .descends_lr = 0.01,

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "core/mem.h"
-#include "optimizers/spsa.h"
+#include "optimizers/queries.h"
 
 enum { Z_SHARED, Z_FRESH };
 
@@ -21,8 +21,7 @@ typedef struct state {
     double eta2, max_norm;
     int z, draw;
     zo_set anchor, gradient, difference;
-    zo_probe *probe; /* (2 queries) at the weights, then at the anchor */
-    zo_term *term;   /* (2 queries) */
+    zo_queries query; /* (2 queries) at the weights, then at the anchor */
 } state;
 
 static const zo_opt options[] = {
@@ -53,14 +52,13 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->anchors = 1;
     n->stored = mini ? 2 : 1;
     n->stored_terms = s->queries * (1 + (mini ? s->z == Z_FRESH ? 2 : 1 : 0));
-    n->start_bytes[ZO_TAG_OTHER] = 2 * (uint64_t)s->queries * (sizeof *s->probe + sizeof *s->term);
+    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(2 * s->queries);
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
-    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)s->queries * sizeof *s->probe);
-    s->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)s->queries * sizeof *s->term);
+    zo_queries_start(&s->query, 2 * s->queries);
     zo_set_spec anchor = {.name = "anchor", .tag = ZO_TAG_SNAPSHOT, .copy = true};
     zo_set_spec gradient = {.name = "full gradient", .tag = ZO_TAG_OPT_STATE}, difference = {.name = "difference", .tag = ZO_TAG_OPT_STATE};
     zo_status status = o->open(o, &anchor, &s->anchor, err);
@@ -73,10 +71,10 @@ static zo_status full_step(state *s, zo_objective *o, double lr, int n, zo_err *
     zo_term here = zo_set_term(ZO_SET_WEIGHTS, 1.0);
     double norm = 0.0;
     for (int j = 0; j < n; j++) {
-        s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = s->probe[j].projected / n};
+        s->query.term[j] = (zo_term){.dir = s->query.probe[j].dir[0], .coef = s->query.probe[j].projected / n};
     }
     zo_status status = o->combine(o, s->anchor, 0.0, &here, 1, err);
-    status = status == ZO_OK ? o->combine(o, s->gradient, 0.0, s->term, n, err) : status;
+    status = status == ZO_OK ? o->combine(o, s->gradient, 0.0, s->query.term, n, err) : status;
     status = status == ZO_OK && s->max_norm > 0.0 ? zo_set_norm(o, s->gradient, &norm, err) : status;
     zo_term move = zo_set_term(s->gradient, norm > s->max_norm ? -lr * s->max_norm / norm : -lr);
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err) : status;
@@ -86,14 +84,14 @@ static zo_status mini_step(state *s, zo_objective *o, double lr, int n, zo_err *
 {
     int terms = s->z == Z_SHARED ? n : 2 * n;
     for (int j = 0; j < 2 * n; j++) {
-        double share = s->probe[j].projected / n;
+        double share = s->query.probe[j].projected / n;
         if (j < terms) {
-            s->term[j] = (zo_term){.dir = s->probe[j].dir[0], .coef = j < n ? share : -share};
+            s->query.term[j] = (zo_term){.dir = s->query.probe[j].dir[0], .coef = j < n ? share : -share};
         } else {
-            s->term[j - n].coef -= share;
+            s->query.term[j - n].coef -= share;
         }
     }
-    zo_status status = o->combine(o, s->difference, 0.0, s->term, terms, err);
+    zo_status status = o->combine(o, s->difference, 0.0, s->query.term, terms, err);
     zo_term move[2] = {zo_set_term(s->difference, -lr), zo_set_term(s->gradient, -lr)};
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, move, 2, err) : status;
 }
@@ -105,25 +103,23 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     bool full = c->step % s->q == 0;
     for (int j = 0; j < 2 * n; j++) {
         zo_dir dir = zo_dense(o, s->draw, c->step, s->z == Z_SHARED ? j % n : j);
-        s->probe[j] = (zo_probe){.base = j < n ? ZO_SET_WEIGHTS : s->anchor, .dir = {dir}, .ndirs = 1};
+        s->query.probe[j] = (zo_probe){.base = j < n ? ZO_SET_WEIGHTS : s->anchor, .dir = {dir}, .ndirs = 1};
     }
-    zo_status status = zo_spsa(o, full ? ZO_BATCH_FULL : ZO_BATCH_CURRENT, c->eps, s->probe, full ? n : 2 * n, err);
+    zo_status status = zo_spsa(o, full ? ZO_BATCH_FULL : ZO_BATCH_CURRENT, c->eps, s->query.probe, full ? n : 2 * n, err);
     if (status != ZO_OK) {
         return status;
     }
     *r = (zo_step_report){.lr = full ? c->lr : zo_scheduled(c, s->eta2), .full_batch = full, .paper_queries = NAN};
     for (int j = 0; j < n; j++) {
-        r->loss += 0.5 * (s->probe[j].plus + s->probe[j].minus) / n;
-        r->projected += s->probe[j].projected / n;
+        r->loss += 0.5 * (s->query.probe[j].plus + s->query.probe[j].minus) / n;
+        r->projected += s->query.probe[j].projected / n;
     }
     return full ? full_step(s, o, r->lr, n, err) : mini_step(s, o, r->lr, n, err);
 }
 
 static void stop(void *self)
 {
-    state *s = self;
-    zo_free(s->probe);
-    zo_free(s->term);
+    zo_queries_stop(&((state *)self)->query);
 }
 
 const zo_estimator zo_estimator_zo_svrg = {
@@ -136,7 +132,7 @@ const zo_estimator zo_estimator_zo_svrg = {
     .losses_at = "w +- eps z and anchor +- eps z; every q-th step the whole training set at w +- eps z; applies stored gradients",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, probe),
+    .plain_bytes = offsetof(state, query),
     .lr = 1e-4,
     .eps = 1e-3,
     .descends_lr = 0.01,
