@@ -57,6 +57,18 @@ ZO_INLINE float zo_act_tanh_slope(float x)
     return fmaf(-t, t, 1.0f);
 }
 
+/* cap tanh(x / cap), and its slope where it is y. */
+ZO_INLINE float zo_softcap(float x, float cap)
+{
+    return cap * zo_tanh(x / cap);
+}
+
+ZO_INLINE float zo_softcap_slope(float y, float cap)
+{
+    float t = y / cap;
+    return fmaf(-t, t, 1.0f);
+}
+
 /* X(enumerator, function, slope) of the activations that do something */
 #define ZO_ACT_LIST(X)                                                                                        \
     X(ZO_ACT_GELU, zo_act_gelu, zo_act_gelu_slope) X(ZO_ACT_GELU_TANH, zo_act_gelu_tanh, zo_act_gelu_tanh_slope) \

@@ -48,7 +48,11 @@ typedef struct zo_prefix {
 typedef struct zo_attention {
     int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
     bool causal;
-    float scale;                   /* 1/sqrt(head_dim) for every family here */
+    float scale;                   /* of q k'; 1/sqrt(head_dim) in most families */
+    /* A token sees itself and the window - 1 before it, those of its sequence's parent included, and the whole prefix; causal alone. 0 = all (sliding
+     * window: Beltagy et al., arXiv 2004.05150; Mistral, arXiv 2310.06825). */
+    int window;
+    float softcap;                 /* scores become softcap tanh(score / softcap) (Gemma 2, arXiv 2408.00118); 0 = they stay */
     /* NULL: every token asks. Else the packed tokens that ask, ascending, the last perhaps repeated (host): q, out, lse, dout and dq then have nrows rows
      * instead of T (the last layer of a model whose head reads few rows). */
     const int32_t *row;

@@ -4,7 +4,8 @@
  * size sequence x sequence exists; the backward pass makes the probabilities again from the log-sum-exp. The queries of all
  * heads that share a key head stand side by side in vector lanes, 64 at most; keys and values are read as scalars that are
  * broadcast. So nothing is transposed but the block of queries, no sum runs across lanes, and what a query gets does not depend
- * on what else is in the batch: bits are the same packed or one by one.
+ * on what else is in the batch: bits are the same packed or one by one. Tiles that no query of a block sees for its window are passed over whole, so
+ * that the others begin where they would without.
  * Work is shared over (block of queries, point, sequence, key head); in the backward pass over (family of sequences, key head), and for the
  * gradients of a prefix, to which all sequences add, over key heads.
  * It does not: drop out, mask padding (there is none), cache keys over calls. */
@@ -14,6 +15,7 @@
 #include <immintrin.h>
 #endif
 
+#include "backends/act.h"
 #include "backends/cpu/cpu.h"
 #include "core/clock.h"
 #include "core/num.h"
@@ -169,19 +171,28 @@ static asking asking_of(const zo_attention *a, const zo_seqs *seqs, int s, int k
     return q;
 }
 
-/* One block of lanes: where each reads and writes, and up to which own token it sees. */
+/* One block of lanes: where each reads and writes, and from which own token up to which it sees. */
 typedef struct block {
     int nv, count;             /* vectors; lanes in use */
     int64_t at[BLOCK];         /* row of q, out, lse */
     int head[BLOCK];
     int32_t sees[BLOCK];       /* causal: last own token seen, counted from the sequence's first */
     int32_t sees_all, sees_most; /* the least and the largest of them */
+    int32_t reach;             /* how many before its last a lane sees (the window - 1); INT32_MAX: all */
 } block;
 
-static void block_of(const asking *q, int64_t from, bool causal, int64_t own_tokens, block *b)
+/* Does lane l see the token that stands at `place`, counted from the sequence's first (its parent's are negative)? */
+static inline bool lane_sees(const block *b, int l, int32_t place)
 {
+    return place <= b->sees[l] && b->sees[l] - place <= b->reach;
+}
+
+static void block_of(const asking *q, int64_t from, const zo_attention *a, int64_t own_tokens, block *b)
+{
+    bool causal = a->causal;
     b->count = (int)(q->lanes - from < BLOCK ? q->lanes - from : BLOCK);
     b->nv = (b->count + LANES - 1) / LANES;
+    b->reach = a->window > 0 ? a->window - 1 : INT32_MAX;
     b->sees_all = (int32_t)own_tokens - 1;
     b->sees_most = causal ? 0 : (int32_t)own_tokens - 1;
     int64_t i = from % q->n;
@@ -283,17 +294,21 @@ static void from_lanes(const block *b, const vec *x, const vec *scale, int width
 
 /* The keys that a block sees, a tile at a time: the prefix, the parent's tokens, all of them, then the sequence's own. */
 enum { PREFIX, PARENT, OWN, PARTS };
-typedef struct tiles { int64_t next[PARTS], end[PARTS]; } tiles;
-typedef struct tile { int64_t first; int n, part; } tile; /* first: row of the prefix, or token */
+typedef struct tiles { int64_t next[PARTS], end[PARTS], own; } tiles; /* own: the sequence's first token */
+typedef struct tile { int64_t first; int n, part; int32_t place; } tile; /* first: row of the prefix, or token; place: of that token, from `own` on */
 
 static tiles tiles_of(const zo_attention *a, const zo_seqs *seqs, int s, const block *b)
 {
     int parent = seqs->parent ? seqs->parent[s] : -1;
-    tiles t = {.end[PREFIX] = a->prefix.n, .next[OWN] = seqs->start[s], .end[OWN] = seqs->start[s] + b->sees_most + 1};
+    tiles t = {.end[PREFIX] = a->prefix.n, .next[OWN] = seqs->start[s], .end[OWN] = seqs->start[s] + b->sees_most + 1, .own = seqs->start[s]};
     if (parent >= 0) {
         t.next[PARENT] = seqs->start[parent];
         t.end[PARENT] = seqs->start[parent + 1];
     }
+    int64_t least = (int64_t)b->sees_all - b->reach; /* the first token that a lane sees */
+    t.next[OWN] += least > 0 ? least / TILE * TILE : 0;
+    least += t.end[PARENT] - t.next[PARENT];
+    t.next[PARENT] += least > 0 ? least / TILE * TILE : 0;
     return t;
 }
 
@@ -303,6 +318,7 @@ static bool next_tile(tiles *t, tile *out)
         int64_t left = t->end[part] - t->next[part];
         if (left > 0) {
             *out = (tile){.first = t->next[part], .n = (int)(left < TILE ? left : TILE), .part = part};
+            out->place = (int32_t)(out->first - (part == PARENT ? t->end[PARENT] : t->own));
             t->next[part] += out->n;
             return true;
         }
@@ -324,17 +340,19 @@ static tile_rows rows_of(const zo_attention *a, const tile *t, int kv_head, cons
     return r;
 }
 
-/* Scores of a tile's keys that a lane does not see become -inf. */
-static void hide(const block *b, const tile *t, int64_t start, float *score)
+/* The tile's scores are capped, and those of keys that a lane does not see become -inf. */
+static void cap_and_hide(const zo_attention *a, const block *b, const tile *t, float *score)
 {
     int w = b->nv * LANES;
-    int32_t first = (int32_t)(t->first - start);
-    if (t->part != OWN || first + t->n - 1 <= b->sees_all) {
+    for (int i = 0; a->softcap > 0.0f && i < t->n * w; i++) {
+        score[i] = zo_softcap(score[i], a->softcap);
+    }
+    if (t->part == PREFIX || (t->place + t->n - 1 <= b->sees_all && b->sees_most - t->place <= b->reach)) {
         return;
     }
     for (int j = 0; j < t->n; j++) {
         for (int l = 0; l < w; l++) {
-            score[j * w + l] = first + j <= b->sees[l] ? score[j * w + l] : -INFINITY;
+            score[j * w + l] = lane_sees(b, l, t->place + j) ? score[j * w + l] : -INFINITY;
         }
     }
 }
@@ -353,9 +371,11 @@ static void softmax_tile(int n, int w, float *restrict score, float *restrict mo
         }
     }
     for (int l = 0; l < w; l++) {
-        shrink[l] = zo_exp(most[l] - fresh[l]); /* 0 at the first tile, where most is -inf */
+        float known = fresh[l] > -INFINITY ? fresh[l] : 0.0f; /* no key was seen yet, and none is here: 0 is what comes of them */
+        shrink[l] = zo_exp(most[l] - known); /* 0 at the first tile, where most is -inf */
         sum[l] *= shrink[l];
         most[l] = fresh[l];
+        fresh[l] = known;
     }
     for (int j = 0; j < n; j++) {
         for (int l = 0; l < w; l++) {
@@ -383,7 +403,7 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
     forward_scratch *f = scratch;
     vec *query = (vec *)(f + 1), *answer = query + (size_t)a->head_dim * VECTORS; // (head_dim, nv)
     block *b = &f->b;
-    block_of(asks, from, a->causal, seqs->start[s + 1] - seqs->start[s], b);
+    block_of(asks, from, a, seqs->start[s + 1] - seqs->start[s], b);
     int nv = b->nv, w = nv * LANES, width = a->head_dim;
     to_lanes(b, q, qs, width, a->scale, query);
     for (int l = 0; l < w; l++) {
@@ -395,7 +415,7 @@ static void attend(const zo_attention *a, const zo_seqs *seqs, int s, int kv_hea
     for (bool first = true; next_tile(&rest, &t); first = false) {
         tile_rows r = rows_of(a, &t, kv_head, k, ks, v, vs);
         product(t.n, nv, width, r.k, r.ks, 1, query, nv, f->score, nv, false);
-        hide(b, &t, seqs->start[s], (float *)f->score);
+        cap_and_hide(a, b, &t, (float *)f->score);
         softmax_tile(t.n, w, (float *)f->score, f->most, f->sum, f->shrink);
         for (int d = 0; !first && d < width; d++) {
             for (int i = 0; i < nv; i++) {
@@ -534,7 +554,7 @@ static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t 
     vec *query = (vec *)(f + 1), *slopes = query + (size_t)width * VECTORS, *dquery = slopes + (size_t)width * VECTORS;
     vec *query_row = dquery + (size_t)width * VECTORS, *slope_row = query_row + BLOCK * (size_t)rv; // (lane, rv)
     vec *made = slope_row + BLOCK * (size_t)rv;                                                       // (TILE, rv)
-    block_of(asks, from, a->causal, seqs->start[s + 1] - seqs->start[s], b);
+    block_of(asks, from, a, seqs->start[s + 1] - seqs->start[s], b);
     int nv = b->nv, w = nv * LANES;
     to_lanes(b, g->q, qs, width, a->scale, query);
     to_lanes(b, g->dout, os, width, 1.0f, slopes);
@@ -560,13 +580,16 @@ static void attend_backward(const gradient_args *g, int s, int kv_head, int64_t 
         tile_rows r = rows_of(a, &t, kv_head, g->k, ks, g->v, vs);
         float *score = (float *)f->score, *slope = (float *)f->slope;
         product(t.n, nv, width, r.k, r.ks, 1, query, nv, f->score, nv, false);
-        hide(b, &t, seqs->start[s], score);
+        cap_and_hide(a, b, &t, score);
         product(t.n, nv, width, r.v, r.vs, 1, slopes, nv, f->slope, nv, false);
         for (int j = 0; j < t.n; j++) {
             for (int l = 0; l < w; l++) {
-                float p = zo_exp(score[j * w + l] - f->lse[l]);
+                float capped = score[j * w + l], p = zo_exp(capped - f->lse[l]);
                 score[j * w + l] = p;
                 slope[j * w + l] = p * (slope[j * w + l] - f->inner[l]);
+                if (a->softcap > 0.0f && capped > -INFINITY) {
+                    slope[j * w + l] *= zo_softcap_slope(capped, a->softcap);
+                }
             }
         }
         if (!to_prefix) {

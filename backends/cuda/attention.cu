@@ -8,6 +8,7 @@
  * It does not: use tensor cores, drop out, mask padding (there is none), keep keys over calls. */
 #include <string.h>
 
+#include "backends/act.h"
 #include "backends/cuda/access.cuh"
 
 enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 32 }; /* THREADS = DOWN x ACROSS; see stage_work for FILL */
@@ -78,7 +79,8 @@ struct attention_args {
     float *prefix_dk, *prefix_dv;     /* (prefix, width_kv) */
     int64_t width_kv;
     int nseqs, heads, group, head_dim, prefix;
-    float scale;
+    int reach; /* how many tokens before its last a query sees (the window - 1); INT32_MAX: all */
+    float scale, softcap;
     bool causal, wide;
 };
 
@@ -102,6 +104,20 @@ static __device__ __forceinline__ void lanes_fill(const attention_args &a, const
         to->lse[l] = used && a.lse != nullptr ? a.lse[(int64_t)to->at[l] * a.heads + to->head[l]] : INFINITY; /* idle: probability 0 */
         to->inner[l] = used && a.inner != nullptr ? a.inner[(int64_t)to->at[l] * a.heads + to->head[l]] : 0.0f;
     }
+}
+
+/* Does a query whose last token is `sees` see the one at `place`? Both are counted from one token. */
+static __device__ __forceinline__ bool is_seen(const attention_args &a, int sees, int place)
+{
+    return place <= sees && sees - place <= a.reach;
+}
+
+/* The least `sees` of lanes from .. from + n - 1. */
+static __device__ __forceinline__ int sees_least(const attention_args &a, const sequence &s, int from, int n)
+{
+    int last = from + n < s.queries * a.group ? from + n - 1 : s.queries * a.group - 1;
+    int i = last / s.queries > from / s.queries ? 0 : from % s.queries;
+    return !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
 }
 
 /* The largest `sees` of lanes from .. from + n - 1, without looking at them all. */
@@ -265,30 +281,43 @@ static __device__ __forceinline__ void clear(float sum[R][D / ACROSS])
     }
 }
 
-/* The tiles of N keys that a block sees: the prefix, the parent's tokens, all of them, then the sequence's own up to `most`. */
+/* The tiles of N keys that a block sees: the prefix, the parent's tokens, then the sequence's own up to `most`. Those that no query sees for its
+ * window are passed over whole, so that the others begin where they would without. */
 struct tile {
     int64_t first; /* token, or row of the prefix */
     int n;
-    bool own, prefix;
+    bool prefix;
     int32_t at;    /* the first key, counted from the first of its kind */
+    int32_t place; /* the same from the sequence's first token: the parent's are negative */
 };
 
+struct tiles { int prefix, parent, parent_from, own_from, n; }; /* their numbers; the first of a kind that is not passed over */
+
 template <int N>
-static __device__ __forceinline__ int tiles_of(const attention_args &a, const sequence &s, int most)
+static __device__ __forceinline__ tiles tiles_of(const attention_args &a, const sequence &s, int least, int most)
 {
-    return (a.prefix + N - 1) / N + (s.parent_tokens + N - 1) / N + (most + N) / N;
+    tiles t;
+    int64_t first = (int64_t)least - a.reach, before = first + s.parent_tokens; /* the first key that a query sees, from the own and the parent's first */
+    t.prefix = (a.prefix + N - 1) / N;
+    t.parent = (s.parent_tokens + N - 1) / N;
+    t.own_from = first > 0 ? (int)(first / N) : 0;
+    t.parent_from = first > 0 ? t.parent : before > 0 ? (int)(before / N) : 0;
+    t.parent -= t.parent_from;
+    t.n = t.prefix + t.parent + (most + N) / N - t.own_from;
+    return t;
 }
 
 template <int N>
-static __device__ __forceinline__ tile tile_of(const attention_args &a, const sequence &s, int most, int i)
+static __device__ __forceinline__ tile tile_of(const attention_args &a, const sequence &s, const tiles &all, int most, int i)
 {
-    int before = (a.prefix + N - 1) / N, own = before + (s.parent_tokens + N - 1) / N;
+    int before = all.prefix, own_at = before + all.parent;
     tile t;
+    bool own = i >= own_at;
     t.prefix = i < before;
-    t.own = i >= own;
-    t.at = N * (t.own ? i - own : t.prefix ? i : i - before);
-    int left = (t.own ? most + 1 : t.prefix ? a.prefix : s.parent_tokens) - t.at;
-    t.first = (int64_t)(t.own ? s.start : t.prefix ? 0 : s.parent_start) + t.at;
+    t.at = N * (own ? i - own_at + all.own_from : t.prefix ? i : i - before + all.parent_from);
+    t.place = own ? t.at : t.at - s.parent_tokens;
+    int left = (own ? most + 1 : t.prefix ? a.prefix : s.parent_tokens) - t.at;
+    t.first = (int64_t)(own ? s.start : t.prefix ? 0 : s.parent_start) + t.at;
     t.n = left < N ? left : N;
     return t;
 }
@@ -350,6 +379,7 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
     __syncthreads();
     load_lanes<D>(a, &who, shape::QUERIES, a.q + p * a.rows * a.qs, a.qs, a.scale, query);
     int last = sees_most(a, s, item.from, shape::QUERIES);
+    tiles all_tiles = tiles_of<shape::KEYS>(a, s, sees_least(a, s, item.from, shape::QUERIES), last);
     float most[R], sum[R], answer[R][D / ACROSS];
     clear<D, R>(answer);
 #pragma unroll
@@ -357,9 +387,8 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
         most[i] = -INFINITY;
         sum[i] = 0.0f;
     }
-    int n = tiles_of<shape::KEYS>(a, s, last);
-    for (int at = 0; at < n; at++) {
-        tile t = tile_of<shape::KEYS>(a, s, last, at);
+    for (int at = 0; at < all_tiles.n; at++) {
+        tile t = tile_of<shape::KEYS>(a, s, all_tiles, last, at);
         __syncthreads(); /* the last use of `other` is over */
         load_tile<D>(a, t, k, a.ks, prefix_k, other);
         __syncthreads();
@@ -369,21 +398,25 @@ static __global__ void __launch_bounds__(THREADS) attend(attention_args a)
         load_tile<D>(a, t, v, a.vs, prefix_v, other);
 #pragma unroll
         for (int i = 0; i < R; i++) {
-            int sees = t.own ? who.sees[ty * R + i] - t.at : t.n; /* last key of the tile that is seen */
+            int sees = who.sees[ty * R + i] - t.place; /* last key of the tile that is seen */
             float fresh = most[i];
 #pragma unroll
             for (int c = 0; c < C; c++) {
                 int key = tx + ACROSS * c;
-                now[i][c] = key < t.n && key <= sees ? now[i][c] : -INFINITY;
+                if (a.softcap > 0.0f) {
+                    now[i][c] = zo_softcap(now[i][c], a.softcap);
+                }
+                now[i][c] = key < t.n && (t.prefix || is_seen(a, sees, key)) ? now[i][c] : -INFINITY;
                 fresh = now[i][c] > fresh ? now[i][c] : fresh;
             }
             fresh = across_max(fresh);
-            float shrink = zo_exp(most[i] - fresh); /* 0 at the first tile, where most is -inf */
+            float known = fresh > -INFINITY ? fresh : 0.0f; /* no key was seen yet, and none is here: 0 is what comes of them */
+            float shrink = zo_exp(most[i] - known); /* 0 at the first tile, where most is -inf */
             most[i] = fresh;
             sum[i] *= shrink;
 #pragma unroll
             for (int c = 0; c < C; c++) {
-                now[i][c] = ACROSS * c < t.n ? zo_exp(now[i][c] - fresh) : 0.0f;
+                now[i][c] = ACROSS * c < t.n ? zo_exp(now[i][c] - known) : 0.0f;
                 sum[i] += now[i][c];
             }
 #pragma unroll
@@ -453,9 +486,9 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
     int last = sees_most(a, s, item.from, shape::QUERIES);
     float sum[R][D / ACROSS];
     clear<D, R>(sum);
-    int n = tiles_of<shape::KEYS>(a, s, last);
-    for (int at = 0; at < n; at++) {
-        tile t = tile_of<shape::KEYS>(a, s, last, at);
+    tiles all_tiles = tiles_of<shape::KEYS>(a, s, sees_least(a, s, item.from, shape::QUERIES), last);
+    for (int at = 0; at < all_tiles.n; at++) {
+        tile t = tile_of<shape::KEYS>(a, s, all_tiles, last, at);
         float now[R][C], steep[R][C];
         __syncthreads();
         load_tile<D>(a, t, v, a.vs, prefix_v, other);
@@ -467,12 +500,17 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_queries(attent
         products<D, R, C>(query, other, t.n, a.head_dim, now);
 #pragma unroll
         for (int i = 0; i < R; i++) {
-            int sees = t.own ? who.sees[ty * R + i] - t.at : t.n;
+            int sees = who.sees[ty * R + i] - t.place;
             float lse = who.lse[ty * R + i], inner = who.inner[ty * R + i];
 #pragma unroll
             for (int c = 0; c < C; c++) {
                 int key = tx + ACROSS * c;
-                now[i][c] = key < t.n && key <= sees ? zo_exp(now[i][c] - lse) * (steep[i][c] - inner) : 0.0f;
+                bool seen = key < t.n && (t.prefix || is_seen(a, sees, key));
+                float capped = a.softcap > 0.0f ? zo_softcap(now[i][c], a.softcap) : now[i][c];
+                now[i][c] = seen ? zo_exp(capped - lse) * (steep[i][c] - inner) : 0.0f;
+                if (seen && a.softcap > 0.0f) {
+                    now[i][c] *= zo_softcap_slope(capped, a.softcap);
+                }
             }
         }
         put_scores<R, C>(now, score);
@@ -518,14 +556,14 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
     clear<D, R>(dv);
     for (int j = prefix ? 0 : item.sequence; j < a.nseqs; j++) {
         sequence s = a.seq[j];
-        bool child = j != item.sequence; /* sees all of these keys */
+        bool child = j != item.sequence;
         if (child && !prefix && s.parent != item.sequence) {
             continue;
         }
-        int all = s.queries * a.group;
+        int all = s.queries * a.group, place = child ? item.from - s.parent_tokens : item.from; /* of the first key, from the queries' first token */
         for (int from = 0; from < all; from += shape::QUERIES) {
             int n = all - from < shape::QUERIES ? all - from : shape::QUERIES;
-            if (!child && sees_most(a, s, from, n) < item.from) {
+            if (!prefix && (sees_most(a, s, from, n) < place || (int64_t)sees_least(a, s, from, n) - a.reach > place + t.n - 1)) {
                 continue;
             }
             __syncthreads();
@@ -539,12 +577,17 @@ static __global__ void __launch_bounds__(THREADS) attend_backward_keys(attention
             products<D, R, C>(value, slope, n, a.head_dim, steep);
 #pragma unroll
             for (int c = 0; c < C; c++) {
-                int l = tx + ACROSS * c, sees = child ? INT32_MAX : who.sees[l] - item.from;
+                int l = tx + ACROSS * c, sees = who.sees[l] - place;
                 float lse = who.lse[l], inner = who.inner[l];
 #pragma unroll
                 for (int i = 0; i < R; i++) {
-                    now[i][c] = l < n && ty * R + i <= sees ? zo_exp(now[i][c] - lse) : 0.0f;
+                    bool seen = l < n && (prefix || is_seen(a, sees, ty * R + i));
+                    float capped = a.softcap > 0.0f ? zo_softcap(now[i][c], a.softcap) : now[i][c];
+                    now[i][c] = seen ? zo_exp(capped - lse) : 0.0f;
                     steep[i][c] = now[i][c] * (steep[i][c] - inner);
+                    if (seen && a.softcap > 0.0f) {
+                        steep[i][c] *= zo_softcap_slope(capped, a.softcap);
+                    }
                 }
             }
             put_scores<R, C>(now, score);
@@ -673,6 +716,8 @@ static attention_args args_of(zo_backend *be, const zo_attention *a, const zo_se
     args.group = a->heads / a->kv_heads;
     args.head_dim = a->head_dim;
     args.scale = a->scale;
+    args.softcap = a->softcap;
+    args.reach = a->window > 0 ? a->window - 1 : INT32_MAX;
     args.causal = a->causal;
     args.width_kv = (int64_t)a->kv_heads * a->head_dim;
     args.prefix = (int)a->prefix.n;

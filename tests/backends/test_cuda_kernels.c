@@ -965,24 +965,31 @@ typedef struct shape {
     int heads, kv_heads, head_dim, points;
     bool causal, rows, fused;
     int length[8], parent[8]; /* 0 ends; parent -1 = none */
-    int prefix;
+    int prefix, window;
+    float softcap;
 } shape;
 
 static const shape shapes[] = {
-    {2, 2, 8, 2, true, false, false, {1, 5, 64, 65, 3}, {-1, -1, -1, -1, -1}, 5},
-    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}, 0},
-    {2, 2, 64, 2, true, false, true, {25, 31, 9, 18}, {-1, -1, -1, -1}, 3},
-    {2, 2, 64, 1, false, false, false, {9, 3, 16, 1}, {-1, -1, -1, -1}, 0},
-    {1, 1, 96, 1, true, false, false, {15, 12, 100}, {-1, -1, 1}, 2},
-    {2, 2, 64, 2, false, false, true, {70, 1, 131}, {-1, -1, -1}, 70},
-    {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}, 0},
-    {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}, 1},
-    {3, 1, 33, 1, true, true, false, {17, 40, 9}, {-1, -1, 1}, 5},
-    {2, 2, 80, 1, true, false, false, {68, 3, 5}, {-1, 0, 0}, 0},
-    {2, 1, 128, 2, true, true, false, {70, 33}, {-1, -1}, 6},
-    {1, 1, 128, 1, false, false, false, {34}, {-1}, 4},
-    {2, 2, 160, 1, true, false, false, {37, 20, 3}, {-1, -1, 1}, 3},
-    {2, 1, 256, 1, false, true, false, {18, 35}, {-1, -1}, 9},
+    {2, 2, 8, 2, true, false, false, {1, 5, 64, 65, 3}, {-1, -1, -1, -1, -1}, 5, 0, 0.0f},
+    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}, 0, 0, 0.0f},
+    {2, 2, 64, 2, true, false, true, {25, 31, 9, 18}, {-1, -1, -1, -1}, 3, 0, 0.0f},
+    {2, 2, 64, 1, false, false, false, {9, 3, 16, 1}, {-1, -1, -1, -1}, 0, 0, 0.0f},
+    {1, 1, 96, 1, true, false, false, {15, 12, 100}, {-1, -1, 1}, 2, 0, 0.0f},
+    {2, 2, 64, 2, false, false, true, {70, 1, 131}, {-1, -1, -1}, 70, 0, 0.0f},
+    {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}, 0, 0, 0.0f},
+    {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}, 1, 0, 0.0f},
+    {3, 1, 33, 1, true, true, false, {17, 40, 9}, {-1, -1, 1}, 5, 0, 0.0f},
+    {2, 2, 80, 1, true, false, false, {68, 3, 5}, {-1, 0, 0}, 0, 0, 0.0f},
+    {2, 1, 128, 2, true, true, false, {70, 33}, {-1, -1}, 6, 0, 0.0f},
+    {1, 1, 128, 1, false, false, false, {34}, {-1}, 4, 0, 0.0f},
+    {2, 2, 160, 1, true, false, false, {37, 20, 3}, {-1, -1, 1}, 3, 0, 0.0f},
+    {2, 1, 256, 1, false, true, false, {18, 35}, {-1, -1}, 9, 0, 0.0f},
+    {2, 1, 32, 1, true, false, false, {200, 140, 90}, {-1, -1, -1}, 0, 65, 0.0f},
+    {4, 2, 64, 1, true, false, false, {66, 7, 40, 130}, {-1, -1, 1, -1}, 2, 10, 1.5f},
+    {3, 1, 33, 1, true, true, false, {17, 140, 70, 3}, {-1, -1, 1, 1}, 5, 40, 0.7f},
+    {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}, 1, 1, 0.0f},
+    {2, 1, 256, 2, true, false, false, {37, 70}, {-1, -1}, 0, 20, 2.0f},
+    {2, 2, 64, 1, false, false, false, {9, 70, 1}, {-1, -1, -1}, 3, 0, 1.0f},
 };
 
 /* One case on both backends; `only` >= 0: that sequence alone, its rows compared bit for bit with `packed` (device, rows of it all). */
@@ -1003,15 +1010,15 @@ static void attention_case(const shape *h)
     int64_t R = h->rows ? rows_n : T, width = (int64_t)h->heads * h->head_dim, kv = (int64_t)h->kv_heads * h->head_dim;
     int64_t qs = h->fused ? width + 2 * kv : width, ks = h->fused ? qs : kv;
     zo_seqs seqs = {.n = n, .start = start, .parent = parent};
-    zo_attention a = {.heads = h->heads, .kv_heads = h->kv_heads, .head_dim = h->head_dim, .causal = h->causal,
+    zo_attention a = {.heads = h->heads, .kv_heads = h->kv_heads, .head_dim = h->head_dim, .causal = h->causal, .window = h->window, .softcap = h->softcap,
                       .scale = 1.0f / sqrtf((float)h->head_dim), .row = h->rows ? row : NULL, .nrows = h->rows ? R : 0};
     int64_t P = h->points, nq = P * R * qs, nk = P * T * ks, no = P * R * width, nl = P * R * h->heads, np = h->prefix * kv;
     float *prefix = values(2 * P * np, 96), *gprefix = floats_to_device(prefix, 2 * P * np); /* keys, values */
     float *qkv = values(nq + 2 * nk, 91), *q = qkv, *k = h->fused ? qkv + width : qkv + nq, *v = h->fused ? k + kv : k + nk;
     float *gqkv = floats_to_device(qkv, nq + 2 * nk), *gq = gqkv, *gk = gqkv + (k - qkv), *gv = gqkv + (v - qkv);
     float *out = values(no, 92), *lse = values(nl, 93), *gout = floats_to_device(out, no), *glse = floats_to_device(lse, nl);
-    const char *what = text("P %lld, %lld tokens in %d, %d/%d heads of %d%s%s%s, prefix %d", (long long)P, (long long)T, n, h->heads, h->kv_heads,
-                            h->head_dim, h->causal ? ", causal" : "", h->rows ? ", rows" : "", h->fused ? ", fused" : "", h->prefix);
+    const char *what = text("P %lld, %lld tokens in %d, %d/%d heads of %d%s%s%s, prefix %d, window %d, cap %g", (long long)P, (long long)T, n, h->heads, h->kv_heads,
+                            h->head_dim, h->causal ? ", causal" : "", h->rows ? ", rows" : "", h->fused ? ", fused" : "", h->prefix, h->window, (double)h->softcap);
     zo_attention there = a;
     a.prefix = (zo_prefix){.n = h->prefix, .k = prefix, .v = prefix + P * np};
     there.prefix = (zo_prefix){.n = h->prefix, .k = gprefix, .v = gprefix + P * np};
