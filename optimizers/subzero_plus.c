@@ -118,7 +118,8 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         r->projected += share;
     }
     status = status == ZO_OK && s->rule == RULE_ADAM ? adam(s, o, c->step, err) : status;
-    zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = s->set[cores[s->rule] - 1] /* the last: D or G */, .seed = o->seed, .period = period}, .coef = s->rule == RULE_SGD ? -c->lr : c->lr};
+    zo_term move = {.dir = {.kind = ZO_DIR_HELD, .set = s->set[cores[s->rule] - 1] /* D or G */, .seed = o->seed, .period = period},
+                    .coef = s->rule == RULE_SGD ? -c->lr : c->lr};
     return status == ZO_OK ? o->combine(o, ZO_SET_WEIGHTS, 1.0, &move, 1, err) : status;
 }
 
@@ -139,8 +140,7 @@ const zo_estimator zo_estimator_subzero_plus = {
     .options = options,
     .state_bytes = sizeof(state),
     .plain_bytes = offsetof(state, query),
-    .lr = 1e-3,
-    .eps = 1e-3,
+    .lr = 1e-3, .eps = 1e-3,
     .descends_lr = 0.05,
     .allows = zo_allows_dense,
     .needs = needs,
