@@ -214,6 +214,7 @@ zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *e
         }
     }
     if (status == ZO_OK) {
+        note_file(r);
         status = check_version(r, false, err);
     }
     if (status != ZO_OK) {

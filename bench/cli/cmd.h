@@ -44,6 +44,8 @@ int zo_cmd_replay(int argc, char **argv);
 int zo_cmd_export(int argc, char **argv);
 int zo_cmd_report(int argc, char **argv);
 int zo_cmd_compare(int argc, char **argv);
+int zo_cmd_merge(int argc, char **argv);
+int zo_cmd_prune(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);
 int zo_cmd_sql(int argc, char **argv);
 int zo_cmd_list(int argc, char **argv);

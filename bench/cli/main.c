@@ -129,6 +129,23 @@ static const command commands[] = {
      "\n"
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
      "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
+    {"merge", zo_cmd_merge, "databases brought together into one",
+     "usage: zo merge INTO.db FROM.db... [--json]\n"
+     "\n"
+     "INTO.db, made when absent, gets the runs of the others with all their rows, file by file, each all or not at all. The others are only read.\n"
+     "A run that was there already stays one, so merging again changes nothing. A cell that several files have is one cell. Of its runs the\n"
+     "last to begin counts that has a result, else the last to begin; the others stay in the table `tries`. Checkpoints are not taken over.\n"
+     "\n"
+     "Exit code: 0 done, 2 the input was wrong (what was said of the files before stays).\n"},
+    {"prune", zo_cmd_prune, "runs taken out of a database that no report reads",
+     "usage: zo prune [--db FILE] [--older] [--remove] [--json]\n"
+     "\n"
+     "Says how many tries do not count, since a later one of their cell does. Without --remove nothing is removed.\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "  --older       also the cells whose figures have an older definition, which reports show apart\n"
+     "  --remove      removes them, and makes the file smaller. There is no way back\n"
+     "\n"
+     "Exit code: 0 done, 2 the input was wrong.\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, oracles, plots or configs",
      "usage: zo list models|tasks|optimizers|oracles|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
      "\n"
