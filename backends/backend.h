@@ -60,8 +60,9 @@ typedef struct zo_attention {
     zo_prefix prefix;
 } zo_attention;
 
-/* Rotary tables: (positions, head_dim/2) cos and sin in backend memory; rotate-half form (Hugging Face). */
-typedef struct zo_rope { const float *cos, *sin; int head_dim; } zo_rope;
+/* Rotary tables: (positions, dims/2) cos and sin in backend memory. Of each head the first `dims` numbers are turned, in pairs: number i with
+ * i + dims/2 (as LLaMA and GPT-NeoX), or `interleaved` 2i with 2i + 1 (as GPT-J). The others stay. */
+typedef struct zo_rope { const float *cos, *sin; int head_dim, dims; bool interleaved; } zo_rope;
 
 /* Which rows of TABLE parameters a pass touches: for parameter `param`, `n` sorted unique rows. NULL list = every row. */
 typedef struct zo_touched { int nparams; const int *param; const int32_t *const *row; const int32_t *n; } zo_touched;
@@ -91,7 +92,7 @@ typedef struct zo_largest {
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 10 };
+enum { ZO_BACKEND_VERSION = 11 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */

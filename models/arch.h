@@ -53,6 +53,8 @@ typedef struct zo_arch {
     int types;             /* segment table rows; 0 = none */
     int embed;             /* width of the token table; != hidden for OPT-350M: project_in and project_out */
     bool learned_positions, rope;
+    int rope_dims;         /* numbers of each head that rotary positions turn, from the first on; 0 = all (zo_arch_rope_dims) */
+    bool rope_interleaved; /* pairs stand side by side (GPT-J); else half of them apart */
     double rope_theta;
     zo_rope_scaling rope_scaling;
     double rope_factor, rope_low_freq, rope_high_freq;
@@ -94,6 +96,12 @@ typedef struct zo_arch {
  *   class.dense.{weight,bias}  class.out.{weight,bias}
  * Weights are (out, in), row-major, as torch Linear; GPT-2's Conv1D weights are transposed when read and its fused c_attn is cut
  * into q, k, v. */
+
+/* Numbers of each head that rotary positions turn; the tables have half of them a position. */
+static inline int zo_arch_rope_dims(const zo_arch *arch)
+{
+    return arch->rope_dims > 0 ? arch->rope_dims : arch->head_dim;
+}
 
 /* Make the arch of config.json that of an objective: where `decoder` and the family say so, tied or untied. Called before a layout is made
  * for a language-model head; without one (ZO_HEAD_CLASS) nothing changes. */

@@ -259,7 +259,7 @@ static void room_rope(const zo_model *model, zo_room *r)
     r->rope_cos = NULL;
     r->rope_positions = rope_positions(a, r);
     if (r->rope_positions > 0) {
-        int64_t half = a->head_dim / 2;
+        int64_t half = zo_arch_rope_dims(a) / 2;
         size_t bytes = (size_t)(r->rope_positions * half) * sizeof(float);
         float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
         zo_rope_tables(a, r->rope_positions, tables, tables + r->rope_positions * half);
@@ -391,7 +391,7 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layo
     plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float) + (uint64_t)layout->codes;
     int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
     if (arch->rope) {
-        floats += (arch->positions < tokens ? arch->positions : tokens) * arch->head_dim;
+        floats += (arch->positions < tokens ? arch->positions : tokens) * zo_arch_rope_dims(arch);
     }
     plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
     zo_free(model.kept);

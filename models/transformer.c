@@ -360,9 +360,9 @@ void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *l)
 
 void zo_rope_tables(const zo_arch *a, int64_t positions, float *cosine, float *sine)
 {
-    int half = a->head_dim / 2;
+    int dims = zo_arch_rope_dims(a), half = dims / 2;
     for (int i = 0; i < half; i++) {
-        double inverse = 1.0 / pow(a->rope_theta, 2.0 * i / a->head_dim);
+        double inverse = 1.0 / pow(a->rope_theta, 2.0 * i / dims);
         if (a->rope_scaling == ZO_ROPE_LINEAR) {
             inverse /= a->rope_factor;
         } else if (a->rope_scaling == ZO_ROPE_LLAMA3) {
@@ -408,7 +408,9 @@ static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo
 
 static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
 {
-    zo_rope rope = {.cos = model->room.rope_cos, .sin = model->room.rope_sin, .head_dim = model->arch.head_dim};
+    const zo_arch *a = &model->arch;
+    zo_rope rope = {.cos = model->room.rope_cos, .sin = model->room.rope_sin, .head_dim = a->head_dim, .dims = zo_arch_rope_dims(a),
+                    .interleaved = a->rope_interleaved};
     model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
 

@@ -85,7 +85,7 @@ typedef struct zo_room {
     int64_t arena_floats;
     float *more;              /* of an evaluation: where a buffer stands that has no place left in the arena */
     int64_t more_floats;
-    float *rope_cos, *rope_sin; // (rope_positions, head_dim / 2) backend memory, one block
+    float *rope_cos, *rope_sin; // (rope_positions, half of the turned numbers) backend memory, one block
     int64_t rope_positions;
     int64_t max_tokens, max_rows, max_scores;
     int max_points;
@@ -158,7 +158,7 @@ static inline void zo_gradient_done(const zo_model *model, const zo_pass *pass, 
 /* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of what is trained below the head, added into grad. Only where
  * something is. */
 void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad);
-void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine); /* host; (positions, head_dim / 2) */
+void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine); /* host; (positions, zo_arch_rope_dims / 2) */
 zo_seqs zo_seqs_of(const zo_batch *batch);
 
 /* head.c ------------------------------------------------------------------------------------------------------------------ */

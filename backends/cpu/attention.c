@@ -109,7 +109,7 @@ static void product(int64_t m, int64_t nv, int64_t n, const float *a, int64_t am
 void zo_cpu_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, int points, int64_t tokens, int heads, int64_t stride,
                  bool inverse, float *x)
 {
-    int half = rope->head_dim / 2;
+    int half = rope->dims / 2, gap = rope->interleaved ? 1 : half, apart = rope->interleaved ? 2 : 1;
     float sign = inverse ? -1.0f : 1.0f;
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads)
@@ -119,11 +119,11 @@ void zo_cpu_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, i
             const float *restrict c = rope->cos + (int64_t)position[i % tokens] * half;
             const float *restrict s = rope->sin + (int64_t)position[i % tokens] * half;
             for (int h = 0; h < heads; h++) {
-                float *restrict low = x + i * stride + (int64_t)h * rope->head_dim, *restrict high = low + half;
+                float *restrict low = x + i * stride + (int64_t)h * rope->head_dim, *restrict high = low + gap;
                 for (int d = 0; d < half; d++) {
-                    float a = low[d], b = high[d], t = sign * s[d];
-                    low[d] = fmaf(a, c[d], -(b * t));
-                    high[d] = fmaf(b, c[d], a * t);
+                    float a = low[apart * d], b = high[apart * d], t = sign * s[d];
+                    low[apart * d] = fmaf(a, c[d], -(b * t));
+                    high[apart * d] = fmaf(b, c[d], a * t);
                 }
             }
         }

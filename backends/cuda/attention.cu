@@ -17,16 +17,27 @@ enum { THREADS = 128, DOWN = 16, ACROSS = 8, FILL = 32 }; /* THREADS = DOWN x AC
 
 /* A block a row of x: heads * head_dim numbers of it. */
 static __global__ void __launch_bounds__(THREADS) rope_rows(const float *cosine, const float *sine, const int32_t *position, int64_t tokens,
-                                                            int heads, int half, int64_t stride, float sign, bool wide, float *x)
+                                                            int heads, int head_dim, int half, bool interleaved, int64_t stride, float sign, bool wide,
+                                                            float *x)
 {
     const float *c = cosine + (int64_t)position[blockIdx.x % tokens] * half, *s = sine + (int64_t)position[blockIdx.x % tokens] * half;
     float *row = x + blockIdx.x * stride;
     int quads = (half + 3) / 4;
     for (int i = (int)threadIdx.x; i < heads * quads; i += THREADS) {
-        float *low = row + (int64_t)(i / quads) * 2 * half, *high = low + half, a[4], b[4], cx[4], sx[4], first[4], second[4];
+        float *low = row + (int64_t)(i / quads) * head_dim, *high = low + half, a[4], b[4], cx[4], sx[4], first[4], second[4];
         int d = 4 * (i % quads);
-        zo_load4(low, d, 0, half, wide, a);
-        zo_load4(high, d, 0, half, wide, b);
+        if (interleaved) {
+            zo_load4(low, 2 * d, 0, 2 * half, wide, first);
+            zo_load4(low, 2 * d + 4, 0, 2 * half, wide, second);
+#pragma unroll
+            for (int l = 0; l < 4; l++) {
+                a[l] = l < 2 ? first[2 * l] : second[2 * l - 4];
+                b[l] = l < 2 ? first[2 * l + 1] : second[2 * l - 3];
+            }
+        } else {
+            zo_load4(low, d, 0, half, wide, a);
+            zo_load4(high, d, 0, half, wide, b);
+        }
         zo_load4(c, d, 0, half, wide, cx);
         zo_load4(s, d, 0, half, wide, sx);
 #pragma unroll
@@ -35,8 +46,18 @@ static __global__ void __launch_bounds__(THREADS) rope_rows(const float *cosine,
             first[l] = fmaf(a[l], cx[l], -(b[l] * t));
             second[l] = fmaf(b[l], cx[l], a[l] * t);
         }
-        zo_store4(low, d, 0, half, wide, first);
-        zo_store4(high, d, 0, half, wide, second);
+        if (interleaved) {
+#pragma unroll
+            for (int l = 0; l < 4; l++) {
+                a[l] = l % 2 == 0 ? first[l / 2] : second[l / 2];
+                b[l] = l % 2 == 0 ? first[2 + l / 2] : second[2 + l / 2];
+            }
+            zo_store4(low, 2 * d, 0, 2 * half, wide, a);
+            zo_store4(low, 2 * d + 4, 0, 2 * half, wide, b);
+        } else {
+            zo_store4(low, d, 0, half, wide, first);
+            zo_store4(high, d, 0, half, wide, second);
+        }
     }
 }
 
@@ -47,12 +68,12 @@ void zo_cuda_rope(zo_backend *be, const zo_rope *rope, const int32_t *position, 
         return;
     }
     zo_cuda_part(be, ZO_PART_ATTENTION);
-    int half = rope->head_dim / 2;
-    bool wide = half % 4 == 0 && zo_cuda_wide(x, stride) && zo_cuda_wide(rope->cos, half) && zo_cuda_wide(rope->sin, half);
+    int half = rope->dims / 2;
+    bool wide = half % 4 == 0 && rope->head_dim % 4 == 0 && zo_cuda_wide(x, stride) && zo_cuda_wide(rope->cos, half) && zo_cuda_wide(rope->sin, half);
     const int32_t *at = static_cast<const int32_t *>(zo_cuda_stage_kept(be, ZO_CUDA_POSITIONS, position, (size_t)tokens * sizeof *at));
     ZO_MOVES(8 * points * tokens * heads * half, 8 * points * tokens * heads * half);
-    ZO_LAUNCH(rope_rows, zo_cuda_grid(points * tokens, 1), THREADS, 0, zo_cuda_of(be)->stream, rope->cos, rope->sin, at, tokens, heads, half,
-              stride, inverse ? -1.0f : 1.0f, wide, x);
+    ZO_LAUNCH(rope_rows, zo_cuda_grid(points * tokens, 1), THREADS, 0, zo_cuda_of(be)->stream, rope->cos, rope->sin, at, tokens, heads,
+              rope->head_dim, half, rope->interleaved, stride, inverse ? -1.0f : 1.0f, wide, x);
 }
 
 /* ---- who asks and who answers -------------------------------------------------------------------------------------------------- */

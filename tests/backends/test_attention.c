@@ -310,28 +310,36 @@ START_TEST(bits_do_not_depend_on_company)
 }
 END_TEST
 
+/* All of a head, or the first numbers of it; number i with the one half of them on, or with its neighbour. */
 START_TEST(rotations)
 {
-    enum { TOKENS = 5, HEADS = 3, WIDTH = 6, HALF = WIDTH / 2, STRIDE = HEADS * WIDTH + 2, POINTS = 2 };
+    enum { TOKENS = 5, HEADS = 3, WIDTH = 10, STRIDE = HEADS * WIDTH + 2, POINTS = 2 };
     zo_backend *be;
     zo_err err;
     ck_assert_msg(zo_backend_open("cpu", 2, &be, &err) == ZO_OK, "%s", err.text);
     static const int32_t position[TOKENS] = {0, 3, 1, 1, 9};
-    float cosine[10 * HALF], sine[10 * HALF];
-    for (int i = 0; i < 10 * HALF; i++) {
+    int dims = _i / 2 ? 6 : WIDTH, half = dims / 2;
+    bool interleaved = _i % 2;
+    float cosine[10 * WIDTH / 2], sine[10 * WIDTH / 2];
+    for (int i = 0; i < 10 * half; i++) {
         cosine[i] = cosf(0.3f * (float)i);
         sine[i] = sinf(0.3f * (float)i);
     }
-    zo_rope rope = {.cos = cosine, .sin = sine, .head_dim = WIDTH};
+    zo_rope rope = {.cos = cosine, .sin = sine, .head_dim = WIDTH, .dims = dims, .interleaved = interleaved};
     float *x = numbers(POINTS * TOKENS * STRIDE, 1), *before = numbers(POINTS * TOKENS * STRIDE, 1);
     be->rope(be, &rope, position, POINTS, TOKENS, HEADS, STRIDE, false, x);
     for (int i = 0; i < POINTS * TOKENS; i++) {
         for (int c = 0; c < STRIDE; c++) {
-            int d = c % WIDTH, at = position[i % TOKENS] * HALF + d % HALF;
+            int d = c % WIDTH, pair = interleaved ? d / 2 : d % half, gap = interleaved ? 1 : half;
+            bool turned = c < HEADS * WIDTH && d < dims, low = interleaved ? d % 2 == 0 : d < half;
             const float *b = before + i * STRIDE;
-            double other = d < HALF ? -(double)b[c + HALF < STRIDE ? c + HALF : c] : (double)b[c - HALF];
-            double exact = c < HEADS * WIDTH ? (double)b[c] * (double)cosine[at] + other * (double)sine[at] : (double)b[c];
-            ck_assert_double_le(fabs((double)x[i * STRIDE + c] - exact), 1e-6);
+            double exact = (double)b[c];
+            if (turned) {
+                int at = position[i % TOKENS] * half + pair;
+                double other = low ? -(double)b[c + gap] : (double)b[c - gap];
+                exact = (double)b[c] * (double)cosine[at] + other * (double)sine[at];
+            }
+            ck_assert_double_le(fabs((double)x[i * STRIDE + c] - exact), turned ? 1e-6 : 0.0);
         }
     }
     be->rope(be, &rope, position, POINTS, TOKENS, HEADS, STRIDE, true, x);
@@ -352,7 +360,7 @@ int main(void)
     tcase_add_loop_test(tc, a_fixed_prefix, 0, SHAPES);
     tcase_add_loop_test(tc, bits_do_not_depend_on_threads, 0, SHAPES);
     tcase_add_loop_test(tc, bits_do_not_depend_on_company, 0, 8);
-    tcase_add_test(tc, rotations);
+    tcase_add_loop_test(tc, rotations, 0, 4);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;
 }

@@ -934,23 +934,27 @@ static void norms(void)
 
 static void ropes(void)
 {
-    static const struct { int head_dim, heads, extra; } shapes[] = {{8, 3, 0}, {64, 4, 64}, {6, 2, 1}};
+    static const struct { int head_dim, heads, extra, dims; bool interleaved; } shapes[] = {
+        {8, 3, 0, 8, false}, {64, 4, 64, 64, false}, {6, 2, 1, 6, false}, {8, 3, 0, 2, false},  {64, 4, 64, 16, false}, {20, 3, 0, 8, false},
+        {8, 3, 0, 8, true},  {64, 4, 64, 64, true},  {6, 2, 1, 6, true},  {10, 3, 3, 6, true}, {64, 4, 0, 16, true},   {66, 2, 0, 22, true}};
     enum { P = 2, T = 13, POSITIONS = 40 };
     int32_t position[T];
     for (int t = 0; t < T; t++) {
         position[t] = (t * 7) % POSITIONS;
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        int half = shapes[i].head_dim / 2;
+        int half = shapes[i].dims / 2;
         int64_t stride = shapes[i].head_dim * shapes[i].heads + shapes[i].extra, n = P * T * stride;
         float *c = values(POSITIONS * half, 81), *s = values(POSITIONS * half, 82), *x = values(n, 83);
         float *gc = floats_to_device(c, POSITIONS * half), *gs = floats_to_device(s, POSITIONS * half), *gx = floats_to_device(x, n);
-        zo_rope here = {.cos = c, .sin = s, .head_dim = shapes[i].head_dim}, there = {.cos = gc, .sin = gs, .head_dim = shapes[i].head_dim};
+        zo_rope here = {.cos = c, .sin = s, .head_dim = shapes[i].head_dim, .dims = shapes[i].dims, .interleaved = shapes[i].interleaved}, there = here;
+        there.cos = gc;
+        there.sin = gs;
         for (int inverse = 0; inverse < 2; inverse++) {
             cpu->rope(cpu, &here, position, P, T, shapes[i].heads, stride, inverse, x);
             gpu->rope(gpu, &there, position, P, T, shapes[i].heads, stride, inverse, gx);
-            same("rope", text("(%d,%d,%lld), %d heads of %d%s", P, T, (long long)stride, shapes[i].heads, shapes[i].head_dim,
-                              inverse ? ", inverse" : ""), x, gx, n, 0.0);
+            same("rope", text("(%d,%d,%lld), %d heads of %d, %d turned%s%s", P, T, (long long)stride, shapes[i].heads, shapes[i].head_dim, shapes[i].dims,
+                              shapes[i].interleaved ? ", interleaved" : "", inverse ? ", inverse" : ""), x, gx, n, 0.0);
         }
         gpu->release(gpu, gc);
         gpu->release(gpu, gs);
