@@ -129,6 +129,18 @@ static const command commands[] = {
      "\n"
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
      "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
+    {"diff", zo_cmd_diff, "two databases or revisions, cell by cell",
+     "usage: zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json | --json]\n"
+     "\n"
+     "A and B are two database files; or, with --db or --by, what the revision (or the host ...) of runs in one database begins with.\n"
+     "A row is a setting, a pair a run of each side of one of its cells. Are the losses the same bits? Score, time of a step and the part of it that\n"
+     "changed most, training peak and the tag that changed most, work to a common target: with 95 % intervals over the pairs (the seeds).\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "  --by COLUMN   what A and B are values of (revision)\n"
+     "\n"
+     "Of several runs of a cell by one revision the last with a result is taken. To have a cell run by another revision in the same database: zo run --redo.\n"
+     "\n"
+     "Exit code: 0 done, whatever the difference is; 2 the input was wrong, or nothing is in both.\n"},
     {"merge", zo_cmd_merge, "databases brought together into one",
      "usage: zo merge INTO.db FROM.db... [--json]\n"
      "\n"
