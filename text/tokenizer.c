@@ -314,7 +314,7 @@ static zo_status encode_pieces(zo_tokenizer *t, const char *text, int64_t n, boo
     const zo_pieces *pieces;
     zo_status status = zo_pre_apply(t->pres, t->pres_n, &t->splitter, text, n, first, &cut, &pieces, err);
     for (int64_t i = 0; status == ZO_OK && i < pieces->n; i++) {
-        zo_model_encode(&t->model, cut + pieces->at[i].start, pieces->at[i].n, out);
+        status = zo_model_encode(&t->model, cut + pieces->at[i].start, pieces->at[i].n, out, err);
     }
     return status;
 }
@@ -704,6 +704,7 @@ void zo_tokenizer_close(zo_tokenizer *t)
     for (int i = 0; i < t->norms_n; i++) {
         pattern_free(&t->norms[i].pattern);
         zo_free(t->norms[i].content);
+        zo_charsmap_free(t->norms[i].charsmap);
     }
     for (int i = 0; i < t->pres_n; i++) {
         pattern_free(&t->pres[i].pattern);
@@ -714,6 +715,7 @@ void zo_tokenizer_close(zo_tokenizer *t)
         zo_free(t->added[i].pattern);
     }
     zo_free(t->norms);
+    zo_charsmap_free(t->charsmap);
     zo_free(t->pres);
     zo_free(t->added);
     zo_vocab_free(&t->added_index);

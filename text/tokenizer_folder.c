@@ -686,7 +686,7 @@ static zo_status choose_class(choice *out, const side_files *side, bool has_byte
 
 static const char *kind_name(zo_model_kind kind)
 {
-    return kind == ZO_MODEL_BPE ? "BPE" : "WordPiece";
+    return kind == ZO_MODEL_BPE ? "BPE" : kind == ZO_MODEL_WORDPIECE ? "WordPiece" : "Unigram";
 }
 
 /* Where class and vocabulary are of different kinds: an error if a file names the class, else the vocabulary decides. */

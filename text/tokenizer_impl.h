@@ -77,11 +77,20 @@ typedef struct zo_cursor { int64_t at, last_end; } zo_cursor; /* start with {0, 
 zo_status zo_pattern_next(const zo_pattern *pattern, const char *text, int64_t n, zo_cursor *cursor, bool *found, int64_t *start,
                           int64_t *end, zo_err *err);
 
+/* ---- charsmaps (tokenizer_charsmap.c) ---- */
+
+typedef struct zo_charsmap zo_charsmap;
+/* From the bytes of a "precompiled_charsmap". */
+zo_status zo_charsmap_read(zo_charsmap **map, const char *data, size_t bytes, zo_err *err);
+void zo_charsmap_free(zo_charsmap *map); /* NULL is allowed */
+/* Append `in`, normalized as the library does it. */
+void zo_charsmap_apply(const zo_charsmap *map, const char *in, int64_t n, zo_text *out);
+
 /* ---- normalizers (tokenizer_text.c) ---- */
 
 typedef enum zo_norm_kind {
     ZO_NORM_BERT, ZO_NORM_NFC, ZO_NORM_NFD, ZO_NORM_NFKC, ZO_NORM_NFKD, ZO_NORM_LOWERCASE, ZO_NORM_STRIP_ACCENTS,
-    ZO_NORM_STRIP, ZO_NORM_REPLACE, ZO_NORM_PREPEND, ZO_NORM_BYTE_LEVEL
+    ZO_NORM_STRIP, ZO_NORM_REPLACE, ZO_NORM_PREPEND, ZO_NORM_BYTE_LEVEL, ZO_NORM_NMT, ZO_NORM_CHARSMAP
 } zo_norm_kind;
 typedef struct zo_norm {
     zo_norm_kind kind;
@@ -90,6 +99,7 @@ typedef struct zo_norm {
     zo_pattern pattern;                                       /* REPLACE */
     char *content;                                            /* REPLACE, PREPEND */
     int64_t content_n;
+    zo_charsmap *charsmap;                                    /* CHARSMAP */
 } zo_norm;
 /* out := the step applied to in. *lead is cleared when the step drops the first character. */
 zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err);
@@ -155,11 +165,23 @@ int32_t zo_vocab_find(const zo_vocab *vocab, const char *token, size_t bytes); /
 void zo_vocab_free(zo_vocab *vocab);
 
 typedef struct zo_merge { uint64_t pair; uint32_t rank; int32_t id; } zo_merge; /* id < 0: an empty slot */
-typedef enum zo_model_kind { ZO_MODEL_BPE, ZO_MODEL_WORDPIECE } zo_model_kind;
+typedef enum zo_model_kind { ZO_MODEL_BPE, ZO_MODEL_WORDPIECE, ZO_MODEL_UNIGRAM } zo_model_kind;
 
 typedef struct zo_word { uint64_t hash; uint32_t key, key_n, ids, ids_n; } zo_word; /* hash 0: an empty slot */
 typedef struct zo_symbol { int32_t id, before, after, live; } zo_symbol;
 typedef struct zo_candidate { uint32_t rank; int32_t at, id; } zo_candidate;
+
+typedef struct zo_trie {
+    uint64_t *slots; // (slots_n), a power of two: parent << 36 | byte << 28 | child, or 0
+    size_t slots_n;
+    int32_t *token; // (nodes_n): the id that ends at a node, or -1; node 0 is the root
+    int32_t nodes_n, nodes_room;
+} zo_trie;
+typedef struct zo_unigram_node {
+    double score;
+    int32_t start, id; /* of the last piece of the best way to here; start < 0: no way yet */
+    int32_t end;       /* of the piece that begins here, on the best way to the end */
+} zo_unigram_node;
 
 typedef struct zo_model {
     zo_model_kind kind;
@@ -171,10 +193,17 @@ typedef struct zo_model {
     bool byte_fallback, fuse_unk, ignore_merges;
     int32_t byte_id[256];  /* <0xNN>, -1 where absent */
     int32_t char_id[1024]; /* ids of one-character tokens, -1 where absent */
-    /* both */
-    int32_t unk; /* -1: characters outside the vocabulary vanish */
+    /* all */
+    int32_t unk; /* -1: characters outside the vocabulary vanish (BPE), or are an error (Unigram) */
     /* WordPiece */
     int64_t most_chars;
+    /* Unigram */
+    double *scores; // (vocab.size)
+    int32_t scores_room;
+    double unknown_score;
+    zo_trie trie;
+    zo_unigram_node *path; // (bytes of a text + 1)
+    int64_t path_room;
     /* the cache of words and scratch */
     zo_word *words; // (words_n), a power of two
     size_t words_n, words_used;
@@ -191,8 +220,15 @@ void zo_model_reserve_merges(zo_model *model, size_t n);
 zo_status zo_model_add_merge(zo_model *model, const char *left, size_t left_n, const char *right, size_t right_n, uint32_t rank,
                              zo_err *err);
 void zo_model_finish(zo_model *model); /* after vocabulary, merges, prefix and suffix are set */
-void zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out);
+zo_status zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out, zo_err *err);
 void zo_model_free(zo_model *model);
+
+/* ---- Unigram (tokenizer_unigram.c) ---- */
+
+void zo_unigram_set_score(zo_model *model, int32_t id, double score); /* of each piece of the vocabulary */
+void zo_unigram_finish(zo_model *model);
+zo_status zo_unigram_encode(zo_model *model, const char *text, int64_t n, zo_ids *out, zo_err *err);
+void zo_unigram_free(zo_model *model);
 
 /* ---- the whole ---- */
 
@@ -221,6 +257,7 @@ void zo_template_push(zo_template *form, zo_template_kind kind, int32_t id, uint
 struct zo_tokenizer {
     zo_norm *norms;
     int norms_n;
+    zo_charsmap *charsmap; /* of the vocabulary's file, until a class takes it; NULL = none */
     zo_pre *pres;
     int pres_n;
     zo_model model;

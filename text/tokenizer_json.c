@@ -185,12 +185,62 @@ static zo_status set_content(char **content, int64_t *content_n, const cJSON *ob
     return status;
 }
 
+static int base64_value(char c)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c ? strchr(letters, c) : NULL;
+    return at ? (int)(at - letters) : -1;
+}
+
+/* RFC 4648 with its padding; false where it is something else. `out` has room for 3 bytes for each 4 of `text`. */
+static bool base64_decode(const char *text, char *out, size_t *out_n)
+{
+    size_t n = strlen(text), pad = n >= 1 && text[n - 1] == '=' ? (n >= 2 && text[n - 2] == '=' ? 2 : 1) : 0;
+    *out_n = 0;
+    if (n % 4 != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i += 4) {
+        uint32_t bits = 0;
+        for (size_t j = 0; j < 4; j++) {
+            int value = i + j < n - pad ? base64_value(text[i + j]) : 0;
+            if (value < 0) {
+                return false;
+            }
+            bits = bits << 6 | (uint32_t)value;
+        }
+        for (size_t j = 0, bytes = i + 4 < n ? 3 : 3 - pad; j < bytes; j++) {
+            out[(*out_n)++] = (char)(bits >> (16 - 8 * j));
+        }
+    }
+    return true;
+}
+
+static zo_status read_charsmap(const cJSON *object, const char *where, zo_charsmap **out, zo_err *err)
+{
+    const char *text;
+    zo_status status = need_string(object, "precompiled_charsmap", where, &text, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    size_t bytes;
+    char *data = zo_alloc(ZO_HOST, ZO_TAG_DATA, strlen(text) / 4 * 3 + 1);
+    status = base64_decode(text, data, &bytes) ? zo_charsmap_read(out, data, bytes, err) : zo_fail(err, ZO_EINPUT, "it is not base64");
+    zo_free(data);
+    if (status != ZO_OK) {
+        char what[2 * WHERE_BYTES];
+        snprintf(what, sizeof what, "%s.precompiled_charsmap", where);
+        return zo_fail_in(err, what);
+    }
+    return ZO_OK;
+}
+
 static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *where, int depth, zo_err *err)
 {
-    enum { SEQUENCE = ZO_NORM_BYTE_LEVEL + 1 };
+    enum { SEQUENCE = ZO_NORM_CHARSMAP + 1 };
     int kind;
     zo_status status = type_of(object,
-                               "BertNormalizer|NFC|NFD|NFKC|NFKD|Lowercase|StripAccents|Strip|Replace|Prepend|ByteLevel|Sequence",
+                               "BertNormalizer|NFC|NFD|NFKC|NFKD|Lowercase|StripAccents|Strip|Replace|Prepend|ByteLevel|Nmt|Precompiled|Sequence",
                                where, &kind, err);
     if (status != ZO_OK) {
         return status;
@@ -212,6 +262,9 @@ static zo_status read_norm(zo_tokenizer *t, const cJSON *object, const char *whe
     if (kind == ZO_NORM_REPLACE) {
         status = read_pattern(object, where, &norm->pattern, err);
         return status != ZO_OK ? status : set_content(&norm->content, &norm->content_n, object, "content", where, err);
+    }
+    if (kind == ZO_NORM_CHARSMAP) {
+        return read_charsmap(object, where, &norm->charsmap, err);
     }
     if (kind == ZO_NORM_PREPEND) {
         return set_content(&norm->content, &norm->content_n, object, "prepend", where, err);
@@ -442,6 +495,48 @@ static zo_status read_wordpiece(zo_tokenizer *t, const cJSON *object, zo_err *er
     return ZO_OK;
 }
 
+/* [[piece, score], ...]; ids are places. */
+static zo_status read_pieces(zo_model *model, const cJSON *object, zo_err *err)
+{
+    const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(object, "vocab"), *item;
+    if (!cJSON_IsArray(vocab)) {
+        return zo_fail(err, ZO_EINPUT, "model.vocab is not a list of [piece, score]");
+    }
+    int64_t id = 0;
+    cJSON_ArrayForEach(item, vocab) {
+        const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL, *score = piece ? piece->next : NULL;
+        if (!cJSON_IsString(piece) || !cJSON_IsNumber(score) || !isfinite(score->valuedouble) || score->next != NULL) {
+            return zo_fail(err, ZO_EINPUT, "model.vocab[%lld] is not [piece, score]", (long long)id);
+        }
+        zo_status status = zo_vocab_add(&model->vocab, piece->valuestring, strlen(piece->valuestring), id, err);
+        if (status != ZO_OK) {
+            return zo_fail_in(err, "model.vocab");
+        }
+        zo_unigram_set_score(model, (int32_t)id++, score->valuedouble);
+    }
+    return ZO_OK;
+}
+
+static zo_status read_unigram(zo_tokenizer *t, const cJSON *object, zo_err *err)
+{
+    zo_model *model = &t->model;
+    model->kind = ZO_MODEL_UNIGRAM;
+    const cJSON *unk = cJSON_GetObjectItemCaseSensitive(object, "unk_id");
+    zo_status status = read_pieces(model, object, err);
+    if (status == ZO_OK) {
+        status = read_bool(object, "byte_fallback", false, "model", &model->byte_fallback, err);
+    }
+    if (status != ZO_OK || unk == NULL || cJSON_IsNull(unk)) {
+        return status;
+    }
+    int64_t id;
+    if (!read_id(unk, &id) || id >= model->vocab.size) {
+        return zo_fail(err, ZO_EINPUT, "model.unk_id is not an id of model.vocab, which has %d pieces", model->vocab.size);
+    }
+    model->unk = (int32_t)id;
+    return ZO_OK;
+}
+
 static zo_status need_model(const cJSON *root, const cJSON **object, zo_err *err)
 {
     *object = cJSON_GetObjectItemCaseSensitive(root, "model");
@@ -461,8 +556,8 @@ zo_status zo_tokenizer_json_kind(const cJSON *root, zo_model_kind *kind, zo_err 
                         : cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(object, "vocab"))          ? "Unigram"
                                                                                                     : NULL;
     int choice;
-    status = need_choice(object, "type", guess, "BPE|WordPiece", "model", &choice, err);
-    *kind = choice == 0 ? ZO_MODEL_BPE : ZO_MODEL_WORDPIECE;
+    status = need_choice(object, "type", guess, "BPE|WordPiece|Unigram", "model", &choice, err);
+    *kind = (zo_model_kind)choice;
     return status;
 }
 
@@ -471,7 +566,7 @@ zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const cJSON *root, zo_err *er
     const cJSON *object;
     zo_status status = need_model(root, &object, err);
     if (status == ZO_OK) {
-        status = read_vocab(&t->model, object, err);
+        status = t->model.kind == ZO_MODEL_UNIGRAM ? read_pieces(&t->model, object, err) : read_vocab(&t->model, object, err);
     }
     return status == ZO_OK && t->model.kind == ZO_MODEL_BPE ? read_merges(&t->model, object, err) : status;
 }
@@ -487,7 +582,9 @@ static zo_status read_model(zo_tokenizer *t, const cJSON *root, zo_err *err)
     if (status != ZO_OK) {
         return status;
     }
-    return kind == ZO_MODEL_BPE ? read_bpe(t, object, err) : read_wordpiece(t, object, err);
+    return kind == ZO_MODEL_BPE         ? read_bpe(t, object, err)
+           : kind == ZO_MODEL_WORDPIECE ? read_wordpiece(t, object, err)
+                                        : read_unigram(t, object, err);
 }
 
 /* ---- added tokens ---- */

@@ -1,4 +1,4 @@
-/* tokenizer_model.c: the vocabulary, BPE and WordPiece, and the cache of words.
+/* tokenizer_model.c: the vocabulary, BPE and WordPiece, and the cache of words (Unigram: tokenizer_unigram.c).
  *
  * BPE (Sennrich, Haddow, Birch 2016, "Neural Machine Translation of Rare Words with Subword Units", Algorithm 1) merges the
  * pair of lowest rank, leftmost first, with a heap over the symbols of a piece: O(n log n). WordPiece (Wu et al. 2016) takes
@@ -223,6 +223,9 @@ void zo_model_finish(zo_model *model)
         zo_text_append_char(&text, c);
         model->char_id[c] = zo_vocab_find(&model->vocab, text.data, (size_t)text.n);
         zo_text_free(&text);
+    }
+    if (model->kind == ZO_MODEL_UNIGRAM) {
+        zo_unigram_finish(model);
     }
 }
 
@@ -454,46 +457,58 @@ static void words_grow(zo_model *model)
     zo_free(old);
 }
 
-static void encode_word(zo_model *model, const char *piece, int64_t n, zo_ids *out)
+static zo_status encode_word(zo_model *model, const char *piece, int64_t n, zo_ids *out, zo_err *err)
 {
-    if (model->kind == ZO_MODEL_WORDPIECE) {
+    switch (model->kind) {
+    case ZO_MODEL_WORDPIECE:
         wordpiece_encode(model, piece, n, out);
-        return;
+        return ZO_OK;
+    case ZO_MODEL_UNIGRAM:
+        return zo_unigram_encode(model, piece, n, out, err);
+    case ZO_MODEL_BPE:
+        break;
     }
     if (model->ignore_merges) {
         int32_t id = zo_vocab_find(&model->vocab, piece, (size_t)n);
         if (id >= 0) {
             zo_ids_push(out, id, 0);
-            return;
+            return ZO_OK;
         }
     }
     bpe_encode(model, piece, n, out);
+    return ZO_OK;
 }
 
-void zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out)
+zo_status zo_model_encode(zo_model *model, const char *piece, int64_t n, zo_ids *out, zo_err *err)
 {
     if (n > MOST_CACHED_BYTES) {
-        encode_word(model, piece, n, out);
-        return;
+        return encode_word(model, piece, n, out, err);
     }
     words_grow(model);
     uint64_t hash = hash_bytes(piece, (size_t)n) | 1;
     zo_word *word = word_slot(model, hash, piece, (uint32_t)n);
     if (word->hash == 0) {
-        *word = (zo_word){hash, (uint32_t)model->keys.n, (uint32_t)n, (uint32_t)model->word_ids.n, 0};
+        zo_word fresh = {hash, (uint32_t)model->keys.n, (uint32_t)n, (uint32_t)model->word_ids.n, 0};
+        zo_status status = encode_word(model, piece, n, &model->word_ids, err);
+        if (status != ZO_OK) {
+            model->word_ids.n = fresh.ids;
+            return status;
+        }
         zo_text_append(&model->keys, piece, n);
-        encode_word(model, piece, n, &model->word_ids);
-        word->ids_n = (uint32_t)(model->word_ids.n - word->ids);
+        fresh.ids_n = (uint32_t)(model->word_ids.n - fresh.ids);
+        *word = fresh;
         model->words_used++;
     }
     for (uint32_t i = 0; i < word->ids_n; i++) {
         zo_ids_push(out, model->word_ids.ids[word->ids + i], 0);
     }
+    return ZO_OK;
 }
 
 void zo_model_free(zo_model *model)
 {
     zo_vocab_free(&model->vocab);
+    zo_unigram_free(model);
     zo_free(model->merges);
     zo_free(model->prefix);
     zo_free(model->suffix);

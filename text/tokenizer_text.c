@@ -129,21 +129,6 @@ const char *zo_utf8_before(const char *begin, const char *end)
 
 /* ---- classes ---- */
 
-static bool in_ranges(const range *ranges, int n, int32_t c)
-{
-    int low = 0, high = n;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (c > ranges[middle].last) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < n && c >= ranges[low].first;
-}
-#define IN_RANGES(table, c) in_ranges(table, (int)(sizeof(table) / sizeof(table)[0]), c)
-
 bool zo_is_space(int32_t c)
 {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
@@ -453,6 +438,23 @@ static zo_status replace_all(const zo_norm *norm, const char *in, int64_t n, zo_
     }
 }
 
+/* Of the Nmt normalizer: controls are dropped, other white space, marks of direction and the like become spaces. */
+static void append_nmt(zo_text *out, const char *in, int64_t n, bool *lead)
+{
+    int32_t c;
+    for (const char *at = in, *end = in + n; at < end;) {
+        bool at_start = at == in;
+        at += zo_utf8_next(at, &c);
+        if ((c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F) {
+            *lead = *lead && !at_start;
+            continue;
+        }
+        bool is_space = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
+                        c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+        zo_text_append_char(out, is_space ? ' ' : c);
+    }
+}
+
 zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text *out, bool *lead, zo_err *err)
 {
     out->n = 0;
@@ -498,6 +500,12 @@ zo_status zo_norm_apply(const zo_norm *norm, const char *in, int64_t n, zo_text 
             const char *spelling = zo_byte_chars_get()->utf8[(uint8_t)in[i]];
             zo_text_append(out, spelling, spelling[1] ? 2 : 1);
         }
+        return ZO_OK;
+    case ZO_NORM_NMT:
+        append_nmt(out, in, n, lead);
+        return ZO_OK;
+    case ZO_NORM_CHARSMAP:
+        zo_charsmap_apply(norm->charsmap, in, n, out);
         return ZO_OK;
     }
     ZO_CHECK(false, "normalizer kind %d has no code", (int)norm->kind);

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-typedef struct range { int32_t first, last; } range;
+#include "text/tokenizer_ranges.h"
 
 /* assigned in Unicode 12.1, of the same category since, and known to the normal forms */
 static const range stable_ranges[] = {

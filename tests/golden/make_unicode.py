@@ -132,7 +132,7 @@ def write_header(classes, stand_ins, shifts):
         f.write("/* tokenizer_unicode.h: classes of characters as the `tokenizers` library 0.23.3 has them, by tests/golden/make_unicode.py; tokenizer_text.c\n"
                 " * alone includes it. Each part of the library knows a Unicode version of its own, up to 16. */\n"
                 "#ifndef ZO_TEXT_TOKENIZER_UNICODE_H\n#define ZO_TEXT_TOKENIZER_UNICODE_H\n\n#include <stdint.h>\n\n"
-                "typedef struct range { int32_t first, last; } range;\n")
+                "#include \"text/tokenizer_ranges.h\"\n")
         for name, (what, points) in classes.items():
             f.write("\n/* %s */\nstatic const range %s_ranges[] = {\n%s};\n" % (what, name, wrap("{0x%X, 0x%X}" % tuple(r) for r in runs(points))))
         f.write("\n/* Characters that are not stable, and stable ones of the category that the library's regexes give them (of the\n * main category where there is no such one), as long in UTF-8. */\n"
@@ -169,7 +169,7 @@ def tokenizers():
     yield "Punctuation", unknown(P.Punctuation("removed"))
     yield "Digits", unknown(P.Sequence([P.Digits(True), P.Split(Regex(".{2,}"), "removed")]))
     yield "Whitespace", unknown(P.Sequence([P.Whitespace(), P.Split(Regex("^.|.$"), "removed")]))
-    for name in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "BertNormalizer"):
+    for name in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "BertNormalizer", "Nmt"):
         yield name, in_bytes(norm=getattr(N, name)())
     t = unknown()
     t.add_tokens([AddedToken("|", single_word=True)])
