@@ -87,7 +87,7 @@ static void free_looks(looks *l)
 static zo_status read_looks(zo_results *r, const zo_grouped_run *run, const char *metric, looks *l, zo_err *err)
 {
     bool by_loss = strcmp(zo_run_text(run, "selection"), "dev-loss") == 0;
-    static const char *const known[] = {"accuracy", "f1", "macro_f1", "matthews"};
+    static const char *const known[] = {"accuracy", "f1", "macro_f1", "matthews", "exact_match", "token_f1", "pearson", "spearman"};
     char sql[300];
     zo_binder b;
     *l = (looks){0};

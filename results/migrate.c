@@ -24,7 +24,7 @@ static zo_status end_migration(zo_results *r, zo_err *err)
     return status == ZO_OK ? zo_db_set_version(r, err) : status;
 }
 
-/* Schemas 3 to 5 have all but some columns. Inside a transaction. */
+/* Schemas 3 to 6 have all but some columns. Inside a transaction. */
 static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
 {
     const char *views = strstr(zo_schema_sql, "-- The views, ");
@@ -36,7 +36,17 @@ static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
     if (status == ZO_OK && version < 5) {
         status = zo_db_run(r, "ALTER TABLE tries ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0; ALTER TABLE tries ADD COLUMN checkpoint_ms REAL", err);
     }
-    status = status == ZO_OK ? zo_db_run(r, "ALTER TABLE evaluations ADD COLUMN correct BLOB", err) : status;
+    if (status == ZO_OK && version < 6) {
+        status = zo_db_run(r, "ALTER TABLE evaluations ADD COLUMN correct BLOB", err);
+    }
+    if (status == ZO_OK) {
+        status = zo_db_run(r, "ALTER TABLE tries ADD COLUMN exact_match REAL; ALTER TABLE tries ADD COLUMN token_f1 REAL;"
+                              "ALTER TABLE tries ADD COLUMN pearson REAL; ALTER TABLE tries ADD COLUMN spearman REAL;"
+                              "ALTER TABLE evaluations ADD COLUMN exact_match REAL; ALTER TABLE evaluations ADD COLUMN token_f1 REAL;"
+                              "ALTER TABLE evaluations ADD COLUMN pearson REAL; ALTER TABLE evaluations ADD COLUMN spearman REAL;"
+                              "ALTER TABLE samples ADD COLUMN correct INTEGER; ALTER TABLE samples ADD COLUMN scores TEXT;"
+                              "ALTER TABLE samples ADD COLUMN source TEXT", err);
+    }
     status = status == ZO_OK ? zo_db_run(r, views, err) : status;
     return status != ZO_OK ? status : version == 3 ? end_migration(r, err) : zo_db_set_version(r, err);
 }

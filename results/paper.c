@@ -114,13 +114,13 @@ static void free_paper(zo_paper *p)
 
 static zo_status check_spec(const zo_groups *g, const zo_report_spec *spec, zo_err *err)
 {
-    static const char *const metrics[] = {"accuracy", "f1", "macro_f1", "matthews", "dev_metric", "dev_accuracy"};
+    static const char *const metrics[] = {"accuracy", "f1", "macro_f1", "matthews", "exact_match", "token_f1", "pearson", "spearman", "dev_metric", "dev_accuracy"};
     bool known = spec->metric == NULL;
     for (size_t i = 0; i < COUNT(metrics) && !known; i++) {
         known = strcmp(spec->metric, metrics[i]) == 0;
     }
     if (!known) {
-        return zo_fail(err, ZO_EINPUT, "--metric is \"%.40s\"; expected accuracy, f1, macro_f1, matthews, dev_metric or dev_accuracy", spec->metric);
+        return zo_fail(err, ZO_EINPUT, "--metric is \"%.40s\"; expected accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman, dev_metric or dev_accuracy", spec->metric);
     }
     if (strcmp(spec->columns, "seed") == 0) {
         return zo_fail(err, ZO_EINPUT, "--by seed: an entry of this table is a mean over seeds; --format csv has one row for each seed");

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 6
+#define ZO_SCHEMA_VERSION 7
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -104,7 +104,7 @@ typedef struct zo_eval_row {
     int64_t step;
     const char *split;             /* "dev", "test" */
     int64_t examples;
-    double accuracy, f1, macro_f1, matthews, loss;
+    double accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman, loss;
     bool constant;                 /* one class on all rows */
     double seconds;                /* of this evaluation */
     uint64_t forwards;             /* training forwards so far */
@@ -150,7 +150,7 @@ typedef struct zo_run_end {
     const char *message;           /* one sentence, or NULL */
     const char *marks;             /* "diverged,constant"; "" = none */
     int64_t fault_step;            /* -1 = none */
-    double accuracy, f1, macro_f1, matthews, metric_value; /* the headline */
+    double accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman, metric_value; /* the headline */
     const char *selected;          /* how it was chosen; NULL = there is none */
     int64_t best_step;             /* -1 = none */
     double dev_accuracy, dev_metric, dev_loss; /* at best_step */

@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 6. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 7. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -51,7 +51,7 @@ CREATE TABLE cells (
     k                 INTEGER NOT NULL,      -- of kshot; 0 elsewhere
     kshot_folder      TEXT NOT NULL,         -- of kshot; '' elsewhere
     eval_every        INTEGER NOT NULL,      -- steps; 0 = only at the end; -1 = at each tenth of the budget
-    metric            TEXT NOT NULL,         -- accuracy, f1, macro_f1, matthews: what is reported and, with dev-metric, selected by
+    metric            TEXT NOT NULL,         -- a column of `evaluations` from accuracy to spearman: what is reported and, with dev-metric, selected by
     selection         TEXT NOT NULL,         -- dev-metric, dev-loss, last, best-test: which evaluation the headline is
     train             INTEGER NOT NULL,      -- examples at most; -1 = all
     dev               INTEGER NOT NULL,
@@ -103,7 +103,7 @@ CREATE TABLE tries (
     f1                REAL,                  -- F1 of class 1 (GLUE's F1); NULL where there are more than two classes
     macro_f1          REAL,                  -- mean of the classes' F1
     matthews          REAL,
-    metric_value      REAL,                  -- the one of these that `metric` names
+    metric_value      REAL,                  -- the metric that `metric` names
     selected          TEXT,                  -- test@best-dev (dev metric), best-dev (no test examples), test@best-dev-loss, best-dev-loss, last-test
                                              -- (selection last, or no dev examples), last-dev, best-test, chance
     best_step         INTEGER,               -- step of the headline
@@ -154,7 +154,12 @@ CREATE TABLE tries (
     trained_parameters INTEGER,              -- of `parameters`, those that `tune` trains; NULL of a method that trains nothing
     resumed           INTEGER NOT NULL DEFAULT 0, -- how often it went on from a checkpoint of a try that was killed, whose rows it has copies of. Times
                                              -- are those of all that counts: of steps up to the checkpoint there, and of those after it here
-    checkpoint_ms     REAL                   -- wall time of writing checkpoints, in no other time. NULL: of an older schema
+    checkpoint_ms     REAL,                  -- wall time of writing checkpoints, in no other time. NULL: of an older schema
+    -- metrics that came later
+    exact_match       REAL,                  -- share of answers in words that are one of the right ones, as SQuAD's scorer compares them
+    token_f1          REAL,                  -- mean F1 over words of these, the most over the right ones
+    pearson           REAL,                  -- of scores with gold scores (regression)
+    spearman          REAL                   -- the same of ranks, of equal ones the mean
 ) STRICT;
 CREATE INDEX tries_of_cell ON tries (cell);
 
@@ -198,8 +203,12 @@ CREATE TABLE evaluations (
     work          REAL,                      -- so far
     train_seconds REAL,                      -- so far
     best          INTEGER NOT NULL,          -- 1 = the best evaluation so far by `selection`, also from fault_step on. Step 0 does not compete
-    correct       BLOB,                      -- a bit for each row of the split, in order, the lowest of a byte first: 1 = the choice is the label. The
+    correct       BLOB,                      -- a bit for each row of the split, in order, the lowest of a byte first: 1 = the choice is right. The
                                              -- ones sum to accuracy x examples. NULL: of an older schema
+    exact_match   REAL,                      -- as in tries
+    token_f1      REAL,
+    pearson       REAL,
+    spearman      REAL,
     PRIMARY KEY (run, step, split)
 ) STRICT, WITHOUT ROWID;
 
@@ -229,18 +238,21 @@ CREATE TABLE journal (                       -- what repeats a run without forwa
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 
--- Room for what is planned. Nothing writes these two tables yet.
-CREATE TABLE samples (                       -- outcomes of single examples
+CREATE TABLE samples (                       -- outcomes of single examples, of runs with --samples (zo samples)
     run    INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     step   INTEGER NOT NULL,
     split  TEXT NOT NULL,
     row    INTEGER NOT NULL,                 -- in the split, from 0
-    label  INTEGER,
-    choice INTEGER,
-    loss   REAL,
-    text   TEXT,
+    label  INTEGER,                          -- the class, or the right option's number, from 0
+    choice INTEGER,                          -- what was predicted
+    loss   REAL,                             -- of this example
+    text   TEXT,                             -- the beginning of its first text
+    correct INTEGER,                         -- 1 = the choice is right: as in evaluations.correct
+    scores TEXT,                             -- JSON list: what the choice is the largest of, a number a class or option
+    source TEXT,                             -- which example it is: file below the data folder and number of its row there, from 1, as "glue/SST-2/dev.tsv#17"
     PRIMARY KEY (run, step, split, row)
 ) STRICT, WITHOUT ROWID;
+-- Room for what is planned. Nothing writes this table yet.
 CREATE TABLE predictions (                   -- what was predicted of a run before it began
     run       INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     figure    TEXT NOT NULL,                 -- a column of `tries`
@@ -260,7 +272,7 @@ CREATE VIEW all_runs AS
            c.metric, c.selection, c.train, c.dev, c.test, c.tune, c.model_fingerprint, c.tokenizer_fingerprint, c.rows_fingerprint, c.task_fingerprint,
            c.plugin_fingerprint, t.revision, t.binary, t.compiler, t.flags, t.host, t.kernel, t.device, t.driver, t.threads, t.promise,
            t.model_folder, t.data_folder, t.began, t.ended, t.train_rows, t.dev_rows, t.test_rows, t.cut_sequences, t.decoder_used,
-           t.accuracy, t.f1, t.macro_f1, t.matthews, t.metric_value, t.selected, t.best_step, t.dev_accuracy, t.dev_metric, t.dev_loss, t.steps,
+           t.accuracy, t.f1, t.macro_f1, t.matthews, t.exact_match, t.token_f1, t.pearson, t.spearman, t.metric_value, t.selected, t.best_step, t.dev_accuracy, t.dev_metric, t.dev_loss, t.steps,
            t.forwards, t.flops, t.work, t.paper_queries, t.sequences, t.tokens, t.paper_tokens, t.examples, t.weight_bytes_written, t.normals,
            t.drift_max, t.train_seconds, t.eval_seconds, t.load_seconds, t.step_ms, t.step_ms_median, t.step_ms_q1, t.step_ms_q3, t.full_steps,
            t.full_step_ms, t.other_step_ms, t.device_hours, t.device_hours_total, t.cpu_seconds, t.foreign_seconds, t.steal_seconds,

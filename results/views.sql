@@ -53,7 +53,9 @@ CREATE INDEX temp.trained_run ON trained (run);
 CREATE TEMP VIEW dev_points AS
     WITH value AS (
         SELECT r.cell_text || r.metric_note AS panel, r.label, e.step, e.forwards, e.work, e.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR e.step < r.fault_step AS alive,
-               100 * CASE r.metric WHEN 'f1' THEN e.f1 WHEN 'macro_f1' THEN e.macro_f1 WHEN 'matthews' THEN e.matthews ELSE e.accuracy END AS value
+               100 * CASE r.metric WHEN 'f1' THEN e.f1 WHEN 'macro_f1' THEN e.macro_f1 WHEN 'matthews' THEN e.matthews
+                              WHEN 'exact_match' THEN e.exact_match WHEN 'token_f1' THEN e.token_f1 WHEN 'pearson' THEN e.pearson
+                              WHEN 'spearman' THEN e.spearman ELSE e.accuracy END AS value
         FROM evaluations e JOIN trained r USING (run) WHERE e.split = 'dev'),
     point AS (
         SELECT panel, label, step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,

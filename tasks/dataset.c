@@ -253,11 +253,11 @@ void zo_dataset_close(zo_dataset *dataset)
 /* ---- away ----------------------------------------------------------------------------------------------------------------- */
 
 typedef struct part { void **at; size_t bytes; } part;
-enum { PARTS = 10 };
+enum { PARTS = 11 };
 
 static void parts_of(zo_pack *pack, part part_of[PARTS])
 {
-    zo_pool *pool[PARTS - 1] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option};
+    zo_pool *pool[PARTS - 1] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option, &pack->credit};
     for (int k = 0; k < PARTS - 1; k++) {
         part_of[k] = (part){(void **)&pool[k]->at, (size_t)pool[k]->n * sizeof *pool[k]->at};
         pool[k]->room = pool[k]->n; /* what comes back */
@@ -630,9 +630,128 @@ zo_status zo_task_fingerprint(const char *name, bool ranks_options, uint64_t *pr
 
 const char *zo_metric_name(zo_metric metric)
 {
-    static const char *const name[ZO_METRICS] = {"accuracy", "f1", "macro_f1", "matthews"};
+#define ZO_METRIC(id, name) #name,
+    static const char *const name[ZO_METRICS] = {ZO_METRIC_LIST(ZO_METRIC)};
+#undef ZO_METRIC
     ZO_CHECK((unsigned)metric < ZO_METRICS, "metric %d", (int)metric);
     return name[metric];
+}
+
+const char *zo_metric_fault(zo_metric metric, const zo_task_info *task)
+{
+    switch (metric) {
+    case ZO_EXACT_MATCH:
+    case ZO_TOKEN_F1:
+        return task->classes == 0 ? NULL : "of answers in words";
+    case ZO_PEARSON:
+    case ZO_SPEARMAN:
+        return "of scores (regression)";
+    case ZO_F1:
+    case ZO_MACRO_F1:
+    case ZO_MATTHEWS:
+        return task->classes == 0 ? "of classes, and each row brings its own options" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* ZO_CREDITS of a candidate of an example. */
+static const int32_t *credit_of(const zo_dataset *dataset, zo_split split, int32_t index, int32_t option)
+{
+    const zo_packed *e = example_at(dataset, split, index);
+    ZO_CHECK(option >= 0 && option < e->options, "option %d of %d", option, e->options);
+    return dataset->split[split].pack.credit.at + (e->option + option) * ZO_CREDITS;
+}
+
+bool zo_dataset_right(const zo_dataset *dataset, zo_split split, int32_t index, int32_t choice)
+{
+    return dataset->classes > 0 ? choice == zo_dataset_label(dataset, split, index) : credit_of(dataset, split, index, choice)[ZO_CREDIT_RIGHT] != 0;
+}
+
+static void add_credit(const int32_t *credit, double weight, double metric[ZO_METRICS])
+{
+    zo_credit c = {.shared = credit[ZO_CREDIT_SHARED], .words = credit[ZO_CREDIT_WORDS]};
+    metric[ZO_ACCURACY] += weight * (credit[ZO_CREDIT_RIGHT] != 0);
+    metric[ZO_EXACT_MATCH] += weight * (credit[ZO_CREDIT_EXACT] != 0);
+    metric[ZO_TOKEN_F1] += weight * zo_credit_f1(&c);
+}
+
+/* The three metrics of a task whose rows bring their candidates; choice NULL: each candidate as likely. */
+static void credit_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, double metric[ZO_METRICS])
+{
+    int32_t n = zo_dataset_size(dataset, split);
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] = n > 0 && (m == ZO_ACCURACY || m == ZO_EXACT_MATCH || m == ZO_TOKEN_F1) ? 0 : NAN;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        int32_t options = example_at(dataset, split, i)->options;
+        for (int32_t o = choice ? choice[i] : 0; o < (choice ? choice[i] + 1 : options); o++) {
+            add_credit(credit_of(dataset, split, i, o), choice ? 1 : 1.0 / options, metric);
+        }
+    }
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] /= n;
+    }
+}
+
+static int32_t *labels_of(const zo_dataset *dataset, zo_split split)
+{
+    int32_t n = zo_dataset_size(dataset, split), *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *label);
+    for (int32_t i = 0; i < n; i++) {
+        label[i] = zo_dataset_label(dataset, split, i);
+    }
+    return label;
+}
+
+void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, double metric[ZO_METRICS])
+{
+    if (dataset->classes == 0) {
+        credit_metrics(dataset, split, choice, metric);
+        return;
+    }
+    int32_t *label = labels_of(dataset, split);
+    zo_metrics(choice, label, zo_dataset_size(dataset, split), (int)dataset->classes, metric);
+    zo_free(label);
+}
+
+void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS])
+{
+    double random = 1.0 / classes, sum = 0;
+    int occurring = 0;
+    int64_t *count = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)classes * sizeof *count);
+    for (int32_t i = 0; i < n; i++) {
+        if (label[i] >= 0 && label[i] < classes) {
+            count[label[i]]++;
+        }
+    }
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] = NAN;
+    }
+    if (n > 0) {
+        for (int c = 0; c < classes; c++) {
+            double share = (double)count[c] / n, f1 = 2 * share * random / (share + random);
+            occurring += count[c] > 0;
+            sum += f1;
+            if (c == 1 && classes == 2) {
+                metric[ZO_F1] = f1;
+            }
+        }
+        metric[ZO_ACCURACY] = random;
+        metric[ZO_MACRO_F1] = occurring > 0 ? sum / occurring : NAN;
+        metric[ZO_MATTHEWS] = 0;
+    }
+    zo_free(count);
+}
+
+void zo_dataset_chance(const zo_dataset *dataset, zo_split split, double metric[ZO_METRICS])
+{
+    if (dataset->classes == 0) {
+        credit_metrics(dataset, split, NULL, metric);
+        return;
+    }
+    int32_t *label = labels_of(dataset, split);
+    zo_chance(label, zo_dataset_size(dataset, split), (int)dataset->classes, metric);
+    zo_free(label);
 }
 
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS])

@@ -60,7 +60,7 @@ int32_t *zo_pool_add(zo_pool *pool, int64_t n)
 
 void zo_pack_free(zo_pack *pack)
 {
-    zo_pool *pool[] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option};
+    zo_pool *pool[] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option, &pack->credit};
     for (size_t k = 0; k < sizeof pool / sizeof *pool; k++) {
         zo_free(pool[k]->at);
     }
@@ -409,14 +409,19 @@ const char *zo_prompt_fault(const char *prompt, int texts)
     return NULL;
 }
 
-/* Append `pattern` with {k} replaced by field k, from byte `used` of the scratch text on; returns the new length. */
-static size_t expand(zo_encoder *encoder, const char *pattern, const zo_record *record, size_t used)
+/* Append `pattern` with {k} replaced by field k, and {o} by the candidate where there is one, from byte `used` of the scratch text on; returns the new
+ * length. */
+static size_t expand_with(zo_encoder *encoder, const char *pattern, const zo_record *record, const char *candidate, size_t used)
 {
     for (const char *at = pattern; *at;) {
         const char *piece = at;
         size_t n = 1;
         if (at[0] == '{' && at[1] >= '0' && at[1] < '0' + ZO_TASK_FIELDS && at[2] == '}') {
             piece = record->field[at[1] - '0'];
+            n = strlen(piece);
+            at += 3;
+        } else if (candidate && strncmp(at, "{o}", 3) == 0) {
+            piece = candidate;
             n = strlen(piece);
             at += 3;
         } else {
@@ -429,6 +434,18 @@ static size_t expand(zo_encoder *encoder, const char *pattern, const zo_record *
     text_room(encoder, used + 1);
     encoder->text[used] = '\0';
     return used;
+}
+
+static size_t expand(zo_encoder *encoder, const char *pattern, const zo_record *record, size_t used)
+{
+    return expand_with(encoder, pattern, record, NULL, used);
+}
+
+/* The same of option `o` of a row. */
+static size_t expand_option(zo_encoder *encoder, const zo_record *record, int o, size_t used)
+{
+    const zo_candidates *own = record->own;
+    return expand_with(encoder, encoder->task->option[own ? 0 : o], record, own ? own->text[o] : NULL, used);
 }
 
 /* Python's strip(' '). */
@@ -478,7 +495,7 @@ static void lay_out_shown(zo_encoder *encoder, const zo_record *const *shown, in
     for (int64_t k = 0; k < n; k++) {
         zo_record record = prepared(encoder, shown[k]);
         size_t bytes = expand(encoder, encoder->task->prompt, &record, 0);
-        add_shown(encoder, expand(encoder, encoder->task->option[record.label], &record, bytes), "\n\n");
+        add_shown(encoder, expand_option(encoder, &record, record.label, bytes), "\n\n");
     }
 }
 
@@ -536,7 +553,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
     const zo_task *task = encoder->task;
     lay_out_shown(encoder, shown, nshown);
     zo_record record = prepared(encoder, raw);
-    int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : task->info.classes;
+    int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : record.own ? record.own->n : task->info.classes;
     int64_t option_tokens[ZO_TASK_CLASSES], cuts = 0;
     size_t prompt_bytes = expand(encoder, task->prompt, &record, 0);
     if (encode_stripped(encoder, prompt_bytes, false, &encoder->a, err)) {
@@ -544,7 +561,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
     }
     for (int o = 0; o < n; o++) {
         prompt_bytes = nshown > 0 ? expand(encoder, task->prompt, &record, 0) : prompt_bytes; /* the scratch text was another */
-        size_t bytes = expand(encoder, task->option[first_option + o], &record, prompt_bytes);
+        size_t bytes = expand_option(encoder, &record, first_option + o, prompt_bytes);
         zo_ids *full = &encoder->full[o];
         if (encode_stripped(encoder, bytes, false, full, err)) {
             return err->status;
@@ -617,6 +634,14 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         e->options++;
         e->paper_sequences++;
         e->paper_tokens += full->n;
+        if (record.own) {
+            const zo_credit *credit = &record.own->credit[first_option + o];
+            int32_t *to = zo_pool_add(&pack->credit, ZO_CREDITS);
+            to[ZO_CREDIT_RIGHT] = record.own->right[first_option + o];
+            to[ZO_CREDIT_EXACT] = credit->exact;
+            to[ZO_CREDIT_SHARED] = credit->shared;
+            to[ZO_CREDIT_WORDS] = credit->words;
+        }
     }
     return ZO_OK;
 }

@@ -16,6 +16,7 @@
     DESCRIBED(wic)                    \
     DESCRIBED(multirc)                \
     CODE(copa)                        \
+    CODE(record)                      \
     DESCRIBED(snli)                   \
     DESCRIBED(qqp)                    \
     DESCRIBED(mr)                     \

@@ -61,6 +61,13 @@ char *zo_table_text(zo_table *table, const char *text, size_t bytes)
     return at;
 }
 
+void *zo_table_room(zo_table *table, size_t bytes)
+{
+    /* Texts lie byte by byte: what must begin at a multiple of 16 takes so many more. */
+    uintptr_t at = (uintptr_t)zo_table_text(table, NULL, bytes + 15);
+    return memset((void *)((at + 15) & ~(uintptr_t)15), 0, bytes);
+}
+
 char *zo_table_format(zo_table *table, const char *format, ...)
 {
     va_list list;
@@ -542,13 +549,109 @@ static const cJSON *find_in_nest(const nest *in, const char *key)
     return item;
 }
 
-static zo_status read_row(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_table *table, zo_err *err)
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Where character number `index` of a text begins; NULL behind its end. */
+static const char *character_at(const char *text, double index)
+{
+    utf8proc_int32_t c;
+    for (; index > 0 && *text; index--) {
+        utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &c);
+        text += bytes > 0 ? bytes : 1;
+    }
+    return index == 0 ? text : NULL;
+}
+
+/* One element of a list of texts: a string, the member "text" of an object, or a span of `whole`. */
+static zo_status read_listed(const zo_source *source, const char *where, const char *key, const cJSON *item, const char *whole, zo_table *table,
+                             const char **text, zo_err *err)
+{
+    const cJSON *start = cJSON_GetObjectItemCaseSensitive(item, "start"), *stop = cJSON_GetObjectItemCaseSensitive(item, "end"),
+                *inner = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "text") : item;
+    char *kept = NULL;
+    if (cJSON_IsString(inner)) {
+        zo_status status = keep_text(source, where, key, inner->valuestring, strlen(inner->valuestring), table, &kept, err);
+        *text = kept;
+        return status;
+    }
+    if (!cJSON_IsNumber(start) || !cJSON_IsNumber(stop)) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" holds %s where a text, or {\"start\": ..., \"end\": ...}, was expected; mend or remove the row", where, key,
+                       zo_json_kind(item));
+    }
+    double from = start->valuedouble, to = stop->valuedouble;
+    bool whole_numbers = from == floor(from) && to == floor(to) && from >= 0 && to >= from && to < 1e9;
+    const char *first = whole_numbers ? character_at(whole, from) : NULL, *last = first ? character_at(first, to - from) : NULL;
+    if (!last || !*last) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" has the span %g to %g, which is not in the text; mend or remove the row", where, key, from, to);
+    }
+    *text = zo_table_text(table, first, (size_t)(character_at(last, 1) - first));
+    return ZO_OK;
+}
+
+/* A list of texts, each once, in order of their bytes. *n is at most ZO_TASK_CLASSES. */
+static zo_status read_list(const zo_task *task, const zo_source *source, const char *where, const char *name, const cJSON *list, const char *whole, zo_table *table,
+                           const char ***text, int32_t *n, zo_err *err)
 {
     char key[ZO_TASK_KEY_BYTES];
+    first_name(name, key);
+    int size = cJSON_GetArraySize(list);
+    if (!cJSON_IsArray(list) || size == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: no list \"%s\" here, or an empty one; is this the labelled file of task %s?", where, key, task->info.name);
+    }
+    *text = zo_table_room(table, (size_t)size * sizeof **text);
+    int at = 0;
+    for (const cJSON *item = list->child; item; item = item->next) {
+        if (read_listed(source, where, key, item, whole, table, &(*text)[at], err)) {
+            return err->status;
+        }
+        at += (*text)[at] != NULL;
+    }
+    qsort(*text, (size_t)at, sizeof **text, by_text);
+    *n = 0;
+    for (int k = 0; k < at; k++) {
+        if (*n == 0 || strcmp((*text)[*n - 1], (*text)[k]) != 0) {
+            (*text)[(*n)++] = (*text)[k];
+        }
+    }
+    if (*n > ZO_TASK_CLASSES) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" has %d different texts, and at most %d are ranked; remove the row", where, key, (int)*n, ZO_TASK_CLASSES);
+    }
+    return ZO_OK;
+}
+
+/* The row's own candidates, and which are right. */
+static zo_status read_candidates(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_record *record, zo_table *table, zo_err *err)
+{
+    zo_candidates *own = record->own = zo_table_room(table, sizeof *own);
+    const char **gold;
+    int32_t golds;
+    if (read_list(task, source, where, source->candidates, find_in_nest(in, source->candidates), record->field[0], table, &own->text, &own->n, err) ||
+        read_list(task, source, where, source->label, find_in_nest(in, source->label), record->field[0], table, &gold, &golds, err)) {
+        return err->status;
+    }
+    own->credit = zo_table_room(table, (size_t)own->n * sizeof *own->credit);
+    own->right = zo_table_room(table, (size_t)own->n * sizeof *own->right);
+    record->label = -1;
+    for (int32_t o = 0; o < own->n; o++) {
+        own->credit[o] = zo_answer_credit(own->text[o], gold, golds);
+        own->right[o] = bsearch(&own->text[o], gold, (size_t)golds, sizeof *gold, by_text) != NULL;
+        record->label = own->right[o] && record->label < 0 ? o : record->label;
+    }
+    if (record->label < 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: the answer \"%.60s\" is none of the row's candidates; mend or remove the row", where, gold[0]);
+    }
+    return ZO_OK;
+}
+
+/* The class of a row; -1 where it is left out. */
+static zo_status read_class(const zo_task *task, const zo_source *source, const char *where, const nest *in, int32_t *label_out, zo_err *err)
+{
+    char key[ZO_TASK_KEY_BYTES], number[40];
     first_name(source->label, key);
-    zo_record *record = zo_table_add(table);
     const cJSON *item = find_in_nest(in, source->label);
-    char number[40];
     const char *label = cJSON_IsString(item) ? item->valuestring : cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "true" : "false") : NULL;
     if (cJSON_IsNumber(item)) {
         snprintf(number, sizeof number, "%.17g", item->valuedouble);
@@ -558,7 +661,14 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
         return zo_fail(err, ZO_EINPUT, "%s: no \"%s\" here (a string, number, true or false); is this the labelled file of task %s?", where, key,
                        task->info.name);
     }
-    if (read_label(task, source, where, label, strlen(label), &record->label, err)) {
+    return read_label(task, source, where, label, strlen(label), label_out, err);
+}
+
+static zo_status read_row(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_table *table, zo_err *err)
+{
+    char key[ZO_TASK_KEY_BYTES];
+    zo_record *record = zo_table_add(table);
+    if (!source->candidates && read_class(task, source, where, in, &record->label, err)) {
         return err->status;
     }
     if (record->label < 0) {
@@ -567,7 +677,7 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
     }
     for (int k = 0; k < ZO_TASK_FIELDS && source->field[k]; k++) {
         first_name(source->field[k], key);
-        item = find_in_nest(in, source->field[k]);
+        const cJSON *item = find_in_nest(in, source->field[k]);
         if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
             record->field[k] = zo_table_format(table, "%.0f", item->valuedouble);
             continue;
@@ -582,6 +692,9 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
             leave_out(table);
             return ZO_OK;
         }
+    }
+    if (source->candidates && read_candidates(task, source, where, in, record, table, err)) {
+        return err->status;
     }
     return source->finish ? source->finish(record, table, where, err) : ZO_OK;
 }
@@ -601,6 +714,9 @@ static zo_status read_nest(const zo_task *task, const zo_source *source, const c
         return read_row(task, source, where, in, table, err);
     }
     const cJSON *list = find_member(object, list_key);
+    if (!list && find_member(object, source->label)) { /* flat, as `datasets` writes it: the object is the row */
+        return read_row(task, source, where, in, table, err);
+    }
     if (!cJSON_IsArray(list)) {
         return zo_fail(err, ZO_EINPUT, "%s: no list \"%s\" here, whose elements task %s reads; mend or remove the row", where, key, task->info.name);
     }

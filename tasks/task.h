@@ -54,9 +54,26 @@ typedef struct zo_dataset_spec {
     bool evaluate_only;       /* nothing is trained: train is empty, and its file is read only where dev comes out of it */
 } zo_dataset_spec;
 
-/* F1 is that of class 1, as GLUE's and the papers' for MRPC: tasks of two classes only. MACRO_F1 is the mean over classes (CB). */
-typedef enum zo_metric { ZO_ACCURACY, ZO_F1, ZO_MACRO_F1, ZO_MATTHEWS, ZO_METRICS } zo_metric;
-const char *zo_metric_name(zo_metric metric); /* "accuracy", "f1", "macro_f1", "matthews": in configs, columns and titles */
+/* F1 is that of class 1, as GLUE's and the papers' for MRPC: tasks of two classes only. MACRO_F1 is the mean over classes (CB).
+ * EXACT_MATCH and TOKEN_F1 are of answers in words (tasks/answers.h), the mean over examples of the most over its right answers (ReCoRD). PEARSON and
+ * SPEARMAN are correlations of scores with gold scores, for regression. X(enumerator, name in configs, columns and titles). */
+#define ZO_METRIC_LIST(X)       \
+    X(ACCURACY, accuracy)       \
+    X(F1, f1)                   \
+    X(MACRO_F1, macro_f1)       \
+    X(MATTHEWS, matthews)       \
+    X(EXACT_MATCH, exact_match) \
+    X(TOKEN_F1, token_f1)       \
+    X(PEARSON, pearson)         \
+    X(SPEARMAN, spearman)
+typedef enum zo_metric {
+#define ZO_METRIC(id, name) ZO_##id,
+    ZO_METRIC_LIST(ZO_METRIC)
+#undef ZO_METRIC
+    ZO_METRICS
+} zo_metric;
+#define ZO_METRIC_CHOICES "accuracy|f1|macro_f1|matthews|exact_match|token_f1|pearson|spearman" /* the same, of a zo_opt */
+const char *zo_metric_name(zo_metric metric);
 
 typedef struct zo_dataset zo_dataset; /* opaque: encoded examples of three splits */
 
@@ -64,7 +81,7 @@ zo_status zo_dataset_open(zo_dataset **dataset, const zo_dataset_spec *spec, zo_
 void zo_dataset_close(zo_dataset *dataset);
 
 zo_head zo_dataset_head(const zo_dataset *dataset);
-int zo_dataset_classes(const zo_dataset *dataset);           /* CLASS and WORDS; the labels' number for options */
+int zo_dataset_classes(const zo_dataset *dataset);           /* CLASS and WORDS; the labels' number for options, 0 where rows bring their own */
 const int32_t *zo_dataset_words(const zo_dataset *dataset);  /* (classes) label-word ids for WORDS, else NULL */
 int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split);
 /* Sequences that were cut to the context or by the template's own limit (every option of an example is one); of all splits, and of one. */
@@ -116,18 +133,29 @@ zo_status zo_task_fingerprint(const char *task, bool ranks_options, uint64_t *pr
  * out of macro-F1, an F1 of a class never chosen rightly is 0, and Matthews (any number of classes: Gorodkin's R_K) is 0 when one
  * side is constant. F1 is NaN with more than two classes, all are for n = 0. A choice outside the classes is wrong. */
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
+/* Of all examples of a split: choice (zo_dataset_size). Where rows bring their candidates, accuracy is the share of choices that are one of the
+ * right ones, as MeZO counts. What the task has not is NaN. */
+void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, double metric[ZO_METRICS]);
+bool zo_dataset_right(const zo_dataset *dataset, zo_split split, int32_t index, int32_t choice);
+/* What choosing classes at random gives on such labels, on average: accuracy 1/C, an F1 of 2 p (1/C) / (p + 1/C) where the class has
+ * the share p (macro: their mean over classes that occur), Matthews 0. */
+void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
+/* That of a split; where rows bring their candidates, each of a row's is as likely as any other of it. */
+void zo_dataset_chance(const zo_dataset *dataset, zo_split split, double metric[ZO_METRICS]);
 
 typedef struct zo_task_info {
     const char *name, *title;
     bool needs_data;
     zo_metric headline;        /* what GLUE, LM-BFF and MeZO report: F1 for MRPC, Matthews for CoLA, accuracy for the others */
-    int classes;
+    int classes;               /* 0: each row brings its candidates */
     bool has_head, has_prompt; /* has_prompt: one of the two below */
     const char *files;         /* what it reads below the data folder; NULL for synthetic tasks */
     bool has_mask_prompt;      /* for encoders */
     bool has_option_prompt;    /* for causal models */
     bool own_option_prompt;    /* that one is of this program; no paper has it */
 } zo_task_info;
+/* Why a task cannot be scored by a metric, as the rest of "... is"; NULL = it can. F1 of more than two classes is not asked here. */
+const char *zo_metric_fault(zo_metric metric, const zo_task_info *task);
 int zo_task_list(const zo_task_info **list); /* all tasks of the program, for `zo list tasks` and did-you-mean */
 /* Of a task by its name, or by the path of its description, which is read and checked: what ends with ".json" or has a slash. The texts of a
  * path's are good until the next call. */

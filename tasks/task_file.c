@@ -28,7 +28,7 @@ static const zo_opt about_keys[] = {
     {.key = "title", .type = ZO_OPT_STRING, .offset = offsetof(about, title), .help = "one line for `zo list tasks`"},
     {.key = "source", .type = ZO_OPT_STRING, .offset = offsetof(about, source), .help = "where data and templates are from"},
     {.key = "usual_files", .type = ZO_OPT_STRING, .offset = offsetof(about, usual_files), .help = "files as people say them"},
-    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = offsetof(about, metric), .choices = "accuracy|f1|macro_f1|matthews", .help = "what is reported"},
+    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = offsetof(about, metric), .choices = ZO_METRIC_CHOICES, .help = "what is reported"},
     {.key = "train_from_validation", .type = ZO_OPT_BOOL, .offset = offsetof(about, train_from_validation),
      .help = "all splits out of the validation file where the training file is absent"},
     {.key = NULL}};

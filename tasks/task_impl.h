@@ -7,6 +7,7 @@
 #ifndef ZO_TASKS_TASK_IMPL_H
 #define ZO_TASKS_TASK_IMPL_H
 
+#include "tasks/answers.h"
 #include "tasks/task.h"
 
 #ifdef __cplusplus
@@ -26,9 +27,18 @@ enum {
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
+/* Candidates of a row that brings its own (ReCoRD's entities). At least one is right. */
+typedef struct zo_candidates {
+    int32_t n;           /* 1 to ZO_TASK_CLASSES */
+    const char **text;   /* (n) UTF-8 */
+    zo_credit *credit;   /* (n) what each is worth beside the right ones */
+    bool *right;         /* (n) */
+} zo_candidates;
+
 typedef struct zo_record {
     char *field[ZO_TASK_FIELDS]; /* UTF-8 texts, NULL beyond the task's; owned by the table */
-    int32_t label;
+    zo_candidates *own;          /* of a task whose rows bring their candidates, else NULL; the table's */
+    int32_t label;               /* the class, or of candidates the first right answer's */
 } zo_record;
 
 typedef struct zo_table {
@@ -46,6 +56,8 @@ void zo_table_free(zo_table *table);
 zo_record *zo_table_add(zo_table *table);
 /* `bytes` writable bytes + a NUL that live as long as the table. */
 char *zo_table_text(zo_table *table, const char *text, size_t bytes);
+/* The same of zeroed memory for anything. */
+void *zo_table_room(zo_table *table, size_t bytes);
 /* The same from a format. */
 char *zo_table_format(zo_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -80,6 +92,8 @@ typedef struct zo_source {
     const char *note;  /* said in the dataset's note when this file is read; NULL = nothing to say */
     char label_end;    /* a label ends before this character ("DESC:manner"); 0 = none */
     zo_empty empty;    /* what rows with an empty text are */
+    const char *candidates; /* of JSON, in place of classes: a list in each row, of texts or of {"start", "end"}, characters of field[0] from 0, the last one
+                             * too. Each text once, in order of their bytes. `label` is then the list of the right ones, texts or {"text"} */
     bool ragged;       /* of TSV and CSV: rows may have other numbers of columns than the header; those that lack one that is read are left out */
     const char *const *spelling; /* (classes): how labels are spelled here, where that is not the task's way; NULL = zo_task.label */
     /* After a row is read, before anything sees it: mends its fields, or refuses it (`where` is "file:line"); NULL = nothing. */
@@ -137,7 +151,8 @@ typedef struct zo_task {
     int first_limit;                    /* most tokens of field 0 in the mask form (first_sent_limit); 0 = none */
 
     const char *prompt;                 /* option form: text with {0}..{4} for fields; NULL = no such form */
-    const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c */
+    const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c. Of a task with no classes (info.classes
+                                          * 0) rows bring candidates, and option[0] with the candidate at {o} is each one's */
     bool own_prompt;                    /* no paper has this prompt: it is of this program, and rows say so */
     void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
     bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */
@@ -208,6 +223,8 @@ typedef struct zo_packed {
     int64_t paper_tokens;
 } zo_packed;
 
+enum { ZO_CREDIT_RIGHT, ZO_CREDIT_EXACT, ZO_CREDIT_SHARED, ZO_CREDIT_WORDS, ZO_CREDITS }; /* of an option, in zo_pack.credit */
+
 typedef struct zo_pool { int32_t *at; int64_t n, room; } zo_pool;
 int32_t *zo_pool_add(zo_pool *pool, int64_t n); /* room for n more, counted in; valid until the next call */
 
@@ -219,6 +236,7 @@ typedef struct zo_pack {
     zo_pool row;                 /* per row: token index in the example */
     zo_pool at, target;          /* per score */
     zo_pool option;              /* per option: number of scores */
+    zo_pool credit;              /* per option of a task whose rows bring their candidates: right, exact, shared, words (tasks/answers.h) */
 } zo_pack;
 void zo_pack_free(zo_pack *pack);
 

@@ -49,19 +49,18 @@ static void take_headline(zo_cell_run *r, zo_run_end *end, bool counts)
         }
     } else if (r->fault != ZO_FAULT_NONE && dataset != NULL && (has_test || zo_dataset_size(dataset, ZO_DEV) > 0)) {
         zo_split split = has_test ? ZO_TEST : ZO_DEV;
-        int32_t n = zo_dataset_size(dataset, split), *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *label);
         zo_dataset_fetch(dataset, split);
-        for (int32_t i = 0; i < n; i++) {
-            label[i] = zo_dataset_label(dataset, split, i);
-        }
-        zo_chance(label, n, zo_dataset_classes(dataset), value);
-        zo_free(label);
+        zo_dataset_chance(dataset, split, value);
         end->selected = "chance";
     }
     end->accuracy = value[ZO_ACCURACY];
     end->f1 = value[ZO_F1];
     end->macro_f1 = value[ZO_MACRO_F1];
     end->matthews = value[ZO_MATTHEWS];
+    end->exact_match = value[ZO_EXACT_MATCH];
+    end->token_f1 = value[ZO_TOKEN_F1];
+    end->pearson = value[ZO_PEARSON];
+    end->spearman = value[ZO_SPEARMAN];
     end->metric_value = value[metric];
 }
 

@@ -64,9 +64,10 @@ static const zo_opt keys[] = {
      .most = STEPS_MOST, .column = "eval_every", .flags = OVERRIDE | LATER,
      .help = "steps between evaluations; 0 = only before and at the end; absent or -1 = at each tenth of a budget in steps, forwards or work, "
              "every 100 steps of one in seconds"},
-    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = MEMBER(metric), .choices = "default|accuracy|f1|macro_f1|matthews",
+    {.key = "metric", .type = ZO_OPT_CHOICE, .offset = MEMBER(metric), .choices = "default|" ZO_METRIC_CHOICES,
      .column = "metric", .flags = REPORTED | LATER,
-     .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's"},
+     .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's; exact_match and token_f1 are of answers in words (record); "
+             "pearson and spearman of scores (sts-b)"},
     {.key = "selection", .type = ZO_OPT_CHOICE, .offset = MEMBER(selection), .choices = "dev-metric|dev-loss|last|best-test",
      .column = "selection", .flags = REPORTED | LATER,
      .help = "which evaluation is the headline: best dev metric (MeZO on RoBERTa, MeZO-SVRG), best dev loss (MeZO on OPT), the last one, or the "

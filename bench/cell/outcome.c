@@ -106,32 +106,3 @@ const char *zo_selected_name(zo_selection selection, const zo_candidate *c)
     }
     return test ? "last-test" : "last-dev";
 }
-
-void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS])
-{
-    double random = 1.0 / classes, sum = 0;
-    int occurring = 0;
-    int64_t *count = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)classes * sizeof *count);
-    for (int32_t i = 0; i < n; i++) {
-        if (label[i] >= 0 && label[i] < classes) {
-            count[label[i]]++;
-        }
-    }
-    for (int m = 0; m < ZO_METRICS; m++) {
-        metric[m] = NAN;
-    }
-    if (n > 0) {
-        for (int c = 0; c < classes; c++) {
-            double share = (double)count[c] / n, f1 = 2 * share * random / (share + random);
-            occurring += count[c] > 0;
-            sum += f1;
-            if (c == 1 && classes == 2) {
-                metric[ZO_F1] = f1;
-            }
-        }
-        metric[ZO_ACCURACY] = random;
-        metric[ZO_MACRO_F1] = occurring > 0 ? sum / occurring : NAN;
-        metric[ZO_MATTHEWS] = 0;
-    }
-    zo_free(count);
-}

@@ -50,10 +50,6 @@ int64_t zo_select_candidate(zo_selection selection, zo_metric metric, const zo_c
 /* "test@best-dev", ...: results/schema.sql, column selected. */
 const char *zo_selected_name(zo_selection selection, const zo_candidate *candidate);
 
-/* What choosing classes at random gives on such labels, on average: accuracy 1/C, an F1 of 2 p (1/C) / (p + 1/C) where the class has
- * the share p (macro: their mean over classes that occur), Matthews 0. */
-void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
-
 #ifdef __cplusplus
 }
 #endif

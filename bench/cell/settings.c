@@ -121,6 +121,10 @@ static zo_status complete_protocol(zo_cell *c, const zo_task_info *task, const c
         return zo_fail(err, ZO_EINPUT, "%s: \"context\" is %lld; expected at least 4 tokens, or \"model\"", where, (long long)c->context);
     }
     c->metric = c->metric > 0 ? c->metric : 1 + (int)task->headline;
+    if (zo_metric_fault((zo_metric)(c->metric - 1), task) != NULL) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"metric\": \"%s\" is %s; %s has %s (zo list tasks)", where, zo_metric_name((zo_metric)(c->metric - 1)),
+                       zo_metric_fault((zo_metric)(c->metric - 1), task), c->task, zo_metric_name(task->headline));
+    }
     if (c->metric == 1 + ZO_F1 && task->classes > 2) {
         return zo_fail(err, ZO_EINPUT, "%s: \"metric\": \"f1\" is that of class 1, and %s has %d classes; say \"macro_f1\"", where, c->task, task->classes);
     }

@@ -834,8 +834,6 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
     }
     if (n > 0) {
         zo_model_evaluation_end(s->model);
-        zo_err ignored; /* nothing is written a second time */
-        zo_dataset_put_away(s->dataset, split, &ignored);
     }
     for (int32_t i = 0; i < n; i++) {
         sum += nll[i];
@@ -843,11 +841,15 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
     if (correct != NULL) {
         memset(correct, 0, ((size_t)n + 7) / 8);
         for (int32_t i = 0; i < n; i++) {
-            correct[i / 8] |= (uint8_t)((choice[i] == label[i]) << i % 8);
+            correct[i / 8] |= (uint8_t)(zo_dataset_right(s->dataset, split, i, choice[i]) << i % 8);
         }
     }
-    zo_metrics(choice, label, n, zo_dataset_classes(s->dataset), result->metric);
-    result->constant = is_constant(choice, label, n);
+    zo_dataset_metrics(s->dataset, split, choice, result->metric);
+    if (n > 0) {
+        zo_err ignored; /* nothing is written a second time */
+        zo_dataset_put_away(s->dataset, split, &ignored);
+    }
+    result->constant = zo_dataset_classes(s->dataset) > 0 && is_constant(choice, label, n);
     result->examples = n;
     result->loss = n > 0 ? sum / n : NAN;
     result->seconds = zo_now() - start;

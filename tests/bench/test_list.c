@@ -275,7 +275,7 @@ START_TEST(tasks)
     static const struct { const char *name, *metric, *forms; int classes; } known[] = {
         {"sst2", "accuracy", "head prompt", 2}, {"sst5", "accuracy", "head prompt", 5}, {"trec", "accuracy", "head prompt", 6},
         {"mrpc", "f1", "head prompt", 2},       {"mnli", "accuracy", "head prompt", 3}, {"cb", "accuracy", "head prompt", 3},
-        {"copa", "accuracy", "prompt", 2},      {"synth-lengths", "accuracy", "head prompt", 2}};
+        {"record", "accuracy", "prompt", 0},    {"copa", "accuracy", "prompt", 2},      {"synth-lengths", "accuracy", "head prompt", 2}};
     cJSON *rows = list_json("tasks");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const cJSON *row = row_of(rows, "task", known[i].name);

@@ -285,10 +285,14 @@ START_TEST(f1_is_that_of_class_one)
     ck_assert_double_eq(m[ZO_F1], 0);
     zo_metrics(zero, zero, 408, 2, m); /* class 1 is nowhere: 0, as scikit-learn says it */
     ck_assert_double_eq(m[ZO_F1], 0);
-    static const char *const name[ZO_METRICS] = {[ZO_ACCURACY] = "accuracy", [ZO_F1] = "f1", [ZO_MACRO_F1] = "macro_f1", [ZO_MATTHEWS] = "matthews"};
+    static const char *const name[ZO_METRICS] = {[ZO_ACCURACY] = "accuracy", [ZO_F1] = "f1", [ZO_MACRO_F1] = "macro_f1", [ZO_MATTHEWS] = "matthews",
+                                                  [ZO_EXACT_MATCH] = "exact_match", [ZO_TOKEN_F1] = "token_f1", [ZO_PEARSON] = "pearson", [ZO_SPEARMAN] = "spearman"};
+    char choices[200] = "";
     for (int k = 0; k < ZO_METRICS; k++) {
         ck_assert_str_eq(zo_metric_name((zo_metric)k), name[k]);
+        snprintf(choices + strlen(choices), sizeof choices - strlen(choices), "%s%s", k ? "|" : "", name[k]);
     }
+    ck_assert_str_eq(choices, ZO_METRIC_CHOICES);
 }
 END_TEST
 
@@ -1720,7 +1724,7 @@ END_TEST
 START_TEST(the_list_is_complete)
 {
     static const char *const names[] = {"sst2", "sst5", "cola", "trec", "mrpc", "qnli", "mnli", "rte", "cb", "boolq", "wsc", "wic", "multirc", "copa",
-                                        "snli", "qqp", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
+                                        "record", "snli", "qqp", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
     const zo_task_info *list;
     int n = zo_task_list(&list);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) { /* in this order; a new one may come anywhere */
@@ -1732,7 +1736,7 @@ START_TEST(the_list_is_complete)
         ck_assert_msg(found == 1 && (size_t)at >= k, "%s", names[k]);
     }
     for (int k = 0; k < n; k++) {
-        ck_assert(list[k].title && list[k].classes >= 2 && list[k].has_prompt == (list[k].has_mask_prompt || list[k].has_option_prompt));
+        ck_assert(list[k].title && (list[k].classes >= 2 || list[k].classes == 0) && list[k].has_prompt == (list[k].has_mask_prompt || list[k].has_option_prompt));
         ck_assert(list[k].needs_data == (list[k].files != NULL) && (list[k].has_head || list[k].has_prompt));
     }
 }
