@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "results/groups.h"
+#include "results/page.h"
 #include "results/report.h"
 #include "results/texts.h"
 
@@ -26,8 +27,8 @@ extern "C" {
 /* Objects of methods, frame by frame; what could not be compared is a sentence in `left`. The caller frees both (cJSON_Delete, zo_texts_free). */
 zo_status zo_compare(zo_results *results, const zo_report_spec *spec, cJSON **rows, zo_texts *left, zo_err *err);
 
-/* The same as tables in markdown, a frame each, with what a reader must know below. */
-void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_report_spec *spec, FILE *out);
+/* The same as tables, a frame each, with what a reader must know below. */
+void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_page *page);
 
 #ifdef __cplusplus
 }

@@ -106,23 +106,22 @@ static bool same_frame(const cJSON *a, const cJSON *b)
     return same;
 }
 
-static void print_title(const cJSON *row, const zo_report_spec *spec, FILE *out)
+static void print_title(const cJSON *row, const zo_page *page)
 {
     static const struct { const char *key, *says; } budget[] = {{"work_budget", "work"}, {"forwards_budget", "forwards"}, {"steps_budget", "steps"}, {"seconds_budget", "seconds"}};
     char title[1000];
-    snprintf(title, sizeof title, "## %.200s, %.200s, %s", text(row, "model"), text(row, "task"), text(row, "form"));
+    snprintf(title, sizeof title, "%.200s, %.200s, %s", text(row, "model"), text(row, "task"), text(row, "form"));
     for (size_t i = 0; i < sizeof budget / sizeof *budget; i++) {
         if (number(row, budget[i].key) > 0) {
             zo_paper_append(title, sizeof title, ", %s %g", budget[i].says, number(row, budget[i].key));
         }
     }
     zo_paper_append(title, sizeof title, ": %s against %.200s", text(row, "metric"), text(row, "against"));
-    zo_paragraph_print(out, title, 0, spec->terminal);
-    fputc('\n', out);
+    zo_page_title(page, 2, title);
 }
 
 /* Seeds without a partner, and what a star means. */
-static void print_below(const cJSON *rows, int first, int end, const zo_report_spec *spec, FILE *out)
+static void print_below(const cJSON *rows, int first, int end, const zo_page *page)
 {
     char line[1000];
     bool disturbed = false;
@@ -131,20 +130,19 @@ static void print_below(const cJSON *rows, int first, int end, const zo_report_s
         disturbed = disturbed || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "step_disturbed"));
         if (text(row, "missing_seeds")[0] != '\0') {
             snprintf(line, sizeof line, "%.400s lacks a score for seeds %s, so it has %.0f pairs.", text(row, "method"), text(row, "missing_seeds"), number(row, "pairs"));
-            zo_paragraph_print(out, line, 0, spec->terminal);
+            zo_page_paragraph(page, line);
         }
     }
     if (disturbed) {
-        zo_paragraph_print(out, "* In every run of it other work took processor time: its step is too long, and its score at equal seconds that of too few steps.", 0,
-                           spec->terminal);
+        zo_page_paragraph(page, "* In every run of it other work took processor time: its step is too long, and its score at equal seconds that of too few steps.");
     }
     const cJSON *last = cJSON_GetArrayItem(rows, end - 1);
     snprintf(line, sizeof line, "%.0f tests in this table.", number(last, "tests"));
-    zo_paragraph_print(out, line, 0, spec->terminal);
-    fputc('\n', out);
+    zo_page_paragraph(page, line);
+    zo_page_gap(page);
 }
 
-void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_report_spec *spec, FILE *out)
+void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_page *page)
 {
     int n = cJSON_GetArraySize(rows);
     for (int first = 0, end; first < n; first = end) {
@@ -152,14 +150,13 @@ void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_report_s
         for (end = first; end < n && same_frame(cJSON_GetArrayItem(rows, first), cJSON_GetArrayItem(rows, end)); end++) {
             cJSON_AddItemToArray(table, method_row(cJSON_GetArrayItem(rows, end)));
         }
-        print_title(cJSON_GetArrayItem(rows, first), spec, out);
-        zo_table_print(out, table, ZO_TABLE_MD, spec->terminal);
-        fputc('\n', out);
-        print_below(rows, first, end, spec, out);
+        print_title(cJSON_GetArrayItem(rows, first), page);
+        zo_page_table(page, table);
+        print_below(rows, first, end, page);
         cJSON_Delete(table);
     }
     for (int i = 0; i < left->n; i++) {
-        zo_paragraph_print(out, left->text[i], 0, spec->terminal);
+        zo_page_paragraph(page, left->text[i]);
     }
     char line[1500];
     snprintf(line, sizeof line,
@@ -170,7 +167,7 @@ void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_report_s
              "the median of the quietest run. After as many seconds as the quickest method has of training: what was selected by then. Under %d steps "
              "there is no test.",
              100 * ZO_COMPARE_COVER, ZO_COMPARE_SAMPLES, 100 * ZO_COMPARE_POWER, ZO_COMPARE_LEVEL, ZO_COMPARE_LEAST);
-    zo_paragraph_print(out, line, 0, spec->terminal);
+    zo_page_paragraph(page, line);
 }
 
 zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_table_format format, FILE *out, zo_err *err)
@@ -178,8 +175,8 @@ zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_
     zo_texts left = {0};
     cJSON *rows;
     zo_status status = zo_compare(results, spec, &rows, &left, err);
-    if (status == ZO_OK && format == ZO_TABLE_MD) {
-        zo_compare_print(rows, &left, spec, out);
+    if (status == ZO_OK && (format == ZO_TABLE_MD || format == ZO_TABLE_HTML)) {
+        zo_compare_print(rows, &left, &(zo_page){.out = out, .html = spec->html, .terminal = spec->terminal});
     } else if (status == ZO_OK) {
         zo_table_print(out, rows, format, spec->terminal);
         for (int i = 0; i < left.n; i++) {

@@ -138,6 +138,7 @@ static zo_status check_spec(const zo_groups *g, const zo_report_spec *spec, zo_e
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err)
 {
     zo_paper p = {.spec = spec};
+    const zo_page page = {.out = out, .html = spec->html, .terminal = spec->terminal};
     zo_status status = zo_groups_read(results, spec, true, 0, &p.g, err);
     if (status != ZO_OK) {
         return status;
@@ -145,11 +146,11 @@ zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE 
     status = check_spec(&p.g, spec, err);
     status = status == ZO_OK && spec->best != NULL ? zo_groups_keep_best(&p.g, spec->best, err) : status;
     if (status == ZO_OK && p.g.groups == 0) {
-        fprintf(out, "No finished cells.\n");
+        zo_page_paragraph(&page, "No finished cells.");
     } else if (status == ZO_OK) {
         make_places(&p);
-        zo_paper_print_panels(&p, out);
-        zo_paper_print_closing(&p, out);
+        zo_paper_print_panels(&p, &page);
+        zo_paper_print_closing(&p, &page);
     }
     free_paper(&p);
     return status;

@@ -3,6 +3,7 @@
 #define ZO_RESULTS_PAPER_H
 
 #include "results/groups.h"
+#include "results/page.h"
 #include "results/report.h"
 #include "results/texts.h"
 
@@ -48,8 +49,8 @@ void zo_paper_lr(const zo_paper *paper, int group, char *out, size_t size);
 void zo_paper_append(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Panels of the meaning of this program, or of each older one under a title that says what was different; then what a reader must know. */
-void zo_paper_print_panels(const zo_paper *paper, FILE *out);
-void zo_paper_print_closing(const zo_paper *paper, FILE *out);
+void zo_paper_print_panels(const zo_paper *paper, const zo_page *page);
+void zo_paper_print_closing(const zo_paper *paper, const zo_page *page);
 
 #ifdef __cplusplus
 }

@@ -39,7 +39,7 @@ static const char *method_text(const zo_paper *p, int group, char *out, size_t s
     return out;
 }
 
-static void print_scores(const zo_paper *p, const panel *of, FILE *out)
+static void print_scores(const zo_paper *p, const panel *of, const zo_page *page)
 {
     bool *has = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)p->columns.n + 1);
     for (int m = 0; m < of->n; m++) {
@@ -65,15 +65,14 @@ static void print_scores(const zo_paper *p, const panel *of, FILE *out)
         }
         cJSON_AddItemToArray(rows, row);
     }
-    zo_table_print(out, rows, ZO_TABLE_MD, p->spec->terminal);
-    fputc('\n', out);
+    zo_page_table(page, rows);
     cJSON_Delete(rows);
     zo_free(has);
 }
 
 /* Columns that no row has are left out, and so are the overall peak where it is that of training in every row, the mean of the other steps where no
  * method has full-batch steps, and the median where there is a mean. */
-static void print_costs(const zo_paper *p, const panel *of, FILE *out)
+static void print_costs(const zo_paper *p, const panel *of, const zo_page *page)
 {
     cJSON *rows = cJSON_CreateArray();
     bool has[ZO_COSTS] = {false}, peaks_differ = false;
@@ -107,13 +106,12 @@ static void print_costs(const zo_paper *p, const panel *of, FILE *out)
             cJSON_AddItemToArray(rows, row);
         }
     }
-    zo_table_print(out, rows, ZO_TABLE_MD, p->spec->terminal);
-    fputc('\n', out);
+    zo_page_table(page, rows);
     cJSON_Delete(rows);
 }
 
 /* What a reader of the panel must know: disturbed timings, cut sequences. */
-static void print_warnings(const zo_paper *p, const panel *of, FILE *out)
+static void print_warnings(const zo_paper *p, const panel *of, const zo_page *page)
 {
     int runs = 0, disturbed = 0;
     zo_texts where = {0};
@@ -140,8 +138,8 @@ static void print_warnings(const zo_paper *p, const panel *of, FILE *out)
     char text[2000] = "";
     if (disturbed > 0) {
         zo_paper_append(text, sizeof text, "* Disturbed: while %d of the %d runs trained, other work took processor time; their times are too long.", disturbed, runs);
-        zo_paragraph_print(out, text, 0, p->spec->terminal);
-        fputc('\n', out);
+        zo_page_paragraph(page, text);
+        zo_page_gap(page);
     }
     if (where.n > 0) {
         snprintf(text, sizeof text, "Sequences cut to their context, in the run with the most:");
@@ -149,14 +147,14 @@ static void print_warnings(const zo_paper *p, const panel *of, FILE *out)
             zo_paper_append(text, sizeof text, "%s %.0f %s", i > 0 ? "," : "", cut[i], where.text[i]);
         }
         zo_paper_append(text, sizeof text, ".");
-        zo_paragraph_print(out, text, 0, p->spec->terminal);
-        fputc('\n', out);
+        zo_page_paragraph(page, text);
+        zo_page_gap(page);
     }
     zo_texts_free(&where);
     zo_free(cut);
 }
 
-void zo_paper_print_panels(const zo_paper *p, FILE *out)
+void zo_paper_print_panels(const zo_paper *p, const zo_page *page)
 {
     for (int old = 0; old < 2; old++) {
         double titled = ZO_MEANING;
@@ -168,19 +166,16 @@ void zo_paper_print_panels(const zo_paper *p, FILE *out)
                 if (meaning != titled) {
                     char text[1000];
                     titled = meaning;
-                    fprintf(out, "# %s definition\n\n", meaning > ZO_MEANING ? "newer" : "old");
+                    zo_page_title(page, 1, meaning > ZO_MEANING ? "newer definition" : "old definition");
                     snprintf(text, sizeof text, "Rows of meaning %.0f, in no mean with the others%s%s.", meaning,
                              zo_meaning_was((int)meaning)[0] != '\0' ? ": " : "", zo_meaning_was((int)meaning));
-                    zo_paragraph_print(out, text, 0, p->spec->terminal);
-                    fputc('\n', out);
+                    zo_page_paragraph(page, text);
+                    zo_page_gap(page);
                 }
-                char title[ZO_PAPER_TEXT_BYTES + 4];
-                snprintf(title, sizeof title, "## %s", strchr(p->panels.text[number], ':') + 1);
-                zo_paragraph_print(out, title, 0, p->spec->terminal);
-                fputc('\n', out);
-                print_scores(p, &of, out);
-                print_costs(p, &of, out);
-                print_warnings(p, &of, out);
+                zo_page_title(page, 2, strchr(p->panels.text[number], ':') + 1);
+                print_scores(p, &of, page);
+                print_costs(p, &of, page);
+                print_warnings(p, &of, page);
             }
             zo_free(of.first);
         }
@@ -215,7 +210,7 @@ static seen look_over(const zo_paper *p)
     return s;
 }
 
-void zo_paper_print_closing(const zo_paper *p, FILE *out)
+void zo_paper_print_closing(const zo_paper *p, const zo_page *page)
 {
     const zo_report_spec *spec = p->spec;
     char text[2000] = "";
@@ -236,28 +231,27 @@ void zo_paper_print_closing(const zo_paper *p, FILE *out)
                           : "and a setting with fewer runs that have a dev loss comes behind");
     }
     zo_paper_append(text, sizeof text, ".");
-    zo_paragraph_print(out, text, 0, spec->terminal);
+    zo_page_paragraph(page, text);
     if (s.marked) {
         snprintf(text, sizeof text, "Marked runs are in every mean with the value that their protocol gives, the best evaluation before the fault, else "
                                     "chance%s: diverged (a loss was not finite, or stayed above ten times its start), dead (the projected gradient stayed "
                                     "0), constant (one class on all rows). In [ ] the mean without them.",
                  s.unvalued ? " (one that has no value is left out of the mean and of (n))" : "");
-        zo_paragraph_print(out, text, 0, spec->terminal);
+        zo_page_paragraph(page, text);
     }
     if (s.fingerprints) {
-        zo_paragraph_print(out, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.", 0,
-                           spec->terminal);
+        zo_page_paragraph(page, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.");
     }
     if (p->g.uneven_n > 0) {
         snprintf(text, sizeof text, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.",
                  p->g.uneven, p->g.uneven_n > 1 ? " and others" : "");
-        zo_paragraph_print(out, text, 0, spec->terminal);
+        zo_page_paragraph(page, text);
     }
     snprintf(text, sizeof text, "%sA forward is one batch through the model at one point. %sDevice-hours are of optimizer steps, then with evaluation. Peak MB "
              "(10^6 bytes): largest sum of live bytes in the ledger, in training; overall counts loading and evaluation too and stands where it differs.",
              s.is_new ? "Work: FLOPs of training in units of one plain forward over the run's mean batch. " : "",
              s.is_new ? "The paper's queries are what the method's paper counts (zo list optimizers). Step ms is the mean. " : "");
-    zo_paragraph_print(out, text, 0, spec->terminal);
+    zo_page_paragraph(page, text);
     zo_texts_free(&s.metrics);
     zo_texts_free(&s.how);
 }

@@ -153,6 +153,8 @@ void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format,
     zo_text_table t = make_table(rows, format, columns > 0);
     if (format == ZO_TABLE_CSV) {
         zo_table_print_csv(out, &t);
+    } else if (format == ZO_TABLE_HTML) {
+        zo_table_print_html(out, &t);
     } else {
         zo_table_print_markdown(out, &t, columns);
     }

@@ -25,6 +25,8 @@ void zo_table_print_csv(FILE *out, const zo_text_table *table);
 /* On a terminal of `columns` (0: any) that is too narrow the first column and as many others as fit make a table, then it and the next ones
  * another; texts that are too wide even so are folded. */
 void zo_table_print_markdown(FILE *out, const zo_text_table *table, int columns);
+/* A table in a box that scrolls by itself, where a page is narrower than it. */
+void zo_table_print_html(FILE *out, const zo_text_table *table);
 void zo_table_print_json(FILE *out, const struct cJSON *rows);
 
 #ifdef __cplusplus

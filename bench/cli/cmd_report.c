@@ -7,6 +7,7 @@
 #include "bench/cell/keys.h"
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "bench/cli/html.h"
 #include "core/text.h"
 #include "optimizers/estimator.h"
 #include "results/report.h"
@@ -18,9 +19,35 @@ static int fail(const char *command, const zo_err *err)
     return 2;
 }
 
+/* Once, or every so many seconds until a signal ends it; what cannot be read meanwhile ends it too. */
+static int write_html(zo_report_spec *spec, const char *db, const char *times, const char *html, int64_t every)
+{
+    for (bool first = true; first || every > 0; first = false) {
+        zo_err err = {0};
+        zo_results *results = NULL;
+        if (!first) {
+            sleep((unsigned)every);
+        }
+        zo_status status = zo_results_open_read(&results, db, &err);
+        status = status == ZO_OK && times != NULL ? zo_results_open_read(&spec->times, times, &err) : status;
+        status = status == ZO_OK ? zo_html_write(results, spec, db, html, every, &err) : status;
+        zo_results_close(results);
+        zo_results_close(spec->times);
+        spec->times = NULL;
+        if (status != ZO_OK) {
+            return fail("report", &err);
+        }
+        if (first) {
+            fprintf(stderr, "%s is written%s\n", html, every > 0 ? ", and again and again until this program is ended" : "");
+        }
+    }
+    return 0;
+}
+
 int zo_cmd_report(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *format = NULL, *group = NULL, *times = NULL;
+    const char *db = "results/zo.db", *format = NULL, *group = NULL, *times = NULL, *html = NULL;
+    int64_t every = 0;
     bool json = false;
     zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .source = zo_source_named, .terminal = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},
@@ -33,10 +60,12 @@ int zo_cmd_report(int argc, char **argv)
                             {"--against", ZO_ARG_TEXT, &spec.against},
                             {"--times", ZO_ARG_TEXT, &times},
                             {"--where", ZO_ARG_TEXT, &spec.where},
+                            {"--html", ZO_ARG_TEXT, &html},
+                            {"--every", ZO_ARG_INT, &every},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr] [--against METHOD [--times FILE]]", &err) ||
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr] [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]", &err) ||
         zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err)) {
         return fail("report", &err);
     }
@@ -48,7 +77,15 @@ int zo_cmd_report(int argc, char **argv)
         zo_fail(&err, ZO_EINPUT, spec.against != NULL ? "--group: a row of --against is a mean over seeds already" : "--times is for --against METHOD");
         return fail("report", &err);
     }
+    if (html != NULL ? format != NULL || json || group != NULL : every > 0) {
+        zo_fail(&err, ZO_EINPUT, html != NULL ? "--html is a format of its own, for the report of methods by tasks; leave --format, --json and --group out"
+                                              : "--every is for --html FILE, which is written again and again");
+        return fail("report", &err);
+    }
     spec.by_seed_group = group != NULL;
+    if (html != NULL) {
+        return write_html(&spec, db, times, html, every);
+    }
     zo_results *results;
     if (zo_results_open_read(&results, db, &err) != ZO_OK) {
         return fail("report", &err);

@@ -80,7 +80,7 @@ static const command commands[] = {
      "  --save DIR    the weights, into a new folder; as zo run --save writes them\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
      "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
-     "                 [--against METHOD [--times FILE]]\n"
+     "                 [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]\n"
      "\n"
      "Without --group, markdown is the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
      "runs and how many of them are marked, then what it cost; csv and json have one object a cell. --group seed: one object for the cells\n"
@@ -95,7 +95,9 @@ static const command commands[] = {
      "  --against METHOD  compares the others with this one, seed by seed: the same data, head, batch order and test rows, at the same budget. Differences, their\n"
      "                    intervals over seeds and over rows, Holm's p, the smallest difference that could have been seen, the rates that work, and\n"
      "                    scores at equal seconds. Runs that cannot be paired are named. METHOD may be a label, such as \"mezo eps 0.001\"\n"
-     "  --times FILE      with --against: step times from this database, of the same settings at whatever budget (DB.hours of zo run --minutes)\n"},
+     "  --times FILE      with --against: step times from this database, of the same settings at whatever budget (DB.hours of zo run --minutes)\n"
+     "  --html FILE       one file that needs no other: what runs, these tables, every picture, what did not end well, machines, configs\n"
+     "  --every SECONDS   with --html: writes it again so often, until it is ended; a browser that shows it follows\n"},
     {"compare", zo_cmd_compare, "published tables, and what the database has of them",
      "usage: zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json]\n"
      "\n"
