@@ -21,7 +21,7 @@ static const char head[] =
     "<title>zo report</title>\n<style>\n"
     "body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 0 auto; padding: 0 12px 40px; color: #1b1b1b; background: #fff; }\n"
     "h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #ccc; } h3 { font-size: 1.05em; }\n"
-    ".table { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9em; }\n"
+    ".table { overflow-x: auto; margin: 0.9em 0; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9em; }\n"
     "th, td { text-align: left; padding: 2px 10px; border-bottom: 1px solid #e2e2e2; white-space: nowrap; } th { border-bottom: 2px solid #888; }\n"
     "td.n, th.n { text-align: right; } tr:hover td { background: #f0f4fa; }\n"
     "figure { margin: 1.5em 0; } figure object { width: 100%; max-width: 960px; background: #fff; } figcaption { color: #555; }\n"
