@@ -9,7 +9,7 @@ endif
 deps:
 	@.ci/deps
 
-LIBRARIES := sqlite3 libcjson libpcre2-8 libutf8proc zlib lapacke
+LIBRARIES := sqlite3 libcjson libpcre2-8 libutf8proc zlib minizip lapacke
 build/detected.mk: Makefile make/packages.mk .ci/deps | deps
 	@mkdir -p build
 	@{ printf 'LIB_CFLAGS := %s\n' "$$(pkg-config --cflags $(LIBRARIES))" && \

@@ -61,6 +61,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
              "heads; the families' readers refuse such files", a->layers, a->heads, a->kv_heads);
     zo_arch_layout(a, spec->head, spec->classes, &model->layout);
     status = zo_tune_apply(spec->tune, a, spec->head, &model->layout, err);
+    if (!status && !spec->random) {
+        status = zo_weights_check(spec->folder, a, &model->layout, err);
+    }
     if (status) {
         zo_model_close(model);
         return status;

@@ -25,6 +25,7 @@ static const zo_name_row names[] = {{"embed.token", "embed_tokens", true, ZO_STO
 
 static const zo_silent_row silent[] = {
     {"qa_outputs", ZO_SILENT_ALWAYS},
+    {"*decoder.version", ZO_SILENT_ALWAYS}, /* fairseq's, in early files */
     {"lm_head", ZO_SILENT_LM},
     {"score", ZO_SILENT_CLASS},
     {0}};

@@ -25,6 +25,7 @@ seeds() { # name program
     json) for f in "$golden"/models/*/config.json; do cp "$f" "$to/$((n += 1))"; done ;;
     task) cp tasks/*.json "$to" ;;
     safetensors) for f in "$golden"/models/*/golden.safetensors; do head -c 2000 "$f" >"$to/$((n += 1))"; cp "$f" "$to/$((n += 1))"; done ;;
+    torch_file) for f in "$golden"/torch/*/*.bin; do cp "$f" "$to/$((n += 1))"; done ;;
     tsv | jsonl)
         while [ $n -lt 40 ]; do
             byte=$(printf '\\%03o' $n)

@@ -61,14 +61,7 @@ typedef struct report {
 
 static zo_status read_disk(report *r, zo_err *err)
 {
-    char path[4096];
-    static const char *const names[] = {"model.safetensors",            "model.safetensors.index.json", "pytorch_model.bin",
-                                        "pytorch_model.bin.index.json", "tf_model.h5",                  "flax_model.msgpack"};
-    bool any = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        any = any || zo_path_exists(zo_path_join(path, sizeof path, r->folder, names[i]));
-    }
-    if (!any) {
+    if (!zo_tensors_there(r->folder)) {
         return ZO_OK;
     }
     zo_tensors tensors;

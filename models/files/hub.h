@@ -34,9 +34,11 @@ zo_status zo_weights_decoder(const char *folder, zo_arch *arch, zo_decoder decod
 zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_head *head, int n, int classes, char *note, size_t size,
                             zo_err *err);
 
-/* Fill `store` (layout made for `arch`) from the folder's safetensors: every parameter of the layout must be there
+/* What zo_weights_read would say of the folder's weights (missing ones, other shapes and types), before a store is there. */
+zo_status zo_weights_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err);
+/* Fill `store` (layout made for `arch`) from the folder's weights (models/files/tensors.h): every parameter of the layout must be there
  * with the right shape, but for class.* (drawn from `seed`, N(0, init_std), biases zero, as transformers does)
- * when the checkpoint lacks them, and a tied or copied token table, which may be stored as the decoder or the other way round. F32, F16, BF16; sharded with model.safetensors.index.json; name prefixes with
+ * when the checkpoint lacks them, and a tied or copied token table, which may be stored as the decoder or the other way round. F32, F16, BF16; name prefixes with
  * and without `bert.`, `transformer.`, `model.`, ... */
 zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
                           zo_store *store, uint64_t seed, zo_err *err);

@@ -377,6 +377,45 @@ static const zo_tensor *other_of(const zo_tensors *tensors, const zo_family *fam
     return other != NULL ? zo_name_find(tensors, family, "", other, NULL, &stored, tried) : NULL;
 }
 
+/* The tensor of parameter `i` of the layout, with its shape and type looked at; *found = NULL for what is added, and for a classification head that the
+ * checkpoint lacks. */
+static zo_status find_tensor(const char *folder, const zo_tensors *tensors, const zo_arch *arch, const zo_layout *layout, int i, const zo_tensor **found,
+                             zo_stored *stored, zo_err *err)
+{
+    const zo_family *family = zo_family_find(arch->family);
+    const zo_param *p = &layout->param[i];
+    char tried[ZO_NAME_BYTES];
+    *found = NULL;
+    if (p->added) {
+        return ZO_OK;
+    }
+    const zo_tensor *t = zo_name_find(tensors, family, "", p->name, NULL, stored, tried);
+    if (t == NULL && (arch->decoder_copy || arch->tied)) {
+        t = other_of(tensors, family, p->name);
+    }
+    if (t == NULL) {
+        return strncmp(p->name, "class.", 6) == 0 ? ZO_OK : fail_missing(folder, arch, p->name, tried, tensors, err);
+    }
+    *found = t;
+    return check_tensor(tensors, t, p, *stored, err);
+}
+
+zo_status zo_weights_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err)
+{
+    zo_tensors tensors;
+    zo_status status = zo_tensors_open(&tensors, folder, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    for (int i = 0; i < layout->n && status == ZO_OK; i++) {
+        const zo_tensor *t;
+        zo_stored stored;
+        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, err);
+    }
+    zo_tensors_close(&tensors);
+    return status;
+}
+
 zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be,
                           zo_store *store, uint64_t seed, zo_err *err)
 {
@@ -389,25 +428,13 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
     }
     float *piece = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)PIECE_FLOATS * sizeof *piece);
     for (int i = 0; i < layout->n && status == ZO_OK; i++) {
-        const zo_param *p = &layout->param[i];
+        const zo_tensor *t;
         zo_stored stored;
-        char tried[ZO_NAME_BYTES];
-        if (p->added) {
-            continue;
-        }
-        const zo_tensor *t = zo_name_find(&tensors, family, "", p->name, NULL, &stored, tried);
-        if (t == NULL && (arch->decoder_copy || arch->tied)) {
-            t = other_of(&tensors, family, p->name);
-        }
-        if (t == NULL && strncmp(p->name, "class.", 6) == 0) {
+        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, err);
+        if (status == ZO_OK && t != NULL) {
+            load_tensor(&tensors, t, i, stored, be, store, piece);
+        } else if (status == ZO_OK && !layout->param[i].added) {
             init_random(arch, family, be, store, i, seed);
-        } else if (t == NULL) {
-            status = fail_missing(folder, arch, p->name, tried, &tensors, err);
-        } else {
-            status = check_tensor(&tensors, t, p, stored, err);
-            if (status == ZO_OK) {
-                load_tensor(&tensors, t, i, stored, be, store, piece);
-            }
         }
     }
     zo_free(piece);

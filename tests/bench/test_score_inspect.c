@@ -636,8 +636,10 @@ START_TEST(config_without_weights)
     zo_free(out);
     zo_free(errors);
     /* weights that are not read are not said to be absent */
-    static const struct { const char *file, *says; } others[] = {{"tf_model.h5", "TensorFlow's tf_model.h5"}, {"pytorch_model.bin.index.json", "pytorch_model.bin in pieces"}};
-    for (int i = 0; i < 2; i++) {
+    static const struct { const char *file, *says; } others[] = {{"tf_model.h5", "TensorFlow's tf_model.h5"}, {"pytorch_model.bin.index.json", "key \"weight_map\" is missing"},
+                                                                 {"pytorch_model-00001-of-00002.bin", "but not pytorch_model.bin.index.json"},
+                                                                 {"model-00001-of-00002.safetensors", "but not model.safetensors.index.json"}};
+    for (int i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, others[i].file);
         ck_assert_int_eq(zo_write_file(path, "{}", 2, &err), ZO_OK);
         ck_assert_int_eq(run(zo_cmd_inspect, 4, argv, &out, &errors), 2);

@@ -1060,7 +1060,7 @@ START_TEST(missing_and_wrong_tensors)
     drop(&layout, store);
     static const struct { const char *file, *says; } others[] = {
         {"adapter_model.safetensors", "adapter_model.safetensors, a PEFT adapter"}, {"tf_model.h5", "from_tf"},
-        {"pytorch_model.bin.index.json", "pytorch_model.bin in pieces"}, {"pytorch_model.bin", "it has pytorch_model.bin, so save it again"}};
+        {"model-00001-of-00002.safetensors", "but not model.safetensors.index.json"}, {"pytorch_model-00001-of-00002.bin", "but not pytorch_model.bin.index.json"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         put_text(below("none%zu/%s", i, others[i].file), "x");
         ck_assert(read_into(below("none%zu", i), &arch, ZO_HEAD_CLASS, 2, &layout, &store, 1, &err) == ZO_EIO);
