@@ -19,7 +19,7 @@ typedef enum zo_space { ZO_HOST, ZO_PINNED, ZO_DEVICE, ZO_SPACES } zo_space;
 /* X(enumerator suffix, name in tables and JSON) */
 #define ZO_TAG_LIST(X)                                                                                         \
     X(PARAMS, "params") X(GRADS, "grads") X(OPT_STATE, "opt_state") X(SNAPSHOT, "snapshot")                    \
-    X(ACTIVATIONS, "activations") X(WORKSPACE, "workspace") X(DATA, "data") X(OTHER, "other")
+    X(ACTIVATIONS, "activations") X(KV_CACHE, "kv_cache") X(WORKSPACE, "workspace") X(DATA, "data") X(OTHER, "other")
 typedef enum zo_tag {
 #define X(id, name) ZO_TAG_##id,
     ZO_TAG_LIST(X)

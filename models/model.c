@@ -474,15 +474,13 @@ static zo_batch fill_batch(zo_model *model, const zo_pass *pass, const zo_batch 
     return b;
 }
 
-/* Choose the rows of the last hidden state (all of them with `all`) and lay out the buffers. Returns the rows for the transformer,
- * NULL = all. A forward pass to a head may get more tokens, rows and scores than the batch has (zo_backend.round_to): see fill_batch. */
-static const int32_t *begin_pass(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all)
+/* A pass that is rounded up gets more tokens, rows and scores than the batch has: see fill_batch. */
+const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all, bool round)
 {
     check_batch(model, batch);
     ZO_CHECK(view->npoints <= model->room.max_points, "%d points; zo_model_reserve was told %d", view->npoints, model->room.max_points);
     *pass = (zo_pass){.points = view->npoints, .tokens = batch->tokens, .rows = batch->tokens, .keep = keep};
     const int32_t *row = NULL;
-    bool round = keep == ZO_FORWARD_ONLY && !all;
     if (round) {
         pass->tokens = pass->rows = rounded(model, batch->tokens);
     }
@@ -565,7 +563,7 @@ static int64_t run_forward(zo_model *model, const zo_view *view, const zo_batch 
     zo_pass pass;
     ZO_CHECK(model->classes > 0 || !classifies(model), "the model was opened with 0 classes, for its hidden states alone");
     double start = zo_now();
-    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    const int32_t *row = zo_pass_begin(model, &pass, view, batch, ZO_FORWARD_ONLY, false, true);
     zo_batch filled = fill_batch(model, &pass, batch);
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     operations_begin(model->be);
@@ -606,7 +604,7 @@ static void gradient_pass(zo_model *model, const zo_batch *batch, double scale, 
     zo_pass pass;
     double start = zo_now();
     check_labels(model, batch);
-    const int32_t *row = begin_pass(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false);
+    const int32_t *row = zo_pass_begin(model, &pass, &view, batch, checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD, false, false);
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     operations_begin(model->be);
     zo_transformer_forward(model, &pass, &view, batch, row);
@@ -641,7 +639,7 @@ void zo_model_hidden(zo_model *model, const zo_view *view, const zo_batch *batch
 {
     ZO_CHECK(view->npoints == 1, "zo_model_hidden reads one point, not %d", view->npoints);
     zo_pass pass;
-    begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, true);
+    zo_pass_begin(model, &pass, view, batch, ZO_FORWARD_ONLY, true, false);
     zo_transformer_forward(model, &pass, view, batch, NULL);
     model->be->download(model->be, hidden, pass.hidden, (size_t)(pass.rows * model->width) * sizeof(float));
 }
@@ -650,7 +648,7 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
 {
     ZO_CHECK(view->npoints == 1, "zo_model_logits reads one point, not %d", view->npoints);
     zo_pass pass;
-    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    const int32_t *row = zo_pass_begin(model, &pass, view, batch, ZO_FORWARD_ONLY, false, true);
     zo_batch filled = fill_batch(model, &pass, batch);
     zo_transformer_forward(model, &pass, view, &filled, row);
     int64_t cols = classifies(model) ? model->classes : model->arch.vocab;
@@ -692,7 +690,7 @@ void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *bat
     zo_backend *be = model->be;
     zo_pass pass;
     check_labels(model, batch);
-    const int32_t *row = begin_pass(model, &pass, view, batch, ZO_FORWARD_ONLY, false);
+    const int32_t *row = zo_pass_begin(model, &pass, view, batch, ZO_FORWARD_ONLY, false, true);
     zo_batch filled = fill_batch(model, &pass, batch);
     operations_begin(be);
     zo_transformer_forward(model, &pass, view, &filled, row);

@@ -100,6 +100,21 @@ void zo_model_logits(zo_model *model, const zo_view *view, const zo_batch *batch
 /* Log-probabilities of the batch's scores: (scores) host. `zo score`. */
 void zo_model_logprobs(zo_model *model, const zo_view *view, const zo_batch *batch, float *logprob);
 
+/* Greedy generation. */
+typedef struct zo_generation {
+    int32_t most;       /* tokens after each prompt, at most; > 0 */
+    const int32_t *end; /* (ends) a sequence ends where one of these is the likeliest token */
+    int ends;
+    bool without_cache; /* every pass runs all tokens again: as a check, and for nothing else */
+} zo_generation;
+
+/* After each sequence of `prompts` (its tokens and sequences are read, none has a parent) the tokens that are the likeliest one after the other, of equal ones
+ * the first in the vocabulary: id (seqs, most), n (seqs) how many, without the one that ended it. What a sequence gets does not depend on the others.
+ * A language-model head of a causal model, one point. The model is reserved, or in an evaluation, for as many tokens as the prompts and `most` for each together,
+ * and for seqs rows and scores. Keys and values of all tokens are held meanwhile: zo_model_cache_bytes of tag KV_CACHE. */
+void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *prompts, const zo_generation *generation, int32_t *id, int32_t *n);
+int64_t zo_model_cache_bytes(const zo_arch *arch, int64_t tokens);
+
 /* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it; of a model with LoRA
  * adapters, these and a classification head, as PEFT's folder; of one with a prefix, what is trained (models/files/prefix.h). */
 zo_status zo_model_save(zo_model *model, const char *folder, zo_err *err);

@@ -5,7 +5,8 @@
  * Tokens are packed; all points of a view run in one pass. After the last attention only the rows that a head reads go on.
  * The backward pass is written by hand in the mirror order (there is no graph), at one point, for what is trained: it ends at the lowest
  * stage of that. No dropout.
- * It does not: know of heads and losses (head.c), generate text, cache keys over steps. */
+ * Keys and values of a forward pass may be kept, and asked by a later one (zo_cache).
+ * It does not: know of heads and losses (head.c), generate text (generate.c). */
 #include "models/transformer.h"
 
 #include <math.h>
@@ -476,6 +477,31 @@ static void gather_rows(zo_backend *be, const zo_pass *pass, const float *x, int
     }
 }
 
+/* The pass's keys and values of a layer to their places in the cache. */
+static void keep_keys(zo_model *model, const zo_cache *cache, int layer, const zo_block_bufs *b)
+{
+    zo_backend *be = model->be;
+    int64_t kv = (int64_t)model->arch.kv_heads * model->arch.head_dim, first = layer * cache->places * kv;
+    for (int32_t i = 0; i < cache->runs; i++) {
+        int64_t from = cache->run[i] * kv, to = first + cache->to[i] * kv;
+        size_t bytes = (size_t)(cache->n[i] * kv) * sizeof(float);
+        be->copy(be, cache->k + to, b->k + from, bytes);
+        be->copy(be, cache->v + to, b->v + from, bytes);
+    }
+}
+
+/* Each token of the pass asks its sequence in the cache, itself the last: a place behind it is not seen, because attention is causal. */
+static void ask_cache(zo_model *model, const zo_pass *pass, int layer, const zo_block_bufs *b)
+{
+    zo_backend *be = model->be;
+    const zo_cache *cache = pass->cache;
+    int64_t q = (int64_t)model->arch.heads * model->arch.head_dim, kv = (int64_t)model->arch.kv_heads * model->arch.head_dim;
+    int64_t first = layer * cache->places * kv;
+    zo_attention attention = attention_of(model, pass, layer, cache->to, pass->tokens, NULL);
+    zo_seqs seqs = {.n = cache->seqs, .start = cache->start, .parent = NULL};
+    be->attention(be, &attention, &seqs, 1, cache->places, b->q, q, cache->k + first, kv, cache->v + first, kv, b->a, NULL);
+}
+
 /* One block. *pending (pre-norm) is what must still be added to b->in, which its first norm does in passing; on return it is what
  * must still be added to b->y. `row` is not NULL in the last block when fewer rows than tokens go on. With `again` the block is
  * run for its backward pass: what only the next block reads is not made. */
@@ -507,9 +533,16 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     for (int i = 0; i < 2 && a->prefix > 0 && pass->keep == ZO_FORWARD_ONLY; i++) {
         be->embed(be, view, ids->prefix[i], model->prefix_row, a->prefix, false, pass->prefix[i]);
     }
-    zo_attention attention = attention_of(model, pass, layer, row, rows, NULL);
-    zo_seqs seqs = zo_seqs_of(batch);
-    be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
+    if (pass->cache != NULL) {
+        keep_keys(model, pass->cache, layer, b);
+    }
+    if (pass->cache != NULL && pass->cache->reads) {
+        ask_cache(model, pass, layer, b);
+    } else {
+        zo_attention attention = attention_of(model, pass, layer, row, rows, NULL);
+        zo_seqs seqs = zo_seqs_of(batch);
+        be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
+    }
 
     /* mid = in + o(a): beside the stream where it is kept, else added into it. */
     linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->o, NULL);

@@ -59,6 +59,19 @@ typedef struct zo_block_bufs {
     float *y, *stats3;  // (Q, hidden), (Q, 2) the block's output: pre-norm: out itself; post-norm: its norm
 } zo_block_bufs;
 
+/* Keys and values of a generation's sequences, in the backend's memory: sequence s owns the places [start[s], start[s + 1]), and has filled so many of
+ * them as it has tokens. */
+typedef struct zo_cache {
+    int64_t places;
+    float *k, *v;        // (layers, places, kv_heads * head_dim), rotated where the model has RoPE
+    int32_t seqs;
+    const int32_t *start; // (seqs + 1) host
+    /* Of the pass at hand: */
+    int32_t *run, *to, *n; // (runs) tokens [run, run + n) of the pass go to the places from `to` on; host
+    int32_t runs;
+    bool reads;            // its tokens, each the place `to` of its sequence, ask the cache; else each other, as in any pass
+} zo_cache;
+
 /* Buffers of one pass. Made by zo_pass_lay. */
 typedef struct zo_pass {
     int points;
@@ -76,6 +89,7 @@ typedef struct zo_pass {
     float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)
     float *dhead;              // (R, width)
     zo_sink *sink;             // gradient pass: who uses each parameter's gradient as it is complete; NULL = nobody
+    zo_cache *cache;           // forward pass at one point: where its keys and values are kept; NULL = nowhere
     float *lora, *dlora;       // (T, rank) x A^T of the adapter at hand; gradient pass: its gradient
 } zo_pass;
 
@@ -128,6 +142,10 @@ struct zo_model {
 
 /* model.c: gives back what zo_model_reserve made, as if it had not been called. */
 void zo_model_unreserve(zo_model *model);
+
+/* Chooses the rows of the last hidden state that a head reads (every row with `all`) and lays out the buffers. Returns the rows for the transformer,
+ * NULL = all. A forward pass to a head is rounded up (zo_backend.round_to) where `round`. */
+const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all, bool round);
 
 /* transformer.c ----------------------------------------------------------------------------------------------------------- */
 /* Find every parameter that the arch asks for in the layout; dies when one is missing (the layout was made from the same arch). */

@@ -216,7 +216,7 @@ CREATE TABLE evaluations (
 CREATE TABLE memory (
     run   INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     phase TEXT NOT NULL,                     -- load, train, eval, overall
-    tag   TEXT NOT NULL,                     -- params, grads, opt_state, snapshot, activations, workspace, data, other
+    tag   TEXT NOT NULL,                     -- params, grads, opt_state, snapshot, activations, kv_cache, workspace, data, other
     bytes INTEGER NOT NULL,
     PRIMARY KEY (run, phase, tag)
 ) STRICT, WITHOUT ROWID;

@@ -54,6 +54,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('tag', 'opt_state', 'opt_state', '#CC79A7', 5),
     ('tag', 'snapshot', 'snapshot', '#E69F00', 5),
     ('tag', 'activations', 'activations', '#009E73', 5),
+    ('tag', 'kv_cache', 'kv_cache', '#117733', 5),
     ('tag', 'workspace', 'workspace', '#56B4E9', 5),
     ('tag', 'data', 'data', '#7A4B00', 5),
     ('tag', 'other', 'other', '#C4C4C4', 5),

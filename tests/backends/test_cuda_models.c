@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/cuda_sides.h"
+#include "tests/generated.h"
 #include "tests/golden_models.h"
 #include "tests/suite.h"
 
@@ -277,6 +278,26 @@ START_TEST(replay_is_bit_equal)
 }
 END_TEST
 
+/* What transformers writes, of several prompts at once and with kept keys and values. */
+START_TEST(generates_as_transformers)
+{
+    cJSON *golden = read_generated();
+    const cJSON *entry = cJSON_GetArrayItem(golden, _i);
+    texts prompts = texts_of(cJSON_GetObjectItem(entry, "prompts")), ends = ends_of(entry), wanted = texts_of(cJSON_GetObjectItem(entry, "ended"));
+    char folder[128];
+    zo_err err = {0};
+    zo_model *model;
+    snprintf(folder, sizeof folder, "tests/golden/models/%s", cJSON_GetObjectItem(entry, "model")->valuestring);
+    zo_model_spec spec = {.folder = folder, .head = ZO_HEAD_SPAN};
+    ck_assert_msg(zo_model_open(&model, &spec, backend_of(CUDA), &err) == ZO_OK, "%s", err.text);
+    zo_model_reserve(model, ROOM, PROMPTS, PROMPTS, 1, ZO_FORWARD_ONLY, NULL);
+    texts got = write_on(model, &prompts, 0, PROMPTS, &ends, false);
+    check_same("on the card", &got, &wanted, 0);
+    zo_model_close(model);
+    cJSON_Delete(golden);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cuda_models");
@@ -286,6 +307,7 @@ int main(void)
     tcase_add_loop_test(tc, precisions_agree, 0, FAMILIES);
     tcase_add_loop_test(tc, estimators_agree, 0, 6);
     tcase_add_test(tc, replay_is_bit_equal);
+    tcase_add_loop_test(tc, generates_as_transformers, 0, MODELS);
     suite_add_tcase(s, tc);
     return suite_run(s) != 0;
 }
