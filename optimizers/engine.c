@@ -985,7 +985,9 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
                            "use \"accumulate\": \"weights\"", s->spec.name);
         }
         s->term = zo_realloc(s->term, ZO_HOST, s->spec.tag, (size_t)n * sizeof *term);
-        memcpy(s->term, term, (size_t)n * sizeof *term);
+        if (n > 0) { /* a sum of nothing may come without terms */
+            memcpy(s->term, term, (size_t)n * sizeof *term);
+        }
         s->terms = n;
         return ZO_OK;
     }
