@@ -45,7 +45,7 @@ typedef struct zo_quantised {
 } zo_quantised;
 
 typedef struct zo_arch {
-    char family[16];       /* "bert", "roberta", "distilbert", "gpt2", "opt", "llama" */
+    char family[16];       /* of models/list.h */
     int layers, hidden, heads, kv_heads, head_dim, ffn;
     int vocab, positions;  /* positions: the longest sequence that has positions (after position_offset is taken off) */
     int position_offset;   /* RoBERTa: pad + 1 = 2; OPT: 2; else 0: row of the position table = position + offset */
@@ -60,6 +60,8 @@ typedef struct zo_arch {
     double rope_factor, rope_low_freq, rope_high_freq;
     int rope_original_positions;
     bool causal;
+    int window;            /* of attention (zo_attention.window), in the layers of which sees_all has no bit; 0 = none */
+    uint64_t sees_all[16]; /* bit l % 64 of word l / 64: layer l sees everything */
     bool norm_first;       /* pre-norm (GPT-2, OPT, LLaMA); false: post-norm (BERT family, OPT-350M) */
     bool embed_norm;       /* a norm after the embeddings (BERT family) */
     bool final_norm;
@@ -98,9 +100,23 @@ typedef struct zo_arch {
  * into q, k, v. */
 
 /* Numbers of each head that rotary positions turn; the tables have half of them a position. */
-static inline int zo_arch_rope_dims(const zo_arch *arch)
+ZO_INLINE int zo_arch_rope_dims(const zo_arch *arch)
 {
     return arch->rope_dims > 0 ? arch->rope_dims : arch->head_dim;
+}
+
+/* Up to how many layers a model has. */
+enum { ZO_MOST_LAYERS = 1000 };
+
+/* The window of a layer's attention; 0 = it sees everything. */
+ZO_INLINE int zo_arch_window(const zo_arch *arch, int layer)
+{
+    return (arch->sees_all[layer / 64] >> layer % 64 & 1) != 0 ? 0 : arch->window;
+}
+
+ZO_INLINE void zo_arch_sees_all(zo_arch *arch, int layer)
+{
+    arch->sees_all[layer / 64] |= (uint64_t)1 << layer % 64;
 }
 
 /* Make the arch of config.json that of an objective: where `decoder` and the family say so, tied or untied. Called before a layout is made

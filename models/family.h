@@ -26,6 +26,7 @@ int zo_config_int_or(zo_config *config, const char *key, int fallback, int least
 double zo_config_real_or(zo_config *config, const char *key, double fallback, double least, double most);
 bool zo_config_bool_or(zo_config *config, const char *key, bool fallback);
 int zo_config_token(zo_config *config, const char *key, int fallback); /* a token id; the first of a list; null or negative: -1 = absent */
+bool zo_config_is_null(zo_config *config, const char *key); /* it stands there, as null */
 zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback);
 /* A key that, where present, must hold this value, since the one transformer cannot do anything else. */
 void zo_config_only_bool(zo_config *config, const char *key, bool value);

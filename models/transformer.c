@@ -421,7 +421,8 @@ static zo_attention attention_of(const zo_model *model, const zo_pass *pass, int
 {
     const zo_arch *a = &model->arch;
     zo_attention attention = {.heads = a->heads, .kv_heads = a->kv_heads, .head_dim = a->head_dim, .causal = a->causal,
-                              .scale = (float)(1.0 / sqrt((double)a->head_dim)), .row = row, .nrows = row ? rows : 0};
+                              .scale = (float)(1.0 / sqrt((double)a->head_dim)), .window = zo_arch_window(a, layer), .row = row,
+                              .nrows = row ? rows : 0};
     const int *ids = model->ids.block[layer].prefix;
     if (a->prefix > 0) {
         bool stored = pass->keep != ZO_FORWARD_ONLY;

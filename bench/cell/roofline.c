@@ -3,7 +3,7 @@
  * FLOPs   products          2 T P n for each matrix of n numbers that T tokens at P points pass (in the last layer the queries, the output
  *                           and the MLP of the head's rows alone); the decoder at those rows: the whole vocabulary, or the label words
  *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
- *                           those before it, its option's prompt included; a prefix's keys are all tokens'
+ *                           those before it, its option's prompt included, as far as a layer's window reaches; a prefix's keys are all tokens'
  *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
  *                           three times a forward where everything is trained; and x A^T of an adapter again, which B's gradient reads
  *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again (work counts that: bench/cell/setup.c).
@@ -43,24 +43,35 @@ static int64_t sequence_of(const zo_batch *batch, int32_t token)
     return low;
 }
 
-/* Keys that a token of sequence s at offset i reads. */
-static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i)
+/* Keys that a token of sequence s at offset i reads; window 0: all. */
+static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i, int window)
 {
     int64_t own = batch->start[s + 1] - batch->start[s], parent = batch->parent != NULL ? batch->parent[s] : -1;
-    int64_t before = parent >= 0 ? batch->start[parent + 1] - batch->start[parent] : 0;
-    return (double)(arch->prefix + (arch->causal ? before + i + 1 : own));
+    int64_t before = parent >= 0 ? batch->start[parent + 1] - batch->start[parent] : 0, seen = before + i + 1;
+    return (double)(arch->prefix + (!arch->causal ? own : window > 0 && window < seen ? window : seen));
+}
+
+/* (query, key) pairs of a sequence. */
+static double pairs_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int window)
+{
+    double n = (double)(batch->start[s + 1] - batch->start[s]), first = keys_of(arch, batch, s, 0, window);
+    if (!arch->causal) {
+        return n * first;
+    }
+    double last = (double)(arch->prefix + window), grows = window == 0 || last - first > n ? n : last - first; /* queries that see one more than the one before */
+    return grows * first + grows * (grows - 1) / 2 + (n - grows) * last;
 }
 
 zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
 {
     zo_pass_sums sums = {.passes = 1, .points = 1, .packed = batch->tokens, .tokens = batch->tokens, .rows = batch->rows};
     for (int32_t s = 0; s < batch->seqs; s++) {
-        int64_t n = batch->start[s + 1] - batch->start[s];
-        sums.pairs += (double)n * (keys_of(arch, batch, s, 0) + (arch->causal ? (double)(n - 1) / 2 : 0.0));
+        sums.pairs += pairs_of(arch, batch, s, 0);
+        sums.near_pairs += pairs_of(arch, batch, s, arch->window);
     }
     for (int32_t r = 0; r < batch->rows; r++) {
         int64_t s = sequence_of(batch, batch->row[r]);
-        sums.row_pairs += keys_of(arch, batch, s, batch->row[r] - batch->start[s]);
+        sums.row_pairs += keys_of(arch, batch, s, batch->row[r] - batch->start[s], zo_arch_window(arch, arch->layers - 1));
     }
     return sums;
 }
@@ -81,6 +92,7 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
     sums->tokens += points * of_batch->tokens;
     sums->rows += points * of_batch->rows;
     sums->pairs += points * of_batch->pairs;
+    sums->near_pairs += points * of_batch->near_pairs;
     sums->row_pairs += points * of_batch->row_pairs;
 }
 
@@ -117,9 +129,9 @@ static void add_product(zo_products *to, const use *u, const zo_param *p, double
     *(u->at_rows ? &to->row_widths : &to->token_widths) += times * (double)(u->rows + p->cols);
 }
 
-static void add_attention(zo_products *to, bool last, double times)
+static void add_attention(zo_products *to, bool last, bool near, double times)
 {
-    *(last ? &to->last : &to->layers) += times;
+    *(last ? &to->last : near ? &to->near_layers : &to->layers) += times;
 }
 
 /* The first block with something trained, in it or below; `layers` where there is none. */
@@ -164,10 +176,10 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
     for (int i = 0; i < layout->n; i++) { /* what an output projection reads is attention's */
         const zo_param *p = &layout->param[i];
         if (p->block >= 0 && p->kind == ZO_PARAM_MATRIX && strstr(p->name, ".attn.o.weight") != NULL) {
-            bool last = p->block == arch->layers - 1;
-            add_attention(&t.forward, last, 1);
-            add_attention(&t.backward, last, p->stage > layout->lowest ? 2 : 0);
-            add_attention(&t.again, last, p->block >= lowest);
+            bool last = p->block == arch->layers - 1, near = zo_arch_window(arch, p->block) > 0;
+            add_attention(&t.forward, last, near, 1);
+            add_attention(&t.backward, last, near, p->stage > layout->lowest ? 2 : 0);
+            add_attention(&t.again, last, near, p->block >= lowest);
         }
     }
     return t;
@@ -177,14 +189,14 @@ double zo_products_flops(const zo_pass_sums *s, const zo_products *p, const zo_a
 {
     double width = (double)arch->heads * arch->head_dim;
     double products = 2 * (s->tokens * p->token_numbers + s->rows * p->row_numbers);
-    double attention = 4 * width * (p->layers * s->pairs + p->last * s->row_pairs);
+    double attention = 4 * width * (p->layers * s->pairs + p->near_layers * s->near_pairs + p->last * s->row_pairs);
     return products + attention;
 }
 
 static double activation_bytes(const zo_pass_sums *s, const zo_products *p, const zo_arch *arch)
 {
     double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim;
-    return (double)sizeof(float) * (s->tokens * p->token_widths + s->rows * p->row_widths + (p->layers + p->last) * s->tokens * (2 * width + 2 * kv));
+    return (double)sizeof(float) * (s->tokens * p->token_widths + s->rows * p->row_widths + (p->layers + p->near_layers + p->last) * s->tokens * (2 * width + 2 * kv));
 }
 
 static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)

@@ -15,7 +15,8 @@ typedef struct zo_pass_sums {
     double formed;           /* points whose matrices had to be formed, for a direction acts on them; where it acts on some, their share of the numbers */
     double packed;           /* T alone, whatever P is */
     double tokens, rows;     /* rows: of the last hidden state that the head reads */
-    double pairs, row_pairs; /* (query, key) pairs of the attention: of all tokens, and of the head's rows alone (the last layer's) */
+    double pairs, near_pairs; /* (query, key) pairs of all tokens' attention: in layers that see everything, and in those with a window */
+    double row_pairs;         /* of the head's rows alone (the last layer's) */
 } zo_pass_sums;
 
 typedef struct zo_step_sums {
@@ -33,7 +34,7 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
 typedef struct zo_products {
     double token_numbers, row_numbers; /* numbers of matrices that tokens, rows pass */
     double token_widths, row_widths;   /* inputs + outputs of those products */
-    double layers, last;               /* attention of all tokens, of the head's rows alone */
+    double layers, near_layers, last;  /* attention of all tokens, without and with a window; of the head's rows alone */
 } zo_products;
 
 /* What a pass uses of a model's parameters: sums over them. */

@@ -69,6 +69,11 @@ static const cJSON *config_get(const zo_config *config, const char *key)
     return item == NULL || cJSON_IsNull(item) ? NULL : item;
 }
 
+bool zo_config_is_null(zo_config *config, const char *key)
+{
+    return cJSON_IsNull(config_find(config, key));
+}
+
 /* An item as short text for messages. */
 static const char *item_text(const cJSON *item, char *out, int size)
 {
@@ -233,7 +238,7 @@ static void check_arch(zo_config *config, const zo_arch *arch)
     if (config->status != ZO_OK) {
         return;
     }
-    if (arch->heads * (int64_t)arch->head_dim != arch->hidden && strcmp(arch->family, "llama") != 0) {
+    if (arch->heads * (int64_t)arch->head_dim != arch->hidden && arch->head_dim == arch->hidden / arch->heads) { /* else a size of its own */
         config->status = zo_fail(config->err, ZO_EINPUT,
                                  "%s: hidden size %d is not a multiple of %d attention heads", config->path,
                                  arch->hidden, arch->heads);

@@ -138,7 +138,7 @@ zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layo
     char path[4096];
     status = zo_tensors_write(zo_path_join(path, sizeof path, folder, own_file), entry, n, fill_param, &w, err);
     zo_free(entry);
-    return status == ZO_OK && arch->rope && alone ? write_peft(folder, arch, &w, err) : status;
+    return status == ZO_OK && arch->rope && arch->window == 0 && alone ? write_peft(folder, arch, &w, err) : status;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------- */
@@ -230,6 +230,10 @@ static zo_status check_config(const cJSON *json, const char *path, const zo_arch
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "peft_type");
     if (!cJSON_IsString(type) || strcmp(type->valuestring, "PREFIX_TUNING") != 0) {
         return zo_fail(err, ZO_EINPUT, "%s: \"peft_type\" is not \"PREFIX_TUNING\"; a prefix can only begin as a prefix", path);
+    }
+    if (a->window > 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT counts the prefix's tokens in the sliding window of this model (%s), and here every token sees them; use "
+                       "prefix.safetensors of a run of zo", path, a->family);
     }
     if (!a->rope) {
         return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT shifts the positions of the tokens by the prefix's length, which this model (%s), whose positions are learned, "

@@ -3,7 +3,7 @@
  * prefix.safetensors is this project's own: every trained parameter under its canonical name (models/arch.h), F32. Beside it, where positions are
  * rotary and nothing else is trained, stand adapter_config.json and adapter_model.safetensors as PEFT has them: PEFT counts the tokens' positions
  * from the prefix's length on, so its keys are ours turned by as many positions, and its logits are then ours (tests/golden/make_prefix.py). Where
- * positions are learned nothing undoes that, and PEFT refuses encoders: such a prefix has no PEFT folder. */
+ * positions are learned nothing undoes that, PEFT counts the prefix in a sliding window, and refuses encoders: such a prefix has no PEFT folder. */
 #ifndef ZO_MODELS_FILES_PREFIX_H
 #define ZO_MODELS_FILES_PREFIX_H
 

@@ -27,10 +27,18 @@ BASE = {
     "llama": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=4, num_key_value_heads=2, head_dim=10,
                   intermediate_size=36, max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", attention_bias=True, mlp_bias=True,
                   tie_word_embeddings=True, rope_theta=500.0),
+    "mistral": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=16, num_key_value_heads=2, head_dim=10,
+                    intermediate_size=36, max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", tie_word_embeddings=True, rope_theta=500.0,
+                    sliding_window=7),
+    "qwen2": dict(COMMON, num_hidden_layers=3, hidden_size=384, num_attention_heads=64, num_key_value_heads=2, intermediate_size=36,
+                  max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", tie_word_embeddings=True, rope_theta=500.0,
+                  use_sliding_window=True, sliding_window=7, max_window_layers=1),
 }
 CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
-         "llama": tr.LlamaConfig}
-NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim")
+         "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config}
+NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window")
+# RoBERTa cannot count positions without it, and Mistral wants a number
+REFUSED = [("roberta", "pad_token_id"), ("mistral", "num_key_value_heads")]
 ROPE = {"linear": {"rope_type": "linear", "factor": 3.0}, "llama3": {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.5,
                                                                      "high_freq_factor": 5.0}}
 ALSO = [  # (family, changes to the base, keys taken out)
@@ -49,6 +57,10 @@ ALSO = [  # (family, changes to the base, keys taken out)
     ("llama", dict(rope_scaling=ROPE["llama3"]), ["max_position_embeddings"]),
     ("llama", dict(rope_scaling=dict(ROPE["llama3"], original_max_position_embeddings=16)), []),
     ("llama", dict(rope_parameters=dict(ROPE["llama3"], original_max_position_embeddings=16, rope_theta=9.0)), []),
+    ("mistral", dict(rope_parameters={"rope_type": "default", "rope_theta": 77.0}), ["rope_theta"]),
+    ("qwen2", dict(max_window_layers=2), []),
+    ("qwen2", dict(use_sliding_window=False), []),
+    ("qwen2", dict(layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ["max_window_layers"]),
 ]
 
 
@@ -56,7 +68,9 @@ def plain(family, given):
     """The config's own value of every key of the family's base, and RoPE in one spelling."""
     config = CLASS[family].from_dict({k: v for k, v in given.items()})
     out = {k: getattr(config, k) for k in BASE[family] if k != "rope_theta"}
-    if family == "llama":
+    if "rope_theta" in BASE[family]:
+        if getattr(config, "layer_types", None):
+            out["layer_types"] = config.layer_types
         out["rope_parameters"] = {k: v for k, v in config.rope_parameters.items() if k != "type"}
     return out
 
@@ -67,7 +81,7 @@ def main():
         for key in base:
             given = {k: v for k, v in base.items() if k != key}
             rows.append({"family": family, "key": key, "same": plain(family, given)})
-            if key in NULLS and not (family == "roberta" and key == "pad_token_id"):  # RoBERTa cannot count positions without it
+            if key in NULLS and (family, key) not in REFUSED:
                 also.append({"family": family, "given": dict(given, **{key: None}), "same": plain(family, dict(given, **{key: None}))})
     for family, changes, out in ALSO:
         given = {k: v for k, v in BASE[family].items() if k not in out}

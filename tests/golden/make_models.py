@@ -29,6 +29,7 @@ OPT = dict(vocab_size=VOCAB, hidden_size=HIDDEN, ffn_dim=FFN, num_hidden_layers=
            max_position_embeddings=POSITIONS, dropout=0.0, attention_dropout=0.0, pad_token_id=PAD, bos_token_id=2, eos_token_id=2)
 LLAMA = dict(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
              pad_token_id=PAD, bos_token_id=2, eos_token_id=3)
+SMALL = dict(LLAMA, hidden_size=16, intermediate_size=24)  # of families that differ from LLaMA in a thing or two
 FAMILIES = {  # name: (config, sequence classifier, language model, segments)
     "bert": (tr.BertConfig(max_position_embeddings=POSITIONS, type_vocab_size=2, **BERT),
              tr.BertForSequenceClassification, tr.BertForMaskedLM, 2),
@@ -51,6 +52,11 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
     "llama-tied": (tr.LlamaConfig(num_key_value_heads=1, max_position_embeddings=POSITIONS, tie_word_embeddings=True,
                                   rms_norm_eps=1e-6, **LLAMA),
                    tr.LlamaForSequenceClassification, tr.LlamaForCausalLM, 0),
+    "mistral": (tr.MistralConfig(num_key_value_heads=2, max_position_embeddings=POSITIONS, sliding_window=6, **SMALL),
+                tr.MistralForSequenceClassification, tr.MistralForCausalLM, 0),
+    "qwen2": (tr.Qwen2Config(num_key_value_heads=2, max_position_embeddings=POSITIONS, use_sliding_window=True, sliding_window=4, max_window_layers=1,
+                             tie_word_embeddings=True, **SMALL),
+              tr.Qwen2ForSequenceClassification, tr.Qwen2ForCausalLM, 0),
 }
 
 

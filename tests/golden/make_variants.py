@@ -26,6 +26,8 @@ BASE = {
     "gpt2": dict(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=32, bos_token_id=1, eos_token_id=1),
     "opt": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, ffn_dim=24, max_position_embeddings=32, pad_token_id=0),
     "llama": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24),
+    "mistral": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24),
+    "qwen2": dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -34,6 +36,8 @@ CLASSES = {
     "gpt2": (tr.GPT2Config, tr.GPT2LMHeadModel, tr.GPT2ForSequenceClassification),
     "opt": (tr.OPTConfig, tr.OPTForCausalLM, tr.OPTForSequenceClassification),
     "llama": (tr.LlamaConfig, tr.LlamaForCausalLM, tr.LlamaForSequenceClassification),
+    "mistral": (tr.MistralConfig, tr.MistralForCausalLM, tr.MistralForSequenceClassification),
+    "qwen2": (tr.Qwen2Config, tr.Qwen2ForCausalLM, tr.Qwen2ForSequenceClassification),
 }
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
 VARIANTS = (
@@ -56,7 +60,13 @@ VARIANTS = (
      ("llama", dict(head_dim=6)), ("llama", dict(head_dim=2, num_key_value_heads=1)), ("llama", dict(num_key_value_heads=2, rope_theta=50.0)),
      ("llama", dict(attention_bias=True)), ("llama", dict(mlp_bias=True)), ("llama", dict(rms_norm_eps=0.5)),
      ("llama", dict(tie_word_embeddings=True)), ("llama", dict(hidden_act="gelu")), ("llama", dict(hidden_act="gelu_pytorch_tanh")),
-     ("llama", dict(hidden_act="relu", attention_bias=True, mlp_bias=True, head_dim=10, num_key_value_heads=2))]
+     ("llama", dict(hidden_act="relu", attention_bias=True, mlp_bias=True, head_dim=10, num_key_value_heads=2)),
+     ("mistral", dict()), ("mistral", dict(sliding_window=None)), ("mistral", dict(sliding_window=1)), ("mistral", dict(sliding_window=8)),
+     ("mistral", dict(sliding_window=3, head_dim=6, rope_theta=50.0)), ("mistral", dict(tie_word_embeddings=True, sliding_window=4)),
+     ("qwen2", dict()), ("qwen2", dict(tie_word_embeddings=True)), ("qwen2", dict(use_sliding_window=True, sliding_window=2, max_window_layers=1)),
+     ("qwen2", dict(sliding_window=2)), ("qwen2", dict(use_sliding_window=True, sliding_window=3, max_window_layers=0)),
+     ("qwen2", dict(use_sliding_window=True, sliding_window=3, layer_types=["sliding_attention", "full_attention", "sliding_attention"])),
+     ("qwen2", dict(rope_parameters=dict(rope_type="default", rope_theta=50.0)))]
 )
 
 
