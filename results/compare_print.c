@@ -151,7 +151,7 @@ void zo_compare_print(const cJSON *rows, const zo_texts *left, const zo_page *pa
             cJSON_AddItemToArray(table, method_row(cJSON_GetArrayItem(rows, end)));
         }
         print_title(cJSON_GetArrayItem(rows, first), page);
-        zo_page_table(page, table);
+        zo_page_table(page, table, false);
         print_below(rows, first, end, page);
         cJSON_Delete(table);
     }
@@ -175,8 +175,8 @@ zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_
     zo_texts left = {0};
     cJSON *rows;
     zo_status status = zo_compare(results, spec, &rows, &left, err);
-    if (status == ZO_OK && (format == ZO_TABLE_MD || format == ZO_TABLE_HTML)) {
-        zo_compare_print(rows, &left, &(zo_page){.out = out, .html = spec->html, .terminal = spec->terminal});
+    if (status == ZO_OK && (format == ZO_TABLE_MD || format == ZO_TABLE_LATEX || format == ZO_TABLE_HTML)) {
+        zo_compare_print(rows, &left, &(zo_page){.out = out, .as = format, .terminal = spec->terminal});
     } else if (status == ZO_OK) {
         zo_table_print(out, rows, format, spec->terminal);
         for (int i = 0; i < left.n; i++) {

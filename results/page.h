@@ -1,12 +1,11 @@
-/* page.h: titles, tables and paragraphs, one after another: as markdown for terminals and files, or as parts of an HTML page. What a report says is written
- * once. Private to results/, but for results/report.h's tables and paragraphs. */
+/* page.h: titles, tables and paragraphs, one after another: as markdown for terminals and files, as parts of an HTML page, or as parts of a LaTeX
+ * document. What a report says is written once. Private to results/, but for what results/report.h declares, and pages that are made of it. */
 #ifndef ZO_RESULTS_PAGE_H
 #define ZO_RESULTS_PAGE_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
-struct cJSON;
+#include "results/report.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,17 +13,20 @@ extern "C" {
 
 typedef struct zo_page {
     FILE *out;
-    bool html;
-    int terminal; /* columns of the terminal that markdown goes to; 0 = it goes elsewhere */
+    zo_table_format as; /* MD, HTML, LATEX */
+    int terminal;       /* columns of the terminal that markdown goes to; 0 = it goes elsewhere */
 } zo_page;
 
 void zo_page_title(const zo_page *page, int level, const char *text); /* 1 is the highest */
-/* As zo_table_print (results/report.h). */
-void zo_page_table(const zo_page *page, const struct cJSON *rows);
+/* As zo_table_print. `scores`: behind the first column an entry begins with a number, the larger the better; LaTeX has the best of a column in bold, the
+ * second underlined. */
+void zo_page_table(const zo_page *page, const struct cJSON *rows, bool scores);
 void zo_page_paragraph(const zo_page *page, const char *text);
-void zo_page_gap(const zo_page *page); /* a blank line, where paragraphs are no elements of their own */
-/* Text as it is, its characters that HTML reads as something else written otherwise, and none that drives a terminal. */
+void zo_page_gap(const zo_page *page); /* a blank line, in markdown, whose paragraphs have none by themselves */
+
+/* Text as it is: what HTML or LaTeX would read as something else is written otherwise, and nothing drives a terminal. */
 void zo_page_escaped(FILE *out, const char *text);
+void zo_latex_escaped(FILE *out, const char *text);
 
 #ifdef __cplusplus
 }

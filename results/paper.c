@@ -138,7 +138,7 @@ static zo_status check_spec(const zo_groups *g, const zo_report_spec *spec, zo_e
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err)
 {
     zo_paper p = {.spec = spec};
-    const zo_page page = {.out = out, .html = spec->html, .terminal = spec->terminal};
+    const zo_page page = {.out = out, .as = spec->as, .terminal = spec->terminal};
     zo_status status = zo_groups_read(results, spec, true, 0, &p.g, err);
     if (status != ZO_OK) {
         return status;

@@ -65,7 +65,7 @@ static void print_scores(const zo_paper *p, const panel *of, const zo_page *page
         }
         cJSON_AddItemToArray(rows, row);
     }
-    zo_page_table(page, rows);
+    zo_page_table(page, rows, true);
     cJSON_Delete(rows);
     zo_free(has);
 }
@@ -106,7 +106,7 @@ static void print_costs(const zo_paper *p, const panel *of, const zo_page *page)
             cJSON_AddItemToArray(rows, row);
         }
     }
-    zo_page_table(page, rows);
+    zo_page_table(page, rows, false);
     cJSON_Delete(rows);
 }
 

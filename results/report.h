@@ -14,13 +14,14 @@ extern "C" {
 
 struct cJSON;
 
-typedef enum zo_table_format { ZO_TABLE_MD, ZO_TABLE_CSV, ZO_TABLE_JSON, ZO_TABLE_HTML } zo_table_format;
-/* "md", "csv" or "json". */
+typedef enum zo_table_format { ZO_TABLE_MD, ZO_TABLE_CSV, ZO_TABLE_JSON, ZO_TABLE_LATEX, ZO_TABLE_HTML } zo_table_format;
+/* "md", "csv", "json" or "latex". HTML is of pages alone. */
 zo_status zo_table_format_of(const char *name, zo_table_format *format, zo_err *err);
 /* An array of objects with scalar members (objects inside are printed as JSON): columns are the keys of all rows, in the order in
  * which they come. JSON prints the array as it is. `columns`: of the terminal that it goes to, 0 = it goes elsewhere; on a narrow one the columns of a
  * markdown table are spread over several, and texts are folded. No text in it drives a terminal (core/text.h): markdown has '?' there, JSON
- * escapes; CSV keeps what is text, but on a terminal. HTML: a <table> alone, for a page. */
+ * escapes; CSV keeps what is text, but on a terminal. LaTeX: a tabular with
+ * the rules of booktabs. HTML: a <table> alone, for a page. */
 void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format, int columns);
 /* A line of text, folded at blanks on a terminal; its further lines begin with `indent` blanks. */
 void zo_paragraph_print(FILE *out, const char *text, int indent, int columns);
@@ -39,19 +40,19 @@ typedef struct zo_report_spec {
     const char *against;  /* zo_report_against: the method that the others are compared with, by its label or its optimizer's name */
     zo_results *times;    /* and the database that has the times of steps (of runs that differ in budget, rows, seed and lr); NULL = the runs' own */
     int terminal;         /* columns of the terminal that the paper table goes to; 0 = it goes elsewhere */
-    bool html;            /* zo_report_paper, zo_report_against: parts of an HTML page in place of markdown */
+    zo_table_format as;   /* of zo_report_paper: MD, LATEX (parts of a document) or HTML (parts of a page) */
 } zo_report_spec;
 
 /* Objects of runs, or of groups of seeds (results/groups.h): settings, seed, status, marks, meaning, and the columns of results/schema.sql; groups have
  * means in these columns, counts in `marks` and `disturbed`, metric_value_std, metric_value_unmarked (the mean without marked runs), n, and the list of
  * seeds. The caller deletes *rows. */
 zo_status zo_report_rows(zo_results *results, const zo_report_spec *spec, struct cJSON **rows, zo_err *err);
-/* The papers' table in markdown: methods by `columns`, in percent, mean and standard deviation over seeds (n) of all runs with how many of them are
+/* The papers' table: methods by `columns`, in percent, mean and standard deviation over seeds (n) of all runs with how many of them are
  * marked, then what it cost. Rows of an older meaning stand in a section of their own. Cells without dev and test examples are left out. */
 zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE *out, zo_err *err);
 
 /* Methods against one of them, over paired runs (results/compare.h): differences, their intervals over seeds and over test rows, what Holm leaves of
- * their significance, the smallest difference that could have been seen, where rates work, and scores at equal seconds. markdown, HTML: a table a frame.
+ * their significance, the smallest difference that could have been seen, where rates work, and scores at equal seconds. markdown, LaTeX, HTML: a table a frame.
  * csv, json: the objects. ZO_EINPUT where nothing can be paired. */
 zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_table_format format, FILE *out, zo_err *err);
 

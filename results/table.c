@@ -11,14 +11,14 @@
 
 zo_status zo_table_format_of(const char *name, zo_table_format *format, zo_err *err)
 {
-    static const char *const names[] = {"md", "csv", "json"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"md", "csv", "json", "latex"}; /* in the order of zo_table_format */
+    for (int i = 0; i < 4; i++) {
         if (strcmp(name, names[i]) == 0) {
             *format = (zo_table_format)i;
             return ZO_OK;
         }
     }
-    return zo_fail(err, ZO_EINPUT, "--format is \"%.40s\"; expected md, csv or json", name);
+    return zo_fail(err, ZO_EINPUT, "--format is \"%.40s\"; expected md, csv, json or latex", name);
 }
 
 /* The text of a value; the caller gives it back with zo_free. */
@@ -153,10 +153,19 @@ void zo_table_print(FILE *out, const struct cJSON *rows, zo_table_format format,
     zo_text_table t = make_table(rows, format, columns > 0);
     if (format == ZO_TABLE_CSV) {
         zo_table_print_csv(out, &t);
+    } else if (format == ZO_TABLE_LATEX) {
+        zo_table_print_latex(out, &t, false);
     } else if (format == ZO_TABLE_HTML) {
         zo_table_print_html(out, &t);
     } else {
         zo_table_print_markdown(out, &t, columns);
     }
+    free_table(&t);
+}
+
+void zo_table_print_scores(FILE *out, const struct cJSON *rows)
+{
+    zo_text_table t = make_table(rows, ZO_TABLE_LATEX, false);
+    zo_table_print_latex(out, &t, true);
     free_table(&t);
 }

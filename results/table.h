@@ -27,6 +27,10 @@ void zo_table_print_csv(FILE *out, const zo_text_table *table);
 void zo_table_print_markdown(FILE *out, const zo_text_table *table, int columns);
 /* A table in a box that scrolls by itself, where a page is narrower than it. */
 void zo_table_print_html(FILE *out, const zo_text_table *table);
+/* scores: as zo_page_table's (results/page.h). */
+void zo_table_print_latex(FILE *out, const zo_text_table *table, bool scores);
+/* Rows as zo_table_print has them, in LaTeX with `scores`. */
+void zo_table_print_scores(FILE *out, const struct cJSON *rows);
 void zo_table_print_json(FILE *out, const struct cJSON *rows);
 
 #ifdef __cplusplus

@@ -11,9 +11,9 @@
 #include "core/io.h"
 #include "core/text.h"
 #include "results/diff.h"
-#include "results/report.h"
+#include "results/page.h"
 
-static const char USAGE[] = "zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json]";
+static const char USAGE[] = "zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json|latex]";
 
 static const char *const columns[] = {"revision", "binary", "host", "device", "compiler", "kernel"}; /* of the view all_runs */
 
@@ -100,23 +100,21 @@ static cJSON *shown_row(const cJSON *row)
     return o;
 }
 
-static void print(const cJSON *rows, const zo_diff_left *left, const zo_diff_side side[2])
+static void print(const cJSON *rows, const zo_diff_left *left, const zo_diff_side side[2], const zo_page *page)
 {
     cJSON *shown = cJSON_CreateArray();
-    int terminal = zo_terminal_columns(STDOUT_FILENO);
     char text[600];
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         cJSON_AddItemToArray(shown, shown_row(row));
     }
-    zo_table_print(stdout, shown, ZO_TABLE_MD, terminal);
+    zo_page_table(page, shown, false);
     cJSON_Delete(shown);
     snprintf(text, sizeof text, "A is %.200s, B is %.200s. %lld cells of A alone and %lld of B alone stand in no row; %lld pairs ended otherwise.", side[0].name, side[1].name,
              (long long)left->alone[0], (long long)left->alone[1], (long long)left->outcome);
-    printf("\n");
-    zo_paragraph_print(stdout, text, 0, terminal);
-    zo_paragraph_print(stdout, "A pair is a run of each side of one cell: same config, seed, model, data and definitions. Losses: every logged loss, projected gradient and "
-                       "evaluation, bit for bit. In brackets Student's 95 % interval over the pairs. Times: medians of steps, of pairs that nothing disturbed. Work to "
-                       "target: until the dev metric was as good as the best of the side where that is worse.", 0, terminal);
+    zo_page_paragraph(page, text);
+    zo_page_paragraph(page, "A pair is a run of each side of one cell: same config, seed, model, data and definitions. Losses: every logged loss, projected gradient and "
+                      "evaluation, bit for bit. In brackets Student's 95 % interval over the pairs. Times: medians of steps, of pairs that nothing disturbed. Work to "
+                      "target: until the dev metric was as good as the best of the side where that is worse.");
 }
 
 static int fail(const zo_err *err)
@@ -162,8 +160,8 @@ int zo_cmd_diff(int argc, char **argv)
     if (status != ZO_OK) {
         return fail(&err);
     }
-    if (as == ZO_TABLE_MD) {
-        print(rows, &left, side);
+    if (as == ZO_TABLE_MD || as == ZO_TABLE_LATEX) {
+        print(rows, &left, side, &(zo_page){.out = stdout, .as = as, .terminal = zo_terminal_columns(STDOUT_FILENO)});
     } else {
         zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
     }

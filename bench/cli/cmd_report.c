@@ -65,7 +65,7 @@ int zo_cmd_report(int argc, char **argv)
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json] [--group seed] [--best lr] [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]", &err) ||
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json|latex] [--group seed] [--best lr] [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]", &err) ||
         zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err)) {
         return fail("report", &err);
     }
@@ -97,7 +97,8 @@ int zo_cmd_report(int argc, char **argv)
     }
     if (spec.against != NULL) {
         status = zo_report_against(results, &spec, as, stdout, &err);
-    } else if (as == ZO_TABLE_MD && group == NULL) {
+    } else if ((as == ZO_TABLE_MD || as == ZO_TABLE_LATEX) && group == NULL) {
+        spec.as = as;
         status = zo_report_paper(results, &spec, stdout, &err);
     } else {
         cJSON *rows;
@@ -123,7 +124,7 @@ int zo_cmd_sql(int argc, char **argv)
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
     zo_results *results;
-    if (zo_args_read(argc, argv, table, &sql, 1, 1, NULL, "zo sql --db FILE \"SELECT ...\" [--format md|csv|json]", &err) ||
+    if (zo_args_read(argc, argv, table, &sql, 1, 1, NULL, "zo sql --db FILE \"SELECT ...\" [--format md|csv|json|latex]", &err) ||
         zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err) || zo_results_open_read(&results, db, &err)) {
         return fail("sql", &err);
     }

@@ -67,7 +67,7 @@ static zo_status print_section(const zo_page *page, zo_results *results, const s
     if (rows->child != NULL) {
         zo_page_title(page, 2, s->title);
         zo_page_paragraph(page, s->says);
-        zo_page_table(page, rows);
+        zo_page_table(page, rows, false);
     }
     cJSON_Delete(rows);
     return ZO_OK;
@@ -222,7 +222,7 @@ static void print_summary(const zo_page *page, zo_results *results, const char *
     snprintf(text, sizeof text, "%s, as of %s, by zo %.80s.", db, now, zo_build_revision());
     zo_page_paragraph(page, text);
     if (zo_results_select(results, "SELECT status, count(*) AS cells FROM runs GROUP BY 1 ORDER BY 2 DESC", &rows, NULL) == ZO_OK) {
-        zo_page_table(page, rows);
+        zo_page_table(page, rows, false);
     }
     cJSON_Delete(rows);
 }
@@ -230,7 +230,7 @@ static void print_summary(const zo_page *page, zo_results *results, const char *
 static zo_status print_page(const zo_page *page, zo_results *results, const zo_report_spec *spec, const char *db, int64_t again, zo_err *err)
 {
     zo_report_spec parts = *spec;
-    parts.html = true;
+    parts.as = ZO_TABLE_HTML;
     parts.terminal = 0;
     fputs(head, page->out);
     if (again > 0) {
@@ -259,7 +259,7 @@ zo_status zo_html_write(zo_results *results, const zo_report_spec *spec, const c
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
     ZO_CHECK(out != NULL, "no memory for a page");
-    zo_status status = print_page(&(zo_page){.out = out, .html = true}, results, spec, db, again, err);
+    zo_status status = print_page(&(zo_page){.out = out, .as = ZO_TABLE_HTML}, results, spec, db, again, err);
     fclose(out);
     status = status == ZO_OK ? zo_write_file(path, text, n, err) : status;
     free(text);

@@ -79,10 +79,10 @@ static const command commands[] = {
      "  --to STEP     stop after so many steps\n"
      "  --save DIR    the weights, into a new folder; as zo run --save writes them\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
-     "usage: zo report [--db FILE] [--format md|csv|json | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
+     "usage: zo report [--db FILE] [--format md|csv|json|latex | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
      "                 [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]\n"
      "\n"
-     "Without --group, markdown is the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
+     "Without --group, markdown and LaTeX (booktabs; the best in bold, the second underlined) are the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
      "runs and how many of them are marked, then what it cost; csv and json have one object a cell. --group seed: one object for the cells\n"
      "that differ in nothing but the seed. Rows from before a figure changed its meaning stand under \"old definition\" (column meaning).\n"
      "\n"
@@ -126,14 +126,14 @@ static const command commands[] = {
      "\n"
      "Exit code: 0 drawn, 1 there was nothing to draw, 2 the input was wrong, or a picture could not be drawn or written (the others are).\n"},
     {"sql", zo_cmd_sql, "one read-only SQL statement",
-     "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json | --json]\n"
+     "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json|latex | --json]\n"
      "\n"
      "  --db FILE     results database (results/zo.db)\n"
      "\n"
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
      "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
     {"diff", zo_cmd_diff, "two databases or revisions, cell by cell",
-     "usage: zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json | --json]\n"
+     "usage: zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json|latex | --json]\n"
      "\n"
      "A and B are two database files; or, with --db or --by, what the revision (or the host ...) of runs in one database begins with.\n"
      "A row is a setting, a pair a run of each side of one of its cells. Are the losses the same bits? Score, time of a step and the part of it that\n"
