@@ -20,7 +20,7 @@ typedef enum zo_figure_kind {
 
 typedef struct zo_figure { zo_field field; zo_figure_kind kind; } zo_figure;
 
-#define ZO_FIGURES 63
+#define ZO_FIGURES 66
 extern const zo_figure zo_figures[ZO_FIGURES]; /* in the order of reports */
 
 #ifdef __cplusplus

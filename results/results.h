@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 7
+#define ZO_SCHEMA_VERSION 8
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -87,6 +87,12 @@ zo_status zo_results_begin(zo_results *results, const zo_cell_row *cell, const z
 
 /* Said as soon as it is known, before the model is opened. */
 zo_status zo_results_source(zo_results *results, int64_t run, const zo_source_row *source, zo_err *err);
+
+/* What is predicted of a try before its first step; `figure` is a column of `tries`. What a plan has said of its cell stays. */
+zo_status zo_results_predict(zo_results *results, int64_t run, const char *figure, double predicted, zo_err *err);
+
+/* What a plan says of the cell with this hash, in place of what an earlier one said. Tries that begin later take it over. */
+zo_status zo_results_plan(zo_results *results, const char *hash, const char *figure, double predicted, zo_err *err);
 
 typedef struct zo_step_row {
     int64_t step;                  /* from 1: steps done */
@@ -160,6 +166,7 @@ typedef struct zo_run_end {
     double train_seconds, eval_seconds, load_seconds;
     int64_t resumed;               /* how often it went on from a checkpoint */
     double checkpoint_ms;          /* time that writing them took, in none of the above */
+    double memory_error, hours_error, cpu_error; /* zo_results_end makes them of what was predicted */
     double device_hours, device_hours_total; /* zo_results_end makes them of the seconds */
     double step_ms, step_ms_median, step_ms_q1, step_ms_q3, full_step_ms, other_step_ms;
     int64_t full_steps;

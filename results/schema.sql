@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 7. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 8. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -67,7 +67,8 @@ CREATE TABLE tries (
                                              -- diverged: a loss was not finite, or it was above 10 times its start. That must hold on 20 logged
                                              --   steps or two dev evaluations in a row; at the very end 3 logged steps or one evaluation are enough.
                                              -- dead: the projected gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half.
-                                             -- oom: the ledger's limit was reached, or the device's memory.
+                                             -- oom: the ledger's limit was reached, or the device's memory; or more than the limit was predicted, and
+                                             --   nothing was started.
                                              -- time: the budget in seconds ended before another one.
                                              -- unsupported: this program cannot do the combination.
                                              -- failed: an error or a crash. killed: the run was interrupted.
@@ -159,7 +160,11 @@ CREATE TABLE tries (
     exact_match       REAL,                  -- share of answers in words that are one of the right ones, as SQuAD's scorer compares them
     token_f1          REAL,                  -- mean F1 over words of these, the most over the right ones
     pearson           REAL,                  -- of scores with gold scores (regression)
-    spearman          REAL                   -- the same of ranks, of equal ones the mean
+    spearman          REAL,                  -- the same of ranks, of equal ones the mean
+    -- what was predicted (table `predictions`) over what was measured, less 1: 0.1 = a tenth too much. NULL where either is not there
+    memory_error      REAL,                  -- of train_peak_bytes
+    hours_error       REAL,                  -- of device_hours_total, that `zo plan` has said
+    cpu_error         REAL                   -- of cpu_seconds, that `zo plan` has said; what else the machine does moves it less
 ) STRICT;
 CREATE INDEX tries_of_cell ON tries (cell);
 
@@ -252,12 +257,30 @@ CREATE TABLE samples (                       -- outcomes of single examples, of 
     source TEXT,                             -- which example it is: file below the data folder and number of its row there, from 1, as "glue/SST-2/dev.tsv#17"
     PRIMARY KEY (run, step, split, row)
 ) STRICT, WITHOUT ROWID;
--- Room for what is planned. Nothing writes this table yet.
-CREATE TABLE predictions (                   -- what was predicted of a run before it began
+CREATE TABLE predictions (                   -- what was predicted of a run before its first step
     run       INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     figure    TEXT NOT NULL,                 -- a column of `tries`
     predicted REAL NOT NULL,
     PRIMARY KEY (run, figure)
+) STRICT, WITHOUT ROWID;
+
+-- What `zo plan` has said of cells, the last word. A try takes over what there is of its cell when it begins.
+CREATE TABLE plans (
+    hash      TEXT NOT NULL,                 -- of a cell, as in `cells`
+    figure    TEXT NOT NULL,                 -- a column of `tries`
+    predicted REAL NOT NULL,
+    PRIMARY KEY (hash, figure)
+) STRICT, WITHOUT ROWID;
+
+-- What `zo run --budget` has made of a table: a row for each of its cells. It stays as it is first written, so that a second start goes on with it.
+CREATE TABLE budgets (
+    plan    TEXT NOT NULL,                   -- 64-bit FNV-1a, 16 hex digits, over the hashes of the table's cells and the budget
+    seconds REAL NOT NULL,                   -- the budget
+    hash    TEXT NOT NULL,                   -- of a cell of the table as it stands there
+    ran     TEXT,                            -- hash of the cell that is run in its place; NULL = none is
+    config  TEXT,                            -- of that cell, as in `cells`
+    why     TEXT NOT NULL,                   -- what was cut, in words; '' = nothing
+    PRIMARY KEY (plan, hash)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX cells_by_hash ON cells (hash);
@@ -277,7 +300,7 @@ CREATE VIEW all_runs AS
            t.drift_max, t.train_seconds, t.eval_seconds, t.load_seconds, t.step_ms, t.step_ms_median, t.step_ms_q1, t.step_ms_q3, t.full_steps,
            t.full_step_ms, t.other_step_ms, t.device_hours, t.device_hours_total, t.cpu_seconds, t.foreign_seconds, t.steal_seconds,
            t.load_average, t.switches, t.disturbed, t.peak_bytes, t.train_peak_bytes, t.rss_peak_bytes, t.memory_limit_bytes,
-           t.parameters, t.trained_parameters, t.resumed, t.checkpoint_ms, t.note
+           t.parameters, t.trained_parameters, t.resumed, t.checkpoint_ms, t.memory_error, t.hours_error, t.cpu_error, t.note
     FROM cells c JOIN tries t USING (cell);
 
 -- The try of each cell that counts.

@@ -148,13 +148,81 @@ static zo_status insert_try(zo_results *r, const zo_cell_row *c, const zo_identi
     return status == ZO_OK ? show_try(r, *run, err) : status;
 }
 
+/* What a plan has said of its cell. */
+static zo_status take_plan(zo_results *r, const char *hash, int64_t run, zo_err *err)
+{
+    zo_binder b;
+    zo_status status = zo_db_prepare(r, "INSERT INTO predictions (run, figure, predicted) SELECT ?, figure, predicted FROM plans WHERE hash = ?", &b, err);
+    if (status == ZO_OK) {
+        zo_put_int(&b, run);
+        zo_put_text(&b, hash);
+        status = zo_db_step_last(&b, err);
+    }
+    return status;
+}
+
 zo_status zo_results_begin(zo_results *r, const zo_cell_row *cell, const zo_identity *identity, const zo_host_row *host, int64_t *run, zo_err *err)
 {
     zo_status status = zo_db_begin(r, err);
     if (status == ZO_OK) {
-        status = zo_db_end(r, insert_try(r, cell, identity, host, run, err), err);
+        status = insert_try(r, cell, identity, host, run, err);
+        status = status == ZO_OK ? take_plan(r, identity->hash, *run, err) : status;
+        status = zo_db_end(r, status, err);
     }
     return status;
+}
+
+zo_status zo_results_predict(zo_results *r, int64_t run, const char *figure, double predicted, zo_err *err)
+{
+    zo_binder b;
+    zo_status status = zo_db_prepare(r, "INSERT OR IGNORE INTO predictions (run, figure, predicted) VALUES (?, ?, ?)", &b, err);
+    if (status == ZO_OK) {
+        zo_put_int(&b, run);
+        zo_put_text(&b, figure);
+        zo_put_real(&b, predicted);
+        status = zo_db_step_last(&b, err);
+    }
+    return status;
+}
+
+zo_status zo_results_plan(zo_results *r, const char *hash, const char *figure, double predicted, zo_err *err)
+{
+    zo_binder b;
+    zo_status status = zo_db_prepare(r, "INSERT OR REPLACE INTO plans (hash, figure, predicted) VALUES (?, ?, ?)", &b, err);
+    if (status == ZO_OK) {
+        zo_put_text(&b, hash);
+        zo_put_text(&b, figure);
+        zo_put_real(&b, predicted);
+        status = zo_db_step_last(&b, err);
+    }
+    return status;
+}
+
+/* predicted / measured - 1; NaN where nothing was predicted, or nothing measured. */
+static zo_status error_of(zo_results *r, int64_t run, const char *figure, double measured, double *error, zo_err *err)
+{
+    zo_binder b;
+    *error = NAN;
+    zo_status status = zo_db_prepare(r, "SELECT predicted FROM predictions WHERE run = ? AND figure = ?", &b, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    zo_put_int(&b, run);
+    zo_put_text(&b, figure);
+    if (sqlite3_step(b.s) == SQLITE_ROW && isfinite(measured) && measured > 0) {
+        *error = sqlite3_column_double(b.s, 0) / measured - 1;
+    }
+    sqlite3_finalize(b.s);
+    return ZO_OK;
+}
+
+/* A run that was cut off has measured nothing that was predicted. */
+static zo_status take_errors(zo_results *r, int64_t run, zo_run_end *end, zo_err *err)
+{
+    bool whole = strcmp(end->status, "done") == 0 || strcmp(end->status, "time") == 0;
+    zo_status status = error_of(r, run, "train_peak_bytes", whole ? (double)end->train_peak_bytes : 0, &end->memory_error, err);
+    status = status == ZO_OK ? error_of(r, run, "device_hours_total", whole ? end->device_hours_total : 0, &end->hours_error, err) : status;
+    return status == ZO_OK ? error_of(r, run, "cpu_seconds", whole ? end->cpu_seconds : 0, &end->cpu_error, err) : status;
 }
 
 zo_status zo_results_source(zo_results *r, int64_t run, const zo_source_row *source, zo_err *err)
@@ -301,13 +369,14 @@ zo_status zo_results_end(zo_results *r, int64_t run, const zo_run_end *e, zo_err
     zo_run_end end = *e;
     end.device_hours = e->train_seconds / 3600;
     end.device_hours_total = (e->train_seconds + e->eval_seconds) / 3600;
+    status = take_errors(r, run, &end, err);
     char sql[4096] = "UPDATE tries SET ";
     for (int k = 0; k < ZO_FIGURES; k++) {
         zo_list_columns(sql, sizeof sql, &zo_figures[k].field, 1, true);
     }
     strncat(sql, ", ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE run = ?", sizeof sql - strlen(sql) - 1);
-    zo_binder b;
-    status = zo_db_prepare(r, sql, &b, err);
+    zo_binder b = {0};
+    status = status == ZO_OK ? zo_db_prepare(r, sql, &b, err) : status;
     if (status == ZO_OK) {
         for (int k = 0; k < ZO_FIGURES; k++) {
             zo_put_fields(&b, &zo_figures[k].field, 1, &end);

@@ -1,6 +1,7 @@
 /* predict.c: see predict.h. */
 #include "bench/cell/predict.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int64_t min64(int64_t a, int64_t b)
@@ -62,6 +63,26 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
         bytes[ZO_TAG_DATA] += zo_batch_bytes(&s->largest, s->batch_size) * (steps_too && (c->estimator->full_batch || needs.features) ? 2 : 1);
         bytes[ZO_TAG_DATA] += steps_too && s->order.row == NULL ? (uint64_t)s->train_size * sizeof *s->order.row : 0;
     }
+}
+
+const char *zo_predict_text(const uint64_t bytes[ZO_TAGS], char *out, size_t size)
+{
+    uint64_t sum = 0;
+    for (int t = 0; t < ZO_TAGS; t++) {
+        sum += bytes[t];
+    }
+    size_t at = (size_t)snprintf(out, size, "%.1f MB", (double)sum / 1e6);
+    const char *before = " (";
+    for (int t = 0; t < ZO_TAGS && at < size; t++) {
+        if (bytes[t] > 0) {
+            at += (size_t)snprintf(out + at, size - at, "%s%s %.1f", before, zo_tag_name((zo_tag)t), (double)bytes[t] / 1e6);
+            before = ", ";
+        }
+    }
+    if (at < size) {
+        snprintf(out + at, size - at, "%s", before[0] == ',' ? ")" : "");
+    }
+    return out;
 }
 
 void zo_predict_method(const zo_needs *needs, const zo_extent *extent, uint64_t bytes[ZO_TAGS])

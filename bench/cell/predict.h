@@ -17,6 +17,13 @@ zo_extent zo_predict_extent(const zo_setup *setup);
  * In the space where the model lives. */
 void zo_predict_peak(const zo_setup *setup, uint64_t bytes[ZO_TAGS]);
 
+/* "84.0 MB (params 60.0, activations 24.0)": the sum, and the tags that have any. `of` <= size, NUL-terminated; allocates nothing. */
+const char *zo_predict_text(const uint64_t bytes[ZO_TAGS], char *out, size_t size);
+
+/* What is predicted is held to this share of what is measured. A cell whose training is predicted to take more than its limit by more than this is
+ * not started. */
+#define ZO_PREDICT_MARGIN 0.03
+
 /* The same figure for a layout alone, before anything is opened: what start() and the steps add to weights and passes, by tag, with the model
  * in the host's memory. */
 void zo_predict_method(const zo_needs *needs, const zo_extent *extent, uint64_t bytes[ZO_TAGS]);

@@ -143,6 +143,8 @@ void zo_cell_send_progress(zo_cell_run *r, bool now)
 
 /* ---- out of memory -------------------------------------------------------------------------------------------------------- */
 
+#define MORE_ROOM "a smaller batch or context, or a machine with more memory, may do"
+
 /* Out of memory is a measurement: the row says what was held and what was asked for. */
 static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
 {
@@ -150,17 +152,9 @@ static void on_oom(zo_space space, zo_tag tag, size_t bytes, void *context)
     zo_peak live = zo_mem_live(space);
     char text[1000];
     char request[200];
-    int at = snprintf(text, sizeof text, "out of memory: asked for %s while %.1f MB were live (", zo_mem_request(tag, bytes, request, sizeof request),
-                      (double)live.total_bytes / 1e6);
-    bool first = true;
-    for (int t = 0; t < ZO_TAGS && at < (int)sizeof text; t++) {
-        if (live.tag_bytes[t] > 0) {
-            at += snprintf(text + at, sizeof text - (size_t)at, "%s%s %.1f", first ? "" : ", ", zo_tag_name((zo_tag)t),
-                           (double)live.tag_bytes[t] / 1e6);
-            first = false;
-        }
-    }
-    snprintf(text + (at < 900 ? at : 900), 100, "); a smaller batch or context, or a machine with more memory, may do");
+    char held[400];
+    snprintf(text, sizeof text, "out of memory: asked for %s beside %s; " MORE_ROOM, zo_mem_request(tag, bytes, request, sizeof request),
+             zo_predict_text(live.tag_bytes, held, sizeof held));
     zo_mem_limit(ZO_HOST, 0); /* the words of the end need a few bytes more */
     zo_err err = {0};
     if (current.id == 0) { /* before there is a row, or in a check: the parent is told */
@@ -194,17 +188,42 @@ static const char *text_in(const cJSON *job, const char *key)
     return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
-/* What a check found: the peak that a dry run says. */
+/* What a check found: the peak by tag that a plan says, the limit that it is seen against (none on a card), and how many rows there are. */
 static void send_check(zo_cell_run *r)
 {
     cJSON *news = cJSON_CreateObject();
-    uint64_t bytes[ZO_TAGS], sum = zo_results_bytes();
+    uint64_t bytes[ZO_TAGS];
+    zo_predict_peak(&r->setup, bytes);
+    bytes[ZO_TAG_OTHER] += zo_results_bytes();
+    double tags[ZO_TAGS];
+    for (int t = 0; t < ZO_TAGS; t++) {
+        tags[t] = (double)bytes[t];
+    }
+    cJSON_AddItemToObject(news, "bytes", cJSON_CreateDoubleArray(tags, ZO_TAGS));
+    cJSON_AddNumberToObject(news, "limit", r->space == ZO_HOST ? (double)r->memory_limit : 0);
+    cJSON_AddNumberToObject(news, "dev", zo_dataset_size(r->setup.dataset, ZO_DEV));
+    cJSON_AddNumberToObject(news, "test", zo_dataset_size(r->setup.dataset, ZO_TEST));
+    send_news(news);
+}
+
+/* Records the peak that is predicted of training. ZO_EOOM with a sentence where the process may not take as much, by more than the prediction may be wrong. */
+static zo_status foresee(zo_cell_run *r, zo_err *err)
+{
+    uint64_t bytes[ZO_TAGS];
+    double sum = 0;
+    char text[400];
+    if (!zo_estimator_trains(r->cell.estimator) || r->cell.estimator->unmeasured != NULL) {
+        return ZO_OK;
+    }
     zo_predict_peak(&r->setup, bytes);
     for (int t = 0; t < ZO_TAGS; t++) {
-        sum += bytes[t];
+        sum += (double)bytes[t];
     }
-    cJSON_AddNumberToObject(news, "bytes", (double)sum);
-    send_news(news);
+    zo_status status = zo_results_predict(r->results, r->id, "train_peak_bytes", sum, err);
+    return status != ZO_OK || r->space != ZO_HOST || sum <= (1 + ZO_PREDICT_MARGIN) * (double)r->memory_limit
+               ? status
+               : zo_fail(err, ZO_EOOM, "not started: its training is predicted to take %s, and it may take %.1f MB; " MORE_ROOM,
+                         zo_predict_text(bytes, text, sizeof text), (double)r->memory_limit / 1e6);
 }
 
 /* Model and data of the row. A folder that cannot be found or read is left to zo_setup_open, which says what is wrong with it. */
@@ -299,10 +318,12 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
         status = status == ZO_EUNSUPPORTED ? ZO_EINPUT : status; /* --save is no part of the cell, which is run without it */
     }
     r->load_seconds = zo_now() - start;
-    if (status == ZO_EUNSUPPORTED) {
+    bool is_open = status == ZO_OK;
+    status = is_open ? foresee(r, err) : status;
+    if (status == ZO_EUNSUPPORTED || (is_open && status == ZO_EOOM)) {
         char message[sizeof err->text];
         snprintf(message, sizeof message, "%s", err->text);
-        return zo_cell_end(r, "unsupported", message, err);
+        return zo_cell_end(r, status == ZO_EOOM ? "oom" : "unsupported", message, err);
     }
     if (status == ZO_OK) {
         if (zo_dataset_size(r->setup.dataset, ZO_DEV) == 0) { /* asked for, and there was none */

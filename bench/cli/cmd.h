@@ -40,6 +40,7 @@ extern "C" {
     "  --models DIR        where model names are looked up first ($ZO_MODELS)\n"
 
 int zo_cmd_run(int argc, char **argv);
+int zo_cmd_plan(int argc, char **argv);
 int zo_cmd_replay(int argc, char **argv);
 int zo_cmd_export(int argc, char **argv);
 int zo_cmd_report(int argc, char **argv);

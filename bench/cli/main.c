@@ -64,6 +64,25 @@ static const command commands[] = {
      "`factor` times the one before, with this seed and no test rows. While the best is the smallest or largest tried, the next one is tried, up to `most`.\n"
      "\n"
      "Keys of a cell:\n"},
+    {"plan", zo_cmd_plan, "what the cells of a config will take: memory and hours, and what does not fit",
+     "usage: zo plan CONFIG.json [--memory] [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--only CELL]\n"
+     "               [--format md|csv|json | --json]\n"
+     "\n"
+     "A row for the cells that differ in the seed and the learning rate alone: the peak of their training by tag in MB, their steps, the wall time of one,\n"
+     "and the hours of one cell and of all of them. What would take more than a cell may take, or cannot be run, says why; `zo run` starts no training\n"
+     "that does not fit, and its row is oom. Memory is by what each method says of itself, and hours are by timed steps of each setting: their rows\n"
+     "stand in FILE.hours. With that file there the same plan comes out; without it, steps are timed again.\n"
+     "What is said of each cell is kept. The run that comes after has it in the table `predictions`, and how far it was off in its columns\n"
+     "memory_error, hours_error and cpu_error: 0.1 = a tenth too much.\n"
+     "  --memory      no timed steps\n"
+     "  --db FILE     results database, made when absent (results/zo.db)\n"
+     "  --device NAME, --model NAME, --with KEYS, --data DIR, --models DIR, --only CELL\n"
+     "                as of `zo run`\n"
+     "  --format F    md, csv or json\n"
+     "\n"
+     "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G. On a card nothing is said to be too large.\n"
+     "\n"
+     "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n"},
     {"export", zo_cmd_export, "the weights of a run as a folder that transformers loads",
      "usage: zo export RUN DIR [--db FILE] [--data DIR] [--models DIR]\n"
      "\n"

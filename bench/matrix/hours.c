@@ -7,17 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/matrix/child.h"
 #include "core/hashmap.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/report.h"
 
-#define TIMED_STEPS 6     /* three rounds of a method whose every second step reads the whole training set */
+#define FIRST_STEPS 6     /* three rounds of a method whose every second step reads the whole training set */
+#define ENOUGH_SECONDS 1.0 /* of steps: where the first took less, more are timed */
+#define LOOK_ROWS 64      /* that are evaluated to time evaluations */
 #define START_SECONDS 0.1 /* of a process, beside the loading that its row has */
 #define TEST_LOOKS 0.5    /* share of evaluations that are the best so far, at which test is evaluated too */
 
 /* What was seen of one setting. */
-typedef struct timing { double step_seconds, forwards, work, seconds, load_seconds; } timing;
+typedef struct timing {
+    bool there;
+    double step_seconds, forwards, work, seconds, cpu; /* of a step */
+    double row_seconds, load_seconds, whole_seconds;   /* of an evaluated row; the last: of steps and evaluations of one that makes no steps */
+    char why[300];
+} timing;
+
+struct zo_timings {
+    zo_hashmap of_hash; /* of the cell of the first steps: 1 + its place */
+    timing *of;         /* (n) */
+    int64_t n;
+};
 
 double zo_hours_steps(const zo_cell *c, double timed, double forwards, double work, double seconds)
 {
@@ -28,11 +42,16 @@ double zo_hours_steps(const zo_cell *c, double timed, double forwards, double wo
     return isfinite(steps) ? steps : 0;
 }
 
-/* A cell of a few steps and nothing to evaluate; one that does not train evaluates instead, as it is. */
-static zo_status timed_cell(zo_cell *out, const zo_cell *cell, zo_err *err)
+static double least_rows(int64_t rows)
 {
-    static const struct { const char *key; double value; } set[] = {{"seed", 0}, {"steps", TIMED_STEPS}, {"forwards", 0}, {"work", 0}, {"seconds", 0},
-                                                                    {"warmup", 0}, {"eval_every", 0}, {"dev", 0}, {"test", 0}};
+    return rows < 0 || rows > LOOK_ROWS ? LOOK_ROWS : (double)rows;
+}
+
+/* A cell of so many steps and a few rows to evaluate; one that makes no steps stays as it is. */
+static zo_status timed_cell(zo_cell *out, const zo_cell *cell, int64_t steps, zo_err *err)
+{
+    const struct { const char *key; double value; } set[] = {{"seed", 0}, {"steps", (double)steps}, {"forwards", 0}, {"work", 0}, {"seconds", 0}, {"warmup", 0},
+                                                             {"eval_every", 0}, {"dev", least_rows(cell->dev)}, {"test", least_rows(cell->test)}};
     cJSON *config = cJSON_Parse(cell->config);
     for (size_t i = 0; i < (cell->estimator->step != NULL ? sizeof set / sizeof *set : 1); i++) {
         zo_json_replace(config, set[i].key, cJSON_CreateNumber(set[i].value));
@@ -52,30 +71,92 @@ static double number(const cJSON *row, const char *column)
     return cJSON_IsNumber(v) ? v->valuedouble : 0;
 }
 
-/* (grid->n; the caller frees it) for each cell the row of its timed cell in `g`, into which those go. */
-static zo_status make_timed(const zo_grid *grid, zo_grid *g, int64_t *of_cell, zo_err *err)
+static const char *text(const cJSON *row, const char *column)
 {
-    zo_hashmap map = {0};
+    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, column));
+    return s != NULL ? s : "";
+}
+
+static zo_grid like(const zo_grid *grid)
+{
+    zo_grid g = {.n = 0};
+    memcpy(g.path, grid->path, sizeof g.path);
+    memcpy(g.name, grid->name, sizeof g.name);
+    g.cell = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *g.cell);
+    return g;
+}
+
+/* The cells of the first steps, in `g`: one a setting, in the order of t->of. */
+static zo_status make_first(const zo_grid *grid, const bool *leave_out, zo_grid *g, zo_timings *t, zo_err *err)
+{
     zo_status status = ZO_OK;
-    memcpy(g->path, grid->path, sizeof g->path);
-    memcpy(g->name, grid->name, sizeof g->name);
-    g->cell = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *g->cell);
+    *g = like(grid);
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
         zo_cell timed;
-        status = timed_cell(&timed, &grid->cell[i], err);
-        of_cell[i] = status == ZO_OK ? zo_hashmap_number(&map, strtoull(timed.hash, NULL, 16)) : -1;
-        if (status == ZO_OK && of_cell[i] == g->n) {
+        if (leave_out != NULL && leave_out[i]) {
+            continue;
+        }
+        status = timed_cell(&timed, &grid->cell[i], FIRST_STEPS, err);
+        if (status != ZO_OK) {
+            break;
+        }
+        bool is_new;
+        int64_t *place = zo_hashmap_at(&t->of_hash, strtoull(timed.hash, NULL, 16), &is_new);
+        if (is_new) {
             g->cell[g->n++] = timed;
-        } else if (status == ZO_OK) {
+            *place = g->n;
+        } else {
             zo_cell_free(&timed);
         }
     }
-    zo_hashmap_free(&map);
+    t->n = g->n;
     zo_grid_label(g);
     return status;
 }
 
-static zo_status read_timings(const zo_grid *g, const char *db, timing *of, zo_err *err)
+/* Longer ones of those whose first steps were soon done, in `g`; at[k]: the setting of its k-th. */
+static zo_status make_longer(const zo_grid *first, const zo_timings *t, zo_grid *g, int64_t *at, zo_err *err)
+{
+    static const int64_t lengths[] = {10, 20, 50, 100, 200};
+    zo_status status = ZO_OK;
+    *g = like(first);
+    for (int64_t i = 0; i < first->n && status == ZO_OK; i++) {
+        size_t k = 0;
+        while (k + 1 < sizeof lengths / sizeof *lengths && (double)lengths[k] * t->of[i].step_seconds < ENOUGH_SECONDS) {
+            k++;
+        }
+        if (first->cell[i].estimator->step != NULL && t->of[i].there && t->of[i].step_seconds * FIRST_STEPS < ENOUGH_SECONDS) {
+            at[g->n] = i;
+            status = timed_cell(&g->cell[g->n], &first->cell[i], lengths[k], err);
+            g->n += status == ZO_OK;
+        }
+    }
+    zo_grid_label(g);
+    return status;
+}
+
+static timing read_timing(const cJSON *row)
+{
+    timing t = {.load_seconds = number(row, "load_seconds"), .step_seconds = number(row, "step_ms") / 1e3};
+    double steps = number(row, "steps"), train = number(row, "train_seconds"), looked = number(row, "looked");
+    t.whole_seconds = train + number(row, "eval_seconds");
+    t.row_seconds = looked > 0 ? number(row, "eval_seconds") / looked : 0;
+    if (steps > 0) {
+        t.forwards = number(row, "forwards") / steps;
+        t.work = number(row, "work") / steps;
+        t.seconds = train / steps;
+        t.cpu = train > 0 ? number(row, "cpu_seconds") / train * t.step_seconds : 0; /* without the first step's share, as step_ms */
+    }
+    const char *status = text(row, "status");
+    t.there = strcmp(status, "oom") != 0 && strcmp(status, "unsupported") != 0 && strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0;
+    if (!t.there) {
+        snprintf(t.why, sizeof t.why, "%s: %.250s", status, text(row, "message"));
+    }
+    return t;
+}
+
+/* Of cell k of the grid the timing at[k]; at NULL: k. */
+static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *at, timing *of, zo_err *err)
 {
     zo_results *results;
     cJSON *rows = NULL;
@@ -83,23 +164,17 @@ static zo_status read_timings(const zo_grid *g, const char *db, timing *of, zo_e
     if (status != ZO_OK) {
         return status;
     }
-    status = zo_results_select(results, "SELECT hash, steps, step_ms, forwards, work, train_seconds, load_seconds, eval_seconds FROM runs", &rows, err);
+    status = zo_results_select(results, "SELECT hash, status, message, steps, step_ms, forwards, work, train_seconds, load_seconds, eval_seconds, cpu_seconds,"
+                                        " (SELECT sum(examples) FROM evaluations e WHERE e.run = runs.run) AS looked FROM runs", &rows, err);
     zo_hashmap map = {0};
     bool is_new;
     for (int64_t i = 0; i < g->n; i++) {
         *zo_hashmap_at(&map, strtoull(g->cell[i].hash, NULL, 16), &is_new) = 1 + i;
     }
     for (const cJSON *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
-        const cJSON *hash = cJSON_GetObjectItemCaseSensitive(row, "hash");
-        int64_t i = cJSON_IsString(hash) ? *zo_hashmap_at(&map, strtoull(hash->valuestring, NULL, 16), &is_new) - 1 : -1;
-        double steps = number(row, "steps");
-        if (i >= 0 && !is_new) { /* one that trains has nothing to evaluate, one that does not has no steps */
-            of[i] = (timing){.step_seconds = number(row, "step_ms") / 1e3, .load_seconds = number(row, "load_seconds") + number(row, "eval_seconds")};
-            if (steps > 0) {
-                of[i].forwards = number(row, "forwards") / steps;
-                of[i].work = number(row, "work") / steps;
-                of[i].seconds = number(row, "train_seconds") / steps;
-            }
+        int64_t i = *zo_hashmap_at(&map, strtoull(text(row, "hash"), NULL, 16), &is_new) - 1;
+        if (i >= 0 && !is_new) {
+            of[at != NULL ? at[i] : i] = read_timing(row);
         }
     }
     zo_hashmap_free(&map);
@@ -108,82 +183,151 @@ static zo_status read_timings(const zo_grid *g, const char *db, timing *of, zo_e
     return status;
 }
 
-/* Seconds of one cell; trial: without test rows. forward_seconds: of a batch. */
-static double cell_seconds(const zo_cell *c, const timing *t, double forward_seconds, bool trial)
+/* Runs the cells, and reads what came of them. */
+static int time_cells(const zo_grid *g, const zo_run_spec *spec, const int64_t *at, timing *of, zo_err *err)
 {
-    double seconds = START_SECONDS + t->load_seconds;
+    int code = g->n > 0 ? zo_run_grid(g, spec) : 0;
+    return code < 2 && g->n > 0 && !zo_run_interrupted && read_timings(g, spec->db, at, of, err) != ZO_OK ? 2 : code;
+}
+
+int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const bool *leave_out)
+{
+    zo_err err = {0};
+    zo_grid first = {0}, longer = {0};
+    char db[4200];
+    zo_timings *t = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *t);
+    zo_run_spec timed = {.db = db, .dirs = spec->dirs};
+    snprintf(db, sizeof db, "%s.hours", spec->db);
+    t->of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *t->of);
+    int64_t *at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *at);
+    int code = make_first(grid, leave_out, &first, t, &err) == ZO_OK ? time_cells(&first, &timed, NULL, t->of, &err) : 2;
+    if (code < 2 && !zo_run_interrupted) {
+        int more = make_longer(&first, t, &longer, at, &err) == ZO_OK ? time_cells(&longer, &timed, at, t->of, &err) : 2;
+        code = more > code ? more : code;
+    }
+    if (err.status != ZO_OK) {
+        fprintf(stderr, "zo: %s\n", err.text);
+    }
+    zo_grid_free(&first);
+    zo_grid_free(&longer);
+    zo_free(at);
+    if (code == 2) {
+        zo_timings_free(t);
+        t = NULL;
+    }
+    *timings = t;
+    return code;
+}
+
+void zo_timings_free(zo_timings *t)
+{
+    if (t != NULL) {
+        zo_hashmap_free(&t->of_hash);
+        zo_free(t->of);
+        zo_free(t);
+    }
+}
+
+/* How often the splits are evaluated: before the first step, between steps, and after the last. */
+typedef struct looks { double dev, test, between_dev, between_test; } looks;
+
+static looks count_looks(const zo_cell *c, double steps, bool has_dev, bool has_test)
+{
+    double during = c->eval_every == ZO_EVAL_TENTHS ? fmin(10, steps) : c->eval_every > 0 ? ceil(steps / (double)c->eval_every) : 1;
+    looks l = {.dev = has_dev ? 1 + during : 0, .between_dev = has_dev ? during - 1 : 0};
+    if (has_test && c->selection == ZO_SELECT_BEST_TEST) {
+        l.test = during;
+    } else if (has_test) {
+        l.test = !has_dev || c->selection == ZO_SELECT_LAST ? 1 : fmax(1, TEST_LOOKS * during);
+    }
+    l.between_test = has_test && l.test > 1 ? l.test * (during - 1) / during : 0;
+    return l;
+}
+
+/* NULL = its setting was not timed. */
+static const timing *find(zo_timings *timings, const zo_cell *c)
+{
+    zo_cell first;
+    zo_err err = {0};
+    bool is_new = true;
+    if (timed_cell(&first, c, FIRST_STEPS, &err) != ZO_OK) {
+        return NULL;
+    }
+    int64_t place = *zo_hashmap_at(&timings->of_hash, strtoull(first.hash, NULL, 16), &is_new);
+    zo_cell_free(&first);
+    return place > 0 ? &timings->of[place - 1] : NULL;
+}
+
+zo_time zo_timings_of(zo_timings *timings, const zo_cell *c, int64_t dev, int64_t test, bool trial)
+{
+    zo_time time = {.steps = NAN, .forwards = NAN, .step_seconds = NAN, .hours = NAN, .cpu_seconds = NAN, .seconds = NAN};
+    const timing *t = find(timings, c);
+    if (t == NULL || !t->there) {
+        snprintf(time.why, sizeof time.why, "%s", t == NULL ? "it was not timed" : t->why[0] != '\0' ? t->why : "its timed steps have no row");
+        return time;
+    }
     if (c->estimator->step == NULL) {
-        return seconds;
+        time.steps = time.forwards = time.step_seconds = 0;
+        time.hours = t->whole_seconds / 3600;
+        time.seconds = START_SECONDS + t->load_seconds + t->whole_seconds;
+        return time;
     }
-    double steps = zo_hours_steps(c, 1, t->forwards, t->work, t->seconds);
-    double looks = 1 + (c->eval_every == ZO_EVAL_TENTHS ? fmin(10, steps) : c->eval_every > 0 ? ceil(steps / (double)c->eval_every) : 1);
-    double dev = c->dev >= 0 ? (double)c->dev : 1000, test = trial ? 0 : c->test >= 0 ? (double)c->test : 1000;
-    return seconds + steps * t->step_seconds + looks * (dev + TEST_LOOKS * test) / (double)c->batch * forward_seconds;
-}
-
-static bool same_pass(const zo_cell *a, const zo_cell *b)
-{
-    return a->estimator->step != NULL && b->estimator->step != NULL && strcmp(a->model, b->model) == 0 && strcmp(a->task, b->task) == 0 &&
-           a->form == b->form && a->batch == b->batch && a->context == b->context && a->precision == b->precision && strcmp(a->device, b->device) == 0;
-}
-
-/* Seconds of a plain forward: of the method that takes the least for one. */
-static double forward_seconds(const zo_grid *g, const timing *of, const zo_cell *cell)
-{
-    double least = 0;
-    for (int64_t i = 0; i < g->n; i++) {
-        double one = of[i].work > 0 ? of[i].step_seconds / of[i].work : 0;
-        if (one > 0 && same_pass(&g->cell[i], cell) && (least == 0 || one < least)) {
-            least = one;
-        }
+    double dev_rows = dev >= 0 ? (double)dev : c->dev >= 0 ? (double)c->dev : 1000, test_rows = test >= 0 ? (double)test : c->test >= 0 ? (double)c->test : 1000;
+    test_rows = trial ? 0 : test_rows;
+    time.steps = zo_hours_steps(c, 1, t->forwards, t->work, t->seconds);
+    time.forwards = t->forwards;
+    time.step_seconds = t->step_seconds;
+    looks l = count_looks(c, time.steps, dev_rows > 0, test_rows > 0);
+    double steps = time.steps * t->step_seconds, evaluations = (l.dev * dev_rows + l.test * test_rows) * t->row_seconds;
+    time.hours = (steps + evaluations) / 3600;
+    time.seconds = START_SECONDS + t->load_seconds + steps + evaluations;
+    if (t->cpu > 0) { /* an evaluation keeps as many processors busy as a step */
+        time.cpu_seconds = t->cpu * (time.steps + (l.between_dev * dev_rows + l.between_test * test_rows) * t->row_seconds / t->step_seconds);
     }
-    return least;
+    return time;
 }
 
-static double sum_hours(const zo_grid *grid, const zo_grid *g, const timing *of, const int64_t *of_cell)
+double zo_timings_trials(zo_timings *timings, const zo_grid *grid, int64_t *searches)
 {
     const zo_tuning *t = &grid->tuning;
-    double shown = 0, trials = 0;
-    int64_t tried = 0;
-    bool *is_tried = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)g->n + 1);
+    double seconds = 0;
+    zo_hashmap tried = {0};
+    *searches = 0;
     for (int64_t i = 0; i < grid->n; i++) {
         const zo_cell *c = &grid->cell[i];
-        double forward = forward_seconds(g, of, c);
-        shown += cell_seconds(c, &of[of_cell[i]], forward, false);
-        if (t->there && c->estimator->step != NULL && !is_tried[of_cell[i]]) {
-            is_tried[of_cell[i]] = true;
-            tried++;
-            trials += (double)(t->rates + 1) * cell_seconds(c, &of[of_cell[i]], forward, true);
+        zo_cell first;
+        zo_err err = {0};
+        if (t->there && c->estimator->step != NULL && timed_cell(&first, c, FIRST_STEPS, &err) == ZO_OK) {
+            if (zo_hashmap_number(&tried, strtoull(first.hash, NULL, 16)) == *searches) {
+                (*searches)++;
+                seconds += (double)(t->rates + 1) * zo_timings_of(timings, c, -1, -1, true).seconds;
+            }
+            zo_cell_free(&first);
         }
     }
-    zo_free(is_tried);
-    fprintf(stderr, "about %.2f hours for %lld cells", shown / 3600, (long long)grid->n);
-    if (t->there) {
-        fprintf(stderr, ", and %.2f for the trials of %lld searches", trials / 3600, (long long)tried);
-    }
-    fprintf(stderr, ", by %d timed steps of each of %lld settings\n", TIMED_STEPS, (long long)g->n);
-    return (shown + trials) / 3600;
+    zo_hashmap_free(&tried);
+    return seconds;
 }
 
 int zo_hours_say(const zo_grid *grid, const zo_run_spec *spec, double *hours)
 {
-    zo_err err = {0};
-    zo_grid g = {0};
-    char db[4200];
-    int64_t *of_cell = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *of_cell);
-    timing *of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *of);
-    zo_run_spec timed = {.db = db, .dirs = spec->dirs};
-    snprintf(db, sizeof db, "%s.hours", spec->db);
-    int code = make_timed(grid, &g, of_cell, &err) == ZO_OK ? zo_run_grid(&g, &timed) : 2;
-    if (code == 0 && read_timings(&g, db, of, &err) == ZO_OK) {
-        *hours = sum_hours(grid, &g, of, of_cell);
+    zo_timings *timings;
+    int code = zo_timings_take(&timings, grid, spec, NULL);
+    if (code != 0) {
+        zo_timings_free(timings);
+        return code;
     }
-    if (err.status != ZO_OK) {
-        fprintf(stderr, "zo run: %s\n", err.text);
-        code = 2;
+    int64_t searches;
+    double shown = 0, trials = zo_timings_trials(timings, grid, &searches);
+    for (int64_t i = 0; i < grid->n; i++) {
+        shown += zo_timings_of(timings, &grid->cell[i], -1, -1, false).seconds;
     }
-    zo_grid_free(&g);
-    zo_free(of_cell);
-    zo_free(of);
-    return code;
+    fprintf(stderr, "about %.2f hours for %lld cells", shown / 3600, (long long)grid->n);
+    if (grid->tuning.there) {
+        fprintf(stderr, ", and %.2f for the trials of %lld searches", trials / 3600, (long long)searches);
+    }
+    fprintf(stderr, ", by timed steps of each of %lld settings\n", (long long)timings->n);
+    *hours = (shown + trials) / 3600;
+    zo_timings_free(timings);
+    return 0;
 }

@@ -1,4 +1,4 @@
-/* hours.h: how long a config's cells will take, said before they start. */
+/* hours.h: how long cells will take, said before they start: from a few timed steps of each setting. */
 #ifndef ZO_BENCH_MATRIX_HOURS_H
 #define ZO_BENCH_MATRIX_HOURS_H
 
@@ -8,9 +8,37 @@
 extern "C" {
 #endif
 
-/* Times a few steps of each setting of the grid (what differs in the seed and the learning rate is one setting), as cells of a database beside the
- * other: DB.hours. Says on standard error how many hours the cells will take from them, trials of a tuning with one extension of each search, and how
- * the sum was made. What is done already counts too. *hours is for whoever has a limit. 0, 1 or 2 as zo_run_grid. */
+/* What timed steps have shown of the settings of a grid. What differs in the seed, the learning rate, the budget or the rows that are evaluated is one
+ * setting. */
+typedef struct zo_timings zo_timings;
+
+/* Times them, as cells of a database beside the other: DB.hours. What is there already is not timed again, so the same database gives the same answers.
+ * First a few steps, then, where these took less than a second, more of them. leave_out (grid->n): cells that are not timed; NULL = none.
+ * 0, 1 or 2 as zo_run_grid; 1 is when some cell could not be timed, and then too *timings is the caller's to free. NULL after 2. */
+int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const bool *leave_out);
+void zo_timings_free(zo_timings *timings); /* NULL is allowed */
+
+/* What a cell will take. NaN = not known. */
+typedef struct zo_time {
+    double steps;         /* that its budget allows */
+    double forwards;      /* of a step */
+    double step_seconds;  /* wall time */
+    double hours;         /* of steps and evaluations: device_hours_total */
+    double cpu_seconds;   /* from the first step to the last with the evaluations between them: cpu_seconds */
+    double seconds;       /* of all of it, with loading */
+    char why[300];        /* why nothing is known; "" = it is */
+} zo_time;
+
+/* Of a cell that has a timed setting: one of the grid, or one that differs from such a one in what makes no other setting. dev, test: rows that are
+ * evaluated; -1 = as the cell says, 1000 where that is all. How often test is evaluated hangs on how often dev is the best so far: half of the times
+ * is taken. trial: without test rows. */
+zo_time zo_timings_of(zo_timings *timings, const zo_cell *cell, int64_t dev, int64_t test, bool trial);
+
+/* Seconds of the trials of a config's "tuning", with one extension of each search; 0 where it has none. */
+double zo_timings_trials(zo_timings *timings, const zo_grid *grid, int64_t *searches);
+
+/* Times the settings of the grid, and says on standard error how many hours the cells will take, trials of a tuning with one extension of each search,
+ * and how the sum was made. What is done already counts too. *hours is for whoever has a limit. 0, 1 or 2 as zo_run_grid. */
 int zo_hours_say(const zo_grid *grid, const zo_run_spec *spec, double *hours);
 
 /* Steps that a cell makes of its budgets where `timed` steps had this many forwards, work and seconds: the smallest of its budgets, rounded up. */

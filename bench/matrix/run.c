@@ -141,7 +141,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
 
 static const char unmade_note[] = "the model is not made yet; zo run makes it";
 
-static void print_dry(const zo_grid *grid, const bool *todo, const double *predicted, bool json)
+static void print_dry(const zo_grid *grid, const bool *todo, const zo_foreseen *foreseen, bool json)
 {
     cJSON *list = cJSON_CreateArray();
     int64_t left = 0;
@@ -152,7 +152,7 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
             cJSON *o = cJSON_CreateObject();
             cJSON_AddStringToObject(o, "hash", grid->cell[i].hash);
             cJSON_AddBoolToObject(o, "done", !todo[i]);
-            cJSON_AddItemToObject(o, "predicted_bytes", todo[i] && predicted[i] > 0 ? cJSON_CreateNumber(predicted[i]) : cJSON_CreateNull());
+            cJSON_AddItemToObject(o, "predicted_bytes", todo[i] && foreseen[i].total > 0 ? cJSON_CreateNumber(foreseen[i].total) : cJSON_CreateNull());
             if (todo[i] && zo_model_is_unmade(grid->cell[i].model)) {
                 cJSON_AddStringToObject(o, "note", unmade_note);
             }
@@ -160,10 +160,10 @@ static void print_dry(const zo_grid *grid, const bool *todo, const double *predi
             cJSON_AddItemToArray(list, o);
         } else if (todo[i]) {
             char size[32] = "not known";
-            if (predicted[i] > 0) {
-                snprintf(size, sizeof size, "%.1f MB", predicted[i] / 1e6);
+            if (foreseen[i].total > 0) {
+                snprintf(size, sizeof size, "%.1f MB", foreseen[i].total / 1e6);
             }
-            bool is_unmade = predicted[i] <= 0 && zo_model_is_unmade(grid->cell[i].model);
+            bool is_unmade = foreseen[i].total <= 0 && zo_model_is_unmade(grid->cell[i].model);
             char *options = zo_text_plain_copy(grid->cell[i].options_text);
             printf("%s  %11s  %s  %s%s%s\n", grid->cell[i].hash, size, zo_cell_label(&grid->cell[i], label, sizeof label), options, is_unmade ? "; " : "", is_unmade ? unmade_note : "");
             zo_free(options);
@@ -324,7 +324,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     zo_err err = {0};
     zo_live l = {.terminal = isatty(STDERR_FILENO) != 0, .start = zo_now()};
     bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *todo);
-    double *predicted = spec->dry ? zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *predicted) : NULL;
+    zo_foreseen *foreseen = spec->dry ? zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n * sizeof *foreseen) : NULL;
     zo_identities *ids = zo_identities_new(&spec->dirs);
     known k = {0};
     zo_results *results = NULL;
@@ -354,7 +354,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         l.todo += todo[i];
     }
     if (status == ZO_OK) {
-        status = zo_run_check_cells(grid, todo, spec, &l, predicted, &err);
+        status = zo_run_check_cells(grid, todo, spec, &l, foreseen, &err);
     }
     if (status == ZO_OK && results == NULL && !spec->dry && !zo_run_interrupted) {
         status = open_results(spec->db, &results, &err);
@@ -364,7 +364,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         fprintf(stderr, "zo run: %s\n", err.text);
         code = zo_run_interrupted ? 1 : 2;
     } else if (spec->dry) {
-        print_dry(grid, todo, predicted, spec->json);
+        print_dry(grid, todo, foreseen, spec->json);
     } else if (zo_run_interrupted) {
         code = 1;
     }
@@ -382,6 +382,6 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     zo_results_close(results);
     zo_identities_free(ids);
     zo_free(todo);
-    zo_free(predicted);
+    zo_free(foreseen);
     return code;
 }

@@ -15,8 +15,28 @@
 #include "core/mem.h"
 #include "core/text.h"
 
+static double number_of(const cJSON *object, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static void read_check(const zo_child *c, zo_foreseen *found)
+{
+    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(c->check, "bytes");
+    for (int t = 0; t < ZO_TAGS && cJSON_GetArraySize(bytes) == ZO_TAGS; t++) {
+        found->bytes[t] = (uint64_t)cJSON_GetArrayItem(bytes, t)->valuedouble;
+        found->total += (double)found->bytes[t];
+    }
+    found->limit = number_of(c->check, "limit");
+    found->dev = (int64_t)number_of(c->check, "dev");
+    found->test = (int64_t)number_of(c->check, "test");
+    found->oom = c->oom;
+    snprintf(found->why, sizeof found->why, "%s", c->error);
+}
+
 /* Opens the device, data and model of one cell in a process that ends again. A crash or lack of memory there is left to the cell itself. */
-static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kind, cJSON **found, zo_err *err)
+static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kind, zo_foreseen *found, zo_err *err)
 {
     zo_child c;
     cJSON *job = zo_job_make(cell, spec, kind, NULL);
@@ -26,7 +46,8 @@ static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, zo_job
         return status;
     }
     int ended = zo_child_watch(&c, NULL, NULL, NULL);
-    *found = c.check;
+    read_check(&c, found);
+    cJSON_Delete(c.check);
     if (WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0') {
         char label[1200];
         zo_fail(err, ZO_EINPUT, "%s", c.error);
@@ -42,19 +63,17 @@ static zo_status check_devices(const zo_grid *grid, const bool *todo, const zo_r
     const char *asked = "cpu"; /* cells of one device follow each other, mostly */
     for (int64_t i = 0; i < grid->n && status == ZO_OK && !zo_run_interrupted; i++) {
         if (todo[i] && strcmp(grid->cell[i].device, asked) != 0) {
-            cJSON *none = NULL;
+            zo_foreseen none = {.total = 0};
             asked = grid->cell[i].device;
             status = check_cell(&grid->cell[i], spec, ZO_JOB_CHECK_DEVICE, &none, err);
-            cJSON_Delete(none);
         }
     }
     return status;
 }
 
-zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_live *l, double *predicted, zo_err *err)
+zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_live *l, zo_foreseen *foreseen, zo_err *err)
 {
     zo_status status = check_devices(grid, todo, spec, err);
-    cJSON **found = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *found);
     zo_hashmap checked = {0}; /* by what decides whether a cell can be opened: the first such cell */
     const char *asked = NULL; /* the model that was looked for last: cells of one model follow each other */
     for (int64_t i = 0; i < grid->n && status == ZO_OK && !zo_run_interrupted; i++) {
@@ -72,7 +91,7 @@ zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run
             }
         }
         bool is_new;
-        int64_t *same = zo_hashmap_at(&checked, zo_cell_opening(cell, predicted != NULL), &is_new);
+        int64_t *same = zo_hashmap_at(&checked, zo_cell_opening(cell, foreseen != NULL), &is_new);
         if (is_new) {
             *same = i;
             if (l->terminal) {
@@ -81,18 +100,13 @@ zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run
                                                                  sizeof fitted));
                 l->shown = true;
             }
-            status = check_cell(cell, spec, ZO_JOB_CHECK, &found[i], err);
-        }
-        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(found[*same], "bytes");
-        if (predicted != NULL && cJSON_IsNumber(bytes)) {
-            predicted[i] = bytes->valuedouble;
+            zo_foreseen alone = {.total = 0};
+            status = check_cell(cell, spec, ZO_JOB_CHECK, foreseen != NULL ? &foreseen[i] : &alone, err);
+        } else if (foreseen != NULL) {
+            foreseen[i] = foreseen[*same];
         }
     }
     zo_live_clear(l);
-    for (int64_t i = 0; i < grid->n; i++) {
-        cJSON_Delete(found[i]);
-    }
-    zo_free(found);
     zo_hashmap_free(&checked);
     return status;
 }

@@ -9,9 +9,19 @@
 extern "C" {
 #endif
 
-/* predicted[i] = bytes of cell i, 0 = not known; NULL = only check. Cells with todo[i] false are left out, and in a dry run those
+/* What the check of a cell found. */
+typedef struct zo_foreseen {
+    uint64_t bytes[ZO_TAGS]; /* predicted peak of its training */
+    double total;            /* their sum; 0 = not known */
+    double limit;            /* bytes that a cell may take now; 0 = not known */
+    int64_t dev, test;       /* rows to evaluate */
+    bool oom;                /* opening it alone takes more memory than there is: `why` */
+    char why[1100];          /* it cannot be opened or run; "" = it can */
+} zo_foreseen;
+
+/* foreseen[i] is of cell i, all 0 where nothing is known; NULL = only check. Cells with todo[i] false are left out, and in a dry run those
  * whose model would have to be made first. */
-zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_live *l, double *predicted, zo_err *err);
+zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_live *l, zo_foreseen *foreseen, zo_err *err);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,7 @@ ZO_EMBED(schema3_sql, "tests/golden/schema3.sql");
 ZO_EMBED(schema4_sql, "tests/golden/schema4.sql");
 ZO_EMBED(schema5_sql, "tests/golden/schema5.sql");
 ZO_EMBED(schema6_sql, "tests/golden/schema6.sql");
+ZO_EMBED(schema7_sql, "tests/golden/schema7.sql");
 
 static char folder[64];
 
@@ -307,7 +308,7 @@ static void check_columns(const char *name)
     zo_err err = {0};
     ck_assert_int_eq(zo_results_open(&fresh, scratch("fresh.db"), true, &err), ZO_OK);
     ck_assert_int_eq(zo_results_open(&r, scratch(name), false, &err), ZO_OK);
-    static const char *const of[] = {"cells", "tries", "all_runs", "runs", "report", "peaks"};
+    static const char *const of[] = {"cells", "tries", "plans", "budgets", "all_runs", "runs", "report", "peaks"};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         char sql[200];
         snprintf(sql, sizeof sql, "SELECT count(*), group_concat(name || type || \"notnull\" || coalesce(dflt_value, '')) FROM pragma_table_info('%s')", of[i]);
@@ -363,15 +364,17 @@ START_TEST(schema_without_views)
 END_TEST
 
 /* Schema 4 knew no checkpoints: its runs were never resumed, and what they took for checkpoints is not known. Schema 5 did not keep which rows an
- * evaluation had right. Schema 6 had no metrics of answers and scores, and kept no samples. */
+ * evaluation had right. Schema 6 had no metrics of answers and scores, and kept no samples, and schema 7 no plans, budgets and errors of predictions. */
 START_TEST(schema_without_columns)
 {
-    static const struct { int version; const char *sql; } older[] = {{4, schema4_sql}, {5, schema5_sql}, {6, schema6_sql}};
+    static const struct { int version; const char *sql; } older[] = {{4, schema4_sql}, {5, schema5_sql}, {6, schema6_sql}, {7, schema7_sql}};
     static const struct { const char *sql; int64_t is; } seen[] = {
         {"SELECT count(*) FROM runs WHERE resumed = 0 AND checkpoint_ms IS NULL AND tune = 'head' AND trained_parameters = 20 AND parameters = 50", 1},
         {"SELECT 10 * loss FROM steps", 25},
         {"SELECT examples FROM evaluations WHERE correct IS NULL AND token_f1 IS NULL", 9},
         {"SELECT count(*) FROM samples WHERE scores IS NULL AND source IS NULL", 0},
+        {"SELECT count(*) FROM runs WHERE memory_error IS NULL AND hours_error IS NULL AND cpu_error IS NULL", 1},
+        {"SELECT (SELECT count(*) FROM plans) + (SELECT count(*) FROM budgets)", 0},
         {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
     char file[40], copy[60], end[200];
     int version = older[_i].version;
@@ -1025,7 +1028,7 @@ int main(void)
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
     tcase_add_test(t, schema_without_views);
-    tcase_add_loop_test(t, schema_without_columns, 0, 3);
+    tcase_add_loop_test(t, schema_without_columns, 0, 4);
     tcase_add_test(t, a_try_goes_on);
     tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
