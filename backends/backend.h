@@ -88,7 +88,8 @@ ZO_INLINE zo_passes zo_passes_since(zo_passes now, zo_passes before)
 typedef struct zo_largest {
     int points;
     int64_t tokens, rows; /* of a point, and of the output head's input in zo_backend.head_logprob; 0: that is not called */
-    bool backward;        /* the backward slots are called too */
+    bool backward;        /* the backward slots are called too, */
+    zo_storage storage;   /* with weights that are held so */
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
@@ -173,8 +174,8 @@ typedef struct zo_backend {
     void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
                    float *y);
 
-    /* backward: P = 1, parameters are the stored weights of `store`, f32; gradients are ADDED into `grad`, a set of the same layout, and none is
-     * made of frozen parameters. dx NULL = not needed. x is read for the gradient of a trained weight (and by norm_backward for dx, by
+    /* backward: P = 1, parameters are the stored weights of `store`, f32 or of 16 bits, whose numbers are read exactly; gradients are f32, and are ADDED
+     * into `grad`, a set of the same layout; none is made of frozen parameters. dx NULL = not needed. x is read for the gradient of a trained weight (and by norm_backward for dx, by
      * head_backward always), else it may be NULL.
      * Products of the gradients are f32 whatever `precision` says, but TF32 where it says that --------------------------------- */
     void (*linear_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,

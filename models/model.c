@@ -283,9 +283,10 @@ static void room_raise(zo_model *model, zo_room *r, int64_t tokens, int32_t rows
     r->max_points = points > r->max_points ? points : r->max_points;
 }
 
-static zo_largest largest(const zo_room *r, int points, bool backward)
+static zo_largest largest(const zo_model *model, const zo_room *r, int points, bool backward)
 {
-    return (zo_largest){.points = points, .tokens = r->max_tokens, .rows = r->max_scores > 0 ? r->max_rows : 0, .backward = backward};
+    return (zo_largest){.points = points, .tokens = r->max_tokens, .rows = r->max_scores > 0 ? r->max_rows : 0, .backward = backward,
+                        .storage = model->store->storage};
 }
 
 void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t scores, int points, zo_backward backward,
@@ -313,7 +314,7 @@ void zo_model_reserve(zo_model *model, int64_t tokens, int32_t rows, int32_t sco
     for (int i = 1; i < 4; i++) {
         model->touched_rows[i] = model->touched_rows[0] + i * most;
     }
-    zo_largest limits = largest(r, r->max_points, backward != ZO_FORWARD_ONLY);
+    zo_largest limits = largest(model, r, r->max_points, backward != ZO_FORWARD_ONLY);
     be->reserve(be, &model->layout, factors, model->precision, &limits);
 }
 
@@ -355,7 +356,7 @@ void zo_model_evaluation_begin(zo_model *model, int64_t tokens, int32_t rows, in
     if (be->extra_begin) {
         be->extra_begin(be);
     }
-    zo_largest limits = largest(r, 1, false);
+    zo_largest limits = largest(model, r, 1, false);
     be->reserve(be, &model->layout, factors, model->precision, &limits);
     zo_pass pass = {.points = 1, .tokens = rounded(model, tokens), .scores = rounded_rows(model, scores)};
     pass.rows = pass.head_rows = rounded_rows(model, rows) < pass.tokens ? rounded_rows(model, rows) : pass.tokens;
@@ -599,7 +600,6 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
 static void gradient_pass(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, zo_sink *sink, double *loss)
 {
     const zo_store *stored = model->store;
-    ZO_CHECK(stored->storage == ZO_STORAGE_F32, "gradients at weights held in %s", zo_storage_name(stored->storage));
     zo_view view = zo_view_stored(&stored);
     zo_pass pass;
     double start = zo_now();

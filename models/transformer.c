@@ -342,6 +342,9 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     pass->dhead = take(l, rows * model->width);
     pass->lora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
     pass->dlora = a->lora.rank > 0 ? take(l, t * a->lora.rank) : NULL;
+    for (int i = 0; i < 2 && a->prefix > 0; i++) {
+        pass->prefix[i] = take(l, a->prefix * kv);
+    }
 }
 
 void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *l)
@@ -415,8 +418,15 @@ static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position
     model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
 
-/* The block's attention. Its prefix is read where a forward pass has formed it, a gradient pass where it is stored; grad NULL in the forward
- * part. */
+/* Keys and values of the block's prefix at the points, into the pass. */
+static void form_prefix(zo_model *model, const zo_pass *pass, const zo_view *view, int layer)
+{
+    for (int i = 0; i < 2 && model->arch.prefix > 0; i++) {
+        model->be->embed(model->be, view, model->ids.block[layer].prefix[i], model->prefix_row, model->arch.prefix, false, pass->prefix[i]);
+    }
+}
+
+/* The block's attention, with its prefix as form_prefix has formed it. grad NULL in the forward part. */
 static zo_attention attention_of(const zo_model *model, const zo_pass *pass, int layer, const int32_t *row, int64_t rows, zo_store *grad)
 {
     const zo_arch *a = &model->arch;
@@ -425,9 +435,7 @@ static zo_attention attention_of(const zo_model *model, const zo_pass *pass, int
                               .nrows = row ? rows : 0};
     const int *ids = model->ids.block[layer].prefix;
     if (a->prefix > 0) {
-        bool stored = pass->keep != ZO_FORWARD_ONLY;
-        attention.prefix = (zo_prefix){.n = a->prefix, .k = stored ? zo_store_at(model->store, model->layout.param[ids[0]].offset) : pass->prefix[0],
-                                       .v = stored ? zo_store_at(model->store, model->layout.param[ids[1]].offset) : pass->prefix[1],
+        attention.prefix = (zo_prefix){.n = a->prefix, .k = pass->prefix[0], .v = pass->prefix[1],
                                        .dk = grad ? zo_set_values(grad, ids[0]) : NULL, .dv = grad ? zo_set_values(grad, ids[1]) : NULL};
     }
     return attention;
@@ -531,9 +539,7 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
     }
-    for (int i = 0; i < 2 && a->prefix > 0 && pass->keep == ZO_FORWARD_ONLY; i++) {
-        be->embed(be, view, ids->prefix[i], model->prefix_row, a->prefix, false, pass->prefix[i]);
-    }
+    form_prefix(model, pass, view, layer);
     if (pass->cache != NULL) {
         keep_keys(model, pass->cache, layer, b);
     }
@@ -683,6 +689,9 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     if (!inside) {
         return false;
     }
+    const zo_store *stored = model->store;
+    zo_view view = zo_view_stored(&stored);
+    form_prefix(model, pass, &view, layer); /* the pass has that of the last block */
     zo_attention attention = attention_of(model, pass, layer, row, rows, grad);
     zo_seqs seqs = zo_seqs_of(batch);
     float *dq = pass->r, *dk = dq + rows * q, *dv = dk + t * kv;

@@ -80,7 +80,7 @@ typedef struct zo_pass {
     zo_backward keep;
     float *x0, *e, *x, *stats0; // embeddings before their norm (T, hidden); token rows before project_in (T, embed); after; (T, 2)
     zo_block_bufs block;       // the buffers of every block of a forward-only pass
-    float *prefix[2];          // (prefix, kv_heads * head_dim) keys and values of a block's prefix at the points; a gradient pass reads the store
+    float *prefix[2];          // (prefix, kv_heads * head_dim) keys and values of the prefix of the block at hand, at the points
     float *last, *last_stats;  // (R, hidden), (R, 2) the final norm of the blocks' output `y`
     float *hidden;             // (R, width) what the head reads
     float *head[3], *head_stats; // (R, width): dense before and after its activation, norm; (R, 2)

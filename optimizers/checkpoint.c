@@ -210,7 +210,8 @@ void zo_engine_archive(zo_engine *e, zo_archive *a)
     const zo_layout *layout = e->spec.weights->layout;
     int64_t ncoef = e->objective.ncoef;
     const int64_t shape[] = {layout->n, layout->size, layout->trained_size, e->spec.weights->storage, e->spec.realisation, e->spec.accumulate,
-                             (int64_t)e->spec.seed, ncoef, e->sets, e->arrays, e->span != NULL, e->side != NULL, e->rest != NULL, e->rest_layout.size};
+                             (int64_t)e->spec.seed, ncoef, e->sets, e->arrays, e->span != NULL, e->side != NULL, e->rest != NULL, e->rest_layout.size,
+                             e->objective.masters};
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
         same(a, shape[i]);
     }
@@ -221,6 +222,14 @@ void zo_engine_archive(zo_engine *e, zo_archive *a)
         zo_parts_decay_all(&e->parts); /* a decay may be queued */
     }
     store_bytes(e, a, e->spec.weights, layout->trained_size);
+    bool mastered = e->masters != NULL;
+    ZO_ARCHIVE(a, mastered);
+    if (mastered && e->masters == NULL) {
+        zo_engine_make_masters(e);
+    }
+    if (mastered) {
+        store_bytes(e, a, e->masters, e->masters->size);
+    }
     own_factors(e, a);
     zo_own_factors as_kept = e->own; /* with the order in which factors were asked for */
     for (int k = 0; k < e->sets; k++) {

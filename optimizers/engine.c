@@ -64,11 +64,33 @@ static zo_opened *set_of(const zo_engine *e, zo_set set)
     return &e->set[set - 1];
 }
 
+/* w <- master, rounded. */
+static void round_to(zo_backend *be, zo_store *w, const zo_store *master)
+{
+    zo_layout every = *w->layout;
+    every.decays_whole = true;
+    zo_store whole = *w;
+    whole.layout = &every;
+    zo_term all = {.dir = {.kind = ZO_DIR_SET, .values = master}, .coef = 1.0};
+    be->apply(be, &whole, NULL, 0.0, &all, 1, NULL);
+}
+
+static void round_masters(zo_engine *e)
+{
+    if (e->masters != NULL) {
+        round_to(e->spec.be, e->spec.weights, e->masters);
+    }
+}
+
 static void flush(zo_engine *e, zo_moves *moves)
 {
+    bool moved = moves->n > 0;
     zo_moves_flush(moves);
     if (moves == &e->weights) {
         e->span_queued = false;
+        if (moved) {
+            round_masters(e);
+        }
     }
 }
 
@@ -81,6 +103,39 @@ static void settle(zo_engine *e, zo_moves *moves)
 static void settle_weights(zo_engine *e)
 {
     settle(e, &e->weights);
+}
+
+void zo_engine_make_masters(zo_engine *e)
+{
+    zo_backend *be = e->spec.be;
+    zo_rule_args args = {.gamma = 1.0f};
+    zo_store w = *e->spec.weights;
+    w.layout = &e->parts.layout[ZO_LAYOUT_WHOLE];
+    e->masters = zo_store_new(be, w.layout, ZO_TAG_OPT_STATE);
+    be->rule(be, ZO_RULE_GATHER, &args, &w, NULL, e->masters, NULL);
+    e->weights.store = *e->masters;
+}
+
+static bool has_masters(const zo_engine *e)
+{
+    return e->objective.masters && e->spec.weights->storage != ZO_STORAGE_F32;
+}
+
+/* What moves when the weights do: they, or their masters, which are made when they are first asked for. */
+static zo_store *movable(zo_engine *e)
+{
+    if (has_masters(e) && e->masters == NULL) {
+        settle_weights(e);
+        zo_engine_make_masters(e);
+    }
+    return e->masters != NULL ? e->masters : e->spec.weights;
+}
+
+static zo_status check_no_masters(const zo_engine *e, const char *what, zo_err *err)
+{
+    return !has_masters(e) ? ZO_OK
+                           : zo_fail(err, ZO_EUNSUPPORTED, "%s is of the weights, and weights of 16 bits with masters in f32 are made of these: use \"storage\": \"f32\" or \"master\": "
+                                     "false", what);
 }
 
 const zo_layout *zo_engine_layout_of(const zo_engine *e, const zo_opened *s)
@@ -338,6 +393,7 @@ static zo_status losses_inplace(zo_engine *e, zo_which which, const zo_point *po
         e->spec.io.touched(e->spec.io.context, which, &touched);
     }
     zo_part_add(ZO_PART_FORM, zo_now() - start);
+    movable(e);
     e->probe_terms = point[0].base == ZO_SET_WEIGHTS && point[0].n <= ZO_PROBE_TERMS ? point[0].n : 0;
     for (int i = 0; i < e->probe_terms; i++) {
         e->probe[i] = point[0].term[i];
@@ -694,6 +750,7 @@ static zo_status combine_weights(zo_engine *e, double decay, const zo_term *term
                        "\"streamed\" or weight_decay 0");
     }
     decay_as_wished(e);
+    movable(e);
     zo_moves_update(&e->weights, decay, NULL, 0);
     for (int i = 0; i < n; i++) {
         if (side && zo_dir_is_lowrank(term[i].dir.kind) && !has_own(e)) {
@@ -776,6 +833,9 @@ static zo_status copy_weights(zo_engine *e, zo_opened *s, zo_err *err)
         ZO_CHECK(e->factors == NULL, "a copy of a log with low-rank terms");
         zo_log_mark_take(&s->mark, &e->log, s->spec.tag);
         return ZO_OK;
+    }
+    if (check_no_masters(e, "a copy", err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
     }
     settle_weights(e);
     zo_backend *be = e->spec.be;
@@ -924,7 +984,7 @@ static zo_status engine_place(zo_objective *o, zo_set anchor, zo_set offset, con
     const zo_opened *s = part_sum(e, offset), *from = anchor != ZO_SET_WEIGHTS ? set_of(e, anchor) : NULL;
     ZO_CHECK(s->store != NULL && (from == NULL || (from->store != NULL && from->spec.linear == s->spec.linear)),
              "the set \"%s\" was not written, or is not anchored at a copy of the same parameters", s->spec.name);
-    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK) {
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) != ZO_OK || check_no_masters(e, "a place", err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     settle_weights(e);
@@ -1135,11 +1195,12 @@ static zo_status check_gradients(const zo_engine *e, bool there, zo_err *err)
     if (!there) {
         return zo_fail(err, ZO_EUNSUPPORTED, "this run has no gradients to give to a first-order optimizer");
     }
-    if (e->spec.weights->storage != ZO_STORAGE_F32 || is_logged(e)) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are held in f32 and updated there: use \"storage\": \"f32\" and "
-                       "\"accumulate\": \"weights\"");
+    if (is_logged(e)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "gradients are made at weights that are updated where they stand: use \"accumulate\": \"weights\"");
     }
-    return zo_backend_has(e->spec.be, ZO_SLOTS_BACKWARD, err);
+    zo_status status = has_masters(e) ? zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) : ZO_OK;
+    status = status == ZO_OK && has_masters(e) ? zo_backend_has(e->spec.be, ZO_SLOTS_SWEEPS, err) : status;
+    return status == ZO_OK ? zo_backend_has(e->spec.be, ZO_SLOTS_BACKWARD, err) : status;
 }
 
 static zo_status engine_gradient(zo_objective *o, zo_which which, zo_set set, double *loss, double *norm, zo_err *err)
@@ -1183,6 +1244,17 @@ static zo_store part_of(const zo_layout *alone, float *values)
     return (zo_store){.layout = alone, .data = values, .size = alone->size};
 }
 
+/* Those of the weights, or of their masters. */
+static zo_store part_of_weights(const zo_layout *alone, const zo_store *all, int64_t offset)
+{
+    zo_store part = *all;
+    part.layout = alone;
+    part.size = alone->size;
+    part.data = all->data != NULL ? all->data + offset : NULL;
+    part.half = all->half != NULL ? all->half + offset : NULL;
+    return part;
+}
+
 static void take_gradient(zo_sink *sink, int param)
 {
     const descent *d = (const descent *)sink; /* its first member */
@@ -1191,10 +1263,14 @@ static void take_gradient(zo_sink *sink, int param)
     zo_param p = e->spec.weights->layout->param[param];
     zo_layout alone = {.n = 1, .param = &p, .size = (int64_t)zo_round_up((uint64_t)(p.rows * p.cols), 16), .trained_size = p.rows * p.cols,
                        .decays_whole = e->parts.layout[ZO_LAYOUT_WHOLE].decays_whole};
-    zo_store w = part_of(&alone, e->spec.weights->data + p.offset), g = part_of(&alone, zo_set_values(sink->room, param));
+    zo_store w = part_of_weights(&alone, movable(e), p.offset), stored = part_of_weights(&alone, e->spec.weights, p.offset);
+    zo_store g = part_of(&alone, zo_set_values(sink->room, param));
     zo_store m = part_of(&alone, d->m != NULL ? d->m->data + p.offset : NULL), v = part_of(&alone, d->v != NULL ? d->v->data + p.offset : NULL);
     p.offset = 0;
     be->rule(be, d->rule, d->args, &w, &g, d->m != NULL ? &m : NULL, d->v != NULL ? &v : NULL);
+    if (e->masters != NULL) {
+        round_to(be, &stored, &w);
+    }
     be->zero(be, g.data, (size_t)alone.trained_size * sizeof(float));
 }
 
@@ -1211,6 +1287,7 @@ static zo_status engine_descend(zo_objective *o, zo_which which, zo_rule_kind ru
     if (e->gradients == NULL) {
         e->gradients = zo_store_new_places(e->spec.be, e->spec.weights->layout, ZO_TAG_GRADS);
     }
+    movable(e);
     descent d = {.sink = {.room = e->gradients, .take = take_gradient}, .e = e, .rule = rule, .args = args, .m = x->m != 0 ? made(e, x->m, ZO_SHAPE_WHOLE) : NULL,
                  .v = x->v != 0 ? made(e, x->v, ZO_SHAPE_WHOLE) : NULL};
     zo_status status = e->spec.io.descend(e->spec.io.context, which, &d.sink, loss, err);
@@ -1269,13 +1346,14 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     }
     if (x->m_numbers != NULL) {
         ZO_CHECK(e->factors != NULL && rule == ZO_RULE_QUOTIENT, "moments of low rank need factors, and a rule that does not write them");
-        be->rule_lowrank(be, rule, args, e->spec.weights, e->factors, x->m_numbers, x->v_numbers);
+        be->rule_lowrank(be, rule, args, movable(e), e->factors, x->m_numbers, x->v_numbers);
+        round_masters(e);
         return ZO_OK;
     }
     decay_as_wished(e);
     zo_shape shape = x->over != ZO_SET_WEIGHTS ? set_of(e, x->over)->spec.shape : ZO_SHAPE_WHOLE;
     ZO_CHECK(shape != ZO_SHAPE_LEFT && shape != ZO_SHAPE_RIGHT && (shape == ZO_SHAPE_WHOLE || x->terms == 0), "a rule over factors, or over cores of what is drawn");
-    zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over, shape) : *e->spec.weights;
+    zo_store w = x->over != ZO_SET_WEIGHTS ? *made(e, x->over, shape) : *movable(e);
     w.layout = shape == ZO_SHAPE_WHOLE ? &e->parts.layout[ZO_LAYOUT_WHOLE] : w.layout;
     const zo_store *g = x->g != 0 ? summed(e, x->g, shape) : NULL;
     zo_store *m = x->m != 0 ? made(e, x->m, shape) : NULL, *v = x->v != 0 ? made(e, x->v, shape) : NULL;
@@ -1293,6 +1371,9 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
     } else {
         be->rule(be, rule, args, &w, g, m, v);
     }
+    if (x->over == ZO_SET_WEIGHTS) {
+        round_masters(e);
+    }
     return ZO_OK;
 }
 
@@ -1300,7 +1381,7 @@ static zo_status engine_rule(zo_objective *o, zo_rule_kind rule, const zo_rule_a
 static zo_status engine_mask(zo_objective *o, zo_set set, double share, bool anew, zo_err *err)
 {
     zo_engine *e = o->self;
-    if (zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK || check_set_in_points(e, set, err) != ZO_OK) {
+    if (zo_backend_has(e->spec.be, ZO_SLOTS_RULES, err) != ZO_OK || check_set_in_points(e, set, err) != ZO_OK || check_no_masters(e, "a mask", err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
     const zo_layout *layout = e->spec.weights->layout;
@@ -1350,6 +1431,9 @@ static zo_status engine_features(zo_objective *o, zo_features *features, zo_err 
 static zo_status engine_set_head(zo_objective *o, const zo_features *features, const double *w, zo_err *err)
 {
     zo_engine *e = o->self;
+    if (check_no_masters(e, "a head that is set", err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
     settle_weights(e);
     return e->spec.io.set_head(e->spec.io.context, features, w, err);
 }
@@ -1434,6 +1518,7 @@ void zo_engine_free(zo_engine *e)
     zo_term_log_close(&e->log);
     zo_store_free(be, e->rest);
     zo_store_free(be, e->gradients);
+    zo_store_free(be, e->masters);
     zo_layout_free(&e->rest_layout);
     zo_layout_free(&e->sum_layout);
     zo_free(e->rest_of);

@@ -11,7 +11,8 @@
  *             sweeps over W: beside it stand probes alone, one direction a pass. REST directions are streamed for the probes and
  *             applied to the small tensors for the update.
  *
- * Updates accumulate in the weights, rounded to their type (f32, or 16 bits, where an update below half an ulp is lost), or in a log of
+ * Updates accumulate in the weights, rounded to their type (f32, or 16 bits, where an update below half an ulp is lost; with masters these are f32, and
+ * weights are made of them by rounding), or in a log of
  * (direction, coefficient) terms beside weights that are never written: every point is then base + log + probe, formed in f32. Of the log
  * equal directions are one term, and terms of low rank one vector of coefficients, or where factors are a direction's own a sum B V^T for each V
  * (at most ZO_OWN_SUMS), which every pass forms; REST terms are added in f32 to the small tensors

@@ -29,7 +29,8 @@ struct zo_engine {
     zo_engine_spec spec;
     zo_objective objective;
     zo_layout_parts parts;
-    zo_moves weights;
+    zo_moves weights;                  /* of the masters, where there are some */
+    zo_store *masters;                 /* of weights of 16 bits, of what is trained, in f32; NULL = there are none, or not yet */
     zo_opened *set;                    /* (sets): zo_set k is set[k - 1] */
     int sets;
     zo_term_log log;                   /* ZO_ACCUMULATE_LOG: the dense updates */
@@ -65,6 +66,9 @@ const zo_layout *zo_engine_layout_of(const zo_engine *engine, const zo_opened *s
 
 /* The store of a set that has none yet; a copy's is yet to be copied into. */
 void zo_engine_make_store(zo_engine *engine, zo_opened *set);
+
+/* The masters, which have yet to be there, as the weights are. Nothing is queued. */
+void zo_engine_make_masters(zo_engine *engine);
 
 /* A direction as a backend reads it: with what is borrowed from the engine's sets and factors put in. */
 zo_dir zo_engine_resolve(zo_engine *engine, const zo_dir *dir);

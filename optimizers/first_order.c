@@ -5,12 +5,14 @@ void zo_first_order_needs(const zo_first_order *options, zo_needs *needs)
 {
     needs->gradient = true;
     needs->checkpoint = options->checkpoint;
+    needs->masters = options->master;
 }
 
 zo_status zo_first_order_start(zo_first_order *common, zo_objective *o, zo_err *err)
 {
     zo_set_spec spec = {.name = "gradient", .tag = ZO_TAG_GRADS};
     o->checkpoint = common->checkpoint;
+    o->masters = common->master;
     return o->open(o, &spec, &common->gradient, err);
 }
 

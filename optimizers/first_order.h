@@ -16,7 +16,7 @@ typedef enum zo_schedule { ZO_SCHEDULE_CONSTANT, ZO_SCHEDULE_LINEAR } zo_schedul
 typedef struct zo_first_order {
     double weight_decay, clip;
     int schedule;
-    bool checkpoint;
+    bool checkpoint, master;
     /* run */
     zo_set gradient;
 } zo_first_order;
@@ -26,6 +26,11 @@ typedef struct zo_first_order {
     {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
      .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
 
+/* Of a state with a bool `master`: where updates of weights of 16 bits go. */
+#define ZO_MASTER_OPTION(state)                                                                                                        \
+    {.key = "master", .type = ZO_OPT_BOOL, .offset = offsetof(state, master), .initial = 1, .younger = true,                          \
+     .help = "beside weights of 16 bits: an f32 copy takes the updates, and the weights are that copy rounded; false: they are rounded to the weights"}
+
 /* Rows of its option table: where zo_first_order stands at offset 0. */
 #define ZO_FIRST_ORDER_OPTIONS(decay_help, clip_initial)                                                                              \
     {.key = "weight_decay", .type = ZO_OPT_REAL, .offset = offsetof(zo_first_order, weight_decay), .initial = 0.0, .least = 0.0,      \
@@ -34,10 +39,13 @@ typedef struct zo_first_order {
      .most = 1e9, .help = "largest norm of the gradient; 0 = no clipping"},                                                           \
     {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = offsetof(zo_first_order, schedule), .initial = ZO_SCHEDULE_CONSTANT,         \
      .choices = "constant|linear", .help = "learning rate over the steps; linear falls to 0 at the last"},                            \
-    ZO_CHECKPOINT_OPTION
+    ZO_CHECKPOINT_OPTION, ZO_MASTER_OPTION(zo_first_order)
 
 /* A row of its variants. */
 #define ZO_FIRST_ORDER_CHECKPOINT {"checkpoint", "true", "the gradient keeps each block's input alone and runs the blocks again: less memory, work 4 in place of 3"}
+
+/* And of weights of 16 bits. */
+#define ZO_MASTER_VARIANT {"master", "false", "of weights of 16 bits: they take the updates themselves, and what is less than half a step between them is lost"}
 
 /* What its gradients take, added to `needs`. */
 void zo_first_order_needs(const zo_first_order *options, zo_needs *needs);

@@ -31,6 +31,7 @@ static const zo_opt options[] = {
 static const zo_variant variants[] = {
     {"momentum", "0.9", "heavy ball: one stored moment"},
     ZO_FIRST_ORDER_CHECKPOINT,
+    ZO_MASTER_VARIANT,
     {"mode", "inplace", "each parameter moves within the backward pass as soon as its gradient is complete, which is then forgotten: the same steps"},
     {.key = NULL}};
 
@@ -61,6 +62,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
         status = zo_first_order_start(&s->common, o, err);
     } else {
         o->checkpoint = s->common.checkpoint;
+        o->masters = s->common.master;
     }
     return status == ZO_OK && s->momentum > 0.0 ? zo_open_moment(o, "momentum", &s->m, err) : status;
 }

@@ -8,19 +8,21 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "optimizers/first_order.h"
 #include "optimizers/spsa.h"
 
 typedef struct state {
     int draw;
+    bool master;
     zo_set gradient, z;
 } state;
 
-static const zo_opt options[] = {ZO_DRAW_OPTION(state), {.key = NULL}};
+static const zo_opt options[] = {ZO_DRAW_OPTION(state), ZO_MASTER_OPTION(state), {.key = NULL}};
 
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
-    (void)options_read;
     (void)extent;
+    n->masters = ((const state *)options_read)->master;
     n->gradient = true;
     n->stored = 1;
     n->updates = 1;
@@ -30,6 +32,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
     state *s = self;
     zo_set_spec gradient = {.name = "gradient", .tag = ZO_TAG_GRADS}, z = {.name = "direction", .tag = ZO_TAG_OPT_STATE};
+    o->masters = s->master;
     zo_status status = o->open(o, &gradient, &s->gradient, err);
     return status == ZO_OK ? o->open(o, &z, &s->z, err) : status;
 }

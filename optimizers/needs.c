@@ -35,6 +35,11 @@ static bool is_logged(const zo_extent *x)
     return x->accumulate == ZO_ACCUMULATE_LOG;
 }
 
+static bool has_masters(const zo_needs *n, const zo_extent *x)
+{
+    return n->masters && x->storage != ZO_STORAGE_F32;
+}
+
 /* Of a parameter of n numbers in an arena of f32. */
 static uint64_t arena_bytes(int64_t n)
 {
@@ -105,11 +110,13 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     }
     uint64_t gradients = n->descends ? (uint64_t)zo_gradient_places(x->layout, NULL) : n->gradient ? numbers : 0;
     steps->backend[ZO_TAG_GRADS] += (gradients + (uint64_t)n->buffers * numbers) * sizeof(float);
+    bool masters = has_masters(n, x);
+    steps->backend[ZO_TAG_OPT_STATE] += masters ? numbers * sizeof(float) : 0;
     host[ZO_TAG_OTHER] += n->descends ? (uint64_t)x->layout->n * sizeof(int64_t) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, ZO_SHAPE_LEFT) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->cores > 0 ? (uint64_t)n->cores * held_bytes(n, x->layout, ZO_SHAPE_CORE) : 0;
     steps->backend[ZO_TAG_OPT_STATE] += n->right_sets > 0 ? (uint64_t)n->right_sets * held_bytes(n, x->layout, ZO_SHAPE_RIGHT) : 0;
-    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->right_sets + n->part_copies + n->part_sums) * sizeof(zo_store);
+    host[ZO_TAG_OTHER] += (uint64_t)(n->anchors + f32 + n->gradient + n->buffers + n->lefts + n->cores + n->right_sets + n->part_copies + n->part_sums + masters) * sizeof(zo_store);
 }
 
 /* Beside a log: B and V of each V. The last is made when its factors are orthonormal, and the room that this took is free: the larger of the two. */
@@ -176,7 +183,7 @@ void zo_needs_count(const zo_needs *n, const zo_extent *x, zo_bytes *start, zo_b
 
 double zo_needs_read_bytes(const zo_needs *n, const zo_extent *x)
 {
-    int moments = n->gradient ? n->moments : 2 * (n->moments + n->buffers);
+    int moments = (n->gradient ? n->moments : 2 * (n->moments + n->buffers)) + has_masters(n, x);
     return is_logged(x) ? 0 : (double)((n->stored + (n->scales_written ? 4 : 2) * n->scales + moments) * (int)sizeof(float) + n->anchors * zo_storage_bytes(x->storage));
 }
 
@@ -187,6 +194,7 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
     snprintf(moments, sizeof moments, "%d moment%s", n->moments, n->moments == 1 ? "" : "s");
     const char *const kept[] = {n->descends ? "a gradient at a time" : n->gradient ? "gradients" : n->buffers > 0 ? "a gradient's buffer" : NULL,
                                 n->moments > 0 ? moments : NULL,
+                                n->masters ? "masters of weights in 16 bits" : NULL,
                                 n->anchors > 0 ? "a snapshot" : NULL,
                                 n->part_copies > 0 ? n->linear != ZO_LINEAR_EVERY ? "an anchor of some matrices" : "an anchor" : NULL,
                                 n->part_sums > 0 ? n->linear != ZO_LINEAR_EVERY ? "the offset of some matrices" : "an offset" : NULL,

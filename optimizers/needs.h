@@ -59,6 +59,7 @@ typedef struct zo_needs {
     int part_copies, part_sums; /* copies of the weights: in their storage, tag SNAPSHOT; sums: f32, tag OPT_STATE */
     bool descends;      /* gradients are used as they are made (zo_objective.descend): room for one at a time, and for those of tables that are read whole */
     int64_t rights;     /* different V of factors that are a direction's own, in all the steps */
+    bool masters;       /* weights of 16 bits have a master copy (zo_objective.masters): f32, tag OPT_STATE */
 } zo_needs;
 
 /* How many there are where each stays for `period` steps; of steps that are not known many. */
@@ -78,7 +79,7 @@ typedef struct zo_bytes { uint64_t backend[ZO_TAGS], host[ZO_TAGS]; } zo_bytes;
  * `steps` alone. */
 void zo_needs_count(const zo_needs *needs, const zo_extent *extent, zo_bytes *start, zo_bytes *steps);
 
-/* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, an anchor's as the weights' own. Moments of a
+/* Bytes, for each number of the weights, of the sets that every step reads beside them: 4 a set in f32, and of masters, an anchor's as the weights' own. Moments of a
  * step without gradients are counted twice, for it writes them too, and so are buffers. What scales directions is read by the probe, by the update and, where a rule
  * writes it, twice more. A log has none. */
 double zo_needs_read_bytes(const zo_needs *needs, const zo_extent *extent);

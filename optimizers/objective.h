@@ -187,6 +187,10 @@ typedef struct zo_objective {
      * X <- a X + X (b A + c A^2), A = X^T X, the quintic Newton-Schulz iteration of Muon (a, b, c = 3.4445, -4.7750, 2.0315), which takes singular
      * values to about 1. Zeros stay. Products are those of the backend (float64 sums, rounded to f32). What has no factors stays. */
     zo_status (*orthogonalise)(struct zo_objective *o, zo_set set, int iterations, zo_err *err);
+    /* A third wish (see decay_all): weights of 16 bits have a master copy in f32, which begins as they are. What moves the weights moves the master, and
+     * then each weight is its master, rounded. Weights of f32 are their own masters. A copy of the weights, a mask, a head that is set and place are
+     * not for such runs. */
+    bool masters;
 } zo_objective;
 
 #ifdef __cplusplus

@@ -34,6 +34,7 @@ static const zo_opt options[] = {
     {.key = "fraction", .type = ZO_OPT_INT, .offset = offsetof(state, fraction), .initial = 3, .least = 0, .most = 30,
      .help = "how many of them stand behind the point: the grid's step is 2^-fraction"},
     ZO_CHECKPOINT_OPTION,
+    ZO_MASTER_OPTION(zo_first_order),
     {.key = NULL}};
 
 static const zo_variant variants[] = {

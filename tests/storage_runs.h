@@ -87,7 +87,7 @@ static inline result run_of(zo_backend *be, const setting *s)
     out.weights = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)out.size * sizeof *out.weights);
     zo_store_read(be, store, 0, out.size, out.before);
     zo_engine_spec spec = {.be = be, .weights = store, .realisation = s->realisation, .accumulate = s->accumulate, .seed = 4,
-                           .io = {.context = &r, .losses = golden_losses, .gradient = s->no_gradients ? NULL : golden_gradient, .touched = golden_touched, .most_points = 2}};
+                           .io = {.context = &r, .losses = golden_losses, .gradient = s->no_gradients ? NULL : golden_gradient, .descend = golden_descend, .touched = golden_touched, .most_points = 2}};
     zo_engine *engine = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(engine);
     const zo_estimator *e = zo_estimator_find(s->optimizer);

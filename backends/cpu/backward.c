@@ -1,5 +1,5 @@
 /* backward.c: gradients of linear layers, chosen rows, the language-model head and embeddings. Products are f32 whatever the
- * precision of the forward pass. Work is cut into blocks that do not depend on the number of threads; a block of a gradient belongs
+ * precision of the forward pass, and read weights of 16 bits as the numbers that these are. Work is cut into blocks that do not depend on the number of threads; a block of a gradient belongs
  * to one thread, which adds tokens in their order. */
 #include <string.h>
 
@@ -7,11 +7,6 @@
 #include "backends/sgemm.h"
 
 enum { BLOCK = 64, TOKENS = 128, SUPER = 2048 }; /* rows of a weight, tokens of an input gradient, rows of the head at a time */
-
-static const float *weights_of(const zo_store *store, int param)
-{
-    return store->data + store->layout->param[param].offset;
-}
 
 /* The three products of a linear layer inside a parallel region: dx (T,cols) = beta dx + scale dy W;
  * gw (rows,cols) += scale dy^T x; gb (rows) += sums of dy. W (rows, cols); dy has rows of `stride` floats. Each of dx, gw, gb may be NULL. Ends
@@ -51,7 +46,7 @@ void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision 
         return;
     }
     double start = zo_now();
-    const float *w = p->bits == 0 ? weights_of(store, weight) : dx != NULL ? zo_cpu_numbers_of(be, store, weight) : NULL;
+    const float *w = dx != NULL ? zo_cpu_numbers_of(be, store, weight) : NULL;
 #pragma omp parallel num_threads(be->threads)
     {
         linear_parts(w, x, dy, p->rows, p->rows, p->cols, tokens, p->scale, add ? 1.0f : 0.0f, dx, gw, gb);
@@ -64,8 +59,11 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
                                  const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad)
 {
     double start = zo_now();
-    int64_t cols = store->layout->param[weight].cols;
-    const float *w = weights_of(store, weight);
+    int64_t cols = store->layout->param[weight].cols, offset = store->layout->param[weight].offset;
+    float *widened = store->storage != ZO_STORAGE_F32 && dx != NULL ? zo_cpu_shared_of(be, ZO_CPU_NUMBERS, (size_t)(nrows * cols) * sizeof *widened) : NULL;
+    for (int32_t r = 0; r < nrows && widened != NULL; r++) {
+        zo_cpu_load(store->storage, zo_store_at(store, offset + rows[r] * cols), cols, widened + r * cols);
+    }
     float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     for (int64_t t = 0; t < tokens; t++) {
         if (dx != NULL) {
@@ -73,11 +71,12 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
         }
         for (int32_t r = 0; r < nrows; r++) {
             float d = dy[t * nrows + r];
+            const float *w = widened != NULL ? widened + r * cols : store->data + offset + rows[r] * cols;
             for (int64_t j = 0; j < cols && gw != NULL; j++) {
                 gw[rows[r] * cols + j] = fmaf(d, x[t * cols + j], gw[rows[r] * cols + j]);
             }
             for (int64_t j = 0; j < cols && dx != NULL; j++) {
-                dx[t * cols + j] = fmaf(d, w[rows[r] * cols + j], dx[t * cols + j]);
+                dx[t * cols + j] = fmaf(d, w[j], dx[t * cols + j]);
             }
             if (gb != NULL) {
                 gb[rows[r]] += d;
@@ -85,7 +84,6 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
         }
     }
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
-    (void)be;
 }
 
 void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
@@ -114,9 +112,14 @@ void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_
     zo_part_add(ZO_PART_BACKWARD, zo_now() - start);
 }
 
+int64_t zo_cpu_head_rows(int64_t vocabulary)
+{
+    return vocabulary < SUPER ? vocabulary : SUPER;
+}
+
 size_t zo_cpu_head_backward_bytes(int64_t rows, int64_t vocabulary)
 {
-    return (size_t)(rows * ((vocabulary < SUPER ? vocabulary : SUPER) + 3)) * sizeof(float);
+    return (size_t)(rows * (zo_cpu_head_rows(vocabulary) + 3)) * sizeof(float);
 }
 
 /* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r. The vocabulary is
@@ -127,14 +130,16 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
 {
     (void)precision;
     const zo_param *p = &store->layout->param[weight];
-    int64_t vocabulary = p->rows, cols = p->cols, wide = vocabulary < SUPER ? vocabulary : SUPER;
-    const float *w = weights_of(store, weight), *b = bias >= 0 ? weights_of(store, bias) : NULL;
+    int64_t vocabulary = p->rows, cols = p->cols, wide = zo_cpu_head_rows(vocabulary);
     float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     if (dx == NULL && gw == NULL && gb == NULL) {
         return;
     }
     float *logit = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, zo_cpu_head_backward_bytes(rows, vocabulary)); /* (R, wide) */
     float *most = logit + rows * wide, *sum = most + rows, *total = sum + rows;
+    /* of 16 bits the rows at hand, (wide, cols) */
+    float *widened = store->storage != ZO_STORAGE_F32 ? zo_cpu_shared_of(be, ZO_CPU_NUMBERS, (size_t)(wide * cols) * sizeof *widened) : NULL;
+    const float *b = zo_cpu_vector_of(be, store, bias, ZO_CPU_BIAS);
     for (int64_t r = 0; r < rows; r++) {
         most[r] = -INFINITY;
         sum[r] = total[r] = 0.0f;
@@ -148,10 +153,14 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
         for (int pass = 0; pass < 2; pass++) {
             for (int64_t first = 0; first < vocabulary; first += wide) {
                 int64_t m = vocabulary - first < wide ? vocabulary - first : wide;
+                const float *w = widened != NULL ? widened : store->data + p->offset + first * cols;
 #pragma omp for schedule(dynamic)
                 for (int64_t v = 0; v < m; v += BLOCK) {
                     int64_t k = m - v < BLOCK ? m - v : BLOCK;
-                    zo_sgemm(false, true, rows, k, cols, 1.0f, x, cols, w + (first + v) * cols, cols, 0.0f, logit + v, wide);
+                    if (widened != NULL) {
+                        zo_cpu_load(store->storage, zo_store_at(store, p->offset + (first + v) * cols), k * cols, widened + v * cols);
+                    }
+                    zo_sgemm(false, true, rows, k, cols, 1.0f, x, cols, w + v * cols, cols, 0.0f, logit + v, wide);
                 }
 #pragma omp for schedule(static)
                 for (int64_t r = 0; r < rows; r++) {
@@ -183,7 +192,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                             logit[at[i] * wide + target[i] - first] -= amount[i];
                         }
                     }
-                    linear_parts(w + first * cols, x, logit, wide, m, cols, rows, 1.0f, first == 0 ? 0.0f : 1.0f, dx,
+                    linear_parts(w, x, logit, wide, m, cols, rows, 1.0f, first == 0 ? 0.0f : 1.0f, dx,
                                  gw != NULL ? gw + first * cols : NULL, gb != NULL ? gb + first : NULL);
 #pragma omp barrier
                 }

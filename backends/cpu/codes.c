@@ -1,4 +1,5 @@
-/* codes.c: matrices that are held as codes (backends/codes.h), as the products read them: scale x code, in f32, and rounded to what they read. */
+/* codes.c: matrices that are held as codes (backends/codes.h), as the products read them: scale x code, in f32, and rounded to what they read. And what
+ * a backward pass reads of codes and of 16 bits, in f32. */
 #include "backends/codes.h"
 #include "backends/cpu/cpu.h"
 
@@ -78,9 +79,34 @@ void zo_cpu_codes_rows(const zo_param *p, const uint8_t *codes, const float *sca
     }
 }
 
+/* The numbers of a matrix that is held in 16 bits. */
+static const float *widened(zo_backend *be, const zo_store *store, const zo_param *p)
+{
+    float *numbers = zo_cpu_shared_of(be, ZO_CPU_NUMBERS, (size_t)(p->rows * p->cols) * sizeof *numbers);
+#pragma omp parallel for num_threads(be->threads) schedule(static)
+    for (int64_t row = 0; row < p->rows; row++) {
+        zo_cpu_load(store->storage, zo_store_at(store, p->offset + row * p->cols), p->cols, numbers + row * p->cols);
+    }
+    return numbers;
+}
+
+const float *zo_cpu_vector_of(zo_backend *be, const zo_store *store, int param, zo_cpu_shared purpose)
+{
+    if (param < 0 || store->storage == ZO_STORAGE_F32) {
+        return param < 0 ? NULL : store->data + store->layout->param[param].offset;
+    }
+    const zo_param *p = &store->layout->param[param];
+    float *numbers = zo_cpu_shared_of(be, purpose, (size_t)p->cols * sizeof *numbers);
+    zo_cpu_load(store->storage, zo_store_at(store, p->offset), p->cols, numbers);
+    return numbers;
+}
+
 const float *zo_cpu_numbers_of(zo_backend *be, const zo_store *store, int weight)
 {
     const zo_param *p = &store->layout->param[weight];
+    if (p->bits == 0) {
+        return store->storage == ZO_STORAGE_F32 ? store->data + p->offset : widened(be, store, p);
+    }
     zo_view view = zo_view_stored(&store);
     int64_t stride;
     const float *scales = zo_cpu_scales_of(be, &view, weight + 1, &stride);

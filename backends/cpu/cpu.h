@@ -36,7 +36,7 @@ typedef enum zo_cpu_shared {
     ZO_CPU_INPUT,   /* the bf16 copy of a linear layer's input */
     ZO_CPU_SIDE,    /* (x V) . side */
     ZO_CPU_SCALES,  /* scales of a matrix that is held as codes, at all points */
-    ZO_CPU_NUMBERS, /* the numbers of a matrix that is held as codes, for a gradient's input */
+    ZO_CPU_NUMBERS, /* the numbers of a matrix that is held as codes or in 16 bits, for a gradient's input */
     ZO_CPU_PARTIAL, /* partial sums of a reduction, one per fixed block */
     ZO_CPU_DIRS,    /* which directions act, and their coefficients */
     ZO_CPU_SHAREDS
@@ -92,8 +92,11 @@ const float *zo_cpu_scales_of(zo_backend *be, const zo_view *view, int scales, i
  * zo_cpu_form_scratch bytes of any form. */
 void zo_cpu_codes_rows(const zo_param *p, const uint8_t *codes, const float *scales, int64_t row, int64_t n, zo_storage type, void *to, float *room);
 
-/* All of the matrix `weight` (rows, cols), f32, for a backward pass; until the next call. */
+/* All of the matrix `weight` (rows, cols), f32, for a backward pass: where it stands, or in ZO_CPU_NUMBERS; until the next call. Called outside parallel
+ * regions. */
 const float *zo_cpu_numbers_of(zo_backend *be, const zo_store *store, int weight);
+/* The same of a vector, into `purpose`; NULL when param is -1. */
+const float *zo_cpu_vector_of(zo_backend *be, const zo_store *store, int param, zo_cpu_shared purpose);
 
 /* z (n, ZO_CPU_PANEL) = sum_s (a[s] u[i, s]) vt[s], in the order of s. u (n, rank), vt (rank, ZO_CPU_PANEL); `room` (n, rank) is
  * written. */
@@ -180,6 +183,7 @@ void zo_cpu_rule_drawn(zo_backend *be, zo_rule_kind rule, const zo_rule_args *ar
 size_t zo_cpu_rule_lowrank_scratch(int rank); /* of a thread */
 size_t zo_cpu_norm_backward_bytes(int64_t tokens, int64_t cols);
 size_t zo_cpu_head_backward_bytes(int64_t rows, int64_t vocabulary);
+int64_t zo_cpu_head_rows(int64_t vocabulary); /* rows of the head at a time */
 void zo_cpu_rule_lowrank(zo_backend *be, zo_rule_kind rule, const zo_rule_args *args, zo_store *w, const zo_factors *factors, const float *m,
                          const float *v);
 void zo_cpu_draw_factors(zo_backend *be, zo_factors *factors);

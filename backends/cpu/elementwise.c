@@ -298,7 +298,6 @@ size_t zo_cpu_norm_backward_bytes(int64_t tokens, int64_t cols)
 void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias, const float *x,
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad)
 {
-    const float *w = store->data + store->layout->param[weight].offset;
     float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
     bool reads = dx != NULL || gw != NULL; /* else the sums of dy alone are made */
     int64_t groups = (tokens + GROUP - 1) / GROUP;
@@ -306,6 +305,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
         return;
     }
     float *part = zo_cpu_shared_of(be, ZO_CPU_PARTIAL, zo_cpu_norm_backward_bytes(tokens, cols)); /* (groups, 2, cols) */
+    const float *w = zo_cpu_vector_of(be, store, weight, ZO_CPU_VECTOR);
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (tokens * cols > SMALL)
     {

@@ -621,7 +621,9 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
             bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
             scratch = scratch > bytes ? scratch : bytes;
             widest = p->cols > widest ? p->cols : widest;
-            bytes = most->backward && p->bits > 0 ? (size_t)(p->rows * p->cols) * sizeof(float) : 0;
+            bool widened = most->backward && (p->bits > 0 || most->storage != ZO_STORAGE_F32);
+            bool decoder = p->kind == ZO_PARAM_TABLE || (most->rows > 0 && p->stage == layout->stages - 1); /* some of its rows at a time */
+            bytes = widened ? (size_t)((decoder ? zo_cpu_head_rows(p->rows) : p->rows) * p->cols) * sizeof(float) : 0;
             numbers = numbers > bytes ? numbers : bytes;
             bytes = most->backward ? zo_cpu_head_backward_bytes(most->rows, p->rows) : 0;
             part = part > bytes ? part : bytes;

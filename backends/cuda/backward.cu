@@ -47,7 +47,7 @@ void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision
         in.m = tokens;
         in.k = in.lda = w->rows;
         in.n = in.ldb = in.ldc = w->cols;
-        const float *weights = w->bits > 0 ? zo_cuda_numbers_of(be, store, weight, &in.ldb) : store->data + w->offset;
+        const float *weights = zo_cuda_numbers_of(be, store, weight, &in.ldb);
         zo_cuda_product(be, &in, dy, weights, dx);
     }
     if (gw != NULL) {
@@ -89,14 +89,19 @@ static __global__ void __launch_bounds__(THREADS) rows_grad_kernel(const float *
     }
 }
 
-static __global__ void __launch_bounds__(THREADS) rows_input_kernel(const float *w, const float *dy, const int32_t *rows, int32_t nrows,
-                                                                    int64_t tokens, int64_t cols, float *dx)
+/* w: the whole weight, held as S */
+template <zo_storage S>
+static __global__ void __launch_bounds__(THREADS) rows_input_kernel(const void *w, const float *dy, const int32_t *rows, int32_t nrows, int64_t tokens,
+                                                                    int64_t cols, float *dx)
 {
+    const float *full = static_cast<const float *>(w);
+    const uint16_t *half = static_cast<const uint16_t *>(w);
     if (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < tokens * cols) {
         int64_t t = i / cols, j = i % cols;
         float sum = 0.0f;
         for (int32_t r = 0; r < nrows; r++) {
-            sum = fmaf(dy[t * nrows + r], w[rows[r] * cols + j], sum);
+            int64_t at = rows[r] * cols + j;
+            sum = fmaf(dy[t * nrows + r], S == ZO_STORAGE_F32 ? full[at] : zo_half_to(S, half[at]), sum);
         }
         dx[i] = sum;
     }
@@ -118,8 +123,8 @@ void zo_cuda_linear_rows_backward(zo_backend *be, const zo_store *store, int wei
         ZO_LAUNCH(rows_grad_kernel, zo_cuda_grid(w->cols, THREADS), THREADS, 0, stream, x, dy, at, nrows, tokens, w->cols, gw, gb);
     }
     if (dx != NULL) {
-        ZO_MOVES(4 * nrows * (w->cols + tokens), 4 * tokens * w->cols);
-        ZO_LAUNCH(rows_input_kernel, zo_cuda_grid(tokens * w->cols, THREADS), THREADS, 0, stream, store->data + w->offset, dy, at, nrows, tokens,
-                  w->cols, dx);
+        ZO_MOVES(nrows * (zo_storage_bytes(store->storage) * w->cols + 4 * tokens), 4 * tokens * w->cols);
+        ZO_BY_STORAGE(store->storage, ZO_LAUNCH((rows_input_kernel<S>), zo_cuda_grid(tokens * w->cols, THREADS), THREADS, 0, stream,
+                                                zo_store_at(store, w->offset), dy, at, nrows, tokens, w->cols, dx));
     }
 }

@@ -578,6 +578,7 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
     if (tokens == 0) {
         return;
     }
+    const float *w = dx != NULL ? zo_cuda_vector_of(be, store, weight, ZO_CUDA_BIAS) : NULL;
     zo_cuda_part(be, ZO_PART_BACKWARD);
     cudaStream_t stream = zo_cuda_of(be)->stream;
     float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
@@ -598,7 +599,7 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
         return;
     }
     norm_backward_args a = {};
-    a.w = store->data + store->layout->param[weight].offset;
+    a.w = w;
     a.x = x;
     a.stats = stats;
     a.dy = dy;

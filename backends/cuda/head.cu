@@ -228,7 +228,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
         return;
     }
     cudaStream_t stream = zo_cuda_of(be)->stream;
-    const float *weights = store->data + w->offset, *b = bias >= 0 ? store->data + store->layout->param[bias].offset : NULL;
+    const float *b = zo_cuda_vector_of(be, store, bias, ZO_CUDA_BIAS);
     zo_cuda_part(be, ZO_PART_BACKWARD);
     scores s = scores_of(rows, at, target, amount, n);
     const int32_t *begin_d = static_cast<const int32_t *>(zo_cuda_stage(be, s.begin, (size_t)(rows + 1) * sizeof *s.begin));
@@ -237,7 +237,8 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
     const float *sum_d = static_cast<const float *>(zo_cuda_stage(be, s.sum, (size_t)rows * sizeof *s.sum));
     zo_free(s.block);
     running *state = state_of(be, rows);
-    int64_t block = block_rows(be, w->rows, 0, (size_t)rows * sizeof(float));
+    size_t row_bytes = store->storage != ZO_STORAGE_F32 ? (size_t)zo_round_up(w->cols, 8) * sizeof(float) : 0;
+    int64_t block = block_rows(be, w->rows, row_bytes, (size_t)rows * sizeof(float));
     float *logit = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_LOGIT, (size_t)(rows * block) * sizeof *logit));
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t first = 0; first < w->rows; first += block) {
@@ -248,8 +249,9 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             g.tb = true;
             g.m = rows;
             g.n = g.ldc = m;
-            g.k = g.lda = g.ldb = w->cols;
-            zo_cuda_product(be, &g, x, weights + first * w->cols, logit);
+            g.k = g.lda = w->cols;
+            const float *weights = zo_cuda_rows_of(be, store, weight, first, m, &g.ldb);
+            zo_cuda_product(be, &g, x, weights, logit);
             if (pass == 0) {
                 ZO_MOVES(4 * rows * m, 4 * rows * m);
                 ZO_LAUNCH(running_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
@@ -263,9 +265,10 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
                 in.scale = 1.0f;
                 in.m = rows;
                 in.k = in.lda = m;
-                in.n = in.ldb = in.ldc = w->cols;
+                in.n = in.ldc = w->cols;
+                in.ldb = g.ldb;
                 in.add = first > 0;
-                zo_cuda_product(be, &in, logit, weights + first * w->cols, dx);
+                zo_cuda_product(be, &in, logit, weights, dx);
             }
             if (gw != NULL) {
                 zo_cuda_gemm out = {};

@@ -152,9 +152,36 @@ static void make_numbers(zo_backend *be, zo_precision precision, const codes_job
     }
 }
 
+const float *zo_cuda_rows_of(zo_backend *be, const zo_store *store, int param, int64_t first, int64_t n, int64_t *ld)
+{
+    const zo_param *p = &store->layout->param[param];
+    const void *from = zo_store_at(store, p->offset + first * p->cols);
+    *ld = p->cols;
+    if (store->storage == ZO_STORAGE_F32) {
+        return static_cast<const float *>(from);
+    }
+    *ld = zo_round_up(p->cols, 8);
+    float *to = static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_WEIGHT, (size_t)(n * *ld) * sizeof *to));
+    pack_job job = pack_job_of(from, store->storage, p->cols, NULL, 0, n, *ld, to);
+    pack(be, ZO_F32, &job, 1);
+    return to;
+}
+
+const float *zo_cuda_vector_of(zo_backend *be, const zo_store *store, int param, zo_cuda_shared purpose)
+{
+    if (param < 0 || store->storage == ZO_STORAGE_F32) {
+        return param < 0 ? NULL : store->data + store->layout->param[param].offset;
+    }
+    zo_view view = zo_view_stored(&store);
+    return zo_cuda_form_vector(be, &view, param, purpose);
+}
+
 const float *zo_cuda_numbers_of(zo_backend *be, const zo_store *store, int weight, int64_t *ld)
 {
     const zo_param *w = &store->layout->param[weight];
+    if (w->bits == 0) {
+        return zo_cuda_rows_of(be, store, weight, 0, w->rows, ld);
+    }
     zo_view view = zo_view_stored(&store);
     const float *scales = store->storage == ZO_STORAGE_F32 ? static_cast<const float *>(zo_store_at(store, w[1].offset))
                                                            : zo_cuda_form_vector(be, &view, weight + 1, ZO_CUDA_SCALES);

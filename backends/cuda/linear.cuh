@@ -52,8 +52,12 @@ uint64_t zo_cuda_layer_flops(const zo_cuda_layer *layer);
 uint64_t zo_cuda_drawn(const zo_view *view, int param);
 /* Whether the parameter stands in one place for all points. */
 bool zo_cuda_one_base(const zo_view *view, int param);
-/* All of a matrix that is held as codes, (rows, *ld) f32, in ZO_CUDA_WEIGHT, for a backward pass. */
-const float *zo_cuda_numbers_of(zo_backend *be, const zo_store *store, int weight, int64_t *ld);
+/* Rows [first, first + n) of a matrix or table, (n, *ld) f32, for a backward pass: where they stand, or in ZO_CUDA_WEIGHT. Of one that is held as codes
+ * all rows. */
+const float *zo_cuda_rows_of(zo_backend *be, const zo_store *store, int param, int64_t first, int64_t n, int64_t *ld);
+const float *zo_cuda_numbers_of(zo_backend *be, const zo_store *store, int weight, int64_t *ld); /* all of them */
+/* A vector, the same, into `purpose`; NULL when param is -1. */
+const float *zo_cuda_vector_of(zo_backend *be, const zo_store *store, int param, zo_cuda_shared purpose);
 /* Gradients are f32, or TF32 where that was asked for: 16 bits would need their loss scaled. */
 static inline zo_precision zo_cuda_gradient_precision(zo_precision precision)
 {

@@ -189,11 +189,9 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     c->lr = c->lr < 0 ? e->lr : c->lr;
     c->eps = e->first_order ? 0 : c->eps < 0 ? e->eps : c->eps;
     c->realisation = e->first_order ? ZO_INPLACE : c->realisation;
-    if (e->first_order && (c->storage != ZO_STORAGE_F32 || c->accumulate != ZO_ACCUMULATE_WEIGHTS)) {
-        const char *key = c->storage != ZO_STORAGE_F32 ? "storage" : "accumulate";
-        const char *value = c->storage != ZO_STORAGE_F32 ? zo_storage_name((zo_storage)c->storage) : "log";
-        return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are held and updated in f32, not with \"%s\": \"%s\"; take the pair "
-                       "out with \"exclude\": [{\"optimizer\": \"%s\", \"%s\": \"%s\"}]", where, e->name, key, value, e->name, key, value);
+    if (e->first_order && c->accumulate != ZO_ACCUMULATE_WEIGHTS) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are updated where they stand, not with \"accumulate\": \"log\"; take the pair out with "
+                       "\"exclude\": [{\"optimizer\": \"%s\", \"accumulate\": \"log\"}]", where, e->name, e->name);
     }
     if (e->first_order && c->objective != ZO_AIM_LOSS) {
         const char *value = c->objective == ZO_AIM_F1 ? "f1" : "accuracy";

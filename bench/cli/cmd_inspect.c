@@ -146,7 +146,8 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
         p->tag_bytes[t] += kept[t];
     }
     uint64_t workspace = 0;
-    zo_largest most = {.points = points, .tokens = tokens, .rows = r->head == ZO_HEAD_OPTIONS ? rows : 0, .backward = needs->gradient};
+    zo_largest most = {.points = points, .tokens = tokens, .rows = r->head == ZO_HEAD_OPTIONS ? rows : 0, .backward = needs->gradient,
+                       .storage = args->storage};
     status = workspace_bytes(layout, &most, &workspace, err);
     p->tag_bytes[ZO_TAG_WORKSPACE] += workspace;
     return status;
@@ -186,12 +187,12 @@ static bool trains_scales(const zo_layout *layout)
     return any;
 }
 
-/* An estimator in every realisation that it has. First-order methods need weights in f32, and make no gradient of scales. */
+/* An estimator in every realisation that it has. First-order methods make no gradient of scales. */
 static zo_status plan_estimator(report *r, const inspect_args *args, const zo_layout *layout, const zo_estimator *e, zo_err *err)
 {
     bool one = e->step == NULL || e->first_order; /* nothing is realised */
     zo_status status = ZO_OK;
-    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && (args->storage != ZO_STORAGE_F32 || trains_scales(layout))); k++) {
+    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && trains_scales(layout)); k++) {
         if (e->allows != NULL && !e->allows(k)) {
             continue;
         }
@@ -353,9 +354,6 @@ static void print_text(const report *r, const inspect_args *args)
             printf(" %11.1f", mib(m->plan.tag_bytes[shown[t]]));
         }
         printf(" %11.1f\n", mib(total_of(&m->plan)));
-    }
-    if (args->storage != ZO_STORAGE_F32) {
-        puts("First-order methods need weights in f32.");
     }
 }
 

@@ -127,8 +127,8 @@ START_TEST(methods)
         {"tezo", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
         {"tezo-m", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
         {"tezo-adam", "inplace streamed sidepath", -1, 1e-3, "2501.19057", 4, "CP factors"},
-        {"fo-sgd", "", -1, 0, "", 3, "gradients"},
-        {"fo-adamw", "", -1, 0, "1711.05101", 1, "gradients, 2 moments"}};
+        {"fo-sgd", "", -1, 0, "", 4, "gradients, masters of weights in 16 bits"},
+        {"fo-adamw", "", -1, 0, "1711.05101", 1, "gradients, 2 moments, masters of weights in 16 bits"}};
     cJSON *rows = list_json("optimizers");
     ck_assert_int_ge(cJSON_GetArraySize(rows), sizeof known / sizeof *known); /* a new one needs no line here */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -205,7 +205,7 @@ START_TEST(methods)
     }
     static const struct { const char *name, *key, *keeps; } other[] = {{"mezo-svrg", "\"replay\"", "nothing"},
                                                                       {"mezo-svrg", "\"released\"", "a stored direction, two while it is made"},
-                                                                      {"fo-sgd", "momentum", "gradients, 1 moment"}};
+                                                                      {"fo-sgd", "momentum", "gradients, 1 moment, masters of weights in 16 bits"}, {"fo-sgd", "master", "gradients"}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         const cJSON *variant, *found = NULL;
         cJSON_ArrayForEach(variant, cJSON_GetObjectItem(row_of(rows, "optimizer", other[i].name), "variants")) {

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdio.h>
 
+#include "optimizers/engine_state.h"
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"
@@ -147,8 +148,30 @@ static const struct pair { const char *name, *json; twin_step *step; double lr, 
     {"sgld", "{\"quantiser\": \"corrected\", \"fraction\": 4, \"bits\": 5}", twin_sgld, 2e-2, 0.0},
     {"fo-adamw", NULL, twin_fo_adamw, 1e-2, 0.0},
     {"fo-adamw", "{\"beta1\": 0.8, \"beta2\": 0.99, \"clip\": 0.5, \"weight_decay\": 0.5, \"schedule\": \"linear\"}", twin_fo_adamw, 1e-2, 0.0},
+    /* weights of 16 bits, which `held` names */
+    {"fo-sgd", "{\"master\": true, \"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-sgd", "{\"master\": true, \"momentum\": 0.9, \"clip\": 0.5}", twin_fo_sgd, 2e-2, 0.0},
+    {"fo-sgd", "{\"master\": true, \"mode\": \"inplace\", \"momentum\": 0.9, \"weight_decay\": 0.1}", twin_fo_sgd, 2e-2, 0.0},
+    {"fo-sgd", "{\"master\": false, \"weight_decay\": 0.1}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-sgd", "{\"master\": false, \"mode\": \"inplace\"}", twin_fo_sgd, 5e-2, 0.0},
+    {"fo-adamw", "{\"master\": true, \"weight_decay\": 0.5}", twin_fo_adamw, 1e-2, 0.0},
+    {"fo-adamw", "{\"master\": true, \"schedule\": \"linear\"}", twin_fo_adamw, 1e-2, 0.0},
+    {"fo-adamw", "{\"master\": false}", twin_fo_adamw, 1e-2, 0.0},
+    {"forward-grad", "{\"master\": true}", twin_forward_grad, 2e-2, 0.0},
+    {"sgld", "{\"master\": true}", twin_sgld, 2e-2, 0.0},
 };
 enum { PAIRS = sizeof pairs / sizeof *pairs };
+
+/* How weights are held: of the last pairs as said here, else in f32. */
+static const zo_storage held[] = {ZO_STORAGE_BF16, ZO_STORAGE_F16, ZO_STORAGE_BF16, ZO_STORAGE_BF16, ZO_STORAGE_F16,
+                                  ZO_STORAGE_BF16, ZO_STORAGE_F16, ZO_STORAGE_F16, ZO_STORAGE_BF16, ZO_STORAGE_F16};
+enum { HELD = sizeof held / sizeof *held };
+
+static zo_storage storage_of(const struct pair *c)
+{
+    int64_t last = c - pairs - (PAIRS - HELD);
+    return last < 0 ? ZO_STORAGE_F32 : held[last];
+}
 
 /* Estimators of the list that have no twin, and why. */
 static const struct { const char *name, *why; } without[] = {
@@ -211,6 +234,7 @@ static zo_status taped_gradient(void *context, zo_which which, zo_store *grad, d
 {
     zo_status status = net_gradient(context, which, grad, loss, err);
     ck_assert_int_lt(now.tape.gradients, STEPS);
+    zo_store_read(now.net->be, now.net->store, 0, now.net->layout.size, now.tape.stored[now.tape.gradients]);
     memcpy(now.tape.gradient[now.tape.gradients++], grad->data, (size_t)grad->size * sizeof *grad->data);
     return status;
 }
@@ -219,6 +243,7 @@ static zo_status taped_descend(void *context, zo_which which, zo_sink *sink, dou
 {
     const net *m = context;
     ck_assert_int_lt(now.tape.gradients, STEPS);
+    zo_store_read(m->be, m->store, 0, m->layout.size, now.tape.stored[now.tape.gradients]);
     zo_store all = {.layout = &m->layout, .data = now.tape.gradient[now.tape.gradients++], .size = m->layout.trained_size};
     ck_assert_int_eq(net_gradient(context, which, &all, loss, err), ZO_OK);
     return net_descend(context, which, sink, loss, err);
@@ -241,6 +266,9 @@ static void read_kept(net *m, zo_engine *e)
         float seen[SIZE] = {0};
         if (of->numbers != NULL) {
             widen(of->numbers, o->ncoef, now.values[k]);
+        } else if (m->store->storage != ZO_STORAGE_F32) {
+            const zo_store *values = strcmp(of->name, "masters") == 0 ? e->masters : e->set[of->set - 1].store;
+            widen(values->data, m->layout.trained_size, now.values[k]);
         } else if (of->copy) {
             double loss;
             zo_point here = {.base = of->set};
@@ -275,7 +303,9 @@ static void run_program(const struct pair *c, zo_realisation realisation, net *m
     const cJSON *period = cJSON_GetObjectItemCaseSensitive(options, "period");
     now.period = period != NULL ? (int64_t)period->valuedouble : 50;
     cJSON_Delete(options);
-    memcpy(m->store->data, m->start, (size_t)m->layout.size * sizeof *m->start);
+    zo_store *f32 = m->store;
+    m->store = storage_of(c) != ZO_STORAGE_F32 ? zo_store_new_as(m->be, &m->layout, storage_of(c), ZO_TAG_PARAMS) : f32;
+    zo_store_write(m->be, m->store, 0, m->layout.size, m->start);
     zo_engine_spec spec = {.be = m->be, .weights = m->store, .realisation = realisation, .seed = SEED,
                            .io = {.context = m, .losses = net_losses, .gradient = taped_gradient, .descend = taped_descend, .touched = net_touched, .most_points = POINTS}};
     zo_engine *e = zo_engine_new(&spec);
@@ -296,10 +326,18 @@ static void run_program(const struct pair *c, zo_realisation realisation, net *m
         ck_assert_msg(r.e->step(r.state, o, &x, &report, &err) == ZO_OK, "%s: %s", c->name, err.text);
     }
     fold_side(e, m->be, m->store);
-    widen(m->store->data, m->layout.size, now.w);
+    zo_store_read(m->be, m->store, 0, m->layout.size, now.tape.stored[STEPS]);
+    widen(now.tape.stored[STEPS], m->layout.size, now.w);
+    if (e->masters != NULL) {
+        keep("masters");
+    }
     read_kept(m, e);
     running_free(&r);
     zo_engine_free(e);
+    if (m->store != f32) {
+        zo_store_free(m->be, m->store);
+    }
+    m->store = f32;
 }
 
 /* ---- the twin ------------------------------------------------------------------------------------------------------------- */
@@ -315,9 +353,11 @@ static void run_twin(const struct pair *c, net *m, const char *bug, twin *t)
     t->lr = c->lr;
     t->eps = c->eps;
     t->bug = bug;
+    t->storage = storage_of(c);
     widen(m->start, m->layout.size, t->w);
     for (t->step = 0; t->step < STEPS; t->step++) {
         c->step(t);
+        end_of_step(t);
     }
     t->options = NULL;
     cJSON_Delete(options);
@@ -394,6 +434,9 @@ START_TEST(program_and_twin_agree)
     const char *json = c->json != NULL ? c->json : "";
     ck_assert_msg(e != NULL, "%s is not in optimizers/list.h", c->name);
     net_open(&m);
+    for (int64_t i = 0; i < m.layout.size; i++) {
+        m.start[i] = zo_storage_round(storage_of(c), m.start[i]);
+    }
     double start[SIZE] = {0}, zero[SIZE] = {0}, moved = 0.0, least = INFINITY;
     widen(m.start, m.layout.size, start);
     difference most = {.weights = 0.0};

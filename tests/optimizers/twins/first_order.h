@@ -3,14 +3,15 @@
 #ifndef ZO_TESTS_OPTIMIZERS_TWINS_FIRST_ORDER_H
 #define ZO_TESTS_OPTIMIZERS_TWINS_FIRST_ORDER_H
 
-#include "tests/optimizers/twins/twin.h"
+#include "tests/optimizers/twins/masters.h"
 
 /* The next gradient, clipped; the step's lr. */
 static inline void next_gradient(twin *t, double clip, double *g, double *lr)
 {
-    double here[SIZE];
+    double here[SIZE], at[SIZE];
     t->net->step = t->step;
-    net_loss64(t->net, ZO_BATCH_CURRENT, t->w, here);
+    rounded_weights(t, t->gradients, at);
+    net_loss64(t->net, ZO_BATCH_CURRENT, at, here);
     memset(g, 0, SIZE * sizeof *g);
     for (int64_t i = 0; i < t->net->layout.trained_size; i++) {
         g[i] = t->tape->gradient[t->gradients][i];

@@ -277,8 +277,10 @@ static inline zo_status net_gradient(void *context, zo_which which, zo_store *gr
     (void)err;
     const net *m = context;
     double w[SIZE] = {0}, g[SIZE];
+    float stored[SIZE];
+    zo_store_read(m->be, m->store, 0, m->layout.size, stored);
     for (int64_t i = 0; i < m->layout.size; i++) {
-        w[i] = m->store->data[i];
+        w[i] = stored[i];
     }
     *loss = net_loss64(m, which, w, g);
     for (int64_t i = 0; i < m->layout.trained_size; i++) {

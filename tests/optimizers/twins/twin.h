@@ -19,6 +19,7 @@ typedef struct tape {
     zo_which which[TAPE];
     int n;
     float gradient[STEPS][SIZE];
+    float stored[STEPS + 1][SIZE]; /* weights of 16 bits: where each gradient is taken, and at the end */
     int gradients;
 } tape;
 
@@ -41,6 +42,7 @@ typedef struct twin {
     const char *line[LINES]; /* that can be: met so far */
     int lines;
     double past[STEPS];    /* losses as the method keeps them */
+    zo_storage storage;    /* of the weights: see rounded_weights (twins/masters.h) */
 } twin;
 
 static inline bool wrong(twin *t, const char *line)
