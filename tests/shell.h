@@ -17,7 +17,7 @@
 #include "tests/folder.h"
 
 static char folder[64], build[3000]; /* of scratch files; of the program and the header */
-static char said[1 << 16];            /* both streams of the last command */
+static char said[1 << 18];            /* both streams of the last command */
 
 #define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%.3000s\" lacks \"%s\"", (text), (part))
 
