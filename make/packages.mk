@@ -9,10 +9,10 @@ endif
 deps:
 	@.ci/deps
 
-LIBRARIES := sqlite3 libcjson libpcre2-8 libutf8proc zlib minizip lapacke
+LIBRARIES := sqlite3 libcjson libpcre2-8 libutf8proc zlib minizip nettle lapacke
 build/detected.mk: Makefile make/packages.mk .ci/deps | deps
 	@mkdir -p build
-	@{ printf 'LIB_CFLAGS := %s\n' "$$(pkg-config --cflags $(LIBRARIES))" && \
+	@{ printf 'LIB_CFLAGS := %s\n' "$$(pkg-config --cflags $(LIBRARIES) libcurl)" && \
 	   printf 'LIBS := %s\n' "-ldnnl $$(pkg-config --libs $(LIBRARIES)) -lm" && \
 	   printf 'CHECK_LIBS := %s\n' "$$(pkg-config --cflags --libs check)"; } > $@.$$PPID && mv -f $@.$$PPID $@
 	@printf 'compiler  %s\n' "$$($(CC) --version | head -n 1)"

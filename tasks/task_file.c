@@ -280,6 +280,11 @@ static zo_format format_of_name(const char *path)
     return ZO_FORMAT_END;
 }
 
+bool zo_task_reads(const char *file)
+{
+    return format_of_name(file) != ZO_FORMAT_END;
+}
+
 /* A file of a part, with what `common` says of its rows. `key` is that of the path. */
 static zo_status add_source(reader *r, const zo_source *common, zo_file_part part, int choice, const char *path, const char *key)
 {

@@ -45,6 +45,8 @@ zo_status zo_tokenizer_open(zo_tokenizer **tokenizer, const char *folder, zo_err
 /* From the text of a tokenizer.json alone (`name` stands for the file in messages). */
 zo_status zo_tokenizer_parse(zo_tokenizer **tokenizer, const char *text, size_t bytes, const char *name, zo_err *err);
 void zo_tokenizer_close(zo_tokenizer *tokenizer); /* NULL is allowed */
+/* Whether a folder's file of this name is one that zo_tokenizer_open may read. */
+bool zo_tokenizer_reads(const char *file);
 /* What tells a changed tokenizer: 64-bit FNV-1a over name, length and contents (unpacked where gzip) of every file in
  * `folder` that zo_tokenizer_open may read, config.json among them; of the vocabularies only tokenizer.json where it is there. Errors
  * as zo_tokenizer_open's for files that cannot be read; *print is 0 then. */

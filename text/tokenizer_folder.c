@@ -923,6 +923,22 @@ static zo_status hash_file(const char *folder, const char *name, uint64_t *print
     return status;
 }
 
+bool zo_tokenizer_reads(const char *file)
+{
+    for (int i = 0; i < 2 * SOURCES; i++) {
+        const char *name = source_files[i / 2][i % 2];
+        if (name != NULL && strcmp(file, name) == 0) {
+            return true;
+        }
+    }
+    for (int i = 0; i < SIDES_N; i++) {
+        if (strcmp(file, side_names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 zo_status zo_tokenizer_fingerprint(const char *folder, uint64_t *print, zo_err *err)
 {
     uint64_t hash = ZO_FNV_START;

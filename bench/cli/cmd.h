@@ -50,6 +50,7 @@ int zo_cmd_merge(int argc, char **argv);
 int zo_cmd_prune(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);
 int zo_cmd_sql(int argc, char **argv);
+int zo_cmd_get(int argc, char **argv);
 int zo_cmd_list(int argc, char **argv);
 int zo_cmd_show(int argc, char **argv);
 int zo_cmd_tokenize(int argc, char **argv);

@@ -259,8 +259,9 @@ static void list_models_in(request *q, const char *dir)
 static void list_cached_models(request *q)
 {
     char hub[4096];
-    const char *home = getenv("HF_HOME"), *user = getenv("HOME");
-    snprintf(hub, sizeof hub, "%.2000s%s/hub", home != NULL ? home : user != NULL ? user : "", home != NULL ? "" : "/.cache/huggingface");
+    if (!zo_hub_cache(hub, sizeof hub)) {
+        return;
+    }
     struct dirent **entry = NULL;
     int n = scandir(hub, &entry, NULL, alphasort);
     for (int i = 0; i < n; i++) {

@@ -180,6 +180,17 @@ static const command commands[] = {
      "  --remove      removes them, and makes the file smaller. There is no way back\n"
      "\n"
      "Exit code: 0 done, 2 the input was wrong.\n"},
+    {"get", zo_cmd_get, "a model or data set from the hub into the cache",
+     "usage: zo get MODEL | datasets/NAME\n"
+     "\n"
+     "MODEL is a name such as facebook/opt-125m. config.json, the tokenizer's files and the weights in one form are fetched, of a data set the files\n"
+     "in tsv, csv, jsonl and json, into the cache that Python's libraries use too. What was cut goes on where it ended. Lengths and checksums are\n"
+     "looked at. The last line is the folder; a config names the model, and --data takes a data set's folder.\n"
+     "  $HF_ENDPOINT  the server (https://huggingface.co)\n"
+     "  $HF_HOME      where the cache is (~/.cache/huggingface), or $HF_HUB_CACHE\n"
+     "  $HF_TOKEN     the token for what is not public, else the one that huggingface_hub keeps; it goes to that server alone\n"
+     "\n"
+     "Exit code: 0 done, 2 it was not fetched.\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, oracles, plots or configs",
      "usage: zo list models|tasks|optimizers|oracles|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
      "\n"

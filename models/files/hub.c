@@ -1,5 +1,5 @@
-/* hub.c: from a model's name to its folder. Nothing is downloaded: when a model is not on disk, the error says
- * where it was looked for and which command fetches it. */
+/* hub.c: from a model's name to its folder. Nothing is downloaded here: when a model is not on disk, the error says
+ * where it was looked for and that `zo get` fetches it (fetch.c). */
 #include "models/files/hub.h"
 
 #include <dirent.h>
@@ -161,9 +161,7 @@ static bool other_name(const char *name, char *out, size_t size)
     return false;
 }
 
-/* The cache as huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub,
- * ~/.cache/huggingface/hub. */
-static bool cache_folder(char *out, size_t size)
+bool zo_hub_cache(char *out, size_t size)
 {
     const struct {
         const char *variable, *below;
@@ -180,24 +178,30 @@ static bool cache_folder(char *out, size_t size)
     return false;
 }
 
-static bool try_cache(search *s, const char *name, char out[4096], zo_err *err)
+bool zo_hub_repository(const char *kind, const char *name, char *out, size_t size)
 {
-    char cache[2048], file[512] = "models--", repository[4096];
-    if (!cache_folder(cache, sizeof cache) || strlen(name) > 200) {
+    char cache[2048], file[700];
+    if (!zo_hub_cache(cache, sizeof cache) || strlen(name) > 200) {
         return false;
     }
-    for (size_t used = strlen(file); *name != '\0'; name++) {
-        used += (size_t)snprintf(file + used, sizeof file - used, "%s",
-                                 *name == '/' ? "--" : (char[]){*name, '\0'});
+    for (size_t used = (size_t)snprintf(file, sizeof file, "%ss--", kind); *name != '\0'; name++) {
+        used += (size_t)snprintf(file + used, sizeof file - used, "%s", *name == '/' ? "--" : (char[]){*name, '\0'});
     }
-    zo_path_join(repository, sizeof repository, cache, file);
+    zo_path_join(out, size, cache, file);
+    return true;
+}
+
+static bool try_cache(search *s, const char *name, char out[4096], zo_err *err)
+{
+    char repository[4096];
+    if (!zo_hub_repository("model", name, repository, sizeof repository)) {
+        return false;
+    }
     note(s, repository);
     return find_snapshot(s, repository, out, err);
 }
 
-/* org/name or name of letters, digits and -_. only: what the hub permits, and nothing that climbs out of a folder.
- */
-static bool is_hub_name(const char *name)
+bool zo_hub_is_name(const char *name)
 {
     int slashes = 0;
     for (const char *c = name; *c != '\0'; c++) {
@@ -224,13 +228,13 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
         if (is_model(&s, folder)) {
             return ZO_OK;
         }
-        if (!is_hub_name(name)) {
+        if (!zo_hub_is_name(name)) {
             return fail_bare(name, err);
         }
     } else if (zo_path_exists(name)) {
         return zo_fail(err, ZO_EINPUT, "%s: is a file; give the Hugging Face folder that it belongs to", name);
     }
-    if (!is_hub_name(name)) {
+    if (!zo_hub_is_name(name)) {
         return zo_fail(
             err, ZO_EINPUT,
             "model \"%s\": there is no such folder; give an existing Hugging Face folder, or a name such as "
@@ -259,7 +263,7 @@ zo_status zo_hub_find(const char *name, const char *models_dir, char folder[4096
     }
     return zo_fail(
         err, ZO_EIO,
-        "model \"%.200s\" is not on this machine (looked in %s); fetch it with `huggingface-cli download %.200s`, "
+        "model \"%.200s\" is not on this machine (looked in %s); fetch it with `zo get %.200s`, "
         "or give its folder or --models DIR",
         name, s.tried, name);
 }

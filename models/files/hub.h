@@ -11,6 +11,13 @@
 extern "C" {
 #endif
 
+/* What the hub permits as a name, and nothing that climbs out of a folder: org/name or name, of letters, digits and -_. */
+bool zo_hub_is_name(const char *name);
+/* The cache as huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub. false: none. */
+bool zo_hub_cache(char *out, size_t size);
+/* The folder of a repository there, whether or not it exists: kind "model" or "dataset". false: no cache, or too long a name. */
+bool zo_hub_repository(const char *kind, const char *name, char *out, size_t size);
+
 zo_status zo_hub_find(const char *name, const char *models_dir /* NULL allowed */, char folder[4096], zo_err *err);
 
 /* config.json -> arch, through the family registry (models/list.h). */

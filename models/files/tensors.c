@@ -167,13 +167,17 @@ static zo_status open_shards(zo_tensors *tensors, zo_tensors_reader reader, cons
 
 /* The formats, in the order in which they are looked for (transformers' own). */
 static const struct {
-    const char *single, *index; /* a file of all weights; the index of several */
-    const char *start, *end;    /* of the names of those several */
+    zo_tensors_format name;
     zo_tensors_reader read;
     bool ends; /* names stand at the end of a file, not at its beginning */
-} formats[] = {{"model.safetensors", "model.safetensors.index.json", "model-", ".safetensors", zo_safetensors_read, false},
-               {"pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-", ".bin", zo_torch_read, true}};
+} formats[] = {{{"model.safetensors", "model.safetensors.index.json", "model-", ".safetensors"}, zo_safetensors_read, false},
+               {{"pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-", ".bin"}, zo_torch_read, true}};
 #define FORMATS (sizeof formats / sizeof *formats)
+
+zo_tensors_format zo_tensors_format_at(int i)
+{
+    return i < (int)FORMATS ? formats[i].name : (zo_tensors_format){NULL, NULL, NULL, NULL};
+}
 
 /* What a folder has in place of weights that are read. */
 static const struct {
@@ -203,8 +207,8 @@ static int find_shard(const char *folder, char name[256])
     for (struct dirent *e; dir != NULL && found < 0 && (e = readdir(dir)) != NULL;) {
         size_t length = strlen(e->d_name);
         for (int i = 0; i < (int)FORMATS && found < 0; i++) {
-            size_t start = strlen(formats[i].start), end = strlen(formats[i].end);
-            if (length > start + end && strncmp(e->d_name, formats[i].start, start) == 0 && strcmp(e->d_name + length - end, formats[i].end) == 0) {
+            size_t start = strlen(formats[i].name.start), end = strlen(formats[i].name.end);
+            if (length > start + end && strncmp(e->d_name, formats[i].name.start, start) == 0 && strcmp(e->d_name + length - end, formats[i].name.end) == 0) {
                 snprintf(name, 256, "%s", e->d_name);
                 found = i;
             }
@@ -221,7 +225,7 @@ bool zo_tensors_there(const char *folder)
     char name[256];
     bool any = find_shard(folder, name) >= 0;
     for (size_t i = 0; i < FORMATS; i++) {
-        any = any || is_there(folder, formats[i].single) || is_there(folder, formats[i].index);
+        any = any || is_there(folder, formats[i].name.single) || is_there(folder, formats[i].name.index);
     }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         any = any || (others[i].weights && is_there(folder, others[i].file));
@@ -234,7 +238,7 @@ static zo_status fail_no_weights(const char *folder, zo_err *err)
     char shard[256];
     int format = find_shard(folder, shard);
     if (format >= 0) {
-        return zo_fail(err, ZO_EIO, "%s: has %s, but not %s, which says what is in which file; fetch that too", folder, shard, formats[format].index);
+        return zo_fail(err, ZO_EIO, "%s: has %s, but not %s, which says what is in which file; fetch that too", folder, shard, formats[format].name.index);
     }
     const char *says = "fetch the weights, or say \"init\": \"random\" for random ones";
     for (size_t i = sizeof others / sizeof *others; i-- > 0;) {
@@ -248,22 +252,22 @@ zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err)
     *tensors = (zo_tensors){0};
     char path[4096];
     size_t i = 0;
-    while (i < FORMATS && !is_there(folder, formats[i].single) && !is_there(folder, formats[i].index)) {
+    while (i < FORMATS && !is_there(folder, formats[i].name.single) && !is_there(folder, formats[i].name.index)) {
         i++;
     }
     if (i == FORMATS) {
         return fail_no_weights(folder, err);
     }
     zo_status status;
-    if (is_there(folder, formats[i].single)) {
-        zo_path_join(path, sizeof path, folder, formats[i].single);
+    if (is_there(folder, formats[i].name.single)) {
+        zo_path_join(path, sizeof path, folder, formats[i].name.single);
         status = open_file(tensors, formats[i].read, path, err);
         if (status == ZO_OK) {
             status = sort_names(tensors, path, err);
         }
     } else {
         cJSON *json;
-        zo_path_join(path, sizeof path, folder, formats[i].index);
+        zo_path_join(path, sizeof path, folder, formats[i].name.index);
         status = zo_json_read(path, &json, err);
         if (status == ZO_OK) {
             status = open_shards(tensors, formats[i].read, folder, path, json, err);
@@ -342,12 +346,12 @@ zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err)
     zo_status status = add_print(print, folder, "config.json", PRINT_WHOLE, err);
     for (size_t i = 0; i < FORMATS && status == ZO_OK; i++) {
         print_of of = formats[i].ends ? PRINT_ENDS : PRINT_HEADER;
-        if (is_there(folder, formats[i].single)) {
-            return add_print(print, folder, formats[i].single, of, err);
+        if (is_there(folder, formats[i].name.single)) {
+            return add_print(print, folder, formats[i].name.single, of, err);
         }
-        if (is_there(folder, formats[i].index)) {
-            status = add_print(print, folder, formats[i].index, PRINT_WHOLE, err);
-            return status == ZO_OK ? add_shard_prints(print, folder, formats[i].index, of, err) : status;
+        if (is_there(folder, formats[i].name.index)) {
+            status = add_print(print, folder, formats[i].name.index, PRINT_WHOLE, err);
+            return status == ZO_OK ? add_shard_prints(print, folder, formats[i].name.index, of, err) : status;
         }
     }
     return status;

@@ -56,6 +56,10 @@ zo_status zo_tensors_open(zo_tensors *tensors, const char *folder, zo_err *err);
 void zo_tensors_close(zo_tensors *tensors);
 /* Whether the folder has files of weights, of any format: also of those, and parts of those, that are not read. */
 bool zo_tensors_there(const char *folder);
+/* The i-th format in the order in which they are looked for: the file of all weights, or the index of several, whose names begin and end so. single
+ * is NULL past the last. */
+typedef struct zo_tensors_format { const char *single, *index, *start, *end; } zo_tensors_format;
+zo_tensors_format zo_tensors_format_at(int i);
 const zo_tensor *zo_tensors_find(const zo_tensors *tensors, const char *name); /* NULL when absent */
 /* Elements [first, first + n), in the order of the shape, as float; F32, F16 and BF16 only (ZO_CHECKed). */
 void zo_tensor_floats(const zo_tensor *tensor, int64_t first, int64_t n, float *out);

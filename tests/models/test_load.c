@@ -1524,7 +1524,7 @@ START_TEST(hub_names)
     found("facebook/opt-125m", own, below("env/facebook/opt-125m"));
     found("facebook/opt-350m", NULL, below("hf/hub/models--facebook--opt-350m/snapshots/abc123"));
     found("roberta-large", NULL, below("hf/hub/models--FacebookAI--roberta-large/snapshots/only"));
-    not_found("facebook/opt-66b", own, "huggingface-cli download facebook/opt-66b");
+    not_found("facebook/opt-66b", own, "`zo get facebook/opt-66b");
     not_found("facebook/opt-66b", own, below("own/facebook/opt-66b"));
     not_found("facebook/opt-66b", NULL, below("hf/hub/models--facebook--opt-66b"));
     not_found("two", NULL, "2 snapshots");
