@@ -9,6 +9,9 @@ bench-peers: zo
 install: $(BUILD)/zo $(PLUGIN_HEADER)
 	install -D -m 755 $(BUILD)/zo $(DESTDIR)$(PREFIX)/bin/zo
 	install -D -m 644 $(PLUGIN_HEADER) $(DESTDIR)$(PREFIX)/include/zo/plugin.h
+	install -D -m 644 make/shell/zo.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/zo
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	make/shell/man.sh $(BUILD)/zo >$(DESTDIR)$(PREFIX)/share/man/man1/zo.1
 	for file in $(wildcard plots/*.gp) $(wildcard paper_configs/*/*.json); do \
 	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/zo/$$file || exit 1; done
 

@@ -38,5 +38,6 @@ check: deps
 	@tests/check_includes.sh
 	@tests/check_words.sh
 	@tests/check_prose.sh
+	@tests/check_shell.sh
 	@tests/check_format.sh
 	@CC='$(CC)' NVCC='$(NVCC)' tests/check_headers.sh
