@@ -63,6 +63,8 @@ typedef struct zo_arch {
     int window;            /* of attention (zo_attention.window), in the layers of which sees_all has no bit; 0 = none */
     uint64_t sees_all[16]; /* bit l % 64 of word l / 64: layer l sees everything */
     bool norm_first;       /* pre-norm (GPT-2, OPT, LLaMA); false: post-norm (BERT family, OPT-350M) */
+    bool parallel;         /* attention and MLP both read the block's input, and both are added to it (GPT-NeoX, GPT-J, Phi); pre-norm alone */
+    bool one_norm;         /* parallel: both read it through attn.norm, and there is no mlp.norm (GPT-J, Phi) */
     bool embed_norm;       /* a norm after the embeddings (BERT family) */
     bool final_norm;
     zo_norm_kind norm;

@@ -46,8 +46,23 @@ typedef enum zo_stored {
     ZO_STORED_CONV1D, /* GPT-2's Conv1D: a matrix is (in, out) */
     ZO_STORED_THIRD_0,
     ZO_STORED_THIRD_1,
-    ZO_STORED_THIRD_2 /* the first, second, last third of a Conv1D's outputs (c_attn) */
+    ZO_STORED_THIRD_2, /* the first, second, last third of a Conv1D's outputs (c_attn) */
+    ZO_STORED_HEADS_0,
+    ZO_STORED_HEADS_1,
+    ZO_STORED_HEADS_2 /* the first, second, last third of each head's outputs (GPT-NeoX's query_key_value) */
 } zo_stored;
+
+/* Which of three parameters that are one tensor this is; -1 = it is a tensor of its own. */
+static inline int zo_stored_third(zo_stored stored)
+{
+    return stored >= ZO_STORED_HEADS_0 ? (int)stored - ZO_STORED_HEADS_0 : stored >= ZO_STORED_THIRD_0 ? (int)stored - ZO_STORED_THIRD_0 : -1;
+}
+
+/* Are matrices (in, out)? */
+static inline bool zo_stored_turned(zo_stored stored)
+{
+    return stored >= ZO_STORED_CONV1D && stored <= ZO_STORED_THIRD_2;
+}
 
 typedef struct zo_name_row {
     const char *ours; /* canonical name with # for the block; with or without its .weight / .bias, which is then

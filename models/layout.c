@@ -107,8 +107,10 @@ static void add_block(builder *b, int block)
     }
     b->stage++;
     add_adapted(b, ZO_LINEAR_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
-    b->stage++;
-    add_norm(b, a->hidden, a->norm_first ? STEM("mlp.norm") : STEM("attn.norm"));
+    b->stage += a->parallel ? -2 : 1; /* side by side: norm beside norm, and so on */
+    if (!a->one_norm) {
+        add_norm(b, a->hidden, a->norm_first ? STEM("mlp.norm") : STEM("attn.norm"));
+    }
     b->stage++;
     if (a->gated) {
         add_adapted(b, ZO_LINEAR_GATE, a->ffn, a->hidden, a->mlp_bias, STEM("mlp.gate"));

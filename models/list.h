@@ -3,6 +3,6 @@
 #ifndef ZO_MODELS_LIST_H
 #define ZO_MODELS_LIST_H
 
-#define ZO_FAMILY_LIST(X) X(bert) X(roberta) X(distilbert) X(gpt2) X(opt) X(llama) X(mistral) X(qwen2)
+#define ZO_FAMILY_LIST(X) X(bert) X(roberta) X(distilbert) X(gpt2) X(opt) X(llama) X(mistral) X(qwen2) X(gpt_neox)
 
 #endif

@@ -1,13 +1,31 @@
-/* rope.c: see rope.h. It does not do: dynamic, YaRN and LongRoPE scaling, partial rotary. */
+/* rope.c: see rope.h. It does not do: dynamic, YaRN and LongRoPE scaling. */
 #include "models/rope.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
 
+/* The share of each head that is turned, of which transformers takes the whole part of share * head_dim. */
+static void share_read(zo_config *c, zo_arch *a, const char *key, double share)
+{
+    int dims = (int)((double)a->head_dim * share);
+    if (c->status == ZO_OK && (dims < 2 || dims % 2 != 0)) {
+        zo_config_fail(c, "key \"%s\" is %g, by which rotary positions turn %d of the %d numbers of a head; expected an even number, and 2 at the least", key,
+                       share, dims, a->head_dim);
+    }
+    a->rope_dims = dims == a->head_dim ? 0 : dims;
+}
+
 void zo_rope_read(zo_config *c, zo_arch *a, double theta)
 {
+    zo_rope_keys keys = {.theta = "rope_theta", .base = theta};
+    zo_rope_read_keys(c, a, &keys);
+}
+
+void zo_rope_read_keys(zo_config *c, zo_arch *a, const zo_rope_keys *keys)
+{
     a->rope = true;
-    a->rope_theta = zo_config_real_or(c, "rope_theta", theta, 1, 1e12);
+    a->rope_theta = zo_config_real_or(c, keys->theta, keys->base, 1, 1e12);
+    double share = keys->share != NULL ? zo_config_real_or(c, keys->share, keys->part, 0, 1) : 1.0;
     const char *key = "rope_scaling";
     const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(c->json, key);
     if (scaling == NULL || cJSON_IsNull(scaling) || (cJSON_IsObject(scaling) && scaling->child == NULL)) {
@@ -15,6 +33,9 @@ void zo_rope_read(zo_config *c, zo_arch *a, double theta)
         scaling = cJSON_GetObjectItemCaseSensitive(c->json, key);
     }
     if (scaling == NULL || cJSON_IsNull(scaling) || c->status != ZO_OK) {
+        if (keys->share != NULL) {
+            share_read(c, a, keys->share, share);
+        }
         return;
     }
     if (!cJSON_IsObject(scaling)) {
@@ -25,7 +46,10 @@ void zo_rope_read(zo_config *c, zo_arch *a, double theta)
     zo_config inner = {.json = scaling, .path = c->path, .status = ZO_OK, .err = c->err};
     zo_config_only_once(&inner);
     a->rope_theta = zo_config_real_or(&inner, "rope_theta", a->rope_theta, 1, 1e12);
-    if (zo_config_real_or(&inner, "partial_rotary_factor", 1, 0, 1) != 1) {
+    share = zo_config_real_or(&inner, "partial_rotary_factor", share, 0, 1);
+    if (keys->share != NULL) {
+        share_read(&inner, a, "partial_rotary_factor", share);
+    } else if (share != 1) {
         zo_config_fail(&inner, "key \"%s.partial_rotary_factor\" is not 1, which is not supported", key);
     }
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(scaling, "rope_type");
@@ -62,7 +86,18 @@ void zo_rope_read(zo_config *c, zo_arch *a, double theta)
 
 void zo_rope_write(const zo_arch *a, cJSON *json)
 {
-    cJSON_AddNumberToObject(json, "rope_theta", a->rope_theta);
+    zo_rope_keys keys = {.theta = "rope_theta"};
+    zo_rope_write_keys(a, &keys, json);
+}
+
+void zo_rope_write_keys(const zo_arch *a, const zo_rope_keys *keys, cJSON *json)
+{
+    cJSON_AddNumberToObject(json, keys->theta, a->rope_theta);
+    if (keys->share != NULL) { /* such that the whole part of share * head_dim is rope_dims again */
+        int dims = zo_arch_rope_dims(a);
+        double share = (double)dims / a->head_dim;
+        cJSON_AddNumberToObject(json, keys->share, (int)(a->head_dim * share) == dims ? share : (dims + 0.5) / a->head_dim);
+    }
     if (a->rope_scaling == ZO_ROPE_PLAIN) {
         cJSON_AddNullToObject(json, "rope_scaling");
     } else {

@@ -84,14 +84,16 @@ static bool reads_normed(const zo_model *model, zo_pair pair)
 
 static zo_keeps keeps_of(const zo_model *model, const zo_block_ids *b)
 {
-    bool pre = model->arch.norm_first, key_value = reads_input(model, b->k) || reads_input(model, b->v);
-    return (zo_keeps){.in = pre ? reads_normed(model, b->attn_norm) : key_value,
+    bool pre = model->arch.norm_first, parallel = model->arch.parallel, one_norm = model->arch.one_norm, key_value = reads_input(model, b->k) || reads_input(model, b->v);
+    bool query = reads_input(model, b->q), in = pre ? reads_normed(model, b->attn_norm) || (parallel && !one_norm && reads_normed(model, b->mlp_norm)) : key_value;
+    bool mlp = reads_input(model, b->up) || (b->gate.weight >= 0 && reads_input(model, b->gate));
+    return (zo_keeps){.in = in,
                       .h1 = !pre || key_value,
-                      .query = reads_input(model, b->q),
+                      .query = query || (one_norm && mlp),
                       .heads = goes_below(model, b->o),
                       .a = goes_below(model, b->o) || reads_input(model, b->o),
-                      .mid = reads_normed(model, pre ? b->mlp_norm : b->attn_norm),
-                      .h2 = reads_input(model, b->up) || (b->gate.weight >= 0 && reads_input(model, b->gate)),
+                      .mid = parallel ? in : reads_normed(model, pre ? b->mlp_norm : b->attn_norm),
+                      .h2 = mlp || (one_norm && query),
                       .up = goes_below(model, b->down),
                       .f = reads_input(model, b->down),
                       .out = pre || reads_normed(model, b->mlp_norm)};
@@ -129,7 +131,7 @@ void zo_transformer_wire(zo_model *model)
             snprintf(name, sizeof name, "layer.%d.attn.prefix.%c", l, "kv"[i]);
             b->prefix[i] = find(model, name, a->prefix > 0);
         }
-        b->mlp_norm = find_in_block(model, l, "mlp.norm", true, norm_bias);
+        b->mlp_norm = find_in_block(model, l, "mlp.norm", !a->one_norm, !a->one_norm && norm_bias);
         b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
         b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
         b->down = find_in_block(model, l, "mlp.down", true, a->mlp_bias);
@@ -165,21 +167,33 @@ static float *offset(float *base, int64_t floats)
     return base ? base + floats : NULL;
 }
 
+/* Where in r, what is widest in a block, each part begins, in floats a token: of the attention q, k, v, then a where h still has the norm's output;
+ * of the MLP what it reads and makes, in parallel blocks behind what the attention gave. */
+typedef struct zo_wide { int64_t k, v, a, mlp, all; } zo_wide;
+
+static zo_wide wide_of(const zo_arch *a)
+{
+    int64_t q = max64((int64_t)a->heads * a->head_dim, a->hidden), kv = (int64_t)a->kv_heads * a->head_dim, mlp = a->parallel ? a->hidden : 0;
+    return (zo_wide){.k = q, .v = q + kv, .a = q + 2 * kv, .mlp = mlp,
+                     .all = max64(q + 2 * kv + (a->parallel ? q : 0), mlp + (int64_t)a->ffn * (a->gated ? 2 : 1))};
+}
+
 /* One memory for many purposes: x is the residual stream, h what a norm or the attention makes, r the widest of a block. */
 static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
 {
     const zo_arch *a = &model->arch;
     int64_t n = pass->points * pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
     int64_t wide_q = max64(q, a->hidden);
+    zo_wide wide = wide_of(a);
     float *x = take(l, n * a->hidden);
     float *h = take(l, n * max64(wide_q, a->embed));
-    float *r = take(l, n * max64(max64(wide_q + 2 * kv, a->ffn * (a->gated ? 2 : 1)), model->width));
+    float *r = take(l, n * max64(wide.all, model->width)), *f = offset(r, n * wide.mlp);
     pass->e = h;
     pass->x0 = pass->x = x;
     pass->block = (zo_block_bufs){.in = x, .h1 = a->norm_first ? h : x, .in_rows = x, .h1_rows = a->norm_first ? h : x,
-                                  .q = r, .k = offset(r, n * wide_q), .v = offset(r, n * (wide_q + kv)), .a = h, .o = r, .mid = x,
-                                  .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(r, n * a->ffn) : NULL,
-                                  .gate = a->gated ? r : NULL, .f = r, .out = h, .y = x};
+                                  .q = r, .k = offset(r, n * wide.k), .v = offset(r, n * wide.v), .a = a->parallel ? offset(r, n * wide.a) : h, .o = r,
+                                  .mid = x, .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(f, n * a->ffn) : NULL,
+                                  .gate = a->gated ? f : NULL, .f = f, .out = a->parallel ? r : h, .y = x};
     pass->lora = a->lora.rank > 0 ? take(l, n * a->lora.rank) : NULL;
     for (int i = 0; i < 2 && a->prefix > 0; i++) {
         pass->prefix[i] = take(l, pass->points * a->prefix * kv);
@@ -195,7 +209,9 @@ typedef struct zo_shared { float *x, *h, *r; } zo_shared;
 /* `rows`: those that go through the block. in, y: see zo_block_bufs; y NULL = shared. */
 static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pass *pass, zo_lay *l, const zo_shared *s, int64_t rows, float *in, float *y)
 {
-    int64_t t = pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim, wide_q = max64(q, a->hidden);
+    int64_t t = pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    zo_wide wide = wide_of(a);
+    float *f = offset(s->r, t * wide.mlp);
     bool pre = a->norm_first, few = rows < t;
     zo_block_bufs b = {.in = in, .h1 = in, .y = y ? y : s->x};
 #define OWN(kept, floats, shared) ((kept) ? take(l, floats) : (shared))
@@ -206,18 +222,18 @@ static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pas
     b.in_rows = few ? OWN(k->mid, rows * a->hidden, s->x) : b.in;
     b.h1_rows = !few ? b.h1 : pre ? OWN(k->query, rows * a->hidden, s->h) : b.in_rows;
     b.q = OWN(k->heads, rows * q, s->r);
-    b.k = OWN(k->heads, t * kv, offset(s->r, t * wide_q));
-    b.v = OWN(k->heads, t * kv, offset(s->r, t * (wide_q + kv)));
+    b.k = OWN(k->heads, t * kv, offset(s->r, t * wide.k));
+    b.v = OWN(k->heads, t * kv, offset(s->r, t * wide.v));
     b.lse = OWN(k->heads, rows * a->heads, NULL);
-    b.a = OWN(k->a, rows * q, s->h);
-    b.mid = OWN(k->mid, rows * a->hidden, b.in_rows);
-    b.stats2 = OWN(k->mid, rows * 2, NULL);
-    b.o = k->mid ? b.mid : s->r;
-    b.h2 = OWN(k->h2, rows * a->hidden, pre ? s->h : s->x);
-    b.pre = OWN(k->up, rows * a->ffn, a->gated ? offset(s->r, t * a->ffn) : NULL);
-    b.gate = a->gated ? OWN(k->up, rows * a->ffn, s->r) : NULL;
-    b.f = OWN(k->f, rows * a->ffn, s->r);
-    b.out = pre ? (y ? y : s->h) : OWN(k->out, rows * a->hidden, s->h);
+    b.a = OWN(k->a, rows * q, a->parallel ? offset(s->r, t * wide.a) : s->h);
+    b.mid = a->parallel ? b.in_rows : OWN(k->mid, rows * a->hidden, b.in_rows);
+    b.stats2 = OWN(k->mid && !a->one_norm, rows * 2, NULL);
+    b.h2 = a->one_norm ? b.h1_rows : OWN(k->h2, rows * a->hidden, pre ? s->h : s->x);
+    b.pre = OWN(k->up, rows * a->ffn, a->gated ? offset(f, t * a->ffn) : NULL);
+    b.gate = a->gated ? OWN(k->up, rows * a->ffn, f) : NULL;
+    b.f = OWN(k->f, rows * a->ffn, f);
+    b.out = pre ? (y ? y : a->parallel ? s->r : s->h) : OWN(k->out, rows * a->hidden, s->h);
+    b.o = a->parallel ? b.out : k->mid ? b.mid : s->r;
     b.stats3 = pre ? NULL : OWN(k->out, rows * 2, NULL);
 #undef OWN
     return b;
@@ -287,6 +303,9 @@ static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, con
             k->h1_rows = few ? b.h1_rows : k->h1;
             k->y = next;
             k->out = a->norm_first ? next : b.out;
+            k->o = a->parallel ? k->out : b.o;
+            k->mid = a->parallel ? k->in_rows : b.mid;
+            k->h2 = a->one_norm ? k->h1_rows : b.h2;
         }
         in = model->kept[i].y;
     }
@@ -298,6 +317,7 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     const zo_ids_of *ids = &model->ids;
     int64_t t = pass->tokens, rows = pass->rows;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim, wide_q = max64(q, a->hidden);
+    zo_wide wide_r = wide_of(a);
     bool project = a->embed != a->hidden, checkpoint = pass->keep == ZO_BACKWARD_CHECKPOINT, shares = false;
     bool keep_x0 = !a->embed_norm || reads_normed(model, ids->embed_norm), keep_e = project && reads_input(model, ids->in);
     bool keep_x = checkpoint ? is_active(model, 0) : keeps_input(model, 0, a->layers == 1 && rows < t);
@@ -315,13 +335,14 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     pass->t1 = take(l, n * wide);
     pass->t2 = take(l, active ? n * wide : 0);
     pass->r = take(l, active ? n * max64(q + 2 * kv, a->ffn * (a->gated ? 2 : 1)) : 0);
+    pass->side = take(l, active && a->parallel ? n * a->hidden : 0);
     end = l->used;
     l->used = begin;
     zo_shared s = {0};
     if (shares) {
         s.x = take(l, t * a->hidden);
         s.h = take(l, t * max64(wide_q, a->embed));
-        s.r = take(l, t * max64(max64(wide_q + 2 * kv, a->ffn * (a->gated ? 2 : 1)), model->width));
+        s.r = take(l, t * max64(wide_r.all, model->width));
     }
     l->used = max64(l->used, end);
 
@@ -397,17 +418,24 @@ static void norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, c
                     model->arch.hidden, y, stats);
 }
 
-/* With an adapter y begins as scale (x A^T) B^T, to which the layer's own product is added. y is not x. */
-static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y,
-                   float *pre)
+/* With an adapter y begins as scale (x A^T) B^T, to which the layer's own product is added; with `add` all of it is added to what stands in y.
+ * y is not x. */
+static void linear_add(zo_model *model, const zo_pass *pass, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, bool add,
+                       float *y, float *pre)
 {
     zo_backend *be = model->be;
     bool adapted = pair.lora[0] >= 0;
     if (adapted) {
         be->linear(be, view, model->precision, pair.lora[0], -1, ZO_ACT_NONE, x, tokens, false, pass->lora, NULL);
-        be->linear(be, view, model->precision, pair.lora[1], -1, ZO_ACT_NONE, pass->lora, tokens, false, y, NULL);
+        be->linear(be, view, model->precision, pair.lora[1], -1, ZO_ACT_NONE, pass->lora, tokens, add, y, NULL);
     }
-    be->linear(be, view, model->precision, pair.weight, pair.bias, act, x, tokens, adapted, y, pre);
+    be->linear(be, view, model->precision, pair.weight, pair.bias, act, x, tokens, add || adapted, y, pre);
+}
+
+static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, float *y,
+                   float *pre)
+{
+    linear_add(model, pass, view, pair, act, x, tokens, false, y, pre);
 }
 
 static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
@@ -551,9 +579,15 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         be->attention(be, &attention, &seqs, pass->points, t, b->q, q, b->k, kv, b->v, kv, b->a, b->lse);
     }
 
-    /* mid = in + o(a): beside the stream where it is kept, else added into it. */
-    linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->o, NULL);
-    norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, b->mid, b->mid == b->o ? b->in_rows : b->o, rows, b->h2, b->stats2);
+    /* mid = in + o(a): beside the stream where it is kept, else added into it. Parallel: o(a) waits in `out` for what the MLP adds. */
+    if (!a->parallel || !again) {
+        linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->o, NULL);
+    }
+    if (!a->parallel) {
+        norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, b->mid, b->mid == b->o ? b->in_rows : b->o, rows, b->h2, b->stats2);
+    } else if (!a->one_norm) {
+        norm(model, view, ids->mlp_norm, b->mid, NULL, rows, b->h2, b->stats2);
+    }
 
     if (a->gated) {
         linear(model, pass, view, ids->gate, ZO_ACT_NONE, b->h2, rows, b->gate, NULL);
@@ -566,7 +600,7 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     if (again && !kept) {
         return;
     }
-    linear(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, b->out, NULL);
+    linear_add(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, a->parallel, b->out, NULL);
     if (a->norm_first) {
         *pending = b->out == b->y ? b->mid : b->out;
     } else {
@@ -647,33 +681,34 @@ static void spread(zo_model *model, const zo_pass *pass, const int32_t *row, flo
     model->be->copy(model->be, x, other, bytes);
 }
 
-/* From pass->dx, the gradient of what down makes, to that of the MLP's input (rows, hidden) in pass->t1. Returns whether there is one. */
-static bool mlp_backward(zo_model *model, const zo_pass *pass, const zo_block_ids *ids, const zo_block_bufs *b, int64_t rows, zo_store *grad)
+/* From pass->dx, the gradient of what down makes, to that of the MLP's input: dh2 (rows, hidden), pass->t1 or another. Returns whether there is one. */
+static bool mlp_backward(zo_model *model, const zo_pass *pass, const zo_block_ids *ids, const zo_block_bufs *b, int64_t rows, float *dh2, zo_store *grad)
 {
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     bool inside = goes_below(model, ids->down), below = goes_below(model, ids->up);
-    float *df = pass->r, *t1 = below ? pass->t1 : NULL, *t2 = below ? pass->t2 : NULL;
+    float *df = pass->r, *to = below ? dh2 : NULL, *t2 = below ? pass->t2 : NULL;
     linear_backward(model, pass, ids->down, b->f, pass->dx, rows, inside ? df : NULL, grad);
     if (!inside) {
         return false;
     }
     if (!a->gated) {
         be->act_backward(be, a->act, b->pre, rows * a->ffn, df);
-        linear_backward(model, pass, ids->up, b->h2, df, rows, t1, grad);
+        linear_backward(model, pass, ids->up, b->h2, df, rows, to, grad);
         return below;
     }
     float *dup = pass->r + rows * a->ffn;
     be->glu_backward(be, a->act, b->gate, b->pre, df, rows * a->ffn, df, dup);
-    linear_backward(model, pass, ids->gate, b->h2, df, rows, t1, grad);
+    linear_backward(model, pass, ids->gate, b->h2, df, rows, to, grad);
     linear_backward(model, pass, ids->up, b->h2, dup, rows, t2, grad);
     if (below) {
-        be->add(be, t1, t2, rows * a->hidden);
+        be->add(be, to, t2, rows * a->hidden);
     }
     return below;
 }
 
-/* pass->dx: gradient of mid (rows, hidden) in; of the block's input (tokens, hidden) out. Returns whether there is one. */
+/* pass->dx: gradient of mid (rows, hidden) in; of the block's input (tokens, hidden) out. Returns whether there is one. Of a parallel block dx is at
+ * first the gradient of its output, and pass->side that of what the MLP reads: of h1, or through the MLP's own norm of the input. */
 static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_batch *batch, int layer, const zo_block_bufs *b, const int32_t *row,
                                zo_store *grad)
 {
@@ -712,6 +747,10 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     }
     if (!a->norm_first) {
         be->add(be, dx, t1, rows * a->hidden);
+    } else if (a->one_norm) {
+        be->add(be, t2, pass->side, rows * a->hidden);
+    } else if (a->parallel && goes_below(model, ids->mlp_norm)) {
+        be->add(be, dx, pass->side, rows * a->hidden);
     }
     if (row) {
         spread(model, pass, row, dx, t1);
@@ -736,13 +775,18 @@ static bool block_backward(zo_model *model, const zo_pass *pass, const zo_batch 
 {
     const zo_block_ids *ids = &model->ids.block[layer];
     int64_t rows = row ? pass->rows : pass->tokens, n = rows * model->arch.hidden;
-    if (model->arch.norm_first) {
-        if (!mlp_backward(model, pass, ids, b, rows, grad) || !norm_backward(model, pass, ids->mlp_norm, b->mid, b->stats2, rows, pass->t1, grad)) {
+    if (model->arch.parallel) { /* what is trained stands in stages that both branches share: the one ends where the other does */
+        bool below = mlp_backward(model, pass, ids, b, rows, pass->side, grad);
+        if (below && !model->arch.one_norm) {
+            norm_backward(model, pass, ids->mlp_norm, b->mid, b->stats2, rows, pass->side, grad);
+        }
+    } else if (model->arch.norm_first) {
+        if (!mlp_backward(model, pass, ids, b, rows, pass->t1, grad) || !norm_backward(model, pass, ids->mlp_norm, b->mid, b->stats2, rows, pass->t1, grad)) {
             return false;
         }
         model->be->add(model->be, pass->dx, pass->t1, n);
     } else {
-        if (!norm_backward(model, pass, ids->mlp_norm, b->out, b->stats3, rows, pass->dx, grad) || !mlp_backward(model, pass, ids, b, rows, grad)) {
+        if (!norm_backward(model, pass, ids->mlp_norm, b->out, b->stats3, rows, pass->dx, grad) || !mlp_backward(model, pass, ids, b, rows, pass->t1, grad)) {
             return false;
         }
         model->be->add(model->be, pass->dx, pass->t1, n);

@@ -17,7 +17,7 @@ typedef struct zo_pair { int weight, bias, lora[2]; } zo_pair;
 typedef struct zo_keeps {
     bool in;    /* pre-norm: its first norm's input; post-norm: the input of keys and values */
     bool h1;    /* pre-norm: the input of keys and values */
-    bool query; /* the queries' input: h1_rows */
+    bool query; /* the queries' input (with one norm the MLP's too): h1_rows */
     bool heads; /* q, k, v, lse: a gradient goes through the attention */
     bool a;
     bool mid;
@@ -50,12 +50,12 @@ typedef struct zo_block_bufs {
     float *in_rows, *h1_rows; // (Q, hidden) the chosen rows of in and h1
     float *q, *k, *v;   // (Q, heads * head_dim), (T, kv_heads * head_dim) twice; rotated where the model has RoPE
     float *a, *lse;     // (Q, heads * head_dim), (Q, heads) attention's output
-    float *o;           // (Q, hidden) o(a) before it is added: mid itself, or apart where it is added to in_rows in place
-    float *mid;         // (Q, hidden) in + o(a)
-    float *h2, *stats2; // (Q, hidden), (Q, 2) norm of mid: what the MLP reads. Stats only where the norm's input is kept
+    float *o;           // (Q, hidden) o(a) before it is added: mid itself, or apart where it is added to in_rows in place; parallel: out itself
+    float *mid;         // (Q, hidden) in + o(a); parallel: in_rows itself
+    float *h2, *stats2; // (Q, hidden), (Q, 2) norm of mid: what the MLP reads. Stats only where the norm's input is kept. One norm: h1_rows itself, no stats
     float *pre, *gate;  // (Q, ffn) up before its activation (NULL where nobody reads it); gate before its activation (gated only)
     float *f;           // (Q, ffn) what down reads
-    float *out;         // (Q, hidden) h2 or mid + down(f)
+    float *out;         // (Q, hidden) h2 or mid + down(f); parallel: mid + o(a) + down(f)
     float *y, *stats3;  // (Q, hidden), (Q, 2) the block's output: pre-norm: out itself; post-norm: its norm
 } zo_block_bufs;
 
@@ -87,6 +87,7 @@ typedef struct zo_pass {
     float *logits, *dlogits;   // (R, classes)
     float *logprob;            // (scores)
     float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)
+    float *side;               // gradient pass of parallel blocks: (Q, hidden) that of what the MLP reads, while dx is still the block's output's
     float *dhead;              // (R, width)
     zo_sink *sink;             // gradient pass: who uses each parameter's gradient as it is complete; NULL = nobody
     zo_cache *cache;           // forward pass at one point: where its keys and values are kept; NULL = nowhere

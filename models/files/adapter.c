@@ -53,7 +53,7 @@ zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_lay
         int block;
         const char *ending;
         const zo_name_row *row = saved_row(family, &layout->param[i], &block, &ending);
-        if (row != NULL && layout->param[i].lora != ZO_LORA_NONE && row->stored >= ZO_STORED_THIRD_0) {
+        if (row != NULL && layout->param[i].lora != ZO_LORA_NONE && zo_stored_third(row->stored) >= 0) {
             return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT's format has no adapter on q, k or v alone of %s, whose three are one module there (%s); use \"on\": \"o,up,down\" for "
                            "adapters that are read or written", folder, family->name, row->theirs);
         }

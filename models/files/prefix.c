@@ -21,18 +21,18 @@ static int64_t width_of(const zo_arch *a)
 
 /* ---- PEFT's table --------------------------------------------------------------------------------------------------------- */
 
-/* rows (n, kv_heads * head_dim) of keys turned by n positions, or back. Rotate-half form. */
+/* rows (n, kv_heads * head_dim) of keys turned by n positions, or back. As zo_backend.rope does. */
 static void turn(const zo_arch *a, float *rows, bool back)
 {
-    int n = a->prefix, half = a->head_dim / 2;
+    int n = a->prefix, half = zo_arch_rope_dims(a) / 2, gap = a->rope_interleaved ? 1 : half, apart = a->rope_interleaved ? 2 : 1;
     float *cosine = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)((n + 1) * half) * sizeof *cosine), *sine = cosine + (n + 1) * half;
     zo_rope_tables(a, n + 1, cosine, sine);
     for (int64_t i = 0; i < (int64_t)n * a->kv_heads; i++) {
-        float *low = rows + i * a->head_dim, *high = low + half;
+        float *low = rows + i * a->head_dim, *high = low + gap;
         for (int d = 0; d < half; d++) {
-            float c = cosine[n * half + d], s = back ? -sine[n * half + d] : sine[n * half + d], x = low[d], y = high[d];
-            low[d] = x * c - y * s;
-            high[d] = y * c + x * s;
+            float c = cosine[n * half + d], s = back ? -sine[n * half + d] : sine[n * half + d], x = low[apart * d], y = high[apart * d];
+            low[apart * d] = x * c - y * s;
+            high[apart * d] = y * c + x * s;
         }
     }
     zo_free(cosine);

@@ -157,13 +157,14 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
 /* The shape that a parameter has in the checkpoint. */
 static int stored_shape(const zo_param *p, zo_stored stored, int64_t shape[2])
 {
-    int64_t parts = stored >= ZO_STORED_THIRD_0 ? 3 : 1;
+    int64_t parts = zo_stored_third(stored) >= 0 ? 3 : 1;
+    bool turned = zo_stored_turned(stored);
     if (p->kind == ZO_PARAM_VECTOR) {
         shape[0] = parts * p->cols;
         return 1;
     }
-    shape[0] = stored == ZO_STORED_PLAIN ? p->rows : p->cols;
-    shape[1] = stored == ZO_STORED_PLAIN ? p->cols : parts * p->rows;
+    shape[0] = turned ? p->cols : parts * p->rows;
+    shape[1] = turned ? parts * p->rows : p->cols;
     return 2;
 }
 
@@ -201,43 +202,66 @@ static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, con
     return ZO_OK;
 }
 
-/* Upload one tensor; piece (PIECE_FLOATS). */
-static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, int param, zo_stored stored,
-                        zo_backend *be, zo_store *store, float *piece)
+/* Outputs of a parameter: a vector's numbers are those of as many. */
+static int64_t outputs_of(const zo_param *p)
+{
+    return p->kind == ZO_PARAM_VECTOR ? p->cols : p->rows;
+}
+
+/* Where output `at` of the parameter stands among those of its tensor. */
+static int64_t stored_output(const zo_param *p, zo_stored stored, int head_dim, int64_t at)
+{
+    int third = zo_stored_third(stored);
+    return third < 0 ? at : stored < ZO_STORED_HEADS_0 ? third * outputs_of(p) + at : (3 * (at / head_dim) + third) * head_dim + at % head_dim;
+}
+
+/* `rows` of the parameter from `row` on, which are those from `from` on of the tensor; width numbers each. */
+static void load_rows(const zo_tensors *tensors, const zo_tensor *t, int64_t from, int64_t width, zo_backend *be, zo_store *store, int param, int64_t row,
+                      int64_t rows, float *piece)
 {
     const zo_param *p = &store->layout->param[param];
-    int64_t rows = p->rows, cols = p->cols, count = rows * cols,
-            third = stored >= ZO_STORED_THIRD_0 ? stored - ZO_STORED_THIRD_0 : 0;
-    if (stored == ZO_STORED_PLAIN && p->bits > 0) { /* whole rows, in which groups are whole */
-        int64_t block = PIECE_FLOATS / cols > 0 ? PIECE_FLOATS / cols : 1;
-        float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols) * sizeof *host);
+    if (p->bits > 0) { /* whole rows, in which groups are whole */
+        int64_t block = PIECE_FLOATS / width > 0 ? PIECE_FLOATS / width : 1;
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * width) * sizeof *host);
         for (int64_t r = 0; r < rows; r += block) {
             int64_t here = rows - r < block ? rows - r : block;
-            zo_tensor_floats(t, r * cols, here * cols, host);
-            zo_store_set_rows(be, store, param, r, here, host);
-            zo_tensors_drop(tensors, t, r * cols, here * cols);
+            zo_tensor_floats(t, (from + r) * width, here * width, host);
+            zo_store_set_rows(be, store, param, row + r, here, host);
+            zo_tensors_drop(tensors, t, (from + r) * width, here * width);
         }
         zo_free(host);
         return;
     }
-    if (stored == ZO_STORED_PLAIN || p->kind == ZO_PARAM_VECTOR) {
-        for (int64_t at = 0; at < count; at += PIECE_FLOATS) {
-            int64_t here = count - at < PIECE_FLOATS ? count - at : PIECE_FLOATS;
-            zo_tensor_floats(t, third * count + at, here, piece);
-            zo_store_write(be, store, p->offset + at, here, piece);
-            zo_tensors_drop(tensors, t, third * count + at, here);
+    for (int64_t at = 0; at < rows * width; at += PIECE_FLOATS) {
+        int64_t here = rows * width - at < PIECE_FLOATS ? rows * width - at : PIECE_FLOATS;
+        zo_tensor_floats(t, from * width + at, here, piece);
+        zo_store_write(be, store, p->offset + row * width + at, here, piece);
+        zo_tensors_drop(tensors, t, from * width + at, here);
+    }
+}
+
+/* Upload one tensor; piece (PIECE_FLOATS). */
+static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, int param, zo_stored stored, int head_dim,
+                        zo_backend *be, zo_store *store, float *piece)
+{
+    const zo_param *p = &store->layout->param[param];
+    int64_t rows = p->rows, cols = p->cols;
+    if (!zo_stored_turned(stored) || p->kind == ZO_PARAM_VECTOR) {
+        int64_t all = outputs_of(p), run = stored >= ZO_STORED_HEADS_0 ? head_dim : all, width = p->kind == ZO_PARAM_VECTOR ? 1 : cols;
+        for (int64_t r = 0; r < all; r += run) {
+            load_rows(tensors, t, stored_output(p, stored, head_dim, r), width, be, store, param, r, run, piece);
         }
         return;
     }
-    /* (cols, wide) there, rows [third * rows, ..) of its transpose here. */
-    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1);
+    /* (cols, wide) there, rows from `first` on of its transpose here. */
+    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1), first = stored_output(p, stored, head_dim, 0);
     block = block < 1 ? 1 : block < rows ? block : rows;
     float *turned = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols + block) * sizeof *turned);
     float *line = turned + block * cols;
     for (int64_t r = 0; r < rows; r += block) {
         int64_t here = rows - r < block ? rows - r : block;
         for (int64_t c = 0; c < cols; c++) {
-            zo_tensor_floats(t, c * wide + third * rows + r, here, line);
+            zo_tensor_floats(t, c * wide + first + r, here, line);
             for (int64_t i = 0; i < here; i++) {
                 turned[i * cols + c] = line[i];
             }
@@ -432,7 +456,7 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
         zo_stored stored;
         status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, err);
         if (status == ZO_OK && t != NULL) {
-            load_tensor(&tensors, t, i, stored, be, store, piece);
+            load_tensor(&tensors, t, i, stored, arch->head_dim, be, store, piece);
         } else if (status == ZO_OK && !layout->param[i].added) {
             init_random(arch, family, be, store, i, seed);
         }
@@ -454,16 +478,17 @@ typedef struct writer {
     const zo_layout *layout;
     const zo_store *store;
     zo_backend *be;
+    int head_dim;
     float *turned; /* the whole tensor as the file has it, for what is not stored plainly, or held as codes; NULL between tensors */
 } writer;
 
-/* The whole tensor as the file has it: transposed, and c_attn joined from q, k, v, which stand side by side in the
- * layout by name. */
+/* The whole tensor as the file has it: transposed, and joined from q, k, v, which stand side by side in the layout by name. */
 static float *turn(const writer *w, const source *from)
 {
     const zo_param *first = &w->layout->param[from->param];
-    int parts = from->stored == ZO_STORED_THIRD_0 ? 3 : 1;
-    int64_t rows = first->rows, cols = first->cols, size = rows * cols;
+    int parts = zo_stored_third(from->stored) >= 0 ? 3 : 1;
+    int64_t all = outputs_of(first), width = first->kind == ZO_PARAM_VECTOR ? 1 : first->cols, size = all * width;
+    bool turned = zo_stored_turned(from->stored) && first->kind != ZO_PARAM_VECTOR;
     float *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(parts * size) * sizeof *out);
     float *one = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *one);
     for (int part = 0; part < parts; part++) {
@@ -474,13 +499,10 @@ static float *turn(const writer *w, const source *from)
         }
         int param = zo_layout_find(w->layout, name);
         zo_store_get(w->be, w->store, param, one);
-        if (first->kind == ZO_PARAM_VECTOR || from->stored == ZO_STORED_PLAIN) {
-            memcpy(out + part * size, one, (size_t)size * sizeof *one);
-            continue;
-        }
-        for (int64_t r = 0; r < rows; r++) {
-            for (int64_t c = 0; c < cols; c++) {
-                out[c * parts * rows + part * rows + r] = one[r * cols + c];
+        for (int64_t r = 0; r < all; r++) {
+            int64_t at = stored_output(first, (zo_stored)((int)from->stored + part), w->head_dim, r);
+            for (int64_t c = 0; c < width; c++) {
+                out[turned ? c * parts * all + at : at * width + c] = one[r * width + c];
             }
         }
     }
@@ -526,7 +548,7 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
             continue; /* files of their own */
         }
         const zo_name_row *row = zo_name_row_of(family, layout->param[i].name, &block, &ending);
-        if (row->stored == ZO_STORED_THIRD_1 || row->stored == ZO_STORED_THIRD_2) {
+        if (zo_stored_third(row->stored) > 0) {
             continue; /* in the file with its first third */
         }
         int names = zo_names_written(row->theirs);
@@ -541,7 +563,7 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
             entries++;
         }
     }
-    writer w = {.layout = layout, .store = store, .be = be};
+    writer w = {.layout = layout, .store = store, .be = be, .head_dim = arch->head_dim};
     status = zo_tensors_write(path, entry, entries, fill_piece, &w, err);
     zo_free(w.turned);
     zo_free(name);

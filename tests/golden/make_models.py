@@ -57,6 +57,10 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
     "qwen2": (tr.Qwen2Config(num_key_value_heads=2, max_position_embeddings=POSITIONS, use_sliding_window=True, sliding_window=4, max_window_layers=1,
                              tie_word_embeddings=True, **SMALL),
               tr.Qwen2ForSequenceClassification, tr.Qwen2ForCausalLM, 0),
+    "gpt-neox": (tr.GPTNeoXConfig(vocab_size=VOCAB, hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+                                  max_position_embeddings=POSITIONS, rope_parameters=dict(rope_type="default", rope_theta=100.0, partial_rotary_factor=0.5),
+                                  pad_token_id=PAD, bos_token_id=2, eos_token_id=3, classifier_dropout=0.0),
+                 tr.GPTNeoXForSequenceClassification, tr.GPTNeoXForCausalLM, 0),
 }
 
 

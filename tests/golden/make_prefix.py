@@ -24,8 +24,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKENS, CLASSES = 3, 3
-FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2"]
-PEFT_FAMILIES = ["llama", "llama-tied"]  # positions are rotary
+FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox"]
+PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox"]  # positions are rotary
 prefixes = []  # of the model that runs: (k, v) a layer, (TOKENS, kv_heads * head_dim)
 made = []      # layers that ran
 
@@ -78,10 +78,13 @@ def with_past(model, inputs, positions):
 def rotated(k, config, positions):
     """Keys as RoPE of transformers turns them by `positions` (-TOKENS or TOKENS)."""
     layers, _, kv_heads, width = sizes(config)
-    rope = tr.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
-    cos, sin = rope(k, torch.full((1, TOKENS), positions))
+    neox = tr.models.gpt_neox.modeling_gpt_neox
+    llama = tr.models.llama.modeling_llama
+    rope, turn = ((neox.GPTNeoXRotaryEmbedding, neox.apply_rotary_pos_emb) if config.model_type == "gpt_neox" else
+                  (llama.LlamaRotaryEmbedding, llama.apply_rotary_pos_emb))
+    cos, sin = rope(config)(k, torch.full((1, TOKENS), positions))
     x = k.reshape(TOKENS, kv_heads, width).transpose(0, 1)[None]
-    _, x = tr.models.llama.modeling_llama.apply_rotary_pos_emb(x, x, cos, sin)
+    _, x = turn(x, x, cos, sin)
     return x[0].transpose(0, 1).reshape(TOKENS, -1)
 
 

@@ -2,7 +2,7 @@
 """Configs with other than default values (RoPE scaling, activations, norms, biases, sizes of heads, ties), and what torch + transformers compute
 from them. Read by tests/models/test_variants.c. Needs torch and transformers (5.x).
 
-    make_variants.py        writes variants.json.gz beside this file
+    make_variants.py [FAMILY...]        writes variants/FAMILY.json.gz beside this file
 
 Weights stand in no file: element i of a tensor is a function of its name (`weight`), which the test computes too. A row: the config, names and
 shapes of the tensors of base model and both heads, two sequences of ids (and segments), hidden states (T x width), log-probabilities (causal: of
@@ -10,6 +10,7 @@ each next token; masked: of `target` at every place) and the logits of a classif
 import gzip
 import json
 import os
+import sys
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ BASE = {
     "llama": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24),
     "mistral": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24),
     "qwen2": dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24),
+    "gpt_neox": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
+                     rotary_emb_base=50.0),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -38,7 +41,9 @@ CLASSES = {
     "llama": (tr.LlamaConfig, tr.LlamaForCausalLM, tr.LlamaForSequenceClassification),
     "mistral": (tr.MistralConfig, tr.MistralForCausalLM, tr.MistralForSequenceClassification),
     "qwen2": (tr.Qwen2Config, tr.Qwen2ForCausalLM, tr.Qwen2ForSequenceClassification),
+    "gpt_neox": (tr.GPTNeoXConfig, tr.GPTNeoXForCausalLM, tr.GPTNeoXForSequenceClassification),
 }
+STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
 VARIANTS = (
     [("bert", dict(hidden_act=a)) for a in ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python",
@@ -66,7 +71,12 @@ VARIANTS = (
      ("qwen2", dict()), ("qwen2", dict(tie_word_embeddings=True)), ("qwen2", dict(use_sliding_window=True, sliding_window=2, max_window_layers=1)),
      ("qwen2", dict(sliding_window=2)), ("qwen2", dict(use_sliding_window=True, sliding_window=3, max_window_layers=0)),
      ("qwen2", dict(use_sliding_window=True, sliding_window=3, layer_types=["sliding_attention", "full_attention", "sliding_attention"])),
-     ("qwen2", dict(rope_parameters=dict(rope_type="default", rope_theta=50.0)))]
+     ("qwen2", dict(rope_parameters=dict(rope_type="default", rope_theta=50.0))),
+     ("gpt_neox", dict()), ("gpt_neox", dict(use_parallel_residual=False)), ("gpt_neox", dict(rotary_pct=1.0)), ("gpt_neox", dict(rotary_pct=0.8)),
+     ("gpt_neox", dict(use_parallel_residual=False, rotary_pct=0.5, hidden_act="gelu_new", tie_word_embeddings=True)),
+     ("gpt_neox", dict(tie_word_embeddings=True, layer_norm_eps=0.5)), ("gpt_neox", dict(attention_bias=False)),
+     ("gpt_neox", dict(rope_scaling=dict(type="linear", factor=2.5), rotary_pct=0.5)), ("gpt_neox", dict(num_attention_heads=1, intermediate_size=130)),
+     ("gpt_neox", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75)))]
 )
 
 
@@ -102,6 +112,7 @@ def make(family, changes):
         with torch.no_grad():
             for name, p in model.named_parameters():
                 if name not in ("cls.predictions.bias", "lm_head.bias") or config.tie_word_embeddings:  # dead where untied
+                    name = STORED.get(family, {}).get(name, name)
                     p.copy_(weight(name, tuple(p.shape)))
                     shapes[name] = list(p.shape)
     causal = "Masked" not in lm_class.__name__
@@ -124,8 +135,9 @@ def make(family, changes):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    rows = [make(family, changes) for family, changes in VARIANTS]
-    text = '{"transformers": ' + json.dumps(tr.__version__) + ', "variants": [\n' + ",\n".join(json.dumps(r) for r in rows) + "\n]}\n"
-    with gzip.GzipFile(os.path.join(HERE, "variants.json.gz"), "wb", mtime=0) as f:
-        f.write(text.encode())
-    print(len(rows), "variants,", len(text), "bytes")
+    for wanted in sys.argv[1:] or BASE:
+        rows = [make(family, changes) for family, changes in VARIANTS if family == wanted]
+        text = '{"transformers": ' + json.dumps(tr.__version__) + ', "variants": [\n' + ",\n".join(json.dumps(r) for r in rows) + "\n]}\n"
+        with gzip.GzipFile(os.path.join(HERE, "variants", wanted + ".json.gz"), "wb", mtime=0) as f:
+            f.write(text.encode())
+        print(wanted, len(rows), "variants,", len(text), "bytes")

@@ -39,7 +39,7 @@ static const golden_case cases[] = {
     {"llama-lm", "llama", true, {2, 4, ALL}, "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj", ""},
 };
 enum { CASES = sizeof cases / sizeof *cases, CLASSES = 3 };
-static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied"};
+static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "gpt-neox"};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static zo_backend *be;
