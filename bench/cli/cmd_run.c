@@ -24,6 +24,7 @@ int zo_cmd_run(int argc, char **argv)
                             {"--checkpoint", ZO_ARG_INT, &spec.checkpoint_minutes},
                             {"--checkpoint-steps", ZO_ARG_INT, &spec.checkpoint_steps},
                             {"--only", ZO_ARG_TEXT, &only},
+                            {"--fail-on", ZO_ARG_TEXT, &spec.fail_on},
                             {"--minutes", ZO_ARG_INT, &minutes},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
@@ -33,9 +34,9 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--fail-on LIST] [--dry-run] [--redo] [--json]", &err) ||
         (minutes > 0 && spec.dry && zo_fail(&err, ZO_EINPUT, "--minutes times some steps, and --dry-run runs nothing; give one of them")) ||
-        zo_with_of(with_text, model, device, &with, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
+        zo_fail_on_check(spec.fail_on, &err) || zo_with_of(with_text, model, device, &with, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         cJSON_Delete(with);

@@ -24,6 +24,7 @@
 #include "core/mem.h"
 #include "core/output.h"
 #include "core/text.h"
+#include "results/labels.h"
 
 static void on_signal(int number)
 {
@@ -74,8 +75,8 @@ static int stop_run(zo_live *l, const zo_err *err)
     return -1;
 }
 
-/* Runs one cell; returns 0, 1 or 2, or -1 when the whole run must stop. */
-static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identity *identity, zo_results *results, zo_live *l)
+/* Runs one cell; returns 0, 1 or 2 and how it ended, or -1 when the whole run must stop. */
+static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identity *identity, zo_results *results, zo_live *l, zo_run_brief *ended_as)
 {
     zo_err err = {0}, lost = {0};
     zo_child c;
@@ -136,6 +137,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
     if (spec->json) {
         print_cell(cell, &brief, false);
     }
+    *ended_as = brief;
     return code;
 }
 
@@ -272,40 +274,71 @@ static void print_known(const known *k, const zo_grid *grid, int64_t todo)
     }
 }
 
-/* A cell that is done, as a line of --json. */
-static zo_status print_done(const zo_cell *cell, zo_results *results, zo_identities *ids, zo_err *err)
+/* A cell that is done. */
+static zo_status look_at_done(const zo_cell *cell, zo_results *results, zo_identities *ids, zo_run_brief *brief, zo_err *err)
 {
     zo_identity identity = zo_identity_of(ids, cell, NULL);
-    zo_run_brief brief;
-    zo_status status = zo_results_brief(results, &identity, &brief, err);
-    if (status == ZO_OK) {
-        print_cell(cell, &brief, true);
+    return zo_results_brief(results, &identity, brief, err);
+}
+
+/* What --fail-on may name. */
+static const char *const faults[] = {"oom", "diverged", "dead", "time", "unsupported", "constant"};
+
+zo_status zo_fail_on_check(const char *list, zo_err *err)
+{
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        char word[40];
+        size_t n = strcspn(at, ",");
+        bool is_one = false;
+        snprintf(word, sizeof word, "%.*s", (int)n, at);
+        for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+            is_one = is_one || strcmp(word, faults[i]) == 0;
+        }
+        if (!is_one) {
+            return zo_fail(err, ZO_EINPUT, "--fail-on has \"%s\"; expected a list such as oom,diverged of oom, diverged, dead, time, unsupported and constant", word);
+        }
+        at += n + (at[n] == ',');
     }
-    return status;
+    return ZO_OK;
+}
+
+/* Does it carry what --fail-on names? */
+static bool is_unwanted(const char *fail_on, const zo_run_brief *brief)
+{
+    bool found = false;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        bool has = strcmp(brief->status, faults[i]) == 0 || zo_key_in_list(brief->marks, faults[i]);
+        found = found || (has && zo_key_in_list(fail_on, faults[i]));
+    }
+    return found;
 }
 
 static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, zo_identities *ids, zo_live *l)
 {
     int worst = 0;
-    int64_t bad = 0;
+    int64_t bad = 0, unwanted = 0;
     for (int64_t i = 0; i < grid->n && !zo_run_interrupted; i++) {
         const zo_cell *cell = &grid->cell[i];
         zo_err err = {0};
+        zo_run_brief brief = {.run = 0};
         int code = 0;
         if (todo[i]) {
             zo_identities *now = zo_identities_new(&spec->dirs); /* files may have changed since the first look */
             zo_identity identity = zo_identity_of(now, cell, NULL);
             zo_identities_free(now);
-            code = run_one(cell, spec, &identity, results, l);
+            code = run_one(cell, spec, &identity, results, l, &brief);
             l->done++;
-        } else if (spec->json && print_done(cell, results, ids, &err) != ZO_OK) {
+        } else if ((spec->json || spec->fail_on != NULL) && look_at_done(cell, results, ids, &brief, &err) != ZO_OK) {
             code = stop_run(l, &err);
+        } else if (spec->json) {
+            print_cell(cell, &brief, true);
         }
         if (code < 0) {
             return 2;
         }
         worst = code > worst ? code : worst;
         bad += code != 0;
+        unwanted += code == 0 && is_unwanted(spec->fail_on, &brief);
     }
     zo_live_clear(l);
     if (zo_run_interrupted) {
@@ -316,7 +349,10 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
         fprintf(stderr, "zo run: %lld of %lld cells failed; start the same command again to try them again\n", (long long)bad,
                 (long long)l->todo);
     }
-    return worst;
+    if (unwanted > 0) {
+        fprintf(stderr, "zo run: %lld of %lld cells ended as --fail-on %s has it\n", (long long)unwanted, (long long)grid->n, spec->fail_on);
+    }
+    return worst == 0 && unwanted > 0 ? 1 : worst;
 }
 
 int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)

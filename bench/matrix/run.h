@@ -14,10 +14,14 @@ typedef struct zo_run_spec {
     zo_setup_dirs dirs;
     const char *save; /* the weights of each cell that ends go to a folder of its own in here, named by its hash; NULL = nowhere */
     int64_t checkpoint_minutes, checkpoint_steps; /* how often a cell writes what it needs to go on; 0 = not by time, not by steps */
+    const char *fail_on; /* "oom,dead": statuses and marks of cells, of this config and done or not, with which a run that went well ends 1; NULL = none */
     bool json;     /* one JSON object a cell on standard output */
     bool dry;      /* say what would run; run nothing, write nothing */
     bool redo;     /* run cells again that are done; their rows are replaced */
 } zo_run_spec;
+
+/* ZO_EINPUT where a word of such a list is neither a status that counts as done nor a mark. NULL is none. */
+zo_status zo_fail_on_check(const char *list, zo_err *err);
 
 /* Runs the cells that the database does not have; 0, 1 or 2 as `zo run`. Messages and the live line go to standard error. */
 int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec);

@@ -300,6 +300,7 @@ static int run_trials(searches *s)
     zo_err err = {0};
     bool waits = true, ended = false;
     spec.save = NULL;
+    spec.fail_on = NULL; /* a rate that is too large is no fault */
     spec.redo = false; /* trials stay: a rate is chosen once */
     int code = go_on(s, &waits, &err) == ZO_OK ? 0 : 2;
     while (code == 0 && waits && !ended) {
