@@ -29,6 +29,8 @@ typedef struct split_data {
 struct zo_dataset {
     int64_t classes;
     zo_head head;
+    int32_t answer_tokens, end[ZO_ENDS];
+    int ends;
     split_data split[ZO_SPLITS];
     char note[ZO_NOTE_BYTES];
     int32_t word[]; /* (classes), with room for CLASSES_OLD, once the most: the ledger's figures of such tasks hold */
@@ -198,6 +200,8 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     zo_dataset *dataset = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *dataset + (size_t)(classes > CLASSES_OLD ? classes : CLASSES_OLD) * sizeof *dataset->word);
     dataset->classes = classes;
     dataset->head = zo_encoder_head(encoder);
+    dataset->answer_tokens = task->answer_tokens;
+    dataset->ends = zo_encoder_ends(encoder, dataset->end);
     const int32_t *words = zo_encoder_words(encoder);
     if (words) {
         memcpy(dataset->word, words, (size_t)classes * sizeof *words);
@@ -253,11 +257,12 @@ void zo_dataset_close(zo_dataset *dataset)
 /* ---- away ----------------------------------------------------------------------------------------------------------------- */
 
 typedef struct part { void **at; size_t bytes; } part;
-enum { PARTS = 11 };
+enum { PARTS = ZO_POOLS + 1 };
 
 static void parts_of(zo_pack *pack, part part_of[PARTS])
 {
-    zo_pool *pool[PARTS - 1] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option, &pack->credit};
+    zo_pool *pool[ZO_POOLS];
+    zo_pack_pools(pack, pool);
     for (int k = 0; k < PARTS - 1; k++) {
         part_of[k] = (part){(void **)&pool[k]->at, (size_t)pool[k]->n * sizeof *pool[k]->at};
         pool[k]->room = pool[k]->n; /* what comes back */
@@ -531,6 +536,63 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
     return batch;
 }
 
+int32_t zo_dataset_answer_tokens(const zo_dataset *dataset)
+{
+    return dataset->answer_tokens;
+}
+
+int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end)
+{
+    *end = dataset->end;
+    return dataset->ends;
+}
+
+/* Where the part of an example begins in a pool, and its length, by where those of all examples end. */
+static int32_t part_at(const zo_pool *end, int32_t index, int32_t *n)
+{
+    ZO_CHECK(index < end->n, "example %d has nothing to write behind: zo_dataset_prompts and _credit are of examples that are evaluated, of tasks that write", index);
+    int32_t from = index > 0 ? end->at[index - 1] : 0;
+    *n = end->at[index] - from;
+    return from;
+}
+
+zo_batch *zo_dataset_prompts(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
+{
+    const zo_pack *pack = &dataset->split[split].pack;
+    int32_t tokens = 0, length;
+    for (int32_t k = 0; k < n; k++) {
+        example_at(dataset, split, index[k]);
+        part_at(&pack->prompt_end, index[k], &length);
+        tokens += length;
+    }
+    zo_batch *batch = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *batch);
+    *batch = (zo_batch){.examples = n, .seqs = n, .id = batch_ints(tokens), .position = batch_ints(tokens), .start = batch_ints(n + 1), .parent = batch_ints(n)};
+    for (int32_t k = 0; k < n; k++) {
+        int32_t from = part_at(&pack->prompt_end, index[k], &length);
+        memcpy(batch->id + batch->tokens, pack->prompt.at + from, (size_t)length * sizeof *batch->id);
+        for (int32_t t = 0; t < length; t++) {
+            batch->position[batch->tokens + t] = t;
+        }
+        batch->tokens += length;
+        batch->start[k + 1] = batch->tokens;
+        batch->parent[k] = -1;
+    }
+    return batch;
+}
+
+zo_credit zo_dataset_credit(const zo_dataset *dataset, zo_split split, int32_t index, const char *answer)
+{
+    const zo_pack *pack = &dataset->split[split].pack;
+    const char *gold[ZO_TASK_CLASSES];
+    int32_t ints, n = 0;
+    example_at(dataset, split, index);
+    const char *at = (const char *)(pack->gold.at + part_at(&pack->gold_end, index, &ints)), *end = at + (size_t)ints * sizeof(int32_t);
+    for (; at < end && *at; at += strlen(at) + 1) { /* what is left of the last int is zeros */
+        gold[n++] = at;
+    }
+    return zo_answer_credit(answer, gold, n);
+}
+
 int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index)
 {
     ZO_CHECK(train_size > 0 && b > 0 && step >= 0, "batch order asked for %d rows, batch %d, step %lld", train_size, b, (long long)step);
@@ -567,6 +629,9 @@ static uint64_t add_number(uint64_t print, int64_t number)
 
 static uint64_t add_fields(uint64_t print, const zo_record *record)
 {
+    for (int32_t k = 0; record->own && !record->own->credit && k < record->own->n; k++) {
+        print = add_text(print, record->own->text[k]);
+    }
     for (int f = 0; f < ZO_TASK_FIELDS; f++) {
         print = add_text(print, record->field[f]);
     }
@@ -622,7 +687,8 @@ zo_status zo_task_fingerprint(const char *name, bool ranks_options, uint64_t *pr
     for (int c = 0; c < CLASSES_OLD || c < task->info.classes; c++) {
         sum = add_text(add_text(add_text(sum, task->label[c]), task->mask_word[c]), prompt ? task->option[c] : NULL);
     }
-    *print = task->younger ? add_text(sum, task->younger) : sum;
+    sum = task->younger ? add_text(sum, task->younger) : sum;
+    *print = task->answer_tokens > 0 ? add_number(sum, task->answer_tokens) : sum;
     return ZO_OK;
 }
 
@@ -643,13 +709,15 @@ const char *zo_metric_fault(zo_metric metric, const zo_task_info *task)
     case ZO_EXACT_MATCH:
     case ZO_TOKEN_F1:
         return task->classes == 0 ? NULL : "of answers in words";
+    case ZO_ACCURACY:
+        return task->writes ? "of choices, and here a model writes" : NULL;
     case ZO_PEARSON:
     case ZO_SPEARMAN:
         return "of scores (regression)";
     case ZO_F1:
     case ZO_MACRO_F1:
     case ZO_MATTHEWS:
-        return task->classes == 0 ? "of classes, and each row brings its own options" : NULL;
+        return task->classes == 0 ? "of classes, of which there are none" : NULL;
     default:
         return NULL;
     }
@@ -745,6 +813,12 @@ void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_ME
 
 void zo_dataset_chance(const zo_dataset *dataset, zo_split split, double metric[ZO_METRICS])
 {
+    if (dataset->answer_tokens > 0) {
+        for (int m = 0; m < ZO_METRICS; m++) {
+            metric[m] = m == ZO_EXACT_MATCH || m == ZO_TOKEN_F1 ? 0 : NAN;
+        }
+        return;
+    }
     if (dataset->classes == 0) {
         credit_metrics(dataset, split, NULL, metric);
         return;

@@ -2,6 +2,7 @@
  *
  *   head     text or pair in the tokenizer's own template (the papers' no-prompt form)
  *   words    LM-BFF templates (MeZO, RoBERTa experiments): `*cls**sent_0*_It_was*mask*.*sep+*`
+ *   answers  the same with the answer behind the prompt, and the prompt alone
  *   options  MeZO's prompts for causal models: the score of an option is over its last len(encode(prompt + option)) -
  *            len(encode(prompt)) tokens, both encoded with the tokenizer's special tokens, the prompt without outer spaces
  *
@@ -33,6 +34,8 @@ struct zo_encoder {
     int32_t word[ZO_TASK_CLASSES];
     part part[ZO_TASK_PARTS];
     int parts;
+    int32_t end[ZO_ENDS]; /* tokens that end a written answer */
+    int ends;
     int32_t bos; /* token that starts every option sequence and survives cutting; -1 = none */
     zo_ids a, b, wrapped, full[ZO_TASK_CLASSES];
     char *text; /* scratch for expanded prompts */
@@ -58,10 +61,18 @@ int32_t *zo_pool_add(zo_pool *pool, int64_t n)
     return pool->at + (pool->n - n);
 }
 
+void zo_pack_pools(zo_pack *pack, zo_pool *pool[ZO_POOLS])
+{
+    zo_pool *const all[ZO_POOLS] = {&pack->id,     &pack->position, &pack->type,   &pack->length,     &pack->parent, &pack->row,      &pack->at,
+                                    &pack->target, &pack->option,   &pack->prompt, &pack->prompt_end, &pack->gold,   &pack->gold_end, &pack->credit};
+    memcpy(pool, all, sizeof all);
+}
+
 void zo_pack_free(zo_pack *pack)
 {
-    zo_pool *pool[] = {&pack->id, &pack->position, &pack->type, &pack->length, &pack->parent, &pack->row, &pack->at, &pack->target, &pack->option, &pack->credit};
-    for (size_t k = 0; k < sizeof pool / sizeof *pool; k++) {
+    zo_pool *pool[ZO_POOLS];
+    zo_pack_pools(pack, pool);
+    for (int k = 0; k < ZO_POOLS; k++) {
         zo_free(pool[k]->at);
     }
     zo_free(pack->example);
@@ -131,7 +142,7 @@ static void repeat_ids(zo_ids *ids, int64_t want)
 static zo_status too_small(const zo_encoder *encoder, int64_t need, zo_err *err)
 {
     return zo_fail(err, ZO_EINPUT, "context %lld is too small for task %s in this form, which needs at least %lld tokens; raise \"context\"",
-                   (long long)encoder->context, encoder->task->info.name, (long long)need);
+                   (long long)encoder->context + encoder->task->answer_tokens, encoder->task->info.name, (long long)need + encoder->task->answer_tokens);
 }
 
 /* ---- head form ------------------------------------------------------------------------------------------------------------ */
@@ -477,12 +488,29 @@ static void add_shown(zo_encoder *encoder, size_t bytes, const char *more)
     encoder->shown_bytes += bytes + n;
 }
 
+/* Python's strip(), of the texts in the mask. */
+static void strip_texts(zo_record *record, unsigned mask, zo_table *storage)
+{
+    for (int f = 0; f < ZO_TASK_FIELDS && record->field[f]; f++) {
+        const char *at = record->field[f];
+        size_t n = strlen(at);
+        zo_strip_left(&at, &n);
+        zo_strip_right(at, &n);
+        record->field[f] = mask >> f & 1 ? zo_table_text(storage, at, n) : record->field[f];
+    }
+}
+
 /* The row as the task's prompt has it: prepared fields live until the next call. */
 static zo_record prepared(zo_encoder *encoder, const zo_record *raw)
 {
     zo_record record = *raw;
-    if (encoder->task->prepare) {
+    if (encoder->task->prepare || encoder->task->strip) {
         zo_table_free(&encoder->storage);
+    }
+    if (encoder->task->strip) {
+        strip_texts(&record, encoder->task->strip, &encoder->storage);
+    }
+    if (encoder->task->prepare) {
         encoder->task->prepare(&record, &encoder->storage);
     }
     return record;
@@ -634,7 +662,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         e->options++;
         e->paper_sequences++;
         e->paper_tokens += full->n;
-        if (record.own) {
+        if (record.own && record.own->credit) {
             const zo_credit *credit = &record.own->credit[first_option + o];
             int32_t *to = zo_pool_add(&pack->credit, ZO_CREDITS);
             to[ZO_CREDIT_RIGHT] = record.own->right[first_option + o];
@@ -644,6 +672,80 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
         }
     }
     return ZO_OK;
+}
+
+/* ---- answers that are written ------------------------------------------------------------------------------------------------- */
+
+static void pack_end(zo_pool *end, const zo_pool *of)
+{
+    ZO_CHECK(of->n <= INT32_MAX, "%lld tokens or answers of a split do not fit 31 bits", (long long)of->n);
+    *zo_pool_add(end, 1) = (int32_t)of->n;
+}
+
+/* The right answers of a row, for whoever compares. */
+static void pack_answers(const zo_candidates *own, zo_pack *pack)
+{
+    size_t bytes = 0;
+    for (int32_t k = 0; k < own->n; k++) {
+        bytes += strlen(own->text[k]) + 1;
+    }
+    char *to = (char *)zo_pool_add(&pack->gold, (int64_t)((bytes + sizeof(int32_t) - 1) / sizeof(int32_t)));
+    memset(to, 0, (bytes + sizeof(int32_t) - 1) / sizeof(int32_t) * sizeof(int32_t));
+    for (int32_t k = 0; k < own->n; k++) {
+        size_t n = strlen(own->text[k]) + 1;
+        memcpy(to, own->text[k], n);
+        to += n;
+    }
+    pack_end(&pack->gold_end, &pack->gold);
+}
+
+/* MeZO's code: the prompt with the first right answer behind it, of which the loss is read; and of rows that are evaluated the prompt alone. */
+static zo_status encode_answer(zo_encoder *encoder, const zo_record *raw, bool trains, const zo_record *const *shown, int64_t nshown, zo_pack *pack,
+                               int64_t *truncated, zo_err *err)
+{
+    int64_t cuts = 0;
+    zo_status status = encode_options(encoder, raw, true, shown, nshown, pack, truncated, err);
+    if (status || trains) {
+        return status;
+    }
+    zo_record record = prepared(encoder, raw);
+    size_t bytes = expand(encoder, encoder->task->prompt, &record, 0);
+    bytes = nshown > 0 ? put_behind_shown(encoder, bytes) : bytes;
+    if (encode_stripped(encoder, bytes, true, &encoder->a, err)) {
+        return err->status;
+    }
+    fit_left(encoder, &encoder->a, 0, &cuts); /* counted above: the answer stands behind the same text */
+    if (encoder->a.n == 0) {
+        return zo_fail(err, ZO_EINPUT, "task %s, form prompt: a row's prompt gives no token, so nothing can be written behind it; remove the empty row",
+                       encoder->task->info.name);
+    }
+    memcpy(zo_pool_add(&pack->prompt, encoder->a.n), encoder->a.ids, (size_t)encoder->a.n * sizeof(int32_t));
+    pack_end(&pack->prompt_end, &pack->prompt);
+    pack_answers(raw->own, pack);
+    return ZO_OK;
+}
+
+/* MeZO's code: the last token of a line feed, and the tokenizer's own end. */
+static zo_status find_ends(zo_encoder *encoder, zo_err *err)
+{
+    zo_ids_clear(&encoder->a);
+    if (zo_tokenizer_encode(encoder->tokenizer, "\n", 1, ZO_WITHOUT_SPECIALS, &encoder->a, err)) {
+        return err->status;
+    }
+    int32_t own = zo_tokenizer_special(encoder->tokenizer).eos;
+    if (encoder->a.n > 0) {
+        encoder->end[encoder->ends++] = encoder->a.ids[encoder->a.n - 1];
+    }
+    if (own >= 0) {
+        encoder->end[encoder->ends++] = own;
+    }
+    return ZO_OK;
+}
+
+int zo_encoder_ends(const zo_encoder *encoder, int32_t end[ZO_ENDS])
+{
+    memcpy(end, encoder->end, sizeof encoder->end);
+    return encoder->ends;
 }
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
@@ -680,6 +782,10 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
         return zo_fail(err, ZO_EINPUT, "task %s: \"demonstrations\" stand in prompts of causal models; leave them out, or use \"form\": \"prompt\" with such a model",
                        name);
     }
+    if (spec->form == ZO_FORM_PROMPT && task->answer_tokens >= spec->context) {
+        return zo_fail(err, ZO_EINPUT, "task %s: of a \"context\" of %lld tokens %d are the answer's, which the model writes, so nothing is left for the prompt; raise it",
+                       name, (long long)spec->context, task->answer_tokens);
+    }
     if (spec->form == ZO_FORM_PROMPT && !spec->causal && !task->mask_template) {
         return zo_fail(err, ZO_EINPUT, "task %s has no prompt for encoders; use %sa causal model", name, task->texts ? "\"form\": \"head\", or " : "");
     }
@@ -688,13 +794,14 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
     encoder->tokenizer = spec->tokenizer;
     encoder->causal = spec->causal;
     encoder->fill = spec->fill;
-    encoder->context = spec->context;
+    encoder->context = spec->context - (spec->form == ZO_FORM_PROMPT ? task->answer_tokens : 0); /* as MeZO's code cuts, in training too */
     zo_status status = ZO_OK;
     if (spec->form == ZO_FORM_HEAD) {
         encoder->head = ZO_HEAD_CLASS;
     } else if (spec->causal) {
-        encoder->head = task->teacher_forcing ? ZO_HEAD_SPAN : ZO_HEAD_OPTIONS;
+        encoder->head = task->teacher_forcing || task->answer_tokens > 0 ? ZO_HEAD_SPAN : ZO_HEAD_OPTIONS;
         status = find_bos(encoder, err);
+        status = status || task->answer_tokens == 0 ? status : find_ends(encoder, err);
     } else {
         encoder->head = ZO_HEAD_WORDS;
         status = parse_template(encoder, err);
@@ -751,6 +858,9 @@ zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only
     }
     if (encoder->head == ZO_HEAD_WORDS) {
         return encode_words(encoder, record, pack, truncated, err);
+    }
+    if (encoder->task->answer_tokens > 0) {
+        return encode_answer(encoder, record, gold_only, shown, n, pack, truncated, err);
     }
     return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN, shown, n, pack, truncated, err);
 }

@@ -17,6 +17,8 @@
     DESCRIBED(multirc)                \
     CODE(copa)                        \
     CODE(record)                      \
+    DESCRIBED(squad)                  \
+    DESCRIBED(drop)                   \
     DESCRIBED(snli)                   \
     DESCRIBED(qqp)                    \
     DESCRIBED(mr)                     \

@@ -646,6 +646,108 @@ static zo_status read_candidates(const zo_task *task, const zo_source *source, c
     return ZO_OK;
 }
 
+/* Right answers of a row while they are found. */
+typedef struct found { const zo_source *source; const char *where, *key; zo_table *table; const char *text[ZO_TASK_CLASSES]; int32_t n; } found;
+
+static zo_status add_answer(found *f, const char *text, zo_err *err)
+{
+    char *kept;
+    zo_source optional = *f->source; /* an empty text is no answer, and no fault */
+    optional.empty = ZO_EMPTY_DROP;
+    zo_status status = keep_text(&optional, f->where, f->key, text, strlen(text), f->table, &kept, err);
+    if (!status && kept && f->n == ZO_TASK_CLASSES) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"%s\" has more than %d answers; remove the row", f->where, f->key, ZO_TASK_CLASSES);
+    }
+    if (!status && kept) {
+        f->text[f->n++] = kept;
+    }
+    return status;
+}
+
+/* What stands at the end of a path: a text, a number, an object of texts, which are one with spaces between, or a list of such. */
+static zo_status add_answers(found *f, const cJSON *item, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    if (cJSON_IsString(item)) {
+        return add_answer(f, item->valuestring, err);
+    }
+    if (cJSON_IsNumber(item)) {
+        char number[40];
+        snprintf(number, sizeof number, "%.17g", item->valuedouble);
+        return add_answer(f, number, err);
+    }
+    if (cJSON_IsArray(item)) {
+        for (const cJSON *each = item->child; each && !status; each = each->next) {
+            status = add_answers(f, each, err);
+        }
+        return status;
+    }
+    char *joined = zo_table_text(f->table, "", 0);
+    for (const cJSON *each = item->child; cJSON_IsObject(item) && each; each = each->next) {
+        if (!cJSON_IsString(each)) {
+            return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is an object that holds %s where texts were expected; mend or remove the row", f->where, f->key, zo_json_kind(each));
+        }
+        if (each->valuestring[0]) {
+            joined = zo_table_format(f->table, "%s%s%s", joined, joined[0] ? " " : "", each->valuestring);
+        }
+    }
+    return cJSON_IsObject(item) ? add_answer(f, joined, err)
+                                : zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s where an answer was expected; mend or remove the row", f->where, f->key, zo_json_kind(item));
+}
+
+/* The members that a path of n bytes leads to; in a list, those of each element. */
+static zo_status follow(found *f, const cJSON *at, const char *path, size_t n, zo_err *err)
+{
+    char name[ZO_TASK_KEY_BYTES];
+    zo_status status = ZO_OK;
+    if (at == NULL || n == 0) {
+        return at == NULL ? ZO_OK : add_answers(f, at, err);
+    }
+    if (cJSON_IsArray(at)) {
+        for (const cJSON *each = at->child; each && !status; each = each->next) {
+            status = follow(f, each, path, n, err);
+        }
+        return status;
+    }
+    const char *dot = memchr(path, '.', n);
+    size_t first = dot ? (size_t)(dot - path) : n;
+    snprintf(name, sizeof name, "%.*s", (int)first, path);
+    return follow(f, cJSON_GetObjectItemCaseSensitive(at, name), path + first + (dot != NULL), n - first - (dot != NULL), err);
+}
+
+/* The row's right answers; *any: there is one. */
+static zo_status read_answers(const zo_source *source, const char *where, const nest *in, zo_record *record, zo_table *table, bool *any, zo_err *err)
+{
+    char key[ZO_TASK_KEY_BYTES];
+    found f = {.source = source, .where = where, .key = key, .table = table};
+    for (int k = 0; k < ZO_TASK_FIELDS && source->answers[k]; k++) {
+        int32_t before = f.n;
+        for (const char *path = source->answers[k]; *path && f.n == before;) {
+            size_t n = strcspn(path, "|");
+            snprintf(key, sizeof key, "%.*s", (int)n, path);
+            for (int level = in->n - 1; level >= 0 && f.n == before; level--) {
+                if (follow(&f, in->object[level], path, n, err)) {
+                    return err->status;
+                }
+            }
+            path += n + (path[n] == '|');
+        }
+    }
+    *any = f.n > 0;
+    if (f.n == 0 && source->empty == ZO_EMPTY_DROP) {
+        return ZO_OK;
+    }
+    if (f.n == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: no answer in \"%s\"; give one, remove the row, or say \"empty\": \"drop\" in the task's description", where, source->answers[0]);
+    }
+    zo_candidates *own = record->own = zo_table_room(table, sizeof *own);
+    own->n = f.n;
+    own->text = zo_table_room(table, (size_t)f.n * sizeof *own->text);
+    memcpy(own->text, f.text, (size_t)f.n * sizeof *own->text);
+    record->label = 0;
+    return ZO_OK;
+}
+
 /* The class of a row; -1 where it is left out. */
 static zo_status read_class(const zo_task *task, const zo_source *source, const char *where, const nest *in, int32_t *label_out, zo_err *err)
 {
@@ -668,7 +770,7 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
 {
     char key[ZO_TASK_KEY_BYTES];
     zo_record *record = zo_table_add(table);
-    if (!source->candidates && read_class(task, source, where, in, &record->label, err)) {
+    if (!source->candidates && !source->answers[0] && read_class(task, source, where, in, &record->label, err)) {
         return err->status;
     }
     if (record->label < 0) {
@@ -693,8 +795,14 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
             return ZO_OK;
         }
     }
-    if (source->candidates && read_candidates(task, source, where, in, record, table, err)) {
+    bool any = true;
+    if ((source->candidates && read_candidates(task, source, where, in, record, table, err)) ||
+        (source->answers[0] && read_answers(source, where, in, record, table, &any, err))) {
         return err->status;
+    }
+    if (!any) {
+        leave_out(table);
+        return ZO_OK;
     }
     return source->finish ? source->finish(record, table, where, err) : ZO_OK;
 }
@@ -778,9 +886,15 @@ static zo_status read_json_map(const zo_task *task, const zo_source *source, con
         }
         cJSON_Delete(map);
         return zo_fail(err, ZO_EINPUT, zero ? "%s:%ld: a string holds a zero byte (\\u0000), which no text here may; take it out"
+                                : source->format == ZO_FORMAT_JSON_TREE ? "%s:%ld: not one JSON object that holds lists of rows; fetch the file again"
                                             : "%s:%ld: not one JSON object of rows {\"0\": {...}, ...}; fetch the file again", path, line);
     }
     const char *twice = zo_json_double_key(map);
+    if (source->format == ZO_FORMAT_JSON_TREE) {
+        zo_status status = read_object(task, source, path, map, table, err);
+        cJSON_Delete(map);
+        return status;
+    }
     if (twice) {
         zo_status status = zo_fail(err, ZO_EINPUT, "%s: row \"%.40s\" stands there twice; keep one", path, twice);
         cJSON_Delete(map);
@@ -813,7 +927,7 @@ zo_status zo_source_parse(const zo_task *task, const zo_source *source, const ch
         return zo_fail(err, ZO_EINPUT, "%s:%ld: a NUL byte, so this is no text file; fetch it again", path, line);
     }
     return source->format == ZO_FORMAT_JSONL      ? read_jsonl(task, source, path, text, bytes, table, err)
-           : source->format == ZO_FORMAT_JSON_MAP ? read_json_map(task, source, path, text, bytes, table, err)
+           : source->format == ZO_FORMAT_JSON_MAP || source->format == ZO_FORMAT_JSON_TREE ? read_json_map(task, source, path, text, bytes, table, err)
                                                   : read_columns(task, source, path, text, bytes, table, err);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "tasks/answers.h"
 #include "text/batch.h"
 #include "text/tokenizer.h"
 
@@ -111,6 +112,14 @@ void zo_dataset_fetch(zo_dataset *dataset, zo_split split);
  * of the other splits, where prediction compares them. The caller frees it. */
 zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
 
+/* Of a task whose answers the model writes: how many tokens at most, and the tokens that end one; 0 of another task. */
+int32_t zo_dataset_answer_tokens(const zo_dataset *dataset);
+int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end);
+/* And of examples that are evaluated: the tokens that an answer is written behind, a sequence each, in a batch that asks for nothing (the caller frees it); and
+ * what an answer in words is worth beside the right ones. */
+zo_batch *zo_dataset_prompts(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
+zo_credit zo_dataset_credit(const zo_dataset *dataset, zo_split split, int32_t index, const char *answer);
+
 /* What the batch of n examples of at most this size takes in the ledger (DATA), at most. */
 uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n);
 
@@ -140,14 +149,16 @@ bool zo_dataset_right(const zo_dataset *dataset, zo_split split, int32_t index, 
 /* What choosing classes at random gives on such labels, on average: accuracy 1/C, an F1 of 2 p (1/C) / (p + 1/C) where the class has
  * the share p (macro: their mean over classes that occur), Matthews 0. */
 void zo_chance(const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
-/* That of a split; where rows bring their candidates, each of a row's is as likely as any other of it. */
+/* That of a split; where rows bring their candidates, each of a row's is as likely as any other of it. What is
+ * written at random is never right. */
 void zo_dataset_chance(const zo_dataset *dataset, zo_split split, double metric[ZO_METRICS]);
 
 typedef struct zo_task_info {
     const char *name, *title;
     bool needs_data;
     zo_metric headline;        /* what GLUE, LM-BFF and MeZO report: F1 for MRPC, Matthews for CoLA, accuracy for the others */
-    int classes;               /* 0: each row brings its candidates */
+    int classes;               /* 0: each row brings its candidates, or the model writes the answer */
+    bool writes;               /* the latter */
     bool has_head, has_prompt; /* has_prompt: one of the two below */
     const char *files;         /* what it reads below the data folder; NULL for synthetic tasks */
     bool has_mask_prompt;      /* for encoders */

@@ -32,11 +32,11 @@ static const zo_opt about_keys[] = {
     {.key = "train_from_validation", .type = ZO_OPT_BOOL, .offset = offsetof(about, train_from_validation),
      .help = "all splits out of the validation file where the training file is absent"},
     {.key = NULL}};
-#define ABOUT_ALSO "texts label classes left_out files head mask_prompt causal_prompt"
+#define ABOUT_ALSO "texts label classes answers left_out files head mask_prompt causal_prompt"
 
 typedef struct group { int format; bool ragged; int empty; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
 static const zo_opt group_keys[] = {
-    {.key = "format", .type = ZO_OPT_CHOICE, .offset = offsetof(group, format), .choices = "by-name|tsv|csv|jsonl|json|label-text", /* of zo_format */
+    {.key = "format", .type = ZO_OPT_CHOICE, .offset = offsetof(group, format), .choices = "by-name|tsv|csv|jsonl|json|label-text|json-tree", /* of zo_format */
      .help = "how rows are written"},
     {.key = "ragged", .type = ZO_OPT_BOOL, .offset = offsetof(group, ragged), .help = "rows may have other numbers of columns than the header"},
     {.key = "empty", .type = ZO_OPT_CHOICE, .offset = offsetof(group, empty), .choices = "refuse|drop|keep", .help = "rows with an empty text"},
@@ -44,16 +44,17 @@ static const zo_opt group_keys[] = {
     {.key = "note", .type = ZO_OPT_STRING, .offset = offsetof(group, note), .help = "said in the row when these files are read"},
     {.key = NULL}};
 static const char *const part_key[ZO_FILE_PARTS] = {"train", "validation", "kshot_train", "kshot_dev", "kshot_test"};
-#define GROUP_ALSO "train validation kshot_train kshot_dev kshot_test texts label classes each"
+#define GROUP_ALSO "train validation kshot_train kshot_dev kshot_test texts label classes answers each"
 
 typedef struct mask { int64_t first_limit; } mask;
 static const zo_opt mask_keys[] = {
     {.key = "first_sent_limit", .type = ZO_OPT_INT, .offset = offsetof(mask, first_limit), .most = LIMIT_MOST, .help = "most tokens of the first text; 0 = none"},
     {.key = NULL}};
 
-typedef struct causal { bool strip, teacher_forcing, own; } causal;
+typedef struct causal { int64_t most_tokens; bool teacher_forcing, own; } causal;
 static const zo_opt causal_keys[] = {
-    {.key = "strip", .type = ZO_OPT_BOOL, .offset = offsetof(causal, strip), .help = "take white space from both ends of each text"},
+    {.key = "most_tokens", .type = ZO_OPT_INT, .offset = offsetof(causal, most_tokens), .initial = 50, .least = 1, .most = 4096,
+     .help = "of an answer that the model writes, at most"},
     {.key = "teacher_forcing", .type = ZO_OPT_BOOL, .offset = offsetof(causal, teacher_forcing), .help = "train on the right option alone"},
     {.key = "own", .type = ZO_OPT_BOOL, .offset = offsetof(causal, own), .help = "no paper has this prompt"},
     {.key = NULL}};
@@ -65,6 +66,7 @@ typedef struct reader {
     const char *path;
     zo_err *err;
     int texts;                  /* entries of the task's "texts" */
+    bool answers;               /* rows have right answers in place of a class */
     int choices[ZO_FILE_PARTS]; /* alternatives of a part so far */
 } reader;
 
@@ -285,6 +287,26 @@ bool zo_task_reads(const char *file)
     return format_of_name(file) != ZO_FORMAT_END;
 }
 
+/* Where the right answers of a row are: one place, or several that are read together. */
+static zo_status read_answers(reader *r, const cJSON *value, const char *key, zo_source *common)
+{
+    int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 1, at = 0;
+    if (n < 1 || n > ZO_TASK_FIELDS - 1) {
+        return refuse(r, "\"%s\" has %d entries; expected one place, or a list of up to %d that are read together", key, n, ZO_TASK_FIELDS - 1);
+    }
+    memset(common->answers, 0, sizeof common->answers);
+    for (const cJSON *item = cJSON_IsArray(value) ? value->child : value; item && at < n; item = item->next) {
+        if (!cJSON_IsString(item)) {
+            return refuse(r, "\"%s\" is %s; expected where a row's right answers are, such as \"answers.text\"", key, kind_of(item));
+        }
+        if (read_column(r, item, key, &common->answers[at++])) {
+            return r->err->status;
+        }
+    }
+    common->label = common->answers[0];
+    return ZO_OK;
+}
+
 /* A file of a part, with what `common` says of its rows. `key` is that of the path. */
 static zo_status add_source(reader *r, const zo_source *common, zo_file_part part, int choice, const char *path, const char *key)
 {
@@ -318,7 +340,14 @@ static zo_status add_source(reader *r, const zo_source *common, zo_file_part par
     if (source->format == ZO_FORMAT_END) {
         return refuse(r, "\"%s\" is \"%.80s\", whose name does not say how it is written; give \"format\": tsv, csv, jsonl, json or label-text", key, path);
     }
-    if (source->each[0] && source->format != ZO_FORMAT_JSONL && source->format != ZO_FORMAT_JSON_MAP) {
+    bool json = source->format == ZO_FORMAT_JSONL || source->format == ZO_FORMAT_JSON_MAP || source->format == ZO_FORMAT_JSON_TREE;
+    if (source->format == ZO_FORMAT_JSON_TREE && !source->each[0]) {
+        return refuse(r, "\"%s\" is \"%.80s\", a json-tree, and \"each\" does not say in which lists its rows are; give that, or another \"format\"", key, path);
+    }
+    if (source->answers[0] && !json) {
+        return refuse(r, "\"%s\" is \"%.80s\", where no row has a list of answers; only jsonl and json have \"answers\"", key, path);
+    }
+    if (source->each[0] && !json) {
         return refuse(r, "\"%s\" is \"%.80s\", which has no lists; only jsonl and json have \"each\"", key, path);
     }
     if (source->ragged && source->format != ZO_FORMAT_TSV && source->format != ZO_FORMAT_CSV) {
@@ -333,7 +362,7 @@ static zo_status add_source(reader *r, const zo_source *common, zo_file_part par
     for (; columns <= ZO_TASK_FIELDS && source->field[columns - 1]; columns++) {
         named += !zo_is_column_number(source->field[columns - 1]);
     }
-    if ((source->format == ZO_FORMAT_JSONL || source->format == ZO_FORMAT_JSON_MAP) && named < columns) {
+    if (json && named < columns) {
         return refuse(r, "\"%s\" is \"%.80s\", whose columns have no numbers; give \"texts\" and \"label\" by name", key, path);
     }
     if (source->format == ZO_FORMAT_LABEL_TEXT && named > 0) {
@@ -436,6 +465,17 @@ static zo_status read_group(reader *r, const cJSON *object, int at, const zo_sou
     if (texts && read_texts(r, texts, key, r->texts, common.field, common.join)) {
         return r->err->status;
     }
+    const cJSON *answers = cJSON_GetObjectItemCaseSensitive(object, "answers");
+    snprintf(key, sizeof key, "files[%d].answers", at);
+    if (answers && (!r->answers || label || classes)) {
+        return refuse(r, "\"%s\" %s; a task has \"answers\", or \"label\" and \"classes\"", key, r->answers ? "stands beside \"label\" or \"classes\"" : "stands there, and the task has none");
+    }
+    if (!answers && r->answers && (label || classes)) {
+        return refuse(r, "\"files[%d]\" has \"label\" or \"classes\", and the task has \"answers\" in their place; leave them out", at);
+    }
+    if (answers && read_answers(r, answers, key, &common)) {
+        return r->err->status;
+    }
     snprintf(key, sizeof key, "files[%d].label", at);
     if (cJSON_IsNumber(label) && label->valuedouble == -1) {
         common.label = ZO_LAST_COLUMN;
@@ -477,7 +517,8 @@ static zo_status read_files(reader *r, const cJSON *object, const char *const fi
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "files");
     zo_source usual = {.format = ZO_FORMAT_END};
     memcpy(usual.field, field, sizeof usual.field);
-    if (read_column(r, cJSON_GetObjectItemCaseSensitive(object, "label"), "label", &usual.label)) {
+    if (r->answers ? read_answers(r, cJSON_GetObjectItemCaseSensitive(object, "answers"), "answers", &usual)
+                   : read_column(r, cJSON_GetObjectItemCaseSensitive(object, "label"), "label", &usual.label)) {
         return r->err->status;
     }
     if (!cJSON_IsArray(list) || !list->child) {
@@ -496,23 +537,14 @@ static zo_status read_files(reader *r, const cJSON *object, const char *const fi
 
 /* ---- forms ---------------------------------------------------------------------------------------------------------------- */
 
-/* Python's strip(), of every text. */
-static void strip_texts(zo_record *record, zo_table *storage)
-{
-    for (int f = 0; f < ZO_TASK_FIELDS && record->field[f]; f++) {
-        const char *at = record->field[f];
-        size_t n = strlen(at);
-        zo_strip_left(&at, &n);
-        zo_strip_right(at, &n);
-        record->field[f] = zo_table_text(storage, at, n);
-    }
-}
-
 static zo_status read_head(reader *r, const cJSON *value)
 {
     zo_task *task = &r->to->task;
-    if (!value) { /* one text alone, or two as a pair */
-        task->texts = r->texts <= 2 ? r->texts : 0;
+    if (!value || r->answers) { /* one text alone, or two as a pair; an answer is no class */
+        if (value) {
+            return refuse(r, "\"head\" stands beside \"answers\", which are no classes that a head could tell apart; leave one of them out");
+        }
+        task->texts = r->texts <= 2 && !r->answers ? r->texts : 0;
         return ZO_OK;
     }
     int n = cJSON_GetArraySize(value), chosen[2] = {0, 1}, at = 0;
@@ -565,16 +597,59 @@ static zo_status read_mask_prompt(reader *r, const cJSON *object)
     return read_per_class(r, cJSON_GetObjectItemCaseSensitive(object, "words"), "mask_prompt.words", ZO_TASK_WORD_BYTES - 1, task->mask_word);
 }
 
+/* Which texts are stripped: all, none, or those of a list. MeZO's code strips the text of SST-2, and not those of pairs. */
+static zo_status read_strip(reader *r, const cJSON *object)
+{
+    zo_task *task = &r->to->task;
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "strip");
+    unsigned all = (1U << r->texts) - 1, usual = r->texts == 1 ? all : 0;
+    task->strip = !value ? usual : cJSON_IsTrue(value) ? all : 0;
+    if (value && !cJSON_IsBool(value) && !cJSON_IsArray(value)) {
+        return refuse(r, "\"causal_prompt.strip\" is %s; expected true, false, or a list of texts such as [0]", kind_of(value));
+    }
+    for (const cJSON *item = cJSON_IsArray(value) ? value->child : NULL; item; item = item->next) {
+        double x = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        if (x != floor(x) || x < 0 || x >= r->texts) {
+            return refuse(r, "\"causal_prompt.strip\" has %s where a text's number was expected, 0 to %d", cJSON_IsNumber(item) ? "another number" : kind_of(item),
+                          r->texts - 1);
+        }
+        task->strip |= 1U << (int)x;
+    }
+    char some[32];
+    snprintf(some, sizeof some, "strip %u", task->strip);
+    task->younger = task->strip == usual ? NULL : keep(r, task->strip == all ? "strip" : task->strip == 0 ? "no strip" : some);
+    return task->strip != usual && !task->younger ? r->err->status : ZO_OK;
+}
+
+/* What follows the prompt where the model writes it. */
+static zo_status read_answer(reader *r, const cJSON *object)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "answer");
+    const char *place = cJSON_IsString(value) ? strstr(value->valuestring, "{o}") : NULL;
+    if (!place || strstr(place + 1, "{o}")) {
+        return refuse(r, "\"causal_prompt.answer\" is %s; expected what follows the prompt, with {o} once for the answer, such as \" {o}\\n\"",
+                      cJSON_IsString(value) ? "a text without one {o}" : kind_of(value));
+    }
+    r->to->task.option[0] = keep(r, value->valuestring);
+    return r->to->task.option[0] ? ZO_OK : r->err->status;
+}
+
 static zo_status read_causal_prompt(reader *r, const cJSON *object)
 {
     zo_task *task = &r->to->task;
     causal c;
     char where[4200];
     snprintf(where, sizeof where, "%s: causal_prompt", r->path);
-    if (zo_opt_read(causal_keys, object, "template options", where, &c, r->err) ||
-        read_template(r, object, "causal_prompt", zo_prompt_fault, &task->prompt) ||
-        read_per_class(r, cJSON_GetObjectItemCaseSensitive(object, "options"), "causal_prompt.options", ZO_TASK_TEXT_BYTES, task->option)) {
+    if (zo_opt_read(causal_keys, object, "template options answer strip", where, &c, r->err) ||
+        read_template(r, object, "causal_prompt", zo_prompt_fault, &task->prompt) || read_strip(r, object) ||
+        (r->answers ? read_answer(r, object)
+                    : read_per_class(r, cJSON_GetObjectItemCaseSensitive(object, "options"), "causal_prompt.options", ZO_TASK_TEXT_BYTES, task->option))) {
         return r->err->status;
+    }
+    const char *without = r->answers ? "options" : cJSON_GetObjectItemCaseSensitive(object, "answer") ? "answer" : "most_tokens";
+    if (cJSON_GetObjectItemCaseSensitive(object, without)) {
+        return refuse(r, "\"causal_prompt.%s\" stands there, and the task %s; leave it out", without,
+                      r->answers ? "has \"answers\", which the model writes" : "has \"classes\", which are told apart by \"options\"");
     }
     for (int k = 0; k < task->info.classes; k++) {
         const char *fault = zo_prompt_fault(task->option[k], r->texts);
@@ -582,10 +657,7 @@ static zo_status read_causal_prompt(reader *r, const cJSON *object)
             return refuse(r, "\"causal_prompt.options\" %s", fault);
         }
     }
-    /* MeZO's code strips the text of SST-2, and not those of pairs. */
-    bool usual = r->texts == 1, strip = cJSON_GetObjectItemCaseSensitive(object, "strip") ? c.strip : usual;
-    task->prepare = strip ? strip_texts : NULL;
-    task->younger = strip == usual ? NULL : strip ? "strip" : "no strip";
+    task->answer_tokens = r->answers ? (int)c.most_tokens : 0;
     task->teacher_forcing = c.teacher_forcing;
     task->own_prompt = c.own;
     return ZO_OK;
@@ -641,11 +713,26 @@ static zo_status read_task(reader *r, const cJSON *object)
                 *mask_prompt = cJSON_GetObjectItemCaseSensitive(object, "mask_prompt"),
                 *causal_prompt = cJSON_GetObjectItemCaseSensitive(object, "causal_prompt"),
                 *left_out = cJSON_GetObjectItemCaseSensitive(object, "left_out");
-    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field, NULL) || read_classes(r, classes, "classes", 0, task->label)) {
+    r->answers = cJSON_GetObjectItemCaseSensitive(object, "answers") != NULL;
+    const char *class_keys[] = {"classes", "label", "left_out", "mask_prompt"};
+    for (size_t k = 0; r->answers && k < sizeof class_keys / sizeof *class_keys; k++) {
+        if (cJSON_GetObjectItemCaseSensitive(object, class_keys[k])) {
+            return refuse(r, "\"%s\" stands beside \"answers\", which a model writes in words; leave one of the two out", class_keys[k]);
+        }
+    }
+    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field, NULL) || (!r->answers && read_classes(r, classes, "classes", 0, task->label))) {
         return r->err->status;
     }
     r->texts = cJSON_GetArraySize(texts);
-    task->info.classes = cJSON_GetArraySize(classes);
+    task->info.classes = r->answers ? 0 : cJSON_GetArraySize(classes);
+    task->info.writes = r->answers;
+    if (r->answers && !cJSON_GetObjectItemCaseSensitive(object, "metric")) {
+        task->info.headline = ZO_TOKEN_F1;
+    }
+    const char *fault = zo_metric_fault(task->info.headline, &task->info);
+    if (fault) {
+        return refuse(r, "\"metric\" is \"%s\", which is %s; say another", zo_metric_name(task->info.headline), fault);
+    }
     if (left_out && read_left_out(r, left_out)) {
         return r->err->status;
     }

@@ -27,11 +27,11 @@ enum {
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
-/* Candidates of a row that brings its own (ReCoRD's entities). At least one is right. */
+/* Candidates of a row that brings its own (ReCoRD's entities). At least one is right. Of a task that generates: the right answers alone, without credit. */
 typedef struct zo_candidates {
     int32_t n;           /* 1 to ZO_TASK_CLASSES */
     const char **text;   /* (n) UTF-8 */
-    zo_credit *credit;   /* (n) what each is worth beside the right ones */
+    zo_credit *credit;   /* (n) or NULL; what each is worth beside the right ones */
     bool *right;         /* (n) */
 } zo_candidates;
 
@@ -71,7 +71,8 @@ typedef enum zo_format {
     ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object. Of keys and columns "a|b" is a or, where that is
                             not there, b */
     ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
-    ZO_FORMAT_LABEL_TEXT /* label, one space, text: "#0" and "#1" */
+    ZO_FORMAT_LABEL_TEXT, /* label, one space, text: "#0" and "#1" */
+    ZO_FORMAT_JSON_TREE  /* one object, in whose lists (zo_source.each) the rows are: {"data": [{"paragraphs": [...]}]} */
 } zo_format;
 
 /* Which rows a file holds. The KSHOT parts' paths are below the k-shot folder, with "<k>-<seed>" at their `@`. */
@@ -94,6 +95,9 @@ typedef struct zo_source {
     zo_empty empty;    /* what rows with an empty text are */
     const char *candidates; /* of JSON, in place of classes: a list in each row, of texts or of {"start", "end"}, characters of field[0] from 0, the last one
                              * too. Each text once, in order of their bytes. `label` is then the list of the right ones, texts or {"text"} */
+    const char *answers[ZO_TASK_FIELDS]; /* of JSON, in place of classes: where the row's right answers are, in this order, the first of them the one that is
+                             * trained on. "a.b" goes into each element of a list; an object is one text, its members with spaces between; "a|b" is b where a
+                             * holds no text. NULL ends it, and `label` is the first */
     bool ragged;       /* of TSV and CSV: rows may have other numbers of columns than the header; those that lack one that is read are left out */
     const char *const *spelling; /* (classes): how labels are spelled here, where that is not the task's way; NULL = zo_task.label */
     /* After a row is read, before anything sees it: mends its fields, or refuses it (`where` is "file:line"); NULL = nothing. */
@@ -154,7 +158,10 @@ typedef struct zo_task {
     const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c. Of a task with no classes (info.classes
                                           * 0) rows bring candidates, and option[0] with the candidate at {o} is each one's */
     bool own_prompt;                    /* no paper has this prompt: it is of this program, and rows say so */
-    void (*prepare)(zo_record *record, zo_table *storage); /* before the option form; NULL = nothing */
+    unsigned strip;                     /* bit f: white space at both ends of field f goes before the option form */
+    void (*prepare)(zo_record *record, zo_table *storage); /* after that; NULL = nothing */
+    int answer_tokens;                  /* > 0: the answer is written by the model, at most so many tokens up to a line's end, and compared with the row's
+                                         * (record.own); trained and asked for its loss on the first of them. 0: options are ranked */
     bool teacher_forcing;               /* trained on the right option alone (ZO_HEAD_SPAN) */
     const char *younger;                /* settings that came after the first rows, in words, for the fingerprint; NULL = all have their defaults */
 } zo_task;
@@ -236,8 +243,12 @@ typedef struct zo_pack {
     zo_pool row;                 /* per row: token index in the example */
     zo_pool at, target;          /* per score */
     zo_pool option;              /* per option: number of scores */
+    zo_pool prompt, prompt_end;  /* of a task that generates: tokens of the prompts alone; per example where its own end */
+    zo_pool gold, gold_end;      /* and the right answers' bytes, each with a NUL behind it, four an int; per example where its own end, in ints */
     zo_pool credit;              /* per option of a task whose rows bring their candidates: right, exact, shared, words (tasks/answers.h) */
 } zo_pack;
+enum { ZO_POOLS = 14 };
+void zo_pack_pools(zo_pack *pack, zo_pool *pool[ZO_POOLS]); /* all of them */
 void zo_pack_free(zo_pack *pack);
 
 typedef struct zo_encoder zo_encoder;
@@ -246,6 +257,9 @@ zo_status zo_encoder_open(zo_encoder **encoder, const zo_task *task, const zo_da
 void zo_encoder_close(zo_encoder *encoder);
 zo_head zo_encoder_head(const zo_encoder *encoder);
 const int32_t *zo_encoder_words(const zo_encoder *encoder); /* (classes) or NULL */
+/* Of a task that generates: the tokens that end an answer. Returns how many, at most ZO_ENDS. */
+enum { ZO_ENDS = 2 };
+int zo_encoder_ends(const zo_encoder *encoder, int32_t end[ZO_ENDS]);
 /* Append one example; `gold_only`: the right option alone. Counts cut sequences in *truncated. shown (n): demonstrations that go before it, for a
  * head that ranks options; NULL = none. */
 zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, const zo_record *const *shown, int64_t n, zo_pack *pack, int64_t *truncated,

@@ -516,6 +516,26 @@ static void token_bytes(const zo_tokenizer *t, const char *token, zo_text *out)
     }
 }
 
+char *zo_tokenizer_decode(const zo_tokenizer *t, const int32_t *ids, int64_t n)
+{
+    zo_text bytes = {0}, text = {0};
+    for (int64_t i = 0; i < n; i++) {
+        const zo_added *added = added_of(t, ids[i]);
+        const char *token = zo_tokenizer_token(t, ids[i]);
+        if (added != NULL && !added->special) {
+            zo_text_append(&bytes, added->content, (int64_t)strlen(added->content));
+        } else if (added == NULL && token != NULL) {
+            token_bytes(t, token, &bytes);
+        }
+    }
+    zo_utf8_repair(&text, bytes.data, bytes.n);
+    char *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)text.n + 1);
+    memcpy(out, text.data, (size_t)text.n);
+    zo_text_free(&bytes);
+    zo_text_free(&text);
+    return out;
+}
+
 char *zo_tokenizer_show(const zo_tokenizer *t, int32_t id, char *out, size_t size)
 {
     const char *token = zo_tokenizer_token(t, id);

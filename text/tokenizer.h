@@ -81,6 +81,9 @@ int32_t zo_tokenizer_vocab_size(const zo_tokenizer *tokenizer);
 int32_t zo_tokenizer_id(const zo_tokenizer *tokenizer, const char *token);
 /* The vocabulary's spelling of an id; NULL when there is none. Valid as long as the tokenizer. */
 const char *zo_tokenizer_token(const zo_tokenizer *tokenizer, int32_t id);
+/* The text that `ids` (n) stand for, without special tokens, as the library decodes it (without its cleaning up of spaces):
+ * bytes that are no UTF-8 together are U+FFFD. zo_alloc'd (DATA); the caller zo_frees it. */
+char *zo_tokenizer_decode(const zo_tokenizer *tokenizer, const int32_t *ids, int64_t n);
 /* The text of one token for people: byte-level and Metaspace spellings undone, "##" kept, bytes that are no UTF-8 as \xNN.
  * Writes at most `size` bytes with the NUL, cutting at the end; returns out. */
 char *zo_tokenizer_show(const zo_tokenizer *tokenizer, int32_t id, char *out, size_t size);

@@ -450,6 +450,24 @@ static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *
     zo_free(index);
 }
 
+/* What the model writes behind a split's prompts: the tokens of a batch's prompts and answers, at most. */
+static int64_t measure_places(const zo_setup *s, zo_split split, int64_t size)
+{
+    int64_t total = zo_dataset_size(s->dataset, split), most = 0, answer = zo_dataset_answer_tokens(s->dataset);
+    int32_t *index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *index);
+    for (int64_t first = 0; first < total && answer > 0; first += size) {
+        int32_t n = (int32_t)(total - first < size ? total - first : size);
+        for (int32_t i = 0; i < n; i++) {
+            index[i] = (int32_t)first + i;
+        }
+        zo_batch *prompts = zo_dataset_prompts(s->dataset, split, index, n);
+        most = prompts->tokens + n * answer > most ? prompts->tokens + n * answer : most;
+        zo_batch_free(prompts);
+    }
+    zo_free(index);
+    return most;
+}
+
 /* How many rows and outputs the features of the training set will have. */
 static zo_status measure_features(zo_setup *s, zo_err *err)
 {
@@ -531,6 +549,7 @@ static zo_status reserve(zo_setup *s, zo_err *err)
     }
     for (int split = ZO_DEV; split <= ZO_TEST && status == ZO_OK; split++) {
         measure_chunks(s, (zo_split)split, eval_batch(s, (zo_split)split), &s->eval[split]);
+        s->places[split] = measure_places(s, (zo_split)split, eval_batch(s, (zo_split)split));
         status = zo_dataset_put_away(s->dataset, (zo_split)split, err);
     }
     return status;
@@ -806,6 +825,47 @@ static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
     return n > 1 && 100 * (int64_t)right < 95 * (int64_t)n;
 }
 
+/* The answers to the examples that the model writes, and what they are worth: credit (n). */
+static void write_answers(zo_setup *s, zo_split split, const zo_view *view, zo_tokenizer *tokenizer, const int32_t *index, int32_t n, zo_credit *credit)
+{
+    const int32_t *end;
+    int ends = zo_dataset_answer_ends(s->dataset, &end);
+    zo_generation g = {.most = zo_dataset_answer_tokens(s->dataset), .end = end, .ends = ends};
+    int32_t *id = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * (size_t)(g.most + 1) * sizeof *id), *length = id + (int64_t)n * g.most;
+    zo_batch *prompts = zo_dataset_prompts(s->dataset, split, index, n);
+    zo_model_generate(s->model, view, prompts, &g, id, length);
+    for (int32_t i = 0; i < n; i++) {
+        char *answer = zo_tokenizer_decode(tokenizer, id + (int64_t)i * g.most, length[i]);
+        credit[i] = zo_dataset_credit(s->dataset, split, index[i], answer);
+        zo_free(answer);
+    }
+    zo_batch_free(prompts);
+    zo_free(id);
+}
+
+/* The model's tokenizer once more: between evaluations it takes no memory. */
+static zo_tokenizer *tokenizer_again(const zo_setup *s)
+{
+    zo_tokenizer *tokenizer;
+    int64_t context;
+    zo_err err = {0};
+    zo_status status = zo_setup_tokenizer(s->cell, zo_model_arch(s->model), s->folder, &tokenizer, &context, &err);
+    ZO_CHECK(status == ZO_OK, "the tokenizer that encoded the rows cannot be read again: %s", err.text);
+    return tokenizer;
+}
+
+/* Means of what written answers are worth, in place of metrics of choices. */
+static void written_metrics(const zo_credit *credit, int32_t n, double metric[ZO_METRICS])
+{
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] = n > 0 && (m == ZO_EXACT_MATCH || m == ZO_TOKEN_F1) ? 0 : NAN;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        metric[ZO_EXACT_MATCH] += credit[i].exact / (double)n;
+        metric[ZO_TOKEN_F1] += zo_credit_f1(&credit[i]) / n;
+    }
+}
+
 void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8_t *correct)
 {
     double start = zo_now();
@@ -816,11 +876,16 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
             *label = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *label);
     double *nll = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *nll);
     const zo_view *view = zo_engine_settle(s->engine);
+    bool writes = zo_dataset_answer_tokens(s->dataset) > 0;
+    zo_credit *credit = zo_alloc(ZO_HOST, ZO_TAG_DATA, (writes ? (size_t)n : 0) * sizeof *credit);
+    zo_tokenizer *tokenizer = writes ? tokenizer_again(s) : NULL;
     double sum = 0;
     if (n > 0) {
         const zo_sizes *size = &s->eval[split];
+        int64_t places = s->places[split], rows = writes ? most : 0;
         zo_dataset_fetch(s->dataset, split);
-        zo_model_evaluation_begin(s->model, size->tokens, (int32_t)size->rows, (int32_t)size->scores, zo_engine_factors(s->engine));
+        zo_model_evaluation_begin(s->model, size->tokens > places ? size->tokens : places, (int32_t)(size->rows > rows ? size->rows : rows),
+                                  (int32_t)(size->scores > rows ? size->scores : rows), zo_engine_factors(s->engine));
     }
     for (int64_t first = 0; first < n; first += most) {
         int32_t m = (int32_t)(n - first < most ? n - first : most);
@@ -831,7 +896,11 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
         zo_batch *batch = zo_dataset_batch(s->dataset, split, index, m);
         zo_model_predict(s->model, view, batch, choice + first, nll + first);
         zo_batch_free(batch);
+        if (writes) {
+            write_answers(s, split, view, tokenizer, index, m, credit + first);
+        }
     }
+    zo_tokenizer_close(tokenizer);
     if (n > 0) {
         zo_model_evaluation_end(s->model);
     }
@@ -841,10 +910,15 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
     if (correct != NULL) {
         memset(correct, 0, ((size_t)n + 7) / 8);
         for (int32_t i = 0; i < n; i++) {
-            correct[i / 8] |= (uint8_t)(zo_dataset_right(s->dataset, split, i, choice[i]) << i % 8);
+            correct[i / 8] |= (uint8_t)((writes ? credit[i].exact : zo_dataset_right(s->dataset, split, i, choice[i])) << i % 8);
         }
     }
-    zo_dataset_metrics(s->dataset, split, choice, result->metric);
+    if (writes) {
+        written_metrics(credit, n, result->metric);
+    } else {
+        zo_dataset_metrics(s->dataset, split, choice, result->metric);
+    }
+    zo_free(credit);
     if (n > 0) {
         zo_err ignored; /* nothing is written a second time */
         zo_dataset_put_away(s->dataset, split, &ignored);

@@ -65,6 +65,7 @@ typedef struct zo_setup {
     int32_t *feature_output; /* (feature_classes) of options: their tokens, ascending; else NULL */
     zo_sizes largest;    /* the largest batch of training */
     zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
+    int64_t places[ZO_SPLITS]; /* and where the model writes answers, tokens of its prompts and answers together */
     zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */

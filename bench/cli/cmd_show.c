@@ -162,7 +162,8 @@ static cJSON *account_of(const show *s)
     zo_head head = zo_dataset_head(s->dataset);
     cJSON_AddStringToObject(account, "task", s->w->task);
     cJSON_AddStringToObject(account, "model", s->w->model);
-    cJSON_AddStringToObject(account, "reads", reads[head]);
+    bool writes = zo_dataset_answer_tokens(s->dataset) > 0;
+    cJSON_AddStringToObject(account, "reads", writes ? "the answer's tokens, and in evaluation writes an answer behind the prompt" : reads[head]);
     cJSON_AddNumberToObject(account, "context", (double)s->context);
     cJSON_AddNumberToObject(account, "rows", zo_dataset_size(s->dataset, s->split));
     cJSON_AddNumberToObject(account, "sequences_cut", (double)zo_dataset_truncated_in(s->dataset, s->split));

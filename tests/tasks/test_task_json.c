@@ -696,7 +696,7 @@ START_TEST(refusals)
         {"[\"N\", \"Y\"]", "[\"N\", \"{1}\"]", "\"causal_prompt.options\" asks for a text that there is not"},
         {"[\"N\", \"Y\"]", "[\"{1}\", \"Y\"]", "\"causal_prompt.options\" asks for a text that there is not"},
         {"[\"N\", \"Y\"]", "[\"N\", \"N\"]", "\"causal_prompt.options\" has \"N\" for two classes"},
-        {"\"options\"", "\"strip\": 1, \"options\"", "\"strip\" is a number; expected true or false"},
+        {"\"options\"", "\"strip\": 1, \"options\"", "\"causal_prompt.strip\" is a number; expected true, false, or a list"},
         {"\"options\"", "\"options\": [\"N\", \"Y\"], \"options\"", "\"options\" stands there twice"},
         {"\"files\"", "\"left_out\": [], \"files\"", "\"left_out\" is an empty list"},
         {"\"files\"", "\"left_out\": \"-\", \"files\"", "\"left_out\" is a string; expected a list of labels"},
