@@ -102,6 +102,7 @@ static cJSON *whole_row(const zo_grid *grid, const zo_expected *e, const zo_stan
     add_number(row, "low", judged ? s->judged.low : NAN);
     add_number(row, "high", judged ? s->judged.high : NAN);
     cJSON_AddStringToObject(row, "verdict", zo_stand_word(s));
+    cJSON_AddStringToObject(row, "budget", s->budget);
     cJSON_AddStringToObject(row, "why", s->why);
     return row;
 }
@@ -149,7 +150,11 @@ static zo_status compare_table(const char *path, const cJSON *with, zo_results *
     }
     if (status == ZO_OK && format == ZO_TABLE_MD) {
         char *title = zo_text_plain_copy(grid.name);
-        printf("## %s: %s\n\n", title, expectation.value[0].source);
+        const char *budget = "";
+        for (int64_t i = 0; i < expectation.n && stand != NULL; i++) {
+            budget = stand[i].budget[0] != '\0' ? stand[i].budget : budget;
+        }
+        printf("## %s%s%s%s: %s\n\n", title, budget[0] != '\0' ? " (shrunk to a budget of " : "", budget, budget[0] != '\0' ? ")" : "", expectation.value[0].source);
         zo_free(title);
         zo_table_print(stdout, shown, format, zo_terminal_columns(STDOUT_FILENO));
         printf("\n");

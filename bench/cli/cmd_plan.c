@@ -41,7 +41,7 @@ int zo_cmd_plan(int argc, char **argv)
     }
     cJSON_Delete(with);
     zo_matrix_plan plan;
-    int code = zo_matrix_plan_make(&plan, &grid, &spec, !memory);
+    int code = zo_matrix_plan_make(&plan, &grid, &spec, memory ? NULL : &zo_timing_usual);
     if (code < 2) {
         char sum[400];
         cJSON *rows = zo_matrix_plan_rows(&plan, &grid);

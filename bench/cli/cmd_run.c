@@ -5,15 +5,17 @@
 
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "bench/matrix/budget.h"
 #include "bench/matrix/hours.h"
 #include "bench/matrix/tuning.h"
 
 int zo_cmd_run(int argc, char **argv)
 {
     zo_run_spec spec = {.db = "results/zo.db", .checkpoint_minutes = 10};
-    const char *config, *device = NULL, *model = NULL, *with_text = NULL, *only = NULL;
+    const char *config, *device = NULL, *model = NULL, *with_text = NULL, *only = NULL, *budget = NULL;
     cJSON *with = NULL;
     int64_t minutes = 0;
+    double seconds = 0;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &spec.db},
                             {"--device", ZO_ARG_TEXT, &device},
                             {"--model", ZO_ARG_TEXT, &model},
@@ -26,6 +28,7 @@ int zo_cmd_run(int argc, char **argv)
                             {"--only", ZO_ARG_TEXT, &only},
                             {"--fail-on", ZO_ARG_TEXT, &spec.fail_on},
                             {"--minutes", ZO_ARG_INT, &minutes},
+                            {"--budget", ZO_ARG_TEXT, &budget},
                             {"--dry-run", ZO_ARG_FLAG, &spec.dry},
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
@@ -34,14 +37,29 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--fail-on LIST] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]", &err) ||
         (minutes > 0 && spec.dry && zo_fail(&err, ZO_EINPUT, "--minutes times some steps, and --dry-run runs nothing; give one of them")) ||
+        (budget != NULL && zo_budget_parse(budget, &seconds, &err)) ||
+        (budget != NULL && (minutes > 0 || spec.dry || only != NULL || spec.redo) &&
+         zo_fail(&err, ZO_EINPUT, "--budget plans the whole table and runs its plan; take %s away", minutes > 0 ? "--minutes" : spec.dry ? "--dry-run" : spec.redo ? "--redo" : "--only")) ||
         zo_fail_on_check(spec.fail_on, &err) || zo_with_of(with_text, model, device, &with, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         cJSON_Delete(with);
         zo_grid_free(&grid);
         return 2;
+    }
+    if (budget != NULL && grid.tuning.there) {
+        fprintf(stderr, "zo run: %s: has a \"tuning\", which --budget cannot shrink; give the table's own grid\n", config);
+        cJSON_Delete(with);
+        zo_grid_free(&grid);
+        return 2;
+    }
+    if (budget != NULL) {
+        int code = zo_budget_run(config, &grid, with, &spec, seconds);
+        cJSON_Delete(with);
+        zo_grid_free(&grid);
+        return code;
     }
     cJSON_Delete(with);
     double hours = 0;

@@ -27,7 +27,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--fail-on LIST] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
@@ -41,6 +41,9 @@ static const command commands[] = {
      "  --only CELL   of the config's cells those that match a partial cell, as in \"exclude\": --only '{\"task\": \"sst2\"}'\n"
      "  --minutes MOST first time a few steps of each method (their rows: FILE.hours), say how many hours all cells of the config will take, done or not,\n"
      "                and run nothing where that is more\n"
+     "  --budget TIME shrinks the config to a time such as 10m: fewer settings of each grid, then fewer seeds, then fewer tasks, and as many steps as fit then,\n"
+     "                200 forwards a cell at least, with as many evaluations as before. The plan is kept (table budgets): the same command goes on with it.\n"
+     "                `zo compare` calls its runs scaled, and what was cut not run (budget)\n"
      "  --fail-on LIST cells that ended so, of this config and done before or now, make the exit code 1: --fail-on oom,diverged,dead. Also time, unsupported and\n"
      "                constant (a mark). Without it they are results like others\n"
      "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart, with the first of several seeds;\n"

@@ -15,7 +15,6 @@
 
 #define FIRST_STEPS 6     /* three rounds of a method whose every second step reads the whole training set */
 #define ENOUGH_SECONDS 1.0 /* of steps: where the first took less, more are timed */
-#define LOOK_ROWS 64      /* that are evaluated to time evaluations */
 #define START_SECONDS 0.1 /* of a process, beside the loading that its row has */
 #define TEST_LOOKS 0.5    /* share of evaluations that are the best so far, at which test is evaluated too */
 
@@ -27,7 +26,12 @@ typedef struct timing {
     char why[300];
 } timing;
 
+const zo_timing_spec zo_timing_usual = {.rows = 64};
+
 struct zo_timings {
+    int64_t rows;       /* that are evaluated */
+    double most_seconds; /* of the steps of a setting; 0 = no limit */
+    double spent;
     zo_hashmap of_hash; /* of the cell of the first steps: 1 + its place */
     timing *of;         /* (n) */
     int64_t n;
@@ -42,16 +46,16 @@ double zo_hours_steps(const zo_cell *c, double timed, double forwards, double wo
     return isfinite(steps) ? steps : 0;
 }
 
-static double least_rows(int64_t rows)
+static double least_rows(int64_t rows, int64_t most)
 {
-    return rows < 0 || rows > LOOK_ROWS ? LOOK_ROWS : (double)rows;
+    return rows < 0 || rows > most ? (double)most : (double)rows;
 }
 
 /* A cell of so many steps and a few rows to evaluate; one that makes no steps stays as it is. */
-static zo_status timed_cell(zo_cell *out, const zo_cell *cell, int64_t steps, zo_err *err)
+static zo_status timed_cell(zo_cell *out, const zo_timings *t, const zo_cell *cell, int64_t steps, zo_err *err)
 {
-    const struct { const char *key; double value; } set[] = {{"seed", 0}, {"steps", (double)steps}, {"forwards", 0}, {"work", 0}, {"seconds", 0}, {"warmup", 0},
-                                                             {"eval_every", 0}, {"dev", least_rows(cell->dev)}, {"test", least_rows(cell->test)}};
+    const struct { const char *key; double value; } set[] = {{"seed", 0}, {"steps", (double)steps}, {"forwards", 0}, {"work", 0}, {"seconds", t->most_seconds}, {"warmup", 0},
+                                                             {"eval_every", 0}, {"dev", least_rows(cell->dev, t->rows)}, {"test", least_rows(cell->test, t->rows)}};
     cJSON *config = cJSON_Parse(cell->config);
     for (size_t i = 0; i < (cell->estimator->step != NULL ? sizeof set / sizeof *set : 1); i++) {
         zo_json_replace(config, set[i].key, cJSON_CreateNumber(set[i].value));
@@ -96,7 +100,7 @@ static zo_status make_first(const zo_grid *grid, const bool *leave_out, zo_grid 
         if (leave_out != NULL && leave_out[i]) {
             continue;
         }
-        status = timed_cell(&timed, &grid->cell[i], FIRST_STEPS, err);
+        status = timed_cell(&timed, t, &grid->cell[i], FIRST_STEPS, err);
         if (status != ZO_OK) {
             break;
         }
@@ -122,12 +126,13 @@ static zo_status make_longer(const zo_grid *first, const zo_timings *t, zo_grid 
     *g = like(first);
     for (int64_t i = 0; i < first->n && status == ZO_OK; i++) {
         size_t k = 0;
-        while (k + 1 < sizeof lengths / sizeof *lengths && (double)lengths[k] * t->of[i].step_seconds < ENOUGH_SECONDS) {
+        double enough = t->most_seconds > 0 ? fmin(ENOUGH_SECONDS, t->most_seconds) : ENOUGH_SECONDS;
+        while (k + 1 < sizeof lengths / sizeof *lengths && (double)lengths[k] * t->of[i].step_seconds < enough) {
             k++;
         }
-        if (first->cell[i].estimator->step != NULL && t->of[i].there && t->of[i].step_seconds * FIRST_STEPS < ENOUGH_SECONDS) {
+        if (first->cell[i].estimator->step != NULL && t->of[i].there && t->of[i].step_seconds * FIRST_STEPS < enough) {
             at[g->n] = i;
-            status = timed_cell(&g->cell[g->n], &first->cell[i], lengths[k], err);
+            status = timed_cell(&g->cell[g->n], t, &first->cell[i], lengths[k], err);
             g->n += status == ZO_OK;
         }
     }
@@ -156,7 +161,7 @@ static timing read_timing(const cJSON *row)
 }
 
 /* Of cell k of the grid the timing at[k]; at NULL: k. */
-static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *at, timing *of, zo_err *err)
+static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *at, zo_timings *t, zo_err *err)
 {
     zo_results *results;
     cJSON *rows = NULL;
@@ -174,7 +179,9 @@ static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *a
     for (const cJSON *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
         int64_t i = *zo_hashmap_at(&map, strtoull(text(row, "hash"), NULL, 16), &is_new) - 1;
         if (i >= 0 && !is_new) {
-            of[at != NULL ? at[i] : i] = read_timing(row);
+            timing *of = &t->of[at != NULL ? at[i] : i];
+            *of = read_timing(row);
+            t->spent += START_SECONDS + of->load_seconds + of->whole_seconds;
         }
     }
     zo_hashmap_free(&map);
@@ -184,13 +191,13 @@ static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *a
 }
 
 /* Runs the cells, and reads what came of them. */
-static int time_cells(const zo_grid *g, const zo_run_spec *spec, const int64_t *at, timing *of, zo_err *err)
+static int time_cells(const zo_grid *g, const zo_run_spec *spec, const int64_t *at, zo_timings *t, zo_err *err)
 {
     int code = g->n > 0 ? zo_run_grid(g, spec) : 0;
-    return code < 2 && g->n > 0 && !zo_run_interrupted && read_timings(g, spec->db, at, of, err) != ZO_OK ? 2 : code;
+    return code < 2 && g->n > 0 && !zo_run_interrupted && read_timings(g, spec->db, at, t, err) != ZO_OK ? 2 : code;
 }
 
-int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const bool *leave_out)
+int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how, const bool *leave_out)
 {
     zo_err err = {0};
     zo_grid first = {0}, longer = {0};
@@ -200,9 +207,17 @@ int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec
     snprintf(db, sizeof db, "%s.hours", spec->db);
     t->of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *t->of);
     int64_t *at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *at);
-    int code = make_first(grid, leave_out, &first, t, &err) == ZO_OK ? time_cells(&first, &timed, NULL, t->of, &err) : 2;
+    t->rows = how->rows;
+    zo_status status = make_first(grid, leave_out, &first, t, &err);
+    if (status == ZO_OK && how->total_seconds > 0 && t->n > 0) { /* how many share the time is known now */
+        t->most_seconds = fmax(0.01, round(100 * how->total_seconds / (double)t->n) / 100);
+        zo_grid_free(&first);
+        zo_hashmap_free(&t->of_hash);
+        status = make_first(grid, leave_out, &first, t, &err);
+    }
+    int code = status == ZO_OK ? time_cells(&first, &timed, NULL, t, &err) : 2;
     if (code < 2 && !zo_run_interrupted) {
-        int more = make_longer(&first, t, &longer, at, &err) == ZO_OK ? time_cells(&longer, &timed, at, t->of, &err) : 2;
+        int more = make_longer(&first, t, &longer, at, &err) == ZO_OK ? time_cells(&longer, &timed, at, t, &err) : 2;
         code = more > code ? more : code;
     }
     if (err.status != ZO_OK) {
@@ -250,7 +265,7 @@ static const timing *find(zo_timings *timings, const zo_cell *c)
     zo_cell first;
     zo_err err = {0};
     bool is_new = true;
-    if (timed_cell(&first, c, FIRST_STEPS, &err) != ZO_OK) {
+    if (timed_cell(&first, timings, c, FIRST_STEPS, &err) != ZO_OK) {
         return NULL;
     }
     int64_t place = *zo_hashmap_at(&timings->of_hash, strtoull(first.hash, NULL, 16), &is_new);
@@ -287,6 +302,11 @@ zo_time zo_timings_of(zo_timings *timings, const zo_cell *c, int64_t dev, int64_
     return time;
 }
 
+double zo_timings_spent(const zo_timings *t)
+{
+    return t->spent;
+}
+
 double zo_timings_trials(zo_timings *timings, const zo_grid *grid, int64_t *searches)
 {
     const zo_tuning *t = &grid->tuning;
@@ -297,7 +317,7 @@ double zo_timings_trials(zo_timings *timings, const zo_grid *grid, int64_t *sear
         const zo_cell *c = &grid->cell[i];
         zo_cell first;
         zo_err err = {0};
-        if (t->there && c->estimator->step != NULL && timed_cell(&first, c, FIRST_STEPS, &err) == ZO_OK) {
+        if (t->there && c->estimator->step != NULL && timed_cell(&first, timings, c, FIRST_STEPS, &err) == ZO_OK) {
             if (zo_hashmap_number(&tried, strtoull(first.hash, NULL, 16)) == *searches) {
                 (*searches)++;
                 seconds += (double)(t->rates + 1) * zo_timings_of(timings, c, -1, -1, true).seconds;
@@ -312,7 +332,7 @@ double zo_timings_trials(zo_timings *timings, const zo_grid *grid, int64_t *sear
 int zo_hours_say(const zo_grid *grid, const zo_run_spec *spec, double *hours)
 {
     zo_timings *timings;
-    int code = zo_timings_take(&timings, grid, spec, NULL);
+    int code = zo_timings_take(&timings, grid, spec, &zo_timing_usual, NULL);
     if (code != 0) {
         zo_timings_free(timings);
         return code;

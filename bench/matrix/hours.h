@@ -12,10 +12,19 @@ extern "C" {
  * setting. */
 typedef struct zo_timings zo_timings;
 
+/* How much is timed. */
+typedef struct zo_timing_spec {
+    int64_t rows;         /* that are evaluated of each split */
+    double total_seconds; /* of steps, of all settings together, beside what one step of each takes; 0 = as long as it takes */
+} zo_timing_spec;
+extern const zo_timing_spec zo_timing_usual;
+
 /* Times them, as cells of a database beside the other: DB.hours. What is there already is not timed again, so the same database gives the same answers.
  * First a few steps, then, where these took less than a second, more of them. leave_out (grid->n): cells that are not timed; NULL = none.
  * 0, 1 or 2 as zo_run_grid; 1 is when some cell could not be timed, and then too *timings is the caller's to free. NULL after 2. */
-int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const bool *leave_out);
+int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how, const bool *leave_out);
+/* What timing took, seconds of all processes; the same where it was done before. */
+double zo_timings_spent(const zo_timings *timings);
 void zo_timings_free(zo_timings *timings); /* NULL is allowed */
 
 /* What a cell will take. NaN = not known. */

@@ -54,9 +54,9 @@ static zo_status write_plan(const zo_matrix_plan *plan, const zo_grid *grid, con
 static const zo_time not_timed = {.steps = NAN, .forwards = NAN, .step_seconds = NAN, .hours = NAN, .cpu_seconds = NAN, .seconds = NAN};
 
 /* Times what fits. */
-static int time_plan(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, const bool *leave_out)
+static int time_plan(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how, const bool *leave_out)
 {
-    int code = zo_timings_take(&plan->timings, grid, spec, leave_out);
+    int code = zo_timings_take(&plan->timings, grid, spec, how, leave_out);
     for (int64_t i = 0; i < plan->n && plan->timings != NULL; i++) {
         zo_planned *p = &plan->of[i];
         if (p->fits) {
@@ -68,7 +68,7 @@ static int time_plan(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spe
     return code == 2 ? 2 : 0;
 }
 
-int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, bool timed)
+int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how)
 {
     zo_err err = {0};
     zo_live l = {.terminal = isatty(STDERR_FILENO) != 0, .start = zo_now()};
@@ -85,7 +85,7 @@ int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_
         leave_out[i] = !p->fits;
         plan->limit = fmax(plan->limit, p->foreseen.limit);
     }
-    int code = status != ZO_OK ? 2 : timed ? time_plan(plan, grid, spec, leave_out) : 0;
+    int code = status != ZO_OK ? 2 : how != NULL ? time_plan(plan, grid, spec, how, leave_out) : 0;
     if (code == 0 && zo_run_interrupted == 0 && write_plan(plan, grid, spec->db, &err) != ZO_OK) {
         code = 2;
     }

@@ -25,9 +25,9 @@ typedef struct zo_matrix_plan {
     double limit;         /* most bytes that a cell may take; 0 = not known */
 } zo_matrix_plan;
 
-/* Opens one cell of each kind, and (`timed`) times the settings that fit: DB.hours beside spec->db. What it says of each cell is written to spec->db, for
+/* Opens one cell of each kind, and times the settings that fit: DB.hours beside spec->db (how NULL: times nothing). What it says of each cell is written to spec->db, for
  * the run that comes after: results/schema.sql, table plans. 0, 1 where some cell does not fit or could not be timed, 2; the caller frees it in each case. */
-int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, bool timed);
+int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how);
 void zo_matrix_plan_free(zo_matrix_plan *plan);
 
 /* An array of objects, one for the cells that differ in the seed and the learning rate alone. The caller deletes it. */

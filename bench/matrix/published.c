@@ -4,9 +4,12 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/cell/keys.h"
+#include "bench/matrix/budget.h"
+#include "core/hashmap.h"
 #include "core/mem.h"
 
 /* Where ours is, by figure, and what makes of it the figure's unit. */
@@ -20,6 +23,8 @@ typedef struct finder {
     const zo_grid *grid;
     cJSON **config;     /* (grid->n) as the config says them */
     char (*hash)[17];   /* (grid->n) of the cells that are run */
+    char (*ran)[17];    /* (grid->n) of those that stand for them in a plan; "" = none does. NULL = there is no plan */
+    char budget[24];    /* its time, "10m" */
     bool scaled;
     char said[160];     /* what was changed */
     zo_results *results;
@@ -63,7 +68,7 @@ static void add_differing(char *list, size_t size, const cJSON *a, const cJSON *
 }
 
 /* "hash IN ('..', ...)" of the cells that are the value, and the keys by which they differ. The caller frees it with zo_free. */
-static char *condition_of(const finder *f, const zo_expected *e, char *keys, size_t size)
+static char *condition_of(const finder *f, const zo_expected *e, char (*hash)[17], char *keys, size_t size)
 {
     size_t room = (size_t)e->cells * 20 + 32;
     char *text = zo_alloc(ZO_HOST, ZO_TAG_OTHER, room);
@@ -71,10 +76,10 @@ static char *condition_of(const finder *f, const zo_expected *e, char *keys, siz
     const cJSON *first = NULL;
     keys[0] = '\0';
     for (int64_t i = 0; i < f->grid->n; i++) {
-        if (!zo_partial_matches(f->config[i], e->of)) {
+        if (hash[i][0] == '\0' || !zo_partial_matches(f->config[i], e->of)) {
             continue;
         }
-        used += (size_t)snprintf(text + used, room - used, "%s'%s'", first != NULL ? "," : "", f->hash[i]);
+        used += (size_t)snprintf(text + used, room - used, "%s'%s'", first != NULL ? "," : "", hash[i]);
         if (first != NULL) {
             add_differing(keys, size, first, f->config[i]);
         }
@@ -85,10 +90,10 @@ static char *condition_of(const finder *f, const zo_expected *e, char *keys, siz
 }
 
 /* What the groups of seeds of these runs are: none, one (in *row, which is to be deleted) or several. */
-static zo_status find_group(const finder *f, const zo_expected *e, zo_stand *s, cJSON **row, zo_err *err)
+static zo_status find_group(const finder *f, const zo_expected *e, char (*hash)[17], zo_stand *s, cJSON **row, zo_err *err)
 {
     char keys[400];
-    char *condition = condition_of(f, e, keys, sizeof keys);
+    char *condition = condition_of(f, e, hash, keys, sizeof keys);
     zo_report_spec spec = {.keys = zo_cell_keys(), .by_seed_group = true, .where = condition, .columns = "task"};
     cJSON *rows = NULL;
     *row = NULL;
@@ -147,9 +152,10 @@ static void judge(const finder *f, const zo_expected *e, const cJSON *row, zo_st
     if (isnan(s->mean)) {
         s->standing = ZO_STANDING_NOT_RUN;
         snprintf(s->why, sizeof s->why, "its runs have no %s", figure_of[e->figure].column);
-    } else if (f->scaled) {
+    } else if (f->scaled || s->budget[0] != '\0') {
         s->standing = ZO_STANDING_SCALED;
-        snprintf(s->why, sizeof s->why, "%s", f->said);
+        bool shrunk = s->budget[0] != '\0';
+        snprintf(s->why, sizeof s->why, "%s%s%s%s", shrunk ? "budget " : "", s->budget, shrunk && f->said[0] != '\0' ? ", " : "", f->said);
     } else if (figure_of[e->figure].other != NULL) {
         s->standing = ZO_STANDING_DEFINITION;
         snprintf(s->why, sizeof s->why, "%s", figure_of[e->figure].other);
@@ -165,6 +171,16 @@ static void judge(const finder *f, const zo_expected *e, const cJSON *row, zo_st
     }
 }
 
+/* Of a value's cells, those that the plan has kept. */
+static int64_t cells_left(const finder *f, const zo_expected *e)
+{
+    int64_t left = 0;
+    for (int64_t i = 0; i < f->grid->n; i++) {
+        left += f->ran[i][0] != '\0' && zo_partial_matches(f->config[i], e->of);
+    }
+    return left;
+}
+
 static zo_status stand_of(const finder *f, const zo_expected *e, zo_stand *s, zo_err *err)
 {
     *s = (zo_stand){.standing = ZO_STANDING_JUDGED, .cells = e->cells, .mean = NAN, .std = NAN};
@@ -174,7 +190,18 @@ static zo_status stand_of(const finder *f, const zo_expected *e, zo_stand *s, zo
         return ZO_OK;
     }
     cJSON *row;
-    zo_status status = find_group(f, e, s, &row, err);
+    zo_status status = find_group(f, e, f->hash, s, &row, err);
+    if (status == ZO_OK && s->standing == ZO_STANDING_NOT_RUN && f->ran != NULL) { /* not as the table has it: as the plan has it */
+        int64_t left = cells_left(f, e);
+        *s = (zo_stand){.standing = ZO_STANDING_JUDGED, .cells = e->cells, .mean = NAN, .std = NAN};
+        memcpy(s->budget, f->budget, sizeof s->budget);
+        if (left == 0) {
+            s->standing = ZO_STANDING_BUDGET;
+            snprintf(s->why, sizeof s->why, "none of its %lld cells is kept in a budget of %s", (long long)e->cells, f->budget);
+            return ZO_OK;
+        }
+        status = find_group(f, e, f->ran, s, &row, err);
+    }
     if (row != NULL) {
         judge(f, e, row, s);
         cJSON_Delete(row);
@@ -191,6 +218,42 @@ static void say_change(finder *f, const cJSON *with)
         snprintf(f->said + used, sizeof f->said - used, "%s%s %s", used > 0 ? ", " : "", value->string, text != NULL ? text : value->valuestring);
         cJSON_free(text);
     }
+}
+
+/* The longest plan that has shrunk the cells with these hashes. */
+static zo_status find_plan(finder *f, zo_err *err)
+{
+    cJSON *plans = NULL, *rows = NULL;
+    zo_status status = zo_results_select(f->results, "SELECT DISTINCT plan, seconds FROM budgets ORDER BY seconds DESC", &plans, err);
+    for (const cJSON *p = plans != NULL ? plans->child : NULL; p != NULL && status == ZO_OK && f->ran == NULL; p = p->next) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p, "plan"));
+        double seconds = number_of(p, "seconds");
+        char mine[17], sql[160];
+        zo_budget_name(f->hash, f->grid->n, seconds, mine);
+        if (name == NULL || strcmp(name, mine) != 0) {
+            continue;
+        }
+        f->ran = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)f->grid->n + 1) * sizeof *f->ran);
+        zo_budget_text(seconds, f->budget);
+        snprintf(sql, sizeof sql, "SELECT hash, ran FROM budgets WHERE plan = '%s' AND ran IS NOT NULL", mine);
+        status = zo_results_select(f->results, sql, &rows, err);
+        zo_hashmap at = {0};
+        bool is_new;
+        for (int64_t i = 0; i < f->grid->n; i++) {
+            *zo_hashmap_at(&at, strtoull(f->hash[i], NULL, 16), &is_new) = 1 + i;
+        }
+        for (const cJSON *r = rows != NULL ? rows->child : NULL; r != NULL; r = r->next) {
+            const char *hash = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "hash")), *ran = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "ran"));
+            int64_t i = hash != NULL && ran != NULL ? *zo_hashmap_at(&at, strtoull(hash, NULL, 16), &is_new) - 1 : -1;
+            if (i >= 0) {
+                snprintf(f->ran[i], sizeof f->ran[i], "%s", ran);
+            }
+        }
+        zo_hashmap_free(&at);
+        cJSON_Delete(rows);
+    }
+    cJSON_Delete(plans);
+    return status;
 }
 
 zo_status zo_published_stand(const zo_grid *grid, const zo_expectation *expectation, const cJSON *with, zo_results *results, zo_stand **stand, zo_err *err)
@@ -210,6 +273,7 @@ zo_status zo_published_stand(const zo_grid *grid, const zo_expectation *expectat
         }
     }
     say_change(&f, with);
+    status = status == ZO_OK ? find_plan(&f, err) : status;
     *stand = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)expectation->n + 1) * sizeof **stand);
     for (int64_t i = 0; i < expectation->n && status == ZO_OK; i++) {
         status = stand_of(&f, &expectation->value[i], &(*stand)[i], err);
@@ -219,6 +283,7 @@ zo_status zo_published_stand(const zo_grid *grid, const zo_expectation *expectat
     }
     zo_free(f.config);
     zo_free(f.hash);
+    zo_free(f.ran);
     if (status != ZO_OK) {
         zo_free(*stand);
         *stand = NULL;
@@ -229,7 +294,7 @@ zo_status zo_published_stand(const zo_grid *grid, const zo_expectation *expectat
 const char *zo_stand_word(const zo_stand *s)
 {
     static const char *const verdict[] = {[ZO_AGREES] = "agrees", [ZO_DIFFERS] = "differs", [ZO_CANNOT_TELL] = "cannot tell"};
-    static const char *const word[] = {[ZO_STANDING_NOT_RUN] = "not run", [ZO_STANDING_SCALED] = "scaled", [ZO_STANDING_DEFINITION] = "other definition",
+    static const char *const word[] = {[ZO_STANDING_NOT_RUN] = "not run", [ZO_STANDING_BUDGET] = "not run (budget)", [ZO_STANDING_SCALED] = "scaled", [ZO_STANDING_DEFINITION] = "other definition",
                                        [ZO_STANDING_SEVERAL] = "several settings"};
     return s->standing == ZO_STANDING_JUDGED ? verdict[s->judged.verdict] : word[s->standing];
 }
