@@ -1,12 +1,13 @@
 /* tokenizer.h: text to token ids as the Hugging Face `tokenizers` library makes them, read from a model's folder.
  *
- * Reads tokenizer.json; or vocab.txt (WordPiece); or vocab.json + merges.txt or encoder.json + vocab.bpe (byte-level BPE). Class, flags,
+ * Reads tokenizer.json; or a SentencePiece file (tokenizer.model, spiece.model, sentencepiece.bpe.model, spm.model: BPE or Unigram); or vocab.txt
+ * (WordPiece); or vocab.json + merges.txt or encoder.json + vocab.bpe (byte-level BPE). Class, flags,
  * added and special tokens come from tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json, read as
  * transformers 5 reads them (tokenizer_folder.c says where not); special ids still unknown, by the usual spellings.
  * Byte-level BPE (GPT-2, RoBERTa, OPT, Llama 3, SmolLM2), BPE with byte fallback (LLaMA 1/2), WordPiece (BERT, DistilBERT) and Unigram
- * (T5, ALBERT, XLM-R).
+ * (T5, ALBERT, XLM-R, DeBERTa 3).
  * What a file asks for and this program cannot do is an error that names file, key and feature.
- * It does not: truncate or pad (text/batch.h), train vocabularies, read tokenizer.model. */
+ * It does not: truncate or pad (text/batch.h), train vocabularies. */
 #ifndef ZO_TEXT_TOKENIZER_H
 #define ZO_TEXT_TOKENIZER_H
 

@@ -38,9 +38,10 @@ static bool has_file(const char *folder, const char *name)
 }
 
 /* Where a vocabulary may stand, in the order of preference. */
-enum { FROM_JSON, FROM_VOCAB_MERGES, FROM_ENCODER_BPE, FROM_VOCAB_LINES, SOURCES };
+enum { FROM_JSON, FROM_VOCAB_MERGES, FROM_ENCODER_BPE, FROM_VOCAB_LINES, FROM_SPM, SOURCES = FROM_SPM + 4 };
 static const char *const source_files[SOURCES][2] = {
-    {"tokenizer.json", NULL}, {"vocab.json", "merges.txt"}, {"encoder.json", "vocab.bpe"}, {"vocab.txt", NULL}};
+    {"tokenizer.json", NULL},  {"vocab.json", "merges.txt"}, {"encoder.json", "vocab.bpe"},         {"vocab.txt", NULL},
+    {"tokenizer.model", NULL}, {"spiece.model", NULL},       {"sentencepiece.bpe.model", NULL}, {"spm.model", NULL}}; /* SentencePiece's names */
 
 static bool has_source(const char *folder, int source)
 {
@@ -173,6 +174,8 @@ typedef struct plan {
     tokens own;                   /* the model's own special tokens, by name */
     tokens extra;                 /* extra_special_tokens, once additional_special_tokens */
     bool extra_is_old;            /* `extra` was found under its old name at last */
+    char **made;                  // (made_n): contents that no file holds
+    int made_n;
 } plan;
 
 static void plan_free(plan *p)
@@ -180,6 +183,10 @@ static void plan_free(plan *p)
     zo_free(p->listed.at);
     zo_free(p->own.at);
     zo_free(p->extra.at);
+    for (int i = 0; i < p->made_n; i++) {
+        zo_free(p->made[i]);
+    }
+    zo_free(p->made);
 }
 
 static void own_set(plan *p, token item)
@@ -251,9 +258,55 @@ static zo_status read_extra(plan *p, const cJSON *json, const char *key, const c
     return ZO_OK;
 }
 
+/* How many <extra_id_N> T5Tokenizer has. */
+static zo_status sentinels_of(const side_files *side, int *count, zo_err *err)
+{
+    const cJSON *given = member_of(side->settings, "extra_ids");
+    *count = 100;
+    if (given == NULL) {
+        return ZO_OK;
+    }
+    *count = cJSON_IsNumber(given) ? given->valueint : -1;
+    if (*count < 0 || *count > 100000 || *count != given->valuedouble) {
+        *count = 0;
+        return zo_fail(err, ZO_EINPUT, "%s: extra_ids is not a number of tokens", side_names[1]);
+    }
+    return ZO_OK;
+}
+
+/* T5's own: <extra_id_0> and so on, where `extra` has none. */
+static zo_status add_sentinels(plan *p, const side_files *side, zo_err *err)
+{
+    int count;
+    zo_status status = sentinels_of(side, &count, err);
+    for (int i = 0; i < p->extra.n; i++) {
+        count = strstr(p->extra.at[i].content, "<extra_id_") != NULL ? 0 : count;
+    }
+    p->made = zo_realloc(p->made, ZO_HOST, ZO_TAG_DATA, (size_t)(count + 1) * sizeof *p->made);
+    for (int i = 0; status == ZO_OK && i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "<extra_id_%d>", i);
+        p->made[p->made_n] = zo_strdup(ZO_TAG_DATA, name);
+        tokens_push(&p->extra, (token){.content = p->made[p->made_n++], .flags = text_flags, .is_text = true, .id = -1});
+    }
+    return status;
+}
+
+/* Control and user-defined pieces. As transformers has it, a file as it stands looks for its user-defined pieces otherwise. */
+static void push_spm_pieces(plan *p, const zo_spm *spm, bool is_file)
+{
+    for (int32_t i = 0; i < spm->pieces_n; i++) {
+        const zo_spm_piece *piece = &spm->pieces[i];
+        if (piece->type == ZO_SPM_CONTROL || (piece->type == ZO_SPM_USER_DEFINED && !is_file)) {
+            tokens_push(&p->extra, (token){.content = piece->text, .flags = {.special = piece->type == ZO_SPM_CONTROL}, .id = -1});
+        }
+    }
+}
+
 /* Of the lists extra_special_tokens and additional_special_tokens (its old name) one counts, and the first hides the second, empty
- * or not. The map's additional_special_tokens takes the place of the settings'; the map's extra_special_tokens is joined to theirs. */
-static zo_status read_extras(plan *p, const side_files *side, bool with_map, zo_err *err)
+ * or not. The map's additional_special_tokens takes the place of the settings'; the map's extra_special_tokens is joined to theirs. A class may
+ * have tokens where there is no list, and a SentencePiece file has them in place of the map's old list. */
+static zo_status read_extras(plan *p, const side_files *side, bool with_map, zo_class_kind kind, const zo_spm *spm, zo_err *err)
 {
     static const char *const key = "extra_special_tokens", *const old_key = "additional_special_tokens";
     const cJSON *map = with_map ? side->special_map : NULL, *map_extra = member_of(map, key), *map_old = member_of(map, old_key);
@@ -267,16 +320,22 @@ static zo_status read_extras(plan *p, const side_files *side, bool with_map, zo_
         status = read_extra(p, extra, key, side_names[1], false, err);
         extra = NULL;
     }
-    bool is_map = false;
+    bool is_map = false, has_own = extra == NULL && map_extra == NULL && (spm != NULL || kind == ZO_CLASS_T5);
     if (status == ZO_OK && extra == NULL && map_extra == NULL) {
         is_map = map_old != NULL;
         p->extra_is_old = true;
-        extra = is_map ? map_old : old;
+        extra = spm != NULL ? NULL : is_map ? map_old : old;
     }
     if (status == ZO_OK) {
         status = read_extra(p, extra, key, side_names[is_map ? 2 : 1], is_map, err);
     }
-    return status != ZO_OK ? status : read_extra(p, map_extra, key, side_names[2], true, err);
+    if (status == ZO_OK) {
+        status = read_extra(p, map_extra, key, side_names[2], true, err);
+    }
+    if (status == ZO_OK && has_own && spm != NULL) {
+        push_spm_pieces(p, spm, kind == ZO_CLASS_FILE);
+    }
+    return status == ZO_OK && has_own && kind == ZO_CLASS_T5 ? add_sentinels(p, side, err) : status;
 }
 
 static int compare_ids(const void *left, const void *right)
@@ -384,9 +443,10 @@ static zo_status read_elders(plan *p, const cJSON *added, const cJSON *root, zo_
 }
 
 /* What the files say; `specials` are the class's own. root is tokenizer.json or NULL. */
-static zo_status plan_read(plan *p, const side_files *side, const char *const specials[ZO_SPECIALS], bool keeps_pad, const cJSON *root,
-                           zo_err *err)
+static zo_status plan_read(plan *p, const side_files *side, const char *const specials[ZO_SPECIALS], zo_class_kind kind, const cJSON *root,
+                           const zo_spm *spm, zo_err *err)
 {
+    bool keeps_pad = kind == ZO_CLASS_GPT2;
     const char *pad = side_string(member_of(root, "padding"), "pad_token");
     for (int i = 0; i < ZO_SPECIALS; i++) {
         const char *content = specials[i] == NULL && i == ZO_PAD && !keeps_pad && *pad ? pad : specials[i];
@@ -400,7 +460,7 @@ static zo_status plan_read(plan *p, const side_files *side, const char *const sp
         status = read_specials(p, side->special_map, side_names[2], true, err);
     }
     if (status == ZO_OK) {
-        status = read_extras(p, side, with_map, err);
+        status = read_extras(p, side, with_map, kind, spm, err);
     }
     if (status == ZO_OK) {
         status = decoder != NULL ? read_decoder(p, decoder, err) : read_elders(p, side->added, root, err);
@@ -673,8 +733,10 @@ static zo_status choose_class(choice *out, const side_files *side, bool has_byte
     name = *name ? name : side_string(side->config, "tokenizer_class");
     out->is_named = *name != 0;
     out->is_opt = strcmp(type, "opt") == 0 && side->settings == NULL;
+    bool wins;
+    out->class_ = zo_class_of_model(type, &wins);
+    out->is_named = out->is_named && !wins;
     if (!out->is_named) {
-        out->class_ = zo_class_of_model(type);
         return ZO_OK;
     }
     zo_status status = zo_class_find(name, &out->class_, err);
@@ -693,26 +755,26 @@ static const char *kind_name(zo_model_kind kind)
 static zo_status fit_class(choice *c, const zo_tokenizer *t, const char *folder, int source, zo_model_kind kind, zo_err *err)
 {
     const zo_class *class_ = c->class_;
-    bool fits = class_->model == kind && (source == FROM_JSON || class_->kind != ZO_CLASS_LLAMA);
-    if (class_->kind == ZO_CLASS_FILE ? source == FROM_JSON : fits) {
+    bool is_spm = source >= FROM_SPM, fits = class_->model == kind && (source == FROM_JSON || class_->reads_spm == is_spm);
+    if (class_->kind == ZO_CLASS_FILE ? source == FROM_JSON || is_spm : fits) {
         return ZO_OK;
     }
-    if (c->is_named && class_->kind == ZO_CLASS_LLAMA && source != FROM_JSON) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "%s: its tokenizer_class is %s, which is read from a tokenizer.json; fetch that file", folder,
+    if (c->is_named && class_->model == kind && class_->reads_spm) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: its tokenizer_class is %s, which is read from a tokenizer.json or a SentencePiece file; fetch one", folder,
                        class_->name);
     }
     if (c->is_named && class_->kind != ZO_CLASS_FILE) {
         return zo_fail(err, ZO_EINPUT, "%s: its tokenizer_class is %s (%s), but %s is a vocabulary of %s; correct tokenizer_class or the file",
                        folder, class_->name, kind_name(class_->model), source_files[source][0], kind_name(kind));
     }
-    const char *name = source == FROM_JSON                     ? "PreTrainedTokenizerFast"
+    const char *name = source == FROM_JSON || is_spm           ? "PreTrainedTokenizerFast"
                        : kind == ZO_MODEL_WORDPIECE            ? "BertTokenizer"
                        : zo_tokenizer_id(t, "<mask>") >= 0 ? "RobertaTokenizer"
                                                                : "GPT2Tokenizer";
     return zo_class_find(name, &c->class_, err);
 }
 
-static zo_model_kind kind_of_source(int source)
+static zo_model_kind kind_of_source(int source) /* of all but tokenizer.json and SentencePiece's files */
 {
     return source == FROM_VOCAB_LINES ? ZO_MODEL_WORDPIECE : ZO_MODEL_BPE;
 }
@@ -723,7 +785,8 @@ static int find_source(const char *folder, const zo_class *class_)
     int first = SOURCES;
     for (int i = SOURCES - 1; i >= 0; i--) {
         if (has_source(folder, i)) {
-            bool fits = first == SOURCES || i == FROM_JSON || class_->kind == ZO_CLASS_FILE || class_->model == kind_of_source(i);
+            bool fits = first == SOURCES || i == FROM_JSON || class_->kind == ZO_CLASS_FILE ||
+                        (i >= FROM_SPM ? class_->reads_spm : class_->model == kind_of_source(i));
             first = fits ? i : first;
         }
     }
@@ -732,7 +795,7 @@ static int find_source(const char *folder, const zo_class *class_)
 
 /* ---- the whole ---- */
 
-/* Vocabulary and pipeline. */
+/* Vocabulary and pipeline of all but SentencePiece's files. */
 static zo_status read_pipeline(zo_tokenizer *t, const char *folder, int source, const cJSON *root, const side_files *side, choice *c,
                                zo_err *err)
 {
@@ -754,6 +817,87 @@ static zo_status read_pipeline(zo_tokenizer *t, const char *folder, int source, 
     return status != ZO_OK ? status : zo_class_build(t, c->class_, side->settings, err);
 }
 
+/* ---- SentencePiece's files ---- */
+
+static zo_status open_spm(zo_spm **spm, const char *folder, int source, zo_err *err)
+{
+    char path[4096], *data;
+    size_t bytes;
+    zo_path_join(path, sizeof path, folder, source_files[source][0]);
+    zo_status status = zo_read_file_or_gz(path, MOST_FILE_BYTES, &data, &bytes, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    status = zo_spm_read(spm, data, bytes, err);
+    zo_free(data);
+    return status != ZO_OK ? zo_fail_in(err, path) : ZO_OK;
+}
+
+/* What the settings name a piece of that id, where no other piece has this name and keeps it; else the piece's own text. */
+static const char *piece_name(const plan *p, const zo_spm *spm, int32_t id)
+{
+    const char *name = NULL;
+    for (int i = 0; i < p->listed.n; i++) {
+        name = p->listed.at[i].id == id ? p->listed.at[i].content : name;
+    }
+    for (int32_t other = 0; name != NULL && other < spm->pieces_n; other++) {
+        bool keeps = strcmp(spm->pieces[other].text, name) == 0;
+        for (int i = 0; keeps && i < p->listed.n; i++) {
+            keeps = p->listed.at[i].id != other;
+        }
+        name = keeps ? NULL : name;
+    }
+    return name ? name : spm->pieces[id].text;
+}
+
+/* Names of transformers' classes stand before, behind or in place of a file's pieces. */
+static zo_status add_pieces(zo_tokenizer *t, const plan *p, const side_files *side, zo_class_kind kind, const zo_spm *spm, zo_err *err)
+{
+    static const int first[] = {ZO_BOS, ZO_PAD, ZO_EOS, ZO_UNK};
+    zo_status status = ZO_OK;
+    bool is_xlm = kind == ZO_CLASS_XLM_ROBERTA;
+    for (int i = 0; status == ZO_OK && is_xlm && i < 4; i++) {
+        const char *name = p->special[first[i]].content;
+        status = zo_spm_add_piece(t, name ? name : "None", 0.0, err);
+    }
+    for (int32_t id = is_xlm ? 3 : 0; status == ZO_OK && id < spm->pieces_n; id++) {
+        const char *name = kind == ZO_CLASS_FILE && spm->kind == ZO_MODEL_BPE && p->listed.n > 0 ? piece_name(p, spm, id) : spm->pieces[id].text;
+        status = zo_spm_add_piece(t, name, spm->pieces[id].score, err);
+    }
+    if (status == ZO_OK && is_xlm) {
+        status = zo_spm_add_piece(t, p->special[ZO_MASK].content ? p->special[ZO_MASK].content : "None", 0.0, err);
+    }
+    int sentinels = 0;
+    if (status == ZO_OK && kind == ZO_CLASS_T5) {
+        status = sentinels_of(side, &sentinels, err);
+    }
+    while (status == ZO_OK && sentinels-- > 0) {
+        char name[32];
+        snprintf(name, sizeof name, "<extra_id_%d>", sentinels);
+        status = zo_spm_add_piece(t, name, 0.0, err);
+    }
+    return status;
+}
+
+static zo_status build_spm(zo_tokenizer *t, plan *p, const side_files *side, const zo_class *class_, zo_spm *spm, zo_err *err)
+{
+    bool is_file = class_->kind == ZO_CLASS_FILE;
+    t->model.kind = spm->kind;
+    zo_status status = add_pieces(t, p, side, class_->kind, spm, err);
+    if (status == ZO_OK && spm->kind == ZO_MODEL_BPE) {
+        status = zo_spm_add_merges(t, spm, is_file, err);
+    }
+    t->charsmap = spm->charsmap;
+    spm->charsmap = NULL;
+    if (status != ZO_OK || !is_file) {
+        return status != ZO_OK ? status : zo_class_build(t, class_, side->settings, err);
+    }
+    for (int i = 0; spm->add_dummy_prefix && i < p->listed.n; i++) { /* looked for in the raw text, so that each part between gets its prefix */
+        p->listed.at[i].flags.normalized = false;
+    }
+    return zo_class_build_spm(t, spm, side->settings, err);
+}
+
 static zo_status need_special(const zo_tokenizer *t, const plan *p, int which, int32_t *id, zo_err *err)
 {
     *id = p->special[which].content ? zo_tokenizer_id(t, p->special[which].content) : -1;
@@ -771,21 +915,48 @@ static zo_status read_flag(const side_files *side, const char *key, bool initial
                : zo_fail(err, ZO_EINPUT, "%s: %s is not true or false", side_names[1], key);
 }
 
+/* [bos] and [eos] by add_bos_token and add_eos_token. */
+static void set_bos_eos(zo_tokenizer *t, const plan *p, bool add_bos, bool add_eos)
+{
+    const char *bos_text = p->special[ZO_BOS].content, *eos_text = p->special[ZO_EOS].content;
+    int32_t bos = bos_text ? zo_tokenizer_id(t, bos_text) : -1, eos = eos_text ? zo_tokenizer_id(t, eos_text) : -1;
+    zo_tokenizer_set_bos_eos(t, add_bos ? bos : -1, add_eos ? eos : -1);
+}
+
+/* Classes that put the same around texts whatever the files say; *done: `kind` is one of them. */
+static zo_status read_class_forms(zo_tokenizer *t, zo_class_kind kind, const plan *p, bool *done, zo_err *err)
+{
+    bool by_ends = kind == ZO_CLASS_XLM_ROBERTA || kind == ZO_CLASS_T5;
+    *done = by_ends || kind == ZO_CLASS_BERT || kind == ZO_CLASS_ROBERTA || kind == ZO_CLASS_DEBERTA_V2;
+    if (!*done) {
+        return ZO_OK;
+    }
+    int32_t first = -1, last = -1;
+    zo_status status = kind == ZO_CLASS_T5 ? ZO_OK : need_special(t, p, by_ends ? ZO_BOS : ZO_CLS, &first, err);
+    status = status != ZO_OK ? status : need_special(t, p, by_ends ? ZO_EOS : ZO_SEP, &last, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    if (kind == ZO_CLASS_T5) {
+        zo_tokenizer_set_bos_eos(t, -1, last);
+        for (int32_t i = 0; i < t->pair.n; i++) {
+            t->pair.parts[i].type = 0;
+        }
+    } else {
+        zo_tokenizer_set_cls_sep(t, first, last, kind == ZO_CLASS_ROBERTA || kind == ZO_CLASS_XLM_ROBERTA);
+    }
+    return ZO_OK;
+}
+
 /* What stands around texts. */
 static zo_status read_forms(zo_tokenizer *t, const cJSON *root, const side_files *side, const choice *c, const plan *p, zo_err *err)
 {
     zo_class_kind kind = c->class_->kind;
-    zo_status status = ZO_OK;
-    if (kind == ZO_CLASS_BERT || kind == ZO_CLASS_ROBERTA) {
-        int32_t cls, sep;
-        status = need_special(t, p, ZO_CLS, &cls, err);
-        status = status != ZO_OK ? status : need_special(t, p, ZO_SEP, &sep, err);
-        if (status == ZO_OK) {
-            zo_tokenizer_set_cls_sep(t, cls, sep, kind == ZO_CLASS_ROBERTA);
-        }
+    bool done, add_bos, add_eos;
+    zo_status status = read_class_forms(t, kind, p, &done, err);
+    if (status != ZO_OK || done) {
         return status;
     }
-    bool add_bos, add_eos;
     status = read_flag(side, "add_bos_token", c->is_opt && root == NULL, &add_bos, err);
     if (status == ZO_OK) {
         status = read_flag(side, "add_eos_token", false, &add_eos, err);
@@ -793,10 +964,19 @@ static zo_status read_forms(zo_tokenizer *t, const cJSON *root, const side_files
     if (status != ZO_OK) {
         return status;
     }
+    bool is_told = root == NULL && (member_of(side->settings, "add_bos_token") || member_of(side->settings, "add_eos_token"));
+    bool has_post = root != NULL && member_of(root, "post_processor") != NULL && !cJSON_IsNull(member_of(root, "post_processor"));
+    if (kind == ZO_CLASS_ALBERT && !is_told && !has_post) {
+        int32_t cls, sep;
+        status = need_special(t, p, ZO_CLS, &cls, err);
+        status = status != ZO_OK ? status : need_special(t, p, ZO_SEP, &sep, err);
+        if (status == ZO_OK) {
+            zo_tokenizer_set_cls_sep(t, cls, sep, false);
+        }
+        return status;
+    }
     if (root == NULL) {
-        const char *bos_text = p->special[ZO_BOS].content, *eos_text = p->special[ZO_EOS].content;
-        int32_t bos = bos_text ? zo_tokenizer_id(t, bos_text) : -1, eos = eos_text ? zo_tokenizer_id(t, eos_text) : -1;
-        zo_tokenizer_set_bos_eos(t, add_bos ? bos : -1, add_eos ? eos : -1);
+        set_bos_eos(t, p, add_bos, add_eos);
     } else if (kind == ZO_CLASS_GPT_NEOX) {
         zo_tokenizer_set_bare(t);
     } else if (kind != ZO_CLASS_FILE) {
@@ -805,18 +985,62 @@ static zo_status read_forms(zo_tokenizer *t, const cJSON *root, const side_files
     return status;
 }
 
+/* DeBERTa's unknown piece is where its name stands with a score of 0, else where unk_id says. */
+static zo_status find_unknown(zo_tokenizer *t, const plan *p, const side_files *side, const zo_spm *spm, zo_err *err)
+{
+    const char *name = p->special[ZO_UNK].content;
+    int32_t named = name ? zo_vocab_find(&t->model.vocab, name, strlen(name)) : -1;
+    const cJSON *given = member_of(side->settings, "unk_id");
+    double id = named >= 0 && t->model.scores[named] == 0.0 ? named : spm != NULL ? spm->unk_id : cJSON_IsNumber(given) ? given->valuedouble : 1;
+    if (!(id >= 0 && id < t->model.vocab.size) || id != (double)(int32_t)id) {
+        return zo_fail(err, ZO_EINPUT, "%s: unk_id is not an id of the vocabulary, which has %d pieces", side_names[1], t->model.vocab.size);
+    }
+    t->model.unk = (int32_t)id;
+    return ZO_OK;
+}
+
+/* What a class takes from the special tokens for its model. */
+static zo_status read_unknown(zo_tokenizer *t, const plan *p, const side_files *side, zo_class_kind kind, const zo_spm *spm, zo_err *err)
+{
+    const char *name = p->special[ZO_UNK].content;
+    switch (kind) {
+    case ZO_CLASS_BERT:
+        return need_special(t, p, ZO_UNK, &t->model.unk, err);
+    case ZO_CLASS_DEBERTA_V2:
+        return find_unknown(t, p, side, spm, err);
+    case ZO_CLASS_GEMMA:
+        t->model.unk = name ? zo_vocab_find(&t->model.vocab, name, strlen(name)) : -1;
+        return ZO_OK;
+    default:
+        return ZO_OK;
+    }
+}
+
 static zo_status read_all(zo_tokenizer *t, const char *folder, int source, const cJSON *root, const side_files *side, choice *c,
                           zo_err *err)
 {
     static const char *const opt_specials[ZO_SPECIALS] = {"</s>", "</s>", NULL, NULL, "<pad>", NULL, NULL};
+    const char *spm_specials[ZO_SPECIALS] = {NULL};
     plan p = {0};
-    zo_status status = read_pipeline(t, folder, source, root, side, c, err);
-    if (status == ZO_OK) {
-        bool is_opt = c->is_opt && root == NULL;
-        status = plan_read(&p, side, is_opt ? opt_specials : c->class_->specials, c->class_->kind == ZO_CLASS_GPT2, root, err);
+    zo_spm *spm = NULL;
+    zo_status status = source >= FROM_SPM ? open_spm(&spm, folder, source, err) : read_pipeline(t, folder, source, root, side, c, err);
+    if (status == ZO_OK && spm != NULL) {
+        status = fit_class(c, t, folder, source, spm->kind, err);
+        spm_specials[ZO_BOS] = spm->bos_id >= 0 ? spm->bos_piece : NULL;
+        spm_specials[ZO_EOS] = spm->eos_id >= 0 ? spm->eos_piece : NULL;
+        spm_specials[ZO_UNK] = spm->unk_piece;
     }
-    if (status == ZO_OK && c->class_->kind == ZO_CLASS_BERT) {
-        status = need_special(t, &p, ZO_UNK, &t->model.unk, err);
+    if (status == ZO_OK) {
+        const char *const *specials = c->is_opt && root == NULL                             ? opt_specials
+                                      : spm != NULL && c->class_->kind == ZO_CLASS_FILE ? spm_specials
+                                                                                            : c->class_->specials;
+        status = plan_read(&p, side, specials, c->class_->kind, root, spm, err);
+    }
+    if (status == ZO_OK && spm != NULL) {
+        status = build_spm(t, &p, side, c->class_, spm, err);
+    }
+    if (status == ZO_OK) {
+        status = read_unknown(t, &p, side, c->class_->kind, spm, err);
     }
     if (status == ZO_OK) {
         status = plan_apply(t, &p, err);
@@ -834,6 +1058,7 @@ static zo_status read_all(zo_tokenizer *t, const char *folder, int source, const
         resolve_specials(t, &p, side->config);
     }
     plan_free(&p);
+    zo_spm_free(spm);
     return status;
 }
 
@@ -863,15 +1088,10 @@ static zo_status need_folder(const char *folder, zo_err *err)
             return ZO_OK;
         }
     }
-    return has_file(folder, "tokenizer.model")
-               ? zo_fail(err, ZO_EUNSUPPORTED,
-                         "%s has tokenizer.model only, which is not supported; a tokenizer.json is expected, and transformers' "
-                         "AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one",
-                         folder)
-               : zo_fail(err, ZO_EIO,
-                         "%s has no tokenizer: tokenizer.json, vocab.txt, vocab.json with merges.txt, or encoder.json with "
-                         "vocab.bpe is expected; fetch the missing file",
-                         folder);
+    return zo_fail(err, ZO_EIO,
+                   "%s has no tokenizer: tokenizer.json, tokenizer.model (spiece.model, sentencepiece.bpe.model, spm.model), vocab.txt, vocab.json with "
+                   "merges.txt, or encoder.json with vocab.bpe is expected; fetch the missing file",
+                   folder);
 }
 
 zo_status zo_tokenizer_read_folder(zo_tokenizer *t, const char *folder, zo_err *err)

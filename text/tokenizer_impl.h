@@ -294,10 +294,37 @@ void zo_tokenizer_set_bos_eos(zo_tokenizer *t, int32_t bos, int32_t eos);
 /* The text (with a NUL behind it) as JSON; the caller calls cJSON_Delete. Errors begin with `name`. */
 zo_status zo_tokenizer_json_parse(const char *text, size_t bytes, const char *name, struct cJSON **root, zo_err *err);
 zo_status zo_tokenizer_json_kind(const struct cJSON *root, zo_model_kind *kind, zo_err *err);
-/* Vocabulary and merges alone, with the options of the model that are set in `t` already. */
+/* Vocabulary, merges and a Unigram model's charsmap alone, with the options of the model that are set in `t` already. */
 zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const struct cJSON *root, zo_err *err);
 zo_status zo_tokenizer_json_post(zo_tokenizer *t, const struct cJSON *root, zo_err *err); /* nothing where it has no post-processor */
 zo_status zo_tokenizer_json_all(zo_tokenizer *t, const struct cJSON *root, zo_err *err);
+
+/* ---- SentencePiece's model files (tokenizer_spm.c) ---- */
+
+/* ModelProto.SentencePiece.Type */
+typedef enum zo_spm_type { ZO_SPM_NORMAL = 1, ZO_SPM_UNKNOWN, ZO_SPM_CONTROL, ZO_SPM_USER_DEFINED, ZO_SPM_UNUSED, ZO_SPM_BYTE } zo_spm_type;
+typedef struct zo_spm_piece {
+    char *text; /* owned, UTF-8 */
+    float score;
+    zo_spm_type type;
+} zo_spm_piece;
+typedef struct zo_spm {
+    zo_model_kind kind;   /* BPE or UNIGRAM */
+    zo_spm_piece *pieces; // (pieces_n): by id
+    int32_t pieces_n, pieces_room;
+    bool byte_fallback, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces;
+    int32_t unk_id, bos_id, eos_id; /* bos and eos may be below 0: none */
+    char *unk_piece, *bos_piece, *eos_piece;
+    zo_charsmap *charsmap; /* NULL: none */
+} zo_spm;
+/* From a file's bytes. *spm is NULL on failure. */
+zo_status zo_spm_read(zo_spm **spm, const char *data, size_t bytes, zo_err *err);
+void zo_spm_free(zo_spm *spm); /* NULL is allowed */
+/* The next id of the vocabulary, with its score where the model has scores. */
+zo_status zo_spm_add_piece(zo_tokenizer *t, const char *text, double score, zo_err *err);
+/* Every pair of tokens that makes a token is a merge (BPE). `by_score`: higher scores first, and of normal pieces alone, as SentencePiece
+ * encodes; else in the order of ids, of all pieces, as transformers builds its classes. Ids are those of the pieces. */
+zo_status zo_spm_add_merges(zo_tokenizer *t, const zo_spm *spm, bool by_score, zo_err *err);
 
 /* ---- transformers' tokenizer classes (tokenizer_class.c) ---- */
 
@@ -306,22 +333,28 @@ enum { ZO_BOS, ZO_EOS, ZO_UNK, ZO_SEP, ZO_PAD, ZO_CLS, ZO_MASK, ZO_SPECIALS };
 
 typedef enum zo_class_kind {
     ZO_CLASS_FILE, /* PreTrainedTokenizerFast: tokenizer.json as it stands */
-    ZO_CLASS_BERT, ZO_CLASS_ROBERTA, ZO_CLASS_GPT2, ZO_CLASS_GPT_NEOX, ZO_CLASS_QWEN2, ZO_CLASS_LLAMA
+    ZO_CLASS_BERT, ZO_CLASS_ROBERTA, ZO_CLASS_GPT2, ZO_CLASS_GPT_NEOX, ZO_CLASS_QWEN2, ZO_CLASS_LLAMA, ZO_CLASS_GEMMA, ZO_CLASS_ALBERT,
+    ZO_CLASS_T5, ZO_CLASS_XLM_ROBERTA, ZO_CLASS_DEBERTA_V2
 } zo_class_kind;
 typedef struct zo_class {
     const char *name;
     zo_class_kind kind;
     zo_model_kind model;                  /* of all but FILE */
     const char *specials[ZO_SPECIALS];    /* what it has without being told; NULL = none */
+    bool reads_spm;                       /* SentencePiece's model files */
+    int32_t unk;                          /* Unigram: id of the unknown piece, whatever files say; -1: the caller finds it */
 } zo_class;
 /* The class of a name, with or without "Fast"; FILE for names that transformers does not know either. An error for a class that
  * builds a pipeline which this program does not have. */
 zo_status zo_class_find(const char *name, const zo_class **found, zo_err *err);
-/* The class that transformers takes for a config.json's model_type; FILE where it has none. */
-const zo_class *zo_class_of_model(const char *model_type);
+/* The class that transformers takes for a config.json's model_type; FILE where it has none. *wins: even if a file names another. */
+const zo_class *zo_class_of_model(const char *model_type, bool *wins);
 /* Normalizers, pre-tokenizers and the model's options of a class other than FILE, by the flags of tokenizer_config.json (`settings`;
  * NULL = none). The vocabulary and WordPiece's unknown token are the caller's. */
 zo_status zo_class_build(zo_tokenizer *t, const zo_class *class_, const struct cJSON *settings, zo_err *err);
+
+/* The same for a SentencePiece file whose class is FILE, as transformers builds it by the file's own settings; the vocabulary's pieces have their ids. */
+zo_status zo_class_build_spm(zo_tokenizer *t, const zo_spm *spm, const struct cJSON *settings, zo_err *err);
 
 /* ---- a folder (tokenizer_folder.c) ---- */
 

@@ -561,12 +561,29 @@ zo_status zo_tokenizer_json_kind(const cJSON *root, zo_model_kind *kind, zo_err 
     return status;
 }
 
+/* The first Precompiled of the normalizers, for a class that builds its own. */
+static zo_status read_first_charsmap(zo_tokenizer *t, const cJSON *root, zo_err *err)
+{
+    const cJSON *normalizer = cJSON_GetObjectItemCaseSensitive(root, "normalizer");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(normalizer, "normalizers");
+    for (const cJSON *item = list ? list->child : normalizer; item != NULL; item = list ? item->next : NULL) {
+        const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "type");
+        if (cJSON_IsString(type) && strcmp(type->valuestring, "Precompiled") == 0) {
+            return read_charsmap(item, "normalizer", &t->charsmap, err);
+        }
+    }
+    return ZO_OK;
+}
+
 zo_status zo_tokenizer_json_vocab(zo_tokenizer *t, const cJSON *root, zo_err *err)
 {
     const cJSON *object;
     zo_status status = need_model(root, &object, err);
     if (status == ZO_OK) {
         status = t->model.kind == ZO_MODEL_UNIGRAM ? read_pieces(&t->model, object, err) : read_vocab(&t->model, object, err);
+    }
+    if (status == ZO_OK && t->model.kind == ZO_MODEL_UNIGRAM) {
+        status = read_first_charsmap(t, root, err);
     }
     return status == ZO_OK && t->model.kind == ZO_MODEL_BPE ? read_merges(&t->model, object, err) : status;
 }

@@ -13,15 +13,19 @@ import json
 import os
 import random
 import re
+import sys
 import tempfile
 import unicodedata
 
-import sentencepiece as spm
-from sentencepiece import sentencepiece_model_pb2 as proto
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
-import make_tokenizers as base
-from charsmap import charsmap
+import sentencepiece as spm  # noqa: E402
+from sentencepiece import sentencepiece_model_pb2 as proto  # noqa: E402
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
+from transformers import AutoTokenizer  # noqa: E402
+
+import make_tokenizers as base  # noqa: E402
+from charsmap import charsmap  # noqa: E402
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sentencepiece")
 N, P = normalizers, pre_tokenizers
@@ -63,7 +67,7 @@ def nfkc_rules():
     for low, high in blocks:
         for c in map(chr, range(low, high)):
             to = unicodedata.normalize("NFKC", c)
-            for form in {c, unicodedata.normalize("NFD", c)}:
+            for form in sorted({c, unicodedata.normalize("NFD", c)}):
                 if to != form:
                     rules[form] = to
     for c in [*range(1, 9), 0xB, *range(0xE, 0x20), 0x7F, 0x9F, 0xAD, 0x200B, 0xFEFF]:
@@ -144,7 +148,8 @@ def write(kind, rows, files):
             data = buffer.getvalue()
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
-    base.write_gz(os.path.join(folder, "ids.gz"), rows)
+    if rows:
+        base.write_gz(os.path.join(folder, "ids.gz"), rows)
     print(kind, {name: os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)})
 
 
@@ -187,9 +192,144 @@ def make_clusters(rng):
     alphabet = sorted(P.ByteLevel.alphabet())
     t = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     t.pre_tokenizer = P.ByteLevel(False, use_regex=False)
-    t.normalizer = N.Precompiled(charsmap({c: "k" for c in keys}))
+    t.normalizer = N.Precompiled(charsmap({c: "k" for c in sorted(keys)}))
     base.write_gz(os.path.join(HERE, "clusters.jsonl.gz"), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     write_json("clusters", t, lines)
+
+
+# ---- model files ------------------------------------------------------------------------------------------------------------
+
+def make_models(training):
+    """A file of each kind that the field's models have."""
+    bpe = dict(model_type="bpe", vocab_size=700, character_coverage=0.99)
+    unigram = dict(model_type="unigram", vocab_size=450, character_coverage=0.99)
+    raw = dict(normalization_rule_name="identity", remove_extra_whitespaces=False)
+    small = dict(rules=RULES)
+    return {
+        "llama": train(training, **bpe, **raw, byte_fallback=True),
+        "gemma": train(training, **bpe, **raw, byte_fallback=True, add_dummy_prefix=False, pad_id=0, eos_id=1, bos_id=2, unk_id=3, bos_piece="<bos>", eos_piece="<eos>",
+                       user_defined_symbols=["<mask>", "<start>", "\n\n", "  ", "\t"]),
+        "bpe-user": train(training, **bpe, **small, user_defined_symbols=["ing", "<sep>", "ning", "[X]", "th"], control_symbols=["<ctl>"]),
+        "bpe-plain": train(training, model_type="bpe", vocab_size=400, character_coverage=0.98, normalization_rule_name="identity", bos_id=-1, eos_id=-1, unk_piece="[UNK]", escape_whitespaces=True),
+        "albert": train(training, **unigram, **small, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, control_symbols=["[CLS]", "[SEP]"], user_defined_symbols=["[MASK]", "(", ")"]),
+        "t5": train(training, **unigram, **small, pad_id=0, eos_id=1, unk_id=2, bos_id=-1),
+        "xlm-roberta": train(training, **unigram, **small),
+        "deberta": train(training, **unigram, normalization_rule_name="identity", pad_id=0, bos_id=1, eos_id=2, unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]"),
+        "unigram-user": train(training, model_type="unigram", vocab_size=700, character_coverage=0.98, byte_fallback=True, rules=nfkc_rules(), user_defined_symbols=["<sep>", "ing", "  "], control_symbols=["<ctl>"]),
+    }
+
+
+# class: model files that it can read, and the name that it looks for
+READS = {"LlamaTokenizer": (["llama", "bpe-user", "gemma", "bpe-plain"], "tokenizer.model"), "GemmaTokenizer": (["gemma", "llama"], "tokenizer.model"),
+         "AlbertTokenizer": (["albert", "t5"], "spiece.model"), "T5Tokenizer": (["t5", "unigram-user"], "spiece.model"), "XLMRobertaTokenizer": (["xlm-roberta"], "sentencepiece.bpe.model"),
+         "DebertaV2Tokenizer": (["deberta", "albert"], "spm.model"), None: (["llama", "gemma", "bpe-user", "bpe-plain", "unigram-user", "xlm-roberta", "albert", "deberta"], "tokenizer.model")}
+TYPES = {"LlamaTokenizer": "llama", "GemmaTokenizer": "gemma", "AlbertTokenizer": "albert", "T5Tokenizer": "t5", "XLMRobertaTokenizer": "xlm-roberta", "DebertaV2Tokenizer": "deberta-v2", None: "mistral"}
+TEXTS = ["The film is great", " the film", "  two  spaces  ", "na\u00efve caf\u00e9 e\u0301", "\u6d77 a\u6d77 \u65e5\u672c", "<ent> the <ent>x</ent>", "the <mask> film", "a [MASK] [SEP] b", "", " ", "<s>the</s> <pad>",
+         "x12 345  6", "don't\nTHE\t``q''", "\u2581the \u2581 a", "<ctl>ing thing<sep>", "\uff21\u3000\ufb01 \u00bd \u33a1", "(a) <extra_id_0>b <bos>", "\U0001f600 \u0660 \x01 \ufeff\u200b"]
+PAIR = ("The film", "is <ent>")
+
+
+def draw(rng, models):
+    name = rng.choice(list(READS))
+    kinds, file = READS[name]
+    kind = rng.choice(kinds)
+    some = lambda *choices: rng.choice(choices)
+    m = model_of(models[kind])
+    pieces = [p.piece for p in m.pieces]
+    renames = name is None and m.trainer_spec.model_type == 2
+    model_type = TYPES[name] if rng.random() < 0.7 or name is None else "llama"
+    config, files = {}, {"config.json": {"model_type": model_type}}
+    if name and (model_type == "llama" or rng.random() < 0.6):
+        config["tokenizer_class"] = name + some("", "Fast")
+    elif name is None and rng.random() < 0.5:
+        config["tokenizer_class"] = some("LlamaTokenizer", "PreTrainedTokenizerFast", "LlamaTokenizerFast")
+    for key in ("do_lower_case", "keep_accents", "add_prefix_space", "add_bos_token", "add_eos_token", "legacy", "split_special_tokens", "split_by_punct"):
+        if rng.random() < (0.1 if key == "split_special_tokens" else 0.35):
+            config[key] = some(True, False)
+    for key in ("bos_token", "eos_token", "unk_token", "pad_token", "cls_token", "sep_token", "mask_token"):
+        if rng.random() < 0.12:
+            config[key] = some("<own-%s>" % key, "<own-%s>" % key if name == "XLMRobertaTokenizer" else some(*pieces[:6]), {"content": "<own-%s>" % key, "lstrip": True, "rstrip": False, "single_word": False, "normalized": some(True, False), "__type": "AddedToken"})
+    way = rng.randrange(6)
+    if way == 1:
+        config["additional_special_tokens"] = ["<ent>", "</ent>"]
+    elif way == 2:
+        config["extra_special_tokens"] = ["<ent>"]
+    elif way == 3:
+        n = {"T5Tokenizer": 100, "XLMRobertaTokenizer": 2}.get(name, 0) + len(pieces)
+        added = {"content": "<ent>", "lstrip": some(True, False), "rstrip": False, "single_word": False, "normalized": some(True, False), "special": some(True, False)}
+        config["added_tokens_decoder"] = {str(n): added}
+        if rng.random() < 0.5 and name != "XLMRobertaTokenizer":
+            i = rng.randrange(min(8, len(pieces)))
+            config["added_tokens_decoder"] = {str(i): dict(added, content="<ren>" if renames and rng.random() < 0.5 else pieces[i]), str(n): added}
+    elif way == 4:
+        files["special_tokens_map.json"] = {"mask_token": {"content": "<mask>", "lstrip": True, "rstrip": False, "single_word": False, "normalized": False}, "additional_special_tokens": ["<ent>"]}
+    if name == "T5Tokenizer" and rng.random() < 0.3:
+        config["extra_ids"] = 3 if way != 3 else 100
+    if config or rng.random() < 0.5:
+        files["tokenizer_config.json"] = config
+    return kind, file, files
+
+
+def draw_json(rng, models):
+    """The tokenizer.json that transformers writes for a model file, and other settings."""
+    while True:
+        kind, file, files = draw(rng, models)
+        name = next((n for n, (_, f) in READS.items() if n and f == file and kind in READS[n][0]), None)
+        config = files.get("tokenizer_config.json", {})
+        if name and (name, kind) != ("AlbertTokenizer", "t5") and "added_tokens_decoder" not in config and "extra_ids" not in config and not any(k.endswith("_token") for k in config if not k.startswith("add_")):
+            break
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+            json.dump({"tokenizer_class": name}, f)
+        with open(os.path.join(folder, file), "wb") as f:
+            f.write(models[kind])
+        state = json.loads(AutoTokenizer.from_pretrained(folder).backend_tokenizer.to_str())
+    if rng.random() < 0.3:
+        state["post_processor"] = None
+    files["tokenizer.json"] = state
+    files["tokenizer_config.json"] = dict(config, tokenizer_class=rng.choice([name, name + "Fast"]))
+    return None, "", files
+
+
+def golden(models, kind, file, files):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "w") as f:
+                json.dump(content, f)
+        if kind:
+            with open(os.path.join(folder, file), "wb") as f:
+                f.write(models[kind])
+        try:
+            t = AutoTokenizer.from_pretrained(folder)
+            t.model_input_names = ["input_ids", "token_type_ids"]
+            ids = [t(text)["input_ids"] for text in TEXTS]
+            pair = t(*PAIR)
+        except BaseException as error:  # what cannot be opened has no right value
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return None, repr(error)
+        return {"model": kind, "file": file, "files": files, "class": type(t).__name__, "ids": ids, "pair": pair["input_ids"], "types": pair["token_type_ids"]}, None
+
+
+def make_configs(rng, models, wanted):
+    rows, failed = [], {}
+    for name, (kinds, file) in READS.items():  # each kind without a word beside it
+        for kind in kinds:
+            row, error = golden(models, kind, file, {"config.json": {"model_type": TYPES[name]}})
+            row and rows.append(row)
+            row or failed.setdefault(error[:120], []).append(kind)
+    while len(rows) < wanted:
+        row, error = golden(models, *draw(rng, models))
+        row and rows.append(row)
+        row or failed.setdefault(error[:120], []).append(0)
+    while len(rows) < wanted + wanted // 6:
+        row, error = golden(models, *draw_json(rng, models))
+        row and rows.append(row)
+        row or failed.setdefault(error[:120], []).append(0)
+    for kind, data in models.items():
+        write(os.path.join("models", kind), "", {"tokenizer.model.gz": data})
+    base.write_gz(os.path.join(HERE, "configs.jsonl.gz"), "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in [{"texts": TEXTS, "pair": PAIR}] + rows))
+    print(len(rows), "folders; not opened:", {k: len(v) for k, v in failed.items()})
 
 
 def main():
@@ -201,6 +341,7 @@ def main():
     base.write_gz(os.path.join(HERE, "corpus.jsonl.gz"), "".join(json.dumps(line) + "\n" for line in corpus))
     make_unigrams(corpus, training)
     make_clusters(rng)
+    make_configs(rng, make_models(training), int(sys.argv[1]) if len(sys.argv) > 1 else 120)
     print(len(corpus), "lines")
 
 

@@ -138,12 +138,17 @@ END_TEST
 #define WORDPIECE "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3}}}"
 #define BPE "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]}}"
 
+#define UNIGRAM "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]]}}"
+
 START_TEST(test_refusals)
 {
     static const struct { const char *json, *settings, *says; } cases[] = {
         {BPE, "{\"tokenizer_class\":\"BertTokenizerFast\"}", "tokenizer_class is BertTokenizer (WordPiece), but tokenizer.json is a vocabulary of BPE"},
         {WORDPIECE, "{\"tokenizer_class\":\"GPT2Tokenizer\"}", "tokenizer_class is GPT2Tokenizer (BPE), but tokenizer.json is a vocabulary of WordPiece"},
-        {BPE, "{\"tokenizer_class\":\"T5TokenizerFast\"}", "tokenizer_class \"T5TokenizerFast\" is not supported"},
+        {BPE, "{\"tokenizer_class\":\"XLNetTokenizerFast\"}", "tokenizer_class \"XLNetTokenizerFast\" is not supported"},
+        {BPE, "{\"tokenizer_class\":\"T5TokenizerFast\"}", "tokenizer_class is T5Tokenizer (Unigram), but tokenizer.json is a vocabulary of BPE"},
+        {UNIGRAM, "{\"tokenizer_class\":\"AlbertTokenizer\"}", "AlbertTokenizer has the unknown piece at id 1, but the vocabulary has 1 pieces"},
+        {UNIGRAM, "{\"tokenizer_class\":\"DebertaV2Tokenizer\",\"unk_id\":7}", "unk_id is not an id of the vocabulary, which has 1 pieces"},
         {BPE, "{\"tokenizer_class\":3}", "tokenizer_config.json: tokenizer_class is not a string"},
         {WORDPIECE, "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":\"false\"}", "tokenizer_config.json: do_lower_case is not true or false"},
         {BPE, "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_prefix_space\":1}", "add_prefix_space is not true or false"},
@@ -179,7 +184,12 @@ START_TEST(test_refusals)
     ck_assert_msg(strstr(err.text, "but vocab.txt is a vocabulary of WordPiece"), "%s", err.text);
     put("tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
     ck_assert(zo_tokenizer_open(&t, scratch, &err) != ZO_OK);
-    ck_assert_msg(strstr(err.text, "LlamaTokenizer, which is read from a tokenizer.json; fetch that file"), "%s", err.text);
+    ck_assert_msg(strstr(err.text, "tokenizer_class is LlamaTokenizer (BPE), but vocab.txt is a vocabulary of WordPiece"), "%s", err.text);
+    drop("vocab.txt");
+    put("vocab.json", "{\"a\":0}");
+    put("merges.txt", "");
+    ck_assert(zo_tokenizer_open(&t, scratch, &err) != ZO_OK);
+    ck_assert_msg(strstr(err.text, "LlamaTokenizer, which is read from a tokenizer.json or a SentencePiece file; fetch one"), "%s", err.text);
 }
 END_TEST
 
@@ -206,10 +216,11 @@ START_TEST(test_class_names)
         {"BartTokenizer", false, 5},      {"LongformerTokenizer", false, 5}, {"LEDTokenizer", false, 5},      {"MvpTokenizer", false, 5},
         {"GPT2Tokenizer", false, 1},      {"CodeGenTokenizer", false, 1},    {"GPTNeoXTokenizer", false, 2},  {"Qwen2Tokenizer", false, 1},
         {"LlamaTokenizer", false, 3},     {"Phi3Tokenizer", false, 3},       {"PreTrainedTokenizer", false, 0}, {"TokenizersBackend", false, 0},
-        {"BertTokenize", false, 0},       {"Fast", false, 0}};
+        {"GemmaTokenizer", false, 5},     {"BertTokenize", false, 0},        {"Fast", false, 0}};
     static const struct { const char *type; bool is_bert; int added; } models[] = {
         {"bert", true, 2},  {"distilbert", true, 2}, {"electra", true, 2}, {"roberta", false, 5},  {"gpt2", false, 1}, {"gpt_neo", false, 1},
-        {"gptj", false, 1}, {"opt", false, 1},       {"llama", false, 0},  {"gpt_neox", false, 2}, {"", false, 0}};
+        {"gptj", false, 1}, {"opt", false, 1},       {"llama", false, 0},  {"gpt_neox", false, 2}, {"", false, 0},
+        {"phi", false, 1},  {"gemma", false, 5},     {"gemma2", false, 5},  {"qwen2", false, 1},    {"qwen3", false, 1}, {"mistral", false, 0}};
     char settings[100], config[100];
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         for (int fast = 0; fast < 2; fast++) {
@@ -226,7 +237,12 @@ START_TEST(test_class_names)
     /* LlamaTokenizer of a byte-level file is read as the file stands, as transformers does */
     ck_assert_int_eq(size_of("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", "{}",
                              "{\"tokenizer_class\":\"LlamaTokenizerFast\"}"), 2);
-    static const char *const others[] = {"AlbertTokenizer", "XLNetTokenizerFast", "DebertaTokenizer", "XLMRobertaTokenizerFast", "BertweetTokenizer"};
+    /* a type that takes no other class, and one whose own class wins */
+    ck_assert_int_eq(size_of(BPE, "{\"model_type\":\"mistral\"}", "{\"tokenizer_class\":\"LlamaTokenizerFast\"}"), 2);
+    ck_assert_int_eq(size_of(BPE, "{\"model_type\":\"phi3\"}", "{\"tokenizer_class\":\"LlamaTokenizer\"}"), 2);
+    ck_assert_int_eq(size_of(BPE, "{\"model_type\":\"qwen2\"}", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}"), 3);
+    ck_assert_int_eq(size_of(BPE, "{\"model_type\":\"qwen3\"}", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}"), 2);
+    static const char *const others[] = {"CamembertTokenizer", "XLNetTokenizerFast", "DebertaTokenizer", "MBartTokenizerFast", "BertweetTokenizer"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         zo_tokenizer *t;
         snprintf(settings, sizeof settings, "{\"tokenizer_class\":\"%s\"}", others[i]);
