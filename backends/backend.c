@@ -108,7 +108,7 @@ zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
     switch (slots) {
     case ZO_SLOTS_FORWARD:
         HAS(alloc) HAS(release) HAS(upload) HAS(download) HAS(copy) HAS(zero) HAS(reserve) HAS(embed) HAS(linear) HAS(linear_rows) HAS(norm)
-        HAS(head_logprob) HAS(add) HAS(glu) HAS(rope) HAS(attention) HAS(gather) HAS(init_normal) HAS(finite) HAS(wait) HAS(close)
+        HAS(head_logprob) HAS(add) HAS(scale) HAS(softcap) HAS(glu) HAS(rope) HAS(attention) HAS(gather) HAS(init_normal) HAS(finite) HAS(wait) HAS(close)
         break;
     case ZO_SLOTS_SWEEPS:
         HAS(apply)
@@ -132,7 +132,7 @@ zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
         HAS(dot)
         break;
     case ZO_SLOTS_BACKWARD:
-        HAS(linear_backward) HAS(linear_rows_backward) HAS(act_backward) HAS(glu_backward) HAS(norm_backward) HAS(attention_backward)
+        HAS(linear_backward) HAS(linear_rows_backward) HAS(act_backward) HAS(softcap_backward) HAS(glu_backward) HAS(norm_backward) HAS(attention_backward)
         HAS(embed_backward) HAS(head_backward) HAS(scatter_add)
         break;
     }

@@ -26,7 +26,12 @@ typedef enum zo_precision {
 } zo_precision;
 
 typedef enum zo_act { ZO_ACT_NONE, ZO_ACT_GELU /* erf */, ZO_ACT_GELU_TANH, ZO_ACT_RELU, ZO_ACT_SILU, ZO_ACT_TANH } zo_act;
-typedef enum zo_norm_kind { ZO_LAYERNORM, ZO_RMSNORM } zo_norm_kind;
+typedef enum zo_norm_kind { ZO_LAYERNORM, ZO_RMSNORM, ZO_RMSNORM_ONE /* its weights are what is added to 1 (Gemma, arXiv 2403.08295) */ } zo_norm_kind;
+/* What a norm adds to its weights. */
+ZO_INLINE float zo_norm_base(zo_norm_kind kind)
+{
+    return kind == ZO_RMSNORM_ONE ? 1.0f : 0.0f;
+}
 
 /* Sequences of a packed batch. Sequence s owns tokens [start[s], start[s+1]). A causal sequence may have a parent: its tokens
  * attend to all tokens of the parent and then to their own (options of one example share their prompt). Parents have no parent.
@@ -93,7 +98,7 @@ typedef struct zo_largest {
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 11 };
+enum { ZO_BACKEND_VERSION = 12 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -151,18 +156,21 @@ typedef struct zo_backend {
     /* As linear without activation, for `nrows` chosen rows of the weight (host): y (P,T,nrows). For label words and small heads. */
     void (*linear_rows)(struct zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows,
                         const float *x, int64_t tokens, float *y);
-    /* y = norm(x [+ residual]) * weight + bias over `cols`; when residual is not NULL, x becomes x + residual in place first
+    /* y = norm(x [+ residual]) * (zo_norm_base + weight) + bias over `cols`; when residual is not NULL, x becomes x + residual in place first
      * (so that the sum is kept). stats (P,T,2) = mean and 1/std, or NULL. bias -1 for RMSNorm. y may be x or residual. */
     void (*norm)(struct zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
                  const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
-    /* Language-model head at scored rows: logprob (P,n)[i] = log softmax(x[at[i]] W^T + b)[target[i]]; x (P,R,cols), at (n) row
+    /* Language-model head at scored rows: logprob (P,n)[i] = log softmax(x[at[i]] W^T + b)[target[i]], the logits l capped as
+     * softcap tanh(l / softcap) where softcap is not 0; x (P,R,cols), at (n) row
      * indices into 0..R-1 and target (n), both host. Several scores may share a row, whose logits are made once. Streaming over
      * row blocks of W: logits are never all in memory. argmax (P,R) host or NULL: index of the largest logit of each row. */
-    void (*head_logprob)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+    void (*head_logprob)(struct zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, float softcap, const float *x,
                          int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
 
     /* forward, no parameters ---------------------------------------------------------------------------------------------- */
     void (*add)(struct zo_backend *be, float *y, const float *x, int64_t n);                     /* y += x */
+    void (*scale)(struct zo_backend *be, float *x, int64_t n, float by);                         /* x *= by */
+    void (*softcap)(struct zo_backend *be, float *x, int64_t n, float cap);                      /* x = cap tanh(x / cap) */
     void (*glu)(struct zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y); /* act(gate) * up; y may be gate */
     void (*rope)(struct zo_backend *be, const zo_rope *rope, const int32_t *position, int points, int64_t tokens, int heads,
                  int64_t stride, bool inverse, float *x); /* in place on x (P,T,stride), heads * head_dim of each row; position (T) host */
@@ -183,6 +191,7 @@ typedef struct zo_backend {
     void (*linear_rows_backward)(struct zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows,
                                  int32_t nrows, const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
     void (*act_backward)(struct zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy); /* dy *= act'(pre) in place */
+    void (*softcap_backward)(struct zo_backend *be, float cap, const float *y /* capped */, int64_t n, float *dy); /* in place */
     void (*glu_backward)(struct zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n,
                          float *dgate, float *dup); /* dgate may be dy */
     void (*norm_backward)(struct zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias,
@@ -194,7 +203,7 @@ typedef struct zo_backend {
     void (*embed_backward)(struct zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
                            zo_store *grad);
     /* dx (R,cols) set and gradients added, for loss = -sum_i amount[i] * logprob[i]; at, target, amount (n) host as head_logprob. */
-    void (*head_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias,
+    void (*head_backward)(struct zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, float softcap,
                           const float *x, int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n,
                           float *dx, zo_store *grad);
     void (*scatter_add)(struct zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx); /* dx[rows] += dy */

@@ -65,6 +65,11 @@ typedef struct zo_arch {
     bool norm_first;       /* pre-norm (GPT-2, OPT, LLaMA); false: post-norm (BERT family, OPT-350M) */
     bool parallel;         /* attention and MLP both read the block's input, and both are added to it (GPT-NeoX, GPT-J, Phi); pre-norm alone */
     bool one_norm;         /* parallel: both read it through attn.norm, and there is no mlp.norm (GPT-J, Phi) */
+    double attn_scale;     /* zo_attention.scale; 0 = 1 / sqrt(head_dim) */
+    float attn_softcap, final_softcap; /* of attention's scores (zo_attention.softcap), of the language-model head's logits; 0 = none */
+    bool head_norm;        /* a norm of each head's query and key, before they are rotated (Qwen3) */
+    bool post_norm;        /* pre-norm alone: another norm of what attention and MLP make, before it is added (Gemma 2) */
+    double embed_scale;    /* the tokens' rows are multiplied with it; 0 = not */
     bool embed_norm;       /* a norm after the embeddings (BERT family) */
     bool final_norm;
     zo_norm_kind norm;
@@ -91,6 +96,7 @@ typedef struct zo_arch {
  *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden)
  *   embed.norm.{weight,bias}     embed.in.weight (hidden, embed)   embed.out.weight (embed, hidden)
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
+ *   layer.N.attn.{q,k}_norm.weight (1, head_dim)   layer.N.{attn,mlp}.post_norm.weight (1, hidden)
  *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
  *   layer.N.{attn,mlp}.*.weight.scales (out, groups)   of the linear layers, where their matrices are held as codes

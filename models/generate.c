@@ -102,8 +102,8 @@ static void choose_next(zo_model *model, const zo_view *view, const zo_batch *b,
     pass.cache = cache;
     zo_transformer_forward(model, &pass, view, b, row);
     const float *x = zo_head_features(model, &pass, view);
-    be->head_logprob(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, x, pass.rows, model->room.at, b->target, pass.scores,
-                     pass.logprob, best);
+    be->head_logprob(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, model->arch.final_softcap, x, pass.rows,
+                     model->room.at, b->target, pass.scores, pass.logprob, best);
 }
 
 static bool ends(const zo_generation *g, int32_t id)

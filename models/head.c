@@ -35,17 +35,27 @@ const float *zo_head_features(zo_model *model, zo_pass *pass, const zo_view *vie
     return pass->head[2];
 }
 
+/* Logits of the vocabulary, where the family caps them. */
+static void cap(zo_model *model, float *logits, int64_t n)
+{
+    if (model->arch.final_softcap > 0.0f) {
+        model->be->softcap(model->be, logits, n, model->arch.final_softcap);
+    }
+}
+
 void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch)
 {
     zo_backend *be = model->be;
+    const zo_arch *a = &model->arch;
     const zo_ids_of *ids = &model->ids;
     const float *x = zo_head_features(model, pass, view);
     if (model->head == ZO_HEAD_CLASS) {
         be->linear(be, view, ZO_F32, ids->class_out.weight, ids->class_out.bias, ZO_ACT_NONE, x, pass->rows, false, pass->logits, NULL);
     } else if (model->head == ZO_HEAD_WORDS) {
         be->linear_rows(be, view, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x, pass->rows, pass->logits);
+        cap(model, pass->logits, pass->points * pass->rows * model->classes);
     } else {
-        be->head_logprob(be, view, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at, batch->target,
+        be->head_logprob(be, view, model->precision, ids->decoder.weight, ids->decoder.bias, a->final_softcap, x, pass->rows, model->room.at, batch->target,
                          pass->scores, pass->logprob, NULL);
     }
 }
@@ -57,6 +67,7 @@ void zo_head_vocab_logits(zo_model *model, zo_pass *pass, const zo_view *view, f
     size_t bytes = (size_t)(pass->rows * model->arch.vocab) * sizeof(float);
     float *y = be->alloc(be, ZO_TAG_WORKSPACE, bytes);
     be->linear(be, view, model->precision, model->ids.decoder.weight, model->ids.decoder.bias, ZO_ACT_NONE, x, pass->rows, false, y, NULL);
+    cap(model, y, pass->rows * model->arch.vocab);
     be->download(be, logits, y, bytes);
     be->release(be, y);
 }
@@ -183,10 +194,13 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     if (class) {
         be->linear_backward(be, model->store, ZO_F32, ids->class_out.weight, ids->class_out.bias, x, pass->dlogits, pass->rows, false, dx, grad);
     } else if (model->head == ZO_HEAD_WORDS) {
+        if (a->final_softcap > 0.0f) {
+            be->softcap_backward(be, a->final_softcap, pass->logits, pass->rows * model->classes, pass->dlogits);
+        }
         be->linear_rows_backward(be, model->store, ids->decoder.weight, ids->decoder.bias, model->word, model->classes, x,
                                  pass->dlogits, pass->rows, dx, grad);
     } else {
-        be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, x, pass->rows, model->room.at,
+        be->head_backward(be, model->store, model->precision, ids->decoder.weight, ids->decoder.bias, a->final_softcap, x, pass->rows, model->room.at,
                           batch->target, slope, pass->scores, dx, grad);
     }
     zo_pair read = class ? ids->class_out : ids->decoder;

@@ -105,8 +105,19 @@ static void add_block(builder *b, int block)
         zo_param *p = &b->layout->param[b->layout->n - 1];
         p->whole = p->added = true; /* every pass reads every row */
     }
+    if (a->head_norm) {
+        b->stage++;
+        add_norm(b, a->head_dim, STEM("attn.q_norm"));
+        b->layout->param[b->layout->n - 1].a_token = a->heads;
+        add_norm(b, a->head_dim, STEM("attn.k_norm"));
+        b->layout->param[b->layout->n - 1].a_token = a->kv_heads;
+    }
     b->stage++;
     add_adapted(b, ZO_LINEAR_O, a->hidden, q, a->attn_out_bias, STEM("attn.o"));
+    if (a->post_norm) {
+        b->stage++;
+        add_norm(b, a->hidden, STEM("attn.post_norm"));
+    }
     b->stage += a->parallel ? -2 : 1; /* side by side: norm beside norm, and so on */
     if (!a->one_norm) {
         add_norm(b, a->hidden, a->norm_first ? STEM("mlp.norm") : STEM("attn.norm"));
@@ -121,6 +132,10 @@ static void add_block(builder *b, int block)
     if (!a->norm_first) {
         b->stage++;
         add_norm(b, a->hidden, STEM("mlp.norm"));
+    }
+    if (a->post_norm) {
+        b->stage++;
+        add_norm(b, a->hidden, STEM("mlp.post_norm"));
     }
     b->block = -1;
 #undef STEM

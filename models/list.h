@@ -3,6 +3,7 @@
 #ifndef ZO_MODELS_LIST_H
 #define ZO_MODELS_LIST_H
 
-#define ZO_FAMILY_LIST(X) X(bert) X(roberta) X(distilbert) X(gpt2) X(opt) X(llama) X(mistral) X(qwen2) X(gpt_neox)
+#define ZO_FAMILY_LIST(X) X(bert) X(roberta) X(distilbert) X(gpt2) X(opt) X(llama) X(mistral) X(qwen2) X(qwen3) X(gemma) X(gemma2) \
+    X(gpt_neox)
 
 #endif

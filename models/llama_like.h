@@ -59,6 +59,9 @@ void zo_llama_layer_types_read(zo_config *config, zo_arch *arch, bool (*slides)(
 void zo_llama_window_write(const zo_arch *arch, struct cJSON *json);
 void zo_llama_layer_types_write(const zo_arch *arch, struct cJSON *json);
 
+/* Of Gemma and Gemma 2 (gemma.c): what is LLaMA's, biases, the norms' kind and the scale of embeddings. */
+void zo_gemma_read(zo_config *config, zo_arch *arch, const zo_llama_defaults *defaults);
+
 /* Of Qwen 2 and 3 (qwen2.c): use_sliding_window, sliding_window and the layers that have it, from max_window_layers on or by layer_types. */
 void zo_qwen_windows_read(zo_config *config, zo_arch *arch);
 void zo_qwen_windows_write(const zo_arch *arch, struct cJSON *json);

@@ -87,7 +87,11 @@ static zo_keeps keeps_of(const zo_model *model, const zo_block_ids *b)
     bool pre = model->arch.norm_first, parallel = model->arch.parallel, one_norm = model->arch.one_norm, key_value = reads_input(model, b->k) || reads_input(model, b->v);
     bool query = reads_input(model, b->q), in = pre ? reads_normed(model, b->attn_norm) || (parallel && !one_norm && reads_normed(model, b->mlp_norm)) : key_value;
     bool mlp = reads_input(model, b->up) || (b->gate.weight >= 0 && reads_input(model, b->gate));
-    return (zo_keeps){.in = in,
+    bool heads = model->arch.head_norm, post = model->arch.post_norm;
+    return (zo_keeps){.raw_heads = !heads || reads_normed(model, b->q_norm) || reads_normed(model, b->k_norm),
+                      .raw_o = !post || reads_normed(model, b->attn_post),
+                      .raw_down = !post || reads_normed(model, b->mlp_post),
+                      .in = in,
                       .h1 = !pre || key_value,
                       .query = query || (one_norm && mlp),
                       .heads = goes_below(model, b->o),
@@ -103,7 +107,7 @@ static zo_keeps keeps_of(const zo_model *model, const zo_block_ids *b)
 static bool is_active(const zo_model *model, int layer)
 {
     const zo_block_ids *b = &model->ids.block[layer];
-    zo_pair last = model->arch.norm_first ? b->down : b->mlp_norm;
+    zo_pair last = model->arch.post_norm ? b->mlp_post : model->arch.norm_first ? b->down : b->mlp_norm;
     return zo_goes_below(model, model->layout.param[last.weight].stage + 1);
 }
 
@@ -131,6 +135,10 @@ void zo_transformer_wire(zo_model *model)
             snprintf(name, sizeof name, "layer.%d.attn.prefix.%c", l, "kv"[i]);
             b->prefix[i] = find(model, name, a->prefix > 0);
         }
+        b->q_norm = find_in_block(model, l, "attn.q_norm", a->head_norm, a->head_norm && norm_bias);
+        b->k_norm = find_in_block(model, l, "attn.k_norm", a->head_norm, a->head_norm && norm_bias);
+        b->attn_post = find_in_block(model, l, "attn.post_norm", a->post_norm, a->post_norm && norm_bias);
+        b->mlp_post = find_in_block(model, l, "mlp.post_norm", a->post_norm, a->post_norm && norm_bias);
         b->mlp_norm = find_in_block(model, l, "mlp.norm", !a->one_norm, !a->one_norm && norm_bias);
         b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
         b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
@@ -167,6 +175,15 @@ static float *offset(float *base, int64_t floats)
     return base ? base + floats : NULL;
 }
 
+/* What norms read that are made in place. */
+static void in_place(zo_block_bufs *b)
+{
+    b->raw_q = b->q;
+    b->raw_k = b->k;
+    b->raw_o = b->o;
+    b->raw_down = b->out;
+}
+
 /* Where in r, what is widest in a block, each part begins, in floats a token: of the attention q, k, v, then a where h still has the norm's output;
  * of the MLP what it reads and makes, in parallel blocks behind what the attention gave. */
 typedef struct zo_wide { int64_t k, v, a, mlp, all; } zo_wide;
@@ -194,6 +211,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
                                   .q = r, .k = offset(r, n * wide.k), .v = offset(r, n * wide.v), .a = a->parallel ? offset(r, n * wide.a) : h, .o = r,
                                   .mid = x, .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(f, n * a->ffn) : NULL,
                                   .gate = a->gated ? f : NULL, .f = f, .out = a->parallel ? r : h, .y = x};
+    in_place(&pass->block);
     pass->lora = a->lora.rank > 0 ? take(l, n * a->lora.rank) : NULL;
     for (int i = 0; i < 2 && a->prefix > 0; i++) {
         pass->prefix[i] = take(l, pass->points * a->prefix * kv);
@@ -235,13 +253,26 @@ static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pas
     b.out = pre ? (y ? y : a->parallel ? s->r : s->h) : OWN(k->out, rows * a->hidden, s->h);
     b.o = a->parallel ? b.out : k->mid ? b.mid : s->r;
     b.stats3 = pre ? NULL : OWN(k->out, rows * 2, NULL);
+    in_place(&b);
+    if (a->head_norm) {
+        b.raw_q = OWN(k->raw_heads, rows * q, b.q);
+        b.raw_k = OWN(k->raw_heads, t * kv, b.k);
+        b.stats_q = OWN(k->raw_heads, rows * a->heads * 2, NULL);
+        b.stats_k = OWN(k->raw_heads, t * a->kv_heads * 2, NULL);
+    }
+    if (a->post_norm) {
+        b.raw_o = OWN(k->raw_o, rows * a->hidden, b.o);
+        b.stats_o = OWN(k->raw_o, rows * 2, NULL);
+        b.raw_down = OWN(k->raw_down, rows * a->hidden, b.out);
+        b.stats_down = OWN(k->raw_down, rows * 2, NULL);
+    }
 #undef OWN
     return b;
 }
 
 static bool keeps_all(const zo_keeps *k)
 {
-    return k->in && k->h1 && k->query && k->heads && k->a && k->mid && k->h2 && k->up && k->f && k->out;
+    return k->in && k->h1 && k->query && k->heads && k->raw_heads && k->a && k->raw_o && k->mid && k->h2 && k->up && k->f && k->raw_down && k->out;
 }
 
 /* Is the block's input kept, of which `few` rows go on? */
@@ -276,8 +307,10 @@ static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, con
     for (int i = a->layers - 1; i >= 0 && is_active(model, i); i--) {
         const zo_keeps *k = &model->ids.block[i].keeps;
         lowest = i;
-        all = (zo_keeps){all.in || k->in, all.h1 || k->h1, all.query || k->query, all.heads || k->heads, all.a || k->a, true,
-                         all.h2 || k->h2, all.up || k->up, all.f || k->f,         all.out || k->out};
+        all = (zo_keeps){.in = all.in || k->in, .h1 = all.h1 || k->h1, .query = all.query || k->query, .heads = all.heads || k->heads,
+                         .raw_heads = all.raw_heads || k->raw_heads, .a = all.a || k->a, .raw_o = all.raw_o || k->raw_o, .mid = true,
+                         .h2 = all.h2 || k->h2, .up = all.up || k->up, .f = all.f || k->f, .raw_down = all.raw_down || k->raw_down,
+                         .out = all.out || k->out};
     }
     bool several = lowest < a->layers - 1;
     zo_block_bufs b = {0};
@@ -306,6 +339,8 @@ static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, con
             k->o = a->parallel ? k->out : b.o;
             k->mid = a->parallel ? k->in_rows : b.mid;
             k->h2 = a->one_norm ? k->h1_rows : b.h2;
+            k->raw_o = b.raw_o == b.o ? k->o : b.raw_o;
+            k->raw_down = b.raw_down == b.out ? k->out : b.raw_down;
         }
         in = model->kept[i].y;
     }
@@ -418,6 +453,13 @@ static void norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, c
                     model->arch.hidden, y, stats);
 }
 
+/* Of each head of x (tokens, heads * head_dim); y may be x. */
+static void head_norm(zo_model *model, const zo_view *view, zo_pair pair, float *x, int64_t tokens, int heads, float *y, float *stats)
+{
+    const zo_arch *a = &model->arch;
+    model->be->norm(model->be, view, a->norm, a->norm_eps, pair.weight, pair.bias, x, NULL, tokens * heads, a->head_dim, y, stats);
+}
+
 /* With an adapter y begins as scale (x A^T) B^T, to which the layer's own product is added; with `add` all of it is added to what stands in y.
  * y is not x. */
 static void linear_add(zo_model *model, const zo_pass *pass, const zo_view *view, zo_pair pair, zo_act act, const float *x, int64_t tokens, bool add,
@@ -459,7 +501,8 @@ static zo_attention attention_of(const zo_model *model, const zo_pass *pass, int
 {
     const zo_arch *a = &model->arch;
     zo_attention attention = {.heads = a->heads, .kv_heads = a->kv_heads, .head_dim = a->head_dim, .causal = a->causal,
-                              .scale = (float)(1.0 / sqrt((double)a->head_dim)), .window = zo_arch_window(a, layer), .row = row,
+                              .scale = (float)(a->attn_scale > 0.0 ? a->attn_scale : 1.0 / sqrt((double)a->head_dim)),
+                              .window = zo_arch_window(a, layer), .softcap = a->attn_softcap, .row = row,
                               .nrows = row ? rows : 0};
     const int *ids = model->ids.block[layer].prefix;
     if (a->prefix > 0) {
@@ -490,6 +533,9 @@ static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, con
     const zo_ids_of *ids = &model->ids;
     bool project = ids->in.weight >= 0;
     be->embed(be, view, ids->token, batch->id, pass->tokens, false, project ? pass->e : pass->x0);
+    if (model->arch.embed_scale > 0.0) {
+        be->scale(be, project ? pass->e : pass->x0, pass->points * pass->tokens * model->arch.embed, (float)model->arch.embed_scale);
+    }
     if (project) {
         linear(model, pass, view, ids->in, ZO_ACT_NONE, pass->e, pass->tokens, pass->x0, NULL);
     }
@@ -554,7 +600,7 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     if (a->norm_first) {
         norm(model, view, ids->attn_norm, b->in, *pending, t, b->h1, b->stats1);
     }
-    linear(model, pass, view, ids->k, ZO_ACT_NONE, b->h1, t, b->k, NULL);
+    linear(model, pass, view, ids->k, ZO_ACT_NONE, b->h1, t, b->raw_k, NULL);
     linear(model, pass, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
     if (row) {
         gather_rows(be, pass, b->in, t, a->hidden, row, b->o, b->in_rows); /* o is free until it is made */
@@ -562,7 +608,11 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
             gather_rows(be, pass, b->h1, t, a->hidden, row, b->o, b->h1_rows);
         }
     }
-    linear(model, pass, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->q, NULL);
+    linear(model, pass, view, ids->q, ZO_ACT_NONE, b->h1_rows, rows, b->raw_q, NULL);
+    if (a->head_norm) {
+        head_norm(model, view, ids->q_norm, b->raw_q, rows, a->heads, b->q, b->stats_q);
+        head_norm(model, view, ids->k_norm, b->raw_k, t, a->kv_heads, b->k, b->stats_k);
+    }
     if (a->rope) {
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
         rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
@@ -581,7 +631,10 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
 
     /* mid = in + o(a): beside the stream where it is kept, else added into it. Parallel: o(a) waits in `out` for what the MLP adds. */
     if (!a->parallel || !again) {
-        linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->o, NULL);
+        linear(model, pass, view, ids->o, ZO_ACT_NONE, b->a, rows, b->raw_o, NULL);
+    }
+    if (a->post_norm) {
+        norm(model, view, ids->attn_post, b->raw_o, NULL, rows, b->o, b->stats_o);
     }
     if (!a->parallel) {
         norm(model, view, a->norm_first ? ids->mlp_norm : ids->attn_norm, b->mid, b->mid == b->o ? b->in_rows : b->o, rows, b->h2, b->stats2);
@@ -597,10 +650,13 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         linear(model, pass, view, ids->up, a->act, b->h2, rows, b->f, b->pre);
     }
     bool kept = b->stats3 != NULL; /* out, the last norm's input */
-    if (again && !kept) {
+    if (again && !kept && b->stats_down == NULL) {
         return;
     }
-    linear_add(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, a->parallel, b->out, NULL);
+    linear_add(model, pass, view, ids->down, ZO_ACT_NONE, b->f, rows, a->parallel, b->raw_down, NULL);
+    if (a->post_norm) { /* run again, it writes where nobody reads any more: its stats are wanted */
+        norm(model, view, ids->mlp_post, b->raw_down, NULL, rows, b->out, b->stats_down);
+    }
     if (a->norm_first) {
         *pending = b->out == b->y ? b->mid : b->out;
     } else {
@@ -661,15 +717,21 @@ static void linear_backward(zo_model *model, const zo_pass *pass, zo_pair pair, 
     zo_gradient_done(model, pass, pair.bias);
 }
 
-/* dx: the gradient of the norm's output in, and where one goes on that of its input out. Returns whether one does. */
-static bool norm_backward(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
+/* dy: the gradient of the norm's output (tokens, cols); where one goes on, dx, which may be dy: that of its input. Returns whether one does. */
+static bool norm_backward_to(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *stats, const float *dy, int64_t tokens,
+                             int64_t cols, float *dx, zo_store *grad)
 {
     bool below = goes_below(model, pair);
-    model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dx, tokens,
-                             model->arch.hidden, below ? dx : NULL, grad);
+    model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dy, tokens, cols, below ? dx : NULL, grad);
     zo_gradient_done(model, pass, pair.weight);
     zo_gradient_done(model, pass, pair.bias);
     return below;
+}
+
+/* The same of `hidden` numbers, in place. */
+static bool norm_backward(zo_model *model, const zo_pass *pass, zo_pair pair, const float *x, const float *stats, int64_t tokens, float *dx, zo_store *grad)
+{
+    return norm_backward_to(model, pass, pair, x, stats, dx, tokens, model->arch.hidden, dx, grad);
 }
 
 /* rows of `x` (rows, hidden) spread over zeros (tokens, hidden), through `other` */
@@ -688,7 +750,14 @@ static bool mlp_backward(zo_model *model, const zo_pass *pass, const zo_block_id
     const zo_arch *a = &model->arch;
     bool inside = goes_below(model, ids->down), below = goes_below(model, ids->up);
     float *df = pass->r, *to = below ? dh2 : NULL, *t2 = below ? pass->t2 : NULL;
-    linear_backward(model, pass, ids->down, b->f, pass->dx, rows, inside ? df : NULL, grad);
+    const float *dout = pass->dx;
+    if (a->post_norm) {
+        if (!norm_backward_to(model, pass, ids->mlp_post, b->raw_down, b->stats_down, dout, rows, a->hidden, pass->t1, grad)) {
+            return false;
+        }
+        dout = pass->t1;
+    }
+    linear_backward(model, pass, ids->down, b->f, dout, rows, inside ? df : NULL, grad);
     if (!inside) {
         return false;
     }
@@ -720,7 +789,14 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     float *dx = pass->dx, *t1 = pass->t1, *t2 = pass->t2;
     bool inside = goes_below(model, ids->o), below = goes_below(model, ids->q);
 
-    linear_backward(model, pass, ids->o, b->a, dx, rows, inside ? t1 : NULL, grad);
+    const float *dout = dx;
+    if (a->post_norm) {
+        if (!norm_backward_to(model, pass, ids->attn_post, b->raw_o, b->stats_o, dx, rows, a->hidden, t2, grad)) {
+            return false;
+        }
+        dout = t2;
+    }
+    linear_backward(model, pass, ids->o, b->a, dout, rows, inside ? t1 : NULL, grad);
     if (!inside) {
         return false;
     }
@@ -736,6 +812,13 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     if (a->rope) {
         rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, true, dq);
         rotate(model, pass, batch->position, t, a->kv_heads, true, dk);
+    }
+    if (a->head_norm) {
+        bool goes_on = norm_backward_to(model, pass, ids->q_norm, b->raw_q, b->stats_q, dq, rows * a->heads, a->head_dim, dq, grad);
+        norm_backward_to(model, pass, ids->k_norm, b->raw_k, b->stats_k, dk, t * a->kv_heads, a->head_dim, dk, grad);
+        if (!goes_on) {
+            return false;
+        }
     }
     /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */
     float *dh1 = a->norm_first ? t2 : dx;
@@ -820,6 +903,9 @@ static void embed_backward(zo_model *model, const zo_pass *pass, const zo_batch 
         linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, de, grad);
     }
     if (is_trained(model, ids->token)) {
+        if (a->embed_scale > 0.0) {
+            be->scale(be, de, pass->tokens * a->embed, (float)a->embed_scale);
+        }
         be->embed_backward(be, ids->token, batch->id, pass->tokens, a->embed, de, grad);
         zo_gradient_done(model, pass, ids->token);
     }

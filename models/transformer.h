@@ -19,6 +19,9 @@ typedef struct zo_keeps {
     bool h1;    /* pre-norm: the input of keys and values */
     bool query; /* the queries' input (with one norm the MLP's too): h1_rows */
     bool heads; /* q, k, v, lse: a gradient goes through the attention */
+    bool raw_heads; /* head_norm: q and k before their norms */
+    bool raw_o;     /* post_norm: what o made, before its norm */
+    bool raw_down;  /* and down */
     bool a;
     bool mid;
     bool h2;
@@ -28,7 +31,7 @@ typedef struct zo_keeps {
 } zo_keeps;
 
 typedef struct zo_block_ids {
-    zo_pair attn_norm, q, k, v, o, mlp_norm, gate, up, down;
+    zo_pair attn_norm, q, k, v, q_norm, k_norm, o, attn_post, mlp_norm, gate, up, down, mlp_post;
     int prefix[2]; /* keys, values */
     zo_keeps keeps;
 } zo_block_ids;
@@ -49,6 +52,8 @@ typedef struct zo_block_bufs {
     float *h1, *stats1; // (T, hidden), (T, 2) pre-norm: norm of the input; post-norm: h1 is the input itself, no stats
     float *in_rows, *h1_rows; // (Q, hidden) the chosen rows of in and h1
     float *q, *k, *v;   // (Q, heads * head_dim), (T, kv_heads * head_dim) twice; rotated where the model has RoPE
+    float *raw_q, *raw_k, *stats_q, *stats_k; // head_norm: q and k before their norms, which may stand in q and k; (Q, heads, 2), (T, kv_heads, 2)
+    float *raw_o, *stats_o, *raw_down, *stats_down; // (Q, hidden), (Q, 2) post_norm: before those norms, perhaps in o and out
     float *a, *lse;     // (Q, heads * head_dim), (Q, heads) attention's output
     float *o;           // (Q, hidden) o(a) before it is added: mid itself, or apart where it is added to in_rows in place; parallel: out itself
     float *mid;         // (Q, hidden) in + o(a); parallel: in_rows itself

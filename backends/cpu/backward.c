@@ -3,6 +3,7 @@
  * to one thread, which adds tokens in their order. */
 #include <string.h>
 
+#include "backends/act.h"
 #include "backends/cpu/cpu.h"
 #include "backends/sgemm.h"
 
@@ -122,9 +123,27 @@ size_t zo_cpu_head_backward_bytes(int64_t rows, int64_t vocabulary)
     return (size_t)(rows * (zo_cpu_head_rows(vocabulary) + 3)) * sizeof(float);
 }
 
-/* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r. The vocabulary is
+/* Row r of capped logits l (m), from `first` on of the vocabulary, to the slopes of those before the cap. tilt (m) is scratch. */
+static void capped_slopes(float *l, int64_t m, int64_t first, float softcap, float scale, float top, int64_t r, const int32_t *at, const int32_t *target,
+                          const float *amount, int64_t n, float *tilt)
+{
+    for (int64_t v = 0; v < m; v++) {
+        tilt[v] = zo_softcap_slope(l[v], softcap);
+        l[v] = scale * zo_exp(l[v] - top);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (at[i] == r && target[i] >= first && target[i] < first + m) {
+            l[target[i] - first] -= amount[i];
+        }
+    }
+    for (int64_t v = 0; v < m; v++) {
+        l[v] *= tilt[v];
+    }
+}
+
+/* d loss / d logit[r,v] = A_r softmax[r,v] - sum of the amounts at (r, v), where A_r = sum of the amounts at row r; times the cap's slope there. The vocabulary is
  * taken SUPER rows at a time, in two passes: log-sum-exp of every row, then the logits again. */
-void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, float softcap, const float *x,
                           int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                           zo_store *grad)
 {
@@ -168,6 +187,9 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                     for (int64_t v = 0; v < m && b != NULL; v++) {
                         l[v] += b[first + v];
                     }
+                    for (int64_t v = 0; v < m && softcap > 0.0f; v++) {
+                        l[v] = zo_softcap(l[v], softcap);
+                    }
                     if (pass == 0) {
                         float top = most[r], s = 0.0f;
                         for (int64_t v = 0; v < m; v++) {
@@ -180,6 +202,10 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                         most[r] = top;
                     } else {
                         float scale = total[r] / sum[r], top = most[r];
+                        if (softcap > 0.0f) {
+                            capped_slopes(l, m, first, softcap, scale, top, r, at, target, amount, n, zo_cpu_scratch(be, SUPER * sizeof(float)));
+                            continue;
+                        }
                         for (int64_t v = 0; v < m; v++) {
                             l[v] = scale * zo_exp(l[v] - top);
                         }
@@ -187,7 +213,7 @@ void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision pr
                 }
                 if (pass == 1) {
 #pragma omp single
-                    for (int64_t i = 0; i < n; i++) {
+                    for (int64_t i = 0; i < (softcap > 0.0f ? 0 : n); i++) {
                         if (target[i] >= first && target[i] < first + m) {
                             logit[at[i] * wide + target[i] - first] -= amount[i];
                         }

@@ -156,9 +156,12 @@ void zo_cpu_linear_rows(zo_backend *be, const zo_view *view, int weight, int bia
                         int64_t tokens, float *y);
 void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
                  const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
-void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, float softcap, const float *x,
                          int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
 void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n);
+void zo_cpu_scale(zo_backend *be, float *x, int64_t n, float by);
+void zo_cpu_softcap(zo_backend *be, float *x, int64_t n, float cap);
+void zo_cpu_softcap_backward(zo_backend *be, float cap, const float *y, int64_t n, float *x);
 void zo_cpu_glu(zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y);
 void zo_cpu_gather(zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n, float *y);
 void zo_cpu_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
@@ -172,7 +175,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad);
 void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,
                            zo_store *grad);
-void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+void zo_cpu_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, float softcap, const float *x,
                           int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                           zo_store *grad);
 void zo_cpu_scatter_add(zo_backend *be, const float *dy, int64_t cols, const int32_t *rows, int64_t n, float *dx);

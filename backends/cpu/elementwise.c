@@ -93,6 +93,30 @@ static int64_t piece_n(int64_t i, int64_t n)
     return n - i * PIECE < PIECE ? n - i * PIECE : PIECE;
 }
 
+/* The expression of x[i], and of y[i] where there is one, in place of x[i] and in parallel. */
+#define IN_PLACE(part, expression)                                             \
+    double start = zo_now();                                                   \
+    _Pragma("omp parallel for num_threads(be->threads) schedule(static) if (n > SMALL)") \
+    for (int64_t i = 0; i < n; i++) {                                          \
+        x[i] = (expression);                                                   \
+    }                                                                          \
+    zo_part_add(part, zo_now() - start)
+
+void zo_cpu_scale(zo_backend *be, float *x, int64_t n, float by)
+{
+    IN_PLACE(ZO_PART_ELEMENTWISE, x[i] * by);
+}
+
+void zo_cpu_softcap(zo_backend *be, float *x, int64_t n, float cap)
+{
+    IN_PLACE(ZO_PART_ELEMENTWISE, zo_softcap(x[i], cap));
+}
+
+void zo_cpu_softcap_backward(zo_backend *be, float cap, const float *y, int64_t n, float *x)
+{
+    IN_PLACE(ZO_PART_BACKWARD, x[i] * zo_softcap_slope(y[i], cap));
+}
+
 void zo_cpu_add(zo_backend *be, float *y, const float *x, int64_t n)
 {
     double start = zo_now();
@@ -250,6 +274,7 @@ void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float e
 {
     const float *w = zo_cpu_form_vector(be, view, weight, ZO_CPU_BIAS), *b = zo_cpu_form_vector(be, view, bias, ZO_CPU_VECTOR);
     int64_t total = view->npoints * tokens;
+    float base = zo_norm_base(kind);
     double start = zo_now();
 #pragma omp parallel num_threads(be->threads) if (total * cols > SMALL)
     {
@@ -269,12 +294,12 @@ void zo_cpu_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float e
             if (bp != NULL) {
 #pragma omp simd
                 for (int64_t j = 0; j < cols; j++) {
-                    out[j] = fmaf((row[j] - mean) * inverse, wp[j], bp[j]);
+                    out[j] = fmaf((row[j] - mean) * inverse, wp[j], bp[j]); /* LayerNorm's: nothing is added to w */
                 }
             } else {
 #pragma omp simd
                 for (int64_t j = 0; j < cols; j++) {
-                    out[j] = (row[j] - mean) * inverse * wp[j];
+                    out[j] = (row[j] - mean) * inverse * (base + wp[j]);
                 }
             }
             if (stats != NULL) {
@@ -299,6 +324,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad)
 {
     float *gw = zo_set_values(grad, weight), *gb = zo_set_values(grad, bias);
+    float base = zo_norm_base(kind);
     bool reads = dx != NULL || gw != NULL; /* else the sums of dy alone are made */
     int64_t groups = (tokens + GROUP - 1) / GROUP;
     if (!reads && gb == NULL) {
@@ -326,7 +352,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                 for (int64_t j = 0; j < cols; j += LANES) {
                     int n = cols - j < LANES ? (int)(cols - j) : LANES;
                     for (int l = 0; l < n; l++) {
-                        float norm = (xr[j + l] - mean) * inverse, g = dr[j + l] * w[j + l];
+                        float norm = (xr[j + l] - mean) * inverse, g = dr[j + l] * (base + w[j + l]);
                         dw[j + l] = fmaf(dr[j + l], norm, dw[j + l]);
                         db[j + l] += dr[j + l];
                         sum[l] += g;
@@ -340,7 +366,7 @@ void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind ki
                 float *out = dx + t * cols;
 #pragma omp simd
                 for (int64_t j = 0; j < cols; j++) {
-                    float norm = (xr[j] - mean) * inverse, g = dr[j] * w[j];
+                    float norm = (xr[j] - mean) * inverse, g = dr[j] * (base + w[j]);
                     out[j] = (fmaf(-norm, tilt, g) - shift) * inverse;
                 }
             }

@@ -5,6 +5,7 @@
  * is in the cache. Blocks and pieces do not depend on the number of threads, so neither do the bits. */
 #include <string.h>
 
+#include "backends/act.h"
 #include "backends/cpu/cpu.h"
 #include "core/rng.h"
 
@@ -401,7 +402,7 @@ static void running_add(running *r, const float *logit, int64_t n, int64_t first
     r->sum += sum[0];
 }
 
-void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, float softcap, const float *x,
                          int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax)
 {
     if (rows == 0) {
@@ -434,6 +435,9 @@ void zo_cpu_head_logprob(zo_backend *be, const zo_view *view, zo_precision preci
                                 l.c[t * wide + i] += bp[i];
                             }
                         }
+                    }
+                    for (int64_t i = skip * wide; softcap > 0.0f && i < b.cut.size * wide; i++) {
+                        l.c[i] = zo_softcap(l.c[i], softcap);
                     }
                     for (int64_t t = skip; t < b.cut.size; t++) {
                         running_add(&part[s * total + first + t], l.c + t * wide, wide, row);
@@ -611,7 +615,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
         } else if (p->kind == ZO_PARAM_VECTOR) {
             bytes = zo_round_up((size_t)(p->cols * points) * sizeof(float), 64) + formed;
             vector = vector > bytes ? vector : bytes;
-            bytes = most->backward && !p->bias ? zo_cpu_norm_backward_bytes(tokens, p->cols) : 0;
+            bytes = most->backward && !p->bias ? zo_cpu_norm_backward_bytes(tokens * (p->a_token > 0 ? p->a_token : 1), p->cols) : 0;
             part = part > bytes ? part : bytes;
         } else if (p->kind == ZO_PARAM_MATRIX || p->whole) {
             const zo_cpu_product *full, *last;

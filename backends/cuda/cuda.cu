@@ -625,6 +625,9 @@ static void table_fill(zo_backend *be)
     be->norm = zo_cuda_norm;
     be->head_logprob = zo_cuda_head_logprob;
     be->add = zo_cuda_add;
+    be->scale = zo_cuda_scale;
+    be->softcap = zo_cuda_softcap;
+    be->softcap_backward = zo_cuda_softcap_backward;
     be->glu = zo_cuda_glu;
     be->rope = zo_cuda_rope;
     be->attention = zo_cuda_attention;

@@ -38,13 +38,13 @@ void zo_cuda_linear(zo_backend *be, const zo_view *view, zo_precision precision,
                     int64_t tokens, bool add, float *y, float *pre);
 void zo_cuda_linear_rows(zo_backend *be, const zo_view *view, int weight, int bias, const int32_t *rows, int32_t nrows, const float *x,
                          int64_t tokens, float *y);
-void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, float softcap, const float *x,
                           int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax);
 void zo_cuda_linear_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
                              const float *dy, int64_t tokens, bool add, float *dx, zo_store *grad);
 void zo_cuda_linear_rows_backward(zo_backend *be, const zo_store *store, int weight, int bias, const int32_t *rows, int32_t nrows,
                                   const float *x, const float *dy, int64_t tokens, float *dx, zo_store *grad);
-void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, float softcap, const float *x,
                            int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                            zo_store *grad);
 
@@ -55,6 +55,9 @@ void zo_cuda_embed(zo_backend *be, const zo_view *view, int table, const int32_t
 void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float eps, int weight, int bias, float *x,
                   const float *residual, int64_t tokens, int64_t cols, float *y, float *stats);
 void zo_cuda_add(zo_backend *be, float *y, const float *x, int64_t n);
+void zo_cuda_scale(zo_backend *be, float *x, int64_t n, float by);
+void zo_cuda_softcap(zo_backend *be, float *x, int64_t n, float cap);
+void zo_cuda_softcap_backward(zo_backend *be, float cap, const float *y, int64_t n, float *dy);
 void zo_cuda_glu(zo_backend *be, zo_act act, const float *gate, const float *up, int64_t n, float *y);
 void zo_cuda_gather(zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n, float *y);
 void zo_cuda_act_backward(zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy);

@@ -40,19 +40,43 @@ static __device__ __forceinline__ float slope_of(float x)
 
 /* flat arrays ------------------------------------------------------------------------------------------------------------------------ */
 
-/* An operation on IN numbers that gives OUT. Arrays of equal length; an output may be an input. */
+/* An operation on IN numbers, and perhaps one for all, that gives OUT. Arrays of equal length; an output may be an input. */
 struct op_add {
     enum { IN = 2, OUT = 1 };
-    static __device__ __forceinline__ void at(const float *in, float *out)
+    static __device__ __forceinline__ void at(const float *in, float, float *out)
     {
         out[0] = in[0] + in[1];
+    }
+};
+
+struct op_scale { /* x -> by x */
+    enum { IN = 1, OUT = 1 };
+    static __device__ __forceinline__ void at(const float *in, float by, float *out)
+    {
+        out[0] = in[0] * by;
+    }
+};
+
+struct op_softcap {
+    enum { IN = 1, OUT = 1 };
+    static __device__ __forceinline__ void at(const float *in, float cap, float *out)
+    {
+        out[0] = zo_softcap(in[0], cap);
+    }
+};
+
+struct op_softcap_slope { /* y, dy -> dy times the slope where the cap gave y */
+    enum { IN = 2, OUT = 1 };
+    static __device__ __forceinline__ void at(const float *in, float cap, float *out)
+    {
+        out[0] = in[1] * zo_softcap_slope(in[0], cap);
     }
 };
 
 template <int ACT>
 struct op_glu { /* gate, up -> act(gate) up */
     enum { IN = 2, OUT = 1 };
-    static __device__ __forceinline__ void at(const float *in, float *out)
+    static __device__ __forceinline__ void at(const float *in, float, float *out)
     {
         out[0] = act_of<ACT>(in[0]) * in[1];
     }
@@ -61,7 +85,7 @@ struct op_glu { /* gate, up -> act(gate) up */
 template <int ACT>
 struct op_slope { /* pre, dy -> dy act'(pre) */
     enum { IN = 2, OUT = 1 };
-    static __device__ __forceinline__ void at(const float *in, float *out)
+    static __device__ __forceinline__ void at(const float *in, float, float *out)
     {
         out[0] = in[1] * slope_of<ACT>(in[0]);
     }
@@ -70,7 +94,7 @@ struct op_slope { /* pre, dy -> dy act'(pre) */
 template <int ACT>
 struct op_glu_backward { /* gate, up, dy -> dgate, dup */
     enum { IN = 3, OUT = 2 };
-    static __device__ __forceinline__ void at(const float *in, float *out)
+    static __device__ __forceinline__ void at(const float *in, float, float *out)
     {
         out[0] = in[2] * in[1] * slope_of<ACT>(in[0]);
         out[1] = in[2] * act_of<ACT>(in[0]);
@@ -83,7 +107,7 @@ struct arrays {
 };
 
 template <class Op>
-static __global__ void __launch_bounds__(THREADS) flat(arrays a, int64_t n, bool wide)
+static __global__ void __launch_bounds__(THREADS) flat(arrays a, float by, int64_t n, bool wide)
 {
     if (int64_t e = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x); e < n) {
         float in[Op::IN][4], out[Op::OUT][4];
@@ -98,7 +122,7 @@ static __global__ void __launch_bounds__(THREADS) flat(arrays a, int64_t n, bool
             for (int i = 0; i < Op::IN; i++) {
                 x[i] = in[i][l];
             }
-            Op::at(x, y);
+            Op::at(x, by, y);
 #pragma unroll
             for (int i = 0; i < Op::OUT; i++) {
                 out[i][l] = y[i];
@@ -112,7 +136,7 @@ static __global__ void __launch_bounds__(THREADS) flat(arrays a, int64_t n, bool
 }
 
 template <class Op>
-static void run_flat(zo_backend *be, zo_part part, int64_t n, arrays a)
+static void run_flat(zo_backend *be, zo_part part, int64_t n, arrays a, float by = 0.0f)
 {
     if (n == 0) {
         return;
@@ -126,7 +150,22 @@ static void run_flat(zo_backend *be, zo_part part, int64_t n, arrays a)
         wide = wide && zo_cuda_wide(a.out[i], 0);
     }
     ZO_MOVES(Op::IN * n * 4, Op::OUT * n * 4);
-    ZO_LAUNCH((flat<Op>), zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, a, n, wide);
+    ZO_LAUNCH((flat<Op>), zo_cuda_grid(n, 4 * THREADS), THREADS, 0, zo_cuda_of(be)->stream, a, by, n, wide);
+}
+
+void zo_cuda_scale(zo_backend *be, float *x, int64_t n, float by)
+{
+    run_flat<op_scale>(be, ZO_PART_ELEMENTWISE, n, {{x}, {x}}, by);
+}
+
+void zo_cuda_softcap(zo_backend *be, float *x, int64_t n, float cap)
+{
+    run_flat<op_softcap>(be, ZO_PART_ELEMENTWISE, n, {{x}, {x}}, cap);
+}
+
+void zo_cuda_softcap_backward(zo_backend *be, float cap, const float *y, int64_t n, float *dy)
+{
+    run_flat<op_softcap_slope>(be, ZO_PART_BACKWARD, n, {{y, dy}, {dy}}, cap);
 }
 
 void zo_cuda_add(zo_backend *be, float *y, const float *x, int64_t n)
@@ -369,7 +408,7 @@ struct norm_args {
     float *x, *y, *stats;
     int64_t tokens, total, cols; /* total = P tokens */
     int64_t step;                /* floats from a point's w and b to the next one's */
-    float eps;
+    float eps, base;             /* base: added to w */
     bool centred, wide;
 };
 
@@ -424,7 +463,7 @@ static __global__ void __launch_bounds__(team<WARPS>::THREADS_OF) norm_rows(norm
 #pragma unroll
             for (int l = 0; l < 4; l++) {
                 float norm = (v[k][l] - mean) * inverse;
-                out[l] = b != nullptr ? fmaf(norm, weight[l], shift[l]) : norm * weight[l];
+                out[l] = b != nullptr ? fmaf(norm, weight[l], shift[l]) : norm * (a.base + weight[l]);
             }
             zo_store4(a.y + t * cols, j, 0, cols, a.wide, out);
         }
@@ -475,6 +514,7 @@ void zo_cuda_norm(zo_backend *be, const zo_view *view, zo_norm_kind kind, float 
     a.total = view->npoints * tokens;
     a.cols = cols;
     a.eps = eps;
+    a.base = zo_norm_base(kind);
     a.centred = kind == ZO_LAYERNORM;
     a.wide = zo_cuda_wide(a.w, cols) && zo_cuda_wide(a.b, cols) && zo_cuda_wide(x, cols) && zo_cuda_wide(residual, cols) &&
              zo_cuda_wide(y, cols);
@@ -487,6 +527,7 @@ struct norm_backward_args {
     const float *w, *x, *stats, *dy;
     float *dx;
     int64_t total, cols;
+    float base; /* added to w */
     bool centred, wide;
 };
 
@@ -511,7 +552,7 @@ static __global__ void __launch_bounds__(team<WARPS>::THREADS_OF) norm_backward_
 #pragma unroll
         for (int l = 0; l < 4; l++) {
             norm[k][l] = (norm[k][l] - mean) * inverse;
-            g[k][l] *= w[l]; /* 0 past the end of the row */
+            g[k][l] *= a.base + w[l]; /* 0 past the end of the row */
             sum += g[k][l];
             dot = fmaf(g[k][l], norm[k][l], dot);
         }
@@ -606,6 +647,7 @@ void zo_cuda_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind k
     a.dx = dx;
     a.total = tokens;
     a.cols = cols;
+    a.base = zo_norm_base(kind);
     a.centred = kind == ZO_LAYERNORM;
     a.wide = zo_cuda_wide(a.w, cols) && zo_cuda_wide(x, cols) && zo_cuda_wide(dy, cols) && zo_cuda_wide(dx, cols);
     ZO_MOVES(8 * tokens * cols, 4 * tokens * cols);

@@ -3,6 +3,7 @@
  * row's running maximum and sum are brought up to date. Backward: two passes, log-sum-exp, then the logits again. */
 #include <string.h>
 
+#include "backends/act.h"
 #include "backends/cuda/device.cuh"
 #include "backends/cuda/linear.cuh"
 
@@ -28,9 +29,10 @@ static __device__ __forceinline__ void better(float &value, int32_t &at, float o
     }
 }
 
-/* A block per row of logits (rows, n), whose first column is `first` of the vocabulary; bias (points, all) or NULL is added in place. */
+/* A block per row of logits (rows, n), whose first column is `first` of the vocabulary; bias (points, all) or NULL is added and
+ * the cap laid on in place. */
 static __global__ void __launch_bounds__(THREADS) running_kernel(float *logit, int64_t n, int64_t first, const float *bias, int64_t all,
-                                                                 int64_t rows_of_point, running *state)
+                                                                 int64_t rows_of_point, float softcap, running *state)
 {
     __shared__ float partial[32], most_of[THREADS / 32];
     __shared__ int32_t at_of[THREADS / 32];
@@ -43,6 +45,9 @@ static __global__ void __launch_bounds__(THREADS) running_kernel(float *logit, i
     for (int64_t v = threadIdx.x; v < n; v += THREADS) {
         if (b != nullptr) {
             l[v] += b[v];
+        }
+        if (softcap > 0.0f) {
+            l[v] = zo_softcap(l[v], softcap);
         }
         better(most, at, l[v], (int32_t)(first + v));
     }
@@ -121,7 +126,7 @@ static running *state_of(zo_backend *be, int64_t total)
     return state;
 }
 
-void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, const float *x,
+void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision precision, int weight, int bias, float softcap, const float *x,
                           int64_t rows, const int32_t *at, const int32_t *target, int64_t n, float *logprob, int32_t *argmax)
 {
     if (rows == 0) {
@@ -145,7 +150,7 @@ void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision prec
         zo_cuda_part(be, ZO_PART_HEAD);
         zo_cuda_layer_product(be, &layer, &part, layer.shared, NULL, 0, false, logit);
         ZO_MOVES(4 * total * m, 4 * total * m);
-        ZO_LAUNCH(running_kernel, (unsigned)total, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
+        ZO_LAUNCH(running_kernel, (unsigned)total, THREADS, 0, stream, logit, m, first, b, w->rows, rows, softcap, state);
         if (n > 0) {
             ZO_MOVES(4 * P * n, 4 * P * n);
             ZO_LAUNCH(pick_kernel, zo_cuda_grid(P * n, THREADS), THREADS, 0, stream, logit, m, first, P, rows, at_d, target_d, n, logprob);
@@ -166,22 +171,32 @@ void zo_cuda_head_logprob(zo_backend *be, const zo_view *view, zo_precision prec
 
 /* backward ----------------------------------------------------------------------------------------------------------------------------------- */
 
-/* l = amount softmax(l) - amounts of this row's targets: a block per row. item lists the scores of row r at [begin[r], begin[r+1]). */
+/* l = amount softmax(l) - amounts of this row's targets, each times the cap's slope there: a block per row; tilt (n) is scratch. item lists the scores of row r at [begin[r], begin[r+1]). */
 static __global__ void __launch_bounds__(THREADS) slope_kernel(float *logit, int64_t n, int64_t first, const float *bias, const running *state,
                                                                const float *row_amount, const int32_t *begin, const int32_t *target,
-                                                               const float *amount)
+                                                               const float *amount, float softcap, float *tilt)
 {
     int64_t row = blockIdx.x;
     float *l = logit + row * n, top = state[row].most, scale = row_amount[row] / state[row].sum;
+    if (softcap > 0.0f && threadIdx.x == 0) { /* before the logits are gone; a target stands in one block */
+        for (int32_t i = begin[row]; i < begin[row + 1]; i++) {
+            if (target[i] >= first && target[i] < first + n) {
+                float value = bias != nullptr ? l[target[i] - first] + bias[target[i]] : l[target[i] - first];
+                tilt[i] = zo_softcap_slope(zo_softcap(value, softcap), softcap);
+            }
+        }
+    }
+    __syncthreads();
     for (int64_t v = threadIdx.x; v < n; v += THREADS) {
         float value = bias != nullptr ? l[v] + bias[first + v] : l[v];
-        l[v] = scale * zo_exp(value - top);
+        float capped = softcap > 0.0f ? zo_softcap(value, softcap) : value;
+        l[v] = scale * zo_exp(capped - top) * (softcap > 0.0f ? zo_softcap_slope(capped, softcap) : 1.0f);
     }
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int32_t i = begin[row]; i < begin[row + 1]; i++) {
             if (target[i] >= first && target[i] < first + n) {
-                l[target[i] - first] -= amount[i];
+                l[target[i] - first] -= softcap > 0.0f ? amount[i] * tilt[i] : amount[i];
             }
         }
     }
@@ -218,7 +233,7 @@ static scores scores_of(int64_t rows, const int32_t *at, const int32_t *target, 
     return s;
 }
 
-void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, const float *x,
+void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision precision, int weight, int bias, float softcap, const float *x,
                            int64_t rows, const int32_t *at, const int32_t *target, const float *amount, int64_t n, float *dx,
                            zo_store *grad)
 {
@@ -236,6 +251,7 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
     const float *amount_d = static_cast<const float *>(zo_cuda_stage(be, s.amount, (size_t)n * sizeof *s.amount));
     const float *sum_d = static_cast<const float *>(zo_cuda_stage(be, s.sum, (size_t)rows * sizeof *s.sum));
     zo_free(s.block);
+    float *tilt = softcap > 0.0f ? static_cast<float *>(zo_cuda_shared_of(be, ZO_CUDA_PARTIAL, (size_t)n * sizeof *tilt)) : NULL; /* within a launch */
     running *state = state_of(be, rows);
     size_t row_bytes = store->storage != ZO_STORAGE_F32 ? (size_t)zo_round_up(w->cols, 8) * sizeof(float) : 0;
     int64_t block = block_rows(be, w->rows, row_bytes, (size_t)rows * sizeof(float));
@@ -254,11 +270,12 @@ void zo_cuda_head_backward(zo_backend *be, const zo_store *store, zo_precision p
             zo_cuda_product(be, &g, x, weights, logit);
             if (pass == 0) {
                 ZO_MOVES(4 * rows * m, 4 * rows * m);
-                ZO_LAUNCH(running_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, w->rows, rows, state);
+                ZO_LAUNCH(running_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, w->rows, rows, softcap, state);
                 continue;
             }
             ZO_MOVES(4 * rows * m, 4 * rows * m);
-            ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d);
+            ZO_LAUNCH(slope_kernel, (unsigned)rows, THREADS, 0, stream, logit, m, first, b, state, sum_d, begin_d, target_d, amount_d, softcap,
+                      tilt);
             if (dx != NULL) {
                 zo_cuda_gemm in = {};
                 in.precision = g.precision;

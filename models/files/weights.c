@@ -305,7 +305,7 @@ static void init_random(const zo_arch *arch, const zo_family *family, zo_backend
 {
     const zo_param *p = &store->layout->param[param];
     if (p->kind == ZO_PARAM_VECTOR) {
-        fill_constant(be, store, p, 0, p->cols, p->bias ? 0.0f : 1.0f);
+        fill_constant(be, store, p, 0, p->cols, p->bias ? 0.0f : 1.0f - zo_norm_base(arch->norm));
         return;
     }
     float std = arch->init_std;

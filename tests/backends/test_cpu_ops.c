@@ -413,7 +413,7 @@ START_TEST(time_is_booked_once)
                     zo_part_reset();
                     double start = zo_now();
                     if (head) {
-                        m.be->head_logprob(m.be, &s.view, (zo_precision)precision, TABLE, TABLE_BIAS, x, TOKENS, at, target, TOKENS, lp, NULL);
+                        m.be->head_logprob(m.be, &s.view, (zo_precision)precision, TABLE, TABLE_BIAS, 0.0f, x, TOKENS, at, target, TOKENS, lp, NULL);
                     } else {
                         m.be->linear(m.be, &s.view, (zo_precision)precision, W, BIAS, ZO_ACT_GELU, x, TOKENS, false, y, NULL);
                     }
@@ -454,7 +454,7 @@ START_TEST(streamed_equals_applied)
             target[i] = (i * 31) % 90;
         }
         m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, false, y, NULL);
-        m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, 37, at, target, 37, lp, NULL);
+        m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, 0.0f, x, 37, at, target, 37, lp, NULL);
         zo_term term[4];
         for (int d = 0; d < s.view.ndirs; d++) {
             term[d] = (zo_term){.dir = s.dir[d], .coef = s.coef[d]};
@@ -462,7 +462,7 @@ START_TEST(streamed_equals_applied)
         m.be->apply(m.be, m.store, m.factors, 1.0, term, s.view.ndirs, NULL);
         zo_view stored = zo_view_stored(s.base);
         m.be->linear(m.be, &stored, ZO_F32, W, BIAS, ZO_ACT_GELU, x, tokens, false, y2, NULL);
-        m.be->head_logprob(m.be, &stored, ZO_F32, TABLE, TABLE_BIAS, x, 37, at, target, 37, lp2, NULL);
+        m.be->head_logprob(m.be, &stored, ZO_F32, TABLE, TABLE_BIAS, 0.0f, x, 37, at, target, 37, lp2, NULL);
         ck_assert_msg(memcmp(y, y2, (size_t)(tokens * rows) * 4) == 0, "linear, %s", kind_name[kind]);
         ck_assert_msg(memcmp(lp, lp2, sizeof lp) == 0, "head, %s", kind_name[kind]);
         zo_free(x);
@@ -546,7 +546,7 @@ static uint64_t everything(int threads, int kind)
     h = hash_of(h, x, P * T * COLS * 4);
     m.be->linear(m.be, &s.view, ZO_F32, W, BIAS, ZO_ACT_GELU, x, T, false, y, NULL);
     h = hash_of(h, y, P * T * ROWS * 4);
-    m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, T, at, target, T, lp, best);
+    m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, 0.0f, x, T, at, target, T, lp, best);
     h = hash_of(hash_of(h, lp, P * T * 4), best, sizeof best);
     zo_store *grad = zo_store_new(m.be, &m.layout, ZO_TAG_GRADS), *m1 = zo_store_new(m.be, &m.layout, ZO_TAG_OPT_STATE);
     zo_store *v1 = zo_store_new(m.be, &m.layout, ZO_TAG_OPT_STATE);
@@ -554,7 +554,7 @@ static uint64_t everything(int threads, int kind)
     h = hash_of(h, dx, T * COLS * 4);
     m.be->norm_backward(m.be, m.store, ZO_LAYERNORM, NORM, -1, x, stats, dx, T, COLS, dx, grad);
     m.be->embed_backward(m.be, TABLE, ids, T, COLS, dx, grad);
-    m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, x, T, at, target, amount, T, dx, grad);
+    m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, 0.0f, x, T, at, target, amount, T, dx, grad);
     h = hash_of(h, dx, T * COLS * 4);
     h = hash_of(h, grad->data, (size_t)m.layout.size * 4);
     double d = m.be->dot(m.be, grad, m.store);
@@ -652,14 +652,14 @@ END_TEST
 
 START_TEST(norms)
 {
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = ZO_LAYERNORM; kind <= ZO_RMSNORM_ONE; kind++) {
         for (int64_t cols = 1; cols < 140; cols += 32) {
             enum { T = 5, P = 2 };
             world m;
             world_new(&m, 2, cols, cols, 3, 0);
             setting s;
             setting_new(&s, &m, GAUSS, P);
-            zo_norm_kind norm = kind == 0 ? ZO_LAYERNORM : ZO_RMSNORM;
+            zo_norm_kind norm = (zo_norm_kind)kind;
             int64_t n = P * T * cols;
             float *x = values(n, 1), *residual = values(n, 2), *y = zeros((size_t)n * 4), stats[P * T * 2];
             double *want = zeros((size_t)n * sizeof *want), *sums = zeros((size_t)n * sizeof *sums);
@@ -676,7 +676,7 @@ START_TEST(norms)
                         square += pow(sums[t * cols + j] - mean, 2.0) / (double)cols;
                     }
                     for (int64_t j = 0; j < cols; j++) {
-                        want[t * cols + j] = (sums[t * cols + j] - mean) / sqrt(square + 1e-3) * w[j];
+                        want[t * cols + j] = (sums[t * cols + j] - mean) / sqrt(square + 1e-3) * (norm == ZO_RMSNORM_ONE ? 1.0 + w[j] : w[j]);
                         want[t * cols + j] += norm == ZO_LAYERNORM ? b[j] : 0.0;
                     }
                 }
@@ -716,9 +716,13 @@ START_TEST(head)
                 target[i] = (int32_t)((i * 977) % vocabulary);
             }
             int64_t beside = s.view.side != NULL ? m.factors->rank[TABLE] : 0;
-            COUNTS_FLOPS(m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, N, got, argmax),
+            double cap = kind % 2 == 1 ? 1.5 : 0.0;
+            COUNTS_FLOPS(m.be->head_logprob(m.be, &s.view, ZO_F32, TABLE, TABLE_BIAS, (float)cap, x, R, at, target, N, got, argmax),
                          2 * P * R * vocabulary * (cols + beside));
             double *logit = linear_reference(&m, &s.view, TABLE, TABLE_BIAS, ZO_ACT_NONE, x, R, false), want[P * N];
+            for (int64_t j = 0; cap > 0.0 && j < P * R * vocabulary; j++) {
+                logit[j] = cap * tanh(logit[j] / cap);
+            }
             for (int p = 0; p < P; p++) {
                 for (int i = 0; i < N; i++) {
                     const double *row = logit + (p * R + at[i]) * vocabulary;
@@ -883,7 +887,7 @@ static double norm_loss(zo_norm_kind kind, const double *x, const double *w, con
             square += (x[t * cols + j] - mean) * (x[t * cols + j] - mean) / (double)cols;
         }
         for (int64_t j = 0; j < cols; j++) {
-            loss += dy[t * cols + j] * ((x[t * cols + j] - mean) / sqrt(square + 1e-3) * w[j] + b[j]);
+            loss += dy[t * cols + j] * ((x[t * cols + j] - mean) / sqrt(square + 1e-3) * (kind == ZO_RMSNORM_ONE ? 1.0 + w[j] : w[j]) + b[j]);
         }
     }
     return loss;
@@ -891,10 +895,10 @@ static double norm_loss(zo_norm_kind kind, const double *x, const double *w, con
 
 START_TEST(norm_gradients)
 {
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = ZO_LAYERNORM; kind <= ZO_RMSNORM_ONE; kind++) {
         for (int64_t cols = 3; cols < 40; cols += 17) {
             enum { T = 70 };
-            zo_norm_kind norm = kind == 0 ? ZO_LAYERNORM : ZO_RMSNORM;
+            zo_norm_kind norm = (zo_norm_kind)kind;
             world m;
             world_new(&m, 2, cols, cols, 3, 0);
             zo_store *grad = zo_store_new(m.be, &m.layout, ZO_TAG_GRADS);
@@ -951,9 +955,9 @@ END_TEST
 START_TEST(head_gradients)
 {
     static const int64_t vocabularies[] = {3, 65, 2500};
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 6; k++) {
         enum { R = 7, N = 12 };
-        int64_t V = vocabularies[k], cols = 33;
+        int64_t V = vocabularies[k % 3], cols = 33;
         world m;
         world_new(&m, 2, 3, cols, V, 0);
         zo_store *grad = zo_store_new(m.be, &m.layout, ZO_TAG_GRADS);
@@ -967,6 +971,12 @@ START_TEST(head_gradients)
             target[i] = (int32_t)((i * 977) % V);
         }
         double *d = linear_reference(&m, &view, TABLE, TABLE_BIAS, ZO_ACT_NONE, x, R, false); /* logits, then their gradients */
+        double cap = k >= 3 ? 1.25 : 0.0, *tilt = zeros((size_t)(R * V) * 8); /* and the slopes of the cap */
+        for (int64_t i = 0; i < R * V; i++) {
+            double t = cap > 0.0 ? tanh(d[i] / cap) : 0.0;
+            d[i] = cap > 0.0 ? cap * t : d[i];
+            tilt[i] = 1.0 - t * t;
+        }
         double *wx = zeros((size_t)(R * cols) * 8), *ww = zeros((size_t)(V * cols) * 8), *wb = zeros((size_t)V * 8);
         for (int r = 0; r < R; r++) {
             double sum = 0.0, total = 0.0;
@@ -983,6 +993,10 @@ START_TEST(head_gradients)
         for (int i = 0; i < N; i++) {
             d[at[i] * V + target[i]] -= amount[i];
         }
+        for (int64_t i = 0; i < R * V; i++) {
+            d[i] *= tilt[i];
+        }
+        zo_free(tilt);
         const float *w = m.store->data + m.layout.param[TABLE].offset;
         for (int r = 0; r < R; r++) {
             for (int64_t v = 0; v < V; v++) {
@@ -993,7 +1007,7 @@ START_TEST(head_gradients)
                 }
             }
         }
-        COUNTS_FLOPS(m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, x, R, at, target, amount, N, dx, grad),
+        COUNTS_FLOPS(m.be->head_backward(m.be, m.store, ZO_F32, TABLE, TABLE_BIAS, (float)cap, x, R, at, target, amount, N, dx, grad),
                      8 * R * V * cols); /* the logits twice */
         close_to(dx, wx, R * cols, 1e-5, "head dx");
         close_to(grad->data + m.layout.param[TABLE].offset, ww, V * cols, 1e-5, "head dw");

@@ -786,6 +786,15 @@ static void activations(void)
             cpu->add(cpu, y, b, n);
             gpu->add(gpu, gy, gb, n);
             same("add", what, y, gy, n, 0.0);
+            cpu->scale(cpu, y, n, 1.7f);
+            gpu->scale(gpu, gy, n, 1.7f);
+            same("scale", what, y, gy, n, 0.0);
+            cpu->softcap(cpu, y, n, 0.9f);
+            gpu->softcap(gpu, gy, n, 0.9f);
+            same("softcap", what, y, gy, n, 0.0);
+            cpu->softcap_backward(cpu, 0.9f, y, n, a);
+            gpu->softcap_backward(gpu, 0.9f, gy, n, ga);
+            same("softcap_backward", what, a, ga, n, 0.0);
             float *blocks[] = {ga, gb, gd, y_room, z_room};
             for (int j = 0; j < 5; j++) {
                 gpu->release(gpu, blocks[j]);
@@ -920,7 +929,7 @@ static void norms(void)
 {
     static const struct { int64_t cols, tokens; } shapes[] = {{1, 3}, {37, 70}, {64, 130}, {768, 9}, {1024, 5}, {1028, 66}, {8200, 3}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        for (int kind = ZO_LAYERNORM; kind <= ZO_RMSNORM; kind++) {
+        for (int kind = ZO_LAYERNORM; kind <= ZO_RMSNORM_ONE; kind++) {
             bool biased = kind == ZO_LAYERNORM;
             norm_case((zo_norm_kind)kind, shapes[i].cols, 1, shapes[i].tokens, biased, false, false);
             norm_case((zo_norm_kind)kind, shapes[i].cols, 2, shapes[i].tokens, biased, true, false);

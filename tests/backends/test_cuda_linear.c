@@ -183,6 +183,7 @@ typedef struct head_arg {
     zo_precision precision;
     const int32_t *at, *target;
     const float *amount;
+    float softcap;
     int64_t n;
     int32_t *argmax; /* (SIDES, P * R) */
     size_t tile;
@@ -197,7 +198,7 @@ static void head_op(const pair *p, pair_side *side, float *const *b, const void 
         zo_cuda_set_tile(side->be, a->tile);
     }
     pair_view_new(&v, side, a->kind, a->points);
-    side->be->head_logprob(side->be, &v.view, a->precision, P_TABLE, a->bias, b[0], a->rows, a->at, a->target, a->n, b[1],
+    side->be->head_logprob(side->be, &v.view, a->precision, P_TABLE, a->bias, a->softcap, b[0], a->rows, a->at, a->target, a->n, b[1],
                            a->argmax != NULL ? a->argmax + which * a->points * a->rows : NULL);
     pair_view_free(&v);
 }
@@ -208,7 +209,7 @@ static void head_backward_op(const pair *p, pair_side *side, float *const *b, co
     if (side == &p->side[CUDA]) {
         zo_cuda_set_tile(side->be, a->tile);
     }
-    side->be->head_backward(side->be, side->weights, a->precision, P_TABLE, a->bias, b[0], a->rows, a->at, a->target, a->amount, a->n, b[1],
+    side->be->head_backward(side->be, side->weights, a->precision, P_TABLE, a->bias, a->softcap, b[0], a->rows, a->at, a->target, a->amount, a->n, b[1],
                             side->grad);
 }
 
@@ -243,7 +244,8 @@ START_TEST(head)
         for (int kind = 0; kind < VIEWS; kind++) {
             for (int points = 1; points <= 3; points++) {
                 head_arg a = {.kind = kind, .points = points, .rows = ROWS, .bias = points == 2 ? -1 : P_TABLE_BIAS, .at = score_at,
-                              .target = score_target, .n = SCORES, .tile = points == 1 ? 1 : (size_t)1 << 20};
+                              .target = score_target, .n = SCORES, .softcap = points == 3 ? 0.5f : 0.0f,
+                              .tile = points == 1 ? 1 : (size_t)1 << 20};
                 head_case(&p, a);
                 a.precision = ZO_BF16;
                 if (p.side[CPU].be->bf16) {
@@ -251,12 +253,13 @@ START_TEST(head)
                 }
             }
         }
-        for (int big = 0; big < 2; big++) {
-            head_arg a = {.rows = ROWS, .bias = big ? P_TABLE_BIAS : -1, .at = score_at, .target = score_target, .amount = score_amount, .n = SCORES,
+        for (int way = 0; way < 4; way++) {
+            int big = way % 2;
+            head_arg a = {.rows = ROWS, .softcap = way > 1 ? 0.7f : 0.0f, .bias = big ? P_TABLE_BIAS : -1, .at = score_at, .target = score_target, .amount = score_amount, .n = SCORES,
                           .tile = big ? (size_t)1 << 20 : 1};
             float *x = pair_values(ROWS * p.cols, 9);
             pair_buffer b[] = {{x, ROWS * p.cols}, {x, ROWS * p.cols}};
-            pair_compare(&p, "head_backward", pair_text("R=%d n=%d (%d,%d), %zu B tiles", ROWS, SCORES, shape[s][0], shape[s][1], a.tile),
+            pair_compare(&p, "head_backward", pair_text("R=%d n=%d (%d,%d), %zu B tiles, cap %g", ROWS, SCORES, shape[s][0], shape[s][1], a.tile, (double)a.softcap),
                          head_backward_op, &a, b, 2, PRODUCT);
             zo_free(x);
         }

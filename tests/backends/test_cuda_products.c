@@ -263,7 +263,7 @@ START_TEST(head_rounds_inputs)
             zo_backend *be = side->be;
             pair_view_new(&v, &p.side[CPU], kind, points);
             pair_view_new(&w, side, kind, points);
-            double *logit = linear64(&p, &v.view, precision, false, P_TABLE, P_TABLE_BIAS, x, ROWS);
+            double *logit = linear64(&p, &v.view, precision, false, P_TABLE, P_TABLE_BIAS, 0.0f, x, ROWS);
             for (int i = 0; i < points * SCORES; i++) {
                 const double *l = logit + (i / SCORES * ROWS + at[i % SCORES]) * p.vocabulary;
                 double most = -INFINITY, sum = 0.0;
@@ -281,7 +281,7 @@ START_TEST(head_rounds_inputs)
             be->upload(be, side->weights->data, p.weights, (size_t)p.layout.size * sizeof(float));
             be->upload(be, side->other->data, p.other, (size_t)p.layout.size * sizeof(float));
             zo_cuda_set_tile(be, points == 1 ? 1 : (size_t)1 << 20);
-            be->head_logprob(be, &w.view, precision, P_TABLE, P_TABLE_BIAS, dx, ROWS, at, target, SCORES, dy, argmax);
+            be->head_logprob(be, &w.view, precision, P_TABLE, P_TABLE_BIAS, 0.0f, dx, ROWS, at, target, SCORES, dy, argmax);
             be->download(be, got, dy, (size_t)(points * SCORES) * sizeof *got);
             double worst = far_from(got, want, points * SCORES);
             printf("%-22s %-4s %s P=%d R=%d n=%d (%d,%d)   largest difference from float64 %.1e\n", "head_logprob", zo_precision_name(precision),

@@ -33,12 +33,23 @@ BASE = {
     "qwen2": dict(COMMON, num_hidden_layers=3, hidden_size=384, num_attention_heads=64, num_key_value_heads=2, intermediate_size=36,
                   max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", tie_word_embeddings=True, rope_theta=500.0,
                   use_sliding_window=True, sliding_window=7, max_window_layers=1),
+    "qwen3": dict(COMMON, num_hidden_layers=3, hidden_size=384, num_attention_heads=64, num_key_value_heads=2, head_dim=10, intermediate_size=36,
+                  max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="gelu", tie_word_embeddings=True, rope_theta=500.0, attention_bias=True,
+                  use_sliding_window=True, sliding_window=7, max_window_layers=1),
+    "gemma": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=32, num_key_value_heads=2, head_dim=10, intermediate_size=36,
+                  max_position_embeddings=40, rms_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=False, rope_theta=500.0, attention_bias=True),
+    "gemma2": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=32, num_key_value_heads=2, head_dim=10, intermediate_size=36,
+                   max_position_embeddings=40, rms_norm_eps=1e-3, hidden_activation="relu", tie_word_embeddings=False, rope_theta=500.0,
+                   attention_bias=True, query_pre_attn_scalar=10, sliding_window=7, attn_logit_softcapping=3.0, final_logit_softcapping=4.0),
 }
 CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
-         "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config}
-NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window")
-# RoBERTa cannot count positions without it, and Mistral wants a number
-REFUSED = [("roberta", "pad_token_id"), ("mistral", "num_key_value_heads")]
+         "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
+         "gemma2": tr.Gemma2Config}
+NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",
+         "final_logit_softcapping")
+# RoBERTa cannot count positions without it, and others want a number
+REFUSED = [("roberta", "pad_token_id"), ("mistral", "num_key_value_heads"), ("gemma", "num_key_value_heads"), ("gemma", "head_dim"),
+           ("gemma2", "num_key_value_heads"), ("gemma2", "head_dim"), ("gemma2", "sliding_window"), ("qwen3", "head_dim")]
 ROPE = {"linear": {"rope_type": "linear", "factor": 3.0}, "llama3": {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.5,
                                                                      "high_freq_factor": 5.0}}
 ALSO = [  # (family, changes to the base, keys taken out)
@@ -61,6 +72,8 @@ ALSO = [  # (family, changes to the base, keys taken out)
     ("qwen2", dict(max_window_layers=2), []),
     ("qwen2", dict(use_sliding_window=False), []),
     ("qwen2", dict(layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ["max_window_layers"]),
+    ("gemma", dict(hidden_act="gelu"), []),
+    ("gemma2", dict(layer_types=["full_attention", "full_attention", "sliding_attention"]), []),
 ]
 
 

@@ -61,6 +61,13 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
                                   max_position_embeddings=POSITIONS, rope_parameters=dict(rope_type="default", rope_theta=100.0, partial_rotary_factor=0.5),
                                   pad_token_id=PAD, bos_token_id=2, eos_token_id=3, classifier_dropout=0.0),
                  tr.GPTNeoXForSequenceClassification, tr.GPTNeoXForCausalLM, 0),
+    "qwen3": (tr.Qwen3Config(num_key_value_heads=2, head_dim=6, max_position_embeddings=POSITIONS, tie_word_embeddings=True, **SMALL),
+              tr.Qwen3ForSequenceClassification, tr.Qwen3ForCausalLM, 0),
+    "gemma": (tr.GemmaConfig(num_key_value_heads=1, head_dim=6, max_position_embeddings=POSITIONS, **SMALL),
+              tr.GemmaForSequenceClassification, tr.GemmaForCausalLM, 0),
+    "gemma2": (tr.Gemma2Config(num_key_value_heads=2, head_dim=6, max_position_embeddings=POSITIONS, sliding_window=5, query_pre_attn_scalar=9,
+                               attn_logit_softcapping=2.0, final_logit_softcapping=3.0, **SMALL),
+               tr.Gemma2ForSequenceClassification, tr.Gemma2ForCausalLM, 0),
 }
 
 

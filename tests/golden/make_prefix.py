@@ -24,13 +24,14 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKENS, CLASSES = 3, 3
-FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox"]
+FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3", "gemma",
+            "gemma2"]
 PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox"]  # positions are rotary
 prefixes = []  # of the model that runs: (k, v) a layer, (TOKENS, kv_heads * head_dim)
 made = []      # layers that ran
 
 
-def attend(module, query, key, value, attention_mask, scaling=None, **kwargs):
+def attend(module, query, key, value, attention_mask, scaling=None, softcap=None, **kwargs):
     """softmax(scaling q K') V with the layer's prefix in front; key and value (B, kv_heads, T, d)."""
     kv_heads, width = key.shape[1], key.shape[3]
     k, v = prefixes[len(made) % len(prefixes)]
@@ -40,6 +41,8 @@ def attend(module, query, key, value, attention_mask, scaling=None, **kwargs):
     group = query.shape[1] // kv_heads
     key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
     scores = query @ key.transpose(2, 3) * (width ** -0.5 if scaling is None else scaling)  # OPT scales its queries before
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
     if attention_mask is not None:
         scores = scores + torch.nn.functional.pad(attention_mask, (TOKENS, 0))
     return (torch.softmax(scores, -1) @ value).transpose(1, 2).contiguous(), None
@@ -59,7 +62,7 @@ def open_model(which, folder, attention):
 
 def sizes(config):
     heads = config.num_attention_heads
-    return config.num_hidden_layers, heads, getattr(config, "num_key_value_heads", None) or heads, config.hidden_size // heads
+    return config.num_hidden_layers, heads, getattr(config, "num_key_value_heads", None) or heads, getattr(config, "head_dim", None) or config.hidden_size // heads
 
 
 def with_past(model, inputs, positions):

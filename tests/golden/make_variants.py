@@ -31,6 +31,9 @@ BASE = {
     "qwen2": dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, intermediate_size=24),
     "gpt_neox": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
                      rotary_emb_base=50.0),
+    "qwen3": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=6, intermediate_size=24),
+    "gemma": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1, head_dim=6, intermediate_size=24),
+    "gemma2": dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=6, intermediate_size=24),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -42,6 +45,9 @@ CLASSES = {
     "mistral": (tr.MistralConfig, tr.MistralForCausalLM, tr.MistralForSequenceClassification),
     "qwen2": (tr.Qwen2Config, tr.Qwen2ForCausalLM, tr.Qwen2ForSequenceClassification),
     "gpt_neox": (tr.GPTNeoXConfig, tr.GPTNeoXForCausalLM, tr.GPTNeoXForSequenceClassification),
+    "qwen3": (tr.Qwen3Config, tr.Qwen3ForCausalLM, tr.Qwen3ForSequenceClassification),
+    "gemma": (tr.GemmaConfig, tr.GemmaForCausalLM, tr.GemmaForSequenceClassification),
+    "gemma2": (tr.Gemma2Config, tr.Gemma2ForCausalLM, tr.Gemma2ForSequenceClassification),
 }
 STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
@@ -76,7 +82,14 @@ VARIANTS = (
      ("gpt_neox", dict(use_parallel_residual=False, rotary_pct=0.5, hidden_act="gelu_new", tie_word_embeddings=True)),
      ("gpt_neox", dict(tie_word_embeddings=True, layer_norm_eps=0.5)), ("gpt_neox", dict(attention_bias=False)),
      ("gpt_neox", dict(rope_scaling=dict(type="linear", factor=2.5), rotary_pct=0.5)), ("gpt_neox", dict(num_attention_heads=1, intermediate_size=130)),
-     ("gpt_neox", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75)))]
+     ("gpt_neox", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75))),
+     ("qwen3", dict()), ("qwen3", dict(attention_bias=True, rope_theta=50.0)), ("qwen3", dict(use_sliding_window=True, sliding_window=3, max_window_layers=1)),
+     ("qwen3", dict(tie_word_embeddings=True, rms_norm_eps=0.5)),
+     ("gemma", dict()), ("gemma", dict(hidden_act="gelu")), ("gemma", dict(hidden_act="relu", tie_word_embeddings=False)), ("gemma", dict(attention_bias=True)),
+     ("gemma2", dict()), ("gemma2", dict(sliding_window=2, query_pre_attn_scalar=3)), ("gemma2", dict(attn_logit_softcapping=0.5)),
+     ("gemma2", dict(final_logit_softcapping=0.5)), ("gemma2", dict(attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True)),
+     ("gemma2", dict(tie_word_embeddings=False, hidden_activation="gelu", sliding_window=3,
+                     layer_types=["full_attention", "sliding_attention", "sliding_attention"]))]
 )
 
 

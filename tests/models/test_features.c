@@ -79,7 +79,9 @@ static double check_logits(probed *p, const float *x, const int32_t *right)
             for (int k = 0; k < p->outputs; k++) {
                 head_row(p, k, row);
                 int32_t at = p->options ? p->batch->at[i] : e;
-                most = fmax(most, fabs(product(p, x + n * p->width, row) - (double)logits[at * p->outputs + k]));
+                double logit = product(p, x + n * p->width, row), cap = p->options ? (double)zo_model_arch(p->model)->final_softcap : 0.0;
+                logit = cap > 0.0 ? cap * tanh(logit / cap) : logit;
+                most = fmax(most, fabs(logit - (double)logits[at * p->outputs + k]));
             }
         }
     }
