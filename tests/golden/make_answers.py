@@ -72,6 +72,7 @@ def main():
             written = made.sequences[0, ids.shape[1]:].tolist()
             text = tokenizer.decode(written, skip_special_tokens=True).strip()
             written = written[:-1] if written[-1] in ends else written
+            print(name, len(entries), file=sys.stderr, flush=True)
             entries.append({"prompt_tokens": ids.shape[1], "ids": written, "text": text, "f1": max(f1(text, g) for g in golds),
                             "exact": max(float(normal(text) == normal(g)) for g in golds), "margin": margin})
         score = {k: float(numpy.mean([e[k] for e in entries])) for k in ("f1", "exact")}

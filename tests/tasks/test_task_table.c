@@ -296,6 +296,8 @@ START_TEST(fingerprints_stay)
         {"wic", 0xda91facd6ea35336},
         {"copa", 0x27a581c9df1f0286},
         {"multirc", 0x3c3469bcf63d8e06},
+        {"squad", 0x355461b7d6824898},
+        {"drop", 0x01458b3e346c3db0},
         {"record", 0xd4c6ba38696e06da},
         {"snli", 0xa52da4af8a593b24},
         {"qqp", 0xe8eb82d3ac44dfa8},
