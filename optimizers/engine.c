@@ -688,14 +688,49 @@ static bool add_to_rest(zo_engine *e, const zo_term *term)
     return e->rest != NULL;
 }
 
-/* Of a log: a direction with factors of its own becomes a part of its V's sum. */
+/* The values of one parameter, as a store of `alone`. */
+static zo_store part_of(const zo_layout *alone, float *values)
+{
+    return (zo_store){.layout = alone, .data = values, .size = alone->size};
+}
+
+/* What a set of left factors has of parameters without factors, to these as REST terms go (add_to_rest). */
+static zo_status add_held_rest(zo_engine *e, const zo_opened *s, double coef, zo_err *err)
+{
+    const zo_layout *layout = e->spec.weights->layout;
+    bool stands = e->spec.weights->storage == ZO_STORAGE_F32;
+    for (int t = 0; t < layout->n; t++) {
+        zo_param p = layout->param[t];
+        if (p.frozen || e->factors->rank[t] > 0) {
+            continue;
+        }
+        if (!stands && e->rest == NULL) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps directions, and of %s, which has no factors, the set \"%s\": on device \"%s\" use \"storage\": "
+                           "\"f32\"", p.name, s->spec.name, e->spec.be->name);
+        }
+        float *to = stands ? e->spec.weights->data + p.offset : e->rest->data + e->rest_layout.param[e->rest_of[t]].offset;
+        zo_layout alone = {.n = 1, .param = &p, .size = (int64_t)zo_round_up((uint64_t)(p.rows * p.cols), 16), .trained_size = p.rows * p.cols};
+        zo_store w = part_of(&alone, to), of = part_of(&alone, s->store->data + e->factors->left_at[t]);
+        zo_term move = {.dir = {.kind = ZO_DIR_SET, .values = &of}, .coef = coef};
+        p.offset = 0;
+        e->spec.be->apply(e->spec.be, &w, NULL, 1.0, &move, 1, NULL);
+    }
+    return ZO_OK;
+}
+
+/* Of a log: a direction with factors of its own becomes a part of its V's sum, and so does a sum of left factors. */
 static zo_status add_to_sums(zo_engine *e, const zo_term *term, zo_err *err)
 {
-    if (term->dir.kind == ZO_DIR_HELD) {
+    const zo_opened *held = term->dir.kind == ZO_DIR_HELD ? set_of(e, term->dir.set) : NULL;
+    if (held != NULL && held->spec.shape != ZO_SHAPE_LEFT) {
         return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps directions, and not the set \"%s\", along which the weights are to move: use "
-                       "\"accumulate\": \"weights\"", set_of(e, term->dir.set)->spec.name);
+                       "\"accumulate\": \"weights\"", held->spec.name);
     }
-    const zo_own_slot *left = realise(e, ZO_SIDE_LEFT, &term->dir), *right = realise(e, ZO_SIDE_RIGHT, &term->dir);
+    if (held != NULL && add_held_rest(e, held, term->coef, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
+    }
+    const zo_store *left = held != NULL ? held->store : realise(e, ZO_SIDE_LEFT, &term->dir)->store;
+    const zo_own_slot *right = realise(e, ZO_SIDE_RIGHT, &term->dir);
     zo_own_sum *sum = zo_own_sum_of(&e->own, right);
     if (sum == NULL) {
         return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps a pair of factors for each V, and %d are there: give a longer \"period\", fewer "
@@ -1036,7 +1071,7 @@ static zo_status combine_sum(zo_engine *e, zo_set set, double decay, const zo_te
     if (s->spec.shape == ZO_SHAPE_WHOLE && too_many_own(count_own(term, n), err) != ZO_OK) {
         return ZO_EUNSUPPORTED;
     }
-    if (is_logged(e)) {
+    if (is_logged(e) && s->spec.shape != ZO_SHAPE_LEFT) { /* left factors are as many numbers as those of the log's own sums */
         for (int i = 0; i < n; i++) {
             ZO_CHECK(term[i].dir.kind != ZO_DIR_SPAN, "the set \"%s\" would keep numbers that are only borrowed", s->spec.name);
         }
@@ -1238,13 +1273,7 @@ typedef struct descent {
     zo_store *m, *v; /* NULL = the rule has no use for it */
 } descent;
 
-/* The values of one parameter, as a store of `alone`. */
-static zo_store part_of(const zo_layout *alone, float *values)
-{
-    return (zo_store){.layout = alone, .data = values, .size = alone->size};
-}
-
-/* Those of the weights, or of their masters. */
+/* The same of the weights, or of their masters. */
 static zo_store part_of_weights(const zo_layout *alone, const zo_store *all, int64_t offset)
 {
     zo_store part = *all;

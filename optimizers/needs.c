@@ -96,6 +96,8 @@ static void count_sets(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     if (is_logged(x)) { /* a snapshot is a mark, and what would be stored is terms */
         host[ZO_TAG_SNAPSHOT] += n->anchors > 0 ? ZO_LOG_MOST * sizeof(double) : 0;
         host[ZO_TAG_OPT_STATE] += (uint64_t)(n->stored_terms > 0 ? n->stored_terms : n->stored) * sizeof(zo_term);
+        steps->backend[ZO_TAG_OPT_STATE] += n->lefts > 0 ? (uint64_t)n->lefts * held_bytes(n, x->layout, ZO_SHAPE_LEFT) : 0;
+        host[ZO_TAG_OTHER] += (uint64_t)n->lefts * sizeof(zo_store);
         return;
     }
     int f32 = n->stored + (n->stored > 0 && n->stored_beside) + n->scales + n->moments;
@@ -153,7 +155,7 @@ static void count_lists(const zo_needs *n, const zo_extent *x, zo_bytes *steps)
     if (x->realisation == ZO_INPLACE && n->points > 0) {
         *other += (uint64_t)(1 + n->anchors) * zo_moves_bytes(n->terms, n->updates, x->touched_rows);
     } else if (n->points > 0) {
-        bool rest = is_logged(x) && n->factored && x->storage == ZO_STORAGE_F32;
+        bool rest = is_logged(x) && n->factored && n->lefts == 0 && x->storage == ZO_STORAGE_F32;
         *other += !is_logged(x) ? zo_moves_bytes(0, n->updates, 0) : rest ? zo_moves_rest_bytes() : 0;
         int64_t pass = points_of(n, x->realisation) < n->points ? points_of(n, x->realisation) : n->points;
         uint64_t dirs = (uint64_t)(pass * n->terms);

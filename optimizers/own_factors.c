@@ -246,9 +246,9 @@ zo_own_sum *zo_own_sum_of(zo_own_factors *own, const zo_own_slot *right)
     return sum;
 }
 
-void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_own_slot *left, double coef)
+void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_store *left, double coef)
 {
-    zo_term term = {.dir = {.kind = ZO_DIR_SET, .values = left->store}, .coef = coef};
+    zo_term term = {.dir = {.kind = ZO_DIR_SET, .values = left}, .coef = coef};
     own->be->apply(own->be, sum->left, NULL, 1.0, &term, 1, NULL);
 }
 

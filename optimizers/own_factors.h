@@ -58,7 +58,7 @@ void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_
 /* The sum of all directions whose V is the slot's, zeros at first; NULL where there are ZO_OWN_SUMS others. */
 zo_own_sum *zo_own_sum_of(zo_own_factors *own, const zo_own_slot *right);
 void zo_own_sum_open(zo_own_factors *own, zo_own_sum *sum); /* allocates it */
-void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_own_slot *left, double coef); /* B += coef left */
+void zo_own_sum_add(zo_own_factors *own, zo_own_sum *sum, const zo_store *left, double coef); /* B += coef left, which may be longer */
 /* formed <- of a HELD direction on a set with these values: U C of every factored matrix, or U where `basis` is the slot that holds it and the set has
  * right factors; and the rest as it is. */
 void zo_own_form(zo_own_factors *own, const zo_dir *dir, const zo_store *values, const zo_own_slot *basis);

@@ -422,6 +422,8 @@ START_TEST(log_agrees_with_weights)
                                  {.optimizer = "tezo-m", .options = NULL, .lr = 1e-4, .steps = 20},
                                  {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 7}", .lr = 1e-4, .steps = 20},
                                  {.optimizer = "lozo", .options = "{\"rank\": 3, \"period\": 7}", .realisation = ZO_SIDEPATH, .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "lozo-m", .options = "{\"rank\": 3, \"period\": 7}", .lr = 1e-4, .steps = 20},
+                                 {.optimizer = "lozo-m", .options = "{\"rank\": 3, \"period\": 7, \"mode\": \"released\"}", .realisation = ZO_SIDEPATH, .lr = 1e-4, .steps = 20},
                                  {.optimizer = "subzo", .options = "{\"rank\": 5, \"period\": 7}", .realisation = ZO_SIDEPATH, .lr = 1e-4, .steps = 20}};
     setting s = of[_i];
     s.family = LLAMA;
@@ -524,7 +526,7 @@ int main(void)
     tcase_add_test(tests, terms_of_a_log);
     tcase_add_loop_test(tests, log_is_an_f32_master, 0, 3);
     tcase_add_test(tests, a_log_of_low_rank_does_not_grow);
-    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 11);
+    tcase_add_loop_test(tests, log_agrees_with_weights, 0, 13);
     tcase_add_test(tests, small_updates);
     tcase_add_test(tests, refusals);
     suite_add_tcase(suite, tests);
