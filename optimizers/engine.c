@@ -726,15 +726,15 @@ static zo_status add_to_sums(zo_engine *e, const zo_term *term, zo_err *err)
         return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps directions, and not the set \"%s\", along which the weights are to move: use "
                        "\"accumulate\": \"weights\"", held->spec.name);
     }
-    if (held != NULL && add_held_rest(e, held, term->coef, err) != ZO_OK) {
-        return ZO_EUNSUPPORTED;
-    }
-    const zo_store *left = held != NULL ? held->store : realise(e, ZO_SIDE_LEFT, &term->dir)->store;
+    const zo_store *left = held != NULL ? summed(e, term->dir.set, ZO_SHAPE_LEFT) : realise(e, ZO_SIDE_LEFT, &term->dir)->store;
     const zo_own_slot *right = realise(e, ZO_SIDE_RIGHT, &term->dir);
     zo_own_sum *sum = zo_own_sum_of(&e->own, right);
     if (sum == NULL) {
         return zo_fail(err, ZO_EUNSUPPORTED, "accumulate \"log\" keeps a pair of factors for each V, and %d are there: give a longer \"period\", fewer "
                        "steps, or \"accumulate\": \"weights\"", ZO_OWN_SUMS);
+    }
+    if (held != NULL && add_held_rest(e, held, term->coef, err) != ZO_OK) {
+        return ZO_EUNSUPPORTED;
     }
     zo_own_sum_add(&e->own, sum, left, term->coef);
     return ZO_OK;

@@ -631,8 +631,12 @@ START_TEST(factors_of_their_own)
             zo_set n;
             ck_assert_int_eq(o->open(o, &left, &n, &err), ZO_OK);
             zo_term held = {.dir = {.kind = ZO_DIR_HELD, .set = n, .seed = 6, .period = 1}, .coef = 1.0};
+            term[0].dir.period = 1;
+            ck_assert_int_eq(o->combine(o, n, 0.0, term, 1, &err), ZO_OK); /* the V of a sum that is there, and one too many */
+            ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &held, 1, &err), ZO_OK);
+            held.dir.period = ZO_OWN_SUMS;
             ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, &held, 1, &err), ZO_EUNSUPPORTED);
-            ASSERT_HAS(err.text, "\"left\"");
+            ASSERT_HAS(err.text, "\"period\"");
         }
         term[0].dir.draw = ZO_DRAW_RADEMACHER;
         ck_assert_int_eq(o->combine(o, ZO_SET_WEIGHTS, 1.0, term, 1, &err), ZO_EUNSUPPORTED);
