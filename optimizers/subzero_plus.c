@@ -14,7 +14,7 @@
 
 #include "core/mem.h"
 #include "optimizers/adam.h"
-#include "optimizers/queries.h"
+#include "optimizers/spsa.h"
 
 enum { G, M, N, D, RULE_ADAM = 0, RULE_SGD, MOMENTS_KEEP = 0, MOMENTS_RESET };
 static const int cores[] = {[RULE_ADAM] = D + 1, [RULE_SGD] = G + 1};
@@ -26,7 +26,7 @@ typedef struct state {
     bool align, haar;
     int64_t begun;    /* run: the first step of the moments */
     zo_set set[4];    /* run: G, M, N, and what a step takes off: cores */
-    zo_queries query; /* (queries) */
+    zo_probe *probe;  /* (queries) */
 } state;
 
 static const zo_opt options[] = {
@@ -65,7 +65,7 @@ static void needs(const void *options_read, const zo_extent *extent, zo_needs *n
     n->factored = true;
     n->factors = factors_of(s);
     n->cores = cores[s->rule];
-    n->start_bytes[ZO_TAG_OTHER] = zo_queries_bytes(s->queries);
+    n->start_bytes[ZO_TAG_OTHER] = (uint64_t)s->queries * sizeof *s->probe;
 }
 
 static zo_status start(void *self, zo_objective *o, zo_err *err)
@@ -78,7 +78,7 @@ static zo_status start(void *self, zo_objective *o, zo_err *err)
         zo_set_spec core = {.name = name[k], .tag = ZO_TAG_OPT_STATE, .shape = ZO_SHAPE_CORE};
         status = o->open(o, &core, &s->set[k], err);
     }
-    zo_queries_start(&s->query, s->queries);
+    s->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)s->queries * sizeof *s->probe);
     return status;
 }
 
@@ -101,7 +101,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
         z.kind = ZO_DIR_CORE;
         z.period = period;
         rest.kind = ZO_DIR_REST;
-        s->query.probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
+        s->probe[k] = (zo_probe){.dir = {z, rest}, .ndirs = 2};
     }
     zo_status status = ZO_OK;
     bool again = s->refresh == MOMENTS_RESET && c->step % s->period == 0;
@@ -109,11 +109,11 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
     for (int k = 0; k < cores[s->rule] && status == ZO_OK; k++) { /* made before the first factors, so that the first step's memory is that of any other */
         status = c->step == 0 || (again && (k == M || k == N)) ? o->combine(o, s->set[k], 0.0, NULL, 0, err) : ZO_OK;
     }
-    status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->query.probe, n, err) : status;
-    *r = (zo_step_report){.loss = s->query.probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
+    status = status == ZO_OK ? zo_probe_losses(o, ZO_BATCH_CURRENT, ZO_ONE_SIDED, c->eps, s->probe, n, err) : status;
+    *r = (zo_step_report){.loss = s->probe[0].minus, .lr = c->lr, .paper_queries = n + 1.0};
     for (int k = 0; k < n && status == ZO_OK; k++) {
-        double share = s->query.probe[k].projected / n;
-        zo_term pull[2] = {{.dir = s->query.probe[k].dir[0], .coef = share}, {.dir = s->query.probe[k].dir[1], .coef = share}};
+        double share = s->probe[k].projected / n;
+        zo_term pull[2] = {{.dir = s->probe[k].dir[0], .coef = share}, {.dir = s->probe[k].dir[1], .coef = share}};
         status = o->combine(o, s->set[G], k == 0 ? 0.0 : 1.0, pull, 2, err);
         r->projected += share;
     }
@@ -125,7 +125,7 @@ static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_
 
 static void stop(void *self)
 {
-    zo_queries_stop(&((state *)self)->query);
+    zo_free(((state *)self)->probe);
 }
 
 const zo_estimator zo_estimator_subzero_plus = {
@@ -139,7 +139,7 @@ const zo_estimator zo_estimator_subzero_plus = {
     .losses_at = "w, and w + eps Z for K cores Z = U S V^T between one pair of factors; applies Adam of their mean core, between the same factors",
     .options = options,
     .state_bytes = sizeof(state),
-    .plain_bytes = offsetof(state, query),
+    .plain_bytes = offsetof(state, probe),
     .lr = 1e-3, .eps = 1e-3,
     .descends_lr = 0.05,
     .allows = zo_allows_dense,
