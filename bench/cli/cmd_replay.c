@@ -25,7 +25,7 @@ typedef struct replay_args {
 static zo_status copy_tokenizer(const char *from, const char *to, zo_err *err)
 {
     static const char *const name[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-                                       "vocab.txt", "tokenizer.model"};
+                                       "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model"};
     zo_status status = ZO_OK;
     for (size_t i = 0; i < sizeof name / sizeof *name && status == ZO_OK; i++) {
         char source[4200], target[4200], *text;

@@ -1,7 +1,7 @@
 """Golden files of tests/text/test_sentencepiece.c: small SentencePiece models, and what the `tokenizers` library (0.23.3), `sentencepiece` (0.2.3) and
 transformers (5.24.0) make of texts with them.
 
-    python tests/golden/make_sentencepiece.py
+    python tests/golden/make_sentencepiece.py [FOLDERS [FOLDER of LLaMA 2's tokenizer.model]]
 
 writes tests/golden/sentencepiece/: corpus.jsonl.gz (the corpus of make_tokenizers.py's kind, and lines that are hard for charsmaps), <kind>/ (a
 model folder, and ids.gz as make_tokenizers.py writes it). The trainer's threads make no difference; transformers and sentencepiece are deterministic.
@@ -342,6 +342,8 @@ def main():
     make_unigrams(corpus, training)
     make_clusters(rng)
     make_configs(rng, make_models(training), int(sys.argv[1]) if len(sys.argv) > 1 else 120)
+    if len(sys.argv) > 2:  # its files are not in this repository
+        base.write_gz(os.path.join(HERE, "real", "llama2.gz"), base.ids_of(AutoTokenizer.from_pretrained(sys.argv[2]).backend_tokenizer, corpus))
     print(len(corpus), "lines")
 
 

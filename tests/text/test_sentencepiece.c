@@ -29,6 +29,20 @@ START_TEST(test_kind)
 }
 END_TEST
 
+/* LLaMA 2's own file, below $ZO_TEST_MODELS. */
+START_TEST(test_real)
+{
+    const char *root = getenv("ZO_TEST_MODELS");
+    char folder[4096];
+    zo_path_join(folder, sizeof folder, root ? root : "../shared/models", "tokenizers/llama2");
+    if (!zo_path_is_dir(folder)) {
+        printf("skipped: %s is not there (ZO_TEST_MODELS names the folder of real models)\n", folder);
+        return;
+    }
+    compare("llama2", folder, CORPUS, GOLDEN "real/llama2.gz");
+}
+END_TEST
+
 /* Grapheme clusters of every class of characters, under a charsmap that shows where they end. */
 START_TEST(test_clusters)
 {
@@ -417,6 +431,7 @@ int main(void)
     tcase_set_timeout(kinds_case, 300);
     tcase_set_timeout(rest, 300);
     tcase_add_loop_test(kinds_case, test_kind, 0, KINDS);
+    tcase_add_test(kinds_case, test_real);
     tcase_add_test(rest, test_clusters);
     tcase_add_test(rest, test_refusals);
     tcase_add_test(rest, test_no_unknown_piece);
