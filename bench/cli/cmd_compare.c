@@ -7,11 +7,12 @@
 
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "bench/cli/compare_plot.h"
 #include "bench/matrix/published.h"
 #include "core/mem.h"
 #include "core/text.h"
 
-static const char USAGE[] = "zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json]";
+static const char USAGE[] = "zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json|latex] [--plot FILE]";
 
 enum { TABLES_MOST = 200 };
 
@@ -122,7 +123,7 @@ static void count(tally *t, const zo_expected *e, const zo_stand *s)
 }
 
 /* One table, printed where that is for people; else its rows go behind `all`. */
-static zo_status compare_table(const char *path, const cJSON *with, zo_results *results, zo_table_format format, cJSON *all, tally *t, zo_err *err)
+static zo_status compare_table(const char *path, const cJSON *with, zo_results *results, zo_table_format format, cJSON *all, tally *t, zo_picture *picture, zo_err *err)
 {
     zo_grid grid;
     zo_expectation expectation;
@@ -142,21 +143,23 @@ static zo_status compare_table(const char *path, const cJSON *with, zo_results *
     }
     status = results != NULL ? zo_published_stand(&grid, &expectation, with, results, &stand, err) : ZO_OK;
     cJSON *shown = cJSON_CreateArray();
+    bool is_page = format == ZO_TABLE_MD || format == ZO_TABLE_LATEX; /* for people: a table a config */
     for (int64_t i = 0; i < expectation.n && status == ZO_OK; i++) {
         const zo_expected *e = &expectation.value[i];
         const zo_stand *s = stand != NULL ? &stand[i] : NULL;
         count(t, e, s);
-        cJSON_AddItemToArray(format == ZO_TABLE_MD ? shown : all, format == ZO_TABLE_MD ? shown_row(e, s) : whole_row(&grid, e, s));
+        status = picture != NULL ? zo_picture_add(picture, e, s, err) : ZO_OK;
+        cJSON_AddItemToArray(is_page ? shown : all, is_page ? shown_row(e, s) : whole_row(&grid, e, s));
     }
-    if (status == ZO_OK && format == ZO_TABLE_MD) {
+    if (status == ZO_OK && is_page) {
         char *title = zo_text_plain_copy(grid.name);
         const char *budget = "";
         for (int64_t i = 0; i < expectation.n && stand != NULL; i++) {
             budget = stand[i].budget[0] != '\0' ? stand[i].budget : budget;
         }
-        printf("## %s%s%s%s: %s\n\n", title, budget[0] != '\0' ? " (shrunk to a budget of " : "", budget, budget[0] != '\0' ? ")" : "", expectation.value[0].source);
+        printf("%s %s%s%s%s: %s\n%s", format == ZO_TABLE_LATEX ? "%" : "##", title, budget[0] != '\0' ? " (shrunk to a budget of " : "", budget, budget[0] != '\0' ? ")" : "", expectation.value[0].source, format == ZO_TABLE_LATEX ? "" : "\n");
         zo_free(title);
-        zo_table_print(stdout, shown, format, zo_terminal_columns(STDOUT_FILENO));
+        zo_table_print(stdout, shown, format, format == ZO_TABLE_MD ? zo_terminal_columns(STDOUT_FILENO) : 0);
         printf("\n");
     }
     cJSON_Delete(shown);
@@ -180,26 +183,29 @@ static void print_tally(const tally *t, bool judged)
 
 int zo_cmd_compare(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *model = NULL, *device = NULL, *keys = NULL, *format = NULL, *path[TABLES_MOST];
+    const char *db = "results/zo.db", *model = NULL, *device = NULL, *keys = NULL, *format = NULL, *plot = NULL, *path[TABLES_MOST];
     bool values = false;
     int tables = 0;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db},         {"--model", ZO_ARG_TEXT, &model},   {"--device", ZO_ARG_TEXT, &device}, {"--with", ZO_ARG_TEXT, &keys},
-                            {"--values", ZO_ARG_FLAG, &values}, {"--format", ZO_ARG_TEXT, &format}, {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--values", ZO_ARG_FLAG, &values}, {"--format", ZO_ARG_TEXT, &format}, {"--plot", ZO_ARG_TEXT, &plot}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
     cJSON *with = NULL, *all = cJSON_CreateArray();
     zo_results *results = NULL;
     tally t = {0};
+    zo_picture picture = {.n = 0};
     zo_status status = zo_args_read(argc, argv, table, path, 1, TABLES_MOST, &tables, USAGE, &err);
     status = status == ZO_OK ? zo_table_format_of(format != NULL ? format : "md", &as, &err) : status;
     status = status == ZO_OK ? zo_with_of(keys, model, device, &with, &err) : status;
     status = status == ZO_OK && !values ? zo_results_open_read(&results, db, &err) : status;
     for (int i = 0; i < tables && status == ZO_OK; i++) {
-        status = compare_table(path[i], with, results, as, all, &t, &err);
+        status = compare_table(path[i], with, results, as, all, &t, plot != NULL ? &picture : NULL, &err);
     }
+    status = status == ZO_OK && plot != NULL ? zo_picture_draw(&picture, plot, &err) : status;
+    zo_picture_free(&picture);
     if (status == ZO_OK && as == ZO_TABLE_MD) {
         print_tally(&t, !values);
-    } else if (status == ZO_OK) {
+    } else if (status == ZO_OK && as != ZO_TABLE_LATEX) {
         zo_table_print(stdout, all, as, zo_terminal_columns(STDOUT_FILENO));
     }
     cJSON_Delete(all);

@@ -123,7 +123,7 @@ static const command commands[] = {
      "  --html FILE       one file that needs no other: what runs, these tables, every picture, what did not end well, machines, configs\n"
      "  --every SECONDS   with --html: writes it again so often, until it is ended; a browser that shows it follows\n"},
     {"compare", zo_cmd_compare, "published tables, and what the database has of them",
-     "usage: zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json]\n"
+     "usage: zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json|latex] [--plot FILE]\n"
      "\n"
      "A published table is a config with \"expect\": its values, each with the text it was read in and how sure the reading is. Beside each stands what the\n"
      "runs of its cells have, with the difference, its 95 % interval and a verdict:\n"
@@ -136,7 +136,8 @@ static const command commands[] = {
      "  --model NAME, --device NAME, --with KEYS\n"
      "                as given to the `zo run` that made the runs\n"
      "  --values      the published values alone; no database is read\n"
-     "  --format F    md, csv or json; the last two have every figure\n"
+     "  --format F    md, csv, json or latex (rules of booktabs); csv and json have every figure\n"
+     "  --plot FILE   a picture too, .png or .svg: each published value with its spread over seeds, and ours beside it\n"
      "\n"
      "Exit code: 0, 1 where a value that was read in the paper differs, 2 the input was wrong.\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",

@@ -14,7 +14,7 @@
 
 static const char *const confidence_name[ZO_CONFIDENCES] = {"read", "read-2nd", "figure", "derived", "unverified"};
 static const struct { const char *name, *unit; double most; } published[ZO_PUBLISHED] = {
-    {"metric", "percent", 100}, {"memory", "GB", 1e5}, {"step", "s", 1e5}, {"hours", "h", 1e6}};
+    {"metric", "percent", 100}, {"memory", "GB", 1e5}, {"step", "s", 1e5}, {"hours", "h", 1e6}, {"ratio", "times", 1e4}};
 
 const char *zo_confidence_name(zo_confidence confidence)
 {
@@ -151,11 +151,22 @@ typedef struct block { const cJSON *json, *column; int columns; zo_published fig
 /* Counts the cells that it is. */
 static zo_status find_cells(const reader *r, const char *column, zo_expected *e)
 {
+    int64_t over = 0;
     char where[4200];
     snprintf(where, sizeof where, "%s: expect[%d].values[%d].of", r->path, r->block, r->row);
     zo_status status = zo_partial_read(e->of, where, r->err);
     for (int64_t i = 0; i < r->grid->n && status == ZO_OK; i++) {
         e->cells += zo_partial_matches(r->cell[i], e->of);
+    }
+    if (status == ZO_OK && e->over != NULL) {
+        snprintf(where, sizeof where, "%s: expect[%d].values[%d].over", r->path, r->block, r->row);
+        status = zo_partial_read(e->over, where, r->err);
+        for (int64_t i = 0; i < r->grid->n && status == ZO_OK; i++) {
+            over += zo_partial_matches(r->cell[i], e->over);
+        }
+        if (status == ZO_OK && over == 0) {
+            return refuse(r, "no cell of the config is what %s is divided by; mend \"over\" or the config", e->name);
+        }
     }
     if (status != ZO_OK) {
         return status;
@@ -168,6 +179,16 @@ static zo_status find_cells(const reader *r, const char *column, zo_expected *e)
                       column[0] != '\0' ? " of " : "", column);
     }
     return ZO_OK;
+}
+
+/* A copy with the column's key in it, for the caller to delete. */
+static cJSON *partial_of(const block *b, const cJSON *column, const cJSON *said)
+{
+    cJSON *of = said != NULL ? cJSON_Duplicate(said, true) : cJSON_CreateObject();
+    if (column != NULL && !cJSON_HasObjectItem(of, b->column->string)) {
+        cJSON_AddStringToObject(of, b->column->string, column->valuestring);
+    }
+    return of;
 }
 
 static zo_status read_value(reader *r, const block *b, const cJSON *row, int at)
@@ -199,18 +220,15 @@ static zo_status read_value(reader *r, const block *b, const cJSON *row, int at)
     if (isnan(e->value)) {
         return ZO_OK; /* the paper has none: it is no value */
     }
-    cJSON *of = member(row, "of") != NULL ? cJSON_Duplicate(member(row, "of"), true) : cJSON_CreateObject();
-    if (column != NULL && !cJSON_HasObjectItem(of, b->column->string)) {
-        cJSON_AddStringToObject(of, b->column->string, column->valuestring);
-    }
-    e->of = of;
+    e->of = partial_of(b, column, member(row, "of"));
+    e->over = member(row, "over") != NULL ? partial_of(b, column, member(row, "over")) : NULL;
     r->to->n++;
     return member(row, "of") != NULL ? find_cells(r, e->column_name, e) : ZO_OK;
 }
 
 static zo_status read_row(reader *r, const block *b, const cJSON *row)
 {
-    static const char *const keys[] = {"name", "of", "value", "spread", "source", "confidence", "seeds", "not_run"};
+    static const char *const keys[] = {"name", "of", "over", "value", "spread", "source", "confidence", "seeds", "not_run"};
     zo_status status = check_keys(r, row, keys, COUNT(keys));
     const cJSON *name = member(row, "name"), *not_run = member(row, "not_run"), *of = member(row, "of");
     if (status == ZO_OK && (!cJSON_IsString(name) || name->valuestring[0] == '\0')) {
@@ -221,6 +239,14 @@ static zo_status read_row(reader *r, const block *b, const cJSON *row)
     }
     if (status == ZO_OK && (of == NULL ? not_run == NULL : !cJSON_IsObject(of))) {
         status = refuse(r, "\"of\" is %s; expected a partial cell such as {\"optimizer\": NAME}, or \"not_run\" and why", kind_of(of));
+    }
+    const cJSON *over = member(row, "over");
+    if (status == ZO_OK && (b->figure == ZO_PUBLISHED_RATIO) != (over != NULL) && (over != NULL || not_run == NULL)) {
+        status = over != NULL ? refuse(r, "\"over\" is of ratios alone; take it away, or say \"figure\": \"ratio\"")
+                              : refuse(r, "\"over\" is missing; a ratio has the partial cell that it is divided by");
+    }
+    if (status == ZO_OK && over != NULL && !cJSON_IsObject(over)) {
+        status = refuse(r, "\"over\" is %s; expected a partial cell such as {\"optimizer\": NAME}", kind_of(over));
     }
     if (status == ZO_OK && !cJSON_IsArray(member(row, "value"))) {
         status = refuse(r, "\"value\" is %s; expected a list with a value a column", kind_of(member(row, "value")));
@@ -326,6 +352,7 @@ void zo_expect_free(zo_expectation *expectation)
 {
     for (int64_t i = 0; i < expectation->n; i++) {
         cJSON_Delete(expectation->value[i].of);
+        cJSON_Delete(expectation->value[i].over);
     }
     zo_free(expectation->value);
     cJSON_Delete(expectation->json);

@@ -15,7 +15,7 @@
  *     }]
  *
  * "of" is a partial cell, as an entry of "exclude": with its column's key it matches at least one cell of the config, or the config is refused.
- * "value" is a list, one a column; null = the paper has none. "spread" is their standard deviation over seeds. A row may have a "source",
+ * A "ratio" has "over" beside "of": the partial cell that it is divided by. "value" is a list, one a column; null = the paper has none. "spread" is their standard deviation over seeds. A row may have a "source",
  * "confidence" or "seeds" of its own. */
 #ifndef ZO_BENCH_MATRIX_EXPECT_H
 #define ZO_BENCH_MATRIX_EXPECT_H
@@ -44,10 +44,11 @@ typedef enum zo_published {
     ZO_PUBLISHED_MEMORY,  /* GB (1e9 bytes): train_peak_bytes. Theirs is what a card's driver or PyTorch's allocator says: another definition */
     ZO_PUBLISHED_STEP,    /* seconds: step_ms / 1000 */
     ZO_PUBLISHED_HOURS,   /* hours of a device: device_hours */
+    ZO_PUBLISHED_RATIO,   /* times: train_peak_bytes of the cells that are "of" over those that are "over" */
     ZO_PUBLISHED
 } zo_published;
-const char *zo_published_name(zo_published figure); /* "metric", "memory", "step", "hours" */
-const char *zo_published_unit(zo_published figure); /* "percent", "GB", "s", "h" */
+const char *zo_published_name(zo_published figure); /* "metric", "memory", "step", "hours", "ratio" */
+const char *zo_published_unit(zo_published figure); /* "percent", "GB", "s", "h", "times" */
 
 typedef struct zo_expected {
     int block, row, column;  /* where it stands: for tables */
@@ -58,6 +59,7 @@ typedef struct zo_expected {
     int64_t seeds, rows;     /* 0 = not known */
     const char *not_run;     /* why no cell is it; NULL = cells are */
     struct cJSON *of;        /* partial cell, its column's key in it */
+    struct cJSON *over;      /* the same of what it is divided by; NULL where it is no ratio */
     int64_t cells;           /* of the grid, that it matches */
 } zo_expected;
 

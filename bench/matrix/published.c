@@ -17,7 +17,8 @@ static const struct { const char *column, *std; double scale; const char *other;
     [ZO_PUBLISHED_METRIC] = {"metric_value", "metric_value_std", 100, NULL},
     [ZO_PUBLISHED_MEMORY] = {"train_peak_bytes", NULL, 1e-9, "ours is the ledger's peak in training; theirs what their device or allocator says"},
     [ZO_PUBLISHED_STEP] = {"step_ms", NULL, 1e-3, "another device"},
-    [ZO_PUBLISHED_HOURS] = {"device_hours", NULL, 1, "another device"}};
+    [ZO_PUBLISHED_HOURS] = {"device_hours", NULL, 1, "another device"},
+    [ZO_PUBLISHED_RATIO] = {"train_peak_bytes", NULL, 1, "ours is of the ledger's peaks in training; theirs of what their device or allocator says"}};
 
 typedef struct finder {
     const zo_grid *grid;
@@ -181,6 +182,27 @@ static int64_t cells_left(const finder *f, const zo_expected *e)
     return left;
 }
 
+/* A ratio's mean is of what it is divided by too, found as the other was. */
+static zo_status divide(const finder *f, const zo_expected *e, zo_stand *s, zo_err *err)
+{
+    zo_expected over = *e;
+    zo_stand other = {.standing = ZO_STANDING_JUDGED, .cells = 0, .mean = NAN, .std = NAN};
+    cJSON *row;
+    over.of = e->over;
+    over.cells = f->grid->n;
+    zo_status status = find_group(f, &over, s->budget[0] != '\0' ? f->ran : f->hash, &other, &row, err);
+    double below = row != NULL ? number_of(row, figure_of[e->figure].column) : NAN;
+    s->runs += other.runs;
+    s->mean /= below;
+    if (status == ZO_OK && !(below > 0)) {
+        s->standing = other.standing == ZO_STANDING_SEVERAL ? ZO_STANDING_SEVERAL : ZO_STANDING_NOT_RUN;
+        s->mean = NAN;
+        snprintf(s->why, sizeof s->why, "what it is divided by: %.200s", other.why[0] != '\0' ? other.why : "none of its cells has a result");
+    }
+    cJSON_Delete(row);
+    return status;
+}
+
 static zo_status stand_of(const finder *f, const zo_expected *e, zo_stand *s, zo_err *err)
 {
     *s = (zo_stand){.standing = ZO_STANDING_JUDGED, .cells = e->cells, .mean = NAN, .std = NAN};
@@ -206,7 +228,7 @@ static zo_status stand_of(const finder *f, const zo_expected *e, zo_stand *s, zo
         judge(f, e, row, s);
         cJSON_Delete(row);
     }
-    return status;
+    return status == ZO_OK && e->over != NULL && isfinite(s->mean) ? divide(f, e, s, err) : status;
 }
 
 /* What `with` changes, in words; "" = nothing. */

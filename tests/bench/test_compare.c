@@ -101,6 +101,7 @@ END_TEST
 
 START_TEST(faults_are_refused)
 {
+#define RATIO "\"source\": \"A\", \"confidence\": \"read\", \"figure\": \"ratio\", \"unit\": \"times\""
 #define ROW "{\"name\": \"MeZO\", \"of\": {\"optimizer\": \"mezo\"}, \"value\": [90]}"
     static const struct { const char *expect, *says; } of[] = {
         {"{}", "t.json: \"expect\" is an object; expected a list"},
@@ -112,6 +113,10 @@ START_TEST(faults_are_refused)
         {"[{\"source\": \"A\", \"confidence\": \"read\", \"figure\": \"acc\", \"unit\": \"percent\", \"values\": [" ROW "]}]", "\"figure\" is \"acc\"; expected one of metric, memory"},
         {"[{\"source\": \"A\", \"confidence\": \"read\", \"figure\": \"memory\", \"unit\": \"percent\", \"values\": [" ROW "]}]", "\"unit\" is \"percent\", and a memory is in \"GB\""},
         {"[{" BLOCK "}]", "\"values\" is missing; expected a list of rows"},
+        {"[{" BLOCK ", \"values\": [{\"name\": \"a\", \"of\": {\"optimizer\": \"mezo\"}, \"over\": {}, \"value\": [1]}]}]", "\"over\" is of ratios alone"},
+        {"[{" RATIO ", \"values\": [{\"name\": \"a\", \"of\": {\"optimizer\": \"mezo\"}, \"value\": [1]}]}]", "\"over\" is missing; a ratio has the partial cell"},
+        {"[{" RATIO ", \"values\": [{\"name\": \"a\", \"of\": {\"optimizer\": \"mezo\"}, \"over\": 3, \"value\": [1]}]}]", "\"over\" is a number; expected a partial cell"},
+        {"[{" RATIO ", \"values\": [{\"name\": \"a\", \"of\": {\"optimizer\": \"mezo\"}, \"over\": {\"optimizer\": \"lozo\"}, \"value\": [1]}]}]", "no cell of the config is what a is divided by"},
         {"[{" BLOCK ", \"values\": []}]", "\"values\" is an empty list"},
         {"[{" BLOCK ", \"values\": [{\"of\": {}, \"value\": [1]}]}]", "\"name\" is missing"},
         {"[{" BLOCK ", \"values\": [{\"name\": \"a\", \"value\": [1]}]}]", "\"of\" is missing; expected a partial cell"},
@@ -263,12 +268,18 @@ START_TEST(verdicts)
              "{\"name\": \"a grid\", \"of\": {\"optimizer\": \"mezo\"}, \"value\": [50]},"
              "{\"name\": \"elsewhere\", \"value\": [50], \"not_run\": \"it is not built\"}]},"
              "{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"memory\", \"unit\": \"GB\", \"values\": [{\"name\": \"peak\", \"of\": {\"optimizer\": \"fo-sgd\"}, "
-             "\"value\": [0.5]}]}]", sgd, far, far);
+             "\"value\": [0.5]}]},"
+             "{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"ratio\", \"unit\": \"times\", \"values\": [{\"name\": \"sgd over mezo\", \"of\": {\"optimizer\": \"fo-sgd\"}, "
+             "\"over\": {\"optimizer\": {\"name\": \"mezo\", \"lr\": 1e-3}}, \"value\": [2]}]}]", sgd, far, far);
     put_table("table.json", expect);
+    put_table("one.json", "[{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"metric\", \"unit\": \"percent\", \"values\": [{\"name\": \"one & _two\","
+              "\"of\": {\"optimizer\": \"mezo\"}, \"value\": [50], \"spread\": [40]}]}]");
     const char *const compare[] = {"compare", below("table.json"), "--db", below("t.db"), "--format", "json", NULL};
     ck_assert_msg(command(zo_cmd_compare, compare) == 1, "%s", said); /* a value that was read differs */
     cJSON *rows = cJSON_Parse(said);
-    ck_assert_msg(cJSON_GetArraySize(rows) == 6, "%s", said);
+    ck_assert_msg(cJSON_GetArraySize(rows) == 7, "%s", said);
+    expect_verdict(rows, "sgd over mezo", "other definition");
+    ck_assert_double_eq_tol(number(row_of(rows, "sgd over mezo"), "ours"), peak * 1e9 / ask("SELECT max(train_peak_bytes) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-3"), 1e-9);
     expect_verdict(rows, "near", "cannot tell"); /* 64 test rows decide nothing within 2 points */
     expect_verdict(rows, "far", "differs");
     expect_verdict(rows, "far, recalled", "differs");
@@ -287,10 +298,28 @@ START_TEST(verdicts)
     cJSON_Delete(rows);
     /* for people, and the count of values */
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), NULL}), 1);
-    ASSERT_HAS(said, "6 values: 5 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
-    ASSERT_HAS(said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 2 without.");
+    ASSERT_HAS(said, "7 values: 6 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
+    ASSERT_HAS(said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 3 without.");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("none.db"), "--values", NULL}), 0);
     ASSERT_HAS(said, "it is not built");
+    /* as LaTeX, and as a picture of one figure */
+    ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), "--format", "latex", NULL}), 1);
+    ASSERT_HAS(said, "\\begin{tabular}{");
+    ASSERT_HAS(said, "far, recalled & ");
+    ASSERT_HAS(said, "\\bottomrule");
+    ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), "--plot", below("all.png"), NULL}), 2);
+    ASSERT_HAS(said, "--plot draws one figure, and these tables have \"metric\" and \"memory\"");
+    ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.gif"), NULL}), 2);
+    ASSERT_HAS(said, "expected a file that ends with .png or .svg");
+    char *svg;
+    size_t bytes;
+    zo_err err = {0};
+    ck_assert_msg(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.svg"), NULL}) == 0, "%s", said);
+    ck_assert_msg(zo_read_file(below("one.svg"), 1 << 20, &svg, &bytes, &err) == ZO_OK, "%s", err.text);
+    ASSERT_HAS(svg, "one &amp; _two");
+    ASSERT_HAS(svg, "published");
+    ASSERT_HAS(svg, "ours");
+    zo_free(svg);
     /* other keys: other cells, which are not there yet; then they are, and there is no verdict */
     const char *const with[] = {"compare", below("table.json"), "--db", below("t.db"), "--with", "{\"batch\": 2}", "--format", "json", NULL};
     ck_assert_msg(command(zo_cmd_compare, with) == 0, "%s", said);
