@@ -93,6 +93,15 @@ static double cross_entropy(double *value, int n, int label, int32_t *best)
     return log(sum) - (chosen - most);
 }
 
+/* KL((1 - share, share) || softmax(value)) over two words; *best = the first largest; value becomes the softmax. */
+static double divergence(double *value, double share, int32_t *best)
+{
+    double zero[2] = {value[0], value[1]}, loss = cross_entropy(zero, 2, 0, best), one = cross_entropy(value, 2, 1, best);
+    loss = (1 - share) * loss + share * one;
+    loss += share > 0 ? share * log(share) : 0;
+    return loss + (share < 1 ? (1 - share) * log(1 - share) : 0);
+}
+
 /* logits (rows, classes) */
 static double class_loss(zo_model *model, const zo_batch *batch, const float *logits, int32_t *choice, double *nll, double scale,
                          float *slope)
@@ -105,7 +114,8 @@ static double class_loss(zo_model *model, const zo_batch *batch, const float *lo
             model->room.value[c] = (double)logits[at + c];
         }
         int32_t best;
-        double loss = cross_entropy(model->room.value, classes, batch->label[e], &best);
+        double loss = batch->share ? divergence(model->room.value, (double)batch->share[e], &best)
+                                   : cross_entropy(model->room.value, classes, batch->label[e], &best);
         total += loss;
         if (choice) {
             choice[e] = best;
@@ -114,7 +124,8 @@ static double class_loss(zo_model *model, const zo_batch *batch, const float *lo
             nll[e] = loss;
         }
         for (int c = 0; slope && c < classes; c++) {
-            slope[at + c] += (float)((model->room.value[c] - (c == batch->label[e])) * scale / batch->examples);
+            double right = !batch->share ? c == batch->label[e] : c == 1 ? (double)batch->share[e] : 1 - (double)batch->share[e];
+            slope[at + c] += (float)((model->room.value[c] - right) * scale / batch->examples);
         }
     }
     return total / batch->examples;
@@ -174,6 +185,30 @@ double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, i
 {
     return classifies(model) ? class_loss(model, batch, host, choice, nll, scale, slope)
                              : option_loss(model, batch, host, choice, nll, scale, slope);
+}
+
+void zo_head_scores(zo_model *model, const zo_batch *batch, const float *host, double *score)
+{
+    int classes = model->classes;
+    for (int32_t e = 0; classifies(model) && e < batch->examples; e++) {
+        const float *logit = host + (int64_t)model->room.row_of[batch->row[e]] * classes;
+        double most = logit[0], sum = 0.0;
+        for (int c = 1; c < classes; c++) {
+            most = logit[c] > most ? (double)logit[c] : most;
+        }
+        for (int c = 0; c < classes; c++) {
+            sum += exp((double)logit[c] - most);
+        }
+        for (int c = 0; c < classes; c++) {
+            score[(int64_t)e * classes + c] = (double)logit[c] - most - log(sum);
+        }
+    }
+    for (int32_t o = 0; !classifies(model) && o < batch->options; o++) {
+        score[o] = 0.0;
+        for (int32_t i = batch->option_start[o]; i < batch->option_start[o + 1]; i++) {
+            score[o] += (double)host[i];
+        }
+    }
 }
 
 /* ---- backward ----------------------------------------------------------------------------------------------------------- */

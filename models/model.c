@@ -596,6 +596,24 @@ void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batc
     zo_part_add(ZO_PART_HEAD, zo_now() - start);
 }
 
+int64_t zo_model_ranked(const zo_model *model, const zo_batch *batch)
+{
+    return classifies(model) ? (int64_t)batch->examples * model->classes : batch->options;
+}
+
+void zo_model_rank(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll, double *score)
+{
+    ZO_CHECK(view->npoints == 1, "zo_model_rank reads one point, not %d", view->npoints);
+    check_labels(model, batch);
+    run_forward(model, view, batch);
+    double start = zo_now();
+    if (choice != NULL) {
+        zo_head_loss(model, batch, model->room.host, choice, nll, 0.0, NULL);
+    }
+    zo_head_scores(model, batch, model->room.host, score);
+    zo_part_add(ZO_PART_HEAD, zo_now() - start);
+}
+
 /* sink NULL: the gradients stay. Else they are used on the way, and a loss that is not finite has none. */
 static void gradient_pass(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, zo_sink *sink, double *loss)
 {

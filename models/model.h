@@ -70,6 +70,13 @@ void zo_model_losses(zo_model *model, const zo_view *view, const zo_batch *batch
 /* choice (P, examples): predicted class / option of each example, at each point; nll (P, examples): its loss (NULL allowed). */
 void zo_model_predict(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll);
 
+/* How many scores zo_model_rank gives of a batch: a class or option each. */
+int64_t zo_model_ranked(const zo_model *model, const zo_batch *batch);
+/* The same at one point, and what the choice is made from: score (zo_model_ranked) = of class c of example e, at e * classes + c, its log-probability among
+ * the classes; of an option the SUM of its tokens' log-probabilities (which the choice divides by their number), 0 where it has none. choice and nll NULL:
+ * not wanted, and options may then be without tokens. */
+void zo_model_rank(zo_model *model, const zo_view *view, const zo_batch *batch, int32_t *choice, double *nll, double *score);
+
 /* Gradient of the loss at the stored weights by what is trained, ADDED into grad (a set of the layout) times `scale`; *loss = the loss. With `checkpoint`
  * only each block's input is kept and blocks are run again in the backward pass (activation checkpointing). */
 void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool checkpoint, zo_store *grad, double *loss);

@@ -192,6 +192,7 @@ void zo_head_forward(zo_model *model, zo_pass *pass, const zo_view *view, const 
 /* Loss of point p from the downloaded logits (rows, classes) or logprobs (scores); choice, nll (examples) may be NULL. When
  * `slope` is not NULL: d loss / d logits, or -d loss / d logprob, times scale. */
 double zo_head_loss(zo_model *model, const zo_batch *batch, const float *host, int32_t *choice, double *nll, double scale, float *slope);
+void zo_head_scores(zo_model *model, const zo_batch *batch, const float *host, double *score); /* as zo_model_rank */
 /* From slope (host) to pass->dhead, where something is trained below; gradients of what is trained of the head added. */
 void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const float *slope, zo_store *grad);
 /* What the head's last product reads, (points, rows, width) in the pass: the hidden rows, behind a dense layer (and a norm) where the family has them. */

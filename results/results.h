@@ -120,6 +120,19 @@ typedef struct zo_eval_row {
 } zo_eval_row;
 zo_status zo_results_eval(zo_results *results, int64_t run, const zo_eval_row *row, zo_err *err);
 
+/* The outcome of an example: results/schema.sql, table samples. `text` may be long: its beginning is kept. */
+typedef struct zo_sample_row {
+    int32_t label, choice;
+    bool correct;
+    double loss;
+    const double *score;
+    int scores;
+    const char *source, *text;
+} zo_sample_row;
+/* Those of all rows of a split, in order, in one transaction. */
+zo_status zo_results_samples(zo_results *results, int64_t run, int64_t step, const char *split, const zo_sample_row *row, int32_t n, zo_err *err);
+zo_status zo_results_has_samples(zo_results *results, int64_t run, bool *has, zo_err *err);
+
 /* A row of the journal: n losses that the method was told in the steps since the row before, up to `step`. */
 zo_status zo_results_journal(zo_results *results, int64_t run, int64_t step, const double *loss, int64_t n, zo_err *err);
 /* All of them: (*n) of *loss, tag DATA, the caller's to free; NULL and 0 where there is none. */

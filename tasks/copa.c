@@ -37,7 +37,8 @@ static void shape_premise(zo_record *record, zo_table *storage)
     size_t n = strlen(premise);
     zo_strip_right(premise, &n);
     n -= n && premise[n - 1] == '.';
-    record->field[0] = zo_table_format(storage, "%.*s %s", (int)n, premise, strcmp(record->field[3], "effect") == 0 ? "so" : "because");
+    record->field[3] = strcmp(record->field[3], "effect") == 0 ? zo_table_format(storage, "so") : zo_table_format(storage, "because");
+    record->field[0] = zo_table_format(storage, "%.*s %s", (int)n, premise, record->field[3]);
     record->field[1] = lower_first_word(record->field[1], storage);
     record->field[2] = lower_first_word(record->field[2], storage);
 }
@@ -48,6 +49,7 @@ const zo_task zo_task_copa = {
     .source = sources,
     .prompt = "{0} ",
     .option = {"{1}", "{2}"},
+    .free_prompt = "{3} ",
     .prepare = shape_premise,
     .teacher_forcing = true,
 };

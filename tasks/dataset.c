@@ -22,16 +22,20 @@ typedef struct split_data {
     zo_pack pack;
     int64_t *largest[SIZES]; /* (n + 1) each: [k] = sum over the k examples that are largest in this size */
     int64_t longest, truncated;
+    const char **source, **text; /* (n) of an identified dataset, else NULL; in `names` */
     int file;  /* of zo_dataset_put_away + 1; 0 = there is none */
     bool away;
 } split_data;
 
 struct zo_dataset {
     int64_t classes;
+    bool scores;     /* regression */
+    bool calibrated; /* behind a split's examples stand as many without content */
     zo_head head;
     int32_t answer_tokens, end[ZO_ENDS];
     int ends;
     split_data split[ZO_SPLITS];
+    zo_table names;
     char note[ZO_NOTE_BYTES];
     int32_t word[]; /* (classes), with room for CLASSES_OLD, once the most: the ledger's figures of such tasks hold */
 };
@@ -53,6 +57,7 @@ static int tasks;
 static zo_task_info info_from(const zo_task *task)
 {
     zo_task_info info = task->info;
+    info.scores = task->scores;
     info.needs_data = task->source != NULL;
     info.has_head = task->texts > 0;
     info.has_mask_prompt = task->mask_template != NULL;
@@ -177,6 +182,19 @@ static void measure_split(split_data *split)
     }
 }
 
+static void identify(zo_dataset *dataset, const zo_rows *rows, zo_split s, const char *task)
+{
+    size_t n = (size_t)rows->n[s] + 1;
+    split_data *split = &dataset->split[s];
+    split->source = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *split->source);
+    split->text = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *split->text);
+    for (int32_t k = 0; k < rows->n[s]; k++) {
+        const zo_record *record = zo_rows_at(rows, s, k);
+        split->source[k] = zo_table_format(&dataset->names, "%s#%d", record->file ? record->file : task, (int)record->number);
+        split->text[k] = zo_table_text(&dataset->names, record->field[0], strlen(record->field[0]));
+    }
+}
+
 zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err *err)
 {
     zo_err own;
@@ -202,6 +220,8 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     dataset->head = zo_encoder_head(encoder);
     dataset->answer_tokens = task->answer_tokens;
     dataset->ends = zo_encoder_ends(encoder, dataset->end);
+    dataset->scores = task->scores;
+    dataset->calibrated = spec->calibration != ZO_CALIBRATE_NONE;
     const int32_t *words = zo_encoder_words(encoder);
     if (words) {
         memcpy(dataset->word, words, (size_t)classes * sizeof *words);
@@ -218,8 +238,18 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
             }
             status = zo_encode(encoder, zo_rows_at(&rows, (zo_split)s, k), s == ZO_TRAIN, shown, n, &split->pack, &split->truncated, err);
         }
+        for (int32_t k = 0; k < rows.n[s] && dataset->calibrated && !status; k++) {
+            int64_t n = rows.shown[s] && spec->calibration == ZO_CALIBRATE_ICL_SFC ? spec->demonstrations : 0;
+            for (int64_t d = 0; d < n; d++) {
+                shown[d] = zo_rows_shown(&rows, (zo_split)s, k, d, n);
+            }
+            status = zo_encode_free(encoder, zo_rows_at(&rows, (zo_split)s, k), shown, n, &split->pack, err);
+        }
     }
     zo_free(shown);
+    for (int s = ZO_DEV; s < ZO_SPLITS && spec->identify && !status; s++) {
+        identify(dataset, &rows, (zo_split)s, task->info.name);
+    }
     if (task->own_prompt && dataset->head == ZO_HEAD_OPTIONS) {
         size_t used = strlen(dataset->note);
         snprintf(dataset->note + used, sizeof dataset->note - used, "%s%s: the causal prompt is our own, no paper has one", used ? "; " : "", task->info.name);
@@ -247,10 +277,13 @@ void zo_dataset_close(zo_dataset *dataset)
         for (int size = 0; size < SIZES; size++) {
             zo_free(dataset->split[s].largest[size]);
         }
+        zo_free(dataset->split[s].source);
+        zo_free(dataset->split[s].text);
         if (dataset->split[s].file) {
             close(dataset->split[s].file - 1);
         }
     }
+    zo_table_free(&dataset->names);
     zo_free(dataset);
 }
 
@@ -386,7 +419,7 @@ const int32_t *zo_dataset_words(const zo_dataset *dataset)
 
 int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split)
 {
-    return (int32_t)dataset->split[split].pack.n;
+    return (int32_t)(dataset->calibrated ? dataset->split[split].pack.n / 2 : dataset->split[split].pack.n);
 }
 
 int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split)
@@ -419,6 +452,22 @@ static const zo_packed *example_at(const zo_dataset *dataset, zo_split split, in
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index)
 {
     return example_at(dataset, split, index)->label;
+}
+
+static const char *name_at(const zo_dataset *dataset, const char *const *name, zo_split split, int32_t index)
+{
+    ZO_CHECK(name != NULL && index >= 0 && index < zo_dataset_size(dataset, split), "example %d of %s is not identified", index, split_name[split]);
+    return name[index];
+}
+
+const char *zo_dataset_source(const zo_dataset *dataset, zo_split split, int32_t index)
+{
+    return name_at(dataset, dataset->split[split].source, split, index);
+}
+
+const char *zo_dataset_text(const zo_dataset *dataset, zo_split split, int32_t index)
+{
+    return name_at(dataset, dataset->split[split].text, split, index);
 }
 
 const char *zo_dataset_note(const zo_dataset *dataset)
@@ -475,7 +524,7 @@ static int32_t *batch_ints(int64_t n)
 uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n)
 {
     int64_t options = size->scores > 0 ? size->seqs : 0; /* each is a sequence, and some of these are prompts */
-    int64_t ints = 3 * size->tokens + 2 * size->seqs + 1 + size->rows + 2 * size->scores + options + 1 + 2 * n + 1;
+    int64_t ints = 3 * size->tokens + 2 * size->seqs + 1 + size->rows + 2 * size->scores + options + 1 + 3 * n + 1; /* shares are as wide */
     return sizeof(zo_batch) + (uint64_t)ints * sizeof(int32_t);
 }
 
@@ -500,6 +549,7 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
     batch->option_start = batch_ints(options + 1);
     batch->example_start = batch_ints(n + 1);
     batch->label = batch_ints(n);
+    batch->share = dataset->scores ? zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *batch->share) : NULL;
     for (int32_t k = 0; k < n; k++) {
         const zo_packed *e = example_at(dataset, split, index[k]);
         size_t bytes = (size_t)e->tokens * sizeof(int32_t);
@@ -528,6 +578,9 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
         batch->scores += e->scores;
         batch->options += e->options;
         batch->label[k] = e->label;
+        if (dataset->scores) {
+            batch->share[k] = e->share;
+        }
         batch->example_start[k + 1] = batch->options;
         batch->paper_sequences += e->paper_sequences;
         batch->paper_tokens += e->paper_tokens;
@@ -593,6 +646,18 @@ zo_credit zo_dataset_credit(const zo_dataset *dataset, zo_split split, int32_t i
     return zo_answer_credit(answer, gold, n);
 }
 
+zo_batch *zo_dataset_free_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
+{
+    ZO_CHECK(dataset->calibrated, "a batch without content asked of a dataset that is not calibrated");
+    int32_t size = zo_dataset_size(dataset, split), *behind = batch_ints(n);
+    for (int32_t k = 0; k < n; k++) {
+        behind[k] = size + index[k];
+    }
+    zo_batch *batch = sizes_of(dataset, split, behind, n).scores > 0 ? zo_dataset_batch(dataset, split, behind, n) : NULL;
+    zo_free(behind);
+    return batch;
+}
+
 int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index)
 {
     ZO_CHECK(train_size > 0 && b > 0 && step >= 0, "batch order asked for %d rows, batch %d, step %lld", train_size, b, (long long)step);
@@ -650,11 +715,15 @@ zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, z
         return err->status;
     }
     uint64_t sum = ZO_FNV_START;
+    if (spec->calibration != ZO_CALIBRATE_NONE) {
+        sum = add_text(add_number(sum, spec->calibration), task->free_prompt);
+    }
     for (int s = 0; s < ZO_SPLITS; s++) {
         sum = add_number(sum, rows.n[s]);
         for (int32_t k = 0; k < rows.n[s]; k++) {
             const zo_record *record = zo_rows_at(&rows, (zo_split)s, k);
             sum = add_number(sum, record->label);
+            sum = task->scores ? zo_fnv1a(sum, &record->share, sizeof record->share) : sum;
             sum = add_fields(sum, record);
             for (int64_t d = 0; rows.shown[s] && d < spec->demonstrations; d++) {
                 const zo_record *demonstration = zo_rows_shown(&rows, (zo_split)s, k, d, spec->demonstrations);
@@ -713,11 +782,11 @@ const char *zo_metric_fault(zo_metric metric, const zo_task_info *task)
         return task->writes ? "of choices, and here a model writes" : NULL;
     case ZO_PEARSON:
     case ZO_SPEARMAN:
-        return "of scores (regression)";
+        return task->scores ? NULL : "of scores (regression)";
     case ZO_F1:
     case ZO_MACRO_F1:
     case ZO_MATTHEWS:
-        return task->classes == 0 ? "of classes, of which there are none" : NULL;
+        return task->scores ? "of classes, and each row has a score" : task->classes == 0 ? "of classes, of which there are none" : NULL;
     default:
         return NULL;
     }
@@ -771,10 +840,106 @@ static int32_t *labels_of(const zo_dataset *dataset, zo_split split)
     return label;
 }
 
-void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, double metric[ZO_METRICS])
+bool zo_dataset_scores(const zo_dataset *dataset)
+{
+    return dataset->scores;
+}
+
+float zo_dataset_share(const zo_dataset *dataset, zo_split split, int32_t index)
+{
+    return example_at(dataset, split, index)->share;
+}
+
+double zo_pearson(const double *x, const double *y, int32_t n)
+{
+    double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
+    for (int32_t i = 0; i < n; i++) {
+        mx += x[i] / n;
+        my += y[i] / n;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        xx += (x[i] - mx) * (x[i] - mx);
+        yy += (y[i] - my) * (y[i] - my);
+        xy += (x[i] - mx) * (y[i] - my);
+    }
+    double r = xy / sqrt(xx) / sqrt(yy); /* 0 / 0 where a side is constant */
+    bool varies = false, also = false;
+    for (int32_t i = 1; i < n; i++) { /* rounding leaves a constant side a sum above 0 */
+        varies = varies || x[i] != x[0];
+        also = also || y[i] != y[0];
+    }
+    return varies && also && isfinite(r) ? fmax(-1, fmin(1, r)) : NAN;
+}
+
+typedef struct ranked { double value; int32_t at; } ranked;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = ((const ranked *)a)->value, y = ((const ranked *)b)->value;
+    return (x > y) - (x < y);
+}
+
+/* rank (n): from 1, of equal values the mean. */
+static void ranks_of(const double *x, int32_t n, double *rank)
+{
+    ranked *order = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *order);
+    for (int32_t i = 0; i < n; i++) {
+        order[i] = (ranked){.value = x[i], .at = i};
+    }
+    qsort(order, (size_t)n, sizeof *order, by_value);
+    for (int32_t i = 0, j; i < n; i = j) {
+        for (j = i + 1; j < n && order[j].value == order[i].value;) {
+            j++;
+        }
+        for (int32_t k = i; k < j; k++) {
+            rank[order[k].at] = (i + 1 + j) / 2.0;
+        }
+    }
+    zo_free(order);
+}
+
+double zo_spearman(const double *x, const double *y, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (!isfinite(x[i]) || !isfinite(y[i])) {
+            return NAN;
+        }
+    }
+    double *rank = zo_alloc(ZO_HOST, ZO_TAG_DATA, (2 * (size_t)n + 1) * sizeof *rank);
+    ranks_of(x, n, rank);
+    ranks_of(y, n, rank + n);
+    double r = zo_pearson(rank, rank + n, n);
+    zo_free(rank);
+    return r;
+}
+
+static void score_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, const double *share, double metric[ZO_METRICS])
+{
+    int32_t n = zo_dataset_size(dataset, split), right = 0;
+    double *gold = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)n + 1) * sizeof *gold);
+    for (int m = 0; m < ZO_METRICS; m++) {
+        metric[m] = NAN;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        gold[i] = (double)zo_dataset_share(dataset, split, i);
+        right += choice[i] == zo_dataset_label(dataset, split, i);
+    }
+    if (n > 0) {
+        metric[ZO_ACCURACY] = (double)right / n;
+        metric[ZO_PEARSON] = zo_pearson(share, gold, n);
+        metric[ZO_SPEARMAN] = zo_spearman(share, gold, n);
+    }
+    zo_free(gold);
+}
+
+void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, const double *share, double metric[ZO_METRICS])
 {
     if (dataset->classes == 0) {
         credit_metrics(dataset, split, choice, metric);
+        return;
+    }
+    if (dataset->scores) {
+        score_metrics(dataset, split, choice, share, metric);
         return;
     }
     int32_t *label = labels_of(dataset, split);
@@ -823,9 +988,13 @@ void zo_dataset_chance(const zo_dataset *dataset, zo_split split, double metric[
         credit_metrics(dataset, split, NULL, metric);
         return;
     }
-    int32_t *label = labels_of(dataset, split);
-    zo_chance(label, zo_dataset_size(dataset, split), (int)dataset->classes, metric);
+    int32_t *label = labels_of(dataset, split), n = zo_dataset_size(dataset, split);
+    zo_chance(label, n, (int)dataset->classes, metric);
     zo_free(label);
+    if (dataset->scores && n > 0) {
+        metric[ZO_F1] = metric[ZO_MACRO_F1] = metric[ZO_MATTHEWS] = NAN;
+        metric[ZO_PEARSON] = metric[ZO_SPEARMAN] = 0;
+    }
 }
 
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS])

@@ -397,6 +397,7 @@ static zo_status encode_words(zo_encoder *encoder, const zo_record *record, zo_p
         }
     }
     zo_packed *e = pack_begin(pack, record->label);
+    e->share = record->share;
     pack_sequence(pack, e, out->ids, NULL, out->n, 0, -1);
     pack_row(pack, e, mask);
     e->paper_sequences = 1;
@@ -575,20 +576,25 @@ static void fit_left(const zo_encoder *encoder, zo_ids *ids, int64_t tail, int64
     }
 }
 
-static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool gold_only, const zo_record *const *shown, int64_t nshown, zo_pack *pack,
+/* Which options, behind which prompt: all; the right one alone; all behind the prompt without content. */
+typedef enum options { OPTIONS_ALL, OPTIONS_GOLD, OPTIONS_FREE } options;
+
+static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, options which, const zo_record *const *shown, int64_t nshown, zo_pack *pack,
                                 int64_t *truncated, zo_err *err)
 {
     const zo_task *task = encoder->task;
+    bool gold_only = which == OPTIONS_GOLD, is_free = which == OPTIONS_FREE;
+    const char *prompt = !is_free ? task->prompt : task->free_prompt ? task->free_prompt : "";
     lay_out_shown(encoder, shown, nshown);
     zo_record record = prepared(encoder, raw);
     int first_option = gold_only ? record.label : 0, n = gold_only ? 1 : record.own ? record.own->n : task->info.classes;
     int64_t option_tokens[ZO_TASK_CLASSES], cuts = 0;
-    size_t prompt_bytes = expand(encoder, task->prompt, &record, 0);
+    size_t prompt_bytes = expand(encoder, prompt, &record, 0);
     if (encode_stripped(encoder, prompt_bytes, false, &encoder->a, err)) {
         return err->status;
     }
     for (int o = 0; o < n; o++) {
-        prompt_bytes = nshown > 0 ? expand(encoder, task->prompt, &record, 0) : prompt_bytes; /* the scratch text was another */
+        prompt_bytes = nshown > 0 ? expand(encoder, prompt, &record, 0) : prompt_bytes; /* the scratch text was another */
         size_t bytes = expand_option(encoder, &record, first_option + o, prompt_bytes);
         zo_ids *full = &encoder->full[o];
         if (encode_stripped(encoder, bytes, false, full, err)) {
@@ -613,7 +619,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
             return too_small(encoder, own + 1 + (encoder->bos >= 0), err);
         }
         fit_left(encoder, full, own, &cuts);
-        if (own < 1) {
+        if (own < 1 && !is_free) {
             return zo_fail(err, ZO_EINPUT, "task %s, form prompt: prompt and option %d together are one token, which nothing predicts; remove the empty row",
                            task->info.name, first_option + o);
         }
@@ -633,6 +639,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, bool 
     }
     zo_packed *e = pack_begin(pack, gold_only ? 0 : record.label);
     int32_t parent = -1;
+    ZO_CHECK(shared >= 0, "an option without a token");
     if (n > 1 && shared > 0) {
         pack_sequence(pack, e, encoder->full[0].ids, NULL, shared, 0, -1);
         parent = 0;
@@ -775,6 +782,9 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
     if (spec->form == ZO_FORM_HEAD && !task->texts) {
         return zo_fail(err, ZO_EINPUT, "task %s has no form \"head\"; use \"form\": \"prompt\" with a causal model", name);
     }
+    if (task->scores && (spec->form == ZO_FORM_HEAD || spec->causal)) {
+        return zo_fail(err, ZO_EINPUT, "task %s is of scores, which label words share (form \"prompt\" of encoders); use such a model and form", name);
+    }
     if (spec->form == ZO_FORM_PROMPT && spec->causal && !task->prompt) {
         return zo_fail(err, ZO_EINPUT, "task %s has no prompt for causal models; use \"form\": \"head\", or an encoder", name);
     }
@@ -785,6 +795,10 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
     if (spec->form == ZO_FORM_PROMPT && task->answer_tokens >= spec->context) {
         return zo_fail(err, ZO_EINPUT, "task %s: of a \"context\" of %lld tokens %d are the answer's, which the model writes, so nothing is left for the prompt; raise it",
                        name, (long long)spec->context, task->answer_tokens);
+    }
+    if (spec->calibration != ZO_CALIBRATE_NONE && !(spec->form == ZO_FORM_PROMPT && spec->causal)) {
+        return zo_fail(err, ZO_EINPUT, "task %s: \"calibration\" is of options that causal models rank; leave it out, or use \"form\": \"prompt\" with such a model",
+                       name);
     }
     if (spec->form == ZO_FORM_PROMPT && !spec->causal && !task->mask_template) {
         return zo_fail(err, ZO_EINPUT, "task %s has no prompt for encoders; use %sa causal model", name, task->texts ? "\"form\": \"head\", or " : "");
@@ -862,5 +876,11 @@ zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only
     if (encoder->task->answer_tokens > 0) {
         return encode_answer(encoder, record, gold_only, shown, n, pack, truncated, err);
     }
-    return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN, shown, n, pack, truncated, err);
+    return encode_options(encoder, record, gold_only && encoder->head == ZO_HEAD_SPAN ? OPTIONS_GOLD : OPTIONS_ALL, shown, n, pack, truncated, err);
+}
+
+zo_status zo_encode_free(zo_encoder *encoder, const zo_record *record, const zo_record *const *shown, int64_t n, zo_pack *pack, zo_err *err)
+{
+    int64_t cuts = 0; /* the same demonstrations are cut in the example itself, and counted there */
+    return encode_options(encoder, record, OPTIONS_FREE, shown, n, pack, &cuts, err);
 }

@@ -21,6 +21,7 @@
     DESCRIBED(drop)                   \
     DESCRIBED(snli)                   \
     DESCRIBED(qqp)                    \
+    DESCRIBED(stsb)                   \
     DESCRIBED(mr)                     \
     DESCRIBED(cr)                     \
     DESCRIBED(mpqa)                   \

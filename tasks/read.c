@@ -38,6 +38,8 @@ zo_record *zo_table_add(zo_table *table)
     }
     zo_record *record = &table->record[table->n++];
     memset(record, 0, sizeof *record);
+    record->file = table->file;
+    record->number = ++table->number;
     return record;
 }
 
@@ -208,9 +210,28 @@ bool zo_spelled_as(const char *spellings, const char *text, size_t bytes)
     }
 }
 
-/* `where` is "file:line" or "file, row". *label is -1 where rows of this label are left out. */
-static zo_status read_label(const zo_task *task, const zo_source *source, const char *where, const char *text, size_t bytes, int32_t *label, zo_err *err)
+/* A score, in place of a class. */
+static zo_status read_score(const zo_task *task, const char *where, const char *text, size_t bytes, zo_record *record, zo_err *err)
 {
+    char number[64], *end = number;
+    snprintf(number, sizeof number, "%.*s", (int)(bytes < sizeof number ? bytes : sizeof number - 1), text);
+    double score = strspn(number, "0123456789+-.eE") == bytes ? strtod(number, &end) : NAN;
+    if (end == number || *end != '\0' || !(score >= task->score_least && score <= task->score_most)) {
+        return zo_fail(err, ZO_EINPUT, "%s: the score \"%.40s\" is no number from %g to %g, as task %s has them; mend the row, or use the labelled file", where, number,
+                       task->score_least, task->score_most, task->info.name);
+    }
+    record->share = (float)((score - task->score_least) / (task->score_most - task->score_least));
+    record->label = record->share >= 0.5F; /* LM-BFF's k-shot sets are drawn by these two */
+    return ZO_OK;
+}
+
+/* `where` is "file:line" or "file, row". The record's label is -1 where rows of this label are left out. */
+static zo_status read_label(const zo_task *task, const zo_source *source, const char *where, const char *text, size_t bytes, zo_record *record, zo_err *err)
+{
+    int32_t *label = &record->label;
+    if (task->scores) {
+        return read_score(task, where, text, bytes, record, err);
+    }
     size_t n = bytes;
     if (source->label_end) {
         const char *end = memchr(text, source->label_end, bytes);
@@ -477,7 +498,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
         zo_record *record = zo_table_add(table);
         snprintf(where, sizeof where, "%s:%ld", path, number);
         int label = column[0] == LAST_COLUMN ? c.n - 1 : column[0];
-        if (read_label(task, source, where, c.at[label], c.bytes[label], &record->label, err)) {
+        if (read_label(task, source, where, c.at[label], c.bytes[label], record, err)) {
             return err->status;
         }
         if (record->label < 0) {
@@ -749,7 +770,7 @@ static zo_status read_answers(const zo_source *source, const char *where, const 
 }
 
 /* The class of a row; -1 where it is left out. */
-static zo_status read_class(const zo_task *task, const zo_source *source, const char *where, const nest *in, int32_t *label_out, zo_err *err)
+static zo_status read_class(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_record *record, zo_err *err)
 {
     char key[ZO_TASK_KEY_BYTES], number[40];
     first_name(source->label, key);
@@ -763,14 +784,14 @@ static zo_status read_class(const zo_task *task, const zo_source *source, const 
         return zo_fail(err, ZO_EINPUT, "%s: no \"%s\" here (a string, number, true or false); is this the labelled file of task %s?", where, key,
                        task->info.name);
     }
-    return read_label(task, source, where, label, strlen(label), label_out, err);
+    return read_label(task, source, where, label, strlen(label), record, err);
 }
 
 static zo_status read_row(const zo_task *task, const zo_source *source, const char *where, const nest *in, zo_table *table, zo_err *err)
 {
     char key[ZO_TASK_KEY_BYTES];
     zo_record *record = zo_table_add(table);
-    if (!source->candidates && !source->answers[0] && read_class(task, source, where, in, &record->label, err)) {
+    if (!source->candidates && !source->answers[0] && read_class(task, source, where, in, record, err)) {
         return err->status;
     }
     if (record->label < 0) {

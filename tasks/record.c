@@ -67,6 +67,7 @@ const zo_task zo_task_record = {
     .source = sources,
     .prompt = "{0}\n-",
     .option = {" {o}"},
+    .free_prompt = "-",
     .prepare = shape,
     .teacher_forcing = true,
 };

@@ -114,8 +114,11 @@ static zo_status read_part(zo_rows *rows, const zo_task *task, const zo_dataset_
     }
     for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
         if (s->part == part && s->choice == choice) {
-            char path[4096];
+            char path[4096], name[NAME_BYTES];
             path_of(s, spec, path);
+            name_of(s, spec, name);
+            table->file = zo_table_text(table, name, strlen(name));
+            table->number = 0;
             zo_status status = zo_source_read(task, s, path, table, err);
             if (status) {
                 return status;
@@ -451,7 +454,7 @@ static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset
 
 /* ---- demonstrations ------------------------------------------------------------------------------------------------------- */
 
-/* As MeZO's code: a seed a row, and by it a permutation of the training file, of which the first are shown. */
+/* As MeZO's code: a seed a row, or the one seed that is given, and by it a permutation of the training file, of which the first are shown. */
 static zo_status draw_demonstrations(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     enum { SEEDS_BELOW = 10000 };
@@ -468,7 +471,9 @@ static zo_status draw_demonstrations(zo_rows *rows, const zo_task *task, const z
         rows->shown[s] = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)(rows->n[s] * each) + 1) * sizeof *rows->shown[s]);
         zo_numpy_integers(0, SEEDS_BELOW, seed, rows->n[s]);
         for (int32_t k = 0; k < rows->n[s]; k++) {
-            zo_numpy_permutation(seed[k], order, size);
+            if (k == 0 || !spec->demonstrate_once) {
+                zo_numpy_permutation(spec->demonstrate_once ? (uint32_t)spec->train_split_seed : seed[k], order, size);
+            }
             memcpy(rows->shown[s] + k * each, order, (size_t)each * sizeof *order);
         }
         zo_free(seed);
@@ -488,7 +493,8 @@ zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec
     if (task->source && !zo_path_is_dir(spec->data_dir)) {
         return zo_fail(err, ZO_EIO, "the data folder %s is not there; say --data DIR (task %s reads %s)", spec->data_dir, task->info.name, task->info.files);
     }
-    if ((spec->scheme == ZO_SPLIT_MEZO || spec->scheme == ZO_SPLIT_KSHOT) && (spec->train_split_seed > UINT32_MAX || spec->test_split_seed > UINT32_MAX)) {
+    bool numpy = spec->scheme == ZO_SPLIT_MEZO || spec->scheme == ZO_SPLIT_KSHOT || (spec->demonstrations > 0 && spec->demonstrate_once);
+    if (numpy && (spec->train_split_seed > UINT32_MAX || spec->test_split_seed > UINT32_MAX)) {
         uint64_t seed = spec->train_split_seed > UINT32_MAX ? spec->train_split_seed : spec->test_split_seed;
         return zo_fail(err, ZO_EINPUT, "a split seed of %llu is above numpy's 4294967295; give a smaller one", (unsigned long long)seed);
     }

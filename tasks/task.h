@@ -35,6 +35,10 @@ typedef enum zo_split { ZO_TRAIN, ZO_DEV, ZO_TEST, ZO_SPLITS } zo_split;
  * file, without overlap, and the note says so. */
 typedef enum zo_split_scheme { ZO_SPLIT_DRAWN, ZO_SPLIT_FIRST, ZO_SPLIT_KSHOT, ZO_SPLIT_MEZO } zo_split_scheme;
 
+/* What MeZO's code takes off the log-probability of an option: nothing; that of the same option behind a prompt without content (its --sfc, after
+ * Holtzman et al. 2021, "surface form competition"); the same with the demonstrations in front (its --icl_sfc). */
+typedef enum zo_calibration { ZO_CALIBRATE_NONE, ZO_CALIBRATE_SFC, ZO_CALIBRATE_ICL_SFC } zo_calibration;
+
 typedef struct zo_dataset_spec {
     const char *task;       /* "sst2", "synth-sentiment", ..., or the path of a description ("./mine.json", docs/tasks.md) */
     zo_form form;
@@ -52,6 +56,9 @@ typedef struct zo_dataset_spec {
     int64_t demonstrations;   /* in-context learning: training rows with their answers in front of each row of dev and test, 0 = none; PROMPT of causal
                                  models alone. Drawn as MeZO's code draws them: each row has a set of its own, the first of a permutation of the training
                                  file (of KSHOT: of the folder's) by a seed out of [0, 10000), which seed 0 draws */
+    bool demonstrate_once;    /* the same demonstrations before every row: the first of numpy's permutation by train_split_seed (MeZO's --train_set_seed) */
+    zo_calibration calibration; /* NONE, or PROMPT of causal models alone: zo_dataset_free_batch */
+    bool identify;            /* zo_dataset_source and _text are asked of dev and test */
     bool evaluate_only;       /* nothing is trained: train is empty, and its file is read only where dev comes out of it */
 } zo_dataset_spec;
 
@@ -91,6 +98,10 @@ int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split);
 int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens of the longest packed example */
 /* The label that a batch carries: the class, or the right option's index among the options that the batch has. */
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index);
+/* Of an identified dataset, dev and test: which row of which file, "glue/SST-2/dev.tsv#17" (the first is 1; of a synthetic task "synth-sentiment#17"), and
+ * its first text. */
+const char *zo_dataset_source(const zo_dataset *dataset, zo_split split, int32_t index);
+const char *zo_dataset_text(const zo_dataset *dataset, zo_split split, int32_t index);
 const char *zo_dataset_note(const zo_dataset *dataset);      /* e.g. "boolq: train drawn from the validation file, the train file is not there" */
 /* Packed sizes, for reserve. */
 typedef struct zo_sizes { int64_t tokens, seqs, rows, scores; } zo_sizes;
@@ -119,6 +130,9 @@ int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end);
  * what an answer in words is worth beside the right ones. */
 zo_batch *zo_dataset_prompts(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
 zo_credit zo_dataset_credit(const zo_dataset *dataset, zo_split split, int32_t index, const char *answer);
+/* Of a calibrated dataset, dev and test: the options of the same examples behind the prompt without content, in the same order. An option whose first token
+ * nothing predicts has no score. NULL: none of the batch has one, as of "Yes" and "No" behind nothing where the tokenizer puts no token in front. */
+zo_batch *zo_dataset_free_batch(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
 
 /* What the batch of n examples of at most this size takes in the ledger (DATA), at most. */
 uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n);
@@ -143,8 +157,15 @@ zo_status zo_task_fingerprint(const char *task, bool ranks_options, uint64_t *pr
  * side is constant. F1 is NaN with more than two classes, all are for n = 0. A choice outside the classes is wrong. */
 void zo_metrics(const int32_t *choice, const int32_t *label, int32_t n, int classes, double metric[ZO_METRICS]);
 /* Of all examples of a split: choice (zo_dataset_size). Where rows bring their candidates, accuracy is the share of choices that are one of the
- * right ones, as MeZO counts. What the task has not is NaN. */
-void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, double metric[ZO_METRICS]);
+ * right ones, as MeZO counts. Of regression share (zo_dataset_size) is the score that was predicted, from 0 to 1, and accuracy is of the sides of the
+ * middle; else it is not read. What the task has not is NaN. */
+void zo_dataset_metrics(const zo_dataset *dataset, zo_split split, const int32_t *choice, const double *share, double metric[ZO_METRICS]);
+bool zo_dataset_scores(const zo_dataset *dataset); /* is it regression */
+float zo_dataset_share(const zo_dataset *dataset, zo_split split, int32_t index); /* of regression: the gold score, from 0 (the least) to 1 */
+/* Pearson's r of x (n) and y (n), and Spearman's: Pearson's of their ranks, equal values having the mean of theirs (as scipy's). Sums are float64 about the
+ * means. NaN for n < 2, and where either side has one value alone or one that is not finite. */
+double zo_pearson(const double *x, const double *y, int32_t n);
+double zo_spearman(const double *x, const double *y, int32_t n);
 bool zo_dataset_right(const zo_dataset *dataset, zo_split split, int32_t index, int32_t choice);
 /* What choosing classes at random gives on such labels, on average: accuracy 1/C, an F1 of 2 p (1/C) / (p + 1/C) where the class has
  * the share p (macro: their mean over classes that occur), Matthews 0. */
@@ -157,8 +178,9 @@ typedef struct zo_task_info {
     const char *name, *title;
     bool needs_data;
     zo_metric headline;        /* what GLUE, LM-BFF and MeZO report: F1 for MRPC, Matthews for CoLA, accuracy for the others */
-    int classes;               /* 0: each row brings its candidates, or the model writes the answer */
-    bool writes;               /* the latter */
+    int classes;               /* 0: each row brings its candidates, or the model writes the answer; of regression 2, the two ends */
+    bool writes;               /* the model writes the answer */
+    bool scores;               /* regression: a score in place of a class */
     bool has_head, has_prompt; /* has_prompt: one of the two below */
     const char *files;         /* what it reads below the data folder; NULL for synthetic tasks */
     bool has_mask_prompt;      /* for encoders */

@@ -32,7 +32,7 @@ static const zo_opt about_keys[] = {
     {.key = "train_from_validation", .type = ZO_OPT_BOOL, .offset = offsetof(about, train_from_validation),
      .help = "all splits out of the validation file where the training file is absent"},
     {.key = NULL}};
-#define ABOUT_ALSO "texts label classes answers left_out files head mask_prompt causal_prompt"
+#define ABOUT_ALSO "texts label classes scores answers left_out files head mask_prompt causal_prompt"
 
 typedef struct group { int format; bool ragged; int empty; char label_end[ZO_OPT_STRING_BYTES], note[ZO_OPT_STRING_BYTES]; } group;
 static const zo_opt group_keys[] = {
@@ -208,6 +208,28 @@ static zo_status read_classes(reader *r, const cJSON *list, const char *key, int
         }
     }
     return ZO_OK;
+}
+
+/* The least and the most of a score, in place of classes. */
+static zo_status read_scores(reader *r, const cJSON *list)
+{
+    zo_task *task = &r->to->task;
+    const cJSON *least = cJSON_GetArrayItem(list, 0), *most = cJSON_GetArrayItem(list, 1);
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != 2 || !cJSON_IsNumber(least) || !cJSON_IsNumber(most)) {
+        return refuse(r, "\"scores\" is not two numbers; expected the least and the most that a score can be, such as [0, 5]");
+    }
+    if (!(least->valuedouble < most->valuedouble) || !(fabs(least->valuedouble) < 1e6) || !(fabs(most->valuedouble) < 1e6)) {
+        return refuse(r, "\"scores\" is [%g, %g]; expected the smaller first, both between -1e6 and 1e6", least->valuedouble, most->valuedouble);
+    }
+    char text[80];
+    snprintf(text, sizeof text, "scores %.17g %.17g", least->valuedouble, most->valuedouble);
+    task->scores = true;
+    task->score_least = least->valuedouble;
+    task->score_most = most->valuedouble;
+    task->info.classes = 2;
+    task->info.headline = ZO_PEARSON;
+    task->younger = keep(r, text);
+    return task->younger ? ZO_OK : r->err->status;
 }
 
 /* Labels whose rows are no rows. */
@@ -540,11 +562,11 @@ static zo_status read_files(reader *r, const cJSON *object, const char *const fi
 static zo_status read_head(reader *r, const cJSON *value)
 {
     zo_task *task = &r->to->task;
-    if (!value || r->answers) { /* one text alone, or two as a pair; an answer is no class */
+    if (!value || r->answers) { /* one text alone, or two as a pair; an answer or a score is no class */
         if (value) {
             return refuse(r, "\"head\" stands beside \"answers\", which are no classes that a head could tell apart; leave one of them out");
         }
-        task->texts = r->texts <= 2 && !r->answers ? r->texts : 0;
+        task->texts = r->texts <= 2 && !r->answers && !task->scores ? r->texts : 0;
         return ZO_OK;
     }
     int n = cJSON_GetArraySize(value), chosen[2] = {0, 1}, at = 0;
@@ -640,7 +662,7 @@ static zo_status read_causal_prompt(reader *r, const cJSON *object)
     causal c;
     char where[4200];
     snprintf(where, sizeof where, "%s: causal_prompt", r->path);
-    if (zo_opt_read(causal_keys, object, "template options answer strip", where, &c, r->err) ||
+    if (zo_opt_read(causal_keys, object, "template options answer strip content_free", where, &c, r->err) ||
         read_template(r, object, "causal_prompt", zo_prompt_fault, &task->prompt) || read_strip(r, object) ||
         (r->answers ? read_answer(r, object)
                     : read_per_class(r, cJSON_GetObjectItemCaseSensitive(object, "options"), "causal_prompt.options", ZO_TASK_TEXT_BYTES, task->option))) {
@@ -658,6 +680,15 @@ static zo_status read_causal_prompt(reader *r, const cJSON *object)
         }
     }
     task->answer_tokens = r->answers ? (int)c.most_tokens : 0;
+    const cJSON *content_free = cJSON_GetObjectItemCaseSensitive(object, "content_free");
+    if (content_free && (!cJSON_IsString(content_free) || zo_prompt_fault(content_free->valuestring, r->texts))) {
+        return cJSON_IsString(content_free) ? refuse(r, "\"causal_prompt.content_free\" %s", zo_prompt_fault(content_free->valuestring, r->texts))
+                                            : refuse(r, "\"causal_prompt.content_free\" is %s; expected a text", kind_of(content_free));
+    }
+    task->free_prompt = content_free ? keep(r, content_free->valuestring) : NULL;
+    if (content_free && !task->free_prompt) {
+        return r->err->status;
+    }
     task->teacher_forcing = c.teacher_forcing;
     task->own_prompt = c.own;
     return ZO_OK;
@@ -713,6 +744,7 @@ static zo_status read_task(reader *r, const cJSON *object)
                 *mask_prompt = cJSON_GetObjectItemCaseSensitive(object, "mask_prompt"),
                 *causal_prompt = cJSON_GetObjectItemCaseSensitive(object, "causal_prompt"),
                 *left_out = cJSON_GetObjectItemCaseSensitive(object, "left_out");
+    const cJSON *scores = cJSON_GetObjectItemCaseSensitive(object, "scores");
     r->answers = cJSON_GetObjectItemCaseSensitive(object, "answers") != NULL;
     const char *class_keys[] = {"classes", "label", "left_out", "mask_prompt"};
     for (size_t k = 0; r->answers && k < sizeof class_keys / sizeof *class_keys; k++) {
@@ -720,15 +752,24 @@ static zo_status read_task(reader *r, const cJSON *object)
             return refuse(r, "\"%s\" stands beside \"answers\", which a model writes in words; leave one of the two out", class_keys[k]);
         }
     }
-    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field, NULL) || (!r->answers && read_classes(r, classes, "classes", 0, task->label))) {
+    if (read_about(r, object) || read_texts(r, texts, "texts", 0, field, NULL)) {
+        return r->err->status;
+    }
+    zo_metric named = task->info.headline;
+    bool has_head = cJSON_GetObjectItemCaseSensitive(object, "head") != NULL;
+    if (scores && (classes || left_out || causal_prompt || has_head || r->answers)) {
+        return refuse(r, "\"scores\" stands with \"%s\"; a score is shared by the two words of a \"mask_prompt\", and has neither classes nor another form",
+                      classes ? "classes" : left_out ? "left_out" : causal_prompt ? "causal_prompt" : has_head ? "head" : "answers");
+    }
+    if (!r->answers && (scores ? read_scores(r, scores) : read_classes(r, classes, "classes", 0, task->label))) {
         return r->err->status;
     }
     r->texts = cJSON_GetArraySize(texts);
-    task->info.classes = r->answers ? 0 : cJSON_GetArraySize(classes);
+    task->info.classes = r->answers ? 0 : scores ? 2 : cJSON_GetArraySize(classes);
     task->info.writes = r->answers;
-    if (r->answers && !cJSON_GetObjectItemCaseSensitive(object, "metric")) {
-        task->info.headline = ZO_TOKEN_F1;
-    }
+    task->info.scores = task->scores;
+    bool names_metric = cJSON_GetObjectItemCaseSensitive(object, "metric") != NULL;
+    task->info.headline = names_metric ? named : r->answers ? ZO_TOKEN_F1 : task->info.headline;
     const char *fault = zo_metric_fault(task->info.headline, &task->info);
     if (fault) {
         return refuse(r, "\"metric\" is \"%s\", which is %s; say another", zo_metric_name(task->info.headline), fault);

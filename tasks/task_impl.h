@@ -38,7 +38,10 @@ typedef struct zo_candidates {
 typedef struct zo_record {
     char *field[ZO_TASK_FIELDS]; /* UTF-8 texts, NULL beyond the task's; owned by the table */
     zo_candidates *own;          /* of a task whose rows bring their candidates, else NULL; the table's */
-    int32_t label;               /* the class, or of candidates the first right answer's */
+    const char *file;            /* the file below the data folder; NULL: made here. The table's */
+    int32_t number;              /* of the row in that file, from 1 */
+    int32_t label;               /* the class, or of candidates the first right answer's; of a score its side of the middle, which is 1's */
+    float share;                 /* of a score: 0 for the least there can be, 1 for the most */
 } zo_record;
 
 typedef struct zo_table {
@@ -47,6 +50,8 @@ typedef struct zo_table {
     char **block;      /* storage of the texts */
     int blocks, block_room;
     size_t used, size; /* of the last block */
+    const char *file;  /* that rows are being read from, below the data folder */
+    int32_t number;    /* of the row that was read last */
     const char *note;  /* said in the dataset's note: what `finish` did to the rows; NULL = nothing */
     int64_t left_out;  /* rows of the files that are no rows here: their label is one of zo_task.left_out, they are too short in a ragged file, or
                         * a text of theirs is empty in one that has such rows */
@@ -143,6 +148,8 @@ typedef struct zo_task {
     const char *label[ZO_TASK_CLASSES]; /* spellings of each class in the files, apart by '|' */
     const zo_source *source;            /* NULL for synthetic tasks */
     const char *left_out;               /* spellings of labels whose rows are left out, apart by '|' (SNLI's "-": no gold label); NULL = none */
+    bool scores;                        /* rows have a score from score_least to score_most in place of a class: classes are its two ends */
+    double score_least, score_most;
     bool train_from_validation;         /* where the training file is absent: all splits out of the validation file, and say so */
     /* synthetic tasks: append the rows of a part (ZO_FILE_TRAIN or _VALIDATION) */
     void (*generate)(zo_table *table, zo_file_part part);
@@ -157,6 +164,7 @@ typedef struct zo_task {
     const char *prompt;                 /* option form: text with {0}..{4} for fields; NULL = no such form */
     const char *option[ZO_TASK_CLASSES]; /* what follows the prompt, same language; option c belongs to class c. Of a task with no classes (info.classes
                                           * 0) rows bring candidates, and option[0] with the candidate at {o} is each one's */
+    const char *free_prompt;            /* in place of the prompt where options are calibrated: without content. NULL = nothing, as for most of MeZO's tasks */
     bool own_prompt;                    /* no paper has this prompt: it is of this program, and rows say so */
     unsigned strip;                     /* bit f: white space at both ends of field f goes before the option form */
     void (*prepare)(zo_record *record, zo_table *storage); /* after that; NULL = nothing */
@@ -226,6 +234,7 @@ typedef struct zo_packed {
     int64_t token, seq, row, score, option; /* where it begins in the pools */
     int32_t tokens, seqs, rows, scores, options;
     int32_t label;
+    float share;
     int32_t paper_sequences;
     int64_t paper_tokens;
 } zo_packed;
@@ -260,6 +269,8 @@ const int32_t *zo_encoder_words(const zo_encoder *encoder); /* (classes) or NULL
 /* Of a task that generates: the tokens that end an answer. Returns how many, at most ZO_ENDS. */
 enum { ZO_ENDS = 2 };
 int zo_encoder_ends(const zo_encoder *encoder, int32_t end[ZO_ENDS]);
+/* Append the options of an example behind the task's prompt without content (zo_dataset_free_batch). */
+zo_status zo_encode_free(zo_encoder *encoder, const zo_record *record, const zo_record *const *shown, int64_t n, zo_pack *pack, zo_err *err);
 /* Append one example; `gold_only`: the right option alone. Counts cut sequences in *truncated. shown (n): demonstrations that go before it, for a
  * head that ranks options; NULL = none. */
 zo_status zo_encode(zo_encoder *encoder, const zo_record *record, bool gold_only, const zo_record *const *shown, int64_t n, zo_pack *pack, int64_t *truncated,

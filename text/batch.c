@@ -13,5 +13,6 @@ void zo_batch_free(zo_batch *batch)
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         zo_free(arrays[i]);
     }
+    zo_free(batch->share);
     zo_free(batch);
 }

@@ -37,6 +37,8 @@ typedef struct zo_batch {
     int32_t *option_start;     /* (options + 1) scores of option o: [option_start[o], option_start[o + 1]) */
     int32_t *example_start;    /* (examples + 1) options of example e */
     int32_t *label;            /* (examples) class, or index of the right option within its example */
+    float *share;              /* (examples) of WORDS with two words, for regression: how much of the answer is word 1, 0 to 1, and word 0 the rest. The loss
+                                  is then the KL divergence from these (LM-BFF, Gao et al. 2021, section 5). NULL = the label alone is right */
     /* What the papers' code would have run for one forward of this batch: sequences (one an option), real tokens without sharing. */
     int64_t paper_sequences, paper_tokens;
 } zo_batch;

@@ -67,7 +67,7 @@ static const zo_opt keys[] = {
     {.key = "metric", .type = ZO_OPT_CHOICE, .offset = MEMBER(metric), .choices = "default|" ZO_METRIC_CHOICES,
      .column = "metric", .flags = REPORTED | LATER,
      .help = "what is reported, and selected by: default = the task's (zo list tasks); f1 is that of class 1, as GLUE's; exact_match and token_f1 are of answers in words (record); "
-             "pearson and spearman of scores (sts-b)"},
+             "pearson and spearman of scores (stsb)"},
     {.key = "selection", .type = ZO_OPT_CHOICE, .offset = MEMBER(selection), .choices = "dev-metric|dev-loss|last|best-test",
      .column = "selection", .flags = REPORTED | LATER,
      .help = "which evaluation is the headline: best dev metric (MeZO on RoBERTa, MeZO-SVRG), best dev loss (MeZO on OPT), the last one, or the "
@@ -103,6 +103,11 @@ static const zo_opt keys[] = {
     {.key = "demonstrations", .type = ZO_OPT_INT, .offset = MEMBER(demonstrations), .least = 0, .most = 1024, .flags = REPORTED, .younger = true,
      .help = "in-context learning: training rows with their answers before each row of dev and test, drawn for each as MeZO's code draws them; of a method "
              "that does not train, with prompts of causal models"},
+    {.key = "demonstration_sets", .type = ZO_OPT_CHOICE, .offset = MEMBER(demonstration_sets), .choices = "each|one", .flags = REPORTED, .younger = true,
+     .help = "each: a row has demonstrations of its own; one: all have the same, the first that train_split_seed draws of the training rows (MeZO's train_set_seed)"},
+    {.key = "calibration", .type = ZO_OPT_CHOICE, .offset = MEMBER(calibration), .choices = "none|sfc|icl_sfc", .flags = REPORTED, .younger = true,
+     .help = "of a method that does not train, with prompts of causal models: sfc, as MeZO's code, ranks options by the sum of their log-probabilities less "
+             "that behind a prompt without content; icl_sfc keeps the demonstrations there. The loss stays that of the plain prompts"},
     {.key = "decoder", .type = ZO_OPT_CHOICE, .offset = MEMBER(decoder), .choices = "default|tied|untied",
      .column = "decoder", .flags = REPORTED,
      .help = "of the masked-language-model head: tied to the embeddings or trained apart; default: untied for RoBERTa (as MeZO's code), else as "

@@ -17,14 +17,14 @@
 /* ---- evaluation --------------------------------------------------------------------------------------------------------- */
 
 /* What an evaluation leaves beside its candidate until its rows are written. */
-typedef struct outcomes { uint8_t *correct[ZO_SPLITS]; } outcomes;
+typedef struct outcomes { uint8_t *correct[ZO_SPLITS]; zo_samples samples[ZO_SPLITS]; } outcomes;
 
 /* One split at the current weights, in the candidate; its row is written by write_evaluation. */
 static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e, outcomes *o, zo_err *err)
 {
     const char *name = split == ZO_DEV ? "dev" : "test";
     o->correct[split] = zo_alloc(ZO_HOST, ZO_TAG_DATA, ((size_t)zo_dataset_size(r->setup.dataset, split) + 7) / 8);
-    zo_setup_evaluate(&r->setup, split, e, o->correct[split]);
+    zo_setup_evaluate(&r->setup, split, e, o->correct[split], r->samples ? &o->samples[split] : NULL);
     r->eval_seconds += e->seconds;
     if (isfinite(e->loss)) {
         return ZO_OK;
@@ -36,6 +36,20 @@ static zo_status evaluate_split(zo_cell_run *r, zo_split split, zo_evaluation *e
                                  name, (long long)r->step, e->loss)
                        : zo_fail(err, ZO_EDIVERGED, "the loss on %s before any training is %g: the model itself gives it; look at its "
                                  "weights%s", name, e->loss, r->cell.precision != ZO_F32 ? ", or try \"precision\": \"f32\"" : "");
+}
+
+static zo_status write_samples(zo_cell_run *r, zo_split split, const outcomes *o, zo_err *err)
+{
+    const zo_samples *s = &o->samples[split];
+    zo_sample_row *row = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)s->n + 1) * sizeof *row);
+    for (int32_t i = 0; i < s->n; i++) {
+        row[i] = (zo_sample_row){.label = s->label[i], .choice = s->choice[i], .correct = o->correct[split][i / 8] >> i % 8 & 1, .loss = s->loss[i],
+                                 .score = s->score + s->first[i], .scores = (int)(s->first[i + 1] - s->first[i]),
+                                 .source = zo_dataset_source(r->setup.dataset, split, i), .text = zo_dataset_text(r->setup.dataset, split, i)};
+    }
+    zo_status status = zo_results_samples(r->results, r->id, r->step, split == ZO_DEV ? "dev" : "test", row, s->n, err);
+    zo_free(row);
+    return status;
 }
 
 static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evaluation *e, const outcomes *o, bool best, zo_err *err)
@@ -62,7 +76,8 @@ static zo_status write_evaluation(zo_cell_run *r, zo_split split, const zo_evalu
                        .train_seconds = r->cell.estimator->unmeasured == NULL ? r->train_seconds : NAN,
                        .best = best,
                        .correct = o->correct[split]};
-    return zo_results_eval(r->results, r->id, &row, err);
+    zo_status status = zo_results_eval(r->results, r->id, &row, err);
+    return status == ZO_OK && r->samples ? write_samples(r, split, o, err) : status;
 }
 
 static zo_candidate *new_candidate(zo_cell_run *r)
@@ -82,7 +97,7 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
     zo_selection selection = (zo_selection)r->cell.selection;
     zo_metric metric = (zo_metric)(r->cell.metric - 1);
     bool competes = r->step > 0 || !zo_estimator_trains(r->cell.estimator), best = selection == ZO_SELECT_LAST && last;
-    outcomes o = {{NULL}};
+    outcomes o = {.correct = {NULL}};
     zo_status status = has_dev ? evaluate_split(r, ZO_DEV, &c->dev, &o, err) : ZO_OK;
     if (status == ZO_OK && has_dev) {
         zo_watch_dev(&r->watch, r->step, c->dev.loss);
@@ -105,6 +120,7 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
     written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, &o, best, status == ZO_OK ? err : &ignored) : written;
     for (int split = 0; split < ZO_SPLITS; split++) {
         zo_free(o.correct[split]);
+        zo_samples_free(&o.samples[split]);
     }
     return status != ZO_OK ? status : written;
 }

@@ -278,7 +278,8 @@ static zo_status check_plugin(const zo_cell *cell, const zo_identity *identity, 
 static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_err *err)
 {
     double start = zo_now();
-    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models")};
+    r->samples = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(job, "samples"));
+    zo_setup_dirs dirs = {.data = text_in(job, "data"), .models = text_in(job, "models"), .samples = r->samples};
     zo_status status = zo_cell_parse(&r->cell, text_in(job, "config"), err);
     status = status == ZO_OK ? zo_backend_open(r->cell.device, (int)r->cell.threads, be, err) : status;
     status = status == ZO_OK ? zo_backend_choose(*be, (zo_algorithms)r->cell.algorithms, err) : status;

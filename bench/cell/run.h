@@ -21,6 +21,7 @@ typedef struct run {
     zo_cell cell;
     zo_results *results;
     int64_t id;
+    bool samples;                       /* outcomes of single examples are kept */
     char save[4096];                    /* folder for the weights at the end, "" = none */
     zo_setup setup;
     zo_space space;                     /* where the model lives: its ledger is the one that is recorded */

@@ -166,6 +166,14 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: %s trains, and \"demonstrations\" are for a model as it is; give them to an optimizer that does not train, as %s in \"include\"",
                        where, e->name, "{\"demonstrations\": 32, ...}");
     }
+    if (c->calibration > 0 && (e->step != NULL || e->fit != NULL)) {
+        return zo_fail(err, ZO_EINPUT, "%s: %s trains, and \"calibration\" is for a model as it is; give it to an optimizer that does not train, as %s in \"include\"",
+                       where, e->name, "{\"calibration\": \"sfc\", ...}");
+    }
+    if (c->calibration == ZO_CALIBRATE_ICL_SFC && c->demonstrations == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: \"calibration\": \"icl_sfc\" keeps demonstrations, and \"demonstrations\" is 0; say \"sfc\", or give a number", where);
+    }
+    c->demonstration_sets = c->demonstrations > 0 ? c->demonstration_sets : 0;
     if (e->step == NULL) { /* does not train */
         c->steps = c->forwards = c->eval_every = c->log_every = 0; /* train stays: it decides which rows dev gets */
         c->selection = ZO_SELECT_LAST;

@@ -36,6 +36,7 @@ typedef struct zo_cell {
     int objective;                                 /* zo_aim */
     int64_t batch, context /* 0 = the model's */, steps, forwards, seed, train_split_seed, test_split_seed, k /* 0 where split is not kshot */,
         eval_every, eval_batch, log_every, train, dev, test, threads, demonstrations;
+    int demonstration_sets, calibration; /* 1: one for all; zo_calibration */
     double work, seconds, lr, eps, warmup;
     int schedule;                                  /* zo_cell_schedule */
     bool fill;

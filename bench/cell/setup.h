@@ -11,7 +11,10 @@
 extern "C" {
 #endif
 
-typedef struct zo_setup_dirs { const char *data, *models; } zo_setup_dirs; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
+typedef struct zo_setup_dirs {
+    const char *data, *models; /* --data, --models; NULL: $ZO_DATA, $ZO_MODELS */
+    bool samples;              /* --samples: the rows are identified (zo_dataset_source) */
+} zo_setup_dirs;
 
 const char *zo_setup_data_dir(const zo_setup_dirs *dirs); /* NULL = none was given */
 /* Which rows a cell uses, and in what form; tokenizer, causal and a context of the model's are left to whoever has opened the model. */
@@ -121,10 +124,22 @@ typedef struct zo_evaluation {
     double metric[ZO_METRICS], loss, seconds;
     bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
 } zo_evaluation;
+/* What came of single examples. The choice is the first largest of its scores: log-probabilities of classes; of options the mean over their tokens or,
+ * calibrated, the difference of sums. */
+typedef struct zo_samples {
+    int32_t n;               /* 0: none are kept */
+    int32_t *label, *choice; /* (n) */
+    double *loss;            /* (n) */
+    int64_t *first;          /* (n + 1): scores of example i are score[first[i]] to score[first[i + 1]] */
+    double *score;
+    int64_t room;            /* of score */
+} zo_samples;
+
 /* All examples of a split (dev or test) at the current weights. What it holds (its examples, what its batches take beyond training's) it
  * takes and gives back, so a training peak does not know of evaluations. correct: ((n + 7) / 8) of n rows, as
- * results/schema.sql has them; NULL = not wanted. */
-void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result, uint8_t *correct);
+ * results/schema.sql has them; NULL = not wanted. *samples is filled, and given back by zo_samples_free; NULL = not wanted. */
+void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result, uint8_t *correct, zo_samples *samples);
+void zo_samples_free(zo_samples *samples);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ int zo_cmd_run(int argc, char **argv)
                             {"--data", ZO_ARG_TEXT, &spec.dirs.data},
                             {"--models", ZO_ARG_TEXT, &spec.dirs.models},
                             {"--save", ZO_ARG_TEXT, &spec.save},
+                            {"--samples", ZO_ARG_FLAG, &spec.dirs.samples},
                             {"--checkpoint", ZO_ARG_INT, &spec.checkpoint_minutes},
                             {"--checkpoint-steps", ZO_ARG_INT, &spec.checkpoint_steps},
                             {"--only", ZO_ARG_TEXT, &only},
@@ -37,7 +38,7 @@ int zo_cmd_run(int argc, char **argv)
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
-                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]", &err) ||
+                     "zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--samples] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]", &err) ||
         (minutes > 0 && spec.dry && zo_fail(&err, ZO_EINPUT, "--minutes times some steps, and --dry-run runs nothing; give one of them")) ||
         (budget != NULL && zo_budget_parse(budget, &seconds, &err)) ||
         (budget != NULL && (minutes > 0 || spec.dry || only != NULL || spec.redo) &&

@@ -72,7 +72,7 @@ static zo_status split_of(const wish *w, zo_split *split, zo_err *err)
 
 static zo_status open_rows(show *s, const zo_cell *cell, zo_err *err)
 {
-    zo_setup_dirs dirs = {s->w->data, s->w->models};
+    zo_setup_dirs dirs = {.data = s->w->data, .models = s->w->models};
     zo_arch arch;
     char folder[4096];
     zo_status status = zo_model_folder(cell->model, dirs.models, NULL, NULL, folder, err);

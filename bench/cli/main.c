@@ -27,13 +27,14 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--samples] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
      "  --model NAME  in place of every model of the config; --with '{\"batch\": 8, ...}' so with other keys\n"
      "  --data DIR    task files, for instance DIR/glue/SST-2/train.tsv ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
+     "  --samples     keeps what comes of each example in each evaluation: its scores, the choice, which it is (zo samples)\n"
      "  --save DIR    the weights after the last step of each cell that ends, into DIR/HASH: a Hugging Face folder without tokenizer, and of LoRA the\n"
      "                adapter as PEFT's folder. HASH is the cell's (table `cells`; --json)\n"
      "  --checkpoint MINUTES how often a cell writes what it needs to go on when it is killed (10; 0 = never), or by steps: --checkpoint-steps N.\n"
@@ -88,6 +89,16 @@ static const command commands[] = {
      "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G. On a card nothing is said to be too large.\n"
      "\n"
      "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n"},
+    {"samples", zo_cmd_samples, "what came of single examples in a run",
+     "usage: zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json | --json]\n"
+     "\n"
+     "RUN is the number of a run (column `run`), or the hash of a cell, that kept them (zo run --samples): label and choice from 0, loss, the score of each class\n"
+     "or option, which row of which file the example is, and how its first text begins. A score is a class's log-probability, an option's mean over its\n"
+     "tokens or, calibrated, what its sum is above that without content.\n"
+     "  --rows SPLIT  dev or test (both)\n"
+     "  --step N      the evaluation after so many steps (the headline's)\n"
+     "  --wrong       those alone that the run had wrong\n"
+     "  --db FILE     results database (results/zo.db)\n"},
     {"export", zo_cmd_export, "the weights of a run as a folder that transformers loads",
      "usage: zo export RUN DIR [--db FILE] [--data DIR] [--models DIR]\n"
      "\n"

@@ -201,6 +201,7 @@ cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kin
         if (spec->save != NULL) {
             cJSON_AddStringToObject(job, "save", spec->save);
         }
+        cJSON_AddBoolToObject(job, "samples", spec->dirs.samples);
     }
     if (kind == ZO_JOB_CHECK_DEVICE) {
         cJSON_AddTrueToObject(job, "device_only");

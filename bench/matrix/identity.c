@@ -97,9 +97,10 @@ zo_identity zo_identity_of(zo_identities *ids, const zo_cell *cell, const char *
     memcpy(identity.tokenizer, e->b, sizeof identity.tokenizer);
     bool ranks_options = e->causal && cell->form == ZO_FORM_PROMPT;
     zo_dataset_spec spec = zo_setup_dataset_spec(cell, &ids->dirs);
-    snprintf(text, sizeof text, "rows %s %d %llu %llu %lld %s %lld %lld %lld %lld %d %d %s", spec.task, (int)spec.scheme,
+    snprintf(text, sizeof text, "rows %s %d %llu %llu %lld %s %lld %lld %lld %lld %d %d %d %d %s", spec.task, (int)spec.scheme,
              (unsigned long long)spec.train_split_seed, (unsigned long long)spec.test_split_seed, (long long)spec.k, spec.kshot_folder,
-             (long long)spec.count[ZO_TRAIN], (long long)spec.count[ZO_DEV], (long long)spec.count[ZO_TEST], (long long)spec.demonstrations, spec.evaluate_only, (int)spec.form,
+             (long long)spec.count[ZO_TRAIN], (long long)spec.count[ZO_DEV], (long long)spec.count[ZO_TEST], (long long)spec.demonstrations, spec.demonstrate_once,
+             (int)spec.calibration, spec.evaluate_only, (int)spec.form,
              spec.data_dir != NULL ? spec.data_dir : "");
     e = entry_of(ids, text, &is_new);
     uint64_t print;

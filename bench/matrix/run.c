@@ -197,6 +197,7 @@ typedef struct known {
     int64_t oom, retried; /* ended oom; of them, those that are tried again */
     int64_t changed;      /* done with another `what`, of which `model` has one */
     char what[40], model[2 * ZO_OPT_STRING_BYTES + 8];
+    int64_t unsampled;    /* done, and --samples finds none of theirs */
     int64_t unsaved;      /* done, and --save has no folder of their weights */
     int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
@@ -232,7 +233,10 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
         char saved[4400];
         bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
         k->unsaved += !*todo && spec->save != NULL && saves && !zo_path_exists(zo_path_join(saved, sizeof saved, spec->save, cell->hash));
-        return ZO_OK;
+        bool has = true;
+        status = !*todo && spec->dirs.samples ? zo_results_has_samples(results, brief.run, &has, err) : status;
+        k->unsampled += !has;
+        return status;
     }
     status = status == ZO_OK ? zo_results_relative(results, &identity, &relative, err) : status;
     if (status == ZO_OK && relative.finished && k->changed++ == 0) {
@@ -253,6 +257,10 @@ static void print_known(const known *k, const zo_grid *grid, int64_t todo)
     }
     if (k->unsaved > 0) {
         fprintf(stderr, "%lld cells were done without this --save, so their weights are gone; --redo trains them again and saves them\n", (long long)k->unsaved);
+    }
+    if (k->unsampled > 0) {
+        fprintf(stderr, "%lld cells were done without --samples, so what came of their examples is not known; --redo runs them again and keeps it\n",
+                (long long)k->unsampled);
     }
     if (k->changed > 0) {
         fprintf(stderr, "%lld cells were done with %s than there is now (%s): they are run as cells of their own, and the earlier rows stay\n",

@@ -58,7 +58,7 @@ static void open_cell(opened *o, const char *model, int examples, const char *mo
     snprintf(text, sizeof text, "{\"model\": \"%s/%s\", \"init\": \"random\", %s\"context\": 200, \"batch\": 4, "
              "\"train\": %d, \"dev\": 0, \"threads\": 1, %s%s}", folder, model, strstr(more, "\"task\"") ? "" : "\"task\": \"synth-sentiment\", ",
              examples, strstr(more, "\"test\"") ? "" : "\"test\": 0, ", more);
-    zo_setup_dirs dirs = {folder, NULL};
+    zo_setup_dirs dirs = {.data = folder};
     zo_err err = {0};
     ck_assert_msg(zo_grid_parse(&o->grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
     ck_assert_msg(zo_backend_open("cpu", threads, &o->be, &err) == ZO_OK, "%s", err.text);
@@ -173,7 +173,7 @@ START_TEST(a_metric_wants_choices)
     for (int metric = 0; metric < 2; metric++) {
         opened o;
         zo_err err = {0};
-        zo_setup_dirs dirs = {folder, NULL};
+        zo_setup_dirs dirs = {.data = folder};
         snprintf(text, sizeof text, "{\"model\": \"%s/opt\", \"init\": \"random\", \"task\": \"copa\", \"form\": \"prompt\", \"train\": 4, \"dev\": 0, \"test\": 0, \"steps\": 2, "
                  "\"threads\": 1, \"optimizer\": \"mezo\", \"objective\": \"%s\"}", folder, metric ? "accuracy" : "loss");
         ck_assert_msg(zo_grid_parse(&o.grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
@@ -380,7 +380,7 @@ START_TEST(constant_choices_are_seen)
         zo_store_set(o.be, weights, bias, hidden);
         zo_store_set(o.be, weights, head, row);
         uint8_t correct[3] = {0xff, 0xff, 0xff}; /* what was there before is no outcome */
-        zo_setup_evaluate(&o.setup, ZO_TEST, &e, correct);
+        zo_setup_evaluate(&o.setup, ZO_TEST, &e, correct, NULL);
         ck_assert_int_eq(e.examples, 20);
         for (int i = 0; i < 24; i++) {
             ck_assert_int_eq(correct[i / 8] >> i % 8 & 1, i < 20 && (i < of[k].ones) == of[k].says_one);
@@ -394,7 +394,7 @@ START_TEST(constant_choices_are_seen)
             }
             zo_store_set(o.be, weights, bias, hidden);
             zo_store_set(o.be, weights, head, row);
-            zo_setup_evaluate(&o.setup, ZO_TEST, &e, NULL);
+            zo_setup_evaluate(&o.setup, ZO_TEST, &e, NULL, NULL);
             ck_assert(!e.constant);
         }
         close_cell(&o);

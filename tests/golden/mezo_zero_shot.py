@@ -140,21 +140,25 @@ CONTEXT = 2048
 
 
 @torch.inference_mode()
-def log_probabilities(model, ids):
-    """Of every token but the first, for each of several texts; what they share at the front is run once."""
+def option_log_probabilities(model, ids, counts):
+    """Of the last counts[i] tokens of each text, at most all but its first. What the texts share at the front is run once, and logits are made for the
+    tokens alone that are asked for."""
+    counts = [min(count, len(row) - 1) for row, count in zip(ids, counts)]
     shared = 0
     while shared < min(map(len, ids)) - 1 and len({row[shared] for row in ids}) == 1:
         shared += 1
-    if shared == 0:
-        if len(ids[0]) < 2 and len(ids) == 1:
-            return [torch.zeros(0)]
-        return [log_probabilities(model, [row])[0] if len(row) > 1 else torch.zeros(0) for row in ids]
-    front = model(input_ids=torch.tensor([ids[0][:shared]]), use_cache=True)
+    first = min(len(row) - count for row, count in zip(ids, counts))  # the first token asked for, of any; the token before it predicts it
+    kept = max(1, shared - first + 1)
+    front = model(input_ids=torch.tensor([ids[0][:shared]]), use_cache=True, logits_to_keep=kept) if shared else None
     out = []
-    for row in ids:
-        rest = model(input_ids=torch.tensor([row[shared:]]), past_key_values=copy.deepcopy(front.past_key_values)).logits
-        logits = torch.cat([front.logits, rest], dim=1)[0, :-1].float()
-        out.append(torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(row[1:])[:, None])[:, 0])
+    for row, count in zip(ids, counts):
+        if len(row) == 1:
+            out.append(torch.zeros(0))
+            continue
+        cache = {"past_key_values": copy.deepcopy(front.past_key_values)} if shared else {}
+        logits = model(input_ids=torch.tensor([row[shared:]]), **cache).logits
+        logits = (torch.cat([front.logits, logits], dim=1) if shared else logits)[0, -count - 1:-1].float()
+        out.append(torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(row[-count:])[:, None])[:, 0])
     return out
 
 
@@ -163,7 +167,7 @@ def option_parts(model, tokenizer, before, prompt, options):
     prompt_tokens = len(tokenizer.encode(prompt.strip(" ")))
     counts = [len(tokenizer.encode(option.strip(" "))) - prompt_tokens for option in options]
     ids = [tokenizer.encode((before + option.strip(" ")).lstrip().strip(" "))[-CONTEXT:] for option in options]
-    return [row[-count:] for row, count in zip(log_probabilities(model, ids), counts)]
+    return option_log_probabilities(model, ids, counts)
 
 
 def demonstrations(rows, n):
@@ -177,25 +181,27 @@ def main():
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=os.path.join(folder, "tokenizer.json"))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     result = {"model": os.path.basename(os.path.normpath(folder)), "protocol": "MeZO zero-shot, f32, own tokenizer", "tasks": {}}
+    known = {}  # parts of options, for cases that differ in calibration alone
     for case in sys.argv[4:] or TASKS:
         name, rows, shown, calibration = re.fullmatch(r"(\w+)(?::(\d+))?(?:\+(\d+))?(?:~(\w+))?", case).groups()
         before = demonstrations(list(TASKS[name](data, "train")), int(shown)) if shown else ""
         labels, choices, scores = [], [], []
-        for prompt, options, right, free, free_options in list(TASKS[name](data, "val"))[:int(rows) if rows else None]:
-            parts = option_parts(model, tokenizer, before, prompt, options)
+        for row, (prompt, options, right, free, free_options) in enumerate(list(TASKS[name](data, "val"))[:int(rows) if rows else None]):
+            key = (name, shown, row)
+            known[key] = known.get(key) or option_parts(model, tokenizer, before, prompt, options)
             if calibration:
                 less = option_parts(model, tokenizer, before if calibration == "icl_sfc" else "", free, free_options)
-                values = [a.sum().item() - b.sum().item() for a, b in zip(parts, less)]
+                values = [a.sum().item() - b.sum().item() for a, b in zip(known[key], less)]
             else:
-                values = [part.mean().item() for part in parts]
+                values = [part.mean().item() for part in known[key]]
             labels.append(right if name == "record" else right[0])
             choices.append(max(range(len(values)), key=values.__getitem__))
             scores.append([round(value, 5) for value in values])
         accuracy = sum(a in b if name == "record" else a == b for a, b in zip(choices, labels)) / len(labels)
         result["tasks"][case] = {"examples": len(labels), "accuracy": accuracy, "labels": labels, "choices": choices, "scores": scores}
         print(f"{case}: {accuracy:.4f} of {len(labels)}", flush=True)
-    with open(out, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-        packed.write(json.dumps(result, separators=(",", ":")).encode())
+        with open(out, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+            packed.write(json.dumps(result, separators=(",", ":")).encode())
 
 
 if __name__ == "__main__":

@@ -883,6 +883,42 @@ START_TEST(frequencies_of_llama_3)
 }
 END_TEST
 
+/* Regression by two words: the KL divergence from shares, in float64 from the words' log-probabilities, and its gradient by differences. */
+START_TEST(shares_of_two_words)
+{
+    static const int32_t word[] = {17, 5};
+    zo_model *model = open_model(BERT, ZO_HEAD_WORDS, 2, word, ZO_F32);
+    zo_batch *b = class_batch_of(model, lengths, SEQS, 6);
+    b->share = zo_alloc(ZO_HOST, ZO_TAG_DATA, SEQS * sizeof *b->share);
+    for (int e = 0; e < SEQS; e++) {
+        b->label[e] = e % 2;
+        b->share[e] = (float)(e % 5) / 4; /* 0, ..., 1 */
+    }
+    reserve(model, b, 1, ZO_FORWARD_ONLY);
+    const zo_store *slot = zo_model_store(model);
+    zo_view view = zo_view_stored(&slot);
+    int32_t choice[SEQS];
+    double nll[SEQS], score[2 * SEQS], sum = 0;
+    ck_assert_int_eq(zo_model_ranked(model, b), 2 * SEQS);
+    zo_model_rank(model, &view, b, choice, nll, score);
+    for (int e = 0; e < SEQS; e++) {
+        double loss = 0;
+        for (int c = 0; c < 2; c++) {
+            double t = c == 1 ? (double)b->share[e] : 1 - (double)b->share[e];
+            loss += t > 0 ? t * (log(t) - score[2 * e + c]) : 0;
+        }
+        ck_assert_double_eq_tol(nll[e], loss, 1e-12);
+        ck_assert_int_eq(choice[e], score[2 * e + 1] > score[2 * e]);
+        ck_assert_double_eq_tol(exp(score[2 * e]) + exp(score[2 * e + 1]), 1, 1e-12);
+        sum += loss;
+    }
+    ck_assert_double_eq_tol(loss_at(model, b), sum / SEQS, 1e-12);
+    check_gradient(model, b, "shares of two words");
+    zo_batch_free(b);
+    zo_model_close(model);
+}
+END_TEST
+
 START_TEST(wrong_specs_are_told)
 {
     int32_t word[] = {1, 96};
@@ -918,6 +954,7 @@ int main(void)
     tcase_add_loop_test(tc, a_prefix_of_activations_is_the_tokens_before, GPT2, FAMILIES);
     tcase_add_test(tc, prefixes_are_drawn_by_seed);
     tcase_add_test(tc, frequencies_of_llama_3);
+    tcase_add_test(tc, shares_of_two_words);
     tcase_add_test(tc, wrong_specs_are_told);
     suite_add_tcase(suite, tc);
     return suite_run(suite) != 0;

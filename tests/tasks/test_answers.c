@@ -201,7 +201,7 @@ START_TEST(record_is_scored_by_its_answers)
     zo_dataset *d = open_or_die(0);
     double m[ZO_METRICS];
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
-        zo_dataset_metrics(d, ZO_TEST, of[k].choice, m);
+        zo_dataset_metrics(d, ZO_TEST, of[k].choice, NULL, m);
         ck_assert_double_eq_tol(m[ZO_ACCURACY], of[k].accuracy, 1e-15);
         ck_assert_double_eq_tol(m[ZO_EXACT_MATCH], of[k].exact, 1e-15);
         ck_assert_double_eq_tol(m[ZO_TOKEN_F1], of[k].f1, 1e-15);
@@ -215,7 +215,7 @@ START_TEST(record_is_scored_by_its_answers)
     zo_err err = {0};
     zo_dataset_put_away(d, ZO_TEST, &err); /* and the same after it was away */
     zo_dataset_fetch(d, ZO_TEST);
-    zo_dataset_metrics(d, ZO_TEST, of[0].choice, m);
+    zo_dataset_metrics(d, ZO_TEST, of[0].choice, NULL, m);
     ck_assert_double_eq_tol(m[ZO_TOKEN_F1], of[0].f1, 1e-15);
     zo_dataset_close(d);
 }
@@ -275,6 +275,103 @@ START_TEST(metrics_fit_tasks)
 }
 END_TEST
 
+/* ---- scores ------------------------------------------------------------------------------------------------------------------- */
+
+/* Pearson's r and Spearman's of these by hand: x 1 2 3 4 5 with y 2 1 4 3 5: sums of products 8 of 10; y has ranks 2 1 4 3 5 too. With a tie: 1 2 2 4 has
+ * ranks 1 2.5 2.5 4, whose squares about 2.5 sum to 4.5; with 10 20 30 40 (5) the products sum to 4.5. */
+START_TEST(correlations_by_hand)
+{
+    const double x[] = {1, 2, 3, 4, 5}, y[] = {2, 1, 4, 3, 5}, tied[] = {1, 2, 2, 4}, even[] = {10, 20, 30, 40}, same[] = {0.1, 0.1, 0.1, 0.1};
+    double cube[5], down[5];
+    for (int i = 0; i < 5; i++) {
+        cube[i] = x[i] * x[i] * x[i];
+        down[i] = -cube[i];
+    }
+    ck_assert_double_eq_tol(zo_pearson(x, y, 5), 0.8, 1e-15);
+    ck_assert_double_eq_tol(zo_spearman(x, y, 5), 0.8, 1e-15);
+    ck_assert_double_eq_tol(zo_spearman(tied, even, 4), 4.5 / sqrt(4.5 * 5), 1e-15);
+    ck_assert_double_eq_tol(zo_spearman(x, cube, 5), 1, 1e-15);
+    ck_assert_double_eq_tol(zo_spearman(x, down, 5), -1, 1e-15);
+    ck_assert_double_eq_tol(zo_pearson(x, cube, 5), 304.0 / sqrt(10.0 * 10390), 1e-12); /* of x - 3 with 1 8 27 64 125, whose squares about 45 sum to 10390 */
+    ck_assert(isnan(zo_pearson(same, even, 4)) && isnan(zo_spearman(even, same, 4)) && isnan(zo_pearson(x, y, 1)) && isnan(zo_pearson(x, y, 0)));
+    const double none[] = {1, NAN, 3, 4, 5};
+    ck_assert(isnan(zo_pearson(none, y, 5)) && isnan(zo_spearman(none, y, 5)));
+}
+END_TEST
+
+#define SCORES "{\"name\": \"s\", \"texts\": [\"a\"], \"label\": \"y\", \"files\": [{\"validation\": \"s.tsv\"}], "
+#define MASK "\"mask_prompt\": {\"template\": \"*cls**sent_0**mask*.*sep+*\", \"words\": [\"terrible\", \"great\"]}"
+
+static zo_status open_scores(zo_dataset **d, const char *description, const char *rows, zo_err *err)
+{
+    char path[512], language[128];
+    put("s.json", description);
+    put("s.tsv", rows);
+    snprintf(language, sizeof language, "%s/language", folder);
+    zo_tokenizer *words;
+    ck_assert(zo_synth_write_tokenizer(language, err) == ZO_OK && zo_tokenizer_open(&words, language, err) == ZO_OK);
+    zo_dataset_spec s = {.task = zo_path_join(path, sizeof path, folder, "s.json"), .form = ZO_FORM_PROMPT, .data_dir = folder, .tokenizer = words, .context = 64,
+                         .scheme = ZO_SPLIT_FIRST, .count = {0, 0, -1}};
+    zo_status status = zo_dataset_open(d, &s, err);
+    zo_tokenizer_close(words);
+    return status;
+}
+
+START_TEST(scores_of_rows)
+{
+    zo_dataset *d;
+    zo_err err = {0};
+    ck_assert_msg(open_scores(&d, SCORES "\"scores\": [1, 5], " MASK "}", "a\ty\nthe film\t1\nthe plot\t5.0\nit\t2.50\nwas\t3\n", &err) == ZO_OK, "%s", err.text);
+    static const struct { float share; int label; } is[] = {{0, 0}, {1, 1}, {0.375F, 0}, {0.5F, 1}};
+    const int32_t index[] = {0, 1, 2, 3}, choice[] = {0, 0, 0, 1};
+    zo_batch *b = zo_dataset_batch(d, ZO_TEST, index, 4);
+    ck_assert(zo_dataset_scores(d) && zo_dataset_classes(d) == 2 && zo_dataset_head(d) == ZO_HEAD_WORDS);
+    for (int i = 0; i < 4; i++) {
+        ck_assert(b->share[i] == is[i].share && b->label[i] == is[i].label && zo_dataset_share(d, ZO_TEST, i) == is[i].share);
+    }
+    zo_batch_free(b);
+    double m[ZO_METRICS], share[] = {0.25, 1, 0.5, 0.5}; /* gold 0 1 0.375 0.5: means 0.5625 and 0.46875 */
+    zo_dataset_metrics(d, ZO_TEST, choice, share, m);
+    ck_assert_double_eq_tol(m[ZO_ACCURACY], 0.75, 1e-15);
+    ck_assert_double_eq_tol(m[ZO_PEARSON], 0.3828125 / sqrt(0.296875 * 0.51171875), 1e-12);
+    ck_assert_double_eq_tol(m[ZO_SPEARMAN], 4.5 / sqrt(4.5 * 5), 1e-12);
+    ck_assert(isnan(m[ZO_F1]) && isnan(m[ZO_MACRO_F1]) && isnan(m[ZO_MATTHEWS]) && isnan(m[ZO_TOKEN_F1]));
+    zo_dataset_chance(d, ZO_TEST, m);
+    ck_assert(m[ZO_PEARSON] == 0 && m[ZO_SPEARMAN] == 0 && m[ZO_ACCURACY] == 0.5 && isnan(m[ZO_F1]));
+    zo_dataset_close(d);
+    static const char *const bad[] = {"0.9", "5.1", "nan", "inf", "x", "", "3,5", "0x3", "1e400", "4 "};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        char rows[100];
+        snprintf(rows, sizeof rows, "a\ty\nthe film\t%s\n", bad[k]);
+        ck_assert_msg(open_scores(&d, SCORES "\"scores\": [1, 5], " MASK "}", rows, &err) == ZO_EINPUT, "%s", bad[k]);
+        ASSERT_HAS(err.text, "s.tsv:2: the score \"");
+        ASSERT_HAS(err.text, "is no number from 1 to 5");
+    }
+}
+END_TEST
+
+START_TEST(descriptions_of_scores)
+{
+    static const struct { const char *text, *says; } of[] = {
+        {SCORES "\"scores\": [5, 1], " MASK "}", "\"scores\" is [5, 1]; expected the smaller first"},
+        {SCORES "\"scores\": [1], " MASK "}", "is not two numbers"},
+        {SCORES "\"scores\": [1, \"5\"], " MASK "}", "is not two numbers"},
+        {SCORES "\"scores\": [1, 5], \"classes\": [0, 1], " MASK "}", "\"scores\" stands with \"classes\""},
+        {SCORES "\"scores\": [1, 5], \"head\": [0], " MASK "}", "\"scores\" stands with \"head\""},
+        {SCORES "\"scores\": [1, 5], \"metric\": \"f1\", " MASK "}", "\"metric\" is \"f1\", which is of classes, and each row has a score"},
+        {SCORES "\"classes\": [1, 5], \"metric\": \"pearson\", " MASK "}", "\"metric\" is \"pearson\", which is of scores"},
+        {SCORES "\"scores\": [1, 5], \"mask_prompt\": {\"template\": \"*cls**sent_0**mask*.*sep+*\", \"words\": [\"a\", \"b\", \"c\"]}}", "has 3 entries"},
+        {SCORES "\"scores\": [1, 5]}", "there is no form"},
+    };
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        zo_dataset *d;
+        zo_err err = {0};
+        ck_assert_int_eq(open_scores(&d, of[k].text, "a\ty\n", &err), ZO_EINPUT);
+        ASSERT_HAS(err.text, of[k].says);
+    }
+}
+END_TEST
+
 int main(void)
 {
     static char text[8192];
@@ -299,6 +396,9 @@ int main(void)
     tcase_add_test(c, record_is_scored_by_its_answers);
     tcase_add_test(c, record_rows_are_checked);
     tcase_add_test(c, metrics_fit_tasks);
+    tcase_add_test(c, correlations_by_hand);
+    tcase_add_test(c, scores_of_rows);
+    tcase_add_test(c, descriptions_of_scores);
     suite_add_tcase(s, c);
     int failed = suite_run(s);
     zo_tokenizer_close(bytes);

@@ -495,6 +495,21 @@ START_TEST(demonstrations)
     ck_assert_int_eq(zo_dataset_fingerprint(&s, &other, &err), ZO_OK);
     ck_assert_uint_ne(shown, plain);
     ck_assert_uint_ne(other, shown);
+    /* the same for all: numpy's permutation by seed 3 of five rows begins with 3, 4 */
+    put("d.tsv", "y\ta\n0\tr0\n1\tr1\n0\t r2\n1\tr3\n0\tr4 \n");
+    s.demonstrate_once = true;
+    s.train_split_seed = 3;
+    ck_assert_int_eq(zo_dataset_fingerprint(&s, &other, &err), ZO_OK);
+    ck_assert_uint_ne(other, shown);
+    zo_dataset *once = open_rows(&s);
+    ck_assert_str_eq(text_of(once, ZO_TEST, 0), "r3 is yes\n\nr4 is no\n\nv0 is ");
+    ck_assert_str_eq(text_of(once, ZO_TEST, 2), "r3 is yes\n\nr4 is no\n\nv2 is ");
+    zo_dataset_close(once);
+    s.train_split_seed = (uint64_t)UINT32_MAX + 1;
+    ck_assert_int_eq(zo_dataset_fingerprint(&s, &other, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "is above numpy's 4294967295");
+    s.train_split_seed = 3;
+    s.demonstrate_once = false;
     s.demonstrations = 6;
     zo_dataset *none;
     ck_assert_int_eq(zo_dataset_open(&none, &s, &err), ZO_EINPUT);

@@ -1724,7 +1724,7 @@ END_TEST
 START_TEST(the_list_is_complete)
 {
     static const char *const names[] = {"sst2", "sst5", "cola", "trec", "mrpc", "qnli", "mnli", "rte", "cb", "boolq", "wsc", "wic", "multirc", "copa",
-                                        "record", "snli", "qqp", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
+                                        "record", "snli", "qqp", "stsb", "mr", "cr", "mpqa", "subj", "ag_news", "synth-sentiment", "synth-entailment", "synth-acceptability", "synth-lengths"};
     const zo_task_info *list;
     int n = zo_task_list(&list);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) { /* in this order; a new one may come anywhere */
