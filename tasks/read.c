@@ -870,8 +870,35 @@ static zo_status read_object(const zo_task *task, const zo_source *source, const
     return read_nest(task, source, where, &in, table, err);
 }
 
+/* One list of rows, as `datasets` and pandas write it where they are not told to write lines. */
+static zo_status read_json_list(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
+{
+    const char *end = NULL, *zero = zo_json_escaped_zero(text);
+    cJSON *list = zero ? NULL : cJSON_ParseWithLengthOpts(text, bytes + 1, &end, true);
+    long line = 1, number = 0;
+    if (!cJSON_IsArray(list)) {
+        for (const char *at = text, *stop = zero ? zero : end; stop && at < stop; at++) {
+            line += *at == '\n';
+        }
+        cJSON_Delete(list);
+        return zo_fail(err, ZO_EINPUT, zero ? "%s:%ld: a string holds a zero byte (\\u0000), which no text here may; take it out"
+                                            : "%s:%ld: not one JSON list of rows [{...}, ...]; write the file again", path, line);
+    }
+    zo_status status = ZO_OK;
+    char where[WHERE_BYTES];
+    for (const cJSON *row = list->child; row && !status; row = row->next) {
+        snprintf(where, sizeof where, "%s, row %ld", path, ++number);
+        status = read_object(task, source, where, row, table, err);
+    }
+    cJSON_Delete(list);
+    return status;
+}
+
 static zo_status read_jsonl(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
 {
+    if (text[strspn(text, " \t\r\n")] == '[') {
+        return read_json_list(task, source, path, text, bytes, table, err);
+    }
     zo_lines lines = zo_lines_of(text, bytes);
     size_t length;
     char where[WHERE_BYTES];
@@ -896,8 +923,26 @@ static zo_status read_jsonl(const zo_task *task, const zo_source *source, const 
     return ZO_OK;
 }
 
+/* Is the first line a whole object, and not the last line? */
+static bool is_lines(const char *text)
+{
+    size_t first = strcspn(text, "\n");
+    const char *rest = text + first;
+    if (rest[strspn(rest, " \t\r\n")] == '\0') {
+        return false;
+    }
+    cJSON *object = cJSON_ParseWithLength(text, first);
+    bool whole = cJSON_IsObject(object);
+    cJSON_Delete(object);
+    return whole;
+}
+
+/* Or a list, or lines: `datasets` writes both into files named .json. */
 static zo_status read_json_map(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
 {
+    if (text[strspn(text, " \t\r\n")] == '[' || is_lines(text)) {
+        return read_jsonl(task, source, path, text, bytes, table, err);
+    }
     const char *end = NULL, *zero = zo_json_escaped_zero(text);
     cJSON *map = zero ? NULL : cJSON_ParseWithLengthOpts(text, bytes + 1, &end, true);
     long line = 1;
@@ -938,6 +983,9 @@ zo_status zo_source_parse(const zo_task *task, const zo_source *source, const ch
     if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         bytes -= 3;
+    }
+    if (bytes >= 4 && memcmp(text, "PAR1", 4) == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s: this is a parquet file, whatever its name; convert it: " ZO_FROM_PARQUET, path, path, path);
     }
     const char *nul = memchr(text, '\0', bytes);
     if (nul) {

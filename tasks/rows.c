@@ -1,4 +1,5 @@
 /* rows.c: which rows of a task's files the three splits hold, before any of them is encoded. Splits: task.h. */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,12 +48,31 @@ static void path_of(const zo_source *source, const zo_dataset_spec *spec, char p
     zo_path_join(path, 4096, spec->data_dir, name);
 }
 
-static bool file_there(const zo_source *source, const zo_dataset_spec *spec)
+static bool is_there(const char *path)
 {
-    char path[4096], packed[4200];
-    path_of(source, spec, path);
+    char packed[4200];
     snprintf(packed, sizeof packed, "%s.gz", path);
     return zo_path_exists(path) || zo_path_exists(packed);
+}
+
+/* JSON lines are often named .json: that name counts where the other is not there. */
+static void found_path(const zo_source *source, const zo_dataset_spec *spec, char path[4096])
+{
+    path_of(source, spec, path);
+    size_t n = strlen(path);
+    if (source->format == ZO_FORMAT_JSONL && n > 6 && strcmp(path + n - 6, ".jsonl") == 0 && !is_there(path)) {
+        path[n - 1] = '\0';
+        if (!is_there(path)) {
+            path[n - 1] = 'l';
+        }
+    }
+}
+
+static bool file_there(const zo_source *source, const zo_dataset_spec *spec)
+{
+    char path[4096];
+    found_path(source, spec, path);
+    return is_there(path);
 }
 
 /* The lowest choice of a part whose files are all there; -1 when none is. */
@@ -76,6 +96,39 @@ static int choose_files(const zo_task *task, const zo_dataset_spec *spec, zo_fil
     return -1;
 }
 
+/* A parquet file of this part in the folders where its files are looked for, or in "data" there. */
+static bool find_parquet(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, char found[4096], char target[4096])
+{
+    for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
+        for (int below = 0; s->part == part && below < 2; below++) {
+            char folder[4096], stem[64], path[4096];
+            path_of(s, spec, path);
+            char *name = strrchr(path, '/') + 1; /* a path below the data folder has one */
+            snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
+            snprintf(target, 4096, "%.*s%s", (int)(name - path), path, stem);
+            name[-1] = '\0';
+            if (below) {
+                zo_path_join(folder, sizeof folder, path, "data");
+            } else {
+                snprintf(folder, sizeof folder, "%s", path);
+            }
+            DIR *entries = opendir(folder);
+            for (struct dirent *e; entries && (e = readdir(entries));) {
+                size_t n = strlen(e->d_name);
+                if (n > 8 && strcmp(e->d_name + n - 8, ".parquet") == 0 && strncmp(e->d_name, stem, strlen(stem)) == 0) {
+                    zo_path_join(found, 4096, folder, e->d_name);
+                    closedir(entries);
+                    return true;
+                }
+            }
+            if (entries) {
+                closedir(entries);
+            }
+        }
+    }
+    return false;
+}
+
 static zo_status files_missing(const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, zo_err *err)
 {
     char looked[1000] = "";
@@ -86,6 +139,10 @@ static zo_status files_missing(const zo_task *task, const zo_dataset_spec *spec,
             size_t used = strlen(looked);
             snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", name);
         }
+    }
+    char parquet[4096], target[4096];
+    if (find_parquet(task, spec, part, parquet, target)) {
+        return zo_fail(err, ZO_EIO, "task %s: %s is a parquet file, which is not read here; convert it: " ZO_FROM_PARQUET, task->info.name, parquet, parquet, target);
     }
     if (!looked[0]) {
         return zo_fail(err, ZO_EINPUT, "task %s has no %s file; use another split scheme or 0 examples of that split", task->info.name, part_name[part]);
@@ -115,7 +172,7 @@ static zo_status read_part(zo_rows *rows, const zo_task *task, const zo_dataset_
     for (const zo_source *s = task->source; s->format != ZO_FORMAT_END; s++) {
         if (s->part == part && s->choice == choice) {
             char path[4096], name[NAME_BYTES];
-            path_of(s, spec, path);
+            found_path(s, spec, path);
             name_of(s, spec, name);
             table->file = zo_table_text(table, name, strlen(name));
             table->number = 0;

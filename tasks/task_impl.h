@@ -73,7 +73,7 @@ typedef enum zo_format {
     ZO_FORMAT_TSV,       /* tab-separated; a column is named by its header, or "#3" in a file without header. GLUE's files quote nothing;
                             a file in which every quote is one of CSV's (pandas, to_csv(sep="\t")) is read so (read.c) */
     ZO_FORMAT_CSV,       /* comma-separated with "..." around fields that need it, line feeds too; columns as in TSV */
-    ZO_FORMAT_JSONL,     /* an object a line; "target.span1_text" goes down into an object. Of keys and columns "a|b" is a or, where that is
+    ZO_FORMAT_JSONL,     /* an object a line, or all of them in one list; the file may be named .json too; "target.span1_text" goes down into an object. Of keys and columns "a|b" is a or, where that is
                             not there, b */
     ZO_FORMAT_JSON_MAP,  /* one object of objects: {"0": {...}, "1": {...}} */
     ZO_FORMAT_LABEL_TEXT, /* label, one space, text: "#0" and "#1" */
@@ -126,6 +126,9 @@ struct zo_task;
  * first error ends the reading. err is not NULL. */
 zo_status zo_source_read(const struct zo_task *task, const zo_source *source, const char *path, zo_table *table, zo_err *err);
 zo_status zo_source_parse(const struct zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err);
+
+/* What makes JSON lines of a parquet file, which are not read here: of a printf with both paths. */
+#define ZO_FROM_PARQUET "python3 -c \"import pandas; pandas.read_parquet('%s').to_json('%s.jsonl', orient='records', lines=True)\""
 
 /* Is a text (of so many bytes) one of the spellings "a|b|c"? Is a key a column by number, "#3" ("#1 String" is a name)? */
 bool zo_spelled_as(const char *spellings, const char *text, size_t bytes);

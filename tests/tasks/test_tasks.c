@@ -481,6 +481,66 @@ START_TEST(json_lines_and_maps)
 }
 END_TEST
 
+/* to_json with lines and without, under both names; what is no such file; and parquet, with the line that converts it. */
+START_TEST(json_lists_and_parquet)
+{
+    static const char list[] = "\n [{\"sentence\": \"a [\", \"label\": 1},\n{\"sentence\": \"b\", \"label\": 0}]\n";
+    static const char lines[] = "{\"sentence\": \"a [\", \"label\": 1}\n{\"sentence\": \"b\", \"label\": 0}\n";
+    zo_dataset_spec s = spec_of("sst2", ZO_FORM_HEAD, true);
+    s.scheme = ZO_SPLIT_FIRST;
+    s.count[ZO_TRAIN] = 0;
+    forget("glue/SST-2/dev.tsv");
+    for (int k = 0; k < 4; k++) {
+        const char *name = k % 2 ? "glue/SST-2/validation.json" : "glue/SST-2/validation.jsonl";
+        put(name, k < 2 ? list : lines);
+        zo_dataset *d = open_or_die(&s);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 2);
+        ck_assert_str_eq(text_of(d, ZO_TEST, 0), "a [");
+        ck_assert_int_eq(zo_dataset_label(d, ZO_TEST, 0), 1);
+        ck_assert_int_eq(zo_dataset_label(d, ZO_TEST, 1), 0);
+        zo_dataset_close(d);
+        forget(name);
+    }
+    static const struct { const char *text, *says; } bad[] = {
+        {"[{\"sentence\": \"a\", \"label\": 1},\n{\"sentence\": \"b\"}]", "validation.json, row 2: no \"label\" here"},
+        {"[{\"sentence\": \"a\", \"label\": 1},\n", "validation.json:2: not one JSON list of rows"},
+        {"[1]", "validation.json, row 1: a JSON object with \"label\" was expected"},
+        {"[{\"sentence\": \"a\\u0000\", \"label\": 1}]", "validation.json:1: a string holds a zero byte"},
+        {"PAR1 and more", "validation.json: this is a parquet file, whatever its name; convert it: python3 -c \"import pandas; pandas.read_parquet('"}};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        put("glue/SST-2/validation.json", bad[k].text);
+        ASSERT_HAS(open_error(&s), bad[k].says);
+    }
+    forget("glue/SST-2/validation.json");
+    static const char *const forms[] = {list, lines, "{\"x\": {\"sentence\": \"a [\", \"label\": 1},\n\"y\": {\"sentence\": \"b\", \"label\": 0}}\n",
+                                        "{\"x\": {\"sentence\": \"a [\", \"label\": 1}, \"y\": {\"sentence\": \"b\", \"label\": 0}}\n"};
+    put("own.json", "{\"name\": \"own\", \"texts\": [\"sentence\"], \"label\": \"label\", \"classes\": [0, 1], \"files\": [{\"validation\": \"rows.json\"}]}");
+    char description[200];
+    zo_dataset_spec own = s;
+    own.task = zo_path_join(description, sizeof description, folder, "own.json");
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+        put("rows.json", forms[k]);
+        zo_dataset *d = open_or_die(&own);
+        ck_assert_int_eq(zo_dataset_size(d, ZO_TEST), 2);
+        ck_assert_str_eq(text_of(d, ZO_TEST, 0), "a [");
+        ck_assert_int_eq(zo_dataset_label(d, ZO_TEST, 0), 1);
+        zo_dataset_close(d);
+    }
+    static const char *const parquet[] = {"glue/SST-2/validation-00000-of-00001.parquet", "glue/SST-2/data/validation-00000-of-00001.parquet"};
+    for (int k = 0; k < 2; k++) {
+        char line[1000];
+        put(parquet[k], "PAR1");
+        snprintf(line, sizeof line, "task sst2: %s/%s is a parquet file, which is not read here; convert it: python3 -c \"import pandas; "
+                 "pandas.read_parquet('%s/%s').to_json('%s/glue/SST-2/validation.jsonl', orient='records', lines=True)\"", folder, parquet[k], folder, parquet[k], folder);
+        ck_assert_str_eq(open_error(&s), line);
+        forget(parquet[k]);
+    }
+    put("glue/SST-2/train-00000-of-00001.parquet", "PAR1"); /* of another split */
+    ASSERT_HAS(open_error(&s), "no validation file; looked in");
+    forget("glue/SST-2/train-00000-of-00001.parquet");
+}
+END_TEST
+
 START_TEST(mrpc_reads_names_with_signs_and_a_mark)
 {
     put("glue/MRPC/train.tsv", "\xEF\xBB\xBFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tfirst\tsecond\n");
@@ -1843,6 +1903,7 @@ int main(void)
     tcase_add_test(c, csv_with_quotes);
     tcase_add_test(c, label_text_and_latin1);
     tcase_add_test(c, json_lines_and_maps);
+    tcase_add_test(c, json_lists_and_parquet);
     tcase_add_test(c, mrpc_reads_names_with_signs_and_a_mark);
     tcase_add_test(c, errors_name_file_line_and_fix);
     tcase_add_test(c, malformed_files_never_crash);
