@@ -796,7 +796,7 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
         return zo_fail(err, ZO_EINPUT, "task %s: of a \"context\" of %lld tokens %d are the answer's, which the model writes, so nothing is left for the prompt; raise it",
                        name, (long long)spec->context, task->answer_tokens);
     }
-    if (spec->calibration != ZO_CALIBRATE_NONE && !(spec->form == ZO_FORM_PROMPT && spec->causal)) {
+    if (spec->calibration != ZO_CALIBRATE_NONE && !(spec->form == ZO_FORM_PROMPT && spec->causal && task->answer_tokens == 0)) {
         return zo_fail(err, ZO_EINPUT, "task %s: \"calibration\" is of options that causal models rank; leave it out, or use \"form\": \"prompt\" with such a model",
                        name);
     }

@@ -940,7 +940,7 @@ static bool is_lines(const char *text)
 /* Or a list, or lines: `datasets` writes both into files named .json. */
 static zo_status read_json_map(const zo_task *task, const zo_source *source, const char *path, char *text, size_t bytes, zo_table *table, zo_err *err)
 {
-    if (text[strspn(text, " \t\r\n")] == '[' || is_lines(text)) {
+    if (source->format == ZO_FORMAT_JSON_MAP && (text[strspn(text, " \t\r\n")] == '[' || is_lines(text))) {
         return read_jsonl(task, source, path, text, bytes, table, err);
     }
     const char *end = NULL, *zero = zo_json_escaped_zero(text);

@@ -43,7 +43,7 @@ static inline void fuzz_rows(const uint8_t *data, size_t size, unsigned formats)
             zo_record *record = &table.record[k];
             int32_t classes = record->own ? record->own->n : task->info.classes;
             ZO_CHECK(record->label >= 0 && record->label < classes && record->share >= 0 && record->share <= 1, "label %d of task %s", record->label, task->info.name);
-            ZO_CHECK(!record->own == (task->info.classes > 0) && (!record->own || record->own->right[record->label]), "candidates of task %s", task->info.name);
+            ZO_CHECK(!record->own == !source->candidates && (!record->own || record->own->right[record->label]), "candidates of task %s", task->info.name);
             if (task->prepare) {
                 task->prepare(record, &storage);
             }
