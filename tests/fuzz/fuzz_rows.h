@@ -41,7 +41,7 @@ static inline void fuzz_rows(const uint8_t *data, size_t size, unsigned formats)
     } else {
         for (int64_t k = 0; k < table.n; k++) {
             zo_record *record = &table.record[k];
-            int32_t classes = record->own ? record->own->n : task->info.classes;
+            int32_t classes = record->own ? record->own->n : task->info.writes ? 1 : task->info.classes;
             ZO_CHECK(record->label >= 0 && record->label < classes && record->share >= 0 && record->share <= 1, "label %d of task %s", record->label, task->info.name);
             ZO_CHECK(!record->own == !source->candidates && (!record->own || record->own->right[record->label]), "candidates of task %s", task->info.name);
             if (task->prepare) {
