@@ -68,6 +68,11 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
     "gemma2": (tr.Gemma2Config(num_key_value_heads=2, head_dim=6, max_position_embeddings=POSITIONS, sliding_window=5, query_pre_attn_scalar=9,
                                attn_logit_softcapping=2.0, final_logit_softcapping=3.0, **SMALL),
                tr.Gemma2ForSequenceClassification, tr.Gemma2ForCausalLM, 0),
+    "gptj": (tr.GPTJConfig(vocab_size=VOCAB, n_embd=HIDDEN, n_inner=FFN, n_layer=LAYERS, n_head=HEADS, n_positions=POSITIONS, rotary_dim=4,
+                           pad_token_id=PAD, bos_token_id=2, eos_token_id=2),
+             tr.GPTJForSequenceClassification, tr.GPTJForCausalLM, 0),
+    "phi": (tr.PhiConfig(num_key_value_heads=2, max_position_embeddings=POSITIONS, rope_parameters=dict(rope_type="default", rope_theta=100.0), **LLAMA),
+            tr.PhiForSequenceClassification, tr.PhiForCausalLM, 0),
 }
 
 

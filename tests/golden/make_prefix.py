@@ -25,8 +25,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKENS, CLASSES = 3, 3
 FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3", "gemma",
-            "gemma2"]
-PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox"]  # positions are rotary
+            "gemma2", "gptj", "phi"]
+PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox", "gptj", "phi"]  # positions are rotary
 prefixes = []  # of the model that runs: (k, v) a layer, (TOKENS, kv_heads * head_dim)
 made = []      # layers that ran
 
@@ -81,6 +81,15 @@ def with_past(model, inputs, positions):
 def rotated(k, config, positions):
     """Keys as RoPE of transformers turns them by `positions` (-TOKENS or TOKENS)."""
     layers, _, kv_heads, width = sizes(config)
+    if config.model_type in ("gptj", "phi"):  # theirs turn a part, of which theirs alone knows where the pairs stand: written out here
+        dims = config.rotary_dim if config.model_type == "gptj" else int(width * config.rope_parameters["partial_rotary_factor"])
+        base = 10000.0 if config.model_type == "gptj" else config.rope_parameters["rope_theta"]
+        angle = positions * base ** (-torch.arange(0, dims, 2) / dims)
+        x = k.reshape(TOKENS, kv_heads, width).clone()
+        low, high = (slice(0, dims, 2), slice(1, dims, 2)) if config.model_type == "gptj" else (slice(0, dims // 2), slice(dims // 2, dims))
+        a, b = x[..., low].clone(), x[..., high].clone()
+        x[..., low], x[..., high] = a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()
+        return x.reshape(TOKENS, -1)
     neox = tr.models.gpt_neox.modeling_gpt_neox
     llama = tr.models.llama.modeling_llama
     rope, turn = ((neox.GPTNeoXRotaryEmbedding, neox.apply_rotary_pos_emb) if config.model_type == "gpt_neox" else

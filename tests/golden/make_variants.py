@@ -34,6 +34,9 @@ BASE = {
     "qwen3": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=6, intermediate_size=24),
     "gemma": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1, head_dim=6, intermediate_size=24),
     "gemma2": dict(vocab_size=40, hidden_size=16, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=6, intermediate_size=24),
+    "gptj": dict(vocab_size=40, n_embd=32, n_layer=2, n_head=4, n_positions=32, rotary_dim=4, bos_token_id=1, eos_token_id=1),
+    "phi": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
+                rope_theta=50.0),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -48,7 +51,10 @@ CLASSES = {
     "qwen3": (tr.Qwen3Config, tr.Qwen3ForCausalLM, tr.Qwen3ForSequenceClassification),
     "gemma": (tr.GemmaConfig, tr.GemmaForCausalLM, tr.GemmaForSequenceClassification),
     "gemma2": (tr.Gemma2Config, tr.Gemma2ForCausalLM, tr.Gemma2ForSequenceClassification),
+    "gptj": (tr.GPTJConfig, tr.GPTJForCausalLM, tr.GPTJForSequenceClassification),
+    "phi": (tr.PhiConfig, tr.PhiForCausalLM, tr.PhiForSequenceClassification),
 }
+DEAD = {"bert": ("cls.predictions.bias",), "roberta": ("lm_head.bias",)}  # where the decoder is untied
 STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
 VARIANTS = (
@@ -89,7 +95,12 @@ VARIANTS = (
      ("gemma2", dict()), ("gemma2", dict(sliding_window=2, query_pre_attn_scalar=3)), ("gemma2", dict(attn_logit_softcapping=0.5)),
      ("gemma2", dict(final_logit_softcapping=0.5)), ("gemma2", dict(attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True)),
      ("gemma2", dict(tie_word_embeddings=False, hidden_activation="gelu", sliding_window=3,
-                     layer_types=["full_attention", "sliding_attention", "sliding_attention"]))]
+                     layer_types=["full_attention", "sliding_attention", "sliding_attention"])),
+     ("gptj", dict()), ("gptj", dict(rotary_dim=8)), ("gptj", dict(rotary_dim=2, n_inner=9, activation_function="gelu")),
+     ("gptj", dict(tie_word_embeddings=True, layer_norm_epsilon=0.5)), ("gptj", dict(n_head=2, rotary_dim=14)),
+     ("phi", dict()), ("phi", dict(partial_rotary_factor=0.25, num_key_value_heads=1)), ("phi", dict(tie_word_embeddings=True, num_key_value_heads=2)),
+     ("phi", dict(rope_scaling=dict(type="linear", factor=2.5))), ("phi", dict(partial_rotary_factor=1.0, hidden_act="relu", layer_norm_eps=0.5)),
+     ("phi", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75)))]
 )
 
 
@@ -124,7 +135,7 @@ def make(family, changes):
     for model in (lm, classifier):
         with torch.no_grad():
             for name, p in model.named_parameters():
-                if name not in ("cls.predictions.bias", "lm_head.bias") or config.tie_word_embeddings:  # dead where untied
+                if name not in DEAD.get(family, ()) or config.tie_word_embeddings:
                     name = STORED.get(family, {}).get(name, name)
                     p.copy_(weight(name, tuple(p.shape)))
                     shapes[name] = list(p.shape)

@@ -199,7 +199,7 @@ static float *tensor(const char *path, const char *name, int64_t *n)
  * it. */
 START_TEST(peft_folders_are_read_and_written)
 {
-    static const char *const rotary[] = {"llama", "llama-tied", "gpt-neox"};
+    static const char *const rotary[] = {"llama", "llama-tied", "gpt-neox", "gptj", "phi"};
     static const char *const keys[] = {"peft_type", "task_type", "num_virtual_tokens", "num_layers", "num_attention_heads", "token_dim", "prefix_projection",
                                        "num_transformer_submodules"};
     char golden[128], peft[140];
@@ -321,7 +321,7 @@ int main(void)
     tcase_add_loop_test(t, every_estimator_goes_down, 0, 3);
     tcase_add_loop_test(t, what_is_written_is_read_again, 0, 2 * FAMILIES);
     tcase_add_test(t, folders_have_prints);
-    tcase_add_loop_test(t, peft_folders_are_read_and_written, 0, 3);
+    tcase_add_loop_test(t, peft_folders_are_read_and_written, 0, 5);
     tcase_add_test(t, what_is_wrong_is_one_sentence);
     Suite *s = suite_create("prefix");
     suite_add_tcase(s, t);
