@@ -26,7 +26,7 @@ import sys
 
 import numpy
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def jsonl(path):
@@ -178,7 +178,7 @@ def demonstrations(rows, n):
 def main():
     folder, data, out = sys.argv[1:4]
     torch.set_num_threads(1)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=os.path.join(folder, "tokenizer.json"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     result = {"model": os.path.basename(os.path.normpath(folder)), "protocol": "MeZO zero-shot, f32, own tokenizer", "tasks": {}}
     known = {}  # parts of options, for cases that differ in calibration alone
