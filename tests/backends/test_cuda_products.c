@@ -263,7 +263,7 @@ START_TEST(head_rounds_inputs)
             zo_backend *be = side->be;
             pair_view_new(&v, &p.side[CPU], kind, points);
             pair_view_new(&w, side, kind, points);
-            double *logit = linear64(&p, &v.view, precision, false, P_TABLE, P_TABLE_BIAS, 0.0f, x, ROWS);
+            double *logit = linear64(&p, &v.view, precision, false, P_TABLE, P_TABLE_BIAS, x, ROWS);
             for (int i = 0; i < points * SCORES; i++) {
                 const double *l = logit + (i / SCORES * ROWS + at[i % SCORES]) * p.vocabulary;
                 double most = -INFINITY, sum = 0.0;
