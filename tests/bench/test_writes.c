@@ -69,7 +69,7 @@ static void open_cell(opened *o)
 {
     char text[600];
     zo_err err = {0};
-    zo_setup_dirs dirs = {folder, NULL};
+    zo_setup_dirs dirs = {.data = folder};
     snprintf(text, sizeof text, "{\"model\": \"%s/opt\", \"init\": \"random\", \"task\": \"squad\", \"form\": \"prompt\", \"split\": \"mezo\", \"context\": 200, \"batch\": 2, "
              "\"eval_batch\": 3, \"train\": 4, \"dev\": 0, \"test\": %d, \"threads\": 1, \"steps\": 2, \"optimizer\": \"mezo\"}", folder, ROWS);
     ck_assert_msg(zo_grid_parse(&o->grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
@@ -186,7 +186,7 @@ START_TEST(an_evaluation_is_what_was_written)
     zo_err err = {0};
     zo_mem_reset_peaks();
     zo_mem_phase(ZO_PHASE_EVAL);
-    zo_setup_evaluate(&o.setup, ZO_TEST, &e, correct);
+    zo_setup_evaluate(&o.setup, ZO_TEST, &e, correct, NULL);
     zo_mem_phase(ZO_PHASE_TRAIN);
     ck_assert_msg(zo_setup_step(&o.setup, 0, &report, &seconds, &err) == ZO_OK, "%s", err.text);
     zo_dataset_fetch(o.setup.dataset, ZO_TEST);
