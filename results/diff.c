@@ -25,7 +25,7 @@ static zo_status no_run(const zo_diff_side *side, zo_err *err)
     if (side->column == NULL) {
         return zo_fail(err, ZO_EINPUT, "%s: has no finished run", side->results->path);
     }
-    snprintf(sql, sizeof sql, "SELECT DISTINCT %s FROM all_runs WHERE status IN " ZO_FINISHED " ORDER BY began DESC LIMIT 8", side->column);
+    snprintf(sql, sizeof sql, "SELECT %s FROM all_runs WHERE status IN " ZO_FINISHED " GROUP BY 1 ORDER BY max(began) DESC, max(run) DESC LIMIT 8", side->column);
     zo_status status = zo_db_prepare(side->results, sql, &b, err);
     if (status != ZO_OK) {
         return status;
@@ -44,8 +44,9 @@ static zo_status choose_runs(const zo_diff_side *side, zo_err *err)
 {
     char *sql = side->column == NULL
                     ? sqlite3_mprintf("CREATE TEMP VIEW report AS SELECT * FROM main.runs WHERE status IN " ZO_FINISHED)
-                    : sqlite3_mprintf("CREATE TEMP VIEW report AS SELECT * FROM main.all_runs WHERE run IN (SELECT max(run) FROM main.all_runs WHERE status IN "
-                                      ZO_FINISHED " AND substr(\"%w\", 1, length(%Q)) = %Q GROUP BY cell)", side->column, side->value, side->value);
+                    : sqlite3_mprintf("CREATE TEMP VIEW report AS SELECT * FROM main.all_runs WHERE run IN (SELECT run FROM (SELECT run, row_number() OVER (PARTITION BY cell "
+                                      "ORDER BY began DESC, run DESC) AS nth FROM main.all_runs WHERE status IN " ZO_FINISHED " AND substr(\"%w\", 1, length(%Q)) = %Q) "
+                                      "WHERE nth = 1)", side->column, side->value, side->value);
     bool ok;
     zo_status status = zo_db_run(side->results, sql, err);
     sqlite3_free(sql);
@@ -93,7 +94,8 @@ static zo_status first_difference(const zo_diff_side side[2], const char *sql, c
 static zo_status compare_bits(const zo_diff_side side[2], const int64_t run[2], int64_t *step, zo_err *err)
 {
     static const char *const sql[] = {"SELECT step, loss, projected FROM steps WHERE run = ? ORDER BY step",
-                                      "SELECT step, accuracy, loss FROM evaluations WHERE run = ? ORDER BY step, split"};
+                                      "SELECT step, loss, accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman FROM evaluations WHERE run = ? "
+                                      "ORDER BY step, split"};
     *step = -1;
     for (int i = 0; i < 2; i++) {
         int64_t found;
@@ -168,13 +170,16 @@ typedef struct tally {
     char outcome[80];
 } tally;
 
-static void add_pair(figure *f, double a, double b, bool ratio)
+/* Does the pair have it? */
+static bool add_pair(figure *f, double a, double b, bool ratio)
 {
-    if (isfinite(a) && isfinite(b) && (!ratio || (a > 0 && b > 0))) {
+    bool has = isfinite(a) && isfinite(b) && (!ratio || (a > 0 && b > 0));
+    if (has) {
         f->sum[A] += a;
         f->sum[B] += b;
         f->change[f->n++] = ratio ? log(b / a) : b - a;
     }
+    return has;
 }
 
 static zo_status add_run_pair(tally *s, const zo_diff_side side[2], const zo_grouped_run *const run[2], zo_err *err)
@@ -193,15 +198,13 @@ static zo_status add_run_pair(tally *s, const zo_diff_side side[2], const zo_gro
         snprintf(s->outcome, sizeof s->outcome, "%s, %s", ended[A], ended[B]);
     }
     add_pair(&s->score, zo_run_number(run[A], "metric_value"), zo_run_number(run[B], "metric_value"), false);
-    add_pair(&s->memory, zo_run_number(run[A], "train_peak_bytes"), zo_run_number(run[B], "train_peak_bytes"), true);
+    bool has_peaks = add_pair(&s->memory, zo_run_number(run[A], "train_peak_bytes"), zo_run_number(run[B], "train_peak_bytes"), true);
     bool quiet = zo_run_number(run[A], "disturbed") == 0 && zo_run_number(run[B], "disturbed") == 0;
-    if (quiet) {
-        add_pair(&s->time, zo_run_number(run[A], "step_ms_median"), zo_run_number(run[B], "step_ms_median"), true);
-    }
+    quiet = quiet && add_pair(&s->time, zo_run_number(run[A], "step_ms_median"), zo_run_number(run[B], "step_ms_median"), true);
     for (int k = A; k < SIDES && status == ZO_OK; k++) {
         status = ask_dev(&side[k], number[k], metric, NULL, &best[k], err);
         status = status == ZO_OK && quiet ? add_numbers(&side[k], "SELECT part, ms FROM parts WHERE run = ?", number[k], s->parts[k], err) : status;
-        status = status == ZO_OK ? add_numbers(&side[k], "SELECT tag, bytes FROM memory WHERE phase = 'train' AND run = ?", number[k], s->tags[k], err) : status;
+        status = status == ZO_OK && has_peaks ? add_numbers(&side[k], "SELECT tag, bytes FROM memory WHERE phase = 'train' AND run = ?", number[k], s->tags[k], err) : status;
     }
     double target = status == ZO_OK ? fmin(best[A], best[B]) : NAN;
     for (int k = A; k < SIDES && status == ZO_OK && isfinite(best[A]) && isfinite(best[B]); k++) {

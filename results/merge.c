@@ -35,11 +35,11 @@ static const char *text_at(sqlite3_stmt *row, const char *name)
 }
 
 /* By names, since a migrated table has its younger columns at its end. */
-static zo_status prepare_insert(zo_results *into, const char *table, sqlite3_stmt *row, sqlite3_stmt **insert, zo_err *err)
+static zo_status prepare_insert(zo_results *into, const char *verb, const char *table, sqlite3_stmt *row, sqlite3_stmt **insert, zo_err *err)
 {
     char sql[SQL_MOST];
     int columns = sqlite3_column_count(row);
-    size_t at = (size_t)snprintf(sql, sizeof sql, "INSERT INTO %s (", table);
+    size_t at = (size_t)snprintf(sql, sizeof sql, "%s INTO %s (", verb, table);
     for (int i = 0; i < columns; i++) {
         at += (size_t)snprintf(sql + at, sizeof sql - at, "%s\"%s\"", i > 0 ? ", " : "", sqlite3_column_name(row, i));
     }
@@ -52,10 +52,10 @@ static zo_status prepare_insert(zo_results *into, const char *table, sqlite3_stm
     return sqlite3_prepare_v2(into->db, sql, -1, insert, NULL) == SQLITE_OK ? ZO_OK : zo_db_fail(into, err);
 }
 
-/* The row that `row` stands at, as a new one of `table`. *insert: NULL at first, and the caller's to finalize. */
-static zo_status copy_row(zo_results *into, const char *table, sqlite3_stmt *row, const given *changes, sqlite3_stmt **insert, zo_err *err)
+/* The row that `row` stands at, as a new one of `table`, by this verb. *insert: NULL at first, and the caller's to finalize. */
+static zo_status copy_row(zo_results *into, const char *verb, const char *table, sqlite3_stmt *row, const given *changes, sqlite3_stmt **insert, zo_err *err)
 {
-    zo_status status = *insert == NULL ? prepare_insert(into, table, row, insert, err) : ZO_OK;
+    zo_status status = *insert == NULL ? prepare_insert(into, verb, table, row, insert, err) : ZO_OK;
     for (int i = 0; i < sqlite3_column_count(row) && status == ZO_OK; i++) {
         const given *g = changes;
         while (g->column != NULL && strcmp(g->column, sqlite3_column_name(row, i)) != 0) {
@@ -125,7 +125,7 @@ static zo_status copy_rows(zo_results *into, zo_results *from, const char *table
     sqlite3_stmt *insert = NULL;
     int code = SQLITE_ROW;
     while (status == ZO_OK && (code = sqlite3_step(b.s)) == SQLITE_ROW) {
-        status = copy_row(into, table, b.s, changes, &insert, err);
+        status = copy_row(into, "INSERT", table, b.s, changes, &insert, err);
     }
     status = ended(from, code, status, err);
     sqlite3_finalize(insert);
@@ -176,7 +176,7 @@ static zo_status merge_try(zo_results *into, zo_results *from, sqlite3_stmt *row
     }
     const given changes[] = {{"run", run, run == 0}, {"cell", cell, false}, {NULL, 0, false}};
     sqlite3_stmt *insert = NULL;
-    status = status == ZO_OK ? copy_row(into, "tries", row, changes, &insert, err) : status;
+    status = status == ZO_OK ? copy_row(into, "INSERT", "tries", row, changes, &insert, err) : status;
     sqlite3_finalize(insert);
     *(run > 0 ? &merged->renewed : &merged->added) += 1;
     run = run > 0 ? run : sqlite3_last_insert_rowid(into->db);
@@ -204,7 +204,7 @@ static zo_status find_cell(zo_results *into, sqlite3_stmt *row, int64_t *cell, z
     }
     const given changes[] = {{"cell", 0, true}, {"shown", 0, true}, {NULL, 0, false}};
     sqlite3_stmt *insert = NULL;
-    status = copy_row(into, "cells", row, changes, &insert, err);
+    status = copy_row(into, "INSERT", "cells", row, changes, &insert, err);
     sqlite3_finalize(insert);
     *cell = sqlite3_last_insert_rowid(into->db);
     merged->cells++;
@@ -234,6 +234,31 @@ static zo_status merge_cell(zo_results *into, zo_results *from, sqlite3_stmt *ro
     return status;
 }
 
+/* What was planned of cells, by their hashes; what `into` has already stays. */
+static zo_status merge_plans(zo_results *into, zo_results *from, zo_err *err)
+{
+    static const char *const table[] = {"plans", "budgets"};
+    static const given none = {NULL, 0, false};
+    zo_status status = ZO_OK;
+    for (size_t i = 0; i < sizeof table / sizeof *table && status == ZO_OK; i++) {
+        char sql[60];
+        zo_binder b;
+        sqlite3_stmt *insert = NULL;
+        snprintf(sql, sizeof sql, "SELECT * FROM %s", table[i]);
+        status = zo_db_prepare(from, sql, &b, err);
+        if (status == ZO_OK) {
+            int code = SQLITE_ROW;
+            while (status == ZO_OK && (code = sqlite3_step(b.s)) == SQLITE_ROW) {
+                status = copy_row(into, "INSERT OR IGNORE", table[i], b.s, &none, &insert, err);
+            }
+            status = ended(from, code, status, err);
+            sqlite3_finalize(insert);
+            sqlite3_finalize(b.s);
+        }
+    }
+    return status;
+}
+
 zo_status zo_results_merge(zo_results *into, zo_results *from, zo_merged *merged, zo_err *err)
 {
     *merged = (zo_merged){.cells = 0};
@@ -257,11 +282,12 @@ zo_status zo_results_merge(zo_results *into, zo_results *from, zo_merged *merged
         status = ended(from, code, status, err);
         sqlite3_finalize(b.s);
     }
+    status = status == ZO_OK ? merge_plans(into, from, err) : status;
     zo_db_run(from, "ROLLBACK", &(zo_err){0}); /* it only read */
     return zo_db_end(into, status, err);
 }
 
-#define OLDER_CELLS "cells WHERE meaning <> " ZO_NUMBER_TEXT(ZO_MEANING)
+#define OLDER_CELLS "cells WHERE meaning < " ZO_NUMBER_TEXT(ZO_MEANING)
 
 /* One statement that deletes; *rows of them. */
 static zo_status delete_rows(zo_results *r, const char *sql, int64_t *rows, zo_err *err)

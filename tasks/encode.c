@@ -711,7 +711,7 @@ static zo_status encode_answer(zo_encoder *encoder, const zo_record *raw, bool t
                                int64_t *truncated, zo_err *err)
 {
     int64_t cuts = 0;
-    zo_status status = encode_options(encoder, raw, true, shown, nshown, pack, truncated, err);
+    zo_status status = encode_options(encoder, raw, OPTIONS_GOLD, shown, nshown, pack, truncated, err);
     if (status || trains) {
         return status;
     }

@@ -141,7 +141,15 @@ int zo_cmd_diff(int argc, char **argv)
         zo_fail(&err, ZO_EINPUT, "--by is \"%.40s\"; expected revision, binary, host, device, compiler or kernel", by);
         return fail(&err);
     }
-    bool files = by == NULL && db == NULL && zo_path_exists(name[0]) && zo_path_exists(name[1]);
+    bool there[2] = {zo_path_exists(name[0]), zo_path_exists(name[1])}, files = by == NULL && db == NULL && there[0] && there[1];
+    if (by == NULL && db == NULL && there[0] != there[1]) {
+        zo_fail(&err, ZO_EINPUT, "%.400s: there is no such file, and %.400s is one; give two databases, or --db FILE and two revisions", name[there[0]], name[there[1]]);
+        return fail(&err);
+    }
+    if (name[0][0] == '\0' || name[1][0] == '\0') {
+        zo_fail(&err, ZO_EINPUT, "a side is an empty text; expected a database, or what a %s begins with", by != NULL ? by : columns[0]);
+        return fail(&err);
+    }
     db = db != NULL ? db : "results/zo.db";
     zo_diff_side side[2];
     zo_status status = ZO_OK;

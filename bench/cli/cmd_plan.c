@@ -5,6 +5,7 @@
 
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "bench/matrix/child.h"
 #include "bench/matrix/plan.h"
 #include "core/text.h"
 #include "results/report.h"
@@ -31,7 +32,7 @@ int zo_cmd_plan(int argc, char **argv)
     zo_table_format format = ZO_TABLE_MD;
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
                      "zo plan CONFIG.json [--memory] [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--only CELL]"
-                     " [--format md|csv|json | --json]", &err) ||
+                     " [--format md|csv|json|latex | --json]", &err) ||
         zo_table_format_of(json ? "json" : format_name, &format, &err) || zo_with_of(with_text, model, device, &with, &err) ||
         zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err))) {
         fprintf(stderr, "zo plan: %s\n", err.text);
@@ -42,7 +43,10 @@ int zo_cmd_plan(int argc, char **argv)
     cJSON_Delete(with);
     zo_matrix_plan plan;
     int code = zo_matrix_plan_make(&plan, &grid, &spec, memory ? NULL : &zo_timing_usual);
-    if (code < 2) {
+    if (zo_run_interrupted) {
+        fprintf(stderr, "zo plan: interrupted; what was timed is kept, and the same command goes on\n");
+        code = 1;
+    } else if (code < 2) {
         char sum[400];
         cJSON *rows = zo_matrix_plan_rows(&plan, &grid);
         int columns = zo_terminal_columns(STDOUT_FILENO);

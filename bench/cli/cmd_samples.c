@@ -28,7 +28,15 @@ static zo_status select_samples(zo_results *results, const samples_args *a, int6
     snprintf(sql, sizeof sql, "SELECT split, step, row, correct, label, choice, loss, scores, source, text FROM samples WHERE run = %lld AND step = %s%s%s ORDER BY split, row",
              (long long)run, a->step != NULL ? a->step : step, split, a->wrong ? " AND correct = 0" : "");
     zo_status status = zo_results_select_views(results, zo_cell_keys(), sql, rows, err);
-    if (status != ZO_OK || cJSON_GetArraySize(*rows) > 0 || a->wrong) {
+    if (status != ZO_OK || cJSON_GetArraySize(*rows) > 0) {
+        return status;
+    }
+    if (a->wrong) { /* was nothing wrong, or nothing kept? */
+        samples_args all = *a;
+        cJSON *kept;
+        all.wrong = false;
+        status = select_samples(results, &all, run, &kept, err);
+        cJSON_Delete(kept);
         return status;
     }
     cJSON_Delete(*rows);
@@ -53,7 +61,7 @@ int zo_cmd_samples(int argc, char **argv)
     zo_run_facts facts = {0};
     cJSON *rows = NULL;
     zo_status status = zo_args_read(argc, argv, table, &a.run, 1, 1, NULL,
-                                    "zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json | --json]", &err);
+                                    "zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json|latex | --json]", &err);
     status = status == ZO_OK ? zo_table_format_of(a.format != NULL ? a.format : a.json ? "json" : "md", &as, &err) : status;
     if (status == ZO_OK && a.rows != NULL && strcmp(a.rows, "dev") != 0 && strcmp(a.rows, "test") != 0) {
         status = zo_fail(&err, ZO_EINPUT, "--rows is \"%.40s\"; expected dev or test", a.rows);

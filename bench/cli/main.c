@@ -72,7 +72,7 @@ static const command commands[] = {
      "Keys of a cell:\n"},
     {"plan", zo_cmd_plan, "what the cells of a config will take: memory and hours, and what does not fit",
      "usage: zo plan CONFIG.json [--memory] [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--only CELL]\n"
-     "               [--format md|csv|json | --json]\n"
+     "               [--format md|csv|json|latex | --json]\n"
      "\n"
      "A row for the cells that differ in the seed and the learning rate alone: the peak of their training by tag in MB, their steps, the wall time of one,\n"
      "and the hours of one cell and of all of them. What would take more than a cell may take, or cannot be run, says why; `zo run` starts no training\n"
@@ -90,7 +90,7 @@ static const command commands[] = {
      "\n"
      "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n"},
     {"samples", zo_cmd_samples, "what came of single examples in a run",
-     "usage: zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json | --json]\n"
+     "usage: zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json|latex | --json]\n"
      "\n"
      "RUN is the number of a run (column `run`), or the hash of a cell, that kept them (zo run --samples): label and choice from 0, loss, the score of each class\n"
      "or option, which row of which file the example is, and how its first text begins. A score is a class's log-probability, an option's mean over its\n"

@@ -356,7 +356,13 @@ static int make_plan(const char *path, const zo_grid *grid, const cJSON *with, c
         }
         cut c = {.dropped = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)tasks + 1)};
         double left = fmax(seconds - zo_timings_spent(plan.timings), CELLS_SHARE * seconds), share = make_cut(items, grid->n, left, tasks, &c);
-        status = share < 0 ? zo_fail(&err, ZO_EINPUT, "the least that this table can be shrunk to takes about %.0f s, and %.0f s of the budget are left; give a longer "
+        int64_t kept = 0, first = 0;
+        for (int64_t i = 0; i < grid->n; i++) {
+            kept += items[i].known;
+            first = items[i].known ? first : i;
+        }
+        status = kept == 0 ? zo_fail(&err, ZO_EINPUT, "no cell of the table can be run now, the first of them because: %.300s", plan.of[first].why[0] != '\0' ? plan.of[first].why : "its steps could not be timed")
+                 : share < 0 ? zo_fail(&err, ZO_EINPUT, "the least that this table can be shrunk to takes about %.0f s, and %.0f s of the budget are left; give a longer "
                                      "--budget, or a smaller --model", ceil(-share), floor(left))
                            : write_plan(grid, &plan, items, &c, share, name, seconds, spec->db, &err);
         code = status == ZO_OK ? 0 : 2;

@@ -224,6 +224,9 @@ static zo_status stand_of(const finder *f, const zo_expected *e, zo_stand *s, zo
         }
         status = find_group(f, e, f->ran, s, &row, err);
     }
+    if (row != NULL && s->budget[0] == '\0' && f->ran != NULL && cells_left(f, e) < e->cells && s->runs <= cells_left(f, e)) {
+        memcpy(s->budget, f->budget, sizeof s->budget); /* some of its cells, as the table has them, and no others have run */
+    }
     if (row != NULL) {
         judge(f, e, row, s);
         cJSON_Delete(row);
@@ -242,11 +245,11 @@ static void say_change(finder *f, const cJSON *with)
     }
 }
 
-/* The longest plan that has shrunk the cells with these hashes. */
+/* The longest plan that has shrunk the cells with these hashes, of those that have a run if there are any. */
 static zo_status find_plan(finder *f, zo_err *err)
 {
     cJSON *plans = NULL, *rows = NULL;
-    zo_status status = zo_results_select(f->results, "SELECT DISTINCT plan, seconds FROM budgets ORDER BY seconds DESC", &plans, err);
+    zo_status status = zo_results_select(f->results, "SELECT plan, seconds FROM budgets GROUP BY plan ORDER BY max(ran IN (SELECT hash FROM report)) DESC, seconds DESC", &plans, err);
     for (const cJSON *p = plans != NULL ? plans->child : NULL; p != NULL && status == ZO_OK && f->ran == NULL; p = p->next) {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p, "plan"));
         double seconds = number_of(p, "seconds");

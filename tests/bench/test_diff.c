@@ -103,6 +103,21 @@ START_TEST(every_figure_is_known_by_hand)
     cJSON *all;
     make_base("a.db");
     copy("a.db", "b.db");
+    /* a run of B without a peak and a step's time is in neither mean, nor in what changed most; another score of an evaluation is no equal evaluation */
+    change("b.db", "UPDATE tries SET train_peak_bytes = NULL, step_ms_median = NULL WHERE run = (SELECT shown FROM cells WHERE optimizer = 'mezo' AND seed = 2);"
+                   "UPDATE parts SET ms = 100 WHERE run = (SELECT shown FROM cells WHERE optimizer = 'mezo' AND seed = 2);"
+                   "DELETE FROM memory WHERE run = (SELECT shown FROM cells WHERE optimizer = 'mezo' AND seed = 2);"
+                   "UPDATE evaluations SET token_f1 = 0.5 WHERE step = 4 AND run = (SELECT shown FROM cells WHERE optimizer = 'fo-sgd' AND seed = 1)");
+    const cJSON *row = diff("a.db", "b.db", "mezo", &all);
+    IS(row, "quiet", 2);
+    ck_assert(cJSON_IsNull(cJSON_GetObjectItem(row, "part")) && cJSON_IsNull(cJSON_GetObjectItem(row, "tag")));
+    IS(row, "memory_ratio", 1);
+    cJSON_Delete(all);
+    row = diff("a.db", "b.db", "fo-sgd", &all);
+    IS(row, "unequal", 1);
+    IS(row, "first", 4);
+    cJSON_Delete(all);
+    copy("a.db", "b.db");
     /* steps are 10 %, 20 % and 40 % longer; scores 1, 2 and 3 points better; all differ in evaluations at step 2. Of SGD seed 0 lacks a step, and
      * seed 1 has other losses in the last bit from step 3 */
     snprintf(sql, sizeof sql,
@@ -119,7 +134,7 @@ START_TEST(every_figure_is_known_by_hand)
              "DELETE FROM steps WHERE step = 4 AND run = (SELECT shown FROM cells WHERE optimizer = 'fo-sgd' AND seed = 0)",
              mezo, mezo, mezo, mezo);
     change("b.db", sql);
-    const cJSON *row = diff("a.db", "b.db", "mezo", &all);
+    row = diff("a.db", "b.db", "mezo", &all);
     const double t = 4.302652729749464; /* Student's, 2 degrees of freedom, 97.5 % */
     double l[3] = {log(1.1), log(1.2), log(1.4)}, mean = (l[0] + l[1] + l[2]) / 3, sum = 0;
     for (int i = 0; i < 3; i++) {
@@ -198,6 +213,19 @@ START_TEST(revisions_of_one_database)
     ASSERT_SAID("--by is \"colour\"; expected revision, binary, host, device, compiler or kernel");
     ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", "a", "b", "--db", below("none.db")), 2);
     ASSERT_SAID("there is no such database");
+    /* of two tries of a revision the last to begin, whatever their numbers: merged databases have them in any order */
+    change("r.db", "UPDATE tries SET began = '2999-01-01T00:00:00Z', step_ms_median = 30 WHERE run = (SELECT min(run) FROM tries WHERE revision LIKE 'bbbb%');"
+                   "UPDATE tries SET revision = 'aaaa11112222' WHERE run = (SELECT min(run) FROM tries WHERE revision LIKE 'bbbb%')");
+    ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", "bbbb", "aaaa", "--db", below("r.db"), "--json"), 0);
+    ck_assert_ptr_nonnull(strstr(program_said, "\"pairs\":\t2"));
+    ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", "aaaa", "aaaa", "--db", below("r.db"), "--json"), 0);
+    all = cJSON_Parse(program_said);
+    IS(all->child, "step_ms", (30 + 2 + 2) / 3.0);
+    cJSON_Delete(all);
+    ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", below("r.db"), below("none.db")), 2);
+    ASSERT_SAID("none.db: there is no such file, and ");
+    ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", "", "aaaa", "--db", below("r.db")), 2);
+    ASSERT_SAID("a side is an empty text");
     /* cells that one side alone has, and nothing in common */
     change("r.db", "PRAGMA wal_checkpoint(TRUNCATE)");
     copy("r.db", "s.db");

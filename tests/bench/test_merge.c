@@ -250,8 +250,11 @@ START_TEST(pruning_keeps_what_counts)
     ck_assert_int_eq(COMMAND(zo_cmd_run, "run", below("c.json"), "--db", below("p.db"), "--only", "{\"seed\": 0}", "--redo"), 0);
     ck_assert_int_eq(COMMAND(zo_cmd_run, "run", below("c.json"), "--db", below("p.db"), "--only", "{\"seed\": 1}"), 0);
     change("p.db", "UPDATE cells SET meaning = 1, identity = 'old' || cell WHERE seed = 1 AND optimizer = 'mezo'");
+    change("p.db", "INSERT INTO plans VALUES ('h', 'steps', 3); INSERT INTO budgets VALUES ('p', 8, 'h', NULL, NULL, 'a seed')");
     change("p.db", "UPDATE tries SET status = 'running' WHERE run = (SELECT min(run) FROM tries)"); /* one that did not end */
     ck_assert_int_eq(merge("kept.db", "p.db", NULL), 0);
+    ck_assert_int_eq(merge("kept.db", "p.db", NULL), 0);
+    ck_assert_int_eq(ask("kept.db", NULL, "SELECT count(*) FROM plans JOIN budgets USING (hash) WHERE predicted = 3 AND seconds = 8"), 1); /* what was planned goes along */
     ck_assert_int_eq(COMMAND(zo_cmd_prune, "prune", "--db", below("p.db"), "--older"), 0);
     ASSERT_SAID("would remove 1 tries that no report reads, and 1 cells whose figures have an older definition; --remove does it");
     ck_assert_int_eq(ask("p.db", NULL, "SELECT count(*) FROM tries"), 6);
@@ -265,6 +268,9 @@ START_TEST(pruning_keeps_what_counts)
     ck_assert_int_eq(ask("p.db", NULL, "SELECT count(*) FROM cells"), 3);
     ck_assert_int_eq(ask("p.db", NULL, "SELECT count(*) FROM steps WHERE run NOT IN (SELECT run FROM tries)"), 0);
     ck_assert_int_eq(ask("p.db", NULL, "SELECT count(*) FROM main.pragma_foreign_key_check"), 0);
+    change("p.db", "UPDATE cells SET meaning = 99"); /* of a program to come: never older */
+    ck_assert_int_eq(COMMAND(zo_cmd_prune, "prune", "--db", below("p.db"), "--older", "--json"), 0);
+    ASSERT_SAID("{\"tries\":0,\"cells\":0,");
     ck_assert_int_eq(COMMAND(zo_cmd_prune, "prune", "--db", below("none.db")), 2);
     ck_assert_int_ne(access(below("none.db"), F_OK), 0);
 }

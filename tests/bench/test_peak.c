@@ -226,7 +226,7 @@ START_TEST(gradients_keep_what_they_read)
         /* norms behind: x0, its stats, x; q k v a mid h2 out y, lse and the two norms' stats, pre f; the last block */
         {"roberta", "full", false, 2 * TH + STATS + 8 * TH + 3 * STATS + 2 * T * f + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "bias", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work},
-        {"roberta", "prefix tokens 5 init activations", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work}, /* and not its own values */
+        {"roberta", "prefix tokens 5 init activations", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work + 2 * 5 * H}, /* its keys and values, and not what they are read from */
         {"roberta", "last layers 1", false, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", false, RH + head + work},
         /* as bias, and what A reads: x, y; x A^T and its gradient, 8 numbers a token */
@@ -234,26 +234,26 @@ START_TEST(gradients_keep_what_they_read)
         /* block inputs, and one block's buffers for all */
         {"roberta", "full", true, 2 * TH + STATS + TH + 7 * TH + 3 * STATS + 2 * T * f + TH + RH + head + TH + work},
         {"roberta", "bias", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
-        {"roberta", "prefix tokens 5 init activations", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
+        {"roberta", "prefix tokens 5 init activations", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work + 2 * 5 * H},
         {"roberta", "last layers 1", true, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", true, RH + head + work},
         {"roberta", "lora rank 8 alpha 16 on q,v", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work + 16 * T},
         /* norms before: x; h1, its stats, q k v a mid h2 y, lse and a norm's stats, pre f; the last block: rows of its input and of h1, q a mid h2, k v */
         {"opt", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 2 * T * f + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "bias", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
-        {"opt", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
+        {"opt", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work + 2 * 5 * H},
         {"opt", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "head", false, RH + final + head + work},
         /* h1 q k v a mid y; of the last block h1 too, and its rows */
         {"opt", "lora rank 8 alpha 16 on q,v", false, 7 * TH + 2 * STATS + T * f + TH + STATS + 5 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work + 16 * T},
         {"opt", "full", true, TH + TH + TH + TH + STATS + 6 * TH + 2 * STATS + 2 * T * f + 2 * RH + final + head + TH + work},
         {"opt", "bias", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
-        {"opt", "prefix tokens 5 init activations", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
+        {"opt", "prefix tokens 5 init activations", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work + 2 * 5 * H},
         {"opt", "last layers 1", true, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "head", true, RH + final + head + work},
         /* a gate beside: feed-forward 176, and both before their product */
         {"llama", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 3 * T * 176 + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
-        {"llama", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + 2 * T * 176 + STATS + 4 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
+        {"llama", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + 2 * T * 176 + STATS + 4 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352 + 2 * 5 * H},
         {"llama", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "head", false, RH + final + head + 2 * TH + T * 352},
         {"llama", "lora rank 8 alpha 16 on q,v", false, 7 * TH + 2 * STATS + 2 * T * 176 + TH + STATS + 5 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352 + 16 * T}};
