@@ -34,6 +34,9 @@ static void config_read(zo_config *c, zo_arch *a)
 static void config_write(const zo_arch *a, cJSON *json)
 {
     zo_llama_write(a, &defaults, json);
+    if (a->act == ZO_ACT_GELU) { /* the exact form by the name that is not read as the tanh form */
+        cJSON_ReplaceItemInObjectCaseSensitive(json, "hidden_act", cJSON_CreateString("gelu_python"));
+    }
     cJSON_AddBoolToObject(json, "attention_bias", a->attn_bias);
 }
 

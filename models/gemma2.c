@@ -2,6 +2,8 @@
  * scores and on the logits, and a scale of queries of its own. */
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "models/llama_like.h"
 
@@ -55,7 +57,9 @@ static void config_write(const zo_arch *a, cJSON *json)
     cJSON_AddBoolToObject(json, "attention_bias", a->attn_bias);
     zo_llama_window_write(a, json);
     zo_llama_layer_types_write(a, json);
-    zo_config_add_float(json, "query_pre_attn_scalar", (float)(1.0 / (a->attn_scale * a->attn_scale)));
+    char scalar[40]; /* an int in the released files, and written as one */
+    snprintf(scalar, sizeof scalar, "%.9g", 1.0 / (a->attn_scale * a->attn_scale));
+    cJSON_AddNumberToObject(json, "query_pre_attn_scalar", strtod(scalar, NULL));
     cap_write(json, "attn_logit_softcapping", a->attn_softcap);
     cap_write(json, "final_logit_softcapping", a->final_softcap);
 }

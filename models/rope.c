@@ -52,9 +52,19 @@ void zo_rope_read_keys(zo_config *c, zo_arch *a, const zo_rope_keys *keys)
     } else if (share != 1) {
         zo_config_fail(&inner, "key \"%s.partial_rotary_factor\" is not 1, which is not supported", key);
     }
+    for (const cJSON *child = scaling->child; child != NULL; child = child->next) {
+        if (cJSON_IsObject(child)) {
+            zo_config_fail(c, "key \"%s.%.40s\" is an object: rotary positions that differ between layers are not supported", key, child->string);
+            return;
+        }
+    }
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(scaling, "rope_type");
-    if (type == NULL) {
+    if (type == NULL || cJSON_IsNull(type)) {
         type = cJSON_GetObjectItemCaseSensitive(scaling, "type");
+    }
+    if (type != NULL && !cJSON_IsNull(type) && !cJSON_IsString(type)) {
+        zo_config_fail(c, "key \"%s.%s\" is no string; expected one such as \"default\", \"linear\" or \"llama3\"", key, type->string);
+        return;
     }
     const char *name = cJSON_IsString(type) ? type->valuestring : "default";
     if (strcmp(name, "linear") == 0) {

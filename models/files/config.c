@@ -338,7 +338,12 @@ void zo_config_add_float(struct cJSON *json, const char *key, float value)
             break;
         }
     }
-    cJSON_AddNumberToObject(json, key, strtod(text, NULL));
+    if (value == truncf(value) && fabsf(value) < 1e6f) { /* transformers 5 takes no int where a float belongs */
+        snprintf(text, sizeof text, "%.1f", (double)value);
+        cJSON_AddRawToObject(json, key, text);
+    } else {
+        cJSON_AddNumberToObject(json, key, strtod(text, NULL));
+    }
 }
 
 static void add_token(cJSON *json, const char *key, int id)

@@ -106,7 +106,8 @@ static void put_logits(const char *made, const char *base, const char *on, bool 
 /* A line of the list that check_exports.py reads: folder, head, base model or "-". */
 static void add(const char *model, const char *made, bool lm, bool lora)
 {
-    const char *on = strcmp(model, "gpt2") == 0 ? "o,up,down" : "all"; /* PEFT has no adapter of GPT-2's q alone */
+    bool one_module = strcmp(model, "gpt2") == 0 || strcmp(model, "gpt-neox") == 0; /* of q, k and v: PEFT has no adapter of q alone */
+    const char *on = one_module ? "o,up,down" : "all";
     char text[1000], view[100];
     snprintf(view, sizeof view, "{\"name\": \"lora\", \"rank\": 2, \"alpha\": 6, \"on\": \"%s\"}", on);
     put_task();

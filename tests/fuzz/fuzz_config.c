@@ -27,7 +27,11 @@ static void check_arch(const zo_arch *arch)
         zo_arch_set_decoder(&made, (zo_head)head, (zo_decoder)(arch->hidden % 3));
         zo_arch_layout(&made, (zo_head)head, 3, &layout);
         ZO_CHECK(layout.n > 0 && layout.size > 0, "a layout of %d parameters and %lld numbers", layout.n, (long long)layout.size);
-        cJSON *json = zo_arch_write(&made, &layout);
+        cJSON *written = zo_arch_write(&made, &layout);
+        char *text = cJSON_PrintUnformatted(written); /* what a reader has */
+        cJSON *json = cJSON_Parse(text);
+        cJSON_free(text);
+        cJSON_Delete(written);
         ZO_CHECK(zo_arch_parse(json, "written", &back, &err) == ZO_OK, "%s", err.text);
         made.decoder_copy = false; /* of an objective, not of a folder */
         memset(made.note, 0, sizeof made.note);

@@ -124,6 +124,41 @@ static zo_arch arch_of(const char *members)
     return arch;
 }
 
+/* What is written of a config, as text. The caller gives it back with cJSON_free. */
+static char *written(const char *members)
+{
+    zo_arch arch = arch_of(members);
+    zo_layout layout = {0};
+    zo_arch_set_decoder(&arch, ZO_HEAD_SPAN, ZO_DECODER_DEFAULT);
+    zo_arch_layout(&arch, ZO_HEAD_SPAN, 2, &layout);
+    cJSON *json = zo_arch_write(&arch, &layout);
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    zo_layout_free(&layout);
+    return text;
+}
+
+/* transformers 5 holds a config's members to their types: a float is written as one, an int as one, and an activation by the name that means it. */
+START_TEST(configs_as_they_are_written)
+{
+#define SMALL "\"hidden_size\":8,\"num_attention_heads\":2,\"num_key_value_heads\":1,\"head_dim\":4,\"intermediate_size\":8,\"num_hidden_layers\":2,\"vocab_size\":10"
+    static const struct { const char *members, *has; } of[] = {
+        {"\"model_type\":\"gemma2\"," SMALL, "\"final_logit_softcapping\":30.0"},
+        {"\"model_type\":\"gemma2\"," SMALL, "\"attn_logit_softcapping\":50.0"},
+        {"\"model_type\":\"gemma2\"," SMALL, "\"query_pre_attn_scalar\":256,"},
+        {"\"model_type\":\"gemma2\"," SMALL ",\"final_logit_softcapping\":2.5", "\"final_logit_softcapping\":2.5"},
+        {"\"model_type\":\"llama\"," SMALL ",\"initializer_range\":1", "\"initializer_range\":1.0"},
+        {"\"model_type\":\"llama\"," SMALL, "\"rms_norm_eps\":1e-06"},
+        {"\"model_type\":\"gemma\"," SMALL ",\"hidden_act\":\"gelu_python\"", "\"hidden_act\":\"gelu_python\""},
+        {"\"model_type\":\"gemma\"," SMALL ",\"hidden_act\":\"gelu\"", "\"hidden_act\":\"gelu_new\""}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char *text = written(of[i].members);
+        ck_assert_msg(strstr(text, of[i].has) != NULL, "%s lacks %s", text, of[i].has);
+        cJSON_free(text);
+    }
+}
+END_TEST
+
 START_TEST(config_fields)
 {
     zo_arch a = arch_of(BERT);
@@ -197,6 +232,11 @@ START_TEST(config_errors)
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":4}}", "expected 0 < low < high"},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":1}}", "expected 0 < low < high"},
         {"{" LLAMA ",\"rope_scaling\":7}", "rope_scaling"},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":null,\"type\":\"yarn\",\"factor\":4}}", "\"yarn\""},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":3,\"factor\":4}}", "\"rope_scaling.rope_type\" is no string; expected one such as"},
+        {"{" LLAMA ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":8}}}", "\"rope_parameters.full_attention\" is an object: rotary positions that differ"},
+        {"{\"model_type\":\"gpt_neox\",\"hidden_size\":64,\"num_attention_heads\":4,\"head_dim\":32}", "\"head_dim\" is not hidden_size / num_attention_heads, 16"},
+        {"{\"model_type\":\"phi\",\"hidden_size\":64,\"num_attention_heads\":4,\"head_dim\":32}", "\"head_dim\" is not hidden_size / num_attention_heads, 16"},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
         {"{\"model_type\":\"llama\",\"hidden_size\":12,\"num_attention_heads\":6,\"num_key_value_heads\":4}", "\"num_key_value_heads\" is 4"},
@@ -1580,6 +1620,7 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, config_fields);
+    tcase_add_test(tests, configs_as_they_are_written);
     tcase_add_test(tests, config_limits);
     tcase_add_test(tests, config_errors);
     tcase_add_test(tests, config_defaults_are_those_of_transformers);
