@@ -2,8 +2,11 @@
 #ifndef ZO_OPTIMIZERS_QUERIES_H
 #define ZO_OPTIMIZERS_QUERIES_H
 
-#include "core/mem.h"
 #include "optimizers/spsa.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct zo_queries {
     zo_probe *probe; /* (most) */
@@ -16,11 +19,8 @@ static inline uint64_t zo_queries_bytes(int64_t most)
     return (uint64_t)most * (sizeof(zo_probe) + sizeof(zo_term));
 }
 
-static inline void zo_queries_start(zo_queries *q, int64_t most)
-{
-    q->probe = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)most * sizeof *q->probe);
-    q->term = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)most * sizeof *q->term);
-}
+void zo_queries_start(zo_queries *q, int64_t most);
+void zo_queries_stop(zo_queries *q);
 
 /* Queries that grow with the steps (MeZO's appendix; zero_order_sample_scheduler linear of its code for RoBERTa). */
 typedef enum zo_growth { ZO_GROWTH_CONSTANT, ZO_GROWTH_LINEAR } zo_growth;
@@ -44,10 +44,8 @@ static inline zo_status zo_growth_check(zo_growth growth, int64_t steps, zo_err 
            : zo_fail(err, ZO_EINPUT, "\"growth\": \"linear\" needs a budget in \"steps\", to know where it ends: give \"steps\", or \"constant\"");
 }
 
-static inline void zo_queries_stop(zo_queries *q)
-{
-    zo_free(q->probe);
-    zo_free(q->term);
+#ifdef __cplusplus
 }
+#endif
 
 #endif
