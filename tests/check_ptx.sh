@@ -10,7 +10,7 @@ cuobjdump=${CUOBJDUMP:-$(command -v cuobjdump || ls "$(dirname "$nvcc")/cuobjdum
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# file kernel loads stores; kernel<N>: of the template's first argument N, in place of the kernel's own line.
+# file kernel loads stores; kernel<N>: of the template's first argument N, a number or a type, in place of the kernel's own line.
 # Rules 9, small, and 16, positive, are those of rule_flat that read nothing beside the weights.
 cat >"$work/table" <<'TABLE'
 form form_kernel 1 1 whole
@@ -25,6 +25,8 @@ update fill_normal 0 1
 update find_not_finite 1 0
 linear pack_kernel 1 1 whole
 elementwise flat 2 1
+elementwise flat<op_scale> 1 1
+elementwise flat<op_softcap> 1 1
 elementwise finish_rows 2 2
 elementwise gather_rows 1 1
 elementwise add_to_rows 2 1
@@ -73,7 +75,7 @@ check() { # FILE WHAT
             for (kernel in file) {
                 # as the name stands in the mangled one: its length before it, the first argument behind it
                 split(kernel, part, /[<>]/)
-                mangled = "^_Z[A-Za-z]*" length(part[1]) part[1] (part[2] != "" ? "ILi" part[2] "E" : "[^a-z_]")
+                mangled = "^_Z[A-Za-z]*" length(part[1]) part[1] (part[2] == "" ? "[^a-z_]" : part[2] ~ /^[0-9]/ ? "ILi" part[2] "E" : "I" length(part[2]) part[2] "E")
                 if ($1 == file[kernel] && $2 ~ mangled && length(kernel) > length(best)) best = kernel
             }
             if (best == "") next
