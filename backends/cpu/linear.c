@@ -35,6 +35,12 @@ static pieces pieces_of(int64_t tokens)
     return (pieces){.n = n, .size = size, .total = tokens};
 }
 
+/* The largest piece of any batch of at most so many tokens: one of a multiple of 8 tokens may be a single piece, where a longer one is two. */
+static int64_t largest_piece(int64_t tokens)
+{
+    return tokens < 8 ? tokens : min64(tokens - tokens % 8, PIECE);
+}
+
 /* First token of piece i, and how many of its first rows belong to the piece before. */
 static int64_t piece_at(const pieces *p, int64_t i, int64_t *skip)
 {
@@ -601,7 +607,7 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
     enum { TERMS = 6 }; /* directions that a sweep or a view of a two-point estimate has, at most */
     int64_t widest = 0, rank = 0;
     int points = most->points;
-    int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size;
+    int64_t tokens = most->tokens, total = tokens > 0 ? tokens * points : points, piece = pieces_of(total / points).size, largest = largest_piece(total / points);
     size_t scratch = 0, vector = 0, scales = 0, numbers = 0, pointers = zo_round_up((size_t)points * sizeof(void *), 64);
     size_t part = (size_t)(STRIPES * points * most->rows) * sizeof(running);
     for (int t = 0; t < layout->n; t++) {
@@ -621,8 +627,9 @@ void zo_cpu_reserve(zo_backend *be, const zo_layout *layout, const zo_factors *f
             const zo_cpu_product *full, *last;
             int64_t rows = block_rows(points, p->rows, p->cols, precision);
             size_t tile = zo_round_up((size_t)(rows * p->cols) * (precision == ZO_BF16 ? 2 : 4), 64);
-            size_t c = zo_round_up((size_t)(piece * rows) * sizeof(float), 64);
-            bytes = products_of(be, precision, piece, rows, p, &full, &last) + tile * (size_t)points + formed + c;
+            size_t c = zo_round_up((size_t)(largest * rows) * sizeof(float), 64), pad = products_of(be, precision, piece, rows, p, &full, &last);
+            size_t most_pad = largest != piece ? products_of(be, precision, largest, rows, p, &full, &last) : pad;
+            bytes = (pad > most_pad ? pad : most_pad) + tile * (size_t)points + formed + c;
             scratch = scratch > bytes ? scratch : bytes;
             widest = p->cols > widest ? p->cols : widest;
             bool widened = most->backward && (p->bits > 0 || most->storage != ZO_STORAGE_F32);
