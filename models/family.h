@@ -31,6 +31,8 @@ zo_act zo_config_act(zo_config *config, const char *key, zo_act fallback);
 /* A key that, where present, must hold this value, since the one transformer cannot do anything else. */
 void zo_config_only_bool(zo_config *config, const char *key, bool value);
 void zo_config_only_text(zo_config *config, const char *key, const char *value);
+/* Sets head_dim to hidden / heads, which a key "head_dim" may only repeat. */
+void zo_config_heads_share(zo_config *config, zo_arch *arch);
 void zo_config_only_once(zo_config *config); /* every key: no two alike, of which readers take one or the other */
 void zo_config_only_empty(zo_config *config, const char *key); /* null, false, {} or [] */
 void zo_config_fail(zo_config *config, const char *format, ...) __attribute__((format(printf, 2, 3)));

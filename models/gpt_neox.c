@@ -40,10 +40,7 @@ static void config_read(zo_config *c, zo_arch *a)
     a->layers = zo_config_int_or(c, "num_hidden_layers", 44, 1, 1000);
     a->hidden = a->embed = zo_config_int_or(c, "hidden_size", 6144, 1, 1 << 20);
     a->heads = a->kv_heads = zo_config_int_or(c, "num_attention_heads", 64, 1, 4096);
-    a->head_dim = a->hidden / a->heads;
-    if (zo_config_int_or(c, "head_dim", a->head_dim, 1, 1 << 24) != a->head_dim) {
-        zo_config_fail(c, "key \"head_dim\" is not hidden_size / num_attention_heads, %d, which is not supported", a->head_dim);
-    }
+    zo_config_heads_share(c, a);
     a->ffn = zo_config_int_or(c, "intermediate_size", 24576, 1, 1 << 22);
     a->vocab = zo_config_int_or(c, "vocab_size", 50432, 1, 1 << 24);
     a->positions = zo_config_int_or(c, "max_position_embeddings", 2048, 1, 1 << 24);

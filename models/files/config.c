@@ -202,6 +202,14 @@ void zo_config_only_bool(zo_config *config, const char *key, bool value)
     }
 }
 
+void zo_config_heads_share(zo_config *config, zo_arch *arch)
+{
+    arch->head_dim = arch->hidden / arch->heads;
+    if (zo_config_int_or(config, "head_dim", arch->head_dim, 1, 1 << 24) != arch->head_dim) {
+        zo_config_fail(config, "key \"head_dim\" is not hidden_size / num_attention_heads, %d, which is not supported", arch->head_dim);
+    }
+}
+
 void zo_config_only_text(zo_config *config, const char *key, const char *value)
 {
     const cJSON *item = config_get(config, key);

@@ -2,14 +2,12 @@
  * and how long its cells are is arithmetic, done beside it. This program stands in for `zo`: started with a command it is that command. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/cell/process.h"
@@ -18,62 +16,20 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/output.h"
-#include "tests/folder.h"
+#include "tests/program.h"
 #include "tests/suite.h"
-
-static char folder[64];
-static char said[1 << 16], complained[1 << 16]; /* standard output and error of the last command */
-
-#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
-
-static const char *scratch(const char *name)
-{
-    static char path[8][256];
-    static int turn;
-    turn = (turn + 1) % 8;
-    return zo_path_join(path[turn], sizeof path[turn], folder, name);
-}
 
 /* Two tasks, three rates, two seeds; so many steps with so many between two evaluations. */
 static const char *table(const char *name, int steps, int every)
 {
     char text[2000];
-    zo_err err = {0};
     snprintf(text, sizeof text,
              "{\"model\": \"shape:roberta-tiny\", \"init\": \"random\", \"task\": [\"synth-sentiment\", \"synth-acceptability\"], \"form\": \"head\", \"context\": 32, \"batch\": 2,"
              "\"train\": 8, \"dev\": 4, \"test\": 4, \"threads\": 1, \"steps\": %d, \"eval_every\": %d, \"seed\": [5, 6], \"optimizer\": {\"name\": \"mezo\", \"lr\": [1e-5, 1e-4, 1e-3]},"
              "\"expect\": [{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"metric\", \"unit\": \"percent\", \"columns\": {\"task\": [\"synth-sentiment\","
              "\"synth-acceptability\"]}, \"values\": [{\"name\": \"MeZO\", \"of\": {\"optimizer\": \"mezo\"}, \"value\": [100, 100]}]}]}", steps, every);
-    ck_assert_msg(zo_write_file(scratch(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
-    static char kept[16][300]; /* sixteen at once */
-    static int turn;
-    turn = (turn + 1) % 16;
-    snprintf(kept[turn], sizeof kept[turn], "%s", scratch(name));
-    return kept[turn];
-}
-
-static void read_back(int fd, char *to, size_t size)
-{
-    lseek(fd, 0, SEEK_SET);
-    ssize_t n = read(fd, to, size - 1);
-    to[n > 0 ? n : 0] = '\0';
-    close(fd);
-}
-
-static int run(const char *const *argv)
-{
-    int out = open(scratch("out"), O_RDWR | O_CREAT | O_TRUNC, 0600), wrong = open(scratch("wrong"), O_RDWR | O_CREAT | O_TRUNC, 0600), status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(out, 1);
-        dup2(wrong, 2);
-        execv("/proc/self/exe", (char *const *)argv);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    read_back(out, said, sizeof said);
-    read_back(wrong, complained, sizeof complained);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    put(name, text);
+    return below(name);
 }
 
 /* The text of a statement's one value; it may change the database. */
@@ -84,7 +40,7 @@ static const char *ask(const char *db, const char *sql)
     sqlite3 *handle;
     sqlite3_stmt *s = NULL;
     turn = (turn + 1) % 4;
-    ck_assert_int_eq(sqlite3_open(scratch(db), &handle), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(below(db), &handle), SQLITE_OK);
     ck_assert_msg(sqlite3_prepare_v2(handle, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(handle));
     bool there = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL;
     snprintf(text[turn], sizeof text[turn], "%s", there ? (const char *)sqlite3_column_text(s, 0) : "");
@@ -95,8 +51,8 @@ static const char *ask(const char *db, const char *sql)
 
 static int shrink(const char *path, const char *db, const char *budget)
 {
-    const char *const argv[] = {"zo", "run", path, "--db", scratch(db), "--budget", budget, "--json", NULL};
-    return run(argv);
+    const char *const argv[] = {"zo", "run", path, "--db", below(db), "--budget", budget, "--json", NULL};
+    return program(argv);
 }
 
 /* Leaves DB.hours with a second for each step of both settings (the tasks), and nothing for anything else: a table of one step has the same timed cells. */
@@ -104,14 +60,14 @@ static void prepare(const char *db, const char *budget)
 {
     char hours[80], first[60];
     snprintf(first, sizeof first, "first.%s", db);
-    ck_assert_msg(shrink(table("short.json", 1, 0), first, budget) == 0, "%s", complained);
+    ck_assert_msg(shrink(table("short.json", 1, 0), first, budget) == 0, "%s", program_complained);
     snprintf(hours, sizeof hours, "%s.hours", first);
     ask(hours, "UPDATE tries SET step_ms = 1000, train_seconds = steps, cpu_seconds = 0, load_seconds = 0, eval_seconds = 0");
     ck_assert_str_eq(ask(hours, "SELECT count(*) FROM runs WHERE steps = 6"), "2");
     char from[300];
-    snprintf(from, sizeof from, "%s", scratch(hours));
+    snprintf(from, sizeof from, "%s", below(hours));
     snprintf(hours, sizeof hours, "%s.hours", db);
-    ck_assert_int_eq(rename(from, scratch(hours)), 0);
+    ck_assert_int_eq(rename(from, below(hours)), 0);
 }
 
 /* 12 cells of 300 steps, three evaluations. At least 200 forwards are 100 steps, and 102 is the next that three evaluations divide. Processes take
@@ -129,7 +85,7 @@ START_TEST(what_is_kept)
     snprintf(db, sizeof db, "b%d.db", _i);
     prepare(db, of[_i].budget);
     const char *path = table("table.json", 300, 100);
-    ck_assert_msg(shrink(path, db, of[_i].budget) == 0, "%s", complained);
+    ck_assert_msg(shrink(path, db, of[_i].budget) == 0, "%s", program_complained);
     ck_assert_str_eq(ask(db, "SELECT count(*) FROM budgets"), "12");
     snprintf(sql, sizeof sql, "SELECT count(*) = %d AND min(steps) = %d AND max(steps) = %d AND min(eval_every) = %d FROM runs WHERE status = 'done'", of[_i].cells, of[_i].steps, of[_i].steps, of[_i].steps / 3);
     ck_assert_msg(strcmp(ask(db, sql), "1") == 0, "%s: %s cells of %s steps", of[_i].budget, ask(db, "SELECT count(*) FROM runs"), ask(db, "SELECT group_concat(DISTINCT steps) FROM runs"));
@@ -145,7 +101,7 @@ START_TEST(what_is_kept)
              of[_i].cells, of[_i].steps);
     ck_assert_str_eq(ask(db, sql), "1");
     int said_not_run = 0;
-    for (const char *at = said; (at = strstr(at, "\"not run (budget)\"")) != NULL; at++) {
+    for (const char *at = program_said; (at = strstr(at, "\"not run (budget)\"")) != NULL; at++) {
         said_not_run++;
     }
     ck_assert_int_eq(said_not_run, 12 - of[_i].cells);
@@ -155,19 +111,19 @@ START_TEST(what_is_kept)
     /* again: the same plan, also where the timings are lost, and nothing is left to do */
     char hours[60], *before = strdup(ask(db, "SELECT group_concat(hash || coalesce(ran, '-')) FROM budgets"));
     snprintf(hours, sizeof hours, "%s.hours", db);
-    unlink(scratch(hours));
-    ck_assert_msg(shrink(path, db, of[_i].budget) == 0, "%s", complained);
-    ASSERT_HAS(complained, "as planned before");
-    ck_assert(!zo_path_exists(scratch(hours)));
+    unlink(below(hours));
+    ck_assert_msg(shrink(path, db, of[_i].budget) == 0, "%s", program_complained);
+    ASSERT_HAS(program_complained, "as planned before");
+    ck_assert(!zo_path_exists(below(hours)));
     ck_assert_str_eq(ask(db, "SELECT group_concat(hash || coalesce(ran, '-')) FROM budgets"), before);
     snprintf(sql, sizeof sql, "SELECT count(*) = %d FROM tries", of[_i].cells);
     ck_assert_str_eq(ask(db, sql), "1");
     free(before);
     /* beside the published values: scaled, though they differ by far; not run where nothing is kept; a verdict of the whole table alone */
-    const char *const compare[] = {"zo", "compare", path, "--db", scratch(db), "--format", "json", NULL};
-    int code = run(compare);
-    ck_assert_msg(code == 0 || (_i == 0 && code == 1), "%s%s", said, complained); /* nothing differs that is no verdict */
-    cJSON *rows = cJSON_Parse(said);
+    const char *const compare[] = {"zo", "compare", path, "--db", below(db), "--format", "json", NULL};
+    int code = program(compare);
+    ck_assert_msg(code == 0 || (_i == 0 && code == 1), "%s%s", program_said, program_complained); /* nothing differs that is no verdict */
+    cJSON *rows = cJSON_Parse(program_said);
     int scaled = 0, none = 0, judged = 0;
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         const char *verdict = cJSON_GetObjectItem(row, "verdict")->valuestring, *why = cJSON_GetObjectItem(row, "why")->valuestring;
@@ -175,11 +131,11 @@ START_TEST(what_is_kept)
         judged += strcmp(verdict, "differs") == 0 || strcmp(verdict, "cannot tell") == 0 || strcmp(verdict, "agrees") == 0;
         none += strcmp(verdict, "not run (budget)") == 0 && strstr(why, "none of its 6 cells is kept") != NULL;
     }
-    ck_assert_msg(judged == (_i == 0 ? 2 : 0) && scaled == (_i == 0 ? 0 : atoi(of[_i].tasks)) && none == 2 - atoi(of[_i].tasks), "%s", said);
+    ck_assert_msg(judged == (_i == 0 ? 2 : 0) && scaled == (_i == 0 ? 0 : atoi(of[_i].tasks)) && none == 2 - atoi(of[_i].tasks), "%s", program_said);
     cJSON_Delete(rows);
-    const char *const shown[] = {"zo", "compare", path, "--db", scratch(db), NULL};
-    run(shown);
-    ck_assert_msg((strstr(said, "(shrunk to a budget of ") != NULL) == (_i > 0), "%s", said);
+    const char *const shown[] = {"zo", "compare", path, "--db", below(db), NULL};
+    program(shown);
+    ck_assert_msg((strstr(program_said, "(shrunk to a budget of ") != NULL) == (_i > 0), "%s", program_said);
 }
 END_TEST
 
@@ -189,13 +145,13 @@ START_TEST(what_is_refused)
     prepare("r.db", "100s");
     const char *path = table("table.json", 300, 100);
     ck_assert_int_eq(shrink(path, "r.db", "100s"), 2);
-    ASSERT_HAS(complained, "the least that this table can be shrunk to takes about 103 s, and 87 s of the budget are left; give a longer --budget");
+    ASSERT_HAS(program_complained, "the least that this table can be shrunk to takes about 103 s, and 87 s of the budget are left; give a longer --budget");
     ck_assert_int_eq(shrink(path, "r.db", "10"), 2);
-    ASSERT_HAS(complained, "--budget is \"10\"; expected a time such as 90s, 10m or 2h");
+    ASSERT_HAS(program_complained, "--budget is \"10\"; expected a time such as 90s, 10m or 2h");
     ck_assert_int_eq(shrink(path, "r.db", "-1m"), 2);
-    const char *const both[] = {"zo", "run", path, "--db", scratch("r.db"), "--budget", "1m", "--dry-run", NULL};
-    ck_assert_int_eq(run(both), 2);
-    ASSERT_HAS(complained, "take --dry-run away");
+    const char *const both[] = {"zo", "run", path, "--db", below("r.db"), "--budget", "1m", "--dry-run", NULL};
+    ck_assert_int_eq(program(both), 2);
+    ASSERT_HAS(program_complained, "take --dry-run away");
 }
 END_TEST
 
@@ -223,11 +179,7 @@ int main(int argc, char **argv)
                                                      : 127;
         return zo_output_end(argv[1], code);
     }
-    snprintf(folder, sizeof folder, "build/test_budget.XXXXXX");
-    if (mkdtemp(folder) == NULL) {
-        perror(folder);
-        return 1;
-    }
+    program_begin("budget");
     TCase *t = tcase_create("budget");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, times_are_read);
@@ -236,6 +188,6 @@ int main(int argc, char **argv)
     Suite *s = suite_create("budget");
     suite_add_tcase(s, t);
     int failed = suite_run(s);
-    folder_remove(folder);
+    folder_remove(program_folder);
     return failed != 0;
 }

@@ -2,14 +2,12 @@
  * Cells are run on a tiny model; what the table calls published is then made from their means, as sqlite gives them, so each verdict is known. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/cell/process.h"
@@ -20,27 +18,8 @@
 #include "core/mem.h"
 #include "core/output.h"
 #include "tasks/task.h"
-#include "tests/folder.h"
+#include "tests/program.h"
 #include "tests/suite.h"
-
-static char folder[64];
-static char said[1 << 16];
-
-#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
-
-static const char *below(const char *name)
-{
-    static char path[8][300];
-    static int turn;
-    turn = (turn + 1) % 8;
-    return zo_path_join(path[turn], sizeof path[turn], folder, name);
-}
-
-static void put(const char *name, const char *text)
-{
-    zo_err err = {0};
-    ZO_CHECK(zo_write_file(below(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
-}
 
 /* ---- what a config may say ------------------------------------------------------------------------------------------------ */
 
@@ -174,32 +153,6 @@ END_TEST
 
 /* ---- verdicts through the program ----------------------------------------------------------------------------------------- */
 
-static int command(int (*run)(int, char **), const char *const argv[])
-{
-    int argc = 0, status;
-    while (argv[argc] != NULL) {
-        argc++;
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int out = open(below("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(out, 1);
-        dup2(out, 2);
-        int end = run(argc, (char **)argv);
-        fflush(NULL);
-        _exit(end);
-    }
-    char *text;
-    size_t bytes;
-    zo_err err = {0};
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status) && zo_read_file(below("said"), sizeof said - 1, &text, &bytes, &err) == ZO_OK, "%s", err.text);
-    memcpy(said, text, bytes + 1);
-    zo_free(text);
-    return WEXITSTATUS(status);
-}
-
 static double ask(const char *sql)
 {
     sqlite3 *db;
@@ -232,13 +185,13 @@ static const cJSON *row_of(const cJSON *rows, const char *name)
             return row;
         }
     }
-    ck_abort_msg("no row %s in %s", name, said);
+    ck_abort_msg("no row %s in %s", name, program_said);
 }
 
 static void expect_verdict(const cJSON *rows, const char *name, const char *verdict)
 {
     const cJSON *row = row_of(rows, name);
-    ck_assert_msg(strcmp(cJSON_GetObjectItem(row, "verdict")->valuestring, verdict) == 0, "%s is \"%s\": %s", name, cJSON_GetObjectItem(row, "verdict")->valuestring, said);
+    ck_assert_msg(strcmp(cJSON_GetObjectItem(row, "verdict")->valuestring, verdict) == 0, "%s is \"%s\": %s", name, cJSON_GetObjectItem(row, "verdict")->valuestring, program_said);
 }
 
 static double number(const cJSON *row, const char *key)
@@ -250,7 +203,7 @@ static double number(const cJSON *row, const char *key)
 START_TEST(verdicts)
 {
     put_table("run.json", "");
-    ck_assert_msg(command(zo_cmd_run, (const char *const[]){"run", below("run.json"), "--db", below("t.db"), NULL}) == 0, "%s", said);
+    ck_assert_msg(command(zo_cmd_run, (const char *const[]){"run", below("run.json"), "--db", below("t.db"), NULL}) == 0, "%s", program_said);
     /* of the two rates the one with the better mean on dev, the smaller on a tie, counts: by hand */
     double dev3 = ask("SELECT avg(dev_metric) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-3"), dev2 = ask("SELECT avg(dev_metric) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-2");
     double mezo = 100 * ask(dev2 > dev3 ? "SELECT avg(metric_value) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-2"
@@ -275,9 +228,9 @@ START_TEST(verdicts)
     put_table("one.json", "[{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"metric\", \"unit\": \"percent\", \"values\": [{\"name\": \"one & _two\","
               "\"of\": {\"optimizer\": \"mezo\"}, \"value\": [50], \"spread\": [40]}]}]");
     const char *const compare[] = {"compare", below("table.json"), "--db", below("t.db"), "--format", "json", NULL};
-    ck_assert_msg(command(zo_cmd_compare, compare) == 1, "%s", said); /* a value that was read differs */
-    cJSON *rows = cJSON_Parse(said);
-    ck_assert_msg(cJSON_GetArraySize(rows) == 7, "%s", said);
+    ck_assert_msg(command(zo_cmd_compare, compare) == 1, "%s", program_said); /* a value that was read differs */
+    cJSON *rows = cJSON_Parse(program_said);
+    ck_assert_msg(cJSON_GetArraySize(rows) == 7, "%s", program_said);
     expect_verdict(rows, "sgd over mezo", "other definition");
     ck_assert_double_eq_tol(number(row_of(rows, "sgd over mezo"), "ours"), peak * 1e9 / ask("SELECT max(train_peak_bytes) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-3"), 1e-9);
     expect_verdict(rows, "near", "cannot tell"); /* 64 test rows decide nothing within 2 points */
@@ -298,23 +251,23 @@ START_TEST(verdicts)
     cJSON_Delete(rows);
     /* for people, and the count of values */
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), NULL}), 1);
-    ASSERT_HAS(said, "7 values: 6 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
-    ASSERT_HAS(said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 3 without.");
+    ASSERT_HAS(program_said, "7 values: 6 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
+    ASSERT_HAS(program_said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 3 without.");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("none.db"), "--values", NULL}), 0);
-    ASSERT_HAS(said, "it is not built");
+    ASSERT_HAS(program_said, "it is not built");
     /* as LaTeX, and as a picture of one figure */
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), "--format", "latex", NULL}), 1);
-    ASSERT_HAS(said, "\\begin{tabular}{");
-    ASSERT_HAS(said, "far, recalled & ");
-    ASSERT_HAS(said, "\\bottomrule");
+    ASSERT_HAS(program_said, "\\begin{tabular}{");
+    ASSERT_HAS(program_said, "far, recalled & ");
+    ASSERT_HAS(program_said, "\\bottomrule");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), "--plot", below("all.png"), NULL}), 2);
-    ASSERT_HAS(said, "--plot draws one figure, and these tables have \"metric\" and \"memory\"");
+    ASSERT_HAS(program_said, "--plot draws one figure, and these tables have \"metric\" and \"memory\"");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.gif"), NULL}), 2);
-    ASSERT_HAS(said, "expected a file that ends with .png or .svg");
+    ASSERT_HAS(program_said, "expected a file that ends with .png or .svg");
     char *svg;
     size_t bytes;
     zo_err err = {0};
-    ck_assert_msg(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.svg"), NULL}) == 0, "%s", said);
+    ck_assert_msg(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.svg"), NULL}) == 0, "%s", program_said);
     ck_assert_msg(zo_read_file(below("one.svg"), 1 << 20, &svg, &bytes, &err) == ZO_OK, "%s", err.text);
     ASSERT_HAS(svg, "one &amp; _two");
     ASSERT_HAS(svg, "published");
@@ -322,14 +275,14 @@ START_TEST(verdicts)
     zo_free(svg);
     /* other keys: other cells, which are not there yet; then they are, and there is no verdict */
     const char *const with[] = {"compare", below("table.json"), "--db", below("t.db"), "--with", "{\"batch\": 2}", "--format", "json", NULL};
-    ck_assert_msg(command(zo_cmd_compare, with) == 0, "%s", said);
-    rows = cJSON_Parse(said);
+    ck_assert_msg(command(zo_cmd_compare, with) == 0, "%s", program_said);
+    rows = cJSON_Parse(program_said);
     expect_verdict(rows, "far", "not run");
     cJSON_Delete(rows);
-    ck_assert_msg(command(zo_cmd_run, (const char *const[]){"run", below("table.json"), "--db", below("t.db"), "--with", "{\"batch\": 2}", NULL}) == 0, "%s", said);
+    ck_assert_msg(command(zo_cmd_run, (const char *const[]){"run", below("table.json"), "--db", below("t.db"), "--with", "{\"batch\": 2}", NULL}) == 0, "%s", program_said);
     ck_assert_int_eq(ask("SELECT count(*) FROM runs WHERE batch = 2"), 9);
-    ck_assert_msg(command(zo_cmd_compare, with) == 0, "%s", said);
-    rows = cJSON_Parse(said);
+    ck_assert_msg(command(zo_cmd_compare, with) == 0, "%s", program_said);
+    rows = cJSON_Parse(program_said);
     expect_verdict(rows, "far", "scaled");
     ASSERT_HAS(cJSON_GetObjectItem(row_of(rows, "far"), "why")->valuestring, "batch 2");
     ck_assert_double_eq_tol(number(row_of(rows, "far"), "ours"), 100 * ask("SELECT avg(metric_value) FROM runs WHERE optimizer = 'fo-sgd' AND batch = 2"), 1e-9);
@@ -341,16 +294,16 @@ START_TEST(bad_words)
 {
     put_table("plain.json", "");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("plain.json"), "--values", NULL}), 2);
-    ASSERT_HAS(said, "there is no \"expect\"");
+    ASSERT_HAS(program_said, "there is no \"expect\"");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("plain.json"), "--db", below("none.db"), NULL}), 2);
     ck_assert_int_eq(command(zo_cmd_run, (const char *const[]){"run", below("plain.json"), "--with", "{\"seed\": 7}", NULL}), 2);
-    ASSERT_HAS(said, "--with has seed, which makes other cells");
+    ASSERT_HAS(program_said, "--with has seed, which makes other cells");
     ck_assert_int_eq(command(zo_cmd_run, (const char *const[]){"run", below("plain.json"), "--with", "{\"batch\": [1, 2]}", NULL}), 2);
-    ASSERT_HAS(said, "--with has a list");
+    ASSERT_HAS(program_said, "--with has a list");
     ck_assert_int_eq(command(zo_cmd_run, (const char *const[]){"run", below("plain.json"), "--with", "{\"bach\": 1}", NULL}), 2);
-    ASSERT_HAS(said, "--with: there is no key \"bach\"; did you mean \"batch\"?");
+    ASSERT_HAS(program_said, "--with: there is no key \"bach\"; did you mean \"batch\"?");
     ck_assert_int_eq(command(zo_cmd_run, (const char *const[]){"run", below("plain.json"), "--with", "batch", NULL}), 2);
-    ASSERT_HAS(said, "--with is no JSON object");
+    ASSERT_HAS(program_said, "--with is no JSON object");
 }
 END_TEST
 
@@ -360,8 +313,7 @@ int main(int argc, char **argv)
         return zo_output_end(argv[1], strcmp(argv[1], "cell") == 0 ? zo_cmd_cell(argc - 1, argv + 1) : 127);
     }
     zo_err err = {0};
-    snprintf(folder, sizeof folder, "%s/zo-compare-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    ZO_CHECK(mkdtemp(folder) != NULL, "no scratch folder");
+    program_begin("compare");
     ZO_CHECK(zo_make_dirs(below("model"), &err) == ZO_OK && zo_synth_write_tokenizer(below("model"), &err) == ZO_OK, "%s", err.text);
     put("model/config.json", "{\"model_type\": \"bert\", \"vocab_size\": 1000, \"hidden_size\": 16, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "
                              "\"intermediate_size\": 32, \"hidden_act\": \"gelu\", \"max_position_embeddings\": 64, \"type_vocab_size\": 2, \"layer_norm_eps\": 1e-12}");
@@ -375,6 +327,6 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("compare");
     suite_add_tcase(suite, t);
     int failed = suite_run(suite);
-    folder_remove(folder);
+    folder_remove(program_folder);
     return failed != 0;
 }

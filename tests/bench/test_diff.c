@@ -14,15 +14,6 @@
 static const char config[] = "{\"model\": \"shape:opt-tiny\", \"init\": \"random\", \"task\": \"synth-lengths\", \"form\": \"head\", \"train\": 8, \"dev\": 4, \"test\": 4, "
                              "\"context\": 16, \"batch\": 4, \"steps\": 4, \"eval_every\": 2, \"threads\": 1, \"seed\": [0, 1, 2], \"optimizer\": [\"mezo\", \"fo-sgd\"]}";
 
-static void change(const char *db, const char *sql)
-{
-    sqlite3 *handle;
-    char *why = NULL;
-    ck_assert_int_eq(sqlite3_open(below(db), &handle), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(handle, sql, NULL, NULL, &why) == SQLITE_OK, "%s: %s", sql, why);
-    sqlite3_close(handle);
-}
-
 static void run_into(const char *db, const char *more)
 {
     put("c.json", config);

@@ -11,15 +11,6 @@
 
 static char *page; /* as it was read last */
 
-static void change(const char *db, const char *sql)
-{
-    sqlite3 *handle;
-    char *why = NULL;
-    ck_assert_int_eq(sqlite3_open(below(db), &handle), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(handle, sql, NULL, NULL, &why) == SQLITE_OK, "%s: %s", sql, why);
-    sqlite3_close(handle);
-}
-
 static void read_page(const char *name)
 {
     size_t n;

@@ -19,16 +19,6 @@ static const char config[] = "{\"model\": \"shape:opt-tiny\", \"init\": \"random
 static const char *const tables[] = {"steps", "evaluations", "memory", "parts", "journal"}; /* that such a cell fills */
 enum { TABLES = sizeof tables / sizeof *tables };
 
-/* Statements on a database of the folder. */
-static void change(const char *db, const char *sql)
-{
-    sqlite3 *handle;
-    char *why = NULL;
-    ck_assert_int_eq(sqlite3_open(below(db), &handle), SQLITE_OK);
-    ck_assert_msg(sqlite3_exec(handle, sql, NULL, NULL, &why) == SQLITE_OK, "%s: %s", sql, why);
-    sqlite3_close(handle);
-}
-
 /* The number that a SELECT gives, where `a` is main and `b` is attached as b. */
 static int64_t ask(const char *a, const char *b, const char *sql)
 {

@@ -3,14 +3,12 @@
  * for `zo`: started with a command it is that command. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/cell/predict.h"
@@ -19,68 +17,27 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/output.h"
-#include "tests/folder.h"
+#include "tests/program.h"
 #include "tests/suite.h"
 
-static char folder[64];
-static char said[1 << 16], complained[1 << 16]; /* standard output and error of the last command */
-
-#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
 #define SMALL "\"model\": \"shape:roberta-tiny\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"form\": \"head\", \"context\": 48, \"batch\": 4, \"train\": 32, \"threads\": 1"
-
-static const char *scratch(const char *name)
-{
-    static char path[8][256];
-    static int turn;
-    turn = (turn + 1) % 8;
-    return zo_path_join(path[turn], sizeof path[turn], folder, name);
-}
 
 static const char *config(const char *name, const char *text)
 {
-    zo_err err = {0};
-    ck_assert_msg(zo_write_file(scratch(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
-    static char kept[16][300]; /* sixteen at once */
-    static int turn;
-    turn = (turn + 1) % 16;
-    snprintf(kept[turn], sizeof kept[turn], "%s", scratch(name));
-    return kept[turn];
-}
-
-static void read_back(int fd, char *to, size_t size)
-{
-    lseek(fd, 0, SEEK_SET);
-    ssize_t n = read(fd, to, size - 1);
-    to[n > 0 ? n : 0] = '\0';
-    close(fd);
-}
-
-static int run(const char *const *argv)
-{
-    int out = open(scratch("out"), O_RDWR | O_CREAT | O_TRUNC, 0600), wrong = open(scratch("wrong"), O_RDWR | O_CREAT | O_TRUNC, 0600), status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(out, 1);
-        dup2(wrong, 2);
-        execv("/proc/self/exe", (char *const *)argv);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    read_back(out, said, sizeof said);
-    read_back(wrong, complained, sizeof complained);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    put(name, text);
+    return below(name);
 }
 
 static int plan(const char *path, const char *db, const char *more)
 {
-    const char *const argv[] = {"zo", "plan", path, "--db", scratch(db), "--json", more, NULL};
-    return run(argv);
+    const char *const argv[] = {"zo", "plan", path, "--db", below(db), "--json", more, NULL};
+    return program(argv);
 }
 
 static int run_config(const char *path, const char *db)
 {
-    const char *const argv[] = {"zo", "run", path, "--db", scratch(db), NULL};
-    return run(argv);
+    const char *const argv[] = {"zo", "run", path, "--db", below(db), NULL};
+    return program(argv);
 }
 
 /* The one number of a statement; it may change the database. */
@@ -88,7 +45,7 @@ static double ask(const char *db, const char *sql)
 {
     sqlite3 *handle;
     sqlite3_stmt *s = NULL;
-    ck_assert_int_eq(sqlite3_open(scratch(db), &handle), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(below(db), &handle), SQLITE_OK);
     ck_assert_msg(sqlite3_prepare_v2(handle, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(handle));
     double value = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL ? sqlite3_column_double(s, 0) : NAN;
     sqlite3_finalize(s);
@@ -106,9 +63,9 @@ static double of_row(const cJSON *row, const char *key)
 START_TEST(a_plan_and_its_run)
 {
     const char *path = config("a.json", "{" SMALL ", \"dev\": 8, \"test\": 8, \"steps\": 20, \"seed\": [1, 2], \"optimizer\": [\"zero-shot\", {\"name\": \"mezo\", \"lr\": [1e-4, 1e-3]}, \"fo-adamw\"]}");
-    ck_assert_msg(plan(path, "a.db", NULL) == 0, "%s", complained);
-    ASSERT_HAS(complained, "8 cells, 0 of which do not fit or cannot be run; a cell may take ");
-    cJSON *rows = cJSON_Parse(said);
+    ck_assert_msg(plan(path, "a.db", NULL) == 0, "%s", program_complained);
+    ASSERT_HAS(program_complained, "8 cells, 0 of which do not fit or cannot be run; a cell may take ");
+    cJSON *rows = cJSON_Parse(program_said);
     ck_assert_int_eq(cJSON_GetArraySize(rows), 3);
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         double sum = 0;
@@ -116,9 +73,9 @@ START_TEST(a_plan_and_its_run)
             double bytes = of_row(row, zo_tag_name((zo_tag)t));
             sum += isnan(bytes) ? 0 : bytes;
         }
-        ck_assert_msg(fabs(sum / of_row(row, "MB") - 1) < 2e-3, "%s", said);
+        ck_assert_msg(fabs(sum / of_row(row, "MB") - 1) < 2e-3, "%s", program_said);
         ck_assert_str_eq(cJSON_GetObjectItem(row, "fits")->valuestring, "yes");
-        ck_assert_msg(of_row(row, "hours") > 0, "%s", said);
+        ck_assert_msg(of_row(row, "hours") > 0, "%s", program_said);
     }
     cJSON *mezo = cJSON_GetArrayItem(rows, 1);
     ck_assert_double_eq(of_row(mezo, "cells"), 4);
@@ -127,7 +84,7 @@ START_TEST(a_plan_and_its_run)
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM plans WHERE figure = 'train_peak_bytes'"), 6); /* one that does not train takes nothing in training */
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM plans WHERE figure = 'device_hours_total' AND predicted > 0"), 8);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs"), 0);
-    ck_assert_msg(run_config(path, "a.db") == 0, "%s", complained);
+    ck_assert_msg(run_config(path, "a.db") == 0, "%s", program_complained);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs WHERE status = 'done'"), 8);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs WHERE abs(memory_error) < 0.03"), 6);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs WHERE memory_error IS NULL AND optimizer = 'zero-shot'"), 2);
@@ -142,7 +99,7 @@ END_TEST
 START_TEST(a_run_without_a_plan)
 {
     const char *path = config("n.json", "{" SMALL ", \"dev\": 8, \"test\": 8, \"steps\": 4, \"optimizer\": \"mezo\"}");
-    ck_assert_msg(run_config(path, "n.db") == 0, "%s", complained);
+    ck_assert_msg(run_config(path, "n.db") == 0, "%s", program_complained);
     ck_assert_double_eq(ask("n.db", "SELECT count(*) FROM runs WHERE abs(memory_error) < 0.03 AND hours_error IS NULL AND cpu_error IS NULL"), 1);
     ck_assert_double_eq(ask("n.db", "SELECT count(*) FROM predictions WHERE figure = 'train_peak_bytes'"), 1);
 }
@@ -164,23 +121,23 @@ START_TEST(hours_are_a_sum)
         snprintf(hours, sizeof hours, "%s.hours", db);
         snprintf(text, sizeof text, "{" SMALL ", %s, \"optimizer\": \"mezo\"}", of[i].keys);
         const char *path = config(name, text);
-        ck_assert_msg(plan(path, db, NULL) == 0, "%s", complained);
+        ck_assert_msg(plan(path, db, NULL) == 0, "%s", program_complained);
         ask(hours, "UPDATE tries SET step_ms = 2000, train_seconds = 2 * steps, cpu_seconds = 4 * steps, load_seconds = 3, eval_seconds ="
                    " (SELECT sum(examples) FROM evaluations e WHERE e.run = tries.run)");
-        ck_assert_msg(plan(path, db, NULL) == 0, "%s", complained);
-        cJSON *rows = cJSON_Parse(said);
+        ck_assert_msg(plan(path, db, NULL) == 0, "%s", program_complained);
+        cJSON *rows = cJSON_Parse(program_said);
         const cJSON *row = rows->child;
         double seconds = 2 * of[i].steps + of[i].rows, cpu = 2 * (2 * of[i].steps + of[i].between);
-        ck_assert_msg(of_row(row, "steps") == of[i].steps, "%s: %s", of[i].keys, said);
+        ck_assert_msg(of_row(row, "steps") == of[i].steps, "%s: %s", of[i].keys, program_said);
         ck_assert_msg(fabs(of_row(row, "hours") * 3600 / seconds - 1) < 5e-3, "%s: %g s, not %g", of[i].keys, of_row(row, "hours") * 3600, seconds);
         ck_assert_msg(fabs(of_row(row, "cpu_hours") * 3600 / cpu - 1) < 5e-3, "%s: %g s, not %g", of[i].keys, of_row(row, "cpu_hours") * 3600, cpu);
         ck_assert_msg(fabs(of_row(row, "all_hours") * 3600 / (seconds + 3.1) - 1) < 5e-3, "%s: %g s", of[i].keys, of_row(row, "all_hours") * 3600);
         ck_assert_msg(fabs(ask(db, "SELECT predicted * 3600 FROM plans WHERE figure = 'device_hours_total'") / seconds - 1) < 1e-9, "%s", of[i].keys);
         ck_assert_msg(fabs(ask(db, "SELECT predicted FROM plans WHERE figure = 'cpu_seconds'") / cpu - 1) < 1e-9, "%s", of[i].keys);
         cJSON_Delete(rows);
-        char *before = strdup(said);
-        ck_assert_msg(plan(path, db, NULL) == 0, "%s", complained); /* what is timed is not timed again */
-        ck_assert_str_eq(said, before);
+        char *before = strdup(program_said);
+        ck_assert_msg(plan(path, db, NULL) == 0, "%s", program_complained); /* what is timed is not timed again */
+        ck_assert_str_eq(program_said, before);
         free(before);
     }
 }
@@ -190,15 +147,15 @@ END_TEST
 START_TEST(what_does_not_fit)
 {
     const char *path = config("f.json", "{" SMALL ", \"dev\": 8, \"test\": 8, \"steps\": 4, \"optimizer\": [\"mezo\", \"fo-adamw\"]}");
-    ck_assert_msg(plan(path, "f.db", "--memory") == 0, "%s", complained);
-    ck_assert(!zo_path_exists(scratch("f.db.hours")));
+    ck_assert_msg(plan(path, "f.db", "--memory") == 0, "%s", program_complained);
+    ck_assert(!zo_path_exists(below("f.db.hours")));
     double small = ask("f.db", "SELECT min(predicted) FROM plans"), large = ask("f.db", "SELECT max(predicted) FROM plans");
     char limit[40];
     snprintf(limit, sizeof limit, "%.0f", (small + large) / 2);
     setenv("ZO_MEMORY_LIMIT", limit, 1);
     int code = plan(path, "f.db", NULL);
-    ck_assert_msg(code == 1, "%d %s", code, complained);
-    cJSON *rows = cJSON_Parse(said);
+    ck_assert_msg(code == 1, "%d %s", code, program_complained);
+    cJSON *rows = cJSON_Parse(program_said);
     ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "fits")->valuestring, "yes");
     ck_assert_str_eq(cJSON_GetObjectItem(rows->child->next, "fits")->valuestring, "no");
     const char *why = cJSON_GetObjectItem(rows->child->next, "why")->valuestring;
@@ -207,17 +164,17 @@ START_TEST(what_does_not_fit)
     ASSERT_HAS(why, ", and a cell may take ");
     ck_assert(isnan(of_row(rows->child->next, "hours")) && of_row(rows->child, "hours") > 0);
     cJSON_Delete(rows);
-    ASSERT_HAS(complained, "2 cells, 1 of which do not fit");
+    ASSERT_HAS(program_complained, "2 cells, 1 of which do not fit");
     ck_assert_double_eq(ask("f.db.hours", "SELECT count(*) FROM runs WHERE optimizer <> 'mezo'"), 0);
     code = run_config(path, "f.db");
-    ck_assert_msg(code == 0, "%d %s", code, complained);
+    ck_assert_msg(code == 0, "%d %s", code, program_complained);
     ck_assert_double_eq(ask("f.db", "SELECT count(*) FROM runs WHERE status = 'done' AND optimizer = 'mezo'"), 1);
     ck_assert_double_eq(ask("f.db", "SELECT count(*) FROM runs WHERE status = 'oom' AND steps = 0 AND memory_error IS NULL AND"
                                     " message LIKE 'not started: its training is predicted to take % MB (params %, and it may take % MB; a smaller batch%'"), 1);
     ck_assert_double_eq(ask("f.db", "SELECT count(*) FROM steps WHERE run = (SELECT run FROM runs WHERE status = 'oom')"), 0);
     unsetenv("ZO_MEMORY_LIMIT");
-    ck_assert_msg(run_config(path, "f.db") == 0, "%s", complained);
-    ASSERT_HAS(complained, "more memory is free now");
+    ck_assert_msg(run_config(path, "f.db") == 0, "%s", program_complained);
+    ASSERT_HAS(program_complained, "more memory is free now");
     ck_assert_double_eq(ask("f.db", "SELECT count(*) FROM runs WHERE status = 'done'"), 2);
     /* what is predicted to take up to the margin more than there is may be wrong by as much: it is tried */
     snprintf(limit, sizeof limit, "%.0f", large / (1 + 0.5 * ZO_PREDICT_MARGIN));
@@ -235,13 +192,13 @@ START_TEST(what_cannot_be_run)
 {
     const char *path = config("u.json", "{" SMALL ", \"dev\": 8, \"test\": 8, \"steps\": 4, \"realisation\": \"streamed\", \"accumulate\": \"log\", \"optimizer\": [\"mezo\", \"conmezo\", \"mezo-m\"]}");
     int code = plan(path, "u.db", "--memory");
-    ck_assert_msg(code == 1, "%d %s %s", code, said, complained);
-    cJSON *rows = cJSON_Parse(said);
+    ck_assert_msg(code == 1, "%d %s %s", code, program_said, program_complained);
+    cJSON *rows = cJSON_Parse(program_said);
     ck_assert_str_eq(cJSON_GetObjectItem(rows->child->next, "fits")->valuestring, "no");
     ASSERT_HAS(cJSON_GetObjectItem(rows->child->next, "why")->valuestring, "accumulate \"log\" keeps no tensors beside the weights");
     cJSON_Delete(rows);
     ck_assert_int_eq(plan(path, "u.db", NULL), 1); /* what only a step finds, timed steps find */
-    rows = cJSON_Parse(said);
+    rows = cJSON_Parse(program_said);
     ck_assert_str_eq(cJSON_GetObjectItem(rows->child, "fits")->valuestring, "yes");
     ASSERT_HAS(cJSON_GetObjectItem(rows->child->next->next, "why")->valuestring, "unsupported: accumulate \"log\" ");
     cJSON_Delete(rows);
@@ -249,13 +206,13 @@ START_TEST(what_cannot_be_run)
     setenv("ZO_MEMORY_LIMIT", "50000", 1);
     ck_assert_int_eq(plan(path, "o.db", NULL), 1);
     unsetenv("ZO_MEMORY_LIMIT");
-    ASSERT_HAS(said, "out of memory: asked for");
-    const char *const wrong[] = {"zo", "plan", scratch("none.json"), NULL};
-    ck_assert_int_eq(run(wrong), 2);
-    ASSERT_HAS(complained, "zo plan: ");
+    ASSERT_HAS(program_said, "out of memory: asked for");
+    const char *const wrong[] = {"zo", "plan", below("none.json"), NULL};
+    ck_assert_int_eq(program(wrong), 2);
+    ASSERT_HAS(program_complained, "zo plan: ");
     const char *const typo[] = {"zo", "plan", path, "--memry", NULL};
-    ck_assert_int_eq(run(typo), 2);
-    ASSERT_HAS(complained, "did you mean --memory?");
+    ck_assert_int_eq(program(typo), 2);
+    ASSERT_HAS(program_complained, "did you mean --memory?");
 }
 END_TEST
 
@@ -269,11 +226,7 @@ int main(int argc, char **argv)
                                                   : 127;
         return zo_output_end(argv[1], code);
     }
-    snprintf(folder, sizeof folder, "build/test_plan.XXXXXX");
-    if (mkdtemp(folder) == NULL) {
-        perror(folder);
-        return 1;
-    }
+    program_begin("plan");
     TCase *t = tcase_create("plan");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, a_plan_and_its_run);
@@ -284,6 +237,6 @@ int main(int argc, char **argv)
     Suite *s = suite_create("plan");
     suite_add_tcase(s, t);
     int failed = suite_run(s);
-    folder_remove(folder);
+    folder_remove(program_folder);
     return failed != 0;
 }

@@ -2,41 +2,17 @@
  * those that stand in a run's batches. */
 #include <check.h>
 #include <cjson/cJSON.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/cli/cmd.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "tasks/task.h"
-#include "tests/folder.h"
+#include "tests/program.h"
 #include "tests/suite.h"
-
-static char folder[64];
-static char said[1 << 16];
-
-#define ASSERT_HAS(text, part) ck_assert_msg(strstr((text), (part)) != NULL, "\"%s\" lacks \"%s\"", (text), (part))
-
-static const char *below(const char *name)
-{
-    static char path[8][300];
-    static int turn;
-    turn = (turn + 1) % 8;
-    return zo_path_join(path[turn], sizeof path[turn], folder, name);
-}
-
-static void put(const char *name, const char *text)
-{
-    char parent[300];
-    zo_err err = {0};
-    snprintf(parent, sizeof parent, "%s", below(name));
-    *strrchr(parent, '/') = '\0';
-    ZO_CHECK(zo_make_dirs(parent, &err) == ZO_OK && zo_write_file(below(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
-}
 
 static void make_files(void)
 {
@@ -60,61 +36,44 @@ static void make_files(void)
 /* What `zo show TASK MODEL ...` prints, both streams. */
 static int show(const char *model, const char *const more[])
 {
-    const char *argv[20] = {"show", below("task.json"), model, "--data", folder};
-    int argc = 5, status;
+    const char *argv[20] = {"show", below("task.json"), model, "--data", program_folder};
+    int argc = 5;
     for (; more[argc - 5]; argc++) {
         argv[argc] = more[argc - 5];
     }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int out = open(below("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(out, 1);
-        dup2(out, 2);
-        int end = zo_cmd_show(argc, (char **)argv);
-        fflush(NULL);
-        _exit(end);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    char *text;
-    size_t bytes;
-    zo_err err = {0};
-    ck_assert_msg(WIFEXITED(status) && zo_read_file(below("said"), sizeof said - 1, &text, &bytes, &err) == ZO_OK, "%s", err.text);
-    memcpy(said, text, bytes + 1);
-    zo_free(text);
-    return WEXITSTATUS(status);
+    return command(zo_cmd_show, argv);
 }
 #define SHOW(model, ...) show(below(model), (const char *const[]){__VA_ARGS__, NULL})
 
 START_TEST(options_of_a_causal_model)
 {
-    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--n", "1") == 0, "%s", said);
-    ASSERT_HAS(said, "note: t: the causal prompt is our own, no paper has one\n");
-    ASSERT_HAS(said, "test: 0 rows");
+    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--n", "1") == 0, "%s", program_said);
+    ASSERT_HAS(program_said, "note: t: the causal prompt is our own, no paper has one\n");
+    ASSERT_HAS(program_said, "test: 0 rows");
     /* split first keeps 500 rows for dev, which are all of them */
-    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "2") == 0, "%s", said);
-    ASSERT_HAS(said, "dev: 3 rows, 0 sequences cut\n");
-    ASSERT_HAS(said, "row 0: label 1,");
-    ASSERT_HAS(said, "  the film was great is\n        0:| bad|\n  right 1:| so so|\n");
-    ASSERT_HAS(said, "row 1: label 0,");
-    ASSERT_HAS(said, "  the plot is\n  right 0:| bad|\n        1:| so so|\n");
-    ck_assert_ptr_null(strstr(said, "row 2"));
+    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "2") == 0, "%s", program_said);
+    ASSERT_HAS(program_said, "dev: 3 rows, 0 sequences cut\n");
+    ASSERT_HAS(program_said, "row 0: label 1,");
+    ASSERT_HAS(program_said, "  the film was great is\n        0:| bad|\n  right 1:| so so|\n");
+    ASSERT_HAS(program_said, "row 1: label 0,");
+    ASSERT_HAS(program_said, "  the plot is\n  right 0:| bad|\n        1:| so so|\n");
+    ck_assert_ptr_null(strstr(program_said, "row 2"));
 }
 END_TEST
 
 START_TEST(what_was_cut)
 {
     /* "the film was great is" has 21 tokens, " bad" 1 and " so so" 6: with a context of 16, 6 and 11 are cut */
-    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1", "--context", "16", "--json") == 0, "%s", said);
-    cJSON *account = cJSON_Parse(said);
+    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1", "--context", "16", "--json") == 0, "%s", program_said);
+    cJSON *account = cJSON_Parse(program_said);
     ck_assert_ptr_nonnull(account);
     const cJSON *row = cJSON_GetObjectItem(account, "examples")->child;
     ck_assert_int_eq(cJSON_GetObjectItem(account, "context")->valueint, 16);
     ck_assert_int_eq(cJSON_GetObjectItem(account, "sequences_cut")->valueint, 4); /* "the plot is so so" and "the film is so so" too */
     ck_assert_int_eq(cJSON_GetObjectItem(row, "tokens_cut")->valueint, 6 + 11);
     cJSON_Delete(account);
-    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1", "--from", "2", "--json") == 0, "%s", said);
-    account = cJSON_Parse(said);
+    ck_assert_msg(SHOW("causal", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1", "--from", "2", "--json") == 0, "%s", program_said);
+    account = cJSON_Parse(program_said);
     row = cJSON_GetObjectItem(account, "examples")->child;
     ck_assert_int_eq(cJSON_GetObjectItem(row, "row")->valueint, 2);
     ck_assert_int_eq(cJSON_GetObjectItem(row, "tokens_cut")->valueint, 0);
@@ -136,30 +95,29 @@ END_TEST
 
 START_TEST(encoders)
 {
-    ck_assert_msg(SHOW("encoder", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1") == 0, "%s", said);
-    ASSERT_HAS(said, "word of class 0: \"terrible\"");
-    ASSERT_HAS(said, "[CLS] the film was great it was [[MASK]] . [SEP]\n");
-    ck_assert_msg(SHOW("encoder", "--split", "first", "--rows", "train", "--context", "32") == 0, "%s", said);
-    ASSERT_HAS(said, "train: 1 rows");
-    ASSERT_HAS(said, "  [[CLS]] ");
+    ck_assert_msg(SHOW("encoder", "--form", "prompt", "--split", "first", "--rows", "dev", "--n", "1") == 0, "%s", program_said);
+    ASSERT_HAS(program_said, "word of class 0: \"terrible\"");
+    ASSERT_HAS(program_said, "[CLS] the film was great it was [[MASK]] . [SEP]\n");
+    ck_assert_msg(SHOW("encoder", "--split", "first", "--rows", "train", "--context", "32") == 0, "%s", program_said);
+    ASSERT_HAS(program_said, "train: 1 rows");
+    ASSERT_HAS(program_said, "  [[CLS]] ");
 }
 END_TEST
 
 START_TEST(bad_words)
 {
     ck_assert_int_eq(SHOW("causal", "--rows", "eval"), 2);
-    ASSERT_HAS(said, "zo show: --rows is \"eval\"; expected train, dev or test");
+    ASSERT_HAS(program_said, "zo show: --rows is \"eval\"; expected train, dev or test");
     ck_assert_int_eq(SHOW("causal", "--form", "prmpt"), 2);
-    ASSERT_HAS(said, "\"form\" is \"prmpt\"");
+    ASSERT_HAS(program_said, "\"form\" is \"prmpt\"");
     ck_assert_int_eq(SHOW("causal", "--context", "100"), 2);
-    ASSERT_HAS(said, "longer than the 64 positions");
+    ASSERT_HAS(program_said, "longer than the 64 positions");
 }
 END_TEST
 
 int main(void)
 {
-    snprintf(folder, sizeof folder, "%s/zo-show-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    ZO_CHECK(mkdtemp(folder) != NULL, "no scratch folder");
+    program_begin("show");
     make_files();
     TCase *t = tcase_create("show");
     tcase_add_test(t, options_of_a_causal_model);
@@ -169,6 +127,6 @@ int main(void)
     Suite *suite = suite_create("show");
     suite_add_tcase(suite, t);
     int failed = suite_run(suite);
-    folder_remove(folder);
+    folder_remove(program_folder);
     return failed != 0;
 }
