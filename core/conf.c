@@ -148,6 +148,18 @@ const char *zo_json_kind(const cJSON *value)
                                    : "null";
 }
 
+double zo_json_number(const cJSON *object, const char *key, double fallback)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : fallback;
+}
+
+const char *zo_json_text(const cJSON *object, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
 static zo_status fail_kind(zo_err *err, const char *where, const zo_opt *opt, const cJSON *value, const char *expected)
 {
     return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is %s; expected %s (%s)", where, opt->key, zo_json_kind(value), expected,

@@ -80,6 +80,10 @@ zo_status zo_json_parse(const char *text, size_t bytes, const char *path, struct
 /* What a value is, in words for a message: "a number", "an object", "null". */
 const char *zo_json_kind(const struct cJSON *value);
 
+/* A member's number, `fallback` where there is none; its text, "" where there is none (the object's own memory). */
+double zo_json_number(const struct cJSON *object, const char *key, double fallback);
+const char *zo_json_text(const struct cJSON *object, const char *key);
+
 /* The first escaped zero byte ("\\u0000") of a JSON text, or NULL: cJSON cuts the string there without a word. */
 const char *zo_json_escaped_zero(const char *text);
 

@@ -3,22 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/conf.h"
 #include "results/compare.h"
 #include "results/paper.h"
 
 enum { TEXT_BYTES = 200 };
-
-static double number(const cJSON *row, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
-
-static const char *text(const cJSON *row, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
 
 static void add(cJSON *to, const char *title, const char *format, double x)
 {
@@ -41,12 +30,12 @@ static void add_interval(cJSON *to, const char *title, double low, double high)
 static void add_score(cJSON *to, const cJSON *row)
 {
     char out[TEXT_BYTES] = "";
-    double n = number(row, "n"), marked = number(row, "marked");
-    if (isfinite(number(row, "score"))) {
-        snprintf(out, sizeof out, "%.1f", 100 * number(row, "score"));
+    double n = zo_json_number(row, "n", NAN), marked = zo_json_number(row, "marked", NAN);
+    if (isfinite(zo_json_number(row, "score", NAN))) {
+        snprintf(out, sizeof out, "%.1f", 100 * zo_json_number(row, "score", NAN));
     }
     if (n > 1) {
-        zo_paper_append(out, sizeof out, " ± %.1f (%.0f)", 100 * number(row, "score_std"), n);
+        zo_paper_append(out, sizeof out, " ± %.1f (%.0f)", 100 * zo_json_number(row, "score_std", NAN), n);
     }
     if (marked > 0) {
         zo_paper_append(out, sizeof out, ", %.0f marked", marked);
@@ -57,10 +46,10 @@ static void add_score(cJSON *to, const cJSON *row)
 static void add_rates(cJSON *to, const cJSON *row)
 {
     char out[TEXT_BYTES] = "";
-    double low = number(row, "rates_low"), high = number(row, "rates_high"), tried = number(row, "rates_tried");
+    double low = zo_json_number(row, "rates_low", NAN), high = zo_json_number(row, "rates_high", NAN), tried = zo_json_number(row, "rates_tried", NAN);
     if (isfinite(low)) {
         bool open = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "rates_open"));
-        snprintf(out, sizeof out, "%s%.1f: %.2g to %.2g, of %.0f", open ? "≥ " : "", number(row, "rates_decades"), low, high, tried);
+        snprintf(out, sizeof out, "%s%.1f: %.2g to %.2g, of %.0f", open ? "≥ " : "", zo_json_number(row, "rates_decades", NAN), low, high, tried);
     } else if (tried > 0) {
         snprintf(out, sizeof out, "none of %.0f", tried);
     }
@@ -71,24 +60,24 @@ static cJSON *method_row(const cJSON *row)
 {
     cJSON *o = cJSON_CreateObject();
     char title[TEXT_BYTES], method[500];
-    const char *source = text(row, "source");
+    const char *source = zo_json_text(row, "source");
     bool said = source[0] != '\0' && strcmp(source, "paper") != 0;
-    snprintf(method, sizeof method, "%.400s%s%s%s", text(row, "method"), said ? " (" : "", said ? source : "", said ? ")" : "");
+    snprintf(method, sizeof method, "%.400s%s%s%s", zo_json_text(row, "method"), said ? " (" : "", said ? source : "", said ? ")" : "");
     cJSON_AddStringToObject(o, "method", method);
     add_score(o, row);
-    add(o, "difference", "%+.1f", 100 * number(row, "difference"));
-    add_interval(o, "by seeds", number(row, "low"), number(row, "high"));
-    add_interval(o, "by rows", number(row, "rows_low"), number(row, "rows_high"));
-    add(o, "p", number(row, "p_holm") < 0.001 ? "< 0.001" : "%.3f", number(row, "p_holm"));
-    add(o, "could be seen", "%.1f", 100 * number(row, "detectable"));
-    add(o, "lr", "%.2g", number(row, "lr"));
+    add(o, "difference", "%+.1f", 100 * zo_json_number(row, "difference", NAN));
+    add_interval(o, "by seeds", zo_json_number(row, "low", NAN), zo_json_number(row, "high", NAN));
+    add_interval(o, "by rows", zo_json_number(row, "rows_low", NAN), zo_json_number(row, "rows_high", NAN));
+    add(o, "p", zo_json_number(row, "p_holm", NAN) < 0.001 ? "< 0.001" : "%.3f", zo_json_number(row, "p_holm", NAN));
+    add(o, "could be seen", "%.1f", 100 * zo_json_number(row, "detectable", NAN));
+    add(o, "lr", "%.2g", zo_json_number(row, "lr", NAN));
     add_rates(o, row);
-    add(o, "steps", "%.4g", number(row, "steps"));
-    add(o, "step ms", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "step_disturbed")) ? "%.3g*" : "%.3g", number(row, "step_ms"));
-    snprintf(title, sizeof title, "after %.3g s", number(row, "seconds"));
-    add(o, title, "%.1f", 100 * number(row, "score_at_seconds"));
-    add(o, "train MB", "%.4g", number(row, "train_peak_bytes") / 1e6);
-    cJSON_AddStringToObject(o, "note", text(row, "note"));
+    add(o, "steps", "%.4g", zo_json_number(row, "steps", NAN));
+    add(o, "step ms", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "step_disturbed")) ? "%.3g*" : "%.3g", zo_json_number(row, "step_ms", NAN));
+    snprintf(title, sizeof title, "after %.3g s", zo_json_number(row, "seconds", NAN));
+    add(o, title, "%.1f", 100 * zo_json_number(row, "score_at_seconds", NAN));
+    add(o, "train MB", "%.4g", zo_json_number(row, "train_peak_bytes", NAN) / 1e6);
+    cJSON_AddStringToObject(o, "note", zo_json_text(row, "note"));
     return o;
 }
 
@@ -97,10 +86,10 @@ static bool same_frame(const cJSON *a, const cJSON *b)
     static const char *const words[] = {"model", "task", "form", "against", "metric"}, *const numbers[] = {"steps_budget", "forwards_budget", "work_budget", "seconds_budget", "seconds"};
     bool same = true;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        same = same && strcmp(text(a, words[i]), text(b, words[i])) == 0;
+        same = same && strcmp(zo_json_text(a, words[i]), zo_json_text(b, words[i])) == 0;
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        double x = number(a, numbers[i]), y = number(b, numbers[i]);
+        double x = zo_json_number(a, numbers[i], NAN), y = zo_json_number(b, numbers[i], NAN);
         same = same && (x == y || (isnan(x) && isnan(y)));
     }
     return same;
@@ -110,13 +99,13 @@ static void print_title(const cJSON *row, const zo_page *page)
 {
     static const struct { const char *key, *says; } budget[] = {{"work_budget", "work"}, {"forwards_budget", "forwards"}, {"steps_budget", "steps"}, {"seconds_budget", "seconds"}};
     char title[1000];
-    snprintf(title, sizeof title, "%.200s, %.200s, %s", text(row, "model"), text(row, "task"), text(row, "form"));
+    snprintf(title, sizeof title, "%.200s, %.200s, %s", zo_json_text(row, "model"), zo_json_text(row, "task"), zo_json_text(row, "form"));
     for (size_t i = 0; i < sizeof budget / sizeof *budget; i++) {
-        if (number(row, budget[i].key) > 0) {
-            zo_paper_append(title, sizeof title, ", %s %g", budget[i].says, number(row, budget[i].key));
+        if (zo_json_number(row, budget[i].key, NAN) > 0) {
+            zo_paper_append(title, sizeof title, ", %s %g", budget[i].says, zo_json_number(row, budget[i].key, NAN));
         }
     }
-    zo_paper_append(title, sizeof title, ": %s against %.200s", text(row, "metric"), text(row, "against"));
+    zo_paper_append(title, sizeof title, ": %s against %.200s", zo_json_text(row, "metric"), zo_json_text(row, "against"));
     zo_page_title(page, 2, title);
 }
 
@@ -128,8 +117,9 @@ static void print_below(const cJSON *rows, int first, int end, const zo_page *pa
     for (int i = first; i < end; i++) {
         const cJSON *row = cJSON_GetArrayItem(rows, i);
         disturbed = disturbed || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "step_disturbed"));
-        if (text(row, "missing_seeds")[0] != '\0') {
-            snprintf(line, sizeof line, "%.400s lacks a score for seeds %s, so it has %.0f pairs.", text(row, "method"), text(row, "missing_seeds"), number(row, "pairs"));
+        if (zo_json_text(row, "missing_seeds")[0] != '\0') {
+            snprintf(line, sizeof line, "%.400s lacks a score for seeds %s, so it has %.0f pairs.", zo_json_text(row, "method"),
+                     zo_json_text(row, "missing_seeds"), zo_json_number(row, "pairs", NAN));
             zo_page_paragraph(page, line);
         }
     }
@@ -137,7 +127,7 @@ static void print_below(const cJSON *rows, int first, int end, const zo_page *pa
         zo_page_paragraph(page, "* In every run of it other work took processor time: its step is too long, and its score at equal seconds that of too few steps.");
     }
     const cJSON *last = cJSON_GetArrayItem(rows, end - 1);
-    snprintf(line, sizeof line, "%.0f tests in this table.", number(last, "tests"));
+    snprintf(line, sizeof line, "%.0f tests in this table.", zo_json_number(last, "tests", NAN));
     zo_page_paragraph(page, line);
     zo_page_gap(page);
 }

@@ -22,8 +22,7 @@ static const cJSON *value_of(const zo_grouped_run *run, const char *key)
 
 static const char *column_text(const zo_grouped_run *run, const char *column)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->row, column);
-    return cJSON_IsString(v) ? v->valuestring : "";
+    return zo_json_text(run->row, column);
 }
 
 const char *zo_run_text(const zo_grouped_run *run, const char *key)
@@ -34,8 +33,7 @@ const char *zo_run_text(const zo_grouped_run *run, const char *key)
 
 double zo_run_number(const zo_grouped_run *run, const char *column)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->row, column);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+    return zo_json_number(run->row, column, NAN);
 }
 
 const char *const zo_mark_names[3] = {"diverged", "dead", "constant"};

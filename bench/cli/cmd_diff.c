@@ -8,6 +8,7 @@
 #include "bench/cell/keys.h"
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/text.h"
 #include "results/diff.h"
@@ -17,26 +18,14 @@ static const char USAGE[] = "zo diff A B [--db FILE] [--by revision|binary|host|
 
 static const char *const columns[] = {"revision", "binary", "host", "device", "compiler", "kernel"}; /* of the view all_runs */
 
-static double number(const cJSON *row, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
-
-static const char *word(const cJSON *row, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
 /* "6.72 -> 6.9" */
 static void add_sides(cJSON *to, const char *title, const cJSON *row, const char *key, double times, const char *format)
 {
     char other[60], a[40], text[100] = "";
     snprintf(other, sizeof other, "%s_b", key);
-    if (isfinite(number(row, key))) {
-        snprintf(a, sizeof a, format, times * number(row, key));
-        snprintf(other, sizeof other, format, times * number(row, other));
+    if (isfinite(zo_json_number(row, key, NAN))) {
+        snprintf(a, sizeof a, format, times * zo_json_number(row, key, NAN));
+        snprintf(other, sizeof other, format, times * zo_json_number(row, other, NAN));
         snprintf(text, sizeof text, strcmp(a, other) == 0 ? "%s" : "%s → %s", a, other);
     }
     cJSON_AddStringToObject(to, title, text);
@@ -50,10 +39,10 @@ static void add_change(cJSON *to, const char *title, const cJSON *row, const cha
     snprintf(high, sizeof high, "%s_high", key);
     double less = ratio ? 1 : 0;
     const char *unit = ratio ? " %" : "";
-    if (isfinite(number(row, key))) {
-        int n = snprintf(text, sizeof text, "%+.1f%s", 100 * (number(row, key) - less), unit);
-        if (isfinite(number(row, low))) {
-            snprintf(text + n, sizeof text - (size_t)n, " [%+.1f, %+.1f]", 100 * (number(row, low) - less), 100 * (number(row, high) - less));
+    if (isfinite(zo_json_number(row, key, NAN))) {
+        int n = snprintf(text, sizeof text, "%+.1f%s", 100 * (zo_json_number(row, key, NAN) - less), unit);
+        if (isfinite(zo_json_number(row, low, NAN))) {
+            snprintf(text + n, sizeof text - (size_t)n, " [%+.1f, %+.1f]", 100 * (zo_json_number(row, low, NAN) - less), 100 * (zo_json_number(row, high, NAN) - less));
         }
     }
     cJSON_AddStringToObject(to, title, text);
@@ -62,8 +51,8 @@ static void add_change(cJSON *to, const char *title, const cJSON *row, const cha
 static void add_largest(cJSON *to, const char *title, const cJSON *row, const char *name, const char *change)
 {
     char text[100] = "";
-    if (word(row, name)[0] != '\0') {
-        snprintf(text, sizeof text, "%.40s %+.3g", word(row, name), number(row, change));
+    if (zo_json_text(row, name)[0] != '\0') {
+        snprintf(text, sizeof text, "%.40s %+.3g", zo_json_text(row, name), zo_json_number(row, change, NAN));
     }
     cJSON_AddStringToObject(to, title, text);
 }
@@ -74,12 +63,12 @@ static cJSON *shown_row(const cJSON *row)
     char text[80];
     cJSON *o = cJSON_CreateObject();
     for (int i = 0; i < 4; i++) {
-        cJSON_AddStringToObject(o, words[i], word(row, words[i]));
+        cJSON_AddStringToObject(o, words[i], zo_json_text(row, words[i]));
     }
-    cJSON_AddNumberToObject(o, "pairs", number(row, "pairs"));
+    cJSON_AddNumberToObject(o, "pairs", zo_json_number(row, "pairs", NAN));
     snprintf(text, sizeof text, "same");
-    if (number(row, "unequal") > 0) {
-        snprintf(text, sizeof text, "%.0f differ, from step %.0f", number(row, "unequal"), number(row, "first"));
+    if (zo_json_number(row, "unequal", NAN) > 0) {
+        snprintf(text, sizeof text, "%.0f differ, from step %.0f", zo_json_number(row, "unequal", NAN), zo_json_number(row, "first", NAN));
     }
     cJSON_AddStringToObject(o, "losses", text);
     add_sides(o, "score", row, "score", 100, "%.1f");
@@ -91,10 +80,10 @@ static cJSON *shown_row(const cJSON *row)
     add_change(o, "memory", row, "memory_ratio", true);
     add_largest(o, "most of it, MB", row, "tag", "tag_mb");
     add_change(o, "work to target", row, "work_ratio", true);
-    double loud = number(row, "pairs") - number(row, "quiet");
-    snprintf(text, sizeof text, "%s%.60s", word(row, "outcome")[0] != '\0' ? "ended " : "", word(row, "outcome"));
+    double loud = zo_json_number(row, "pairs", NAN) - zo_json_number(row, "quiet", NAN);
+    snprintf(text, sizeof text, "%s%.60s", zo_json_text(row, "outcome")[0] != '\0' ? "ended " : "", zo_json_text(row, "outcome"));
     if (loud > 0) {
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%stimes of %.0f pairs", text[0] != '\0' ? "; " : "", number(row, "quiet"));
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%stimes of %.0f pairs", text[0] != '\0' ? "; " : "", zo_json_number(row, "quiet", NAN));
     }
     cJSON_AddStringToObject(o, "note", text);
     return o;

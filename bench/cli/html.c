@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/build.h"
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "plots/plot.h"
@@ -163,12 +164,6 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return remove(path);
 }
 
-static const char *text_of(const cJSON *entry, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(entry, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
 static zo_status print_pictures(const zo_page *page, zo_results *results, const zo_opt *keys, zo_err *err)
 {
     const char *tmp = getenv("TMPDIR");
@@ -189,16 +184,16 @@ static zo_status print_pictures(const zo_page *page, zo_results *results, const 
     for (const cJSON *entry = drawn != NULL ? drawn->child : NULL; entry != NULL && status == ZO_OK; entry = entry->next) {
         const cJSON *file = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(entry, "files"), 0);
         if (file != NULL) {
-            status = print_picture(page, file->valuestring, text_of(entry, "title"), text_of(entry, "note"), err);
+            status = print_picture(page, file->valuestring, zo_json_text(entry, "title"), zo_json_text(entry, "note"), err);
         }
     }
     bool any = false;
     for (const cJSON *entry = drawn != NULL ? drawn->child : NULL; entry != NULL && status == ZO_OK; entry = entry->next) {
-        const char *skipped = text_of(entry, "skipped"), *failed = text_of(entry, "failed");
+        const char *skipped = zo_json_text(entry, "skipped"), *failed = zo_json_text(entry, "failed");
         if (skipped[0] != '\0' || failed[0] != '\0') {
             fputs(any ? "<br>" : "<details><summary>Not drawn</summary><p>", page->out);
             any = true;
-            zo_page_escaped(page->out, text_of(entry, "plot"));
+            zo_page_escaped(page->out, zo_json_text(entry, "plot"));
             fputs(skipped[0] != '\0' ? ": it " : " failed: ", page->out);
             zo_page_escaped(page->out, skipped[0] != '\0' ? skipped : failed);
             fputc('\n', page->out);

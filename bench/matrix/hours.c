@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/matrix/child.h"
+#include "core/conf.h"
 #include "core/hashmap.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -67,18 +68,6 @@ static zo_status timed_cell(zo_cell *out, const zo_timings *t, const zo_cell *ce
     zo_status status = zo_cell_make(out, config, "timing", err);
     cJSON_Delete(config);
     return status;
-}
-
-static double number(const cJSON *row, const char *column)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, column);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static const char *text(const cJSON *row, const char *column)
-{
-    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, column));
-    return s != NULL ? s : "";
 }
 
 static zo_grid like(const zo_grid *grid)
@@ -142,20 +131,20 @@ static zo_status make_longer(const zo_grid *first, const zo_timings *t, zo_grid 
 
 static timing read_timing(const cJSON *row)
 {
-    timing t = {.load_seconds = number(row, "load_seconds"), .step_seconds = number(row, "step_ms") / 1e3};
-    double steps = number(row, "steps"), train = number(row, "train_seconds"), looked = number(row, "looked");
-    t.whole_seconds = train + number(row, "eval_seconds");
-    t.row_seconds = looked > 0 ? number(row, "eval_seconds") / looked : 0;
+    timing t = {.load_seconds = zo_json_number(row, "load_seconds", 0), .step_seconds = zo_json_number(row, "step_ms", 0) / 1e3};
+    double steps = zo_json_number(row, "steps", 0), train = zo_json_number(row, "train_seconds", 0), looked = zo_json_number(row, "looked", 0);
+    t.whole_seconds = train + zo_json_number(row, "eval_seconds", 0);
+    t.row_seconds = looked > 0 ? zo_json_number(row, "eval_seconds", 0) / looked : 0;
     if (steps > 0) {
-        t.forwards = number(row, "forwards") / steps;
-        t.work = number(row, "work") / steps;
+        t.forwards = zo_json_number(row, "forwards", 0) / steps;
+        t.work = zo_json_number(row, "work", 0) / steps;
         t.seconds = train / steps;
-        t.cpu = train > 0 ? number(row, "cpu_seconds") / train * t.step_seconds : 0; /* without the first step's share, as step_ms */
+        t.cpu = train > 0 ? zo_json_number(row, "cpu_seconds", 0) / train * t.step_seconds : 0; /* without the first step's share, as step_ms */
     }
-    const char *status = text(row, "status");
+    const char *status = zo_json_text(row, "status");
     t.there = strcmp(status, "oom") != 0 && strcmp(status, "unsupported") != 0 && strcmp(status, "failed") != 0 && strcmp(status, "killed") != 0;
     if (!t.there) {
-        snprintf(t.why, sizeof t.why, "%s: %.250s", status, text(row, "message"));
+        snprintf(t.why, sizeof t.why, "%s: %.250s", status, zo_json_text(row, "message"));
     }
     return t;
 }
@@ -177,7 +166,7 @@ static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *a
         *zo_hashmap_at(&map, strtoull(g->cell[i].hash, NULL, 16), &is_new) = 1 + i;
     }
     for (const cJSON *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
-        int64_t i = *zo_hashmap_at(&map, strtoull(text(row, "hash"), NULL, 16), &is_new) - 1;
+        int64_t i = *zo_hashmap_at(&map, strtoull(zo_json_text(row, "hash"), NULL, 16), &is_new) - 1;
         if (i >= 0 && !is_new) {
             timing *of = &t->of[at != NULL ? at[i] : i];
             *of = read_timing(row);

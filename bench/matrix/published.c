@@ -9,6 +9,7 @@
 
 #include "bench/cell/keys.h"
 #include "bench/matrix/budget.h"
+#include "core/conf.h"
 #include "core/hashmap.h"
 #include "core/mem.h"
 
@@ -30,12 +31,6 @@ typedef struct finder {
     char said[160];     /* what was changed */
     zo_results *results;
 } finder;
-
-static double number_of(const cJSON *row, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
 
 /* ---- the runs of a value -------------------------------------------------------------------------------------------------- */
 
@@ -145,9 +140,9 @@ static double digit_of(double value)
 static void judge(const finder *f, const zo_expected *e, const cJSON *row, zo_stand *s)
 {
     double scale = figure_of[e->figure].scale;
-    s->mean = scale * number_of(row, figure_of[e->figure].column);
-    s->std = figure_of[e->figure].std != NULL ? scale * number_of(row, figure_of[e->figure].std) : NAN;
-    double rows = number_of(row, "test_rows");
+    s->mean = scale * zo_json_number(row, figure_of[e->figure].column, NAN);
+    s->std = figure_of[e->figure].std != NULL ? scale * zo_json_number(row, figure_of[e->figure].std, NAN) : NAN;
+    double rows = zo_json_number(row, "test_rows", NAN);
     s->rows = rows > 0 ? (int64_t)rows : 0;
     s->seeds = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(row, "seed"));
     if (isnan(s->mean)) {
@@ -191,7 +186,7 @@ static zo_status divide(const finder *f, const zo_expected *e, zo_stand *s, zo_e
     over.of = e->over;
     over.cells = f->grid->n;
     zo_status status = find_group(f, &over, s->budget[0] != '\0' ? f->ran : f->hash, &other, &row, err);
-    double below = row != NULL ? number_of(row, figure_of[e->figure].column) : NAN;
+    double below = row != NULL ? zo_json_number(row, figure_of[e->figure].column, NAN) : NAN;
     s->runs += other.runs;
     s->mean /= below;
     if (status == ZO_OK && !(below > 0)) {
@@ -252,7 +247,7 @@ static zo_status find_plan(finder *f, zo_err *err)
     zo_status status = zo_results_select(f->results, "SELECT plan, seconds FROM budgets GROUP BY plan ORDER BY max(ran IN (SELECT hash FROM report)) DESC, seconds DESC", &plans, err);
     for (const cJSON *p = plans != NULL ? plans->child : NULL; p != NULL && status == ZO_OK && f->ran == NULL; p = p->next) {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p, "plan"));
-        double seconds = number_of(p, "seconds");
+        double seconds = zo_json_number(p, "seconds", NAN);
         char mine[17], sql[160];
         zo_budget_name(f->hash, f->grid->n, seconds, mine);
         if (name == NULL || strcmp(name, mine) != 0) {

@@ -11,15 +11,10 @@
 #include "bench/cell/process.h"
 #include "bench/matrix/child.h"
 #include "bench/synth/pretrain.h"
+#include "core/conf.h"
 #include "core/hashmap.h"
 #include "core/mem.h"
 #include "core/text.h"
-
-static double number_of(const cJSON *object, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
 
 static void read_check(const zo_child *c, zo_foreseen *found)
 {
@@ -28,9 +23,9 @@ static void read_check(const zo_child *c, zo_foreseen *found)
         found->bytes[t] = (uint64_t)cJSON_GetArrayItem(bytes, t)->valuedouble;
         found->total += (double)found->bytes[t];
     }
-    found->limit = number_of(c->check, "limit");
-    found->dev = (int64_t)number_of(c->check, "dev");
-    found->test = (int64_t)number_of(c->check, "test");
+    found->limit = zo_json_number(c->check, "limit", 0);
+    found->dev = (int64_t)zo_json_number(c->check, "dev", 0);
+    found->test = (int64_t)zo_json_number(c->check, "test", 0);
     found->oom = c->oom;
     snprintf(found->why, sizeof found->why, "%s", c->error);
 }
