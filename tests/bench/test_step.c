@@ -249,7 +249,7 @@ START_TEST(pairs_are_counted)
 {
     int32_t start[] = {0, 3, 5, 9}, parent[] = {-1, 0, -1}, row[] = {2, 4, 8};
     zo_batch batch = {.examples = 2, .tokens = 9, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
-    zo_arch arch = {.causal = true};
+    zo_arch arch = {.causal = true, .layers = 1};
     zo_layout layout = {0};
     zo_layout_add(&layout, "a", ZO_PARAM_MATRIX, 6, 5, 0, true);
     zo_layout_add(&layout, "b", ZO_PARAM_MATRIX, 2, 5, 1, true);
