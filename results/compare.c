@@ -219,7 +219,7 @@ static const char *files_difference(const zo_grouped_run *a, const zo_grouped_ru
 typedef struct pairs {
     double *difference; /* (n) score - that of the reference */
     int n;
-    double mean, std;
+    zo_paired of;       /* them */
     char missing[200];  /* seeds that the reference has and this method has not */
 } pairs;
 
@@ -227,7 +227,7 @@ typedef struct pairs {
 static pairs make_pairs(const comparison *c, int group, int against, const char **why)
 {
     const zo_groups *g = &c->g;
-    pairs p = {.difference = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *p.difference), .mean = NAN, .std = NAN};
+    pairs p = {.difference = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *p.difference)};
     *why = NULL;
     for (int k = g->start[against]; k < g->start[against + 1] && *why == NULL; k++) {
         const zo_grouped_run *reference = &g->run[g->member[k]];
@@ -242,15 +242,7 @@ static pairs make_pairs(const comparison *c, int group, int against, const char 
             snprintf(p.missing + used, sizeof p.missing - used, "%s%.0f", used > 0 ? ", " : "", seed);
         }
     }
-    double sum = 0, squares = 0;
-    for (int i = 0; i < p.n; i++) {
-        sum += p.difference[i];
-    }
-    p.mean = p.n > 0 ? sum / p.n : NAN;
-    for (int i = 0; i < p.n; i++) {
-        squares += (p.difference[i] - p.mean) * (p.difference[i] - p.mean);
-    }
-    p.std = p.n > 1 ? sqrt(squares / (p.n - 1)) : NAN;
+    p.of = zo_paired_of(p.difference, p.n, ZO_COMPARE_COVER);
     return p;
 }
 
@@ -417,7 +409,7 @@ static zo_status add_row(comparison *c, int group, int against, double seconds, 
         marked += zo_run_is_marked(&c->g.run[c->g.member[k]], NULL);
     }
     bool tested = group != against && trains(run) && steps >= ZO_COMPARE_LEAST && p.n > 1;
-    double half = tested ? zo_paired_half_width(p.std, p.n, ZO_COMPARE_COVER) : NAN, low = NAN, high = NAN;
+    double low = NAN, high = NAN;
     if (tested) {
         row_interval(c, group, against, &low, &high, &rows_seeds);
     }
@@ -431,14 +423,14 @@ static zo_status add_row(comparison *c, int group, int against, double seconds, 
     cJSON_AddNumberToObject(row, "marked", marked);
     add_number(row, "score", mean);
     add_number(row, "score_std", std);
-    add_number(row, "difference", group != against ? p.mean : NAN);
-    add_number(row, "low", p.mean - half);
-    add_number(row, "high", p.mean + half);
+    add_number(row, "difference", group != against ? p.of.mean : NAN);
+    add_number(row, "low", tested ? p.of.low : NAN);
+    add_number(row, "high", tested ? p.of.high : NAN);
     add_number(row, "rows_low", low);
     add_number(row, "rows_high", high);
     cJSON_AddNumberToObject(row, "rows_seeds", rows_seeds);
-    add_number(row, "p", tested ? zo_paired_p(p.mean, p.std, p.n) : NAN);
-    add_number(row, "difference_std", tested ? p.std : NAN); /* p_holm and detectable follow when the frame is whole */
+    add_number(row, "p", tested ? p.of.p : NAN);
+    add_number(row, "difference_std", tested ? p.of.std : NAN); /* p_holm and detectable follow when the frame is whole */
     add_number(row, "lr", trains(run) ? zo_run_number(run, "lr") : NAN);
     add_number(row, "rates_tried", rates.tried);
     add_number(row, "rates_low", rates.low);

@@ -1,10 +1,8 @@
-/* diff.h: two sides of one matrix, cell by cell: `zo diff`. A side is what one database has, or its runs of one revision, host or the like. A pair is a run
- * of each side of the same cell: same config, seed, model, data and definitions. What follows is of pairs alone. */
+/* diff.h: two sides of one matrix, cell by cell: `zo diff`. Sides and pairs: pairs.h. What follows is of pairs alone. */
 #ifndef ZO_RESULTS_DIFF_H
 #define ZO_RESULTS_DIFF_H
 
-#include "core/conf.h"
-#include "results/results.h"
+#include "results/pairs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,13 +11,6 @@ extern "C" {
 struct cJSON;
 
 #define ZO_DIFF_COVER 0.95 /* of the intervals: Student's, over the pairs of a setting, of differences of scores and of logarithms of ratios */
-
-typedef struct zo_diff_side {
-    zo_results *results; /* opened to read; a handle of its own, on which temporary views are made */
-    const char *column;  /* of the view `all_runs`, such as revision; NULL = the whole database, by the tries that count */
-    const char *value;   /* what it begins with; of several tries of a cell the last with a result is taken */
-    const char *name;    /* of the side, for messages */
-} zo_diff_side;
 
 /* What stands in no row. */
 typedef struct zo_diff_left { int64_t alone[2], outcome; /* cells that one side has; pairs that ended otherwise on the other side */ } zo_diff_left;
@@ -35,7 +26,7 @@ typedef struct zo_diff_left { int64_t alone[2], outcome; /* cells that one side 
  *     work, work_b, work_ratio         work until the dev metric was as good as the worse side's best, in pairs that have it
  *     outcome                          "done, oom" where the two sides of a pair ended otherwise; "" else
  * null: nothing to say. ZO_EINPUT where a side has no run, or nothing is paired. */
-zo_status zo_diff(const zo_diff_side side[2], const zo_opt *keys, struct cJSON **rows, zo_diff_left *left, zo_err *err);
+zo_status zo_diff(const zo_pair_side side[2], const zo_opt *keys, struct cJSON **rows, zo_diff_left *left, zo_err *err);
 
 #ifdef __cplusplus
 }

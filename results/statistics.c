@@ -70,6 +70,26 @@ double zo_paired_half_width(double std, int n, double cover)
     return zo_t_quantile(0.5 + 0.5 * cover, n - 1) * std / sqrt(n);
 }
 
+zo_paired zo_paired_of(const double *difference, int n, double cover)
+{
+    zo_paired p = {.n = n, .mean = n > 0 ? 0 : NAN, .std = NAN, .low = NAN, .high = NAN, .p = NAN};
+    double squares = 0;
+    for (int i = 0; i < n; i++) {
+        p.mean += difference[i] / n;
+    }
+    for (int i = 0; i < n; i++) {
+        squares += (difference[i] - p.mean) * (difference[i] - p.mean);
+    }
+    if (n > 1) {
+        p.std = sqrt(squares / (n - 1));
+        double half = zo_paired_half_width(p.std, n, cover);
+        p.low = p.mean - half;
+        p.high = p.mean + half;
+        p.p = zo_paired_p(p.mean, p.std, n);
+    }
+    return p;
+}
+
 double zo_paired_detectable(double std, int n, double level, double power)
 {
     return (zo_t_quantile(1 - level / 2, n - 1) + zo_t_quantile(power, n - 1)) * std / sqrt(n);

@@ -21,6 +21,11 @@ double zo_t_quantile(double p, double df);
 double zo_paired_p(double mean, double std, int n);
 double zo_paired_half_width(double std, int n, double cover);
 
+/* n >= 0 paired differences: their mean (NaN of none), and of two and more the sample standard deviation, Student's interval that covers the mean with
+ * probability `cover`, and the p of it being 0; NaN of fewer. */
+typedef struct zo_paired { int n; double mean, std, low, high, p; } zo_paired;
+zo_paired zo_paired_of(const double *difference, int n, double cover);
+
 /* The smallest true difference that such a test sees with probability `power` at two-sided level `level`: (t at 1 - level / 2 + t at power) x std /
  * sqrt(n). The usual approximation, which has a shifted t for the non-central one. */
 double zo_paired_detectable(double std, int n, double level, double power);

@@ -89,7 +89,7 @@ static cJSON *shown_row(const cJSON *row)
     return o;
 }
 
-static void print(const cJSON *rows, const zo_diff_left *left, const zo_diff_side side[2], const zo_page *page)
+static void print(const cJSON *rows, const zo_diff_left *left, const zo_pair_side side[2], const zo_page *page)
 {
     cJSON *shown = cJSON_CreateArray();
     char text[600];
@@ -140,11 +140,11 @@ int zo_cmd_diff(int argc, char **argv)
         return fail(&err);
     }
     db = db != NULL ? db : "results/zo.db";
-    zo_diff_side side[2];
+    zo_pair_side side[2];
     zo_status status = ZO_OK;
     int opened = 0;
     for (int k = 0; k < 2 && status == ZO_OK; k++) {
-        side[k] = (zo_diff_side){.column = files ? NULL : by != NULL ? by : columns[0], .value = name[k], .name = name[k]};
+        side[k] = (zo_pair_side){.column = files ? NULL : by != NULL ? by : columns[0], .value = name[k], .name = name[k]};
         status = zo_results_open_read(&side[k].results, files ? name[k] : db, &err);
         opened += status == ZO_OK;
     }

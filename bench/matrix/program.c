@@ -1,0 +1,178 @@
+/* program.c: see program.h. */
+#include "bench/matrix/program.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/conf.h"
+#include "core/io.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "results/report.h"
+
+extern char **environ;
+
+enum { LOG_BYTES = 1 << 26 };
+
+/* Runs these words (NULL behind the last); both streams go to the file `log`. *code: its exit status, 128 and more = the signal that ended it. */
+static zo_status run_words(const char *file, const char *const word[], const char *log, int *code, zo_err *err)
+{
+    posix_spawn_file_actions_t files;
+    pid_t pid;
+    int status;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
+    int failed = posix_spawnp(&pid, file, &files, NULL, (char *const *)word, environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (failed != 0) {
+        return zo_fail(err, ZO_EINPUT, "%.400s cannot be started, or %.400s not be written: %s", file, log, strerror(failed));
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return ZO_OK;
+}
+
+/* The last line of a log that says anything. */
+static void last_line(const char *log, char *out, size_t size)
+{
+    char *text;
+    size_t bytes;
+    snprintf(out, size, "it said nothing");
+    if (zo_read_file(log, LOG_BYTES, &text, &bytes, NULL) != ZO_OK) {
+        return;
+    }
+    zo_lines lines = zo_lines_of(text, bytes);
+    for (char *line; (line = zo_lines_next(&lines, NULL)) != NULL;) {
+        if (line[strspn(line, " \t")] != '\0') {
+            snprintf(out, size, "%.400s", zo_text_plain(line));
+        }
+    }
+    zo_free(text);
+}
+
+/* A step of building; the log is read on success too: *said is its last line. */
+static zo_status build_step(const char *const word[], const char *log, const char *what, char *said, size_t size, zo_err *err)
+{
+    int code;
+    zo_status status = run_words(word[0], word, log, &code, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    last_line(log, said, size);
+    return code == 0 ? ZO_OK : zo_fail(err, ZO_EINPUT, "%s (%s): %.400s", what, log, said);
+}
+
+/* The clone of this revision, with its program. */
+static zo_status build(zo_program *p, const char *ref, zo_err *err)
+{
+    char asked[300], revision[500], folder[4096], what[400];
+    static const char log[] = "build/regress/log";
+    snprintf(asked, sizeof asked, "%.200s^{commit}", ref);
+    snprintf(what, sizeof what, "--baseline %.200s is neither a file nor a git revision of the tree in this folder", ref);
+    zo_status status = zo_make_dirs("build/regress", err);
+    const char *const parse[] = {"git", "rev-parse", "--verify", "--quiet", "--end-of-options", asked, NULL};
+    status = status == ZO_OK ? build_step(parse, log, what, revision, sizeof revision, err) : status;
+    if (status != ZO_OK) {
+        return status;
+    }
+    char commit[65];
+    snprintf(commit, sizeof commit, "%.64s", revision);
+    snprintf(folder, sizeof folder, "build/regress/%s", commit);
+    snprintf(p->path, sizeof p->path, "%.4000s/zo", folder);
+    if (!zo_path_exists(folder)) {
+        const char *const clone[] = {"git", "clone", "--quiet", "--shared", "--no-checkout", ".", folder, NULL};
+        status = build_step(clone, log, "git cannot clone this tree", revision, sizeof revision, err);
+    }
+    const char *const checkout[] = {"git", "-C", folder, "checkout", "--quiet", "--force", "--detach", commit, NULL};
+    const char *const make[] = {"make", "-C", folder, "zo", "CUDA=0", NULL};
+    status = status == ZO_OK ? build_step(checkout, log, "git cannot check the revision out", revision, sizeof revision, err) : status;
+    if (status == ZO_OK) {
+        fprintf(stderr, "building %.12s in %s\n", commit, folder);
+        status = build_step(make, log, "the revision does not build", revision, sizeof revision, err);
+    }
+    return status;
+}
+
+zo_status zo_program_open(zo_program *p, const char *ref, const char *db, zo_err *err)
+{
+    *p = (zo_program){.before = 0};
+    if (snprintf(p->db, sizeof p->db, "%s", db) >= (int)sizeof p->db - 20) {
+        return zo_fail(err, ZO_EINPUT, "--db has %zu bytes; at most %zu are permitted", strlen(db), sizeof p->db - 20);
+    }
+    snprintf(p->log, sizeof p->log, "%.4080s.log", db);
+    char parent[4096];
+    snprintf(parent, sizeof parent, "%s", p->log);
+    char *slash = strrchr(parent, '/');
+    zo_status status = ZO_OK;
+    if (slash != NULL && slash != parent) {
+        *slash = '\0';
+        status = zo_make_dirs(parent, err);
+    }
+    if (status != ZO_OK) {
+        return status;
+    }
+    snprintf(p->name, sizeof p->name, "%.4000s", ref != NULL ? ref : "this program");
+    if (ref == NULL) {
+        snprintf(p->path, sizeof p->path, "/proc/self/exe");
+    } else if (zo_path_exists(ref) && !zo_path_is_dir(ref)) {
+        snprintf(p->path, sizeof p->path, "%s%.4090s", strchr(ref, '/') == NULL ? "./" : "", ref);
+    } else {
+        status = build(p, ref, err);
+    }
+    return status == ZO_OK ? zo_program_last(p, &p->before, err) : status;
+}
+
+zo_status zo_program_last(const zo_program *p, int64_t *run, zo_err *err)
+{
+    zo_results *results;
+    cJSON *rows = NULL;
+    *run = 0;
+    if (!zo_path_exists(p->db)) {
+        return ZO_OK;
+    }
+    zo_status status = zo_results_open_read(&results, p->db, err);
+    if (status == ZO_OK) {
+        status = zo_results_select(results, "SELECT coalesce(max(run), 0) AS run FROM tries", &rows, err);
+        *run = status == ZO_OK ? (int64_t)zo_json_number(rows->child, "run", 0) : 0;
+        cJSON_Delete(rows);
+        zo_results_close(results);
+    }
+    return status;
+}
+
+zo_status zo_program_run(const zo_program *p, const zo_cell *cell, const zo_setup_dirs *dirs, zo_err *err)
+{
+    char config[4200], said[500];
+    int code;
+    snprintf(config, sizeof config, "%.4080s.cell.json", p->db);
+    zo_status status = zo_write_file(config, cell->config, strlen(cell->config), err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    const char *word[12] = {"zo", "run", config, "--redo", "--db", p->db};
+    int n = 6;
+    if (dirs->data != NULL) {
+        word[n++] = "--data";
+        word[n++] = dirs->data;
+    }
+    if (dirs->models != NULL) {
+        word[n++] = "--models";
+        word[n++] = dirs->models;
+    }
+    status = run_words(p->path, word, p->log, &code, err);
+    unlink(config);
+    if (status == ZO_OK && code > 1) { /* 1: a cell failed, which its row says */
+        last_line(p->log, said, sizeof said);
+        return zo_fail(err, ZO_EINPUT, "%.300s %s %d (%.300s): %.300s", p->path, code > 128 ? "was ended by signal" : "ended with code", code > 128 ? code - 128 : code, p->log, said);
+    }
+    return status;
+}

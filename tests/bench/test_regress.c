@@ -1,0 +1,459 @@
+/* test_regress.c: `zo regress`. Verdicts on databases that are made up: tries are copies of one run's, with figures that are known, so that every number and
+ * verdict is known by hand. Then the command itself, whose two programs are this one, of which one adds to what its runs took. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "bench/cell/keys.h"
+#include "bench/cell/process.h"
+#include "bench/cli/cmd.h"
+#include "core/conf.h"
+#include "core/output.h"
+#include "results/regress.h"
+#include "results/statistics.h"
+#include "tests/program.h"
+#include "tests/suite.h"
+
+static const char config[] = "{\"model\": \"shape:opt-tiny\", \"init\": \"random\", \"task\": \"synth-lengths\", \"form\": \"head\", \"train\": 8, \"dev\": 4, \"test\": 4, "
+                             "\"context\": 16, \"batch\": 4, \"steps\": 4, \"eval_every\": 2, \"threads\": 1, \"seed\": [0, 1, 2], \"optimizer\": \"mezo\"}";
+static const zo_regress_rule usual = {.effect = 0.05, .memory = 0.05, .points = 0.01, .level = 0.05};
+enum { TRIES = 4 }; /* of each of the three cells */
+
+/* Of every run a copy of all its rows, with 100 more in its number. */
+static const char again[] = "CREATE TEMP TABLE t AS SELECT * FROM tries WHERE run > (SELECT max(run) FROM tries) - 3; UPDATE t SET run = run + 3, try = hex(randomblob(16));"
+                            "INSERT INTO tries SELECT * FROM t; DROP TABLE t;"
+                            "CREATE TEMP TABLE t AS SELECT * FROM steps WHERE run > (SELECT max(run) FROM tries) - 6; UPDATE t SET run = run + 3; INSERT INTO steps SELECT * FROM t; DROP TABLE t;"
+                            "CREATE TEMP TABLE t AS SELECT * FROM evaluations WHERE run > (SELECT max(run) FROM tries) - 6; UPDATE t SET run = run + 3; INSERT INTO evaluations SELECT * FROM t;"
+                            "DROP TABLE t; CREATE TEMP TABLE t AS SELECT * FROM memory WHERE run > (SELECT max(run) FROM tries) - 6; UPDATE t SET run = run + 3;"
+                            "INSERT INTO memory SELECT * FROM t; DROP TABLE t;";
+
+static void copy(const char *from, const char *to)
+{
+    char *bytes;
+    size_t n;
+    zo_err err = {0};
+    ck_assert(zo_read_file(below(from), 1 << 24, &bytes, &n, &err) == ZO_OK && zo_write_file(below(to), bytes, n, &err) == ZO_OK);
+    zo_free(bytes);
+}
+
+/* base.db: twelve runs. A step takes 10 ms, of which gemm is 5, attention 2 and head 0.5; processor time is 12 ms a step. */
+static void make_base(void)
+{
+    put("c.json", config);
+    ck_assert_msg(COMMAND(zo_cmd_run, "run", below("c.json"), "--db", below("base.db")) == 0, "%s", program_said);
+    for (int i = 1; i < TRIES; i++) {
+        change("base.db", again);
+    }
+    change("base.db", "UPDATE tries SET disturbed = 0, cpu_seconds = 0.012 * steps, metric_value = 0.5, marks = '', status = 'done';"
+                   "UPDATE steps SET seconds = 0.01, form = 0, gemm = 0.005, attention = 0.002, elementwise = 0, head = 0.0005, backward = 0, \"update\" = 0, data = 0;"
+                   "UPDATE memory SET bytes = 0; UPDATE memory SET bytes = 1000000 WHERE phase = 'train' AND tag = 'params';"
+                   "UPDATE memory SET bytes = 500000 WHERE phase = 'train' AND tag = 'activations'; UPDATE memory SET bytes = 1000 WHERE phase = 'train' AND tag = 'other';"
+                   "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/* a.db and b.db are both that. */
+static void begin(void)
+{
+    static const char *const more[] = {"a.db-wal", "a.db-shm", "b.db-wal", "b.db-shm"};
+    for (int i = 0; i < 4; i++) {
+        unlink(below(more[i]));
+    }
+    copy("base.db", "a.db");
+    copy("base.db", "b.db");
+}
+
+/* The verdicts on a.db and b.db; the caller deletes them. */
+static cJSON *judge(const zo_regress_rule *rule)
+{
+    zo_pair_side side[2] = {{.every = true, .name = "a"}, {.every = true, .name = "b"}};
+    zo_err err = {0};
+    cJSON *rows;
+    ck_assert_msg(zo_results_open_read(&side[0].results, below("a.db"), &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_results_open_read(&side[1].results, below("b.db"), &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_regress_judge(side, rule, zo_cell_keys(), &rows, &err) == ZO_OK, "%s", err.text);
+    zo_results_close(side[0].results);
+    zo_results_close(side[1].results);
+    return rows;
+}
+
+static cJSON *row_of(cJSON *rows, const char *figure)
+{
+    cJSON *row = rows->child;
+    while (row != NULL && strcmp(zo_json_text(row, "figure"), figure) != 0) {
+        row = row->next;
+    }
+    return row;
+}
+
+#define OF(row, key) zo_json_number(row, key, NAN)
+#define IS(row, key, value) ck_assert_msg(fabs(OF(row, key) - (value)) < 1e-9 * (1 + fabs((double)(value))), "%s is %.12g, not %.12g", key, OF(row, key), (double)(value))
+#define VERDICT(rows, figure, verdict) ck_assert_str_eq(zo_json_text(row_of(rows, figure), "verdict"), verdict)
+#define WHY(rows, figure, text) ASSERT_HAS(zo_json_text(row_of(rows, figure), "why"), text)
+
+START_TEST(what_is_the_same)
+{
+    begin();
+    cJSON *rows = judge(&usual);
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        ck_assert_msg(strcmp(zo_json_text(row, "verdict"), "same") == 0, "%s: %s", zo_json_text(row, "figure"), zo_json_text(row, "verdict"));
+        ck_assert(!zo_regress_is_worse(row, &usual) && !zo_regress_is_suspected(row));
+    }
+    IS(row_of(rows, "cpu"), "pairs", 12);
+    IS(row_of(rows, "cpu"), "a", 12);
+    IS(row_of(rows, "step"), "b", 10);
+    IS(row_of(rows, "gemm"), "a", 5);
+    IS(row_of(rows, "train peak"), "a", 1501000);
+    ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(rows->child, "cells")), 3);
+    ck_assert(row_of(rows, "head") == NULL && row_of(rows, "form") == NULL && row_of(rows, "train grads") == NULL); /* half a tenth of the step; nothing */
+    cJSON_Delete(rows);
+    change("b.db", "DELETE FROM memory"); /* nothing else is read of where there are no rows */
+    change("b.db", "UPDATE tries SET cpu_seconds = NULL; DELETE FROM steps WHERE step > 1");
+    rows = judge(&usual);
+    VERDICT(rows, "cpu", "cannot tell");
+    WHY(rows, "cpu", "0 pairs count; at least 4");
+    cJSON_Delete(rows);
+}
+END_TEST
+
+/* Processor time, step and parts by known ratios. */
+START_TEST(times_by_hand)
+{
+    begin();
+    /* pairs k = 0 .. 11: cpu is 10 % more, times exp(+-0.01) in turn; step 4 % more by +-0.001; gemm 20 % more by +-0.02; attention 6 % more by +-0.3. Of the
+     * head, too little of the step to be judged, ten times as much. The first step, and dearer steps than the lower quartile's, do not count. */
+    change("b.db", "UPDATE tries SET cpu_seconds = cpu_seconds * 1.1 * exp(CASE run % 2 WHEN 0 THEN 0.01 ELSE -0.01 END);"
+                   "UPDATE steps SET seconds = seconds * 1.04 * exp(CASE run % 2 WHEN 0 THEN 0.001 ELSE -0.001 END), gemm = gemm * 1.2 * exp(CASE run % 2 WHEN 0 THEN 0.02 ELSE -0.02 END),"
+                   "attention = attention * 1.06 * exp(CASE run % 2 WHEN 0 THEN 0.3 ELSE -0.3 END), head = head * 1.9;"
+                   "UPDATE steps SET seconds = 5, gemm = 5 WHERE step IN (1, 4)");
+    cJSON *rows = judge(&usual);
+    const double t975 = 2.200985160082949, std = 0.01 * sqrt(12.0 / 11); /* Student's, 11 degrees of freedom */
+    cJSON *row = row_of(rows, "cpu");
+    IS(row, "change", 0.1);
+    IS(row, "low", 1.1 * exp(-t975 * std / sqrt(12)) - 1);
+    IS(row, "high", 1.1 * exp(t975 * std / sqrt(12)) - 1);
+    IS(row, "p", zo_t_two_sided(log(1.1) / (std / sqrt(12)), 11));
+    IS(row, "b", 12 * 1.1 * (exp(0.01) + exp(-0.01)) / 2);
+    VERDICT(rows, "cpu", "worse");
+    VERDICT(rows, "step", "same");
+    IS(row_of(rows, "step"), "change", 0.04);
+    VERDICT(rows, "gemm", "worse");
+    VERDICT(rows, "attention", "cannot tell");
+    ck_assert_ptr_null(row_of(rows, "head"));
+    ck_assert(zo_regress_is_suspected(row) && zo_regress_is_worse(row, &usual) && !zo_regress_is_suspected(row_of(rows, "bits")));
+    double smallest = fmin(OF(row, "p"), OF(row_of(rows, "gemm"), "p")), at_step = OF(row_of(rows, "step"), "p");
+    IS(OF(row, "p") < OF(row_of(rows, "gemm"), "p") ? row : row_of(rows, "gemm"), "p_holm", fmin(1, (at_step < smallest ? 3 : 4) * smallest)); /* of four times */
+    IS(row_of(rows, "attention"), "p_holm", OF(row_of(rows, "attention"), "p"));
+    cJSON_Delete(rows);
+    /* what is not larger than the effect is no change, however sure */
+    zo_regress_rule rule = usual;
+    rule.effect = 0.25;
+    rows = judge(&rule);
+    VERDICT(rows, "cpu", "same");
+    VERDICT(rows, "gemm", "same");
+    cJSON_Delete(rows);
+    /* and what is not sure is none, however large: a p of about 0.03 is not below a level of 0.01 */
+    change("b.db", "UPDATE tries SET cpu_seconds = 0.012 * steps * 1.1 * exp(CASE run % 2 WHEN 0 THEN 0.13 ELSE -0.13 END)");
+    rows = judge(&usual);
+    ck_assert(OF(row_of(rows, "cpu"), "p") > 0.01 && OF(row_of(rows, "cpu"), "p") < 0.05); /* two tests are enough to take it away */
+    VERDICT(rows, "cpu", "cannot tell");
+    cJSON_Delete(rows);
+    /* the other way round */
+    begin();
+    change("b.db", "UPDATE tries SET cpu_seconds = cpu_seconds / 1.1 * exp(CASE run % 2 WHEN 0 THEN 0.01 ELSE -0.01 END)");
+    rows = judge(&usual);
+    VERDICT(rows, "cpu", "better");
+    ck_assert(zo_regress_is_suspected(row_of(rows, "cpu")) && !zo_regress_is_worse(row_of(rows, "cpu"), &usual));
+    cJSON_Delete(rows);
+}
+END_TEST
+
+START_TEST(disturbed_runs_do_not_count)
+{
+    begin();
+    change("b.db", "UPDATE tries SET cpu_seconds = 2 * cpu_seconds, disturbed = 1 WHERE run > 5");
+    cJSON *rows = judge(&usual);
+    IS(row_of(rows, "cpu"), "pairs", 5);
+    IS(row_of(rows, "cpu"), "disturbed", 7);
+    VERDICT(rows, "cpu", "same");
+    cJSON_Delete(rows);
+    change("a.db", "UPDATE tries SET disturbed = 1 WHERE run IN (2, 3)"); /* on either side */
+    rows = judge(&usual);
+    IS(row_of(rows, "cpu"), "pairs", 3);
+    VERDICT(rows, "cpu", "cannot tell");
+    WHY(rows, "cpu", "3 pairs count, others were disturbed; at least 4 are wanted");
+    cJSON_Delete(rows);
+    zo_regress_rule rule = usual;
+    rule.disturbed = true;
+    rows = judge(&rule);
+    IS(row_of(rows, "cpu"), "pairs", 12);
+    IS(row_of(rows, "cpu"), "change", pow(2, 7.0 / 12) - 1);
+    cJSON_Delete(rows);
+}
+END_TEST
+
+START_TEST(memory_is_exact)
+{
+    begin();
+    /* 6 % more activations are 2 % of the peak; `other` is twice as large, and nothing */
+    change("b.db", "UPDATE memory SET bytes = 530000 WHERE phase = 'train' AND tag = 'activations'; UPDATE memory SET bytes = 2000 WHERE phase = 'train' AND tag = 'other'");
+    cJSON *rows = judge(&usual);
+    VERDICT(rows, "train activations", "worse");
+    VERDICT(rows, "train peak", "same");
+    VERDICT(rows, "train other", "same");
+    VERDICT(rows, "train params", "same");
+    IS(row_of(rows, "train activations"), "change", 0.06);
+    ck_assert(!zo_regress_is_suspected(row_of(rows, "train activations")) && zo_regress_is_worse(row_of(rows, "train activations"), &usual));
+    cJSON_Delete(rows);
+    change("b.db", "UPDATE memory SET bytes = 525000 WHERE phase = 'train' AND tag = 'activations'"); /* 5 %, and no byte more */
+    rows = judge(&usual);
+    VERDICT(rows, "train activations", "same");
+    cJSON_Delete(rows);
+    /* one of twelve runs takes more: the largest counts. A tag that was not there; a peak that is smaller */
+    change("b.db", "UPDATE memory SET bytes = 1080000 WHERE phase = 'train' AND tag = 'params' AND run = 7; UPDATE memory SET bytes = 100000 WHERE phase = 'eval' AND tag = 'workspace';"
+                   "UPDATE memory SET bytes = 100 WHERE phase = 'train' AND tag = 'activations'");
+    rows = judge(&usual);
+    VERDICT(rows, "train params", "worse");
+    VERDICT(rows, "eval workspace", "worse");
+    VERDICT(rows, "train activations", "better");
+    VERDICT(rows, "train peak", "better");
+    cJSON_Delete(rows);
+}
+END_TEST
+
+START_TEST(bits_outcomes_and_scores)
+{
+    begin();
+    change("b.db", "UPDATE steps SET loss = loss * (1 + 1e-15) WHERE step = 3 AND run = 2; UPDATE steps SET loss = 7 WHERE run > 3"); /* tries after the first are not asked */
+    cJSON *rows = judge(&usual);
+    VERDICT(rows, "bits", "other bits");
+    WHY(rows, "bits", "1 of 3 cells, from step 3");
+    zo_regress_rule rule = usual;
+    rule.other_bits = true;
+    ck_assert(zo_regress_is_worse(row_of(rows, "bits"), &usual) && !zo_regress_is_worse(row_of(rows, "bits"), &rule));
+    cJSON_Delete(rows);
+    /* scores of the three seeds: 3, 2.9 and 3.1 points less; the same by 1, 5 and 3 in a spread that says nothing; more; less than a point */
+    static const struct { const char *by; const char *verdict; double change; } score[] = {
+        {"0.03 - 0.001 * (run - 2)", "worse", -0.03}, {"0.03 + 0.02 * (run - 2)", "cannot tell", -0.03}, {"-0.03 - 0.001 * (run - 2)", "better", 0.03}, {"0.005 + 0.0001 * (run - 2)", "same", -0.005}};
+    for (size_t i = 0; i < sizeof score / sizeof *score; i++) {
+        char sql[300];
+        snprintf(sql, sizeof sql, "UPDATE tries SET metric_value = 0.5 - (%s) WHERE run <= 3; UPDATE tries SET metric_value = 0 WHERE run > 3", score[i].by);
+        change("b.db", sql);
+        rows = judge(&usual);
+        VERDICT(rows, "score", score[i].verdict);
+        IS(row_of(rows, "score"), "change", score[i].change);
+        IS(row_of(rows, "score"), "pairs", 3);
+        cJSON_Delete(rows);
+    }
+    change("b.db", "UPDATE tries SET status = 'oom' WHERE run = 2");
+    rows = judge(&usual);
+    VERDICT(rows, "outcome", "worse");
+    WHY(rows, "outcome", "done → oom");
+    cJSON_Delete(rows);
+    change("b.db", "UPDATE tries SET status = 'done'; UPDATE tries SET marks = 'constant' WHERE run = 3");
+    change("a.db", "UPDATE tries SET marks = 'diverged' WHERE run = 1");
+    rows = judge(&usual);
+    VERDICT(rows, "outcome", "better"); /* the first cell that ended otherwise */
+    WHY(rows, "outcome", "done, diverged → done");
+    cJSON_Delete(rows);
+    change("b.db", "DELETE FROM memory; DELETE FROM steps; DELETE FROM evaluations; DELETE FROM tries WHERE run NOT IN (1, 4)"); /* one cell alone */
+    change("b.db", "UPDATE tries SET metric_value = 0.4");
+    rows = judge(&usual);
+    VERDICT(rows, "score", "cannot tell");
+    WHY(rows, "score", "of one cell");
+    cJSON_Delete(rows);
+}
+END_TEST
+
+static cJSON *suspicion(const char *figure, double change_of, double half, double p, double pairs, const char *verdict)
+{
+    cJSON *row = cJSON_CreateObject();
+    static const char *const cell[] = {"00ff"};
+    cJSON_AddStringToObject(row, "figure", figure);
+    cJSON_AddStringToObject(row, "unit", strcmp(figure, "train peak") == 0 ? "bytes" : "ms");
+    cJSON_AddItemToObject(row, "cells", cJSON_CreateStringArray(cell, 1));
+    cJSON_AddNumberToObject(row, "change", change_of);
+    cJSON_AddNumberToObject(row, "low", change_of - half);
+    cJSON_AddNumberToObject(row, "high", change_of + half);
+    cJSON_AddNumberToObject(row, "p", p);
+    cJSON_AddNumberToObject(row, "pairs", pairs);
+    cJSON_AddStringToObject(row, "verdict", verdict);
+    cJSON_AddStringToObject(row, "why", "");
+    return row;
+}
+
+START_TEST(a_second_set_confirms)
+{
+    cJSON *rows = cJSON_CreateArray(), *second = cJSON_CreateArray();
+    static const struct { const char *figure; double first, second, half, p, pairs; const char *was, *verdict, *why; } of[] = {
+        {"cpu", 0.1, 0.09, 0.01, 1e-4, 8, "worse", "worse", "a second set of runs says so too: +9.0 % [+8.0, +10.0]"},
+        {"step", 0.1, 0.01, 0.01, 1e-4, 8, "worse", "same", "does not say so: +1.0 %"},
+        {"gemm", 0.1, 0.09, 0.08, 0.03, 8, "worse", "cannot tell", "does not say so: +9.0 %"}, /* the two that are least sure: 0.03 x 2 is above the level */
+        {"elementwise", 0.1, 0.09, 0.08, 0.03, 8, "worse", "cannot tell", "does not say so: +9.0 %"},
+        {"form", 0.1, -0.1, 0.01, 1e-4, 8, "worse", "cannot tell", "does not say so: -10.0 %"}, /* the other way round */
+        {"head", -0.1, -0.1, 0.01, 1e-4, 8, "better", "better", "says so too"},
+        {"data", 0.1, 0.1, 0.01, 1e-4, 3, "worse", "cannot tell", "does not say so"}, /* too few pairs */
+        {"attention", 0.0, 0.5, 0.01, 1e-4, 8, "same", "same", ""},                   /* nothing was suspected */
+        {"train peak", 0.1, 0.0, 0.01, 1e-4, 8, "worse", "worse", ""}};               /* exact, and not asked again */
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        cJSON_AddItemToArray(rows, suspicion(of[i].figure, of[i].first, 0.01, 1e-4, 8, of[i].was));
+        cJSON_AddItemToArray(second, suspicion(of[i].figure, of[i].second, of[i].half, of[i].p, of[i].pairs, "same"));
+    }
+    cJSON *alone = cJSON_Duplicate(rows, true);
+    zo_regress_confirm(rows, second, &usual);
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        ck_assert_msg(strcmp(zo_json_text(row_of(rows, of[i].figure), "verdict"), of[i].verdict) == 0, "%s: %s", of[i].figure, zo_json_text(row_of(rows, of[i].figure), "verdict"));
+        WHY(rows, of[i].figure, of[i].why);
+    }
+    zo_regress_confirm(alone, NULL, &usual);
+    VERDICT(alone, "cpu", "unconfirmed");
+    WHY(alone, "cpu", "worse by one set of runs; there was no time for a second one");
+    VERDICT(alone, "attention", "same");
+    VERDICT(alone, "train peak", "worse");
+    ck_assert(!zo_regress_is_worse(row_of(alone, "cpu"), &usual));
+    cJSON_Delete(rows);
+    cJSON_Delete(second);
+    cJSON_Delete(alone);
+}
+END_TEST
+
+/* ---- the command --------------------------------------------------------------------------------------------------------- */
+
+/* Two programs in the folder: this one, and one whose runs are told to have taken half as much again. */
+static void make_programs(char self[300])
+{
+    char text[700];
+    ssize_t n = readlink("/proc/self/exe", self, 299);
+    ck_assert_int_gt(n, 0);
+    self[n] = '\0';
+    snprintf(text, sizeof text, "#!/bin/sh\nexec %s slow \"$@\"\n", self);
+    put("slow", text);
+    chmod(below("slow"), 0700);
+}
+
+static int slow_run(int argc, char **argv)
+{
+    int code = zo_cmd_run(argc, argv);
+    sqlite3 *db;
+    bool ok = sqlite3_open(argv[4], &db) == SQLITE_OK &&
+              sqlite3_exec(db, "UPDATE tries SET cpu_seconds = 1.5 * cpu_seconds, disturbed = 0 WHERE run = (SELECT max(run) FROM tries);"
+                               "UPDATE memory SET bytes = 2 * bytes WHERE tag = 'params' AND run = (SELECT max(run) FROM tries)", NULL, NULL, NULL) == SQLITE_OK;
+    sqlite3_close(db);
+    return ok ? code : 3;
+}
+
+START_TEST(the_command)
+{
+    char self[300], text[1 << 16];
+    make_programs(self);
+    put("suite.json", "{\"model\": \"shape:opt-tiny\", \"init\": \"random\", \"task\": \"synth-lengths\", \"form\": \"head\", \"train\": 8, \"dev\": 4, \"test\": 4, "
+                      "\"context\": 16, \"batch\": 4, \"steps\": 4, \"threads\": 1, \"optimizer\": [\"mezo\", \"zero-shot\"]}");
+    ck_assert_msg(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--program", below("slow"), "--db", below("slow.db"), "--pairs", "4", "--disturbed",
+                          "--effect", "20", "--level", "0.4", "--junit", below("junit.xml"), "--github") == 1, "%s", program_said);
+    ASSERT_SAID("A regression: ");
+    ASSERT_SAID("::error title=zo regress::shape:opt-tiny synth-lengths head mezo, train params: worse, +100.0 %25");
+    ASSERT_SAID("mezo, cpu: worse, +");
+    ASSERT_SAID("a second set of runs says so too");
+    program_read("junit.xml", text, sizeof text);
+    ASSERT_HAS(text, "<testsuite name=\"suite\" tests=\"");
+    ASSERT_HAS(text, "<testcase classname=\"shape:opt-tiny synth-lengths head mezo\" name=\"train params\">\n      <failure message=\"");
+    ASSERT_HAS(text, "name=\"bits\"/>\n");
+    ASSERT_HAS(text, "  </testsuite>\n</testsuites>\n");
+    /* other runs are left alone: a second comparison in the same file knows its own */
+    ck_assert_msg(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--program", self, "--db", below("slow.db"), "--pairs", "4", "--disturbed", "--effect",
+                          "400", "--json") == 0, "%s", program_said);
+    cJSON *said = cJSON_Parse(program_said);
+    ck_assert_str_eq(zo_json_text(said, "verdict"), "same or better");
+    IS(row_of(cJSON_GetObjectItem(said, "rows"), "cpu"), "pairs", 4);
+    ck_assert_double_gt(OF(cJSON_GetObjectItem(said, "program"), "after"), 4);
+    cJSON_Delete(said);
+    ck_assert_int_eq(COMMAND(zo_cmd_diff, "diff", below("slow.db.baseline"), below("slow.db")), 0); /* what was run is kept */
+    ASSERT_SAID("| same ");
+}
+END_TEST
+
+START_TEST(what_is_refused)
+{
+    char self[300];
+    make_programs(self);
+    put("suite.json", config);
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", below("suite.json")), 2);
+    ASSERT_SAID("--baseline is missing: the path of another zo program, or a git revision");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("none.json")), 2);
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--pairs", "3"), 2);
+    ASSERT_SAID("--pairs is 3; expected 4 to 1000");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--effect", "-1"), 2);
+    ASSERT_SAID("--effect is \"-1\"; expected a number from 0.1 to 1000");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--budget", "5"), 2);
+    ASSERT_SAID("expected a time such as 90s");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", "/bin/true", below("suite.json"), "--db", below("r.db")), 2);
+    ASSERT_SAID("r.db");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", "/bin/false", "--program", self, below("suite.json"), "--db", below("r.db")), 2);
+    put("bad", "#!/bin/sh\necho '  this is why'\nexit 5\n");
+    chmod(below("bad"), 0700);
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", below("bad"), below("suite.json"), "--db", below("r.db")), 2);
+    ASSERT_SAID("ended with code 5");
+    ASSERT_SAID("this is why");
+    /* a limit that leaves cells out */
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", self, below("suite.json"), "--program", self, "--db", below("r.db"), "--budget", "0.05s"), 2);
+    ASSERT_SAID("the time limit left no time for ");
+}
+END_TEST
+
+/* A repository whose program is this one: its revision is built in a clone, and once. */
+START_TEST(a_revision_is_built)
+{
+    char self[300], script[2000];
+    make_programs(self);
+    put("suite.json", "{\"model\": \"shape:opt-tiny\", \"init\": \"random\", \"task\": \"synth-lengths\", \"form\": \"head\", \"train\": 8, \"dev\": 0, \"test\": 4, "
+                      "\"context\": 16, \"batch\": 4, \"steps\": 4, \"threads\": 1, \"optimizer\": \"mezo\"}");
+    snprintf(script, sizeof script,
+             "cd %s && mkdir -p tree && cd tree && git init -q . && printf 'zo:\\n\\techo made >>../made; cp %s zo\\n' >Makefile && git add Makefile && "
+             "git -c user.name=a -c user.email=a@b commit -qm one", program_folder, self);
+    ck_assert_int_eq(system(script), 0);
+    ck_assert_int_eq(chdir(below("tree")), 0);
+    ck_assert_msg(COMMAND(zo_cmd_regress, "regress", "--baseline", "HEAD", below("suite.json"), "--program", self, "--db", below("g.db"), "--pairs", "4", "--disturbed", "--effect",
+                          "400") == 0, "%s", program_said);
+    ASSERT_SAID("building ");
+    ASSERT_SAID("A is HEAD (revision ");
+    ASSERT_SAID("Same or better: 0 of ");
+    ASSERT_SAID("Both are one program, byte for byte.");
+    ASSERT_SAID("| bits ");
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", "nothing", below("suite.json"), "--db", below("g.db")), 2);
+    ASSERT_SAID("--baseline nothing is neither a file nor a git revision of the tree in this folder");
+    snprintf(script, sizeof script, "cd %s/tree && printf 'zo:\\n\\techo broken >&2; exit 1\\n' >Makefile && git -c user.name=a -c user.email=a@b commit -qam two", program_folder);
+    ck_assert_int_eq(system(script), 0);
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", "HEAD", below("suite.json"), "--db", below("g.db")), 2);
+    ASSERT_SAID("the revision does not build (build/regress/log): ");
+    program_read("tree/build/regress/made", script, sizeof script);
+    ck_assert_str_eq(script, "made\n");
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) { /* this program is the two that are compared, and the cells' process too */
+        int code = strcmp(argv[1], "cell") == 0 ? zo_cmd_cell(argc - 1, argv + 1)
+                   : strcmp(argv[1], "run") == 0 ? zo_cmd_run(argc - 1, argv + 1)
+                   : strcmp(argv[1], "slow") == 0 && argc > 2 ? slow_run(argc - 2, argv + 2)
+                                                             : 127;
+        return zo_output_end(argv[1], code);
+    }
+    program_begin("regress");
+    TCase *t = tcase_create("regress");
+    tcase_set_timeout(t, 120);
+    tcase_add_unchecked_fixture(t, make_base, NULL);
+    tcase_add_test(t, what_is_the_same);
+    tcase_add_test(t, times_by_hand);
+    tcase_add_test(t, disturbed_runs_do_not_count);
+    tcase_add_test(t, memory_is_exact);
+    tcase_add_test(t, bits_outcomes_and_scores);
+    tcase_add_test(t, a_second_set_confirms);
+    tcase_add_test(t, the_command);
+    tcase_add_test(t, what_is_refused);
+    tcase_add_test(t, a_revision_is_built);
+    Suite *suite = suite_create("regress");
+    suite_add_tcase(suite, t);
+    int failed = suite_run(suite);
+    folder_remove(program_folder);
+    return failed != 0;
+}
