@@ -89,10 +89,10 @@ typedef struct zo_estimator {
     /* Arrays of the estimator's own that go on from step to step: at most ZO_KEPT_MOST, whose number is returned. What start() does not allocate is
      * allocated here, for the plain part is there and the array is not when a run goes on. NULL = none. */
     int (*arrays)(void *state, zo_kept array[ZO_KEPT_MOST]);
-    double lr, eps;         /* defaults when the config gives none */
+    double lr, eps;         /* defaults when the config gives none; eps 0 = no loss is asked at a probe */
     double descends_lr;     /* with this lr 60 steps lower a quadratic of curvatures 0.5 to 1.5 in some forty numbers: the conformance test sees it */
     const char *descends_with; /* options for that, JSON; NULL = the defaults */
-    bool first_order;
+    bool first_order;       /* it asks for gradients; with an eps for losses at probes too */
     bool full_batch;        /* it asks for losses over ZO_BATCH_FULL */
     bool (*allows)(int realisation); /* zo_realisation; NULL = all make sense */
     /* What it will ask for with these options (of `state`, as read): needs.h. `needs` comes empty. NULL = nothing. */
@@ -114,6 +114,12 @@ typedef struct zo_estimator {
 int zo_estimator_list(const zo_estimator *const **list);
 const zo_estimator *zo_estimator_find(const char *name);
 const zo_estimator *zo_estimator_usual(bool first_order);
+
+/* Do its steps ask for losses at probes? Those have a radius, a realisation and a shape of their passes; gradients have none of these. */
+static inline bool zo_estimator_probes(const zo_estimator *estimator)
+{
+    return estimator->step != NULL && (!estimator->first_order || estimator->eps > 0);
+}
 
 /* Does it change weights, by steps or at once? */
 bool zo_estimator_trains(const zo_estimator *estimator);

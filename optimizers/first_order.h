@@ -26,10 +26,11 @@ typedef struct zo_first_order {
     {.key = "checkpoint", .type = ZO_OPT_BOOL, .offset = offsetof(zo_first_order, checkpoint), .initial = 0,                          \
      .help = "activation checkpointing: keep block inputs only, run blocks again in the backward pass"}
 
-/* Of a state with a bool `master`: where updates of weights of 16 bits go. */
-#define ZO_MASTER_OPTION(state)                                                                                                        \
-    {.key = "master", .type = ZO_OPT_BOOL, .offset = offsetof(state, master), .initial = 1, .younger = true,                          \
+/* Of a state with a bool `master`: where updates of weights of 16 bits go, with its default. */
+#define ZO_MASTER_OPTION_OF(state, first)                                                                                              \
+    {.key = "master", .type = ZO_OPT_BOOL, .offset = offsetof(state, master), .initial = (first), .younger = true,                    \
      .help = "beside weights of 16 bits: an f32 copy takes the updates, and the weights are that copy rounded; false: they are rounded to the weights"}
+#define ZO_MASTER_OPTION(state) ZO_MASTER_OPTION_OF(state, 1)
 
 /* Rows of its option table: where zo_first_order stands at offset 0. */
 #define ZO_FIRST_ORDER_OPTIONS(decay_help, clip_initial)                                                                              \

@@ -40,6 +40,7 @@
     X(forward_grad)          \
     X(fo_sgd)                \
     X(fo_adamw)              \
+    X(addax)                 \
     X(sgld)
 
 #endif

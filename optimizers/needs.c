@@ -220,5 +220,5 @@ const char *zo_needs_text(const zo_needs *n, char *out, size_t size)
 
 int zo_points_a_pass(const zo_estimator *e, const zo_needs *needs, zo_realisation realisation)
 {
-    return e->step == NULL || e->first_order ? 1 : points_of(needs, realisation);
+    return zo_estimator_probes(e) ? points_of(needs, realisation) : 1;
 }

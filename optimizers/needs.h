@@ -24,7 +24,17 @@ typedef struct zo_extent {
     int64_t feature_rows;      /* zo_features of the training set: its n, width, classes and bias; 0 = not known, and left out */
     int feature_width, feature_classes;
     bool feature_bias;
+    int64_t longest_row;       /* tokens of the longest training row (zo_pool); 0 = not known */
 } zo_extent;
+
+/* Training rows of some lengths, from which a step has mini-batches of their own. A row's length is the tokens that a pass runs for it. */
+typedef struct zo_pool {
+    int64_t above, most; /* rows of more than `above` tokens, and of at most `most`; 0 = of any length */
+    int64_t batch;       /* rows of a mini-batch; 0 = the run's */
+    bool gradient;       /* gradients are asked of its batches, and no losses at points */
+    const char *key;     /* the option that says so, for messages */
+} zo_pool;
+enum { ZO_POOLS_MOST = 4 };
 
 typedef struct zo_needs {
     /* what a step asks of the objective */
@@ -60,6 +70,9 @@ typedef struct zo_needs {
     bool descends;      /* gradients are used as they are made (zo_objective.descend): room for one at a time, and for those of tables that are read whole */
     int64_t rights;     /* different V of factors that are a direction's own, in all the steps */
     bool masters;       /* weights of 16 bits have a master copy (zo_objective.masters): f32, tag OPT_STATE */
+    /* mini-batches by the rows' length: zo_batch_of(i) is of pool i % pools. Each pool has an order of its own, an epoch of which has all of its rows. */
+    zo_pool pool[ZO_POOLS_MOST];
+    int pools;          /* 0 = one, of all rows */
 } zo_needs;
 
 /* How many there are where each stays for `period` steps; of steps that are not known many. */

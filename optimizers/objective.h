@@ -25,7 +25,7 @@ typedef enum zo_which {
 } zo_which;
 
 /* Mini-batch number i of the step: 0 is the current one, and the others follow it in the order of the data. The next step begins behind the last that was
- * asked for. How many a step has at most stands in its needs. */
+ * asked for. How many a step has at most stands in its needs, and so does from which rows they are where that is not all of them (zo_pool). */
 static inline zo_which zo_batch_of(int i)
 {
     return i == 0 ? ZO_BATCH_CURRENT : (zo_which)(ZO_BATCH_OTHERS + i - 1);

@@ -28,7 +28,7 @@ extern "C" {
 #define ZO_PLUGIN_TABLES(X) X(zo_estimator) X(zo_objective) X(zo_step_context) X(zo_step_report) X(zo_extent) X(zo_needs)
 #define ZO_PLUGIN_VALUES(X)                                                                                                           \
     X(zo_opt) X(zo_variant) X(zo_sourced) X(zo_kept) X(zo_err) X(zo_blocks) X(zo_dir) X(zo_term) X(zo_point) X(zo_set_spec) X(zo_operands)          \
-    X(zo_rule_args) X(zo_factor_spec) X(zo_probe)
+    X(zo_rule_args) X(zo_factor_spec) X(zo_probe) X(zo_pool)
 
 /* What a plug-in exports, as `zo_plugin`. */
 typedef struct zo_plugin_info {

@@ -36,7 +36,7 @@ CREATE TABLE cells (
     work_budget       REAL NOT NULL,         -- 0 = none; the unit is that of `work`
     seconds_budget    REAL NOT NULL,         -- of training; 0 = none
     lr                REAL NOT NULL,
-    eps               REAL NOT NULL,         -- perturbation radius; 0 for first-order methods
+    eps               REAL NOT NULL,         -- perturbation radius; 0 for methods that probe nothing: first-order ones with gradients alone
     seed              INTEGER NOT NULL,      -- of directions, batch order and a fresh head
     precision         TEXT NOT NULL,         -- f32, bf16, tf32, f16 (inputs of products)
     realisation       TEXT NOT NULL,         -- inplace, streamed, sidepath

@@ -48,6 +48,7 @@ INSERT INTO style (kind, name, printed, colour, mark) VALUES
     ('method', 'forward-grad', 'Forward-Grad', '#8C8C8C', 9),
     ('method', 'fo-sgd', 'FO-SGD', '#E69F00', 4),
     ('method', 'sgld', 'SGLD', '#882255', 4),
+    ('method', 'addax', 'Addax', '#661100', 9),
     ('method', 'fo-adamw', 'FO-AdamW', '#000000', 6),
     ('tag', 'params', 'params', '#0072B2', 5),
     ('tag', 'grads', 'grads', '#D55E00', 5),

@@ -162,24 +162,27 @@ static int compare_down(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/* (n + 1): [k] = sum over the k that are largest in this size, of the n examples at row[] (NULL: the first). The caller frees it. */
+static int64_t *sum_largest(const zo_pack *pack, const int32_t *row, int64_t n, int size)
+{
+    int64_t *sum = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(n + 1) * sizeof *sum);
+    for (int64_t k = 0; k < n; k++) {
+        const zo_packed *e = &pack->example[row ? row[k] : k];
+        sum[k + 1] = size == SIZE_TOKENS ? e->tokens : size == SIZE_SEQS ? e->seqs : size == SIZE_ROWS ? e->rows : e->scores;
+    }
+    qsort(sum + 1, (size_t)n, sizeof *sum, compare_down);
+    for (int64_t k = 1; k <= n; k++) {
+        sum[k] += sum[k - 1];
+    }
+    return sum;
+}
+
 static void measure_split(split_data *split)
 {
-    const zo_pack *pack = &split->pack;
     for (int size = 0; size < SIZES; size++) {
-        int64_t *sum = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(pack->n + 1) * sizeof *sum);
-        for (int64_t k = 0; k < pack->n; k++) {
-            const zo_packed *e = &pack->example[k];
-            sum[k + 1] = size == SIZE_TOKENS ? e->tokens : size == SIZE_SEQS ? e->seqs : size == SIZE_ROWS ? e->rows : e->scores;
-        }
-        qsort(sum + 1, (size_t)pack->n, sizeof *sum, compare_down);
-        if (size == SIZE_TOKENS) {
-            split->longest = pack->n ? sum[1] : 0;
-        }
-        for (int64_t k = 1; k <= pack->n; k++) {
-            sum[k] += sum[k - 1];
-        }
-        split->largest[size] = sum;
+        split->largest[size] = sum_largest(&split->pack, NULL, split->pack.n, size);
     }
+    split->longest = split->pack.n ? split->largest[SIZE_TOKENS][1] : 0;
 }
 
 static void identify(zo_dataset *dataset, const zo_rows *rows, zo_split s, const char *task)
@@ -449,6 +452,11 @@ static const zo_packed *example_at(const zo_dataset *dataset, zo_split split, in
     return &pack->example[index];
 }
 
+int64_t zo_dataset_tokens(const zo_dataset *dataset, zo_split split, int32_t index)
+{
+    return example_at(dataset, split, index)->tokens;
+}
+
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index)
 {
     return example_at(dataset, split, index)->label;
@@ -483,6 +491,19 @@ zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n)
     for (int k = 0; k < SIZES; k++) {
         const int64_t *sum = data->largest[k];
         bound[k] = n <= size ? sum[n < 0 ? 0 : n] : size ? n * sum[1] : 0;
+    }
+    return (zo_sizes){bound[SIZE_TOKENS], bound[SIZE_SEQS], bound[SIZE_ROWS], bound[SIZE_SCORES]};
+}
+
+zo_sizes zo_dataset_bounds_of(const zo_dataset *dataset, zo_split split, const int32_t *row, int32_t rows, int32_t n)
+{
+    const split_data *data = &dataset->split[split];
+    ZO_CHECK(!data->away && n <= rows, "bounds of %d of %d rows of %s asked: fetch them first, and ask for no more than there are", n, rows, split_name[split]);
+    int64_t bound[SIZES];
+    for (int k = 0; k < SIZES; k++) {
+        int64_t *sum = sum_largest(&data->pack, row, rows, k);
+        bound[k] = sum[n];
+        zo_free(sum);
     }
     return (zo_sizes){bound[SIZE_TOKENS], bound[SIZE_SEQS], bound[SIZE_ROWS], bound[SIZE_SCORES]};
 }
@@ -670,7 +691,7 @@ int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t ste
         for (int32_t k = 0; k < train_size; k++) {
             order->row[k] = k;
         }
-        zo_stream s = {.seed = seed, .tensor = STREAM_BATCHES, .step = (uint32_t)epoch, .role = ZO_ROLE_DATA};
+        zo_stream s = {.seed = seed, .tensor = STREAM_BATCHES, .step = (uint32_t)epoch, .query = order->number, .role = ZO_ROLE_DATA};
         zo_shuffle(s, order->row, train_size);
     }
     memcpy(index, order->row + first, (size_t)n * sizeof *index);

@@ -96,6 +96,7 @@ int32_t zo_dataset_size(const zo_dataset *dataset, zo_split split);
 int64_t zo_dataset_truncated(const zo_dataset *dataset);
 int64_t zo_dataset_truncated_in(const zo_dataset *dataset, zo_split split);
 int64_t zo_dataset_longest(const zo_dataset *dataset, zo_split split); /* tokens of the longest packed example */
+int64_t zo_dataset_tokens(const zo_dataset *dataset, zo_split split, int32_t index); /* and of one: what a batch packs, and a pass runs, for it */
 /* The label that a batch carries: the class, or the right option's index among the options that the batch has. */
 int32_t zo_dataset_label(const zo_dataset *dataset, zo_split split, int32_t index);
 /* Of an identified dataset, dev and test: which row of which file, "glue/SST-2/dev.tsv#17" (the first is 1; of a synthetic task "synth-sentiment#17"), and
@@ -106,8 +107,9 @@ const char *zo_dataset_note(const zo_dataset *dataset);      /* e.g. "boolq: tra
 /* Packed sizes, for reserve. */
 typedef struct zo_sizes { int64_t tokens, seqs, rows, scores; } zo_sizes;
 /* The largest of each over any batch of `n` distinct examples of a split (any at all when n > size): upper bounds, each of its own
- * worst batch. For a batch that is not known yet. */
+ * worst batch. For a batch that is not known yet. The same of the examples at row (rows) alone, n of them or fewer. */
 zo_sizes zo_dataset_bounds(const zo_dataset *dataset, zo_split split, int32_t n);
+zo_sizes zo_dataset_bounds_of(const zo_dataset *dataset, zo_split split, const int32_t *row, int32_t rows, int32_t n);
 /* Each of *most is raised to what the batch of the `n` examples index[] takes. */
 void zo_dataset_measure(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n, zo_sizes *most);
 
@@ -141,8 +143,8 @@ uint64_t zo_batch_bytes(const zo_sizes *size, int64_t n);
  * epochs only at the end of one (the last, shorter batch of an epoch is dropped as DataLoader(drop_last) does not: it is kept and
  * is shorter, as HF Trainer). index gets the rows of step `step` (from 0) for batch size b; returns how many. A pure function: `kept` only
  * spares drawing an epoch's permutation at each of its steps. It is {0} at first, serves one seed and one train_size, and its owner
- * frees `row`; NULL = draw it anew. */
-typedef struct zo_order { int32_t *row; int64_t epoch; } zo_order; /* row (train_size) */
+ * frees `row`; NULL = draw it anew. Orders of another `number` are other draws: of several that one run has. */
+typedef struct zo_order { int32_t *row; int64_t epoch; uint32_t number; } zo_order; /* row (train_size) */
 int32_t zo_batch_order(uint64_t seed, int32_t train_size, int32_t b, int64_t step, zo_order *kept, int32_t *index);
 
 /* Content hashes (64-bit FNV-1a), to tell whether a result is of the same data and the same task. Of the rows: their labels and texts as

@@ -161,10 +161,10 @@ static inline void golden_close(golden_run *r)
     zo_model_close(r->model);
 }
 
-/* Whether an estimator steps in a realisation; first-order ones are run once. */
+/* Whether an estimator steps in a realisation; those on gradients alone are run once. */
 static inline bool golden_steps_in(const zo_estimator *e, int realisation)
 {
-    return e->step != NULL && (e->allows == NULL || e->allows((zo_realisation)realisation)) && !(e->first_order && realisation > 0);
+    return e->step != NULL && (e->allows == NULL || e->allows((zo_realisation)realisation)) && (zo_estimator_probes(e) || realisation == 0);
 }
 
 /* The weights (*size, host; zo_free gives them back) after `steps` (2 or more) with the options' defaults, what a side path keeps beside

@@ -740,7 +740,7 @@ static zo_status descend64(zo_objective *o, zo_which which, zo_rule_kind rule, c
     zo_operands all = *x;
     all.g = q->passing;
     zo_status status = gradient64(o, which, q->passing, loss, NULL, err);
-    return status == ZO_OK ? rule64(o, rule, args, &all, err) : status;
+    return status == ZO_OK ? o->rule(o, rule, args, &all, err) : status;
 }
 
 static int least64(const void *a, const void *b)

@@ -13,11 +13,14 @@ static int64_t min64(int64_t a, int64_t b)
 static int64_t touched_rows(const zo_setup *s)
 {
     const zo_layout *layout = zo_model_layout(s->model);
-    int64_t sum = 0, positions = zo_model_arch(s->model)->positions, longest = zo_dataset_longest(s->dataset, ZO_TRAIN);
+    int64_t sum = 0, positions = zo_model_arch(s->model)->positions, longest = zo_dataset_longest(s->dataset, ZO_TRAIN), tokens = 0;
+    for (const zo_setup_pool *pool = s->pool; pool < s->pool + s->pools; pool++) {
+        tokens = pool->largest.tokens > tokens && !(s->pools > 1 && pool->of.gradient) ? pool->largest.tokens : tokens;
+    }
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         bool of_positions = p->rows >= positions && p->rows < positions + 8; /* some families have a few rows before the first position */
-        sum += p->kind == ZO_PARAM_TABLE && !p->whole && !p->frozen ? min64(p->rows, of_positions ? longest : s->largest.tokens) : 0;
+        sum += p->kind == ZO_PARAM_TABLE && !p->whole && !p->frozen ? min64(p->rows, of_positions ? longest : tokens) : 0;
     }
     return sum;
 }
@@ -36,7 +39,8 @@ zo_extent zo_predict_extent(const zo_setup *s)
                        .feature_rows = s->feature_rows,
                        .feature_width = zo_model_width(s->model),
                        .feature_classes = s->feature_classes,
-                       .feature_bias = s->reads_features && zo_model_head_bias(s->model)};
+                       .feature_bias = s->reads_features && zo_model_head_bias(s->model),
+                       .longest_row = zo_dataset_longest(s->dataset, ZO_TRAIN)};
 }
 
 void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
@@ -60,8 +64,13 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
     }
     if (on_host) { /* the step's batch, and where the whole set is read a chunk of it; the order of an epoch */
         bool steps_too = c->estimator->step != NULL;
-        bytes[ZO_TAG_DATA] += zo_batch_bytes(&s->largest, s->batch_size) * (steps_too && (c->estimator->full_batch || needs.features) ? 2 : 1);
-        bytes[ZO_TAG_DATA] += steps_too && s->order.row == NULL ? (uint64_t)s->train_size * sizeof *s->order.row : 0;
+        uint64_t batch = 0;
+        for (const zo_setup_pool *pool = s->pool; pool < s->pool + s->pools; pool++) {
+            uint64_t own = zo_batch_bytes(&pool->largest, pool->batch);
+            batch = own > batch ? own : batch;
+            bytes[ZO_TAG_DATA] += steps_too && pool->order.row == NULL ? (uint64_t)pool->rows * sizeof *pool->order.row : 0;
+        }
+        bytes[ZO_TAG_DATA] += batch * (steps_too && (c->estimator->full_batch || needs.features) ? 2 : 1);
     }
 }
 

@@ -195,8 +195,8 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
         return ZO_OK;
     }
     c->lr = c->lr < 0 ? e->lr : c->lr;
-    c->eps = e->first_order ? 0 : c->eps < 0 ? e->eps : c->eps;
-    c->realisation = e->first_order ? ZO_INPLACE : c->realisation;
+    c->eps = !zo_estimator_probes(e) ? 0 : c->eps < 0 ? e->eps : c->eps;
+    c->realisation = !zo_estimator_probes(e) ? ZO_INPLACE : c->realisation;
     if (e->first_order && c->accumulate != ZO_ACCUMULATE_WEIGHTS) {
         return zo_fail(err, ZO_EINPUT, "%s: %s makes gradients at weights that are updated where they stand, not with \"accumulate\": \"log\"; take the pair out with "
                        "\"exclude\": [{\"optimizer\": \"%s\", \"accumulate\": \"log\"}]", where, e->name, e->name);
@@ -225,11 +225,11 @@ static zo_status complete_cell(zo_cell *c, const char *where, zo_err *err)
     if (c->eval_every == ZO_EVAL_TENTHS && c->forwards == 0 && c->work == 0) {
         c->eval_every = c->steps > 0 ? (c->steps + 9) / 10 : 100;
     }
-    if (!e->first_order && c->eps > 0 && (float)c->eps < FLT_MIN) {
+    if (zo_estimator_probes(e) && c->eps > 0 && (float)c->eps < FLT_MIN) {
         return zo_fail(err, ZO_EINPUT, "%s: \"eps\" %g is below %g, the smallest normal number of f32: every probe would be the weights themselves; "
                        "raise it", where, c->eps, (double)FLT_MIN);
     }
-    if (!e->first_order && c->eps == 0) {
+    if (zo_estimator_probes(e) && c->eps == 0) {
         return zo_fail(err, ZO_EINPUT, "%s: %s divides by \"eps\", which is 0; give a radius such as 1e-3", where, e->name);
     }
     if (e->allows != NULL && !e->allows(c->realisation)) {

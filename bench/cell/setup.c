@@ -31,15 +31,27 @@ static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain,
     s->counts.paper_tokens += p * (uint64_t)batch->paper_tokens;
 }
 
-static zo_needs needs_of(const zo_cell *c)
+static zo_needs needs_of(const zo_setup *s)
 {
     static const zo_layout none;
-    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation, .steps = c->steps};
+    const zo_cell *c = s->cell;
+    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation, .steps = c->steps,
+                        .longest_row = zo_dataset_longest(s->dataset, ZO_TRAIN)};
     zo_needs needs;
     zo_err err = {0};
     zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
     ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
     return needs;
+}
+
+/* s->index <- the rows of mini-batch number `at` of the pool's order; returns how many. */
+static int32_t rows_of(zo_setup *s, zo_setup_pool *pool, int64_t at)
+{
+    int32_t n = zo_batch_order((uint64_t)s->cell->seed, (int32_t)pool->rows, (int32_t)pool->batch, at, &pool->order, s->index);
+    for (int32_t i = 0; i < n && pool->row != NULL; i++) {
+        s->index[i] = pool->row[s->index[i]];
+    }
+    return n;
 }
 
 /* Packs the step's mini-batch of that number, in place of the one before. */
@@ -49,7 +61,7 @@ static void pack_batch(zo_setup *s, int number)
     if (s->batch != NULL) {
         zo_batch_free(s->batch);
     }
-    int32_t n = zo_batch_order((uint64_t)s->cell->seed, (int32_t)s->train_size, (int32_t)s->batch_size, s->first + number, &s->order, s->index);
+    int32_t n = rows_of(s, &s->pool[number % s->pools], s->first + number / s->pools);
     s->batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
     s->plain = zo_pass_sums_of(zo_model_arch(s->model), s->batch);
     s->number = number;
@@ -180,7 +192,8 @@ static zo_status io_gradient(void *context, zo_which which, zo_store *grad, doub
 {
     (void)err;
     zo_setup *s = context;
-    ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
+    ZO_CHECK(which != ZO_BATCH_FULL, "gradients of the whole training set are not made: no optimizer here asks for one");
+    turn_to(s, which);
     count(s, s->batch, &s->plain, NULL);
     zo_model_grad(s->model, s->batch, 1.0, zo_engine_objective(s->engine)->checkpoint, grad, loss);
     return ZO_OK;
@@ -250,7 +263,8 @@ static zo_status io_descend(void *context, zo_which which, zo_sink *sink, double
 {
     (void)err;
     zo_setup *s = context;
-    ZO_CHECK(which == ZO_BATCH_CURRENT, "gradients of the whole training set are not made: no optimizer here asks for one");
+    ZO_CHECK(which != ZO_BATCH_FULL, "gradients of the whole training set are not made: no optimizer here asks for one");
+    turn_to(s, which);
     count(s, s->batch, &s->plain, NULL);
     zo_model_descend(s->model, s->batch, zo_engine_objective(s->engine)->checkpoint, sink, loss);
     return ZO_OK;
@@ -363,10 +377,10 @@ static zo_status open_model(zo_setup *s, const zo_arch *arch, zo_err *err)
     return zo_model_open(&s->model, &spec, s->be, err);
 }
 
-static int points_of(const zo_cell *c)
+static int points_of(const zo_setup *s)
 {
-    zo_needs needs = needs_of(c);
-    return zo_points_a_pass(c->estimator, &needs, (zo_realisation)c->realisation);
+    zo_needs needs = needs_of(s);
+    return zo_points_a_pass(s->cell->estimator, &needs, (zo_realisation)s->cell->realisation);
 }
 
 /* Rows of an evaluation's batch. */
@@ -406,6 +420,48 @@ static zo_status check_codes(const zo_setup *s, zo_err *err)
     return ZO_OK;
 }
 
+/* Which training rows are of a pool. */
+static zo_status open_pool(zo_setup *s, zo_setup_pool *pool, zo_err *err)
+{
+    const zo_pool *of = &pool->of;
+    int64_t wish = of->batch > 0 ? of->batch : s->cell->batch, least = INT64_MAX;
+    bool all = of->above == 0 && of->most == 0;
+    pool->row = all ? NULL : zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->train_size * sizeof *pool->row);
+    pool->rows = all ? s->train_size : 0;
+    for (int32_t i = 0; i < s->train_size && !all; i++) {
+        int64_t tokens = zo_dataset_tokens(s->dataset, ZO_TRAIN, i);
+        least = tokens < least ? tokens : least;
+        if (tokens > of->above && (of->most == 0 || tokens <= of->most)) {
+            pool->row[pool->rows++] = i;
+        }
+    }
+    if (pool->rows == 0) {
+        return zo_fail(err, ZO_EINPUT, "%s steps along training rows of %s %lld tokens, and of the %lld rows of %s none is so: they have %lld to %lld tokens; give "
+                       "another \"%s\"", s->cell->estimator->name, of->most > 0 ? "at most" : "more than", (long long)(of->most > 0 ? of->most : of->above),
+                       (long long)s->train_size, s->cell->task, (long long)least, (long long)zo_dataset_longest(s->dataset, ZO_TRAIN), of->key);
+    }
+    pool->batch = wish < pool->rows ? wish : pool->rows;
+    return ZO_OK;
+}
+
+/* Of one that asks for no rows by their length all are one pool. */
+static zo_status open_pools(zo_setup *s, zo_err *err)
+{
+    zo_needs needs = needs_of(s);
+    zo_status status = ZO_OK;
+    int64_t most = s->batch_size;
+    s->pools = needs.pools > 0 ? needs.pools : 1;
+    s->step_batches = needs.batches > s->pools ? needs.batches : s->pools;
+    for (int p = 0; p < s->pools && status == ZO_OK && zo_estimator_trains(s->cell->estimator); p++) {
+        zo_setup_pool *pool = &s->pool[p];
+        *pool = (zo_setup_pool){.of = needs.pools > 0 ? needs.pool[p] : (zo_pool){.gradient = needs.gradient}, .order = {.number = (uint32_t)p}};
+        status = open_pool(s, pool, err);
+        most = pool->batch > most ? pool->batch : most;
+    }
+    s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
+    return status;
+}
+
 static zo_status open_estimator(zo_setup *s, zo_err *err)
 {
     const zo_cell *c = s->cell;
@@ -425,7 +481,7 @@ static zo_status open_estimator(zo_setup *s, zo_err *err)
                                   .touched = io_touched,
                                   .features = io_features,
                                   .set_head = io_set_head,
-                                  .most_points = points_of(c)}};
+                                  .most_points = points_of(s)}};
     s->engine = zo_engine_new(&spec);
     s->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
     zo_status status = e->options != NULL ? zo_opt_read(e->options, c->options, NULL, e->name, s->state, err) : ZO_OK;
@@ -475,7 +531,7 @@ static int64_t measure_places(const zo_setup *s, zo_split split, int64_t size)
 static zo_status measure_features(zo_setup *s, zo_err *err)
 {
     zo_head head = zo_dataset_head(s->dataset);
-    s->reads_features = needs_of(s->cell).features;
+    s->reads_features = needs_of(s).features;
     if (s->reads_features && zo_dataset_scores(s->dataset)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "a linear probe tells classes apart, and %s has scores: train the head by steps, for instance \"fo-adamw\" with "
                        "\"tune\": \"head\"", s->cell->task);
@@ -507,14 +563,13 @@ static zo_status measure_features(zo_setup *s, zo_err *err)
 
 /* The batches of training are known where the number of steps is: no batch has fewer than one forward. With a budget in seconds
  * alone, and where there are too many to be looked at, the worst batch that could be drawn. */
-static zo_sizes train_sizes(zo_setup *s)
+static void measure_pools(zo_setup *s)
 {
     enum { LOOKED_AT = 1 << 20 }; /* under a second */
     const zo_cell *c = s->cell;
-    zo_sizes most = {0};
     if (c->estimator->step == NULL) {
-        measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
-        return most;
+        measure_chunks(s, ZO_TRAIN, s->batch_size, &s->pool[0].largest);
+        return;
     }
     int64_t each = s->step_batches, batches = c->steps * each;
     batches = c->forwards > 0 && (batches == 0 || c->forwards + each - 1 < batches) ? c->forwards + each - 1 : batches;
@@ -524,17 +579,27 @@ static zo_sizes train_sizes(zo_setup *s)
     if (c->work > 0 && c->work < LOOKED_AT && (batches == 0 || c->work / least + (double)each < (double)batches)) {
         batches = (int64_t)(c->work / least) + each;
     }
-    if (batches == 0 || batches > LOOKED_AT) {
-        return zo_dataset_bounds(s->dataset, ZO_TRAIN, (int32_t)s->batch_size);
+    bool known = batches > 0 && batches <= LOOKED_AT;
+    for (zo_setup_pool *pool = s->pool; pool < s->pool + s->pools; pool++) {
+        if (!known) {
+            pool->largest = zo_dataset_bounds_of(s->dataset, ZO_TRAIN, pool->row, (int32_t)pool->rows, (int32_t)pool->batch);
+        }
+        for (int64_t at = 0; known && at < (batches + s->pools - 1) / s->pools; at++) {
+            zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, rows_of(s, pool, at), &pool->largest);
+        }
     }
-    for (int64_t batch = 0; batch < batches; batch++) {
-        int32_t n = zo_batch_order((uint64_t)c->seed, (int32_t)s->train_size, (int32_t)s->batch_size, batch, &s->order, s->index);
-        zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &most);
+    if (known && (c->estimator->full_batch || s->reads_features)) {
+        measure_chunks(s, ZO_TRAIN, s->batch_size, &s->pool[0].largest);
     }
-    if (c->estimator->full_batch || s->reads_features) {
-        measure_chunks(s, ZO_TRAIN, s->batch_size, &most);
-    }
-    return most;
+}
+
+/* Room for the passes over a pool's batches. */
+static void reserve_pool(zo_setup *s, const zo_setup_pool *pool)
+{
+    const zo_sizes *most = &pool->largest;
+    bool alone = s->pools > 1 && pool->of.gradient; /* no losses at points */
+    zo_backward backward = !pool->of.gradient ? ZO_FORWARD_ONLY : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
+    zo_model_reserve(s->model, most->tokens, (int32_t)most->rows, (int32_t)most->scores, alone ? 1 : points_of(s), backward, zo_engine_factors(s->engine));
 }
 
 /* Room for the largest batch of training: after this no step allocates activations. Of evaluations only the sizes are noted, and their
@@ -548,11 +613,14 @@ static zo_status reserve(zo_setup *s, zo_err *err)
         if (status != ZO_OK) {
             return status;
         }
-        zo_sizes most = s->largest = train_sizes(s);
-        zo_backward backward = !c->estimator->first_order                    ? ZO_FORWARD_ONLY
-                               : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT
-                                                                            : ZO_BACKWARD;
-        zo_model_reserve(s->model, most.tokens, (int32_t)most.rows, (int32_t)most.scores, points_of(c), backward, zo_engine_factors(s->engine));
+        measure_pools(s);
+        for (int forward = 0; forward < 2; forward++) { /* gradients first: what they keep goes by their own rows, and what a pass has by the largest so far */
+            for (const zo_setup_pool *pool = s->pool; pool < s->pool + s->pools; pool++) {
+                if (pool->of.gradient != forward) {
+                    reserve_pool(s, pool);
+                }
+            }
+        }
     }
     for (int split = ZO_DEV; split <= ZO_TEST && status == ZO_OK; split++) {
         measure_chunks(s, (zo_split)split, eval_batch(s, (zo_split)split), &s->eval[split]);
@@ -575,7 +643,7 @@ static zo_status open_metrics(zo_setup *s, zo_err *err)
     if (zo_dataset_head(s->dataset) == ZO_HEAD_SPAN) {
         return zo_fail(err, ZO_EUNSUPPORTED, "training batches of %s hold the right option alone, so nothing is chosen there: give \"objective\": \"loss\"", c->task);
     }
-    size_t points = (size_t)points_of(c), batch = (size_t)s->batch_size, room = c->estimator->full_batch ? (size_t)s->train_size : batch;
+    size_t points = (size_t)points_of(s), batch = (size_t)s->batch_size, room = c->estimator->full_batch ? (size_t)s->train_size : batch;
     s->chosen.room = (int64_t)room;
     s->chosen.choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, points * room * sizeof *s->chosen.choice);
     s->chosen.label = zo_alloc(ZO_HOST, ZO_TAG_DATA, room * sizeof *s->chosen.label);
@@ -589,7 +657,7 @@ static zo_status open_metrics(zo_setup *s, zo_err *err)
 static void note_eps(zo_setup *s)
 {
     const zo_cell *c = s->cell;
-    if (c->estimator->step == NULL || c->estimator->first_order) {
+    if (!zo_estimator_probes(c->estimator)) {
         return;
     }
     zo_storage type = c->realisation == ZO_INPLACE ? (zo_storage)c->storage : ZO_STORAGE_F32;
@@ -645,9 +713,9 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
     }
     status = status == ZO_OK ? open_estimator(s, err) : status;
     if (status == ZO_OK) {
-        s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)s->batch_size * sizeof *s->index);
-        int64_t batches = needs_of(cell).batches;
-        s->step_batches = batches > 1 ? batches : 1;
+        status = open_pools(s, err);
+    }
+    if (status == ZO_OK) {
         s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
         status = open_metrics(s, err);
         status = status == ZO_OK ? reserve(s, err) : status;
@@ -673,7 +741,10 @@ void zo_setup_close(zo_setup *s)
     }
     zo_free(s->state);
     zo_free(s->index);
-    zo_free(s->order.row);
+    for (int p = 0; p < s->pools; p++) {
+        zo_free(s->pool[p].row);
+        zo_free(s->pool[p].order.row);
+    }
     zo_free(s->feature_output);
     zo_free(s->chosen.choice);
     zo_free(s->chosen.label);
@@ -731,7 +802,7 @@ zo_status zo_setup_step(zo_setup *s, int64_t step, zo_step_report *report, doubl
     *seconds = zo_now() - start;
     zo_batch_free(s->batch);
     s->batch = NULL;
-    s->counts.more_batches += (uint64_t)(s->drawn - 1);
+    s->counts.more_batches += (uint64_t)((s->drawn - 1) / s->pools);
     take_parts(s);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "bench/cell/roofline.h"
 #include "bench/cell/settings.h"
 #include "models/model.h"
+#include "optimizers/needs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,7 +29,7 @@ typedef struct zo_setup_counts {
     uint64_t forwards;                /* one batch (or chunk of the full set) at one point, or one gradient */
     uint64_t examples, sequences, tokens, paper_tokens; /* of those forwards; sequences as the papers' code would run them */
     uint64_t batch_tokens;            /* of the steps' batches, once each */
-    uint64_t more_batches;            /* that steps had beside their first: the order of the data is as far as steps and these */
+    uint64_t more_batches;            /* of each pool, that steps had beside their first: its order is as far as steps and these */
     zo_pass_sums forward, gradient;   /* what they were made of */
     zo_pass_sums batches;             /* one plain pass over each batch of the steps: the mean batch, times their number */
 } zo_setup_counts;
@@ -41,6 +42,16 @@ typedef struct zo_tape {
     int64_t n, room, at;
 } zo_tape;
 
+/* Training rows that mini-batches are drawn from: all, or those of a zo_pool. */
+typedef struct zo_setup_pool {
+    zo_pool of;
+    int32_t *row;      /* (rows) indices into the training rows; NULL = all of them */
+    int64_t rows;
+    int64_t batch;     /* rows of a mini-batch: as wished, or all where they are fewer */
+    zo_order order;    /* of the rows in the pool's current epoch */
+    zo_sizes largest;  /* its largest batch of training, or of the whole training set's chunks */
+} zo_setup_pool;
+
 typedef struct zo_setup {
     const zo_cell *cell; /* borrowed */
     char folder[4096];
@@ -51,14 +62,14 @@ typedef struct zo_setup {
     void *state;         /* of the estimator */
     bool started;
     zo_batch *batch;     /* of the current step: its number `number` of the `drawn` so far (zo_batch_of), */
-    int64_t first;       /* whose first has this number in the order of the data */
+    int64_t first;       /* whose first has this number in the order of each pool */
     int number, drawn;
     int64_t step_batches; /* of a step, at most */
     struct { int32_t *choice, *label, *part; double *nll; int64_t room; } chosen; /* where the objective is a metric: (points, room) choices at each point,
                             (room) labels, and (points, batch) choices and losses of a pass */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
-    int32_t *index;      /* (batch) */
+    int32_t *index;      /* (batch, the largest) */
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
     int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
@@ -66,10 +77,10 @@ typedef struct zo_setup {
     int64_t feature_rows;
     int feature_classes;
     int32_t *feature_output; /* (feature_classes) of options: their tokens, ascending; else NULL */
-    zo_sizes largest;    /* the largest batch of training */
+    zo_setup_pool pool[ZO_POOLS_MOST]; /* (pools): mini-batch number i of a step is of pool i % pools, which is `i / pools` behind its first there */
+    int pools;
     zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
     int64_t places[ZO_SPLITS]; /* and where the model writes answers, tokens of its prompts and answers together */
-    zo_order order;      /* of the training rows in the current epoch */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
     zo_counters counters;       /* of all steps */

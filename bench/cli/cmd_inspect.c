@@ -190,9 +190,8 @@ static bool trains_scales(const zo_layout *layout)
 /* An estimator in every realisation that it has. First-order methods make no gradient of scales. */
 static zo_status plan_estimator(report *r, const inspect_args *args, const zo_layout *layout, const zo_estimator *e, zo_err *err)
 {
-    bool one = e->step == NULL || e->first_order; /* nothing is realised */
     zo_status status = ZO_OK;
-    for (int k = 0; k < (one ? 1 : ZO_REALISATIONS) && status == ZO_OK && !(e->first_order && trains_scales(layout)); k++) {
+    for (int k = 0; k < (zo_estimator_probes(e) ? ZO_REALISATIONS : 1) && status == ZO_OK && !(e->first_order && trains_scales(layout)); k++) {
         if (e->allows != NULL && !e->allows(k)) {
             continue;
         }
@@ -230,7 +229,7 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
 
 static const char *realisation_of(const method *m)
 {
-    return !zo_estimator_trains(m->estimator) ? "inference" : m->estimator->fit != NULL ? "" : m->estimator->first_order ? "" : zo_realisation_name(m->realisation);
+    return !zo_estimator_trains(m->estimator) ? "inference" : zo_estimator_probes(m->estimator) ? zo_realisation_name(m->realisation) : "";
 }
 
 static void print_json(const report *r, const inspect_args *args)

@@ -93,7 +93,7 @@ static void list_optimizer(request *q, const zo_estimator *e)
     cJSON_AddNumberToObject(row, "lr", e->lr);
     cJSON_AddNumberToObject(row, "eps", e->eps);
     char realisations[64] = "";
-    for (int k = 0; k < ZO_REALISATIONS && e->step != NULL && !e->first_order; k++) {
+    for (int k = 0; k < ZO_REALISATIONS && zo_estimator_probes(e); k++) {
         if (e->allows == NULL || e->allows(k)) {
             snprintf(realisations + strlen(realisations), sizeof realisations - strlen(realisations), "%s%s", realisations[0] ? " " : "",
                      zo_realisation_name((zo_realisation)k));

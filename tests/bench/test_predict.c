@@ -157,6 +157,8 @@ static cJSON *other_values(const zo_opt *o)
                 cJSON_AddItemToArray(list, cJSON_CreateString(word));
             }
         }
+    } else if (strcmp(o->key, "length") == 0) { /* of rows: some of these are longer, and some are not */
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(20));
     } else if (o->type == ZO_OPT_INT || o->type == ZO_OPT_REAL) {
         double more = o->type == ZO_OPT_INT ? 2 * o->initial + 1 : o->initial == 0 ? 0.5 : o->initial / 2;
         double value[] = {o->type == ZO_OPT_INT ? o->least : more, more};
@@ -195,7 +197,7 @@ static void run_cells(const char *model, const zo_estimator *e, const cJSON *opt
     int before = measured;
     for (int way = 0; way < ZO_REALISATIONS * ZO_STORAGES * 2; way++) {
         int realisation = way % ZO_REALISATIONS, storage = way / ZO_REALISATIONS % ZO_STORAGES, accumulate = way / ZO_REALISATIONS / ZO_STORAGES;
-        if ((how != EVERY_WAY && storage + accumulate > 0) || (realisation > 0 && (e->step == NULL || e->first_order)) || (how == ONE_WAY && measured > before)) {
+        if ((how != EVERY_WAY && storage + accumulate > 0) || (realisation > 0 && !zo_estimator_probes(e)) || (how == ONE_WAY && measured > before)) {
             continue;
         }
         char config[1200];

@@ -129,6 +129,10 @@ START_TEST(every_batch_has_room)
         {"\"work\": 61, \"optimizer\": \"mezo\"", 31},
         {"\"work\": 40, \"optimizer\": \"mezo-svrg\"", 2},
         {"\"seconds\": 5, \"optimizer\": \"mezo\"", 40},
+        {"\"steps\": 40, \"optimizer\": {\"name\": \"addax\", \"probe_batch\": 7}", 40},
+        {"\"forwards\": 60, \"optimizer\": \"addax\"", 20},
+        {"\"work\": 61, \"task\": \"synth-lengths\", \"optimizer\": {\"name\": \"addax\", \"length\": 60}", 12},
+        {"\"seconds\": 5, \"task\": \"synth-lengths\", \"optimizer\": {\"name\": \"addax\", \"length\": 60}", 40},
         {"\"steps\": 4294967295, \"optimizer\": \"mezo-svrg\"", 2}};
     opened o;
     open_cell(&o, "opt", 64, of[_i].more);
@@ -353,6 +357,166 @@ START_TEST(flops_are_those_of_the_passes)
 }
 END_TEST
 
+/* ---- pools of rows by their length ---------------------------------------------------------------------------------------------- */
+
+enum { LENGTHS = 30, MOST_SEEN = 40 };
+
+/* What the objective was asked in the last step: the rows of each request's batch. */
+static struct {
+    zo_setup *setup;
+    int asked;
+    struct { int32_t row[LENGTHS]; int n; bool gradient; } of[4];
+    zo_status (*losses)(zo_objective *, zo_which, const zo_point *, int, double *, zo_err *);
+    zo_status (*descend)(zo_objective *, zo_which, zo_rule_kind, const zo_rule_args *, const zo_operands *, double *, zo_err *);
+} seen;
+
+static void see(bool gradient)
+{
+    ck_assert_int_lt(seen.asked, 4);
+    seen.of[seen.asked].n = seen.setup->batch->examples;
+    seen.of[seen.asked].gradient = gradient;
+    memcpy(seen.of[seen.asked++].row, seen.setup->index, (size_t)seen.setup->batch->examples * sizeof(int32_t));
+}
+
+static zo_status seen_losses(zo_objective *o, zo_which which, const zo_point *point, int n, double *loss, zo_err *err)
+{
+    zo_status status = seen.losses(o, which, point, n, loss, err);
+    see(false);
+    return status;
+}
+
+static zo_status seen_descend(zo_objective *o, zo_which which, zo_rule_kind rule, const zo_rule_args *args, const zo_operands *x, double *loss, zo_err *err)
+{
+    zo_status status = seen.descend(o, which, rule, args, x, loss, err);
+    see(true);
+    return status;
+}
+
+static void watch(opened *o)
+{
+    zo_objective *verbs = zo_engine_objective(o->setup.engine);
+    seen.setup = &o->setup;
+    seen.losses = verbs->losses;
+    seen.descend = verbs->descend;
+    verbs->losses = seen_losses;
+    verbs->descend = seen_descend;
+}
+
+/* Tokens of each training row, of a batch that is it alone; and a forward's FLOPs over it (see flops_are_those_of_the_passes). */
+static void lengths_of(const opened *o, int64_t tokens[LENGTHS], double flops[LENGTHS])
+{
+    enum { H = 16, F = 32 };
+    for (int32_t i = 0; i < LENGTHS; i++) {
+        zo_batch *b = zo_dataset_batch(o->setup.dataset, ZO_TRAIN, &i, 1);
+        double t = tokens[i] = b->tokens;
+        flops[i] = 2 * (t * 2 * H * H + 2 * H * H + 2 * H * F + 2 * H) + 4 * H * t;
+        zo_batch_free(b);
+    }
+}
+
+/* Probes have the rows of more tokens than `length`, gradients the others: each of them once in an epoch of its own, in batches of its own size. A
+ * length that no row exceeds is none, and both are then drawn from all rows, each in an order of its own. FLOPs are 2 forwards of the one batch and
+ * 3 of the other, and work is counted in their mean. */
+START_TEST(rows_are_drawn_by_their_length)
+{
+    static const struct { const char *options; bool assigned; int probe, batch; } of[] = {
+        {"\"length\": %lld, \"probe_batch\": 3", true, 3, 4},  {"\"length\": %lld", true, 4, 4},
+        {"\"length\": %lld, \"probe_batch\": 1000", true, LENGTHS, 4}, {"\"length\": 100000", false, 4, 4}, {"\"probe_batch\": 7", false, 7, 4}};
+    for (size_t k = 0; k < 2 * sizeof of / sizeof *of; k++) {
+        bool streamed = k % 2 == 1;
+        size_t c = k / 2;
+        char options[200], more[400];
+        int64_t tokens[LENGTHS], limit = 0;
+        double flops[LENGTHS], want = 0, plain = 0;
+        opened o;
+        for (int again = 0; again < 2; again++) { /* first to see the lengths */
+            snprintf(options, sizeof options, of[c].options, (long long)limit);
+            snprintf(more, sizeof more, "\"task\": \"synth-lengths\", \"steps\": %d, \"realisation\": \"%s\", \"optimizer\": {\"name\": \"addax\", %s}", MOST_SEEN,
+                     streamed ? "streamed" : "inplace", again ? options : "\"alpha\": 0.1");
+            open_cell(&o, "opt", LENGTHS, more);
+            lengths_of(&o, tokens, flops);
+            int64_t least = tokens[0], most = tokens[0];
+            for (int i = 0; i < LENGTHS; i++) {
+                least = tokens[i] < least ? tokens[i] : least;
+                most = tokens[i] > most ? tokens[i] : most;
+            }
+            ck_assert_int_lt(least + 4, most);
+            limit = (2 * least + most) / 3;
+            if (!again) {
+                close_cell(&o);
+            }
+        }
+        int rows[2] = {0}, times[2][LENGTHS] = {{0}}, drawn[2] = {0}, apart = 0;
+        for (int i = 0; i < LENGTHS; i++) {
+            rows[0] += !of[c].assigned || tokens[i] > limit;
+            rows[1] += !of[c].assigned || tokens[i] <= limit;
+        }
+        int size[2] = {of[c].probe < rows[0] ? of[c].probe : rows[0], of[c].batch < rows[1] ? of[c].batch : rows[1]};
+        watch(&o);
+        for (int step = 0; step < MOST_SEEN; step++) {
+            zo_step_report report;
+            seen.asked = 0;
+            one_step(&o, step, &report);
+            ck_assert(seen.asked == 2 && !seen.of[0].gradient && seen.of[1].gradient);
+            for (int p = 0; p < 2; p++) {
+                int left = rows[p] - drawn[p] % rows[p];
+                ck_assert_int_eq(seen.of[p].n, left < size[p] ? left : size[p]);
+                for (int i = 0; i < seen.of[p].n; i++) {
+                    int32_t row = seen.of[p].row[i];
+                    ck_assert_msg(!of[c].assigned || (tokens[row] > limit) == (p == 0), "%s: a row of %d tokens, and the limit is %d", options, (int)tokens[row], (int)limit);
+                    ck_assert_int_eq(times[p][row]++, drawn[p]++ / rows[p]);
+                    want += (p == 0 ? 2 : 3) * flops[row];
+                    plain += flops[row];
+                }
+            }
+            apart += seen.of[0].n != seen.of[1].n || memcmp(seen.of[0].row, seen.of[1].row, (size_t)seen.of[0].n * sizeof(int32_t)) != 0;
+            ck_assert_double_eq_tol(zo_setup_flops(&o.setup), want, 1e-9 * want);
+            ck_assert_double_eq_tol(zo_setup_work(&o.setup), want / (plain / (2 * (step + 1))), 1e-8 * (step + 1));
+        }
+        ck_assert_int_gt(apart, MOST_SEEN / 2);
+        ck_assert_uint_eq(o.setup.counts.forwards, 3 * MOST_SEEN);
+        ck_assert_uint_eq(o.setup.counts.more_batches, 0);
+        ck_assert(o.setup.counts.gradient.passes == MOST_SEEN && o.setup.counts.forward.points == 2 * MOST_SEEN);
+        close_cell(&o);
+    }
+}
+END_TEST
+
+/* What is kept for a gradient goes by the rows that have one: long rows are probed in the room of a forward pass. */
+START_TEST(room_of_gradients_goes_by_short_rows)
+{
+    static const char *const options[] = {"", ", \"length\": 40", ", \"length\": 40, \"checkpoint\": true"};
+    uint64_t bytes[3];
+    for (int k = 0; k < 3; k++) {
+        char more[300];
+        opened o;
+        snprintf(more, sizeof more, "\"task\": \"synth-lengths\", \"steps\": 20, \"optimizer\": {\"name\": \"addax\"%s}", options[k]);
+        open_cell(&o, "opt", 64, more);
+        bytes[k] = zo_mem_live(ZO_HOST).tag_bytes[ZO_TAG_ACTIVATIONS];
+        close_cell(&o);
+    }
+    ck_assert_msg(bytes[1] < bytes[0] * 3 / 4 && bytes[2] <= bytes[1], "activations take %llu on all rows, %llu on short ones, %llu with checkpointing", (unsigned long long)bytes[0],
+                  (unsigned long long)bytes[1], (unsigned long long)bytes[2]);
+}
+END_TEST
+
+/* A length that leaves no short row is one sentence. */
+START_TEST(a_pool_without_rows_is_said)
+{
+    opened o;
+    zo_err err = {0};
+    char text[500];
+    snprintf(text, sizeof text, "{\"model\": \"%s/opt\", \"init\": \"random\", \"task\": \"synth-lengths\", \"train\": 20, \"dev\": 0, \"test\": 0, \"steps\": 2, \"context\": 200, "
+             "\"threads\": 1, \"optimizer\": {\"name\": \"addax\", \"length\": 1}}", folder);
+    ck_assert_msg(zo_grid_parse(&o.grid, text, "c.json", &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(zo_backend_open("cpu", 1, &o.be, &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_eq(zo_setup_open(&o.setup, &o.grid.cell[0], &(zo_setup_dirs){0}, o.be, &err), ZO_EINPUT);
+    ck_assert_msg(strstr(err.text, "addax steps along training rows of at most 1 tokens, and of the 20 rows of synth-lengths none is so: they have ") != NULL &&
+                  strstr(err.text, "give another \"length\"") != NULL, "%s", err.text);
+    close_cell(&o);
+}
+END_TEST
+
 /* SST-2 files whose validation rows have `ones` labels 1 of 20, and a head that says 1 whatever it reads. */
 START_TEST(constant_choices_are_seen)
 {
@@ -419,7 +583,10 @@ int main(void)
     tcase_add_test(t, work_is_counted_in_plain_forwards);
     tcase_add_test(t, flops_are_those_of_the_passes);
     tcase_add_test(t, constant_choices_are_seen);
-    tcase_add_loop_test(t, every_batch_has_room, 0, 10);
+    tcase_add_loop_test(t, every_batch_has_room, 0, 14);
+    tcase_add_test(t, rows_are_drawn_by_their_length);
+    tcase_add_test(t, room_of_gradients_goes_by_short_rows);
+    tcase_add_test(t, a_pool_without_rows_is_said);
     tcase_add_test(t, a_metric_wants_choices);
     tcase_add_test(t, a_metric_of_no_numbers_is_none);
     Suite *s = suite_create("setup");

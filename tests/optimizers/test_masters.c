@@ -36,7 +36,7 @@ START_TEST(without_a_rate_nothing_moves)
     for (int i = 0; i < n; i++) {
         for (int way = 0; way < 2 * 2 * 3 && list[i]->first_order; way++) {
             setting s = {.optimizer = list[i]->name, .options = options[way % 2], .tune = tune[way / 4], .family = LLAMA, .storage = way / 2 % 2 == 0 ? ZO_STORAGE_BF16 : ZO_STORAGE_F16,
-                         .lr = 0.0, .steps = 3};
+                         .realisation = zo_estimator_probes(list[i]) ? ZO_STREAMED : ZO_INPLACE, .lr = 0.0, .steps = 3};
             result still = ran(&s);
             ck_assert_msg(still.moved == 0, "%s %s: %lld weights moved", s.optimizer, s.options, (long long)still.moved);
             s.lr = 1e-2;

@@ -5,13 +5,13 @@
 
 #include "tests/optimizers/twins/masters.h"
 
-/* The next gradient, clipped; the step's lr. */
-static inline void next_gradient(twin *t, double clip, double *g, double *lr)
+/* The next gradient, of that batch, clipped; the step's lr. */
+static inline void next_gradient(twin *t, zo_which which, double clip, double *g, double *lr)
 {
     double here[SIZE], at[SIZE];
     t->net->step = t->step;
     rounded_weights(t, t->gradients, at);
-    net_loss64(t->net, ZO_BATCH_CURRENT, at, here);
+    net_loss64(t->net, which, at, here);
     memset(g, 0, SIZE * sizeof *g);
     for (int64_t i = 0; i < t->net->layout.trained_size; i++) {
         g[i] = t->tape->gradient[t->gradients][i];
@@ -42,7 +42,7 @@ static inline bool decays(const twin *t, int i)
 static inline void twin_forward_grad(twin *t)
 {
     double g[SIZE], v[SIZE], lr;
-    next_gradient(t, 0.0, g, &lr);
+    next_gradient(t, ZO_BATCH_CURRENT, 0.0, g, &lr);
     draw(t, t->step, 0, v);
     memcpy(set(t, "direction"), v, sizeof v);
     double along = dot(g, v) * (wrong(t, "the other way") ? -1.0 : 1.0);
@@ -56,7 +56,7 @@ static inline void twin_forward_grad(twin *t)
 static inline void twin_fo_sgd(twin *t)
 {
     double g[SIZE], lr, mu = real(t, "momentum", 0.0), wd = real(t, "weight_decay", 0.0), *b = mu > 0.0 ? set(t, "momentum") : NULL;
-    next_gradient(t, real(t, "clip", 0.0), g, &lr);
+    next_gradient(t, ZO_BATCH_CURRENT, real(t, "clip", 0.0), g, &lr);
     for (int i = 0; i < t->net->layout.trained_size; i++) {
         if (wd > 0.0) {
             g[i] += wrong(t, "no decay") || (!decays(t, i) && !wrong(t, "biases decay")) ? 0.0 : wd * t->w[i];
@@ -73,7 +73,7 @@ static inline void twin_fo_adamw(twin *t)
 {
     double g[SIZE], lr, *m = set(t, "first moment"), *v = set(t, "second moment"), wd = real(t, "weight_decay", 0.0), k = (double)t->step + 1;
     double b1 = real(t, "beta1", 0.9), b2 = real(t, "beta2", 0.999), e = real(t, "adam_eps", 1e-8);
-    next_gradient(t, real(t, "clip", 1.0), g, &lr);
+    next_gradient(t, ZO_BATCH_CURRENT, real(t, "clip", 1.0), g, &lr);
     double c1 = wrong(t, "no correction of m") ? 1.0 : 1.0 - pow(b1, k), c2 = wrong(t, "no correction of v") ? 1.0 : 1.0 - pow(b2, k);
     for (int i = 0; i < t->net->layout.trained_size; i++) {
         if (wd > 0.0) {

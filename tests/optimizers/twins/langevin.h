@@ -35,7 +35,7 @@ static inline void twin_sgld(twin *t)
     double g[SIZE], lr, xi[SIZE], more[SIZE], temperature = real(t, "temperature", 1e-3), d = pow(2.0, -real(t, "fraction", 3.0));
     double least = -d * pow(2.0, real(t, "bits", 8.0) - 1.0), most = -least - d;
     bool none = is(t, "quantiser", "none", "none"), naive = is(t, "quantiser", "naive", "none");
-    next_gradient(t, 0.0, g, &lr);
+    next_gradient(t, ZO_BATCH_CURRENT, 0.0, g, &lr);
     draw(t, t->step, 0, xi);
     draw(t, t->step, none || wrong(t, "one draw for both") ? 0 : 1, more);
     double v = (wrong(t, "lr T, not 2 lr T") ? 1.0 : 2.0) * lr * temperature;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "optimizers/engine.h"
+#include "tests/into_sink.h"
 
 enum { VOCAB = 24, WIDTH = 8, HIDDEN = 12, CLASSES = 3, BLOCKS = 3, EXAMPLES = 24, BATCH = 6, POINTS = 4, SIZE = 1280 };
 /* Parameters: the table, then of each block norm weight and bias, A, a, B, b, then the norm before the head, H, c. */
@@ -296,13 +297,7 @@ static inline zo_status net_descend(void *context, zo_which which, zo_sink *sink
     float values[SIZE] = {0};
     zo_store all = {.layout = &m->layout, .data = values, .size = m->layout.trained_size};
     zo_status status = net_gradient(context, which, &all, loss, err);
-    for (int k = m->layout.n - 1; k >= 0; k--) {
-        const zo_param *p = &m->layout.param[k];
-        if (!p->frozen) {
-            memcpy(zo_set_values(sink->room, k), values + p->offset, (size_t)(p->rows * p->cols) * sizeof *values);
-            sink->take(sink, k);
-        }
-    }
+    into_sink(sink, &m->layout, values);
     return status;
 }
 
