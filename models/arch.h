@@ -28,7 +28,16 @@ typedef enum zo_decoder {
     ZO_DECODER_UNTIED   /* trained weights of its own: they begin with the stored decoder, or where there is none with the token table */
 } zo_decoder;
 
-typedef enum zo_rope_scaling { ZO_ROPE_PLAIN, ZO_ROPE_LINEAR, ZO_ROPE_LLAMA3 } zo_rope_scaling;
+/* Of the frequencies of rotary positions (models/rope.c). */
+typedef enum zo_rope_scaling {
+    ZO_ROPE_PLAIN,
+    ZO_ROPE_LINEAR,  /* all divided by the factor */
+    ZO_ROPE_DYNAMIC, /* as plain up to `positions`, where every text ends here */
+    ZO_ROPE_YARN,    /* Peng et al., arXiv 2309.00071: slow ones divided by the factor, fast ones kept, those between blended by their index */
+    ZO_ROPE_LONG,    /* LongRoPE (Ding et al., arXiv 2402.13753): each divided by a number of its own, another one in long texts (zo_rope_row) */
+    ZO_ROPE_LLAMA3   /* as YaRN, but blended by their turns */
+} zo_rope_scaling;
+enum { ZO_MOST_ROPE_PAIRS = 128 };
 
 /* LoRA (Hu et al., arXiv 2106.09685): beside the weight W (out, in) of a linear layer stand A (rank, in) and B (out, rank), and it gives
  *     y = x W^T + b + (alpha / rank) (x A^T) B^T. */
@@ -57,8 +66,13 @@ typedef struct zo_arch {
     bool rope_interleaved; /* pairs stand side by side (GPT-J); else half of them apart */
     double rope_theta;
     zo_rope_scaling rope_scaling;
-    double rope_factor, rope_low_freq, rope_high_freq;
-    int rope_original_positions;
+    double rope_factor;
+    double rope_low_freq, rope_high_freq; /* LLAMA3 and YARN (its beta_slow and beta_fast): turns within the original positions, between which is blended */
+    bool rope_ragged;            /* YARN: where blending begins and ends is not rounded to whole indices ("truncate": false) */
+    int rope_original_positions; /* LLAMA3, YARN, LONG: of the pretraining */
+    float rope_attention;        /* YARN, LONG: sines and cosines are multiplied with it; 0 = not */
+    float rope_short[ZO_MOST_ROPE_PAIRS], rope_long[ZO_MOST_ROPE_PAIRS]; /* LONG: by what each frequency is divided in texts of up to the original positions,
+                                                                            and in longer ones */
     bool causal;
     int window;            /* of attention (zo_attention.window), in the layers of which sees_all has no bit; 0 = none */
     uint64_t sees_all[16]; /* bit l % 64 of word l / 64: layer l sees everything */

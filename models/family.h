@@ -39,32 +39,18 @@ void zo_config_fail(zo_config *config, const char *format, ...) __attribute__((f
 
 /* A float in as few digits as give it back. */
 void zo_config_add_float(struct cJSON *json, const char *key, float value);
+void zo_config_add_floats(struct cJSON *json, const char *key, const float *value, int n); /* a list of them */
 /* Spelling of an activation in config.json. */
 const char *zo_act_name(zo_act act);
 
-/* How a checkpoint stores a parameter. */
+/* How a checkpoint stores a parameter. Rows of a table that have one name are one tensor there: the outputs of each behind those of the row before
+ * it (GPT-2's c_attn, Phi-3's qkv_proj and gate_up_proj), or with HEADS head by head. */
 typedef enum zo_stored {
-    ZO_STORED_PLAIN, /* as it is here */
+    ZO_STORED_PLAIN,  /* as it is here */
     ZO_STORED_CONV1D, /* GPT-2's Conv1D: a matrix is (in, out) */
-    ZO_STORED_THIRD_0,
-    ZO_STORED_THIRD_1,
-    ZO_STORED_THIRD_2, /* the first, second, last third of a Conv1D's outputs (c_attn) */
-    ZO_STORED_HEADS_0,
-    ZO_STORED_HEADS_1,
-    ZO_STORED_HEADS_2 /* the first, second, last third of each head's outputs (GPT-NeoX's query_key_value) */
+    ZO_STORED_HEADS   /* of parameters that are one tensor: the outputs of a head of the first, of the second, ..., then the next head of each (GPT-NeoX's
+                         query_key_value) */
 } zo_stored;
-
-/* Which of three parameters that are one tensor this is; -1 = it is a tensor of its own. */
-static inline int zo_stored_third(zo_stored stored)
-{
-    return stored >= ZO_STORED_HEADS_0 ? (int)stored - ZO_STORED_HEADS_0 : stored >= ZO_STORED_THIRD_0 ? (int)stored - ZO_STORED_THIRD_0 : -1;
-}
-
-/* Are matrices (in, out)? */
-static inline bool zo_stored_turned(zo_stored stored)
-{
-    return stored >= ZO_STORED_CONV1D && stored <= ZO_STORED_THIRD_2;
-}
 
 typedef struct zo_name_row {
     const char *ours; /* canonical name with # for the block; with or without its .weight / .bias, which is then

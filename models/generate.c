@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "models/rope.h"
 #include "models/transformer.h"
 
 /* What a generation keeps on the host: for each sequence of the batch, its tokens so far and whether it goes on. */
@@ -106,6 +107,16 @@ static void choose_next(zo_model *model, const zo_view *view, const zo_batch *b,
                      model->room.at, b->target, pass.scores, pass.logprob, best);
 }
 
+/* Has a text become so long that its keys are turned otherwise from now on? All that go on are run whole then, as transformers does it with Phi-3. */
+static bool turns_anew(const zo_arch *a, const writing *w)
+{
+    bool anew = false;
+    for (int32_t s = 0; s < w->seqs && a->rope; s++) {
+        anew = anew || (!w->ended[s] && zo_rope_row(a, 0, w->n[s]) != zo_rope_row(a, 0, w->n[s] - 1));
+    }
+    return anew;
+}
+
 static bool ends(const zo_generation *g, int32_t id)
 {
     for (int k = 0; k < g->ends; k++) {
@@ -138,7 +149,7 @@ void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *pro
     memset(n, 0, (size_t)w.seqs * sizeof *n);
     for (int32_t made = 0; made < g->most && going > 0; made++) {
         zo_cache *kept = g->without_cache ? NULL : &cache;
-        zo_batch b = next_batch(&w, made == 0 || kept == NULL, kept);
+        zo_batch b = next_batch(&w, made == 0 || kept == NULL || turns_anew(a, &w), kept);
         choose_next(model, view, &b, kept, w.best);
         int32_t i = 0;
         for (int32_t s = 0; s < w.seqs; s++) {

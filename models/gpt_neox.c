@@ -10,9 +10,9 @@ static const char *const prefixes[] = {"gpt_neox.", "", NULL};
 
 static const zo_name_row names[] = {{"embed.token", "embed_in", true, ZO_STORED_PLAIN},
                                     {"layer.#.attn.norm", "layers.#.input_layernorm", true, ZO_STORED_PLAIN},
-                                    {"layer.#.attn.q", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS_0},
-                                    {"layer.#.attn.k", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS_1},
-                                    {"layer.#.attn.v", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS_2},
+                                    {"layer.#.attn.q", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS},
+                                    {"layer.#.attn.k", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS},
+                                    {"layer.#.attn.v", "layers.#.attention.query_key_value", true, ZO_STORED_HEADS},
                                     {"layer.#.attn.o", "layers.#.attention.dense", true, ZO_STORED_PLAIN},
                                     {"layer.#.mlp.norm", "layers.#.post_attention_layernorm", true, ZO_STORED_PLAIN},
                                     {"layer.#.mlp.up", "layers.#.mlp.dense_h_to_4h", true, ZO_STORED_PLAIN},
@@ -44,7 +44,7 @@ static void config_read(zo_config *c, zo_arch *a)
     a->ffn = zo_config_int_or(c, "intermediate_size", 24576, 1, 1 << 22);
     a->vocab = zo_config_int_or(c, "vocab_size", 50432, 1, 1 << 24);
     a->positions = zo_config_int_or(c, "max_position_embeddings", 2048, 1, 1 << 24);
-    zo_rope_read_keys(c, a, &rope_keys);
+    zo_rope_read(c, a, &rope_keys);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_eps", 1e-5, 0, 1);
     a->act = zo_config_act(c, "hidden_act", ZO_ACT_GELU);
     a->parallel = zo_config_bool_or(c, "use_parallel_residual", true);
@@ -66,7 +66,7 @@ static void config_write(const zo_arch *a, cJSON *json)
     cJSON_AddNumberToObject(json, "num_attention_heads", a->heads);
     cJSON_AddNumberToObject(json, "intermediate_size", a->ffn);
     cJSON_AddNumberToObject(json, "max_position_embeddings", a->positions);
-    zo_rope_write_keys(a, &rope_keys, json);
+    zo_rope_write(a, &rope_keys, json);
     cJSON_AddStringToObject(json, "hidden_act", zo_act_name(a->act));
     cJSON_AddBoolToObject(json, "use_parallel_residual", a->parallel);
     cJSON_AddBoolToObject(json, "attention_bias", a->attn_bias);

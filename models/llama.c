@@ -10,9 +10,11 @@ const char *const zo_llama_prefixes[] = {"model.", "", NULL};
 static const zo_name_row names[] = {ZO_LLAMA_NAMES, {0}};
 static const zo_silent_row silent[] = {ZO_LLAMA_SILENT, {0}};
 
+static const zo_rope_keys whole = {.theta = "rope_theta", .base = 10000};
+
 void zo_llama_read(zo_config *c, zo_arch *a, const zo_llama_defaults *d)
 {
-    if (zo_config_real_or(c, "partial_rotary_factor", 1, 0, 1) != 1) {
+    if (d->rope == NULL && zo_config_real_or(c, "partial_rotary_factor", 1, 0, 1) != 1) {
         zo_config_fail(c, "key \"partial_rotary_factor\" is not 1, which is not supported");
     }
     a->layers = zo_config_int_or(c, "num_hidden_layers", d->layers, 1, 1000);
@@ -28,7 +30,7 @@ void zo_llama_read(zo_config *c, zo_arch *a, const zo_llama_defaults *d)
     a->ffn = zo_config_int_or(c, "intermediate_size", d->ffn, 1, 1 << 22);
     a->vocab = zo_config_int_or(c, "vocab_size", d->vocab, 1, 1 << 24);
     a->positions = zo_config_int_or(c, "max_position_embeddings", d->positions, 1, 1 << 24); /* early LLaMAs have max_sequence_length, which nobody reads */
-    zo_rope_read(c, a, 10000);
+    zo_rope_read(c, a, d->rope != NULL ? d->rope : &whole);
     a->norm_eps = (float)zo_config_real_or(c, "rms_norm_eps", d->norm_eps, 0, 1);
     a->act = zo_config_act(c, d->act_key, d->act);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", d->tied);
@@ -50,7 +52,7 @@ void zo_llama_write(const zo_arch *a, const zo_llama_defaults *d, cJSON *json)
     cJSON_AddNumberToObject(json, "head_dim", a->head_dim);
     cJSON_AddNumberToObject(json, "intermediate_size", a->ffn);
     cJSON_AddNumberToObject(json, "max_position_embeddings", a->positions);
-    zo_rope_write(a, json);
+    zo_rope_write(a, d->rope != NULL ? d->rope : &whole, json);
     cJSON_AddStringToObject(json, d->act_key, zo_act_name(a->act));
     zo_config_add_float(json, "rms_norm_eps", a->norm_eps);
     zo_config_add_float(json, "initializer_range", a->init_std);

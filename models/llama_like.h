@@ -46,6 +46,7 @@ typedef struct zo_llama_defaults {
     zo_act act;
     bool tied;
     int bos, eos, pad;
+    const zo_rope_keys *rope; /* NULL: rope_theta alone, 10000 */
 } zo_llama_defaults;
 
 /* All but biases and what a family has of its own: a causal pre-norm decoder with RoPE, a gated MLP and RMSNorm. */

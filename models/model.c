@@ -11,6 +11,7 @@
 #include "models/files/adapter.h"
 #include "models/files/hub.h"
 #include "models/files/prefix.h"
+#include "models/rope.h"
 #include "models/transformer.h"
 
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
@@ -112,7 +113,7 @@ static void room_free(zo_backend *be, const zo_room *room, const zo_room *lender
     if (lender && room->scratch_ids == lender->scratch_ids) {
         return;
     }
-    void *const host[] = {room->scratch_ids, room->row,    room->row_of,    room->row_position, room->at,        room->host,
+    void *const host[] = {room->scratch_ids, room->row,    room->row_of,    room->turn_row, room->row_turn_row, room->at,        room->host,
                           room->amount,      room->value,  room->filled[0], room->filled[1],    room->filled[2], room->filled[3]};
     for (size_t i = 0; i < sizeof host / sizeof host[0]; i++) {
         zo_free(host[i]);
@@ -240,7 +241,8 @@ static void room_lists(const zo_model *model, zo_room *r)
     r->scratch_ids = host_block(r->max_tokens, sizeof *r->scratch_ids);
     r->row = host_block(r->max_tokens, sizeof *r->row);
     r->row_of = host_block(r->max_tokens, sizeof *r->row_of);
-    r->row_position = host_block(r->max_tokens, sizeof *r->row_position);
+    r->turn_row = model->arch.rope_scaling == ZO_ROPE_LONG ? host_block(r->max_tokens, sizeof *r->turn_row) : NULL;
+    r->row_turn_row = host_block(r->max_tokens, sizeof *r->row_turn_row);
     r->at = host_block(r->max_scores, sizeof *r->at);
     for (int i = 0; i < 4; i++) {
         r->filled[i] = host_block(i < 3 ? r->max_tokens : r->max_scores, sizeof *r->filled[i]);
@@ -263,11 +265,12 @@ static void room_rope(const zo_model *model, zo_room *r)
     r->rope_positions = rope_positions(a, r);
     if (r->rope_positions > 0) {
         int64_t half = zo_arch_rope_dims(a) / 2;
-        size_t bytes = (size_t)(r->rope_positions * half) * sizeof(float);
+        int64_t size = zo_rope_rows(a, r->rope_positions) * half;
+        size_t bytes = (size_t)size * sizeof(float);
         float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
-        zo_rope_tables(a, r->rope_positions, tables, tables + r->rope_positions * half);
+        zo_rope_tables(a, r->rope_positions, tables, tables + size);
         r->rope_cos = be->alloc(be, ZO_TAG_ACTIVATIONS, 2 * bytes);
-        r->rope_sin = r->rope_cos + r->rope_positions * half;
+        r->rope_sin = r->rope_cos + size;
         be->upload(be, r->rope_cos, tables, 2 * bytes);
         zo_free(tables);
     }
@@ -395,7 +398,7 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layo
     plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float) + (uint64_t)layout->codes;
     int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
     if (arch->rope) {
-        floats += (arch->positions < tokens ? arch->positions : tokens) * zo_arch_rope_dims(arch);
+        floats += zo_rope_rows(arch, arch->positions < tokens ? arch->positions : tokens) * zo_arch_rope_dims(arch);
     }
     plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
     zo_free(model.kept);
@@ -475,6 +478,28 @@ static zo_batch fill_batch(zo_model *model, const zo_pass *pass, const zo_batch 
     return b;
 }
 
+/* The row of the sines and cosines that each token is turned by, where it is not its position, up to `all` tokens. A prompt and what hangs on it are
+ * one text, whose length counts. */
+static void find_turn_rows(zo_model *model, const zo_batch *batch, int64_t all)
+{
+    int32_t *row = model->room.turn_row;
+    for (int32_t first = 0, s; row != NULL && first < batch->seqs; first = s) {
+        int32_t length = 0;
+        ZO_CHECK(batch->parent == NULL || batch->parent[first] < 0, "sequence %d does not follow its parent, sequence %d, and that one's others", first, batch->parent[first]);
+        for (s = first; s < batch->seqs && (s == first || (batch->parent != NULL && batch->parent[s] == first)); s++) {
+            for (int32_t t = batch->start[s]; t < batch->start[s + 1]; t++) {
+                length = batch->position[t] >= length ? batch->position[t] + 1 : length;
+            }
+        }
+        for (int32_t t = batch->start[first]; t < batch->start[s]; t++) {
+            row[t] = zo_rope_row(&model->arch, batch->position[t], length);
+        }
+    }
+    if (row != NULL) {
+        fill_up(row, batch->tokens, all);
+    }
+}
+
 /* A pass that is rounded up gets more tokens, rows and scores than the batch has: see fill_batch. */
 const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, zo_backward keep, bool all, bool round)
 {
@@ -485,6 +510,8 @@ const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view
     if (round) {
         pass->tokens = pass->rows = rounded(model, batch->tokens);
     }
+    find_turn_rows(model, batch, pass->tokens);
+    const int32_t *turn_row = zo_turn_rows(model, batch);
     if (!all) {
         for (int32_t t = 0; t < batch->tokens; t++) {
             model->room.row_of[t] = -1;
@@ -498,7 +525,7 @@ const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view
             if (model->room.row_of[t] == 0) {
                 model->room.row_of[t] = n;
                 model->room.row[n] = t;
-                model->room.row_position[n++] = batch->position[t];
+                model->room.row_turn_row[n++] = turn_row[t];
             }
         }
         ZO_CHECK(n > 0 && n <= model->room.max_rows, "a head reads %d rows; zo_model_reserve was told %lld", n, (long long)model->room.max_rows);
@@ -506,7 +533,7 @@ const int32_t *zo_pass_begin(zo_model *model, zo_pass *pass, const zo_view *view
             int64_t rows = round ? rounded_rows(model, n) : n;
             pass->rows = rows < pass->tokens ? rows : pass->tokens;
             fill_up(model->room.row, n, pass->rows);
-            fill_up(model->room.row_position, n, pass->rows);
+            fill_up(model->room.row_turn_row, n, pass->rows);
             row = model->room.row;
         }
         pass->head_rows = pass->rows;

@@ -39,7 +39,7 @@ static void config_read(zo_config *c, zo_arch *a)
     a->ffn = zo_config_int_or(c, "intermediate_size", 8192, 1, 1 << 22);
     a->vocab = zo_config_int_or(c, "vocab_size", 51200, 1, 1 << 24);
     a->positions = zo_config_int_or(c, "max_position_embeddings", 2048, 1, 1 << 24);
-    zo_rope_read_keys(c, a, &rope_keys);
+    zo_rope_read(c, a, &rope_keys);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_eps", 1e-5, 0, 1);
     a->act = zo_config_act(c, "hidden_act", ZO_ACT_GELU_TANH);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", false);
@@ -61,7 +61,7 @@ static void config_write(const zo_arch *a, cJSON *json)
     cJSON_AddNumberToObject(json, "num_key_value_heads", a->kv_heads);
     cJSON_AddNumberToObject(json, "intermediate_size", a->ffn);
     cJSON_AddNumberToObject(json, "max_position_embeddings", a->positions);
-    zo_rope_write_keys(a, &rope_keys, json);
+    zo_rope_write(a, &rope_keys, json);
     cJSON_AddStringToObject(json, "hidden_act", zo_act_name(a->act));
     zo_config_add_float(json, "layer_norm_eps", a->norm_eps);
     zo_config_add_float(json, "initializer_range", a->init_std);

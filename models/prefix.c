@@ -35,9 +35,8 @@ static void draw_activations(zo_model *model, uint64_t seed)
     }
     model->arch.prefix = 0;
     zo_model_reserve(model, rows, rows, 0, 1, ZO_BACKWARD, NULL);
-    zo_pass pass = {.points = 1, .tokens = rows, .rows = rows, .keep = ZO_BACKWARD};
-    zo_lay lay = {.base = model->room.arena, .size = model->room.arena_floats};
-    zo_pass_lay(model, &pass, &lay);
+    zo_pass pass;
+    zo_pass_begin(model, &pass, &view, batch, ZO_BACKWARD, true, false);
     zo_transformer_forward(model, &pass, &view, batch, NULL);
     model->arch.prefix = rows;
     for (int l = 0; l < model->arch.layers; l++) {

@@ -1,4 +1,4 @@
-/* rope.h: rotary positions in config.json. Private to models/. */
+/* rope.h: rotary positions: in config.json, and as tables of sines and cosines. Private to models/. */
 #ifndef ZO_MODELS_ROPE_H
 #define ZO_MODELS_ROPE_H
 
@@ -8,21 +8,28 @@
 extern "C" {
 #endif
 
-/* Old files have rope_theta and rope_scaling, newer ones one object rope_parameters with both; where both stand, rope_scaling counts, as in
- * transformers. Called when the positions are known. theta: what transformers takes where no key has it. */
-void zo_rope_read(zo_config *config, zo_arch *arch, double theta);
-/* As transformers 4 and 5 both read it. */
-void zo_rope_write(const zo_arch *arch, struct cJSON *json);
-
-/* A family whose keys beside that object are others, or that turns a part of each head alone. */
+/* How a family has them. */
 typedef struct zo_rope_keys {
-    const char *theta; /* "rotary_emb_base" */
+    const char *theta; /* "rope_theta", "rotary_emb_base" */
     double base;       /* what transformers takes where no key has it */
     const char *share; /* "rotary_pct": the share of each head that is turned; NULL: all of it */
     double part;       /* what transformers takes */
+    int original;      /* what it takes for original_max_position_embeddings beside the object, whatever the object says; 0 = the object counts */
+    bool long_alone;   /* scaled by LongRoPE or not at all, and "su" and "yarn" are names of that (Phi-3) */
 } zo_rope_keys;
-void zo_rope_read_keys(zo_config *config, zo_arch *arch, const zo_rope_keys *keys);
-void zo_rope_write_keys(const zo_arch *arch, const zo_rope_keys *keys, struct cJSON *json);
+
+/* Old files have these keys and rope_scaling, newer ones one object rope_parameters with all; where both objects stand, rope_scaling counts, as in
+ * transformers. Called when head_dim and positions are known. */
+void zo_rope_read(zo_config *config, zo_arch *arch, const zo_rope_keys *keys);
+/* As transformers 4 and 5 both read it. */
+void zo_rope_write(const zo_arch *arch, const zo_rope_keys *keys, struct cJSON *json);
+
+/* Rows of the tables for this many positions: one each, and with LongRoPE beyond the original positions first those of short texts, then those of long ones. */
+int64_t zo_rope_rows(const zo_arch *arch, int64_t positions);
+/* The row of a position in a text of `length` tokens. */
+int32_t zo_rope_row(const zo_arch *arch, int32_t position, int32_t length);
+/* cosine, sine (zo_rope_rows, zo_arch_rope_dims / 2), host. */
+void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine);
 
 #ifdef __cplusplus
 }

@@ -418,29 +418,6 @@ void zo_pass_lay(zo_model *model, zo_pass *pass, zo_lay *l)
 
 /* ---- forward ------------------------------------------------------------------------------------------------------------ */
 
-void zo_rope_tables(const zo_arch *a, int64_t positions, float *cosine, float *sine)
-{
-    int dims = zo_arch_rope_dims(a), half = dims / 2;
-    for (int i = 0; i < half; i++) {
-        double inverse = 1.0 / pow(a->rope_theta, 2.0 * i / dims);
-        if (a->rope_scaling == ZO_ROPE_LINEAR) {
-            inverse /= a->rope_factor;
-        } else if (a->rope_scaling == ZO_ROPE_LLAMA3) {
-            /* Long waves are stretched, short ones kept, those between blended (Llama 3.1). */
-            double turns = a->rope_original_positions * inverse / (2.0 * 3.14159265358979323846);
-            double smooth = (turns - a->rope_low_freq) / (a->rope_high_freq - a->rope_low_freq);
-            smooth = smooth < 0.0 ? 0.0 : smooth > 1.0 ? 1.0 : smooth;
-            inverse = (1.0 - smooth) * inverse / a->rope_factor + smooth * inverse;
-        }
-        float frequency = (float)inverse;
-        for (int64_t p = 0; p < positions; p++) {
-            float angle = (float)p * frequency; /* in f32, as the checkpoints were trained */
-            cosine[p * half + i] = (float)cos((double)angle);
-            sine[p * half + i] = (float)sin((double)angle);
-        }
-    }
-}
-
 zo_seqs zo_seqs_of(const zo_batch *batch)
 {
     return (zo_seqs){.n = batch->seqs, .start = batch->start, .parent = batch->parent};
@@ -480,12 +457,12 @@ static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo
     linear_add(model, pass, view, pair, act, x, tokens, false, y, pre);
 }
 
-static void rotate(zo_model *model, const zo_pass *pass, const int32_t *position, int64_t tokens, int heads, bool inverse, float *x)
+static void rotate(zo_model *model, const zo_pass *pass, const int32_t *turn_row, int64_t tokens, int heads, bool inverse, float *x)
 {
     const zo_arch *a = &model->arch;
     zo_rope rope = {.cos = model->room.rope_cos, .sin = model->room.rope_sin, .head_dim = a->head_dim, .dims = zo_arch_rope_dims(a),
                     .interleaved = a->rope_interleaved};
-    model->be->rope(model->be, &rope, position, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
+    model->be->rope(model->be, &rope, turn_row, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
 
 /* Keys and values of the block's prefix at the points, into the pass. */
@@ -614,8 +591,8 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         head_norm(model, view, ids->k_norm, b->raw_k, t, a->kv_heads, b->k, b->stats_k);
     }
     if (a->rope) {
-        rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, false, b->q);
-        rotate(model, pass, batch->position, t, a->kv_heads, false, b->k);
+        rotate(model, pass, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, false, b->q);
+        rotate(model, pass, zo_turn_rows(model, batch), t, a->kv_heads, false, b->k);
     }
     form_prefix(model, pass, view, layer);
     if (pass->cache != NULL) {
@@ -810,8 +787,8 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     zo_gradient_done(model, pass, ids->prefix[0]);
     zo_gradient_done(model, pass, ids->prefix[1]);
     if (a->rope) {
-        rotate(model, pass, row ? model->room.row_position : batch->position, rows, a->heads, true, dq);
-        rotate(model, pass, batch->position, t, a->kv_heads, true, dk);
+        rotate(model, pass, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, true, dq);
+        rotate(model, pass, zo_turn_rows(model, batch), t, a->kv_heads, true, dk);
     }
     if (a->head_norm) {
         bool goes_on = norm_backward_to(model, pass, ids->q_norm, b->raw_q, b->stats_q, dq, rows * a->heads, a->head_dim, dq, grad);

@@ -112,7 +112,8 @@ typedef struct zo_room {
     /* host: */
     int32_t *scratch_ids;     /* (max_tokens) table rows of the tokens */
     int32_t *row, *row_of;    /* (max_tokens) ascending distinct rows that the head reads; (max_tokens) token -> index in `row` */
-    int32_t *row_position;    /* (max_tokens) positions of `row` */
+    int32_t *turn_row;        /* (max_tokens) see zo_turn_rows; NULL where they are the positions */
+    int32_t *row_turn_row;    /* (max_tokens) those of `row` */
     int32_t *at;              /* (max_scores) rows of the scores, as indices into `row` */
     int32_t *filled[4];       /* (max_tokens) ids, positions and types, (max_scores) targets of a pass rounded up */
     float *host;              /* (max_points * max(max_scores, max_rows * classes)) */
@@ -182,8 +183,12 @@ static inline void zo_gradient_done(const zo_model *model, const zo_pass *pass, 
 /* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of what is trained below the head, added into grad. Only where
  * something is. */
 void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad);
-void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine); /* host; (positions, zo_arch_rope_dims / 2) */
 zo_seqs zo_seqs_of(const zo_batch *batch);
+/* The row of RoPE's tables for each token of the pass. */
+static inline const int32_t *zo_turn_rows(const zo_model *model, const zo_batch *batch)
+{
+    return model->room.turn_row != NULL ? model->room.turn_row : batch->position;
+}
 
 /* head.c ------------------------------------------------------------------------------------------------------------------ */
 /* From pass->hidden to what the objective scores: CLASS and WORDS: pass->logits (points, rows, classes); else pass->logprob

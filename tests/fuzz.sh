@@ -20,6 +20,11 @@ seeds() { # name program
     case $1 in
     config)
         for f in "$golden"/models/*/config.json; do seed "$to" '\000' "$f" "model-$((n += 1))"; done
+        for f in "$golden"/variants/*.json.gz; do # a row a line, with its config
+            gzip -dc "$f" | sed -n 's/.*"config": \({.*}\), "tensors".*/\1/p' >"$to.rows"
+            while read -r row; do printf '\000%s' "$row" >"$to/variant-$((n += 1))"; done <"$to.rows"
+        done
+        rm -f "$to.rows"
         for f in paper_configs/*/*.json; do [ "$(wc -c <"$f")" -gt 1500 ] || seed "$to" '\001' "$f" "run-$((n += 1))"; done
         ;;
     json) for f in "$golden"/models/*/config.json; do cp "$f" "$to/$((n += 1))"; done ;;

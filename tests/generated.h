@@ -9,10 +9,11 @@
 
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/hub.h"
 #include "models/model.h"
 
 #define GENERATED "tests/golden/generated.json"
-enum { MODELS = 5, PROMPTS = 6, MOST = 20, TOKENS = 44, ROOM = TOKENS + PROMPTS * MOST };
+enum { MODELS = 6, PROMPTS = 6, MOST = 20, TOKENS = 44, ROOM = TOKENS + PROMPTS * MOST };
 
 /* Prompts, and what is written behind them. */
 typedef struct texts { int32_t n, length[PROMPTS], id[PROMPTS][ROOM]; } texts;
@@ -28,6 +29,18 @@ static inline cJSON *read_generated(void)
     zo_free(text);
     ck_assert_int_eq(cJSON_GetArraySize(golden), MODELS);
     return golden;
+}
+
+/* Of an entry's model, as the entry changes it; folder: where it is. */
+static inline zo_arch generated_arch(const cJSON *entry, char folder[128])
+{
+    zo_arch arch;
+    zo_err err = {0};
+    snprintf(folder, 128, "tests/golden/models/%s", cJSON_GetObjectItem(entry, "model")->valuestring);
+    ck_assert_msg(zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    const cJSON *original = cJSON_GetObjectItem(entry, "original_max_position_embeddings");
+    arch.rope_original_positions = original != NULL ? original->valueint : arch.rope_original_positions;
+    return arch;
 }
 
 static inline texts texts_of(const cJSON *list)

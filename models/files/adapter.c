@@ -45,17 +45,35 @@ static bool has_class_head(const zo_layout *layout)
     return zo_layout_find(layout, "class.out.weight") >= 0;
 }
 
+/* The linear layers of a block that are modules of their own, as the key "on" has them. */
+static const char *modules_of_their_own(const zo_family *family, bool gated, char out[32])
+{
+    static const char *const layers[] = {"attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"};
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        char name[40];
+        int block;
+        const char *ending;
+        snprintf(name, sizeof name, "layer.0.%s.weight", layers[i]);
+        if ((gated || strcmp(layers[i], "mlp.gate") != 0) && !zo_name_is_shared(family, zo_name_row_of(family, name, &block, &ending))) {
+            snprintf(out + strlen(out), 32 - strlen(out), "%s%s", out[0] != '\0' ? "," : "", strchr(layers[i], '.') + 1);
+        }
+    }
+    return out;
+}
+
 zo_status zo_adapter_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
     ZO_CHECK(family != NULL && arch->lora.rank > 0, "an adapter of a model of family %s without adapters", arch->family);
     for (int i = 0; i < layout->n; i++) {
         int block;
+        char apart[32];
         const char *ending;
         const zo_name_row *row = saved_row(family, &layout->param[i], &block, &ending);
-        if (row != NULL && layout->param[i].lora != ZO_LORA_NONE && zo_stored_third(row->stored) >= 0) {
-            return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT's format has no adapter on q, k or v alone of %s, whose three are one module there (%s); use \"on\": \"o,up,down\" for "
-                           "adapters that are read or written", folder, family->name, row->theirs);
+        if (row != NULL && layout->param[i].lora != ZO_LORA_NONE && zo_name_is_shared(family, row)) {
+            return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT's format has no adapter on a part of a module, and in %s several layers are one (%s); use \"on\": \"%s\" for adapters that "
+                           "are read or written", folder, family->name, row->theirs, modules_of_their_own(family, arch->gated, apart));
         }
     }
     return ZO_OK;

@@ -337,7 +337,8 @@ zo_status zo_arch_read(const char *folder, zo_arch *arch, zo_err *err)
     return status;
 }
 
-void zo_config_add_float(struct cJSON *json, const char *key, float value)
+/* The item of a float. */
+static cJSON *float_item(float value)
 {
     char text[40];
     for (int digits = 1; digits <= 9; digits++) {
@@ -348,9 +349,21 @@ void zo_config_add_float(struct cJSON *json, const char *key, float value)
     }
     if (value == truncf(value) && fabsf(value) < 1e6f) { /* transformers 5 takes no int where a float belongs */
         snprintf(text, sizeof text, "%.1f", (double)value);
-        cJSON_AddRawToObject(json, key, text);
-    } else {
-        cJSON_AddNumberToObject(json, key, strtod(text, NULL));
+        return cJSON_CreateRaw(text);
+    }
+    return cJSON_CreateNumber(strtod(text, NULL));
+}
+
+void zo_config_add_float(struct cJSON *json, const char *key, float value)
+{
+    cJSON_AddItemToObject(json, key, float_item(value));
+}
+
+void zo_config_add_floats(struct cJSON *json, const char *key, const float *value, int n)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+    for (int i = 0; i < n; i++) {
+        cJSON_AddItemToArray(list, float_item(value[i]));
     }
 }
 

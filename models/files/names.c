@@ -78,6 +78,43 @@ int zo_names_written(const char *theirs)
     return n;
 }
 
+bool zo_name_is_shared(const zo_family *family, const zo_name_row *row)
+{
+    int rows = 0;
+    for (const zo_name_row *other = family->names; other->ours != NULL; other++) {
+        rows += strcmp(other->theirs, row->theirs) == 0;
+    }
+    return rows > 1;
+}
+
+int64_t zo_outputs_of(const zo_param *p)
+{
+    return p->kind == ZO_PARAM_VECTOR ? p->cols : p->rows;
+}
+
+zo_joined zo_name_joined(const zo_family *family, const zo_layout *layout, int at)
+{
+    int block;
+    const char *ending;
+    const zo_name_row *own = zo_name_row_of(family, layout->param[at].name, &block, &ending);
+    zo_joined j = {0};
+    for (const zo_name_row *row = family->names; row->ours != NULL; row++) {
+        zo_tensor_name name;
+        if (strcmp(row->theirs, own->theirs) != 0) {
+            continue;
+        }
+        zo_name_spell(name, "", row->ours, 0, block, ending);
+        int param = row == own ? at : zo_layout_find(layout, name);
+        ZO_CHECK(param >= 0 && j.n < ZO_MOST_JOINED, "%s, one tensor with %s, is not in the layout, or one too many", name, layout->param[at].name);
+        int64_t outputs = zo_outputs_of(&layout->param[param]);
+        j.part = param == at ? j.n : j.part;
+        j.before += row < own ? outputs : 0;
+        j.all += outputs;
+        j.param[j.n++] = param;
+    }
+    return j;
+}
+
 const zo_tensor *zo_name_find(const zo_tensors *tensors, const zo_family *family, const char *before, const char *name, const char *ending,
                               zo_stored *stored, char tried[ZO_NAME_BYTES])
 {

@@ -27,6 +27,21 @@ int zo_names_written(const char *theirs);
 const zo_tensor *zo_name_find(const zo_tensors *tensors, const zo_family *family, const char *before, const char *name, const char *ending,
                               zo_stored *stored, zo_tensor_name tried);
 
+/* Is the row's tensor that of other rows too? */
+bool zo_name_is_shared(const zo_family *family, const zo_name_row *row);
+
+/* The rows of a matrix, the numbers of a vector. */
+int64_t zo_outputs_of(const zo_param *param);
+
+/* The parameters that are one tensor with parameter `at` of the layout, itself among them: rows of the table with one name. */
+enum { ZO_MOST_JOINED = 3 };
+typedef struct zo_joined {
+    int n, part;               /* how many; which of them `at` is */
+    int param[ZO_MOST_JOINED]; /* of the layout, in the order of the file */
+    int64_t before, all;       /* outputs of those before it, and of all */
+} zo_joined;
+zo_joined zo_name_joined(const zo_family *family, const zo_layout *layout, int at);
+
 /* May a tensor of this name be passed over without a word (zo_silent_row)? class, lm: whether an objective has that head. */
 bool zo_name_silent(const zo_family *family, const char *name, bool class_head, bool lm_head);
 

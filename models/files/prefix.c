@@ -9,10 +9,16 @@
 #include "core/conf.h"
 #include "core/io.h"
 #include "models/files/safetensors.h"
-#include "models/transformer.h"
+#include "models/rope.h"
 
 static const char own_file[] = "prefix.safetensors", peft_config[] = "adapter_config.json", peft_file[] = "adapter_model.safetensors";
 static const char peft_tensor[] = "prompt_embeddings"; /* (prefix, layers * 2 * kv_heads * head_dim): of each layer keys, then values */
+
+/* Can what PEFT's prefix does to the positions of the tokens be undone by turning its keys? */
+static bool peft_undoes(const zo_arch *a)
+{
+    return a->rope && a->rope_scaling != ZO_ROPE_LONG && a->window == 0;
+}
 
 static int64_t width_of(const zo_arch *a)
 {
@@ -27,10 +33,11 @@ static void turn(const zo_arch *a, float *rows, bool back)
     int n = a->prefix, half = zo_arch_rope_dims(a) / 2, gap = a->rope_interleaved ? 1 : half, apart = a->rope_interleaved ? 2 : 1;
     float *cosine = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)((n + 1) * half) * sizeof *cosine), *sine = cosine + (n + 1) * half;
     zo_rope_tables(a, n + 1, cosine, sine);
+    float times = a->rope_attention > 0.0f ? a->rope_attention : 1.0f;
     for (int64_t i = 0; i < (int64_t)n * a->kv_heads; i++) {
         float *low = rows + i * a->head_dim, *high = low + gap;
         for (int d = 0; d < half; d++) {
-            float c = cosine[n * half + d], s = back ? -sine[n * half + d] : sine[n * half + d], x = low[apart * d], y = high[apart * d];
+            float c = cosine[n * half + d] / times, s = (back ? -sine[n * half + d] : sine[n * half + d]) / times, x = low[apart * d], y = high[apart * d];
             low[apart * d] = x * c - y * s;
             high[apart * d] = y * c + x * s;
         }
@@ -138,7 +145,7 @@ zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layo
     char path[4096];
     status = zo_tensors_write(zo_path_join(path, sizeof path, folder, own_file), entry, n, fill_param, &w, err);
     zo_free(entry);
-    return status == ZO_OK && arch->rope && arch->window == 0 && alone ? write_peft(folder, arch, &w, err) : status;
+    return status == ZO_OK && peft_undoes(arch) && alone ? write_peft(folder, arch, &w, err) : status;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------- */
@@ -235,9 +242,9 @@ static zo_status check_config(const cJSON *json, const char *path, const zo_arch
         return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT counts the prefix's tokens in the sliding window of this model (%s), and here every token sees them; use "
                        "prefix.safetensors of a run of zo", path, a->family);
     }
-    if (!a->rope) {
-        return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT shifts the positions of the tokens by the prefix's length, which this model (%s), whose positions are learned, "
-                       "cannot undo; use a prefix.safetensors", path, a->family);
+    if (!peft_undoes(a)) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: PEFT shifts the positions of the tokens by the prefix's length, which this model (%s), whose positions %s, "
+                       "cannot undo; use a prefix.safetensors", path, a->family, a->rope ? "are of LongRoPE" : "are learned");
     }
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "prefix_projection"))) {
         return zo_fail(err, ZO_EUNSUPPORTED, "%s: \"prefix_projection\" is true, and a network that makes the prefix is not supported; save the adapter for "

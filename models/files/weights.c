@@ -154,17 +154,16 @@ zo_status zo_weights_unread(const char *folder, const zo_arch *arch, const zo_he
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------------ */
 
-/* The shape that a parameter has in the checkpoint. */
-static int stored_shape(const zo_param *p, zo_stored stored, int64_t shape[2])
+/* The shape of the tensor that a parameter stands in. */
+static int stored_shape(const zo_param *p, zo_stored stored, const zo_joined *joined, int64_t shape[2])
 {
-    int64_t parts = zo_stored_third(stored) >= 0 ? 3 : 1;
-    bool turned = zo_stored_turned(stored);
+    bool turned = stored == ZO_STORED_CONV1D;
     if (p->kind == ZO_PARAM_VECTOR) {
-        shape[0] = parts * p->cols;
+        shape[0] = joined->all;
         return 1;
     }
-    shape[0] = turned ? p->cols : parts * p->rows;
-    shape[1] = turned ? parts * p->rows : p->cols;
+    shape[0] = turned ? p->cols : joined->all;
+    shape[1] = turned ? joined->all : p->cols;
     return 2;
 }
 
@@ -181,10 +180,10 @@ static const char *shape_text(const int64_t *shape, int dims, char *out, size_t 
 }
 
 static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, const zo_param *p, zo_stored stored,
-                              zo_err *err)
+                              const zo_joined *joined, zo_err *err)
 {
     int64_t shape[2];
-    int dims = stored_shape(p, stored, shape);
+    int dims = stored_shape(p, stored, joined, shape);
     char found[120], expected[60];
     if (t->dims != dims || memcmp(t->shape, shape, (size_t)dims * sizeof *shape) != 0) {
         bool head = strncmp(p->name, "class.out", 9) == 0;
@@ -202,17 +201,10 @@ static zo_status check_tensor(const zo_tensors *tensors, const zo_tensor *t, con
     return ZO_OK;
 }
 
-/* Outputs of a parameter: a vector's numbers are those of as many. */
-static int64_t outputs_of(const zo_param *p)
-{
-    return p->kind == ZO_PARAM_VECTOR ? p->cols : p->rows;
-}
-
 /* Where output `at` of the parameter stands among those of its tensor. */
-static int64_t stored_output(const zo_param *p, zo_stored stored, int head_dim, int64_t at)
+static int64_t stored_output(zo_stored stored, const zo_joined *joined, int head_dim, int64_t at)
 {
-    int third = zo_stored_third(stored);
-    return third < 0 ? at : stored < ZO_STORED_HEADS_0 ? third * outputs_of(p) + at : (3 * (at / head_dim) + third) * head_dim + at % head_dim;
+    return stored == ZO_STORED_HEADS ? (joined->n * (at / head_dim) + joined->part) * head_dim + at % head_dim : joined->before + at;
 }
 
 /* `rows` of the parameter from `row` on, which are those from `from` on of the tensor; width numbers each. */
@@ -241,20 +233,20 @@ static void load_rows(const zo_tensors *tensors, const zo_tensor *t, int64_t fro
 }
 
 /* Upload one tensor; piece (PIECE_FLOATS). */
-static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, int param, zo_stored stored, int head_dim,
+static void load_tensor(const zo_tensors *tensors, const zo_tensor *t, int param, zo_stored stored, const zo_joined *joined, int head_dim,
                         zo_backend *be, zo_store *store, float *piece)
 {
     const zo_param *p = &store->layout->param[param];
     int64_t rows = p->rows, cols = p->cols;
-    if (!zo_stored_turned(stored) || p->kind == ZO_PARAM_VECTOR) {
-        int64_t all = outputs_of(p), run = stored >= ZO_STORED_HEADS_0 ? head_dim : all, width = p->kind == ZO_PARAM_VECTOR ? 1 : cols;
+    if (stored != ZO_STORED_CONV1D || p->kind == ZO_PARAM_VECTOR) {
+        int64_t all = zo_outputs_of(p), run = stored == ZO_STORED_HEADS ? head_dim : all, width = p->kind == ZO_PARAM_VECTOR ? 1 : cols;
         for (int64_t r = 0; r < all; r += run) {
-            load_rows(tensors, t, stored_output(p, stored, head_dim, r), width, be, store, param, r, run, piece);
+            load_rows(tensors, t, stored_output(stored, joined, head_dim, r), width, be, store, param, r, run, piece);
         }
         return;
     }
     /* (cols, wide) there, rows from `first` on of its transpose here. */
-    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1), first = stored_output(p, stored, head_dim, 0);
+    int64_t wide = t->shape[1], block = PIECE_FLOATS / (cols + 1), first = stored_output(stored, joined, head_dim, 0);
     block = block < 1 ? 1 : block < rows ? block : rows;
     float *turned = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(block * cols + block) * sizeof *turned);
     float *line = turned + block * cols;
@@ -404,12 +396,13 @@ static const zo_tensor *other_of(const zo_tensors *tensors, const zo_family *fam
 /* The tensor of parameter `i` of the layout, with its shape and type looked at; *found = NULL for what is added, and for a classification head that the
  * checkpoint lacks. */
 static zo_status find_tensor(const char *folder, const zo_tensors *tensors, const zo_arch *arch, const zo_layout *layout, int i, const zo_tensor **found,
-                             zo_stored *stored, zo_err *err)
+                             zo_stored *stored, zo_joined *joined, zo_err *err)
 {
     const zo_family *family = zo_family_find(arch->family);
     const zo_param *p = &layout->param[i];
     char tried[ZO_NAME_BYTES];
     *found = NULL;
+    *joined = (zo_joined){0};
     if (p->added) {
         return ZO_OK;
     }
@@ -421,7 +414,8 @@ static zo_status find_tensor(const char *folder, const zo_tensors *tensors, cons
         return strncmp(p->name, "class.", 6) == 0 ? ZO_OK : fail_missing(folder, arch, p->name, tried, tensors, err);
     }
     *found = t;
-    return check_tensor(tensors, t, p, *stored, err);
+    *joined = zo_name_joined(family, layout, i);
+    return check_tensor(tensors, t, p, *stored, joined, err);
 }
 
 zo_status zo_weights_check(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_err *err)
@@ -434,7 +428,8 @@ zo_status zo_weights_check(const char *folder, const zo_arch *arch, const zo_lay
     for (int i = 0; i < layout->n && status == ZO_OK; i++) {
         const zo_tensor *t;
         zo_stored stored;
-        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, err);
+        zo_joined joined;
+        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, &joined, err);
     }
     zo_tensors_close(&tensors);
     return status;
@@ -454,9 +449,10 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
     for (int i = 0; i < layout->n && status == ZO_OK; i++) {
         const zo_tensor *t;
         zo_stored stored;
-        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, err);
+        zo_joined joined;
+        status = find_tensor(folder, &tensors, arch, layout, i, &t, &stored, &joined, err);
         if (status == ZO_OK && t != NULL) {
-            load_tensor(&tensors, t, i, stored, arch->head_dim, be, store, piece);
+            load_tensor(&tensors, t, i, stored, &joined, arch->head_dim, be, store, piece);
         } else if (status == ZO_OK && !layout->param[i].added) {
             init_random(arch, family, be, store, i, seed);
         }
@@ -471,7 +467,7 @@ zo_status zo_weights_read(const char *folder, const zo_arch *arch, const zo_layo
 
 /* What one tensor of the file being written is made of. */
 typedef struct source {
-    int param;
+    zo_joined joined; /* the parameters */
     zo_stored stored;
 } source;
 typedef struct writer {
@@ -482,29 +478,24 @@ typedef struct writer {
     float *turned; /* the whole tensor as the file has it, for what is not stored plainly, or held as codes; NULL between tensors */
 } writer;
 
-/* The whole tensor as the file has it: transposed, and joined from q, k, v, which stand side by side in the layout by name. */
+/* The whole tensor as the file has it: transposed, and joined from its parameters. */
 static float *turn(const writer *w, const source *from)
 {
-    const zo_param *first = &w->layout->param[from->param];
-    int parts = zo_stored_third(from->stored) >= 0 ? 3 : 1;
-    int64_t all = outputs_of(first), width = first->kind == ZO_PARAM_VECTOR ? 1 : first->cols, size = all * width;
-    bool turned = zo_stored_turned(from->stored) && first->kind != ZO_PARAM_VECTOR;
-    float *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(parts * size) * sizeof *out);
-    float *one = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)size * sizeof *one);
-    for (int part = 0; part < parts; part++) {
-        char name[sizeof first->name];
-        snprintf(name, sizeof name, "%s", first->name);
-        if (parts == 3) {
-            *(strstr(name, ".attn.q.") + 6) = "qkv"[part];
-        }
-        int param = zo_layout_find(w->layout, name);
-        zo_store_get(w->be, w->store, param, one);
-        for (int64_t r = 0; r < all; r++) {
-            int64_t at = stored_output(first, (zo_stored)((int)from->stored + part), w->head_dim, r);
+    const zo_param *first = &w->layout->param[from->joined.param[0]];
+    int64_t all = from->joined.all, width = first->kind == ZO_PARAM_VECTOR ? 1 : first->cols;
+    bool turned = from->stored == ZO_STORED_CONV1D && first->kind != ZO_PARAM_VECTOR;
+    float *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(all * width) * sizeof *out);
+    float *one = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(all * width) * sizeof *one);
+    for (zo_joined j = from->joined; j.part < j.n; j.part++) {
+        int64_t outputs = zo_outputs_of(&w->layout->param[j.param[j.part]]);
+        zo_store_get(w->be, w->store, j.param[j.part], one);
+        for (int64_t r = 0; r < outputs; r++) {
+            int64_t at = stored_output(from->stored, &j, w->head_dim, r);
             for (int64_t c = 0; c < width; c++) {
-                out[turned ? c * parts * all + at : at * width + c] = one[r * width + c];
+                out[turned ? c * all + at : at * width + c] = one[r * width + c];
             }
         }
+        j.before += outputs;
     }
     zo_free(one);
     return out;
@@ -514,8 +505,9 @@ static void fill_piece(const zo_tensor_out *entry, int64_t first, int64_t count,
 {
     writer *w = context;
     const source *from = entry->from;
-    if (from->stored == ZO_STORED_PLAIN && w->layout->param[from->param].bits == 0) {
-        zo_store_read(w->be, w->store, w->layout->param[from->param].offset + first, count, out);
+    const zo_param *only = &w->layout->param[from->joined.param[0]];
+    if (from->stored == ZO_STORED_PLAIN && from->joined.n == 1 && only->bits == 0) {
+        zo_store_read(w->be, w->store, only->offset + first, count, out);
         return;
     }
     if (first == 0) {
@@ -548,17 +540,18 @@ zo_status zo_weights_write(const char *folder, const zo_arch *arch, const zo_lay
             continue; /* files of their own */
         }
         const zo_name_row *row = zo_name_row_of(family, layout->param[i].name, &block, &ending);
-        if (zo_stored_third(row->stored) > 0) {
-            continue; /* in the file with its first third */
+        zo_joined joined = zo_name_joined(family, layout, i);
+        if (joined.part > 0) {
+            continue; /* in the file with the first of its tensor */
         }
         int names = zo_names_written(row->theirs);
         ZO_CHECK(names <= 2, "%s is written under %d names", layout->param[i].name, names);
         for (int choice = 0; choice < names; choice++) {
             zo_tensor_out *e = &entry[entries];
             zo_name_spell(name[entries], row->base ? family->prefixes[0] : "", row->theirs, choice, block, ending);
-            from[entries] = (source){.param = i, .stored = row->stored};
+            from[entries] = (source){.joined = joined, .stored = row->stored};
             e->name = name[entries];
-            e->dims = stored_shape(&layout->param[i], row->stored, e->shape);
+            e->dims = stored_shape(&layout->param[i], row->stored, &joined, e->shape);
             e->from = &from[entries];
             entries++;
         }

@@ -287,8 +287,8 @@ START_TEST(generates_as_transformers)
     char folder[128];
     zo_err err = {0};
     zo_model *model;
-    snprintf(folder, sizeof folder, "tests/golden/models/%s", cJSON_GetObjectItem(entry, "model")->valuestring);
-    zo_model_spec spec = {.folder = folder, .head = ZO_HEAD_SPAN};
+    zo_arch arch = generated_arch(entry, folder);
+    zo_model_spec spec = {.folder = folder, .arch = &arch, .head = ZO_HEAD_SPAN};
     ck_assert_msg(zo_model_open(&model, &spec, backend_of(CUDA), &err) == ZO_OK, "%s", err.text);
     zo_model_reserve(model, ROOM, PROMPTS, PROMPTS, 1, ZO_FORWARD_ONLY, NULL);
     texts got = write_on(model, &prompts, 0, PROMPTS, &ends, false);

@@ -106,8 +106,8 @@ static void put_logits(const char *made, const char *base, const char *on, bool 
 /* A line of the list that check_exports.py reads: folder, head, base model or "-". */
 static void add(const char *model, const char *made, bool lm, bool lora)
 {
-    bool one_module = strcmp(model, "gpt2") == 0 || strcmp(model, "gpt-neox") == 0; /* of q, k and v: PEFT has no adapter of q alone */
-    const char *on = one_module ? "o,up,down" : "all";
+    bool one_module = strcmp(model, "gpt2") == 0 || strcmp(model, "gpt-neox") == 0, two = strcmp(model, "phi3") == 0; /* of q, k and v, and of gate and up */
+    const char *on = two ? "o,down" : one_module ? "o,up,down" : "all"; /* PEFT has no adapter of q alone */
     char text[1000], view[100];
     snprintf(view, sizeof view, "{\"name\": \"lora\", \"rank\": 2, \"alpha\": 6, \"on\": \"%s\"}", on);
     put_task();

@@ -41,17 +41,28 @@ BASE = {
     "gemma2": dict(COMMON, num_hidden_layers=3, hidden_size=96, num_attention_heads=32, num_key_value_heads=2, head_dim=10, intermediate_size=36,
                    max_position_embeddings=40, rms_norm_eps=1e-3, hidden_activation="relu", tie_word_embeddings=False, rope_theta=500.0,
                    attention_bias=True, query_pre_attn_scalar=10, sliding_window=7, attn_logit_softcapping=3.0, final_logit_softcapping=4.0),
+    "gpt_neox": dict(COMMON, num_hidden_layers=3, hidden_size=768, num_attention_heads=4, intermediate_size=36, max_position_embeddings=40, layer_norm_eps=1e-3,
+                     hidden_act="relu", tie_word_embeddings=True, use_parallel_residual=False, attention_bias=False, rotary_pct=0.5, rotary_emb_base=500),
+    "gptj": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=1536, n_head=4, n_inner=36, n_positions=40, rotary_dim=8, activation_function="relu",
+                 layer_norm_epsilon=1e-3, tie_word_embeddings=True),
+    "phi": dict(COMMON, num_hidden_layers=3, hidden_size=768, num_attention_heads=4, num_key_value_heads=2, intermediate_size=36, max_position_embeddings=40,
+                layer_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=True, rope_theta=500.0, partial_rotary_factor=0.25),
+    "phi3": dict(COMMON, vocab_size=33000, num_hidden_layers=3, hidden_size=768, num_attention_heads=4, num_key_value_heads=2, intermediate_size=36, max_position_embeddings=40,
+                 rms_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=True, rope_theta=500.0, partial_rotary_factor=0.25, sliding_window=7),
 }
 CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
          "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
-         "gemma2": tr.Gemma2Config}
+         "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config}
 NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",
          "final_logit_softcapping")
 # RoBERTa cannot count positions without it, and others want a number
 REFUSED = [("roberta", "pad_token_id"), ("mistral", "num_key_value_heads"), ("gemma", "num_key_value_heads"), ("gemma", "head_dim"),
            ("gemma2", "num_key_value_heads"), ("gemma2", "head_dim"), ("gemma2", "sliding_window"), ("qwen3", "head_dim")]
 ROPE = {"linear": {"rope_type": "linear", "factor": 3.0}, "llama3": {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.5,
-                                                                     "high_freq_factor": 5.0}}
+                                                                     "high_freq_factor": 5.0},
+        "yarn": {"rope_type": "yarn", "factor": 3.0}, "longrope": {"rope_type": "longrope", "short_factor": [1.0, 1.5, 2.0, 2.5, 3.0],
+                                                                   "long_factor": [2.0, 3.0, 4.0, 5.0, 6.0]}}
+SHORT, LONG = [1.0 + i / 8 for i in range(24)], [2 + i / 4 for i in range(24)]  # of phi3's base: 48 of 192 numbers of a head are turned
 ALSO = [  # (family, changes to the base, keys taken out)
     ("gpt2", dict(hidden_size=112), ["n_embd"]),
     ("gpt2", dict(hidden_size=112, num_attention_heads=7, num_hidden_layers=2, max_position_embeddings=33), []),
@@ -68,7 +79,28 @@ ALSO = [  # (family, changes to the base, keys taken out)
     ("llama", dict(rope_scaling=ROPE["llama3"]), ["max_position_embeddings"]),
     ("llama", dict(rope_scaling=dict(ROPE["llama3"], original_max_position_embeddings=16)), []),
     ("llama", dict(rope_parameters=dict(ROPE["llama3"], original_max_position_embeddings=16, rope_theta=9.0)), []),
+    ("llama", dict(rope_scaling=ROPE["yarn"]), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], original_max_position_embeddings=16, beta_fast=20.0, beta_slow=0.5)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], original_max_position_embeddings=16, beta_fast=None, beta_slow=0, truncate=False)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], mscale=2.0, mscale_all_dim=0.5)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], mscale=2.0)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], mscale=2.0, mscale_all_dim=0.5, attention_factor=0.75)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["yarn"], factor=None, original_max_position_embeddings=16)), []),
+    ("llama", dict(rope_scaling={"type": "dynamic", "factor": 3.0}), []),
+    ("llama", dict(rope_scaling=ROPE["longrope"]), []),
+    ("llama", dict(rope_scaling=dict(ROPE["longrope"], original_max_position_embeddings=16)), []),
+    ("llama", dict(rope_scaling=dict(ROPE["longrope"], original_max_position_embeddings=16, factor=3.0), original_max_position_embeddings=20), []),
+    ("llama", dict(rope_scaling=dict(ROPE["longrope"], original_max_position_embeddings=16, factor=3.0, attention_factor=0.75)), []),
+    ("phi3", dict(rope_scaling={"type": "longrope", "short_factor": SHORT, "long_factor": LONG}), []),
+    ("phi3", dict(rope_scaling={"type": "longrope", "short_factor": SHORT, "long_factor": LONG}, original_max_position_embeddings=16), []),
+    ("phi3", dict(rope_scaling={"type": "su", "short_factor": SHORT, "long_factor": LONG, "original_max_position_embeddings": 16},
+                  original_max_position_embeddings=16), []),
+    ("phi3", dict(rope_parameters={"rope_type": "longrope", "short_factor": SHORT, "long_factor": LONG, "original_max_position_embeddings": 16,
+                                   "partial_rotary_factor": 0.25}), ["partial_rotary_factor"]),
     ("mistral", dict(rope_parameters={"rope_type": "default", "rope_theta": 77.0}), ["rope_theta"]),
+    ("gpt_neox", dict(rope_parameters={"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.75}), []),
+    ("gptj", dict(hidden_size=1600), ["n_embd"]),
+    ("phi", dict(rope_scaling=ROPE["linear"]), ["partial_rotary_factor"]),
     ("qwen2", dict(max_window_layers=2), []),
     ("qwen2", dict(use_sliding_window=False), []),
     ("qwen2", dict(layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ["max_window_layers"]),
@@ -80,8 +112,12 @@ ALSO = [  # (family, changes to the base, keys taken out)
 def plain(family, given):
     """The config's own value of every key of the family's base, and RoPE in one spelling."""
     config = CLASS[family].from_dict({k: v for k, v in given.items()})
-    out = {k: getattr(config, k) for k in BASE[family] if k != "rope_theta"}
-    if "rope_theta" in BASE[family]:
+    rope = ("rope_theta", "rotary_emb_base", "rotary_pct", "partial_rotary_factor")
+    out = {k: getattr(config, k) for k in BASE[family] if k not in rope}
+    if family == "phi3":
+        out["original_max_position_embeddings"] = config.original_max_position_embeddings
+    if any(k in rope for k in BASE[family]):
+        config.standardize_rope_params()  # as a model does it once more
         if getattr(config, "layer_types", None):
             out["layer_types"] = config.layer_types
         out["rope_parameters"] = {k: v for k, v in config.rope_parameters.items() if k != "type"}

@@ -73,6 +73,10 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
              tr.GPTJForSequenceClassification, tr.GPTJForCausalLM, 0),
     "phi": (tr.PhiConfig(num_key_value_heads=2, max_position_embeddings=POSITIONS, rope_parameters=dict(rope_type="default", rope_theta=100.0), **LLAMA),
             tr.PhiForSequenceClassification, tr.PhiForCausalLM, 0),
+    "phi3": (tr.Phi3Config(num_key_value_heads=2, max_position_embeddings=POSITIONS, sliding_window=6, original_max_position_embeddings=1,  # all texts are long
+                           rope_parameters=dict(rope_type="longrope", rope_theta=100.0, partial_rotary_factor=0.75, attention_factor=1.25,
+                                                short_factor=[1.0, 1.5, 2.0], long_factor=[1.25, 2.0, 4.0]), **LLAMA),
+             tr.Phi3ForSequenceClassification, tr.Phi3ForCausalLM, 0),
 }
 
 

@@ -37,6 +37,8 @@ BASE = {
     "gptj": dict(vocab_size=40, n_embd=32, n_layer=2, n_head=4, n_positions=32, rotary_dim=4, bos_token_id=1, eos_token_id=1),
     "phi": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
                 rope_theta=50.0),
+    "phi3": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
+                 rope_theta=50.0, pad_token_id=0),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -53,10 +55,15 @@ CLASSES = {
     "gemma2": (tr.Gemma2Config, tr.Gemma2ForCausalLM, tr.Gemma2ForSequenceClassification),
     "gptj": (tr.GPTJConfig, tr.GPTJForCausalLM, tr.GPTJForSequenceClassification),
     "phi": (tr.PhiConfig, tr.PhiForCausalLM, tr.PhiForSequenceClassification),
+    "phi3": (tr.Phi3Config, tr.Phi3ForCausalLM, tr.Phi3ForSequenceClassification),
 }
 DEAD = {"bert": ("cls.predictions.bias",), "roberta": ("lm_head.bias",)}  # where the decoder is untied
 STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
+YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=24, rope_theta=50.0)  # of 24 / 2 pi turns, and of those 2 make a difference
+YARN_ENDS = dict(YARN, beta_fast=3.0, beta_slow=0.5)
+LONG = dict(rope_type="longrope", short_factor=[1.0, 1.5], long_factor=[1.25, 3.0], original_max_position_embeddings=6, rope_theta=50.0)  # one text is longer
+LONG3 = dict(short_factor=[1.0, 1.5, 2.0, 2.5], long_factor=[1.25, 2.0, 3.0, 5.0])
 VARIANTS = (
     [("bert", dict(hidden_act=a)) for a in ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python",
                                             "gelu_python_tanh", "relu", "silu", "swish", "tanh")] +
@@ -78,6 +85,15 @@ VARIANTS = (
      ("llama", dict(attention_bias=True)), ("llama", dict(mlp_bias=True)), ("llama", dict(rms_norm_eps=0.5)),
      ("llama", dict(tie_word_embeddings=True)), ("llama", dict(hidden_act="gelu")), ("llama", dict(hidden_act="gelu_pytorch_tanh")),
      ("llama", dict(hidden_act="relu", attention_bias=True, mlp_bias=True, head_dim=10, num_key_value_heads=2)),
+     ("llama", dict(rope_parameters=YARN)), ("llama", dict(rope_parameters=dict(YARN, beta_fast=2.0, beta_slow=0.25), head_dim=8)),
+     ("llama", dict(rope_parameters=YARN_ENDS, head_dim=16)), ("llama", dict(rope_parameters=dict(YARN_ENDS, truncate=False), head_dim=16)),
+     ("llama", dict(rope_parameters=dict(YARN_ENDS, attention_factor=0.75), head_dim=16)),
+     ("llama", dict(rope_parameters=dict(YARN_ENDS, mscale=1.5, mscale_all_dim=0.5), head_dim=16, num_key_value_heads=2)),
+     ("llama", dict(rope_theta=50.0, rope_scaling={"type": "yarn", "factor": 2.5}, max_position_embeddings=24, head_dim=16)),
+     ("llama", dict(rope_parameters=dict(YARN, factor=0.5), head_dim=8)),
+     ("llama", dict(rope_theta=50.0, rope_scaling=dict(type="dynamic", factor=3.0), max_position_embeddings=9)),
+     ("llama", dict(rope_parameters=LONG, max_position_embeddings=24)), ("llama", dict(rope_parameters=dict(LONG, factor=1.0))),
+     ("llama", dict(rope_parameters=dict(LONG, factor=3.0, attention_factor=0.75))), ("llama", dict(rope_parameters=dict(LONG, factor=3.0), original_max_position_embeddings=4)),
      ("mistral", dict()), ("mistral", dict(sliding_window=None)), ("mistral", dict(sliding_window=1)), ("mistral", dict(sliding_window=8)),
      ("mistral", dict(sliding_window=3, head_dim=6, rope_theta=50.0)), ("mistral", dict(tie_word_embeddings=True, sliding_window=4)),
      ("qwen2", dict()), ("qwen2", dict(tie_word_embeddings=True)), ("qwen2", dict(use_sliding_window=True, sliding_window=2, max_window_layers=1)),
@@ -100,7 +116,16 @@ VARIANTS = (
      ("gptj", dict(tie_word_embeddings=True, layer_norm_epsilon=0.5)), ("gptj", dict(n_head=2, rotary_dim=14)),
      ("phi", dict()), ("phi", dict(partial_rotary_factor=0.25, num_key_value_heads=1)), ("phi", dict(tie_word_embeddings=True, num_key_value_heads=2)),
      ("phi", dict(rope_scaling=dict(type="linear", factor=2.5))), ("phi", dict(partial_rotary_factor=1.0, hidden_act="relu", layer_norm_eps=0.5)),
-     ("phi", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75)))]
+     ("phi", dict(rope_parameters=dict(rope_type="default", rope_theta=20.0, partial_rotary_factor=0.75))),
+     ("phi", dict(rope_parameters=dict(YARN_ENDS, partial_rotary_factor=0.75))),
+     ("phi3", dict()), ("phi3", dict(sliding_window=3)), ("phi3", dict(sliding_window=9, num_key_value_heads=2)), ("phi3", dict(tie_word_embeddings=True)),
+     ("phi3", dict(rope_scaling=dict(LONG3, type="longrope"), original_max_position_embeddings=6)),
+     ("phi3", dict(rope_scaling=dict(LONG3, type="su", original_max_position_embeddings=6), original_max_position_embeddings=6, sliding_window=4, num_key_value_heads=1)),
+     ("phi3", dict(rope_scaling=dict(LONG3, type="yarn"), original_max_position_embeddings=40)),
+     ("phi3", dict(rope_parameters=dict(LONG3, rope_type="longrope", rope_theta=20.0, original_max_position_embeddings=6))),
+     ("phi3", dict(partial_rotary_factor=0.75, rope_scaling=dict(type="longrope", short_factor=[1, 1.5, 2], long_factor=[2, 3, 4]),
+                   original_max_position_embeddings=7)),
+     ("phi3", dict(partial_rotary_factor=0.5, rms_norm_eps=0.5, hidden_act="gelu"))]
 )
 
 

@@ -30,8 +30,7 @@ static zo_model *open_model(const cJSON *entry, int prefix)
     char folder[128];
     zo_arch arch;
     zo_model *model;
-    snprintf(folder, sizeof folder, "tests/golden/models/%s", cJSON_GetObjectItem(entry, "model")->valuestring);
-    ck_assert_msg(zo_arch_read(folder, &arch, &err) == ZO_OK, "%s", err.text);
+    arch = generated_arch(entry, folder);
     arch.prefix = prefix;
     zo_model_spec spec = {.folder = folder, .arch = &arch, .head = ZO_HEAD_SPAN, .seed = 3};
     ck_assert_msg(zo_model_open(&model, &spec, be, &err) == ZO_OK, "%s", err.text);

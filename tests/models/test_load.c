@@ -105,6 +105,20 @@ static void assert_sentence(const zo_err *err, const char *part)
     "heads\":6,"                                                                                             \
     "\"num_key_value_heads\":2,\"intermediate_size\":20,\"max_position_embeddings\":16,\"rms_norm_eps\":1e-5"
 
+#define NEOX                                                                                                   \
+    "\"model_type\":\"gpt_neox\",\"vocab_size\":50,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":4,"                                                                                                 \
+    "\"intermediate_size\":20,\"max_position_embeddings\":16"
+#define GPTJ "\"model_type\":\"gptj\",\"vocab_size\":50,\"n_embd\":32,\"n_layer\":2,\"n_head\":4,\"n_positions\":16,\"rotary_dim\":4"
+#define PHI                                                                                               \
+    "\"model_type\":\"phi\",\"vocab_size\":50,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":4,"                                                                                           \
+    "\"intermediate_size\":20,\"max_position_embeddings\":16"
+#define PHI3                                                                                               \
+    "\"model_type\":\"phi3\",\"vocab_size\":50,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_" \
+    "heads\":4,"                                                                                            \
+    "\"intermediate_size\":20,\"max_position_embeddings\":16"
+
 static zo_status parse(const char *text, zo_arch *arch, zo_err *err)
 {
     cJSON *json = cJSON_Parse(text);
@@ -224,15 +238,27 @@ START_TEST(config_errors)
         {"{" OPT ",\"layer_norm_elementwise_affine\":false}", "layer_norm_elementwise_affine"},
         {"{" LLAMA ",\"sliding_window\":4096}", "sliding_window"},
         {"{" LLAMA ",\"partial_rotary_factor\":0.5}", "partial_rotary_factor"},
-        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}", "\"yarn\""},
-        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", "\"dynamic\""},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"ntk\",\"factor\":2}}", "\"ntk\", which is not supported; supported are default, linear, dynamic, yarn, longrope and llama3"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"su\"}}", "\"su\""},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", "\"dynamic\", which wants 4 numbers of each head that are turned; there are 2"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\"}}", "\"rope_scaling.factor\" is 0 or missing"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\"}}", "\"rope_scaling.factor\" is 0 or missing"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,\"beta_fast\":1,\"beta_slow\":2}}", "beta_slow 2 and beta_fast 1; expected slow <= fast"},
+        {"{" LLAMA ",\"rope_theta\":1,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2}}", "\"rope_theta\" is 1"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1,2]}}", "\"rope_scaling.long_factor\" is no list of 1 numbers"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[0],\"long_factor\":[1]}}", "\"rope_scaling.short_factor\" is no list of 1 numbers"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[\"1\"],\"long_factor\":[1]}}", "\"rope_scaling.short_factor\" is no list"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"long_factor\":[1]}}", "\"rope_scaling.short_factor\" is no list"},
+        {"{" LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1],\"original_max_position_embeddings\":1}}", "its logarithm, 0, gives none"},
+        {"{\"model_type\":\"phi3\",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "\"linear\", which is not supported; supported are default, longrope, su and yarn"},
+        {"{\"model_type\":\"phi3\",\"hidden_size\":1040,\"num_attention_heads\":4,\"rope_scaling\":{\"type\":\"su\"}}", "no list of 130 numbers from 1e-06 to 1e+06, one for each pair of a head's numbers that is turned, at most 128"},
         {"{" LLAMA ",\"rope_scaling\":{\"type\":\"linear\"}}", "factor"},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "low_freq_factor 0 and high_freq_factor 0"},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"high_freq_factor\":4}}", "low_freq_factor 0 and high_freq_factor 4"},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":4}}", "expected 0 < low < high"},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":1}}", "expected 0 < low < high"},
         {"{" LLAMA ",\"rope_scaling\":7}", "rope_scaling"},
-        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":null,\"type\":\"yarn\",\"factor\":4}}", "\"yarn\""},
+        {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":null,\"type\":\"ntk\",\"factor\":4}}", "\"ntk\""},
         {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":3,\"factor\":4}}", "\"rope_scaling.rope_type\" is no string; expected one such as"},
         {"{" LLAMA ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":8}}}", "\"rope_parameters.full_attention\" is an object: rotary positions that differ"},
         {"{\"model_type\":\"gpt_neox\",\"hidden_size\":64,\"num_attention_heads\":4,\"head_dim\":32}", "\"head_dim\" is not hidden_size / num_attention_heads, 16"},
@@ -266,6 +292,8 @@ START_TEST(config_errors)
 END_TEST
 
 #define LINEAR LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}"
+#define YARN LLAMA ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"beta_slow\":0,\"beta_fast\":1e6}"
+#define LONG LLAMA ",\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[2],\"attention_factor\":1}"
 #define LLAMA3 LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2,\"low_freq_factor\":1,\"high_freq_factor\":4}"
 
 /* Every number has limits: the least and the most are taken, what is just outside is refused with both. */
@@ -312,10 +340,43 @@ START_TEST(config_limits)
         {LLAMA, NULL, "partial_rotary_factor rms_norm_eps", 0, 1, true},
         {LLAMA, NULL, "initializer_range", 0, 10, true},
         {LLAMA, NULL, "rope_theta", 1, 1e12, true},
+        {NEOX, NULL, "num_hidden_layers", 1, 1000, false},
+        {NEOX, NULL, "hidden_size", 1, 1 << 20, false},
+        {NEOX, NULL, "num_attention_heads", 1, 4096, false},
+        {NEOX, NULL, "intermediate_size", 1, 1 << 22, false},
+        {NEOX, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {NEOX, NULL, "rotary_pct layer_norm_eps", 0, 1, true},
+        {NEOX, NULL, "rotary_emb_base", 1, 1e12, true},
+        {NEOX, NULL, "initializer_range", 0, 10, true},
+        {GPTJ, NULL, "n_layer", 1, 1000, false},
+        {GPTJ, NULL, "n_embd", 1, 1 << 20, false},
+        {GPTJ, NULL, "n_head", 1, 4096, false},
+        {GPTJ, NULL, "n_inner", 1, 1 << 22, false},
+        {GPTJ, NULL, "rotary_dim", 1, 1 << 16, false},
+        {GPTJ, NULL, "vocab_size n_positions", 1, 1 << 24, false},
+        {GPTJ, NULL, "layer_norm_epsilon", 0, 1, true},
+        {GPTJ, NULL, "initializer_range", 0, 10, true},
+        {PHI, NULL, "num_hidden_layers", 1, 1000, false},
+        {PHI, NULL, "hidden_size", 1, 1 << 20, false},
+        {PHI, NULL, "num_attention_heads num_key_value_heads", 1, 4096, false},
+        {PHI, NULL, "intermediate_size", 1, 1 << 22, false},
+        {PHI, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {PHI, NULL, "partial_rotary_factor layer_norm_eps", 0, 1, true},
+        {PHI, NULL, "rope_theta", 1, 1e12, true},
+        {PHI, NULL, "initializer_range", 0, 10, true},
+        {PHI3, NULL, "partial_rotary_factor rms_norm_eps", 0, 1, true},
+        {PHI3, NULL, "sliding_window", 1, 1 << 24, false},
         {LINEAR, "rope_scaling", "rope_theta", 1, 1e12, true},
         {LINEAR, "rope_scaling", "partial_rotary_factor", 0, 1, true},
         {LINEAR, "rope_scaling", "factor", 0, 1e6, true},
         {LLAMA3, "rope_scaling", "factor low_freq_factor high_freq_factor", 0, 1e6, true},
+        {YARN, "rope_scaling", "factor", 0, 1e6, true},
+        {YARN, "rope_scaling", "beta_fast beta_slow mscale mscale_all_dim", 0, 1e6, true},
+        {YARN, "rope_scaling", "attention_factor", 1e-6, 1e6, true},
+        {YARN, "rope_scaling", "original_max_position_embeddings", 1, 1 << 24, false},
+        {LONG, "rope_scaling", "factor", 0, 1e6, true},
+        {LONG, "rope_scaling", "attention_factor", 1e-6, 1e6, true},
+        {LONG, NULL, "original_max_position_embeddings", 1, 1 << 24, false},
         {LLAMA3, "rope_scaling", "original_max_position_embeddings", 1, 1 << 24, false},
         {LLAMA3, NULL, "original_max_position_embeddings", 1, 1 << 24, false},
     };

@@ -625,6 +625,8 @@ START_TEST(wrong_folders_are_told)
     refuses("opt", (zo_lora){2, 8, Q | V}, fits, "self_attn.q_proj.lora_A.weight", "missing");
     refuses("bert", (zo_lora){2, 8, Q | V}, below("none"), "adapter_config.json", "none");
     refuses("gpt2", (zo_lora){2, 8, Q | V}, fits, "c_attn", "\"on\": \"o,up,down\"");
+    refuses("phi3", (zo_lora){2, 8, Q | V}, fits, "qkv_proj", "\"on\": \"o,down\"");
+    refuses("phi3", (zo_lora){2, 8, O | UP}, fits, "gate_up_proj", "\"on\": \"o,down\"");
     refuses("bert", (zo_lora){2, 8, Q | V}, changed("ia3", "\"LORA\"", "\"IA3\""), "peft_type", "\"LORA\"");
     refuses("bert", (zo_lora){2, 8, Q | V}, changed("dora", "\"use_dora\": false", "\"use_dora\": true"), "use_dora", "false");
     refuses("bert", (zo_lora){2, 8, Q | V}, changed("bias", "\"none\"", "\"all\""), "bias", "\"none\"");

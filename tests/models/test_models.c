@@ -11,13 +11,14 @@
 #include "core/rng.h"
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
-#include "models/prefix.h"
 #include "models/model.h"
+#include "models/prefix.h"
+#include "models/rope.h"
 #include "models/transformer.h"
 #include "tests/suite.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
-                                       "gemma", "gemma2", "gptj", "phi"};
+                                       "gemma", "gemma2", "gptj", "phi", "phi3"};
 enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAMA = 6 };
 
 static zo_backend *be;

@@ -12,6 +12,7 @@
 #include "core/conf.h"
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/hub.h"
 #include "models/files/safetensors.h"
 #include "models/model.h"
 #include "tests/folder.h"
@@ -68,13 +69,16 @@ static void write_folder(const cJSON *row)
     cJSON_free(text);
 }
 
-/* What is written of the model has names and shapes that transformers has for this class (the golden file's), and one more spelling of a bias. */
+/* The config that is written is read as the same arch. What is written of the model has names and shapes that transformers has for this class (the golden file's), and one more spelling of a bias. */
 static void check_written(const cJSON *row, zo_model *model)
 {
     char path[128];
     zo_tensors tensors;
     snprintf(path, sizeof path, "%s/written", folder);
     ck_assert_msg(zo_model_save(model, path, &err) == ZO_OK && zo_tensors_open(&tensors, path, &err) == ZO_OK, "%s", err.text);
+    zo_arch back;
+    ck_assert_msg(zo_arch_read(path, &back, &err) == ZO_OK, "%s", err.text);
+    ck_assert_msg(memcmp(&back, zo_model_arch(model), sizeof back) == 0, "%s: the config that is written is of another arch", member(row, "family")->valuestring);
     for (int i = 0; i < tensors.n; i++) {
         const zo_tensor *t = &tensors.tensor[i];
         const cJSON *shape = cJSON_GetObjectItemCaseSensitive(member(row, "tensors"), t->name);
