@@ -523,3 +523,16 @@ zo_status zo_groups_keep_best(zo_groups *g, const char *keys, zo_err *err)
     make_groups(g);
     return ZO_OK;
 }
+
+char **zo_groups_labels(const zo_groups *g, const zo_opt *keys, const char *left)
+{
+    zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->groups + 1) * sizeof *setting);
+    for (int i = 0; i < g->groups; i++) {
+        const zo_grouped_run *run = zo_groups_first(g, i);
+        uint64_t frame = zo_label_hash(ZO_FNV_START, zo_run_text(run, "optimizer"));
+        setting[i] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = frame, .scope = frame};
+    }
+    char **label = zo_labels_make(&(zo_label_spec){.keys = keys, .left = left}, setting, g->groups);
+    zo_free(setting);
+    return label;
+}

@@ -59,6 +59,9 @@ bool zo_run_is_marked(const zo_grouped_run *run, const char *mark);
  * std and count may be NULL. */
 double zo_group_mean(const zo_groups *groups, int group, const char *column, bool unmarked_only, double *std, int *count);
 
+/* (groups; zo_labels_free): the method of each group, with what tells it from the other groups of its optimizer but the keys in `left`. */
+char **zo_groups_labels(const zo_groups *groups, const zo_opt *keys, const char *left);
+
 #ifdef __cplusplus
 }
 #endif

@@ -112,19 +112,6 @@ zo_status zo_pair_bits(const zo_pair_side side[2], const zo_grouped_run *const r
 
 /* ---- pairing ------------------------------------------------------------------------------------------------------------- */
 
-static char **labels_of(const zo_groups *g, const zo_opt *keys)
-{
-    zo_setting *setting = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->groups + 1) * sizeof *setting);
-    for (int i = 0; i < g->groups; i++) {
-        const zo_grouped_run *run = zo_groups_first(g, i);
-        uint64_t frame = zo_label_hash(ZO_FNV_START, zo_run_text(run, "optimizer"));
-        setting[i] = (zo_setting){.value = run->flat, .name = zo_run_text(run, "optimizer"), .frame = frame, .scope = frame};
-    }
-    char **label = zo_labels_make(&(zo_label_spec){.keys = keys, .left = "model,task,form"}, setting, g->groups);
-    zo_free(setting);
-    return label;
-}
-
 static uint64_t identity_hash(const zo_grouped_run *run)
 {
     return zo_label_hash(ZO_FNV_START, zo_run_text(run, "identity"));
@@ -191,7 +178,7 @@ zo_status zo_pairs_read(const zo_pair_side side[2], const zo_opt *keys, zo_pairs
         return status;
     }
     pair_runs(p);
-    p->label = labels_of(&p->g[A], keys);
+    p->label = zo_groups_labels(&p->g[A], keys, "model,task,form");
     if (p->start[p->settings] == 0) {
         zo_fail(err, ZO_EINPUT, "%s and %s have no cell in common: %lld and %lld cells stand alone. Cells are the same where config, seed, model, tokenizer, "
                 "rows and task are", side[A].name, side[B].name, (long long)p->alone[A], (long long)p->alone[B]);

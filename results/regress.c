@@ -264,7 +264,8 @@ static void add_memory(const judging *j)
             if (again || (a == 0 && b == 0)) {
                 continue;
             }
-            const char *verdict = counts && b > a * (1 + j->rule->memory) ? "worse" : counts && a > b * (1 + j->rule->memory) ? "better" : "same";
+            double factor = (1 + j->rule->memory) * (1 - 1e-12); /* just as much more is enough */
+            const char *verdict = counts && b >= a * factor ? "worse" : counts && a >= b * factor ? "better" : "same";
             cJSON *row = add_row(j, x->string, "bytes", a, b, verdict, "");
             add_number(row, "change", b / a - 1);
         }

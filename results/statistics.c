@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/mem.h"
 #include "core/rng.h"
@@ -148,4 +149,65 @@ void zo_bootstrap(const double *value, int64_t n, int samples, uint64_t seed, do
     *low = zo_quantile(mean, samples, 0.5 - 0.5 * cover);
     *high = zo_quantile(mean, samples, 0.5 + 0.5 * cover);
     zo_free(mean);
+}
+
+/* cost (n): the sum of absolute differences from their median of y[from], of y[from] and y[from + 1], and so on; sorted (n) is room. A further value adds its
+ * distance from the interval of medians of those before it. */
+static void segment_costs(const double *y, int from, int n, double *sorted, double *cost)
+{
+    double sum = 0;
+    for (int i = from; i < n; i++) {
+        int have = i - from, at = have;
+        if (have > 0) {
+            double low = sorted[(have - 1) / 2], high = sorted[have / 2];
+            sum += y[i] < low ? low - y[i] : y[i] > high ? y[i] - high : 0;
+        }
+        while (at > 0 && sorted[at - 1] > y[i]) {
+            at--;
+        }
+        memmove(sorted + at + 1, sorted + at, (size_t)(have - at) * sizeof *sorted);
+        sorted[at] = y[i];
+        cost[i] = sum;
+    }
+}
+
+int zo_piecewise_fit(const double *y, int n, double grain, int most, int *start)
+{
+    most = n / ZO_FIT_LEAST < most ? n / ZO_FIT_LEAST : most;
+    most = most < 1 ? 1 : most;
+    /* best[k][i]: the least cost of the first i points in k + 1 segments; cut[k][i]: where the last of them begins */
+    double *best = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)most * (size_t)(n + 1) * sizeof *best), *cost = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)n * sizeof *cost);
+    int *cut = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)most * (size_t)(n + 1) * sizeof *cut), chosen = 0;
+    double *sorted = cost + n, least = INFINITY;
+    for (size_t i = 0; i < (size_t)most * (size_t)(n + 1); i++) {
+        best[i] = INFINITY;
+    }
+    for (int from = 0; from < n; from++) {
+        segment_costs(y, from, n, sorted, cost);
+        for (int k = 0; k < most; k++) {
+            double before = from == 0 ? (k == 0 ? 0 : INFINITY) : k == 0 ? INFINITY : best[(k - 1) * (n + 1) + from];
+            for (int end = from + ZO_FIT_LEAST; end <= n && isfinite(before); end++) {
+                double *b = &best[k * (n + 1) + end];
+                if (before + cost[end - 1] < *b) {
+                    *b = before + cost[end - 1];
+                    cut[k * (n + 1) + end] = from;
+                }
+            }
+        }
+    }
+    for (int k = 0; k < most; k++) {
+        double all = best[k * (n + 1) + n], criterion = n * log(fmax(all, n * grain) / n) + 4 * (k + 1) * log(n);
+        if (criterion < least) {
+            least = criterion;
+            chosen = k;
+        }
+    }
+    for (int k = chosen, end = n; k >= 0; k--) {
+        start[k] = n < ZO_FIT_LEAST ? 0 : cut[k * (n + 1) + end];
+        end = start[k];
+    }
+    zo_free(best);
+    zo_free(cost);
+    zo_free(cut);
+    return chosen + 1;
 }

@@ -33,6 +33,18 @@ double zo_paired_detectable(double std, int n, double level, double power);
 /* p (n) adjusted by Holm (1979), in place: over the k-th smallest, the largest of (n - j + 1) p_j for j <= k, at most 1. NaN is no test, and stays. */
 void zo_holm(double *p, int n);
 
+/* Steps in a series y (n >= 1): the piecewise constant fit that makes
+ *
+ *     n log(sum |y - level| / n) + 4 k log n
+ *
+ * least, over all cuts into k segments of ZO_FIT_LEAST points or more (of fewer points than two of them: one segment), k <= `most`. A level is a median.
+ * Absolute differences bear single points that are far off; the second term is what a segment costs. Deviations below `grain` are none, so that series without noise have
+ * a minimum. start (most): the first point of each segment. Returns k. The idea is that of airspeed velocity's step detection (asv.readthedocs.io): a Potts
+ * functional with absolute differences (Friedrich, Kempe, Liebscher and Winkler 2008, complexity penalized M-estimation) whose penalty an information criterion
+ * chooses; here each k is fitted by dynamic programming and the criterion compares them. O(most n^2). */
+enum { ZO_FIT_LEAST = 2 };
+int zo_piecewise_fit(const double *y, int n, double grain, int most, int *start);
+
 /* Rows drawn with replacement: the mean of value (n) over each of `samples` draws of n rows, and between which two means the middle share `cover` of
  * them lies. Draws are Philox's of `seed`, so the same numbers give the same interval. */
 void zo_bootstrap(const double *value, int64_t n, int samples, uint64_t seed, double cover, double *low, double *high);

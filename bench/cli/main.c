@@ -209,6 +209,25 @@ static const command commands[] = {
      "  zo regress --baseline ./zo-old paper_configs/nightly/minutes.json --budget 10m --junit regress.xml\n"
      "\n"
      "Exit code: 0 same or better, 1 a regression, 2 the input was wrong, or the runs could not be made.\n"},
+    {"history", zo_cmd_history, "a figure over the revisions of a database, and its steps",
+     "usage: zo history METRIC [--db FILE] [--where SQL] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]\n"
+     "\n"
+     "For each setting and host a point a revision, in the order in which they first ran: the median of all runs, their quartiles, and where the\n"
+     "figure made a step. METRIC is\n"
+     "  a column      of the view all_runs that is a number: metric_value, step_ms_median, train_peak_bytes ...\n"
+     "  cpu           processor time of a step, ms\n"
+     "  a part        of a step: form, gemm, attention, elementwise, head, backward, update, data, other; ms\n"
+     "  a peak        by phase and tag, bytes: \"train peak\", \"train activations\" ...\n"
+     "\n"
+     "  --db FILE     results database (results/zo.db); of `zo regress`: results/regress.db\n"
+     "  --where SQL   a condition on the view all_runs, for instance \"optimizer = 'mezo'\"\n"
+     "  --disturbed   times of runs that other work disturbed count too\n"
+     "  --plot FILE   a picture too, .png or .svg: a panel a setting\n"
+     "\n"
+     "  zo history cpu --db results/regress.db\n"
+     "  zo history \"train peak\" --where \"model = 'synth-tiny'\" --plot peaks.svg\n"
+     "\n"
+     "Exit code: 0 done, 2 the input was wrong, or no run has the figure.\n"},
     {"merge", zo_cmd_merge, "databases brought together into one",
      "usage: zo merge INTO.db FROM.db... [--json]\n"
      "\n"

@@ -204,7 +204,11 @@ START_TEST(memory_is_exact)
     IS(row_of(rows, "train activations"), "change", 0.06);
     ck_assert(!zo_regress_is_suspected(row_of(rows, "train activations")) && zo_regress_is_worse(row_of(rows, "train activations"), &usual));
     cJSON_Delete(rows);
-    change("b.db", "UPDATE memory SET bytes = 525000 WHERE phase = 'train' AND tag = 'activations'"); /* 5 %, and no byte more */
+    change("b.db", "UPDATE memory SET bytes = 525000 WHERE phase = 'train' AND tag = 'activations'"); /* 5 %, and a byte less */
+    rows = judge(&usual);
+    VERDICT(rows, "train activations", "worse");
+    cJSON_Delete(rows);
+    change("b.db", "UPDATE memory SET bytes = 524999 WHERE phase = 'train' AND tag = 'activations'");
     rows = judge(&usual);
     VERDICT(rows, "train activations", "same");
     cJSON_Delete(rows);

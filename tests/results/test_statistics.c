@@ -112,6 +112,99 @@ START_TEST(quantiles)
 }
 END_TEST
 
+/* The same criterion by brute force: every cut of n points. */
+static double cost_of(const double *y, int from, int end)
+{
+    double sum = INFINITY; /* the least over all levels that are points */
+    for (int m = from; m < end; m++) {
+        double s = 0;
+        for (int i = from; i < end; i++) {
+            s += fabs(y[i] - y[m]);
+        }
+        sum = fmin(sum, s);
+    }
+    return sum;
+}
+
+static double best_of_all(const double *y, int n, double grain, int *segments)
+{
+    double least = INFINITY;
+    for (unsigned cuts = 0; cuts < 1u << (n - 1); cuts++) { /* bit i: a segment begins at i + 1 */
+        double sum = 0;
+        int from = 0, k = 0;
+        bool permitted = true;
+        for (int i = 1; i <= n; i++) {
+            if (i == n || (cuts >> (i - 1) & 1) != 0) {
+                permitted = permitted && i - from >= ZO_FIT_LEAST;
+                sum += cost_of(y, from, i);
+                from = i;
+                k++;
+            }
+        }
+        double criterion = n * log(fmax(sum, n * grain) / n) + 4 * k * log(n);
+        if (permitted && criterion < least) {
+            least = criterion;
+            *segments = k;
+        }
+    }
+    return least;
+}
+
+static double noise(uint32_t *state)
+{
+    double sum = 0;
+    for (int i = 0; i < 4; i++) {
+        *state = *state * 1664525u + 1013904223u;
+        sum += (double)(*state >> 8) / (1 << 24) - 0.5;
+    }
+    return sum; /* of standard deviation 0.58 */
+}
+
+START_TEST(steps_of_series)
+{
+    double y[200];
+    int start[10], k, wanted;
+    uint32_t state = 7;
+    for (int trial = 0; trial < 60; trial++) { /* short ones, against every cut */
+        int n = 2 + trial % 11;
+        for (int i = 0; i < n; i++) {
+            y[i] = 10 + 0.1 * noise(&state) + (i >= n / 3 && trial % 2 == 1 ? 4 : 0) + (i >= 2 * n / 3 && trial % 3 == 1 ? 3 : 0);
+        }
+        double least = best_of_all(y, n, 1e-3, &wanted), sum = 0;
+        k = zo_piecewise_fit(y, n, 1e-3, 10, start);
+        ck_assert_int_eq(start[0], 0);
+        for (int s = 0; s < k; s++) {
+            sum += cost_of(y, start[s], s + 1 < k ? start[s + 1] : n);
+        }
+        double got = n * log(fmax(sum, n * 1e-3) / n) + 4 * k * log(n);
+        ck_assert_msg(k == wanted && fabs(got - least) < 1e-9, "trial %d: %d segments of criterion %g, not %d of %g", trial, k, got, wanted, least);
+    }
+    /* long ones, with steps at known places and one point far off, which is no step */
+    for (int trial = 0; trial < 20; trial++) {
+        for (int i = 0; i < 200; i++) {
+            y[i] = 100 + (i >= 60 ? 5 : 0) - (i >= 150 ? 3 : 0) + noise(&state);
+        }
+        y[30] = 140;
+        ck_assert_int_eq(zo_piecewise_fit(y, 200, 1e-2, 10, start), 3);
+        ck_assert_msg(abs(start[1] - 60) <= 1 && abs(start[2] - 150) <= 1, "%d, %d", start[1], start[2]);
+    }
+    for (int trial = 0; trial < 200; trial++) { /* no steps at all */
+        for (int i = 0; i < 100; i++) {
+            y[i] = 100 + noise(&state);
+        }
+        ck_assert_int_eq(zo_piecewise_fit(y, 100, 1e-2, 10, start), 1);
+    }
+    for (int i = 0; i < 8; i++) { /* without noise: a step, and one that is below the grain */
+        y[i] = i < 5 ? 1000 : 1060;
+    }
+    ck_assert_int_eq(zo_piecewise_fit(y, 8, 1, 10, start), 2);
+    ck_assert_int_eq(start[1], 5);
+    ck_assert_int_eq(zo_piecewise_fit(y, 8, 100, 10, start), 1);
+    ck_assert_int_eq(zo_piecewise_fit(y, 1, 1, 10, start), 1);
+    ck_assert_int_eq(start[0], 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("statistics");
@@ -122,6 +215,7 @@ int main(void)
     tcase_add_test(t, holms_order);
     tcase_add_test(t, rows_drawn_again);
     tcase_add_test(t, quantiles);
+    tcase_add_test(t, steps_of_series);
     suite_add_tcase(suite, t);
     return suite_run(suite) != 0;
 }
