@@ -10,6 +10,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "results/database.h"
+#include "results/pairs.h"
 #include "results/statistics.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -264,9 +265,7 @@ static void row_interval(const comparison *c, int group, int against, double *lo
         }
         rows = a->rows;
         sum = sum != NULL ? sum : zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)rows + 1) * sizeof *sum);
-        for (int64_t i = 0; i < rows; i++) {
-            sum[i] += (a->correct[i / 8] >> i % 8 & 1) - (b->correct[i / 8] >> i % 8 & 1);
-        }
+        zo_pair_add_rows(sum, rows, b->correct, a->correct);
         ++*seeds;
     }
     if (*seeds > 0) {

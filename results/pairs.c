@@ -110,6 +110,46 @@ zo_status zo_pair_bits(const zo_pair_side side[2], const zo_grouped_run *const r
     return ZO_OK;
 }
 
+/* ---- rows ---------------------------------------------------------------------------------------------------------------- */
+
+void zo_pair_add_rows(double *sum, int64_t rows, const uint8_t *a, const uint8_t *b)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        sum[i] += (b[i / 8] >> i % 8 & 1) - (a[i / 8] >> i % 8 & 1);
+    }
+}
+
+zo_status zo_pair_rows(const zo_pair_side side[2], const zo_grouped_run *const run[2], double **sum, int64_t *rows, bool *used, zo_err *err)
+{
+    zo_binder b[SIDES] = {{0}};
+    int64_t n[SIDES] = {0};
+    const uint8_t *bits[SIDES] = {NULL};
+    zo_status status = ZO_OK;
+    *used = false;
+    for (int k = A; k < SIDES && status == ZO_OK; k++) {
+        status = zo_db_prepare(side[k].results, "SELECT examples, correct FROM evaluations WHERE run = ? AND split = 'test' AND step = ?", &b[k], err);
+        if (status != ZO_OK) {
+            break;
+        }
+        zo_put_int(&b[k], (int64_t)zo_run_number(run[k], "run"));
+        zo_put_real(&b[k], zo_run_number(run[k], "best_step"));
+        int code = sqlite3_step(b[k].s);
+        status = code == SQLITE_ROW || code == SQLITE_DONE ? ZO_OK : zo_db_fail(side[k].results, err);
+        n[k] = code == SQLITE_ROW ? sqlite3_column_int64(b[k].s, 0) : 0;
+        bits[k] = code == SQLITE_ROW ? sqlite3_column_blob(b[k].s, 1) : NULL;
+        bits[k] = sqlite3_column_bytes(b[k].s, 1) == (n[k] + 7) / 8 ? bits[k] : NULL;
+    }
+    if (status == ZO_OK && bits[A] != NULL && bits[B] != NULL && n[A] == n[B] && n[A] > 0 && (*sum == NULL || n[A] == *rows)) {
+        *rows = n[A];
+        *sum = *sum != NULL ? *sum : zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)*rows * sizeof **sum);
+        zo_pair_add_rows(*sum, *rows, bits[A], bits[B]);
+        *used = true;
+    }
+    sqlite3_finalize(b[A].s);
+    sqlite3_finalize(b[B].s);
+    return status;
+}
+
 /* ---- pairing ------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t identity_hash(const zo_grouped_run *run)

@@ -39,6 +39,13 @@ void zo_pairs_free(zo_pairs *pairs);
 /* The first step at which a logged loss, a projected gradient or an evaluation of the two is not the same in every bit; -1 = none is. */
 zo_status zo_pair_bits(const zo_pair_side side[ZO_PAIR_SIDES], const zo_grouped_run *const run[ZO_PAIR_SIDES], int64_t *step, zo_err *err);
 
+/* Adds to sum (rows), for each row of a test set, 1 where b alone is right and -1 where a alone is; a, b: a bit a row, the lowest of a byte first, as in
+ * evaluations.correct. Such sums over pairs, drawn again row by row (zo_bootstrap), say what other test rows might have given. */
+void zo_pair_add_rows(double *sum, int64_t rows, const uint8_t *a, const uint8_t *b);
+/* The same of the headline's evaluations of a pair. *sum is made where it is NULL, with *rows (the caller frees it); *used: a pair that does not keep its rows on both sides,
+ * or not as many as *rows, is left out. */
+zo_status zo_pair_rows(const zo_pair_side side[ZO_PAIR_SIDES], const zo_grouped_run *const run[ZO_PAIR_SIDES], double **sum, int64_t *rows, bool *used, zo_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -79,6 +79,9 @@ typedef struct setting {
     int64_t first;                 /* step from which on bits differ */
     figure score, time[TIMES];
     cJSON *memory[SIDES];          /* "train activations" -> bytes, the largest of the pairs */
+    double *row_sum;               /* (rows) of the first pairs that keep their test rows, row_pairs of them */
+    int64_t rows;
+    int row_pairs;
     char ended[SIDES][80];         /* of the first cell that ended otherwise; "" = none did */
     cJSON *hashes;
 } setting;
@@ -122,7 +125,10 @@ static zo_status read_memory(const zo_pair_side *side, const zo_grouped_run *run
 static zo_status add_cell(setting *s, const zo_pair_side side[2], const zo_grouped_run *const run[2], zo_err *err)
 {
     int64_t step;
+    bool used = false;
     zo_status status = zo_pair_bits(side, run, &step, err);
+    status = status == ZO_OK ? zo_pair_rows(side, run, &s->row_sum, &s->rows, &used, err) : status;
+    s->row_pairs += used;
     s->cells++;
     cJSON_AddItemToArray(s->hashes, cJSON_CreateString(zo_run_text(run[A], "hash")));
     if (status == ZO_OK && step >= 0) {
@@ -235,7 +241,14 @@ static void add_score(const judging *j)
     if (f->n == 0) {
         return;
     }
-    add_change(add_row(j, "score", "", mean_of(f, A), mean_of(f, B), "", ""), f, false); /* verdicts follow when all p are known */
+    cJSON *row = add_row(j, "score", "", mean_of(f, A), mean_of(f, B), "", ""); /* verdicts follow when all p are known */
+    add_change(row, f, false);
+    double low = NAN, high = NAN;
+    if (j->s->row_pairs > 0) {
+        zo_bootstrap(j->s->row_sum, j->s->rows, ZO_REGRESS_SAMPLES, ZO_REGRESS_SEED, ZO_REGRESS_COVER, &low, &high);
+    }
+    add_number(row, "rows_low", low / j->s->row_pairs);
+    add_number(row, "rows_high", high / j->s->row_pairs);
 }
 
 static void add_times(const judging *j)
@@ -313,8 +326,10 @@ static void judge_tested(cJSON *row, tested what, const zo_regress_rule *rule)
     if (what == CHANGES_OF_TIME && n < ZO_REGRESS_LEAST) {
         snprintf(why, sizeof why, "%.0f pairs count%s; at least %d are wanted", n, zo_json_number(row, "disturbed", 0) > 0 ? ", others were disturbed" : "", ZO_REGRESS_LEAST);
     } else if (!has_interval) {
-        verdict = change == 0 ? "same" : verdict;
-        snprintf(why, sizeof why, "of one cell");
+        double low_rows = zo_json_number(row, "rows_low", NAN), high_rows = zo_json_number(row, "rows_high", NAN);
+        bool sure = low_rows > 0 || high_rows < 0;
+        verdict = change == 0 ? "same" : sure && is_large(row, "change", what, rule) ? direction(what, change) : verdict;
+        snprintf(why, sizeof why, "of one cell%s", isfinite(low_rows) ? ", by its test rows" : "");
     } else if (zo_json_number(row, "p_holm", NAN) < rule->level && is_large(row, "change", what, rule)) {
         verdict = direction(what, change);
     } else if (!is_large(row, "low", what, rule) && !is_large(row, "high", what, rule)) {
@@ -388,6 +403,7 @@ static zo_status judge_setting(judging *j, const zo_pair_side side[2], zo_err *e
         cJSON_Delete(s.memory[k]);
     }
     cJSON_Delete(s.hashes);
+    zo_free(s.row_sum);
     zo_hashmap_free(&seen);
     zo_free(change);
     return status;

@@ -2,7 +2,8 @@
  *
  * bits     the first pair of each cell: logged losses, projected gradients and evaluations, bit for bit. Unequal ones are a verdict of their own
  * outcome  how a cell ended, and its marks
- * score    the first pair of each cell: Student's t of the differences over the cells (the seeds) of a setting
+ * score    the first pair of each cell: Student's t of the differences over the cells (the seeds) of a setting; of one cell alone whether the interval over its test rows,
+ *          drawn again (zo_bootstrap), leaves out 0
  * cpu, step, form, gemm ...   milliseconds: processor time a step, with the evaluations between them; and lower quartiles over the logged steps but the first of
  *          the wall time of a step and of its parts. A quartile of steps bears what takes the processor now and then. Tested is the mean logarithm of the ratio
  *          of a pair, by Student's t: the figure whose interval `zo diff` prints, and which can be as sure as it likes with few pairs; a sign or rank test of n
@@ -21,6 +22,8 @@ extern "C" {
 #endif
 
 #define ZO_REGRESS_COVER 0.95
+#define ZO_REGRESS_SAMPLES 4000 /* of the rows, */
+#define ZO_REGRESS_SEED 1       /* and of their draws */
 #define ZO_REGRESS_PART_SHARE 0.1
 #define ZO_REGRESS_PEAK_SHARE 0.01
 enum { ZO_REGRESS_LEAST = 4 }; /* pairs with which a time is judged */
@@ -39,6 +42,7 @@ typedef struct zo_regress_rule {
  *     figure, unit      as above; memory as "train peak", "train activations"
  *     a, b              means over the pairs
  *     change, low, high ratio - 1, or of a score the difference; its interval; null where there is none
+ *     rows_low, rows_high   of a score: the interval of the difference in accuracy over test rows
  *     p, p_holm, pairs, disturbed   pairs that count, and those that do not
  *     verdict           same, better, worse, other bits, cannot tell; of times better and worse are suspicions until they are confirmed
  *     why               "" or in words

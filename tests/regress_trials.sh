@@ -9,7 +9,8 @@
 #
 # A bug counts as found where a figure that it belongs to is worse. Prints for each how often that was so, and the longest comparison. Settings go by the
 # environment: TRIALS=20 of each bug, ALARMS=200 of none, SUITE=FILE, OPTIONS='--budget 3m' of `zo regress` (--disturbed where the machine is never idle),
-# BUGS='step part' for some of them. Everything stands in build/regress_trials; a run that was broken off goes on with the next trial.
+# BUGS='step part' for some of them. Everything stands in build/regress_trials; a run that was broken off goes on with the next trial. Exit
+# status 1 where fewer than 19 of 20 are found, or more than 1 of 100 is a false alarm.
 set -eu
 cd "$(dirname "$0")/.."
 work=build/regress_trials
@@ -66,6 +67,7 @@ done
 # failed FILE 'names of figures': is one of them worse?
 failed() { grep -A 1 -E "name=\"($2)\">" "$1" | grep -q '<failure'; }
 
+bad=0
 echo "regress_trials: $suite, zo regress $options"
 for name in $bugs; do
     case $name in
@@ -90,6 +92,8 @@ for name in $bugs; do
         printf '%s\t%s\n' "$found" $(($(date +%s) - began)) >>"$list"
         [ "$name" = same ] && [ $found = 1 ] && grep -B 1 '<failure' "$work/junit.xml" >>"$work/alarms"
     done
-    awk -v name="$name" -v word="$([ "$name" = same ] && echo 'false alarms' || echo found)" \
-        '{ n++; found += $1; most = $2 > most ? $2 : most } END { printf "%-7s %s %d of %d, %d s at most\n", name, word, found, n, most }' "$list"
+    awk -v name="$name" '{ n++; found += $1; most = $2 > most ? $2 : most } END {
+        printf "%-7s %s %d of %d, %d s at most\n", name, name == "same" ? "false alarms" : "found", found, n, most
+        exit name == "same" ? 100 * found > n : 20 * found < 19 * n }' "$list" || bad=1
 done
+exit $bad

@@ -265,6 +265,25 @@ START_TEST(bits_outcomes_and_scores)
     VERDICT(rows, "score", "cannot tell");
     WHY(rows, "score", "of one cell");
     cJSON_Delete(rows);
+    /* with its test rows: of eight, the other side has two more wrong, and then six more */
+    static const struct { const char *bits; const char *verdict; } one[] = {{"x'3F'", "cannot tell"}, {"x'03'", "worse"}, {"x'FF'", "cannot tell"}};
+    for (int i = 0; i < 3; i++) {
+        char sql[300];
+        change("a.db", "DELETE FROM evaluations WHERE run IN (1, 4); INSERT INTO evaluations (run, step, split, examples, correct, best) VALUES (1, 4, 'test', 8, x'FF', 1);"
+                       "UPDATE tries SET best_step = 4");
+        snprintf(sql, sizeof sql, "DELETE FROM evaluations; INSERT INTO evaluations (run, step, split, examples, correct, best) VALUES (1, 4, 'test', 8, %s, 1); UPDATE tries SET best_step = 4",
+                 one[i].bits);
+        change("b.db", sql);
+        rows = judge(&usual);
+        VERDICT(rows, "score", one[i].verdict);
+        WHY(rows, "score", "of one cell, by its test rows");
+        double low, high;
+        static const double lost[3][8] = {{0, 0, 0, 0, 0, 0, -1, -1}, {0, 0, -1, -1, -1, -1, -1, -1}, {0}};
+        zo_bootstrap(lost[i], 8, ZO_REGRESS_SAMPLES, ZO_REGRESS_SEED, ZO_REGRESS_COVER, &low, &high);
+        IS(row_of(rows, "score"), "rows_low", low);
+        IS(row_of(rows, "score"), "rows_high", high);
+        cJSON_Delete(rows);
+    }
 }
 END_TEST
 
