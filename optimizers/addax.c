@@ -37,6 +37,7 @@ static const zo_opt options[] = {
     {.key = NULL}};
 
 static const zo_variant variants[] = {
+    {"length", "128", "rows of more than 128 tokens are probed, and gradients are of the others: activations are kept of short rows alone"},
     {"draw", "rademacher", "each number of z is -1 or +1 instead of normal"},
     ZO_FIRST_ORDER_CHECKPOINT,
     {"master", "true", "of weights of 16 bits: an f32 copy takes the updates, and the weights are that copy rounded"},

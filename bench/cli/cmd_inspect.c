@@ -82,14 +82,16 @@ static zo_status read_disk(report *r, zo_err *err)
     return status == ZO_OK ? zo_weights_unread(r->folder, &r->arch, heads, 2, 2, r->note, sizeof r->note, err) : status;
 }
 
-/* Scratch that the backend takes for passes of this size. */
-static zo_status workspace_bytes(const zo_layout *layout, const zo_largest *most, uint64_t *bytes, zo_err *err)
+/* Scratch that the backend takes for passes of these n sizes. */
+static zo_status workspace_bytes(const zo_layout *layout, const zo_largest *most, int n, uint64_t *bytes, zo_err *err)
 {
     zo_backend *be;
     zo_status status = zo_backend_open("cpu", 0, &be, err);
     if (status == ZO_OK) {
         uint64_t before = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE];
-        be->reserve(be, layout, NULL, ZO_F32, most);
+        for (int k = 0; k < n; k++) {
+            be->reserve(be, layout, NULL, ZO_F32, &most[k]);
+        }
         *bytes = zo_mem_live(be->space).tag_bytes[ZO_TAG_WORKSPACE] - before;
         be->close(be);
     }
@@ -123,12 +125,24 @@ static cJSON *options_of(const method *m, const inspect_args *args)
     return options;
 }
 
+/* The passes over mini-batches of a pool, beside those that are in the plan: room is what the larger takes. Returns their size. */
+static zo_largest plan_pool(const report *r, const inspect_args *args, const zo_layout *layout, const zo_pool *pool, int points, bool checkpoint, zo_plan *plan)
+{
+    int64_t batch = pool->batch > 0 ? pool->batch : args->batch, length = pool->most > 0 && pool->most < r->context ? pool->most : r->context;
+    int32_t rows = (int32_t)(batch * (r->arch.causal ? 2 : 1));
+    zo_backward backward = !pool->gradient ? ZO_FORWARD_ONLY : checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
+    zo_largest most = {.points = points, .tokens = batch * length, .rows = r->head == ZO_HEAD_OPTIONS ? rows : 0, .backward = pool->gradient,
+                       .storage = args->storage};
+    uint64_t before = plan->tag_bytes[ZO_TAG_ACTIVATIONS], *own = &plan->tag_bytes[ZO_TAG_ACTIVATIONS];
+    zo_model_plan(&r->arch, r->head, r->classes, layout, most.tokens, rows, points, backward, plan);
+    *own = *own > before ? *own : before;
+    return most;
+}
+
 static zo_status plan_method(const report *r, const inspect_args *args, const zo_layout *layout, method *m, zo_needs *needs, zo_err *err)
 {
     const zo_estimator *e = m->estimator;
-    int64_t tokens = args->batch * r->context;
-    int32_t rows = (int32_t)(args->batch * (r->arch.causal ? 2 : 1));
-    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1};
+    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1, .longest_row = r->context};
     cJSON *options = options_of(m, args);
     zo_status status = zo_needs_of(e, options, &extent, needs, err);
     cJSON_Delete(options);
@@ -137,19 +151,22 @@ static zo_status plan_method(const report *r, const inspect_args *args, const zo
     }
     zo_plan *p = &m->plan;
     int points = zo_points_a_pass(e, needs, m->realisation);
-    zo_backward backward = !needs->gradient ? ZO_FORWARD_ONLY : needs->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
     uint64_t kept[ZO_TAGS];
-    zo_model_plan(&r->arch, r->head, r->classes, layout, tokens, rows, points, backward, p);
+    zo_pool every = {.gradient = needs->gradient};
+    zo_largest most[ZO_POOLS_MOST];
+    int pools = needs->pools > 0 ? needs->pools : 1;
+    *p = (zo_plan){0};
+    for (int k = 0; k < pools; k++) {
+        const zo_pool *pool = needs->pools > 0 ? &needs->pool[k] : &every;
+        most[k] = plan_pool(r, args, layout, pool, needs->pools > 0 && pool->gradient ? 1 : points, needs->checkpoint, p);
+    }
+    uint64_t workspace = 0;
+    status = workspace_bytes(layout, most, pools, &workspace, err);
     zo_predict_method(needs, &extent, kept);
     p->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)(layout->size * zo_storage_bytes(args->storage) + layout->codes);
     for (int t = 0; t < ZO_TAGS; t++) {
-        p->tag_bytes[t] += kept[t];
+        p->tag_bytes[t] += kept[t] + (t == ZO_TAG_WORKSPACE ? workspace : 0);
     }
-    uint64_t workspace = 0;
-    zo_largest most = {.points = points, .tokens = tokens, .rows = r->head == ZO_HEAD_OPTIONS ? rows : 0, .backward = needs->gradient,
-                       .storage = args->storage};
-    status = workspace_bytes(layout, &most, &workspace, err);
-    p->tag_bytes[ZO_TAG_WORKSPACE] += workspace;
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/cli/cmd.h"
+#include "bench/synth/pretrain.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "models/files/hub.h"
@@ -402,7 +403,11 @@ START_TEST(prediction_is_what_the_ledger_says)
             zo_model_spec spec = {
                 .folder = models[i].folder, .random = true, .head = models[i].head, .classes = models[i].classes, .storage = storage};
             ck_assert_msg(zo_model_open(&opened, &spec, be, &err) == ZO_OK, "%s", err.text);
-            zo_model_reserve(opened, 320, models[i].rows, models[i].rows, points, backward, NULL);
+            bool both = estimator->first_order && zo_estimator_probes(estimator); /* gradients at one point, and then losses at so many */
+            zo_model_reserve(opened, 320, models[i].rows, models[i].rows, both ? 1 : points, backward, NULL);
+            if (both) {
+                zo_model_reserve(opened, 320, models[i].rows, models[i].rows, points, ZO_FORWARD_ONLY, NULL);
+            }
             zo_peak now = zo_mem_live(ZO_HOST);
             static const zo_tag tags[] = {ZO_TAG_PARAMS, ZO_TAG_ACTIVATIONS, ZO_TAG_WORKSPACE};
             for (size_t t = 0; t < 3; t++) {
@@ -420,6 +425,42 @@ START_TEST(prediction_is_what_the_ledger_says)
         zo_free(out);
         zo_free(errors);
     }
+}
+END_TEST
+
+/* Of a method that has gradients of short rows and probes on long ones: room for the larger of a backward pass over the short and a forward over the long. */
+START_TEST(pools_are_planned_by_their_rows)
+{
+    enum { N = 4, LENGTH = 128, CONTEXT = 1000 };
+    const char *argv[] = {"inspect", "shape:opt-125m", "--json", "--batch", "4", "--context", "1000"};
+    char *out, *errors, shape[4096];
+    ck_assert_int_eq(run(zo_cmd_inspect, 7, argv, &out, &errors), 0);
+    cJSON *json = cJSON_Parse(out);
+    const cJSON *plan;
+    zo_err err = {0};
+    zo_arch arch;
+    zo_layout layout = {0};
+    ck_assert(zo_model_folder("shape:opt-125m", NULL, NULL, NULL, shape, &err) == ZO_OK && zo_arch_read(shape, &arch, &err) == ZO_OK);
+    zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 0, &layout);
+    int rows = 0;
+    cJSON_ArrayForEach(plan, cJSON_GetObjectItem(json, "predicted")) {
+        const char *method = cJSON_GetStringValue(cJSON_GetObjectItem(plan, "method")), *how = cJSON_GetStringValue(cJSON_GetObjectItem(plan, "realisation"));
+        bool is_short = strcmp(method, "addax length 128") == 0;
+        if (is_short || strcmp(method, "addax") == 0) {
+            zo_plan forward, backward;
+            zo_model_plan(&arch, ZO_HEAD_OPTIONS, 0, &layout, N * CONTEXT, 2 * N, strcmp(how, "inplace") == 0 ? 1 : 2, ZO_FORWARD_ONLY, &forward);
+            zo_model_plan(&arch, ZO_HEAD_OPTIONS, 0, &layout, N * (is_short ? LENGTH : CONTEXT), 2 * N, 1, ZO_BACKWARD, &backward);
+            uint64_t a = forward.tag_bytes[ZO_TAG_ACTIVATIONS], b = backward.tag_bytes[ZO_TAG_ACTIVATIONS];
+            ck_assert_double_eq(number_of(plan, "activations_bytes"), (double)(a > b ? a : b));
+            ck_assert(is_short || b > 2 * a);
+            rows++;
+        }
+    }
+    ck_assert_int_eq(rows, 4);
+    zo_layout_free(&layout);
+    cJSON_Delete(json);
+    zo_free(out);
+    zo_free(errors);
 }
 END_TEST
 
@@ -662,6 +703,7 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, prediction_is_what_the_ledger_says);
+    tcase_add_test(tests, pools_are_planned_by_their_rows);
     tcase_add_test(tests, text_and_json_say_the_same);
     tcase_add_test(tests, config_without_weights);
     tcase_add_test(tests, views_are_predicted);

@@ -11,6 +11,14 @@ static inline void next_gradient(twin *t, zo_which which, double clip, double *g
     double here[SIZE], at[SIZE];
     t->net->step = t->step;
     rounded_weights(t, t->gradients, at);
+    for (int k = 0; k < PARAMS; k++) { /* it is taken where the twin is: what moves weights in place leaves a little rounding there */
+        const zo_param *p = &t->net->layout.param[k];
+        for (int64_t i = p->offset; i < p->offset + p->rows * p->cols; i++) {
+            double stored = t->tape->stored[t->gradients][i];
+            t->apart = t->left_out[i] ? t->apart : fmax(t->apart, fabs(stored - at[i]));
+            at[i] = stored;
+        }
+    }
     net_loss64(t->net, which, at, here);
     memset(g, 0, SIZE * sizeof *g);
     for (int64_t i = 0; i < t->net->layout.trained_size; i++) {
