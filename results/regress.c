@@ -75,7 +75,7 @@ typedef struct figure { double sum[SIDES], *change; int n; } figure; /* change (
 
 typedef struct setting {
     int cells, unequal, disturbed; /* of the first pairs; pairs that do not count for times */
-    bool timed;                    /* it makes steps, whose times are measured */
+    bool timed;                    /* it makes steps on both sides, whose times are measured */
     int64_t first;                 /* step from which on bits differ */
     figure score, time[TIMES];
     cJSON *memory[SIDES];          /* "train activations" -> bytes, the largest of the pairs */
@@ -156,7 +156,7 @@ static zo_status add_run_pair(setting *s, const zo_pair_side side[2], const zo_g
     }
     bool quiet = rule->disturbed || (zo_run_number(run[A], "disturbed") == 0 && zo_run_number(run[B], "disturbed") == 0);
     s->disturbed += !quiet;
-    s->timed = s->timed || (status == ZO_OK && isfinite(ms[A][CPU]) && isfinite(ms[A][STEP]));
+    s->timed = s->timed || (status == ZO_OK && isfinite(ms[A][CPU]) && isfinite(ms[B][CPU]));
     for (int t = 0; t < TIMES && status == ZO_OK && quiet; t++) {
         add_pair(&s->time[t], ms[A][t], ms[B][t], true);
     }

@@ -20,7 +20,10 @@ alarms=${ALARMS:-200}
 options=${OPTIONS:---budget 3m}
 bugs=${BUGS:-step part score memory same}
 make=${MAKE:-make}
+stamp=$(git rev-parse HEAD && git diff HEAD | cksum)
+[ "$stamp" = "$(cat "$work/stamp" 2>/dev/null)" ] || rm -rf "$work" # of another tree
 mkdir -p "$work"
+echo "$stamp" >"$work/stamp"
 
 # copy NAME: the tree, built before with what is not changed
 copy() {

@@ -109,10 +109,10 @@ static zo_status make_set(regress *r, bool *todo, double most, const int64_t aft
     for (int64_t pass = 0; any && status == ZO_OK && pass < PATIENCE * r->pairs; pass++) {
         char text[80];
         snprintf(text, sizeof text, "%s, pass %lld", what, (long long)pass + 1);
-        int64_t made = r->made;
+        int64_t before = r->made;
         status = make_pass(r, todo, most, text, &left, err);
         *unrun = pass == 0 ? left : *unrun;
-        if (status != ZO_OK || r->made == made) {
+        if (status != ZO_OK || r->made == before) {
             break;
         }
         cJSON_Delete(*rows);
@@ -121,7 +121,8 @@ static zo_status make_set(regress *r, bool *todo, double most, const int64_t aft
         memset(todo, 0, (size_t)r->grid->n * sizeof *todo);
         any = false;
         for (const cJSON *row = *rows != NULL ? (*rows)->child : NULL; row != NULL; row = row->next) {
-            if (strcmp(zo_json_text(row, "figure"), "cpu") == 0 && zo_json_number(row, "pairs", 0) < (double)r->pairs) {
+            double counted = zo_json_number(row, "pairs", 0), made = counted + zo_json_number(row, "disturbed", 0);
+            if (strcmp(zo_json_text(row, "figure"), "cpu") == 0 && counted < (double)r->pairs && made < PATIENCE * (double)r->pairs) {
                 mark_cells(r, row, todo);
                 any = true;
             }

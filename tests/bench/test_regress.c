@@ -107,10 +107,15 @@ START_TEST(what_is_the_same)
     ck_assert(row_of(rows, "head") == NULL && row_of(rows, "form") == NULL && row_of(rows, "train grads") == NULL); /* half a tenth of the step; nothing */
     cJSON_Delete(rows);
     change("b.db", "DELETE FROM memory"); /* nothing else is read of where there are no rows */
-    change("b.db", "UPDATE tries SET cpu_seconds = NULL; DELETE FROM steps WHERE step > 1");
+    change("b.db", "DELETE FROM steps WHERE step > 1");
     rows = judge(&usual);
-    VERDICT(rows, "cpu", "cannot tell");
-    WHY(rows, "cpu", "0 pairs count; at least 4");
+    VERDICT(rows, "cpu", "same");
+    VERDICT(rows, "step", "cannot tell");
+    WHY(rows, "step", "0 pairs count; at least 4");
+    cJSON_Delete(rows);
+    change("b.db", "UPDATE tries SET cpu_seconds = NULL"); /* as where nothing was run: there is no time to compare */
+    rows = judge(&usual);
+    ck_assert(row_of(rows, "cpu") == NULL && row_of(rows, "step") == NULL && row_of(rows, "score") != NULL);
     cJSON_Delete(rows);
 }
 END_TEST
