@@ -135,6 +135,9 @@ zo_status zo_backend_has(const zo_backend *be, zo_slots slots, zo_err *err)
         HAS(linear_backward) HAS(linear_rows_backward) HAS(act_backward) HAS(softcap_backward) HAS(glu_backward) HAS(norm_backward) HAS(attention_backward)
         HAS(embed_backward) HAS(head_backward) HAS(scatter_add)
         break;
+    case ZO_SLOTS_SIDE:
+        HAS(mix) HAS(gate) HAS(mix_backward) HAS(gate_backward)
+        break;
     }
 #undef HAS
     return ZO_OK;

@@ -65,6 +65,14 @@ typedef struct zo_attention {
     zo_prefix prefix;
 } zo_attention;
 
+/* A mixture of features of each row, of which one guides the others (backends/side.h has the formulas). */
+typedef struct zo_mix {
+    int64_t n, cols;             /* features beside the guide, n > 0; numbers of each */
+    const float *x;              /* (n + 1,R,cols); the last is the guide */
+    const float *score;          /* (n,R) what each feature is worth beside the guide; below 0 counts as 0 */
+    float *inverse, *redundancy; /* (n,R) set by mix, read by its gradient: 1 / length, and how much of the others a feature repeats */
+} zo_mix;
+
 /* Rotary tables: (positions, dims/2) cos and sin in backend memory. Of each head the first `dims` numbers are turned, in pairs: number i with
  * i + dims/2 (as LLaMA and GPT-NeoX), or `interleaved` 2i with 2i + 1 (as GPT-J). The others stay. */
 typedef struct zo_rope { const float *cos, *sin; int head_dim, dims; bool interleaved; } zo_rope;
@@ -98,7 +106,7 @@ typedef struct zo_largest {
 } zo_largest;
 
 /* Raised where a slot is added, goes or comes to mean something else. */
-enum { ZO_BACKEND_VERSION = 12 };
+enum { ZO_BACKEND_VERSION = 13 };
 
 typedef struct zo_backend {
     int version;                /* ZO_BACKEND_VERSION of the header that it was compiled with; first in every version */
@@ -178,6 +186,9 @@ typedef struct zo_backend {
      * = log-sum-exp of each row of scores for the backward pass, or NULL. No buffer of sequence length squared for the batch. */
     void (*attention)(struct zo_backend *be, const zo_attention *a, const zo_seqs *seqs, int points, int64_t tokens, const float *q,
                       int64_t qs, const float *k, int64_t ks, const float *v, int64_t vs, float *out, float *lse);
+    /* y (R,cols) = relu(guide + the mixture). A row is a token at a point. */
+    void (*mix)(struct zo_backend *be, const zo_mix *m, int64_t rows, float *y);
+    void (*gate)(struct zo_backend *be, float by, const float *g, const float *y, int64_t rows, int64_t cols, float *x); /* x (R,cols) = tanh(by g) x + y; g (R) */
     /* y (P,R,cols) = x[:, rows, :]; rows (R) host. */
     void (*gather)(struct zo_backend *be, const float *x, int points, int64_t tokens, int64_t cols, const int32_t *rows, int64_t n,
                    float *y);
@@ -194,6 +205,8 @@ typedef struct zo_backend {
     void (*softcap_backward)(struct zo_backend *be, float cap, const float *y /* capped */, int64_t n, float *dy); /* in place */
     void (*glu_backward)(struct zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n,
                          float *dgate, float *dup); /* dgate may be dy */
+    void (*mix_backward)(struct zo_backend *be, const zo_mix *m, int64_t rows, const float *y, const float *dy, float *dx, float *dscore); /* as m->x and m->score; set */
+    void (*gate_backward)(struct zo_backend *be, float by, const float *g, const float *x /* before */, const float *dy, int64_t rows, int64_t cols, float *dg /* set */);
     void (*norm_backward)(struct zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias,
                           const float *x /* the input after the residual was added */, const float *stats /* read with x */, const float *dy,
                           int64_t tokens, int64_t cols, float *dx /* set; may be dy */, zo_store *grad);
@@ -261,7 +274,8 @@ typedef enum zo_slots {
     ZO_SLOTS_LOWRANK_RULES, /* and on moments of low rank */
     ZO_SLOTS_PRODUCTS,     /* products of stores, matrix by matrix */
     ZO_SLOTS_NORMS,        /* dot products of stores */
-    ZO_SLOTS_BACKWARD      /* gradients */
+    ZO_SLOTS_BACKWARD,     /* gradients */
+    ZO_SLOTS_SIDE          /* a side adapter, forward and backward */
 } zo_slots;
 
 /* ZO_EUNSUPPORTED with one sentence that names the device and the slot where the backend lacks one. */

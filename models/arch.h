@@ -47,6 +47,13 @@ typedef struct zo_lora {
     unsigned on;  /* which linear layers of every block: a sum of ZO_LINEAR_*; gate is left out where the family has none */
 } zo_lora;
 
+/* A side adapter (SHERL: Diao et al., arXiv 2407.07523; models/side.c): what the last `late` blocks read is made of what all blocks before them, and
+ * they, would have read. */
+typedef struct zo_side_adapter {
+    int late;       /* 0 = no adapter; less than the layers */
+    int downsample; /* it works on hidden / downsample numbers a token */
+} zo_side_adapter;
+
 /* How the matrices of linear layers in the blocks are held (backends/codes.h). Embeddings, norms, biases and heads are not. */
 typedef struct zo_quantised {
     int bits;  /* 8 or 4; 0 = as everything else */
@@ -93,6 +100,7 @@ typedef struct zo_arch {
     bool attn_bias, attn_out_bias, mlp_bias;
     zo_lora lora;          /* adapters; not of config.json */
     zo_quantised quantised; /* neither */
+    zo_side_adapter side;  /* nor this */
     int prefix;            /* rows of keys and values that each layer has of its own (prefix tuning); 0 = none. Not of config.json */
     /* language-model head */
     bool tied;             /* decoder weight is embed.token */
@@ -113,6 +121,9 @@ typedef struct zo_arch {
  *   layer.N.attn.{q,k}_norm.weight (1, head_dim)   layer.N.{attn,mlp}.post_norm.weight (1, hidden)
  *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
+ *   side.N.down.{weight,bias} (hidden / downsample, hidden)   side.N.norm.{weight,bias}   N = 0..layers-late: of the input of block N
+ *   side.score.{weight,bias} (1, hidden / downsample)   side.out.{weight,bias} (hidden, hidden / downsample)   side.norm.{weight,bias}
+ *   side.gate (1, 1)
  *   layer.N.{attn,mlp}.*.weight.scales (out, groups)   of the linear layers, where their matrices are held as codes
  *   layer.N.{attn,mlp}.*.lora_a.weight (rank, in)  .lora_b.weight (out, rank)   of the linear layers that have an adapter
  *   final.norm.{weight,bias}
@@ -129,6 +140,19 @@ ZO_INLINE int zo_arch_rope_dims(const zo_arch *arch)
 
 /* Up to how many layers a model has. */
 enum { ZO_MOST_LAYERS = 1000 };
+
+/* The block whose input a side adapter makes; `layers` where there is none. */
+ZO_INLINE int zo_arch_side_block(const zo_arch *arch)
+{
+    return arch->layers - arch->side.late;
+}
+
+/* Numbers of a token that a side adapter works on. */
+ZO_INLINE int zo_arch_side_width(const zo_arch *arch)
+{
+    int width = arch->hidden / arch->side.downsample;
+    return width > 0 ? width : 1; /* of a view that is going to be refused */
+}
 
 /* The window of a layer's attention; 0 = it sees everything. */
 ZO_INLINE int zo_arch_window(const zo_arch *arch, int layer)

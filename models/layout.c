@@ -85,6 +85,42 @@ static void add_adapted(builder *b, unsigned on, int rows, int cols, bool bias, 
     pair[1].scale = (float)(lora->alpha / lora->rank);
 }
 
+/* Norms of a side adapter are LayerNorms, whatever those of the model are. */
+static void add_layer_norm(builder *b, int cols, const char *stem)
+{
+    add(b, ZO_PARAM_VECTOR, 1, cols, false, "%s.weight", stem);
+    add(b, ZO_PARAM_VECTOR, 1, cols, true, "%s.bias", stem);
+}
+
+/* Between the blocks: every stage below is that of blocks in front of it. */
+static void add_side(builder *b)
+{
+    const zo_arch *a = b->arch;
+    int first = b->layout->n, width = zo_arch_side_width(a), taps = zo_arch_side_block(a) + 1;
+    char stem[64];
+    b->stage++;
+    for (int k = 0; k < taps; k++) {
+        snprintf(stem, sizeof stem, "side.%d.down", k);
+        add_linear(b, width, a->hidden, true, stem);
+    }
+    b->stage++;
+    for (int k = 0; k < taps; k++) {
+        snprintf(stem, sizeof stem, "side.%d.norm", k);
+        add_layer_norm(b, width, stem);
+    }
+    b->stage++;
+    add_linear(b, 1, width, true, "side.score");
+    b->stage++;
+    add_linear(b, a->hidden, width, true, "side.out");
+    b->stage++;
+    add_layer_norm(b, a->hidden, "side.norm");
+    add(b, ZO_PARAM_TABLE, 1, 1, false, "side.gate");
+    b->layout->param[b->layout->n - 1].whole = true; /* every pass reads it */
+    for (int t = first; t < b->layout->n; t++) {
+        b->layout->param[t].added = true;
+    }
+}
+
 static void add_block(builder *b, int block)
 {
     const zo_arch *a = b->arch;
@@ -224,6 +260,9 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
         b.stage += a->embed_norm;
     }
     for (int i = 0; i < a->layers; i++) {
+        if (a->side.late > 0 && i == zo_arch_side_block(a)) {
+            add_side(&b);
+        }
         add_block(&b, i);
     }
     b.stage++;

@@ -12,6 +12,7 @@
 #include "models/files/hub.h"
 #include "models/files/prefix.h"
 #include "models/rope.h"
+#include "models/files/trained.h"
 #include "models/transformer.h"
 
 zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *be, zo_err *err)
@@ -38,6 +39,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status && model->arch.quantised.bits > 0 && !be->reads_codes) {
         status = zo_fail(err, ZO_EUNSUPPORTED, "device \"%s\" (%s) has no products of matrices that are held as codes; use \"quantised\": \"none\", or the device \"cpu\"",
                          be->name, be->device);
+    }
+    if (!status && model->arch.side.late > 0) {
+        status = zo_backend_has(be, ZO_SLOTS_SIDE, err);
     }
     zo_note_add(model->note, sizeof model->note, "%s", model->arch.note);
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
@@ -144,6 +148,7 @@ void zo_model_close(zo_model *model)
     }
     zo_layout_free(&model->layout);
     zo_free(model->ids.block);
+    zo_free(model->ids.side_down);
     zo_free(model->kept);
     zo_free(model->word);
     zo_free(model->prefix_row);
@@ -403,6 +408,7 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layo
     plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
     zo_free(model.kept);
     zo_free(model.ids.block);
+    zo_free(model.ids.side_down);
 }
 
 /* ---- passes ------------------------------------------------------------------------------------------------------------- */
@@ -873,6 +879,9 @@ zo_status zo_model_save_as(const zo_model *model, const zo_store *values, const 
     }
     if (model->arch.prefix > 0) {
         return zo_prefix_write(folder, &model->arch, &model->layout, model->be, values, err);
+    }
+    if (model->arch.side.late > 0) {
+        return zo_trained_write(folder, ZO_SIDE_FILE, &model->layout, model->be, values, err);
     }
     return zo_weights_write(folder, &model->arch, &model->layout, model->be, values, err);
 }

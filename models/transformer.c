@@ -27,7 +27,7 @@ static int find(const zo_model *model, const char *name, bool wanted)
     return wanted ? at : -1;
 }
 
-static zo_pair find_pair(const zo_model *model, const char *name, bool weight, bool bias)
+zo_pair zo_find_pair(const zo_model *model, const char *name, bool weight, bool bias)
 {
     char full[160];
     snprintf(full, sizeof full, "%s.weight", name);
@@ -45,7 +45,7 @@ static zo_pair find_in_block(const zo_model *model, int layer, const char *name,
 {
     char full[128];
     snprintf(full, sizeof full, "layer.%d.%s", layer, name);
-    return find_pair(model, full, weight, bias);
+    return zo_find_pair(model, full, weight, bias);
 }
 
 /* Parameters of a head are in the layout only where the objective uses them. */
@@ -119,10 +119,10 @@ void zo_transformer_wire(zo_model *model)
     ids->token = find(model, "embed.token", true);
     ids->position = find(model, "embed.position", a->learned_positions);
     ids->type = find(model, "embed.type", a->types > 0);
-    ids->embed_norm = find_pair(model, "embed.norm", a->embed_norm, a->embed_norm && norm_bias);
-    ids->in = find_pair(model, "embed.in", a->embed != a->hidden, false);
-    ids->out = find_pair(model, "embed.out", a->embed != a->hidden, false);
-    ids->final_norm = find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
+    ids->embed_norm = zo_find_pair(model, "embed.norm", a->embed_norm, a->embed_norm && norm_bias);
+    ids->in = zo_find_pair(model, "embed.in", a->embed != a->hidden, false);
+    ids->out = zo_find_pair(model, "embed.out", a->embed != a->hidden, false);
+    ids->final_norm = zo_find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
     for (int l = 0; l < a->layers; l++) {
         zo_block_ids *b = &ids->block[l];
         b->attn_norm = find_in_block(model, l, "attn.norm", true, norm_bias);
@@ -144,6 +144,9 @@ void zo_transformer_wire(zo_model *model)
         b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
         b->down = find_in_block(model, l, "mlp.down", true, a->mlp_bias);
         b->keeps = keeps_of(model, b);
+    }
+    if (a->side.late > 0) {
+        zo_side_wire(model);
     }
     ids->lm_dense = find_optional(model, "lm.dense");
     ids->lm_norm = find_optional(model, "lm.norm");
@@ -195,6 +198,15 @@ static zo_wide wide_of(const zo_arch *a)
                      .all = max64(q + 2 * kv + (a->parallel ? q : 0), mlp + (int64_t)a->ffn * (a->gated ? 2 : 1))};
 }
 
+/* Buffers of a side adapter, where there is one. */
+static void lay_side(const zo_model *model, zo_pass *pass, zo_lay *l, float *spare, float *work)
+{
+    int64_t at_work;
+    if (model->arch.side.late > 0) {
+        zo_side_lay(model, pass, take(l, zo_side_lay(model, pass, NULL, NULL, NULL, &at_work)), spare, work, &at_work);
+    }
+}
+
 /* One memory for many purposes: x is the residual stream, h what a norm or the attention makes, r the widest of a block. */
 static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
 {
@@ -216,6 +228,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
     for (int i = 0; i < 2 && a->prefix > 0; i++) {
         pass->prefix[i] = take(l, pass->points * a->prefix * kv);
     }
+    lay_side(model, pass, l, r, NULL);
     pass->last = h;
     pass->hidden = a->embed != a->hidden ? r : a->final_norm ? h : x;
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
@@ -380,6 +393,16 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
         s.r = take(l, t * max64(wide_r.all, model->width));
     }
     l->used = max64(l->used, end);
+    end = l->used;
+    l->used = begin;
+    float *work = NULL; /* of a side adapter, whose backward pass begins when that of the blocks has ended */
+    if (a->side.late > 0) {
+        int64_t floats;
+        zo_side_lay(model, pass, NULL, NULL, NULL, &floats);
+        work = take(l, floats);
+    }
+    l->used = max64(l->used, end);
+    lay_side(model, pass, l, s.r, work);
 
     pass->x = keep_x ? take(l, t * a->hidden) : s.x;
     pass->x0 = !a->embed_norm ? pass->x : keep_x0 ? take(l, t * a->hidden) : s.x;
@@ -646,6 +669,19 @@ static zo_block_bufs block_bufs(const zo_model *model, const zo_pass *pass, int 
     return pass->keep == ZO_FORWARD_ONLY ? pass->block : model->kept[layer];
 }
 
+/* What a side adapter reads in front of a block, and in front of the last such what it makes. The block's input is completed here. */
+static void read_side(zo_model *model, const zo_pass *pass, const zo_view *view, int layer, const zo_block_bufs *b, const float **pending)
+{
+    if (*pending != NULL) {
+        model->be->add(model->be, b->in, *pending, pass->points * pass->tokens * model->arch.hidden);
+        *pending = NULL;
+    }
+    zo_side_tap(model, pass, view, layer, b->in);
+    if (layer == zo_arch_side_block(&model->arch)) {
+        zo_side_forward(model, pass, view, b->in);
+    }
+}
+
 void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view, const zo_batch *batch, const int32_t *row)
 {
     zo_backend *be = model->be;
@@ -655,6 +691,9 @@ void zo_transformer_forward(zo_model *model, zo_pass *pass, const zo_view *view,
     zo_block_bufs b;
     for (int l = 0; l < a->layers; l++) {
         b = block_bufs(model, pass, l);
+        if (a->side.late > 0 && l <= zo_arch_side_block(a)) {
+            read_side(model, pass, view, l, &b, &pending);
+        }
         block_forward(model, pass, view, batch, l, &b, l == a->layers - 1 ? row : NULL, false, &pending);
     }
     float *y = b.y;
@@ -916,6 +955,10 @@ void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *bat
             block_forward(model, pass, &view, batch, l, &b, NULL, true, &pending);
         }
         if (!block_backward(model, pass, batch, l, &b, some, grad)) {
+            return;
+        }
+        if (a->side.late > 0 && l == zo_arch_side_block(a)) {
+            zo_side_backward(model, pass, grad);
             return;
         }
     }

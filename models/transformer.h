@@ -42,6 +42,9 @@ typedef struct zo_ids_of { /* where each parameter of arch.h's list stands in th
     zo_block_ids *block; /* (layers) */
     int head_stage;      /* of what reads the last hidden state: zo_param.stage */
     zo_pair lm_dense, lm_norm, decoder, class_dense, class_out;
+    zo_pair *side_down, *side_norm; /* (zo_arch_side_block + 1) of a side adapter; NULL = there is none */
+    zo_pair side_score, side_out, side_last;
+    int side_gate;
 } zo_ids_of;
 
 /* Buffers of one block, in the backend's memory; T tokens, Q = the rows that go through it (T, but in the last block only the rows
@@ -77,6 +80,21 @@ typedef struct zo_cache {
     bool reads;            // its tokens, each the place `to` of its sequence, ask the cache; else each other, as in any pass
 } zo_cache;
 
+/* Buffers of a side adapter, in the backend's memory, with n = zo_arch_side_block features beside the guide, each of W numbers; T tokens. Those that a
+ * gradient pass keeps have P = 1. */
+typedef struct zo_taps {
+    float *in;              // (n + 1, T, hidden) gradient pass: what the blocks would have read; else NULL
+    float *raw, *stats;     // (n + 1, P, T, W), (n + 1, T, 2) before their norms: y itself in a forward-only pass, which keeps no stats
+    float *y;               // (n + 1, P, T, W) the features
+    float *product;         // (P, T, W) of a feature and the guide
+    float *score, *inverse, *redundancy; // (n, P, T) see zo_mix
+    float *mixed;           // (P, T, W)
+    float *out, *out_stats; // (P, T, hidden), (T, 2) back at the model's width, before the norm
+    float *normed;          // (P, T, hidden) behind it; out itself in a forward-only pass
+    float *gate;            // (P, T)
+    float *dy, *dscore, *dmixed, *dproduct, *dgate; // gradient pass: (n + 1, T, W), (n, T), (T, W), (T, W), (T)
+} zo_taps;
+
 /* Buffers of one pass. Made by zo_pass_lay. */
 typedef struct zo_pass {
     int points;
@@ -96,6 +114,7 @@ typedef struct zo_pass {
     float *dhead;              // (R, width)
     zo_sink *sink;             // gradient pass: who uses each parameter's gradient as it is complete; NULL = nobody
     zo_cache *cache;           // forward pass at one point: where its keys and values are kept; NULL = nowhere
+    zo_taps taps;              // of a side adapter
     float *lora, *dlora;       // (T, rank) x A^T of the adapter at hand; gradient pass: its gradient
 } zo_pass;
 
@@ -183,12 +202,27 @@ static inline void zo_gradient_done(const zo_model *model, const zo_pass *pass, 
 /* After a forward with keep: dhidden (rows, width) = pass->dhead -> gradients of what is trained below the head, added into grad. Only where
  * something is. */
 void zo_transformer_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, const int32_t *row, zo_store *grad);
+/* A layer's parameters by name, which are there where they are wanted (it dies else). */
+zo_pair zo_find_pair(const zo_model *model, const char *name, bool weight, bool bias);
 zo_seqs zo_seqs_of(const zo_batch *batch);
 /* The row of RoPE's tables for each token of the pass. */
 static inline const int32_t *zo_turn_rows(const zo_model *model, const zo_batch *batch)
 {
     return model->room.turn_row != NULL ? model->room.turn_row : batch->position;
 }
+
+/* side.c: a side adapter; nothing of it is called where there is none ------------------------------------------------------ */
+/* Finds its parameters, of which all are trained and nothing below them is. */
+void zo_side_wire(zo_model *model);
+/* Lays its buffers at `base` (NULL: they are only measured), in memory of which `spare` (points, tokens, hidden) is used besides, and of a gradient pass
+ * what the backward pass works in at `work`. Returns the floats at base; *work_floats those at work. */
+int64_t zo_side_lay(const zo_model *model, zo_pass *pass, float *base, float *spare, float *work, int64_t *work_floats);
+/* Keeps what block `layer`, up to zo_arch_side_block, would have read: x (points, tokens, hidden), complete. */
+void zo_side_tap(zo_model *model, const zo_pass *pass, const zo_view *view, int layer, const float *x);
+/* When all have been kept: x, the input of block zo_arch_side_block, becomes what the adapter makes. */
+void zo_side_forward(zo_model *model, const zo_pass *pass, const zo_view *view, float *x);
+/* From pass->dx, the gradient of that, to those of the adapter's parameters, added into grad. It goes no further. pass->dx is lost. */
+void zo_side_backward(zo_model *model, const zo_pass *pass, zo_store *grad);
 
 /* head.c ------------------------------------------------------------------------------------------------------------------ */
 /* From pass->hidden to what the objective scores: CLASS and WORDS: pass->logits (points, rows, classes); else pass->logprob

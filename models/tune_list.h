@@ -10,6 +10,7 @@
     X(pattern)          \
     X(prefix)           \
     X(lora)                 \
-    X(scales)
+    X(scales)           \
+    X(side)
 
 #endif

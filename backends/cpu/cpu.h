@@ -171,6 +171,10 @@ void zo_cpu_linear_rows_backward(zo_backend *be, const zo_store *store, int weig
 void zo_cpu_act_backward(zo_backend *be, zo_act act, const float *pre, int64_t n, float *dy);
 void zo_cpu_glu_backward(zo_backend *be, zo_act act, const float *gate, const float *up, const float *dy, int64_t n, float *dgate,
                          float *dup);
+void zo_cpu_mix(zo_backend *be, const zo_mix *m, int64_t rows, float *y);
+void zo_cpu_mix_backward(zo_backend *be, const zo_mix *m, int64_t rows, const float *y, const float *dy, float *dx, float *dscore);
+void zo_cpu_gate(zo_backend *be, float by, const float *g, const float *y, int64_t rows, int64_t cols, float *x);
+void zo_cpu_gate_backward(zo_backend *be, float by, const float *g, const float *x, const float *dy, int64_t rows, int64_t cols, float *dg);
 void zo_cpu_norm_backward(zo_backend *be, const zo_store *store, zo_norm_kind kind, int weight, int bias, const float *x,
                           const float *stats, const float *dy, int64_t tokens, int64_t cols, float *dx, zo_store *grad);
 void zo_cpu_embed_backward(zo_backend *be, int table, const int32_t *ids, int64_t tokens, int64_t cols, const float *dx,

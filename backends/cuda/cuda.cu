@@ -636,6 +636,10 @@ static void table_fill(zo_backend *be)
     be->linear_rows_backward = zo_cuda_linear_rows_backward;
     be->act_backward = zo_cuda_act_backward;
     be->glu_backward = zo_cuda_glu_backward;
+    be->mix = zo_cuda_mix;
+    be->mix_backward = zo_cuda_mix_backward;
+    be->gate = zo_cuda_gate;
+    be->gate_backward = zo_cuda_gate_backward;
     be->norm_backward = zo_cuda_norm_backward;
     be->attention_backward = zo_cuda_attention_backward;
     be->embed_backward = zo_cuda_embed_backward;

@@ -6,7 +6,7 @@
  *                           those before it, its option's prompt included, as far as a layer's window reaches; a prefix's keys are all tokens'
  *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
  *                           three times a forward where everything is trained; and x A^T of an adapter again, which B's gradient reads
- *         Not counted: normals, norms, activations, softmax, and what checkpointing runs again (work counts that: bench/cell/setup.c).
+ *         Not counted: normals, norms, activations, softmax, how alike a side adapter's features are, and what checkpointing runs again (work counts that: bench/cell/setup.c).
  * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
  *                           are looked up the rows of the tokens; twice where a gradient comes
  *         formed            W + cZ at each point, or W converted once, written and read as the products' operands are stored; nothing where
@@ -104,6 +104,16 @@ static bool ends_block(const zo_arch *arch, const zo_param *p)
     return p->block == arch->layers - 1 && strstr(p->name, ".attn.k.") == NULL && strstr(p->name, ".attn.v.") == NULL;
 }
 
+/* The last stage of the blocks: what stands in a higher one reads the head's rows alone. */
+static int last_stage(const zo_layout *layout)
+{
+    int stage = 0;
+    for (int i = 0; i < layout->n; i++) {
+        stage = layout->param[i].block >= 0 && layout->param[i].stage > stage ? layout->param[i].stage : stage;
+    }
+    return stage;
+}
+
 static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, zo_head head, int classes)
 {
     bool decoder = strcmp(p->name, arch->tied ? "embed.token" : "lm.decoder.weight") == 0;
@@ -118,7 +128,7 @@ static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *
         u.rows = head == ZO_HEAD_WORDS ? classes : p->rows;
     } else if (p->kind == ZO_PARAM_MATRIX) {
         u.product = true;
-        u.at_rows = p->block >= 0 ? ends_block(arch, p) : strncmp(p->name, "embed.in", 8) != 0;
+        u.at_rows = p->block >= 0 ? ends_block(arch, p) : p->stage > last_stage(layout);
     }
     return u;
 }
@@ -154,7 +164,7 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
         use u = use_of(arch, layout, p, head, classes);
         double n = (double)u.rows * (double)p->cols;
         bool comes = u.stage >= layout->lowest, goes_on = u.stage > layout->lowest || (p->lora == ZO_LORA_B && !layout->param[i - 1].frozen);
-        bool above = p->block >= 0 ? p->block >= lowest : lowest == 0 || (lowest < arch->layers && (p->head || u.stage > layout->lowest));
+        bool above = p->block >= 0 ? p->block >= lowest : lowest == 0 || (lowest < arch->layers && u.stage > last_stage(layout));
         t.trained_numbers += p->frozen ? 0.0 : (double)p->rows * (double)p->cols;
         if (u.product) {
             add_product(&t.forward, &u, p, 1);

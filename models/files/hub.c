@@ -9,6 +9,7 @@
 
 #include "core/io.h"
 #include "core/mem.h"
+#include "models/files/trained.h"
 
 #define FOLDER_MOST 3500 /* leaves room for the names of files below the folder */
 
@@ -46,8 +47,10 @@ static const struct {
                             "result with save_pretrained, and give that folder; or train on from it: its base model, and the folder as \"from\" of \"tune\" (lora, prefix)"},
     {"params.json", "holds a checkpoint as Meta publishes it (params.json); convert it with transformers' convert_llama_weights_to_hf.py"},
     {"*.gguf", "holds GGUF weights; give the Hugging Face folder that they were made from"},
-    {"prefix.safetensors", "is a prefix that a run has saved (prefix.safetensors), not a model; to go on from it give its base model, and the folder as \"from\" of "
+    {ZO_PREFIX_FILE, "is a prefix that a run has saved (prefix.safetensors), not a model; to go on from it give its base model, and the folder as \"from\" of "
                            "\"tune\""},
+    {ZO_SIDE_FILE, "is a side adapter that a run has saved (side.safetensors), not a model; to go on from it give its base model, and the folder as \"from\" of "
+                   "\"tune\""},
     {"*.safetensors", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
     {"*.bin", "has weights, but no config.json that says of what; fetch the model's config.json and tokenizer files into it"},
     {"tokenizer.json", "has a tokenizer alone; expected a model's config.json too"},

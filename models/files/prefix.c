@@ -8,10 +8,10 @@
 
 #include "core/conf.h"
 #include "core/io.h"
-#include "models/files/safetensors.h"
+#include "models/files/trained.h"
 #include "models/rope.h"
 
-static const char own_file[] = "prefix.safetensors", peft_config[] = "adapter_config.json", peft_file[] = "adapter_model.safetensors";
+static const char own_file[] = ZO_PREFIX_FILE, peft_config[] = "adapter_config.json", peft_file[] = "adapter_model.safetensors";
 static const char peft_tensor[] = "prompt_embeddings"; /* (prefix, layers * 2 * kv_heads * head_dim): of each layer keys, then values */
 
 /* Can what PEFT's prefix does to the positions of the tokens be undone by turning its keys? */
@@ -78,30 +78,20 @@ static void move_table(const zo_arch *a, const zo_layout *layout, zo_backend *be
 
 /* ---- writing -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct writer { const zo_layout *layout; const zo_store *store; zo_backend *be; const float *table; } writer;
-
-static void fill_param(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
-{
-    const writer *w = context;
-    const zo_param *p = entry->from;
-    zo_store_read(w->be, w->store, p->offset + first, count, out);
-}
-
 static void fill_table(const zo_tensor_out *entry, int64_t first, int64_t count, float *out, void *context)
 {
     (void)entry;
-    memcpy(out, ((const writer *)context)->table + first, (size_t)count * sizeof *out);
+    memcpy(out, (const float *)context + first, (size_t)count * sizeof *out);
 }
 
-static zo_status write_peft(const char *folder, const zo_arch *a, writer *w, zo_err *err)
+static zo_status write_peft(const char *folder, const zo_arch *a, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
 {
     int64_t width = width_of(a), wide = a->layers * 2 * width;
     char path[4096];
     float *table = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)(a->prefix * wide) * sizeof *table);
-    move_table(a, w->layout, w->be, NULL, w->store, table);
-    w->table = table;
+    move_table(a, layout, be, NULL, store, table);
     zo_tensor_out entry = {.name = peft_tensor, .dims = 2, .shape = {a->prefix, wide}};
-    zo_status status = zo_tensors_write(zo_path_join(path, sizeof path, folder, peft_file), &entry, 1, fill_table, w, err);
+    zo_status status = zo_tensors_write(zo_path_join(path, sizeof path, folder, peft_file), &entry, 1, fill_table, table, err);
     zo_free(table);
     if (status != ZO_OK) {
         return status;
@@ -126,101 +116,15 @@ static zo_status write_peft(const char *folder, const zo_arch *a, writer *w, zo_
 
 zo_status zo_prefix_write(const char *folder, const zo_arch *arch, const zo_layout *layout, zo_backend *be, const zo_store *store, zo_err *err)
 {
-    zo_status status = zo_make_dirs(folder, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    zo_tensor_out *entry = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)layout->n * sizeof *entry);
-    int n = 0;
+    zo_status status = zo_trained_write(folder, own_file, layout, be, store, err);
     bool alone = true; /* nothing but the prefix is trained */
     for (int t = 0; t < layout->n; t++) {
-        const zo_param *p = &layout->param[t];
-        if (!p->frozen) {
-            bool vector = p->kind == ZO_PARAM_VECTOR;
-            entry[n++] = (zo_tensor_out){.name = p->name, .dims = vector ? 1 : 2, .shape = {vector ? p->cols : p->rows, vector ? 0 : p->cols}, .from = p};
-            alone = alone && p->added;
-        }
+        alone = alone && (layout->param[t].frozen || layout->param[t].added);
     }
-    writer w = {.layout = layout, .store = store, .be = be};
-    char path[4096];
-    status = zo_tensors_write(zo_path_join(path, sizeof path, folder, own_file), entry, n, fill_param, &w, err);
-    zo_free(entry);
-    return status == ZO_OK && peft_undoes(arch) && alone ? write_peft(folder, arch, &w, err) : status;
+    return status == ZO_OK && peft_undoes(arch) && alone ? write_peft(folder, arch, layout, be, store, err) : status;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------- */
-
-typedef struct file { char path[4096]; zo_map map; zo_tensors tensors; } file;
-
-static zo_status open_file(file *f, const char *folder, const char *name, zo_err *err)
-{
-    zo_status status = zo_map_open(&f->map, zo_path_join(f->path, sizeof f->path, folder, name), err);
-    if (status == ZO_OK) {
-        status = zo_tensors_parse(&f->tensors, f->map.data, f->map.bytes, f->path, err);
-        if (status != ZO_OK) {
-            zo_map_close(&f->map);
-        }
-    }
-    return status;
-}
-
-static void close_file(file *f)
-{
-    zo_tensors_close(&f->tensors);
-    zo_map_close(&f->map);
-}
-
-static bool is_float(const zo_tensor *t)
-{
-    return t->dtype == ZO_DTYPE_F32 || t->dtype == ZO_DTYPE_F16 || t->dtype == ZO_DTYPE_BF16;
-}
-
-/* The tensor as floats (zo_free gives them back) where it has that shape; dims 1: cols alone. */
-static zo_status read_tensor(const file *f, const char *name, int dims, int64_t rows, int64_t cols, float **out, zo_err *err)
-{
-    const zo_tensor *t = zo_tensors_find(&f->tensors, name);
-    if (t == NULL) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" is missing among its %d; expected a file written by a run that trains the same of the same model",
-                       f->path, name, f->tensors.n);
-    }
-    int64_t first = dims == 1 ? cols : rows;
-    if (!is_float(t) || t->dims != dims || t->shape[0] != first || (dims == 2 && t->shape[1] != cols)) {
-        return zo_fail(err, ZO_EINPUT, "%s: tensor \"%s\" is %s, the first of its %d dimensions %" PRId64 "; expected F32, F16 or BF16 and %" PRId64
-                       " x %" PRId64 ", as \"tokens\" and the model have it", f->path, name, zo_dtype_name(t->dtype), t->dims,
-                       t->dims > 0 ? t->shape[0] : 0, dims == 1 ? 1 : rows, cols);
-    }
-    *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)t->count * sizeof **out);
-    zo_tensor_floats(t, 0, t->count, *out);
-    return ZO_OK;
-}
-
-static zo_status read_own(const char *folder, const zo_layout *layout, zo_backend *be, zo_store *store, zo_err *err)
-{
-    file f;
-    zo_status status = open_file(&f, folder, own_file, err);
-    if (status != ZO_OK) {
-        return status;
-    }
-    int wanted = 0;
-    for (int t = 0; t < layout->n && status == ZO_OK; t++) {
-        const zo_param *p = &layout->param[t];
-        float *values = NULL;
-        if (!p->frozen) {
-            status = read_tensor(&f, p->name, p->kind == ZO_PARAM_VECTOR ? 1 : 2, p->rows, p->cols, &values, err);
-            wanted++;
-        }
-        if (values != NULL) {
-            zo_store_set(be, store, t, values);
-            zo_free(values);
-        }
-    }
-    if (status == ZO_OK && f.tensors.n != wanted) {
-        status = zo_fail(err, ZO_EINPUT, "%s has %d tensors, and this run trains %d parameters; expected a file written by a run that trains the same", f.path,
-                         f.tensors.n, wanted);
-    }
-    close_file(&f);
-    return status;
-}
 
 /* A number of PEFT's config that has to be the model's. */
 static zo_status check_number(const cJSON *json, const char *path, const char *key, int64_t expected, zo_err *err)
@@ -269,17 +173,17 @@ static zo_status read_peft(const char *folder, const zo_arch *a, const zo_layout
     }
     status = check_config(json, path, a, err);
     cJSON_Delete(json);
-    file f;
-    if (status != ZO_OK || (status = open_file(&f, folder, peft_file, err)) != ZO_OK) {
+    zo_trained_file f;
+    if (status != ZO_OK || (status = zo_trained_open(&f, folder, peft_file, err)) != ZO_OK) {
         return status;
     }
     float *table = NULL;
-    status = read_tensor(&f, peft_tensor, 2, a->prefix, a->layers * 2 * width_of(a), &table, err);
+    status = zo_trained_tensor(&f, peft_tensor, 2, a->prefix, a->layers * 2 * width_of(a), &table, err);
     if (status == ZO_OK) {
         move_table(a, layout, be, store, NULL, table);
     }
     zo_free(table);
-    close_file(&f);
+    zo_trained_close(&f);
     return status;
 }
 
@@ -290,9 +194,9 @@ zo_status zo_prefix_read(const char *folder, const zo_arch *arch, const zo_layou
     if (!own && !zo_path_exists(zo_path_join(path, sizeof path, folder, peft_config))) {
         return zo_fail(err, ZO_EINPUT, "%s has neither %s nor %s; expected a folder that a run on a prefix has saved, or PEFT's", folder, own_file, peft_config);
     }
-    zo_status status = own ? read_own(folder, layout, be, store, err) : read_peft(folder, arch, layout, be, store, err);
-    if (status == ZO_OK && store->storage == ZO_STORAGE_F16 && !be->finite(be, store)) {
-        status = zo_fail(err, ZO_EINPUT, "%s: the prefix has a value that is not finite in f16, whose largest is 65504; use \"storage\": \"bf16\" or \"f32\"", folder);
+    if (own) {
+        return zo_trained_read(folder, own_file, "prefix", layout, be, store, err);
     }
-    return status;
+    zo_status status = read_peft(folder, arch, layout, be, store, err);
+    return status == ZO_OK ? zo_trained_fits(folder, "prefix", be, store, err) : status;
 }

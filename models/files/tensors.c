@@ -14,6 +14,7 @@
 #include "core/num.h"
 #include "models/files/safetensors.h"
 #include "models/files/torch_file.h"
+#include "models/files/trained.h"
 
 #define SHARDS_MOST 4096
 
@@ -359,7 +360,7 @@ zo_status zo_model_fingerprint(const char *folder, uint64_t *print, zo_err *err)
 
 zo_status zo_adapter_fingerprint(const char *folder, uint64_t *print, zo_err *err)
 {
-    static const char *const file[] = {"prefix.safetensors", "adapter_config.json", "adapter_model.safetensors"};
+    static const char *const file[] = {ZO_PREFIX_FILE, ZO_SIDE_FILE, "adapter_config.json", "adapter_model.safetensors"};
     zo_status status = ZO_OK;
     for (size_t i = 0; i < sizeof file / sizeof *file && status == ZO_OK; i++) {
         status = is_there(folder, file[i]) ? add_print(print, folder, file[i], PRINT_WHOLE, err) : ZO_OK; /* a step of LeZO moves a part of it */

@@ -939,6 +939,53 @@ static void norms(void)
     }
 }
 
+/* side adapters --------------------------------------------------------------------------------------------------------------------------- */
+
+static void side_case(int64_t n, int64_t cols, int64_t rows)
+{
+    int64_t features = (n + 1) * rows * cols, scores = n * rows, out = rows * cols;
+    const char *what = text("%lld features of %lld, R %lld", (long long)n, (long long)cols, (long long)rows);
+    float *x = values(features, 91), *score = values(scores, 92), *sums = values(2 * scores, 93), *y = values(out, 94), *dy = values(out, 95);
+    float *dx = values(features, 96), *dscore = values(scores, 97), *g = values(rows, 98), *dg = values(rows, 99);
+    float *gx = floats_to_device(x, features), *gscore = floats_to_device(score, scores), *gsums = floats_to_device(sums, 2 * scores), *gy = floats_to_device(y, out);
+    float *gdy = floats_to_device(dy, out), *gdx = floats_to_device(dx, features), *gdscore = floats_to_device(dscore, scores), *gg = floats_to_device(g, rows);
+    float *gdg = floats_to_device(dg, rows);
+    zo_mix here = {.n = n, .cols = cols, .x = x, .score = score, .inverse = sums, .redundancy = sums + scores}, there = here;
+    there.x = gx;
+    there.score = gscore;
+    there.inverse = gsums;
+    there.redundancy = gsums + scores;
+    cpu->mix(cpu, &here, rows, y);
+    gpu->mix(gpu, &there, rows, gy);
+    same("mix", what, y, gy, out, 4e-6);
+    same("mix", text("%s, lengths and redundancies", what), sums, gsums, 2 * scores, 4e-6);
+    gpu->upload(gpu, gy, y, (size_t)out * sizeof *y);
+    gpu->upload(gpu, gsums, sums, (size_t)(2 * scores) * sizeof *sums);
+    cpu->mix_backward(cpu, &here, rows, y, dy, dx, dscore);
+    gpu->mix_backward(gpu, &there, rows, gy, gdy, gdx, gdscore);
+    same("mix_backward", what, dx, gdx, features, 1e-5);
+    same("mix_backward", text("%s, of scores", what), dscore, gdscore, scores, 1e-5);
+    cpu->gate_backward(cpu, 10.0f, g, y, dy, rows, cols, dg);
+    gpu->gate_backward(gpu, 10.0f, gg, gy, gdy, rows, cols, gdg);
+    same("gate_backward", what, dg, gdg, rows, 4e-6);
+    cpu->gate(cpu, 10.0f, g, dy, rows, cols, y);
+    gpu->gate(gpu, 10.0f, gg, gdy, rows, cols, gy);
+    same("gate", what, y, gy, out, 0.0);
+    float *blocks[] = {gx, gscore, gsums, gy, gdy, gdx, gdscore, gg, gdg}, *host[] = {x, score, sums, y, dy, dx, dscore, g, dg};
+    for (int i = 0; i < 9; i++) {
+        gpu->release(gpu, blocks[i]);
+        zo_free(host[i]);
+    }
+}
+
+static void sides(void)
+{
+    static const struct { int64_t n, cols, rows; } shapes_of[] = {{1, 1, 3}, {1, 37, 9}, {2, 64, 5}, {11, 48, 7}, {5, 384, 2}};
+    for (size_t i = 0; i < sizeof shapes_of / sizeof *shapes_of; i++) {
+        side_case(shapes_of[i].n, shapes_of[i].cols, shapes_of[i].rows);
+    }
+}
+
 /* attention -------------------------------------------------------------------------------------------------------------------------------- */
 
 static void ropes(void)
@@ -1097,7 +1144,7 @@ static void attentions(void)
     }
 }
 
-static void (*const bodies[])(void) = {draws, applies, sets, scaled, own_factors, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, ropes, attentions};
+static void (*const bodies[])(void) = {draws, applies, sets, scaled, own_factors, replays, rules, rules_of_low_rank, reductions, embeds, activations, rows, norms, sides, ropes, attentions};
 
 START_TEST(kernels_equal_the_cpu)
 {

@@ -253,7 +253,7 @@ START_TEST(what_is_wrong_is_one_sentence)
         {"opt", "prefix from SCRATCH/none", NULL, "SCRATCH/none has neither prefix.safetensors nor adapter_config.json; expected a folder that a run on a prefix has saved, or PEFT's"},
         {"opt", "prefix tokens 4 from tests/golden/prefix/opt", NULL,
          "tests/golden/prefix/opt/prefix.safetensors: tensor \"layer.0.attn.prefix.k\" is BF16, the first of its 2 dimensions 3; expected F32, F16 or BF16 and 4 x 32, as "
-         "\"tokens\" and the model have it"},
+         "\"tune\" and the model have it"},
         {"llama", "prefix tokens 3 from tests/golden/prefix/opt", NULL, "tests/golden/prefix/opt/prefix.safetensors: tensor \"layer.0.attn.prefix.k\" is BF16"},
         {"llama", "prefix tokens 3 from SCRATCH/peft", "{\"peft_type\": \"LORA\"}", "SCRATCH/peft/adapter_config.json: \"peft_type\" is not \"PREFIX_TUNING\""},
         {"opt", "prefix tokens 3 from SCRATCH/peft", "{\"peft_type\": \"PREFIX_TUNING\"}",
