@@ -52,7 +52,7 @@ typedef struct zo_param {
     unsigned linear;     /* of a MATRIX: the linear layer of its block that it is, or whose adapter it is, a bit; else 0 */
     zo_lora_part lora;   /* of an adapter: A and B stand behind the weight that they adapt (models/arch.h) */
     bool bias;           /* VECTOR that is added: of a linear layer or a norm */
-    int a_token;         /* of a norm: how many of its rows a token has (heads); 0 = one */
+    int a_token;         /* of a norm: how many of its rows a token has (heads); of a MATRIX: how many inputs; 0 = one */
     bool head;           /* of what an objective puts on the base model */
     int stage;           /* place in the forward pass: parameters of one stage read one input, which those of lower stages make */
     bool frozen;         /* not trained: no direction acts on it, no set holds it, no gradient is made of it */

@@ -110,6 +110,7 @@ static void add_side(builder *b)
     }
     b->stage++;
     add_linear(b, 1, width, true, "side.score");
+    b->layout->param[b->layout->n - 2].a_token = taps - 1;
     b->stage++;
     add_linear(b, a->hidden, width, true, "side.out");
     b->stage++;

@@ -125,7 +125,8 @@ static const zo_opt keys[] = {
      .help = "0 = all cores that the process may use"},
     {.key = "tune", .type = ZO_OPT_STRING, .offset = MEMBER(tune), .text = "full", .column = "tune", .flags = OVERRIDE | REPORTED, .younger = true,
      .help = "which parameters are trained: full, head, bias, {\"name\": \"last\", \"layers\": 4}, {\"name\": \"pattern\", \"on\": \"layer.5.*,class.*\"}, "
-             "{\"name\": \"prefix\", \"tokens\": 5}, {\"name\": \"lora\", \"rank\": 8, \"alpha\": 16, \"on\": \"q,v\"}, scales; the others stay as they were read (docs/tune.md)"},
+             "{\"name\": \"prefix\", \"tokens\": 5}, {\"name\": \"lora\", \"rank\": 8, \"alpha\": 16, \"on\": \"q,v\"}, "
+             "{\"name\": \"side\", \"downsample\": 2, \"late\": 1}, scales; the others stay as they were read (docs/tune.md)"},
     {.key = "schedule", .type = ZO_OPT_CHOICE, .offset = MEMBER(schedule), .choices = "constant|linear|cosine",
      .flags = OVERRIDE | REPORTED | LATER, .younger = true,
      .help = "of lr over the steps, for every method: linear and cosine fall to 0 at the last; they need a budget in steps"},

@@ -135,6 +135,7 @@ static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *
 
 static void add_product(zo_products *to, const use *u, const zo_param *p, double times)
 {
+    times *= p->a_token > 0 ? p->a_token : 1;
     *(u->at_rows ? &to->row_numbers : &to->token_numbers) += times * (double)u->rows * (double)p->cols;
     *(u->at_rows ? &to->row_widths : &to->token_widths) += times * (double)(u->rows + p->cols);
 }

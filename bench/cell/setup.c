@@ -407,14 +407,14 @@ static zo_status check_codes(const zo_setup *s, zo_err *err)
     for (int t = 0; t < layout->n && c->estimator->step != NULL && !beside; t++) {
         if (layout->param[t].bits > 0 && !layout->param[t].frozen) {
             return zo_fail(err, ZO_EINPUT, "\"tune\" \"%s\" trains %s, which \"quantised\" holds as codes that no step writes; train \"scales\", or what stands "
-                           "beside them (\"lora\", \"prefix\", \"head\", \"bias\"), or say \"realisation\": \"sidepath\" and \"accumulate\": \"log\"", c->tune,
+                           "beside them (\"lora\", \"prefix\", \"side\", \"head\", \"bias\"), or say \"realisation\": \"sidepath\" and \"accumulate\": \"log\"", c->tune,
                            layout->param[t].name);
         }
     }
     for (int t = 0; t < layout->n && c->estimator->first_order; t++) {
         if (layout->param[t].kind == ZO_PARAM_SCALES && !layout->param[t].frozen) {
             return zo_fail(err, ZO_EINPUT, "\"tune\" \"%s\" trains %s, of which no gradient is made, and %s steps along gradients; use a zeroth-order method, or train "
-                           "what stands beside codes (\"lora\", \"prefix\", \"head\", \"bias\")", c->tune, layout->param[t].name, c->estimator->name);
+                           "what stands beside codes (\"lora\", \"prefix\", \"side\", \"head\", \"bias\")", c->tune, layout->param[t].name, c->estimator->name);
         }
     }
     return ZO_OK;

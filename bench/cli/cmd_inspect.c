@@ -231,7 +231,7 @@ static zo_status plan_methods(report *r, const inspect_args *args, zo_err *err)
     zo_status status = zo_tune_apply(&args->tune, &r->arch, r->head, &layout, err);
     for (int t = 0; t < layout.n && status == ZO_OK; t++) {
         if (layout.param[t].bits > 0 && !layout.param[t].frozen) {
-            status = zo_fail(err, ZO_EINPUT, "--quantised %s holds %s as codes that no step writes, and --tune %.64s trains it; say --tune scales, lora, prefix, head or bias",
+            status = zo_fail(err, ZO_EINPUT, "--quantised %s holds %s as codes that no step writes, and --tune %.64s trains it; say --tune scales, lora, prefix, side, head or bias",
                              args->quantised, layout.param[t].name, args->tune_name);
         }
     }

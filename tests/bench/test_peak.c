@@ -221,12 +221,15 @@ START_TEST(gradients_keep_what_they_read)
 {
     int64_t s = b16(2 * R), f = 256, head = 3 * RH + s + b16(2 * R) + RH + b16(2 * R); /* three buffers, norm's stats; slopes, dhidden; logits */
     int64_t work = 2 * TH + T * f, final = RH + s;
+    int64_t side = 2 * TH + 2 * TH + 2 * STATS + TH / 2 + 3 * T + TH + STATS + T; /* an adapter of 32 numbers a token */
     int64_t top = 5 * RH + 2 * TH + 3 * s; /* of a last block after norms: rows of its input, q, a, mid, out; k, v; lse, two norms */
     struct { const char *model, *tune; bool checkpoint; int64_t floats; } of[] = {
         /* norms behind: x0, its stats, x; q k v a mid h2 out y, lse and the two norms' stats, pre f; the last block */
         {"roberta", "full", false, 2 * TH + STATS + 8 * TH + 3 * STATS + 2 * T * f + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "bias", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work},
         {"roberta", "prefix tokens 5 init activations", false, 6 * TH + 3 * STATS + T * f + top + R * f + RH + head + TH + work + 2 * 5 * H}, /* its keys and values, and not what they are read from */
+        /* behind the first block: two inputs, what they become before and behind their norms, stats; the mixture, score and two sums; the output and stats; gate */
+        {"roberta", "side downsample 2 late 1", false, side + top + R * f + RH + head + TH + work},
         {"roberta", "last layers 1", false, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", false, RH + head + work},
         /* as bias, and what A reads: x, y; x A^T and its gradient, 8 numbers a token */
@@ -235,6 +238,7 @@ START_TEST(gradients_keep_what_they_read)
         {"roberta", "full", true, 2 * TH + STATS + TH + 7 * TH + 3 * STATS + 2 * T * f + TH + RH + head + TH + work},
         {"roberta", "bias", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work},
         {"roberta", "prefix tokens 5 init activations", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work + 2 * 5 * H},
+        {"roberta", "side downsample 2 late 1", true, side + TH + top + R * f + RH + head + TH + work},
         {"roberta", "last layers 1", true, TH + top + RH + 2 * R * f + RH + head + TH + work},
         {"roberta", "head", true, RH + head + work},
         {"roberta", "lora rank 8 alpha 16 on q,v", true, TH + TH + 6 * TH + 3 * STATS + T * f + TH + RH + head + TH + work + 16 * T},
@@ -242,6 +246,7 @@ START_TEST(gradients_keep_what_they_read)
         {"opt", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 2 * T * f + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "bias", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
         {"opt", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + T * f + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work + 2 * 5 * H},
+        {"opt", "side downsample 2 late 1", false, side + TH + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
         {"opt", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "head", false, RH + final + head + work},
         /* h1 q k v a mid y; of the last block h1 too, and its rows */
@@ -249,18 +254,20 @@ START_TEST(gradients_keep_what_they_read)
         {"opt", "full", true, TH + TH + TH + TH + STATS + 6 * TH + 2 * STATS + 2 * T * f + 2 * RH + final + head + TH + work},
         {"opt", "bias", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work},
         {"opt", "prefix tokens 5 init activations", true, TH + TH + TH + STATS + 5 * TH + 2 * STATS + T * f + RH + final + head + TH + work + 2 * 5 * H},
+        {"opt", "side downsample 2 late 1", true, side + TH + STATS + 4 * RH + 2 * TH + 2 * s + R * f + RH + final + head + TH + work},
         {"opt", "last layers 1", true, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 2 * R * f + RH + final + head + TH + work},
         {"opt", "head", true, RH + final + head + work},
         /* a gate beside: feed-forward 176, and both before their product */
         {"llama", "full", false, TH + TH + STATS + 7 * TH + 2 * STATS + 3 * T * 176 + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "prefix tokens 5 init activations", false, 6 * TH + 2 * STATS + 2 * T * 176 + STATS + 4 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352 + 2 * 5 * H},
+        {"llama", "side downsample 2 late 1", false, side + TH + STATS + 4 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "last layers 1", false, TH + TH + STATS + 6 * RH + 2 * TH + 2 * s + 3 * R * 176 + RH + final + head + TH + 2 * TH + T * 352},
         {"llama", "head", false, RH + final + head + 2 * TH + T * 352},
         {"llama", "lora rank 8 alpha 16 on q,v", false, 7 * TH + 2 * STATS + 2 * T * 176 + TH + STATS + 5 * RH + 2 * TH + 2 * s + 2 * R * 176 + RH + final + head + TH + 2 * TH + T * 352 + 16 * T}};
     char config[1200];
     snprintf(config, sizeof config, "{\"model\": [\"shape:roberta-tiny\", \"shape:opt-tiny\", \"shape:llama-tiny\"], \"form\": \"head\", \"init\": \"random\", "
              "\"task\": \"synth-lengths\", \"train\": 4, \"dev\": 0, \"test\": 0, \"context\": 32, \"fill\": true, \"batch\": 4, \"steps\": 2, \"threads\": 1, "
-             "\"tune\": [\"full\", \"bias\", \"last\", \"head\", \"prefix\", \"lora\"], \"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": [false, true]}, "
+             "\"tune\": [\"full\", \"bias\", \"last\", \"head\", \"prefix\", \"lora\", \"side\"], \"optimizer\": {\"name\": \"fo-sgd\", \"checkpoint\": [false, true]}, "
              "\"exclude\": [{\"model\": \"shape:llama-tiny\", \"tune\": \"bias\"}]}");
     run(config, "views.db");
     ck_assert_str_eq(ask("views.db", "select distinct tokens from runs"), "256;"); /* two steps of T */
@@ -277,15 +284,17 @@ START_TEST(gradients_keep_what_they_read)
     /* what is trained, by hand: a block has four products of 64 x 64, two of 64 x 256 or three of 64 x 176, and two norms; of RoBERTa's classification
      * head two layers have biases, and of the others none; positions begin at 2 in RoBERTa and OPT.
      * In the views' order: bias, full, head, last; of adapters of rank 8
-     * on q and v, and of prefixes of 5 tokens, those and the head */
+     * on q and v, of prefixes of 5 tokens, and of a side adapter of 32 numbers a token, those and the head */
     int64_t encoder = 4 * (H * H + H) + 2 * H * f + f + H + 4 * H, llama = 4 * H * H + 3 * H * 176 + 2 * H, top_of = H * H + H + 2 * H + 2;
-    const struct { const char *model; int64_t trained[6]; } counts[] = {
-        {"roberta", {2 * (4 * H + f + H + 2 * H) + H + top_of, (512 + 514 + 1 + 2) * H + 2 * encoder + top_of, top_of, encoder + top_of, 2 * 2 * 8 * 2 * H + top_of, 2 * 2 * 5 * H + top_of}},
-        {"opt", {2 * (4 * H + f + H + 2 * H) + H + 2 * H, (512 + 2050 + 2) * H + 2 * encoder + 2 * H, 2 * H, encoder + 2 * H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H}},
-        {"llama", {(512 + 1) * H + 2 * llama + 2 * H, 2 * H, llama + H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H}}};
+    int64_t adapter = 2 * (32 * H + 32 + 2 * 32) + 32 + 1 + H * 32 + H + 2 * H + 1;
+    const struct { const char *model; int64_t trained[7]; } counts[] = {
+        {"roberta", {2 * (4 * H + f + H + 2 * H) + H + top_of, (512 + 514 + 1 + 2) * H + 2 * encoder + top_of, top_of, encoder + top_of, 2 * 2 * 8 * 2 * H + top_of, 2 * 2 * 5 * H + top_of, adapter + top_of}},
+        {"opt", {2 * (4 * H + f + H + 2 * H) + H + 2 * H, (512 + 2050 + 2) * H + 2 * encoder + 2 * H, 2 * H, encoder + 2 * H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H,
+                 adapter + 2 * H}},
+        {"llama", {(512 + 1) * H + 2 * llama + 2 * H, 2 * H, llama + H + 2 * H, 2 * 2 * 8 * 2 * H + 2 * H, 2 * 2 * 5 * H + 2 * H, adapter + 2 * H}}};
     for (int i = 0; i < 3; i++) {
         char sql[300], want[120] = "";
-        for (int v = 0; v < 6 && counts[i].trained[v] > 0; v++) {
+        for (int v = 0; v < 7 && counts[i].trained[v] > 0; v++) {
             snprintf(want + strlen(want), sizeof want - strlen(want), "%lld;", (long long)counts[i].trained[v]);
         }
         snprintf(sql, sizeof sql, "select trained_parameters from runs where model = 'shape:%s-tiny' and optimizer_options like '%%false%%' order by tune", counts[i].model);
@@ -299,11 +308,11 @@ START_TEST(gradients_keep_what_they_read)
     ck_assert_str_eq(ask("views.db", "select count(*) from runs r where 4 * trained_parameters > (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"
                                      " or 4 * trained_parameters + 4 * 15 * 60 < (select bytes from memory m where m.run = r.run and phase = 'train' and tag = 'grads')"), "0;");
     ck_assert_str_eq(ask("views.db", "select count(distinct bytes), count(*) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
-                                     "tune not like 'prefix%' and tune not like 'lora%'"), "1|8;");
+                                     "tune not like 'prefix%' and tune not like 'lora%' and tune not like 'side%'"), "1|8;");
     ck_assert_str_eq(ask("views.db", "select max(bytes) - min(bytes) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
-                                     "tune not like 'lora%'"), "5120;"); /* 2 layers, keys and values, 5 rows of 64 */
+                                     "tune not like 'lora%' and tune not like 'side%'"), "5120;"); /* 2 layers, keys and values, 5 rows of 64 */
     ck_assert_str_eq(ask("views.db", "select max(bytes) - min(bytes) from memory join runs using (run) where phase = 'train' and tag = 'params' and model = 'shape:opt-tiny' and "
-                                     "tune not like 'prefix%'"), "16384;"); /* 2 layers, q and v, A and B of 8 times 64 */
+                                     "tune not like 'prefix%' and tune not like 'side%'"), "16384;"); /* 2 layers, q and v, A and B of 8 times 64 */
 }
 END_TEST
 

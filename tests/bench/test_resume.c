@@ -206,7 +206,7 @@ static void check_peaks(const char *db, const char *whole)
 /* The files of weights of one folder are those of another, bit for bit; returns how many there are. */
 static int same_weights(const char *is, const char *was)
 {
-    static const char *const name[] = {"model.safetensors", "adapter_model.safetensors", "prefix.safetensors"};
+    static const char *const name[] = {"model.safetensors", "adapter_model.safetensors", "prefix.safetensors", "side.safetensors"};
     int found = 0;
     for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
         char path[2][400];
@@ -288,8 +288,9 @@ static const char many[] =
     "{\"optimizer\": \"qzo\", \"quantised\": \"int8\", \"tune\": \"scales\", \"eps\": 1e-4, \"lr\": 1e-5}, "
     "{\"optimizer\": \"tezo\", \"quantised\": \"int4\", \"realisation\": \"sidepath\", \"accumulate\": \"log\"}, "
     "{\"optimizer\": \"mezo\", \"tune\": {\"name\": \"prefix\", \"tokens\": 3}}, "
-    "{\"optimizer\": [\"addax\", {\"name\": \"addax\", \"length\": 12, \"probe_batch\": 3, \"alpha\": 0.3}], \"realisation\": [\"inplace\", \"streamed\"]}]";
-enum { MANY = 31, ON_GRADIENTS = 7 };
+    "{\"optimizer\": [\"addax\", {\"name\": \"addax\", \"length\": 12, \"probe_batch\": 3, \"alpha\": 0.3}], \"realisation\": [\"inplace\", \"streamed\"]}, "
+    "{\"optimizer\": \"fo-adamw\", \"tune\": \"side\"}]";
+enum { MANY = 32, ON_GRADIENTS = 8 };
 
 START_TEST(killed_cells_go_on)
 {

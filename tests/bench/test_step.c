@@ -208,6 +208,10 @@ START_TEST(work_of_views)
         /* keys and values in front of the first block's: the same */
         {"prefix tokens 5 init random", 2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * (square + mlp)) + 2 * 4 * H * (pairs + row_pairs),
          2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)},
+        /* the last block's inputs' gradients down to its norm; of the adapter (two down to 8, one score, back up) both, but no gradient goes below it */
+        {"side downsample 8 late 1",
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * (2 * 8 * H + 2 * 8 + 2 * 8 * H)) + 2 * 4 * H * row_pairs,
+         2 * (R * (V * H + 2 * square + mlp) + T * 2 * square) + 4 * H * row_pairs},
         {"pattern on embed.token", 2 * (R * (2 * V * H + 2 * square + mlp) + T * 2 * square + T * block) + 2 * 4 * H * (pairs + row_pairs),
          2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block) + 4 * H * (pairs + row_pairs)},
         /* inputs' gradients down to the first block's o; of an adapter both of B, A's own and x A^T again, and above the first block its input's */
@@ -218,14 +222,16 @@ START_TEST(work_of_views)
         zo_layout layout = {0};
         zo_tune tune;
         arch.prefix = 0;
+        arch.side.late = 0;
         ck_assert(zo_tune_parse(of[i].tune, "test", &tune, &err) == ZO_OK && zo_tune_extend(&tune, &arch, &err) == ZO_OK); /* LoRA is the last */
         zo_arch_layout(&arch, ZO_HEAD_OPTIONS, 2, &layout);
         ck_assert(zo_tune_apply(&tune, &arch, ZO_HEAD_OPTIONS, &layout, &err) == ZO_OK);
         zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_OPTIONS, 2);
-        ck_assert(arch.lora.rank > 0 || t.read_numbers == read + arch.prefix * 2 * 2 * H); /* whatever the tokens are, whose positions alone are looked up */
+        double more = arch.side.late > 0 ? 2 * (8 * H + 8 + 2 * 8) + 8 + 1 + 8 * H + H + 2 * H + 1 : arch.prefix * 2 * 2 * H; /* numbers */
+        ck_assert(arch.lora.rank > 0 || t.read_numbers == read + more); /* whatever the tokens are, whose positions alone are looked up */
         ck_assert_double_eq(t.row_reads, H);
         ck_assert_double_eq(zo_products_flops(&pass, &t.forward, &arch),
-                            2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block + (arch.lora.rank > 0 ? adapters : 0)) + 4 * H * (pairs + row_pairs));
+                            2 * (R * (V * H + 2 * square + mlp) + T * 2 * square + T * block + (arch.lora.rank > 0 ? adapters : arch.side.late > 0 ? T * (3 * 8 * H + 8) : 0)) + 4 * H * (pairs + row_pairs));
         ck_assert_msg(zo_products_flops(&pass, &t.backward, &arch) == of[i].backward, "%s: %.0f FLOPs backward, by hand %.0f", of[i].tune,
                       zo_products_flops(&pass, &t.backward, &arch), of[i].backward);
         ck_assert_msg(zo_products_flops(&pass, &t.again, &arch) == of[i].again, "%s: %.0f FLOPs again, by hand %.0f", of[i].tune,
