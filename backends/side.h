@@ -1,7 +1,8 @@
-/* side.h: one row of zo_backend.mix, .gate and their gradients, the same for every backend. Before a backend includes it, it defines
+/* side.h: one row of zo_backend.mix, .gate and their gradients, the same for every backend. As it stands a thread has a row. A backend whose threads
+ * share one defines first
  *
  *   SIDE_ROW                qualifiers of these functions
- *   SIDE_LANE, SIDE_LANES   which of how many threads that share a row this one is; each has the columns SIDE_LANE, SIDE_LANE + SIDE_LANES, ...
+ *   SIDE_LANE, SIDE_LANES   which of how many threads this one is; each has the columns SIDE_LANE, SIDE_LANE + SIDE_LANES, ...
  *   side_dot(x, y, cols)    the sum of products of two rows, the same for all of them
  *   side_wait()             they see what the others wrote
  *
@@ -17,7 +18,37 @@
 #include "backends/backend.h"
 
 #define SIDE_TINY 1e-8f
-#define SIDE_COLUMNS(c, cols) (int64_t c = SIDE_LANE; c < (cols); c += SIDE_LANES)
+
+#ifndef SIDE_ROW
+#define SIDE_ROW ZO_INLINE
+#define SIDE_LANE 0
+#define SIDE_LANES 1
+
+/* In 16 fixed lanes. */
+SIDE_ROW float side_dot(const float *x, const float *y, int64_t cols)
+{
+    float sum[16] = {0};
+    int64_t whole = cols / 16 * 16;
+    for (int64_t i = 0; i < whole; i += 16) {
+        for (int j = 0; j < 16; j++) {
+            sum[j] = fmaf(x[i + j], y[i + j], sum[j]);
+        }
+    }
+    for (int64_t i = whole; i < cols; i++) {
+        sum[i - whole] = fmaf(x[i], y[i], sum[i - whole]);
+    }
+    for (int step = 8; step > 0; step /= 2) {
+        for (int j = 0; j < step; j++) {
+            sum[j] += sum[j + step];
+        }
+    }
+    return sum[0];
+}
+
+SIDE_ROW void side_wait(void)
+{
+}
+#endif
 
 /* Feature k of row r; k = n: the guide. */
 SIDE_ROW const float *side_feature(const zo_mix *m, int64_t rows, int64_t k, int64_t r)
@@ -68,7 +99,7 @@ SIDE_ROW void side_mix_row(const zo_mix *m, int64_t rows, int64_t r, float *y)
     side_wait();
     float total = side_total(m, rows, r);
     const float *guide = side_feature(m, rows, m->n, r);
-    for SIDE_COLUMNS (c, m->cols) {
+    for (int64_t c = SIDE_LANE; c < m->cols; c += SIDE_LANES) {
         float sum = guide[c];
         for (int64_t k = 0; k < m->n; k++) {
             sum = fmaf(side_ratio(m, rows, k, r) / total, side_feature(m, rows, k, r)[c], sum);
@@ -83,7 +114,7 @@ SIDE_ROW void side_mix_backward_row(const zo_mix *m, int64_t rows, int64_t r, co
 {
     int64_t cols = m->cols, n = m->n;
     float *dm = dx + (n * rows + r) * cols; /* the guide's */
-    for SIDE_COLUMNS (c, cols) {
+    for (int64_t c = SIDE_LANE; c < cols; c += SIDE_LANES) {
         dm[c] = dy[r * cols + c] * zo_act_relu_slope(y[r * cols + c]);
     }
     float total = side_total(m, rows, r), inner = 0.0f;
@@ -100,7 +131,7 @@ SIDE_ROW void side_mix_backward_row(const zo_mix *m, int64_t rows, int64_t r, co
     for (int64_t k = 0; k < n; k++) {
         const float *x = side_feature(m, rows, k, r);
         float *d = dx + (k * rows + r) * cols, share = side_ratio(m, rows, k, r) / total, inverse = m->inverse[k * rows + r];
-        for SIDE_COLUMNS (c, cols) {
+        for (int64_t c = SIDE_LANE; c < cols; c += SIDE_LANES) {
             d[c] = share * dm[c];
         }
         for (int64_t j = 0; j < n; j++) {
@@ -109,7 +140,7 @@ SIDE_ROW void side_mix_backward_row(const zo_mix *m, int64_t rows, int64_t r, co
                 const float *other = side_feature(m, rows, j, r);
                 float slope = -side_ratio(m, rows, k, r) * dscore[k * rows + r] - side_ratio(m, rows, j, r) * dscore[j * rows + r];
                 float across = slope * inverse * m->inverse[j * rows + r], along = slope * alike * inverse * inverse;
-                for SIDE_COLUMNS (c, cols) {
+                for (int64_t c = SIDE_LANE; c < cols; c += SIDE_LANES) {
                     d[c] = fmaf(across, other[c], fmaf(-along, x[c], d[c]));
                 }
             }
@@ -121,7 +152,7 @@ SIDE_ROW void side_mix_backward_row(const zo_mix *m, int64_t rows, int64_t r, co
 SIDE_ROW void side_gate_row(float by, const float *g, const float *y, int64_t r, int64_t cols, float *x)
 {
     float open = zo_tanh(by * g[r]);
-    for SIDE_COLUMNS (c, cols) {
+    for (int64_t c = SIDE_LANE; c < cols; c += SIDE_LANES) {
         x[r * cols + c] = fmaf(open, x[r * cols + c], y[r * cols + c]);
     }
 }

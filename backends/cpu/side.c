@@ -1,36 +1,9 @@
 /* side.c: a side adapter's mixture and gate: rows in parallel, each by one thread, sums in 16 fixed lanes. */
+#include "backends/side.h"
+
 #include "backends/cpu/cpu.h"
 
-enum { LANES = 16, SMALL = 32768 };
-
-static inline float side_dot(const float *x, const float *y, int64_t cols)
-{
-    float sum[LANES] = {0};
-    int64_t whole = cols / LANES * LANES;
-    for (int64_t i = 0; i < whole; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            sum[j] = fmaf(x[i + j], y[i + j], sum[j]);
-        }
-    }
-    for (int64_t i = whole; i < cols; i++) {
-        sum[i - whole] = fmaf(x[i], y[i], sum[i - whole]);
-    }
-    for (int step = LANES / 2; step > 0; step /= 2) {
-        for (int j = 0; j < step; j++) {
-            sum[j] += sum[j + step];
-        }
-    }
-    return sum[0];
-}
-
-static inline void side_wait(void)
-{
-}
-
-#define SIDE_ROW static inline
-#define SIDE_LANE 0
-#define SIDE_LANES 1
-#include "backends/side.h"
+enum { SMALL = 32768 }; /* numbers, from which on threads pay */
 
 #define ROWS(part, statement)                                                                             \
     double start = zo_now();                                                                              \
