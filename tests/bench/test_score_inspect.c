@@ -550,12 +550,12 @@ START_TEST(views_are_predicted)
     enum { SIDE = 2 * (16 * 32 + 16 + 2 * 16) + 16 + 1 + 32 * 16 + 32 + 2 * 32 + 1 }; /* two down to 16 with their norms; scores; back up, and its norm; the gate */
     static const char model_of[] = "tests/golden/models/llama";
     static const struct { const char *view; int parameters, trained, padding; } of[] = {
-        {"full", 21664, 21664},
-        {"head", 21664, 96 * 32},
-        {"last layers 1", 21664, 7744 + 32 + 96 * 32},
-        {"pattern on *.norm.weight", 21664, 5 * 32},
-        {"lora rank 8 alpha 16 on q,v", 21664 + 1792, 2 * 8 * (32 + 32 + 32 + 16)},
-        {"prefix tokens 5 init activations", 21664 + 320, 2 * 5 * (16 + 16)},
+        {"full", 21664, 21664, 0},
+        {"head", 21664, 96 * 32, 0},
+        {"last layers 1", 21664, 7744 + 32 + 96 * 32, 0},
+        {"pattern on *.norm.weight", 21664, 5 * 32, 0},
+        {"lora rank 8 alpha 16 on q,v", 21664 + 1792, 2 * 8 * (32 + 32 + 32 + 16), 0},
+        {"prefix tokens 5 init activations", 21664 + 320, 2 * 5 * (16 + 16), 0},
         {"side downsample 2 late 1", 21664 + SIDE, SIDE, 15 + 15}}; /* behind the score's bias and the gate */
     double lists = 0; /* on the host, the same for all views */
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
