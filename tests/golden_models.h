@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "models/model.h"
 #include "optimizers/engine.h"
+#include "tests/few_queries.h"
 #include "tests/fold_side.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
@@ -167,7 +168,7 @@ static inline bool golden_steps_in(const zo_estimator *e, int realisation)
     return e->step != NULL && (e->allows == NULL || e->allows((zo_realisation)realisation)) && (zo_estimator_probes(e) || realisation == 0);
 }
 
-/* The weights (*size, host; zo_free gives them back) after `steps` (2 or more) with the options' defaults, what a side path keeps beside
+/* The weights (*size, host; zo_free gives them back) after `steps` (2 or more) with the options' defaults (but see few_queries.h), what a side path keeps beside
  * them added; loss (steps). Steps after the second may not allocate. The run is closed. NULL: what is trained has none of the layers that a set of the
  * method is of. */
 static inline float *golden_steps(golden_run *r, const zo_estimator *e, int realisation, int steps, double *loss, int64_t *size)
@@ -181,7 +182,9 @@ static inline float *golden_steps(golden_run *r, const zo_estimator *e, int real
     zo_engine *engine = zo_engine_new(&spec);
     zo_objective *o = zo_engine_objective(engine);
     void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes > 0 ? e->state_bytes : 1);
-    ck_assert(e->options == NULL || zo_opt_read(e->options, NULL, NULL, e->name, state, &err) == ZO_OK);
+    cJSON *options = few_queries(e, NULL);
+    ck_assert(e->options == NULL || zo_opt_read(e->options, options, NULL, e->name, state, &err) == ZO_OK);
+    cJSON_Delete(options);
     zo_status started = e->start == NULL ? ZO_OK : e->start(state, o, &err);
     if (started == ZO_EUNSUPPORTED && strstr(err.text, "nothing that is trained here belongs to the linear layers") != NULL) {
         zo_free(state);

@@ -92,7 +92,7 @@ static inline result run_of(zo_backend *be, const setting *s)
     zo_objective *o = zo_engine_objective(engine);
     const zo_estimator *e = zo_estimator_find(s->optimizer);
     void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, e->state_bytes);
-    cJSON *options = s->options != NULL ? cJSON_Parse(s->options) : NULL;
+    cJSON *options = few_queries(e, s->options != NULL ? cJSON_Parse(s->options) : NULL);
     ck_assert_msg(e->options == NULL || zo_opt_read(e->options, options, NULL, e->name, state, &storage_err) == ZO_OK, "%s", storage_err.text);
     cJSON_Delete(options);
     out.status = e->start != NULL ? e->start(state, o, &storage_err) : ZO_OK;

@@ -18,6 +18,7 @@
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/output.h"
+#include "tests/few_queries.h"
 #include "tests/folder.h"
 #include "tests/plugins.h"
 #include "tests/suite.h"
@@ -174,19 +175,14 @@ static cJSON *other_values(const zo_opt *o)
 /* How far a setting is tried: in every way that the program has (with products in bf16 where the weights are held in f16); in every realisation; in one. */
 typedef enum breadth { EVERY_WAY, EVERY_REALISATION, ONE_WAY } breadth;
 
-/* An optimizer of a config with three queries a step where its own are many: a hundred forwards a step in every way take minutes. */
+/* An optimizer of a config, with few queries. */
 static cJSON *with_few_queries(const zo_estimator *e, const cJSON *optimizer)
 {
-    const zo_opt *queries = e->options != NULL ? zo_opt_find(e->options, "queries") : NULL;
-    if (queries == NULL || queries->initial < 16 || (cJSON_IsObject(optimizer) && cJSON_HasObjectItem(optimizer, "queries"))) {
-        return cJSON_Duplicate(optimizer, true);
-    }
     cJSON *with = cJSON_IsObject(optimizer) ? cJSON_Duplicate(optimizer, true) : cJSON_CreateObject();
     if (!cJSON_IsObject(optimizer)) {
         cJSON_AddStringToObject(with, "name", optimizer->valuestring);
     }
-    cJSON_AddNumberToObject(with, "queries", 3);
-    return with;
+    return few_queries(e, with);
 }
 
 static void run_cells(const char *model, const zo_estimator *e, const cJSON *optimizer, breadth how)

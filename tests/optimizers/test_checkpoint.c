@@ -36,7 +36,7 @@ static void player_open(player *p, const setting *s)
                            .io = {.context = &p->run, .losses = golden_losses, .gradient = golden_gradient, .descend = golden_descend, .touched = golden_touched, .most_points = 2}};
     p->engine = zo_engine_new(&spec);
     p->state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, p->e->state_bytes);
-    cJSON *options = s->options != NULL ? cJSON_Parse(s->options) : NULL;
+    cJSON *options = few_queries(p->e, s->options != NULL ? cJSON_Parse(s->options) : NULL);
     ck_assert_msg(p->e->options == NULL || zo_opt_read(p->e->options, options, NULL, p->e->name, p->state, &storage_err) == ZO_OK, "%s", storage_err.text);
     cJSON_Delete(options);
     p->status = p->e->start != NULL ? p->e->start(p->state, zo_engine_objective(p->engine), &storage_err) : ZO_OK;
