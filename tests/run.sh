@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh LOGS TEST...: run Check programs, JOBS at once (as many as there are processors), a verdict line each when it ends, then "N passed,
-# N failed, N skipped" alone on the last line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what
+# run.sh LOGS TEST...: run Check programs, JOBS at once (as many as there are processors), a verdict line each when it ends, with its time and
+# that of all processors, which other work on the machine does not lengthen; then "N passed, N failed, N skipped" alone on the last line; the exit status is 1 when anything failed. A check that prints a line "skipped: what, and what
 # it wants" counts as skipped, not as passed; so does such a line of a program without checks. A program that dies before its summary counts
 # as one failure. V=1 shows all output; else only a failing program's, and lines that begin with "skipped:" or "measured:". When all tests of
 # the CUDA backend are among them, every kernel must have been launched (check_kernels.sh). Their files stand in memory where /dev/shm has room
@@ -15,6 +15,9 @@ one() {
     status=0
     "$2" >"$log" 2>&1 || status=$?
     ms=$((($(date +%s%N) - start) / 1000000))
+    # of the program and what it started: the second line of `times`, "0m1.23s 0m0.45s"
+    times >"$log.times"
+    cpu=$(awk -F'[ms ]+' 'NR == 2 { print int(1000 * (60 * $1 + $2 + 60 * $3 + $4)) }' "$log.times")
     # Check's summary, once per runner: "98%: Checks: 50, Failures: 1, Errors: 0"
     counts=$(awk -F'[:,]' '/^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/ { n += $3; bad += $5 + $7; seen = 1 }
         END { if (seen) print n, bad }' "$log")
@@ -29,7 +32,7 @@ one() {
     skips=$(grep -c '^skipped:' "$log")
     [ "$skips" -le $((checks - bad)) ] && good=$((checks - bad - skips)) || good=0
     if [ "$bad" = 0 ]; then
-        printf 'ok    %-24s %4d checks %7d ms\n' "$name" "$checks" "$ms"
+        printf 'ok    %-24s %4d checks %7d ms, %7d of processors\n' "$name" "$checks" "$ms" "$cpu"
         if [ "${V:-}" = 1 ]; then sed 's/^/      /' "$log"; else sed -n '/^skipped:\|^measured:/s/^/      /p' "$log"; fi
     else
         printf 'FAIL  %-24s %4d of %d checks failed, %d ms\n' "$name" "$bad" "$checks" "$ms"
