@@ -16,7 +16,7 @@
 #include "tests/fold_side.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
-                                       "gemma", "gemma2", "gptj", "phi", "phi3"};
+                                       "gemma", "gemma2", "gptj", "phi", "phi3", "gpt-neo"};
 enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, OPT = 4, LLAMA = 6, CLASSES = 3 };
 
 static inline bool causal(int family)

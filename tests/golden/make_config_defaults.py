@@ -49,10 +49,12 @@ BASE = {
                 layer_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=True, rope_theta=500.0, partial_rotary_factor=0.25),
     "phi3": dict(COMMON, vocab_size=33000, num_hidden_layers=3, hidden_size=768, num_attention_heads=4, num_key_value_heads=2, intermediate_size=36, max_position_embeddings=40,
                  rms_norm_eps=1e-3, hidden_act="relu", tie_word_embeddings=True, rope_theta=500.0, partial_rotary_factor=0.25, sliding_window=7),
+    "gpt_neo": dict(COMMON, vocab_size=51000, num_layers=3, hidden_size=96, num_heads=4, intermediate_size=36, max_position_embeddings=40, window_size=7,
+                    attention_types=[[["local"], 2], [["global"], 1]], activation_function="relu", layer_norm_epsilon=1e-3, tie_word_embeddings=False),
 }
 CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
          "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
-         "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config}
+         "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config, "gpt_neo": tr.GPTNeoConfig}
 NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",
          "final_logit_softcapping")
 # RoBERTa cannot count positions without it, and others want a number
@@ -101,6 +103,9 @@ ALSO = [  # (family, changes to the base, keys taken out)
     ("gpt_neox", dict(rope_parameters={"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.75}), []),
     ("gptj", dict(hidden_size=1600), ["n_embd"]),
     ("phi", dict(rope_scaling=ROPE["linear"]), ["partial_rotary_factor"]),
+    ("gpt_neo", dict(num_layers=24, attention_types=None), []),
+    ("gpt_neo", dict(num_attention_heads=6, num_hidden_layers=2, attention_types=[[["global", "local"], 1]]), []),
+    ("gpt_neo", dict(attention_types=[[["local", "global", "local"], 1]]), []),
     ("qwen2", dict(max_window_layers=2), []),
     ("qwen2", dict(use_sliding_window=False), []),
     ("qwen2", dict(layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ["max_window_layers"]),

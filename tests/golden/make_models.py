@@ -77,6 +77,10 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
                            rope_parameters=dict(rope_type="longrope", rope_theta=100.0, partial_rotary_factor=0.75, attention_factor=1.25,
                                                 short_factor=[1.0, 1.5, 2.0], long_factor=[1.25, 2.0, 4.0]), **LLAMA),
              tr.Phi3ForSequenceClassification, tr.Phi3ForCausalLM, 0),
+    "gpt-neo": (tr.GPTNeoConfig(vocab_size=VOCAB, hidden_size=16, intermediate_size=24, num_layers=LAYERS, num_heads=HEADS, max_position_embeddings=POSITIONS,
+                                attention_types=[[["global", "local"], 1]], window_size=6, embed_dropout=0.0, resid_dropout=0.0, attention_dropout=0.0,
+                                classifier_dropout=0.0, pad_token_id=PAD, bos_token_id=2, eos_token_id=2),
+                tr.GPTNeoForSequenceClassification, tr.GPTNeoForCausalLM, 0),
 }
 
 

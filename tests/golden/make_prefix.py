@@ -25,7 +25,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKENS, CLASSES = 3, 3
 FAMILIES = ["bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3", "gemma",
-            "gemma2", "gptj", "phi", "phi3"]
+            "gemma2", "gptj", "phi", "phi3", "gpt-neo"]
 PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox", "gptj", "phi"]  # positions are rotary
 prefixes = []  # of the model that runs: (k, v) a layer, (TOKENS, kv_heads * head_dim)
 made = []      # layers that ran
@@ -48,6 +48,16 @@ def attend(module, query, key, value, attention_mask, scaling=None, softcap=None
     return (torch.softmax(scores, -1) @ value).transpose(1, 2).contiguous(), None
 
 
+class NeoAttention(tr.models.gpt_neo.modeling_gpt_neo.GPTNeoSelfAttention):
+    """GPT-Neo knows attentions of its own alone, of which each has its mask."""
+    def _attn(self, query, key, value, attention_mask=None):
+        n = key.shape[2]
+        mask = torch.where(self.bias[:, :, :n, :n], 0.0, torch.finfo(torch.float32).min)
+        out, _ = attend(self, query, key, value, mask if attention_mask is None else mask + attention_mask, scaling=1.0)
+        return out.transpose(1, 2), None
+
+
+tr.models.gpt_neo.modeling_gpt_neo.GPT_NEO_ATTENTION_CLASSES["prefix"] = NeoAttention
 ALL_ATTENTION_FUNCTIONS.register("prefix", attend)
 ALL_MASK_ATTENTION_FUNCTIONS.register("prefix", eager_mask)
 
@@ -153,7 +163,7 @@ def make(family):
     n, most = ids.shape
     config = tr.AutoConfig.from_pretrained(folder)
     layers, heads, kv_heads, width = sizes(config)
-    windowed = "sliding_attention" in (getattr(config, "layer_types", None) or []) or family in ("mistral", "phi3")
+    windowed = "sliding_attention" in (getattr(config, "layer_types", None) or []) or family in ("mistral", "phi3", "gpt-neo")
     causal = family not in ("bert", "roberta", "distilbert")
     inputs = dict(input_ids=ids, attention_mask=mask)
     if family in ("bert", "roberta"):

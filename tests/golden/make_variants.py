@@ -39,6 +39,8 @@ BASE = {
                 rope_theta=50.0),
     "phi3": dict(vocab_size=40, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, max_position_embeddings=32,
                  rope_theta=50.0, pad_token_id=0),
+    "gpt_neo": dict(vocab_size=40, hidden_size=16, num_layers=2, num_heads=4, max_position_embeddings=32, attention_types=[[["global", "local"], 1]],
+                    bos_token_id=1, eos_token_id=1),
 }
 CLASSES = {
     "bert": (tr.BertConfig, tr.BertForMaskedLM, tr.BertForSequenceClassification),
@@ -56,6 +58,7 @@ CLASSES = {
     "gptj": (tr.GPTJConfig, tr.GPTJForCausalLM, tr.GPTJForSequenceClassification),
     "phi": (tr.PhiConfig, tr.PhiForCausalLM, tr.PhiForSequenceClassification),
     "phi3": (tr.Phi3Config, tr.Phi3ForCausalLM, tr.Phi3ForSequenceClassification),
+    "gpt_neo": (tr.GPTNeoConfig, tr.GPTNeoForCausalLM, tr.GPTNeoForSequenceClassification),
 }
 DEAD = {"bert": ("cls.predictions.bias",), "roberta": ("lm_head.bias",)}  # where the decoder is untied
 STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
@@ -125,7 +128,11 @@ VARIANTS = (
      ("phi3", dict(rope_parameters=dict(LONG3, rope_type="longrope", rope_theta=20.0, original_max_position_embeddings=6))),
      ("phi3", dict(partial_rotary_factor=0.75, rope_scaling=dict(type="longrope", short_factor=[1, 1.5, 2], long_factor=[2, 3, 4]),
                    original_max_position_embeddings=7)),
-     ("phi3", dict(partial_rotary_factor=0.5, rms_norm_eps=0.5, hidden_act="gelu"))]
+     ("phi3", dict(partial_rotary_factor=0.5, rms_norm_eps=0.5, hidden_act="gelu")),
+     ("gpt_neo", dict()), ("gpt_neo", dict(window_size=1)), ("gpt_neo", dict(window_size=4)), ("gpt_neo", dict(window_size=9, intermediate_size=9)),
+     ("gpt_neo", dict(tie_word_embeddings=False, window_size=3, attention_types=[[["local"], 2]])),
+     ("gpt_neo", dict(num_layers=3, window_size=3, attention_types=[[["local"], 1], [["global"], 2]], activation_function="relu", layer_norm_epsilon=0.5)),
+     ("gpt_neo", dict(num_layers=3, window_size=2, attention_types=[[["global", "local"], 1], [[], 5], [["local", "local"], 0], [["local"], 1]], num_heads=2))]
 )
 
 

@@ -18,7 +18,7 @@
 #include "tests/suite.h"
 
 static const char *const families[] = {"bert", "roberta", "distilbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
-                                       "gemma", "gemma2", "gptj", "phi", "phi3"};
+                                       "gemma", "gemma2", "gptj", "phi", "phi3", "gpt-neo"};
 enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 3, LLAMA = 6 };
 
 static zo_backend *be;
