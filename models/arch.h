@@ -17,6 +17,7 @@ typedef enum zo_class_head {
     ZO_CLASS_POOLER,     /* BERT: tanh(pooler dense(CLS)) -> classifier */
     ZO_CLASS_DENSE_TANH, /* RoBERTa: tanh(dense(<s>)) -> out_proj */
     ZO_CLASS_DENSE_RELU, /* DistilBERT: relu(pre_classifier(CLS)) -> classifier */
+    ZO_CLASS_DENSE_GELU, /* ELECTRA: gelu(dense(CLS)) -> out_proj */
     ZO_CLASS_LAST_TOKEN  /* GPT-2, OPT, LLaMA: score(last token), no bias */
 } zo_class_head;
 
@@ -68,6 +69,8 @@ typedef struct zo_arch {
     bool pad_skips;        /* RoBERTa: tokens that are `pad` all stand at the row before the first and are not counted (zo_arch_position_rows) */
     int types;             /* segment table rows; 0 = none */
     int embed;             /* width of the token table; != hidden for OPT-350M: project_in and project_out */
+    bool factorised;       /* all of the embeddings are `embed` wide, their norm too, and what a language-model head's dense layer makes: a layer with a
+                              bias leads from the norm to hidden, and none back (ELECTRA, ALBERT) */
     bool learned_positions, rope;
     int rope_dims;         /* numbers of each head that rotary positions turn, from the first on; 0 = all (zo_arch_rope_dims) */
     bool rope_interleaved; /* pairs stand side by side (GPT-J); else half of them apart */
@@ -115,8 +118,8 @@ typedef struct zo_arch {
 } zo_arch;
 
 /* Canonical parameter names (zo_param.name). N = 0..layers-1.
- *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden)
- *   embed.norm.{weight,bias}     embed.in.weight (hidden, embed)   embed.out.weight (embed, hidden)
+ *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden); factorised: (.., embed)
+ *   embed.norm.{weight,bias}     embed.in.{weight,bias} (hidden, embed)   embed.out.weight (embed, hidden)
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
  *   layer.N.attn.{q,k}_norm.weight (1, head_dim)   layer.N.{attn,mlp}.post_norm.weight (1, hidden)
  *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
@@ -136,6 +139,23 @@ typedef struct zo_arch {
 ZO_INLINE int zo_arch_rope_dims(const zo_arch *arch)
 {
     return arch->rope_dims > 0 ? arch->rope_dims : arch->head_dim;
+}
+
+/* Width of the tables of positions and segments, and of the embeddings' norm. */
+ZO_INLINE int zo_arch_table_width(const zo_arch *arch)
+{
+    return arch->factorised ? arch->embed : arch->hidden;
+}
+
+/* Is there a layer from the embeddings to hidden, and one back behind the last block? */
+ZO_INLINE bool zo_arch_projects_in(const zo_arch *arch)
+{
+    return arch->factorised || arch->embed != arch->hidden;
+}
+
+ZO_INLINE bool zo_arch_projects_out(const zo_arch *arch)
+{
+    return !arch->factorised && arch->embed != arch->hidden;
 }
 
 /* Up to how many layers a model has. */

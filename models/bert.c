@@ -24,20 +24,20 @@ static const zo_silent_row silent[] = {
     {"classifier", ZO_SILENT_CLASS},
     {0}};
 
-void zo_bert_encoder_read(zo_config *c, zo_arch *a, int vocab)
+void zo_bert_encoder_read(zo_config *c, zo_arch *a, const zo_bert_defaults *d)
 {
     zo_config_only_bool(c, "is_decoder", false);
     zo_config_only_text(c, "position_embedding_type", "absolute");
     a->layers = zo_config_int_or(c, "num_hidden_layers", 12, 1, 1000);
-    a->hidden = a->embed = zo_config_int_or(c, "hidden_size", 768, 1, 1 << 20);
-    a->heads = a->kv_heads = zo_config_int_or(c, "num_attention_heads", 12, 1, 4096);
+    a->hidden = a->embed = zo_config_int_or(c, "hidden_size", d->hidden, 1, 1 << 20);
+    a->heads = a->kv_heads = zo_config_int_or(c, "num_attention_heads", d->heads, 1, 4096);
     a->head_dim = a->hidden / a->heads;
-    a->ffn = zo_config_int_or(c, "intermediate_size", 3072, 1, 1 << 22);
-    a->vocab = zo_config_int_or(c, "vocab_size", vocab, 1, 1 << 24);
+    a->ffn = zo_config_int_or(c, "intermediate_size", d->ffn, 1, 1 << 22);
+    a->vocab = zo_config_int_or(c, "vocab_size", d->vocab, 1, 1 << 24);
     a->positions = zo_config_int_or(c, "max_position_embeddings", 512, 1, 1 << 24);
     a->types = zo_config_int_or(c, "type_vocab_size", 2, 1, 1024);
     a->norm_eps = (float)zo_config_real_or(c, "layer_norm_eps", 1e-12, 0, 1);
-    a->act = zo_config_act(c, "hidden_act", ZO_ACT_GELU);
+    a->act = zo_config_act(c, "hidden_act", d->act);
     a->tied = zo_config_bool_or(c, "tie_word_embeddings", true);
     a->init_std = (float)zo_config_real_or(c, "initializer_range", 0.02, 0, 10);
     a->learned_positions = a->embed_norm = a->attn_bias = a->attn_out_bias = a->mlp_bias = true;
@@ -45,9 +45,11 @@ void zo_bert_encoder_read(zo_config *c, zo_arch *a, int vocab)
     a->head_transform = a->head_bias = true;
 }
 
+static const zo_bert_defaults defaults = {.vocab = 30522, .hidden = 768, .heads = 12, .ffn = 3072, .act = ZO_ACT_GELU};
+
 static void config_read(zo_config *c, zo_arch *a)
 {
-    zo_bert_encoder_read(c, a, 30522);
+    zo_bert_encoder_read(c, a, &defaults);
     a->head_act = a->act;
     a->bos = zo_config_token(c, "bos_token_id", -1);
     a->eos = zo_config_token(c, "eos_token_id", -1);

@@ -27,8 +27,11 @@ extern "C" {
 /* Rows of zo_silent_row. */
 #define ZO_BERT_ENCODER_SILENT {"*embeddings.position_ids", ZO_SILENT_ALWAYS}, {"qa_outputs", ZO_SILENT_ALWAYS}
 
-/* All but heads and special tokens; positions as max_position_embeddings has them. `vocab`: the family's default. */
-void zo_bert_encoder_read(zo_config *config, zo_arch *arch, int vocab);
+/* What transformers takes for keys that are left out. */
+typedef struct zo_bert_defaults { int vocab, hidden, heads, ffn; zo_act act; } zo_bert_defaults;
+
+/* All but heads and special tokens; positions as max_position_embeddings has them. */
+void zo_bert_encoder_read(zo_config *config, zo_arch *arch, const zo_bert_defaults *defaults);
 void zo_bert_encoder_write(const zo_arch *arch, struct cJSON *json);
 
 #ifdef __cplusplus

@@ -8,7 +8,9 @@
 
 static zo_act class_act(const zo_arch *a)
 {
-    return a->class_head == ZO_CLASS_DENSE_RELU ? ZO_ACT_RELU : a->class_head == ZO_CLASS_LAST_TOKEN ? ZO_ACT_NONE : ZO_ACT_TANH;
+    static const zo_act act[] = {[ZO_CLASS_POOLER] = ZO_ACT_TANH, [ZO_CLASS_DENSE_TANH] = ZO_ACT_TANH, [ZO_CLASS_DENSE_RELU] = ZO_ACT_RELU,
+                                 [ZO_CLASS_DENSE_GELU] = ZO_ACT_GELU, [ZO_CLASS_LAST_TOKEN] = ZO_ACT_NONE};
+    return act[a->class_head];
 }
 
 static bool classifies(const zo_model *model)
@@ -31,7 +33,7 @@ const float *zo_head_features(zo_model *model, zo_pass *pass, const zo_view *vie
         return pass->head[1];
     }
     be->norm(be, view, a->norm, a->norm_eps, model->ids.lm_norm.weight, model->ids.lm_norm.bias, pass->head[1], NULL, pass->rows,
-             model->width, pass->head[2], keep ? pass->head_stats : NULL);
+             zo_arch_table_width(a), pass->head[2], keep ? pass->head_stats : NULL);
     return pass->head[2];
 }
 
@@ -247,14 +249,14 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     if (!class) {
         bool goes_on = zo_goes_below(model, model->layout.param[ids->lm_norm.weight].stage);
         be->norm_backward(be, model->store, a->norm, ids->lm_norm.weight, ids->lm_norm.bias, pass->head[1], pass->head_stats, dx,
-                          pass->rows, model->width, goes_on ? dx : NULL, grad);
+                          pass->rows, zo_arch_table_width(a), goes_on ? dx : NULL, grad);
         zo_gradient_done(model, pass, ids->lm_norm.weight);
         zo_gradient_done(model, pass, ids->lm_norm.bias);
         if (!goes_on) {
             return;
         }
     }
-    be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->width, dx);
+    be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->layout.param[dense.weight].rows, dx);
     be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false,
                         zo_goes_below(model, ids->head_stage) ? pass->dhead : NULL, grad);
     zo_gradient_done(model, pass, dense.weight);

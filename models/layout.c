@@ -218,13 +218,13 @@ static void add_head(builder *b, zo_head head, int classes)
             add_linear(b, a->hidden, a->hidden, true, "class.dense");
             b->stage++;
         }
-        add_linear(b, classes, a->embed, dense, "class.out");
+        add_linear(b, classes, a->factorised ? a->hidden : a->embed, dense, "class.out");
         return;
     }
     if (a->head_transform) {
-        add_linear(b, a->hidden, a->hidden, true, "lm.dense");
+        add_linear(b, zo_arch_table_width(a), a->hidden, true, "lm.dense");
         b->stage++;
-        add_norm(b, a->hidden, "lm.norm");
+        add_norm(b, zo_arch_table_width(a), "lm.norm");
         b->stage++;
     }
     if (!a->tied) {
@@ -246,16 +246,19 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
     layout->param[layout->n - 1].whole = head != ZO_HEAD_CLASS && a->tied;
     b.stage++; /* what is added to the projected tokens */
     if (a->learned_positions) {
-        add(&b, ZO_PARAM_TABLE, a->positions + a->position_offset, a->hidden, false, "embed.position");
+        add(&b, ZO_PARAM_TABLE, a->positions + a->position_offset, zo_arch_table_width(a), false, "embed.position");
     }
     if (a->types > 0) {
-        add(&b, ZO_PARAM_TABLE, a->types, a->hidden, false, "embed.type");
+        add(&b, ZO_PARAM_TABLE, a->types, zo_arch_table_width(a), false, "embed.type");
     }
     if (a->embed_norm) {
         b.stage++;
-        add_norm(&b, a->hidden, "embed.norm");
+        add_norm(&b, zo_arch_table_width(a), "embed.norm");
     }
-    if (a->embed != a->hidden) {
+    if (a->factorised) {
+        b.stage++;
+        add_linear(&b, a->hidden, a->embed, true, "embed.in");
+    } else if (zo_arch_projects_in(a)) {
         b.stage -= a->embed_norm; /* beside the positions */
         add_linear(&b, a->hidden, a->embed, false, "embed.in");
         b.stage += a->embed_norm;
@@ -271,7 +274,7 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
         add_norm(&b, a->hidden, "final.norm");
         b.stage++;
     }
-    if (a->embed != a->hidden) {
+    if (zo_arch_projects_out(a)) {
         add_linear(&b, a->embed, a->hidden, false, "embed.out");
     }
     if (head != ZO_HEAD_CLASS || classes > 0) {

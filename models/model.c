@@ -735,6 +735,16 @@ void zo_model_feature_targets(const zo_batch *batch, int32_t *right)
     }
 }
 
+static zo_pair last_product(const zo_model *model)
+{
+    return model->head == ZO_HEAD_CLASS ? model->ids.class_out : model->ids.decoder;
+}
+
+int zo_model_feature_width(const zo_model *model)
+{
+    return (int)model->layout.param[last_product(model).weight].cols;
+}
+
 void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *batch, float *x, int32_t *right)
 {
     ZO_CHECK(view->npoints == 1 && model->head != ZO_HEAD_SPAN, "zo_model_features reads one point of classes or options");
@@ -747,7 +757,7 @@ void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *bat
     zo_transformer_forward(model, &pass, view, &filled, row);
     const float *made = zo_head_features(model, &pass, view);
     operations_end(be);
-    int64_t width = model->width, n = 0;
+    int64_t width = zo_model_feature_width(model), n = 0;
     for (int32_t e = 0; e < batch->examples; e++) {
         int32_t o = classifies(model) ? 0 : batch->example_start[e] + batch->label[e];
         int32_t from = classifies(model) ? e : batch->option_start[o], to = classifies(model) ? e + 1 : batch->option_start[o + 1];
@@ -761,11 +771,6 @@ void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *bat
     } else {
         zo_model_feature_targets(batch, right);
     }
-}
-
-static zo_pair last_product(const zo_model *model)
-{
-    return model->head == ZO_HEAD_CLASS ? model->ids.class_out : model->ids.decoder;
 }
 
 bool zo_model_head_bias(const zo_model *model)

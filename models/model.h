@@ -84,10 +84,11 @@ void zo_model_grad(zo_model *model, const zo_batch *batch, double scale, bool ch
  * loss is not finite it takes none. */
 void zo_model_descend(zo_model *model, const zo_batch *batch, bool checkpoint, zo_sink *sink, double *loss);
 
-/* What the head's last product reads (behind a dense layer and a norm, where the family has them), and what is right there: x (rows, zo_model_width),
- * right (rows), host, of the batch's zo_model_feature_rows. CLASS and WORDS: a row an example, in order, and its label. OPTIONS: a row for each token of
+/* What the head's last product reads (behind a dense layer and a norm, where the family has them), and what is right there: x (rows,
+ * zo_model_feature_width), right (rows), host, of the batch's zo_model_feature_rows. CLASS and WORDS: a row an example, in order, and its label. OPTIONS: a row for each token of
  * each right option, and that token. */
 int64_t zo_model_feature_rows(const zo_model *model, const zo_batch *batch);
+int zo_model_feature_width(const zo_model *model);
 void zo_model_features(zo_model *model, const zo_view *view, const zo_batch *batch, float *x, int32_t *right);
 /* Of OPTIONS: right alone, without a pass. */
 void zo_model_feature_targets(const zo_batch *batch, int32_t *right);

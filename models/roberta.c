@@ -20,9 +20,11 @@ static const zo_silent_row silent[] = {
     {"classifier", ZO_SILENT_CLASS},
     {0}};
 
+static const zo_bert_defaults defaults = {.vocab = 50265, .hidden = 768, .heads = 12, .ffn = 3072, .act = ZO_ACT_GELU};
+
 static void config_read(zo_config *c, zo_arch *a)
 {
-    zo_bert_encoder_read(c, a, 50265);
+    zo_bert_encoder_read(c, a, &defaults);
     a->pad = zo_config_token(c, "pad_token_id", 1);
     if (a->pad < 0) {
         zo_config_fail(c, "key \"pad_token_id\" is null or negative; RoBERTa's positions start at pad_token_id + 1, so it "

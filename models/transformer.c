@@ -120,8 +120,8 @@ void zo_transformer_wire(zo_model *model)
     ids->position = find(model, "embed.position", a->learned_positions);
     ids->type = find(model, "embed.type", a->types > 0);
     ids->embed_norm = zo_find_pair(model, "embed.norm", a->embed_norm, a->embed_norm && norm_bias);
-    ids->in = zo_find_pair(model, "embed.in", a->embed != a->hidden, false);
-    ids->out = zo_find_pair(model, "embed.out", a->embed != a->hidden, false);
+    ids->in = zo_find_pair(model, "embed.in", zo_arch_projects_in(a), a->factorised);
+    ids->out = zo_find_pair(model, "embed.out", zo_arch_projects_out(a), false);
     ids->final_norm = zo_find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
     for (int l = 0; l < a->layers; l++) {
         zo_block_ids *b = &ids->block[l];
@@ -158,7 +158,7 @@ void zo_transformer_wire(zo_model *model)
     ids->class_out = find_optional(model, "class.out");
     int first = ids->class_dense.weight >= 0 ? ids->class_dense.weight : ids->class_out.weight >= 0 ? ids->class_out.weight : ids->lm_dense.weight;
     ids->head_stage = first >= 0 ? model->layout.param[first].stage : model->layout.stages - 1;
-    model->width = a->embed != a->hidden ? a->embed : a->hidden;
+    model->width = zo_arch_projects_out(a) ? a->embed : a->hidden;
 }
 
 /* ---- buffers of a pass -------------------------------------------------------------------------------------------------- */
@@ -207,6 +207,12 @@ static void lay_side(const zo_model *model, zo_pass *pass, zo_lay *l, float *spa
     }
 }
 
+/* Of what a head reads, and of what its dense layer makes. */
+static int64_t widest_of_head(const zo_model *model)
+{
+    return max64(model->width, zo_arch_table_width(&model->arch));
+}
+
 /* One memory for many purposes: x is the residual stream, h what a norm or the attention makes, r the widest of a block. */
 static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
 {
@@ -216,9 +222,10 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
     zo_wide wide = wide_of(a);
     float *x = take(l, n * a->hidden);
     float *h = take(l, n * max64(wide_q, a->embed));
-    float *r = take(l, n * max64(wide.all, model->width)), *f = offset(r, n * wide.mlp);
+    float *r = take(l, n * max64(wide.all, widest_of_head(model))), *f = offset(r, n * wide.mlp);
     pass->e = h;
-    pass->x0 = pass->x = x;
+    pass->x = x;
+    pass->x0 = a->factorised ? h : x;
     pass->block = (zo_block_bufs){.in = x, .h1 = a->norm_first ? h : x, .in_rows = x, .h1_rows = a->norm_first ? h : x,
                                   .q = r, .k = offset(r, n * wide.k), .v = offset(r, n * wide.v), .a = a->parallel ? offset(r, n * wide.a) : h, .o = r,
                                   .mid = x, .h2 = a->norm_first ? h : x, .pre = a->gated ? offset(f, n * a->ffn) : NULL,
@@ -230,7 +237,7 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
     }
     lay_side(model, pass, l, r, NULL);
     pass->last = h;
-    pass->hidden = a->embed != a->hidden ? r : a->final_norm ? h : x;
+    pass->hidden = zo_arch_projects_out(a) ? r : a->final_norm ? h : x;
     pass->head[0] = pass->head[1] = pass->head[2] = r; /* projected outputs (the other use of r) have no dense head */
 }
 
@@ -366,7 +373,7 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     int64_t t = pass->tokens, rows = pass->rows;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim, wide_q = max64(q, a->hidden);
     zo_wide wide_r = wide_of(a);
-    bool project = a->embed != a->hidden, checkpoint = pass->keep == ZO_BACKWARD_CHECKPOINT, shares = false;
+    bool project = zo_arch_projects_in(a), checkpoint = pass->keep == ZO_BACKWARD_CHECKPOINT, shares = false;
     bool keep_x0 = !a->embed_norm || reads_normed(model, ids->embed_norm), keep_e = project && reads_input(model, ids->in);
     bool keep_x = checkpoint ? is_active(model, 0) : keeps_input(model, 0, a->layers == 1 && rows < t);
     for (int i = 0; i < a->layers; i++) {
@@ -377,7 +384,7 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     /* What the backward pass works in, from the last block down, where only some rows may have a gradient; and in the same memory what the
      * forward pass makes and nobody reads again. The block at hand may be run again while dx is read. */
     bool active = is_active(model, a->layers - 1);
-    int64_t wide = max64(wide_q, model->width), n = active && ids->block[a->layers - 1].keeps.heads ? t : rows, begin, end;
+    int64_t wide = max64(max64(wide_q, a->embed), widest_of_head(model)), n = active && ids->block[a->layers - 1].keeps.heads ? t : rows, begin, end;
     pass->dx = take(l, zo_goes_below(model, ids->head_stage) ? n * a->hidden : 0);
     begin = l->used;
     pass->t1 = take(l, n * wide);
@@ -390,7 +397,7 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     if (shares) {
         s.x = take(l, t * a->hidden);
         s.h = take(l, t * max64(wide_q, a->embed));
-        s.r = take(l, t * max64(wide_r.all, model->width));
+        s.r = take(l, t * max64(wide_r.all, widest_of_head(model)));
     }
     l->used = max64(l->used, end);
     end = l->used;
@@ -405,16 +412,16 @@ static void lay_gradient(zo_model *model, zo_pass *pass, zo_lay *l)
     lay_side(model, pass, l, s.r, work);
 
     pass->x = keep_x ? take(l, t * a->hidden) : s.x;
-    pass->x0 = !a->embed_norm ? pass->x : keep_x0 ? take(l, t * a->hidden) : s.x;
+    pass->x0 = !a->embed_norm ? pass->x : keep_x0 ? take(l, t * zo_arch_table_width(a)) : a->factorised ? s.h : s.x;
     pass->e = keep_e ? take(l, t * a->embed) : s.h;
     pass->stats0 = a->embed_norm && keep_x0 ? take(l, t * 2) : NULL;
     (checkpoint ? lay_checkpoints : lay_kept)(model, pass, l, &s);
     float *y = model->kept[a->layers - 1].y;
     pass->last = a->final_norm ? take(l, rows * a->hidden) : y;
     pass->last_stats = a->final_norm ? take(l, rows * 2) : NULL;
-    pass->hidden = project ? take(l, rows * model->width) : pass->last;
+    pass->hidden = zo_arch_projects_out(a) ? take(l, rows * model->width) : pass->last;
     for (int i = 0; i < 3; i++) {
-        pass->head[i] = take(l, rows * model->width);
+        pass->head[i] = take(l, rows * widest_of_head(model));
     }
     pass->head_stats = take(l, rows * 2);
     pass->dlogits = take(l, pass->head_rows * model->classes);
@@ -531,7 +538,7 @@ static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, con
 {
     zo_backend *be = model->be;
     const zo_ids_of *ids = &model->ids;
-    bool project = ids->in.weight >= 0;
+    bool project = ids->in.weight >= 0 && !model->arch.factorised;
     be->embed(be, view, ids->token, batch->id, pass->tokens, false, project ? pass->e : pass->x0);
     if (model->arch.embed_scale > 0.0) {
         be->scale(be, project ? pass->e : pass->x0, pass->points * pass->tokens * model->arch.embed, (float)model->arch.embed_scale);
@@ -546,7 +553,11 @@ static void embed(zo_model *model, const zo_pass *pass, const zo_view *view, con
         be->embed(be, view, ids->position, position_rows(model, batch), pass->tokens, true, pass->x0);
     }
     if (ids->embed_norm.weight >= 0) {
-        norm(model, view, ids->embed_norm, pass->x0, NULL, pass->tokens, pass->x, pass->stats0);
+        be->norm(be, view, model->arch.norm, model->arch.norm_eps, ids->embed_norm.weight, ids->embed_norm.bias, pass->x0, NULL, pass->tokens,
+                 zo_arch_table_width(&model->arch), model->arch.factorised ? pass->e : pass->x, pass->stats0);
+    }
+    if (model->arch.factorised) {
+        linear(model, pass, view, ids->in, ZO_ACT_NONE, pass->e, pass->tokens, pass->x, NULL);
     }
 }
 
@@ -902,19 +913,27 @@ static void embed_backward(zo_model *model, const zo_pass *pass, const zo_batch 
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     const zo_ids_of *ids = &model->ids;
-    if (ids->embed_norm.weight >= 0 && !norm_backward(model, pass, ids->embed_norm, pass->x0, pass->stats0, pass->tokens, pass->dx, grad)) {
+    int64_t width = zo_arch_table_width(a);
+    float *de = pass->dx;
+    if (a->factorised) {
+        de = goes_below(model, ids->in) ? pass->t1 : NULL;
+        linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, de, grad);
+        if (de == NULL) {
+            return;
+        }
+    }
+    if (ids->embed_norm.weight >= 0 && !norm_backward_to(model, pass, ids->embed_norm, pass->x0, pass->stats0, de, pass->tokens, width, de, grad)) {
         return;
     }
     if (is_trained(model, ids->position)) {
-        be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+        be->embed_backward(be, ids->position, position_rows(model, batch), pass->tokens, width, de, grad);
         zo_gradient_done(model, pass, ids->position);
     }
     if (is_trained(model, ids->type)) {
-        be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, a->hidden, pass->dx, grad);
+        be->embed_backward(be, ids->type, type_rows(model, batch), pass->tokens, width, de, grad);
         zo_gradient_done(model, pass, ids->type);
     }
-    float *de = pass->dx;
-    if (ids->in.weight >= 0) {
+    if (ids->in.weight >= 0 && !a->factorised) {
         de = goes_below(model, ids->in) ? pass->t1 : NULL;
         linear_backward(model, pass, ids->in, pass->e, pass->dx, pass->tokens, de, grad);
     }

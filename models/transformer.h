@@ -101,12 +101,13 @@ typedef struct zo_pass {
     int64_t tokens, rows; /* T; R = rows of the last hidden state that are made (0 < R <= T) */
     int64_t head_rows, scores; /* R, or 0 when no head runs; token scores */
     zo_backward keep;
-    float *x0, *e, *x, *stats0; // embeddings before their norm (T, hidden); token rows before project_in (T, embed); after; (T, 2)
+    float *x0, *e, *x, *stats0; // embeddings before their norm (T, zo_arch_table_width); what embed.in reads (T, embed): the tokens' rows, factorised all
+                                // of it behind the norm; what the first block reads (T, hidden); (T, 2)
     zo_block_bufs block;       // the buffers of every block of a forward-only pass
     float *prefix[2];          // (prefix, kv_heads * head_dim) keys and values of the prefix of the block at hand, at the points
     float *last, *last_stats;  // (R, hidden), (R, 2) the final norm of the blocks' output `y`
     float *hidden;             // (R, width) what the head reads
-    float *head[3], *head_stats; // (R, width): dense before and after its activation, norm; (R, 2)
+    float *head[3], *head_stats; // (R, width; factorised: embed): dense before and after its activation, norm; (R, 2)
     float *logits, *dlogits;   // (R, classes)
     float *logprob;            // (scores)
     float *dx, *t1, *t2, *r;   // gradient pass: (T, hidden), (T, widest), (T, hidden), (T, the widest of a block)

@@ -158,7 +158,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
             end.trained_parameters += end.trained_parameters >= 0 && !layout->param[i].frozen ? n : 0;
         }
         if (r->cell.estimator->fit != NULL && is_open) { /* what is fitted is the last product alone, whatever the view trains */
-            end.trained_parameters = s->feature_classes * (int64_t)(zo_model_width(s->model) + zo_model_head_bias(s->model));
+            end.trained_parameters = s->feature_classes * (int64_t)(zo_model_feature_width(s->model) + zo_model_head_bias(s->model));
         }
         add_note(note, sizeof note, zo_model_note(s->model));
         add_note(note, sizeof note, zo_setup_note(s));

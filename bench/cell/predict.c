@@ -37,7 +37,7 @@ zo_extent zo_predict_extent(const zo_setup *s)
                        .batches_per_epoch = zo_setup_batches(s),
                        .touched_rows = touched_rows(s),
                        .feature_rows = s->feature_rows,
-                       .feature_width = zo_model_width(s->model),
+                       .feature_width = zo_model_feature_width(s->model),
                        .feature_classes = s->feature_classes,
                        .feature_bias = s->reads_features && zo_model_head_bias(s->model),
                        .longest_row = zo_dataset_longest(s->dataset, ZO_TRAIN)};

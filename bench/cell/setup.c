@@ -223,7 +223,7 @@ static zo_status io_features(void *context, const zo_view *view, zo_features *f,
 {
     (void)err;
     zo_setup *s = context;
-    int64_t width = zo_model_width(s->model), n = s->feature_rows;
+    int64_t width = zo_model_feature_width(s->model), n = s->feature_rows;
     *f = (zo_features){.n = n, .width = (int)width, .classes = s->feature_classes, .bias = zo_model_head_bias(s->model)};
     f->x = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * ((size_t)width * sizeof *f->x + sizeof *f->label) + (size_t)f->classes * sizeof *f->output);
     f->label = (int32_t *)(f->x + n * width);

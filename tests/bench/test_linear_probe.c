@@ -172,7 +172,7 @@ START_TEST(counts_bits_and_halves)
         other += a->data[i] != d->data[i] && a->data[i] != d->data[i] / 2.0f;
     }
     ck_assert_int_eq(other, 0);
-    int64_t written = 2 * (zo_model_width(one.setup.model) + zo_model_head_bias(one.setup.model));
+    int64_t written = 2 * (zo_model_feature_width(one.setup.model) + zo_model_head_bias(one.setup.model));
     ck_assert_msg(halved > written - 4 && halved <= written, "%lld numbers are halves, and %lld are written", (long long)halved, (long long)written);
     close_cell(&one);
     close_cell(&four);

@@ -19,6 +19,7 @@ BASE = {
     "roberta": ENCODER,
     "distilbert": dict(COMMON, n_layers=3, dim=96, n_heads=4, hidden_dim=36, max_position_embeddings=40, activation="relu",
                        tie_word_embeddings=False),
+    "electra": dict(ENCODER, embedding_size=24),
     "gpt2": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=96, n_head=4, n_inner=36, n_positions=40, activation_function="relu", layer_norm_epsilon=1e-3,
                  tie_word_embeddings=False),
     "opt": dict({k: v for k, v in COMMON.items() if k != "initializer_range"}, init_std=0.5, num_hidden_layers=3, hidden_size=96,
@@ -52,7 +53,7 @@ BASE = {
     "gpt_neo": dict(COMMON, vocab_size=51000, num_layers=3, hidden_size=96, num_heads=4, intermediate_size=36, max_position_embeddings=40, window_size=7,
                     attention_types=[[["local"], 2], [["global"], 1]], activation_function="relu", layer_norm_epsilon=1e-3, tie_word_embeddings=False),
 }
-CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
+CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "electra": tr.ElectraConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
          "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
          "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config, "gpt_neo": tr.GPTNeoConfig}
 NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",
@@ -60,6 +61,7 @@ NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_
 # RoBERTa cannot count positions without it, and others want a number
 REFUSED = [("roberta", "pad_token_id"), ("mistral", "num_key_value_heads"), ("gemma", "num_key_value_heads"), ("gemma", "head_dim"),
            ("gemma2", "num_key_value_heads"), ("gemma2", "head_dim"), ("gemma2", "sliding_window"), ("qwen3", "head_dim")]
+BELONG = [("gpt_neo", "num_layers"), ("gpt_neo", "attention_types")]  # of which transformers takes none without the other
 ROPE = {"linear": {"rope_type": "linear", "factor": 3.0}, "llama3": {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.5,
                                                                      "high_freq_factor": 5.0},
         "yarn": {"rope_type": "yarn", "factor": 3.0}, "longrope": {"rope_type": "longrope", "short_factor": [1.0, 1.5, 2.0, 2.5, 3.0],
@@ -133,6 +135,8 @@ def main():
     rows, also = [], []
     for family, base in BASE.items():
         for key in base:
+            if (family, key) in BELONG:
+                continue
             given = {k: v for k, v in base.items() if k != key}
             rows.append({"family": family, "key": key, "same": plain(family, given)})
             if key in NULLS and (family, key) not in REFUSED:

@@ -30,7 +30,7 @@ static probed probed_open(int family, bool second, const char *tune)
     const zo_arch *arch = zo_model_arch(p.model);
     p.batch = golden_batch(arch, p.options, 9, length, 4);
     p.rows = zo_model_feature_rows(p.model, p.batch);
-    p.width = zo_model_width(p.model);
+    p.width = zo_model_feature_width(p.model);
     p.outputs = p.options ? arch->vocab : CLASSES;
     p.stored = zo_model_store(p.model);
     zo_model_reserve(p.model, p.batch->tokens, p.batch->rows, p.batch->scores, 1, ZO_FORWARD_ONLY, NULL);
