@@ -19,7 +19,7 @@ BASE = {
     "roberta": ENCODER,
     "distilbert": dict(COMMON, n_layers=3, dim=96, n_heads=4, hidden_dim=36, max_position_embeddings=40, activation="relu",
                        tie_word_embeddings=False),
-    "electra": dict(ENCODER, embedding_size=24),
+    "electra": dict(ENCODER, num_attention_heads=8, embedding_size=24),
     "gpt2": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=96, n_head=4, n_inner=36, n_positions=40, activation_function="relu", layer_norm_epsilon=1e-3,
                  tie_word_embeddings=False),
     "opt": dict({k: v for k, v in COMMON.items() if k != "initializer_range"}, init_std=0.5, num_hidden_layers=3, hidden_size=96,
