@@ -307,6 +307,7 @@ static const struct { const char *kind; const char *more[MODELS]; } views[] = {
     {"pattern", {" on embed.position,layer.0.attn.v.*,*.mlp.up.bias,class.out.weight", " on embed.token,layer.1.mlp.gate.weight,layer.0.attn.norm.weight"}},
     {"prefix", {"", " tokens 40 init random"}},
     {"lora", {"", " rank 16 on q,v"}},
+    {"side", {"", " downsample 1"}},
     {"scales", {"\", \"quantised\": \"int8", "\", \"quantised_group\": 18, \"quantised\": \"int4"}}};
 
 /* Every view of the registry with every estimator: in every way, and with every other value of an option that matters. */
