@@ -435,6 +435,7 @@ static const struct guess { const char *name, *json; double lr; law law; double 
     {"sparse-mezo", "{\"share\": 0.5}", 1.0, SMALL, 0.0, 0.0},
     {"r-mezo", "{\"share\": 0.4}", 1.0, CHOSEN, 0.4, 0.0},
     {"forward-grad", NULL, 1.0, PLAIN, 1.0, SLOPES + 2},
+    {"addax", "{\"alpha\": 0.5}", 1.0, PLAIN, 1.0, 0.25 * (SLOPES + 2) + 0.75}, /* |a z z'G + (1 - a) G|^2: a^2 (d + 2) + 2 a (1 - a) + (1 - a)^2 */
     {"hizoo", NULL, 1.0, PLAIN, 1.0, SLOPES + 2}, /* a plane has no curvature, and H is 1 */
 };
 enum { GUESSES = sizeof guesses / sizeof *guesses };
