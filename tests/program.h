@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static inline void program_redirect(const char *out, const char *wrong)
     dup2(strcmp(out, wrong) == 0 ? 1 : open(below(wrong), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
 }
 
-/* Runs `entry` with these words, NULL behind the last, in a child; its exit code. */
+/* Runs `entry` with these words, NULL behind the last, in a child; its exit code, 128 and more: the signal that ended it. */
 static inline int command(int (*entry)(int, char **), const char *const word[])
 {
     int argc = 0, status;
@@ -75,18 +76,19 @@ static inline int command(int (*entry)(int, char **), const char *const word[])
     pid_t pid = fork();
     if (pid == 0) {
         program_redirect("said", "said");
+        signal(SIGINT, SIG_DFL); /* Check's handlers end all of its processes */
+        signal(SIGTERM, SIG_DFL);
         int end = entry(argc, (char **)word);
         fflush(NULL);
         _exit(end);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status));
     program_read("said", program_said, sizeof program_said);
-    return WEXITSTATUS(status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 #define COMMAND(entry, ...) command(entry, (const char *const[]){__VA_ARGS__, NULL})
 
-/* The same by this program started anew, whose main takes a command in word[1]; 128 and more: the signal that ended it. */
+/* The same by this program started anew, whose main takes a command in word[1]. */
 static inline int program(const char *const word[])
 {
     int status;

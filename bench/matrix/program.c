@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,22 +21,63 @@ extern char **environ;
 
 enum { LOG_BYTES = 1 << 26 };
 
-/* Runs these words (NULL behind the last); both streams go to the file `log`. *code: its exit status, 128 and more = the signal that ended it. */
+static volatile pid_t running; /* 0 = nobody */
+static volatile sig_atomic_t asked_to_end;
+
+static void pass_on(int signal)
+{
+    asked_to_end = signal;
+    if (running > 0) {
+        kill(running, signal);
+    }
+}
+
+/* Runs these words (NULL behind the last); both streams go to the file `log`. *code: its exit status, 128 and more = the signal that ended it. What asks
+ * this program to end asks that one, which saves what it has; then this one ends by the same signal. */
 static zo_status run_words(const char *file, const char *const word[], const char *log, int *code, zo_err *err)
 {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    enum { SIGNALS = sizeof signals / sizeof *signals };
     posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    struct sigaction action = {.sa_handler = pass_on}, before[SIGNALS];
+    sigset_t held, usual;
     pid_t pid;
     int status;
+    sigemptyset(&held);
+    for (int s = 0; s < SIGNALS; s++) {
+        sigaddset(&held, signals[s]);
+    }
+    sigprocmask(SIG_BLOCK, &held, &usual); /* until it is known whom to pass a signal on to */
+    for (int s = 0; s < SIGNALS; s++) {
+        sigaction(signals[s], NULL, &before[s]);
+        if (before[s].sa_handler != SIG_IGN) { /* as nohup has it */
+            sigaction(signals[s], &action, NULL);
+        }
+    }
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &usual);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
-    int failed = posix_spawnp(&pid, file, &files, NULL, (char *const *)word, environ);
+    int failed = posix_spawnp(&pid, file, &files, &attributes, (char *const *)word, environ);
     posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    running = failed == 0 ? pid : 0;
+    sigprocmask(SIG_SETMASK, &usual, NULL);
+    while (failed == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    running = 0;
+    for (int s = 0; s < SIGNALS; s++) {
+        sigaction(signals[s], &before[s], NULL);
+    }
+    if (asked_to_end != 0) {
+        raise(asked_to_end);
+    }
     if (failed != 0) {
         return zo_fail(err, ZO_EINPUT, "%.400s cannot be started, or %.400s not be written: %s", file, log, strerror(failed));
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return ZO_OK;

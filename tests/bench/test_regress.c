@@ -2,6 +2,7 @@
  * verdict is known by hand. Then the command itself, whose two programs are this one, of which one adds to what its runs took. */
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "bench/cell/keys.h"
@@ -427,6 +428,20 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
+/* What asks the command to end asks the run that it waits for, and only then it ends, by that signal. */
+START_TEST(a_run_is_asked_to_end_too)
+{
+    char script[500], text[100];
+    snprintf(script, sizeof script, "#!/bin/sh\ntrap 'echo saved >%s/saved; exit 1' TERM\nkill -TERM $PPID\nfor i in $(seq 200); do sleep 0.05; done\n", program_folder);
+    put("long", script);
+    chmod(below("long"), 0700);
+    put("suite.json", config);
+    ck_assert_int_eq(COMMAND(zo_cmd_regress, "regress", "--baseline", below("long"), "--program", below("long"), below("suite.json"), "--db", below("l.db")), 128 + SIGTERM);
+    program_read("saved", text, sizeof text);
+    ck_assert_str_eq(text, "saved\n");
+}
+END_TEST
+
 /* A repository whose program is this one: its revision is built in a clone, and once. */
 START_TEST(a_revision_is_built)
 {
@@ -478,6 +493,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, a_second_set_confirms);
     tcase_add_test(t, the_command);
     tcase_add_test(t, what_is_refused);
+    tcase_add_test(t, a_run_is_asked_to_end_too);
     tcase_add_test(t, a_revision_is_built);
     Suite *suite = suite_create("regress");
     suite_add_tcase(suite, t);
