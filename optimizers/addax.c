@@ -26,9 +26,9 @@ typedef struct state {
 
 static const zo_opt options[] = {
     {.key = "alpha", .type = ZO_OPT_REAL, .offset = offsetof(state, alpha), .initial = 1e-3, .least = 0.0, .most = 1.0,
-     .help = "weight of the estimate along z; that of the gradient is 1 - alpha"},
+     .help = "weight of the estimate along z; that of the gradient is 1 - alpha (its default is ours)"},
     {.key = "length", .type = ZO_OPT_INT, .offset = offsetof(state, length), .initial = 0, .least = 0, .most = 1 << 30,
-     .help = "L_T, tokens: probes on longer rows, gradients on the others; 0, or no row is longer: both on all rows (Addax-WA)"},
+     .help = "L_T, tokens: probes on longer rows, gradients on the others; 0, or no row is longer, which the note says: both on all rows (Addax-WA)"},
     {.key = "probe_batch", .type = ZO_OPT_INT, .offset = offsetof(state, batch), .initial = 0, .least = 0, .most = 1 << 30,
      .help = "K0, rows that are probed in a step; 0 = as many as `batch`, which is K1, the rows of the gradient"},
     ZO_DRAW_OPTION(state),
@@ -46,13 +46,13 @@ static const zo_variant variants[] = {
 static void needs(const void *options_read, const zo_extent *extent, zo_needs *n)
 {
     const state *s = options_read;
-    bool assigned = s->length > 0 && (extent->longest_row == 0 || s->length < extent->longest_row);
+    (void)extent;
     zo_first_order_needs(&s->common, n);
     zo_spsa_needs(n, 1, 1, 0);
     n->updates = 1;
     n->descends = true;
-    n->pool[LONG_ROWS] = (zo_pool){.above = assigned ? s->length : 0, .batch = s->batch, .key = "length"};
-    n->pool[SHORT_ROWS] = (zo_pool){.most = assigned ? s->length : 0, .gradient = true, .key = "length"};
+    n->pool[LONG_ROWS] = (zo_pool){.above = s->length, .or_all = true, .batch = s->batch, .key = "length"};
+    n->pool[SHORT_ROWS] = (zo_pool){.most = s->length, .gradient = true, .key = "length"};
     n->pools = POOLS;
 }
 

@@ -1,4 +1,4 @@
-/* first_order.h: what fo_sgd.c and fo_adamw.c share: options, the learning-rate schedule and the clipping of the gradient. */
+/* first_order.h: what methods of first order share: options, the learning-rate schedule and the clipping of the gradient. */
 #ifndef ZO_OPTIMIZERS_FIRST_ORDER_H
 #define ZO_OPTIMIZERS_FIRST_ORDER_H
 
@@ -12,7 +12,7 @@ extern "C" {
 
 typedef enum zo_schedule { ZO_SCHEDULE_CONSTANT, ZO_SCHEDULE_LINEAR } zo_schedule;
 
-/* Begins the state of a first-order optimizer. */
+/* Begins the state of a first-order optimizer, which may have a part of its options. */
 typedef struct zo_first_order {
     double weight_decay, clip;
     int schedule;

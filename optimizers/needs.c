@@ -20,6 +20,13 @@ zo_status zo_needs_of(const zo_estimator *e, const cJSON *options, const zo_exte
     zo_status status = zo_opt_read(e->options, options, NULL, e->name, state, err);
     if (status == ZO_OK) {
         e->needs(state, extent, needs);
+        bool right = needs->pools >= 0 && needs->pools <= ZO_POOLS_MOST;
+        for (int p = 0; right && p < needs->pools; p++) {
+            const zo_pool *pool = &needs->pool[p];
+            right = pool->batch >= 0 && pool->above >= 0 && pool->most >= 0 && ((pool->above == 0 && pool->most == 0) || pool->key != NULL);
+        }
+        status = right ? ZO_OK : zo_fail(err, ZO_EINPUT, "%s: its needs have pools that cannot be: at most %d, of lengths and batches that are not negative, and with the "
+                                                         "key that says the length", e->name, ZO_POOLS_MOST);
     }
     zo_free(state);
     return status;

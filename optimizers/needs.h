@@ -24,7 +24,6 @@ typedef struct zo_extent {
     int64_t feature_rows;      /* zo_features of the training set: its n, width, classes and bias; 0 = not known, and left out */
     int feature_width, feature_classes;
     bool feature_bias;
-    int64_t longest_row;       /* tokens of the longest training row (zo_pool); 0 = not known */
 } zo_extent;
 
 /* Training rows of some lengths, from which a step has mini-batches of their own. A row's length is the tokens that a pass runs for it. */
@@ -32,6 +31,7 @@ typedef struct zo_pool {
     int64_t above, most; /* rows of more than `above` tokens, and of at most `most`; 0 = of any length */
     int64_t batch;       /* rows of a mini-batch; 0 = the run's */
     bool gradient;       /* gradients are asked of its batches, and no losses at points */
+    bool or_all;         /* where there is no such row, all rows: the run's note says so */
     const char *key;     /* the option that says so, for messages */
 } zo_pool;
 enum { ZO_POOLS_MOST = 4 };

@@ -296,7 +296,7 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
     bool trains = zo_estimator_trains(r->cell.estimator), steps = r->cell.estimator->step != NULL;
     zo_mem_phase(ZO_PHASE_TRAIN);
     r->tape = (zo_tape){.loss = r->tape_loss, .room = ZO_CELL_LOSSES};
-    r->setup.tape = &r->tape;
+    r->setup.tape = r->cell.estimator->first_order ? NULL : &r->tape; /* it cannot be replayed */
     r->watch.ties = r->cell.objective != ZO_AIM_LOSS;
     char ended = 's';
     bool goes_on = false;

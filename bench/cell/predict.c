@@ -39,8 +39,7 @@ zo_extent zo_predict_extent(const zo_setup *s)
                        .feature_rows = s->feature_rows,
                        .feature_width = zo_model_feature_width(s->model),
                        .feature_classes = s->feature_classes,
-                       .feature_bias = s->reads_features && zo_model_head_bias(s->model),
-                       .longest_row = zo_dataset_longest(s->dataset, ZO_TRAIN)};
+                       .feature_bias = s->reads_features && zo_model_head_bias(s->model)};
 }
 
 void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])

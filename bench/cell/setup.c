@@ -4,6 +4,7 @@
 #include "bench/cell/setup.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,26 @@ static void count(zo_setup *s, const zo_batch *batch, const zo_pass_sums *plain,
     s->counts.paper_tokens += p * (uint64_t)batch->paper_tokens;
 }
 
+/* What the row says beside its figures; sentences stand behind each other. */
+__attribute__((format(printf, 2, 3))) static void add_note(zo_setup *s, const char *format, ...)
+{
+    size_t at = strlen(s->note);
+    va_list words;
+    if (at > 0) {
+        at += (size_t)snprintf(s->note + at, sizeof s->note - at, "; ");
+    }
+    va_start(words, format);
+    if (at < sizeof s->note) {
+        vsnprintf(s->note + at, sizeof s->note - at, format, words);
+    }
+    va_end(words);
+}
+
 static zo_needs needs_of(const zo_setup *s)
 {
     static const zo_layout none;
     const zo_cell *c = s->cell;
-    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation, .steps = c->steps,
-                        .longest_row = zo_dataset_longest(s->dataset, ZO_TRAIN)};
+    zo_extent extent = {.layout = &none, .realisation = (zo_realisation)c->realisation, .steps = c->steps};
     zo_needs needs;
     zo_err err = {0};
     zo_status status = zo_needs_of(c->estimator, c->options, &extent, &needs, &err);
@@ -435,10 +450,18 @@ static zo_status open_pool(zo_setup *s, zo_setup_pool *pool, zo_err *err)
             pool->row[pool->rows++] = i;
         }
     }
-    if (pool->rows == 0) {
+    if (pool->rows == 0 && of->or_all) {
+        add_note(s, "no training row has more than %lld tokens, so the batches that \"%s\" is about are of all rows", (long long)of->above, of->key);
+        zo_free(pool->row);
+        pool->row = NULL;
+        pool->rows = s->train_size;
+    } else if (pool->rows == 0) {
         return zo_fail(err, ZO_EINPUT, "%s steps along training rows of %s %lld tokens, and of the %lld rows of %s none is so: they have %lld to %lld tokens; give "
                        "another \"%s\"", s->cell->estimator->name, of->most > 0 ? "at most" : "more than", (long long)(of->most > 0 ? of->most : of->above),
                        (long long)s->train_size, s->cell->task, (long long)least, (long long)zo_dataset_longest(s->dataset, ZO_TRAIN), of->key);
+    }
+    if (pool->row != NULL) {
+        pool->row = zo_realloc(pool->row, ZO_HOST, ZO_TAG_DATA, (size_t)pool->rows * sizeof *pool->row);
     }
     pool->batch = wish < pool->rows ? wish : pool->rows;
     return ZO_OK;
@@ -458,6 +481,7 @@ static zo_status open_pools(zo_setup *s, zo_err *err)
         status = open_pool(s, pool, err);
         most = pool->batch > most ? pool->batch : most;
     }
+    s->most_rows = most;
     s->index = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)most * sizeof *s->index);
     return status;
 }
@@ -576,7 +600,7 @@ static void measure_pools(zo_setup *s)
     const zo_layout *layout = zo_model_store(s->model)->layout;
     bool short_backward = c->estimator->first_order && layout->trained_size < layout->size;
     double least = short_backward ? 1 : 2; /* no batch has less than two forwards, or one where a gradient ends early */
-    if (c->work > 0 && c->work < LOOKED_AT && (batches == 0 || c->work / least + (double)each < (double)batches)) {
+    if (c->work > 0 && c->work < LOOKED_AT && s->pools == 1 && /* of a pool's batches the least work is not known */ (batches == 0 || c->work / least + (double)each < (double)batches)) {
         batches = (int64_t)(c->work / least) + each;
     }
     bool known = batches > 0 && batches <= LOOKED_AT;
@@ -643,7 +667,7 @@ static zo_status open_metrics(zo_setup *s, zo_err *err)
     if (zo_dataset_head(s->dataset) == ZO_HEAD_SPAN) {
         return zo_fail(err, ZO_EUNSUPPORTED, "training batches of %s hold the right option alone, so nothing is chosen there: give \"objective\": \"loss\"", c->task);
     }
-    size_t points = (size_t)points_of(s), batch = (size_t)s->batch_size, room = c->estimator->full_batch ? (size_t)s->train_size : batch;
+    size_t points = (size_t)points_of(s), batch = (size_t)s->most_rows, room = c->estimator->full_batch ? (size_t)s->train_size : batch;
     s->chosen.room = (int64_t)room;
     s->chosen.choice = zo_alloc(ZO_HOST, ZO_TAG_DATA, points * room * sizeof *s->chosen.choice);
     s->chosen.label = zo_alloc(ZO_HOST, ZO_TAG_DATA, room * sizeof *s->chosen.label);
@@ -665,17 +689,15 @@ static void note_eps(zo_setup *s)
                                   c->realisation == ZO_SIDEPATH ? ZO_F32 : (zo_precision)c->precision);
     if (moved < 0.05) {
         bool by_storage = type != ZO_STORAGE_F32;
-        snprintf(s->note, sizeof s->note, "eps %g is lost in the rounding of weights to %s: a probe changes %.2g %% of the matrices' numbers, so projected "
-                 "gradients are 0 or noise", c->eps, by_storage ? zo_storage_name(type) : zo_precision_name((zo_precision)c->precision), 100 * moved);
+        add_note(s, "eps %g is lost in the rounding of weights to %s: a probe changes %.2g %% of the matrices' numbers, so projected gradients are 0 or noise",
+                 c->eps, by_storage ? zo_storage_name(type) : zo_precision_name((zo_precision)c->precision), 100 * moved);
     }
 }
 
 static void note_precision(zo_setup *s)
 {
     if (s->cell->precision == ZO_BF16 && s->be->bf16_widened) {
-        size_t at = strlen(s->note);
-        snprintf(s->note + at, sizeof s->note - at, "%sbf16 products are f32 products of numbers rounded to bf16: this processor has no instructions for "
-                 "them, so their times say nothing of bf16", at > 0 ? "; " : "");
+        add_note(s, "bf16 products are f32 products of numbers rounded to bf16: this processor has no instructions for them, so their times say nothing of bf16");
     }
 }
 
@@ -696,6 +718,19 @@ static zo_status open_files(zo_setup *s, const zo_setup_dirs *dirs, zo_err *err)
         err->status = status = ZO_EINPUT;
     }
     return status;
+}
+
+/* FLOPs of a plain forward over as many rows as the cell's batch has, of the training set's mean length. */
+static double mean_forward(zo_setup *s)
+{
+    zo_pass_sums all = {0};
+    zo_batch *batch;
+    for (int64_t chunk = 0; (batch = full_chunk(s, chunk)) != NULL; chunk++) {
+        zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+        zo_pass_sums_add(&all, &plain, NULL);
+        zo_batch_free(batch);
+    }
+    return zo_products_flops(&all, &s->terms.forward, zo_model_arch(s->model)) * (double)s->batch_size / (double)s->train_size;
 }
 
 zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err)
@@ -719,6 +754,7 @@ zo_status zo_setup_open(zo_setup *s, const zo_cell *cell, const zo_setup_dirs *d
         s->terms = zo_pass_terms_of(zo_model_arch(s->model), zo_model_layout(s->model), zo_dataset_head(s->dataset), zo_dataset_classes(s->dataset));
         status = open_metrics(s, err);
         status = status == ZO_OK ? reserve(s, err) : status;
+        s->unit = s->pools > 1 && status == ZO_OK ? mean_forward(s) : 0;
     }
     if (status != ZO_OK) {
         zo_setup_close(s);
@@ -838,6 +874,9 @@ double zo_setup_flops(const zo_setup *s)
 double zo_setup_work(const zo_setup *s)
 {
     const zo_pass_sums *b = &s->counts.batches;
+    if (s->unit > 0) {
+        return zo_setup_flops(s) / s->unit;
+    }
     return b->passes > 0 ? zo_setup_flops(s) / (zo_products_flops(b, &s->terms.forward, zo_model_arch(s->model)) / b->passes) : 0;
 }
 

@@ -66,10 +66,12 @@ typedef struct zo_setup {
     int number, drawn;
     int64_t step_batches; /* of a step, at most */
     struct { int32_t *choice, *label, *part; double *nll; int64_t room; } chosen; /* where the objective is a metric: (points, room) choices at each point,
-                            (room) labels, and (points, batch) choices and losses of a pass */
+                            (room) labels, and (points, most_rows) choices and losses of a pass */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
-    int32_t *index;      /* (batch, the largest) */
+    int32_t *index;      /* (most_rows) */
+    int64_t most_rows;   /* of any batch */
+    double unit;         /* FLOPs of the unit of work where batches are of several pools; else 0, and it is the mean of the batches that were drawn */
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
     int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
@@ -104,7 +106,8 @@ zo_status zo_setup_fit(zo_setup *setup, zo_step_report *report, double *seconds,
 /* FLOPs of training so far, by the definition of bench/cell/roofline.c: all probes, full batches and trial steps; a gradient is a forward and
  * the backward pass, twice as much where everything is trained, and what checkpointing runs again, once more there. No evaluation. */
 double zo_setup_flops(const zo_setup *setup);
-/* The same in units of one plain forward over the mean of the batches drawn so far; 0 before the first step. A MeZO step is 2, one of first
+/* The same in units of one plain forward over the mean of the batches drawn so far, and where they are of several pools over a batch of all training
+ * rows: a method does not choose its unit. 0 before the first step. A MeZO step is 2, one of first
  * order 3, with checkpointing 4, less of each on a view; a pass over a training set of N rows N / batch (of the mean batch: so on average over the steps, and not
  * quite at each). Both are 0 of a setup that is not open. */
 double zo_setup_work(const zo_setup *setup);

@@ -142,7 +142,7 @@ static zo_largest plan_pool(const report *r, const inspect_args *args, const zo_
 static zo_status plan_method(const report *r, const inspect_args *args, const zo_layout *layout, method *m, zo_needs *needs, zo_err *err)
 {
     const zo_estimator *e = m->estimator;
-    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1, .longest_row = r->context};
+    zo_extent extent = {.layout = layout, .realisation = m->realisation, .storage = args->storage, .batches_per_epoch = 1};
     cJSON *options = options_of(m, args);
     zo_status status = zo_needs_of(e, options, &extent, needs, err);
     cJSON_Delete(options);
