@@ -49,6 +49,7 @@ int zo_cmd_compare(int argc, char **argv);
 int zo_cmd_diff(int argc, char **argv);
 int zo_cmd_regress(int argc, char **argv);
 int zo_cmd_history(int argc, char **argv);
+int zo_cmd_best(int argc, char **argv);
 int zo_cmd_merge(int argc, char **argv);
 int zo_cmd_prune(int argc, char **argv);
 int zo_cmd_plot(int argc, char **argv);
