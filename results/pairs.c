@@ -55,7 +55,7 @@ static zo_status choose_runs(const zo_pair_side *side, zo_err *err)
         return status;
     }
     int64_t runs = zo_db_number(side->results, "SELECT count(*) FROM temp.report", &ok);
-    return !ok ? zo_db_fail(side->results, err) : runs == 0 ? no_run(side, err) : ZO_OK;
+    return !ok ? zo_db_fail(side->results, err) : runs == 0 && !side->every ? no_run(side, err) : ZO_OK;
 }
 
 /* ---- bits ---------------------------------------------------------------------------------------------------------------- */
@@ -219,7 +219,7 @@ zo_status zo_pairs_read(const zo_pair_side side[2], const zo_opt *keys, zo_pairs
     }
     pair_runs(p);
     p->label = zo_groups_labels(&p->g[A], keys, "model,task,form");
-    if (p->start[p->settings] == 0) {
+    if (p->start[p->settings] == 0 && !side[A].every) {
         zo_fail(err, ZO_EINPUT, "%s and %s have no cell in common: %lld and %lld cells stand alone. Cells are the same where config, seed, model, tokenizer, "
                 "rows and task are", side[A].name, side[B].name, (long long)p->alone[A], (long long)p->alone[B]);
         zo_pairs_free(p);

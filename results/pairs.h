@@ -32,7 +32,7 @@ typedef struct zo_pairs {
     int64_t alone[ZO_PAIR_SIDES];                    /* runs of a side that have no partner */
 } zo_pairs;
 
-/* ZO_EINPUT where a side has no run, or nothing is paired. zo_pairs_free after success. */
+/* ZO_EINPUT where a side has no run, or nothing is paired; sides of all tries (`every`) may have none. zo_pairs_free after success. */
 zo_status zo_pairs_read(const zo_pair_side side[ZO_PAIR_SIDES], const zo_opt *keys, zo_pairs *pairs, zo_err *err);
 void zo_pairs_free(zo_pairs *pairs);
 

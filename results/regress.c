@@ -42,27 +42,27 @@ static zo_status read_times(const zo_pair_side *side, const zo_grouped_run *run,
         return status;
     }
     double *value[TIMES] = {NULL};
-    int64_t n = 0, room = 0;
+    int64_t n[TIMES] = {0}, rows = 0, room = 0;
     int code;
     zo_put_int(&b, (int64_t)zo_run_number(run, "run"));
     while ((code = sqlite3_step(b.s)) == SQLITE_ROW) {
-        room = n == room ? 2 * room + 64 : room;
-        for (int t = STEP; t < TIMES; t++) {
+        room = rows == room ? 2 * room + 64 : room;
+        for (int t = STEP; t < TIMES; t++) { /* a step that did not measure a part says nothing of it */
             value[t] = zo_realloc(value[t], ZO_HOST, ZO_TAG_OTHER, (size_t)room * sizeof *value[t]);
-            bool has = sqlite3_column_type(b.s, t - STEP) != SQLITE_NULL;
-            value[t][n] = has ? 1e3 * sqlite3_column_double(b.s, t - STEP) : NAN;
+            if (sqlite3_column_type(b.s, t - STEP) != SQLITE_NULL) {
+                value[t][n[t]++] = 1e3 * sqlite3_column_double(b.s, t - STEP);
+            }
         }
-        n++;
+        rows++;
     }
     status = code == SQLITE_DONE ? ZO_OK : zo_db_fail(side->results, err);
     sqlite3_finalize(b.s);
     ms[CPU] = 1e3 * zo_run_number(run, "cpu_seconds") / zo_run_number(run, "steps");
     for (int t = STEP; t < TIMES; t++) {
-        bool known = n > 0 && !isnan(value[t][0]);
-        if (known) {
-            qsort(value[t], (size_t)n, sizeof *value[t], by_value);
+        if (n[t] > 0) {
+            qsort(value[t], (size_t)n[t], sizeof *value[t], by_value);
         }
-        ms[t] = known ? zo_quantile(value[t], n, 0.25) : NAN;
+        ms[t] = n[t] > 0 ? zo_quantile(value[t], n[t], 0.25) : NAN;
         zo_free(value[t]);
     }
     return status;
@@ -73,8 +73,13 @@ static zo_status read_times(const zo_pair_side *side, const zo_grouped_run *run,
 /* A figure over the pairs that have it on both sides. */
 typedef struct figure { double sum[SIDES], *change; int n; } figure; /* change (n): the difference, or the logarithm of the ratio */
 
+/* How a pair ended, the worse the greater. */
+typedef enum end { END_SAME, END_BETTER, END_UNTOLD, END_WORSE } end;
+
 typedef struct setting {
-    int cells, unequal, disturbed; /* of the first pairs; pairs that do not count for times */
+    int pairs, cells, unequal;     /* unequal: cells, in any of their pairs */
+    int alone;                     /* runs of the first side without a partner */
+    int disturbed;                 /* pairs that do not count for times */
     bool timed;                    /* it makes steps on both sides, whose times are measured */
     int64_t first;                 /* step from which on bits differ */
     figure score, time[TIMES];
@@ -82,8 +87,10 @@ typedef struct setting {
     double *row_sum;               /* (rows) of the first pairs that keep their test rows, row_pairs of them */
     int64_t rows;
     int row_pairs;
-    char ended[SIDES][80];         /* of the first cell that ended otherwise; "" = none did */
-    cJSON *hashes;
+    end end;                       /* of the worst pair, */
+    char ended[SIDES][80];         /* and how it ended; of several the first. "" = all ended alike */
+    int otherwise;                 /* pairs that did not end alike */
+    cJSON *hashes;                 /* of all cells, those without a pair too */
 } setting;
 
 static void add_pair(figure *f, double a, double b, bool ratio)
@@ -124,24 +131,54 @@ static zo_status read_memory(const zo_pair_side *side, const zo_grouped_run *run
 /* The first pair of its cell: what is the same in every run of one program. */
 static zo_status add_cell(setting *s, const zo_pair_side side[2], const zo_grouped_run *const run[2], zo_err *err)
 {
-    int64_t step;
     bool used = false;
-    zo_status status = zo_pair_bits(side, run, &step, err);
-    status = status == ZO_OK ? zo_pair_rows(side, run, &s->row_sum, &s->rows, &used, err) : status;
+    zo_status status = zo_pair_rows(side, run, &s->row_sum, &s->rows, &used, err);
     s->row_pairs += used;
     s->cells++;
-    cJSON_AddItemToArray(s->hashes, cJSON_CreateString(zo_run_text(run[A], "hash")));
-    if (status == ZO_OK && step >= 0) {
-        s->first = s->unequal++ == 0 || step < s->first ? step : s->first;
-    }
     add_pair(&s->score, zo_run_number(run[A], "metric_value"), zo_run_number(run[B], "metric_value"), false);
-    char ended[SIDES][80];
+    return status;
+}
+
+/* The status comes first; of one status the marks, of which a new one is worse. */
+static end end_of(const zo_grouped_run *const run[2])
+{
+    static const char good[] = "done";
+    const char *a = zo_run_text(run[A], "status"), *b = zo_run_text(run[B], "status");
+    if (strcmp(a, b) != 0) {
+        return strcmp(a, good) == 0 ? END_WORSE : strcmp(b, good) == 0 ? END_BETTER : END_UNTOLD;
+    }
+    bool more = false, less = false;
+    for (size_t m = 0; m < sizeof zo_mark_names / sizeof *zo_mark_names; m++) {
+        bool had = zo_run_is_marked(run[A], zo_mark_names[m]), has = zo_run_is_marked(run[B], zo_mark_names[m]);
+        more = more || (has && !had);
+        less = less || (had && !has);
+    }
+    return more ? END_WORSE : less ? END_BETTER : END_SAME;
+}
+
+static void add_end(setting *s, const zo_grouped_run *const run[2])
+{
+    end found = end_of(run);
+    s->otherwise += found != END_SAME;
+    if (found <= s->end) {
+        return;
+    }
+    s->end = found;
     for (int k = A; k < SIDES; k++) {
         const char *marks = zo_run_text(run[k], "marks");
-        snprintf(ended[k], sizeof ended[k], "%.30s%s%.40s", zo_run_text(run[k], "status"), marks[0] != '\0' ? ", " : "", marks);
+        snprintf(s->ended[k], sizeof s->ended[k], "%.30s%s%.40s", zo_run_text(run[k], "status"), marks[0] != '\0' ? ", " : "", marks);
     }
-    if (s->ended[A][0] == '\0' && strcmp(ended[A], ended[B]) != 0) {
-        memcpy(s->ended, ended, sizeof ended);
+}
+
+/* *unequal: the cell has had a pair with other bits. */
+static zo_status add_pair_bits(setting *s, const zo_pair_side side[2], const zo_grouped_run *const run[2], bool *unequal, zo_err *err)
+{
+    int64_t step;
+    zo_status status = zo_pair_bits(side, run, &step, err);
+    if (status == ZO_OK && step >= 0) {
+        s->first = s->unequal == 0 || step < s->first ? step : s->first;
+        s->unequal += !*unequal;
+        *unequal = true;
     }
     return status;
 }
@@ -168,7 +205,8 @@ static zo_status add_run_pair(setting *s, const zo_pair_side side[2], const zo_g
 typedef struct judging {
     const zo_regress_rule *rule;
     const zo_pairs *pairs;
-    int at; /* the setting */
+    const zo_grouped_run *run; /* of the setting, */
+    const char *label;         /* and what it is called */
     const setting *s;
     cJSON *rows;
 } judging;
@@ -180,13 +218,12 @@ static void add_number(cJSON *to, const char *key, double x)
 
 static cJSON *add_row(const judging *j, const char *name, const char *unit, double a, double b, const char *verdict, const char *why)
 {
-    const zo_grouped_run *first = zo_groups_first(&j->pairs->g[A], j->at);
     static const char *const words[] = {"model", "task", "form"};
     cJSON *row = cJSON_CreateObject();
     for (int i = 0; i < 3; i++) {
-        cJSON_AddStringToObject(row, words[i], zo_run_text(first, words[i]));
+        cJSON_AddStringToObject(row, words[i], zo_run_text(j->run, words[i]));
     }
-    cJSON_AddStringToObject(row, "method", j->pairs->label[j->at]);
+    cJSON_AddStringToObject(row, "method", j->label);
     cJSON_AddItemToObject(row, "cells", cJSON_Duplicate(j->s->hashes, true));
     cJSON_AddStringToObject(row, "figure", name);
     cJSON_AddStringToObject(row, "unit", unit);
@@ -225,14 +262,16 @@ static void add_bits(const judging *j)
 
 static void add_outcome(const judging *j)
 {
-    static const char good[] = "done";
-    char why[200] = "";
-    const char *a = j->s->ended[A], *b = j->s->ended[B];
-    const char *verdict = strcmp(a, b) == 0 ? "same" : strcmp(a, good) == 0 ? "worse" : strcmp(b, good) == 0 ? "better" : "cannot tell";
-    if (strcmp(a, b) != 0) {
-        snprintf(why, sizeof why, "%s → %s", a, b);
+    static const char *const words[] = {[END_SAME] = "same", [END_BETTER] = "better", [END_UNTOLD] = "cannot tell", [END_WORSE] = "worse"};
+    const setting *s = j->s;
+    char why[400] = "", ended[280] = "";
+    if (s->end != END_SAME) {
+        snprintf(ended, sizeof ended, "%.79s → %.79s; %d of %d pairs ended otherwise", s->ended[A], s->ended[B], s->otherwise, s->pairs);
     }
-    add_row(j, "outcome", "", NAN, NAN, verdict, why);
+    if (s->alone > 0) {
+        snprintf(why, sizeof why, "%d run%s of A %s no partner in B%s%s", s->alone, s->alone > 1 ? "s" : "", s->alone > 1 ? "have" : "has", ended[0] != '\0' ? "; " : "", ended);
+    }
+    add_row(j, "outcome", "", NAN, NAN, s->alone > 0 ? "worse" : words[s->end], s->alone > 0 ? why : ended);
 }
 
 static void add_score(const judging *j)
@@ -317,19 +356,31 @@ static void set_text(cJSON *row, const char *key, const char *text)
     cJSON_ReplaceItemInObjectCaseSensitive(row, key, cJSON_CreateString(text));
 }
 
+/* The score of too few cells to be tested by their spread: by their test rows. */
+static const char *judge_by_rows(const cJSON *row, const zo_regress_rule *rule, char *why, size_t size)
+{
+    double n = zo_json_number(row, "pairs", 0), low = zo_json_number(row, "rows_low", NAN), high = zo_json_number(row, "rows_high", NAN), change = zo_json_number(row, "change", NAN);
+    bool kept = isfinite(low) && isfinite(high), large = is_large(row, "change", SCORES, rule);
+    int at = n > 1 ? snprintf(why, size, "of %.0f cells", n) : snprintf(why, size, "of one cell");
+    snprintf(why + at, size - (size_t)at, "%s", kept ? ", by the test rows" : " without test rows: no test possible");
+    if (!kept) {
+        return change == 0 ? "same" : "cannot tell";
+    }
+    if (large && (low > 0 || high < 0) && (low > 0) == (change > 0)) {
+        return direction(SCORES, change);
+    }
+    return !large && !is_large(row, "rows_low", SCORES, rule) && !is_large(row, "rows_high", SCORES, rule) ? "same" : "cannot tell";
+}
+
 static void judge_tested(cJSON *row, tested what, const zo_regress_rule *rule)
 {
     double n = zo_json_number(row, "pairs", 0), change = zo_json_number(row, "change", NAN);
-    bool has_interval = isfinite(zo_json_number(row, "low", NAN));
     char why[100] = "";
     const char *verdict = "cannot tell";
     if (what == CHANGES_OF_TIME && n < ZO_REGRESS_LEAST) {
         snprintf(why, sizeof why, "%.0f pairs count%s; at least %d are wanted", n, zo_json_number(row, "disturbed", 0) > 0 ? ", others were disturbed" : "", ZO_REGRESS_LEAST);
-    } else if (!has_interval) {
-        double low_rows = zo_json_number(row, "rows_low", NAN), high_rows = zo_json_number(row, "rows_high", NAN);
-        bool sure = low_rows > 0 || high_rows < 0;
-        verdict = change == 0 ? "same" : sure && is_large(row, "change", what, rule) ? direction(what, change) : verdict;
-        snprintf(why, sizeof why, "of one cell%s", isfinite(low_rows) ? ", by its test rows" : "");
+    } else if (n < ZO_REGRESS_LEAST) {
+        verdict = judge_by_rows(row, rule, why, sizeof why);
     } else if (zo_json_number(row, "p_holm", NAN) < rule->level && is_large(row, "change", what, rule)) {
         verdict = direction(what, change);
     } else if (!is_large(row, "low", what, rule) && !is_large(row, "high", what, rule)) {
@@ -344,8 +395,7 @@ static void judge_family(cJSON *const *row, int n, tested what, const zo_regress
 {
     double *p = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * sizeof *p);
     for (int i = 0; i < n; i++) {
-        bool enough = what == SCORES || zo_json_number(row[i], "pairs", 0) >= ZO_REGRESS_LEAST;
-        p[i] = enough ? zo_json_number(row[i], "p", NAN) : NAN;
+        p[i] = zo_json_number(row[i], "pairs", 0) >= ZO_REGRESS_LEAST ? zo_json_number(row[i], "p", NAN) : NAN;
     }
     zo_holm(p, n);
     for (int i = 0; i < n; i++) {
@@ -371,29 +421,53 @@ static void judge_all(cJSON *rows, tested what, const zo_regress_rule *rule)
 
 /* ---- all of them --------------------------------------------------------------------------------------------------------- */
 
-static zo_status judge_setting(judging *j, const zo_pair_side side[2], zo_err *err)
+/* The cells of these runs of a side, each once. */
+static cJSON *hashes_of(const zo_groups *g, const int *member, int n)
+{
+    cJSON *hashes = cJSON_CreateArray();
+    zo_hashmap seen = {0};
+    for (int i = 0; i < n; i++) {
+        bool is_new;
+        const char *hash = zo_run_text(&g->run[member[i]], "hash");
+        zo_hashmap_at(&seen, zo_label_hash(ZO_FNV_START, hash), &is_new);
+        if (is_new) {
+            cJSON_AddItemToArray(hashes, cJSON_CreateString(hash));
+        }
+    }
+    zo_hashmap_free(&seen);
+    return hashes;
+}
+
+static zo_status judge_setting(judging *j, int at, const zo_pair_side side[2], zo_err *err)
 {
     const zo_pairs *p = j->pairs;
-    int first = p->start[j->at], n = p->start[j->at + 1] - first;
-    if (n == 0) {
-        return ZO_OK;
-    }
-    double *change = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * (TIMES + 1) * sizeof *change);
-    setting s = {.score.change = change, .memory = {cJSON_CreateObject(), cJSON_CreateObject()}, .hashes = cJSON_CreateArray()};
-    zo_hashmap seen = {0};
+    const zo_groups *g = &p->g[A];
+    int first = p->start[at], n = p->start[at + 1] - first, runs = g->start[at + 1] - g->start[at];
+    double *change = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * (TIMES + 1) * sizeof *change);
+    setting s = {.pairs = n, .alone = runs - n, .score.change = change, .memory = {cJSON_CreateObject(), cJSON_CreateObject()}};
+    s.hashes = hashes_of(g, g->member + g->start[at], runs);
+    zo_hashmap seen = {0}; /* cells: 1 = seen, 2 = with other bits */
     zo_status status = ZO_OK;
     for (int t = 0; t < TIMES; t++) {
         s.time[t].change = change + (size_t)n * (size_t)(t + 1);
     }
     for (int i = first; i < first + n && status == ZO_OK; i++) {
         bool is_new;
-        zo_hashmap_at(&seen, zo_label_hash(ZO_FNV_START, zo_run_text(p->of[i][A], "identity")), &is_new);
+        int64_t *cell = zo_hashmap_at(&seen, zo_label_hash(ZO_FNV_START, zo_run_text(p->of[i][A], "identity")), &is_new);
+        bool unequal = !is_new && *cell == 2;
         status = is_new ? add_cell(&s, side, p->of[i], err) : ZO_OK;
+        status = status == ZO_OK ? add_pair_bits(&s, side, p->of[i], &unequal, err) : status;
+        *cell = unequal ? 2 : 1;
+        add_end(&s, p->of[i]);
         status = status == ZO_OK ? add_run_pair(&s, side, p->of[i], j->rule, err) : status;
     }
+    j->run = zo_groups_first(g, at);
+    j->label = p->label[at];
     j->s = &s;
     if (status == ZO_OK) {
-        add_bits(j);
+        if (n > 0) {
+            add_bits(j);
+        }
         add_outcome(j);
         add_score(j);
         add_times(j);
@@ -409,6 +483,40 @@ static zo_status judge_setting(judging *j, const zo_pair_side side[2], zo_err *e
     return status;
 }
 
+/* A row for each setting of the second side with runs that have no partner. */
+static void add_alone(judging *j, const zo_opt *keys)
+{
+    const zo_pairs *p = j->pairs;
+    const zo_groups *g = &p->g[B];
+    bool *paired = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *paired);
+    int *alone = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)g->n + 1) * sizeof *alone);
+    char **label = zo_groups_labels(g, keys, "model,task,form");
+    memset(paired, 0, ((size_t)g->n + 1) * sizeof *paired);
+    for (int i = 0; i < p->start[p->settings]; i++) {
+        paired[p->of[i][B] - g->run] = true;
+    }
+    for (int at = 0; at < g->groups; at++) {
+        int n = 0;
+        char why[200];
+        for (int i = g->start[at]; i < g->start[at + 1]; i++) {
+            alone[n] = g->member[i];
+            n += !paired[g->member[i]];
+        }
+        if (n > 0) {
+            setting s = {.hashes = hashes_of(g, alone, n)};
+            snprintf(why, sizeof why, "%d run%s of B %s no partner in A: other config, seed, model, tokenizer, rows or task", n, n > 1 ? "s" : "", n > 1 ? "have" : "has");
+            j->run = &g->run[alone[0]];
+            j->label = label[at];
+            j->s = &s;
+            add_row(j, "outcome", "", NAN, NAN, "cannot tell", why);
+            cJSON_Delete(s.hashes);
+        }
+    }
+    zo_labels_free(label, g->groups);
+    zo_free(alone);
+    zo_free(paired);
+}
+
 zo_status zo_regress_judge(const zo_pair_side side[2], const zo_regress_rule *rule, const zo_opt *keys, cJSON **rows, zo_err *err)
 {
     zo_pairs p;
@@ -418,8 +526,14 @@ zo_status zo_regress_judge(const zo_pair_side side[2], const zo_regress_rule *ru
         return status;
     }
     judging j = {.rule = rule, .pairs = &p, .rows = cJSON_CreateArray()};
-    for (j.at = 0; j.at < p.settings && status == ZO_OK; j.at++) {
-        status = judge_setting(&j, side, err);
+    if (p.g[A].n == 0) {
+        status = zo_fail(err, ZO_EINPUT, "%s: has no run that has ended", side[A].results->path);
+    }
+    for (int at = 0; at < p.settings && status == ZO_OK; at++) {
+        status = judge_setting(&j, at, side, err);
+    }
+    if (status == ZO_OK) {
+        add_alone(&j, keys);
     }
     zo_pairs_free(&p);
     if (status != ZO_OK) {
@@ -444,21 +558,55 @@ bool zo_regress_is_suspected(const cJSON *row)
     return is_of(row, CHANGES_OF_TIME) && (has_verdict(row, "worse") || has_verdict(row, "better"));
 }
 
-/* The first of the row's cells; a cell belongs to one setting. */
-static const char *first_cell(const cJSON *row)
+static bool has_cell(const cJSON *row, const char *hash)
 {
     const cJSON *cells = cJSON_GetObjectItemCaseSensitive(row, "cells");
-    return cells != NULL && cells->child != NULL ? cells->child->valuestring : "";
+    bool found = false;
+    for (const cJSON *cell = cells != NULL ? cells->child : NULL; cell != NULL; cell = cell->next) {
+        found = found || strcmp(cell->valuestring, hash) == 0;
+    }
+    return found;
+}
+
+/* A cell belongs to one setting. */
+static bool is_one_setting(const cJSON *x, const cJSON *y)
+{
+    const cJSON *cells = cJSON_GetObjectItemCaseSensitive(x, "cells");
+    bool found = false;
+    for (const cJSON *cell = cells != NULL ? cells->child : NULL; cell != NULL; cell = cell->next) {
+        found = found || has_cell(y, cell->valuestring);
+    }
+    return found;
 }
 
 static cJSON *same_figure(const cJSON *rows, const cJSON *as)
 {
     for (cJSON *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
-        if (strcmp(first_cell(row), first_cell(as)) == 0 && strcmp(zo_json_text(row, "figure"), zo_json_text(as, "figure")) == 0) {
+        if (strcmp(zo_json_text(row, "figure"), zo_json_text(as, "figure")) == 0 && is_one_setting(row, as)) {
             return row;
         }
     }
     return NULL;
+}
+
+static bool has_enough(const cJSON *row)
+{
+    return row != NULL && zo_json_number(row, "pairs", 0) >= ZO_REGRESS_LEAST;
+}
+
+/* What is no time, and was the same in the first set, is what the second one says: outcome, and bits. */
+static void take_over(cJSON *rows, const cJSON *again)
+{
+    for (cJSON *row = rows->child; row != NULL; row = row->next) {
+        bool asked = (strcmp(zo_json_text(row, "figure"), "bits") == 0 || strcmp(zo_json_text(row, "figure"), "outcome") == 0) && has_verdict(row, "same");
+        const cJSON *found = asked ? same_figure(again, row) : NULL;
+        if (found != NULL && !has_verdict(found, "same")) {
+            char why[500];
+            snprintf(why, sizeof why, "in the second set of runs: %.400s", zo_json_text(found, "why"));
+            set_text(row, "verdict", zo_json_text(found, "verdict"));
+            set_text(row, "why", why);
+        }
+    }
 }
 
 void zo_regress_confirm(cJSON *rows, const cJSON *again, const zo_regress_rule *rule)
@@ -468,7 +616,7 @@ void zo_regress_confirm(cJSON *rows, const cJSON *again, const zo_regress_rule *
     int n = 0;
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         cJSON *found = zo_regress_is_suspected(row) ? same_figure(family, row) : NULL;
-        if (found != NULL) {
+        if (has_enough(found)) {
             second[n++] = found;
         }
     }
@@ -479,8 +627,13 @@ void zo_regress_confirm(cJSON *rows, const cJSON *again, const zo_regress_rule *
         if (!zo_regress_is_suspected(row)) {
             continue;
         }
-        if (found == NULL) {
-            snprintf(why, sizeof why, "%s by one set of runs; there was no time for a second one", zo_json_text(row, "verdict"));
+        if (!has_enough(found)) {
+            int at = snprintf(why, sizeof why, "%s by one set of runs; ", zo_json_text(row, "verdict"));
+            if (found == NULL) {
+                snprintf(why + at, sizeof why - (size_t)at, "there was no time for a second one");
+            } else {
+                snprintf(why + at, sizeof why - (size_t)at, "of the second %.0f pairs count, and at least %d are wanted", zo_json_number(found, "pairs", 0), ZO_REGRESS_LEAST);
+            }
             set_text(row, "verdict", "unconfirmed");
         } else {
             bool holds = has_verdict(found, zo_json_text(row, "verdict"));
@@ -492,6 +645,7 @@ void zo_regress_confirm(cJSON *rows, const cJSON *again, const zo_regress_rule *
         }
         set_text(row, "why", why);
     }
+    take_over(rows, again);
     cJSON_Delete(family);
     zo_free(second);
 }
@@ -499,4 +653,23 @@ void zo_regress_confirm(cJSON *rows, const cJSON *again, const zo_regress_rule *
 bool zo_regress_is_worse(const cJSON *row, const zo_regress_rule *rule)
 {
     return has_verdict(row, "worse") || (has_verdict(row, "other bits") && !rule->other_bits);
+}
+
+zo_regress_verdict zo_regress_overall(const cJSON *rows, const zo_regress_rule *rule)
+{
+    zo_regress_verdict verdict = ZO_REGRESS_SAME;
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        const char *name = zo_json_text(row, "figure");
+        bool untold = strcmp(name, "cpu") == 0 ? !has_enough(row) : strcmp(name, "outcome") == 0 && has_verdict(row, "cannot tell");
+        if (zo_regress_is_worse(row, rule)) {
+            return ZO_REGRESS_WORSE;
+        }
+        verdict = untold ? ZO_REGRESS_UNTOLD : verdict;
+    }
+    return verdict;
+}
+
+const char *zo_regress_word(zo_regress_verdict verdict)
+{
+    return verdict == ZO_REGRESS_WORSE ? "worse" : verdict == ZO_REGRESS_UNTOLD ? "cannot tell" : "same or better";
 }

@@ -34,12 +34,28 @@ typedef struct regress {
     int64_t pairs;      /* wanted of each setting */
     double start, most; /* seconds; INFINITY = no limit */
     double *seconds;    /* (grid->n) of the longest pair of each cell so far */
-    int64_t made;       /* pairs of runs, of which the order follows: A B, B A, A B ... */
+    int64_t made;       /* pairs of runs */
+    int64_t *tried;     /* (grid->n) pairs of each cell, of which the order follows: A B, B A, A B ... */
 } regress;
 
 static double spent(const regress *r)
 {
     return zo_now() - r->start;
+}
+
+/* Both programs run a cell, one of them first. Where a signal ends the second program alone, its run has no row, and the pair has no partner: that is a finding. */
+static zo_status make_pair(regress *r, int64_t cell, int first, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    for (int i = 0; i < SIDES && status == ZO_OK; i++) {
+        int side = i == 0 ? first : 1 - first, killed;
+        status = zo_program_run(&r->program[side], &r->grid->cell[cell], &r->dirs, &killed, err);
+        if (side == B && killed != 0) {
+            fprintf(stderr, "zo regress: %s\n", err->text);
+            status = zo_program_touch(&r->program[B], err);
+        }
+    }
+    return status;
 }
 
 /* A pair of every cell of `todo` that there is time for; *left = those without. */
@@ -56,12 +72,12 @@ static zo_status make_pass(regress *r, const bool *todo, double most, const char
             continue;
         }
         double began = zo_now();
-        int first = r->made++ % 2 == 0 ? A : B;
+        int first = (i + r->tried[i]++) % 2 == 0 ? A : B;
+        r->made++;
         if (isatty(STDERR_FILENO)) {
             fprintf(stderr, "\r\033[K%s, cell %lld of %lld, %.0f s", what, (long long)i + 1, (long long)r->grid->n, spent(r));
         }
-        status = zo_program_run(&r->program[first], &r->grid->cell[i], &r->dirs, err);
-        status = status == ZO_OK ? zo_program_run(&r->program[1 - first], &r->grid->cell[i], &r->dirs, err) : status;
+        status = make_pair(r, i, first, err);
         r->seconds[i] = fmax(r->seconds[i], zo_now() - began);
     }
     if (isatty(STDERR_FILENO)) {
@@ -88,15 +104,41 @@ static zo_status judge(const regress *r, const int64_t after[SIDES], cJSON **row
     return status;
 }
 
-/* Marks in `todo` the cells of a row. */
-static void mark_cells(const regress *r, const cJSON *row, bool *todo)
+/* Marks in `todo` the cells of a row; how many of the row's are in the grid. */
+static int mark_cells(const regress *r, const cJSON *row, bool *todo)
 {
     const cJSON *cells = cJSON_GetObjectItemCaseSensitive(row, "cells");
+    int found = 0;
     for (const cJSON *hash = cells->child; hash != NULL; hash = hash->next) {
         for (int64_t i = 0; i < r->grid->n; i++) {
-            todo[i] = todo[i] || strcmp(r->grid->cell[i].hash, hash->valuestring) == 0;
+            bool one = strcmp(r->grid->cell[i].hash, hash->valuestring) == 0;
+            todo[i] = todo[i] || one;
+            found += one;
         }
     }
+    return found;
+}
+
+/* Every cell of the grid must stand in some row, and every row's in the grid: what is missing would be judged by nobody. ran: the cells that there was time for. */
+static zo_status check_cells(const regress *r, const cJSON *rows, const bool *ran, zo_err *err)
+{
+    bool *judged = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->grid->n * sizeof *judged);
+    zo_status status = ZO_OK;
+    memset(judged, 0, (size_t)r->grid->n * sizeof *judged);
+    for (const cJSON *row = rows->child; row != NULL && status == ZO_OK; row = row->next) {
+        if (mark_cells(r, row, judged) != cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(row, "cells"))) {
+            status = zo_fail(err, ZO_EINPUT, "%.300s and this program name the cells of %.100s otherwise, so they cannot be compared; a newer --baseline can", r->program[A].name,
+                             zo_json_text(row, "method"));
+        }
+    }
+    for (int64_t i = 0; i < r->grid->n && status == ZO_OK; i++) {
+        if (ran[i] && !judged[i]) {
+            status = zo_fail(err, ZO_EINPUT, "cell %lld of %lld was run, and neither %.300s nor %.300s has a row of it that has ended", (long long)i + 1, (long long)r->grid->n,
+                             r->program[A].db, r->program[B].db);
+        }
+    }
+    zo_free(judged);
+    return status;
 }
 
 /* Runs cells of `todo` until each setting has its pairs, or the time `most` is up. *rows: the verdicts; the caller deletes them. */
@@ -118,6 +160,7 @@ static zo_status make_set(regress *r, bool *todo, double most, const int64_t aft
         cJSON_Delete(*rows);
         *rows = NULL;
         status = judge(r, after, rows, err);
+        status = status == ZO_OK && pass == 0 && left == 0 ? check_cells(r, *rows, todo, err) : status;
         memset(todo, 0, (size_t)r->grid->n * sizeof *todo);
         any = false;
         for (const cJSON *row = *rows != NULL ? (*rows)->child : NULL; row != NULL; row = row->next) {
@@ -135,30 +178,50 @@ static zo_status make_set(regress *r, bool *todo, double most, const int64_t aft
     return status;
 }
 
+/* The second runs of what is suspected to be worse, or better, but of cells that have had theirs (`had`). *again: the verdicts on all second runs so far. */
+static zo_status confirm_runs(regress *r, const cJSON *rows, const char *verdict, bool *todo, bool *had, const int64_t after[SIDES], cJSON **again, zo_err *err)
+{
+    bool any = false;
+    int64_t unrun;
+    cJSON *found = NULL;
+    memset(todo, 0, (size_t)r->grid->n * sizeof *todo);
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        if (zo_regress_is_suspected(row) && strcmp(zo_json_text(row, "verdict"), verdict) == 0) {
+            mark_cells(r, row, todo);
+        }
+    }
+    for (int64_t i = 0; i < r->grid->n; i++) {
+        todo[i] = todo[i] && !had[i];
+        had[i] = had[i] || todo[i];
+        any = any || todo[i];
+    }
+    zo_status status = any ? make_set(r, todo, r->most, after, "second runs", &found, &unrun, err) : ZO_OK;
+    if (found != NULL) {
+        cJSON_Delete(*again);
+        *again = found;
+    }
+    return status;
+}
+
 /* All runs and all verdicts. */
 static zo_status compare(regress *r, cJSON **rows, zo_err *err)
 {
-    bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->grid->n * sizeof *todo), any = false;
+    bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->grid->n * sizeof *todo), *second = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)r->grid->n * sizeof *second);
     int64_t after[SIDES] = {r->program[A].before, r->program[B].before}, unrun = 0;
     cJSON *again = NULL;
     for (int64_t i = 0; i < r->grid->n; i++) {
         todo[i] = true;
+        second[i] = false;
     }
     zo_status status = make_set(r, todo, FIRST_SHARE * r->most, after, "first runs", rows, &unrun, err);
     if (status == ZO_OK && unrun > 0) {
         status = zo_fail(err, ZO_EINPUT, "the time limit left no time for %lld of %lld cells; give --budget more, or a smaller suite", (long long)unrun, (long long)r->grid->n);
     }
-    memset(todo, 0, (size_t)r->grid->n * sizeof *todo);
-    for (const cJSON *row = status == ZO_OK ? (*rows)->child : NULL; row != NULL; row = row->next) {
-        if (zo_regress_is_suspected(row)) {
-            mark_cells(r, row, todo);
-            any = true;
-        }
-    }
     for (int k = A; k < SIDES && status == ZO_OK; k++) {
         status = zo_program_last(&r->program[k], &after[k], err);
     }
-    status = status == ZO_OK && any ? make_set(r, todo, r->most, after, "second runs", &again, &unrun, err) : status;
+    status = status == ZO_OK ? confirm_runs(r, *rows, "worse", todo, second, after, &again, err) : status;
+    status = status == ZO_OK ? confirm_runs(r, *rows, "better", todo, second, after, &again, err) : status;
     if (status == ZO_OK) {
         zo_regress_confirm(*rows, again, &r->rule);
     } else {
@@ -166,6 +229,7 @@ static zo_status compare(regress *r, cJSON **rows, zo_err *err)
         *rows = NULL;
     }
     cJSON_Delete(again);
+    zo_free(second);
     zo_free(todo);
     return status;
 }
@@ -191,11 +255,11 @@ static cJSON *made_by(const zo_program *p)
     return row;
 }
 
-static void print_json(const regress *r, const char *suite, cJSON *rows, cJSON *const by[SIDES], bool worse)
+static void print_json(const regress *r, const char *suite, cJSON *rows, cJSON *const by[SIDES], zo_regress_verdict verdict)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "suite", suite);
-    cJSON_AddStringToObject(o, "verdict", worse ? "worse" : "same or better");
+    cJSON_AddStringToObject(o, "verdict", zo_regress_word(verdict));
     cJSON_AddNumberToObject(o, "seconds", spent(r));
     cJSON_AddItemReferenceToObject(o, "baseline", by[A]);
     cJSON_AddItemReferenceToObject(o, "program", by[B]);
@@ -229,10 +293,7 @@ static int say(const regress *r, cJSON *rows, zo_table_format as, const char *ju
     char name[SIDES][500];
     const char *note[3];
     zo_err err = {0};
-    bool worse = false;
-    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
-        worse = worse || zo_regress_is_worse(row, &r->rule);
-    }
+    zo_regress_verdict verdict = zo_regress_overall(rows, &r->rule);
     for (int k = A; k < SIDES; k++) {
         snprintf(name[k], sizeof name[k], "%.200s (revision %.64s)", r->program[k].name, zo_json_text(by[k], "revision"));
     }
@@ -240,14 +301,14 @@ static int say(const regress *r, cJSON *rows, zo_table_format as, const char *ju
     if (strcmp(zo_json_text(by[A], "flags"), zo_json_text(by[B], "flags")) != 0 || strcmp(zo_json_text(by[A], "compiler"), zo_json_text(by[B], "compiler")) != 0) {
         note[heard.notes++] = "The two were built with other flags or by another compiler: what differs may be that.";
     }
-    if (strcmp(zo_json_text(by[A], "binary"), zo_json_text(by[B], "binary")) == 0) {
+    if (zo_json_text(by[A], "binary")[0] != '\0' && strcmp(zo_json_text(by[A], "binary"), zo_json_text(by[B], "binary")) == 0) {
         note[heard.notes++] = "Both are one program, byte for byte.";
     }
     if (r->rule.disturbed) {
         note[heard.notes++] = "Runs that other work disturbed count too (--disturbed).";
     }
     if (as == ZO_TABLE_JSON) {
-        print_json(r, r->grid->name, rows, by, worse);
+        print_json(r, r->grid->name, rows, by, verdict);
     } else if (as == ZO_TABLE_CSV) {
         zo_table_print(stdout, rows, as, zo_terminal_columns(STDOUT_FILENO));
     } else {
@@ -259,7 +320,7 @@ static int say(const regress *r, cJSON *rows, zo_table_format as, const char *ju
     zo_status status = junit != NULL ? zo_regress_junit(rows, &r->rule, &heard, junit, &err) : ZO_OK;
     cJSON_Delete(by[A]);
     cJSON_Delete(by[B]);
-    return status != ZO_OK ? fail(&err) : worse;
+    return status != ZO_OK ? fail(&err) : (int)verdict;
 }
 
 int zo_cmd_regress(int argc, char **argv)
@@ -276,7 +337,7 @@ int zo_cmd_regress(int argc, char **argv)
     zo_err err = {0};
     zo_grid grid = {0};
     zo_table_format as = ZO_TABLE_MD;
-    char other[4096];
+    char other[4096], held[4096];
     if (zo_args_read(argc, argv, table, &suite, 1, 1, NULL, USAGE, &err) || zo_table_format_of(json ? "json" : format, &as, &err) ||
         read_number("--effect", effect, 0.1, 1000, 0.01, &r.rule.effect, &err) || read_number("--memory", memory, 0, 1000, 0.01, &r.rule.memory, &err) ||
         read_number("--points", points, 0, 100, 0.01, &r.rule.points, &err) || read_number("--level", level, 1e-9, 0.5, 1, &r.rule.level, &err) ||
@@ -289,16 +350,28 @@ int zo_cmd_regress(int argc, char **argv)
         return fail(&err);
     }
     snprintf(other, sizeof other, "%.4000s.baseline", db);
+    snprintf(held, sizeof held, "%.4000s.lock", db);
     r.grid = &grid;
     cJSON *rows = NULL;
-    zo_status status = zo_program_open(&r.program[A], baseline, other, &err);
+    int lock = -1;
+    zo_status status = zo_program_lock(held, &lock, &err);
+    status = status == ZO_OK && junit != NULL ? zo_regress_junit_error(grid.name, "the comparison has not ended", junit, &err) : status;
+    status = status == ZO_OK ? zo_program_open(&r.program[A], baseline, other, &err) : status;
     status = status == ZO_OK ? zo_program_open(&r.program[B], program, db, &err) : status;
     r.start = zo_now(); /* building is not in the limit */
     r.seconds = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid.n * sizeof *r.seconds);
+    r.tried = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid.n * sizeof *r.tried);
     status = status == ZO_OK ? compare(&r, &rows, &err) : status;
     int code = status == ZO_OK ? say(&r, rows, as, junit, github) : fail(&err);
+    if (status != ZO_OK && junit != NULL && lock >= 0) {
+        zo_regress_junit_error(grid.name, err.text, junit, NULL);
+    }
     cJSON_Delete(rows);
     zo_free(r.seconds);
+    zo_free(r.tried);
     zo_grid_free(&grid);
+    if (lock >= 0) {
+        close(lock);
+    }
     return code;
 }

@@ -188,7 +188,7 @@ static const command commands[] = {
      "Runs the cells of SUITE.json, a config, by two programs in turn on this machine: A B, B A, A B ... REF is the path of another zo program, or a git\n"
      "revision of the tree in this folder, which is built in a clone below build/regress. Verdicts, for each setting:\n"
      "  bits          are all logged losses and evaluations the same? Other bits are a verdict of their own\n"
-     "  outcome       how the cells ended, and their marks\n"
+     "  outcome       how the runs ended, their marks, and whether each has a partner\n"
      "  score         the difference over the seeds\n"
      "  cpu, step, form, gemm ...  processor time of a step, its wall time, and that of its parts\n"
      "  memory        peaks by phase and tag, which are exact\n"
@@ -200,7 +200,8 @@ static const command commands[] = {
      "  --level P     of the family of tests of times, and of that of scores (0.05)\n"
      "  --other-bits  other losses are said, and are no regression\n"
      "  --disturbed   runs that other work disturbed count too\n"
-     "  --db FILE     database of the runs (results/regress.db); the baseline's go to FILE.baseline. `zo diff FILE.baseline FILE` looks at them\n"
+     "  --db FILE     database of the runs (results/regress.db); the baseline's go to FILE.baseline, and those of a git\n"
+     "                revision to FILE.baseline.COMMIT, 12 digits. `zo diff FILE.baseline FILE` looks at them\n"
      "  --data DIR, --models DIR\n"
      "                as of `zo run`\n"
      "  --junit FILE  the verdicts as JUnit's XML; --github: as annotations, on standard error\n"
@@ -208,7 +209,7 @@ static const command commands[] = {
      "  zo regress --baseline main paper_configs/nightly/seconds.json\n"
      "  zo regress --baseline ./zo-old paper_configs/nightly/minutes.json --budget 10m --junit regress.xml\n"
      "\n"
-     "Exit code: 0 same or better, 1 a regression, 2 the input was wrong, or the runs could not be made.\n"},
+     "Exit code: 0 same or better, 1 a regression, 2 the input was wrong, or the runs could not be made, 3 it cannot be told: too few pairs count for times.\n"},
     {"history", zo_cmd_history, "a figure over the revisions of a database, and its steps",
      "usage: zo history METRIC [--db FILE] [--where SQL] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]\n"
      "\n"

@@ -10,6 +10,8 @@
 #include "core/conf.h"
 #include "core/text.h"
 
+enum { LINE = 4096 }; /* bytes of what a row is of */
+
 static bool is(const cJSON *row, const char *key, const char *text)
 {
     return strcmp(zo_json_text(row, key), text) == 0;
@@ -47,13 +49,13 @@ static void write_change(char *out, size_t size, const cJSON *row)
 /* What a row is of, in a line: model, task, form and method. */
 static void write_setting(char *out, size_t size, const cJSON *row)
 {
-    snprintf(out, size, "%.60s %.60s %.20s %.200s", zo_json_text(row, "model"), zo_json_text(row, "task"), zo_json_text(row, "form"), zo_json_text(row, "method"));
+    snprintf(out, size, "%s %s %s %s", zo_json_text(row, "model"), zo_json_text(row, "task"), zo_json_text(row, "form"), zo_json_text(row, "method"));
 }
 
 /* One sentence: "mezo cpu: worse, +10.2 % [+9.8, +10.6]; why". */
 static void write_finding(char *out, size_t size, const cJSON *row)
 {
-    char change[100], setting[400];
+    char change[100], setting[LINE];
     write_change(change, sizeof change, row);
     write_setting(setting, sizeof setting, row);
     snprintf(out, size, "%s, %s: %s%s%s%s%s", setting, zo_json_text(row, "figure"), zo_json_text(row, "verdict"), change[0] != '\0' ? ", " : "", change,
@@ -117,9 +119,10 @@ void zo_regress_print(const cJSON *rows, const zo_regress_rule *rule, const zo_r
     }
     zo_page_table(page, shown, false);
     cJSON_Delete(shown);
+    zo_regress_verdict overall = zo_regress_overall(rows, rule);
     int worse = count(rows, rule, NULL), all = cJSON_GetArraySize(rows), untold = count(rows, rule, "cannot tell") + count(rows, rule, "unconfirmed");
     snprintf(text, sizeof text, "%s: %d of %d figures worse, %d better, %d cannot be told, %d settings with other bits. A is %.300s, B is %.300s. It took %.0f s.",
-             worse > 0 ? "A regression" : "Same or better", worse, all, count(rows, rule, "better"), untold, count(rows, rule, "other bits"), heard->name[0], heard->name[1], heard->seconds);
+             overall == ZO_REGRESS_WORSE ? "A regression" : overall == ZO_REGRESS_UNTOLD ? "Cannot tell" : "Same or better", worse, all, count(rows, rule, "better"), untold, count(rows, rule, "other bits"), heard->name[0], heard->name[1], heard->seconds);
     zo_page_paragraph(page, text);
     for (int i = 0; i < heard->notes; i++) {
         zo_page_paragraph(page, heard->note[i]);
@@ -130,15 +133,33 @@ void zo_regress_print(const cJSON *rows, const zo_regress_rule *rule, const zo_r
     zo_page_paragraph(page, text);
 }
 
-zo_status zo_regress_junit(const cJSON *rows, const zo_regress_rule *rule, const zo_regress_heard *heard, const char *path, zo_err *err)
+/* NULL after an error. */
+static FILE *junit_begin(const char *path, const char *suite, zo_err *err)
 {
-    char text[1000], setting[400];
     FILE *f = fopen(path, "we");
     if (f == NULL) {
-        return zo_fail(err, ZO_EIO, "--junit %.300s cannot be written: %s", path, strerror(errno));
+        zo_fail(err, ZO_EIO, "--junit %.300s cannot be written: %s", path, strerror(errno));
+        return NULL;
     }
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"", f);
-    zo_page_escaped(f, heard->suite);
+    zo_page_escaped(f, suite);
+    return f;
+}
+
+static zo_status junit_end(FILE *f, const char *path, zo_err *err)
+{
+    fputs("  </testsuite>\n</testsuites>\n", f);
+    bool bad = ferror(f) != 0;
+    return fclose(f) != 0 || bad ? zo_fail(err, ZO_EIO, "--junit %.300s cannot be written: %s", path, strerror(errno)) : ZO_OK;
+}
+
+zo_status zo_regress_junit(const cJSON *rows, const zo_regress_rule *rule, const zo_regress_heard *heard, const char *path, zo_err *err)
+{
+    char text[2 * LINE], setting[LINE];
+    FILE *f = junit_begin(path, heard->suite, err);
+    if (f == NULL) {
+        return ZO_EIO;
+    }
     fprintf(f, "\" tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\" time=\"%.1f\">\n", cJSON_GetArraySize(rows), count(rows, rule, NULL),
             count(rows, rule, "cannot tell") + count(rows, rule, "unconfirmed"), heard->seconds);
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
@@ -157,9 +178,21 @@ zo_status zo_regress_junit(const cJSON *rows, const zo_regress_rule *rule, const
         zo_page_escaped(f, text);
         fputs("\"/>\n    </testcase>\n", f);
     }
-    fputs("  </testsuite>\n</testsuites>\n", f);
-    bool bad = ferror(f) != 0;
-    return fclose(f) != 0 || bad ? zo_fail(err, ZO_EIO, "--junit %.300s cannot be written: %s", path, strerror(errno)) : ZO_OK;
+    return junit_end(f, path, err);
+}
+
+zo_status zo_regress_junit_error(const char *suite, const char *why, const char *path, zo_err *err)
+{
+    FILE *f = junit_begin(path, suite, err);
+    if (f == NULL) {
+        return ZO_EIO;
+    }
+    fputs("\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n    <testcase classname=\"", f);
+    zo_page_escaped(f, suite);
+    fputs("\" name=\"comparison\">\n      <error message=\"", f);
+    zo_page_escaped(f, why);
+    fputs("\"/>\n    </testcase>\n", f);
+    return junit_end(f, path, err);
 }
 
 /* A workflow command's text: percent signs and line ends are escaped. */
@@ -178,7 +211,7 @@ static void put_command(FILE *out, const char *kind, const char *text)
 
 void zo_regress_github(const cJSON *rows, const zo_regress_rule *rule, FILE *out)
 {
-    char text[1000];
+    char text[2 * LINE];
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         bool worse = zo_regress_is_worse(row, rule);
         write_finding(text, sizeof text, row);

@@ -24,6 +24,8 @@ typedef struct zo_regress_heard {
 void zo_regress_print(const struct cJSON *rows, const zo_regress_rule *rule, const zo_regress_heard *heard, const zo_page *page);
 /* A test case a row: worse ones fail; what cannot be told is skipped. */
 zo_status zo_regress_junit(const struct cJSON *rows, const zo_regress_rule *rule, const zo_regress_heard *heard, const char *path, zo_err *err);
+/* The same file of a comparison that came to no verdicts: one error, and why. err may be NULL. */
+zo_status zo_regress_junit_error(const char *suite, const char *why, const char *path, zo_err *err);
 /* A line ::error or ::warning for each row that is worse or unconfirmed; and for other bits that are permitted. */
 void zo_regress_github(const struct cJSON *rows, const zo_regress_rule *rule, FILE *out);
 

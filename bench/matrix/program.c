@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,52 +115,111 @@ static zo_status build_step(const char *const word[], const char *log, const cha
     return code == 0 ? ZO_OK : zo_fail(err, ZO_EINPUT, "%s (%s): %.400s", what, log, said);
 }
 
-/* The clone of this revision, with its program. */
-static zo_status build(zo_program *p, const char *ref, zo_err *err)
+/* What would have git work on another repository than that of the folder it is told of, as it does in a hook. */
+static void forget_git(void)
 {
-    char asked[300], revision[500], folder[4096], what[400];
-    static const char log[] = "build/regress/log";
-    snprintf(asked, sizeof asked, "%.200s^{commit}", ref);
-    snprintf(what, sizeof what, "--baseline %.200s is neither a file nor a git revision of the tree in this folder", ref);
-    zo_status status = zo_make_dirs("build/regress", err);
-    const char *const parse[] = {"git", "rev-parse", "--verify", "--quiet", "--end-of-options", asked, NULL};
-    status = status == ZO_OK ? build_step(parse, log, what, revision, sizeof revision, err) : status;
-    if (status != ZO_OK) {
-        return status;
+    static const char *const words[] = {"GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+                                        "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
+                                        "GIT_REPLACE_REF_BASE", "GIT_NO_REPLACE_OBJECTS"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        unsetenv(words[i]);
     }
-    char commit[65];
-    snprintf(commit, sizeof commit, "%.64s", revision);
-    snprintf(folder, sizeof folder, "build/regress/%s", commit);
-    snprintf(p->path, sizeof p->path, "%.4000s/zo", folder);
-    if (!zo_path_exists(folder)) {
-        const char *const clone[] = {"git", "clone", "--quiet", "--shared", "--no-checkout", ".", folder, NULL};
-        status = build_step(clone, log, "git cannot clone this tree", revision, sizeof revision, err);
-    }
-    const char *const checkout[] = {"git", "-C", folder, "checkout", "--quiet", "--force", "--detach", commit, NULL};
+}
+
+/* The clone of this commit in this folder, checked out and built. Git is told the repository and the tree that it writes: where the folder has no
+ * whole repository, it must not look for one in the folders above. */
+static zo_status build_commit(const char *commit, const char *folder, const char *log, zo_err *err)
+{
+    char said[500], fresh[4096], git_dir[4096], work_tree[4096], broken[4300];
+    snprintf(fresh, sizeof fresh, "%.4000s.new", folder);
+    snprintf(git_dir, sizeof git_dir, "--git-dir=%.4000s/.git", folder);
+    snprintf(work_tree, sizeof work_tree, "--work-tree=%.4000s", folder);
+    snprintf(broken, sizeof broken, "git cannot check the revision out in %.4000s; where that is no whole clone, delete it", folder);
+    const char *const discard[] = {"rm", "-rf", "--", fresh, NULL};
+    const char *const clone[] = {"git", "clone", "--quiet", "--shared", "--no-checkout", ".", fresh, NULL};
+    const char *const checkout[] = {"git", git_dir, work_tree, "checkout", "--quiet", "--force", "--detach", commit, NULL};
     const char *const make[] = {"make", "-C", folder, "zo", "CUDA=0", NULL};
-    status = status == ZO_OK ? build_step(checkout, log, "git cannot check the revision out", revision, sizeof revision, err) : status;
+    zo_status status = ZO_OK;
+    if (!zo_path_exists(folder)) { /* it has its name when it is whole */
+        status = build_step(discard, log, "the rest of a clone cannot be deleted", said, sizeof said, err);
+        status = status == ZO_OK ? build_step(clone, log, "git cannot clone this tree", said, sizeof said, err) : status;
+        if (status == ZO_OK && rename(fresh, folder) != 0) {
+            status = zo_fail(err, ZO_EIO, "%.300s cannot become %.300s: %s", fresh, folder, strerror(errno));
+        }
+    }
+    status = status == ZO_OK ? build_step(checkout, log, broken, said, sizeof said, err) : status;
     if (status == ZO_OK) {
         fprintf(stderr, "building %.12s in %s\n", commit, folder);
-        status = build_step(make, log, "the revision does not build", revision, sizeof revision, err);
+        status = build_step(make, log, "the revision does not build", said, sizeof said, err);
     }
     return status;
 }
 
+/* The program of this revision, and its commit. */
+static zo_status build(zo_program *p, const char *ref, char commit[65], zo_err *err)
+{
+    char asked[300], revision[500], folder[100], what[400];
+    static const char log[] = "build/regress/log";
+    int lock;
+    zo_status status = zo_program_lock("build/regress/lock", &lock, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    snprintf(asked, sizeof asked, "%.200s^{commit}", ref);
+    snprintf(what, sizeof what, "--baseline %.200s is neither a file nor a git revision of the tree in this folder", ref);
+    const char *const parse[] = {"git", "rev-parse", "--verify", "--quiet", "--end-of-options", asked, NULL};
+    forget_git();
+    status = build_step(parse, log, what, revision, sizeof revision, err);
+    if (status == ZO_OK) {
+        snprintf(commit, 65, "%.64s", revision);
+        snprintf(folder, sizeof folder, "build/regress/%s", commit);
+        snprintf(p->path, sizeof p->path, "%s/zo", folder);
+        status = build_commit(commit, folder, log, err);
+    }
+    close(lock);
+    return status;
+}
+
+/* Folders above a file that is to be written. */
+static zo_status make_parent(const char *path, zo_err *err)
+{
+    char parent[4096];
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL || slash == parent) {
+        return ZO_OK;
+    }
+    *slash = '\0';
+    return zo_make_dirs(parent, err);
+}
+
+zo_status zo_program_lock(const char *path, int *lock, zo_err *err)
+{
+    *lock = -1;
+    zo_status status = make_parent(path, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*lock < 0) {
+        return zo_fail(err, ZO_EIO, "%.400s cannot be written: %s", path, strerror(errno));
+    }
+    if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        close(*lock);
+        *lock = -1;
+        return zo_fail(err, ZO_EINPUT, "%.400s is held: another `zo regress` is at work there; wait for that one, or name another database with --db FILE", path);
+    }
+    return ZO_OK;
+}
+
 zo_status zo_program_open(zo_program *p, const char *ref, const char *db, zo_err *err)
 {
+    char commit[65] = "";
     *p = (zo_program){.before = 0};
-    if (snprintf(p->db, sizeof p->db, "%s", db) >= (int)sizeof p->db - 20) {
-        return zo_fail(err, ZO_EINPUT, "--db has %zu bytes; at most %zu are permitted", strlen(db), sizeof p->db - 20);
+    if (strlen(db) >= sizeof p->db - 40) {
+        return zo_fail(err, ZO_EINPUT, "--db has %zu bytes; at most %zu are permitted", strlen(db), sizeof p->db - 40);
     }
-    snprintf(p->log, sizeof p->log, "%.4080s.log", db);
-    char parent[4096];
-    snprintf(parent, sizeof parent, "%s", p->log);
-    char *slash = strrchr(parent, '/');
-    zo_status status = ZO_OK;
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        status = zo_make_dirs(parent, err);
-    }
+    zo_status status = make_parent(db, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -168,8 +229,10 @@ zo_status zo_program_open(zo_program *p, const char *ref, const char *db, zo_err
     } else if (zo_path_exists(ref) && !zo_path_is_dir(ref)) {
         snprintf(p->path, sizeof p->path, "%s%.4090s", strchr(ref, '/') == NULL ? "./" : "", ref);
     } else {
-        status = build(p, ref, err);
+        status = build(p, ref, commit, err);
     }
+    snprintf(p->db, sizeof p->db, "%.4060s%s%.12s", db, commit[0] != '\0' ? "." : "", commit);
+    snprintf(p->log, sizeof p->log, "%.4080s.log", p->db);
     return status == ZO_OK ? zo_program_last(p, &p->before, err) : status;
 }
 
@@ -191,10 +254,24 @@ zo_status zo_program_last(const zo_program *p, int64_t *run, zo_err *err)
     return status;
 }
 
-zo_status zo_program_run(const zo_program *p, const zo_cell *cell, const zo_setup_dirs *dirs, zo_err *err)
+zo_status zo_program_touch(const zo_program *p, zo_err *err)
+{
+    zo_results *results;
+    if (zo_path_exists(p->db)) {
+        return ZO_OK;
+    }
+    zo_status status = zo_results_open(&results, p->db, true, err);
+    if (status == ZO_OK) {
+        zo_results_close(results);
+    }
+    return status;
+}
+
+zo_status zo_program_run(const zo_program *p, const zo_cell *cell, const zo_setup_dirs *dirs, int *killed, zo_err *err)
 {
     char config[4200], said[500];
     int code;
+    *killed = 0;
     snprintf(config, sizeof config, "%.4080s.cell.json", p->db);
     zo_status status = zo_write_file(config, cell->config, strlen(cell->config), err);
     if (status != ZO_OK) {
@@ -214,6 +291,7 @@ zo_status zo_program_run(const zo_program *p, const zo_cell *cell, const zo_setu
     unlink(config);
     if (status == ZO_OK && code > 1) { /* 1: a cell failed, which its row says */
         last_line(p->log, said, sizeof said);
+        *killed = code > 128 ? code - 128 : 0;
         return zo_fail(err, ZO_EINPUT, "%.300s %s %d (%.300s): %.300s", p->path, code > 128 ? "was ended by signal" : "ended with code", code > 128 ? code - 128 : code, p->log, said);
     }
     return status;
