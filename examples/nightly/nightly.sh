@@ -5,7 +5,7 @@
 #   history.svg               processor time of a step over all nights
 #   report.html               what ran, in one file
 #   good                      the last revision that was not worse
-# Exit status: that of zo regress.
+# REGRESS and HISTORY: options of the two commands, such as --disturbed on a machine that is never idle. Exit status: that of zo regress.
 set -eu
 suite=${1:-paper_configs/nightly/minutes.json}
 out=${NIGHTLY:-results/nightly}
@@ -20,7 +20,8 @@ else
     ./zo run "$suite" --db "$out/regress.db"
 fi
 if [ $status -ne 2 ]; then
-    ./zo history cpu --db "$out/regress.db" --plot "$out/history.svg" || echo 'no history: no run has the figure'
+    # shellcheck disable=SC2086
+    ./zo history cpu --db "$out/regress.db" --plot "$out/history.svg" ${HISTORY:-} || echo 'no history: no run has the figure'
     ./zo report --db "$out/regress.db" --html "$out/report.html"
 fi
 [ $status -ne 0 ] || git rev-parse HEAD >"$out/good"
