@@ -373,9 +373,10 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     known k = {0};
     zo_results *results = NULL;
     zo_run_interrupted = 0;
-    struct sigaction action = {.sa_handler = on_signal}, old[3];
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    for (int s = 0; s < 3; s++) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1}; /* the last is what a batch system sends before a job's time ends */
+    enum { SIGNALS = sizeof signals / sizeof *signals };
+    struct sigaction action = {.sa_handler = on_signal}, old[SIGNALS];
+    for (int s = 0; s < SIGNALS; s++) {
         sigaction(signals[s], NULL, &old[s]);
         if (old[s].sa_handler != SIG_IGN) { /* as nohup has it */
             sigaction(signals[s], &action, NULL);
@@ -420,7 +421,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         l.said_at = 0;
         code = run_todo(grid, todo, spec, results, ids, &l);
     }
-    for (int s = 0; s < 3; s++) {
+    for (int s = 0; s < SIGNALS; s++) {
         sigaction(signals[s], &old[s], NULL);
     }
     zo_results_close(results);
