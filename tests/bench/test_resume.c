@@ -153,8 +153,9 @@ static const struct { const char *columns, *of, *by; } same[] = {
     {"x.step, x.loss, x.projected, x.lr, x.full_steps, x.forwards, x.work", "runs JOIN steps x USING (run)", "hash, x.step"},
     {"x.step, x.split, x.examples, x.accuracy, x.f1, x.macro_f1, x.matthews, x.loss, x.constant, x.forwards, x.work, x.best",
      "runs JOIN evaluations x USING (run)", "hash, x.step, x.split"},
-    /* of what is there all the time: which batch's data is held when a phase is at its peak may hang on a few hundred bytes, see below */
-    {"phase, tag, bytes", "runs JOIN memory USING (run) WHERE tag NOT IN ('other', 'data')", "hash, phase, tag"},
+    /* of what is there all the time: which batch is held when a phase is at its peak, with its data, and in evaluations its activations, may hang on a few hundred
+     * bytes, see below */
+    {"phase, tag, bytes", "runs JOIN memory USING (run) WHERE tag NOT IN ('other', 'data') AND NOT (phase = 'eval' AND tag = 'activations')", "hash, phase, tag"},
     /* last, and of processes that made every step themselves: products that the CPU backend has compiled, a few hundred bytes a shape, are those of the steps
      * that a process has made */
     {"phase, tag, bytes, peak_bytes, train_peak_bytes", "runs JOIN memory USING (run)", "hash, phase, tag"}};
