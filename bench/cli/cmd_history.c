@@ -91,6 +91,16 @@ static void print(const cJSON *rows, const char *metric, const zo_page *page)
                       "between two steps. A step is where a piecewise constant fit is better with it, by more than it costs (results/statistics.h); it wants two points.");
 }
 
+static bool has_values(const cJSON *rows)
+{
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        if (isfinite(zo_json_number(row, "value", NAN))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int fail(const zo_err *err)
 {
     fprintf(stderr, "zo history: %s\n", err->text);
@@ -114,6 +124,9 @@ int zo_cmd_history(int argc, char **argv)
     }
     zo_status status = zo_history(results, &spec, &rows, &err);
     zo_results_close(results);
+    if (status == ZO_OK && plot != NULL && !has_values(rows)) {
+        status = zo_fail(&err, ZO_EINPUT, "%s cannot be drawn: other work disturbed all runs that have %.60s; --disturbed counts them too", plot, spec.metric);
+    }
     status = status == ZO_OK && plot != NULL ? zo_history_draw(rows, spec.metric, plot, &err) : status;
     if (status != ZO_OK) {
         cJSON_Delete(rows);

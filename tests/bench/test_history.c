@@ -140,6 +140,9 @@ START_TEST(what_is_refused)
     ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "cpu", "--db", below("none.db")), 2);
     ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "f1", "--db", below("h.db"), "--where", "0"), 2);
     ASSERT_SAID("no run that --where leaves has a f1");
+    change("h.db", "UPDATE tries SET disturbed = 1");
+    ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "cpu", "--db", below("h.db"), "--plot", below("none.svg")), 2);
+    ASSERT_SAID("cannot be drawn: other work disturbed all runs that have cpu; --disturbed counts them too");
     ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "--db", below("h.db")), 2);
 }
 END_TEST
