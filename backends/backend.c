@@ -262,21 +262,26 @@ void zo_layout_freeze(zo_layout *layout, const bool *frozen)
     }
 }
 
+static bool has_own_place(const zo_param *p)
+{
+    return p->whole || p->again > 0;
+}
+
 int64_t zo_gradient_places(const zo_layout *layout, int64_t *place)
 {
     int64_t weights = 0, biases = 0;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         int64_t n = (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16), *longest = p->bias ? &biases : &weights;
-        *longest = !p->frozen && !p->whole && n > *longest ? n : *longest;
+        *longest = !p->frozen && !has_own_place(p) && n > *longest ? n : *longest;
     }
     int64_t all = weights + biases;
     for (int t = 0; t < layout->n; t++) {
         const zo_param *p = &layout->param[t];
         if (place != NULL) {
-            place[t] = p->whole ? all : p->bias ? weights : 0;
+            place[t] = has_own_place(p) ? all : p->bias ? weights : 0;
         }
-        all += p->whole && !p->frozen ? (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16) : 0;
+        all += has_own_place(p) && !p->frozen ? (int64_t)zo_round_up((uint64_t)(p->rows * p->cols), 16) : 0;
     }
     return all;
 }

@@ -54,6 +54,8 @@ typedef struct zo_param {
     bool bias;           /* VECTOR that is added: of a linear layer or a norm */
     int a_token;         /* of a norm: how many of its rows a token has (heads); of a MATRIX: how many inputs; 0 = one */
     bool head;           /* of what an objective puts on the base model */
+    int again;           /* how many more places of the forward pass read it, behind the first (layers that share their parameters): its gradient is a sum
+                            over all of them, and is complete at the first */
     int stage;           /* place in the forward pass: parameters of one stage read one input, which those of lower stages make */
     bool frozen;         /* not trained: no direction acts on it, no set holds it, no gradient is made of it */
     int bits;            /* of a MATRIX that is held as codes of so many bits (8 or 4) in zo_store.codes: nothing writes it, and it has no place in the
@@ -134,7 +136,7 @@ static inline float *zo_set_values(const zo_store *set, int param)
 
 /* Room for gradients that are used as soon as they are complete. Places of parameters whose gradients are made one after another are one place, as long
  * as the longest of them needs; biases have another, for a layer's weight and bias are made together. A TABLE that is read whole has a place of its
- * own: a tied one's gradient is begun in the head and ends in the embeddings, and a prefix has two tables at a time. place (parameters), NULL = not asked for.
+ * own: a tied one's gradient is begun in the head and ends in the embeddings, and a prefix has two tables at a time. So has what is read again. place (parameters), NULL = not asked for.
  * Returns the floats of all places. */
 int64_t zo_gradient_places(const zo_layout *layout, int64_t *place);
 

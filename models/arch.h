@@ -64,6 +64,7 @@ typedef struct zo_quantised {
 typedef struct zo_arch {
     char family[16];       /* of models/list.h */
     int layers, hidden, heads, kv_heads, head_dim, ffn;
+    int groups;            /* so many blocks of parameters, each of which several layers in a row share (ALBERT); 0 = each layer has its own */
     int vocab, positions;  /* positions: the longest sequence that has positions (after position_offset is taken off) */
     int position_offset;   /* RoBERTa: pad + 1 = 2; OPT: 2; else 0: row of the position table = position + offset */
     bool pad_skips;        /* RoBERTa: tokens that are `pad` all stand at the row before the first and are not counted (zo_arch_position_rows) */
@@ -117,7 +118,7 @@ typedef struct zo_arch {
     char note[256];        /* what was read otherwise than config.json has it; empty where nothing was */
 } zo_arch;
 
-/* Canonical parameter names (zo_param.name). N = 0..layers-1.
+/* Canonical parameter names (zo_param.name). N = 0..layers-1; where layers share parameters, that of the block, but of a prefix that of the layer.
  *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden); factorised: (.., embed)
  *   embed.norm.{weight,bias}     embed.in.{weight,bias} (hidden, embed)   embed.out.weight (embed, hidden)
  *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
@@ -139,6 +140,18 @@ typedef struct zo_arch {
 ZO_INLINE int zo_arch_rope_dims(const zo_arch *arch)
 {
     return arch->rope_dims > 0 ? arch->rope_dims : arch->head_dim;
+}
+
+/* The block of parameters of a layer. */
+ZO_INLINE int zo_arch_block(const zo_arch *arch, int layer)
+{
+    return arch->groups == 0 ? layer : (int)(layer / ((double)arch->layers / arch->groups)); /* as transformers rounds it */
+}
+
+/* Is it the first layer that reads its block? */
+ZO_INLINE bool zo_arch_begins_block(const zo_arch *arch, int layer)
+{
+    return layer == 0 || zo_arch_block(arch, layer - 1) != zo_arch_block(arch, layer);
 }
 
 /* Width of the tables of positions and segments, and of the embeddings' norm. */

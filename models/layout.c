@@ -122,7 +122,33 @@ static void add_side(builder *b)
     }
 }
 
-static void add_block(builder *b, int block)
+/* Keys and values that a layer's tokens see besides. */
+static void add_prefix(builder *b, int layer)
+{
+    const zo_arch *a = b->arch;
+    for (int i = 0; i < 2 && a->prefix > 0; i++) {
+        add(b, ZO_PARAM_TABLE, a->prefix, a->kv_heads * a->head_dim, false, "layer.%d.attn.prefix.%c", layer, "kv"[i]);
+        zo_param *p = &b->layout->param[b->layout->n - 1];
+        p->whole = p->added = true; /* every pass reads every row */
+    }
+}
+
+/* A layer that reads the parameters of the one before it again, in stages of its own. `stages`: of a layer. */
+static void add_again(builder *b, int layer, int stages)
+{
+    int first = b->stage;
+    for (int i = 0; i < b->layout->n; i++) {
+        zo_param *p = &b->layout->param[i];
+        p->again += p->block == zo_arch_block(b->arch, layer) && strstr(p->name, ".prefix.") == NULL;
+    }
+    b->block = zo_arch_block(b->arch, layer);
+    b->stage += 1 + b->arch->norm_first; /* that of queries, keys and values */
+    add_prefix(b, layer);
+    b->block = -1;
+    b->stage = first + stages;
+}
+
+static void add_block(builder *b, int block, int layer)
 {
     const zo_arch *a = b->arch;
     char stem[64];
@@ -137,11 +163,7 @@ static void add_block(builder *b, int block)
     add_adapted(b, ZO_LINEAR_Q, q, a->hidden, a->attn_bias, STEM("attn.q"));
     add_adapted(b, ZO_LINEAR_K, kv, a->hidden, a->attn_bias, STEM("attn.k"));
     add_adapted(b, ZO_LINEAR_V, kv, a->hidden, a->attn_bias, STEM("attn.v"));
-    for (int i = 0; i < 2 && a->prefix > 0; i++) {
-        add(b, ZO_PARAM_TABLE, a->prefix, kv, false, "layer.%d.attn.prefix.%c", block, "kv"[i]);
-        zo_param *p = &b->layout->param[b->layout->n - 1];
-        p->whole = p->added = true; /* every pass reads every row */
-    }
+    add_prefix(b, layer);
     if (a->head_norm) {
         b->stage++;
         add_norm(b, a->head_dim, STEM("attn.q_norm"));
@@ -263,11 +285,17 @@ void zo_arch_layout(const zo_arch *arch, zo_head head, int classes, zo_layout *l
         add_linear(&b, a->hidden, a->embed, false, "embed.in");
         b.stage += a->embed_norm;
     }
-    for (int i = 0; i < a->layers; i++) {
-        if (a->side.late > 0 && i == zo_arch_side_block(a)) {
+    for (int l = 0, stages = 0; l < a->layers; l++) {
+        if (a->side.late > 0 && l == zo_arch_side_block(a)) {
             add_side(&b);
         }
-        add_block(&b, i);
+        int first = b.stage;
+        if (zo_arch_begins_block(a, l)) {
+            add_block(&b, zo_arch_block(a, l), l);
+            stages = b.stage - first;
+        } else {
+            add_again(&b, l, stages);
+        }
     }
     b.stage++;
     if (a->final_norm) {

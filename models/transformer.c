@@ -31,7 +31,7 @@ zo_pair zo_find_pair(const zo_model *model, const char *name, bool weight, bool 
 {
     char full[160];
     snprintf(full, sizeof full, "%s.weight", name);
-    zo_pair pair = {find(model, full, weight), -1, {-1, -1}};
+    zo_pair pair = {find(model, full, weight), -1, {-1, -1}, 0};
     snprintf(full, sizeof full, "%s.bias", name);
     pair.bias = find(model, full, bias);
     for (int i = 0; i < 2; i++) {
@@ -53,7 +53,7 @@ static zo_pair find_optional(const zo_model *model, const char *name)
 {
     char full[160];
     snprintf(full, sizeof full, "%s.weight", name);
-    zo_pair pair = {zo_layout_find(&model->layout, full), -1, {-1, -1}};
+    zo_pair pair = {zo_layout_find(&model->layout, full), -1, {-1, -1}, 0};
     snprintf(full, sizeof full, "%s.bias", name);
     pair.bias = zo_layout_find(&model->layout, full);
     return pair;
@@ -67,7 +67,16 @@ static bool is_trained(const zo_model *model, int param)
 /* Does a gradient go on to what this layer reads? */
 static bool goes_below(const zo_model *model, zo_pair pair)
 {
-    return zo_goes_below(model, model->layout.param[pair.weight].stage);
+    return zo_goes_below(model, model->layout.param[pair.weight].stage + pair.later);
+}
+
+/* The gradient of a layer's or norm's parameters is complete, unless an earlier place of the forward pass reads them too. */
+static void pair_done(const zo_model *model, const zo_pass *pass, zo_pair pair)
+{
+    if (pair.later == 0) {
+        zo_gradient_done(model, pass, pair.weight);
+        zo_gradient_done(model, pass, pair.bias);
+    }
 }
 
 /* Is the input of a linear layer read in the backward pass? Its adapter's A is, and from it what B reads is made again. */
@@ -108,7 +117,24 @@ static bool is_active(const zo_model *model, int layer)
 {
     const zo_block_ids *b = &model->ids.block[layer];
     zo_pair last = model->arch.post_norm ? b->mlp_post : model->arch.norm_first ? b->down : b->mlp_norm;
-    return zo_goes_below(model, model->layout.param[last.weight].stage + 1);
+    return zo_goes_below(model, model->layout.param[last.weight].stage + last.later + 1);
+}
+
+static int stage_of(const zo_model *model, zo_pair pair)
+{
+    return model->layout.param[pair.weight].stage;
+}
+
+/* A layer that reads the parameters of the one before it. */
+static void read_again(const zo_model *model, zo_block_ids *b, const zo_block_ids *before)
+{
+    const zo_arch *a = &model->arch;
+    zo_pair first = a->norm_first ? b->attn_norm : b->q, last = a->post_norm ? b->mlp_post : a->norm_first ? b->down : b->mlp_norm;
+    int later = before->q.later + stage_of(model, last) - stage_of(model, first) + 1;
+    zo_pair *const pairs[] = {&b->attn_norm, &b->q, &b->k, &b->v, &b->q_norm, &b->k_norm, &b->o, &b->attn_post, &b->mlp_norm, &b->gate, &b->up, &b->down, &b->mlp_post};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        pairs[i]->later = later;
+    }
 }
 
 void zo_transformer_wire(zo_model *model)
@@ -125,24 +151,27 @@ void zo_transformer_wire(zo_model *model)
     ids->final_norm = zo_find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
     for (int l = 0; l < a->layers; l++) {
         zo_block_ids *b = &ids->block[l];
-        b->attn_norm = find_in_block(model, l, "attn.norm", true, norm_bias);
-        b->q = find_in_block(model, l, "attn.q", true, a->attn_bias);
-        b->k = find_in_block(model, l, "attn.k", true, a->attn_bias);
-        b->v = find_in_block(model, l, "attn.v", true, a->attn_bias);
-        b->o = find_in_block(model, l, "attn.o", true, a->attn_out_bias);
+        b->attn_norm = find_in_block(model, zo_arch_block(a, l), "attn.norm", true, norm_bias);
+        b->q = find_in_block(model, zo_arch_block(a, l), "attn.q", true, a->attn_bias);
+        b->k = find_in_block(model, zo_arch_block(a, l), "attn.k", true, a->attn_bias);
+        b->v = find_in_block(model, zo_arch_block(a, l), "attn.v", true, a->attn_bias);
+        b->o = find_in_block(model, zo_arch_block(a, l), "attn.o", true, a->attn_out_bias);
         for (int i = 0; i < 2; i++) {
             char name[64];
             snprintf(name, sizeof name, "layer.%d.attn.prefix.%c", l, "kv"[i]);
             b->prefix[i] = find(model, name, a->prefix > 0);
         }
-        b->q_norm = find_in_block(model, l, "attn.q_norm", a->head_norm, a->head_norm && norm_bias);
-        b->k_norm = find_in_block(model, l, "attn.k_norm", a->head_norm, a->head_norm && norm_bias);
-        b->attn_post = find_in_block(model, l, "attn.post_norm", a->post_norm, a->post_norm && norm_bias);
-        b->mlp_post = find_in_block(model, l, "mlp.post_norm", a->post_norm, a->post_norm && norm_bias);
-        b->mlp_norm = find_in_block(model, l, "mlp.norm", !a->one_norm, !a->one_norm && norm_bias);
-        b->gate = find_in_block(model, l, "mlp.gate", a->gated, a->gated && a->mlp_bias);
-        b->up = find_in_block(model, l, "mlp.up", true, a->mlp_bias);
-        b->down = find_in_block(model, l, "mlp.down", true, a->mlp_bias);
+        b->q_norm = find_in_block(model, zo_arch_block(a, l), "attn.q_norm", a->head_norm, a->head_norm && norm_bias);
+        b->k_norm = find_in_block(model, zo_arch_block(a, l), "attn.k_norm", a->head_norm, a->head_norm && norm_bias);
+        b->attn_post = find_in_block(model, zo_arch_block(a, l), "attn.post_norm", a->post_norm, a->post_norm && norm_bias);
+        b->mlp_post = find_in_block(model, zo_arch_block(a, l), "mlp.post_norm", a->post_norm, a->post_norm && norm_bias);
+        b->mlp_norm = find_in_block(model, zo_arch_block(a, l), "mlp.norm", !a->one_norm, !a->one_norm && norm_bias);
+        b->gate = find_in_block(model, zo_arch_block(a, l), "mlp.gate", a->gated, a->gated && a->mlp_bias);
+        b->up = find_in_block(model, zo_arch_block(a, l), "mlp.up", true, a->mlp_bias);
+        b->down = find_in_block(model, zo_arch_block(a, l), "mlp.down", true, a->mlp_bias);
+        if (!zo_arch_begins_block(a, l)) {
+            read_again(model, b, &ids->block[l - 1]);
+        }
         b->keeps = keeps_of(model, b);
     }
     if (a->side.late > 0) {
@@ -733,15 +762,14 @@ static void linear_backward(zo_model *model, const zo_pass *pass, zo_pair pair, 
     }
     if (adapted) {
         be->linear_backward(be, stored, model->precision, pair.lora[1], -1, pass->lora, dy, tokens, false, goes_on ? pass->dlora : NULL, grad);
-        zo_gradient_done(model, pass, pair.lora[1]);
+        zo_gradient_done(model, pass, pair.later == 0 ? pair.lora[1] : -1);
     }
     if (adapted && goes_on) {
         be->linear_backward(be, stored, model->precision, pair.lora[0], -1, x, pass->dlora, tokens, false, dx, grad);
-        zo_gradient_done(model, pass, pair.lora[0]);
+        zo_gradient_done(model, pass, pair.later == 0 ? pair.lora[0] : -1);
     }
     be->linear_backward(be, stored, model->precision, pair.weight, pair.bias, x, dy, tokens, adapted, dx, grad);
-    zo_gradient_done(model, pass, pair.weight);
-    zo_gradient_done(model, pass, pair.bias);
+    pair_done(model, pass, pair);
 }
 
 /* dy: the gradient of the norm's output (tokens, cols); where one goes on, dx, which may be dy: that of its input. Returns whether one does. */
@@ -750,8 +778,7 @@ static bool norm_backward_to(zo_model *model, const zo_pass *pass, zo_pair pair,
 {
     bool below = goes_below(model, pair);
     model->be->norm_backward(model->be, model->store, model->arch.norm, pair.weight, pair.bias, x, stats, dy, tokens, cols, below ? dx : NULL, grad);
-    zo_gradient_done(model, pass, pair.weight);
-    zo_gradient_done(model, pass, pair.bias);
+    pair_done(model, pass, pair);
     return below;
 }
 

@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-/* A linear layer or a norm: indices into the layout, -1 = absent. lora: A and B of an adapter. */
-typedef struct zo_pair { int weight, bias, lora[2]; } zo_pair;
+/* A linear layer or a norm: indices into the layout, -1 = absent. lora: A and B of an adapter. later: by how many stages this use of its parameters stands
+ * behind their first (zo_param.again), where the stage of their layout is; > 0: their gradient is not complete here. */
+typedef struct zo_pair { int weight, bias, lora[2], later; } zo_pair;
 
 /* What the backward pass of a block reads of its buffers (zo_block_bufs), by what is trained: the input of a layer whose weight is, and what leads
  * the gradient down to the lowest stage that is. All are true where everything is trained. */

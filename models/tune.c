@@ -251,6 +251,9 @@ static zo_status choose_last(const void *options, const zo_arch *arch, zo_head h
 {
     (void)head;
     const last_options *o = options;
+    if (arch->groups > 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "\"tune\" \"last\" has no blocks to choose: layers of this model (%s) share their parameters; use another view", arch->family);
+    }
     bool below = true; /* parameters stand in the order of the forward pass */
     if (o->layers > arch->layers) {
         return zo_fail(err, ZO_EINPUT, "\"tune\" \"last\" asks for %lld layers, and the model has %d; ask for fewer", (long long)o->layers, arch->layers);

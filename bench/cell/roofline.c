@@ -99,25 +99,58 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
 /* How a pass uses one parameter; stage: of its product. */
 typedef struct use { bool product, at_rows, looked_up; int64_t rows; int stage; } use;
 
-static bool ends_block(const zo_arch *arch, const zo_param *p)
+/* The first layer that reads a parameter of a block. */
+static int first_layer(const zo_arch *arch, const zo_param *p)
 {
-    return p->block == arch->layers - 1 && strstr(p->name, ".attn.k.") == NULL && strstr(p->name, ".attn.v.") == NULL;
+    int layer = 0;
+    while (layer < arch->layers - 1 && zo_arch_block(arch, layer) != p->block) {
+        layer++;
+    }
+    return layer;
+}
+
+/* Stages of a layer that reads this block. */
+static int stages_of(const zo_layout *layout, int block)
+{
+    int first = layout->stages, last = -1;
+    for (int i = 0; i < layout->n; i++) {
+        const zo_param *p = &layout->param[i];
+        first = p->block == block && !p->added && p->stage < first ? p->stage : first;
+        last = p->block == block && !p->added && p->stage > last ? p->stage : last;
+    }
+    return last - first + 1;
+}
+
+/* A place of the pass that reads a parameter, the k-th: its layer, and by how many stages it stands behind the first. */
+typedef struct place { int layer, later; } place;
+
+static place place_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, int k)
+{
+    return p->block < 0 ? (place){0, 0} : (place){first_layer(arch, p) + k, k > 0 ? k * stages_of(layout, p->block) : 0};
 }
 
 /* The last stage of the blocks: what stands in a higher one reads the head's rows alone. */
-static int last_stage(const zo_layout *layout)
+static int last_stage(const zo_arch *arch, const zo_layout *layout)
 {
     int stage = 0;
     for (int i = 0; i < layout->n; i++) {
-        stage = layout->param[i].block >= 0 && layout->param[i].stage > stage ? layout->param[i].stage : stage;
+        const zo_param *p = &layout->param[i];
+        int at = p->stage + place_of(arch, layout, p, p->again).later;
+        stage = p->block >= 0 && at > stage ? at : stage;
     }
     return stage;
 }
 
-static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, zo_head head, int classes)
+static bool ends_block(const zo_arch *arch, const zo_param *p, int layer)
+{
+    return layer == arch->layers - 1 && strstr(p->name, ".attn.k.") == NULL && strstr(p->name, ".attn.v.") == NULL;
+}
+
+/* layer: that reads it here. later: by how many stages that is behind the first place that does. */
+static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, zo_head head, int classes, int layer, int later)
 {
     bool decoder = strcmp(p->name, arch->tied ? "embed.token" : "lm.decoder.weight") == 0;
-    use u = {.rows = p->rows, .looked_up = p->kind == ZO_PARAM_TABLE && !p->whole, .stage = p->stage};
+    use u = {.rows = p->rows, .looked_up = p->kind == ZO_PARAM_TABLE && !p->whole, .stage = p->stage + later};
     if (p->kind == ZO_PARAM_VECTOR) {
         return u;
     }
@@ -128,7 +161,7 @@ static use use_of(const zo_arch *arch, const zo_layout *layout, const zo_param *
         u.rows = head == ZO_HEAD_WORDS ? classes : p->rows;
     } else if (p->kind == ZO_PARAM_MATRIX) {
         u.product = true;
-        u.at_rows = p->block >= 0 ? ends_block(arch, p) : p->stage > last_stage(layout);
+        u.at_rows = p->block >= 0 ? ends_block(arch, p, layer) : p->stage > last_stage(arch, layout);
     }
     return u;
 }
@@ -145,33 +178,51 @@ static void add_attention(zo_products *to, bool last, bool near, double times)
     *(last ? &to->last : near ? &to->near_layers : &to->layers) += times;
 }
 
-/* The first block with something trained, in it or below; `layers` where there is none. */
-static int lowest_block(const zo_arch *arch, const zo_layout *layout)
+/* The first layer with something trained, in it or below; `layers` where there is none. */
+static int lowest_layer(const zo_arch *arch, const zo_layout *layout)
 {
-    int block = arch->layers;
+    int lowest = arch->layers;
     for (int i = 0; i < layout->n; i++) {
         const zo_param *p = &layout->param[i];
-        block = p->block >= 0 && p->block < block && p->stage >= layout->lowest ? p->block : block;
+        for (int k = 0; p->block >= 0 && k <= p->again; k++) {
+            place at = place_of(arch, layout, p, k);
+            lowest = at.layer < lowest && p->stage + at.later >= layout->lowest ? at.layer : lowest;
+        }
     }
-    return block;
+    return lowest;
+}
+
+/* The k-th place that reads parameter i; weights are read from memory once. */
+static void add_place(zo_pass_terms *t, const zo_arch *arch, const zo_layout *layout, zo_head head, int classes, int lowest, int i, int k)
+{
+    const zo_param *p = &layout->param[i];
+    place at = place_of(arch, layout, p, k);
+    use u = use_of(arch, layout, p, head, classes, at.layer, at.later);
+    bool goes_on = u.stage > layout->lowest || (p->lora == ZO_LORA_B && !layout->param[i - 1].frozen);
+    bool above = p->block >= 0 ? at.layer >= lowest : lowest == 0 || (lowest < arch->layers && u.stage > last_stage(arch, layout));
+    if (u.product) {
+        add_product(&t->forward, &u, p, 1);
+        add_product(&t->backward, &u, p, goes_on + !p->frozen + (p->lora == ZO_LORA_A && !layout->param[i + 1].frozen));
+        add_product(&t->again, &u, p, above);
+    }
+    if (p->block >= 0 && p->kind == ZO_PARAM_MATRIX && strstr(p->name, ".attn.o.weight") != NULL) { /* what an output projection reads is attention's */
+        bool last = at.layer == arch->layers - 1, near = zo_arch_window(arch, at.layer) > 0;
+        add_attention(&t->forward, last, near, 1);
+        add_attention(&t->backward, last, near, u.stage > layout->lowest ? 2 : 0);
+        add_attention(&t->again, last, near, above);
+    }
 }
 
 zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes)
 {
     zo_pass_terms t = {.read_numbers = 0};
-    int lowest = lowest_block(arch, layout);
+    int lowest = lowest_layer(arch, layout);
     for (int i = 0; i < layout->n; i++) {
         const zo_param *p = &layout->param[i];
-        use u = use_of(arch, layout, p, head, classes);
+        place last = place_of(arch, layout, p, p->again);
+        use u = use_of(arch, layout, p, head, classes, last.layer, last.later);
         double n = (double)u.rows * (double)p->cols;
-        bool comes = u.stage >= layout->lowest, goes_on = u.stage > layout->lowest || (p->lora == ZO_LORA_B && !layout->param[i - 1].frozen);
-        bool above = p->block >= 0 ? p->block >= lowest : lowest == 0 || (lowest < arch->layers && u.stage > last_stage(layout));
         t.trained_numbers += p->frozen ? 0.0 : (double)p->rows * (double)p->cols;
-        if (u.product) {
-            add_product(&t.forward, &u, p, 1);
-            add_product(&t.backward, &u, p, goes_on + !p->frozen + (p->lora == ZO_LORA_A && !layout->param[i + 1].frozen));
-            add_product(&t.again, &u, p, above);
-        }
         if (u.looked_up) {
             t.row_reads += (double)p->cols;
             t.row_reads_back += p->frozen ? 0.0 : (double)p->cols;
@@ -180,17 +231,11 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
             t.code_bytes += (double)(p->rows * zo_codes_row_bytes(p->bits, p->cols));
         } else {
             t.read_numbers += n;
-            t.read_numbers_back += comes ? n : 0.0;
+            t.read_numbers_back += u.stage >= layout->lowest ? n : 0.0;
             t.trained_reads += p->frozen ? 0.0 : n;
         }
-    }
-    for (int i = 0; i < layout->n; i++) { /* what an output projection reads is attention's */
-        const zo_param *p = &layout->param[i];
-        if (p->block >= 0 && p->kind == ZO_PARAM_MATRIX && strstr(p->name, ".attn.o.weight") != NULL) {
-            bool last = p->block == arch->layers - 1, near = zo_arch_window(arch, p->block) > 0;
-            add_attention(&t.forward, last, near, 1);
-            add_attention(&t.backward, last, near, p->stage > layout->lowest ? 2 : 0);
-            add_attention(&t.again, last, near, p->block >= lowest);
+        for (int k = 0; k <= p->again; k++) {
+            add_place(&t, arch, layout, head, classes, lowest, i, k);
         }
     }
     return t;

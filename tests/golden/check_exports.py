@@ -15,7 +15,7 @@ import peft
 import torch
 import transformers as tr
 
-MASKED = ("bert", "roberta", "distilbert", "electra")
+MASKED = ("bert", "roberta", "distilbert", "electra", "albert")
 OWN_TOKENIZER = ("qwen2",)  # AutoTokenizer makes a class of the family from the vocabulary, and leaves the rest of the test's tokenizer.json out
 TEXT = "it was good, a bad day"
 
@@ -37,7 +37,7 @@ def logits_of(model, masked, head, ids, types, lengths):
     out, at = [], 0
     for length in lengths:  # one at a time: nothing is padded
         inputs = dict(input_ids=torch.tensor(ids[at:at + length]).long()[None])
-        if model.config.model_type in ("bert", "electra"):
+        if model.config.model_type in ("bert", "electra", "albert"):
             inputs["token_type_ids"] = torch.tensor(types[at:at + length]).long()[None]
         with torch.no_grad():
             logits = model(**inputs, attention_mask=torch.ones(1, int(length), dtype=torch.long)).logits

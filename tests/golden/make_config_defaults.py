@@ -20,6 +20,7 @@ BASE = {
     "distilbert": dict(COMMON, n_layers=3, dim=96, n_heads=4, hidden_dim=36, max_position_embeddings=40, activation="relu",
                        tie_word_embeddings=False),
     "electra": dict(ENCODER, num_attention_heads=8, embedding_size=24),
+    "albert": dict(ENCODER, hidden_size=192, embedding_size=24, num_hidden_groups=2),
     "gpt2": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=96, n_head=4, n_inner=36, n_positions=40, activation_function="relu", layer_norm_epsilon=1e-3,
                  tie_word_embeddings=False),
     "opt": dict({k: v for k, v in COMMON.items() if k != "initializer_range"}, init_std=0.5, num_hidden_layers=3, hidden_size=96,
@@ -53,7 +54,7 @@ BASE = {
     "gpt_neo": dict(COMMON, vocab_size=51000, num_layers=3, hidden_size=96, num_heads=4, intermediate_size=36, max_position_embeddings=40, window_size=7,
                     attention_types=[[["local"], 2], [["global"], 1]], activation_function="relu", layer_norm_epsilon=1e-3, tie_word_embeddings=False),
 }
-CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "electra": tr.ElectraConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
+CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "electra": tr.ElectraConfig, "albert": tr.AlbertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
          "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
          "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config, "gpt_neo": tr.GPTNeoConfig}
 NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",

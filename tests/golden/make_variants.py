@@ -25,6 +25,7 @@ BASE = {
     "roberta": ENCODER,
     "distilbert": dict(vocab_size=40, dim=16, n_layers=2, n_heads=4, hidden_dim=24, max_position_embeddings=32),
     "electra": dict(ENCODER, embedding_size=12),
+    "albert": dict(ENCODER, embedding_size=12),
     "gpt2": dict(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=32, bos_token_id=1, eos_token_id=1),
     "opt": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, ffn_dim=24, max_position_embeddings=32, pad_token_id=0),
     "llama": dict(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24),
@@ -48,6 +49,7 @@ CLASSES = {
     "roberta": (tr.RobertaConfig, tr.RobertaForMaskedLM, tr.RobertaForSequenceClassification),
     "distilbert": (tr.DistilBertConfig, tr.DistilBertForMaskedLM, tr.DistilBertForSequenceClassification),
     "electra": (tr.ElectraConfig, tr.ElectraForMaskedLM, tr.ElectraForSequenceClassification),
+    "albert": (tr.AlbertConfig, tr.AlbertForMaskedLM, tr.AlbertForSequenceClassification),
     "gpt2": (tr.GPT2Config, tr.GPT2LMHeadModel, tr.GPT2ForSequenceClassification),
     "opt": (tr.OPTConfig, tr.OPTForCausalLM, tr.OPTForSequenceClassification),
     "llama": (tr.LlamaConfig, tr.LlamaForCausalLM, tr.LlamaForSequenceClassification),
@@ -62,7 +64,7 @@ CLASSES = {
     "phi3": (tr.Phi3Config, tr.Phi3ForCausalLM, tr.Phi3ForSequenceClassification),
     "gpt_neo": (tr.GPTNeoConfig, tr.GPTNeoForCausalLM, tr.GPTNeoForSequenceClassification),
 }
-DEAD = {"bert": ("cls.predictions.bias",), "roberta": ("lm_head.bias",)}  # where the decoder is untied
+DEAD = {"bert": ("cls.predictions.bias",), "albert": ("predictions.bias",), "roberta": ("lm_head.bias",)}  # where the decoder is untied
 STORED = {"gpt_neox": {"lm_head.weight": "embed_out.weight"}}  # names in checkpoints that are not the model's own
 LLAMA3 = dict(rope_type="llama3", factor=2.0, low_freq_factor=2.0, high_freq_factor=6.0, original_max_position_embeddings=24)
 YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=24, rope_theta=50.0)  # of 24 / 2 pi turns, and of those 2 make a difference
@@ -79,6 +81,9 @@ VARIANTS = (
      ("distilbert", dict(activation="relu")), ("distilbert", dict(activation="silu", tie_word_embeddings=False)), ("distilbert", dict(n_heads=2)),
      ("electra", dict()), ("electra", dict(embedding_size=20)), ("electra", dict(embedding_size=16)), ("electra", dict(embedding_size=30, hidden_act="relu")),
      ("electra", dict(tie_word_embeddings=False, layer_norm_eps=0.5, type_vocab_size=3)),
+     ("albert", dict()), ("albert", dict(embedding_size=16)), ("albert", dict(embedding_size=20, num_hidden_layers=5, num_hidden_groups=2)),
+     ("albert", dict(num_hidden_layers=3, num_hidden_groups=3)), ("albert", dict(num_hidden_layers=4, num_hidden_groups=3, hidden_act="relu")),
+     ("albert", dict(tie_word_embeddings=False, layer_norm_eps=0.5, type_vocab_size=3)), ("albert", dict(num_hidden_layers=1)),
      ("gpt2", dict(n_inner=9)), ("gpt2", dict(layer_norm_epsilon=0.5, tie_word_embeddings=False))] +
     [("gpt2", dict(activation_function=a)) for a in ("gelu", "relu", "silu", "tanh", "gelu_pytorch_tanh")] +
     [("opt", dict()), ("opt", dict(activation_function="gelu")), ("opt", dict(do_layer_norm_before=False)), ("opt", dict(word_embed_proj_dim=8)),
@@ -176,7 +181,7 @@ def make(family, changes):
                     p.copy_(weight(name, tuple(p.shape)))
                     shapes[name] = list(p.shape)
     causal = "Masked" not in lm_class.__name__
-    segments = getattr(config, "type_vocab_size", 0) if family in ("bert", "electra") else 0
+    segments = getattr(config, "type_vocab_size", 0) if family in ("bert", "electra", "albert") else 0
     row = dict(family=family, changes=changes, config=dict(given, model_type=family), tensors=shapes, ids=IDS, hidden=[], logprob=[], logits=[])
     row["types"] = [[(i * 7 // 3) % segments if segments else 0 for i in range(len(ids))] for ids in IDS]
     row["target"] = [[(i + 3) % 40 for i in ids] for ids in IDS]

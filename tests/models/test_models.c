@@ -17,9 +17,9 @@
 #include "models/transformer.h"
 #include "tests/suite.h"
 
-static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
+static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "albert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
                                        "gemma", "gemma2", "gptj", "phi", "phi3", "gpt-neo"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 4, LLAMA = 7 };
+enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 5, LLAMA = 8 };
 
 static zo_backend *be;
 static zo_err err;
