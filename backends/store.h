@@ -136,8 +136,8 @@ static inline float *zo_set_values(const zo_store *set, int param)
 
 /* Room for gradients that are used as soon as they are complete. Places of parameters whose gradients are made one after another are one place, as long
  * as the longest of them needs; biases have another, for a layer's weight and bias are made together. A TABLE that is read whole has a place of its
- * own: a tied one's gradient is begun in the head and ends in the embeddings, and a prefix has two tables at a time. So has what is read again. place (parameters), NULL = not asked for.
- * Returns the floats of all places. */
+ * own: a tied one's gradient is begun in the head and ends in the embeddings, and a prefix has two tables at a time. So has what several layers read:
+ * its gradient is begun in the last of them and complete in the first. place (parameters), NULL = not asked for. Returns the floats of all places. */
 int64_t zo_gradient_places(const zo_layout *layout, int64_t *place);
 
 /* Who uses such gradients. */

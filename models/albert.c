@@ -40,14 +40,15 @@ static const zo_bert_defaults defaults = {.vocab = 30000, .hidden = 4096, .heads
 
 static void config_read(zo_config *c, zo_arch *a)
 {
-    if (zo_config_int_or(c, "inner_group_num", 1, 1, ZO_MOST_LAYERS) != 1) {
-        zo_config_fail(c, "key \"inner_group_num\" is not 1, which is not supported; use a model where it is 1");
+    int inner = zo_config_int_or(c, "inner_group_num", 1, 1, ZO_MOST_LAYERS);
+    if (inner != 1) {
+        zo_config_fail(c, "key \"inner_group_num\" is %d, and only 1 is supported; use a model where it is 1", inner);
     }
     zo_bert_encoder_read(c, a, &defaults);
     a->embed = zo_config_int_or(c, "embedding_size", 128, 1, 1 << 20);
     a->groups = zo_config_int_or(c, "num_hidden_groups", 1, 1, ZO_MOST_LAYERS);
     if (a->groups > a->layers) {
-        zo_config_fail(c, "key \"num_hidden_groups\" is %d; expected at most the %d layers", a->groups, a->layers);
+        zo_config_fail(c, "key \"num_hidden_groups\" is %d; expected at most the %d layers; make it smaller", a->groups, a->layers);
     }
     a->factorised = true;
     a->head_act = a->act;

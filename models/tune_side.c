@@ -37,6 +37,10 @@ static zo_status extend(const void *read, zo_arch *arch, zo_err *err)
 static zo_status choose(const void *read, const zo_arch *arch, zo_head head, const zo_layout *layout, bool *frozen, zo_err *err)
 {
     const options *o = read;
+    if (arch->groups > 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "\"tune\" \"side\" wants blocks that have parameters of their own, and those of this model (%s) share theirs; use another view",
+                       arch->family);
+    }
     for (int t = 0; t < layout->n; t++) {
         frozen[t] = !layout->param[t].added && !zo_tune_is_new_head(arch, head, layout, &layout->param[t]);
     }

@@ -11,7 +11,8 @@
 static const struct { int family; const char *tune; } descents[] = {
     {0, "full"}, {1, "full"}, {2, "full"}, {3, "full"}, {4, "full"}, {5, "full"}, {6, "full"}, {7, "full"}, {8, "full"}, {9, "full"},
     {BERT, "bias"}, {BERT, "head"}, {LLAMA, "last layers 1"}, {GPT2, "pattern on layer.1.mlp.up.*,layer.0.attn.v.*,embed.position"},
-    {BERT, "prefix tokens 3 init activations"}, {LLAMA, "prefix tokens 4 init activations"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"}};
+    {BERT, "prefix tokens 3 init activations"}, {LLAMA, "prefix tokens 4 init activations"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"},
+    {ALBERT, "pattern on layer.0.mlp.up.*,layer.0.attn.v.*"}, {ALBERT, "prefix tokens 3 init activations"}, {ALBERT, "lora rank 2 on q,v,o"}};
 enum { DESCENTS = sizeof descents / sizeof *descents, DESCENT_STEPS = 6, DESCENT_PARAMS = 256 };
 
 /* A run, and a sink between the model and the engine's that counts what is taken. */

@@ -9,7 +9,8 @@
 static const struct { int family; const char *tune; } halves[] = {
     {0, "full"}, {1, "full"}, {2, "full"}, {3, "full"}, {4, "full"}, {5, "full"}, {6, "full"}, {7, "full"}, {8, "full"}, {9, "full"},
     {BERT, "bias"}, {BERT, "head"}, {LLAMA, "last layers 1"}, {BERT, "pattern on embed.norm.*,layer.1.attn.norm.weight"},
-    {BERT, "prefix tokens 3 init activations"}, {LLAMA, "prefix tokens 4 init activations"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"}};
+    {BERT, "prefix tokens 3 init activations"}, {LLAMA, "prefix tokens 4 init activations"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"},
+    {ALBERT, "pattern on layer.0.mlp.up.*,layer.0.attn.v.*"}, {ALBERT, "prefix tokens 3 init activations"}, {ALBERT, "lora rank 2 on q,v,o"}};
 enum { HALVES = sizeof halves / sizeof *halves };
 
 /* A gradient (*size, host; zo_free gives it back). `second`: with the family's other head. *grown: bytes that the pass allocated. */

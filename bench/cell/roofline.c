@@ -99,34 +99,27 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
 /* How a pass uses one parameter; stage: of its product. */
 typedef struct use { bool product, at_rows, looked_up; int64_t rows; int stage; } use;
 
-/* The first layer that reads a parameter of a block. */
-static int first_layer(const zo_arch *arch, const zo_param *p)
+/* A place of the pass that reads a parameter: its layer, and by how many stages it stands behind the first that does. */
+typedef struct place { int layer, later; } place;
+
+/* The k-th that reads it. Where layers share a block, each has stages of its own: so many as the block has, from its first layer on. */
+static place place_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, int k)
 {
-    int layer = 0;
+    if (p->block < 0 || arch->groups == 0) {
+        return (place){p->block < 0 ? 0 : p->block, 0};
+    }
+    int first = layout->stages, last = -1, layer = 0;
+    for (int i = 0; i < layout->n; i++) {
+        const zo_param *other = &layout->param[i];
+        bool of_layers = other->block == p->block && !other->added; /* what is added to one layer stands in the stages of that layer */
+        first = of_layers && other->stage < first ? other->stage : first;
+        last = of_layers && other->stage > last ? other->stage : last;
+    }
     while (layer < arch->layers - 1 && zo_arch_block(arch, layer) != p->block) {
         layer++;
     }
-    return layer;
-}
-
-/* Stages of a layer that reads this block. */
-static int stages_of(const zo_layout *layout, int block)
-{
-    int first = layout->stages, last = -1;
-    for (int i = 0; i < layout->n; i++) {
-        const zo_param *p = &layout->param[i];
-        first = p->block == block && !p->added && p->stage < first ? p->stage : first;
-        last = p->block == block && !p->added && p->stage > last ? p->stage : last;
-    }
-    return last - first + 1;
-}
-
-/* A place of the pass that reads a parameter, the k-th: its layer, and by how many stages it stands behind the first. */
-typedef struct place { int layer, later; } place;
-
-static place place_of(const zo_arch *arch, const zo_layout *layout, const zo_param *p, int k)
-{
-    return p->block < 0 ? (place){0, 0} : (place){first_layer(arch, p) + k, k > 0 ? k * stages_of(layout, p->block) : 0};
+    int stages = last - first + 1;
+    return (place){layer + (p->stage - first) / stages + k, k * stages};
 }
 
 /* The last stage of the blocks: what stands in a higher one reads the head's rows alone. */

@@ -46,7 +46,8 @@ static const struct { int family; const char *tune; } parts[] = {
     {BERT, "bias"}, {BERT, "head"}, {LLAMA, "last layers 1"}, {GPT2, "pattern on layer.1.mlp.up.*,layer.0.attn.v.*,embed.position"},
     {BERT, "pattern on embed.norm.*,layer.1.attn.norm.weight"}, {BERT, "prefix tokens 3 init activations"}, {OPT, "prefix tokens 5 init random"},
     {LLAMA, "prefix tokens 4 init activations"}, {BERT, "lora rank 3 on all"}, {GPT2, "lora rank 2 on o,up"}, {LLAMA, "lora rank 2 on q,v,gate"},
-    {OPT, "lora rank 4 on all"}, {BERT, "side downsample 2 late 1"}, {LLAMA, "side downsample 3 late 1"}};
+    {OPT, "lora rank 4 on all"}, {ALBERT, "prefix tokens 3 init activations"},
+    {ALBERT, "lora rank 2 on q,v,o"}, {BERT, "side downsample 2 late 1"}, {LLAMA, "side downsample 3 late 1"}};
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
 static zo_model *part_of(int side, int part, bool second)

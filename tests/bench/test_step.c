@@ -249,6 +249,56 @@ START_TEST(work_of_views)
 }
 END_TEST
 
+static double numbers_of(const zo_layout *layout)
+{
+    double n = 0;
+    for (int i = 0; i < layout->n; i++) {
+        n += (double)layout->param[i].rows * (double)layout->param[i].cols;
+    }
+    return n;
+}
+
+static zo_pass_terms terms_of_view(zo_arch arch, int groups, const char *view, double *numbers)
+{
+    zo_err err = {0};
+    zo_layout layout = {0};
+    zo_tune tune;
+    arch.groups = groups;
+    ck_assert(zo_tune_parse(view, "test", &tune, &err) == ZO_OK && zo_tune_extend(&tune, &arch, &err) == ZO_OK);
+    zo_arch_layout(&arch, ZO_HEAD_WORDS, 2, &layout);
+    ck_assert_msg(zo_tune_apply(&tune, &arch, ZO_HEAD_WORDS, &layout, &err) == ZO_OK, "%s", err.text);
+    zo_pass_terms t = zo_pass_terms_of(&arch, &layout, ZO_HEAD_WORDS, 2);
+    *numbers = numbers_of(&layout);
+    zo_layout_free(&layout);
+    return t;
+}
+
+/* Layers that share their parameters make the products of layers that have them of their own, and read so many numbers fewer as the model is smaller.
+ * ALBERT of 5 layers in 2 groups: 0, 1, 2 and 3, 4. */
+START_TEST(work_of_shared_layers)
+{
+    static const struct { const char *shared, *own; } of[] = {
+        {"full", "full"}, {"bias", "bias"}, {"head", "head"}, {"lora rank 2 on q,v,up", "lora rank 2 on q,v,up"}, {"prefix tokens 3 init random", "prefix tokens 3 init random"},
+        {"pattern on layer.0.mlp.down.weight", "pattern on layer.0.mlp.down.weight,layer.1.mlp.down.weight,layer.2.mlp.down.weight"},
+        {"pattern on layer.1.attn.k.bias", "pattern on layer.3.attn.k.bias,layer.4.attn.k.bias"},
+        {"pattern on layer.1.attn.o.*,lm.dense.bias", "pattern on layer.[34].attn.o.*,lm.dense.bias"},
+        {"pattern on embed.in.weight", "pattern on embed.in.weight"}, {"pattern on lm.norm.weight", "pattern on lm.norm.weight"}};
+    zo_err err = {0};
+    zo_arch arch;
+    ck_assert_msg(zo_arch_read("tests/golden/models/albert", &arch, &err) == ZO_OK, "%s", err.text);
+    ck_assert_int_gt(arch.groups, 0);
+    arch.layers = 5;
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        double few, many;
+        zo_pass_terms shared = terms_of_view(arch, 2, of[i].shared, &few), own = terms_of_view(arch, 0, of[i].own, &many);
+        ck_assert(many > few && own.read_numbers - shared.read_numbers == many - few);
+        ck_assert_msg(memcmp(&shared.forward, &own.forward, sizeof own.forward) == 0, "%s: other products", of[i].shared);
+        ck_assert_msg(memcmp(&shared.backward, &own.backward, sizeof own.backward) == 0, "%s: other products backward", of[i].shared);
+        ck_assert_msg(memcmp(&shared.again, &own.again, sizeof own.again) == 0, "%s: other products again", of[i].shared);
+    }
+}
+END_TEST
+
 /* Pairs of attention counted one by one: a prompt of 3 tokens with an option of 2, and a sequence of 4. What is formed is counted by the numbers of
  * matrices on which a direction acts. */
 START_TEST(pairs_are_counted)
@@ -674,6 +724,7 @@ int main(void)
     tcase_add_test(tests, shapes_have_published_sizes);
     tcase_add_test(tests, work_is_that_of_the_shapes);
     tcase_add_test(tests, work_of_views);
+    tcase_add_test(tests, work_of_shared_layers);
     tcase_add_test(tests, pairs_are_counted);
     tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);

@@ -268,6 +268,8 @@ START_TEST(config_errors)
         {"{\"model_type\":\"gpt_neo\",\"num_layers\":1,\"attention_types\":[[[\"near\"],1]]}", "has a group that is no [[types], times]; types are \"global\" and \"local\""},
         {"{\"model_type\":\"gpt_neo\",\"num_layers\":1,\"attention_types\":[[[\"local\"]]]}", "has a group that is no [[types], times]"},
         {"{\"model_type\":\"gpt_neo\",\"num_layers\":1,\"attention_types\":\"local\"}", "has types of 0 layers; expected one for each of the 1"},
+        {"{\"model_type\":\"albert\",\"inner_group_num\":2}", "\"inner_group_num\" is 2, and only 1 is supported"},
+        {"{\"model_type\":\"albert\",\"num_hidden_layers\":3,\"num_hidden_groups\":4}", "\"num_hidden_groups\" is 4; expected at most the 3 layers; make it smaller"},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
         {"{\"model_type\":\"llama\",\"hidden_size\":12,\"num_attention_heads\":6,\"num_key_value_heads\":4}", "\"num_key_value_heads\" is 4"},

@@ -187,6 +187,26 @@ START_TEST(a_view_trains_these)
 }
 END_TEST
 
+/* Where layers share their parameters no last layer has any of its own, nor is there one behind a side adapter. */
+START_TEST(views_of_blocks_want_blocks_of_their_own)
+{
+    static const struct { const char *view, *says; } of[] = {
+        {"last layers 1", "\"tune\" \"last\" has no blocks to choose: layers of this model (bert) share their parameters; use another view"},
+        {"side downsample 2 late 1", "\"tune\" \"side\" wants blocks that have parameters of their own, and those of this model (bert) share theirs; use another view"}};
+    for (int i = 0; i < 2 * 2; i++) {
+        zo_arch arch = arch_of("bert");
+        zo_layout layout = {0};
+        zo_tune tune = view_of(of[i / 2].view);
+        arch.groups = i % 2;
+        ck_assert(zo_tune_extend(&tune, &arch, &err) == ZO_OK);
+        zo_arch_layout(&arch, ZO_HEAD_CLASS, 2, &layout);
+        ck_assert_int_eq(zo_tune_apply(&tune, &arch, ZO_HEAD_CLASS, &layout, &err), i % 2 ? ZO_EUNSUPPORTED : ZO_OK);
+        ck_assert_msg(i % 2 == 0 || strcmp(err.text, of[i / 2].says) == 0, "\"%s\" is not \"%s\"", err.text, of[i / 2].says);
+        zo_layout_free(&layout);
+    }
+}
+END_TEST
+
 START_TEST(full_trains_all_and_moves_nothing)
 {
     zo_arch arch = arch_of("bert");
@@ -281,7 +301,8 @@ END_TEST
 static const struct { int family; const char *tune; } views[] = {
     {BERT, "head"}, {BERT, "bias"}, {BERT, "last layers 1"}, {LLAMA, "last layers 1"}, {LLAMA, "pattern on layer.1.attn.[qv].weight,final.*"},
     {GPT2, "pattern on embed.position,layer.0.mlp.*"}, {OPT, "bias"}, {BERT, "prefix tokens 2 init activations"}, {OPT, "prefix tokens 3 init activations"},
-    {LLAMA, "prefix tokens 5 init random"}, {BERT, "lora rank 2 on all"}, {LLAMA, "lora rank 3 on q,v"}, {GPT2, "lora rank 2 on o,up"}, {BERT, "side downsample 4 late 1"},
+    {LLAMA, "prefix tokens 5 init random"}, {BERT, "lora rank 2 on all"}, {LLAMA, "lora rank 3 on q,v"}, {GPT2, "lora rank 2 on o,up"},
+    {ALBERT, "pattern on layer.0.mlp.*"}, {BERT, "side downsample 4 late 1"},
     {LLAMA, "side downsample 2 late 1"}};
 enum { VIEWS = sizeof views / sizeof views[0], SIDES = 2 }; /* the last ones: no model trains what stands in front of a side adapter */
 
@@ -557,6 +578,7 @@ int main(void)
     tcase_add_loop_test(t, a_view_trains_these, 0, sizeof trained / sizeof *trained);
     tcase_add_test(t, full_trains_all_and_moves_nothing);
     tcase_add_test(t, a_view_that_trains_nothing_is_refused);
+    tcase_add_test(t, views_of_blocks_want_blocks_of_their_own);
     tcase_add_test(t, trained_parameters_come_first);
     tcase_add_loop_test(t, frozen_parameters_keep_every_bit, 0, VIEWS);
     tcase_add_test(t, a_method_without_a_parameter_is_refused);
