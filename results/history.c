@@ -131,7 +131,10 @@ static void mark_steps(cJSON *const *point, int n)
         double level = median_of(y + start[k], end - start[k]);
         for (int i = start[k]; i < end; i++) {
             add_number(of[i], "level", level);
-            add_number(of[i], "step", i == start[k] && k > 0 ? level / before - 1 : NAN);
+            bool starts = i == start[k] && k > 0;
+            cJSON_AddBoolToObject(of[i], "starts", starts);
+            add_number(of[i], "rise", starts ? level - before : NAN);
+            add_number(of[i], "step", starts && before > 0 ? level / before - 1 : NAN);
         }
         before = level;
     }

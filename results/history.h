@@ -26,8 +26,8 @@ typedef struct zo_history_spec {
 } zo_history_spec;
 
 /* One object a series and revision: model, task, form, method, host; revision, began (its first run); n (tries that count), disturbed (those that do not); value,
- * low, high; level (of its segment); step (its level over that of the segment before, less 1, at the first point of a segment; else null). A point without tries that
- * count has no value and no level. The caller deletes *rows. ZO_EINPUT for another metric, or where no run has it. */
+ * low, high; level (of its segment); starts: is it the first point of a segment that has one before? Then rise is the difference of their levels, and step their ratio
+ * less 1 where the one before is above 0; else both are null. A point without tries that count has no value, no level and no starts. The caller deletes *rows. ZO_EINPUT for another metric, or where no run has it. */
 zo_status zo_history(zo_results *results, const zo_history_spec *spec, struct cJSON **rows, zo_err *err);
 
 #ifdef __cplusplus

@@ -55,10 +55,12 @@ static cJSON *shown_row(const cJSON *row, double least, double most)
     }
     draw_chart(chart, row, least, most);
     cJSON_AddStringToObject(o, "----- low, median, level and high", chart);
-    double step = zo_json_number(row, "step", NAN), disturbed = zo_json_number(row, "disturbed", 0);
+    double step = zo_json_number(row, "step", NAN), rise = zo_json_number(row, "rise", NAN), disturbed = zo_json_number(row, "disturbed", 0);
     text[0] = '\0';
     if (isfinite(step)) {
         snprintf(text, sizeof text, "step: %+.1f %%", 100 * step);
+    } else if (isfinite(rise)) { /* from a level of 0 or less, of which there is no share */
+        snprintf(text, sizeof text, "step: %+.4g", rise);
     } else if (disturbed > 0) {
         snprintf(text, sizeof text, "%.0f disturbed", disturbed);
     }

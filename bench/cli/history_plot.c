@@ -46,7 +46,7 @@ static zo_status write_levels(const zo_gnuplot *g, int panel, const cJSON *first
     int at = 0;
     for (const cJSON *row = first; row != end; row = row->next, at++) {
         double level = zo_json_number(row, "level", NAN);
-        if (isfinite(zo_json_number(row, "step", NAN))) {
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "starts"))) {
             fputc('\n', f);
         }
         if (isfinite(level)) {
@@ -72,9 +72,9 @@ static zo_status write_panel(const zo_gnuplot *g, int panel, const cJSON *first,
     }
     int at = 0;
     for (const cJSON *row = first; row != end; row = row->next, at++) {
-        static const char *const keys[] = {"low", "value", "high", "level", "step"};
+        static const char *const keys[] = {"low", "value", "high", "level", "step", "rise"};
         fprintf(f, "%d", at);
-        for (int i = 0; i < 5; i++) {
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
             put_number(f, row, keys[i]);
         }
         fputc('\n', f);
@@ -124,7 +124,7 @@ static zo_status write_driver(const zo_gnuplot *g, int panels, const char *forma
           "  plot file using 1:2:4 with filledcurves fillcolor rgb \"#c6dbef\" notitle, \\\n"
           "       file using 1:3:2:4 with yerrorbars pt 7 ps 0.8 lc rgb \"#1f4e79\" title \"median of the runs, and their middle half\", \\\n"
           "       \"levels\".p.\".dat\" using 1:2 with lines lw 2 lc rgb \"#d62728\" title \"level, and how large a step is\", \\\n"
-          "       file using ($1 - 0.3):5:($6 == $6 ? gprintf(\"%+.1f\", 100 * $6).\" %\" : \"\") with labels offset 0, 0.9 tc rgb \"#d62728\" notitle\n"
+          "       file using ($1 - 0.3):5:($6 == $6 ? gprintf(\"%+.1f\", 100 * $6).\" %\" : $7 == $7 ? gprintf(\"%+.4g\", $7) : \"\") with labels offset 0, 0.9 tc rgb \"#d62728\" notitle\n"
           "  undefine text\n"
           "}\nunset multiplot\nunset output\n", f);
     return zo_gnuplot_done(g, "driver.gp", f, err);

@@ -86,6 +86,33 @@ START_TEST(points_bands_and_steps)
 }
 END_TEST
 
+/* There is no share of a level of 0 or less; the step is there all the same. */
+START_TEST(a_step_from_nothing)
+{
+    change("h.db", "UPDATE tries SET matthews = CASE WHEN run <= 12 THEN 0 WHEN run <= 24 THEN 0.25 WHEN run <= 32 THEN -0.5 ELSE 0.75 END");
+    cJSON *rows = HISTORY("matthews");
+    for (int i = 0; i < REVISIONS; i++) {
+        const cJSON *row = cJSON_GetArrayItem(rows, i);
+        ck_assert_int_eq(cJSON_IsTrue(cJSON_GetObjectItem(row, "starts")), i == 3 || i == 6 || i == 8);
+        ck_assert(i == 3 || i == 6 || i == 8 || (isnan(OF(row, "rise")) && isnan(OF(row, "step"))));
+    }
+    IS(cJSON_GetArrayItem(rows, 3), "rise", 0.25);
+    IS(cJSON_GetArrayItem(rows, 6), "rise", -0.75);
+    IS(cJSON_GetArrayItem(rows, 6), "step", -3);
+    IS(cJSON_GetArrayItem(rows, 8), "rise", 1.25);
+    ck_assert(isnan(OF(cJSON_GetArrayItem(rows, 3), "step")) && isnan(OF(cJSON_GetArrayItem(rows, 8), "step")));
+    cJSON_Delete(rows);
+    ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "matthews", "--db", below("h.db")), 0);
+    ASSERT_SAID("step: +0.25 ");
+    if (system("command -v gnuplot >/dev/null") == 0) {
+        char text[1 << 16];
+        ck_assert_msg(COMMAND(zo_cmd_history, "history", "matthews", "--db", below("h.db"), "--plot", below("s.svg")) == 0, "%s", program_said);
+        program_read("s.svg", text, sizeof text);
+        ASSERT_HAS(text, "+0.25");
+    }
+}
+END_TEST
+
 START_TEST(disturbed_runs_and_hosts)
 {
     change("h.db", "UPDATE tries SET disturbed = 1 WHERE run IN (1, 2, 5, 6, 7, 8)"); /* two of the first revision, all of the second */
@@ -157,6 +184,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 120);
     tcase_add_unchecked_fixture(t, make_history, NULL);
     tcase_add_test(t, points_bands_and_steps);
+    tcase_add_test(t, a_step_from_nothing);
     tcase_add_test(t, disturbed_runs_and_hosts); /* it changes the database, and those that follow see that */
     tcase_add_test(t, a_picture);
     tcase_add_test(t, what_is_refused);
