@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "results/database.h"
 #include "results/statistics.h"
+#include "results/tries.h"
 
 enum { A = ZO_PAIR_A, B = ZO_PAIR_B, SIDES = ZO_PAIR_SIDES };
 enum { CPU, STEP, FIRST_PART, TIMES = FIRST_PART + ZO_PARTS };
@@ -89,7 +90,7 @@ typedef struct setting {
     int row_pairs;
     end end;                       /* of the worst pair, */
     char ended[SIDES][80];         /* and how it ended; of several the first. "" = all ended alike */
-    int otherwise;                 /* pairs that did not end alike */
+    int otherwise;                 /* pairs that did not end alike, or without a result */
     cJSON *hashes;                 /* of all cells, those without a pair too */
 } setting;
 
@@ -139,13 +140,18 @@ static zo_status add_cell(setting *s, const zo_pair_side side[2], const zo_group
     return status;
 }
 
-/* The status comes first; of one status the marks, of which a new one is worse. */
+/* The status comes first; of one status the marks, of which a new one is worse. Two runs without a result say nothing. */
 static end end_of(const zo_grouped_run *const run[2])
 {
     static const char good[] = "done";
     const char *a = zo_run_text(run[A], "status"), *b = zo_run_text(run[B], "status");
     if (strcmp(a, b) != 0) {
         return strcmp(a, good) == 0 ? END_WORSE : strcmp(b, good) == 0 ? END_BETTER : END_UNTOLD;
+    }
+    char quoted[100];
+    snprintf(quoted, sizeof quoted, "'%.90s'", a);
+    if (strstr(ZO_FINISHED, quoted) == NULL) {
+        return END_UNTOLD;
     }
     bool more = false, less = false;
     for (size_t m = 0; m < sizeof zo_mark_names / sizeof *zo_mark_names; m++) {
@@ -266,7 +272,7 @@ static void add_outcome(const judging *j)
     const setting *s = j->s;
     char why[400] = "", ended[280] = "";
     if (s->end != END_SAME) {
-        snprintf(ended, sizeof ended, "%.79s → %.79s; %d of %d pairs ended otherwise", s->ended[A], s->ended[B], s->otherwise, s->pairs);
+        snprintf(ended, sizeof ended, "%.79s → %.79s; %d of %d pairs", s->ended[A], s->ended[B], s->otherwise, s->pairs);
     }
     if (s->alone > 0) {
         snprintf(why, sizeof why, "%d run%s of A %s no partner in B%s%s", s->alone, s->alone > 1 ? "s" : "", s->alone > 1 ? "have" : "has", ended[0] != '\0' ? "; " : "", ended);
@@ -283,7 +289,7 @@ static void add_score(const judging *j)
     cJSON *row = add_row(j, "score", "", mean_of(f, A), mean_of(f, B), "", ""); /* verdicts follow when all p are known */
     add_change(row, f, false);
     double low = NAN, high = NAN;
-    if (j->s->row_pairs > 0) {
+    if (j->s->row_pairs == f->n) { /* of the same cells as the mean */
         zo_bootstrap(j->s->row_sum, j->s->rows, ZO_REGRESS_SAMPLES, ZO_REGRESS_SEED, ZO_REGRESS_COVER, &low, &high);
     }
     add_number(row, "rows_low", low / j->s->row_pairs);

@@ -1,7 +1,7 @@
 /* regress.h: is a program worse than another one? Verdicts on the runs that both have made of one suite in turn: `zo regress`. Sides and pairs: pairs.h.
  *
  * bits     every pair: logged losses, projected gradients and evaluations, bit for bit. Unequal ones are a verdict of their own
- * outcome  every pair: how the runs ended, and their marks; the worst of a setting is said. Runs of the first side without a partner are worse, those of the second
+ * outcome  every pair: how the runs ended, and their marks; the worst of a setting is said. Two runs without a result cannot be told. Runs of the first side without a partner are worse, those of the second
  *          cannot be told
  * score    the first pair of each cell: Student's t of the differences over the cells (the seeds) of a setting; of fewer than ZO_REGRESS_LEAST whether the interval over
  *          their test rows, drawn again (zo_bootstrap), leaves out 0, for the spread of two or three says nothing

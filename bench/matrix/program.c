@@ -207,7 +207,7 @@ zo_status zo_program_lock(const char *path, int *lock, zo_err *err)
     if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
         close(*lock);
         *lock = -1;
-        return zo_fail(err, ZO_EINPUT, "%.400s is held: another `zo regress` is at work there; wait for that one, or name another database with --db FILE", path);
+        return zo_fail(err, ZO_EINPUT, "%.400s is held: another `zo regress` is at work there; wait until it has ended", path);
     }
     return ZO_OK;
 }

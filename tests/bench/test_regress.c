@@ -255,7 +255,7 @@ START_TEST(bits_and_outcomes)
     cJSON_Delete(rows);
     /* each pair is asked, and the worst is said */
     static const struct { const char *a, *b; const char *verdict, *why; } end[] = {
-        {"", "status = 'oom' WHERE run = 2", "worse", "done → oom; 1 of 12 pairs ended otherwise"},
+        {"", "status = 'oom' WHERE run = 2", "worse", "done → oom; 1 of 12 pairs"},
         {"", "status = 'oom' WHERE run IN (7, 8)", "worse", "done → oom; 2 of 12 pairs"},                   /* later tries */
         {"marks = 'diverged' WHERE run = 1", "marks = 'constant' WHERE run = 3", "worse", "done → done, constant; 2 of 12"}, /* better first, then worse */
         {"marks = 'diverged' WHERE run = 1", "marks = '' WHERE run = 3", "better", "done, diverged → done; 1 of 12"},
@@ -264,6 +264,7 @@ START_TEST(bits_and_outcomes)
         {"status = 'time', marks = 'constant' WHERE run = 3", "marks = 'constant' WHERE run = 3", "better", "time, constant → done, constant"},
         {"marks = 'constant' WHERE run = 3", "status = 'time' WHERE run = 3", "worse", "done, constant → time"},
         {"status = 'oom' WHERE run = 3", "status = 'time' WHERE run = 3", "cannot tell", "oom → time"},
+        {"status = 'failed' WHERE run = 3", "status = 'failed' WHERE run = 3", "cannot tell", "failed → failed; 1 of 12"}, /* no result */
         {"status = 'oom' WHERE run = 3", "status = 'oom' WHERE run = 3", "same", ""}};
     for (size_t i = 0; i < sizeof end / sizeof *end; i++) {
         char sql[300];
@@ -288,7 +289,7 @@ START_TEST(runs_without_a_partner)
     change("b.db", "UPDATE tries SET status = 'oom' WHERE run = 3");
     cJSON *rows = judge(&usual);
     VERDICT(rows, "outcome", "worse");
-    WHY(rows, "outcome", "2 runs of A have no partner in B; done → oom; 1 of 10 pairs ended otherwise");
+    WHY(rows, "outcome", "2 runs of A have no partner in B; done → oom; 1 of 10 pairs");
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(row_of(rows, "outcome"), "cells")), 4);
     IS(row_of(rows, "cpu"), "pairs", 10);
     cJSON_Delete(rows);
@@ -340,7 +341,18 @@ START_TEST(scores)
     WHY(rows, "score", "of 2 cells without test rows: no test possible");
     ck_assert(isnan(OF(row_of(rows, "score"), "p_holm")));
     cJSON_Delete(rows);
-    change("b.db", "DELETE FROM memory; DELETE FROM steps; DELETE FROM tries WHERE run NOT IN (1, 5)"); /* one cell alone */
+    static const char kept[] = "DELETE FROM evaluations; INSERT INTO evaluations (run, step, split, examples, correct, best) VALUES (1, 4, 'test', 8, %s, 1); UPDATE tries SET best_step = 4";
+    for (int k = 0; k < 2; k++) { /* the rows of one of the two are not those of the mean */
+        char sql[300];
+        snprintf(sql, sizeof sql, kept, k == 0 ? "x'FF'" : "x'03'");
+        change(k == 0 ? "a.db" : "b.db", sql);
+    }
+    rows = judge(&usual);
+    VERDICT(rows, "score", "cannot tell");
+    WHY(rows, "score", "of 2 cells without test rows: no test possible");
+    cJSON_Delete(rows);
+    change("a.db", "DELETE FROM evaluations");
+    change("b.db", "DELETE FROM evaluations; DELETE FROM memory; DELETE FROM steps; DELETE FROM tries WHERE run NOT IN (1, 5)"); /* one cell alone */
     rows = judge(&usual);
     VERDICT(rows, "score", "cannot tell");
     WHY(rows, "score", "of one cell without test rows: no test possible");
