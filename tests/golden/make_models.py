@@ -42,7 +42,7 @@ FAMILIES = {  # name: (config, sequence classifier, language model, segments)
     "electra": (tr.ElectraConfig(embedding_size=24, max_position_embeddings=POSITIONS, type_vocab_size=2, classifier_dropout=0.0, **dict(BERT, hidden_size=16)),
                 tr.ElectraForSequenceClassification, tr.ElectraForMaskedLM, 2),
     "albert": (tr.AlbertConfig(embedding_size=24, max_position_embeddings=POSITIONS, type_vocab_size=2, classifier_dropout_prob=0.0,
-                               **dict(BERT, hidden_size=16, num_hidden_layers=3)),
+                               **dict(BERT, hidden_size=16, num_hidden_layers=5, num_hidden_groups=2)),
                tr.AlbertForSequenceClassification, tr.AlbertForMaskedLM, 2),
     "gpt2": (tr.GPT2Config(vocab_size=VOCAB, n_embd=HIDDEN, n_inner=FFN, n_layer=LAYERS, n_head=HEADS, n_positions=POSITIONS,
                            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=PAD, bos_token_id=2, eos_token_id=2),
