@@ -219,13 +219,13 @@ static zo_own_slot *cleared(zo_engine *e, zo_own_slot *slot)
 }
 
 /* The slot that was asked for longest ago. */
-static zo_own_slot *spare_slot(zo_engine *e, zo_side side)
+static zo_own_slot *spare_slot(zo_engine *e, zo_own_side side)
 {
     return cleared(e, zo_own_oldest(&e->own, side));
 }
 
 /* A factor of a direction. */
-static zo_own_slot *realise(zo_engine *e, zo_side side, const zo_dir *dir)
+static zo_own_slot *realise(zo_engine *e, zo_own_side side, const zo_dir *dir)
 {
     check_factors(e, dir);
     zo_own_slot *slot = zo_own_find(&e->own, side, dir);

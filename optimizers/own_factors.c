@@ -60,7 +60,7 @@ void zo_own_close(zo_own_factors *own)
 }
 
 /* What a side's factor is a value of: the same for all directions with that factor. */
-static zo_dir draw_of(const zo_own_factors *own, zo_side side, const zo_dir *dir)
+static zo_dir draw_of(const zo_own_factors *own, zo_own_side side, const zo_dir *dir)
 {
     if (side == (own->kind == ZO_DIR_SUBSPACE ? ZO_SIDE_LEFT : ZO_SIDE_RIGHT)) {
         return (zo_dir){.kind = ZO_DIR_DENSE, .seed = dir->seed, .step = dir->period};
@@ -155,7 +155,7 @@ static void make_drawn(zo_own_factors *own, const zo_dir *draw, zo_store *store)
     own->be->apply(own->be, store, NULL, 1.0, &term, 1, NULL);
 }
 
-zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir)
+zo_own_slot *zo_own_find(zo_own_factors *own, zo_own_side side, const zo_dir *dir)
 {
     zo_dir wanted = draw_of(own, side, dir);
     for (int i = 0; i < ZO_OWN_SLOTS; i++) {
@@ -168,7 +168,7 @@ zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir)
     return NULL;
 }
 
-zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side)
+zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_own_side side)
 {
     zo_own_slot *oldest = &own->slot[side][0];
     for (int i = 1; i < ZO_OWN_SLOTS; i++) {
@@ -188,7 +188,7 @@ static void make_basis(zo_own_factors *own, const zo_dir *dir)
     }
 }
 
-void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir)
+void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_own_side side, const zo_dir *dir)
 {
     double start = zo_now();
     slot->of = draw_of(own, side, dir);

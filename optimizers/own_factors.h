@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* U, of (step, query), or U S of (step, query, period), or U of a period; V, of a period, or of (step, query). */
-typedef enum zo_side { ZO_SIDE_LEFT, ZO_SIDE_RIGHT, ZO_SIDES } zo_side;
+typedef enum zo_own_side { ZO_SIDE_LEFT, ZO_SIDE_RIGHT, ZO_SIDES } zo_own_side;
 enum { ZO_OWN_SLOTS = 2 }; /* of a side: so many may be read by one sweep, or one pass */
 enum { ZO_OWN_SUMS = 32 };
 
@@ -51,10 +51,10 @@ void zo_own_open_orthogonal(zo_own_factors *own);
 void zo_own_close(zo_own_factors *own);
 void zo_own_open_formed(zo_own_factors *own);
 /* Its factor where it is realised already, else NULL. */
-zo_own_slot *zo_own_find(zo_own_factors *own, zo_side side, const zo_dir *dir);
+zo_own_slot *zo_own_find(zo_own_factors *own, zo_own_side side, const zo_dir *dir);
 /* The slot that was asked for longest ago: nobody may read it any more when it is made the direction's. */
-zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_side side);
-void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_side side, const zo_dir *dir);
+zo_own_slot *zo_own_oldest(zo_own_factors *own, zo_own_side side);
+void zo_own_make(zo_own_factors *own, zo_own_slot *slot, zo_own_side side, const zo_dir *dir);
 /* The sum of all directions whose V is the slot's, zeros at first; NULL where there are ZO_OWN_SUMS others. */
 zo_own_sum *zo_own_sum_of(zo_own_factors *own, const zo_own_slot *right);
 void zo_own_sum_open(zo_own_factors *own, zo_own_sum *sum); /* allocates it */

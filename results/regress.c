@@ -664,15 +664,17 @@ bool zo_regress_is_worse(const cJSON *row, const zo_regress_rule *rule)
 zo_regress_verdict zo_regress_overall(const cJSON *rows, const zo_regress_rule *rule)
 {
     zo_regress_verdict verdict = ZO_REGRESS_SAME;
+    bool compared = false; /* cells without a step or a score compare nothing, however alike they ended */
     for (const cJSON *row = rows->child; row != NULL; row = row->next) {
         const char *name = zo_json_text(row, "figure");
         bool untold = strcmp(name, "cpu") == 0 ? !has_enough(row) : strcmp(name, "outcome") == 0 && has_verdict(row, "cannot tell");
         if (zo_regress_is_worse(row, rule)) {
             return ZO_REGRESS_WORSE;
         }
+        compared = compared || strcmp(name, "cpu") == 0 || strcmp(name, "score") == 0;
         verdict = untold ? ZO_REGRESS_UNTOLD : verdict;
     }
-    return verdict;
+    return compared ? verdict : ZO_REGRESS_UNTOLD;
 }
 
 const char *zo_regress_word(zo_regress_verdict verdict)

@@ -30,7 +30,7 @@ static void shape_question(zo_record *record, zo_table *storage)
 {
     const char *text = zo_text_capital(storage, record->field[1]);
     size_t n = strlen(text);
-    record->field[1] = zo_table_format(storage, "%s%s", text, n && text[n - 1] == '?' ? "" : "?");
+    record->field[1] = zo_table_printf(storage, "%s%s", text, n && text[n - 1] == '?' ? "" : "?");
 }
 
 const zo_task zo_task_boolq = {

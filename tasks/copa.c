@@ -37,8 +37,8 @@ static void shape_premise(zo_record *record, zo_table *storage)
     size_t n = strlen(premise);
     zo_strip_right(premise, &n);
     n -= n && premise[n - 1] == '.';
-    record->field[3] = strcmp(record->field[3], "effect") == 0 ? zo_table_format(storage, "so") : zo_table_format(storage, "because");
-    record->field[0] = zo_table_format(storage, "%.*s %s", (int)n, premise, record->field[3]);
+    record->field[3] = strcmp(record->field[3], "effect") == 0 ? zo_table_printf(storage, "so") : zo_table_printf(storage, "because");
+    record->field[0] = zo_table_printf(storage, "%.*s %s", (int)n, premise, record->field[3]);
     record->field[1] = lower_first_word(record->field[1], storage);
     record->field[2] = lower_first_word(record->field[2], storage);
 }

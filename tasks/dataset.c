@@ -185,7 +185,7 @@ static void measure_split(split_data *split)
     split->longest = split->pack.n ? split->largest[SIZE_TOKENS][1] : 0;
 }
 
-static void identify(zo_dataset *dataset, const zo_rows *rows, zo_split s, const char *task)
+static void identify(zo_dataset *dataset, const zo_task_rows *rows, zo_split s, const char *task)
 {
     size_t n = (size_t)rows->n[s] + 1;
     split_data *split = &dataset->split[s];
@@ -193,7 +193,7 @@ static void identify(zo_dataset *dataset, const zo_rows *rows, zo_split s, const
     split->text = zo_alloc(ZO_HOST, ZO_TAG_DATA, n * sizeof *split->text);
     for (int32_t k = 0; k < rows->n[s]; k++) {
         const zo_record *record = zo_rows_at(rows, s, k);
-        split->source[k] = zo_table_format(&dataset->names, "%s#%d", record->file ? record->file : task, (int)record->number);
+        split->source[k] = zo_table_printf(&dataset->names, "%s#%d", record->file ? record->file : task, (int)record->number);
         split->text[k] = zo_table_text(&dataset->names, record->field[0], strlen(record->field[0]));
     }
 }
@@ -212,7 +212,7 @@ zo_status zo_dataset_open(zo_dataset **out, const zo_dataset_spec *spec, zo_err 
     if (zo_encoder_open(&encoder, task, spec, err)) {
         return err->status;
     }
-    zo_rows rows;
+    zo_task_rows rows;
     if (zo_rows_open(&rows, task, spec, err)) {
         zo_encoder_close(encoder);
         return err->status;
@@ -297,7 +297,7 @@ enum { PARTS = ZO_POOLS + 1 };
 
 static void parts_of(zo_pack *pack, part part_of[PARTS])
 {
-    zo_pool *pool[ZO_POOLS];
+    zo_row_pool *pool[ZO_POOLS];
     zo_pack_pools(pack, pool);
     for (int k = 0; k < PARTS - 1; k++) {
         part_of[k] = (part){(void **)&pool[k]->at, (size_t)pool[k]->n * sizeof *pool[k]->at};
@@ -622,7 +622,7 @@ int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end)
 }
 
 /* Where the part of an example begins in a pool, and its length, by where those of all examples end. */
-static int32_t part_at(const zo_pool *end, int32_t index, int32_t *n)
+static int32_t part_at(const zo_row_pool *end, int32_t index, int32_t *n)
 {
     ZO_CHECK(index < end->n, "example %d has nothing to write behind: zo_dataset_prompts and _credit are of examples that are evaluated, of tasks that write", index);
     int32_t from = index > 0 ? end->at[index - 1] : 0;
@@ -727,7 +727,7 @@ static uint64_t add_fields(uint64_t print, const zo_record *record)
 zo_status zo_dataset_fingerprint(const zo_dataset_spec *spec, uint64_t *print, zo_err *err)
 {
     zo_err own;
-    zo_rows rows;
+    zo_task_rows rows;
     err = err ? err : &own;
     *print = 0;
     zo_task_file own_task;

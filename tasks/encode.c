@@ -47,7 +47,7 @@ struct zo_encoder {
 
 /* ---- pools ---------------------------------------------------------------------------------------------------------------- */
 
-int32_t *zo_pool_add(zo_pool *pool, int64_t n)
+int32_t *zo_pool_add(zo_row_pool *pool, int64_t n)
 {
     if (pool->n + n > pool->room) {
         int64_t room = pool->room ? pool->room : 1024;
@@ -61,16 +61,16 @@ int32_t *zo_pool_add(zo_pool *pool, int64_t n)
     return pool->at + (pool->n - n);
 }
 
-void zo_pack_pools(zo_pack *pack, zo_pool *pool[ZO_POOLS])
+void zo_pack_pools(zo_pack *pack, zo_row_pool *pool[ZO_POOLS])
 {
-    zo_pool *const all[ZO_POOLS] = {&pack->id,     &pack->position, &pack->type,   &pack->length,     &pack->parent, &pack->row,      &pack->at,
+    zo_row_pool *const all[ZO_POOLS] = {&pack->id,     &pack->position, &pack->type,   &pack->length,     &pack->parent, &pack->row,      &pack->at,
                                     &pack->target, &pack->option,   &pack->prompt, &pack->prompt_end, &pack->gold,   &pack->gold_end, &pack->credit};
     memcpy(pool, all, sizeof all);
 }
 
 void zo_pack_free(zo_pack *pack)
 {
-    zo_pool *pool[ZO_POOLS];
+    zo_row_pool *pool[ZO_POOLS];
     zo_pack_pools(pack, pool);
     for (int k = 0; k < ZO_POOLS; k++) {
         zo_free(pool[k]->at);
@@ -683,7 +683,7 @@ static zo_status encode_options(zo_encoder *encoder, const zo_record *raw, optio
 
 /* ---- answers that are written ------------------------------------------------------------------------------------------------- */
 
-static void pack_end(zo_pool *end, const zo_pool *of)
+static void pack_end(zo_row_pool *end, const zo_row_pool *of)
 {
     ZO_CHECK(of->n <= INT32_MAX, "%lld tokens or answers of a split do not fit 31 bits", (long long)of->n);
     *zo_pool_add(end, 1) = (int32_t)of->n;

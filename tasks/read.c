@@ -70,7 +70,7 @@ void *zo_table_room(zo_table *table, size_t bytes)
     return memset((void *)((at + 15) & ~(uintptr_t)15), 0, bytes);
 }
 
-char *zo_table_format(zo_table *table, const char *format, ...)
+char *zo_table_printf(zo_table *table, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -515,7 +515,7 @@ static zo_status read_columns(const zo_task *task, const zo_source *source, cons
                 whole = false;
                 break;
             }
-            record->field[of[k]] = k > 1 && of[k] == of[k - 1] ? zo_table_format(table, "%s %s", record->field[of[k]], kept) : kept;
+            record->field[of[k]] = k > 1 && of[k] == of[k - 1] ? zo_table_printf(table, "%s %s", record->field[of[k]], kept) : kept;
         }
         if (!whole) {
             leave_out(table);
@@ -709,7 +709,7 @@ static zo_status add_answers(found *f, const cJSON *item, zo_err *err)
             return zo_fail(err, ZO_EINPUT, "%s: \"%s\" is an object that holds %s where texts were expected; mend or remove the row", f->where, f->key, zo_json_kind(each));
         }
         if (each->valuestring[0]) {
-            joined = zo_table_format(f->table, "%s%s%s", joined, joined[0] ? " " : "", each->valuestring);
+            joined = zo_table_printf(f->table, "%s%s%s", joined, joined[0] ? " " : "", each->valuestring);
         }
     }
     return cJSON_IsObject(item) ? add_answer(f, joined, err)
@@ -802,7 +802,7 @@ static zo_status read_row(const zo_task *task, const zo_source *source, const ch
         first_name(source->field[k], key);
         const cJSON *item = find_in_nest(in, source->field[k]);
         if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) < 1e15) {
-            record->field[k] = zo_table_format(table, "%.0f", item->valuedouble);
+            record->field[k] = zo_table_printf(table, "%.0f", item->valuedouble);
             continue;
         }
         if (!cJSON_IsString(item)) {

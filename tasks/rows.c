@@ -19,7 +19,7 @@ static const char *const split_name[ZO_SPLITS] = {"train", "dev", "test"};
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------- */
 
-static void add_note(zo_rows *rows, const char *text)
+static void add_note(zo_task_rows *rows, const char *text)
 {
     size_t used = strlen(rows->note);
     if (!strstr(rows->note, text)) {
@@ -158,7 +158,7 @@ static bool part_there(const zo_task *task, const zo_dataset_spec *spec, zo_file
 }
 
 /* All rows of a part into table `at` of the rows. */
-static zo_status read_part(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, int at, zo_err *err)
+static zo_status read_part(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_file_part part, int at, zo_err *err)
 {
     zo_table *table = &rows->table[at];
     if (!task->source) {
@@ -225,7 +225,7 @@ static int32_t *draw(const zo_dataset_spec *spec, uint64_t seed, uint32_t stream
 }
 
 /* A split = n rows of table `at`: order[0 .. n), or first .. first + n - 1 where order is NULL. */
-static void take(zo_rows *rows, zo_split split, int at, const int32_t *order, int64_t first, int64_t n)
+static void take(zo_task_rows *rows, zo_split split, int at, const int32_t *order, int64_t first, int64_t n)
 {
     rows->from[split] = at;
     rows->n[split] = (int32_t)n;
@@ -295,7 +295,7 @@ static zo_status check_counts(const zo_task *task, const zo_dataset_spec *spec, 
 }
 
 /* All three splits out of the validation file, without overlap: test by its own seed, train and dev out of the other rows. */
-static zo_status split_validation(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+static zo_status split_validation(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     const zo_split all[] = {ZO_TRAIN, ZO_DEV, ZO_TEST};
     int64_t got[ZO_SPLITS], size = rows->table[TABLE_VALIDATION].n;
@@ -340,7 +340,7 @@ static zo_status split_validation(zo_rows *rows, const zo_task *task, const zo_d
 }
 
 /* DRAWN and MEZO: train and dev out of the train file, test out of the validation file. */
-static zo_status split_drawn(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, bool wants_train, zo_err *err)
+static zo_status split_drawn(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, bool wants_train, zo_err *err)
 {
     static const zo_split train_first[] = {ZO_TRAIN, ZO_DEV}, dev_first[] = {ZO_DEV, ZO_TRAIN}, test[] = {ZO_TEST};
     bool mezo = spec->scheme == ZO_SPLIT_MEZO;
@@ -370,7 +370,7 @@ static zo_status split_drawn(zo_rows *rows, const zo_task *task, const zo_datase
 }
 
 /* FIRST: train = the first of the train file, dev and test = the first of the validation file. */
-static zo_status split_first(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, bool wants_train, zo_err *err)
+static zo_status split_first(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, bool wants_train, zo_err *err)
 {
     static const zo_split train[] = {ZO_TRAIN}, others[] = {ZO_DEV, ZO_TEST};
     int64_t got[ZO_SPLITS];
@@ -388,7 +388,7 @@ static zo_status split_first(zo_rows *rows, const zo_task *task, const zo_datase
     return ZO_OK;
 }
 
-static zo_status open_official(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+static zo_status open_official(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     bool first = spec->scheme == ZO_SPLIT_FIRST, dev = spec->count[ZO_DEV] != 0;
     bool wants_train = (spec->count[ZO_TRAIN] != 0 && !spec->evaluate_only) || (!first && dev);
@@ -411,7 +411,7 @@ static zo_status open_official(zo_rows *rows, const zo_task *task, const zo_data
 
 /* What LM-BFF's tool writes into a k-shot folder: of a permutation of the train file the first k rows a class are train, the next k dev;
  * classes as they come in the permutation. A class with fewer rows gives fewer. */
-static void draw_kshot(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec)
+static void draw_kshot(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec)
 {
     const zo_table *table = &rows->table[TABLE_TRAIN];
     int32_t *order = draw(spec, spec->train_split_seed, 0, table->n), *chosen[2], n[2] = {0};
@@ -447,7 +447,7 @@ static void draw_kshot(zo_rows *rows, const zo_task *task, const zo_dataset_spec
     zo_free(order);
 }
 
-static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+static zo_status open_kshot(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     static const zo_file_part part_of[ZO_SPLITS] = {ZO_FILE_KSHOT_TRAIN, ZO_FILE_KSHOT_DEV, ZO_FILE_KSHOT_TEST};
     bool has_folder = false;
@@ -512,7 +512,7 @@ static zo_status open_kshot(zo_rows *rows, const zo_task *task, const zo_dataset
 /* ---- demonstrations ------------------------------------------------------------------------------------------------------- */
 
 /* As MeZO's code: a seed a row, or the one seed that is given, and by it a permutation of the training file, of which the first are shown. */
-static zo_status draw_demonstrations(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+static zo_status draw_demonstrations(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     enum { SEEDS_BELOW = 10000 };
     zo_status status = read_part(rows, task, spec, spec->scheme == ZO_SPLIT_KSHOT ? ZO_FILE_KSHOT_TRAIN : ZO_FILE_TRAIN, TABLE_SHOWN, err);
@@ -541,7 +541,7 @@ static zo_status draw_demonstrations(zo_rows *rows, const zo_task *task, const z
 
 /* ---- open ----------------------------------------------------------------------------------------------------------------- */
 
-zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
+zo_status zo_rows_open(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     memset(rows, 0, sizeof *rows);
     if (task->source && !spec->data_dir) {
@@ -568,7 +568,7 @@ zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec
     return status;
 }
 
-void zo_rows_close(zo_rows *rows)
+void zo_rows_close(zo_task_rows *rows)
 {
     for (int s = 0; s < ZO_SPLITS; s++) {
         zo_table_free(&rows->table[s]);
@@ -579,12 +579,12 @@ void zo_rows_close(zo_rows *rows)
     memset(rows, 0, sizeof *rows);
 }
 
-const zo_record *zo_rows_at(const zo_rows *rows, zo_split split, int32_t index)
+const zo_record *zo_rows_at(const zo_task_rows *rows, zo_split split, int32_t index)
 {
     return &rows->table[rows->from[split]].record[rows->row[split][index]];
 }
 
-const zo_record *zo_rows_shown(const zo_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations)
+const zo_record *zo_rows_shown(const zo_task_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations)
 {
     return &rows->table[TABLE_SHOWN].record[rows->shown[split][index * demonstrations + at]];
 }

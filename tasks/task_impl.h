@@ -64,7 +64,7 @@ char *zo_table_text(zo_table *table, const char *text, size_t bytes);
 /* The same of zeroed memory for anything. */
 void *zo_table_room(zo_table *table, size_t bytes);
 /* The same from a format. */
-char *zo_table_format(zo_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *zo_table_printf(zo_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define ZO_LAST_COLUMN "#last"
 
@@ -214,21 +214,21 @@ const zo_task *zo_task_find(const char *task, zo_task_file *own, zo_err *err);
 
 enum { ZO_NOTE_BYTES = 1000 };
 
-typedef struct zo_rows {
+typedef struct zo_task_rows {
     zo_table table[ZO_SPLITS + 1]; /* the last is that of the demonstrations */
     int32_t *shown[ZO_SPLITS];     /* (n, demonstrations) rows of that; NULL = none */
     int from[ZO_SPLITS];     /* the table that a split takes its rows from */
     int32_t *row[ZO_SPLITS]; /* (n): rows of that table */
     int32_t n[ZO_SPLITS];
     char note[ZO_NOTE_BYTES];
-} zo_rows;
+} zo_task_rows;
 
 /* spec->tokenizer, form, causal and context are not read. On failure nothing is left to close. */
-zo_status zo_rows_open(zo_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err);
-void zo_rows_close(zo_rows *rows);
-const zo_record *zo_rows_at(const zo_rows *rows, zo_split split, int32_t index);
+zo_status zo_rows_open(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err);
+void zo_rows_close(zo_task_rows *rows);
+const zo_record *zo_rows_at(const zo_task_rows *rows, zo_split split, int32_t index);
 /* Demonstration number `at` of a row. */
-const zo_record *zo_rows_shown(const zo_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations);
+const zo_record *zo_rows_shown(const zo_task_rows *rows, zo_split split, int32_t index, int64_t at, int64_t demonstrations);
 
 /* ---- encoded examples ---------------------------------------------------------------------------------------------------- */
 
@@ -244,23 +244,23 @@ typedef struct zo_packed {
 
 enum { ZO_CREDIT_RIGHT, ZO_CREDIT_EXACT, ZO_CREDIT_SHARED, ZO_CREDIT_WORDS, ZO_CREDITS }; /* of an option, in zo_pack.credit */
 
-typedef struct zo_pool { int32_t *at; int64_t n, room; } zo_pool;
-int32_t *zo_pool_add(zo_pool *pool, int64_t n); /* room for n more, counted in; valid until the next call */
+typedef struct zo_row_pool { int32_t *at; int64_t n, room; } zo_row_pool;
+int32_t *zo_pool_add(zo_row_pool *pool, int64_t n); /* room for n more, counted in; valid until the next call */
 
 typedef struct zo_pack {
     zo_packed *example; /* (n) */
     int64_t n, room;
-    zo_pool id, position, type;  /* per token */
-    zo_pool length, parent;      /* per sequence: tokens; parent's index in the example or -1 */
-    zo_pool row;                 /* per row: token index in the example */
-    zo_pool at, target;          /* per score */
-    zo_pool option;              /* per option: number of scores */
-    zo_pool prompt, prompt_end;  /* of a task that generates: tokens of the prompts alone; per example where its own end */
-    zo_pool gold, gold_end;      /* and the right answers' bytes, each with a NUL behind it, four an int; per example where its own end, in ints */
-    zo_pool credit;              /* per option of a task whose rows bring their candidates: right, exact, shared, words (tasks/answers.h) */
+    zo_row_pool id, position, type;  /* per token */
+    zo_row_pool length, parent;      /* per sequence: tokens; parent's index in the example or -1 */
+    zo_row_pool row;                 /* per row: token index in the example */
+    zo_row_pool at, target;          /* per score */
+    zo_row_pool option;              /* per option: number of scores */
+    zo_row_pool prompt, prompt_end;  /* of a task that generates: tokens of the prompts alone; per example where its own end */
+    zo_row_pool gold, gold_end;      /* and the right answers' bytes, each with a NUL behind it, four an int; per example where its own end, in ints */
+    zo_row_pool credit;              /* per option of a task whose rows bring their candidates: right, exact, shared, words (tasks/answers.h) */
 } zo_pack;
 enum { ZO_POOLS = 14 };
-void zo_pack_pools(zo_pack *pack, zo_pool *pool[ZO_POOLS]); /* all of them */
+void zo_pack_pools(zo_pack *pack, zo_row_pool *pool[ZO_POOLS]); /* all of them */
 void zo_pack_free(zo_pack *pack);
 
 typedef struct zo_encoder zo_encoder;

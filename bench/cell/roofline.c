@@ -220,7 +220,7 @@ zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_
             t.row_reads += (double)p->cols;
             t.row_reads_back += p->frozen ? 0.0 : (double)p->cols;
         } else if (p->bits > 0) {
-            t.coded_numbers += n;
+            t.coded_numbers += n * (p->again + 1); /* each use makes them numbers */
             t.code_bytes += (double)(p->rows * zo_codes_row_bytes(p->bits, p->cols));
         } else {
             t.read_numbers += n;

@@ -46,7 +46,7 @@ typedef struct zo_pass_terms {
     double read_numbers, row_reads;             /* numbers that a pass reads whatever its tokens are; that a token's look-up reads */
     double read_numbers_back, row_reads_back;   /* of those, where a gradient comes */
     double trained_numbers, trained_reads;      /* all that are trained; of read_numbers */
-    double coded_numbers, code_bytes;           /* of matrices that are held as codes, none of which is in read_numbers: their numbers and bytes */
+    double coded_numbers, code_bytes;           /* of matrices that are held as codes, none of which is in read_numbers: their numbers, once a use, and bytes */
 } zo_pass_terms;
 zo_pass_terms zo_pass_terms_of(const zo_arch *arch, const zo_layout *layout, zo_head head, int classes);
 

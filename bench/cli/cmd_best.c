@@ -1,6 +1,7 @@
 /* cmd_best.c: `zo best`: the settings whose learning rate was best, as a config that `zo run` reads. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/cell/keys.h"
@@ -71,15 +72,36 @@ static cJSON *config_of(cJSON *cells, const char *db)
     return config;
 }
 
+/* These in place of the seeds of every cell: "0,1,2". */
+static zo_status set_seeds(cJSON *cells, const char *text, zo_err *err)
+{
+    cJSON *seeds = cJSON_CreateArray();
+    for (const char *at = text; at != NULL; at = at[0] == ',' ? at + 1 : NULL) {
+        char *end;
+        long long seed = strtoll(at, &end, 10);
+        if (end == at || seed < 0 || (*end != ',' && *end != '\0')) {
+            cJSON_Delete(seeds);
+            return zo_fail(err, ZO_EINPUT, "--seeds is \"%.100s\"; expected numbers with commas between them, such as 0,1,2", text);
+        }
+        cJSON_AddItemToArray(seeds, cJSON_CreateNumber((double)seed));
+        at = end;
+    }
+    for (cJSON *cell = cells->child; cell != NULL; cell = cell->next) {
+        cJSON_ReplaceItemInObjectCaseSensitive(cell, "seed", cJSON_Duplicate(seeds, true));
+    }
+    cJSON_Delete(seeds);
+    return ZO_OK;
+}
+
 int zo_cmd_best(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *where = NULL;
-    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--where", ZO_ARG_TEXT, &where}, {NULL, ZO_ARG_FLAG, NULL}};
+    const char *db = "results/zo.db", *where = NULL, *seeds = NULL;
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--where", ZO_ARG_TEXT, &where}, {"--seeds", ZO_ARG_TEXT, &seeds}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_results *results = NULL;
     cJSON *rows = NULL;
     char sql[4000];
-    zo_status status = zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo best [--db FILE] [--where SQL]", &err);
+    zo_status status = zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo best [--db FILE] [--where SQL] [--seeds LIST]", &err);
     if (status == ZO_OK && where != NULL && strlen(where) > sizeof sql - 400) {
         status = zo_fail(&err, ZO_EINPUT, "--where has %zu bytes; at most %zu are permitted", strlen(where), sizeof sql - 400);
     }
@@ -90,16 +112,18 @@ int zo_cmd_best(int argc, char **argv)
     if (status == ZO_OK && rows->child == NULL) {
         status = zo_fail(&err, ZO_EINPUT, "%s has no run with a result%s; `zo report` shows what it has", db, where != NULL ? " for which --where holds" : "");
     }
+    cJSON *cells = status == ZO_OK ? cells_of(rows) : NULL;
+    status = status == ZO_OK && seeds != NULL ? set_seeds(cells, seeds, &err) : status;
     if (status == ZO_OK) {
-        cJSON *cells = cells_of(rows), *config = config_of(cells, db);
+        cJSON *config = config_of(cells, db);
         char *text = cJSON_Print(config);
         puts(text);
         cJSON_free(text);
         cJSON_Delete(config);
-        cJSON_Delete(cells);
     } else {
         fprintf(stderr, "zo best: %s\n", err.text);
     }
+    cJSON_Delete(cells);
     cJSON_Delete(rows);
     zo_results_close(results);
     return status == ZO_OK ? 0 : 2;

@@ -127,7 +127,7 @@ static zo_status check_cells(const regress *r, const cJSON *rows, const bool *ra
     memset(judged, 0, (size_t)r->grid->n * sizeof *judged);
     for (const cJSON *row = rows->child; row != NULL && status == ZO_OK; row = row->next) {
         if (mark_cells(r, row, judged) != cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(row, "cells"))) {
-            status = zo_fail(err, ZO_EINPUT, "%.300s and this program name the cells of %.100s otherwise, so they cannot be compared; a newer --baseline can", r->program[A].name,
+            status = zo_fail(err, ZO_EINPUT, "%.300s, or what it is compared with, names the cells of %.100s otherwise than this program, so they cannot be compared; take programs of the same schema", r->program[A].name,
                              zo_json_text(row, "method"));
         }
     }

@@ -231,13 +231,15 @@ static const command commands[] = {
      "\n"
      "Exit code: 0 done, 2 the input was wrong, or no run has the figure.\n"},
     {"best", zo_cmd_best, "the settings with the best learning rate, as a config",
-     "usage: zo best [--db FILE] [--where SQL]\n"
+     "usage: zo best [--db FILE] [--where SQL] [--seeds LIST]\n"
      "\n"
      "Prints a config that zo run reads: of settings that differ in the learning rate alone the best by dev (dev loss where the cells' `selection` is\n"
      "dev-loss), with all their seeds. Run into the same database it finds every cell done.\n"
      "  --db FILE     results database (results/zo.db)\n"
      "  --where SQL   a condition on the view `shown` (docs/measuring.md): --where \"task = 'sst2'\"\n"
-     "  zo best --db grid.db >best.json && zo run best.json --with '{\"seed\": [0, 1, 2]}'\n"
+     "  --seeds LIST  these in place of the seeds that they had\n"
+     "\n"
+     "  zo best --db grid.db --seeds 0,1,2 >best.json && zo run best.json\n"
      "\n"
      "Exit code: 0 done, 2 the input was wrong.\n"},
     {"merge", zo_cmd_merge, "databases brought together into one",

@@ -38,7 +38,7 @@ static void pass_on(int signal)
  * this program to end asks that one, which saves what it has; then this one ends by the same signal. */
 static zo_status run_words(const char *file, const char *const word[], const char *log, int *code, zo_err *err)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     enum { SIGNALS = sizeof signals / sizeof *signals };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -137,7 +137,7 @@ static zo_status build_commit(const char *commit, const char *folder, const char
     snprintf(broken, sizeof broken, "git cannot check the revision out in %.4000s; where that is no whole clone, delete it", folder);
     const char *const discard[] = {"rm", "-rf", "--", fresh, NULL};
     const char *const clone[] = {"git", "clone", "--quiet", "--shared", "--no-checkout", ".", fresh, NULL};
-    const char *const checkout[] = {"git", git_dir, work_tree, "checkout", "--quiet", "--force", "--detach", commit, NULL};
+    const char *const checkout[] = {"git", git_dir, work_tree, "checkout", "--quiet", "--detach", commit, NULL};
     const char *const make[] = {"make", "-C", folder, "zo", "CUDA=0", NULL};
     zo_status status = ZO_OK;
     if (!zo_path_exists(folder)) { /* it has its name when it is whole */

@@ -10,6 +10,8 @@ set -eu
 suite=${1:-paper_configs/nightly/minutes.json}
 out=${NIGHTLY:-results/nightly}
 mkdir -p "$out"
+git diff --quiet HEAD || { echo 'nightly: the tree has changes that are not committed; a night is of a revision'; exit 2; }
+head=$(git rev-parse HEAD)
 make zo
 status=0
 if [ -s "$out/good" ]; then
@@ -19,10 +21,10 @@ if [ -s "$out/good" ]; then
 else
     ./zo run "$suite" --db "$out/regress.db"
 fi
+[ $status -ne 0 ] || echo "$head" >"$out/good"
 if [ $status -ne 2 ]; then
     # shellcheck disable=SC2086
-    ./zo history cpu --db "$out/regress.db" --plot "$out/history.svg" ${HISTORY:-} || echo 'no history: no run has the figure'
-    ./zo report --db "$out/regress.db" --html "$out/report.html"
+    ./zo history cpu --db "$out/regress.db" --plot "$out/history.svg" ${HISTORY:-} || echo 'nightly: no history, for the reason above'
+    ./zo report --db "$out/regress.db" --html "$out/report.html" || echo 'nightly: no report, for the reason above'
 fi
-[ $status -ne 0 ] || git rev-parse HEAD >"$out/good"
 exit $status

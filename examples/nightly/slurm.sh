@@ -21,6 +21,6 @@ status=0
 wait $run || status=$?
 if [ -n "$asked" ]; then
     wait $run # the first one ended by the signal
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$seed" # this task alone
 fi
 exit $status

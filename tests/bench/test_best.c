@@ -31,6 +31,13 @@ START_TEST(the_best_rate_as_a_config)
     /* its cells are there, and they are just these four */
     ck_assert_msg(COMMAND(zo_cmd_run, "run", below("best.json"), "--db", below("g.db"), "--dry-run") == 0, "%s", program_said);
     ASSERT_SAID("4 cells, 0 to run, 0 equal to others, 0 excluded");
+    /* with other seeds: of both */
+    ck_assert_int_eq(COMMAND(zo_cmd_best, "best", "--db", below("g.db"), "--seeds", "1,5,7"), 0);
+    put("seeds.json", program_said);
+    ck_assert_int_eq(COMMAND(zo_cmd_run, "run", below("seeds.json"), "--db", below("g.db"), "--dry-run"), 0);
+    ASSERT_SAID("6 cells, 4 to run, 0 equal to others, 0 excluded");
+    ck_assert_int_eq(COMMAND(zo_cmd_best, "best", "--db", below("g.db"), "--seeds", "1,x"), 2);
+    ASSERT_SAID("--seeds is \"1,x\"; expected numbers with commas between them");
     ck_assert_int_eq(COMMAND(zo_cmd_best, "best", "--db", below("g.db"), "--where", "optimizer = 'fo-sgd' AND seed = 1"), 0);
     put("one.json", program_said);
     ck_assert_int_eq(COMMAND(zo_cmd_run, "run", below("one.json"), "--db", below("g.db"), "--dry-run"), 0);

@@ -296,6 +296,11 @@ START_TEST(work_of_shared_layers)
         ck_assert_msg(memcmp(&shared.backward, &own.backward, sizeof own.backward) == 0, "%s: other products backward", of[i].shared);
         ck_assert_msg(memcmp(&shared.again, &own.again, sizeof own.again) == 0, "%s: other products again", of[i].shared);
     }
+    /* codes become numbers at each use, and are read once */
+    arch.quantised = (zo_quantised){.bits = 8, .group = 16};
+    double few, many;
+    zo_pass_terms shared = terms_of_view(arch, 2, "bias", &few), own = terms_of_view(arch, 0, "bias", &many);
+    ck_assert(own.coded_numbers > 0 && shared.coded_numbers == own.coded_numbers && shared.code_bytes < own.code_bytes);
 }
 END_TEST
 
