@@ -350,6 +350,18 @@ zo_status zo_make_dirs(const char *path, zo_err *err)
     return ZO_OK;
 }
 
+zo_status zo_make_parent(const char *path, zo_err *err)
+{
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL || slash == folder) {
+        return ZO_OK;
+    }
+    *slash = '\0';
+    return zo_make_dirs(folder, err);
+}
+
 char *zo_path_join(char *out, size_t size, const char *folder, const char *name)
 {
     size_t n = strlen(folder);

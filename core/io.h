@@ -48,6 +48,7 @@ zo_status zo_write_file(const char *path, const void *data, size_t bytes, zo_err
 bool zo_path_exists(const char *path);
 bool zo_path_is_dir(const char *path);
 zo_status zo_make_dirs(const char *path, zo_err *err); /* mkdir -p */
+zo_status zo_make_parent(const char *path, zo_err *err); /* the folders above a file that is to be written */
 /* "a/b": writes into out (of `size` bytes) and returns out; dies when it does not fit 4096 */
 char *zo_path_join(char *out, size_t size, const char *folder, const char *name);
 

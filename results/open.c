@@ -65,18 +65,6 @@ static zo_results *new_results(const char *path)
     return r;
 }
 
-static zo_status make_parent(const char *path, zo_err *err)
-{
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL || slash == folder) {
-        return ZO_OK;
-    }
-    *slash = '\0';
-    return zo_make_dirs(folder, err);
-}
-
 static zo_status check_path(const char *path, zo_err *err)
 {
     if (path[0] == '\0' || strcmp(path, ":memory:") == 0) {
@@ -153,7 +141,7 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
     if (status == ZO_OK && !existed && !create) {
         status = zo_fail(err, ZO_EIO, "%s: there is no such database; `zo run CONFIG.json --db %s` makes one", path, path);
     }
-    status = status == ZO_OK && create ? make_parent(path, err) : status;
+    status = status == ZO_OK && create ? zo_make_parent(path, err) : status;
     return status == ZO_OK ? open_file(results, path, create, existed, -1, err) : status;
 }
 
@@ -162,7 +150,7 @@ zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *
     *results = NULL;
     zo_status status = check_path(path, err);
     bool existed = zo_path_exists(path);
-    status = status == ZO_OK ? make_parent(path, err) : status;
+    status = status == ZO_OK ? zo_make_parent(path, err) : status;
     if (status != ZO_OK) {
         return status;
     }

@@ -40,11 +40,8 @@ static inline const char *below(const char *name)
 /* A file of the folder, with the folders that it stands in. */
 static inline void put(const char *name, const char *text)
 {
-    char parent[300];
     zo_err err = {0};
-    snprintf(parent, sizeof parent, "%s", below(name));
-    *strrchr(parent, '/') = '\0';
-    ZO_CHECK(zo_make_dirs(parent, &err) == ZO_OK && zo_write_file(below(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
+    ZO_CHECK(zo_make_parent(below(name), &err) == ZO_OK && zo_write_file(below(name), text, strlen(text), &err) == ZO_OK, "%s", err.text);
 }
 
 /* What the file of this name has now, into `to`. */

@@ -180,23 +180,10 @@ static zo_status build(zo_program *p, const char *ref, char commit[65], zo_err *
     return status;
 }
 
-/* Folders above a file that is to be written. */
-static zo_status make_parent(const char *path, zo_err *err)
-{
-    char parent[4096];
-    snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash == NULL || slash == parent) {
-        return ZO_OK;
-    }
-    *slash = '\0';
-    return zo_make_dirs(parent, err);
-}
-
 zo_status zo_program_lock(const char *path, int *lock, zo_err *err)
 {
     *lock = -1;
-    zo_status status = make_parent(path, err);
+    zo_status status = zo_make_parent(path, err);
     if (status != ZO_OK) {
         return status;
     }
@@ -219,7 +206,7 @@ zo_status zo_program_open(zo_program *p, const char *ref, const char *db, zo_err
     if (strlen(db) >= sizeof p->db - 40) {
         return zo_fail(err, ZO_EINPUT, "--db has %zu bytes; at most %zu are permitted", strlen(db), sizeof p->db - 40);
     }
-    zo_status status = make_parent(db, err);
+    zo_status status = zo_make_parent(db, err);
     if (status != ZO_OK) {
         return status;
     }

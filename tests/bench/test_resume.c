@@ -202,6 +202,18 @@ static void check_peaks(const char *db, const char *whole)
     }
     free(is);
     free(was);
+    /* and an evaluation's activations at the peak are those of one batch or of another */
+    static const char held[] = "SELECT bytes FROM runs JOIN memory USING (run) WHERE phase = 'eval' AND tag = 'activations' ORDER BY hash";
+    is = a = ask(db, held);
+    was = b = ask(whole, held);
+    while (*a != '\0') {
+        double went_on = strtod(a, &a), all = strtod(b, &b);
+        ck_assert_msg(fabs(went_on - all) < 1000, "an evaluation's activations of %.0f, not %.0f", went_on, all);
+        a += *a == ';';
+        b += *b == ';';
+    }
+    free(is);
+    free(was);
 }
 
 /* The files of weights of one folder are those of another, bit for bit; returns how many there are. */
