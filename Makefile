@@ -58,7 +58,7 @@ comma := ,
 include make/modes.mk
 
 # Rooms; each holds what its README.md says.
-ROOMS := core text backends backends/cpu models models/files tasks optimizers results plots bench/synth bench/cell bench/matrix bench/cli
+ROOMS := core text backends backends/cpu models models/files tasks optimizers optimizers/engine results plots bench/synth bench/cell bench/matrix bench/cli
 SOURCES := $(filter-out bench/cli/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 
 include make/cuda.mk

@@ -224,6 +224,17 @@ int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64
     return layout->n++;
 }
 
+zo_blocks zo_trained_blocks(const zo_layout *layout)
+{
+    zo_blocks trained = {0};
+    for (int t = 0; t < layout->n; t++) {
+        const zo_param *p = &layout->param[t];
+        trained.outside = trained.outside || (!p->frozen && p->block < 0);
+        trained.in |= !p->frozen && p->block >= 0 && p->block < ZO_DIR_BLOCKS ? (uint64_t)1 << p->block : 0;
+    }
+    return trained;
+}
+
 int zo_layout_add_codes(zo_layout *layout, const char *name, int64_t rows, int64_t cols, int block, int bits, int64_t group)
 {
     char scales[sizeof layout->param->name];

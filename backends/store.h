@@ -93,6 +93,9 @@ static inline bool zo_layout_decays(const zo_layout *layout, int param)
 uint32_t zo_param_id(const char *name);
 /* Append a parameter and return its index; grows `layout`. Call zo_layout_free at the end. */
 int zo_layout_add(zo_layout *layout, const char *name, zo_param_kind kind, int64_t rows, int64_t cols, int block, bool decay);
+
+/* What of a layout has trained numbers: the blocks, of those among the first ZO_DIR_BLOCKS, and whether something outside of blocks has. */
+zo_blocks zo_trained_blocks(const zo_layout *layout);
 /* Append a MATRIX that is held as codes, and behind it its scales, whose name is NAME + ".scales"; returns the index of the matrix. */
 int zo_layout_add_codes(zo_layout *layout, const char *name, int64_t rows, int64_t cols, int block, int bits, int64_t group);
 int zo_layout_find(const zo_layout *layout, const char *name); /* -1 when absent */

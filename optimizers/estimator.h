@@ -12,7 +12,7 @@ extern "C" {
 struct zo_extent;
 struct zo_needs;
 
-/* How the engine realises points, and where updates go; see engine.h. */
+/* How the engine realises points, and where updates go; see engine/engine.h. */
 typedef enum zo_realisation { ZO_INPLACE, ZO_STREAMED, ZO_SIDEPATH, ZO_REALISATIONS } zo_realisation;
 const char *zo_realisation_name(zo_realisation r);
 typedef enum zo_accumulate { ZO_ACCUMULATE_WEIGHTS, ZO_ACCUMULATE_LOG, ZO_ACCUMULATES } zo_accumulate;

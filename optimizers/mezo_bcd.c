@@ -9,8 +9,8 @@
  * reported are means over the blocks of a step. */
 #include <stddef.h>
 
+#include "backends/store.h"
 #include "core/mem.h"
-#include "optimizers/engine.h"
 #include "optimizers/queries.h"
 
 enum { UPDATE_EACH, UPDATE_END, ORDER_ALL = 0, ORDER_CYCLIC, ORDER_SHUFFLED, OUTSIDE_BLOCK = 0, OUTSIDE_FREEZE };

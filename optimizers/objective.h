@@ -1,5 +1,5 @@
 /* objective.h: all that an estimator can see. An estimator asks for losses at points and says what to combine into sets; it never
- * loops over parameters, never touches a weight, never times, never prints. Two implementations: engine.c (a model on a backend)
+ * loops over parameters, never touches a weight, never times, never prints. Two implementations: engine/ (a model on a backend)
  * and the closed-form functions of the tests, so that the same estimator file is tested against exact gradients. docs/seam.md says
  * which methods can be said with these verbs, and which not yet. */
 #ifndef ZO_OPTIMIZERS_OBJECTIVE_H

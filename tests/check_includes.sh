@@ -20,7 +20,7 @@ may() {
 # A room without its own rooms: *.c and headers that stand in it.
 # Plug-ins see the installed header alone.
 may examples/plugin_c 'none'
-rooms='examples/plugin_c core text backends backends/cpu backends/cuda models models/files tasks optimizers results plots bench/synth bench/cell bench/matrix bench/cli'
+rooms='examples/plugin_c core text backends backends/cpu backends/cuda models models/files tasks optimizers optimizers/engine results plots bench/synth bench/cell bench/matrix bench/cli'
 n='[a-z0-9_]+\.h'
 may core "core/$n"
 may text "(core|text)/$n"
@@ -30,13 +30,14 @@ may backends/cuda "(core|backends|backends/cuda)/[a-z0-9_]+\.(h|cuh)"
 may models "(core|text|backends|models|models/files)/$n"
 may models/files "(core|text|backends|models|models/files)/$n"
 may tasks "(core|tasks)/$n|text/(tokenizer|batch)\.h"
-may optimizers "(core|backends|optimizers)/$n"
+may optimizers "(core|backends|optimizers)/$n" # methods do not see what serves them
+may optimizers/engine "(core|backends|optimizers|optimizers/engine)/$n"
 may results "(core|results)/$n"
 may plots "(core|plots)/$n"
-may bench/synth "(core|text|backends|models|models/files|tasks|optimizers|bench/synth)/$n"
-may bench/cell "(core|text|backends|models|models/files|tasks|optimizers|results|bench/synth|bench/cell)/$n"
-may bench/matrix "(core|text|backends|models|models/files|tasks|optimizers|results|bench/synth|bench/cell|bench/matrix)/$n"
-may bench/cli "(core|text|backends|models|models/files|tasks|optimizers|results|plots|bench/synth|bench/cell|bench/matrix|bench/cli)/$n"
+may bench/synth "(core|text|backends|models|models/files|tasks|optimizers|optimizers/engine|bench/synth)/$n"
+may bench/cell "(core|text|backends|models|models/files|tasks|optimizers|optimizers/engine|results|bench/synth|bench/cell)/$n"
+may bench/matrix "(core|text|backends|models|models/files|tasks|optimizers|optimizers/engine|results|bench/synth|bench/cell|bench/matrix)/$n"
+may bench/cli "(core|text|backends|models|models/files|tasks|optimizers|optimizers/engine|results|plots|bench/synth|bench/cell|bench/matrix|bench/cli)/$n"
 
 # A folder with code is a room: none is looked at by nobody.
 for folder in $(git ls-files '*.c' '*.h' '*.cu' '*.cuh' 2>/dev/null | grep -v '^tests/' | sed 's|/[^/]*$||' | sort -u); do

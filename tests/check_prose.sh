@@ -11,7 +11,7 @@ use strict;
 use warnings;
 
 my ($MEAN, $LONGEST) = (14, 40); # words a sentence: the mean of a document, and the longest of all
-my @ROOMS = qw(core text backends models models/files tasks optimizers bench results plots tests);
+my @ROOMS = qw(core text backends models models/files tasks optimizers optimizers/engine bench results plots tests);
 my @HEADS = ('For', 'In', 'Out', 'Leave alone'); # what a room's README.md says, each in bold
 
 sub slurp { local $/; open my $in, '<:encoding(UTF-8)', $_[0] or die "check_prose: $_[0]: $!\n"; return <$in> }

@@ -3,7 +3,7 @@
 #ifndef ZO_TESTS_FOLD_SIDE_H
 #define ZO_TESTS_FOLD_SIDE_H
 
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 
 static inline void fold_side(zo_engine *engine, zo_backend *be, zo_store *weights)
 {

@@ -11,7 +11,7 @@
 #include "core/conf.h"
 #include "core/rng.h"
 #include "models/model.h"
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 #include "tests/few_queries.h"
 #include "tests/fold_side.h"
 

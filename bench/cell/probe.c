@@ -6,7 +6,7 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 
 enum { CHUNK = 1 << 14, SAMPLE = 1024 };
 

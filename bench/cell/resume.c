@@ -10,7 +10,7 @@
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
-#include "optimizers/checkpoint.h"
+#include "optimizers/engine/checkpoint.h"
 
 /* Who may read it: another program, device or cell has other bits. */
 typedef struct owner {

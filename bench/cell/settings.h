@@ -5,7 +5,7 @@
 
 #include "backends/backend.h"
 #include "models/arch.h"
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 #include "optimizers/estimator.h"
 #include "results/results.h"
 #include "tasks/task.h"

@@ -18,7 +18,7 @@
 #include "core/mem.h"
 #include "models/files/hub.h"
 #include "models/model.h"
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 #include "optimizers/estimator.h"
 #include "tasks/task.h"
 #include "text/tokenizer.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "core/io.h"
-#include "optimizers/term_log.h"
+#include "optimizers/engine/term_log.h"
 #include "tests/storage_runs.h"
 #include "tests/suite.h"
 

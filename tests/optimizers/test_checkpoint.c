@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "core/io.h"
-#include "optimizers/checkpoint.h"
+#include "optimizers/engine/checkpoint.h"
 #include "tests/folder.h"
 #include "tests/storage_runs.h"
 #include "tests/suite.h"

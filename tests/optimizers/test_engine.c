@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "core/io.h"
-#include "optimizers/engine.h"
-#include "optimizers/moves.h"
+#include "optimizers/engine/engine.h"
+#include "optimizers/engine/moves.h"
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/into_sink.h"

@@ -1,6 +1,6 @@
 /* test_masters.c: first order on weights of 16 bits: what takes the updates, what that takes of the memory, what is lost without a master, and what is
  * refused beside one. The steps' twin in float64 is in test_twins.c, the gradients in tests/models/test_halves.c, runs that go on in test_checkpoint.c. */
-#include "optimizers/engine_state.h"
+#include "optimizers/engine/engine_state.h"
 #include "optimizers/spsa.h"
 #include "tests/storage_runs.h"
 #include "tests/suite.h"

@@ -4,7 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 #include "optimizers/needs.h"
 #include "optimizers/spsa.h"
 #include "tests/objective64.h"

@@ -10,8 +10,8 @@
 #include "core/clock.h"
 #include "core/io.h"
 #include "models/model.h"
-#include "optimizers/rank_rule.h"
-#include "optimizers/singular.h"
+#include "optimizers/engine/rank_rule.h"
+#include "optimizers/engine/singular.h"
 #include "tests/suite.h"
 
 /* A matrix with the singular values given: a diagonal between two pairs of Householder reflections. */

@@ -5,8 +5,8 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#include "optimizers/engine.h"
-#include "optimizers/own_factors.h"
+#include "optimizers/engine/engine.h"
+#include "optimizers/engine/own_factors.h"
 #include "optimizers/spsa.h"
 #include "tests/objective64.h"
 #include "tests/suite.h"

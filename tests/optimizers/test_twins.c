@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "optimizers/engine_state.h"
+#include "optimizers/engine/engine_state.h"
 #include "optimizers/spsa.h"
 #include "tests/fold_side.h"
 #include "tests/objective64.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 #include "tests/into_sink.h"
 
 enum { VOCAB = 24, WIDTH = 8, HIDDEN = 12, CLASSES = 3, BLOCKS = 3, EXAMPLES = 24, BATCH = 6, POINTS = 4, SIZE = 1280 };

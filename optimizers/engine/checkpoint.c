@@ -1,9 +1,9 @@
 /* checkpoint.c: see checkpoint.h. Every function goes both ways: it writes what there is, or puts what was written in its place. */
-#include "optimizers/checkpoint.h"
+#include "optimizers/engine/checkpoint.h"
 
 #include <string.h>
 
-#include "optimizers/engine_state.h"
+#include "optimizers/engine/engine_state.h"
 
 enum { MOST = 1 << 28 }; /* of any count: more is no file of ours */
 

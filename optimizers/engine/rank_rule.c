@@ -1,7 +1,7 @@
 /* rank_rule.c: see rank_rule.h. */
-#include "optimizers/rank_rule.h"
+#include "optimizers/engine/rank_rule.h"
 
-#include "optimizers/singular.h"
+#include "optimizers/engine/singular.h"
 
 static bool is_factored(const zo_param *p, const zo_factor_spec *spec)
 {

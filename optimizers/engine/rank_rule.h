@@ -1,7 +1,7 @@
 /* rank_rule.h: TeZO's layer-wise rank (arXiv 2501.19057, "rank propagation"): how many singular values of a weight are at least
  * `threshold` times the largest. The form is recalled, not read: see zo_factor_spec in objective.h. */
-#ifndef ZO_OPTIMIZERS_RANK_RULE_H
-#define ZO_OPTIMIZERS_RANK_RULE_H
+#ifndef ZO_OPTIMIZERS_ENGINE_RANK_RULE_H
+#define ZO_OPTIMIZERS_ENGINE_RANK_RULE_H
 
 #include "backends/backend.h"
 #include "optimizers/objective.h"

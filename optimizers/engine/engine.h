@@ -20,8 +20,8 @@
  * step of TeZO costs the same however many came before; each dense direction costs one more draw a parameter and pass, at most
  * ZO_LOG_MOST of them. Not with INPLACE, weight decay or elementwise rules.
  */
-#ifndef ZO_OPTIMIZERS_ENGINE_H
-#define ZO_OPTIMIZERS_ENGINE_H
+#ifndef ZO_OPTIMIZERS_ENGINE_ENGINE_H
+#define ZO_OPTIMIZERS_ENGINE_ENGINE_H
 
 #include "backends/backend.h"
 #include "optimizers/estimator.h"
@@ -66,9 +66,6 @@ zo_objective *zo_engine_objective(zo_engine *engine);
 /* The factors that an estimator's start() asked for, NULL where there are none: whoever reserves the model's scratch does so
  * after start() and passes them on. Owned by the engine. */
 const zo_factors *zo_engine_factors(const zo_engine *engine);
-
-/* zo_objective.trained of a layout. */
-zo_blocks zo_trained_blocks(const zo_layout *layout);
 
 /* The terms of the last point (of the weights) at which a loss was asked in place, up to ZO_PROBE_TERMS of them; returns how many, 0 = there was
  * none, or it had more. Their spans are not kept; sets are read as they are now. */

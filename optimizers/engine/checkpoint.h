@@ -1,11 +1,11 @@
 /* checkpoint.h: what the steps so far have made of an engine and an estimator, to a file and back, so that a run that was killed goes on and ends
  * with the bits of one that was not. Nothing is settled or rounded for it: a queue that waits for the next probe, and weights that stand at one,
  * are written as they are. An undisturbed run does not notice that it was written. */
-#ifndef ZO_OPTIMIZERS_CHECKPOINT_H
-#define ZO_OPTIMIZERS_CHECKPOINT_H
+#ifndef ZO_OPTIMIZERS_ENGINE_CHECKPOINT_H
+#define ZO_OPTIMIZERS_ENGINE_CHECKPOINT_H
 
 #include "core/archive.h"
-#include "optimizers/engine.h"
+#include "optimizers/engine/engine.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,8 +1,8 @@
 /* own_factors.h: the factors of directions that have their own (zo_dir_has_factors), realised in the backend's memory: the last SLOTS of each side,
  * so that the way back from a probe and the next probe are one sweep. A factor is a value, and what is thrown out is drawn again. Private to
  * the engine. */
-#ifndef ZO_OPTIMIZERS_OWN_FACTORS_H
-#define ZO_OPTIMIZERS_OWN_FACTORS_H
+#ifndef ZO_OPTIMIZERS_ENGINE_OWN_FACTORS_H
+#define ZO_OPTIMIZERS_ENGINE_OWN_FACTORS_H
 
 #include "backends/backend.h"
 

@@ -1,6 +1,6 @@
 /* magnitude.h: order statistics of a parameter's magnitudes, for masks by a threshold (Sparse-MeZO, arXiv 2402.15751). Private to the engine. */
-#ifndef ZO_OPTIMIZERS_MAGNITUDE_H
-#define ZO_OPTIMIZERS_MAGNITUDE_H
+#ifndef ZO_OPTIMIZERS_ENGINE_MAGNITUDE_H
+#define ZO_OPTIMIZERS_ENGINE_MAGNITUDE_H
 
 #include "backends/backend.h"
 

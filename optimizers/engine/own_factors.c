@@ -1,5 +1,5 @@
 /* own_factors.c: see own_factors.h. */
-#include "optimizers/own_factors.h"
+#include "optimizers/engine/own_factors.h"
 
 #include <math.h>
 #include <string.h>

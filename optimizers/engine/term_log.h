@@ -1,7 +1,7 @@
 /* term_log.h: what a run has added to its weights, kept as (direction, coefficient) terms beside them instead of in them, so that no update is
  * lost to the weights' rounding. Only dense directions: terms of low rank are numbers, which the engine sums. Private to the engine. */
-#ifndef ZO_OPTIMIZERS_TERM_LOG_H
-#define ZO_OPTIMIZERS_TERM_LOG_H
+#ifndef ZO_OPTIMIZERS_ENGINE_TERM_LOG_H
+#define ZO_OPTIMIZERS_ENGINE_TERM_LOG_H
 
 #include "backends/backend.h"
 

@@ -1,10 +1,10 @@
 /* term_log.c: see term_log.h. */
-#include "optimizers/term_log.h"
+#include "optimizers/engine/term_log.h"
 
 #include <string.h>
 
-#include "optimizers/engine.h"
-#include "optimizers/moves.h"
+#include "optimizers/engine/engine.h"
+#include "optimizers/engine/moves.h"
 
 void zo_term_log_open(zo_term_log *log)
 {

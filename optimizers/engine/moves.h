@@ -1,8 +1,8 @@
 /* moves.h: a stored set of weights that terms move. A queue holds what has yet to be applied, so that several terms become one
  * sweep; the store's position is the probe where it stands. No bit depends on what is swept together: each term is rounded on its
  * own, to the store's type, in the order in which it was queued. Private to the engine. */
-#ifndef ZO_OPTIMIZERS_MOVES_H
-#define ZO_OPTIMIZERS_MOVES_H
+#ifndef ZO_OPTIMIZERS_ENGINE_MOVES_H
+#define ZO_OPTIMIZERS_ENGINE_MOVES_H
 
 #include "backends/backend.h"
 

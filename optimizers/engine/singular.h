@@ -1,6 +1,6 @@
 /* singular.h: how many singular values of a weight are large. */
-#ifndef ZO_OPTIMIZERS_SINGULAR_H
-#define ZO_OPTIMIZERS_SINGULAR_H
+#ifndef ZO_OPTIMIZERS_ENGINE_SINGULAR_H
+#define ZO_OPTIMIZERS_ENGINE_SINGULAR_H
 
 #include "backends/backend.h"
 

@@ -1,5 +1,5 @@
 /* magnitude.c: see magnitude.h. Magnitudes are in the order of their bits, so a digit of those is settled at each reading, the highest first. */
-#include "optimizers/magnitude.h"
+#include "optimizers/engine/magnitude.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* moves.c: see moves.h. */
-#include "optimizers/moves.h"
+#include "optimizers/engine/moves.h"
 
 #include <string.h>
 

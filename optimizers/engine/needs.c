@@ -1,14 +1,14 @@
-/* needs.c: see needs.h. The engine's share is what engine.c allocates for these requests, in its order. */
+/* needs.c: see optimizers/needs.h. The engine's share is what this folder allocates for these requests, in its order. */
 #include "optimizers/needs.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#include "optimizers/engine.h"
-#include "optimizers/moves.h"
-#include "optimizers/own_factors.h"
-#include "optimizers/rank_rule.h"
-#include "optimizers/term_log.h"
+#include "optimizers/engine/engine.h"
+#include "optimizers/engine/moves.h"
+#include "optimizers/engine/own_factors.h"
+#include "optimizers/engine/rank_rule.h"
+#include "optimizers/engine/term_log.h"
 
 zo_status zo_needs_of(const zo_estimator *e, const cJSON *options, const zo_extent *extent, zo_needs *needs, zo_err *err)
 {

@@ -9,7 +9,7 @@
  *
  * so with mu = t theta_1, and s such that t (theta_1 + s) = theta_k, exactly k are counted. Where k reaches `most`, lambda_1 alone is asked for:
  * (theta_1 + s) I - G. Rounding is a margin on both sides, of the sizes that sums of f32 have (margin_of); what it leaves open goes to float64. */
-#include "optimizers/singular.h"
+#include "optimizers/engine/singular.h"
 
 #include <float.h>
 #include <lapacke.h>
