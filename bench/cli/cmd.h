@@ -1,5 +1,5 @@
 /* cmd.h: the commands of `zo`. Each takes its own argc and argv (argv[0] = the command's name) and returns the exit code:
- * 0 done, 1 some cell failed, 2 the input was wrong. One line here, one in main.c's table. */
+ * 0 done, 1 some cell failed, 2 the input was wrong. One line here, one in main.c's table, with an example or two that tests/bench/test_help.c types. */
 #ifndef ZO_BENCH_CLI_CMD_H
 #define ZO_BENCH_CLI_CMD_H
 

@@ -23,6 +23,7 @@ typedef struct command {
     int (*run)(int argc, char **argv);
     const char *summary; /* NULL = not for people */
     const char *help;
+    const char *examples; /* lines that may be typed as they stand, each "  zo ...\n"; help ends with them */
 } command;
 
 static const command commands[] = {
@@ -70,7 +71,9 @@ static const command commands[] = {
      "\"tuning\": {\"seed\": 7, \"rates\": 3, \"factor\": 3.16227766, \"most\": 7} chooses \"lr\" on dev before the cells run: that many values about the one given, each\n"
      "`factor` times the one before, with this seed and no test rows. While the best is the smallest or largest tried, the next one is tried, up to `most`.\n"
      "\n"
-     "Keys of a cell:\n"},
+     "Keys of a cell:\n",
+     "  zo run sst2.json --data data --dry-run\n"
+     "  zo run sst2.json --data data --only '{\"seed\": 0}' --save weights\n"},
     {"plan", zo_cmd_plan, "what the cells of a config will take: memory and hours, and what does not fit",
      "usage: zo plan CONFIG.json [--memory] [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--only CELL]\n"
      "               [--format md|csv|json|latex | --json]\n"
@@ -89,7 +92,9 @@ static const command commands[] = {
      "\n"
      "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G. On a card nothing is said to be too large.\n"
      "\n"
-     "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n"},
+     "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n",
+     "  zo plan sst2.json --data data\n"
+     "  zo plan sst2.json --data data --memory --format csv\n"},
     {"samples", zo_cmd_samples, "what came of single examples in a run",
      "usage: zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json|latex | --json]\n"
      "\n"
@@ -99,12 +104,14 @@ static const command commands[] = {
      "  --rows SPLIT  dev or test (both)\n"
      "  --step N      the evaluation after so many steps (the headline's)\n"
      "  --wrong       those alone that the run had wrong\n"
-     "  --db FILE     results database (results/zo.db)\n"},
+     "  --db FILE     results database (results/zo.db)\n",
+     "  zo samples 1 --rows test --wrong\n"},
     {"export", zo_cmd_export, "the weights of a run as a folder that transformers loads",
      "usage: zo export RUN DIR [--db FILE] [--data DIR] [--models DIR]\n"
      "\n"
      "RUN is the number of a run (column `run`), or the hash of a cell. Its weights after the last step go to the new folder DIR, with the model's\n"
-     "tokenizer: a Hugging Face folder, and of LoRA the adapter as PEFT's. They are made again from its journal, as `zo replay` says.\n"},
+     "tokenizer: a Hugging Face folder, and of LoRA the adapter as PEFT's. They are made again from its journal, as `zo replay` says.\n",
+     "  zo export 1 weights/mezo\n"},
     {"replay", zo_cmd_replay, "a zeroth-order run made again from its recorded losses, without a forward",
      "usage: zo replay RUN [--to STEP] [--save DIR] [--db FILE] [--data DIR] [--models DIR]\n"
      "\n"
@@ -113,7 +120,8 @@ static const command commands[] = {
      "build that made it the weights have the same bits. First-order methods need their passes again, and are refused.\n"
      "\n"
      "  --to STEP     stop after so many steps\n"
-     "  --save DIR    the weights, into a new folder; as zo run --save writes them\n"},
+     "  --save DIR    the weights, into a new folder; as zo run --save writes them\n",
+     "  zo replay 1 --to 20 --save weights/step20\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
      "usage: zo report [--db FILE] [--format md|csv|json|latex | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
      "                 [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]\n"
@@ -133,7 +141,9 @@ static const command commands[] = {
      "                    scores at equal seconds. Runs that cannot be paired are named. METHOD may be a label, such as \"mezo eps 0.001\"\n"
      "  --times FILE      with --against: step times from this database, of the same settings at whatever budget (DB.hours of zo run --minutes)\n"
      "  --html FILE       one file that needs no other: what runs, these tables, every picture, what did not end well, machines, configs\n"
-     "  --every SECONDS   with --html: writes it again so often, until it is ended; a browser that shows it follows\n"},
+     "  --every SECONDS   with --html: writes it again so often, until it is ended; a browser that shows it follows\n",
+     "  zo report --best lr --format latex\n"
+     "  zo report --db results/zo.db --html report.html\n"},
     {"compare", zo_cmd_compare, "published tables, and what the database has of them",
      "usage: zo compare TABLE.json... [--db FILE] [--model NAME] [--device NAME] [--with KEYS] [--values] [--format md|csv|json|latex] [--plot FILE]\n"
      "\n"
@@ -151,7 +161,9 @@ static const command commands[] = {
      "  --format F    md, csv, json or latex (rules of booktabs); csv and json have every figure\n"
      "  --plot FILE   a picture too, .png or .svg: each published value with its spread over seeds, and ours beside it\n"
      "\n"
-     "Exit code: 0, 1 where a value that was read in the paper differs, 2 the input was wrong.\n"},
+     "Exit code: 0, 1 where a value that was read in the paper differs, 2 the input was wrong.\n",
+     "  zo compare paper_configs/mezo/table1.json --values\n"
+     "  zo compare paper_configs/mezo/table1.json --db results/zo.db --plot table1.svg\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
      "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
      "\n"
@@ -161,14 +173,17 @@ static const command commands[] = {
      "  --format      png, svg or both (png,svg)\n"
      "  --json        what was drawn, as JSON\n"
      "\n"
-     "Exit code: 0 drawn, 1 there was nothing to draw, 2 the input was wrong, or a picture could not be drawn or written (the others are).\n"},
+     "Exit code: 0 drawn, 1 there was nothing to draw, 2 the input was wrong, or a picture could not be drawn or written (the others are).\n",
+     "  zo plot --db results/zo.db --only accuracy_vs_work,memory_by_tag --out pictures\n"},
     {"sql", zo_cmd_sql, "one read-only SQL statement",
      "usage: zo sql [--db FILE] \"SELECT ...\" [--format md|csv|json|latex | --json]\n"
      "\n"
      "  --db FILE     results database (results/zo.db)\n"
      "\n"
      "The tables are documented in results/schema.sql, and in the database itself: zo sql \"SELECT name, sql FROM sqlite_master\". The views\n"
-     "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n"},
+     "`every` (all runs with a result) and `shown` (of several learning rates the best, as plots show them) are in docs/measuring.md.\n",
+     "  zo sql \"SELECT optimizer, count(*), avg(metric_value) FROM runs GROUP BY optimizer\"\n"
+     "  zo sql --db results/zo.db \"SELECT name FROM sqlite_master WHERE type = 'table'\" --format csv\n"},
     {"diff", zo_cmd_diff, "two databases or revisions, cell by cell",
      "usage: zo diff A B [--db FILE] [--by revision|binary|host|device|compiler|kernel] [--format md|csv|json|latex | --json]\n"
      "\n"
@@ -180,7 +195,9 @@ static const command commands[] = {
      "\n"
      "Of several runs of a cell by one revision the last with a result is taken. To have a cell run by another revision in the same database: zo run --redo.\n"
      "\n"
-     "Exit code: 0 done, whatever the difference is; 2 the input was wrong, or nothing is in both.\n"},
+     "Exit code: 0 done, whatever the difference is; 2 the input was wrong, or nothing is in both.\n",
+     "  zo diff monday.db tuesday.db\n"
+     "  zo diff 0a1b2c 3d4e5f --db results/regress.db --by revision\n"},
     {"regress", zo_cmd_regress, "is this program worse than another one?",
      "usage: zo regress --baseline REF SUITE.json [--program FILE] [--pairs N] [--budget TIME] [--effect PERCENT] [--memory PERCENT] [--points N]\n"
      "                  [--level P] [--other-bits] [--disturbed] [--db FILE] [--data DIR] [--models DIR] [--junit FILE] [--github]\n"
@@ -207,10 +224,9 @@ static const command commands[] = {
      "                as of `zo run`\n"
      "  --junit FILE  the verdicts as JUnit's XML; --github: as annotations, on standard error\n"
      "\n"
+     "Exit code: 0 same or better, 1 a regression, 2 the input was wrong, or the runs could not be made, 3 it cannot be told: too few pairs count for times.\n",
      "  zo regress --baseline main paper_configs/nightly/seconds.json\n"
-     "  zo regress --baseline ./zo-old paper_configs/nightly/minutes.json --budget 10m --junit regress.xml\n"
-     "\n"
-     "Exit code: 0 same or better, 1 a regression, 2 the input was wrong, or the runs could not be made, 3 it cannot be told: too few pairs count for times.\n"},
+     "  zo regress --baseline ./zo-old paper_configs/nightly/minutes.json --budget 10m --junit regress.xml\n"},
     {"history", zo_cmd_history, "a figure over the revisions of a database, and its steps",
      "usage: zo history METRIC [--db FILE] [--where SQL] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]\n"
      "\n"
@@ -226,10 +242,9 @@ static const command commands[] = {
      "  --disturbed   times of runs that other work disturbed count too\n"
      "  --plot FILE   a picture too, .png or .svg: a panel a setting\n"
      "\n"
+     "Exit code: 0 done, 2 the input was wrong, or no run has the figure.\n",
      "  zo history cpu --db results/regress.db\n"
-     "  zo history \"train peak\" --where \"model = 'synth-tiny'\" --plot peaks.svg\n"
-     "\n"
-     "Exit code: 0 done, 2 the input was wrong, or no run has the figure.\n"},
+     "  zo history \"train peak\" --where \"model = 'synth-tiny'\" --plot peaks.svg\n"},
     {"best", zo_cmd_best, "the settings with the best learning rate, as a config",
      "usage: zo best [--db FILE] [--where SQL] [--seeds LIST]\n"
      "\n"
@@ -239,9 +254,8 @@ static const command commands[] = {
      "  --where SQL   a condition on the view `shown` (docs/measuring.md): --where \"task = 'sst2'\"\n"
      "  --seeds LIST  these in place of the seeds that they had\n"
      "\n"
-     "  zo best --db grid.db --seeds 0,1,2 >best.json && zo run best.json\n"
-     "\n"
-     "Exit code: 0 done, 2 the input was wrong.\n"},
+     "Exit code: 0 done, 2 the input was wrong.\n",
+     "  zo best --db grid.db --seeds 0,1,2 >best.json && zo run best.json\n"},
     {"merge", zo_cmd_merge, "databases brought together into one",
      "usage: zo merge INTO.db FROM.db... [--json]\n"
      "\n"
@@ -249,7 +263,8 @@ static const command commands[] = {
      "A run that was there already stays one, so merging again changes nothing. A cell that several files have is one cell. Of its runs the\n"
      "last to begin counts that has a result, else the last to begin; the others stay in the table `tries`. Checkpoints are not taken over.\n"
      "\n"
-     "Exit code: 0 done, 2 the input was wrong (what was said of the files before stays).\n"},
+     "Exit code: 0 done, 2 the input was wrong (what was said of the files before stays).\n",
+     "  zo merge all.db monday.db tuesday.db\n"},
     {"prune", zo_cmd_prune, "runs taken out of a database that no report reads",
      "usage: zo prune [--db FILE] [--older] [--remove] [--json]\n"
      "\n"
@@ -258,7 +273,9 @@ static const command commands[] = {
      "  --older       also the cells whose figures have an older definition, which reports show apart\n"
      "  --remove      removes them, and makes the file smaller. There is no way back\n"
      "\n"
-     "Exit code: 0 done, 2 the input was wrong.\n"},
+     "Exit code: 0 done, 2 the input was wrong.\n",
+     "  zo prune --db results/zo.db --older\n"
+     "  zo prune --db results/zo.db --remove\n"},
     {"get", zo_cmd_get, "a model or data set from the hub into the cache",
      "usage: zo get MODEL | datasets/NAME\n"
      "\n"
@@ -269,13 +286,17 @@ static const command commands[] = {
      "  $HF_HOME      where the cache is (~/.cache/huggingface), or $HF_HUB_CACHE\n"
      "  $HF_TOKEN     the token for what is not public, else the one that huggingface_hub keeps; it goes to that server alone\n"
      "\n"
-     "Exit code: 0 done, 2 it was not fetched.\n"},
+     "Exit code: 0 done, 2 it was not fetched.\n",
+     "  zo get facebook/opt-125m\n"
+     "  zo get datasets/SetFit/sst2\n"},
     {"list", zo_cmd_list, "models, tasks, optimizers, oracles, plots or configs",
      "usage: zo list models|tasks|optimizers|oracles|plots|configs [--models DIR] [--plugin FILE] [--json]\n"
      "\n"
      "  --models DIR  where models are listed too ($ZO_MODELS)\n"
      "  --plugin FILE optimizers: the estimator of this file, .so or .py, behind them (docs/plugins.md)\n"
-     "  --json        all that is known, as JSON\n"},
+     "  --json        all that is known, as JSON\n",
+     "  zo list optimizers\n"
+     "  zo list tasks --json\n"},
     {"show", zo_cmd_show, "rows of a task as a model reads them",
      "usage: zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] [--models DIR]\n"
      "               [--json]\n"
@@ -289,14 +310,16 @@ static const command commands[] = {
      "  --split S     drawn, first, kshot or mezo, as in a config (drawn)\n"
      "  --data DIR    task files ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
-     "  --json        one JSON object, with ids\n"},
+     "  --json        one JSON object, with ids\n",
+     "  zo show sst2 minilm-l6 --rows dev --n 2 --data data\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"
      "\n"
      "For each line of FILE (or of standard input) one line of token ids with blanks between them.\n"
      "  --json        a line of input is a JSON string, so that a text may hold line ends; the output stays lines of ids\n"
      "  --no-special  without the tokenizer's special tokens\n"
-     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n",
+     "  zo tokenize minilm-l6 lines.txt\n"},
     {"score", zo_cmd_score, "hidden states and log-probabilities of lines of text",
      "usage: zo score MODEL [FILE] [--json] [--no-special] [--bf16] [--models DIR]\n"
      "\n"
@@ -305,7 +328,8 @@ static const command commands[] = {
      "  --json        a line is a JSON string, so that a text may hold line ends\n"
      "  --no-special  without the tokenizer's special tokens\n"
      "  --bf16        matrix products in bf16 (f32)\n"
-     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"},
+     "  --models DIR  where model names are looked up first ($ZO_MODELS)\n",
+     "  zo score minilm-l6 lines.txt --bf16\n"},
     {"inspect", zo_cmd_inspect, "what a model is, and the memory that a step would take",
      "usage: zo inspect MODEL [--batch N] [--context N] [--rank N] [--storage f32|bf16|f16] [--quantised none|int8|int4] [--quantised-group N]\n"
      "                 [--tune VIEW] [--plugin FILE] [--models DIR] [--json]\n"
@@ -319,17 +343,24 @@ static const command commands[] = {
      "  --tune VIEW   the parameters that are trained, as in a config's \"tune\": \"last layers 4\" (full)\n"
      "  --plugin FILE the estimator of this file, .so or .py, behind the others (docs/plugins.md)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
-     "  --json        all of it as one JSON object\n"},
-    {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP},
+     "  --json        all of it as one JSON object\n",
+     "  zo inspect shape:opt-13b --batch 1 --context 512\n"
+     "  zo inspect minilm-l6 --tune \"last layers 1\" --json\n"},
+    {"bench", zo_cmd_bench, "micro-benchmarks", ZO_BENCH_HELP,
+     "  zo bench step synth-tiny --task synth-acceptability --form prompt --optimizer tezo --steps 5\n"
+     "  zo bench rng --threads 1\n"},
     {"demo", zo_cmd_demo, "pretrain a small model and fine-tune it by all methods; no data needed",
      "usage: zo demo [--short] [--db FILE] [--out DIR]\n"
      "\n"
      "Pretrains a small encoder on a synthetic language (kept in results/cache), runs a matrix of methods, tasks and seeds and a memory\n"
      "sweep into results/demo.db, and draws the plots into results/demo. --short: a smaller one in seconds (results/demo-short), to see that\n"
-     "everything works.\n"},
-    {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n"},
-    {"version", zo_cmd_version, "release, revision, backends and libraries of this program", "usage: zo version [--json]\n       zo --version\n"},
-    {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n"},
+     "everything works.\n",
+     "  zo demo --short\n"},
+    {"help", cmd_help, "this text, or that of a command", "usage: zo help [COMMAND]\n",
+     "  zo help run\n"},
+    {"version", zo_cmd_version, "release, revision, backends and libraries of this program", "usage: zo version [--json]\n       zo --version\n",
+     "  zo version --json\n"},
+    {"cell", zo_cmd_cell, NULL, "zo cell: a cell's own process, started by `zo run`\n", NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -419,6 +450,9 @@ static void show_help(const command *c)
     show_text(c->help, columns);
     if (c->run == zo_cmd_run) {
         show_keys(columns);
+    }
+    if (c->examples != NULL) {
+        printf("\n%s:\n%s", strchr(c->examples, '\n')[1] == '\0' ? "Example" : "Examples", c->examples);
     }
 }
 
