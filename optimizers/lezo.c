@@ -41,11 +41,17 @@ static zo_status direction(const state *s, const zo_objective *o, int64_t step, 
     return zo_leave_out(o, s->sparsity, z, err);
 }
 
-/* A model of too many blocks is refused here. */
+/* A model of too many blocks is refused here, and one of which no block would ever be left out: that would be MeZO by another name. */
 static zo_status start(void *self, zo_objective *o, zo_err *err)
 {
+    const state *s = self;
     zo_dir z;
-    return direction(self, o, 0, &z, err);
+    zo_status status = direction(s, o, 0, &z, err);
+    if (status == ZO_OK && s->sparsity > 0.0 && z.skip.in == 0) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "lezo: nothing that is trained here would be left out, for a share of %g of its transformer blocks is less than one: train more of "
+                       "them, or use \"mezo\"", s->sparsity);
+    }
+    return status;
 }
 
 static zo_status step(void *self, zo_objective *o, const zo_step_context *c, zo_step_report *r, zo_err *err)

@@ -258,6 +258,28 @@ START_TEST(blocks_are_left_out_by_their_draw)
 }
 END_TEST
 
+/* LeZO that leaves out nothing would be MeZO by another name: refused, unless that is what was asked for. */
+START_TEST(lezo_leaves_something_out_or_does_not_start)
+{
+    static const struct { uint64_t trained; double sparsity; zo_status status; } at[] = {
+        {0, 0.75, ZO_EUNSUPPORTED}, {1, 0.75, ZO_EUNSUPPORTED}, {3, 0.4, ZO_EUNSUPPORTED}, {3, 0.5, ZO_OK}, {1, 1.0, ZO_OK}, {0, 0.0, ZO_OK}, {3, 0.0, ZO_OK}};
+    const zo_estimator *lezo = zo_estimator_find("lezo");
+    for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
+        zo_objective o = {.seed = 9, .blocks = 2, .trained = {.in = at[k].trained, .outside = true}};
+        char json[64];
+        zo_err err = {0};
+        void *state = zo_alloc(ZO_HOST, ZO_TAG_OTHER, lezo->state_bytes);
+        snprintf(json, sizeof json, "{\"sparsity\": %g}", at[k].sparsity);
+        cJSON *options = cJSON_Parse(json);
+        ck_assert_int_eq(zo_opt_read(lezo->options, options, NULL, "lezo", state, &err), ZO_OK);
+        ck_assert_int_eq(lezo->start(state, &o, &err), at[k].status);
+        ck_assert(at[k].status == ZO_OK || strstr(err.text, "less than one") != NULL);
+        cJSON_Delete(options);
+        zo_free(state);
+    }
+}
+END_TEST
+
 /* A model of 64 blocks, all of which can be named, and what is in none of them. */
 typedef struct moved {
     zo_blocks skip[ZO_DIR_BLOCKS + 1];
@@ -823,6 +845,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, mezo_is_unbiased);
     tcase_add_test(tests, lezo_keeps_a_share_of_the_blocks);
+    tcase_add_test(tests, lezo_leaves_something_out_or_does_not_start);
     tcase_add_test(tests, blocks_are_left_out_by_their_draw);
     tcase_add_test(tests, of_64_blocks_each_is_named);
     tcase_add_test(tests, conmezo_leans_to_its_momentum);
