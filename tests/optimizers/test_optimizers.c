@@ -40,7 +40,7 @@ static void quadratic_open(quadratic *q, bool vector)
     zo_layout_add(&q->layout, "matrix", ZO_PARAM_MATRIX, ROWS, COLS, 0, true);
     q->layout.param[0].linear = ZO_LINEAR_V;
     if (vector) {
-        zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 0, false);
+        zo_layout_add(&q->layout, "bias", ZO_PARAM_VECTOR, 1, EXTRA, 1, false);
     }
     quadratic_fill(q);
 }
