@@ -203,6 +203,35 @@ START_TEST(every_estimator_goes_on)
 }
 END_TEST
 
+/* What a method does every so many steps by default comes within these nine: searches, new subspaces, curvatures, a history that is full. Cuts stand before,
+ * in and behind it. */
+static const struct { const char *optimizer, *options; } often[] = {
+    {"dizo", "{\"kappa\": 2, \"iterations\": 3}"},
+    {"dizo", "{\"kappa\": 2, \"iterations\": 2, \"anchor\": \"previous\", \"on\": \"qv\"}"},
+    {"dizo", "{\"kappa\": 1, \"iterations\": 3, \"anchor\": \"zero\"}"},
+    {"lozo", "{\"period\": 3}"},
+    {"lozo-m", "{\"period\": 3}"},
+    {"subzo", "{\"period\": 3}"},
+    {"subzero-plus", "{\"period\": 3, \"queries\": 2}"},
+    {"zo-muon", "{\"period\": 3}"},
+    {"helene", "{\"every\": 3}"},
+    {"adamezo", "{\"history\": 3}"}};
+
+START_TEST(what_comes_every_so_often_goes_on)
+{
+    const zo_estimator *e = zo_estimator_find(often[_i].optimizer);
+    int ran = 0;
+    for (int realisation = 0; realisation < ZO_REALISATIONS; realisation++) {
+        setting s = {.optimizer = often[_i].optimizer, .options = often[_i].options, .family = BERT, .realisation = (zo_realisation)realisation, .lr = 1e-3, .steps = 9};
+        if (e->allows == NULL || e->allows(realisation)) {
+            ran += goes_on(&s, 2, 5);
+            ran += goes_on(&s, 3, 4);
+        }
+    }
+    ck_assert_int_gt(ran, 1);
+}
+END_TEST
+
 /* An archive is read whole or not at all. */
 START_TEST(damaged_archives_are_refused)
 {
@@ -342,6 +371,7 @@ int main(void)
     tcase_add_test(tests, other_settings_are_refused);
     tcase_add_test(tests, sums_are_the_weights);
     tcase_add_loop_test(tests, every_estimator_goes_on, 0, zo_estimator_list(&list));
+    tcase_add_loop_test(tests, what_comes_every_so_often_goes_on, 0, sizeof often / sizeof *often);
     suite_add_tcase(suite, tests);
     int failed = suite_run(suite);
     be->close(be);
