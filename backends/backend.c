@@ -468,6 +468,16 @@ zo_view zo_view_stored(const zo_store *const *slot)
     return (zo_view){.npoints = 1, .base = slot};
 }
 
+zo_view zo_view_at(const zo_view *view, int p)
+{
+    zo_view at = *view;
+    at.npoints = 1;
+    at.base = view->base + p;
+    at.coef = view->ndirs > 0 ? view->coef + (int64_t)p * view->ndirs : NULL;
+    at.side = view->side != NULL ? view->side + (int64_t)p * view->factors->ncoef : NULL;
+    return at;
+}
+
 bool zo_view_uses(const zo_view *view, int d)
 {
     bool used = false;

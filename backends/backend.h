@@ -310,6 +310,8 @@ void zo_store_read(zo_backend *be, const zo_store *store, int64_t first, int64_t
 void zo_store_write(zo_backend *be, zo_store *store, int64_t first, int64_t n, const float *host);
 /* A view of stored weights at one point. The view borrows *slot, which must live as long. */
 zo_view zo_view_stored(const zo_store *const *slot);
+/* Point p of a view alone, borrowed from it. */
+zo_view zo_view_at(const zo_view *view, int p);
 /* Factors for a layout: rank[t] given (0 = not factored), scale_power 0, -0.5 or -1 (scale = rank^power). U, V are drawn. */
 zo_factors *zo_factors_new(zo_backend *be, const zo_layout *layout, const int *rank, double scale_power, uint64_t seed);
 /* The same shapes for directions with factors of their own: nothing is drawn. */

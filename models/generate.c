@@ -24,6 +24,17 @@ static int32_t *ints(int64_t n)
     return zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof(int32_t));
 }
 
+/* Numbers of writing.list. */
+static int64_t list_ints(int64_t seqs, int64_t places)
+{
+    return 2 * places + 8 * seqs + 1;
+}
+
+uint64_t zo_model_generate_bytes(int64_t seqs, int64_t tokens)
+{
+    return (uint64_t)(seqs + 1 + tokens + 2 * seqs + list_ints(seqs, tokens)) * sizeof(int32_t) + (uint64_t)seqs * sizeof(bool);
+}
+
 static writing begin_writing(const zo_batch *prompts, int32_t most)
 {
     writing w = {.seqs = prompts->seqs};
@@ -36,7 +47,7 @@ static writing begin_writing(const zo_batch *prompts, int32_t most)
     w.id = ints(w.place[w.seqs]);
     w.n = ints(w.seqs);
     w.ended = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)w.seqs * sizeof *w.ended);
-    w.list = ints(2 * (int64_t)w.place[w.seqs] + 8 * (int64_t)w.seqs + 1);
+    w.list = ints(list_ints(w.seqs, w.place[w.seqs]));
     w.best = ints(w.seqs);
     for (int32_t s = 0; s < w.seqs; s++) {
         w.n[s] = prompts->start[s + 1] - prompts->start[s];
@@ -132,7 +143,7 @@ int64_t zo_model_cache_bytes(const zo_arch *arch, int64_t tokens)
     return 2 * arch->layers * tokens * arch->kv_heads * arch->head_dim * (int64_t)sizeof(float);
 }
 
-void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *prompts, const zo_generation *g, int32_t *id, int32_t *n)
+bool zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *prompts, const zo_generation *g, int32_t *id, int32_t *n)
 {
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
@@ -146,18 +157,24 @@ void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *pro
         cache.v = cache.k + bytes / (2 * sizeof(float));
     }
     int32_t going = w.seqs;
+    bool numbers = true;
     memset(n, 0, (size_t)w.seqs * sizeof *n);
     for (int32_t made = 0; made < g->most && going > 0; made++) {
         zo_cache *kept = g->without_cache ? NULL : &cache;
         zo_batch b = next_batch(&w, made == 0 || kept == NULL || turns_anew(a, &w), kept);
         choose_next(model, view, &b, kept, w.best);
+        if (g->ran != NULL) {
+            g->ran(g->context, &b);
+        }
         int32_t i = 0;
         for (int32_t s = 0; s < w.seqs; s++) {
             if (w.ended[s]) {
                 continue;
             }
             int32_t next = w.best[i++];
-            w.ended[s] = next < 0 || next >= a->vocab || ends(g, next); /* numbers that are none have no largest */
+            bool none = next < 0 || next >= a->vocab; /* numbers that are none have no largest */
+            w.ended[s] = none || ends(g, next);
+            numbers = numbers && !none;
             if (!w.ended[s]) {
                 id[(int64_t)s * g->most + n[s]++] = next;
                 w.id[w.place[s] + w.n[s]++] = next;
@@ -170,4 +187,5 @@ void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *pro
         be->release(be, cache.k);
     }
     end_writing(&w);
+    return numbers;
 }

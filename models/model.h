@@ -114,14 +114,19 @@ typedef struct zo_generation {
     const int32_t *end; /* (ends) a sequence ends where one of these is the likeliest token */
     int ends;
     bool without_cache; /* every pass runs all tokens again: as a check, and for nothing else */
+    void (*ran)(void *context, const zo_batch *batch); /* told of each pass, behind it: what it ran, a sequence for each text that goes on, from the position where it
+                                                          stands: tokens before that are kept. NULL = nobody asks */
+    void *context;
 } zo_generation;
 
 /* After each sequence of `prompts` (its tokens and sequences are read, none has a parent) the tokens that are the likeliest one after the other, of equal ones
  * the first in the vocabulary: id (seqs, most), n (seqs) how many, without the one that ended it. What a sequence gets does not depend on the others.
- * A language-model head of a causal model, one point. The model is reserved, or in an evaluation, for as many tokens as the prompts and `most` for each together,
- * and for seqs rows and scores. Keys and values of all tokens are held meanwhile: zo_model_cache_bytes of tag KV_CACHE. */
-void zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *prompts, const zo_generation *generation, int32_t *id, int32_t *n);
+ * False where a text ended because the scores behind it were no numbers. A language-model head of a causal model, one point. The model is reserved, or in an
+ * evaluation, for as many tokens as the prompts and `most` for each together, and for seqs rows and scores. Keys and values of these tokens are held meanwhile:
+ * zo_model_cache_bytes of tag KV_CACHE; and lists on the host: zo_model_generate_bytes of tag DATA. */
+bool zo_model_generate(zo_model *model, const zo_view *view, const zo_batch *prompts, const zo_generation *generation, int32_t *id, int32_t *n);
 int64_t zo_model_cache_bytes(const zo_arch *arch, int64_t tokens);
+uint64_t zo_model_generate_bytes(int64_t seqs, int64_t tokens);
 
 /* Write the weights as a Hugging Face folder (config.json + model.safetensors, F32), so that transformers can load it; of a model with LoRA
  * adapters, these and a classification head, as PEFT's folder; of one with a prefix, what is trained (models/files/prefix.h). */

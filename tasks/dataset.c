@@ -624,21 +624,35 @@ int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end)
 /* Where the part of an example begins in a pool, and its length, by where those of all examples end. */
 static int32_t part_at(const zo_row_pool *end, int32_t index, int32_t *n)
 {
-    ZO_CHECK(index < end->n, "example %d has nothing to write behind: zo_dataset_prompts and _credit are of examples that are evaluated, of tasks that write", index);
+    ZO_CHECK(index < end->n, "example %d has nothing to write behind: zo_dataset_prompts and _credit are of tasks that write, and of training rows where \"writes_train\" says so", index);
     int32_t from = index > 0 ? end->at[index - 1] : 0;
     *n = end->at[index] - from;
     return from;
 }
 
+int64_t zo_dataset_prompt_tokens(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
+{
+    int64_t tokens = 0;
+    for (int32_t k = 0; k < n; k++) {
+        int32_t length;
+        example_at(dataset, split, index[k]);
+        part_at(&dataset->split[split].pack.prompt_end, index[k], &length);
+        tokens += length;
+    }
+    return tokens;
+}
+
+uint64_t zo_prompts_bytes(int64_t tokens, int64_t n)
+{
+    return sizeof(zo_batch) + (uint64_t)(2 * tokens + 2 * n + 1) * sizeof(int32_t);
+}
+
 zo_batch *zo_dataset_prompts(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n)
 {
     const zo_pack *pack = &dataset->split[split].pack;
-    int32_t tokens = 0, length;
-    for (int32_t k = 0; k < n; k++) {
-        example_at(dataset, split, index[k]);
-        part_at(&pack->prompt_end, index[k], &length);
-        tokens += length;
-    }
+    int64_t tokens = zo_dataset_prompt_tokens(dataset, split, index, n);
+    int32_t length;
+    ZO_CHECK(tokens <= INT32_MAX, "prompts of %lld tokens do not fit 31 bits", (long long)tokens);
     zo_batch *batch = zo_alloc(ZO_HOST, ZO_TAG_DATA, sizeof *batch);
     *batch = (zo_batch){.examples = n, .seqs = n, .id = batch_ints(tokens), .position = batch_ints(tokens), .start = batch_ints(n + 1), .parent = batch_ints(n)};
     for (int32_t k = 0; k < n; k++) {

@@ -28,7 +28,7 @@ typedef struct part {
 struct zo_encoder {
     const zo_task *task;
     zo_tokenizer *tokenizer;
-    bool causal, fill;
+    bool causal, fill, writes_train;
     int64_t context;
     zo_head head;
     int32_t word[ZO_TASK_CLASSES];
@@ -706,14 +706,30 @@ static void pack_answers(const zo_candidates *own, zo_pack *pack)
     pack_end(&pack->gold_end, &pack->gold);
 }
 
-/* MeZO's code: the prompt with the first right answer behind it, of which the loss is read; and of rows that are evaluated the prompt alone. */
+/* Of the last example of the pack, which has one answer: the tokens that stand before it. */
+static void pack_before_answer(zo_pack *pack)
+{
+    const zo_packed *e = &pack->example[pack->n - 1];
+    int32_t n = pack->row.at[e->row + pack->at.at[e->score]] + 1; /* the token that predicts the answer's first is the last of them */
+    int32_t *to = zo_pool_add(&pack->prompt, n);
+    memcpy(to, pack->id.at + e->token, (size_t)n * sizeof *to);
+    pack_end(&pack->prompt_end, &pack->prompt);
+}
+
+/* MeZO's code: the prompt with the first right answer behind it, of which the loss is read; and of rows that are evaluated the prompt alone. Of rows that are
+ * trained on by what is written (--non_diff) it takes the answer off again. */
 static zo_status encode_answer(zo_encoder *encoder, const zo_record *raw, bool trains, const zo_record *const *shown, int64_t nshown, zo_pack *pack,
                                int64_t *truncated, zo_err *err)
 {
     int64_t cuts = 0;
     zo_status status = encode_options(encoder, raw, OPTIONS_GOLD, shown, nshown, pack, truncated, err);
-    if (status || trains) {
+    if (status || (trains && !encoder->writes_train)) {
         return status;
+    }
+    if (trains) {
+        pack_before_answer(pack);
+        pack_answers(raw->own, pack);
+        return ZO_OK;
     }
     zo_record record = prepared(encoder, raw);
     size_t bytes = expand(encoder, encoder->task->prompt, &record, 0);
@@ -808,6 +824,7 @@ zo_status zo_encoder_open(zo_encoder **out, const zo_task *task, const zo_datase
     encoder->tokenizer = spec->tokenizer;
     encoder->causal = spec->causal;
     encoder->fill = spec->fill;
+    encoder->writes_train = spec->writes_train;
     encoder->context = spec->context - (spec->form == ZO_FORM_PROMPT ? task->answer_tokens : 0); /* as MeZO's code cuts, in training too */
     zo_status status = ZO_OK;
     if (spec->form == ZO_FORM_HEAD) {

@@ -60,6 +60,7 @@ typedef struct zo_dataset_spec {
     zo_calibration calibration; /* NONE, or PROMPT of causal models alone: zo_dataset_free_batch */
     bool identify;            /* zo_dataset_source and _text are asked of dev and test */
     bool evaluate_only;       /* nothing is trained: train is empty, and its file is read only where dev comes out of it */
+    bool writes_train;        /* of a task whose answers the model writes: training rows have prompts and right answers too (zo_dataset_prompts, _credit) */
 } zo_dataset_spec;
 
 /* F1 is that of class 1, as GLUE's and the papers' for MRPC: tasks of two classes only. MACRO_F1 is the mean over classes (CB).
@@ -128,9 +129,12 @@ zo_batch *zo_dataset_batch(const zo_dataset *dataset, zo_split split, const int3
 /* Of a task whose answers the model writes: how many tokens at most, and the tokens that end one; 0 of another task. */
 int32_t zo_dataset_answer_tokens(const zo_dataset *dataset);
 int zo_dataset_answer_ends(const zo_dataset *dataset, const int32_t **end);
-/* And of examples that are evaluated: the tokens that an answer is written behind, a sequence each, in a batch that asks for nothing (the caller frees it); and
- * what an answer in words is worth beside the right ones. */
+/* And of examples that are evaluated, or trained on where the spec says writes_train: the tokens that an answer is written behind, a sequence each, in a batch that
+ * asks for nothing (the caller frees it); how many these are, and what such a batch takes in the ledger (DATA); and what an answer in words is worth beside the
+ * right ones. Behind a row of training the answer is written where its right one stood when both were cut to the context (MeZO's code, --non_diff). */
 zo_batch *zo_dataset_prompts(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
+int64_t zo_dataset_prompt_tokens(const zo_dataset *dataset, zo_split split, const int32_t *index, int32_t n);
+uint64_t zo_prompts_bytes(int64_t tokens, int64_t n);
 zo_credit zo_dataset_credit(const zo_dataset *dataset, zo_split split, int32_t index, const char *answer);
 /* Of a calibrated dataset, dev and test: the options of the same examples behind the prompt without content, in the same order. An option whose first token
  * nothing predicts has no score. NULL: none of the batch has one, as of "Yes" and "No" behind nothing where the tokenizer puts no token in front. */

@@ -140,7 +140,7 @@ static const zo_opt keys[] = {
      .help = "columns of a group, an even number; the last group of a row may have fewer"},
     {.key = "objective", .type = ZO_OPT_CHOICE, .offset = MEMBER(objective), .choices = "loss|accuracy|f1", .flags = OVERRIDE | REPORTED, .younger = true,
      .help = "what a zeroth-order method is told of a batch at a point, and lowers: its loss, or 1 - accuracy or 1 - F1 of its choices (MeZO's non-differentiable "
-             "objectives); f1 is that of class 1, of tasks with two classes. Losses of steps are then these"},
+             "objectives); f1 is that of class 1, of tasks with two classes, and where the model writes the answers that of their words. Losses of steps are then these"},
     {.key = "seed", .type = ZO_OPT_INT, .offset = MEMBER(seed), .least = 0, .most = SEED_MOST, .column = "seed", .flags = LABELLED | LATER,
      .help = "of directions, batch order and a fresh classification head (the split seeds choose the examples)"},
     {.key = NULL},

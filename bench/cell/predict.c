@@ -35,7 +35,7 @@ zo_extent zo_predict_extent(const zo_setup *s)
                        .reads_rest = s->be->reads_rest,
                        .steps = c->steps,
                        .batches_per_epoch = zo_setup_batches(s),
-                       .touched_rows = touched_rows(s),
+                       .touched_rows = s->answers.tokenizer == NULL ? touched_rows(s) : 0, /* what is written may be any token: whole tables move */
                        .feature_rows = s->feature_rows,
                        .feature_width = zo_model_feature_width(s->model),
                        .feature_classes = s->feature_classes,
@@ -58,6 +58,7 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
     ZO_CHECK(status == ZO_OK, "options of a cell that has been read: %s", err.text);
     zo_needs_count(&needs, &extent, &start, &steps);
     bool on_host = s->be->space == ZO_HOST;
+    zo_setup_writing(s, bytes);
     for (int t = 0; t < ZO_TAGS; t++) {
         bytes[t] += steps.backend[t] + (on_host ? steps.host[t] : 0);
     }
@@ -69,7 +70,8 @@ void zo_predict_peak(const zo_setup *s, uint64_t bytes[ZO_TAGS])
             batch = own > batch ? own : batch;
             bytes[ZO_TAG_DATA] += steps_too && pool->order.row == NULL ? (uint64_t)pool->rows * sizeof *pool->order.row : 0;
         }
-        bytes[ZO_TAG_DATA] += batch * (steps_too && (c->estimator->full_batch || needs.features) ? 2 : 1);
+        bool chunks = steps_too && s->answers.tokenizer == NULL && (c->estimator->full_batch || needs.features);
+        bytes[ZO_TAG_DATA] += batch * (chunks ? 2 : 1);
     }
 }
 

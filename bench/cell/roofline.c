@@ -46,8 +46,7 @@ static int64_t sequence_of(const zo_batch *batch, int32_t token)
 /* Keys that a token of sequence s at offset i reads; window 0: all. */
 static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i, int window)
 {
-    int64_t own = batch->start[s + 1] - batch->start[s], parent = batch->parent != NULL ? batch->parent[s] : -1;
-    int64_t before = parent >= 0 ? batch->start[parent + 1] - batch->start[parent] : 0, seen = before + i + 1;
+    int64_t own = batch->start[s + 1] - batch->start[s], seen = batch->position[batch->start[s]] + i + 1;
     return (double)(arch->prefix + (!arch->causal ? own : window > 0 && window < seen ? window : seen));
 }
 
@@ -68,6 +67,10 @@ zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)
     for (int32_t s = 0; s < batch->seqs; s++) {
         sums.pairs += pairs_of(arch, batch, s, 0);
         sums.near_pairs += pairs_of(arch, batch, s, arch->window);
+        for (int layer = 0; layer < arch->layers && arch->causal && batch->parent[s] < 0; layer++) {
+            int kept = batch->position[batch->start[s]], window = zo_arch_window(arch, layer);
+            sums.kept += window > 0 && window - 1 < kept ? window - 1 : kept; /* the token itself is one of the window */
+        }
     }
     for (int32_t r = 0; r < batch->rows; r++) {
         int64_t s = sequence_of(batch, batch->row[r]);
@@ -94,6 +97,7 @@ void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo
     sums->pairs += points * of_batch->pairs;
     sums->near_pairs += points * of_batch->near_pairs;
     sums->row_pairs += points * of_batch->row_pairs;
+    sums->kept += points * of_batch->kept;
 }
 
 /* How a pass uses one parameter; stage: of its product. */
@@ -245,7 +249,8 @@ double zo_products_flops(const zo_pass_sums *s, const zo_products *p, const zo_a
 static double activation_bytes(const zo_pass_sums *s, const zo_products *p, const zo_arch *arch)
 {
     double width = (double)arch->heads * arch->head_dim, kv = (double)arch->kv_heads * arch->head_dim;
-    return (double)sizeof(float) * (s->tokens * p->token_widths + s->rows * p->row_widths + (p->layers + p->near_layers + p->last) * s->tokens * (2 * width + 2 * kv));
+    double attention = (p->layers + p->near_layers + p->last) * s->tokens * (2 * width + 2 * kv) + 2 * kv * s->kept;
+    return (double)sizeof(float) * (s->tokens * p->token_widths + s->rows * p->row_widths + attention);
 }
 
 static zo_work pass_work(const zo_pass_sums *s, const zo_pass_terms *t, const zo_arch *arch, zo_precision precision, int weight_bytes, bool backward)

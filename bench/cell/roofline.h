@@ -17,6 +17,7 @@ typedef struct zo_pass_sums {
     double tokens, rows;     /* rows: of the last hidden state that the head reads */
     double pairs, near_pairs; /* (query, key) pairs of all tokens' attention: in layers that see everything, and in those with a window */
     double row_pairs;         /* of the head's rows alone (the last layer's) */
+    double kept;              /* tokens of earlier passes whose keys and values a layer reads, over layers (generation) */
 } zo_pass_sums;
 
 typedef struct zo_step_sums {
@@ -25,7 +26,8 @@ typedef struct zo_step_sums {
     double rules; /* applications of a rule that has moments */
 } zo_step_sums;
 
-/* One pass over the batch at one point, of which nothing is formed. */
+/* One pass over the batch at one point, of which nothing is formed. A token sees as many keys as its position says; those of a sequence that does not begin at
+ * position 0 and has no parent were kept by an earlier pass. */
 zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch);
 /* Adds a pass over that batch at the points of `view`; NULL: the stored weights. */
 void zo_pass_sums_add(zo_pass_sums *sums, const zo_pass_sums *of_batch, const zo_view *view);

@@ -98,6 +98,16 @@ static void turn_to(zo_setup *s, zo_which which)
     }
 }
 
+/* s->index <- the chunk of the training set that begins with that row; returns how many. */
+static int32_t chunk_rows(zo_setup *s, int64_t first)
+{
+    int64_t n = s->train_size - first < s->batch_size ? s->train_size - first : s->batch_size;
+    for (int64_t i = 0; i < n; i++) {
+        s->index[i] = (int32_t)(first + i);
+    }
+    return (int32_t)n;
+}
+
 /* Chunk number `chunk` of the whole training set, in file order; NULL after the last. */
 static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
 {
@@ -105,12 +115,9 @@ static zo_batch *full_chunk(zo_setup *s, int64_t chunk)
     if (first >= s->train_size) {
         return NULL;
     }
-    int64_t n = s->train_size - first < s->batch_size ? s->train_size - first : s->batch_size;
-    for (int64_t i = 0; i < n; i++) {
-        s->index[i] = (int32_t)(first + i);
-    }
+    int32_t n = chunk_rows(s, first);
     double start = zo_now();
-    zo_batch *batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, (int32_t)n);
+    zo_batch *batch = zo_dataset_batch(s->dataset, ZO_TRAIN, s->index, n);
     zo_part_add(ZO_PART_DATA, zo_now() - start);
     return batch;
 }
@@ -151,12 +158,98 @@ static void run_metrics(zo_setup *s, zo_which which, const zo_view *view, double
     }
 }
 
+/* ---- answers that the model writes ------------------------------------------------------------------------------------- */
+
+/* The answers to the examples that the model writes, and what they are worth: credit (n). False where some scores were no numbers. `ran` as in
+ * zo_generation, NULL = nobody asks. */
+static bool write_answers(zo_setup *s, zo_split split, const zo_view *view, zo_tokenizer *tokenizer, const int32_t *index, int32_t n,
+                          void (*ran)(void *context, const zo_batch *batch), void *context, zo_credit *credit)
+{
+    const int32_t *end;
+    int ends = zo_dataset_answer_ends(s->dataset, &end);
+    zo_generation g = {.most = zo_dataset_answer_tokens(s->dataset), .end = end, .ends = ends, .ran = ran, .context = context};
+    int32_t *id = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * (size_t)(g.most + 1) * sizeof *id), *length = id + (int64_t)n * g.most;
+    zo_batch *prompts = zo_dataset_prompts(s->dataset, split, index, n);
+    bool numbers = zo_model_generate(s->model, view, prompts, &g, id, length);
+    for (int32_t i = 0; i < n; i++) {
+        char *answer = zo_tokenizer_decode(tokenizer, id + (int64_t)i * g.most, length[i]);
+        credit[i] = zo_dataset_credit(s->dataset, split, index[i], answer);
+        zo_free(answer);
+    }
+    zo_batch_free(prompts);
+    zo_free(id);
+    return numbers;
+}
+
+void zo_setup_writing(const zo_setup *s, uint64_t bytes[ZO_TAGS])
+{
+    if (s->answers.tokenizer == NULL) {
+        return;
+    }
+    int64_t n = s->most_rows, answer = zo_dataset_answer_tokens(s->dataset), places = s->answers.places;
+    bytes[ZO_TAG_KV_CACHE] += (uint64_t)zo_model_cache_bytes(zo_model_arch(s->model), places);
+    if (s->be->space == ZO_HOST) {
+        bytes[ZO_TAG_DATA] += zo_model_generate_bytes(n, places) + zo_prompts_bytes(places - n * answer, n) + (uint64_t)(n * (answer + 1)) * sizeof(int32_t) +
+                              (uint64_t)n * sizeof(zo_credit);
+    }
+}
+
+typedef struct pass_of { zo_setup *setup; const zo_view *view; } pass_of;
+
+/* A pass of a generation: its FLOPs and tokens are the probe's, which is one forward whatever was written. */
+static void count_written(void *context, const zo_batch *batch)
+{
+    pass_of *of = context;
+    zo_setup *s = of->setup;
+    zo_pass_sums plain = zo_pass_sums_of(zo_model_arch(s->model), batch);
+    zo_pass_sums_add(&s->counts.forward, &plain, of->view);
+    s->counts.tokens += (uint64_t)batch->tokens;
+    s->counts.paper_tokens += (uint64_t)batch->tokens;
+}
+
+/* sum (npoints) += the F1 of what is written behind the n rows of s->index at each point; NaN where scores are no numbers. */
+static void add_written(zo_setup *s, const zo_view *view, int32_t n, double *sum)
+{
+    zo_credit *credit = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * sizeof *credit);
+    for (int p = 0; p < view->npoints; p++) {
+        zo_view at = zo_view_at(view, p);
+        pass_of context = {.setup = s, .view = &at};
+        bool numbers = write_answers(s, ZO_TRAIN, &at, s->answers.tokenizer, s->index, n, count_written, &context, credit);
+        for (int32_t i = 0; i < n; i++) {
+            sum[p] += zo_credit_f1(&credit[i]);
+        }
+        sum[p] = numbers ? sum[p] : NAN;
+        s->counts.forwards++;
+        s->counts.examples += (uint64_t)n;
+        s->counts.sequences += (uint64_t)n;
+    }
+    zo_free(credit);
+}
+
+/* 1 - the mean F1 of what the model writes, at one point after the other. */
+static void run_written(zo_setup *s, zo_which which, const zo_view *view, double *loss)
+{
+    memset(loss, 0, (size_t)view->npoints * sizeof *loss);
+    int64_t n = which == ZO_BATCH_FULL ? s->train_size : s->batch->examples;
+    if (which != ZO_BATCH_FULL) {
+        rows_of(s, &s->pool[s->number % s->pools], s->first + s->number / s->pools); /* full passes have used the list */
+        add_written(s, view, s->batch->examples, loss);
+    }
+    for (int64_t first = 0; which == ZO_BATCH_FULL && first < n; first += s->batch_size) {
+        int32_t rows = chunk_rows(s, first);
+        add_written(s, view, rows, loss);
+    }
+    for (int p = 0; p < view->npoints; p++) {
+        loss[p] = 1 - loss[p] / (double)n;
+    }
+}
+
 static void run_losses(zo_setup *s, zo_which which, const zo_view *view, double *loss)
 {
     ZO_CHECK(which != ZO_BATCH_FULL || s->cell->estimator->full_batch, "%s asks for the whole training set; its file must say .full_batch = true",
              s->cell->estimator->name);
     if (s->cell->objective != ZO_AIM_LOSS) {
-        run_metrics(s, which, view, loss);
+        (s->answers.tokenizer != NULL ? run_written : run_metrics)(s, which, view, loss);
         return;
     }
     if (which != ZO_BATCH_FULL) {
@@ -290,6 +383,8 @@ static void io_touched(void *context, zo_which which, zo_touched *touched)
     zo_setup *s = context;
     if (which != ZO_BATCH_FULL) {
         turn_to(s, which);
+    }
+    if (which != ZO_BATCH_FULL && s->answers.tokenizer == NULL) { /* what is written may be any token */
         zo_model_touched(s->model, s->batch, touched);
     } else {
         memset(touched, 0, sizeof *touched); /* every row */
@@ -320,6 +415,7 @@ zo_dataset_spec zo_setup_dataset_spec(const zo_cell *c, const zo_setup_dirs *dir
                              .calibration = (zo_calibration)c->calibration,
                              .identify = dirs->samples,
                              .evaluate_only = !zo_estimator_trains(c->estimator),
+                             .writes_train = c->objective == ZO_AIM_F1,
                              .count = {[ZO_TRAIN] = c->train, [ZO_DEV] = c->dev, [ZO_TEST] = c->test}};
 }
 
@@ -533,6 +629,34 @@ static void measure_chunks(zo_setup *s, zo_split split, int64_t size, zo_sizes *
     zo_free(index);
 }
 
+/* *most is raised to the tokens of these rows' prompts and what the model writes behind them. */
+static void raise_places(const zo_setup *s, zo_split split, const int32_t *index, int32_t n, int64_t *most)
+{
+    int64_t places = zo_dataset_prompt_tokens(s->dataset, split, index, n) + n * (int64_t)zo_dataset_answer_tokens(s->dataset);
+    *most = places > *most ? places : *most;
+}
+
+static int by_length(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* The same of training, by the longest prompts of a pool, which may come in one batch. */
+static void raise_worst_places(zo_setup *s, const zo_setup_pool *pool)
+{
+    int64_t *length = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)pool->rows * sizeof *length), places = pool->batch * zo_dataset_answer_tokens(s->dataset);
+    for (int32_t i = 0; i < pool->rows; i++) {
+        length[i] = zo_dataset_prompt_tokens(s->dataset, ZO_TRAIN, pool->row != NULL ? &pool->row[i] : &i, 1);
+    }
+    qsort(length, (size_t)pool->rows, sizeof *length, by_length);
+    for (int64_t i = 0; i < pool->batch; i++) {
+        places += length[i];
+    }
+    zo_free(length);
+    s->answers.places = places > s->answers.places ? places : s->answers.places;
+}
+
 /* What the model writes behind a split's prompts: the tokens of a batch's prompts and answers, at most. */
 static int64_t measure_places(const zo_setup *s, zo_split split, int64_t size)
 {
@@ -543,9 +667,7 @@ static int64_t measure_places(const zo_setup *s, zo_split split, int64_t size)
         for (int32_t i = 0; i < n; i++) {
             index[i] = (int32_t)first + i;
         }
-        zo_batch *prompts = zo_dataset_prompts(s->dataset, split, index, n);
-        most = prompts->tokens + n * answer > most ? prompts->tokens + n * answer : most;
-        zo_batch_free(prompts);
+        raise_places(s, split, index, n, &most);
     }
     zo_free(index);
     return most;
@@ -600,20 +722,30 @@ static void measure_pools(zo_setup *s)
     const zo_layout *layout = zo_model_store(s->model)->layout;
     bool short_backward = c->estimator->first_order && layout->trained_size < layout->size;
     double least = short_backward ? 1 : 2; /* no batch has less than two forwards, or one where a gradient ends early */
-    if (c->work > 0 && c->work < LOOKED_AT && s->pools == 1 && /* of a pool's batches the least work is not known */ (batches == 0 || c->work / least + (double)each < (double)batches)) {
+    bool writes = s->answers.tokenizer != NULL; /* where an answer ends at once, a probe is less work than a forward */
+    if (c->work > 0 && c->work < LOOKED_AT && s->pools == 1 && !writes && /* of a pool's batches the least work is not known */ (batches == 0 || c->work / least + (double)each < (double)batches)) {
         batches = (int64_t)(c->work / least) + each;
     }
     bool known = batches > 0 && batches <= LOOKED_AT;
     for (zo_setup_pool *pool = s->pool; pool < s->pool + s->pools; pool++) {
         if (!known) {
             pool->largest = zo_dataset_bounds_of(s->dataset, ZO_TRAIN, pool->row, (int32_t)pool->rows, (int32_t)pool->batch);
+            if (writes) {
+                raise_worst_places(s, pool);
+            }
         }
         for (int64_t at = 0; known && at < (batches + s->pools - 1) / s->pools; at++) {
-            zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, rows_of(s, pool, at), &pool->largest);
+            int32_t n = rows_of(s, pool, at);
+            zo_dataset_measure(s->dataset, ZO_TRAIN, s->index, n, &pool->largest);
+            if (writes) {
+                raise_places(s, ZO_TRAIN, s->index, n, &s->answers.places);
+            }
         }
     }
     if (known && (c->estimator->full_batch || s->reads_features)) {
         measure_chunks(s, ZO_TRAIN, s->batch_size, &s->pool[0].largest);
+        int64_t places = writes ? measure_places(s, ZO_TRAIN, s->batch_size) : 0;
+        s->answers.places = places > s->answers.places ? places : s->answers.places;
     }
 }
 
@@ -621,6 +753,11 @@ static void measure_pools(zo_setup *s)
 static void reserve_pool(zo_setup *s, const zo_setup_pool *pool)
 {
     const zo_sizes *most = &pool->largest;
+    if (s->answers.tokenizer != NULL) { /* nothing but what is written is run, at one point after the other */
+        int64_t tokens = most->tokens > s->answers.places ? most->tokens : s->answers.places; /* a right answer may be longer */
+        zo_model_reserve(s->model, tokens, (int32_t)s->most_rows, (int32_t)s->most_rows, 1, ZO_FORWARD_ONLY, zo_engine_factors(s->engine));
+        return;
+    }
     bool alone = s->pools > 1 && pool->of.gradient; /* no losses at points */
     zo_backward backward = !pool->of.gradient ? ZO_FORWARD_ONLY : zo_engine_objective(s->engine)->checkpoint ? ZO_BACKWARD_CHECKPOINT : ZO_BACKWARD;
     zo_model_reserve(s->model, most->tokens, (int32_t)most->rows, (int32_t)most->scores, alone ? 1 : points_of(s), backward, zo_engine_factors(s->engine));
@@ -654,6 +791,20 @@ static zo_status reserve(zo_setup *s, zo_err *err)
     return status;
 }
 
+/* The model's tokenizer once more: between evaluations it takes no memory, but where training reads it. */
+static zo_tokenizer *tokenizer_again(const zo_setup *s)
+{
+    if (s->answers.tokenizer != NULL) {
+        return s->answers.tokenizer;
+    }
+    zo_tokenizer *tokenizer;
+    int64_t context;
+    zo_err err = {0};
+    zo_status status = zo_setup_tokenizer(s->cell, zo_model_arch(s->model), s->folder, &tokenizer, &context, &err);
+    ZO_CHECK(status == ZO_OK, "the tokenizer that encoded the rows cannot be read again: %s", err.text);
+    return tokenizer;
+}
+
 /* Room for the choices that an objective is made of. */
 static zo_status open_metrics(zo_setup *s, zo_err *err)
 {
@@ -663,6 +814,14 @@ static zo_status open_metrics(zo_setup *s, zo_err *err)
     }
     if (zo_dataset_scores(s->dataset)) {
         return zo_fail(err, ZO_EUNSUPPORTED, "%s has scores, and an objective of choices knows classes alone: give \"objective\": \"loss\"", c->task);
+    }
+    bool writes = zo_dataset_answer_tokens(s->dataset) > 0;
+    if (writes && c->objective == ZO_AIM_F1) {
+        s->answers.tokenizer = tokenizer_again(s);
+        return ZO_OK;
+    }
+    if (writes) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "the model writes the answers of %s and chooses among nothing: give \"objective\": \"f1\", of the words it writes, or \"loss\"", c->task);
     }
     if (zo_dataset_head(s->dataset) == ZO_HEAD_SPAN) {
         return zo_fail(err, ZO_EUNSUPPORTED, "training batches of %s hold the right option alone, so nothing is chosen there: give \"objective\": \"loss\"", c->task);
@@ -786,6 +945,7 @@ void zo_setup_close(zo_setup *s)
     zo_free(s->chosen.label);
     zo_free(s->chosen.part);
     zo_free(s->chosen.nll);
+    zo_tokenizer_close(s->answers.tokenizer);
     memset(s, 0, sizeof *s);
 }
 
@@ -945,35 +1105,6 @@ static bool is_constant(const int32_t *choice, const int32_t *label, int32_t n)
     return n > 1 && 100 * (int64_t)right < 95 * (int64_t)n;
 }
 
-/* The answers to the examples that the model writes, and what they are worth: credit (n). */
-static void write_answers(zo_setup *s, zo_split split, const zo_view *view, zo_tokenizer *tokenizer, const int32_t *index, int32_t n, zo_credit *credit)
-{
-    const int32_t *end;
-    int ends = zo_dataset_answer_ends(s->dataset, &end);
-    zo_generation g = {.most = zo_dataset_answer_tokens(s->dataset), .end = end, .ends = ends};
-    int32_t *id = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)n * (size_t)(g.most + 1) * sizeof *id), *length = id + (int64_t)n * g.most;
-    zo_batch *prompts = zo_dataset_prompts(s->dataset, split, index, n);
-    zo_model_generate(s->model, view, prompts, &g, id, length);
-    for (int32_t i = 0; i < n; i++) {
-        char *answer = zo_tokenizer_decode(tokenizer, id + (int64_t)i * g.most, length[i]);
-        credit[i] = zo_dataset_credit(s->dataset, split, index[i], answer);
-        zo_free(answer);
-    }
-    zo_batch_free(prompts);
-    zo_free(id);
-}
-
-/* The model's tokenizer once more: between evaluations it takes no memory. */
-static zo_tokenizer *tokenizer_again(const zo_setup *s)
-{
-    zo_tokenizer *tokenizer;
-    int64_t context;
-    zo_err err = {0};
-    zo_status status = zo_setup_tokenizer(s->cell, zo_model_arch(s->model), s->folder, &tokenizer, &context, &err);
-    ZO_CHECK(status == ZO_OK, "the tokenizer that encoded the rows cannot be read again: %s", err.text);
-    return tokenizer;
-}
-
 /* Means of what written answers are worth, in place of metrics of choices. */
 static void written_metrics(const zo_credit *credit, int32_t n, double metric[ZO_METRICS])
 {
@@ -1096,10 +1227,12 @@ void zo_setup_evaluate(zo_setup *s, zo_split split, zo_evaluation *result, uint8
         }
         rank_batch(s, view, split, index, m, choice + first, nll + first, share ? share + first : NULL, samples);
         if (writes) {
-            write_answers(s, split, view, tokenizer, index, m, credit + first);
+            write_answers(s, split, view, tokenizer, index, m, NULL, NULL, credit + first);
         }
     }
-    zo_tokenizer_close(tokenizer);
+    if (tokenizer != s->answers.tokenizer) {
+        zo_tokenizer_close(tokenizer);
+    }
     if (n > 0) {
         zo_model_evaluation_end(s->model);
     }

@@ -67,6 +67,8 @@ typedef struct zo_setup {
     int64_t step_batches; /* of a step, at most */
     struct { int32_t *choice, *label, *part; double *nll; int64_t room; } chosen; /* where the objective is a metric: (points, room) choices at each point,
                             (room) labels, and (points, most_rows) choices and losses of a pass */
+    struct { zo_tokenizer *tokenizer; int64_t places; } answers; /* where the objective is the F1 of what the model writes: the model's tokenizer, else NULL; and the
+                            most tokens of a batch's prompts and answers together */
     zo_pass_sums plain;  /* of one plain pass over it */
     zo_pass_terms terms; /* of the model */
     int32_t *index;      /* (most_rows) */
@@ -94,6 +96,9 @@ typedef struct zo_setup {
 /* On failure everything is given back. Backends are opened apart, because a row wants the device before anything can fail. */
 zo_status zo_setup_open(zo_setup *setup, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err);
 void zo_setup_close(zo_setup *setup); /* not the backend */
+
+/* Where the objective is what the model writes: adds what a probe takes beside what the setup holds, keys and values and lists, where the model lives. */
+void zo_setup_writing(const zo_setup *setup, uint64_t bytes[ZO_TAGS]);
 
 int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
 

@@ -308,8 +308,8 @@ END_TEST
  * matrices on which a direction acts. */
 START_TEST(pairs_are_counted)
 {
-    int32_t start[] = {0, 3, 5, 9}, parent[] = {-1, 0, -1}, row[] = {2, 4, 8};
-    zo_batch batch = {.examples = 2, .tokens = 9, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
+    int32_t start[] = {0, 3, 5, 9}, parent[] = {-1, 0, -1}, row[] = {2, 4, 8}, position[] = {0, 1, 2, 3, 4, 0, 1, 2, 3};
+    zo_batch batch = {.examples = 2, .tokens = 9, .position = position, .seqs = 3, .start = start, .parent = parent, .rows = 3, .row = row};
     zo_arch arch = {.causal = true, .layers = 1};
     zo_layout layout = {0};
     zo_layout_add(&layout, "a", ZO_PARAM_MATRIX, 6, 5, 0, true);
@@ -353,6 +353,25 @@ START_TEST(pairs_are_counted)
     plain = zo_pass_sums_of(&arch, &batch);
     ck_assert_double_eq(plain.pairs, 9 * 5 + 25);
     ck_assert_double_eq(plain.row_pairs, 3 * 5 + 12);
+    ck_assert_double_eq(plain.kept, 0);
+}
+END_TEST
+
+/* A pass of a generation: the tokens at positions 6 and 2 of two texts, whose keys before them were kept; three layers, and then with a window of 3. */
+START_TEST(kept_keys_are_counted)
+{
+    int32_t start[] = {0, 1, 2}, parent[] = {-1, -1}, row[] = {0, 1}, position[] = {6, 2};
+    zo_batch batch = {.examples = 2, .tokens = 2, .position = position, .seqs = 2, .start = start, .parent = parent, .rows = 2, .row = row};
+    zo_arch arch = {.causal = true, .layers = 3};
+    zo_pass_sums all = zo_pass_sums_of(&arch, &batch);
+    ck_assert_double_eq(all.pairs, 7 + 3);
+    ck_assert_double_eq(all.row_pairs, 7 + 3);
+    ck_assert_double_eq(all.kept, 3 * (6 + 2));
+    arch.window = 3;
+    zo_pass_sums near = zo_pass_sums_of(&arch, &batch);
+    ck_assert_double_eq(near.pairs, 7 + 3);
+    ck_assert_double_eq(near.near_pairs, 3 + 3);
+    ck_assert_double_eq(near.kept, 3 * (2 + 2));
 }
 END_TEST
 
@@ -731,6 +750,7 @@ int main(void)
     tcase_add_test(tests, work_of_views);
     tcase_add_test(tests, work_of_shared_layers);
     tcase_add_test(tests, pairs_are_counted);
+    tcase_add_test(tests, kept_keys_are_counted);
     tcase_add_test(tests, shapes_load_in_place);
     tcase_add_test(tests, peaks_are_measured);
     tcase_add_test(tests, normals_of_a_device);
