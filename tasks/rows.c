@@ -511,14 +511,38 @@ static zo_status open_kshot(zo_task_rows *rows, const zo_task *task, const zo_da
 
 /* ---- demonstrations ------------------------------------------------------------------------------------------------------- */
 
-/* As MeZO's code: a seed a row, or the one seed that is given, and by it a permutation of the training file, of which the first are shown. */
+/* Rows that may be shown: all of the training file or, where there is none, those of the validation file that are in neither dev nor test. The caller zo_frees
+ * them. */
+static int32_t *showable(const zo_task_rows *rows, bool out_of_validation, int32_t *n)
+{
+    int64_t size = rows->table[TABLE_SHOWN].n;
+    int32_t *list = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(size + 1) * sizeof *list);
+    bool *taken = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)(size + 1) * sizeof *taken);
+    for (int s = ZO_DEV; s < ZO_SPLITS && out_of_validation; s++) {
+        for (int32_t k = 0; k < rows->n[s]; k++) {
+            taken[rows->row[s][k]] = true;
+        }
+    }
+    *n = 0;
+    for (int64_t k = 0; k < size; k++) {
+        if (!taken[k]) {
+            list[(*n)++] = (int32_t)k;
+        }
+    }
+    zo_free(taken);
+    return list;
+}
+
+/* As MeZO's code: a seed a row, or the one seed that is given, and by it a permutation of the training rows, of which the first are shown. */
 static zo_status draw_demonstrations(zo_task_rows *rows, const zo_task *task, const zo_dataset_spec *spec, zo_err *err)
 {
     enum { SEEDS_BELOW = 10000 };
-    zo_status status = read_part(rows, task, spec, spec->scheme == ZO_SPLIT_KSHOT ? ZO_FILE_KSHOT_TRAIN : ZO_FILE_TRAIN, TABLE_SHOWN, err);
-    int32_t size = (int32_t)rows->table[TABLE_SHOWN].n;
+    bool kshot = spec->scheme == ZO_SPLIT_KSHOT, out_of_validation = !kshot && task->train_from_validation && !part_there(task, spec, ZO_FILE_TRAIN);
+    zo_status status = read_part(rows, task, spec, kshot ? ZO_FILE_KSHOT_TRAIN : out_of_validation ? ZO_FILE_VALIDATION : ZO_FILE_TRAIN, TABLE_SHOWN, err);
+    int32_t size, *from = showable(rows, out_of_validation, &size);
     int64_t each = spec->demonstrations;
     if (!status && each > size) {
+        zo_free(from);
         return zo_fail(err, ZO_EINPUT, "task %s: %lld \"demonstrations\" are asked for, and there are %d training rows; give fewer", task->info.name, (long long)each,
                        size);
     }
@@ -531,10 +555,18 @@ static zo_status draw_demonstrations(zo_task_rows *rows, const zo_task *task, co
             if (k == 0 || !spec->demonstrate_once) {
                 zo_numpy_permutation(spec->demonstrate_once ? (uint32_t)spec->train_split_seed : seed[k], order, size);
             }
-            memcpy(rows->shown[s] + k * each, order, (size_t)each * sizeof *order);
+            for (int64_t d = 0; d < each; d++) {
+                rows->shown[s][k * each + d] = from[order[d]];
+            }
         }
         zo_free(seed);
     }
+    if (!status && out_of_validation) {
+        char note[200];
+        snprintf(note, sizeof note, "%s: demonstrations from the validation file, without the rows of dev and test, the train file is not there", task->info.name);
+        add_note(rows, note);
+    }
+    zo_free(from);
     zo_free(order);
     return status;
 }

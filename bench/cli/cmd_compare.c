@@ -141,7 +141,11 @@ static zo_status compare_table(const char *path, const cJSON *with, zo_results *
         zo_grid_free(&grid);
         return status;
     }
-    status = results != NULL ? zo_published_stand(&grid, &expectation, with, results, &stand, err) : ZO_OK;
+    char fitted[200];
+    cJSON *keys = with != NULL ? cJSON_Duplicate(with, true) : NULL; /* as `zo run` has them on this machine */
+    status = zo_with_fit(keys, path, fitted, sizeof fitted, err);
+    status = status == ZO_OK && results != NULL ? zo_published_stand(&grid, &expectation, keys, results, &stand, err) : status;
+    cJSON_Delete(keys);
     cJSON *shown = cJSON_CreateArray();
     bool is_page = format == ZO_TABLE_MD || format == ZO_TABLE_LATEX; /* for people: a table a config */
     for (int64_t i = 0; i < expectation.n && status == ZO_OK; i++) {

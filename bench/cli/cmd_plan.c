@@ -27,13 +27,14 @@ int zo_cmd_plan(int argc, char **argv)
                             {"--format", ZO_ARG_TEXT, &format_name},
                             {"--json", ZO_ARG_FLAG, &json},
                             {NULL, ZO_ARG_FLAG, NULL}};
+    char fitted[200];
     zo_err err = {0};
     zo_grid grid = {0};
     zo_table_format format = ZO_TABLE_MD;
     if (zo_args_read(argc, argv, table, &config, 1, 1, NULL,
                      "zo plan CONFIG.json [--memory] [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--only CELL]"
                      " [--format md|csv|json|latex | --json]", &err) ||
-        zo_table_format_of(json ? "json" : format_name, &format, &err) || zo_with_of(with_text, model, device, &with, &err) ||
+        zo_table_format_of(json ? "json" : format_name, &format, &err) || zo_with_of(with_text, model, device, &with, &err) || zo_with_fit(with, config, fitted, sizeof fitted, &err) ||
         zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err))) {
         fprintf(stderr, "zo plan: %s\n", err.text);
         cJSON_Delete(with);
@@ -41,6 +42,9 @@ int zo_cmd_plan(int argc, char **argv)
         return 2;
     }
     cJSON_Delete(with);
+    if (fitted[0] != '\0') {
+        fprintf(stderr, "%s\n", fitted);
+    }
     zo_matrix_plan plan;
     int code = zo_matrix_plan_make(&plan, &grid, &spec, memory ? NULL : &zo_timing_usual);
     if (zo_run_interrupted) {

@@ -34,6 +34,7 @@ int zo_cmd_run(int argc, char **argv)
                             {"--redo", ZO_ARG_FLAG, &spec.redo},
                             {"--json", ZO_ARG_FLAG, &spec.json},
                             {NULL, ZO_ARG_FLAG, NULL}};
+    char fitted[200];
     zo_err err = {0};
     zo_grid grid = {0};
     enum { SAVE_BYTES = 4000 }; /* a cell's folder fits behind it */
@@ -43,12 +44,15 @@ int zo_cmd_run(int argc, char **argv)
         (budget != NULL && zo_budget_parse(budget, &seconds, &err)) ||
         (budget != NULL && (minutes > 0 || spec.dry || only != NULL || spec.redo) &&
          zo_fail(&err, ZO_EINPUT, "--budget plans the whole table and runs its plan; take %s away", minutes > 0 ? "--minutes" : spec.dry ? "--dry-run" : spec.redo ? "--redo" : "--only")) ||
-        zo_fail_on_check(spec.fail_on, &err) || zo_with_of(with_text, model, device, &with, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
+        zo_fail_on_check(spec.fail_on, &err) || zo_with_of(with_text, model, device, &with, &err) || zo_with_fit(with, config, fitted, sizeof fitted, &err) || zo_grid_read(&grid, config, with, &err) || (only != NULL && zo_grid_keep(&grid, only, &err)) ||
         (spec.save != NULL && strlen(spec.save) > SAVE_BYTES && zo_fail(&err, ZO_EINPUT, "--save has %zu bytes; at most %d are permitted", strlen(spec.save), SAVE_BYTES))) {
         fprintf(stderr, "zo run: %s\n", err.text);
         cJSON_Delete(with);
         zo_grid_free(&grid);
         return 2;
+    }
+    if (fitted[0] != '\0') {
+        fprintf(stderr, "%s\n", fitted);
     }
     if (budget != NULL && grid.tuning.there) {
         fprintf(stderr, "zo run: %s: has a \"tuning\", which --budget cannot shrink; give the table's own grid\n", config);

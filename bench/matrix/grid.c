@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/backend.h"
 #include "bench/cell/keys.h"
 #include "bench/matrix/tuning.h"
 #include "core/hashmap.h"
@@ -580,6 +581,43 @@ zo_status zo_grid_read(zo_grid *grid, const char *path, const cJSON *with, zo_er
         }
         status = grid_of(grid, config, path, err);
         cJSON_Delete(config);
+    }
+    return status;
+}
+
+/* Whether a device is not without that precision; of one that cannot be opened whoever runs the cell says why. */
+static bool has_precision(const char *device, zo_precision precision)
+{
+    zo_backend *be;
+    zo_err ignored;
+    if (zo_backend_open(device, 1, &be, &ignored) != ZO_OK) {
+        return true;
+    }
+    bool has = zo_backend_check(be, precision, &ignored) == ZO_OK;
+    be->close(be);
+    return has;
+}
+
+zo_status zo_with_fit(cJSON *with, const char *path, char *said, size_t size, zo_err *err)
+{
+    zo_grid grid;
+    said[0] = '\0';
+    if (!cJSON_HasObjectItem(with, "model") || cJSON_HasObjectItem(with, "precision")) {
+        return ZO_OK;
+    }
+    zo_status status = zo_grid_read(&grid, path, with, err);
+    for (int64_t i = 0; i < grid.n && status == ZO_OK; i++) {
+        const zo_cell *c = &grid.cell[i], *before = &grid.cell[i > 0 ? i - 1 : 0];
+        bool asked = i > 0 && c->precision == before->precision && strcmp(c->device, before->device) == 0;
+        if (c->precision != ZO_F32 && !asked && !has_precision(c->device, (zo_precision)c->precision)) {
+            snprintf(said, size, "products in %s need a GPU, and device \"%s\" is none here: with another model this table's are made in f32",
+                     zo_precision_name((zo_precision)c->precision), c->device);
+            cJSON_AddStringToObject(with, "precision", zo_precision_name(ZO_F32));
+            break;
+        }
+    }
+    if (status == ZO_OK) {
+        zo_grid_free(&grid);
     }
     return status;
 }

@@ -33,7 +33,11 @@ typedef struct zo_grid {
 zo_status zo_grid_read(zo_grid *grid, const char *path, const struct cJSON *with, zo_err *err);
 /* Such an object from the texts of --with, --model and --device, each of which may be NULL; NULL where all are. The caller deletes it. */
 zo_status zo_with_of(const char *keys, const char *model, const char *device, struct cJSON **with, zo_err *err);
-/* The same from a text (`path` stands for it in messages). */
+/* Where `with` puts another model into the table at `path`: a precision of its cells that their device does not have (f16 of a table for a GPU, on "auto" of a
+ * machine without one) becomes f32, as if `with` had said so of every cell; `with` says it then, and `said` (size) has it in a sentence, else "". A table as
+ * its file has it, or whose precision `with` names, is left as it is. */
+zo_status zo_with_fit(struct cJSON *with, const char *path, char *said, size_t size, zo_err *err);
+/* zo_grid_read of a text (`path` stands for it in messages). */
 zo_status zo_grid_parse(zo_grid *grid, const char *text, const char *path, zo_err *err);
 void zo_grid_free(zo_grid *grid);
 /* Keeps the cells that `partial` matches: a JSON object as an entry of "exclude". ZO_EINPUT where that is no such object, or none is left. */

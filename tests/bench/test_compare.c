@@ -175,6 +175,16 @@ static void put_table(const char *name, const char *expect)
     put(name, text);
 }
 
+/* A table in a precision that a processor has not. */
+static void put_half(const char *name)
+{
+    char text[1000];
+    snprintf(text, sizeof text, "{\"model\": \"%s\", \"init\": \"random\", \"task\": \"synth-sentiment\", \"context\": 32, \"batch\": 4, \"train\": 16, \"dev\": 0, \"test\": 8, "
+             "\"threads\": 1, \"steps\": 2, \"device\": \"cpu\", \"precision\": \"f16\", \"lr\": 7e-3, \"optimizer\": \"mezo\", \"expect\": [{\"source\": \"made up\", \"confidence\": \"read\", "
+             "\"figure\": \"metric\", \"unit\": \"percent\", \"values\": [{\"name\": \"half\", \"of\": {\"optimizer\": \"mezo\"}, \"value\": [50]}]}]}", below("model"));
+    put(name, text);
+}
+
 /* The row of a name, of the JSON that was said. */
 static const cJSON *row_of(const cJSON *rows, const char *name)
 {
@@ -287,6 +297,18 @@ START_TEST(verdicts)
     ASSERT_HAS(cJSON_GetObjectItem(row_of(rows, "far"), "why")->valuestring, "batch 2");
     ck_assert_double_eq_tol(number(row_of(rows, "far"), "ours"), 100 * ask("SELECT avg(metric_value) FROM runs WHERE optimizer = 'fo-sgd' AND batch = 2"), 1e-9);
     cJSON_Delete(rows);
+    /* a table for a GPU, with another model: where there is none its products are made in f32, which is said, and only then */
+    put_half("half.json");
+    const char *const half[] = {"compare", below("half.json"), "--db", below("t.db"), "--model", "shape:roberta-tiny", "--format", "json", NULL};
+    ck_assert_msg(command(zo_cmd_run, (const char *const[]){"run", below("half.json"), "--db", below("t.db"), "--model", "shape:roberta-tiny", NULL}) == 0, "%s", program_said);
+    ASSERT_HAS(program_said, "products in f16 need a GPU, and device \"cpu\" is none here");
+    ck_assert_int_eq(ask("SELECT count(*) FROM runs WHERE lr = 7e-3 AND precision = 'f32' AND status = 'done'"), 1);
+    ck_assert_msg(command(zo_cmd_compare, half) == 0, "%s", program_said);
+    rows = cJSON_Parse(program_said);
+    expect_verdict(rows, "half", "scaled");
+    ASSERT_HAS(cJSON_GetObjectItem(row_of(rows, "half"), "why")->valuestring, "model shape:roberta-tiny, precision f32");
+    cJSON_Delete(rows);
+    ck_assert_int_ne(command(zo_cmd_run, (const char *const[]){"run", below("half.json"), "--db", below("t.db"), "--fail-on", "unsupported", NULL}), 0); /* as it is */
 }
 END_TEST
 

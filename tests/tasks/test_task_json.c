@@ -520,6 +520,46 @@ START_TEST(demonstrations)
 }
 END_TEST
 
+/* Where there is no training file they come out of the validation file, and no row of dev or test is shown. */
+START_TEST(demonstrations_without_a_training_file)
+{
+    put("w.tsv", "y\ta\n0\tr0\n1\tr1\n0\tr2\n1\tr3\n0\tr4\n1\tr5\n0\tr6\n");
+    zo_dataset_spec s = spec_of(described("\"texts\": [\"a\"], \"label\": \"y\", \"classes\": [0, 1], \"train_from_validation\": true, \"files\": [{\"validation\": \"w.tsv\"}], "
+                                          "\"causal_prompt\": {\"template\": \"{0} is\", \"options\": [\" no\", \" yes\"]}"), ZO_FORM_PROMPT);
+    zo_err err = {0};
+    zo_dataset *none;
+    s.scheme = ZO_SPLIT_MEZO;
+    s.evaluate_only = true;
+    s.count[ZO_TRAIN] = 0;
+    s.count[ZO_DEV] = 2;
+    s.count[ZO_TEST] = 2;
+    s.demonstrations = 3; /* all that are left */
+    for (int dev = 0; dev < 2; dev++) {
+        s.count[ZO_DEV] = dev > 0 ? 2 : 0;
+        bool evaluated[7] = {false};
+        zo_dataset *d = open_rows(&s);
+        ASSERT_HAS(zo_dataset_note(d), "demonstrations from the validation file");
+        for (int pass = 0; pass < 2; pass++) { /* whose rows are evaluated stands last; then what is shown to them */
+            for (int split = ZO_DEV; split <= ZO_TEST; split++) {
+                for (int32_t i = 0; i < zo_dataset_size(d, (zo_split)split); i++) {
+                    const char *text = text_of(d, (zo_split)split, i), *own = strrchr(text, 'r');
+                    int texts = 0;
+                    evaluated[own[1] - '0'] = true;
+                    for (const char *at = strchr(text, 'r'); pass == 1 && at != own; at = strchr(at + 1, 'r'), texts++) {
+                        ck_assert_msg(!evaluated[at[1] - '0'], "%s: a row that is evaluated is shown", text);
+                    }
+                    ck_assert_int_eq(texts, 3 * pass);
+                }
+            }
+        }
+        zo_dataset_close(d);
+    }
+    s.demonstrations = 4;
+    ck_assert_int_eq(zo_dataset_open(&none, &s, &err), ZO_EINPUT);
+    ASSERT_HAS(err.text, "4 \"demonstrations\" are asked for, and there are 3 training rows");
+}
+END_TEST
+
 /* Which texts a form shows, and what goes before and after them. */
 START_TEST(forms)
 {
@@ -862,6 +902,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, kshot_notes_and_one_file);
     tcase_add_test(t, rows_that_are_left_out);
     tcase_add_test(t, demonstrations);
+    tcase_add_test(t, demonstrations_without_a_training_file);
     tcase_add_test(t, forms);
     tcase_add_test(t, many_classes);
     tcase_add_test(t, fingerprints);
