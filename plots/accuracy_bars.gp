@@ -1,6 +1,8 @@
 # title: Final score by method and task
 # caption: mean over seeds; whisker: one standard deviation
 # remarks: selected marks cut
+# x: {metric}
+# bars: beside
 # needs: finished runs with an evaluation
 # sql: SELECT model || ', ' || form || filled || ', batch ' || batch || ', context ' || context || metric_note AS panel, label, task_text AS x,
 #             100 * avg(metric_value) AS y,
@@ -8,15 +10,16 @@
 #             max(marked) AS crossed
 #      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task_text, label
 @begin
-set ylabel metric_text noenhanced; set yrange [* < 0:105]
-width = 0.8 / series
-middle(x, s) = x - 0.4 + (s - 0.5) * width
-set boxwidth width * 0.92
+set xrange [* < 0:105]; set xtics tic_step(100)
+thick(p) = 0.9 / (panel_bars[p] + 0.6)
+middle(x, s) = x + (slot_of(panel, s) - (panel_bars[panel] + 1) / 2.0) * thick(panel)
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using (middle($1, s)):2 with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
-         for [s = 1:series] panel_data[panel] index s - 1 using (middle($1, s)):($2 - $3):(0):(2 * $3) with vectors nohead linecolor rgb "#444444" linewidth 1.5, \
-         for [s = 1:series] panel_data[panel] index s - 1 using (middle($1, s)):($2 + $3):(mark(1, 1, 0, $4, 0)) with labels offset 0, 0.6 noenhanced
+    plot for [s = 1:series] panel_data[panel] index s - 1 using (0):(middle($1, s)):(0):2:(middle($1, s) - 0.45 * thick(panel)):(middle($1, s) + 0.45 * thick(panel)) with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
+         for [s = 1:series] panel_data[panel] index s - 1 using (0):(middle($1, s)):(0):2:(middle($1, s) - 0.45 * thick(panel)):(middle($1, s) + 0.45 * thick(panel)) with boxxyerror linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s), \
+         for [s = 1:series] panel_data[panel] index s - 1 using (2.5):(middle($1, s)) with points linestyle s linecolor rgb mark_colour(s), \
+         for [s = 1:series] panel_data[panel] index s - 1 using ($2 - $3):(middle($1, s)):(2 * $3):(0) with vectors nohead linecolor rgb "#444444" linewidth 1, \
+         for [s = 1:series] panel_data[panel] index s - 1 using ($2 + $3):(middle($1, s)):(mark(1, 1, 0, $4, 0)) with labels left offset 0.4, 0 noenhanced
 }
 @legend
-plot for [s = 1:series] NaN with boxes linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced
+@key_boxes

@@ -19,6 +19,40 @@ enum { PATH_BYTES = 4096, PICTURE_BYTES = 1 << 30, LOG_BYTES = 1 << 24 };
 
 static const char LOG[] = "gnuplot.log";
 
+const char zo_gnuplot_format[ZO_GNUPLOT_FORMATS][4] = {"png", "svg", "pdf"};
+
+/* terminal.gp: opens the picture, and has font_of(points) for texts of another size. Comes in with format, and width, height and font in points. PNG has 200
+ * dots an inch. SVG's unit is a pixel of 1/96 inch. */
+static const char TERMINAL[] =
+    "set encoding utf8\n"
+    "terminal_name = format eq \"svg\" ? \"svg\" : format.\"cairo\"\n"
+    "if (strstrt(\" \".GPVAL_TERMINALS.\" \", \" \".terminal_name.\" \") == 0) {\n"
+    "    exit error \"this gnuplot has no terminal \".terminal_name.\": leave \".format.\" out, or install the package gnuplot-nox, whose gnuplot has it\"\n"
+    "}\n"
+    "font_of(points) = \"DejaVu Sans,\".gprintf(\"%g\", format eq \"svg\" ? points * 96.0 / 72 : points)\n"
+    "terminal_font = font_of(font)\n"
+    "if (format eq \"svg\") {\n"
+    "    set terminal svg size width * 96 / 72, height * 96 / 72 font terminal_font background \"white\" enhanced\n"
+    "} else { if (format eq \"pdf\") {\n"
+    "    set terminal pdfcairo size width / 72, height / 72 font terminal_font fontscale 1 background \"white\" enhanced\n"
+    "} else {\n"
+    "    set terminal pngcairo size width * 200 / 72, height * 200 / 72 font terminal_font fontscale 200.0 / 96 linewidth 200.0 / 96 pointscale 200.0 / 96 "
+    "background \"white\" enhanced\n"
+    "} }\n"
+    "set output \"picture\"\n";
+
+const char *zo_gnuplot_format_of(const char *option, const char *path, zo_err *err)
+{
+    const char *end = strrchr(path, '.');
+    for (int i = 0; i < ZO_GNUPLOT_FORMATS && end != NULL; i++) {
+        if (strcmp(end + 1, zo_gnuplot_format[i]) == 0) {
+            return zo_gnuplot_format[i];
+        }
+    }
+    zo_fail(err, ZO_EINPUT, "%s is \"%.200s\"; expected a file that ends with .png, .svg or .pdf", option, path);
+    return NULL;
+}
+
 /* ---- the process -------------------------------------------------------------------------------------------------------- */
 
 /* What gnuplot gets of the environment: where programs, libraries and fonts are. Not GNUTERM, GNUPLOT_LIB, GNUPLOT_DRIVER_DIR and the like.
@@ -96,6 +130,11 @@ zo_status zo_gnuplot_open(zo_gnuplot *g, zo_err *err)
         return status;
     }
     zo_status status = run(g, "--version", err);
+    FILE *f = status ? NULL : zo_gnuplot_file(g, "terminal.gp", err);
+    if (f) {
+        fputs(TERMINAL, f);
+    }
+    status = status ? status : f ? zo_gnuplot_done(g, "terminal.gp", f, err) : ZO_EIO;
     if (status) {
         zo_gnuplot_close(g);
     }
@@ -175,9 +214,9 @@ zo_status zo_gnuplot_copy(const zo_gnuplot *g, const char *name, const char *pat
 /* Does it end as a whole picture of this format ends? gnuplot says nothing where its disk is full. */
 static bool is_whole(const char *data, size_t bytes, const char *format)
 {
-    static const char png[] = "\0\0\0\0IEND\xae\x42\x60\x82", svg[] = "</svg>\n";
-    const char *end = strcmp(format, "png") ? svg : png;
-    size_t length = strcmp(format, "png") ? sizeof svg - 1 : sizeof png - 1;
+    static const char png[] = "\0\0\0\0IEND\xae\x42\x60\x82", svg[] = "</svg>\n", pdf[] = "%%EOF\n";
+    const char *end = !strcmp(format, "png") ? png : !strcmp(format, "pdf") ? pdf : svg;
+    size_t length = end == png ? sizeof png - 1 : strlen(end);
     while (end == svg && bytes > length && data[bytes - 1] == '\n' && data[bytes - 2] == '\n') {
         bytes--;
     }

@@ -13,11 +13,18 @@
 extern "C" {
 #endif
 
+enum { ZO_GNUPLOT_FORMATS = 3 };
+extern const char zo_gnuplot_format[ZO_GNUPLOT_FORMATS][4]; /* png, svg, pdf */
+
 typedef struct zo_gnuplot {
     char folder[4096]; /* the private folder; empty = none */
 } zo_gnuplot;
 
-/* Makes the private folder in $TMPDIR, or /tmp where that is unset or empty, and sees that gnuplot can be started. Errors: ZO_EIO. On
+/* The format of a picture's file by its ending; NULL and *err (ZO_EINPUT) where that is no format's. `option` is what named the file. */
+const char *zo_gnuplot_format_of(const char *option, const char *path, zo_err *err);
+
+/* Makes the private folder in $TMPDIR, or /tmp where that is unset or empty, and sees that gnuplot can be started. Its file terminal.gp opens the picture: a driver
+ * sets `format` to one of zo_gnuplot_format, `width`, `height` and `font` to points, and loads it; font_of(points) is the font in another size then. Errors: ZO_EIO. On
  * success zo_gnuplot_close takes the folder away with all that is in it. */
 zo_status zo_gnuplot_open(zo_gnuplot *g, zo_err *err);
 void zo_gnuplot_close(zo_gnuplot *g);
@@ -32,7 +39,7 @@ zo_status zo_gnuplot_strings(const zo_gnuplot *g, const char *name, char *const 
 /* A copy of the file at `path` (scripts are read from the private folder too). */
 zo_status zo_gnuplot_copy(const zo_gnuplot *g, const char *name, const char *path, zo_err *err);
 
-/* Runs the script `driver` of the private folder, which writes the file `picture` there, a png or svg as `format` says; stores the picture as
+/* Runs the script `driver` of the private folder, which writes the file `picture` there, in the format that `format` names; stores the picture as
  * `path`: a file is replaced whole or not at all, a link is followed, a device written to. */
 zo_status zo_gnuplot_draw(const zo_gnuplot *g, const char *driver, const char *picture, const char *format, const char *path, zo_err *err);
 

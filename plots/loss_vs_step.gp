@@ -1,17 +1,21 @@
 # title: Training loss against steps
-# caption: mean over seeds, moving average of 10 rows; a frame ends at 3 times the largest first loss
+# caption: mean over seeds; band: lowest to highest seed; moving average of 10 rows; a frame ends at 3 times the largest first loss
 # remarks: marks alive cut
+# x: step
+# y: training loss
 # needs: finished training runs with at least two recorded steps
-# sql: SELECT panel, label, step AS x, y, alive, seeds, counted, crossed, 0, most FROM loss_points WHERE step > 0 ORDER BY panel, label, step
+# sql: SELECT panel, label, step AS x, y, low, high, alive, seeds, counted, crossed, 0, most FROM loss_points WHERE step > 0 ORDER BY panel, label, step
 array most[panels]
-do for [p = 1:panels] { stats panel_data[p] using 8 nooutput; most[p] = STATS_max }
+array longest[panels]
+do for [p = 1:panels] { stats panel_data[p] using 10 nooutput; most[p] = STATS_max; stats panel_data[p] using 1 nooutput; longest[p] = STATS_max }
 @begin
-set xlabel "step"; set ylabel "training loss"
 do for [panel = 1:panels] {
     @frame
+    set xtics tic_step(longest[panel])
     set yrange [*:* < most[panel]]
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with lines linestyle s, \
-         for [s = 1:series] panel_data[panel] index s - 1 using 1:2:(mark($3, $4, $5, $6, $7)) with labels offset 0, 0.8 textcolor rgb colour_of(s) noenhanced
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour_of(s) fillstyle transparent solid 0.12 noborder, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 1:2:(mark($5, $6, $7, $8, $9)) with labels offset 0, 0.8 textcolor rgb colour_of(s) noenhanced
 }
 @legend
-plot for [s = 1:series] NaN with lines linestyle s title series_title[s] noenhanced
+@key_lines

@@ -1,5 +1,6 @@
 # title: Peak memory of training by what it holds
 # caption: ledger bytes at the moment of the peak
+# x: peak memory (MB)
 # needs: finished training runs
 # sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high FROM (
 #        SELECT panel, tag, place, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
@@ -7,11 +8,15 @@
 #          FROM memory m JOIN trained r USING (run) LEFT JOIN temp.style s ON s.kind = 'tag' AND s.name = m.tag
 #          WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
 #      ORDER BY panel, place, label
+array longest[panels]
+do for [p = 1:panels] { stats panel_data[p] using 3 nooutput; longest[p] = STATS_max }
 @begin
-set ylabel "peak memory (MB)"; set yrange [0:*]
+set xrange [0:*]
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2:($1 - 0.36):($1 + 0.36):2:3 with boxxyerror linecolor rgb colour_of(s)
+    set xtics tic_step(longest[panel])
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 2:1:2:3:($1 - 0.36):($1 + 0.36) with boxxyerror linecolor rgb colour_of(s), \
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:1:2:3:($1 - 0.36):($1 + 0.36) with boxxyerror linecolor rgb "#ffffff" fillstyle transparent pattern hatch_of(s)
 }
 @legend
-plot for [s = series:1:-1] NaN with boxes linecolor rgb colour_of(s) title series_title[s] noenhanced
+@key_hatched

@@ -1,5 +1,7 @@
 # title: Peak memory of training against batch size
 # caption: a line joins runs that differ in nothing else and ends where memory did not suffice
+# x: batch size (log scale)
+# y: peak memory (MB, log scale)
 # needs: runs that differ in nothing but the batch size, at least two of them
 # sql: WITH p AS (SELECT model || ', ' || task_text || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', context ' || context AS panel,
 #                        line, batch AS x, avg(k.bytes) / 1e6 AS mb
@@ -7,11 +9,10 @@
 #      SELECT panel, line, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1
 #      ORDER BY panel, line, x
 @begin
-set xlabel "batch size (log scale)"; set ylabel "peak memory (MB)"; set yrange [0:*]
-set logscale x 2
+set logscale x 2; set logscale y
 do for [panel = 1:panels] {
     @frame
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s
 }
 @legend
-plot for [s = 1:series] NaN with linespoints linestyle s title series_title[s] noenhanced
+@key_lines

@@ -2,15 +2,18 @@
  *     # title: what the picture shows          # needs: what a database must hold to fill it
  *     # caption: how it was made, in small print (may be absent)
  *     # remarks: names in temp.remark that its caption ends with, where they apply (may be absent)
+ *     # x: what the horizontal axes of all panels show; # y: the vertical ones ({metric} there is the axis of scores); each may be absent
+ *     # bars: beside, where each text of the axis has a bar for every series (absent: one place for all of them)
  *     # sql: SELECT panel, series, x, y, ...   (continued on following lines that begin with "#      ")
  * and whose body draws from what this file prepares. Adding a plot is adding that one file; nothing here knows any plot by name.
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
- * one or more numbers. Text in the x column becomes positions 1, 2, 3 ... with tic labels. It reads the tables of results/schema.sql and what
+ * one or more numbers. Text in the x column becomes places 1, 2, 3 ... from the top, written along the vertical axis. It reads the tables of results/schema.sql and what
  * results/views.sql makes of them.
- * A series that stands in results/styles.sql, or begins with a method there, has its colour and mark, in every picture.
+ * A series that stands in results/styles.sql, or begins with a method there, has its colour, mark and dash, in every picture; no two of a picture share mark
+ * and dash, so that they are told apart without colour. What all panels' names have in common stands in the caption, once.
  * What the body sees: panels, panel_title[p], panel_data[p] (one index block a series), series, series_title[s], xtic_count, xtic_text[i],
- * title_text, caption_text, metric_text (the axis of scores), and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
+ * and the macros, functions and line styles of plots/prelude.gp. Texts come out of a database that may be somebody
  * else's: they are values that prelude.gp reads from data files, are drawn `noenhanced`, and must not be file names, formats or macros. */
 #include "plots/plot.h"
 
@@ -29,16 +32,25 @@
 #include "core/text.h"
 #include "plots/gnuplot.h"
 
-/* MOST_COUNTED: of what is not drawn, so many texts are told apart, to say how many there are. */
+/* DASHES, MARKS: gnuplot's dash types and point types that can be told apart. MOST_COUNTED: of what is not drawn, so many texts are told apart, to say how many there are. */
 enum { SCRIPT_BYTES = 1 << 20, MOST_PANELS = 64, MOST_SERIES = 48, MOST_XTICS = 64, MOST_COUNTED = 4096, MOST_COLUMNS = 12, PATH_BYTES = 4096,
-       LABEL_BYTES = 120, CAPTION_BYTES = 900 };
+       LABEL_BYTES = 120, CAPTION_BYTES = 1200, DASHES = 5, MARKS = 13 };
 
-static const char FORMATS[][4] = {"png", "svg"};
+/* The sizes of pictures: width and font in points, and how many panels stand in a row at most. column: a column of a page of two (ICML); text: the width of the
+ * text of a page (NeurIPS, ICLR); slide: 10 inches. Heights follow from what is drawn. */
+static const struct size {
+    char name[8];
+    double width, font;
+    int columns;
+} SIZES[] = {{"text", 397.0, 7.0, 3}, {"column", 234.0, 7.0, 2}, {"slide", 720.0, 12.0, 3}};
+static const double EM = 0.62; /* width of a character over the size of its font, in the mean of those of long texts */
+
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 typedef struct script {
     char name[64];
-    char title[256], caption[256], remarks[256], needs[256];
+    char title[256], caption[256], remarks[256], needs[256], x[128], y[128];
+    bool beside; /* bars of the series stand beside each other */
     char *sql;  /* owned */
     char *path; /* owned */
 } script;
@@ -64,11 +76,20 @@ typedef struct table {
 /* How a series is drawn; turn: how many series before it have its colour. */
 typedef struct look {
     char colour[8];
-    int mark, turn;
+    int mark, dash, turn;
 } look;
 
+/* A text is cut in its middle where it has more than `most` bytes, and folded at `width` bytes. lines, longest: of all texts that were fitted so, the most lines,
+ * and the most characters of a line. */
+typedef struct fit {
+    size_t most, width;
+    int lines, longest;
+} fit;
+
 typedef struct layout {
-    int panel_lines, caption_lines; /* lines of the longest of these texts */
+    const struct size *size;
+    int columns; /* panels in a row */
+    fit title, shared, caption, x, y, panel, series, xtic;
     look look[MOST_SERIES];
 } layout;
 
@@ -134,15 +155,23 @@ static zo_status script_read(const char *path, const char *name, script *s, zo_e
     s->path = zo_strdup(ZO_TAG_OTHER, path);
     zo_lines lines = zo_lines_of(text, bytes);
     bool in_sql = false;
+    const struct {
+        const char *key;
+        char *to;
+        size_t bytes;
+    } head[] = {{"# title: ", s->title, sizeof s->title}, {"# caption: ", s->caption, sizeof s->caption}, {"# remarks: ", s->remarks, sizeof s->remarks},
+                {"# needs: ", s->needs, sizeof s->needs}, {"# x: ", s->x, sizeof s->x}, {"# y: ", s->y, sizeof s->y}};
     for (char *line; (line = zo_lines_next(&lines, NULL)) && line[0] == '#';) {
-        if (!strncmp(line, "# title: ", 9)) {
-            snprintf(s->title, sizeof s->title, "%s", line + 9);
-        } else if (!strncmp(line, "# caption: ", 11)) {
-            snprintf(s->caption, sizeof s->caption, "%s", line + 11);
-        } else if (!strncmp(line, "# remarks: ", 11)) {
-            snprintf(s->remarks, sizeof s->remarks, "%s", line + 11);
-        } else if (!strncmp(line, "# needs: ", 9)) {
-            snprintf(s->needs, sizeof s->needs, "%s", line + 9);
+        bool known = false;
+        for (size_t i = 0; i < sizeof head / sizeof *head && !known; i++) {
+            size_t length = strlen(head[i].key);
+            known = !strncmp(line, head[i].key, length);
+            if (known) {
+                snprintf(head[i].to, head[i].bytes, "%s", line + length);
+            }
+        }
+        if (!strcmp(line, "# bars: beside")) {
+            s->beside = true;
         } else if (!strncmp(line, "# sql: ", 7)) {
             in_sql = true;
             text_add(&s->sql, line + 7);
@@ -308,6 +337,23 @@ static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
 
 /* ---- one picture -------------------------------------------------------------------------------------------------------- */
 
+/* The texts of the axis that a panel has data for, or else its series: of each in turn its place among them, from 1, and 0 for one that is not there. */
+typedef enum side { OF_TEXTS, OF_SERIES } side;
+
+static void find_places(const table *t, int panel, side of, int *place)
+{
+    int n = drawn(of == OF_TEXTS ? &t->xtic : &t->series);
+    memset(place, 0, (size_t)n * sizeof *place);
+    for (int i = 0; i < t->n && n > 0; i++) { /* n is 0 where the axis has numbers */
+        if (t->points[i].panel == panel) {
+            place[of == OF_TEXTS ? (int)t->points[i].value[0] - 1 : t->points[i].series] = 1;
+        }
+    }
+    for (int i = 0, at = 0; i < n; i++) {
+        place[i] = place[i] ? ++at : 0;
+    }
+}
+
 /* One file a panel: an index block a series, so that `index s-1` is series s everywhere; an empty one holds one NaN row. *at: the first point of the
  * panel, moved behind its last. */
 static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, int *at, zo_err *err)
@@ -318,12 +364,15 @@ static zo_status write_panel(const zo_gnuplot *g, const table *t, int panel, int
     if (!f) {
         return ZO_EIO;
     }
+    int place[MOST_XTICS];
+    find_places(t, panel, OF_TEXTS, place);
     for (int s = 0; s < drawn(&t->series); s++) {
         bool any = false;
         for (; *at < t->n && t->points[*at].panel == panel && t->points[*at].series == s; ++*at) {
             any = true;
             for (int c = 0; c < t->columns; c++) {
                 double value = t->points[*at].value[c];
+                value = c == 0 && t->xtic.n > 0 ? place[(int)value - 1] : value;
                 fprintf(f, isnan(value) ? "NaN " : "%.9g ", value);
             }
             fputc('\n', f);
@@ -342,7 +391,7 @@ static bool next_look(sqlite3_stmt *styles, look *l)
     if (sqlite3_step(styles) != SQLITE_ROW) {
         return false;
     }
-    *l = (look){.mark = sqlite3_column_int(styles, 1)};
+    *l = (look){.mark = sqlite3_column_int(styles, 1), .dash = sqlite3_column_int(styles, 2)};
     snprintf(l->colour, sizeof l->colour, "%s", column_text(styles, 0));
     return true;
 }
@@ -369,14 +418,40 @@ static bool find_kin(char *const *series, const look *l, int s, look *kin)
     return false;
 }
 
+/* Has one of the n looks that mark, and that dash (0: any)? */
+static bool has_mark(const look *l, int n, int mark, int dash)
+{
+    for (int i = 0; i < n; i++) {
+        if (l[i].mark == mark && (dash == 0 || l[i].dash == dash)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No series before s has its mark and its dash: where one has, the next mark that none has, or else the next that none has with that dash. */
+static void make_distinct(look *l, int s)
+{
+    for (int dash = 0; dash <= DASHES && has_mark(l, s, l[s].mark, l[s].dash); dash++) {
+        for (int i = 0; i < MARKS; i++) {
+            int mark = (l[s].mark + i) % MARKS + 1;
+            if (!has_mark(l, s, mark, dash)) {
+                l[s].mark = mark;
+                l[s].dash = dash ? dash : l[s].dash;
+                break;
+            }
+        }
+    }
+}
+
 /* The looks of (n) series: fixed where temp.style has the name, or a method that the name begins with; the others get spare colours, one a first word, and those
  * first that no fixed one has. */
 static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo_err *err)
 {
     sqlite3_stmt *named = NULL, *spare = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE colour IS NOT NULL AND kind <> 'spare' AND (printed = ?1 OR "
+    if (sqlite3_prepare_v2(db, "SELECT colour, mark, dash FROM temp.style WHERE colour IS NOT NULL AND kind <> 'spare' AND (printed = ?1 OR "
                                "kind = 'method' AND substr(?1, 1, length(printed) + 1) = printed || ' ') ORDER BY length(printed) DESC, place", -1, &named, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, "SELECT colour, mark FROM temp.style WHERE kind = 'spare' ORDER BY place", -1, &spare, NULL) != SQLITE_OK) {
+        sqlite3_prepare_v2(db, "SELECT colour, mark, dash FROM temp.style WHERE kind = 'spare' ORDER BY place", -1, &spare, NULL) != SQLITE_OK) {
         sqlite3_finalize(named);
         return zo_fail(err, ZO_EINPUT, "the styles of plots: SQLite says: %s", sqlite3_errmsg(db));
     }
@@ -399,6 +474,7 @@ static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo
             }
         }
         l[s].turn = count_colour(l, s, l[s].colour);
+        make_distinct(l, s);
     }
     sqlite3_finalize(named);
     sqlite3_finalize(spare);
@@ -414,12 +490,20 @@ static size_t cut_before(const char *text, size_t at)
     return at;
 }
 
-/* `text`, made plain, with its middle left out where it has more than `most` bytes, in lines of about `width` bytes, broken after a space where one is
- * near; owned by the caller. *lines is raised to their number. */
-static char *fitted(const char *text, size_t most, size_t width, int *lines)
+static int count_characters(const char *text, size_t bytes)
+{
+    int n = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+/* `text`, made plain and fitted, its lines broken after a space where one is near; owned by the caller. */
+static char *fitted(const char *text, fit *f)
 {
     char *whole = zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
-    size_t n = strlen(whole);
+    size_t n = strlen(whole), most = f->most;
     if (n > most) {
         size_t head = cut_before(whole, most * 3 / 5), tail = cut_before(whole, n - (most - most * 3 / 5) + 3);
         memcpy(whole + head, "...", 3);
@@ -427,16 +511,18 @@ static char *fitted(const char *text, size_t most, size_t width, int *lines)
         n = strlen(whole);
     }
     char *out = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * n + 1), *to = out;
-    int count = 1;
+    int count = n > 0;
     for (const char *at = whole; *at;) {
         size_t take = strlen(at);
-        if (take > width) {
-            size_t space = width;
-            while (space > width / 2 && at[space - 1] != ' ') {
+        if (take > f->width) {
+            size_t space = f->width;
+            while (space > f->width / 2 && at[space - 1] != ' ') {
                 space--;
             }
-            take = at[space - 1] == ' ' ? space : cut_before(at, width);
+            take = at[space - 1] == ' ' ? space : cut_before(at, f->width);
         }
+        int characters = count_characters(at, take);
+        f->longest = characters > f->longest ? characters : f->longest;
         memcpy(to, at, take);
         to += take;
         at += take;
@@ -447,27 +533,126 @@ static char *fitted(const char *text, size_t most, size_t width, int *lines)
     }
     *to = '\0';
     zo_free(whole);
-    *lines = count > *lines ? count : *lines;
+    f->lines = count > f->lines ? count : f->lines;
     return out;
 }
 
-static zo_status write_strings(const zo_gnuplot *g, const char *name, char *const *text, int n, size_t most, size_t width, int *lines, zo_err *err)
+static zo_status write_strings(const zo_gnuplot *g, const char *name, char *const *text, int n, fit *f, zo_err *err)
 {
-    char **fit = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * sizeof *fit);
+    char **line = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)n + 1) * sizeof *line);
     for (int i = 0; i < n; i++) {
-        fit[i] = fitted(text[i], most, width, lines);
+        line[i] = fitted(text[i], f);
     }
-    zo_status status = zo_gnuplot_strings(g, name, fit, n, err);
+    zo_status status = zo_gnuplot_strings(g, name, line, n, err);
     for (int i = 0; i < n; i++) {
-        zo_free(fit[i]);
+        zo_free(line[i]);
     }
-    zo_free(fit);
+    zo_free(line);
+    return status;
+}
+
+static size_t part_length(const char *text)
+{
+    const char *end = strstr(text, ", ");
+    return end ? (size_t)(end - text) : strlen(text);
+}
+
+/* Is the part (length) one of those that commas join in `text`? */
+static bool has_part(const char *text, const char *part, size_t length)
+{
+    for (const char *at = text;; at += part_length(at) + 2) {
+        if (part_length(at) == length && !memcmp(at, part, length)) {
+            return true;
+        }
+        if (!at[part_length(at)]) {
+            return false;
+        }
+    }
+}
+
+/* text: of `bytes`, enough for the part too. */
+static void join_part(char *text, size_t bytes, const char *part, size_t length)
+{
+    size_t n = strlen(text);
+    snprintf(text + n, bytes - n, "%s%.*s", n ? ", " : "", (int)length, part);
+}
+
+/* own (n; owned by the caller): the names without the parts that all of them have, which become *shared (owned). Of one name all is shared. */
+static void share_parts(char *const *name, int n, char **own, char **shared)
+{
+    size_t most = strlen(name[0]) + 3;
+    *shared = zo_alloc(ZO_HOST, ZO_TAG_OTHER, most);
+    **shared = '\0';
+    for (int p = 0; p < n; p++) {
+        size_t bytes = strlen(name[p]) + 3;
+        own[p] = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
+        *own[p] = '\0';
+        for (const char *at = name[p]; *at; at += part_length(at) + (at[part_length(at)] ? 2 : 0)) {
+            bool all = true;
+            for (int q = 0; q < n && all; q++) {
+                all = has_part(name[q], at, part_length(at));
+            }
+            if (!all) {
+                join_part(own[p], bytes, at, part_length(at));
+            } else if (p == 0) {
+                join_part(*shared, most, at, part_length(at));
+            }
+        }
+    }
+}
+
+/* {metric} in the name of an axis is that of the scores. Owned by the caller. */
+static char *axis_name(const char *text, const char *metric)
+{
+    const char *at = strstr(text, "{metric}");
+    size_t bytes = strlen(text) + strlen(metric) + 1;
+    char *out = zo_alloc(ZO_HOST, ZO_TAG_OTHER, bytes);
+    snprintf(out, bytes, "%.*s%s%s", at ? (int)(at - text) : (int)strlen(text), text, at ? metric : "", at ? at + strlen("{metric}") : "");
+    return out;
+}
+
+static fit fit_of(size_t most, double points, double font)
+{
+    return (fit){.most = most, .width = (size_t)fmax(points / (EM * font), 8)};
+}
+
+/* The texts of the picture, folded so that they fit its size. */
+static zo_status write_texts(const zo_gnuplot *g, const script *s, const table *t, const char *caption, const char *metric, layout *l, zo_err *err)
+{
+    double width = l->size->width, font = l->size->font, small = 0.9 * font; /* the caption's, in prelude.gp; its title's is 1.2 font */
+    int panels = drawn(&t->panel);
+    l->title = fit_of(sizeof s->title, width - font, 1.2 * font);
+    l->caption = fit_of(CAPTION_BYTES, width - font, small);
+    l->shared = fit_of(300, width - font, font);
+    l->x = fit_of(sizeof s->x + 100, width - 3 * font, font);
+    l->y = fit_of(sizeof s->y + 100, 17.5 * font, font); /* as high as a panel */
+    l->xtic = fit_of(LABEL_BYTES, fmin(0.3 * width, 16 * font), font);
+    l->series = fit_of(LABEL_BYTES, width - 6 * font, font);
+    char *own[MOST_PANELS], *shared, *x = axis_name(s->x, metric), *y = axis_name(s->y, metric);
+    share_parts(t->panel.text, panels, own, &shared);
+    zo_status status = write_strings(g, "xtics.txt", t->xtic.text, drawn(&t->xtic), &l->xtic, err);
+    /* bars want room beside the texts of their axis */
+    int fitting = t->xtic.n > 0 ? (int)(width / (l->xtic.longest * EM * font + 12 * font)) : l->size->columns;
+    l->columns = (int)fmax(1, fmin(fitting, fmin(panels, l->size->columns)));
+    l->panel = fit_of(300, width / l->columns - 3 * font, font);
+    status = status ? status : write_strings(g, "panels.txt", own, panels, &l->panel, err);
+    status = status ? status : write_strings(g, "series.txt", t->series.text, drawn(&t->series), &l->series, err);
+    status = status ? status : write_strings(g, "title.txt", (char *[]){(char *)s->title}, 1, &l->title, err);
+    status = status ? status : write_strings(g, "shared.txt", &shared, 1, &l->shared, err);
+    status = status ? status : write_strings(g, "caption.txt", (char *[]){(char *)caption}, 1, &l->caption, err);
+    status = status ? status : write_strings(g, "x.txt", &x, 1, &l->x, err);
+    status = status ? status : write_strings(g, "y.txt", &y, 1, &l->y, err);
+    for (int p = 0; p < panels; p++) {
+        zo_free(own[p]);
+    }
+    zo_free(shared);
+    zo_free(x);
+    zo_free(y);
     return status;
 }
 
 /* All that gnuplot reads but the driver, which depends on the format. */
-static zo_status write_data(const zo_gnuplot *g, const char *folder, const script *s, const table *t, const char *caption, const char *metric,
-                            layout *l, zo_err *err)
+static zo_status write_data(const zo_gnuplot *g, const char *folder, const script *s, const table *t, zo_err *err)
 {
     char prelude[PATH_BYTES];
     zo_status status = zo_gnuplot_copy(g, "prelude.gp", zo_path_join(prelude, sizeof prelude, folder, "prelude.gp"), err);
@@ -475,26 +660,52 @@ static zo_status write_data(const zo_gnuplot *g, const char *folder, const scrip
     for (int p = 0, at = 0; p < drawn(&t->panel) && !status; p++) {
         status = write_panel(g, t, p, &at, err);
     }
-    char *words[] = {(char *)s->title, (char *)caption, (char *)metric};
-    int one = 1;
-    status = status ? status : write_strings(g, "panels.txt", t->panel.text, drawn(&t->panel), 300, 62, &l->panel_lines, err);
-    status = status ? status : write_strings(g, "series.txt", t->series.text, drawn(&t->series), LABEL_BYTES, LABEL_BYTES, &one, err);
-    status = status ? status : write_strings(g, "xtics.txt", t->xtic.text, drawn(&t->xtic), LABEL_BYTES, LABEL_BYTES, &one, err);
-    return status ? status : write_strings(g, "words.txt", words, COUNT(words), CAPTION_BYTES, 130, &l->caption_lines, err);
+    return status;
 }
 
-static zo_status write_driver(const zo_gnuplot *g, const table *t, const layout *l, const char *format, zo_err *err)
+/* Points of the longest curve. */
+static int longest_curve(const table *t)
+{
+    int longest = 0;
+    for (int i = 0, n = 0; i < t->n; i++) {
+        n = i > 0 && t->points[i].panel == t->points[i - 1].panel && t->points[i].series == t->points[i - 1].series ? n + 1 : 1;
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+static zo_status write_driver(const zo_gnuplot *g, const script *of, const table *t, const layout *l, const char *format, zo_err *err)
 {
     FILE *f = zo_gnuplot_file(g, "driver.gp", err);
     if (!f) {
         return ZO_EIO;
     }
-    fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\npanel_lines = %d\ncaption_lines = %d\nformat = \"%s\"\n", drawn(&t->panel),
-            drawn(&t->series), drawn(&t->xtic), l->panel_lines, l->caption_lines, format);
-    fprintf(f, "array series_colour[series]\narray series_mark[series]\narray series_turn[series]\n");
+    fprintf(f, "format = \"%s\"\nwidth = %g\nfont = %g\nem = %g\ncolumns = %d\n", format, l->size->width, l->size->font, EM * l->size->font, l->columns);
+    fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\nmost_points = %d\nbeside = %d\n", drawn(&t->panel), drawn(&t->series), drawn(&t->xtic), longest_curve(t),
+            of->beside);
+    fprintf(f, "title_lines = %d\nshared_lines = %d\ncaption_lines = %d\nx_lines = %d\ny_lines = %d\npanel_lines = %d\n", l->title.lines, l->shared.lines, l->caption.lines, l->x.lines, l->y.lines, l->panel.lines);
+    fprintf(f, "xtic_lines = %d\nxtic_longest = %d\nseries_lines = %d\nseries_longest = %d\n", l->xtic.lines, l->xtic.longest, l->series.lines, l->series.longest);
+    fprintf(f, "array series_colour[series]\narray series_mark[series]\narray series_dash[series]\narray series_turn[series]\n");
     for (int s = 0; s < drawn(&t->series); s++) {
         const look *k = &l->look[s];
-        fprintf(f, "series_colour[%d] = \"%s\"; series_mark[%d] = %d; series_turn[%d] = %d\n", s + 1, k->colour, s + 1, k->mark, s + 1, k->turn);
+        fprintf(f, "series_colour[%d] = \"%s\"; series_mark[%d] = %d; series_dash[%d] = %d; series_turn[%d] = %d\n", s + 1, k->colour, s + 1, k->mark, s + 1, k->dash, s + 1, k->turn);
+    }
+    fputs("array panel_texts[panels]\narray panel_slots[panels]\n", f); /* of each: texts of its axis by number; the place of each series among its own */
+    for (int p = 0; p < drawn(&t->panel); p++) {
+        int text[MOST_XTICS], slot[MOST_SERIES];
+        find_places(t, p, OF_TEXTS, text);
+        find_places(t, p, OF_SERIES, slot);
+        fprintf(f, "panel_texts[%d] = \"", p + 1);
+        for (int i = 0; i < drawn(&t->xtic); i++) {
+            if (text[i]) {
+                fprintf(f, "%d ", i + 1);
+            }
+        }
+        fprintf(f, "\"\npanel_slots[%d] = \"", p + 1);
+        for (int s = 0; s < drawn(&t->series); s++) {
+            fprintf(f, "%d ", slot[s]);
+        }
+        fputs("\"\n", f);
     }
     fputs("load \"prelude.gp\"\nload \"plot.gp\"\nunset multiplot\nunset output\n", f);
     return zo_gnuplot_done(g, "driver.gp", f, err);
@@ -520,7 +731,7 @@ static void add_remarks(sqlite3 *db, const char *which, char *text, size_t bytes
 }
 
 /* Those of every picture. */
-static const char ALWAYS[] = "chosen old";
+static const char ALWAYS[] = "runs chosen old";
 
 /* What is not in the picture, one sentence or more; empty where nothing is missing. */
 static void left_out(const table *t, char *note, size_t bytes)
@@ -545,6 +756,17 @@ static void left_out(const table *t, char *note, size_t bytes)
     }
 }
 
+/* NULL: there is none of that name. */
+static const struct size *spec_size(const zo_plot_spec *spec)
+{
+    for (int i = 0; i < (int)(sizeof SIZES / sizeof *SIZES); i++) {
+        if (!spec->size || !strcmp(spec->size, SIZES[i].name)) {
+            return &SIZES[i];
+        }
+    }
+    return NULL;
+}
+
 static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, const script *s, const zo_plot_spec *spec, cJSON *entry, zo_err *err)
 {
     table t;
@@ -560,17 +782,19 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
         add_remarks(db, s->remarks, caption, sizeof caption);
         add_remarks(db, ALWAYS, caption, sizeof caption);
         add_remarks(db, "metric", metric, sizeof metric);
-        layout l = {.panel_lines = 1, .caption_lines = 1};
+        layout l = {.size = spec_size(spec)};
         status = find_looks(db, t.series.text, drawn(&t.series), l.look, err);
-        status = status ? status : write_data(g, folder, s, &t, caption, metric, &l, err);
+        status = status ? status : write_data(g, folder, s, &t, err);
+        status = status ? status : write_texts(g, s, &t, caption, metric, &l, err);
         cJSON *files = cJSON_AddArrayToObject(entry, "files");
-        for (int f = 0; f < COUNT(FORMATS) && !status; f++) {
+        for (int f = 0; f < ZO_GNUPLOT_FORMATS && !status; f++) {
+            const char *format = zo_gnuplot_format[f];
             char path[PATH_BYTES], name[96];
-            snprintf(name, sizeof name, "%s.%s", s->name, FORMATS[f]);
+            snprintf(name, sizeof name, "%s.%s", s->name, format);
             zo_path_join(path, sizeof path, spec->out, name);
-            if (is_listed(spec->formats, FORMATS[f])) {
-                status = write_driver(g, &t, &l, FORMATS[f], err);
-                status = status ? status : zo_gnuplot_draw(g, "driver.gp", "picture", FORMATS[f], path, err);
+            if (is_listed(spec->formats, format)) {
+                status = write_driver(g, s, &t, &l, format, err);
+                status = status ? status : zo_gnuplot_draw(g, "driver.gp", "picture", format, path, err);
                 if (!status) {
                     cJSON_AddItemToArray(files, cJSON_CreateString(path));
                 }
@@ -642,7 +866,10 @@ zo_status zo_plot(const zo_plot_spec *spec, cJSON **report, zo_err *err)
     script *scripts = NULL;
     int n = 0;
     zo_gnuplot g = {{0}};
-    zo_status status = check_list("--format", spec->formats, "format", FORMATS[0], sizeof FORMATS[0], COUNT(FORMATS), err);
+    zo_status status = check_list("--format", spec->formats, "format", zo_gnuplot_format[0], sizeof zo_gnuplot_format[0], ZO_GNUPLOT_FORMATS, err);
+    if (!status && !spec_size(spec)) {
+        status = zo_fail(err, ZO_EINPUT, "--size is '%.100s'; one of column, text, slide is expected", spec->size);
+    }
     status = status ? status : script_folder(folder, sizeof folder, err);
     status = status ? status : scripts_read(folder, &scripts, &n, err);
     status = status ? status : check_list("--only", spec->only, "plot", n ? scripts[0].name : "", sizeof *scripts, n, err);

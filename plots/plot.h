@@ -1,4 +1,4 @@
-/* plot.h: `zo plot`: every script of plots/ that the database can fill, rendered by gnuplot as PNG and SVG. */
+/* plot.h: `zo plot`: every script of plots/ that the database can fill, rendered by gnuplot as PNG, SVG and PDF. */
 #ifndef ZO_PLOTS_PLOT_H
 #define ZO_PLOTS_PLOT_H
 
@@ -15,7 +15,8 @@ typedef struct zo_plot_spec {
     struct sqlite3 *db;  /* borrowed: a results database with the temporary views of results/views.sql (results/views.h makes them) */
     const char *out;     /* folder for the pictures, made when absent */
     const char *only;    /* comma-separated names of plots, NULL = all; an empty list is refused, here and in `formats` */
-    const char *formats; /* comma-separated, of png and svg */
+    const char *formats; /* comma-separated, of png, svg and pdf; a terminal that gnuplot lacks is an error */
+    const char *size;    /* column, text or slide, NULL = text: widths and fonts stand at the top of plot.c */
 } zo_plot_spec;
 
 /* Renders and reports: *report becomes an array of {"plot", "title", "files": [...]} with, for what is not in the picture, a "note", or {"plot",

@@ -1,90 +1,129 @@
-# prelude.gp: what every plot shares: terminal, fonts, line styles, the grid of panels, and the legend in a cell of its own, outside the data.
-# Comes in with numbers: panels, series, xtic_count, panel_lines and caption_lines (lines of the longest text), format (png or svg), and of each series
-# series_colour, series_mark and series_turn (how many before it have its colour: it then differs in dash and mark). Texts are read from files, so
-# that none of them is ever parsed as gnuplot's language; the files' names are fixed.
+# prelude.gp: what every plot shares: sizes, line styles, the grid of panels, title, caption, names of the axes, and the legend below the panels, which takes
+# none of their width. Comes in with width, font and em (of a character) in points, columns (panels in a row), format, and numbers: panels, series, xtic_count,
+# most_points (of a curve), beside (1 = each series has a bar of its own), *_lines (of the longest text of that kind), *_longest (characters of its longest line); and
+# of each series series_colour, series_mark, series_dash and series_turn (how many before it have its colour: a bar is paler then); and of each panel panel_texts (the texts of its
+# axis, by number) and panel_slots (of each series its place among those of the panel; 0 = it has none). Texts are read from files, so
+# that none of them is ever parsed as gnuplot's language; the files' names are fixed. All lengths are points.
 
-set encoding utf8
 set loadpath
+set encoding utf8
 set datafile commentschars ""
 array panel_title[panels]
 array panel_data[panels]
 array series_title[series]
 array xtic_text[xtic_count > 0 ? xtic_count : 1]
-array words[3]
+array words[5]
 stats "panels.txt" using (panel_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
 stats "series.txt" using (series_title[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
 if (xtic_count > 0) { stats "xtics.txt" using (xtic_text[int(column(0)) + 1] = stringcolumn(1), 1) nooutput }
-stats "words.txt" using (words[int(column(0)) + 1] = stringcolumn(1), 1) nooutput
-title_text = words[1]
-caption_text = words[2]
-metric_text = words[3]
-array first_text[panels] # the texts of the axis that a panel has data for, and those between
-array last_text[panels]
-most_texts = 0
-do for [p = 1:panels] {
-    panel_data[p] = sprintf("panel%d.dat", p)
-    if (xtic_count > 0) {
-        stats panel_data[p] using 1 nooutput
-        first_text[p] = STATS_min
-        last_text[p] = STATS_max
-        if (last_text[p] - first_text[p] + 1 > most_texts) { most_texts = last_text[p] - first_text[p] + 1 }
-    }
-}
+stats "title.txt" using (words[1] = stringcolumn(1), 1) nooutput
+stats "caption.txt" using (words[2] = stringcolumn(1), 1) nooutput
+stats "x.txt" using (words[3] = stringcolumn(1), 1) nooutput
+stats "shared.txt" using (words[5] = stringcolumn(1), 1) nooutput
+stats "y.txt" using (words[4] = stringcolumn(1), 1) nooutput
+title_text = words[1]; caption_text = words[2]; x_text = words[3]; y_text = words[4]; shared_text = words[5]
+do for [p = 1:panels] { panel_data[p] = sprintf("panel%d.dat", p) }
 set datafile commentschars
-
-columns = panels < 3 ? panels : (panels <= 4 ? 2 : 3)
-rows = (panels + columns - 1) / columns
-longest = 0
-do for [i = 1:series] { if (strlen(series_title[i]) > longest) { longest = strlen(series_title[i]) } }
-header = 52.0 + 16 * caption_lines # title and caption
-head = 14.0 + 16 * panel_lines # title of a panel
-longest_tic = 0
-do for [i = 1:xtic_count] { if (strlen(xtic_text[i]) > longest_tic) { longest_tic = strlen(xtic_text[i]) } }
-em = 9.6 # width of a character, in the mean of those of long texts
-legend_width = 70 + em * longest < 230 ? 230 : 70 + em * longest
-turned = (longest_tic + 1) * em * most_texts <= (panels == 1 ? 655 : 455) ? 0 : (longest_tic <= 20 ? 30 : 60) # degrees: texts of the axis that would overlap
-foot = turned ? 45.0 + (turned == 30 ? 0.51 : 0.87) * em * longest_tic : 85.0 # below the axis: its title, or texts that are turned
-right = turned && longest_tic > 5 ? (turned == 30 ? 0.87 : 0.51) * em * longest_tic : 20.0 # right of it: where turned texts end
-plain_width = (panels == 1 ? 740 : 540) + right
-panel_width = plain_width > 85 + right + 30 * most_texts ? plain_width : 85 + right + 30 * most_texts
-panel_height = (panels == 1 ? 440 : 330) + head - 15 + foot
-total_width = columns * panel_width + legend_width
-total_height = rows * panel_height + header > header + 40 + 25 * series ? rows * panel_height + header : header + 40 + 25 * series # the legend is one column
-
-if (format eq "svg") {
-    set terminal svg size total_width, total_height font "DejaVu Sans,14" background "white" enhanced
-} else {
-    set terminal pngcairo size total_width, total_height font "DejaVu Sans,12" background "white" enhanced
-}
-set output "picture"
 set datafile missing "NaN"
 
+# From the top: title, what all panels share, and caption; rows of panels, each with its title (head), its data and the numbers of its axis (foot); the axis' name; the legend.
+larger(a, b) = a > b ? a : b
+smaller(a, b) = a < b ? a : b
+rows = (panels + columns - 1) / columns
+title_font = 1.2 * font
+caption_font = 0.9 * font
+title_height = 1.35 * title_font * title_lines
+caption_height = 1.35 * caption_font * caption_lines
+shared_height = 1.35 * font * shared_lines
+header = 0.6 * font + title_height + shared_height + caption_height + 0.4 * font
+side = y_lines ? (0.5 + 1.35 * y_lines) * font : 0.0 # left of all panels: the name of their vertical axis
+left = xtic_count > 0 ? em * xtic_longest + 1.4 * font : 4.6 * font
+right = 1.6 * font # half of a number
+head = (0.85 + 1.3 * panel_lines) * font
+foot = 2.0 * font
+panel_width = (width - side - 0.3 * font) / columns
+slot_of(p, s) = word(panel_slots[p], s) + 0
+array panel_bars[panels] # bars side by side at a text
+array data_height[panels]
+array row_top[rows + 1] # below the header
+row_top[1] = 0.0
+do for [p = 1:panels] {
+    panel_bars[p] = 1
+    if (beside) { do for [s = 1:series] { panel_bars[p] = larger(panel_bars[p], slot_of(p, s)) } }
+    pitch = larger(1.3 * xtic_lines, 0.9 * panel_bars[p] + 0.6) * font # of the texts of an axis
+    data_height[p] = xtic_count > 0 ? pitch * words(panel_texts[p]) + 0.4 * font : smaller(larger(0.72 * (panel_width - left - right), 11 * font), 22 * font)
+    row = int((p - 1) / columns) + 1
+    row_top[row + 1] = larger((p - 1) % columns ? row_top[row + 1] : 0.0, row_top[row] + head + data_height[p] + foot)
+}
+key_sample = 3.0 * font
+key_width = key_sample + 1.6 * font + em * series_longest
+key_columns = larger(1, smaller(series, int((width - font) / key_width)))
+key_rows = int((series + key_columns - 1) / key_columns)
+key_columns = int((series + key_rows - 1) / key_rows) # as few as that many rows need
+key_pitch = (0.15 + 1.3 * series_lines) * font
+key_height = key_pitch * key_rows + 0.8 * font
+below = (x_lines ? 0.4 + 1.35 * x_lines : 0.0) * font
+height = header + row_top[rows + 1] + below + key_height
+
+load "terminal.gp"
+title_style = font_of(title_font)
+caption_style = font_of(caption_font)
+
 colour_of(s) = series_colour[s]
-solid_of(s) = series_turn[s] == 0 ? 0.9 : 0.15 + 0.6 / (1 + series_turn[s])
+solid_of(s) = series_turn[s] == 0 ? 0.9 : 0.3 + 0.5 / (1 + series_turn[s])
+hatch_of(s) = word("0 4 5 1 2 6 7", 1 + (s - 1) % 7) + 0 # of stacked bars: gnuplot's fill patterns
+hatch_of_dash(s) = word("0 4 5 1 2", series_dash[s]) + 0 # of bars side by side, which have marks too
+mark_colour(s) = series_turn[s] == 0 ? 0xffffff : 0x333333 # on a bar
 do for [i = 1:series] {
-    dash = 1 + series_turn[i] % 4 # dashtype takes a number, and reads parentheses as a pattern
-    shape = 1 + (series_mark[i] - 1 + 2 * series_turn[i]) % 13
-    set style line i linecolor rgb colour_of(i) linewidth 2 dashtype dash pointtype shape pointsize 1.1
+    dash = series_dash[i] # dashtype takes a number, and reads parentheses as a pattern
+    shape = series_mark[i]
+    spread = larger(1, int(most_points / 8.0))
+    set style line i linecolor rgb colour_of(i) linewidth 1.2 dashtype dash pointtype shape pointsize 0.06 * font pointinterval spread
 }
 set style fill solid 0.9 noborder
-set border 3 linecolor rgb "#666666"
-set tics nomirror textcolor rgb "#222222"
-set grid ytics linecolor rgb "#dddddd" linewidth 1
+set border 3 linecolor rgb "#666666" linewidth 0.6
+set tics nomirror textcolor rgb "#222222" scale 0.5
+set grid ytics linecolor rgb "#dddddd" linewidth 0.6 dashtype 1
 unset key
+if (xtic_count > 0) { set grid xtics noytics linecolor rgb "#dddddd" linewidth 0.6 dashtype 1 }
 
 # What is written at a point: x where runs are marked, how many seeds are alive where fewer than before are, * where timings were disturbed.
 mark(alive, seeds, counted, crossed, starred) = (crossed > 0 ? "×" : "").(counted > 0 ? sprintf("%d/%d", alive, seeds) : "").(starred > 0 ? "*" : "")
 
-# Screen positions of panel p (from 1), row by row from the top.
+# Screen positions of panel p (from 1), row by row from the top, and places in the legend, column by column, from its lower left.
 column_of(p) = (p - 1) % columns
 row_of(p) = int((p - 1) / columns)
-left_of(p) = (column_of(p) * panel_width + 85.0) / total_width
-right_of(p) = ((column_of(p) + 1) * panel_width - right) / total_width
-top_of(p) = 1 - (header + row_of(p) * panel_height + head) / total_height
-bottom_of(p) = 1 - (header + (row_of(p) + 1) * panel_height - foot) / total_height
+left_of(p) = (side + column_of(p) * panel_width + left) / width
+right_of(p) = (side + (column_of(p) + 1) * panel_width - right) / width
+top_of(p) = 1 - (header + row_top[row_of(p) + 1] + head) / height
+bottom_of(p) = top_of(p) - data_height[p] / height
+key_left = (width - key_width * key_columns) / 2
+key_x(s) = key_left + int((s - 1) / key_rows) * key_width + 0.5 * font
+key_y(s) = key_height - 0.8 * font - ((s - 1) % key_rows) * key_pitch # of the first line
+is_folded(text) = strstrt(text, "\n") > 0
+$sample << END
+0
+0.5
+1
+END
+$middle << END
+0.5
+END
 
-# Macros. `begin` stands before the first panel; `frame` with `panel` set: margins, title and texts of the axis (labels, as what stands in xtics is
-# read as a format) of the panel about to be drawn; `legend` after the last panel: the picture's title, caption and keys.
-begin = "set multiplot; if (xtic_count > 0) { unset xtics }"
-frame = "set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); set title panel_title[panel] noenhanced font ',11' offset 0,-0.4; if (xtic_count > 0) { unset label; set xrange [first_text[panel] - 0.6:last_text[panel] + 0.6]; do for [i = first_text[panel]:last_text[panel]] { if (turned) { set label i xtic_text[i] at first i, graph 0 left rotate by -turned offset character -0.5, -0.7 noenhanced textcolor rgb '#222222' } else { set label i xtic_text[i] at first i, graph 0 center offset character 0, -1 noenhanced textcolor rgb '#222222' } } }"
-legend = "unset label; set label 1 title_text at screen 0.5, screen 1.0 - 22.0 / total_height center font ',16' noenhanced; set label 2 caption_text at screen 0.5, screen 1.0 - 46.0 / total_height center font ',11' textcolor rgb '#444444' noenhanced; set lmargin at screen 1 - (legend_width - 10.0) / total_width; set rmargin at screen 0.999; set tmargin at screen 1 - (header + 20.0) / total_height; set bmargin at screen 0.02; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set key left top reverse Left samplen 2 spacing 1.25 noenhanced; set xrange [0:1]; set yrange [0:1]"
+# The distance of tics from 0 to `most` that leaves room for their numbers: 1, 2 or 5 times a power of ten.
+tic_room = (panel_width - left - right) / (7 * em)
+tic_unit(x) = 10.0 ** floor(log10(x))
+tic_nice(x) = tic_unit(x) * (x <= tic_unit(x) ? 1 : x <= 2 * tic_unit(x) ? 2 : x <= 5 * tic_unit(x) ? 5 : 10)
+tic_step(most) = tic_nice(most > 0 ? most / larger(tic_room, 2) : 1)
+
+# Macros. `begin` stands before the first panel; `frame` with `panel` set: margins, title and texts of the axis (labels, as what stands in tics is read as a format)
+# of the panel about to be drawn; `legend` after the last panel: the picture's title, caption, names of axes and names of series. Behind it stands what draws
+# samples beside these names: key_lines, key_points, key_boxes (a box of the series' colour), key_hatched (one with a hatch).
+begin = "set multiplot; if (xtic_count > 0) { unset ytics }"
+frame = "unset label; set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); if (panel_lines) { set label 1 panel_title[panel] at screen (side + (column_of(panel) + 0.5) * panel_width) / width, screen top_of(panel) + 1.3 * panel_lines * font / height center noenhanced }; if (xtic_count > 0) { set yrange [words(panel_texts[panel]) + 0.5:0.5]; do for [i = 1:words(panel_texts[panel])] { axis_text = xtic_text[int(word(panel_texts[panel], i))]; set label i + 1 axis_text at graph 0, first i right offset character -0.6, is_folded(axis_text) ? 0.5 * (xtic_lines - 1) : 0 noenhanced textcolor rgb '#222222' } }"
+legend = "unset label; set label 1 title_text at screen 0.5, screen 1 - (0.6 * font + title_height / title_lines / 2) / height center font title_style noenhanced; if (shared_lines) { set label 5 shared_text at screen 0.5, screen 1 - (0.6 * font + title_height + 0.68 * font) / height center noenhanced }; set label 2 caption_text at screen 0.5, screen 1 - (0.6 * font + title_height + shared_height + 0.68 * caption_font) / height center font caption_style textcolor rgb '#444444' noenhanced; if (x_lines) { set label 3 x_text at screen 0.5 + side / 2 / width, screen (key_height + below - 0.68 * font) / height center noenhanced }; if (y_lines) { set label 4 y_text at screen 0.9 * font / width, screen (key_height + below + row_top[rows + 1] / 2) / height center rotate by 90 noenhanced }; do for [s = 1:series] { set label s + 5 series_title[s] at first key_x(s) + key_sample + 0.6 * font, first key_y(s) left noenhanced }; set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen key_height / height; set bmargin at screen 0; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set xrange [0:width]; set yrange [0:key_height]"
+key_lines = "plot for [s = 1:series] $sample using (key_x(s) + key_sample * $1):(key_y(s)) with lines linestyle s, for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s"
+key_points = "plot for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s"
+key_box = "$middle using (key_x(s)):(key_y(s)):(key_x(s)):(key_x(s) + key_sample):(key_y(s) - 0.4 * font):(key_y(s) + 0.4 * font) with boxxyerror"
+key_boxes = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid solid_of(s), for [s = 1:series] @key_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s), for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s linecolor rgb mark_colour(s)"
+key_hatched = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid 0.9, for [s = 1:series] @key_box linecolor rgb '#ffffff' fillstyle transparent pattern hatch_of(s)"

@@ -1,6 +1,7 @@
-# title: Time of a training step: mean, median, and steps that read the whole training set
+# title: Time of a training step
 # caption: mean over seeds; whisker: lower to upper quartile of steps
 # remarks: timing
+# x: time of a step (ms, log scale)
 # needs: finished training runs
 # sql: WITH kind AS (
 #        SELECT cell_text, label, 1 AS place, 'mean' AS kind, step_ms AS ms, NULL AS low, NULL AS high, disturbed FROM trained
@@ -10,13 +11,13 @@
 #      SELECT cell_text AS panel, kind, label AS x, avg(ms) AS y, avg(low) AS low, avg(high) AS high, place = 1 AND max(disturbed) AS starred
 #      FROM kind WHERE ms > 0 GROUP BY panel, place, label ORDER BY panel, place, label
 @begin
-set ylabel "time of a step (ms, log scale)"; set logscale y
+set logscale x
 at(x, s) = x + 0.16 * (s - (series + 1) / 2.0)
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using (at($1, s)):3:(0):($4 - $3) with vectors nohead linestyle s, \
-         for [s = 1:series] panel_data[panel] index s - 1 using (at($1, s)):2 with points linestyle s pointsize 1.4, \
-         for [s = 1:series] panel_data[panel] index s - 1 using (at($1, s)):2:(mark(1, 1, 0, 0, $5)) with labels offset 0, 0.8 noenhanced
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 3:(at($1, s)):($4 - $3):(0) with vectors nohead linestyle s, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)) with points linestyle s, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)):(mark(1, 1, 0, 0, $5)) with labels left offset 0.6, 0 noenhanced
 }
 @legend
-plot for [s = 1:series] NaN with points linestyle s pointsize 1.4 title series_title[s] noenhanced
+@key_points

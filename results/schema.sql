@@ -257,7 +257,7 @@ CREATE TABLE samples (                       -- outcomes of single examples, of 
     source TEXT,                             -- which example it is: file below the data folder and number of its row there, from 1, as "glue/SST-2/dev.tsv#17"
     PRIMARY KEY (run, step, split, row)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE predictions (                   -- what was predicted of a run before its first step
+CREATE TABLE predictions (                   -- what was predicted of a run before its first step; dev_metric: what choosing at random gives there
     run       INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     figure    TEXT NOT NULL,                 -- a column of `tries`
     predicted REAL NOT NULL,

@@ -17,6 +17,8 @@
 -- dev_points, loss_points  means over seeds, one row a point of a curve: panel, label, step, forwards, work, hours, y, low, high, alive (seeds that
 --             have a value there and no fault before), seeds, and what is to be marked at the point: counted (fewer are alive than at all points
 --             before it), crossed (the same, or the end of the curve, where runs are marked), starred (the end, where timings were disturbed)
+-- dev_levels  lines across the frames of dev_points: panel, label (before training, chance), y, and twice each forwards, work, hours: where the frame's curves begin
+--             and end. Before training: the mean over runs of the evaluation at step 0, which is zero-shot in the form of a prompt
 -- remark    (name, text): what a caption says where it applies; a script names those that it wants
 --
 -- Nothing is averaged but runs that differ in the seed alone (and in the split seeds where these follow the seed): every key of the config by
@@ -25,6 +27,7 @@
 -- `zo report --best lr` does it. Where there is no dev set it stands in the label.
 
 DROP VIEW IF EXISTS temp.loss_points;
+DROP VIEW IF EXISTS temp.dev_levels;
 DROP VIEW IF EXISTS temp.dev_points;
 DROP TABLE IF EXISTS temp.remark;
 DROP TABLE IF EXISTS temp.trained;
@@ -71,6 +74,17 @@ CREATE TEMP VIEW dev_points AS
            disturbed AND is_last AS starred
     FROM known;
 
+CREATE TEMP VIEW dev_levels AS
+    WITH level AS (
+        SELECT panel, 'zero-shot' AS name, sum(y * alive) / sum(alive) AS y FROM dev_points WHERE step = 0 AND alive > 0 GROUP BY panel
+        UNION ALL
+        SELECT r.cell_text || r.metric_note, 'chance', 100 * avg(p.predicted) FROM predictions p JOIN trained r USING (run) WHERE p.figure = 'dev_metric' GROUP BY 1),
+    place AS (
+        SELECT panel, min(forwards) AS forwards, min(work) AS work, min(hours) AS hours FROM dev_points WHERE step > 0 GROUP BY panel
+        UNION ALL
+        SELECT panel, max(forwards), max(work), max(hours) FROM dev_points WHERE step > 0 GROUP BY panel)
+    SELECT panel, s.printed AS label, y, forwards, work, hours FROM level JOIN place USING (panel) JOIN temp.style s ON s.kind = 'line' AND s.name = level.name;
+
 -- The loss is the moving average of 10 rows, of runs that were told losses and no metric (`objective`); `most`: where the frame of the panel may end, 3 times the largest first loss of its curves.
 CREATE TEMP VIEW loss_points AS
     WITH value AS (
@@ -109,6 +123,12 @@ INSERT INTO remark SELECT 'timing', '* disturbed timings: ' || sum(disturbed) ||
 INSERT INTO remark
     SELECT 'cut', sum(cut_sequences) || ' sequences were cut at the context, in ' || sum(cut_sequences > 0) || ' of ' || count(*) || ' runs' FROM trained
     HAVING sum(cut_sequences) > 0;
+-- How many runs a value stands for, and where they ran.
+INSERT INTO remark
+    SELECT 'runs', 'n = ' || CASE WHEN min(n) = max(n) THEN min(n) ELSE min(n) || ' to ' || max(n) END || CASE WHEN max(n) = 1 THEN ' run' ELSE ' runs' END || ' a value' ||
+           coalesce(', on ' || (SELECT group_concat(device, ' and ') FROM (SELECT DISTINCT device FROM trained WHERE device <> '' ORDER BY 1 LIMIT 2)) ||
+                    CASE WHEN (SELECT count(DISTINCT device) FROM trained WHERE device <> '') > 2 THEN ' and others' ELSE '' END, '')
+    FROM (SELECT count(*) AS n FROM trained GROUP BY cell_text, metric_note, label) HAVING count(*) > 0;
 -- What is in no picture.
 INSERT INTO remark
     SELECT 'old', 'left out: ' || count(*) || CASE count(*) WHEN 1 THEN ' run' ELSE ' runs' END || ' of an old definition'

@@ -84,6 +84,18 @@ void zo_cell_take_peaks(zo_cell_run *r)
     }
 }
 
+/* What choosing at random gives on dev: plots have a line there. Of a run that has been evaluated, so that no row is fetched for it. */
+static zo_status write_chance(zo_cell_run *r, zo_err *err)
+{
+    double value[ZO_METRICS];
+    zo_metric metric = (zo_metric)(r->cell.metric - 1);
+    if (r->candidates == 0 || r->setup.dataset == NULL || zo_dataset_size(r->setup.dataset, ZO_DEV) == 0) {
+        return ZO_OK;
+    }
+    zo_dataset_chance(r->setup.dataset, ZO_DEV, value);
+    return isfinite(value[metric]) ? zo_results_predict(r->results, r->id, "dev_metric", value[metric], err) : ZO_OK;
+}
+
 zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err)
 {
     zo_status status = ZO_OK;
@@ -96,6 +108,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
             status = zo_results_memory(r->results, r->id, (zo_phase)phase, &r->peaks.of[phase], err);
         }
     }
+    status = status == ZO_OK ? write_chance(r, err) : status;
     if (status != ZO_OK) {
         return status;
     }

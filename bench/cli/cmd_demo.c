@@ -51,7 +51,7 @@ static int show(const char *db, const char *out)
     }
     if (status == ZO_OK) {
         fflush(stdout);
-        zo_plot_spec plots = {.db = zo_results_handle(results), .out = out, .formats = "png,svg"};
+        zo_plot_spec plots = {.db = zo_results_handle(results), .out = out, .formats = "png,svg,pdf"};
         status = zo_plot(&plots, &drawn, &err);
     }
     zo_results_close(results);

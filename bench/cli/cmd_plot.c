@@ -66,12 +66,12 @@ static void print_older(zo_results *results)
 int zo_cmd_plot(int argc, char **argv)
 {
     const char *db = "results/zo.db";
-    zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg"};
+    zo_plot_spec spec = {.out = "results/plots", .formats = "png,svg,pdf"};
     bool json = false;
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--out", ZO_ARG_TEXT, &spec.out}, {"--only", ZO_ARG_TEXT, &spec.only},
-                            {"--format", ZO_ARG_TEXT, &spec.formats}, {"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--format", ZO_ARG_TEXT, &spec.formats}, {"--size", ZO_ARG_TEXT, &spec.size}, {"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]", &err) != ZO_OK) {
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg,pdf] [--size column|text|slide] [--json]", &err) != ZO_OK) {
         fprintf(stderr, "zo plot: %s\n", err.text);
         return 2;
     }

@@ -8,7 +8,7 @@
 #include "core/mem.h"
 #include "plots/gnuplot.h"
 
-enum { VALUES_MOST = 400, LINE_PIXELS = 26 };
+enum { VALUES_MOST = 400, LINE_POINTS = 20 };
 
 zo_status zo_picture_add(zo_picture *p, const zo_expected *e, const zo_stand *s, zo_err *err)
 {
@@ -66,8 +66,7 @@ static zo_status write_driver(const zo_gnuplot *g, const zo_picture *p, const ch
     if (f == NULL) {
         return err->status;
     }
-    fprintf(f, "n = %d\nset encoding utf8\nset terminal %s size 900, %d font \"DejaVu Sans,12\" background \"white\"\nset output \"picture\"\n", p->n,
-            strcmp(format, "svg") == 0 ? "svg" : "pngcairo", 110 + LINE_PIXELS * p->n);
+    fprintf(f, "n = %d\nformat = \"%s\"\nwidth = 675.0\nheight = %d.0\nfont = 9.0\nload \"terminal.gp\"\n", p->n, format, 80 + LINE_POINTS * p->n);
     fputs("array name[n]\nset datafile commentschars \"\"\n"
           "stats \"names.txt\" using (name[int(column(0)) + 1] = stringcolumn(1), 1) nooutput\n"
           "set datafile missing \"NaN\"\nset ytics () noenhanced\n"
@@ -81,9 +80,9 @@ static zo_status write_driver(const zo_gnuplot *g, const zo_picture *p, const ch
 
 zo_status zo_picture_draw(const zo_picture *p, const char *path, zo_err *err)
 {
-    const char *end = strrchr(path, '.');
-    if (end == NULL || (strcmp(end, ".png") != 0 && strcmp(end, ".svg") != 0)) {
-        return zo_fail(err, ZO_EINPUT, "--plot is \"%.200s\"; expected a file that ends with .png or .svg", path);
+    const char *format = zo_gnuplot_format_of("--plot", path, err);
+    if (format == NULL) {
+        return err->status;
     }
     zo_gnuplot g = {{0}};
     char **names = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)p->n + 1) * sizeof *names);
@@ -93,8 +92,8 @@ zo_status zo_picture_draw(const zo_picture *p, const char *path, zo_err *err)
     zo_status status = zo_gnuplot_open(&g, err);
     status = status == ZO_OK ? zo_gnuplot_strings(&g, "names.txt", names, p->n, err) : status;
     status = status == ZO_OK ? write_points(&g, p, err) : status;
-    status = status == ZO_OK ? write_driver(&g, p, end + 1, err) : status;
-    status = status == ZO_OK ? zo_gnuplot_draw(&g, "driver.gp", "picture", end + 1, path, err) : status;
+    status = status == ZO_OK ? write_driver(&g, p, format, err) : status;
+    status = status == ZO_OK ? zo_gnuplot_draw(&g, "driver.gp", "picture", format, path, err) : status;
     zo_gnuplot_close(&g);
     zo_free(names);
     return status;

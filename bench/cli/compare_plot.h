@@ -15,7 +15,7 @@ typedef struct zo_picture { zo_comparison *value; int n, room; zo_published figu
 
 /* stand NULL: the published value alone. ZO_EINPUT where it is another figure than those before: one axis has one unit. */
 zo_status zo_picture_add(zo_picture *picture, const zo_expected *expected, const zo_stand *stand, zo_err *err);
-/* Draws it with gnuplot; PATH ends with .png or .svg. */
+/* Draws it with gnuplot; PATH ends with .png, .svg or .pdf. */
 zo_status zo_picture_draw(const zo_picture *picture, const char *path, zo_err *err);
 void zo_picture_free(zo_picture *picture);
 

@@ -10,7 +10,7 @@
 #include "core/mem.h"
 #include "plots/gnuplot.h"
 
-enum { PANELS_MOST = 12, PANEL_PIXELS = 170, GAP_PIXELS = 90, HEAD_PIXELS = 40, FOOT_PIXELS = 100, TICS_MOST = 24 };
+enum { PANELS_MOST = 12, PANEL_POINTS = 128, GAP_POINTS = 68, HEAD_POINTS = 30, FOOT_POINTS = 75, TICS_MOST = 24 };
 
 bool zo_history_same_series(const cJSON *a, const cJSON *b)
 {
@@ -98,11 +98,10 @@ static zo_status write_driver(const zo_gnuplot *g, int panels, const char *forma
     if (f == NULL) {
         return err->status;
     }
-    int height = HEAD_PIXELS + FOOT_PIXELS + panels * PANEL_PIXELS + (panels - 1) * GAP_PIXELS;
-    fprintf(f, "panels = %d\nset encoding utf8\nset terminal %s size 900, %d font \"DejaVu Sans,11\" background \"white\"\nset output \"picture\"\n", panels,
-            strcmp(format, "svg") == 0 ? "svg" : "pngcairo", height);
-    fprintf(f, "most = %d\nheight = %d.0\nset multiplot layout panels, 1 margins 0.1, 0.96, %d / height, 1 - %d / height spacing 0, %d / height\n", TICS_MOST, height, FOOT_PIXELS,
-            HEAD_PIXELS, GAP_PIXELS);
+    int height = HEAD_POINTS + FOOT_POINTS + panels * PANEL_POINTS + (panels - 1) * GAP_POINTS;
+    fprintf(f, "panels = %d\nformat = \"%s\"\nwidth = 675.0\nheight = %d.0\nfont = 8.0\nload \"terminal.gp\"\n", panels, format, height);
+    fprintf(f, "most = %d\nset multiplot layout panels, 1 margins 0.1, 0.96, %d / height, 1 - %d / height spacing 0, %d / height\n", TICS_MOST, FOOT_POINTS,
+            HEAD_POINTS, GAP_POINTS);
     fputs("array title_of[panels]\narray metric[1]\n"
           "set datafile commentschars \"\"\n"
           "stats \"titles.txt\" using (title_of[int(column(0)) + 1] = stringcolumn(1), 1) nooutput\n"
@@ -132,11 +131,11 @@ static zo_status write_driver(const zo_gnuplot *g, int panels, const char *forma
 
 zo_status zo_history_draw(const cJSON *rows, const char *metric, const char *path, zo_err *err)
 {
-    const char *end = strrchr(path, '.');
     char *title[PANELS_MOST], text[500], *name[1];
     int panels = 0;
-    if (end == NULL || (strcmp(end, ".png") != 0 && strcmp(end, ".svg") != 0)) {
-        return zo_fail(err, ZO_EINPUT, "--plot is \"%.200s\"; expected a file that ends with .png or .svg", path);
+    const char *format = zo_gnuplot_format_of("--plot", path, err);
+    if (format == NULL) {
+        return err->status;
     }
     zo_gnuplot g = {{0}};
     zo_status status = zo_gnuplot_open(&g, err);
@@ -157,8 +156,8 @@ zo_status zo_history_draw(const cJSON *rows, const char *metric, const char *pat
     name[0] = zo_strdup(ZO_TAG_OTHER, metric);
     status = status == ZO_OK ? zo_gnuplot_strings(&g, "titles.txt", title, panels, err) : status;
     status = status == ZO_OK ? zo_gnuplot_strings(&g, "metric.txt", name, 1, err) : status;
-    status = status == ZO_OK ? write_driver(&g, panels, end + 1, err) : status;
-    status = status == ZO_OK ? zo_gnuplot_draw(&g, "driver.gp", "picture", end + 1, path, err) : status;
+    status = status == ZO_OK ? write_driver(&g, panels, format, err) : status;
+    status = status == ZO_OK ? zo_gnuplot_draw(&g, "driver.gp", "picture", format, path, err) : status;
     zo_gnuplot_close(&g);
     zo_free(name[0]);
     for (int i = 0; i < panels; i++) {

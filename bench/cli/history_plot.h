@@ -13,7 +13,7 @@ extern "C" {
 
 struct cJSON;
 
-/* rows: those of results/history.h. Draws medians, bands, levels, and how large each step is, with gnuplot; PATH ends with .png or .svg. */
+/* rows: those of results/history.h. Draws medians, bands, levels, and how large each step is, with gnuplot; PATH ends with .png, .svg or .pdf. */
 zo_status zo_history_draw(const struct cJSON *rows, const char *metric, const char *path, zo_err *err);
 
 /* Are these two points of one series? */

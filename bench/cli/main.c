@@ -159,18 +159,20 @@ static const command commands[] = {
      "                as given to the `zo run` that made the runs\n"
      "  --values      the published values alone; no database is read\n"
      "  --format F    md, csv, json or latex (rules of booktabs); csv and json have every figure\n"
-     "  --plot FILE   a picture too, .png or .svg: each published value with its spread over seeds, and ours beside it\n"
+     "  --plot FILE   a picture too, .png, .svg or .pdf: each published value with its spread over seeds, and ours beside it\n"
      "\n"
      "Exit code: 0, 1 where a value that was read in the paper differs, 2 the input was wrong.\n",
      "  zo compare paper_configs/mezo/table1.json --values\n"
      "  zo compare paper_configs/mezo/table1.json --db results/zo.db --plot table1.svg\n"},
     {"plot", zo_cmd_plot, "pictures of what a database holds",
-     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg] [--json]\n"
+     "usage: zo plot [--db FILE] [--out DIR] [--only NAME,NAME] [--format png,svg,pdf]\n"
+     "               [--size column|text|slide] [--json]\n"
      "\n"
      "  --db FILE     results database (results/zo.db)\n"
      "  --out DIR     where the pictures go (results/plots)\n"
      "  --only NAMES  of `zo list plots`, without blanks (all)\n"
-     "  --format      png, svg or both (png,svg)\n"
+     "  --format      some of png, svg and pdf (all)\n"
+     "  --size S      text: as wide as a page's text, 5.5 inches; column: one of two columns, 3.25; slide: 10 inches, in larger print (text)\n"
      "  --json        what was drawn, as JSON\n"
      "\n"
      "Exit code: 0 drawn, 1 there was nothing to draw, 2 the input was wrong, or a picture could not be drawn or written (the others are).\n",
@@ -240,7 +242,7 @@ static const command commands[] = {
      "  --db FILE     results database (results/zo.db); of `zo regress`: results/regress.db\n"
      "  --where SQL   a condition on the view all_runs, for instance \"optimizer = 'mezo'\"\n"
      "  --disturbed   times of runs that other work disturbed count too\n"
-     "  --plot FILE   a picture too, .png or .svg: a panel a setting\n"
+     "  --plot FILE   a picture too, .png, .svg or .pdf: a panel a setting\n"
      "\n"
      "Exit code: 0 done, 2 the input was wrong, or no run has the figure.\n",
      "  zo history cpu --db results/regress.db\n"

@@ -273,7 +273,7 @@ START_TEST(verdicts)
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), "--plot", below("all.png"), NULL}), 2);
     ASSERT_HAS(program_said, "--plot draws one figure, and these tables have \"metric\" and \"memory\"");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("one.json"), "--db", below("t.db"), "--plot", below("one.gif"), NULL}), 2);
-    ASSERT_HAS(program_said, "expected a file that ends with .png or .svg");
+    ASSERT_HAS(program_said, "expected a file that ends with .png, .svg or .pdf");
     char *svg;
     size_t bytes;
     zo_err err = {0};

@@ -153,7 +153,7 @@ START_TEST(a_picture)
     ck_assert_ptr_nonnull(strstr(text, "shape:opt-tiny synth-lengths head mezo on here"));
     ck_assert_ptr_nonnull(strstr(text, ">j0<"));
     ck_assert_int_eq(COMMAND(zo_cmd_history, "history", "cpu", "--db", below("h.db"), "--plot", below("h.txt")), 2);
-    ASSERT_SAID("expected a file that ends with .png or .svg");
+    ASSERT_SAID("expected a file that ends with .png, .svg or .pdf");
 }
 END_TEST
 
