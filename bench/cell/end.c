@@ -84,7 +84,7 @@ void zo_cell_take_peaks(zo_cell_run *r)
     }
 }
 
-/* What choosing at random gives on dev: plots have a line there. Of a run that has been evaluated, so that no row is fetched for it. */
+/* What choosing at random gives on dev: plots have a line there. Of a run that has been evaluated; peaks are taken already. */
 static zo_status write_chance(zo_cell_run *r, zo_err *err)
 {
     double value[ZO_METRICS];
@@ -92,6 +92,7 @@ static zo_status write_chance(zo_cell_run *r, zo_err *err)
     if (r->candidates == 0 || r->setup.dataset == NULL || zo_dataset_size(r->setup.dataset, ZO_DEV) == 0) {
         return ZO_OK;
     }
+    zo_dataset_fetch(r->setup.dataset, ZO_DEV);
     zo_dataset_chance(r->setup.dataset, ZO_DEV, value);
     return isfinite(value[metric]) ? zo_results_predict(r->results, r->id, "dev_metric", value[metric], err) : ZO_OK;
 }
