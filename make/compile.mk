@@ -8,7 +8,7 @@ $(BUILD)/flags: FORCE
 
 # What the program says about its own build (core/build.h): rewritten only when it changed.
 $(BUILD)/build_info.c: FORCE $(BUILD)/flags
-	@revision=$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown); \
+	@revision=$$(make/version.sh revision); \
 	 printf '/* generated */\n#include "core/build.h"\nconst char *zo_build_revision(void) { return "%s"; }\nconst char *zo_build_flags(void) { return "%s"; }\n' \
 	 "$$revision" '$(strip $(optimise.$(MODE)) $(NUMERIC) $(CFLAGS))' > $@.$$PPID
 	@cmp -s $@.$$PPID $@ && rm -f $@.$$PPID || mv -f $@.$$PPID $@

@@ -39,4 +39,5 @@ PYTHON_BUILD := build/$(BACKEND)-$(MODE)-$(PYTHON_MARCH)
 python:
 	@$(MAKE) MARCH=$(PYTHON_MARCH) $(PYTHON_BUILD)/libzo.so
 	@cp $(PYTHON_BUILD)/libzo.so python/zo/libzo.so.$$PPID && mv -f python/zo/libzo.so.$$PPID python/zo/libzo.so
+	@make/version.sh package >python/zo/VERSION
 $(BUILD)/tests/test_python $(BUILD)/tests/test_exports: | $(BUILD)/zo
