@@ -16,6 +16,8 @@
 #   make gpu-check       parity, timings, memory, sanitizer on this machine's GPU (CUDA=1; ARGS="steps memory" chooses); an error without
 #   make dist            build/dist: a folder and a tarball that run on any x86-64 Linux (AVX2, glibc >= 2.36) without root
 #   make dist-check      run a small config from that tarball in a root that holds nothing but the C library
+#   make deb wheel       build/dist: packages for Debian and for pip, of the same builds
+#   make deb-check wheel-check   install them in a bare Debian root and run the demo there (root, debootstrap, network)
 #
 # CUDA=auto (the default) builds the GPU backend where nvcc is, CUDA=1 always (an error without nvcc), CUDA=0 never.
 #

@@ -89,7 +89,7 @@ static zo_status run(const zo_gnuplot *g, const char *argument, zo_err *err)
     int failed = posix_spawnp(&pid, "gnuplot", &actions, NULL, argv, environment(room)), state = 0;
     posix_spawn_file_actions_destroy(&actions);
     if (failed) {
-        return zo_fail(err, ZO_EIO, "gnuplot cannot be started (%s): `make deps` installs the package gnuplot-nox", strerror(failed));
+        return zo_fail(err, ZO_EIO, "gnuplot cannot be started (%s); install it (Debian: gnuplot-nox)", strerror(failed));
     }
     while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
     }

@@ -2,8 +2,11 @@
 import ctypes as c
 import os
 import pathlib
+import re
+import subprocess
 
 from .errors import Error
+from .program import INSIDE
 from .seam import Seam
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before libgomp reads it, as zo's own main does
@@ -12,6 +15,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before libgomp reads it, as z
 def _find():
     given = os.environ.get("ZO_LIBRARY")
     path = pathlib.Path(given) if given else pathlib.Path(__file__).with_name("libzo.so")
+    if not given and INSIDE.is_file():  # the one of several that the loader takes for the program on this processor
+        traced = subprocess.run([INSIDE], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, stdout=subprocess.PIPE, text=True)
+        found = re.search(r"libzo\.so => (.+) \(0x", traced.stdout)
+        path = pathlib.Path(found[1]) if found else path
     if not path.is_file():
         raise Error(f"{path}: there is no libzo.so; `make python` in zo's folder builds it, or $ZO_LIBRARY names one")
     return str(path)

@@ -10,8 +10,17 @@ import tempfile
 from .errors import Error
 
 
+INSIDE = pathlib.Path(__file__).with_name("bin") / "zo"  # of the wheel that has the program too
+
+
+def main():
+    """The script `zo` of that wheel: the program takes the place of this process. Estimators in Python are run by this Python."""
+    os.environ.setdefault("ZO_PYTHON", sys.executable)
+    os.execv(INSIDE, ["zo", *sys.argv[1:]])
+
+
 def _zo(words, program=None):
-    path = program or os.environ.get("ZO_PROGRAM") or shutil.which("zo")
+    path = program or os.environ.get("ZO_PROGRAM") or (INSIDE.is_file() and str(INSIDE)) or shutil.which("zo")
     if not path:
         raise Error("there is no program `zo` in PATH; `make install` puts it there, or $ZO_PROGRAM names it")
     here = str(pathlib.Path(__file__).resolve().parent.parent)
