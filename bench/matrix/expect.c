@@ -14,7 +14,7 @@
 
 static const char *const confidence_name[ZO_CONFIDENCES] = {"read", "read-2nd", "figure", "derived", "unverified"};
 static const struct { const char *name, *unit; double most; } published[ZO_PUBLISHED] = {
-    {"metric", "percent", 100}, {"memory", "GB", 1e5}, {"step", "s", 1e5}, {"hours", "h", 1e6}, {"ratio", "times", 1e4}};
+    {"metric", "percent", 100}, {"memory", "GB", 1e5}, {"step", "s", 1e5}, {"hours", "h", 1e6}, {"ratio", "times", 1e4}, {"metric-ratio", "times", 1e4}};
 
 const char *zo_confidence_name(zo_confidence confidence)
 {
@@ -241,7 +241,8 @@ static zo_status read_row(reader *r, const block *b, const cJSON *row)
         status = refuse(r, "\"of\" is %s; expected a partial cell such as {\"optimizer\": NAME}, or \"not_run\" and why", kind_of(of));
     }
     const cJSON *over = member(row, "over");
-    if (status == ZO_OK && (b->figure == ZO_PUBLISHED_RATIO) != (over != NULL) && (over != NULL || not_run == NULL)) {
+    bool is_ratio = b->figure == ZO_PUBLISHED_RATIO || b->figure == ZO_PUBLISHED_METRIC_RATIO;
+    if (status == ZO_OK && is_ratio != (over != NULL) && (over != NULL || not_run == NULL)) {
         status = over != NULL ? refuse(r, "\"over\" is of ratios alone; take it away, or say \"figure\": \"ratio\"")
                               : refuse(r, "\"over\" is missing; a ratio has the partial cell that it is divided by");
     }
@@ -272,7 +273,7 @@ static zo_status read_block(reader *r, const cJSON *json)
     zo_status status = check_keys(r, json, keys, COUNT(keys));
     status = status == ZO_OK ? read_word(r, json, NULL, "figure", name, ZO_PUBLISHED, &figure) : status;
     status = status == ZO_OK ? read_word(r, json, NULL, "unit", unit, ZO_PUBLISHED, &said) : status;
-    if (status == ZO_OK && said != figure) {
+    if (status == ZO_OK && strcmp(unit[said], unit[figure]) != 0) {
         status = refuse(r, "\"unit\" is \"%s\", and a %s is in \"%s\"; convert the values", unit[said], name[figure], unit[figure]);
     }
     b.figure = (zo_published)figure;

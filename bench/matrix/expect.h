@@ -15,7 +15,7 @@
  *     }]
  *
  * "of" is a partial cell, as an entry of "exclude": with its column's key it matches at least one cell of the config, or the config is refused.
- * A "ratio" has "over" beside "of": the partial cell that it is divided by. "value" is a list, one a column; null = the paper has none. "spread" is their standard deviation over seeds. A row may have a "source",
+ * A "ratio" or "metric-ratio" has "over" beside "of": the partial cell that it is divided by. "value" is a list, one a column; null = the paper has none. "spread" is their standard deviation over seeds. A row may have a "source",
  * "confidence" or "seeds" of its own. */
 #ifndef ZO_BENCH_MATRIX_EXPECT_H
 #define ZO_BENCH_MATRIX_EXPECT_H
@@ -45,9 +45,10 @@ typedef enum zo_published {
     ZO_PUBLISHED_STEP,    /* seconds: step_ms / 1000 */
     ZO_PUBLISHED_HOURS,   /* hours of a device: device_hours */
     ZO_PUBLISHED_RATIO,   /* times: train_peak_bytes of the cells that are "of" over those that are "over" */
+    ZO_PUBLISHED_METRIC_RATIO, /* times: the same of metric_value */
     ZO_PUBLISHED
 } zo_published;
-const char *zo_published_name(zo_published figure); /* "metric", "memory", "step", "hours", "ratio" */
+const char *zo_published_name(zo_published figure); /* "metric", "memory", "step", "hours", "ratio", "metric-ratio" */
 const char *zo_published_unit(zo_published figure); /* "percent", "GB", "s", "h", "times" */
 
 typedef struct zo_expected {

@@ -19,7 +19,8 @@ static const struct { const char *column, *std; double scale; const char *other;
     [ZO_PUBLISHED_MEMORY] = {"train_peak_bytes", NULL, 1e-9, "ours is the ledger's peak in training; theirs what their device or allocator says"},
     [ZO_PUBLISHED_STEP] = {"step_ms", NULL, 1e-3, "another device"},
     [ZO_PUBLISHED_HOURS] = {"device_hours", NULL, 1, "another device"},
-    [ZO_PUBLISHED_RATIO] = {"train_peak_bytes", NULL, 1, "ours is of the ledger's peaks in training; theirs of what their device or allocator says"}};
+    [ZO_PUBLISHED_RATIO] = {"train_peak_bytes", NULL, 1, "ours is of the ledger's peaks in training; theirs of what their device or allocator says"},
+    [ZO_PUBLISHED_METRIC_RATIO] = {"metric_value", NULL, 1, "a ratio of scores, of which no spread is known"}};
 
 typedef struct finder {
     const zo_grid *grid;

@@ -233,15 +233,19 @@ START_TEST(verdicts)
              "{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"memory\", \"unit\": \"GB\", \"values\": [{\"name\": \"peak\", \"of\": {\"optimizer\": \"fo-sgd\"}, "
              "\"value\": [0.5]}]},"
              "{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"ratio\", \"unit\": \"times\", \"values\": [{\"name\": \"sgd over mezo\", \"of\": {\"optimizer\": \"fo-sgd\"}, "
-             "\"over\": {\"optimizer\": {\"name\": \"mezo\", \"lr\": 1e-3}}, \"value\": [2]}]}]", sgd, far, far);
+             "\"over\": {\"optimizer\": {\"name\": \"mezo\", \"lr\": 1e-3}}, \"value\": [2]}]}, "
+             "{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"metric-ratio\", \"unit\": \"times\", \"values\": [{\"name\": \"scores of sgd over mezo\", \"of\": {\"optimizer\": \"fo-sgd\"}, "
+             "\"over\": {\"optimizer\": {\"name\": \"mezo\", \"lr\": 1e-3}}, \"value\": [1]}]}]", sgd, far, far);
     put_table("table.json", expect);
     put_table("one.json", "[{\"source\": \"made up\", \"confidence\": \"read\", \"figure\": \"metric\", \"unit\": \"percent\", \"values\": [{\"name\": \"one & _two\","
               "\"of\": {\"optimizer\": \"mezo\"}, \"value\": [50], \"spread\": [40]}]}]");
     const char *const compare[] = {"compare", below("table.json"), "--db", below("t.db"), "--format", "json", NULL};
     ck_assert_msg(command(zo_cmd_compare, compare) == 1, "%s", program_said); /* a value that was read differs */
     cJSON *rows = cJSON_Parse(program_said);
-    ck_assert_msg(cJSON_GetArraySize(rows) == 7, "%s", program_said);
+    ck_assert_msg(cJSON_GetArraySize(rows) == 8, "%s", program_said);
     expect_verdict(rows, "sgd over mezo", "other definition");
+    expect_verdict(rows, "scores of sgd over mezo", "other definition");
+    ck_assert_double_eq_tol(number(row_of(rows, "scores of sgd over mezo"), "ours"), sgd / 100 / ask("SELECT avg(metric_value) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-3"), 1e-9);
     ck_assert_double_eq_tol(number(row_of(rows, "sgd over mezo"), "ours"), peak * 1e9 / ask("SELECT max(train_peak_bytes) FROM runs WHERE optimizer = 'mezo' AND lr = 1e-3"), 1e-9);
     expect_verdict(rows, "near", "cannot tell"); /* 64 test rows decide nothing within 2 points */
     expect_verdict(rows, "far", "differs");
@@ -261,8 +265,8 @@ START_TEST(verdicts)
     cJSON_Delete(rows);
     /* for people, and the count of values */
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("t.db"), NULL}), 1);
-    ASSERT_HAS(program_said, "7 values: 6 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
-    ASSERT_HAS(program_said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 3 without.");
+    ASSERT_HAS(program_said, "8 values: 7 read, 0 read-2nd, 0 figure, 0 derived, 1 unverified.");
+    ASSERT_HAS(program_said, "Verdicts: 0 agree, 2 differ, 2 cannot tell, 4 without.");
     ck_assert_int_eq(command(zo_cmd_compare, (const char *const[]){"compare", below("table.json"), "--db", below("none.db"), "--values", NULL}), 0);
     ASSERT_HAS(program_said, "it is not built");
     /* as LaTeX, and as a picture of one figure */
