@@ -5,10 +5,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/io.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "results/database.h"
 #include "results/migrate.h"
 
@@ -102,6 +104,26 @@ zo_status zo_results_check_file(const zo_results *r, zo_err *err)
     return ZO_OK;
 }
 
+/* A damaged page is found before a night is written on it. */
+static zo_status check_whole(zo_results *r, zo_err *err)
+{
+    zo_binder b;
+    zo_status status = zo_db_prepare(r, "PRAGMA quick_check(1)", &b, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    int code = sqlite3_step(b.s);
+    const char *says = code == SQLITE_ROW ? (const char *)sqlite3_column_text(b.s, 0) : sqlite3_errmsg(r->db);
+    if (code != SQLITE_ROW || strcmp(says, "ok") != 0) {
+        char line[200];
+        snprintf(line, sizeof line, "%s", says);
+        status = zo_fail(err, ZO_EINPUT, "%s: is damaged (%s); name another file with --db FILE, or take what can be read of it: sqlite3 FILE .recover | sqlite3 NEW.db",
+                         r->path, zo_text_plain(line));
+    }
+    sqlite3_finalize(b.s);
+    return status;
+}
+
 /* Nothing half-written stays of a file that was not there before (`existed`). `lock`: a descriptor that is given back with the database, -1 = none. */
 static zo_status open_file(zo_results **results, const char *path, bool create, bool existed, int lock, zo_err *err)
 {
@@ -117,6 +139,9 @@ static zo_status open_file(zo_results **results, const char *path, bool create, 
     }
     if (status == ZO_OK) {
         status = zo_db_run(r, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", err);
+    }
+    if (status == ZO_OK && existed && lock >= 0) {
+        status = check_whole(r, err);
     }
     if (status == ZO_OK) { /* may it be written to? */
         status = zo_db_run(r, "BEGIN IMMEDIATE; CREATE TABLE zo_probe (x); ROLLBACK", err);
@@ -145,6 +170,28 @@ zo_status zo_results_open(zo_results **results, const char *path, bool create, z
     return status == ZO_OK ? open_file(results, path, create, existed, -1, err) : status;
 }
 
+/* Takes the lock; where somebody has it, a look of zo_results_is_worked_on is waited for. */
+static bool lock_file(int fd)
+{
+    for (int k = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; k++) {
+        if (k == 10) {
+            return false;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return true;
+}
+
+bool zo_results_is_worked_on(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return locked;
+}
+
 zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *err)
 {
     *results = NULL;
@@ -158,7 +205,7 @@ zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *
     if (lock < 0) {
         return zo_fail(err, ZO_EIO, "%s: cannot be written (%s); name a file in a folder that you may write to with --db FILE", path, strerror(errno));
     }
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_file(lock)) {
         close(lock);
         return zo_fail(err, ZO_EINPUT, "%s: another `zo run` is working on it; wait for that one, or name another file with --db FILE", path);
     }

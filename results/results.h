@@ -29,8 +29,10 @@ typedef struct zo_results zo_results;
  * (FILE.schema2). A database of a newer schema, a file that is no database or none of zo's, a read-only folder: one sentence. */
 zo_status zo_results_open(zo_results **results, const char *path, bool create, zo_err *err);
 /* The same, alone among those who run cells (flock on the file, held until the database is closed or the process ends); taken before anything
- * is read or changed. ZO_EINPUT with a sentence when another `zo run` has it. */
+ * is read or changed. ZO_EINPUT with a sentence when another `zo run` has it, or where SQLite's quick_check finds a damaged page. */
 zo_status zo_results_open_alone(zo_results **results, const char *path, zo_err *err);
+/* Is a `zo run` at work on it? Not to be asked while this process has it open: SQLite's locks would go. */
+bool zo_results_is_worked_on(const char *path);
 /* For readers: the file must exist and is not written to, not even where its folder is read-only; one of an older schema is read through
  * a copy in memory that is brought to this one. */
 zo_status zo_results_open_read(zo_results **results, const char *path, zo_err *err);
@@ -64,7 +66,7 @@ typedef struct zo_run_brief {
     int64_t run;
     char status[16], message[1000], marks[64];
     bool finished; /* it ended with a measurement: 'done', 'diverged', 'dead', 'oom', 'time' or 'unsupported' */
-    double metric_value, step_ms;
+    double metric_value, step_ms, train_seconds, eval_seconds; /* the last two: 0 = not measured */
     char metric[16];
     uint64_t peak_bytes, memory_limit_bytes; /* 0 = not known */
     char revision[64], model_folder[4096]; /* "" = not recorded */
@@ -149,14 +151,16 @@ typedef struct zo_run_facts {
  * something else. */
 zo_status zo_results_facts(zo_results *results, const char *name, zo_run_facts *facts, zo_err *err);
 
-/* How far a try has come: for a checkpoint, and for the try that goes on from there. */
+/* How far a try has come: for a checkpoint, and for the try that goes on from there. Behind it the try may get rows of the same step: those of the last
+ * evaluation, or the rest of a thinned row. So each table has a step of its own. */
+enum { ZO_MARK_TABLES = 4 };
 typedef struct zo_mark {
-    char name[33]; /* of the try, in every copy of the database */
-    int64_t step;  /* steps done */
-    int64_t rows;  /* that it has by then, of steps, evaluations and the journal */
+    char name[33];                 /* of the try, in every copy of the database */
+    int64_t last[ZO_MARK_TABLES];  /* step of the last row of steps, evaluations, the journal and samples; -1 = none */
+    int64_t rows;                  /* that these have by then */
 } zo_mark;
 zo_status zo_results_mark(zo_results *results, int64_t run, int64_t step, zo_mark *mark, zo_err *err);
-/* `run` goes on from there, for the `resumed`th time: it gets copies of the rows of that try up to that step. ZO_EINPUT, and nothing changed, where
+/* `run` goes on from there, for the `resumed`th time: it gets copies of the rows of that try up to there. ZO_EINPUT, and nothing changed, where
  * this database has not that try with so many rows. */
 zo_status zo_results_go_on(zo_results *results, int64_t run, const zo_mark *mark, int64_t resumed, zo_err *err);
 
@@ -167,6 +171,7 @@ zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, co
 typedef struct zo_run_end {
     const char *status;
     const char *message;           /* one sentence, or NULL */
+    bool cut;                      /* a limit ended it, which is no budget of the cell: it has measured nothing that was predicted */
     const char *marks;             /* "diverged,constant"; "" = none */
     int64_t fault_step;            /* -1 = none */
     double accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman, metric_value; /* the headline */

@@ -6,35 +6,41 @@
 
 /* Tables whose rows belong to a step. */
 static const char *const of_steps[] = {"steps", "evaluations", "journal", "samples"};
-enum { TABLES = sizeof of_steps / sizeof *of_steps };
+_Static_assert(sizeof of_steps / sizeof *of_steps == ZO_MARK_TABLES, "a mark has a step of each table");
 
-static zo_status count_rows(zo_results *r, int64_t run, int64_t step, int64_t *rows, zo_err *err)
+/* One number of a table's rows up to a step of its own: `what` is an expression over them. */
+static zo_status ask_rows(zo_results *r, const char *what, int table, int64_t run, int64_t step, int64_t *answer, zo_err *err)
 {
-    *rows = 0;
-    for (int t = 0; t < TABLES; t++) {
-        char sql[100];
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE run = ? AND step <= ?", of_steps[t]);
-        zo_binder b;
-        zo_status status = zo_db_prepare(r, sql, &b, err);
-        if (status != ZO_OK) {
-            return status;
-        }
-        zo_put_int(&b, run);
-        zo_put_int(&b, step);
-        bool there = sqlite3_step(b.s) == SQLITE_ROW;
-        *rows += there ? sqlite3_column_int64(b.s, 0) : 0;
-        sqlite3_finalize(b.s);
-        if (!there) {
-            return zo_db_fail(r, err);
-        }
+    char sql[120];
+    snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE run = ? AND step <= ?", what, of_steps[table]);
+    zo_binder b;
+    zo_status status = zo_db_prepare(r, sql, &b, err);
+    if (status != ZO_OK) {
+        return status;
     }
-    return ZO_OK;
+    zo_put_int(&b, run);
+    zo_put_int(&b, step);
+    bool there = sqlite3_step(b.s) == SQLITE_ROW;
+    *answer = there ? sqlite3_column_int64(b.s, 0) : 0;
+    sqlite3_finalize(b.s);
+    return there ? ZO_OK : zo_db_fail(r, err);
+}
+
+static zo_status count_rows(zo_results *r, int64_t run, const int64_t last[ZO_MARK_TABLES], int64_t *rows, zo_err *err)
+{
+    zo_status status = ZO_OK;
+    *rows = 0;
+    for (int t = 0; t < ZO_MARK_TABLES && status == ZO_OK; t++) {
+        int64_t n;
+        status = ask_rows(r, "count(*)", t, run, last[t], &n, err);
+        *rows += status == ZO_OK ? n : 0;
+    }
+    return status;
 }
 
 zo_status zo_results_mark(zo_results *r, int64_t run, int64_t step, zo_mark *mark, zo_err *err)
 {
     memset(mark, 0, sizeof *mark);
-    mark->step = step;
     zo_binder b;
     zo_status status = zo_db_prepare(r, "SELECT try FROM tries WHERE run = ?", &b, err);
     if (status != ZO_OK) {
@@ -46,7 +52,11 @@ zo_status zo_results_mark(zo_results *r, int64_t run, int64_t step, zo_mark *mar
         snprintf(mark->name, sizeof mark->name, "%s", (const char *)sqlite3_column_text(b.s, 0));
     }
     sqlite3_finalize(b.s);
-    return there ? count_rows(r, run, step, &mark->rows, err) : zo_db_fail(r, err);
+    status = there ? ZO_OK : zo_db_fail(r, err);
+    for (int t = 0; t < ZO_MARK_TABLES && status == ZO_OK; t++) {
+        status = ask_rows(r, "coalesce(max(step), -1)", t, run, step, &mark->last[t], err);
+    }
+    return status == ZO_OK ? count_rows(r, run, mark->last, &mark->rows, err) : status;
 }
 
 /* The run of the try of this name; 0 = there is none. */
@@ -94,12 +104,12 @@ static zo_status go_on(zo_results *r, int64_t run, const zo_mark *mark, int64_t 
 {
     int64_t from, rows = 0;
     zo_status status = find_try(r, mark->name, &from, err);
-    status = status == ZO_OK && from != 0 ? count_rows(r, from, mark->step, &rows, err) : status;
+    status = status == ZO_OK && from != 0 ? count_rows(r, from, mark->last, &rows, err) : status;
     if (status == ZO_OK && (from == 0 || rows != mark->rows)) {
         return zo_fail(err, ZO_EINPUT, "it is of a try that this database does not have%s", from != 0 ? " whole" : "");
     }
-    for (int t = 0; t < TABLES && status == ZO_OK; t++) {
-        status = copy_rows(r, of_steps[t], from, run, mark->step, err);
+    for (int t = 0; t < ZO_MARK_TABLES && status == ZO_OK; t++) {
+        status = copy_rows(r, of_steps[t], from, run, mark->last[t], err);
     }
     zo_binder b;
     status = status == ZO_OK ? zo_db_prepare(r, "UPDATE tries SET resumed = ? WHERE run = ?", &b, err) : status;

@@ -69,7 +69,8 @@ CREATE TABLE tries (
                                              -- dead: the projected gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half.
                                              -- oom: the ledger's limit was reached, or the device's memory; or more than the limit was predicted, and
                                              --   nothing was started.
-                                             -- time: the budget in seconds ended before another one.
+                                             -- time: the budget in seconds ended before another one. Or `zo run --cell-limit` ended it: then it has no
+                                             --   score, and goes on with a larger limit.
                                              -- unsupported: this program cannot do the combination.
                                              -- failed: an error or a crash. killed: the run was interrupted.
                                              -- Cells that are running, failed or killed are run again; oom, when more memory is free.

@@ -52,7 +52,7 @@ static zo_status find_run(zo_results *r, const char *condition, const zo_identit
     char sql[1000];
     snprintf(sql, sizeof sql,
              "SELECT run, status, message, marks, metric, metric_value, step_ms, peak_bytes, revision, model_folder, meaning, memory_limit_bytes,"
-             " status IN " ZO_FINISHED ", hash, model_fingerprint, tokenizer_fingerprint, rows_fingerprint, task_fingerprint, plugin_fingerprint"
+             " status IN " ZO_FINISHED ", coalesce(train_seconds, 0), coalesce(eval_seconds, 0), hash, model_fingerprint, tokenizer_fingerprint, rows_fingerprint, task_fingerprint, plugin_fingerprint"
              " FROM all_runs WHERE hash = ? AND %s ORDER BY run DESC", condition);
     zo_binder b;
     *found = none;
@@ -81,8 +81,10 @@ static zo_status find_run(zo_results *r, const char *condition, const zo_identit
         row.meaning = sqlite3_column_int64(b.s, 10);
         row.memory_limit_bytes = (uint64_t)sqlite3_column_int64(b.s, 11);
         row.finished = sqlite3_column_int(b.s, 12) != 0;
+        row.train_seconds = sqlite3_column_double(b.s, 13);
+        row.eval_seconds = sqlite3_column_double(b.s, 14);
         for (int i = 0; i < ZO_FIELDS(zo_identity_fields); i++) {
-            take_text(&b, 13 + i, (char *)&row.identity + zo_identity_fields[i].offset, sizeof row.identity.hash);
+            take_text(&b, 15 + i, (char *)&row.identity + zo_identity_fields[i].offset, sizeof row.identity.hash);
         }
         if (fits(&row, identity)) {
             *found = row;

@@ -118,6 +118,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
     char note[2400] = "", marks[64];
     zo_run_end end = {.status = status_text,
                       .message = message,
+                      .cut = r->limited,
                       .fault_step = r->fault_step,
                       .steps = r->step,
                       .forwards = s->counts.forwards,
@@ -154,7 +155,7 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
                       .trained_parameters = s->model != NULL && zo_estimator_trains(r->cell.estimator) ? 0 : -1,
                       .promise = r->space == ZO_HOST && r->cell.precision == ZO_F32 ? "bits" : "pass"};
     zo_cell_take_times(r, &end);
-    take_headline(r, &end, strcmp(status_text, "oom") != 0);
+    take_headline(r, &end, strcmp(status_text, "oom") != 0 && !r->limited);
     end.marks = list_marks(r, marks, sizeof marks);
     if (r->load_end.wall_seconds > r->load_start.wall_seconds) {
         zo_disturbance d = zo_load_between(&r->load_start, &r->load_end, r->threads);
@@ -205,8 +206,9 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
         end.peak_bytes = end.train_peak_bytes = end.rss_peak_bytes = 0;
     }
     end.note = note[0] ? note : NULL;
+    zo_cell_phase(r, "write");
     status = zo_results_end(r->results, r->id, &end, err);
-    if (status == ZO_OK) {
+    if (status == ZO_OK && !r->limited) {
         zo_cell_drop_checkpoint(r);
     }
     return status;

@@ -116,6 +116,7 @@ static zo_status evaluate_splits(zo_cell_run *r, zo_candidate *c, bool has_dev, 
         r->dev_best = c->dev.examples > 0 ? c->dev.metric[metric] : NAN;
     }
     zo_err ignored = {0};
+    zo_cell_phase(r, "write");
     zo_status written = write_evaluation(r, ZO_DEV, &c->dev, &o, best, status == ZO_OK ? err : &ignored);
     written = written == ZO_OK ? write_evaluation(r, ZO_TEST, &c->test, &o, best, status == ZO_OK ? err : &ignored) : written;
     for (int split = 0; split < ZO_SPLITS; split++) {
@@ -139,15 +140,38 @@ static zo_status evaluate(zo_cell_run *r, bool last, zo_err *err)
         return ZO_OK;
     }
     zo_mem_phase(ZO_PHASE_EVAL);
-    r->phase = "eval";
+    zo_cell_phase(r, "eval");
     zo_cell_send_progress(r, true);
     zo_status status = evaluate_splits(r, c, has_dev, has_test, last, err);
     zo_mem_phase(ZO_PHASE_TRAIN);
-    r->phase = "train";
+    zo_cell_phase(r, "train");
     return status;
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------------------------- */
+
+/* Time of training and evaluation, in all processes. */
+static bool is_over_limit(const zo_cell_run *r)
+{
+    return r->limit_seconds > 0 && r->train_seconds + r->eval_seconds >= r->limit_seconds;
+}
+
+/* Are checkpoints wanted? */
+static bool saves(const zo_cell_run *r)
+{
+    return r->checkpoint.every_seconds > 0 || r->checkpoint.every_steps > 0;
+}
+
+/* After a step that was not the last, is the cell to end here? With its checkpoint, and as it would have gone on: nothing is settled or evaluated. */
+static bool ends_early(zo_cell_run *r)
+{
+    r->stopped = zo_cell_is_asked_to_stop();
+    r->limited = !r->stopped && is_over_limit(r);
+    if ((r->stopped || r->limited) && saves(r) && r->checkpoint.step != r->step) {
+        zo_cell_checkpoint(r, true);
+    }
+    return r->stopped || r->limited;
+}
 
 /* 0 = go on, else why not: 's' the budget is used, 't' time ended before another budget did. */
 static char budget_end(const zo_cell_run *r)
@@ -211,7 +235,7 @@ static void settle_step(zo_cell_run *r, double *seconds)
     *seconds += more;
 }
 
-/* Steps until the budget is used; *ended says why it is. */
+/* Steps until the budget is used; *ended says why it is, 0 where the cell ends before (r->stopped, r->limited). */
 static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
 {
     while ((*ended = budget_end(r)) == 0) {
@@ -249,8 +273,11 @@ static zo_status train(zo_cell_run *r, char *ended, zo_err *err)
         if (status != ZO_OK) {
             return status;
         }
-        zo_cell_checkpoint(r);
+        zo_cell_checkpoint(r, false);
         zo_cell_send_progress(r, false);
+        if (budget_end(r) == 0 && ends_early(r)) {
+            return ZO_OK;
+        }
     }
     return ZO_OK;
 }
@@ -291,6 +318,16 @@ static zo_status save_weights(zo_cell_run *r, zo_err *err)
     return zo_setup_save(&r->setup, r->save, err);
 }
 
+/* The row of a try that its limit ended. It has no more rows than its checkpoint knows: steps that wait for theirs are in the checkpoint. */
+static zo_status end_limited(zo_cell_run *r, zo_err *err)
+{
+    char text[200];
+    r->gathered = 0;
+    snprintf(text, sizeof text, "its limit of %.6g s ended it after step %lld; a larger one, or none, goes on%s", r->limit_seconds, (long long)r->step,
+             r->checkpoint.step == r->step ? " from its checkpoint" : ", and begins anew");
+    return zo_cell_end(r, "time", text, err);
+}
+
 zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
 {
     bool trains = zo_estimator_trains(r->cell.estimator), steps = r->cell.estimator->step != NULL;
@@ -305,8 +342,17 @@ zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)
     if (status == ZO_OK && trains) {
         r->load_start = goes_on ? r->load_start : zo_load_read();
         r->checkpoint.written_at = zo_now();
+        if (steps && saves(r)) { /* else there is nothing to wait for */
+            zo_cell_can_stop();
+        }
         status = steps ? train(r, &ended, err) : fit(r, err);
         r->load_end = zo_load_read();
+        if (status == ZO_OK && r->stopped) {
+            return ZO_OK;
+        }
+        if (status == ZO_OK && r->limited) {
+            return end_limited(r, err);
+        }
         if (status == ZO_OK) {
             status = evaluate(r, true, err);
         }

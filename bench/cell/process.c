@@ -31,6 +31,37 @@
 
 static zo_cell_run current; /* one cell a process; the out-of-memory handler needs it */
 
+/* ---- being asked to end --------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t asked, can_stop;
+
+static void on_stop(int number)
+{
+    (void)number;
+    if (!can_stop) {
+        _exit(ZO_CELL_STOPPED); /* a database and a checkpoint bear that at any moment */
+    }
+    asked = 1;
+}
+
+bool zo_cell_is_asked_to_stop(void)
+{
+    return asked != 0;
+}
+
+void zo_cell_can_stop(void)
+{
+    can_stop = 1;
+}
+
+void zo_cell_phase(zo_cell_run *r, const char *phase)
+{
+    char name[16]; /* as the system has room for */
+    r->phase = phase;
+    snprintf(name, sizeof name, "zo %s", phase);
+    prctl(PR_SET_NAME, name);
+}
+
 /* ---- provenance --------------------------------------------------------------------------------------------------------- */
 
 zo_host_row zo_host(const char *device, int threads, int64_t memory_limit_bytes)
@@ -290,7 +321,8 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
         return status;
     }
     r->space = (*be)->space;
-    if (text_in(job, "db") == NULL) { /* a check */
+    if (text_in(job, "db") == NULL) {
+        zo_cell_phase(r, "check");
         status = zo_setup_open(&r->setup, &r->cell, &dirs, *be, err);
         if (status == ZO_OK) {
             send_check(r);
@@ -303,6 +335,7 @@ static zo_status do_job(zo_cell_run *r, const cJSON *job, zo_backend **be, zo_er
     snprintf(r->checkpoint.path, sizeof r->checkpoint.path, "%s.%s.checkpoint", text_in(job, "db"), r->cell.hash);
     r->checkpoint.every_seconds = 60 * number_in(job, "checkpoint_minutes");
     r->checkpoint.every_steps = (int64_t)number_in(job, "checkpoint_steps");
+    r->limit_seconds = number_in(job, "limit_seconds");
     r->threads = (*be)->threads;
     status = check_plugin(&r->cell, &r->identity, err);
     status = status == ZO_OK ? zo_results_open(&r->results, text_in(job, "db"), false, err) : status; /* the parent has made it */
@@ -341,6 +374,7 @@ int zo_cmd_cell(int argc, char **argv)
     (void)argc;
     (void)argv;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_stop, .sa_flags = SA_RESTART}, NULL);
     cJSON *job = read_job();
     if (text_in(job, "config") == NULL || fcntl(ZO_CELL_NEWS_FD, F_GETFD) < 0) {
         fprintf(stderr, "zo cell: is started by `zo run`, not by hand\n");
@@ -356,7 +390,7 @@ int zo_cmd_cell(int argc, char **argv)
     zo_mem_phase(ZO_PHASE_LOAD);
     r->dev_best = r->drift = r->score_best = r->loss = NAN;
     r->evaluated_at = r->fault_step = -1;
-    r->phase = "load";
+    zo_cell_phase(r, "load");
     zo_err err = {0};
     zo_backend *be = NULL;
     int code = ZO_CELL_ENDED;
@@ -370,6 +404,8 @@ int zo_cmd_cell(int argc, char **argv)
     if (status != ZO_OK) { /* the parent writes the row's status */
         send_error(&err);
         code = is_input(&err) ? ZO_CELL_INPUT : ZO_CELL_FAILED;
+    } else if (r->stopped) {
+        code = ZO_CELL_STOPPED;
     }
     zo_setup_close(&r->setup);
     if (be != NULL) {

@@ -12,7 +12,10 @@ extern "C" {
 #define ZO_CELL_NEWS_FD 3
 
 /* Exit codes of the cell's process; anything else is a crash. */
-enum { ZO_CELL_ENDED = 0 /* the row says how */, ZO_CELL_FAILED = 1, ZO_CELL_INPUT = 2 /* the input or the database is wrong */ };
+enum { ZO_CELL_ENDED = 0, /* the row says how */
+       ZO_CELL_FAILED = 1,
+       ZO_CELL_INPUT = 2, /* the input or the database is wrong */
+       ZO_CELL_STOPPED = 3 /* asked to end: its checkpoint, if any, is where the cell goes on */ };
 
 /* Hidden command. */
 int zo_cmd_cell(int argc, char **argv);

@@ -136,16 +136,21 @@ static zo_status write_checkpoint(zo_cell_run *r, zo_err *err)
     return zo_archive_close(&a, err);
 }
 
-void zo_cell_checkpoint(zo_cell_run *r)
+void zo_cell_checkpoint(zo_cell_run *r, bool now)
 {
     double start = zo_now();
     bool by_time = r->checkpoint.every_seconds > 0 && start - r->checkpoint.written_at >= r->checkpoint.every_seconds;
     bool by_steps = r->checkpoint.every_steps > 0 && r->step % r->checkpoint.every_steps == 0;
-    if (!by_time && !by_steps) {
+    if (!by_time && !by_steps && !now) {
         return;
     }
     zo_err err = {0};
-    if (write_checkpoint(r, &err) != ZO_OK && !r->checkpoint.complained) {
+    zo_cell_phase(r, "checkpoint");
+    zo_status status = write_checkpoint(r, &err);
+    zo_cell_phase(r, "train");
+    if (status == ZO_OK) {
+        r->checkpoint.step = r->step;
+    } else if (!r->checkpoint.complained) {
         char text[sizeof err.text + 100];
         snprintf(text, sizeof text, "%s; until a checkpoint can be written the cell goes on without", err.text);
         zo_cell_say(text);

@@ -14,6 +14,8 @@
 
 zo_status zo_cell_write_rows(zo_cell_run *r, zo_err *err)
 {
+    const char *phase = r->phase;
+    zo_cell_phase(r, "write");
     zo_status status = zo_results_steps(r->results, r->id, r->row, r->rows, err);
     if (status == ZO_OK && r->tape.n > 0) {
         status = zo_results_journal(r->results, r->id, r->step, r->tape.loss, r->tape.n, err);
@@ -21,6 +23,7 @@ zo_status zo_cell_write_rows(zo_cell_run *r, zo_err *err)
     }
     r->rows = 0;
     r->written_at = zo_now();
+    zo_cell_phase(r, phase);
     return status;
 }
 

@@ -67,7 +67,11 @@ typedef struct run {
         double seconds;                 /* that writing took */
         int64_t resumed;                /* how often the cell went on from one */
         bool complained;                /* that one could not be written */
+        int64_t step;                   /* of the one that this process wrote last; 0 = none */
     } checkpoint;
+    double limit_seconds;               /* of training and evaluation, in all processes: 0 = none */
+    bool limited;                       /* that limit ended the try, and its checkpoint stays */
+    bool stopped;                       /* somebody asked for the end, and the cell goes on from its checkpoint */
     zo_identity identity;
     uint64_t rss_before;                /* the largest of the processes before this one */
     /* news */
@@ -78,16 +82,23 @@ typedef struct run {
 /* The loop: evaluations, steps until the budget is used, and the row's end. */
 zo_status zo_cell_loop(zo_cell_run *r, zo_err *err);
 
+/* What the process does from now on: check (of a config, no cell), load, train, eval, checkpoint, write (to the database). Its name says so too (`ps`, `top`, /proc/PID/comm): "zo train". */
+void zo_cell_phase(zo_cell_run *r, const char *phase);
 /* Says to the parent how far it is; unless `now`, not more often than it can use. */
 void zo_cell_send_progress(zo_cell_run *r, bool now);
 /* How much of the budget is used: the limit that is nearest. */
 double zo_cell_fraction_done(const zo_cell_run *r);
 
+/* Has the process been asked to end (SIGTERM)? Only from zo_cell_can_stop on is that left to the loop: before, nothing is there to be saved, and the
+ * process ends at once. */
+bool zo_cell_is_asked_to_stop(void);
+void zo_cell_can_stop(void);
+
 /* Tells the parent something that its user shall read now: one sentence. */
 void zo_cell_say(const char *text);
 
-/* After a step and its evaluation: writes a checkpoint where one is due. A failure is said once, and the run goes on. */
-void zo_cell_checkpoint(zo_cell_run *r);
+/* After a step and its evaluation: writes a checkpoint where one is due, or `now`. A failure is said once, and the run goes on. */
+void zo_cell_checkpoint(zo_cell_run *r, bool now);
 /* Before the first step: puts everything as it was when the checkpoint was written, and *goes_on = true. Where it is of another program, device or
  * cell, of a try that the database does not have, or damaged, that is said, and the cell begins anew. */
 zo_status zo_cell_resume(zo_cell_run *r, bool *goes_on, zo_err *err);
@@ -106,7 +117,7 @@ void zo_cell_take_times(zo_cell_run *r, zo_run_end *end);
 /* Peaks as they are now, for the row: what is done later is no part of the run. Those of the first call count. */
 void zo_cell_take_peaks(zo_cell_run *r);
 
-/* The end of the try. message NULL = done. */
+/* The end of the try. message NULL = done. The checkpoint goes, but for a try that is `limited`: that is reported by no evaluation. */
 zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err);
 
 #ifdef __cplusplus

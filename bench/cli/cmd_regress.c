@@ -341,7 +341,7 @@ int zo_cmd_regress(int argc, char **argv)
     if (zo_args_read(argc, argv, table, &suite, 1, 1, NULL, USAGE, &err) || zo_table_format_of(json ? "json" : format, &as, &err) ||
         read_number("--effect", effect, 0.1, 1000, 0.01, &r.rule.effect, &err) || read_number("--memory", memory, 0, 1000, 0.01, &r.rule.memory, &err) ||
         read_number("--points", points, 0, 100, 0.01, &r.rule.points, &err) || read_number("--level", level, 1e-9, 0.5, 1, &r.rule.level, &err) ||
-        (budget != NULL && zo_budget_parse(budget, &r.most, &err)) ||
+        (budget != NULL && zo_budget_parse("--budget", budget, &r.most, &err)) ||
         ((r.pairs < ZO_REGRESS_LEAST || r.pairs > PAIRS_MOST) &&
          zo_fail(&err, ZO_EINPUT, "--pairs is %lld; expected %d to %d", (long long)r.pairs, ZO_REGRESS_LEAST, PAIRS_MOST)) ||
         (baseline == NULL && zo_fail(&err, ZO_EINPUT, "--baseline is missing: the path of another zo program, or a git revision; usage: %s", USAGE)) ||

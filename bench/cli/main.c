@@ -28,7 +28,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"run", zo_cmd_run, "run the cells of a config that are not done yet",
-     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--samples] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--fail-on LIST] [--dry-run] [--redo] [--json]\n"
+     "usage: zo run CONFIG.json [--db FILE] [--device NAME] [--model NAME] [--with KEYS] [--data DIR] [--models DIR] [--save DIR] [--samples] [--checkpoint MINUTES] [--checkpoint-steps N] [--only CELL] [--minutes MOST] [--budget TIME] [--cell-limit TIME] [--limit TIME] [--fail-on LIST] [--dry-run] [--redo | --again] [--json]\n"
      "\n"
      "  --db FILE     results database, made when absent (results/zo.db)\n"
      "  --device NAME cpu, cuda, cuda:N or auto, in place of what the config says\n"
@@ -46,21 +46,25 @@ static const command commands[] = {
      "  --budget TIME shrinks the config to a time such as 10m: fewer settings of each grid, then fewer seeds, then fewer tasks, and as many steps as fit then,\n"
      "                200 forwards a cell at least, with as many evaluations as before. The plan is kept (table budgets): the same command goes on with it.\n"
      "                `zo compare` calls its runs scaled, and what was cut not run (budget)\n"
+     "  --cell-limit TIME a cell that trains and evaluates longer, in all its processes together, ends with status time and no score. Its checkpoint stays: with a\n"
+     "                larger limit, or none, the same command goes on with it\n"
+     "  --limit TIME  the whole run ends after that time such as 8h: the cell at work is saved, the exit code is 3, and the same command goes on\n"
      "  --fail-on LIST cells that ended so, of this config and done before or now, make the exit code 1: --fail-on oom,diverged,dead. Also time, unsupported and\n"
      "                constant (a mark). Without it they are results like others\n"
      "  --dry-run     say what would run and the memory that its training is predicted to take, task files apart, with the first of several seeds;\n"
      "                run nothing\n"
-     "  --redo        run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported. Trials of a\n"
-     "                \"tuning\" stay as they are\n"
+     "  --redo, --again run cells again that are done; the former tries stay in the table `tries`, and the new ones are reported. `zo history` and\n"
+     "                `zo diff` see all of them. Trials of a \"tuning\" stay as they are\n"
      "  --json        one JSON object a cell on standard output\n"
      "\n"
      "A cell is done when it ended with these settings and with the same files behind them: with another model, tokenizer, data or task text, or\n"
      "when a key or a figure means something else now, it is run, and the earlier row stays. One that ran out of memory is tried again when\n"
-     "more is free. SIGINT, SIGTERM, SIGHUP and SIGUSR1 end a run when what it has is saved. A database of an older schema is brought to this one,\n"
+     "more is free. SIGINT, SIGTERM, SIGHUP and SIGUSR1 end a run when what it has is saved: the cell at work writes a checkpoint after its\n"
+     "step. A second signal, or a minute, ends it at once. A database of an older schema is brought to this one,\n"
      "and a copy of it stays beside it. A dry run makes no synthetic model.\n"
      "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G.\n"
      "\n"
-     "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong.\n"
+     "Exit code: 0 all done, 1 some cell failed or the run was interrupted, 2 the input was wrong, 3 the time of --limit was over.\n"
      "\n"
      "Each key of the config holds a value or a list; cells are the product of all lists. \"optimizer\" is a name or an object with\n"
      "\"name\" and the optimizer's own keys (see `zo list optimizers --json`), where keys of a cell that are marked * may stand too and win. A name\n"
@@ -95,6 +99,22 @@ static const command commands[] = {
      "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n",
      "  zo plan sst2.json --data data\n"
      "  zo plan sst2.json --data data --memory --format csv\n"},
+    {"tail", zo_cmd_tail, "what a run does now, and what has ended, until it is over",
+     "usage: zo tail [RUN] [--db FILE] [--last N] [--once] [--json]\n"
+     "\n"
+     "Looks into the database once a second while `zo run` works on it, from anywhere that sees the file: which cells run, their step, loss, best dev metric and the\n"
+     "time left of their budget, at the pace so far; a line for each that ends; and how many cells there are of each status. It ends with the run. Elsewhere than on a\n"
+     "terminal lines come one below the other, about running cells every 15 seconds. Steps are in the database two seconds after they are made.\n"
+     "RUN, the number of a run or the hash of a cell, shows that one alone.\n"
+     "  --db FILE     results database (results/zo.db); it is only read\n"
+     "  --last N      so many that have ended already (5)\n"
+     "  --once        looks once\n"
+     "  --json        looks once, as one JSON object: working, running, ended, cells\n"
+     "$NO_COLOR: no colours.\n"
+     "\n"
+     "Exit code: 0 done, 2 the input was wrong.\n",
+     "  zo tail --once\n"
+     "  zo tail --once --json\n"},
     {"samples", zo_cmd_samples, "what came of single examples in a run",
      "usage: zo samples RUN [--rows dev|test] [--step N] [--wrong] [--db FILE] [--format md|csv|json|latex | --json]\n"
      "\n"
@@ -123,7 +143,7 @@ static const command commands[] = {
      "  --save DIR    the weights, into a new folder; as zo run --save writes them\n",
      "  zo replay 1 --to 20 --save weights/step20\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
-     "usage: zo report [--db FILE] [--format md|csv|json|latex | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL]\n"
+     "usage: zo report [--db FILE] [--format md|csv|json|latex | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL] [--since REV]\n"
      "                 [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]\n"
      "\n"
      "Without --group, markdown and LaTeX (booktabs; the best in bold, the second underlined) are the papers' table: methods by tasks, each cell's own metric, mean and standard deviation over seeds of all\n"
@@ -136,6 +156,7 @@ static const command commands[] = {
      "  --metric NAME     accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman,\n"
      "                    dev_metric or dev_accuracy in place of the cells' own\n"
      "  --where SQL       a condition on the view `report`, for instance \"model = 'minilm-l6' AND batch = 16\"\n"
+     "  --since REV       runs alone that began when the first one of this revision of the program did, or later; REV is what it begins with\n"
      "  --against METHOD  compares the others with this one, seed by seed: the same data, head, batch order and test rows, at the same budget. Differences, their\n"
      "                    intervals over seeds and over rows, Holm's p, the smallest difference that could have been seen, the rates that work, and\n"
      "                    scores at equal seconds. Runs that cannot be paired are named. METHOD may be a label, such as \"mezo eps 0.001\"\n"
@@ -230,7 +251,7 @@ static const command commands[] = {
      "  zo regress --baseline main paper_configs/nightly/seconds.json\n"
      "  zo regress --baseline ./zo-old paper_configs/nightly/minutes.json --budget 10m --junit regress.xml\n"},
     {"history", zo_cmd_history, "a figure over the revisions of a database, and its steps",
-     "usage: zo history METRIC [--db FILE] [--where SQL] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]\n"
+     "usage: zo history METRIC [--db FILE] [--where SQL] [--since REV] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]\n"
      "\n"
      "For each setting and host a point a revision, in the order in which they first ran: the median of all runs, their quartiles, and where the\n"
      "figure made a step. METRIC is\n"
@@ -241,6 +262,7 @@ static const command commands[] = {
      "\n"
      "  --db FILE     results database (results/zo.db); of `zo regress`: results/regress.db\n"
      "  --where SQL   a condition on the view all_runs, for instance \"optimizer = 'mezo'\"\n"
+     "  --since REV   runs alone that began when the first one of this revision did, or later; REV is what it begins with\n"
      "  --disturbed   times of runs that other work disturbed count too\n"
      "  --plot FILE   a picture too, .png, .svg or .pdf: a panel a setting\n"
      "\n"
@@ -299,11 +321,16 @@ static const command commands[] = {
      "  --json        all that is known, as JSON\n",
      "  zo list optimizers\n"
      "  zo list tasks --json\n"},
-    {"show", zo_cmd_show, "rows of a task as a model reads them",
-     "usage: zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] [--models DIR]\n"
+    {"show", zo_cmd_show, "all that is known of a run; or rows of a task as a model reads them",
+     "usage: zo show RUN [--db FILE] [--json]\n"
+     "       zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] [--models DIR]\n"
      "               [--json]\n"
      "\n"
-     "Tokens as they go in, with the one that the head reads in [brackets]; label words; options, with what is scored between bars; how many tokens\n"
+     "RUN is the number of a run (column `run`), or the hash of a cell, whose try that counts is meant: how it ended, its work, times and memory by tag and part,\n"
+     "evaluations, environment, the cell's other tries, and its config.\n"
+     "  --db FILE     results database (results/zo.db)\n"
+     "\n"
+     "TASK MODEL: tokens as they go in, with the one that the head reads in [brackets]; label words; options, with what is scored between bars; how many tokens\n"
      "were cut. The rows are those of a run with the same keys, in its order.\n"
      "  --form FORM   as in a config (head)\n"
      "  --rows SPLIT  train, dev or test (test)\n"
@@ -313,6 +340,7 @@ static const command commands[] = {
      "  --data DIR    task files ($ZO_DATA)\n"
      "  --models DIR  where model names are looked up first ($ZO_MODELS)\n"
      "  --json        one JSON object, with ids\n",
+     "  zo show 3\n"
      "  zo show sst2 minilm-l6 --rows dev --n 2 --data data\n"},
     {"tokenize", zo_cmd_tokenize, "lines of text to lines of token ids",
      "usage: zo tokenize MODEL [FILE] [--json] [--no-special] [--models DIR]\n"

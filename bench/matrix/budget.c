@@ -24,12 +24,12 @@
 
 /* ---- texts ----------------------------------------------------------------------------------------------------------------- */
 
-zo_status zo_budget_parse(const char *text, double *seconds, zo_err *err)
+zo_status zo_budget_parse(const char *option, const char *text, double *seconds, zo_err *err)
 {
     char *end;
     double number = strtod(text, &end), unit = strcmp(end, "s") == 0 ? 1 : strcmp(end, "m") == 0 ? 60 : strcmp(end, "h") == 0 ? 3600 : 0;
     if (end == text || unit == 0 || !(number > 0 && number < 1e6)) {
-        return zo_fail(err, ZO_EINPUT, "--budget is \"%.40s\"; expected a time such as 90s, 10m or 2h", text);
+        return zo_fail(err, ZO_EINPUT, "%s is \"%.40s\"; expected a time such as 90s, 10m or 2h", option, text);
     }
     *seconds = number * unit;
     return ZO_OK;

@@ -22,8 +22,8 @@ struct cJSON;
 
 enum { ZO_BUDGET_FORWARDS = 200 }; /* fewest of a cell */
 
-/* "90s", "10m", "1.5h". ZO_EINPUT for another text. */
-zo_status zo_budget_parse(const char *text, double *seconds, zo_err *err);
+/* "90s", "10m", "1.5h". ZO_EINPUT for another text, which names the option. */
+zo_status zo_budget_parse(const char *option, const char *text, double *seconds, zo_err *err);
 /* The same as a text, "10m". */
 const char *zo_budget_text(double seconds, char out[24]);
 

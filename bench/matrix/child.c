@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bench/cell/process.h"
+#include "core/clock.h"
 #include "core/io.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -19,7 +20,7 @@
 
 extern char **environ;
 
-volatile sig_atomic_t zo_run_interrupted;
+volatile sig_atomic_t zo_run_interrupted, zo_run_signals;
 
 static void close_pair(int pair[2])
 {
@@ -156,11 +157,21 @@ static bool read_complaints(zo_child *c)
 
 int zo_child_watch(zo_child *c, zo_live *l, const zo_results *results, zo_err *lost)
 {
-    bool news = true, complaints = true;
+    bool news = true, complaints = true, asked = false;
+    sig_atomic_t signals = 0;
+    double until = 0;
     while (news || complaints) {
         struct pollfd fds[2] = {{.fd = news ? c->news : -1, .events = POLLIN}, {.fd = complaints ? c->complaints : -1, .events = POLLIN}};
         int n = poll(fds, 2, 500);
-        if (zo_run_interrupted || (results != NULL && lost->status == ZO_OK && zo_results_check_file(results, lost) != ZO_OK)) {
+        if (results != NULL && lost->status == ZO_OK && zo_results_check_file(results, lost) != ZO_OK) {
+            kill(c->pid, SIGKILL);
+        }
+        if (zo_run_interrupted && !asked) {
+            asked = true;
+            signals = zo_run_signals;
+            until = zo_now() + ZO_CHILD_GRACE_SECONDS;
+            kill(c->pid, SIGTERM);
+        } else if (asked && (zo_run_signals != signals || zo_now() > until)) {
             kill(c->pid, SIGKILL);
         }
         if (n > 0 && fds[0].revents != 0) {
@@ -198,6 +209,7 @@ cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_kind kin
         cJSON_AddStringToObject(job, "plugin_fingerprint", identity->plugin);
         cJSON_AddNumberToObject(job, "checkpoint_minutes", (double)spec->checkpoint_minutes);
         cJSON_AddNumberToObject(job, "checkpoint_steps", (double)spec->checkpoint_steps);
+        cJSON_AddNumberToObject(job, "limit_seconds", spec->cell_limit_seconds);
         if (spec->save != NULL) {
             cJSON_AddStringToObject(job, "save", spec->save);
         }

@@ -30,6 +30,8 @@ typedef struct zo_child {
 } zo_child;
 
 extern volatile sig_atomic_t zo_run_interrupted; /* the signal that ends the run, 0 = none */
+extern volatile sig_atomic_t zo_run_signals;     /* how many of them came */
+#define ZO_CHILD_GRACE_SECONDS 60 /* that a cell has to save itself in when the run is to end */
 
 typedef enum zo_job_kind { ZO_JOB_RUN, ZO_JOB_CHECK, ZO_JOB_CHECK_DEVICE } zo_job_kind;
 
@@ -39,8 +41,8 @@ struct cJSON *zo_job_make(const zo_cell *cell, const zo_run_spec *spec, zo_job_k
 /* Starts `zo cell` and gives it its job. */
 zo_status zo_child_start(zo_child *c, const struct cJSON *job, zo_err *err);
 
-/* Watches until the process has ended; returns its wait status. An interrupt kills it, and so does the loss of the database (NULL = none):
- * then *lost says so. */
+/* Watches until the process has ended; returns its wait status. At an interrupt the process is asked to save itself and to end; a second one, or
+ * ZO_CHILD_GRACE_SECONDS, kills it, and so does the loss of the database (NULL = none): then *lost says so. */
 int zo_child_watch(zo_child *c, zo_live *l, const zo_results *results, zo_err *lost);
 
 /* One sentence on how a process ended that did not end well. */

@@ -23,7 +23,7 @@ void zo_live_clear(zo_live *l)
     l->shown = false;
 }
 
-static char *duration_text(double seconds, char *out, size_t size)
+const char *zo_live_duration(double seconds, char *out, size_t size)
 {
     long s = (long)(seconds + 0.5);
     if (s < 60) {
@@ -70,7 +70,7 @@ static void write_parts(const zo_live *l, double t, char part[PARTS][64])
     }
     double done = ((double)l->done + l->fraction) / (double)l->todo;
     if (done > 0.002) {
-        snprintf(part[PART_ETA], sizeof *part, " | ETA %s", duration_text((t - l->start) * (1 - done) / done, a, sizeof a));
+        snprintf(part[PART_ETA], sizeof *part, " | ETA %s", zo_live_duration((t - l->start) * (1 - done) / done, a, sizeof a));
     }
 }
 
@@ -144,7 +144,7 @@ bool zo_live_pretraining(void *context, const char *model, int64_t step, int64_t
     }
     l->said_at = t;
     char bar[41], eta[32], rest[120];
-    duration_text(step > 0 ? seconds * (double)(steps - step) / (double)step : 0, eta, sizeof eta);
+    zo_live_duration(step > 0 ? seconds * (double)(steps - step) / (double)step : 0, eta, sizeof eta);
     snprintf(rest, sizeof rest, "%lld/%lld loss %.3f ETA %s", (long long)step, (long long)steps, loss, eta);
     int width = l->terminal ? zo_terminal_columns(STDERR_FILENO) - (int)(strlen("pretraining  [] ") + strlen(model) + strlen(rest)) - 1 : 40;
     width = width > 40 ? 40 : width < 0 ? 0 : width;

@@ -34,6 +34,9 @@ void zo_live_end(zo_live *l, const zo_run_brief *brief);
 /* The same for a model that is being made (bench/synth/pretrain.h): false = stop. context: a zo_live. */
 bool zo_live_pretraining(void *context, const char *model, int64_t step, int64_t steps, double loss, double seconds);
 
+/* "9s", "4m05s", "2h10m" */
+const char *zo_live_duration(double seconds, char *out, size_t size);
+
 /* A cell's label in at most so many columns: what does not fit goes out before the seed, and where not even the method fits, the model and the task
  * go out before it. */
 const char *zo_label_fit(const char *label, int columns, char *out, size_t size);

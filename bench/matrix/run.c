@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,22 @@
 static void on_signal(int number)
 {
     zo_run_interrupted = number;
+    zo_run_signals++;
+}
+
+/* What the exit code of an interrupted run is: SIGALRM is its own clock (zo_run_spec.until). */
+static int interrupted_code(void)
+{
+    return zo_run_interrupted == SIGALRM ? ZO_RUN_OVER : 1;
+}
+
+/* on_signal as the clock says, or never more. */
+static void set_clock(double until)
+{
+    double left = until - zo_now();
+    left = until <= 0 ? 0 : left < 1e-3 ? 1e-3 : left;
+    struct itimerval clock = {.it_value = {(time_t)left, (suseconds_t)(1e6 * (left - floor(left)))}};
+    setitimer(ITIMER_REAL, &clock, NULL);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
@@ -114,9 +131,13 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
     int code = 0;
     if (brief.run <= before.run || !brief.finished) { /* the cell could not say it, whatever its exit code */
         char text[1100];
-        bool killed = zo_run_interrupted != 0;
+        bool stopped = WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_STOPPED, killed = zo_run_interrupted != 0 || stopped;
         if (killed) {
-            snprintf(text, sizeof text, "interrupted by signal %d", (int)zo_run_interrupted);
+            char path[4200];
+            snprintf(path, sizeof path, "%s.%s.checkpoint", spec->db, cell->hash);
+            int n = zo_run_interrupted == SIGALRM ? snprintf(text, sizeof text, "the time of the run was over")
+                                                  : snprintf(text, sizeof text, "interrupted by signal %d", zo_run_interrupted != 0 ? (int)zo_run_interrupted : SIGTERM);
+            snprintf(text + n, sizeof text - (size_t)n, "%s", zo_path_exists(path) ? "; it goes on from its checkpoint" : "");
         } else {
             zo_child_death(&c, ended, text, sizeof text);
         }
@@ -198,6 +219,7 @@ typedef struct known {
     int64_t changed;      /* done with another `what`, of which `model` has one */
     char what[40], model[2 * ZO_OPT_STRING_BYTES + 8];
     int64_t unsampled;    /* done, and --samples finds none of theirs */
+    int64_t limited, longer; /* ended by a limit of time; of them, those that have more now */
     int64_t unsaved;      /* done, and --save has no folder of their weights */
     int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
@@ -208,6 +230,12 @@ static bool has_more_memory(const zo_run_brief *brief)
     uint64_t limit = 0;
     zo_err ignored = {0};
     return brief->memory_limit_bytes > 0 && zo_memory_limit(&limit, &ignored) == ZO_OK && (double)limit > 1.1 * (double)brief->memory_limit_bytes;
+}
+
+/* Was it a limit that ended it, and not its own budget in seconds? */
+static bool is_limited(const zo_cell *cell, const zo_run_brief *brief)
+{
+    return strcmp(brief->status, "time") == 0 && !(cell->seconds > 0 && brief->train_seconds >= cell->seconds);
 }
 
 /* *todo: is the cell to be run? */
@@ -222,16 +250,19 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
     }
     *todo = true;
     if (status == ZO_OK && brief.finished) {
-        bool oom = strcmp(brief.status, "oom") == 0, again = oom && has_more_memory(&brief);
-        k->oom += oom && !again;
-        k->retried += again;
+        bool oom = strcmp(brief.status, "oom") == 0, more = oom && has_more_memory(&brief), limited = is_limited(cell, &brief);
+        bool longer = limited && (spec->cell_limit_seconds <= 0 || spec->cell_limit_seconds > brief.train_seconds + brief.eval_seconds), again = more || longer;
+        k->oom += oom && !more;
+        k->retried += more;
+        k->limited += limited && !longer;
+        k->longer += longer;
         if (!again && !spec->redo && brief.revision[0] != '\0' && strcmp(brief.revision, zo_build_revision()) != 0 && k->revisions++ == 0) {
             memcpy(k->revision, brief.revision, sizeof k->revision);
             zo_text_plain(k->revision);
         }
         *todo = spec->redo || again;
         char saved[4400];
-        bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
+        bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || (strcmp(brief.status, "time") == 0 && !limited)); /* bench/cell/loop.c */
         k->unsaved += !*todo && spec->save != NULL && saves && !zo_path_exists(zo_path_join(saved, sizeof saved, spec->save, cell->hash));
         bool has = true;
         status = !*todo && spec->dirs.samples ? zo_results_has_samples(results, brief.run, &has, err) : status;
@@ -275,6 +306,12 @@ static void print_known(const known *k, const zo_grid *grid, int64_t todo)
     }
     if (k->oom > 0) {
         fprintf(stderr, "%lld cells ended oom, with about as much memory as is free now; --redo tries them again\n", (long long)k->oom);
+    }
+    if (k->longer > 0) {
+        fprintf(stderr, "%lld cells were ended by a limit of time and have more now: they go on\n", (long long)k->longer);
+    }
+    if (k->limited > 0) {
+        fprintf(stderr, "%lld cells were ended by a limit of time; with a larger --cell-limit, or none, they go on\n", (long long)k->limited);
     }
     if (k->revisions > 0) {
         fprintf(stderr, "%lld cells were done by another revision (%s, now %s); --redo runs all cells again, --db with another name keeps both\n",
@@ -350,8 +387,9 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
     }
     zo_live_clear(l);
     if (zo_run_interrupted) {
-        fprintf(stderr, "zo run: interrupted; start the same command again to go on\n");
-        return 1;
+        fprintf(stderr, "zo run: %s; start the same command again to go on\n",
+                zo_run_interrupted == SIGALRM ? "the time that --limit gives is over, and what it has is saved" : "interrupted");
+        return interrupted_code();
     }
     if (bad > 0) {
         fprintf(stderr, "zo run: %lld of %lld cells failed; start the same command again to try them again\n", (long long)bad,
@@ -372,8 +410,8 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     zo_identities *ids = zo_identities_new(&spec->dirs);
     known k = {0};
     zo_results *results = NULL;
-    zo_run_interrupted = 0;
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1}; /* the last is what a batch system sends before a job's time ends */
+    zo_run_interrupted = zo_run_signals = 0;
+    static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP, SIGUSR1}; /* its own clock; ...; what a batch system sends before a job's time ends */
     enum { SIGNALS = sizeof signals / sizeof *signals };
     struct sigaction action = {.sa_handler = on_signal}, old[SIGNALS];
     for (int s = 0; s < SIGNALS; s++) {
@@ -382,6 +420,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
             sigaction(signals[s], &action, NULL);
         }
     }
+    set_clock(spec->dry ? 0 : spec->until);
     uint64_t limit;
     zo_status status = zo_memory_limit(&limit, &err);
     /* A database that is there says what is done; a new one is made when all checks have passed. */
@@ -407,11 +446,11 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     int code = 0;
     if (status != ZO_OK) {
         fprintf(stderr, "zo run: %s\n", err.text);
-        code = zo_run_interrupted ? 1 : 2;
+        code = zo_run_interrupted ? interrupted_code() : 2;
     } else if (spec->dry) {
         print_dry(grid, todo, foreseen, spec->json);
     } else if (zo_run_interrupted) {
-        code = 1;
+        code = interrupted_code();
     }
     if (status == ZO_OK && !zo_run_interrupted) {
         print_known(&k, grid, spec->dry ? grid->n : l.todo);
@@ -421,6 +460,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
         l.said_at = 0;
         code = run_todo(grid, todo, spec, results, ids, &l);
     }
+    set_clock(0);
     for (int s = 0; s < SIGNALS; s++) {
         sigaction(signals[s], &old[s], NULL);
     }

@@ -7,7 +7,7 @@
 #SBATCH --open-mode=append
 # A matrix on a cluster: one task a seed, each with a database of its own, which one writer has.
 #   sbatch examples/nightly/slurm.sh CONFIG.json
-# Two minutes before its time ends a task is asked to end. It saves where each cell is, and the same command goes on there: that is why it is queued
+# Two minutes before its time ends a task is asked to end. It saves where its cell is, and the same command goes on there: that is why it is queued
 # again. When all have ended:  ./zo merge results/all.db results/part.*.db && ./zo report --db results/all.db
 set -u
 config=${1:?a config}

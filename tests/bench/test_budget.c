@@ -165,7 +165,7 @@ START_TEST(times_are_read)
         double seconds = 0;
         char text[24];
         zo_err err = {0};
-        ck_assert(zo_budget_parse(times[i].text, &seconds, &err) == ZO_OK);
+        ck_assert(zo_budget_parse("--budget", times[i].text, &seconds, &err) == ZO_OK);
         ck_assert_double_eq(seconds, times[i].seconds);
         ck_assert_str_eq(zo_budget_text(seconds, text), times[i].back);
     }

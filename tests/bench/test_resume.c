@@ -477,6 +477,102 @@ START_TEST(runs_are_made_again)
 }
 END_TEST
 
+static int run_words(const char *path, const char *db, const char *const *words, int n)
+{
+    const char *argv[16] = {"zo", "run", path, "--db", scratch(db)};
+    for (int i = 0; i < n; i++) {
+        argv[5 + i] = words[i];
+    }
+    return finish(start(argv));
+}
+
+/* A limit of time ends a cell, and a larger one goes on with it, to the bits of a run that had none: also where evaluations and thinned rows are near. */
+START_TEST(limits_end_cells)
+{
+    const char *path = config("limit.json", "\"lr\": 1e-3, \"eval_every\": 3, \"steps\": 60, \"log_every\": 7, \"optimizer\": [\"mezo-adam\", \"fo-adamw\"]");
+    ck_assert_msg(run(path, "unlimited.db", "unlimited", NULL, NULL) == 0, "%s", said);
+    static const char *const least[] = {"--cell-limit", "0.000001s", "--save"};
+    char limited[256];
+    snprintf(limited, sizeof limited, "%s", scratch("limited"));
+    const char *words[] = {least[0], least[1], least[2], limited};
+    ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
+    ASSERT_HAS(said, "its limit of 1e-06 s ended it after step 1; a larger one, or none, goes on from its checkpoint");
+    check_ask("limit.db", "SELECT group_concat(status || ' ' || steps || ' ' || coalesce(accuracy, '-') || ' ' || coalesce(selected, '-')) FROM runs", "time 1 - -,time 1 - -;");
+    ck_assert_int_eq(checkpoints(), 2);
+    /* with the same limit it is done */
+    ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
+    ASSERT_HAS(said, "2 of 2 cells are done already");
+    ASSERT_HAS(said, "2 cells were ended by a limit of time; with a larger --cell-limit");
+    check_ask("limit.db", "SELECT count(*) FROM tries", "2;");
+    /* each larger one makes steps */
+    double longer = 0;
+    for (int k = 0; k < 5; k++) {
+        char *spent = ask("limit.db", "SELECT max(train_seconds + eval_seconds) FROM runs"), limit[40];
+        longer = 1.001 * strtod(spent, NULL);
+        free(spent);
+        snprintf(limit, sizeof limit, "%.9fs", longer);
+        words[1] = limit;
+        ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
+        ASSERT_HAS(said, "cells were ended by a limit of time and have more now: they go on");
+        ASSERT_HAS(said, "goes on after step ");
+    }
+    /* and a run without limits comes to its end; so does --fail-on know of it */
+    static const char *const fails[] = {"--cell-limit", "0.000001s", "--fail-on", "time"};
+    ck_assert_int_eq(run_words(path, "limit.db", fails, 4), 1);
+    words[0] = "--json";
+    words[1] = "--save";
+    words[2] = limited;
+    ck_assert_msg(run_words(path, "limit.db", words, 3) == 0, "%s", said);
+    check_same("limit.db", "unlimited.db", true);
+    check_weights("limit.db", "limited", "unlimited", "2");
+    check_ask("limit.db", "SELECT min(resumed) > 0 AND max(resumed) > 4 FROM runs", "1;");
+    ck_assert_int_eq(checkpoints(), 0);
+    /* a budget in seconds is another thing: it has a result, and nothing goes on */
+    const char *seconds = config("seconds.json", "\"lr\": 1e-3, \"steps\": 1000000, \"seconds\": 0.05, \"optimizer\": \"mezo\"");
+    for (int k = 0; k < 2; k++) {
+        ck_assert_msg(run_words(seconds, "seconds.db", NULL, 0) == 0, "%s", said);
+        check_ask("seconds.db", "SELECT count(*) || max(status) || (max(accuracy) >= 0) FROM tries JOIN cells USING (cell)", "1time1;");
+    }
+    static const char *const wrong[] = {"--cell-limit", "soon"};
+    ck_assert_int_eq(run_words(path, "limit.db", wrong, 2), 2);
+    ASSERT_HAS(said, "--cell-limit is \"soon\"; expected a time such as 90s, 10m or 2h");
+}
+END_TEST
+
+/* A run whose time is over, or that is asked to end, leaves its cell where it stands: not at a checkpoint of ten minutes ago. */
+START_TEST(ends_are_saved)
+{
+    const char *path = config("ends.json", "\"lr\": 1e-3, \"eval_every\": 1000, \"steps\": 8000, \"optimizer\": \"mezo-svrg\"");
+    ck_assert_msg(run(path, "whole_end.db", NULL, NULL, NULL) == 0, "%s", said);
+    static const char *const limit[] = {"--limit", "1s"};
+    int code = run_words(path, "end.db", limit, 2);
+    if (code == 3) {
+        ASSERT_HAS(said, "zo run: the time that --limit gives is over, and what it has is saved; start the same command again to go on");
+    }
+    ck_assert_msg(code == 3 || code == 0, "%d: %s", code, said);
+    static const int asks[] = {SIGTERM, SIGUSR1, SIGINT};
+    for (size_t k = 0; k < sizeof asks / sizeof *asks; k++) {
+        pid_t pid = start((const char *const[]){"zo", "run", path, "--db", scratch("end.db"), NULL});
+        for (bool runs = false; !runs; sleep_ms(2)) {
+            char *running = ask("end.db", "SELECT count(*) FROM tries WHERE status = 'running'");
+            siginfo_t ended = {.si_pid = 0};
+            waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+            runs = strcmp(running, "1;") == 0 || ended.si_pid != 0;
+            free(running);
+        }
+        sleep_ms(100);
+        kill(pid, asks[k]);
+        code = finish(pid);
+        ck_assert_msg(code == 1 || code == 0, "%d: %s", code, said);
+    }
+    check_ask("end.db", "SELECT count(*) > 0 FROM tries WHERE resumed > 0", "1;"); /* and no ten minutes are over */
+    check_ask("end.db", "SELECT count(*) FROM tries WHERE NOT (status = 'done' OR (status = 'killed' AND message LIKE '%checkpoint'))", "0;");
+    ck_assert_msg(run_words(path, "end.db", NULL, 0) == 0, "%s", said);
+    check_same("end.db", "whole_end.db", true);
+    ck_assert_int_eq(checkpoints(), 0);
+}
+END_TEST
+
 /* What cannot be gone on with is said, and the cell begins anew. */
 START_TEST(other_checkpoints_are_refused)
 {
@@ -566,6 +662,8 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, killed_cells_go_on);
     tcase_add_test(t, killed_program_goes_on);
+    tcase_add_test(t, limits_end_cells);
+    tcase_add_test(t, ends_are_saved);
     tcase_add_test(t, runs_are_made_again);
     tcase_add_test(t, other_checkpoints_are_refused);
     tcase_add_test(t, checkpoints_that_cannot_be_written);

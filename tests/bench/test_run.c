@@ -1132,6 +1132,26 @@ START_TEST(full_disk)
 }
 END_TEST
 
+/* A damaged page is found when a run opens the database, before anything is written to it. */
+START_TEST(damaged_database)
+{
+    const char *path = config("dm.json", "{" SMALL ", \"steps\": 300, \"log_every\": 1, \"optimizer\": \"mezo\", \"eval_every\": 0}");
+    ck_assert_msg(run(path, "dm.db") == 0, "%s", said);
+    free(strdup(ask("dm.db", "PRAGMA wal_checkpoint(TRUNCATE)")));
+    long root = strtol(ask("dm.db", "SELECT rootpage FROM sqlite_master WHERE name = 'steps'"), NULL, 10), page = strtol(ask("dm.db", "PRAGMA page_size"), NULL, 10);
+    FILE *f = fopen(scratch("dm.db"), "r+");
+    ck_assert(f != NULL && fseek(f, (root - 1) * page, SEEK_SET) == 0);
+    for (long i = 0; i < page; i++) {
+        fputc(0xA5, f);
+    }
+    fclose(f);
+    ck_assert_int_eq(run(config("dm2.json", "{" SMALL ", \"steps\": 2, \"optimizer\": \"mezo\"}"), "dm.db"), 2);
+    ASSERT_HAS(said, "dm.db: is damaged (");
+    ASSERT_HAS(said, ".recover");
+    ck_assert_str_eq(ask("dm.db", "SELECT count(*) FROM tries"), "1;");
+}
+END_TEST
+
 /* A table that cannot be written is no success; when its reader went away nobody is told. */
 START_TEST(output_that_cannot_be_written)
 {
@@ -1237,6 +1257,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, pictures_of_a_run);
     tcase_add_test(t, demo_without_a_database);
     tcase_add_test(t, full_disk);
+    tcase_add_test(t, damaged_database);
     tcase_add_test(t, output_that_cannot_be_written);
     tcase_add_test(t, read_only_folder);
     Suite *s = suite_create("run");

@@ -429,6 +429,8 @@ START_TEST(a_try_goes_on)
     zo_mark mark, other;
     ck_assert_int_eq(zo_results_mark(r, run, 5, &mark, &err), ZO_OK);
     ck_assert_int_eq(mark.rows, 6);
+    zo_eval_row last = {.step = 5, .split = "dev", .examples = 5, .accuracy = 0.25, .f1 = NAN, .loss = 1.5}; /* that comes behind it, at its step */
+    ck_assert_int_eq(zo_results_eval(r, run, &last, &err), ZO_OK);
     ck_assert_int_eq(zo_results_begin(r, &cell, &identity, &host, &next, &err), ZO_OK);
     other = mark; /* a row is missing; a name that no try has */
     other.rows = 7;
@@ -444,7 +446,7 @@ START_TEST(a_try_goes_on)
     ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE run = 2"), 3);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM evaluations WHERE run = 2"), 3);
     ck_assert_int_eq(number(r, "SELECT 100 * sum(loss) + sum(forwards) FROM steps WHERE run = 2 AND projected IS NULL AND train_seconds = 0.25"), 471);
-    ck_assert_int_eq(number(r, "SELECT count(*) FROM (SELECT step, split, examples, accuracy, loss FROM evaluations WHERE run = 1 AND step <= 5"
+    ck_assert_int_eq(number(r, "SELECT count(*) FROM (SELECT step, split, examples, accuracy, loss FROM evaluations WHERE run = 1 AND step < 5"
                                " EXCEPT SELECT step, split, examples, accuracy, loss FROM evaluations WHERE run = 2)"), 0);
     ck_assert_int_eq(number(r, "SELECT count(*) FROM steps WHERE run = 1"), 4); /* nothing is taken from the other */
     zo_results_close(r);
