@@ -59,6 +59,10 @@ zo_status zo_report_against(zo_results *results, const zo_report_spec *spec, zo_
 /* One read-only statement. The caller deletes *rows. */
 zo_status zo_results_select(zo_results *results, const char *sql, struct cJSON **rows, zo_err *err);
 
+/* *condition: `where` (NULL = all) and that a run began when the first one of this revision of the program did, or later; for `where` of a report or a history. The
+ * caller frees it (zo_free); NULL after an error. `revision`: what it begins with. ZO_EINPUT where no run is of it. */
+zo_status zo_results_since(zo_results *results, const char *revision, const char *where, char **condition, zo_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,6 +41,7 @@ extern "C" {
 
 int zo_cmd_run(int argc, char **argv);
 int zo_cmd_plan(int argc, char **argv);
+int zo_cmd_tail(int argc, char **argv);
 int zo_cmd_samples(int argc, char **argv);
 int zo_cmd_replay(int argc, char **argv);
 int zo_cmd_export(int argc, char **argv);

@@ -10,11 +10,13 @@
 #include "bench/cli/cmd.h"
 #include "bench/cli/history_plot.h"
 #include "core/conf.h"
+#include "core/mem.h"
 #include "core/text.h"
 #include "results/history.h"
 #include "results/page.h"
+#include "results/report.h"
 
-static const char USAGE[] = "zo history METRIC [--db FILE] [--where SQL] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]";
+static const char USAGE[] = "zo history METRIC [--db FILE] [--where SQL] [--since REV] [--disturbed] [--plot FILE] [--format md|csv|json|latex | --json]";
 
 enum { CHART = 40 }; /* columns */
 
@@ -111,10 +113,10 @@ static int fail(const zo_err *err)
 
 int zo_cmd_history(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *format = "md", *plot = NULL;
+    const char *db = "results/zo.db", *format = "md", *plot = NULL, *since = NULL;
     bool json = false;
     zo_history_spec spec = {.keys = zo_cell_keys()};
-    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--where", ZO_ARG_TEXT, &spec.where}, {"--disturbed", ZO_ARG_FLAG, &spec.disturbed}, {"--plot", ZO_ARG_TEXT, &plot},
+    const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &db}, {"--where", ZO_ARG_TEXT, &spec.where}, {"--since", ZO_ARG_TEXT, &since}, {"--disturbed", ZO_ARG_FLAG, &spec.disturbed}, {"--plot", ZO_ARG_TEXT, &plot},
                             {"--format", ZO_ARG_TEXT, &format}, {"--json", ZO_ARG_FLAG, &json}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
@@ -124,8 +126,12 @@ int zo_cmd_history(int argc, char **argv)
         zo_results_open_read(&results, db, &err)) {
         return fail(&err);
     }
-    zo_status status = zo_history(results, &spec, &rows, &err);
+    char *condition = NULL;
+    zo_status status = since != NULL ? zo_results_since(results, since, spec.where, &condition, &err) : ZO_OK;
+    spec.where = condition != NULL ? condition : spec.where;
+    status = status != ZO_OK ? status : zo_history(results, &spec, &rows, &err);
     zo_results_close(results);
+    zo_free(condition);
     if (status == ZO_OK && plot != NULL && !has_values(rows)) {
         status = zo_fail(&err, ZO_EINPUT, "%s cannot be drawn: other work disturbed all runs that have %.60s; --disturbed counts them too", plot, spec.metric);
     }

@@ -8,6 +8,7 @@
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
 #include "bench/cli/html.h"
+#include "core/mem.h"
 #include "core/text.h"
 #include "optimizers/estimator.h"
 #include "results/report.h"
@@ -19,8 +20,16 @@ static int fail(const char *command, const zo_err *err)
     return 2;
 }
 
+/* A report of all that `spec` leaves, and of those runs alone that are not older than a revision (NULL = any): *condition is spec->where then, and the caller's to free. */
+static zo_status keep_since(zo_results *results, zo_report_spec *spec, const char *since, char **condition, zo_err *err)
+{
+    zo_status status = since != NULL ? zo_results_since(results, since, spec->where, condition, err) : ZO_OK;
+    spec->where = *condition != NULL ? *condition : spec->where;
+    return status;
+}
+
 /* Once, or every so many seconds until a signal ends it; what cannot be read meanwhile ends it too. */
-static int write_html(zo_report_spec *spec, const char *db, const char *times, const char *html, int64_t every)
+static int write_html(const zo_report_spec *asked, const char *db, const char *times, const char *since, const char *html, int64_t every)
 {
     for (bool first = true; first || every > 0; first = false) {
         zo_err err = {0};
@@ -28,12 +37,15 @@ static int write_html(zo_report_spec *spec, const char *db, const char *times, c
         if (!first) {
             sleep((unsigned)every);
         }
+        zo_report_spec spec = *asked;
+        char *condition = NULL;
         zo_status status = zo_results_open_read(&results, db, &err);
-        status = status == ZO_OK && times != NULL ? zo_results_open_read(&spec->times, times, &err) : status;
-        status = status == ZO_OK ? zo_html_write(results, spec, db, html, every, &err) : status;
+        status = status == ZO_OK && times != NULL ? zo_results_open_read(&spec.times, times, &err) : status;
+        status = status == ZO_OK ? keep_since(results, &spec, since, &condition, &err) : status;
+        status = status == ZO_OK ? zo_html_write(results, &spec, db, html, every, &err) : status;
         zo_results_close(results);
-        zo_results_close(spec->times);
-        spec->times = NULL;
+        zo_results_close(spec.times);
+        zo_free(condition);
         if (status != ZO_OK) {
             return fail("report", &err);
         }
@@ -46,7 +58,7 @@ static int write_html(zo_report_spec *spec, const char *db, const char *times, c
 
 int zo_cmd_report(int argc, char **argv)
 {
-    const char *db = "results/zo.db", *format = NULL, *group = NULL, *times = NULL, *html = NULL;
+    const char *db = "results/zo.db", *format = NULL, *group = NULL, *times = NULL, *html = NULL, *since = NULL;
     int64_t every = 0;
     bool json = false;
     zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .source = zo_source_named, .terminal = zo_terminal_columns(STDOUT_FILENO)};
@@ -60,12 +72,13 @@ int zo_cmd_report(int argc, char **argv)
                             {"--against", ZO_ARG_TEXT, &spec.against},
                             {"--times", ZO_ARG_TEXT, &times},
                             {"--where", ZO_ARG_TEXT, &spec.where},
+                            {"--since", ZO_ARG_TEXT, &since},
                             {"--html", ZO_ARG_TEXT, &html},
                             {"--every", ZO_ARG_INT, &every},
                             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
     zo_table_format as = ZO_TABLE_MD;
-    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json|latex] [--group seed] [--best lr] [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]", &err) ||
+    if (zo_args_read(argc, argv, table, NULL, 0, 0, NULL, "zo report [--db FILE] [--format md|csv|json|latex] [--group seed] [--best lr] [--against METHOD [--times FILE]] [--since REV] [--html FILE [--every SECONDS]]", &err) ||
         zo_table_format_of(format != NULL ? format : json ? "json" : "md", &as, &err)) {
         return fail("report", &err);
     }
@@ -84,7 +97,7 @@ int zo_cmd_report(int argc, char **argv)
     }
     spec.by_seed_group = group != NULL;
     if (html != NULL) {
-        return write_html(&spec, db, times, html, every);
+        return write_html(&spec, db, times, since, html, every);
     }
     zo_results *results;
     if (zo_results_open_read(&results, db, &err) != ZO_OK) {
@@ -95,7 +108,10 @@ int zo_cmd_report(int argc, char **argv)
         zo_results_close(results);
         return fail("report", &err);
     }
-    if (spec.against != NULL) {
+    char *condition = NULL;
+    status = keep_since(results, &spec, since, &condition, &err);
+    if (status != ZO_OK) {
+    } else if (spec.against != NULL) {
         status = zo_report_against(results, &spec, as, stdout, &err);
     } else if ((as == ZO_TABLE_MD || as == ZO_TABLE_LATEX) && group == NULL) {
         spec.as = as;
@@ -108,6 +124,7 @@ int zo_cmd_report(int argc, char **argv)
             cJSON_Delete(rows);
         }
     }
+    zo_free(condition);
     zo_results_close(results);
     zo_results_close(spec.times);
     return status == ZO_OK ? 0 : fail("report", &err);

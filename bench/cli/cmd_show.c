@@ -1,4 +1,4 @@
-/* cmd_show.c: `zo show`: rows of a task as a model reads them: tokens, where the loss is read, label words or options, what was cut. The rows are
+/* cmd_show.c: `zo show`: with one word a run (show_run.h), with two rows of a task as a model reads them: tokens, where the loss is read, label words or options, what was cut. The rows are
  * those that a cell of `zo run` with the same keys has, in its order. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include "bench/cell/setup.h"
 #include "bench/cli/args.h"
 #include "bench/cli/cmd.h"
+#include "bench/cli/show_run.h"
 #include "bench/matrix/grid.h"
 #include "bench/synth/pretrain.h"
 #include "core/mem.h"
@@ -14,7 +15,7 @@
 #include "models/files/hub.h"
 #include "text/tokenizer.h"
 
-static const char USAGE[] = "zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] "
+static const char USAGE[] = "zo show RUN [--db FILE] [--json], or zo show TASK MODEL [--form head|prompt] [--rows train|dev|test] [--n 3] [--from 0] [--context N] [--split SCHEME] [--data DIR] "
                             "[--models DIR] [--json]";
 
 /* A context that cuts nothing: what was cut is what this one has more. */
@@ -282,16 +283,22 @@ static zo_status show_rows(const wish *w, zo_err *err)
 int zo_cmd_show(int argc, char **argv)
 {
     wish w = {.rows = "test", .n = 3, .context = -1};
-    const char *word[2] = {NULL, NULL};
+    const char *word[2] = {NULL, NULL}, *db = NULL;
+    int words = 0;
     const zo_arg table[] = {{"--form", ZO_ARG_TEXT, &w.form},       {"--rows", ZO_ARG_TEXT, &w.rows},     {"--n", ZO_ARG_INT, &w.n},
                             {"--from", ZO_ARG_INT, &w.from},        {"--context", ZO_ARG_INT, &w.context}, {"--split", ZO_ARG_TEXT, &w.split},
                             {"--data", ZO_ARG_TEXT, &w.data},       {"--models", ZO_ARG_TEXT, &w.models}, {"--json", ZO_ARG_FLAG, &w.json},
-                            {NULL, ZO_ARG_FLAG, NULL}};
+                            {"--db", ZO_ARG_TEXT, &db},             {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
-    zo_status status = zo_args_read(argc, argv, table, word, 2, 2, NULL, USAGE, &err);
+    zo_status status = zo_args_read(argc, argv, table, word, 1, 2, &words, USAGE, &err);
     w.task = word[0];
     w.model = word[1];
-    status = status == ZO_OK ? show_rows(&w, &err) : status;
+    if (status == ZO_OK && words == 2 && db != NULL) {
+        status = zo_fail(&err, ZO_EINPUT, "--db is for a run; rows of a task are in no database");
+    }
+    if (status == ZO_OK) {
+        status = words == 1 ? zo_show_run(word[0], db != NULL ? db : "results/zo.db", w.json, &err) : show_rows(&w, &err);
+    }
     if (status != ZO_OK) {
         fprintf(stderr, "%s%s\n", strncmp(err.text, "zo show", 7) == 0 ? "" : "zo show: ", err.text);
     }
