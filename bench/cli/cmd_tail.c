@@ -2,7 +2,6 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,10 +22,9 @@ enum { LOOK_SECONDS = 1, PLAIN_LOOKS = 15 /* elsewhere than on a terminal a line
 typedef struct tail {
     const char *db, *run; /* NULL = all */
     int64_t last;         /* ended tries that are shown at first */
-    bool once, json, terminal, coloured;
+    bool once, json, terminal;
     int columns, drawn;   /* lines that stand on the terminal and are drawn again */
     int64_t looks;
-    int64_t seen;         /* the last look's largest number of a try that has ended, as `ended` counts them */
 } tail;
 
 /* What stands in the database at one moment. */
@@ -135,19 +133,17 @@ static void write_running(const tail *t, const cJSON *row, char *out, size_t siz
     snprintf(out, size, "%s%s", zo_label_fit(label, room, fitted, sizeof fitted), rest);
 }
 
-static void print_ended(const tail *t, const cJSON *row)
+static void print_ended(const cJSON *row)
 {
     char label[1200], metric[100] = "";
     const char *status = zo_json_text(row, "status"), *message = zo_json_text(row, "message"), *marks = zo_json_text(row, "marks");
     double value = zo_json_number(row, "metric_value", NAN);
-    bool bad = strcmp(status, "done") != 0;
     if (isfinite(value)) {
         snprintf(metric, sizeof metric, ", %.40s %.3f", zo_json_text(row, "metric"), value);
     }
     label_of(row, label, sizeof label);
     char *plain = zo_text_plain_copy(message);
-    printf("%s run %.0f %s: %s%s%s%s%s%s%s%s\n", zo_json_text(row, "ended"), zo_json_number(row, "run", 0), label, t->coloured && bad ? "\033[31m" : "", status,
-           t->coloured && bad ? "\033[0m" : "", metric, marks[0] != '\0' ? ", marks " : "", marks, plain[0] != '\0' ? ": " : "", plain);
+    printf("%s run %.0f %s: %s%s%s%s%s%s\n", zo_json_text(row, "ended"), zo_json_number(row, "run", 0), label, status, metric, marks[0] != '\0' ? ", marks " : "", marks, plain[0] != '\0' ? ": " : "", plain);
     zo_free(plain);
 }
 
@@ -164,7 +160,7 @@ static void print_events(tail *t, const look *l)
         }
     }
     for (int i = (news < n ? news : n) - 1; i >= 0; i--) {
-        print_ended(t, cJSON_GetArrayItem(l->ended, i));
+        print_ended(cJSON_GetArrayItem(l->ended, i));
     }
     if (n > 0) {
         snprintf(newest, sizeof newest, "%.30s %.0f", zo_json_text(l->ended->child, "ended"), zo_json_number(l->ended->child, "run", 0));
@@ -221,7 +217,6 @@ static void print_json(const look *l)
 
 int zo_cmd_tail(int argc, char **argv)
 {
-    const char *no_color = getenv("NO_COLOR");
     tail t = {.db = "results/zo.db", .last = 5, .columns = zo_terminal_columns(STDOUT_FILENO)};
     const zo_arg table[] = {{"--db", ZO_ARG_TEXT, &t.db}, {"--last", ZO_ARG_INT, &t.last}, {"--once", ZO_ARG_FLAG, &t.once}, {"--json", ZO_ARG_FLAG, &t.json}, {NULL, ZO_ARG_FLAG, NULL}};
     zo_err err = {0};
@@ -230,7 +225,6 @@ int zo_cmd_tail(int argc, char **argv)
         status = zo_fail(&err, ZO_EINPUT, "\"%.60s\" names no run; expected its number (column `run`), or the 16 digits of a cell's hash", t.run);
     }
     t.terminal = t.columns > 0;
-    t.coloured = t.terminal && (no_color == NULL || no_color[0] == '\0');
     for (bool goes_on = true; status == ZO_OK && goes_on; t.looks++) {
         look l;
         status = take_look(&t, &l, &err);

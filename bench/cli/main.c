@@ -110,7 +110,6 @@ static const command commands[] = {
      "  --last N      so many that have ended already (5)\n"
      "  --once        looks once\n"
      "  --json        looks once, as one JSON object: working, running, ended, cells\n"
-     "$NO_COLOR: no colours.\n"
      "\n"
      "Exit code: 0 done, 2 the input was wrong.\n",
      "  zo tail --once\n"
