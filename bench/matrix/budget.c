@@ -344,8 +344,10 @@ static int make_plan(const char *path, const zo_grid *grid, const cJSON *with, c
     zo_matrix_plan plan = {.n = 0};
     int64_t tasks = 0;
     zo_timing_spec timing = {.rows = TIMING_ROWS, .total_seconds = TIMING_SHARE * seconds};
+    zo_run_spec every = *spec; /* another model may have no words for a task, or a machine not all files */
+    every.goes_on = true;
     zo_status status = find_values(path, with, &value_of, &err);
-    int code = status == ZO_OK ? zo_matrix_plan_make(&plan, grid, spec, &timing) : 2;
+    int code = status == ZO_OK ? zo_matrix_plan_make(&plan, grid, &every, &timing) : 2;
     if (code < 2 && zo_run_interrupted) {
         code = 1;
     } else if (code < 2) {
@@ -356,16 +358,19 @@ static int make_plan(const char *path, const zo_grid *grid, const cJSON *with, c
         }
         cut c = {.dropped = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)tasks + 1)};
         double left = fmax(seconds - zo_timings_spent(plan.timings), CELLS_SHARE * seconds), share = make_cut(items, grid->n, left, tasks, &c);
-        int64_t kept = 0, first = 0;
+        int64_t kept = 0, first = -1; /* that cannot be run */
         for (int64_t i = 0; i < grid->n; i++) {
             kept += items[i].known;
-            first = items[i].known ? first : i;
+            first = items[i].known || first >= 0 ? first : i;
         }
         status = kept == 0 ? zo_fail(&err, ZO_EINPUT, "no cell of the table can be run now, the first of them because: %.300s", plan.of[first].why[0] != '\0' ? plan.of[first].why : "its steps could not be timed")
                  : share < 0 ? zo_fail(&err, ZO_EINPUT, "the least that this table can be shrunk to takes about %.0f s, and %.0f s of the budget are left; give a longer "
                                      "--budget, or a smaller --model", ceil(-share), floor(left))
                            : write_plan(grid, &plan, items, &c, share, name, seconds, spec->db, &err);
         code = status == ZO_OK ? 0 : 2;
+        if (code == 0 && first >= 0) {
+            fprintf(stderr, "%lld of %lld cells cannot be run here, the first because: %s\n", (long long)(grid->n - kept), (long long)grid->n, plan.of[first].why);
+        }
         zo_free(c.dropped);
         zo_free(items);
     }

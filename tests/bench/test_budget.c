@@ -79,6 +79,28 @@ static const struct { const char *budget; int cells, steps; const char *lr, *see
     {"300s", 2, 141, "0.0001", "5", "2"},            /* 4 x 102.1 > 287.8; 2 x 141.1 <= 287.8 < 2 x 144.1 */
     {"150s", 1, 135, "0.0001", "5", "1"}};           /* 2 x 102.1 > 137.8; 135.1 <= 137.8 < 138.1 */
 
+/* A task that cannot be opened (its file is not there) is not run, and says why; the other is. */
+START_TEST(what_cannot_be_opened)
+{
+    char text[1500];
+    snprintf(text, sizeof text,
+             "{\"model\": \"shape:roberta-tiny\", \"init\": \"random\", \"task\": [\"%s\", \"sst2\"], \"form\": \"head\", \"context\": 32, \"batch\": 2, \"train\": 8, \"dev\": 4, \"test\": 4,"
+             "\"threads\": 1, \"steps\": 100, \"optimizer\": \"mezo\"}", _i == 0 ? "synth-sentiment" : "rte");
+    put("gap.json", text);
+    const char *const argv[] = {"zo", "run", below("gap.json"), "--db", below("gap.db"), "--budget", "2h", "--data", below(""), NULL};
+    int code = program(argv);
+    if (_i == 1) { /* nothing is left */
+        ck_assert_int_eq(code, 2);
+        ASSERT_HAS(program_complained, "no cell of the table can be run now, the first of them because: task rte: ");
+        return;
+    }
+    ck_assert_msg(code == 0, "%s", program_complained);
+    ASSERT_HAS(program_complained, "1 of 2 cells cannot be run here, the first because: task sst2: ");
+    ck_assert_str_eq(ask("gap.db", "SELECT group_concat(task) FROM runs WHERE status = 'done'"), "synth-sentiment");
+    ck_assert_str_eq(ask("gap.db", "SELECT count(*) FROM budgets WHERE ran IS NULL AND why LIKE 'not run: task sst2: %'"), "1");
+}
+END_TEST
+
 START_TEST(what_is_kept)
 {
     char db[40], sql[400];
@@ -187,6 +209,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, times_are_read);
     tcase_add_loop_test(t, what_is_kept, 0, sizeof of / sizeof *of);
+    tcase_add_loop_test(t, what_cannot_be_opened, 0, 2);
     tcase_add_test(t, what_is_refused);
     Suite *s = suite_create("budget");
     suite_add_tcase(s, t);
