@@ -206,8 +206,10 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
         end.peak_bytes = end.train_peak_bytes = end.rss_peak_bytes = 0;
     }
     end.note = note[0] ? note : NULL;
+    const char *phase = r->phase;
     zo_cell_phase(r, "write");
     status = zo_results_end(r->results, r->id, &end, err);
+    zo_cell_phase(r, phase);
     if (status == ZO_OK && !r->limited) {
         zo_cell_drop_checkpoint(r);
     }
