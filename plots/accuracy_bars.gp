@@ -11,15 +11,12 @@
 #      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task_text, label
 @begin
 set xrange [* < 0:105]; set xtics tic_step(100)
-thick(p) = 0.9 / (panel_bars[p] + 0.6)
-middle(x, s) = x + (slot_of(panel, s) - (panel_bars[panel] + 1) / 2.0) * thick(panel)
+mark_place = 2.5
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using (0):(middle($1, s)):(0):2:(middle($1, s) - 0.45 * thick(panel)):(middle($1, s) + 0.45 * thick(panel)) with boxxyerror linecolor rgb colour_of(s) fillstyle solid solid_of(s), \
-         for [s = 1:series] panel_data[panel] index s - 1 using (0):(middle($1, s)):(0):2:(middle($1, s) - 0.45 * thick(panel)):(middle($1, s) + 0.45 * thick(panel)) with boxxyerror linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s), \
-         for [s = 1:series] panel_data[panel] index s - 1 using (2.5):(middle($1, s)) with points linestyle s linecolor rgb mark_colour(s), \
-         for [s = 1:series] panel_data[panel] index s - 1 using ($2 - $3):(middle($1, s)):(2 * $3):(0) with vectors nohead linecolor rgb "#444444" linewidth 1, \
-         for [s = 1:series] panel_data[panel] index s - 1 using ($2 + $3):(middle($1, s)):(mark(1, 1, 0, $4, 0)) with labels left offset 0.4, 0 noenhanced
+    @side_bars, \
+         for [s = 1:series] panel_data[panel] index s - 1 using ($2 - $3):(middle(panel, $1, s)):(2 * $3):(0) with vectors nohead linecolor rgb "#444444" linewidth 1, \
+         for [s = 1:series] panel_data[panel] index s - 1 using ($2 + $3):(middle(panel, $1, s)):(mark(1, 1, 0, $4, 0)) with labels left offset 0.4, 0 noenhanced
 }
 @legend
 @key_boxes

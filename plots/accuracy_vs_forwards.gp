@@ -1,7 +1,7 @@
 # title: Dev score against forward passes
 # caption: mean over seeds; band: lowest to highest seed
 # remarks: marks alive cut
-# x: forward passes of one batch, a gradient counted as one (log scale)
+# x: queries: forward passes of one batch, a gradient counted as one (log scale)
 # y: dev {metric}
 # needs: runs with dev evaluations (dev > 0 and eval_every > 0)
 # sql: SELECT panel, label, forwards AS x, y, low, high, alive, seeds, counted, crossed, 0 FROM dev_points WHERE forwards > 0

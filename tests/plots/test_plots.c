@@ -55,6 +55,15 @@ static sqlite3 *new_db(void)
     return db;
 }
 
+/* Runs that are there already, of another rank, and of another period. */
+static void change_rank(sqlite3 *db, int first, int second)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql, "UPDATE cells SET config = json_set(config, '$.optimizer.rank', 4) WHERE cell = %d; UPDATE cells SET config = json_set(config, '$.optimizer.period', 50) "
+             "WHERE cell = %d", first, second);
+    execute(db, sql);
+}
+
 static void close_db(void)
 {
     zo_results_close(results);
@@ -68,6 +77,8 @@ static void add_bare(sqlite3 *db, int run, const char *model, const char *task, 
     cJSON_AddNumberToObject(config, "seed", seed);
     cJSON_AddStringToObject(options, "name", optimizer);
     cJSON_AddStringToObject(options, "note", note);
+    cJSON_AddNumberToObject(options, "rank", 1);
+    cJSON_AddNumberToObject(options, "period", 1);
     char *json = cJSON_PrintUnformatted(config);
     char *sql = sqlite3_mprintf(
         "INSERT INTO cells VALUES (%d, 'i%d', 'h%d', %d, '', '', '', '', '', %d, %Q, %Q, %Q, 'head', %Q, '{}', %d, %d, 20, 0, 0, 0, 0.001, 0.001, %d, 'f32', 'inplace',"
@@ -87,7 +98,7 @@ static void add_run(sqlite3 *db, int run, const char *model, const char *task, c
     add_bare(db, run, model, task, optimizer, note, batch, context, 0);
     char *sql = sqlite3_mprintf(
         "UPDATE tries SET accuracy = 0.75, metric_value = 0.75, selected = 'test@best-dev', step_ms = 7, step_ms_median = 6.5, peak_bytes = 6000000,"
-        " train_peak_bytes = 5000000, parameters = 1000, trained_parameters = 1000 WHERE run = %d;"
+        " train_peak_bytes = 5000000, parameters = 1000 * run, trained_parameters = 1000 * run WHERE run = %d;"
         "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) VALUES (%d, 10, 'dev', 50, 0.5, 20, 21, 7.5, 1),"
         " (%d, 20, 'dev', 50, 0.625, 40, 42, 15, 1);"
         "INSERT INTO steps (run, step, loss, projected, lr, forwards, work, train_seconds) VALUES (%d, 1, 0.7, 3, 1e-3, 2, 2.1, 0.75),"
@@ -257,6 +268,9 @@ START_TEST(text_from_outside_is_drawn_and_nothing_else)
         add_run(db, ++n, text, "t", "o", "x", 8, 32);
         add_run(db, ++n, text, "t", "o", "x", 16, 32);
         add_run(db, ++n, text, "t", "o", "x", 8, 64);
+        add_run(db, ++n, text, "t", "o", "x", 8, 32);
+        add_run(db, ++n, text, "t", "o", "x", 8, 32);
+        change_rank(db, n - 1, n);
         add_run(db, ++n, "m", text, "o", "x", 8, 32);
         add_run(db, ++n, "m", "t", text, "x", 8, 32);
         add_run(db, ++n, "m", "t", "p", text, 8, 32);
@@ -270,7 +284,9 @@ START_TEST(text_from_outside_is_drawn_and_nothing_else)
         cJSON_ArrayForEach(entry, report) {
             ck_assert_msg(!word_of(entry, "skipped"), "%s: %s (does add_run fill what it reads?)", word_of(entry, "plot"), word_of(entry, "skipped"));
             ck_assert_msg(!word_of(entry, "note"), "%s: %s", word_of(entry, "plot"), word_of(entry, "note"));
-            assert_drawn(text, scratch("out"), word_of(entry, "plot")); /* the model's name stands in every picture */
+            if (strcmp(word_of(entry, "plot"), "memory_vs_parameters") != 0) { /* the model's name stands in every other picture */
+                assert_drawn(text, scratch("out"), word_of(entry, "plot"));
+            }
         }
         zo_text_plain(text);
         snprintf(label, sizeof label, "\np note %s\n", text);
@@ -1124,6 +1140,11 @@ START_TEST(every_plot_fits_every_size)
             }
         }
         add_run(db, ++run, "roberta-large", "sst2", method[m], "x", 8, 128);
+        for (int i = 0; i < 2; i++) {
+            add_run(db, ++run, i == 0 ? "opt-125m" : "roberta-large", i == 0 ? "mnli" : "sst2", method[m], "x", 8, 64);
+            add_run(db, ++run, "roberta-large", "sst2", method[m], "x", 8, 64);
+            change_rank(db, i == 0 ? run : 0, i == 1 ? run : 0);
+        }
         add_run(db, ++run, "roberta-large", "sst2", method[m], "a setting that takes a good deal of room in a legend", 8, 128);
     }
     execute(db, "UPDATE tries SET device = 'NVIDIA H200', step_ms = 7 + 100 * (run % 3), full_steps = run % 2, full_step_ms = 730, other_step_ms = 5;"

@@ -1,0 +1,17 @@
+# title: Peak memory of training against the size of the model
+# caption: a line joins models of one method and setting
+# x: parameters of the model (millions, log scale)
+# y: peak memory (MB, log scale)
+# needs: runs of one method on models of different sizes
+# sql: WITH p AS (SELECT task_text || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS panel, label, r.parameters / 1e6 AS x, avg(k.bytes) / 1e6 AS mb
+#                 FROM shown r JOIN peaks k ON k.run = r.run AND k.phase = 'train' WHERE r.status <> 'oom' AND r.parameters > 0 GROUP BY panel, label, x)
+#      SELECT panel, label, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.label = p.label) > 1
+#      ORDER BY panel, label, x
+@begin
+set logscale xy
+do for [panel = 1:panels] {
+    @frame
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s
+}
+@legend
+@key_lines
