@@ -12,7 +12,7 @@
 set logscale x 2; set logscale y
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s title series_title[s] noenhanced
 }
 @legend
 @key_lines

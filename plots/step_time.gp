@@ -15,9 +15,9 @@ set logscale x
 at(x, s) = x + 0.16 * (s - (series + 1) / 2.0)
 do for [panel = 1:panels] {
     @frame
-    plot for [s = 1:series] panel_data[panel] index s - 1 using 3:(at($1, s)):($4 - $3):(0) with vectors nohead linestyle s, \
-         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)) with points linestyle s, \
-         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)):(mark(1, 1, 0, 0, $5)) with labels left offset 0.6, 0 noenhanced
+    plot for [s = 1:series] panel_data[panel] index s - 1 using 3:(at($1, s)):($4 - $3):(0) with vectors nohead linestyle s title series_title[s] noenhanced, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)) with points linestyle s title series_title[s] noenhanced, \
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:(at($1, s)):(mark(1, 1, 0, 0, $5)) with labels left offset 0.6, 0 noenhanced title series_title[s]
 }
 @legend
 @key_points

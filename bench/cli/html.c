@@ -125,7 +125,7 @@ static void print_base64(FILE *out, const unsigned char *data, size_t n)
     }
 }
 
-/* Curves get thicker under the pointer, and have their names as titles from gnuplot. As a document of its own, so that no two pictures share names. */
+/* Curves get thicker under the pointer, and have their names as titles from the scripts. As a document of its own, so that no two pictures share names. */
 static zo_status print_picture(const zo_page *page, const char *file, const char *title, const char *note, zo_err *err)
 {
     static const char style[] = "<style>g[id^='gnuplot_plot_']:hover { stroke-width: 4px; } g[id^='gnuplot_plot_']:hover path { stroke-width: 4px; }</style>";

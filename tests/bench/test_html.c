@@ -56,6 +56,8 @@ static void assert_well_formed(void)
     ck_assert_int_gt(elements, 40);
 }
 
+static int methods; /* pictures in which the pointer finds MeZO's name */
+
 /* The pictures, decoded: how many, each an SVG document. */
 static int count_pictures(void)
 {
@@ -80,6 +82,8 @@ static int count_pictures(void)
         }
         svg[bytes] = '\0';
         ck_assert_msg(strstr(svg, "<svg") != NULL && strstr(svg, ":hover") != NULL && strstr(svg, "</svg>") != NULL, "%.80s", svg);
+        ck_assert_msg(strstr(svg, "index s") == NULL && strstr(svg, "<title>gnuplot_plot") == NULL, "the pointer finds no name but a word of gnuplot's");
+        methods += strstr(svg, "<title>MeZO</title>") != NULL;
         ck_assert(strstr(strstr(svg, "<svg"), "<style>") < strstr(svg, "</svg>"));
         zo_free(svg);
         n++;
@@ -109,6 +113,7 @@ START_TEST(a_page_is_whole)
     LACKS("<link");
     if (system("gnuplot --version > /dev/null 2>&1") == 0) {
         ck_assert_int_gt(count_pictures(), 3);
+        ck_assert_int_gt(methods, 3);
     }
     /* numbers of the page are those of the table on a terminal */
     ck_assert_int_eq(COMMAND(zo_cmd_report, "report", "--db", below("z.db")), 0);
