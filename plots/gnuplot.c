@@ -22,7 +22,7 @@ static const char LOG[] = "gnuplot.log";
 const char zo_gnuplot_format[ZO_GNUPLOT_FORMATS][4] = {"png", "svg", "pdf"};
 
 /* terminal.gp: opens the picture, and has font_of(points) for texts of another size. Comes in with format, and width, height and font in points. PNG has 200
- * dots an inch. SVG's unit is a pixel of 1/96 inch. */
+ * dots an inch. SVG's unit is a pixel of 1/96 inch. A font of n points is n / 72 inches in all of them: cairo's terminals reckon with 96 dots an inch. */
 static const char TERMINAL[] =
     "set encoding utf8\n"
     "terminal_name = format eq \"svg\" ? \"svg\" : format.\"cairo\"\n"
@@ -34,7 +34,7 @@ static const char TERMINAL[] =
     "if (format eq \"svg\") {\n"
     "    set terminal svg size width * 96 / 72, height * 96 / 72 font terminal_font background \"white\" enhanced\n"
     "} else { if (format eq \"pdf\") {\n"
-    "    set terminal pdfcairo size width / 72, height / 72 font terminal_font fontscale 1 background \"white\" enhanced\n"
+    "    set terminal pdfcairo size width / 72.0, height / 72.0 font terminal_font fontscale 72.0 / 96 linewidth 1.5 background \"white\" enhanced\n"
     "} else {\n"
     "    set terminal pngcairo size width * 200 / 72, height * 200 / 72 font terminal_font fontscale 200.0 / 96 linewidth 200.0 / 96 pointscale 200.0 / 96 "
     "background \"white\" enhanced\n"

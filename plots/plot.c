@@ -680,7 +680,7 @@ static zo_status write_driver(const zo_gnuplot *g, const script *of, const table
     if (!f) {
         return ZO_EIO;
     }
-    fprintf(f, "format = \"%s\"\nwidth = %g\nfont = %g\nem = %g\ncolumns = %d\n", format, l->size->width, l->size->font, EM * l->size->font, l->columns);
+    fprintf(f, "format = \"%s\"\nwidth = %.1f\nfont = %.1f\nem = %.3f\ncolumns = %d\n", format, l->size->width, l->size->font, EM * l->size->font, l->columns);
     fprintf(f, "panels = %d\nseries = %d\nxtic_count = %d\nmost_points = %d\nbeside = %d\n", drawn(&t->panel), drawn(&t->series), drawn(&t->xtic), longest_curve(t),
             of->beside);
     fprintf(f, "title_lines = %d\nshared_lines = %d\ncaption_lines = %d\nx_lines = %d\ny_lines = %d\npanel_lines = %d\n", l->title.lines, l->shared.lines, l->caption.lines, l->x.lines, l->y.lines, l->panel.lines);

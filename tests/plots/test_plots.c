@@ -1168,6 +1168,11 @@ START_TEST(every_plot_fits_every_size)
         snprintf(name, sizeof name, "out/%s.pdf", plot);
         ck_assert_int_eq(zo_read_file(scratch(name), 1 << 24, &text, &bytes, &err), ZO_OK);
         ck_assert_int_eq(strncmp(text, "%PDF-", 5), 0);
+        double page = 0;
+        for (size_t i = 0; i + 30 < bytes && page == 0; i++) {
+            ck_assert(memcmp(text + i, "MediaBox", 8) != 0 || sscanf(text + i, "MediaBox [ 0 0 %lf", &page) == 1);
+        }
+        ck_assert_double_eq_tol(page, points[_i], 1);
         zo_free(text);
         enum { MOST = 2000 };
         box *b = zo_alloc(ZO_HOST, ZO_TAG_OTHER, MOST * sizeof *b);
@@ -1191,6 +1196,22 @@ START_TEST(every_plot_fits_every_size)
         zo_free(b);
     }
     cJSON_Delete(report);
+    if (system("pdftotext -v > /dev/null 2>&1") != 0) {
+        printf("skipped: the size of print in a PDF wants pdftotext\n");
+    } else { /* the first word of a title in a font of 1.2 times 7 or 12 points */
+        char command[300];
+        snprintf(command, sizeof command, "pdftotext -bbox %s/out/accuracy_bars.pdf %s/words", folder, folder);
+        ck_assert_int_eq(system(command), 0);
+        ck_assert_int_eq(zo_read_file(scratch("words"), 1 << 20, &text, &bytes, &err), ZO_OK);
+        double left, right, font = 1.2 * (points[_i] > 700 ? 12 : 7), want = 0;
+        const char *word = strstr(text, "<word ");
+        ck_assert(word != NULL && strstr(word, ">Final</word>") == strchr(word, '>') && sscanf(word, "<word xMin=\"%lf\" yMin=\"%*f\" xMax=\"%lf", &left, &right) == 2);
+        for (const char *c = "Final"; *c != '\0'; c++) {
+            want += advance[*c - ' '] * font / 1000;
+        }
+        ck_assert_double_eq_tol(right - left, want, 0.05 * want);
+        zo_free(text);
+    }
     close_db();
 }
 END_TEST
