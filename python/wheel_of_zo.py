@@ -57,7 +57,8 @@ def build_whole(tree, version, folder):
     files, prefix = package(), f"zo_py-{version}.data/data"
     for p in pathlib.Path(tree).rglob("*"):
         name = p.relative_to(tree)
-        if p.is_file() and name.parts[0] in ("bin", "lib", "share", "include"):
+        of_gpu_check = name.name == "gpu-check" or name.parts[:2] == ("share", "zo") and name.parts[2:3] in (("tests",), ("bench",), ("tasks",))
+        if p.is_file() and not of_gpu_check and name.parts[0] in ("bin", "lib", "share", "include"):
             inside = name.parts[0] in ("bin", "lib") or name.parts[:2] == ("share", "zo") or name.parts[:3] == ("share", "doc", "zo")
             files[f"zo/{name}" if inside else f"{prefix}/{name}"] = (p.read_bytes(), name.parts[0] == "bin")
     return write(folder, version, files, scripts=True)
