@@ -36,11 +36,11 @@ as_root() { in_root root "$1"; }
 as_user() { in_root nobody "$1"; }
 install_in_root() { as_root "apt-get -qq install -y $* >/tmp/apt.log 2>&1 || { cat /tmp/apt.log; exit 1; }"; }
 
-# The short demo, whose pictures must be there: as many PNG and SVG files as it says, and more than a few.
+# The short demo, whose pictures must be there: as many PNG, SVG and PDF files as it says, and more than a few.
 demo_in_root() { # PROGRAM
     as_user "$1 demo --short >demo.log 2>&1 || { tail -n 20 demo.log; exit 1; }"
     said=$(sed -n 's/^\([0-9]*\) plots in .*/\1/p' "$root/srv/zo/demo.log")
-    for form in png svg; do
+    for form in png svg pdf; do
         drawn=$(find "$root/srv/zo/results/demo-short" -name "*.$form" -size +1k | wc -l)
         [ "${said:-0}" -gt 5 ] && [ "$drawn" = "$said" ] || { echo "the demo says ${said:-no} plots, and there are $drawn as $form" >&2; exit 1; }
     done

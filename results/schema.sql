@@ -258,7 +258,7 @@ CREATE TABLE samples (                       -- outcomes of single examples, of 
     source TEXT,                             -- which example it is: file below the data folder and number of its row there, from 1, as "glue/SST-2/dev.tsv#17"
     PRIMARY KEY (run, step, split, row)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE predictions (                   -- what was predicted of a run before its first step; dev_metric: what choosing at random gives there
+CREATE TABLE predictions (                   -- what was predicted of a run before its first step; and dev_chance, what choosing at random gives as its metric on dev, written at its end
     run       INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
     figure    TEXT NOT NULL,                 -- a column of `tries`
     predicted REAL NOT NULL,

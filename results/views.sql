@@ -78,7 +78,7 @@ CREATE TEMP VIEW dev_levels AS
     WITH level AS (
         SELECT panel, 'zero-shot' AS name, sum(y * alive) / sum(alive) AS y FROM dev_points WHERE step = 0 AND alive > 0 GROUP BY panel
         UNION ALL
-        SELECT r.cell_text || r.metric_note, 'chance', 100 * avg(p.predicted) FROM predictions p JOIN trained r USING (run) WHERE p.figure = 'dev_metric' GROUP BY 1),
+        SELECT r.cell_text || r.metric_note, 'chance', 100 * avg(p.predicted) FROM predictions p JOIN trained r USING (run) WHERE p.figure = 'dev_chance' GROUP BY 1),
     place AS (
         SELECT panel, min(forwards) AS forwards, min(work) AS work, min(hours) AS hours FROM dev_points WHERE step > 0 GROUP BY panel
         UNION ALL

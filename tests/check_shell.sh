@@ -35,6 +35,18 @@ completes zo bench gem gemm
 completes zo diff --by kern kernel
 completes zo plot --only accuracy_v accuracy_vs_work
 completes zo run make/shell/zo. make/shell/zo.bash
+# What the Tab key makes of a line in an interactive bash, as the program is called in its own tree, where folders have names that options have too.
+if command -v script >/dev/null; then
+    printf '. make/shell/zo.bash\nkeep() { echo "$READLINE_LINE" >>%s/typed; READLINE_LINE=; }\nbind -x %s\n' "$folder" "'\"\\C-x\\C-k\": keep'" >"$folder/rc"
+    { printf '%s\t\x18\x0b' 'zo ben' './zo ben' 'zo list optim' 'zo run make/she'; printf '\x04'; } |
+        timeout 60 script -qc "env INPUTRC=/dev/null TERM=dumb bash --rcfile $folder/rc -i" /dev/null >/dev/null || :
+    if ! printf '%s\n' 'zo bench ' './zo bench ' 'zo list optimizers ' 'zo run make/shell/' | diff - "$folder/typed"; then
+        echo 'check: completion of bash: < wanted, > got'
+        fails=1
+    fi
+else
+    echo 'skipped: the Tab key in bash, which wants script (bsdutils)'
+fi
 # zsh: what the Tab key makes of a line in an interactive shell, with the file as `make install` writes it.
 if command -v zsh >/dev/null; then
     sed '1r make/shell/words.sh' make/shell/_zo >"$folder/_zo"

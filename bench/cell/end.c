@@ -94,7 +94,7 @@ static zo_status write_chance(zo_cell_run *r, zo_err *err)
     }
     zo_dataset_fetch(r->setup.dataset, ZO_DEV);
     zo_dataset_chance(r->setup.dataset, ZO_DEV, value);
-    return isfinite(value[metric]) ? zo_results_predict(r->results, r->id, "dev_metric", value[metric], err) : ZO_OK;
+    return isfinite(value[metric]) ? zo_results_predict(r->results, r->id, "dev_chance", value[metric], err) : ZO_OK;
 }
 
 zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *message, zo_err *err)

@@ -91,7 +91,7 @@ START_TEST(a_plan_and_its_run)
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs r JOIN plans p USING (hash) WHERE p.figure = 'train_peak_bytes' AND abs(r.memory_error - (p.predicted / r.train_peak_bytes - 1)) < 1e-12"), 6);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs r JOIN plans p USING (hash) WHERE p.figure = 'device_hours_total' AND abs(r.hours_error - (p.predicted / ((r.train_seconds + r.eval_seconds) / 3600) - 1)) < 1e-12"), 8);
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM runs r JOIN plans p USING (hash) WHERE p.figure = 'cpu_seconds' AND abs(r.cpu_error - (p.predicted / r.cpu_seconds - 1)) < 1e-12"), 6);
-    ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM predictions WHERE figure = 'dev_metric' AND predicted = 0.5"), 8); /* two classes by chance */
+    ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM predictions WHERE figure = 'dev_chance' AND predicted = 0.5"), 8); /* two classes by chance */
     ck_assert_double_eq(ask("a.db", "SELECT count(*) FROM predictions"), 6 + 8 + 6 + 8);
 }
 END_TEST

@@ -1148,7 +1148,7 @@ START_TEST(every_plot_fits_every_size)
         add_run(db, ++run, "roberta-large", "sst2", method[m], "a setting that takes a good deal of room in a legend", 8, 128);
     }
     execute(db, "UPDATE tries SET device = 'NVIDIA H200', step_ms = 7 + 100 * (run % 3), full_steps = run % 2, full_step_ms = 730, other_step_ms = 5;"
-                "UPDATE memory SET bytes = bytes * (1 + run % 7) * 40; INSERT INTO predictions SELECT run, 'dev_metric', 0.5 FROM tries;"
+                "UPDATE memory SET bytes = bytes * (1 + run % 7) * 40; INSERT INTO predictions SELECT run, 'dev_chance', 0.5 FROM tries;"
                 "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) SELECT run, 0, 'dev', 50, 0.4, 0, 0, 0, 0 FROM tries");
     make_views();
     wrap_gnuplot("");
@@ -1302,7 +1302,7 @@ START_TEST(chance_and_what_was_before_training)
             ASSERT_HAS(squeezed(text), "n=1to2runsavalue,oncard0andcard1");
             zo_free(text);
         }
-        execute(db, "INSERT OR IGNORE INTO predictions SELECT run, 'dev_metric', 0.25 FROM tries; INSERT OR IGNORE INTO predictions SELECT run, 'train_peak_bytes', 0.75 FROM tries");
+        execute(db, "INSERT OR IGNORE INTO predictions SELECT run, 'dev_chance', 0.25 FROM tries; INSERT OR IGNORE INTO predictions SELECT run, 'train_peak_bytes', 0.75 FROM tries");
     }
     ASSERT_NEAR(number(db, "SELECT avg(y) FROM dev_levels WHERE label = 'chance'"), 25);
     close_db();
