@@ -61,6 +61,9 @@ typedef struct zo_host_row { const char *host, *device, *driver, *compiler, *fla
 /* What a try was made from; NULL = not known. */
 typedef struct zo_source_row { const char *model_folder, *data_folder; } zo_source_row;
 
+/* In the marks of a try that is killed: `zo run --cell-limit` ended it. It is no result, and its checkpoint stays. */
+#define ZO_MARK_LIMITED "limited"
+
 /* A try, for decisions and closing lines. status is "" when there is none. */
 typedef struct zo_run_brief {
     int64_t run;
@@ -171,7 +174,6 @@ zo_status zo_results_memory(zo_results *results, int64_t run, zo_phase phase, co
 typedef struct zo_run_end {
     const char *status;
     const char *message;           /* one sentence, or NULL */
-    bool cut;                      /* a limit ended it, which is no budget of the cell: it has measured nothing that was predicted */
     const char *marks;             /* "diverged,constant"; "" = none */
     int64_t fault_step;            /* -1 = none */
     double accuracy, f1, macro_f1, matthews, exact_match, token_f1, pearson, spearman, metric_value; /* the headline */

@@ -69,13 +69,12 @@ CREATE TABLE tries (
                                              -- dead: the projected gradient was exactly 0 on max(50, 5 %) steps in a row, or on the last half.
                                              -- oom: the ledger's limit was reached, or the device's memory; or more than the limit was predicted, and
                                              --   nothing was started.
-                                             -- time: the budget in seconds ended before another one. Or `zo run --cell-limit` ended it: then it has no
-                                             --   score, and goes on with a larger limit.
+                                             -- time: the budget in seconds ended before another one.
                                              -- unsupported: this program cannot do the combination.
-                                             -- failed: an error or a crash. killed: the run was interrupted.
+                                             -- failed: an error or a crash. killed: the run was interrupted, or marked limited: `zo run --cell-limit` ended it.
                                              -- Cells that are running, failed or killed are run again; oom, when more memory is free.
     message           TEXT,                  -- why, one sentence; NULL when done
-    marks             TEXT NOT NULL DEFAULT '', -- comma-separated: diverged, dead, constant. constant: one class on all test rows of the
+    marks             TEXT NOT NULL DEFAULT '', -- comma-separated: diverged, dead, constant; or limited (killed). constant: one class on all test rows of the
                                              -- headline, where that class is below 95 % of them. Marked runs stay in every mean, and tables count them
     fault_step        INTEGER,               -- step at which `diverged` or `dead` began; evaluations from there on do not compete
     -- provenance

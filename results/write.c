@@ -219,7 +219,7 @@ static zo_status error_of(zo_results *r, int64_t run, const char *figure, double
 /* A run that was cut off has measured nothing that was predicted. */
 static zo_status take_errors(zo_results *r, int64_t run, zo_run_end *end, zo_err *err)
 {
-    bool whole = (strcmp(end->status, "done") == 0 || strcmp(end->status, "time") == 0) && !end->cut;
+    bool whole = strcmp(end->status, "done") == 0 || strcmp(end->status, "time") == 0;
     zo_status status = error_of(r, run, "train_peak_bytes", whole ? (double)end->train_peak_bytes : 0, &end->memory_error, err);
     status = status == ZO_OK ? error_of(r, run, "device_hours_total", whole ? end->device_hours_total : 0, &end->hours_error, err) : status;
     return status == ZO_OK ? error_of(r, run, "cpu_seconds", whole ? end->cpu_seconds : 0, &end->cpu_error, err) : status;

@@ -46,4 +46,4 @@ for table; do
     fi
 done
 echo "$tables tables, $cells cells, $refused refused"
-[ $refused -eq 0 ]
+[ $refused -eq 0 ] && [ "$cells" -gt 0 ]

@@ -67,6 +67,9 @@ static void take_headline(zo_cell_run *r, zo_run_end *end, bool counts)
 static const char *list_marks(const zo_cell_run *r, char *out, size_t size)
 {
     static const char *const name[] = {"", "diverged", "dead"};
+    if (r->limited) {
+        return ZO_MARK_LIMITED;
+    }
     snprintf(out, size, "%s%s%s", name[r->fault], r->fault != ZO_FAULT_NONE && r->is_constant ? "," : "", r->is_constant ? "constant" : "");
     return out;
 }
@@ -118,7 +121,6 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
     char note[2400] = "", marks[64];
     zo_run_end end = {.status = status_text,
                       .message = message,
-                      .cut = r->limited,
                       .fault_step = r->fault_step,
                       .steps = r->step,
                       .forwards = s->counts.forwards,
@@ -202,7 +204,8 @@ zo_status zo_cell_end(zo_cell_run *r, const char *status_text, const char *messa
         char why[300];
         snprintf(why, sizeof why, "time and memory are not measured: %.250s", r->cell.estimator->unmeasured);
         add_note(note, sizeof note, why);
-        end.train_seconds = end.step_ms = end.step_ms_median = end.step_ms_q1 = end.step_ms_q3 = end.full_step_ms = end.other_step_ms = end.cpu_seconds = NAN;
+        end.train_seconds = r->limited ? r->train_seconds : NAN; /* what the next limit is compared with */
+        end.step_ms = end.step_ms_median = end.step_ms_q1 = end.step_ms_q3 = end.full_step_ms = end.other_step_ms = end.cpu_seconds = NAN;
         end.peak_bytes = end.train_peak_bytes = end.rss_peak_bytes = 0;
     }
     end.note = note[0] ? note : NULL;

@@ -318,14 +318,14 @@ static zo_status save_weights(zo_cell_run *r, zo_err *err)
     return zo_setup_save(&r->setup, r->save, err);
 }
 
-/* The row of a try that its limit ended. It has no more rows than its checkpoint knows: steps that wait for theirs are in the checkpoint. */
+/* The row of a try that its limit ended, which is no result. It has no more rows than its checkpoint knows: steps that wait for theirs are in the checkpoint. */
 static zo_status end_limited(zo_cell_run *r, zo_err *err)
 {
     char text[200];
     r->gathered = 0;
     snprintf(text, sizeof text, "its limit of %.6g s ended it after step %lld; a larger one, or none, goes on%s", r->limit_seconds, (long long)r->step,
-             r->checkpoint.step == r->step ? " from its checkpoint" : ", and begins anew");
-    return zo_cell_end(r, "time", text, err);
+             zo_path_exists(r->checkpoint.path) ? " from its checkpoint" : ", and begins anew");
+    return zo_cell_end(r, "killed", text, err);
 }
 
 zo_status zo_cell_loop(zo_cell_run *r, zo_err *err)

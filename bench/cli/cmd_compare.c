@@ -144,6 +144,9 @@ static zo_status compare_table(const char *path, const cJSON *with, zo_results *
     char fitted[200];
     cJSON *keys = with != NULL ? cJSON_Duplicate(with, true) : NULL; /* as `zo run` has them on this machine */
     status = zo_with_fit(keys, path, fitted, sizeof fitted, err);
+    if (status == ZO_OK && fitted[0] != '\0') {
+        fprintf(stderr, "%s\n", fitted);
+    }
     status = status == ZO_OK && results != NULL ? zo_published_stand(&grid, &expectation, keys, results, &stand, err) : status;
     cJSON_Delete(keys);
     cJSON *shown = cJSON_CreateArray();

@@ -66,6 +66,12 @@ int zo_cmd_run(int argc, char **argv)
         zo_grid_free(&grid);
         return 2;
     }
+    if (budget != NULL && limit != NULL) {
+        fprintf(stderr, "zo run: --budget plans a run that ends by itself, so --limit does not go with it; give one of the two\n");
+        cJSON_Delete(with);
+        zo_grid_free(&grid);
+        return 2;
+    }
     if (budget != NULL) {
         int code = zo_budget_run(config, &grid, with, &spec, seconds);
         cJSON_Delete(with);

@@ -92,6 +92,12 @@ static int stop_run(zo_live *l, const zo_err *err)
     return -1;
 }
 
+/* Was it --cell-limit that ended it? */
+static bool is_limited(const zo_run_brief *brief)
+{
+    return strcmp(brief->status, "killed") == 0 && zo_key_in_list(brief->marks, ZO_MARK_LIMITED);
+}
+
 /* Runs one cell; returns 0, 1 or 2 and how it ended, or -1 when the whole run must stop. */
 static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identity *identity, zo_results *results, zo_live *l, zo_run_brief *ended_as)
 {
@@ -129,7 +135,7 @@ static int run_one(const zo_cell *cell, const zo_run_spec *spec, const zo_identi
         return stop_run(l, &err);
     }
     int code = 0;
-    if (brief.run <= before.run || !brief.finished) { /* the cell could not say it, whatever its exit code */
+    if (brief.run <= before.run || (!brief.finished && !is_limited(&brief))) { /* the cell could not say it, whatever its exit code */
         char text[1100];
         bool stopped = WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_STOPPED, killed = zo_run_interrupted != 0 || stopped;
         if (killed) {
@@ -219,7 +225,7 @@ typedef struct known {
     int64_t changed;      /* done with another `what`, of which `model` has one */
     char what[40], model[2 * ZO_OPT_STRING_BYTES + 8];
     int64_t unsampled;    /* done, and --samples finds none of theirs */
-    int64_t limited, longer; /* ended by a limit of time; of them, those that have more now */
+    int64_t limited, longer; /* ended by --cell-limit: those that have no more now, and those that have */
     int64_t unsaved;      /* done, and --save has no folder of their weights */
     int64_t older;        /* rows of another meaning in the database, whatever their settings: their texts differ too */
 } known;
@@ -232,37 +238,35 @@ static bool has_more_memory(const zo_run_brief *brief)
     return brief->memory_limit_bytes > 0 && zo_memory_limit(&limit, &ignored) == ZO_OK && (double)limit > 1.1 * (double)brief->memory_limit_bytes;
 }
 
-/* Was it a limit that ended it, and not its own budget in seconds? */
-static bool is_limited(const zo_cell *cell, const zo_run_brief *brief)
-{
-    return strcmp(brief->status, "time") == 0 && !(cell->seconds > 0 && brief->train_seconds >= cell->seconds);
-}
-
 /* *todo: is the cell to be run? */
 static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_results *results, zo_identities *ids, known *k, bool *todo, zo_err *err)
 {
     zo_identity identity = zo_identity_of(ids, cell, NULL);
-    zo_run_brief brief, relative;
+    zo_run_brief brief, relative, last;
     zo_status status = zo_results_brief(results, &identity, &brief, err);
     if (status == ZO_OK && identity.model[0] == '\0' && brief.model_folder[0] != '\0') { /* its name leads nowhere now; the row says where it was */
         identity = zo_identity_of(ids, cell, brief.model_folder);
         status = zo_results_brief(results, &identity, &brief, err);
     }
     *todo = true;
+    status = status == ZO_OK ? zo_results_try(results, &identity, &last, err) : status;
+    if (status == ZO_OK && is_limited(&last) && (spec->redo || !brief.finished)) {
+        *todo = spec->cell_limit_seconds <= 0 || spec->cell_limit_seconds > last.train_seconds + last.eval_seconds;
+        k->longer += *todo;
+        k->limited += !*todo;
+        return ZO_OK;
+    }
     if (status == ZO_OK && brief.finished) {
-        bool oom = strcmp(brief.status, "oom") == 0, more = oom && has_more_memory(&brief), limited = is_limited(cell, &brief);
-        bool longer = limited && (spec->cell_limit_seconds <= 0 || spec->cell_limit_seconds > brief.train_seconds + brief.eval_seconds), again = more || longer;
+        bool oom = strcmp(brief.status, "oom") == 0, more = oom && has_more_memory(&brief);
         k->oom += oom && !more;
         k->retried += more;
-        k->limited += limited && !longer;
-        k->longer += longer;
-        if (!again && !spec->redo && brief.revision[0] != '\0' && strcmp(brief.revision, zo_build_revision()) != 0 && k->revisions++ == 0) {
+        if (!more && !spec->redo && brief.revision[0] != '\0' && strcmp(brief.revision, zo_build_revision()) != 0 && k->revisions++ == 0) {
             memcpy(k->revision, brief.revision, sizeof k->revision);
             zo_text_plain(k->revision);
         }
-        *todo = spec->redo || again;
+        *todo = spec->redo || more;
         char saved[4400];
-        bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || (strcmp(brief.status, "time") == 0 && !limited)); /* bench/cell/loop.c */
+        bool saves = zo_estimator_trains(cell->estimator) && (strcmp(brief.status, "done") == 0 || strcmp(brief.status, "time") == 0); /* bench/cell/loop.c */
         k->unsaved += !*todo && spec->save != NULL && saves && !zo_path_exists(zo_path_join(saved, sizeof saved, spec->save, cell->hash));
         bool has = true;
         status = !*todo && spec->dirs.samples ? zo_results_has_samples(results, brief.run, &has, err) : status;
@@ -283,8 +287,9 @@ static zo_status look_up(const zo_cell *cell, const zo_run_spec *spec, zo_result
 
 static void print_known(const known *k, const zo_grid *grid, int64_t todo)
 {
-    if (todo < grid->n) {
-        fprintf(stderr, "%lld of %lld cells are done already\n", (long long)(grid->n - todo), (long long)grid->n);
+    int64_t done = grid->n - todo - k->limited;
+    if (done > 0) {
+        fprintf(stderr, "%lld of %lld cells are done already\n", (long long)done, (long long)grid->n);
     }
     if (k->unsaved > 0) {
         fprintf(stderr, "%lld cells were done without this --save, so their weights are gone; --redo trains them again and saves them\n", (long long)k->unsaved);
@@ -308,10 +313,7 @@ static void print_known(const known *k, const zo_grid *grid, int64_t todo)
         fprintf(stderr, "%lld cells ended oom, with about as much memory as is free now; --redo tries them again\n", (long long)k->oom);
     }
     if (k->longer > 0) {
-        fprintf(stderr, "%lld cells were ended by a limit of time and have more now: they go on\n", (long long)k->longer);
-    }
-    if (k->limited > 0) {
-        fprintf(stderr, "%lld cells were ended by a limit of time; with a larger --cell-limit, or none, they go on\n", (long long)k->limited);
+        fprintf(stderr, "%lld cells were ended by --cell-limit and have more time now: they go on\n", (long long)k->longer);
     }
     if (k->revisions > 0) {
         fprintf(stderr, "%lld cells were done by another revision (%s, now %s); --redo runs all cells again, --db with another name keeps both\n",
@@ -358,10 +360,11 @@ static bool is_unwanted(const char *fail_on, const zo_run_brief *brief)
     return found;
 }
 
-static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *spec, zo_results *results, zo_identities *ids, zo_live *l)
+/* limited: cells that --cell-limit has ended before and that are not to be run. */
+static int run_todo(const zo_grid *grid, const bool *todo, int64_t limited, const zo_run_spec *spec, zo_results *results, zo_identities *ids, zo_live *l)
 {
     int worst = 0;
-    int64_t bad = 0, unwanted = 0;
+    int64_t bad = 0, unwanted = 0, left = l->todo;
     for (int64_t i = 0; i < grid->n && !zo_run_interrupted; i++) {
         const zo_cell *cell = &grid->cell[i];
         zo_err err = {0};
@@ -373,6 +376,8 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
             zo_identities_free(now);
             code = run_one(cell, spec, &identity, results, l, &brief);
             l->done++;
+            left -= code >= 0 && brief.finished;
+            limited += code >= 0 && is_limited(&brief);
         } else if ((spec->json || spec->fail_on != NULL) && look_at_done(cell, results, ids, &brief, &err) != ZO_OK) {
             code = stop_run(l, &err);
         } else if (spec->json) {
@@ -386,10 +391,13 @@ static int run_todo(const zo_grid *grid, const bool *todo, const zo_run_spec *sp
         unwanted += code == 0 && is_unwanted(spec->fail_on, &brief);
     }
     zo_live_clear(l);
-    if (zo_run_interrupted) {
-        fprintf(stderr, "zo run: %s; start the same command again to go on\n",
-                zo_run_interrupted == SIGALRM ? "the time that --limit gives is over, and what it has is saved" : "interrupted");
+    if (zo_run_interrupted && left > 0) {
+        fprintf(stderr, "zo run: %s; start the same command again to go on\n", zo_run_interrupted == SIGALRM ? "the time that --limit gives is over" : "interrupted");
         return interrupted_code();
+    }
+    if (limited > 0) {
+        fprintf(stderr, "zo run: %lld of %lld cells were ended by --cell-limit; with a larger one, or none, they go on\n", (long long)limited, (long long)grid->n);
+        worst = worst > 0 ? worst : 1;
     }
     if (bad > 0) {
         fprintf(stderr, "zo run: %lld of %lld cells failed; start the same command again to try them again\n", (long long)bad,
@@ -458,7 +466,7 @@ int zo_run_grid(const zo_grid *grid, const zo_run_spec *spec)
     if (status == ZO_OK && !spec->dry && !zo_run_interrupted) {
         l.start = zo_now();
         l.said_at = 0;
-        code = run_todo(grid, todo, spec, results, ids, &l);
+        code = run_todo(grid, todo, k.limited, spec, results, ids, &l);
     }
     set_clock(0);
     for (int s = 0; s < SIGNALS; s++) {

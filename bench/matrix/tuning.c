@@ -201,7 +201,7 @@ static zo_status make_shown(const searches *s, zo_grid *g, zo_err *err)
 static zo_status choose(search *of, const searches *s, zo_identities *ids, zo_results *results, zo_err *err)
 {
     const zo_tuning *t = &s->grid->tuning;
-    char where[ZO_TUNING_MOST * 24 + 40] = "identity IN (''";
+    char where[ZO_TUNING_MOST * 24 + 40 + sizeof " AND status IN " ZO_FINISHED] = "identity IN (''";
     zo_status status = ZO_OK;
     for (int k = of->first; k <= of->last && status == ZO_OK; k++) {
         zo_cell trial;
@@ -214,7 +214,7 @@ static zo_status choose(search *of, const searches *s, zo_identities *ids, zo_re
             zo_cell_free(&trial);
         }
     }
-    snprintf(where + strlen(where), sizeof where - strlen(where), ")");
+    snprintf(where + strlen(where), sizeof where - strlen(where), ") AND status IN " ZO_FINISHED);
     cJSON *tried = NULL, *kept = NULL;
     zo_report_spec spec = {.keys = zo_cell_keys(), .columns = "task", .where = where};
     status = status == ZO_OK ? zo_report_rows(results, &spec, &tried, err) : status;

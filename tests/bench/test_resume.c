@@ -495,14 +495,18 @@ START_TEST(limits_end_cells)
     char limited[256];
     snprintf(limited, sizeof limited, "%s", scratch("limited"));
     const char *words[] = {least[0], least[1], least[2], limited};
-    ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
+    ck_assert_msg(run_words(path, "limit.db", words, 4) == 1, "%s", said);
     ASSERT_HAS(said, "its limit of 1e-06 s ended it after step 1; a larger one, or none, goes on from its checkpoint");
-    check_ask("limit.db", "SELECT group_concat(status || ' ' || steps || ' ' || coalesce(accuracy, '-') || ' ' || coalesce(selected, '-')) FROM runs", "time 1 - -,time 1 - -;");
+    check_ask("limit.db", "SELECT group_concat(status || ' ' || marks || ' ' || steps || ' ' || coalesce(accuracy, '-') || ' ' || coalesce(selected, '-')) FROM runs",
+              "killed limited 1 - -,killed limited 1 - -;");
     ck_assert_int_eq(checkpoints(), 2);
-    /* with the same limit it is done */
-    ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
-    ASSERT_HAS(said, "2 of 2 cells are done already");
-    ASSERT_HAS(said, "2 cells were ended by a limit of time; with a larger --cell-limit");
+    /* with the same limit nothing is run, and nothing is done; nor is it again */
+    static const char *const again[] = {"--cell-limit", "0.000001s", "--again"};
+    for (int k = 0; k < 2; k++) {
+        ck_assert_int_eq(run_words(path, "limit.db", again, 2 + k), 1);
+        ck_assert_msg(strstr(said, "done already") == NULL, "%s", said);
+        ASSERT_HAS(said, "zo run: 2 of 2 cells were ended by --cell-limit; with a larger one, or none, they go on");
+    }
     check_ask("limit.db", "SELECT count(*) FROM tries", "2;");
     /* each larger one makes steps */
     double longer = 0;
@@ -512,13 +516,11 @@ START_TEST(limits_end_cells)
         free(spent);
         snprintf(limit, sizeof limit, "%.9fs", longer);
         words[1] = limit;
-        ck_assert_msg(run_words(path, "limit.db", words, 4) == 0, "%s", said);
-        ASSERT_HAS(said, "cells were ended by a limit of time and have more now: they go on");
+        ck_assert_msg(run_words(path, "limit.db", words, 4) <= 1, "%s", said);
+        ASSERT_HAS(said, "cells were ended by --cell-limit and have more time now: they go on");
         ASSERT_HAS(said, "goes on after step ");
     }
-    /* and a run without limits comes to its end; so does --fail-on know of it */
-    static const char *const fails[] = {"--cell-limit", "0.000001s", "--fail-on", "time"};
-    ck_assert_int_eq(run_words(path, "limit.db", fails, 4), 1);
+    /* and a run without limits comes to its end */
     words[0] = "--json";
     words[1] = "--save";
     words[2] = limited;
@@ -527,6 +529,29 @@ START_TEST(limits_end_cells)
     check_weights("limit.db", "limited", "unlimited", "2");
     check_ask("limit.db", "SELECT min(resumed) > 0 AND max(resumed) > 4 FROM runs", "1;");
     ck_assert_int_eq(checkpoints(), 0);
+    /* a result that is there counts on where another try was cut: it is shown, and nothing takes it away */
+    ck_assert_int_eq(run_words(path, "limit.db", again, 3), 1);
+    check_ask("limit.db", "SELECT group_concat(status || ' ' || steps || ' ' || (accuracy >= 0)) FROM runs", "done 60 1,done 60 1;");
+    check_same("limit.db", "unlimited.db", true);
+    ck_assert_msg(run_words(path, "limit.db", NULL, 0) == 0, "%s", said);
+    ASSERT_HAS(said, "2 of 2 cells are done already");
+    ck_assert_int_eq(checkpoints(), 2);
+    ck_assert_msg(run_words(path, "limit.db", again + 2, 1) == 0, "%s", said); /* the other try goes on */
+    ASSERT_HAS(said, "goes on after step 1");
+    ck_assert_int_eq(checkpoints(), 0);
+    /* a budget has no other limit beside it */
+    static const char *const both[] = {"--limit", "1h", "--budget", "1m"};
+    ck_assert_int_eq(run_words(path, "both.db", both, 4), 2);
+    ASSERT_HAS(said, "--limit does not go with it");
+    /* trials that were cut settle no rate */
+    const char *tuned = config("tuned.json", "\"lr\": 1e-3, \"steps\": 30, \"tuning\": {\"seed\": 7, \"rates\": 2, \"most\": 2}, \"optimizer\": \"mezo\"");
+    static const char *const least_of_all[] = {"--cell-limit", "0.000001s"};
+    for (int k = 0; k < 2; k++) {
+        ck_assert_int_eq(run_words(tuned, "tuned.db", least_of_all, 2), 1);
+        check_ask("tuned.db", "SELECT count(*) || ' of seed ' || min(seed) FROM runs", "2 of seed 7;");
+    }
+    ck_assert_msg(run_words(tuned, "tuned.db", NULL, 0) == 0, "%s", said);
+    check_ask("tuned.db", "SELECT count(*) || ' ' || sum(resumed) FROM runs WHERE status = 'done'", "3 2;");
     /* a budget in seconds is another thing: it has a result, and nothing goes on */
     const char *seconds = config("seconds.json", "\"lr\": 1e-3, \"steps\": 1000000, \"seconds\": 0.05, \"optimizer\": \"mezo\"");
     for (int k = 0; k < 2; k++) {
@@ -547,7 +572,7 @@ START_TEST(ends_are_saved)
     static const char *const limit[] = {"--limit", "1s"};
     int code = run_words(path, "end.db", limit, 2);
     if (code == 3) {
-        ASSERT_HAS(said, "zo run: the time that --limit gives is over, and what it has is saved; start the same command again to go on");
+        ASSERT_HAS(said, "zo run: the time that --limit gives is over; start the same command again to go on");
     }
     ck_assert_msg(code == 3 || code == 0, "%d: %s", code, said);
     static const int asks[] = {SIGTERM, SIGUSR1, SIGINT};
