@@ -7,7 +7,7 @@
 # sql: SELECT model || ', ' || form || filled || ', batch ' || batch || ', context ' || context || metric_note AS panel, label, task_text AS x,
 #             100 * avg(metric_value) AS y,
 #             100 * sqrt(max(0, avg(metric_value * metric_value) - avg(metric_value) * avg(metric_value)) * count(*) / max(1, count(*) - 1)) AS deviation,
-#             max(marked) AS crossed
+#             max(marked) AS crossed, group_concat(run) AS runs
 #      FROM trained WHERE metric_value IS NOT NULL GROUP BY panel, label, task, metric ORDER BY panel, task_text, label
 @begin
 set xrange [* < 0:105]; set xtics tic_step(100)

@@ -1,11 +1,11 @@
 # title: Dev score against device-hours
 # caption: evaluation excluded; mean over seeds; band: lowest to highest seed
-# remarks: marks alive timing cut
+# remarks: marks dev_alive starts timing cut
 # x: device-hours (log scale)
 # y: dev {metric}
 # needs: runs with dev evaluations (dev > 0 and eval_every > 0)
-# sql: SELECT panel, label, hours AS x, y, low, high, alive, seeds, counted, crossed, starred FROM dev_points WHERE hours > 0
-#      UNION ALL SELECT panel, label, hours, y, NULL, NULL, 0, 0, 0, 0, 0 FROM dev_levels WHERE hours > 0 ORDER BY 1, 2, 3
+# sql: SELECT panel, label, hours AS x, y, low, high, alive, seeds, counted, crossed, starred, runs FROM dev_points WHERE hours > 0
+#      UNION ALL SELECT panel, label, hours, y, NULL, NULL, 0, 0, 0, 0, 0, NULL FROM dev_levels WHERE hours > 0 ORDER BY 1, 2, 3
 @begin
 set logscale x; set format x "10^{%T}"
 do for [panel = 1:panels] {

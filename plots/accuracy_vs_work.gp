@@ -1,11 +1,11 @@
 # title: Dev score against work
 # caption: work: floating-point operations of training, backward passes included; mean over seeds; band: lowest to highest seed
-# remarks: marks alive cut
+# remarks: marks dev_alive starts cut
 # x: work in plain forwards of the mean batch (log scale)
 # y: dev {metric}
 # needs: runs with dev evaluations (dev > 0 and eval_every > 0)
-# sql: SELECT panel, label, work AS x, y, low, high, alive, seeds, counted, crossed, 0 FROM dev_points WHERE work > 0
-#      UNION ALL SELECT panel, label, work, y, NULL, NULL, 0, 0, 0, 0, 0 FROM dev_levels WHERE work > 0 ORDER BY 1, 2, 3
+# sql: SELECT panel, label, work AS x, y, low, high, alive, seeds, counted, crossed, 0, runs FROM dev_points WHERE work > 0
+#      UNION ALL SELECT panel, label, work, y, NULL, NULL, 0, 0, 0, 0, 0, NULL FROM dev_levels WHERE work > 0 ORDER BY 1, 2, 3
 @begin
 set logscale x
 do for [panel = 1:panels] {

@@ -1,10 +1,10 @@
 # title: Training loss against device-hours
 # caption: evaluation excluded; mean over seeds; band: lowest to highest seed; moving average of 10 rows; a frame ends at 3 times the largest first loss
-# remarks: marks alive timing cut
+# remarks: marks loss_alive timing cut
 # x: device-hours (log scale)
 # y: training loss
 # needs: finished training runs with at least two recorded steps
-# sql: SELECT panel, label, hours AS x, y, low, high, alive, seeds, counted, crossed, starred, most FROM loss_points WHERE hours > 0 ORDER BY panel, label, step
+# sql: SELECT panel, label, hours AS x, y, low, high, alive, seeds, counted, crossed, starred, most, runs FROM loss_points WHERE hours > 0 ORDER BY panel, label, step
 array most[panels]
 do for [p = 1:panels] { stats panel_data[p] using 10 nooutput; most[p] = STATS_max }
 @begin

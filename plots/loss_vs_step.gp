@@ -1,10 +1,10 @@
 # title: Training loss against steps
 # caption: mean over seeds; band: lowest to highest seed; moving average of 10 rows; a frame ends at 3 times the largest first loss
-# remarks: marks alive cut
+# remarks: marks loss_alive cut
 # x: step
 # y: training loss
 # needs: finished training runs with at least two recorded steps
-# sql: SELECT panel, label, step AS x, y, low, high, alive, seeds, counted, crossed, 0, most FROM loss_points WHERE step > 0 ORDER BY panel, label, step
+# sql: SELECT panel, label, step AS x, y, low, high, alive, seeds, counted, crossed, 0, most, runs FROM loss_points WHERE step > 0 ORDER BY panel, label, step
 array most[panels]
 array longest[panels]
 do for [p = 1:panels] { stats panel_data[p] using 10 nooutput; most[p] = STATS_max; stats panel_data[p] using 1 nooutput; longest[p] = STATS_max }

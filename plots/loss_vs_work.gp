@@ -1,10 +1,10 @@
 # title: Training loss against work
 # caption: mean over seeds; band: lowest to highest seed; moving average of 10 rows; a frame ends at 3 times the largest first loss
-# remarks: marks alive cut
+# remarks: marks loss_alive cut
 # x: work in plain forwards of the mean batch (log scale)
 # y: training loss
 # needs: finished training runs with at least two recorded steps
-# sql: SELECT panel, label, work AS x, y, low, high, alive, seeds, counted, crossed, 0, most FROM loss_points WHERE work > 0 ORDER BY panel, label, step
+# sql: SELECT panel, label, work AS x, y, low, high, alive, seeds, counted, crossed, 0, most, runs FROM loss_points WHERE work > 0 ORDER BY panel, label, step
 array most[panels]
 do for [p = 1:panels] { stats panel_data[p] using 10 nooutput; most[p] = STATS_max }
 @begin

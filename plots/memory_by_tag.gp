@@ -2,9 +2,9 @@
 # caption: ledger bytes at the moment of the peak
 # x: peak memory (MB)
 # needs: finished training runs
-# sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high FROM (
-#        SELECT panel, tag, place, label, mb, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell_text AS panel, coalesce(s.printed, m.tag) AS tag, s.place, r.label, avg(m.bytes) / 1e6 AS mb
+# sql: SELECT panel, tag, label AS x, top - mb AS low, top AS high, runs FROM (
+#        SELECT panel, tag, place, label, mb, runs, sum(mb) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
+#          SELECT r.cell_text AS panel, coalesce(s.printed, m.tag) AS tag, s.place, r.label, avg(m.bytes) / 1e6 AS mb, group_concat(run) AS runs
 #          FROM memory m JOIN trained r USING (run) LEFT JOIN temp.style s ON s.kind = 'tag' AND s.name = m.tag
 #          WHERE m.phase = 'train' AND r.status <> 'oom' GROUP BY panel, m.tag, r.label))
 #      ORDER BY panel, place, label

@@ -4,9 +4,9 @@
 # y: peak memory (MB, log scale)
 # needs: runs that differ in nothing but the batch size, at least two of them
 # sql: WITH p AS (SELECT model || ', ' || task_text || ', ' || form || filled || CASE WHEN study THEN '' ELSE ', evaluated' END || ', context ' || context AS panel,
-#                        line, batch AS x, avg(k.bytes) / 1e6 AS mb
+#                        line, batch AS x, avg(k.bytes) / 1e6 AS mb, group_concat(r.run) AS runs
 #                 FROM shown r JOIN peaks k ON k.run = r.run AND k.phase = 'train' WHERE r.status <> 'oom' GROUP BY panel, line, x)
-#      SELECT panel, line, x, mb FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1
+#      SELECT panel, line, x, mb, runs FROM p WHERE (SELECT count(*) FROM p q WHERE q.panel = p.panel AND q.line = p.line) > 1
 #      ORDER BY panel, line, x
 @begin
 set logscale x 2; set logscale y

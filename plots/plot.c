@@ -8,7 +8,8 @@
  * and whose body draws from what this file prepares. Adding a plot is adding that one file; nothing here knows any plot by name.
  *
  * The SQL gives one row a point: panel (one frame of the picture each), series (one colour each, the same in every panel), x, then
- * one or more numbers. Text in the x column becomes places 1, 2, 3 ... from the top, written along the vertical axis. It reads the tables of results/schema.sql and what
+ * one or more numbers, and last `runs`: the numbers of the runs that the point is made of, group_concat(run), or NULL where it stands for none. What the caption
+ * says of runs is said of these. Text in the x column becomes places 1, 2, 3 ... from the top, written along the vertical axis. It reads the tables of results/schema.sql and what
  * results/views.sql makes of them.
  * A series that stands in results/styles.sql, or begins with a method there, has its colour, mark and dash, in every picture; no two of a picture share mark
  * and dash, so that they are told apart without colour. What all panels' names have in common stands in the caption, once.
@@ -293,6 +294,18 @@ static void table_add(table *t, const point *p)
     t->n++;
 }
 
+/* Writes the runs of a row, where it has some, to temp.drawn. A code of SQLite. */
+static int add_runs(sqlite3_stmt *insert, sqlite3_stmt *row, int column)
+{
+    if (sqlite3_column_type(row, column) == SQLITE_NULL) {
+        return SQLITE_OK;
+    }
+    sqlite3_bind_value(insert, 1, sqlite3_column_value(row, column));
+    int code = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
 {
     *t = (table){.panel.most = MOST_PANELS, .series.most = MOST_SERIES, .xtic.most = MOST_XTICS};
@@ -301,13 +314,17 @@ static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
         return zo_fail(err, ZO_EINPUT, "%s: %s", s->path, sqlite3_errmsg(db));
     }
     int columns = sqlite3_column_count(row);
-    if (columns < 4 || columns > 2 + MOST_COLUMNS) {
+    if (columns < 5 || columns > 3 + MOST_COLUMNS || strcmp(sqlite3_column_name(row, columns - 1), "runs") != 0) {
+        zo_status bad = zo_fail(err, ZO_EINPUT, "%s: its SQL gives %d columns, the last called '%.60s'; panel, series, x, 1 to %d numbers and `runs` (group_concat(run)) are expected",
+                                s->path, columns, columns > 0 ? sqlite3_column_name(row, columns - 1) : "", MOST_COLUMNS - 1);
         sqlite3_finalize(row);
-        return zo_fail(err, ZO_EINPUT, "%s: its SQL gives %d columns; panel, series, x and 1 to %d numbers are expected", s->path, columns, MOST_COLUMNS - 1);
+        return bad;
     }
-    t->columns = columns - 2;
-    int step;
-    while ((step = sqlite3_step(row)) == SQLITE_ROW) {
+    t->columns = columns - 3;
+    sqlite3_stmt *runs = NULL;
+    int step = sqlite3_exec(db, "DELETE FROM temp.drawn", NULL, NULL, NULL);
+    step = step == SQLITE_OK ? sqlite3_prepare_v2(db, "INSERT OR IGNORE INTO temp.drawn VALUES (?)", -1, &runs, NULL) : step;
+    while (step == SQLITE_OK && (step = sqlite3_step(row)) == SQLITE_ROW) {
         point p = {.panel = names_index(&t->panel, column_text(row, 0)), .series = names_index(&t->series, column_text(row, 1))};
         bool shown = p.panel >= 0 && p.series >= 0;
         for (int c = 0; c < t->columns; c++) {
@@ -323,12 +340,15 @@ static zo_status table_read(sqlite3 *db, const script *s, table *t, zo_err *err)
                 t->beyond += shown;
             }
         }
+        step = SQLITE_OK;
         if (shown) {
             table_add(t, &p);
+            step = add_runs(runs, row, columns - 1);
         }
     }
     zo_status status = step == SQLITE_DONE ? ZO_OK : zo_fail(err, ZO_EIO, "%s: %s", s->path, sqlite3_errmsg(db));
     sqlite3_finalize(row);
+    sqlite3_finalize(runs);
     if (t->n) {
         qsort(t->points, (size_t)t->n, sizeof *t->points, by_place);
     }

@@ -4,11 +4,11 @@
 # x: time of a step (ms, log scale)
 # needs: finished training runs
 # sql: WITH kind AS (
-#        SELECT cell_text, label, 1 AS place, 'mean' AS kind, step_ms AS ms, NULL AS low, NULL AS high, disturbed FROM trained
-#        UNION ALL SELECT cell_text, label, 2, 'median and quartiles', step_ms_median, step_ms_q1, step_ms_q3, disturbed FROM trained
-#        UNION ALL SELECT cell_text, label, 3, 'mean of full-batch steps', full_step_ms, NULL, NULL, disturbed FROM trained WHERE full_steps > 0
-#        UNION ALL SELECT cell_text, label, 4, 'mean of the other steps', other_step_ms, NULL, NULL, disturbed FROM trained WHERE full_steps > 0)
-#      SELECT cell_text AS panel, kind, label AS x, avg(ms) AS y, avg(low) AS low, avg(high) AS high, place = 1 AND max(disturbed) AS starred
+#        SELECT run, cell_text, label, 1 AS place, 'mean' AS kind, step_ms AS ms, NULL AS low, NULL AS high, disturbed FROM trained
+#        UNION ALL SELECT run, cell_text, label, 2, 'median and quartiles', step_ms_median, step_ms_q1, step_ms_q3, disturbed FROM trained
+#        UNION ALL SELECT run, cell_text, label, 3, 'mean of full-batch steps', full_step_ms, NULL, NULL, disturbed FROM trained WHERE full_steps > 0
+#        UNION ALL SELECT run, cell_text, label, 4, 'mean of the other steps', other_step_ms, NULL, NULL, disturbed FROM trained WHERE full_steps > 0)
+#      SELECT cell_text AS panel, kind, label AS x, avg(ms) AS y, avg(low) AS low, avg(high) AS high, place = 1 AND max(disturbed) AS starred, group_concat(run) AS runs
 #      FROM kind WHERE ms > 0 GROUP BY panel, place, label ORDER BY panel, place, label
 @begin
 set logscale x

@@ -4,8 +4,9 @@
 # x: time of the mean step (ms)
 # bars: beside
 # needs: finished training runs
-# sql: SELECT task_text || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS panel, label, model AS x, avg(step_ms) AS ms, max(disturbed) AS starred
-#      FROM trained WHERE step_ms > 0 GROUP BY panel, model, label ORDER BY panel, model, label
+# sql: SELECT task_text || ', ' || form || filled || ', batch ' || batch || ', context ' || context AS panel, over_models, model AS x, avg(step_ms) AS ms, max(disturbed) AS starred,
+#             group_concat(run) AS runs
+#      FROM trained WHERE step_ms > 0 GROUP BY panel, model, over_models ORDER BY panel, model, over_models
 array longest[panels]
 do for [p = 1:panels] { stats panel_data[p] using 2 nooutput; longest[p] = STATS_max }
 @begin

@@ -3,9 +3,9 @@
 # remarks: timing
 # x: time of the mean step (ms)
 # needs: finished training runs
-# sql: SELECT panel, part, label AS x, top - ms AS low, top AS high, disturbed AND place = max(place) OVER (PARTITION BY panel, label) AS starred FROM (
+# sql: SELECT panel, part, label AS x, top - ms AS low, top AS high, disturbed AND place = max(place) OVER (PARTITION BY panel, label) AS starred, runs FROM (
 #        SELECT *, sum(ms) OVER (PARTITION BY panel, label ORDER BY place) AS top FROM (
-#          SELECT r.cell_text AS panel, coalesce(s.printed, p.part) AS part, s.place, r.label, avg(p.ms) AS ms, max(r.disturbed) AS disturbed
+#          SELECT r.cell_text AS panel, coalesce(s.printed, p.part) AS part, s.place, r.label, avg(p.ms) AS ms, max(r.disturbed) AS disturbed, group_concat(run) AS runs
 #          FROM parts p JOIN trained r USING (run) LEFT JOIN temp.style s ON s.kind = 'part' AND s.name = p.part WHERE p.ms > 0 GROUP BY panel, p.part, r.label))
 #      ORDER BY panel, place, label
 array longest[panels]

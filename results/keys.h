@@ -17,7 +17,8 @@ typedef enum zo_key_flag {
     ZO_KEY_LATER = 64,    /* opening a cell does not depend on it, nor the memory that it then has */
     ZO_KEY_MEMORY = 128,  /* the memory does, whether it can be opened not */
     ZO_KEY_TITLE = 256,   /* with the panel's keys in the title of a plot's frame: never a difference between curves of one frame */
-    ZO_KEY_AXIS = 512     /* an axis of plots: never a difference between lines along it */
+    ZO_KEY_AXIS = 512,    /* an axis of plots: never a difference between lines along it */
+    ZO_KEY_MODEL = 1024   /* names the model: never a difference between lines or bars over models */
 } zo_key_flag;
 
 #ifdef __cplusplus

@@ -20,6 +20,10 @@ ZO_EMBED(zo_views_sql, "results/views.sql");
 #define HAS_RESULT "status IN ('done', 'time', 'diverged', 'dead', 'oom')"
 #define BEST "lr"
 
+/* The flags of the keys that label, line and over_models of temp.setting leave out. */
+enum { LABELS = 3 };
+static const unsigned label_but[LABELS] = {0, ZO_KEY_AXIS, ZO_KEY_MODEL};
+
 /* What makes the frame of a plot, without the keys that have the flag `but`: a run's key as it came out, else as it was asked for. */
 static uint64_t frame_of(const zo_grouped_run *run, const zo_opt *keys, unsigned but)
 {
@@ -49,10 +53,11 @@ static char **labels_of(const zo_groups *g, const zo_opt *keys, unsigned but)
     return label;
 }
 
-static int insert_settings(sqlite3 *db, const zo_groups *g, const int *rank, char *const *label, char *const *line)
+/* label: those of temp.setting's columns behind `rivals`, in their order. */
+static int insert_settings(sqlite3 *db, const zo_groups *g, const int *rank, char **const label[LABELS])
 {
     sqlite3_stmt *row;
-    int code = sqlite3_prepare_v2(db, "INSERT INTO temp.setting VALUES (?, ?, ?, ?)", -1, &row, NULL);
+    int code = sqlite3_prepare_v2(db, "INSERT INTO temp.setting VALUES (?, ?, ?, ?, ?)", -1, &row, NULL);
     for (int i = 0; i < g->n && code == SQLITE_OK; i++) {
         sqlite3_bind_int64(row, 1, (sqlite3_int64)zo_run_number(&g->run[i], "run"));
         if (rank[g->run[i].group] >= 0) {
@@ -60,8 +65,9 @@ static int insert_settings(sqlite3 *db, const zo_groups *g, const int *rank, cha
         } else {
             sqlite3_bind_null(row, 2);
         }
-        sqlite3_bind_text(row, 3, label[i], -1, SQLITE_STATIC);
-        sqlite3_bind_text(row, 4, line[i], -1, SQLITE_STATIC);
+        for (int k = 0; k < LABELS; k++) {
+            sqlite3_bind_text(row, 3 + k, label[k][i], -1, SQLITE_STATIC);
+        }
         code = sqlite3_step(row) == SQLITE_DONE ? sqlite3_reset(row) : SQLITE_ERROR;
     }
     sqlite3_finalize(row);
@@ -82,17 +88,21 @@ zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err)
             cJSON_DeleteItemFromObjectCaseSensitive(g.run[i].flat, BEST);
         }
     }
-    char **label = labels_of(&g, keys, 0), **line = labels_of(&g, keys, ZO_KEY_AXIS), first[300];
+    char **label[LABELS], first[400];
+    for (int k = 0; k < LABELS; k++) {
+        label[k] = labels_of(&g, keys, label_but[k]);
+    }
     snprintf(first, sizeof first,
              "DROP TABLE IF EXISTS temp.current; CREATE TEMP TABLE current AS SELECT %d AS meaning; DROP TABLE IF EXISTS temp.setting;"
-             "CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT)", ZO_MEANING);
+             "CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT, over_models TEXT)", ZO_MEANING);
     sqlite3 *db = zo_results_handle(results);
-    if (sqlite3_exec(db, first, NULL, NULL, NULL) != SQLITE_OK || insert_settings(db, &g, rank, label, line) != SQLITE_OK ||
+    if (sqlite3_exec(db, first, NULL, NULL, NULL) != SQLITE_OK || insert_settings(db, &g, rank, label) != SQLITE_OK ||
         sqlite3_exec(db, zo_styles_sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, zo_views_sql, NULL, NULL, NULL) != SQLITE_OK) {
         status = zo_fail(err, ZO_EINPUT, "the views of the database: SQLite says: %s: is it one written by zo?", sqlite3_errmsg(db));
     }
-    zo_labels_free(label, g.n);
-    zo_labels_free(line, g.n);
+    for (int k = 0; k < LABELS; k++) {
+        zo_labels_free(label[k], g.n);
+    }
     zo_free(rank);
     zo_groups_free(&g);
     return status;

@@ -11,12 +11,12 @@
 
 enum {
     OVERRIDE = ZO_KEY_OVERRIDE, BUDGET = ZO_KEY_BUDGET, PANEL = ZO_KEY_PANEL, REPORTED = ZO_KEY_REPORTED, LABELLED = ZO_KEY_LABELLED, SEED = ZO_KEY_SEED,
-    LATER = ZO_KEY_LATER, MEMORY = ZO_KEY_MEMORY, TITLE = ZO_KEY_TITLE, AXIS = ZO_KEY_AXIS
+    LATER = ZO_KEY_LATER, MEMORY = ZO_KEY_MEMORY, TITLE = ZO_KEY_TITLE, AXIS = ZO_KEY_AXIS, MODEL = ZO_KEY_MODEL
 };
 
 #define MEMBER(m) offsetof(zo_cell, m)
 static const zo_opt keys[] = {
-    {.key = "model", .type = ZO_OPT_STRING, .offset = MEMBER(model), .text = "", .column = "model", .flags = PANEL | LABELLED,
+    {.key = "model", .type = ZO_OPT_STRING, .offset = MEMBER(model), .text = "", .column = "model", .flags = PANEL | LABELLED | MODEL,
      .help = "a Hugging Face folder, a name looked up in --models, $ZO_MODELS and the Hugging Face cache, or synth-small"},
     {.key = "task", .type = ZO_OPT_STRING, .offset = MEMBER(task), .text = "", .column = "task", .flags = PANEL | LABELLED,
      .help = "a name of `zo list tasks`, or the path of a description of your own, such as ./mine.json (docs/tasks.md)"},

@@ -685,10 +685,11 @@ END_TEST
 START_TEST(scripts_of_ones_own)
 {
     static const struct { const char *name, *sql, *says; } script[] = {
-        {"few", "SELECT 'p', 's', 1", "few.gp: its SQL gives 3 columns; panel, series, x and 1 to 11 numbers are expected"},
-        {"many", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "many.gp: its SQL gives 15 columns"},
-        {"most", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12", NULL},
-        {"least", "SELECT 'p', 's', 1, 2", NULL},
+        {"few", "SELECT 'p', 's', 1", "few.gp: its SQL gives 3 columns, the last called '1'; panel, series, x, 1 to 11 numbers and `runs` (group_concat(run)) are expected"},
+        {"many", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, NULL AS runs", "many.gp: its SQL gives 16 columns"},
+        {"most", "SELECT 'p', 's', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, NULL AS runs", NULL},
+        {"nameless", "SELECT 'p', 's', 1, 2, 3", "nameless.gp: its SQL gives 5 columns, the last called '3'"},
+        {"least", "SELECT 'p', 's', 1, 2, NULL AS runs", NULL},
         {"wrong", "SELECT 'p' FROM nowhere", "wrong.gp: no such table: nowhere"}};
     zo_err err = {0};
     char text[600], here[2000], path[2100];
@@ -719,9 +720,9 @@ START_TEST(scripts_of_ones_own)
     }
     cJSON_Delete(report);
     ck_assert_int_eq(zo_plot_list(&list, &err), ZO_OK); /* by name */
-    ck_assert_int_eq(cJSON_GetArraySize(list), 5);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 6);
     ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "plot"), "few");
-    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 4), "plot"), "wrong");
+    ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 5), "plot"), "wrong");
     ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "title"), "T");
     ck_assert_str_eq(word_of(cJSON_GetArrayItem(list, 0), "needs"), "something");
     cJSON_Delete(list);
@@ -1279,7 +1280,8 @@ START_TEST(an_absent_terminal_is_said)
 }
 END_TEST
 
-/* Two methods of two seeds that begin at 40 and 44 %: the line before training, and that of chance; n and the device below the title. */
+/* Two methods that begin at 43 %, one of them the mean of two seeds: the line before training, and that of chance; n and the device below the title. Where one begins
+ * elsewhere there is no line, which the caption says. */
 START_TEST(chance_and_what_was_before_training)
 {
     sqlite3 *db = new_db();
@@ -1287,12 +1289,12 @@ START_TEST(chance_and_what_was_before_training)
         add_run(db, i, "m", "t", i == 3 ? "p" : "o", "x", 8, 16);
     }
     execute(db, "UPDATE cells SET seed = cell, hash = optimizer, config = json_set(config, '$.seed', cell); UPDATE tries SET device = 'card ' || (run % 2);"
-                "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) SELECT run, 0, 'dev', 50, CASE run WHEN 2 THEN 0.46 ELSE 0.4 END, 0, 0, 0, 0 "
+                "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) SELECT run, 0, 'dev', 50, CASE run WHEN 2 THEN 0.46 WHEN 3 THEN 0.43 ELSE 0.4 END, 0, 0, 0, 0 "
                 "FROM tries");
     static const char *const dev[] = {"accuracy_vs_work", "accuracy_vs_forwards", "accuracy_vs_hours"};
     for (int told = 0; told < 2; told++) {
         cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
-        ASSERT_NEAR(number(db, "SELECT min(y) FROM dev_levels WHERE label = 'before training'"), 42);
+        ASSERT_NEAR(number(db, "SELECT min(y) FROM dev_levels WHERE label = 'before training'"), 43);
         ASSERT_NEAR(number(db, "SELECT min(work) FROM dev_levels WHERE label = 'before training'"), 21);
         ASSERT_NEAR(number(db, "SELECT max(work) FROM dev_levels WHERE label = 'before training'"), 42);
         for (int i = 0; i < 3; i++) {
@@ -1300,12 +1302,165 @@ START_TEST(chance_and_what_was_before_training)
             ck_assert_int_eq(times(text, "\nbefore training\n"), 1);
             ck_assert_int_eq(times(text, "\nchance\n"), told);
             ASSERT_HAS(squeezed(text), "n=1to2runsavalue,oncard0andcard1");
+            ASSERT_LACKS(text, "nolinebefore");
             zo_free(text);
         }
         execute(db, "INSERT OR IGNORE INTO predictions SELECT run, 'dev_chance', 0.25 FROM tries; INSERT OR IGNORE INTO predictions SELECT run, 'train_peak_bytes', 0.75 FROM tries");
     }
     ASSERT_NEAR(number(db, "SELECT avg(y) FROM dev_levels WHERE label = 'chance'"), 25);
+    execute(db, "UPDATE evaluations SET accuracy = 0.4375 WHERE run = 3 AND step = 0");
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work,accuracy_vs_forwards,accuracy_vs_hours", "svg"));
+    for (int i = 0; i < 3; i++) {
+        char *text = drawn_text(scratch("out"), dev[i]);
+        ASSERT_LACKS(text, "\nbefore training\n");
+        ck_assert_int_eq(times(text, "\nchance\n"), 1);
+        ASSERT_HAS(squeezed(text), "nolinebeforetrainingwheremethodsbeginatdifferentscores");
+        zo_free(text);
+    }
     close_db();
+}
+END_TEST
+
+/* The numbers of a panel as gnuplot read them: rows of a series, and three ends of lines behind each. wrap_gnuplot(KEEP_PANELS) is before. */
+#define KEEP_PANELS "cp panel*.dat $out/ 2>/dev/null"
+
+static void assert_panel(int panel, const char *want)
+{
+    char name[40], *text;
+    size_t bytes;
+    zo_err err = {0};
+    snprintf(name, sizeof name, "out/panel%d.dat", panel);
+    ck_assert_msg(zo_read_file(scratch(name), 1 << 20, &text, &bytes, &err) == ZO_OK, "%s", err.text);
+    ck_assert_str_eq(text, want);
+    zo_free(text);
+}
+
+static void assert_caption(const char *plot, const char *has)
+{
+    char *text = squeezed(drawn_text(scratch("out"), plot));
+    ASSERT_HAS(text, has);
+    zo_free(text);
+}
+
+/* Models a, b, c of 1, 4 and 16 million parameters. b was run in both storages, a in f32 alone (two seeds), c in bf16 alone; a and c once more as a study. No line joins
+ * two storages, nor what was evaluated and what was not. */
+START_TEST(settings_are_told_apart_over_models)
+{
+    static const struct {
+        const char *model, *storage;
+        int study, seed, parameters, bytes; /* both in millions */
+    } of[] = {{"a", "f32", 0, 0, 1, 5}, {"b", "f32", 0, 0, 4, 20}, {"b", "bf16", 0, 0, 4, 10}, {"c", "bf16", 0, 0, 16, 30}, {"a", "f32", 1, 0, 1, 3},
+              {"c", "f32", 1, 0, 16, 25}, {"a", "f32", 0, 1, 1, 7}};
+    sqlite3 *db = new_db();
+    for (int i = 0; i < (int)(sizeof of / sizeof *of); i++) {
+        add_run(db, i + 1, of[i].model, "t", "o", "x", 8, 16);
+        char *sql = sqlite3_mprintf("UPDATE cells SET config = json_set(config, '$.storage', %Q, '$.seed', %d), seed = %d WHERE cell = %d;"
+                                    "UPDATE tries SET parameters = 1000000 * %d, step_ms = 10 * run, disturbed = run = 3 WHERE run = %d;"
+                                    "UPDATE memory SET bytes = CASE tag WHEN 'params' THEN 1000000 * %d ELSE 0 END WHERE run = %d",
+                                    of[i].storage, of[i].seed, of[i].seed, i + 1, of[i].parameters, i + 1, of[i].bytes, i + 1);
+        execute(db, sql);
+        sqlite3_free(sql);
+        if (of[i].study) {
+            sql = sqlite3_mprintf("UPDATE cells SET dev = 0, test = 0 WHERE cell = %d; UPDATE tries SET metric_value = NULL WHERE run = %d; DELETE FROM evaluations WHERE run = %d",
+                                  i + 1, i + 1, i + 1);
+            execute(db, sql);
+            sqlite3_free(sql);
+        }
+    }
+    wrap_gnuplot(KEEP_PANELS);
+    cJSON_Delete(draw(db, scratch("out"), "memory_vs_parameters", "svg"));
+    assert_panel(1, "1 3 \n16 25 \n\n\n\nNaN NaN \n\n\nNaN NaN \n\n\n"); /* the study; bf16 and f32 are of the other panel */
+    assert_panel(2, "NaN NaN \n\n\n4 10 \n16 30 \n\n\n\n1 6 \n4 20 \n\n\n\n");
+    assert_caption("memory_vs_parameters", "n=1to2runsavalue");
+    char *text = drawn_text(scratch("out"), "memory_vs_parameters");
+    ASSERT_HAS(text, "\no storage f32\n");
+    ASSERT_HAS(text, "\no storage bf16\n");
+    ASSERT_HAS(text, "evaluated\n");
+    zo_free(text);
+    cJSON_Delete(draw(db, scratch("out"), "memory_bars", "svg"));
+    assert_panel(1, "1 6 \n2 20 \n\n\n\n2 10 \n3 30 \n\n\n\n"); /* f32, bf16 */
+    assert_caption("memory_bars", "n=1to2runsavalue");
+    cJSON_Delete(draw(db, scratch("out"), "step_time_bars", "svg"));
+    assert_panel(1, "1 40 0 \n2 20 0 \n\n\n\n2 30 1 \n3 40 0 \n\n\n\n");
+    assert_caption("step_time_bars", "n=1to2runsavalue");
+    execute(db, "UPDATE tries SET parameters = 4000000 WHERE run IN (1, 7)"); /* two models of one size are no line */
+    cJSON_Delete(draw(db, scratch("out"), "memory_vs_parameters", "svg"));
+    assert_panel(1, "1 3 \n16 25 \n\n\n\nNaN NaN \n\n\n");
+    assert_panel(2, "NaN NaN \n\n\n4 10 \n16 30 \n\n\n\n");
+    close_db();
+}
+END_TEST
+
+/* Of the runs in the picture, and of no others: three that were evaluated, on one device, beside a study of two batches on another. */
+START_TEST(captions_speak_of_what_is_drawn)
+{
+    sqlite3 *db = new_db();
+    for (int run = 1; run <= 5; run++) {
+        add_run(db, run, "m", "t", "o", "x", run == 5 ? 16 : 8, 16);
+    }
+    execute(db, "UPDATE cells SET seed = cell, config = json_set(config, '$.seed', cell) WHERE cell <= 3; UPDATE cells SET dev = 0, test = 0 WHERE cell > 3;"
+                "UPDATE tries SET metric_value = NULL WHERE run > 3; DELETE FROM evaluations WHERE run > 3;"
+                "UPDATE tries SET device = CASE WHEN run > 3 THEN 'studied' ELSE 'scored' END");
+    cJSON_Delete(draw(db, scratch("out"), NULL, "svg"));
+    assert_caption("memory_vs_batch", "n=1runavalue,onstudied");
+    assert_caption("memory_bars", "n=3runsavalue,onscored");
+    assert_caption("accuracy_bars", "n=3runsavalue,onscored");
+    close_db();
+}
+END_TEST
+
+/* Marks at points and bars: an x, alone or before how many are alive. */
+static int count_crosses(const char *text)
+{
+    int n = times(text, "\n×\n");
+    for (const char *at = text; (at = strstr(at, "\n×")) != NULL; at++) {
+        n += at[3] >= '0' && at[3] <= '9';
+    }
+    return n;
+}
+
+/* Ranks 1 and 4 of one method, two seeds each, one of them marked; another method of one rank is in no picture of ranks. The same for periods. Whatever plot explains the x
+ * has one, and whatever has one explains it. */
+START_TEST(marked_runs_are_marked)
+{
+    static const char *const key[] = {"rank", "period"};
+    for (int k = 0; k < 2; k++) {
+        sqlite3 *db = new_db();
+        for (int run = 1; run <= 5; run++) {
+            add_run(db, run, "m", "t", run == 5 ? "p" : "o", "x", 8, 16);
+        }
+        char *sql = sqlite3_mprintf("UPDATE cells SET seed = cell %% 2, config = json_set(config, '$.seed', cell %% 2);"
+                                    "UPDATE cells SET config = json_set(config, '$.optimizer.%s', 4) WHERE cell IN (3, 4);"
+                                    "UPDATE tries SET metric_value = CASE run WHEN 1 THEN 0.5 WHEN 2 THEN 0.75 WHEN 3 THEN 0.625 ELSE 0.875 END;"
+                                    "UPDATE tries SET marks = 'diverged' WHERE run >= 4", key[k]);
+        execute(db, sql);
+        sqlite3_free(sql);
+        char plot[40];
+        snprintf(plot, sizeof plot, "score_vs_%s", key[k]);
+        wrap_gnuplot(KEEP_PANELS);
+        cJSON_Delete(draw(db, scratch("out"), plot, "svg"));
+        assert_panel(1, "1 62.5 50 75 0 \n4 75 62.5 87.5 1 \n\n\n\n");
+        assert_caption(plot, "×markedruns,1of4:1diverged");
+        assert_caption(plot, "n=2runsavalue");
+        for (int marked = 2; marked > 0; marked--) {
+            cJSON *report = draw(db, scratch("out"), NULL, "svg"), *entry;
+            int explained = 0;
+            cJSON_ArrayForEach(entry, report) {
+                if (word_of(entry, "skipped") == NULL) {
+                    char *text = drawn_text(scratch("out"), word_of(entry, "plot"));
+                    int crosses = count_crosses(text);
+                    bool explains = strstr(squeezed(text), "×markedruns") != NULL;
+                    ck_assert_msg((crosses > 0) == explains, "%s has %d of ×, and %s", word_of(entry, "plot"), crosses, text);
+                    explained += explains;
+                    zo_free(text);
+                }
+            }
+            cJSON_Delete(report);
+            ck_assert_int_eq(explained, marked == 2 ? 8 : 7); /* bars, six curves, and the scores against the key while its own method has a mark */
+            execute(db, "UPDATE tries SET marks = '' WHERE run = 4");
+        }
+        close_db();
+    }
 }
 END_TEST
 
@@ -1342,6 +1497,9 @@ int main(void)
     tcase_add_test(t, lines_are_told_apart_without_colour);
     tcase_add_test(t, an_absent_terminal_is_said);
     tcase_add_test(t, chance_and_what_was_before_training);
+    tcase_add_test(t, settings_are_told_apart_over_models);
+    tcase_add_test(t, captions_speak_of_what_is_drawn);
+    tcase_add_test(t, marked_runs_are_marked);
     tcase_add_test(t, the_users_gnuplot_settings_do_not_matter);
     tcase_add_test(t, lists_are_read_whole);
     tcase_add_test(t, one_bad_picture_does_not_end_all);
