@@ -55,7 +55,7 @@ def f1(answer, gold):
 
 def main():
     model_folder, data, out = sys.argv[1:4]
-    rows = int(sys.argv[4]) if len(sys.argv) > 4 else 100
+    rows = int(sys.argv[4]) if len(sys.argv) > 4 else 50
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     ends = [tokenizer.encode("\n", add_special_tokens=False)[-1], tokenizer.eos_token_id]
@@ -78,8 +78,8 @@ def main():
         score = {k: float(numpy.mean([e[k] for e in entries])) for k in ("f1", "exact")}
         result["tasks"][name] = {"rows": len(entries), **score, "entries": entries}
         print(name, len(entries), score, file=sys.stderr)
-    with gzip.open(out, "wt", encoding="utf-8") as f:
-        json.dump(result, f)
+    with open(out, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+        packed.write(json.dumps(result, separators=(",", ":")).encode())
 
 
 if __name__ == "__main__":
