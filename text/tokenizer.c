@@ -530,7 +530,9 @@ char *zo_tokenizer_decode(const zo_tokenizer *t, const int32_t *ids, int64_t n)
     }
     zo_utf8_repair(&text, bytes.data, bytes.n);
     char *out = zo_alloc(ZO_HOST, ZO_TAG_DATA, (size_t)text.n + 1);
-    memcpy(out, text.data, (size_t)text.n);
+    if (text.n > 0) { /* an empty text has no data */
+        memcpy(out, text.data, (size_t)text.n);
+    }
     zo_text_free(&bytes);
     zo_text_free(&text);
     return out;
