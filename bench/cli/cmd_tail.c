@@ -14,6 +14,7 @@
 #include "core/output.h"
 #include "core/text.h"
 #include "results/report.h"
+#include "results/tries.h"
 
 static const char USAGE[] = "zo tail [RUN] [--db FILE] [--last N] [--once] [--json]";
 
@@ -37,9 +38,7 @@ typedef struct look {
 static const char running_sql[] =
     "SELECT t.run, c.hash, c.config, t.began, t.resumed, s.step, s.loss, s.forwards, s.work, s.train_seconds,"
     " (SELECT sum(seconds) FROM evaluations e WHERE e.run = t.run) AS eval_seconds,"
-    " (SELECT CASE c.metric WHEN 'f1' THEN f1 WHEN 'macro_f1' THEN macro_f1 WHEN 'matthews' THEN matthews WHEN 'exact_match' THEN exact_match"
-    " WHEN 'token_f1' THEN token_f1 WHEN 'pearson' THEN pearson WHEN 'spearman' THEN spearman ELSE accuracy END"
-    " FROM evaluations e WHERE e.run = t.run AND e.split = 'dev' AND e.best = 1 ORDER BY e.step DESC LIMIT 1) AS dev,"
+    " (SELECT " ZO_EVALUATED " FROM evaluations e WHERE e.run = t.run AND e.split = 'dev' AND e.best = 1 ORDER BY e.step DESC LIMIT 1) AS dev,"
     " c.steps_budget, c.forwards_budget, c.work_budget, c.seconds_budget"
     " FROM tries t JOIN cells c USING (cell) LEFT JOIN steps s ON s.run = t.run AND s.step = (SELECT max(step) FROM steps x WHERE x.run = t.run)"
     " WHERE t.status = 'running'%s ORDER BY t.run";

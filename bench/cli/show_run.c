@@ -13,6 +13,7 @@
 #include "core/output.h"
 #include "core/text.h"
 #include "results/page.h"
+#include "results/tries.h"
 
 /* Columns of the view all_runs, by subject; what is NULL or empty is left out. */
 static const struct { const char *title, *columns; } subjects[] = {
@@ -29,9 +30,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 /* Tables of their own, of one SELECT with the number of the run each. */
 static const struct { const char *key, *title, *sql; } lists[] = {
     {"evaluations", "Evaluations",
-     "SELECT e.step, e.split, e.examples, CASE c.metric WHEN 'accuracy' THEN e.accuracy WHEN 'f1' THEN e.f1 WHEN 'macro_f1' THEN e.macro_f1"
-     " WHEN 'matthews' THEN e.matthews WHEN 'exact_match' THEN e.exact_match WHEN 'token_f1' THEN e.token_f1 WHEN 'pearson' THEN e.pearson ELSE e.spearman END AS metric,"
-     " e.loss, e.work, e.best FROM evaluations e JOIN tries t USING (run) JOIN cells c USING (cell) WHERE run = %lld ORDER BY e.step, e.split"},
+     "SELECT e.step, e.split, e.examples, " ZO_EVALUATED " AS metric, e.loss, e.work, e.best FROM evaluations e JOIN tries t USING (run) JOIN cells c USING (cell) WHERE run = %lld ORDER BY e.step, e.split"},
     {"memory", "Bytes by tag, at the peak of each phase",
      "SELECT tag, max(CASE phase WHEN 'load' THEN bytes END) AS load, max(CASE phase WHEN 'train' THEN bytes END) AS train, max(CASE phase WHEN 'eval' THEN bytes END)"
      " AS eval, max(CASE phase WHEN 'overall' THEN bytes END) AS overall FROM memory WHERE run = %lld GROUP BY tag HAVING sum(bytes) > 0 ORDER BY 5 DESC, tag"},
