@@ -50,6 +50,10 @@ int zo_cmd_plan(int argc, char **argv)
     if (zo_run_interrupted) {
         fprintf(stderr, "zo plan: interrupted; what was timed is kept, and the same command goes on\n");
         code = 1;
+    } else if (code < 2 && plan.right == 0) { /* what is wrong is of all of them, then: a folder, a name */
+        char label[1200];
+        fprintf(stderr, "zo plan: none of the cells can be opened, the first of them because: %s: %s\n", zo_cell_label(&grid.cell[0], label, sizeof label), plan.of[0].why);
+        code = 2;
     } else if (code < 2) {
         char sum[400];
         cJSON *rows = zo_matrix_plan_rows(&plan, &grid);

@@ -97,7 +97,7 @@ static const command commands[] = {
      "\n"
      "$ZO_MEMORY_LIMIT: most memory of a cell, such as 4G. On a card nothing is said to be too large.\n"
      "\n"
-     "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong.\n",
+     "Exit code: 0 all fit, 1 some cell does not fit or cannot be run, 2 the input was wrong or no cell can be opened.\n",
      "  zo plan sst2.json --data data\n"
      "  zo plan sst2.json --data data --memory --format csv\n"},
     {"tail", zo_cmd_tail, "what a run does now, and what has ended, until it is over",

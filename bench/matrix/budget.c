@@ -344,10 +344,8 @@ static int make_plan(const char *path, const zo_grid *grid, const cJSON *with, c
     zo_matrix_plan plan = {.n = 0};
     int64_t tasks = 0;
     zo_timing_spec timing = {.rows = TIMING_ROWS, .total_seconds = TIMING_SHARE * seconds};
-    zo_run_spec every = *spec; /* another model may have no words for a task, or a machine not all files */
-    every.goes_on = true;
     zo_status status = find_values(path, with, &value_of, &err);
-    int code = status == ZO_OK ? zo_matrix_plan_make(&plan, grid, &every, &timing) : 2;
+    int code = status == ZO_OK ? zo_matrix_plan_make(&plan, grid, spec, &timing) : 2;
     if (code < 2 && zo_run_interrupted) {
         code = 1;
     } else if (code < 2) {

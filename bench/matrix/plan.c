@@ -75,14 +75,17 @@ int zo_matrix_plan_make(zo_matrix_plan *plan, const zo_grid *grid, const zo_run_
     *plan = (zo_matrix_plan){.n = grid->n, .of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *plan->of)};
     bool *todo = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n + 1), *leave_out = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)grid->n + 1);
     zo_foreseen *foreseen = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *foreseen);
+    zo_run_spec every = *spec; /* another model may have no words for a task, or a machine not all files */
+    every.goes_on = true;
     memset(todo, true, (size_t)grid->n);
-    zo_status status = zo_run_check_cells(grid, todo, spec, &l, foreseen, &err);
+    zo_status status = zo_run_check_cells(grid, todo, &every, &l, foreseen, &err);
     for (int64_t i = 0; i < grid->n && status == ZO_OK; i++) {
         zo_planned *p = &plan->of[i];
         p->foreseen = foreseen[i];
         p->time = not_timed;
         judge(p);
         leave_out[i] = !p->fits;
+        plan->right += !p->foreseen.wrong;
         plan->limit = fmax(plan->limit, p->foreseen.limit);
     }
     int code = status != ZO_OK ? 2 : how != NULL ? time_plan(plan, grid, spec, how, leave_out) : 0;

@@ -20,6 +20,7 @@ typedef struct zo_planned {
 
 typedef struct zo_matrix_plan {
     int64_t n;
+    int64_t right;        /* cells that nothing given keeps from being opened */
     zo_planned *of;       /* (n), cell by cell of the grid */
     zo_timings *timings;  /* NULL where nothing was timed */
     double limit;         /* most bytes that a cell may take; 0 = not known */

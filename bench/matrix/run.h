@@ -19,7 +19,7 @@ typedef struct zo_run_spec {
     const char *fail_on; /* "oom,dead": statuses and marks of cells, of this config and done or not, with which a run that went well ends 1; NULL = none */
     bool json;     /* one JSON object a cell on standard output */
     bool dry;      /* say what would run; run nothing, write nothing */
-    bool goes_on;  /* a cell that cannot be opened is planned as one that cannot be run, and says why; else nothing of the config is planned */
+    bool goes_on;  /* of the checks: a cell that cannot be opened says why, and the others are checked; else it is an error */
     bool redo;     /* run cells again that are done; their rows are replaced */
 } zo_run_spec;
 

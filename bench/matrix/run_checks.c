@@ -43,7 +43,8 @@ static zo_status check_cell(const zo_cell *cell, const zo_run_spec *spec, zo_job
     int ended = zo_child_watch(&c, NULL, NULL, NULL);
     read_check(&c, found);
     cJSON_Delete(c.check);
-    if (WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0' && !(spec->goes_on && kind == ZO_JOB_CHECK)) {
+    found->wrong = WIFEXITED(ended) && WEXITSTATUS(ended) == ZO_CELL_INPUT && c.error[0] != '\0';
+    if (found->wrong && !(spec->goes_on && kind == ZO_JOB_CHECK)) {
         char label[1200];
         zo_fail(err, ZO_EINPUT, "%s", c.error);
         return zo_fail_in(err, zo_cell_label(cell, label, sizeof label));
@@ -71,6 +72,7 @@ zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run
     zo_status status = check_devices(grid, todo, spec, err);
     zo_hashmap checked = {0}; /* by what decides whether a cell can be opened: the first such cell */
     const char *asked = NULL; /* the model that was looked for last: cells of one model follow each other */
+    zo_err absent = {0};      /* why it is not there */
     for (int64_t i = 0; i < grid->n && status == ZO_OK && !zo_run_interrupted; i++) {
         const zo_cell *cell = &grid->cell[i];
         if (!todo[i] || (spec->dry && zo_model_is_unmade(cell->model))) {
@@ -79,11 +81,19 @@ zo_status zo_run_check_cells(const zo_grid *grid, const bool *todo, const zo_run
         if (asked == NULL || strcmp(asked, cell->model) != 0) {
             char folder[4096];
             asked = cell->model;
-            status = zo_model_folder(cell->model, spec->dirs.models, zo_live_pretraining, l, folder, err);
-            if (status != ZO_OK) {
+            absent = (zo_err){0};
+            status = zo_model_folder(cell->model, spec->dirs.models, zo_live_pretraining, l, folder, &absent);
+            if (status != ZO_OK && !spec->goes_on) {
+                zo_fail(err, status, "%s", absent.text);
                 zo_fail_in(err, grid->path);
                 break;
             }
+            status = ZO_OK;
+        }
+        if (absent.status != ZO_OK) {
+            foreseen[i] = (zo_foreseen){.wrong = true};
+            snprintf(foreseen[i].why, sizeof foreseen[i].why, "%s", absent.text);
+            continue;
         }
         bool is_new;
         int64_t *same = zo_hashmap_at(&checked, zo_cell_opening(cell, foreseen != NULL), &is_new);

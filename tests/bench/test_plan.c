@@ -208,6 +208,26 @@ START_TEST(what_cannot_be_run)
     ck_assert_int_eq(plan(path, "o.db", NULL), 1);
     unsetenv("ZO_MEMORY_LIMIT");
     ASSERT_HAS(program_said, "out of memory: asked for");
+    /* a model or a task that is not there says so, and the others are planned; where nothing is left, that is an error */
+    path = config("gap.json", "{\"model\": [\"no-such-model\", \"shape:roberta-tiny\"], \"init\": \"random\", \"task\": [\"synth-sentiment\", \"sst2\"], \"form\": \"head\","
+                              "\"context\": 32, \"batch\": 2, \"train\": 8, \"dev\": 4, \"test\": 4, \"threads\": 1, \"steps\": 4, \"optimizer\": \"mezo\"}");
+    code = plan(path, "gap.db", NULL);
+    ck_assert_msg(code == 1, "%d %s %s", code, program_said, program_complained);
+    ASSERT_HAS(program_complained, "4 cells, 3 of which do not fit or cannot be run");
+    rows = cJSON_Parse(program_said);
+    int fit = 0;
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        bool model = strcmp(cJSON_GetObjectItem(row, "model")->valuestring, "no-such-model") != 0, task = strcmp(cJSON_GetObjectItem(row, "task")->valuestring, "sst2") != 0;
+        const char *said = cJSON_GetObjectItem(row, "why")->valuestring;
+        ck_assert_msg(model && task ? said[0] == '\0' && of_row(row, "hours") > 0 : strstr(said, !model ? "no-such-model" : "task sst2 ") != NULL, "%s", program_said);
+        fit += model && task;
+    }
+    ck_assert_int_eq(fit, 1);
+    cJSON_Delete(rows);
+    const char *const nothing[] = {"zo", "plan", path, "--db", below("gap.db"), "--only", "{\"task\": \"sst2\"}", NULL};
+    ck_assert_int_eq(program(nothing), 2);
+    ASSERT_HAS(program_complained, "zo plan: none of the cells can be opened, the first of them because: ");
+    ASSERT_HAS(program_complained, "no-such-model");
     const char *const wrong[] = {"zo", "plan", below("none.json"), NULL};
     ck_assert_int_eq(program(wrong), 2);
     ASSERT_HAS(program_complained, "zo plan: ");
