@@ -16,7 +16,7 @@ do for [panel = 1:panels] {
     @frame
     set xtics tic_step(longest[panel])
     plot for [s = 1:series] panel_data[panel] index s - 1 using 2:1:2:3:($1 - 0.36):($1 + 0.36) with boxxyerror linecolor rgb colour_of(s) title series_title[s] noenhanced, \
-         for [s = 1:series] panel_data[panel] index s - 1 using 2:1:2:3:($1 - 0.36):($1 + 0.36) with boxxyerror linecolor rgb "#ffffff" fillstyle transparent pattern hatch_of(s) title series_title[s] noenhanced
+         for [s = 1:series] panel_data[panel] index s - 1 using 2:1:2:3:($1 - 0.36):($1 + 0.36) with boxxyerror linecolor rgb hatch_colour(s) fillstyle transparent pattern hatch_of(s) title series_title[s] noenhanced
 }
 @legend
 @key_hatched

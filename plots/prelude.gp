@@ -71,7 +71,8 @@ caption_style = font_of(caption_font)
 
 colour_of(s) = series_colour[s]
 solid_of(s) = series_turn[s] == 0 ? 0.9 : 0.3 + 0.5 / (1 + series_turn[s])
-hatch_of(s) = word("0 4 5 1 2 6 7", 1 + (s - 1) % 7) + 0 # of stacked bars: gnuplot's fill patterns
+hatch_of(s) = word("0 4 5 1 2 6 7 4 5 1 2 6 7", 1 + (s - 1) % 13) + 0 # of stacked bars: gnuplot's fill patterns, first in white, then in black
+hatch_colour(s) = (s - 1) % 13 < 7 ? 0xffffff : 0x000000
 hatch_of_dash(s) = word("0 4 5 1 2", series_dash[s]) + 0 # of bars side by side, which have marks too
 mark_colour(s) = series_turn[s] == 0 ? 0xffffff : 0x333333 # on a bar
 do for [i = 1:series] {
@@ -130,6 +131,6 @@ key_lines = "plot for [s = 1:series] $sample using (key_x(s) + key_sample * $1):
 key_points = "plot for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s title series_title[s] noenhanced"
 key_box = "$middle using (key_x(s)):(key_y(s)):(key_x(s)):(key_x(s) + key_sample):(key_y(s) - 0.4 * font):(key_y(s) + 0.4 * font) with boxxyerror"
 key_boxes = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced, for [s = 1:series] @key_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s) title series_title[s] noenhanced, for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s linecolor rgb mark_colour(s) title series_title[s] noenhanced"
-key_hatched = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid 0.9 title series_title[s] noenhanced, for [s = 1:series] @key_box linecolor rgb '#ffffff' fillstyle transparent pattern hatch_of(s) title series_title[s] noenhanced"
+key_hatched = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid 0.9 title series_title[s] noenhanced, for [s = 1:series] @key_box linecolor rgb hatch_colour(s) fillstyle transparent pattern hatch_of(s) title series_title[s] noenhanced"
 bar_box = "using (0):(middle(panel, $1, s)):(0):2:(middle(panel, $1, s) - 0.45 * thick(panel)):(middle(panel, $1, s) + 0.45 * thick(panel)) with boxxyerror"
 side_bars = "plot for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 using (mark_place):(middle(panel, $1, s)) with points linestyle s linecolor rgb mark_colour(s) title series_title[s] noenhanced"

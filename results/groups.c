@@ -297,6 +297,31 @@ void zo_groups_free(zo_groups *g)
     cJSON_Delete(g->rows);
 }
 
+/* Takes the trials out of g->run (zo_report_spec has what they are). */
+static void leave_out_trials(zo_groups *g)
+{
+    static const char but[] = "lr,test";
+    zo_hashmap tested = {0};
+    bool is_new;
+    int n = 0;
+    for (int i = 0; i < g->n; i++) {
+        if (zo_run_number(&g->run[i], "test") != 0) {
+            *zo_hashmap_at(&tested, zo_groups_setting(&g->run[i], but), &is_new) = 1;
+        }
+    }
+    for (int i = 0; i < g->n; i++) {
+        const zo_grouped_run *run = &g->run[i];
+        if (zo_run_number(run, "test") == 0 && zo_run_number(run, "dev") != 0 && *zo_hashmap_at(&tested, zo_groups_setting(run, but), &is_new) == 1) {
+            cJSON_Delete(run->flat);
+        } else {
+            g->run[n++] = *run;
+        }
+    }
+    g->trials = g->n - n;
+    g->n = n;
+    zo_hashmap_free(&tested);
+}
+
 zo_status zo_groups_read(zo_results *results, const zo_report_spec *spec, bool evaluated_only, int meaning, zo_groups *g, zo_err *err)
 {
     memset(g, 0, sizeof *g);
@@ -324,6 +349,9 @@ zo_status zo_groups_read(zo_results *results, const zo_report_spec *spec, bool e
     if (status != ZO_OK) {
         zo_groups_free(g);
         return status;
+    }
+    if (spec->without_trials) {
+        leave_out_trials(g);
     }
     split_families(g, spec->best);
     make_groups(g);

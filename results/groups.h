@@ -26,6 +26,7 @@ typedef struct zo_groups {
     cJSON *rows;         /* as selected */
     zo_grouped_run *run; /* (n) in the order of the database */
     int n, groups;
+    int trials;          /* runs that spec->without_trials left out */
     int *start, *member; /* (groups + 1), (n): the runs of group g are member[start[g] .. start[g + 1]) */
     char uneven[200];    /* of --best: a method whose settings ran on different seeds; "" = none */
     int uneven_n;        /* how many such */

@@ -139,7 +139,9 @@ zo_status zo_report_paper(zo_results *results, const zo_report_spec *spec, FILE 
 {
     zo_paper p = {.spec = spec};
     const zo_page page = {.out = out, .as = spec->as, .terminal = spec->terminal};
-    zo_status status = zo_groups_read(results, spec, true, 0, &p.g, err);
+    zo_report_spec shown = *spec;
+    shown.without_trials = true;
+    zo_status status = zo_groups_read(results, &shown, true, 0, &p.g, err);
     if (status != ZO_OK) {
         return status;
     }

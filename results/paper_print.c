@@ -242,6 +242,11 @@ void zo_paper_print_closing(const zo_paper *p, const zo_page *page)
     if (s.fingerprints) {
         zo_page_paragraph(page, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.");
     }
+    if (p->g.trials > 0) {
+        snprintf(text, sizeof text, "Left out: %d %s without test rows, by which learning rates were chosen; `--where \"test = 0\"` shows them.", p->g.trials,
+                 p->g.trials == 1 ? "trial" : "trials");
+        zo_page_paragraph(page, text);
+    }
     if (p->g.uneven_n > 0) {
         snprintf(text, sizeof text, "Beware: %s%s: the settings compared were run on different sets of seeds, so the choice is not like against like.",
                  p->g.uneven, p->g.uneven_n > 1 ? " and others" : "");

@@ -1,7 +1,7 @@
 -- styles.sql: how what stands in pictures is printed, and its one colour, mark and dash there: temp.style, before results/views.sql and open to `zo sql`.
 -- Embedded into the program (results/views.c).
 --
--- kind, name  method (an optimizer), task, metric, tag (of the ledger), part (of a step); line (not a method); `spare` has colours for what has no row here
+-- kind, name  method (an optimizer), task, metric, tag (of the ledger), part (of a step), step (figures of its time); line (not a method); `spare` has colours for what has no row here
 -- printed     the name in the papers' spelling
 -- colour      #rrggbb: Okabe and Ito's palette, which colour-blind readers can tell apart, with brown, greys, indigo, wine, olive and teal in place of yellow
 -- mark        gnuplot's point type: 1 +, 4 square, 5 full square, 6 circle, 7 full circle, 9 full triangle, 11 triangle upside down, 12 diamond, 13 full diamond,
@@ -54,6 +54,10 @@ INSERT INTO style (kind, name, printed, colour, mark, dash) VALUES
     ('method', 'fo-adamw', 'FO-AdamW', '#000000', 6, 3),
     ('line', 'zero-shot', 'before training', '#8C8C8C', 1, 3),
     ('line', 'chance', 'chance', '#8C8C8C', 2, 3),
+    ('step', 'mean', 'mean', '#0072B2', 7, 1),
+    ('step', 'median', 'median and quartiles', '#D55E00', 5, 1),
+    ('step', 'full', 'mean of full-batch steps', '#009E73', 9, 1),
+    ('step', 'other', 'mean of the other steps', '#CC79A7', 11, 1),
     ('tag', 'params', 'params', '#0072B2', 5, 1),
     ('tag', 'grads', 'grads', '#D55E00', 5, 1),
     ('tag', 'opt_state', 'opt_state', '#CC79A7', 5, 1),

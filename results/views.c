@@ -77,7 +77,7 @@ static int insert_settings(sqlite3 *db, const zo_groups *g, const int *rank, cha
 zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err)
 {
     zo_groups g;
-    zo_report_spec spec = {.keys = keys, .best = BEST, .where = HAS_RESULT};
+    zo_report_spec spec = {.keys = keys, .best = BEST, .where = HAS_RESULT, .without_trials = true};
     zo_status status = zo_groups_read(results, &spec, false, ZO_MEANING, &g, err);
     if (status != ZO_OK) {
         return status;
@@ -93,8 +93,8 @@ zo_status zo_results_views(zo_results *results, const zo_opt *keys, zo_err *err)
         label[k] = labels_of(&g, keys, label_but[k]);
     }
     snprintf(first, sizeof first,
-             "DROP TABLE IF EXISTS temp.current; CREATE TEMP TABLE current AS SELECT %d AS meaning; DROP TABLE IF EXISTS temp.setting;"
-             "CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT, over_models TEXT)", ZO_MEANING);
+             "DROP TABLE IF EXISTS temp.current; CREATE TEMP TABLE current AS SELECT %d AS meaning, %d AS trials; DROP TABLE IF EXISTS temp.setting;"
+             "CREATE TEMP TABLE setting (run INTEGER PRIMARY KEY, rivals INTEGER, label TEXT, line TEXT, over_models TEXT)", ZO_MEANING, g.trials);
     sqlite3 *db = zo_results_handle(results);
     if (sqlite3_exec(db, first, NULL, NULL, NULL) != SQLITE_OK || insert_settings(db, &g, rank, label) != SQLITE_OK ||
         sqlite3_exec(db, zo_styles_sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, zo_views_sql, NULL, NULL, NULL) != SQLITE_OK) {

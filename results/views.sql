@@ -1,7 +1,8 @@
 -- views.sql: the temporary views of plots and of `zo sql`, beside the tables of results/schema.sql. Embedded into the program (results/views.c).
--- temp.current (meaning) and temp.setting (run, rivals, label, line, over_models) are there before: the meaning of this program, and its runs that have a result.
+-- temp.current (meaning, trials) and temp.setting (run, rivals, label, line, over_models) are there before: the meaning of this program, how many
+-- trials of learning rates are left out (results/report.h), and the other runs that have a result.
 --
--- every     the tries that count, of this meaning and with a result: the columns of `runs`, and
+-- every     the tries that count, of this meaning and with a result, and no trials: the columns of `runs`, and
 --             label        the method as temp.style (results/styles.sql) prints it, and just those settings that differ within one frame of the
 --                          plots: one label, one curve or bar
 --             line         the same with what differs between frames of other batches and contexts too, but without these two
@@ -141,7 +142,7 @@ CREATE TEMP VIEW remark AS
     UNION ALL -- what the axis of scores says
     SELECT 'metric', CASE WHEN min(metric) <> max(metric) THEN 'metric' ELSE coalesce(min(metric_text), 'score') END || ' (%)' FROM seen
     UNION ALL
-    SELECT 'chosen', 'of several learning rates the best on dev' WHERE EXISTS (SELECT 1 FROM seen WHERE rivals > 0)
+    SELECT 'chosen', 'of several learning rates the best on dev' WHERE EXISTS (SELECT 1 FROM seen WHERE rivals > 0) OR (SELECT trials FROM temp.current) > 0
     UNION ALL
     SELECT 'selected', 'taken as ' || group_concat(DISTINCT selected) FROM seen HAVING count(selected) > 0
     UNION ALL

@@ -1263,6 +1263,52 @@ START_TEST(lines_are_told_apart_without_colour)
 }
 END_TEST
 
+/* Nor have two parts of a stack a hatch in common; and what a plot of points alone tells apart has a mark of its own, for its dash is not seen. */
+START_TEST(bars_and_points_are_told_apart_without_colour)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "mezo-svrg", "x", 8, 16);
+    execute(db, "DELETE FROM memory; UPDATE tries SET full_steps = 2, full_step_ms = 20, other_step_ms = 5, step_ms_q1 = 6, step_ms_q3 = 8");
+    for (int t = 0; t < ZO_TAGS; t++) {
+        char sql[100];
+        snprintf(sql, sizeof sql, "INSERT INTO memory VALUES (1, 'train', '%s', 1000000)", zo_tag_name((zo_tag)t));
+        execute(db, sql);
+    }
+    wrap_gnuplot("cp driver.gp $out/driver 2>/dev/null");
+    cJSON_Delete(draw(db, scratch("out"), "memory_by_tag", "svg"));
+    char *text, *hatch[4 * ZO_TAGS];
+    size_t bytes, length[4 * ZO_TAGS];
+    zo_err err = {0};
+    int n = 0, all = 0;
+    ck_assert_int_eq(zo_read_file(scratch("out/memory_by_tag.svg"), 1 << 22, &text, &bytes, &err), ZO_OK);
+    for (char *at = text; (at = strstr(at, "<pattern ")) != NULL && n < 4 * ZO_TAGS; all++) {
+        char *begin = strchr(at, '>') + 1, *end = strstr(begin, "</pattern>");
+        bool is_new = true;
+        for (int k = 0; k < n; k++) {
+            is_new = is_new && (length[k] != (size_t)(end - begin) || memcmp(hatch[k], begin, length[k]) != 0);
+        }
+        if (is_new) {
+            hatch[n] = begin;
+            length[n++] = (size_t)(end - begin);
+        }
+        at = end;
+    }
+    zo_free(text);
+    ck_assert_int_eq(n, ZO_TAGS);
+    ck_assert_int_eq(all, 2 * ZO_TAGS); /* and in the legend */
+    cJSON_Delete(draw(db, scratch("out"), "step_time", "svg"));
+    int mark[64], dash[64];
+    n = find_marks(mark, dash);
+    ck_assert_int_eq(n, 4);
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < i; k++) {
+            ck_assert_int_ne(mark[i], mark[k]);
+        }
+    }
+    close_db();
+}
+END_TEST
+
 START_TEST(an_absent_terminal_is_said)
 {
     sqlite3 *db = new_db();
@@ -1498,6 +1544,7 @@ int main(void)
     tcase_add_loop_test(t, paths_are_paths, 0, 3);
     tcase_add_loop_test(t, every_plot_fits_every_size, 0, 3);
     tcase_add_test(t, lines_are_told_apart_without_colour);
+    tcase_add_test(t, bars_and_points_are_told_apart_without_colour);
     tcase_add_test(t, an_absent_terminal_is_said);
     tcase_add_test(t, chance_and_what_was_before_training);
     tcase_add_test(t, settings_are_told_apart_over_models);
