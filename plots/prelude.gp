@@ -38,7 +38,7 @@ shared_height = 1.35 * font * shared_lines
 header = 0.6 * font + title_height + shared_height + caption_height + 0.4 * font
 side = y_lines ? (0.5 + 1.35 * y_lines) * font : 0.0 # left of all panels: the name of their vertical axis
 left = xtic_count > 0 ? em * xtic_longest + 1.4 * font : 4.6 * font
-right = 1.6 * font # half of a number
+right = 2.0 * font # half of a number of six digits
 head = (1.1 + 1.3 * panel_lines) * font
 foot = 2.0 * font
 panel_width = (width - side - 0.3 * font) / columns
@@ -56,7 +56,7 @@ do for [p = 1:panels] {
     row_top[row + 1] = larger((p - 1) % columns ? row_top[row + 1] : 0.0, row_top[row] + head + data_height[p] + foot)
 }
 key_sample = 3.0 * font
-key_width = key_sample + 1.6 * font + em * series_longest
+key_width = key_sample + 2.4 * font + em * series_longest # capitals are wider than em
 key_columns = larger(1, smaller(series, int((width - font) / key_width)))
 key_rows = int((series + key_columns - 1) / key_columns)
 key_columns = int((series + key_rows - 1) / key_rows) # as few as that many rows need

@@ -66,9 +66,10 @@ UPDATE trained SET disturbed = coalesce(disturbed, 0);
 UPDATE trained SET metric_note = ', ' || metric_text WHERE (SELECT count(DISTINCT metric) FROM trained) > 1;
 CREATE INDEX temp.trained_run ON trained (run);
 
--- The score of each evaluation on dev.
+-- The score of each evaluation on dev. turn: which evaluation of the run it is, 0 = before training. Where a budget of work or time is evaluated at each tenth, seeds
+-- come there at other steps, and a point of a curve is the mean over one turn.
 CREATE TEMP VIEW dev_values AS
-    SELECT r.cell_text || r.metric_note AS panel, r.label, run, e.step, e.forwards, e.work, e.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR e.step < r.fault_step AS alive,
+    SELECT r.cell_text || r.metric_note AS panel, r.label, run, e.step, iif(e.step = 0, 0, row_number() OVER (PARTITION BY run, e.step = 0 ORDER BY e.step)) AS turn, e.forwards, e.work, e.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR e.step < r.fault_step AS alive,
            100 * CASE r.metric WHEN 'f1' THEN e.f1 WHEN 'macro_f1' THEN e.macro_f1 WHEN 'matthews' THEN e.matthews
                           WHEN 'exact_match' THEN e.exact_match WHEN 'token_f1' THEN e.token_f1 WHEN 'pearson' THEN e.pearson
                           WHEN 'spearman' THEN e.spearman ELSE e.accuracy END AS value
@@ -76,9 +77,9 @@ CREATE TEMP VIEW dev_values AS
 
 CREATE TEMP VIEW dev_points AS
     WITH point AS (
-        SELECT panel, label, step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,
+        SELECT panel, label, avg(step) AS step, avg(forwards) AS forwards, avg(work) AS work, avg(hours) AS hours, avg(value) AS y, min(value) AS low, max(value) AS high,
                sum(alive) AS alive, group_concat(run) AS runs
-        FROM dev_values WHERE value IS NOT NULL GROUP BY panel, label, step),
+        FROM dev_values WHERE value IS NOT NULL GROUP BY panel, label, turn),
     runs_of AS (
         SELECT cell_text || metric_note AS panel, label, count(*) AS seeds, max(marked) AS marked, max(disturbed) AS disturbed FROM trained WHERE dev <> 0 GROUP BY 1, 2),
     known AS (
@@ -144,7 +145,7 @@ CREATE TEMP VIEW remark AS
     UNION ALL
     SELECT 'chosen', 'of several learning rates the best on dev' WHERE EXISTS (SELECT 1 FROM seen WHERE rivals > 0) OR (SELECT trials FROM temp.current) > 0
     UNION ALL
-    SELECT 'selected', 'taken as ' || group_concat(DISTINCT selected) FROM seen HAVING count(selected) > 0
+    SELECT 'selected', 'taken as ' || replace(group_concat(DISTINCT selected), ',', ', ') FROM seen HAVING count(selected) > 0
     UNION ALL
     SELECT 'marks', '× marked runs, ' || sum(marked) || ' of ' || count(*) || ': ' || substr(
                CASE WHEN sum(instr(marks, 'diverged') > 0) THEN ', ' || sum(instr(marks, 'diverged') > 0) || ' diverged' ELSE '' END ||

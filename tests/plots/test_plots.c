@@ -1309,6 +1309,25 @@ START_TEST(bars_and_points_are_told_apart_without_colour)
 }
 END_TEST
 
+/* Two seeds whose first tenth of the work ends at another step, and one that was also looked at before training: the means are over what came first, and so on. */
+START_TEST(a_point_is_a_turn)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "o", "x", 8, 16);
+    execute(db, "UPDATE cells SET seed = cell, hash = optimizer, config = json_set(config, '$.seed', cell);"
+                "UPDATE evaluations SET step = 11, work = 23, accuracy = 0.75 WHERE run = 2 AND step = 10;"
+                "INSERT INTO evaluations (run, step, split, examples, accuracy, forwards, work, train_seconds, best) VALUES (2, 0, 'dev', 50, 0.25, 0, 0, 0, 0)");
+    make_views();
+    ck_assert_int_eq((int)number(db, "SELECT count(*) FROM dev_points"), 3);
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 10.5 AND alive = 2"), 62.5);
+    ASSERT_NEAR(number(db, "SELECT work FROM dev_points WHERE step = 10.5"), 22);
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 20 AND alive = 2"), 62.5);
+    ASSERT_NEAR(number(db, "SELECT y FROM dev_points WHERE step = 0 AND alive = 1"), 25);
+    close_db();
+}
+END_TEST
+
 START_TEST(an_absent_terminal_is_said)
 {
     sqlite3 *db = new_db();
@@ -1545,6 +1564,7 @@ int main(void)
     tcase_add_loop_test(t, every_plot_fits_every_size, 0, 3);
     tcase_add_test(t, lines_are_told_apart_without_colour);
     tcase_add_test(t, bars_and_points_are_told_apart_without_colour);
+    tcase_add_test(t, a_point_is_a_turn);
     tcase_add_test(t, an_absent_terminal_is_said);
     tcase_add_test(t, chance_and_what_was_before_training);
     tcase_add_test(t, settings_are_told_apart_over_models);
