@@ -449,13 +449,20 @@ static bool has_mark(const look *l, int n, int mark, int dash)
     return false;
 }
 
-/* No series before s has its mark and its dash: where one has, the next mark that none has, or else the next that none has with that dash. */
-static void make_distinct(look *l, int s)
+/* Marks in a circle in which neighbours have different shapes, the open triangles last: they look full where they are small. */
+static const int circle[MARKS] = {9, 5, 7, 13, 11, 1, 2, 3, 4, 6, 12, 8, 10};
+
+/* No series before s has its mark and its dash: where one has, it gets the next mark of the circle that none of (n) has, or else the next that none has with that dash. */
+static void make_distinct(look *l, int s, int n)
 {
+    int own = 0;
+    while (circle[own] != l[s].mark) {
+        own++;
+    }
     for (int dash = 0; dash <= DASHES && has_mark(l, s, l[s].mark, l[s].dash); dash++) {
-        for (int i = 0; i < MARKS; i++) {
-            int mark = (l[s].mark + i) % MARKS + 1;
-            if (!has_mark(l, s, mark, dash)) {
+        for (int i = 1; i <= MARKS; i++) {
+            int mark = circle[(own + i) % MARKS];
+            if (!has_mark(l, n, mark, dash)) {
                 l[s].mark = mark;
                 l[s].dash = dash ? dash : l[s].dash;
                 break;
@@ -494,7 +501,7 @@ static zo_status find_looks(sqlite3 *db, char *const *series, int n, look *l, zo
             }
         }
         l[s].turn = count_colour(l, s, l[s].colour);
-        make_distinct(l, s);
+        make_distinct(l, s, n);
     }
     sqlite3_finalize(named);
     sqlite3_finalize(spare);

@@ -23,7 +23,8 @@
 typedef struct timing {
     bool there;
     double step_seconds, forwards, work, seconds, cpu; /* of a step */
-    double row_seconds, load_seconds, whole_seconds;   /* of an evaluated row; the last: of steps and evaluations of one that makes no steps */
+    double row_seconds, load_seconds, train_seconds;   /* of an evaluated row; the last: of all training of one that makes no steps (a linear probe) */
+    double whole_seconds;                              /* of training and evaluations */
     char why[300];
 } timing;
 
@@ -52,13 +53,16 @@ static double least_rows(int64_t rows, int64_t most)
     return rows < 0 || rows > most ? (double)most : (double)rows;
 }
 
-/* A cell of so many steps and a few rows to evaluate; one that makes no steps stays as it is. */
+/* A cell of so many steps and a few rows to evaluate; one that makes no steps is trained whole. */
 static zo_status timed_cell(zo_cell *out, const zo_timings *t, const zo_cell *cell, int64_t steps, zo_err *err)
 {
-    const struct { const char *key; double value; } set[] = {{"seed", 0}, {"steps", (double)steps}, {"forwards", 0}, {"work", 0}, {"seconds", t->most_seconds}, {"warmup", 0},
-                                                             {"eval_every", 0}, {"dev", least_rows(cell->dev, t->rows)}, {"test", least_rows(cell->test, t->rows)}};
+    const struct { const char *key; double value; bool of_steps; } set[] = {{"seed", 0, false}, {"dev", least_rows(cell->dev, t->rows), false}, {"test", least_rows(cell->test, t->rows), false},
+        {"steps", (double)steps, true}, {"forwards", 0, true}, {"work", 0, true}, {"seconds", t->most_seconds, true}, {"warmup", 0, true}, {"eval_every", 0, true}};
     cJSON *config = cJSON_Parse(cell->config);
-    for (size_t i = 0; i < (cell->estimator->step != NULL ? sizeof set / sizeof *set : 1); i++) {
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+        if (set[i].of_steps && cell->estimator->step == NULL) {
+            continue;
+        }
         zo_json_replace(config, set[i].key, cJSON_CreateNumber(set[i].value));
     }
     if (cell->estimator->step != NULL) { /* steps at another rate take as long */
@@ -133,6 +137,7 @@ static timing read_timing(const cJSON *row)
 {
     timing t = {.load_seconds = zo_json_number(row, "load_seconds", 0), .step_seconds = zo_json_number(row, "step_ms", 0) / 1e3};
     double steps = zo_json_number(row, "steps", 0), train = zo_json_number(row, "train_seconds", 0), looked = zo_json_number(row, "looked", 0);
+    t.train_seconds = train;
     t.whole_seconds = train + zo_json_number(row, "eval_seconds", 0);
     t.row_seconds = looked > 0 ? zo_json_number(row, "eval_seconds", 0) / looked : 0;
     if (steps > 0) {
@@ -270,14 +275,15 @@ zo_time zo_timings_of(zo_timings *timings, const zo_cell *c, int64_t dev, int64_
         snprintf(time.why, sizeof time.why, "%s", t == NULL ? "it was not timed" : t->why[0] != '\0' ? t->why : "its timed steps have no row");
         return time;
     }
-    if (c->estimator->step == NULL) {
-        time.steps = time.forwards = time.step_seconds = 0;
-        time.hours = t->whole_seconds / 3600;
-        time.seconds = START_SECONDS + t->load_seconds + t->whole_seconds;
-        return time;
-    }
     double dev_rows = dev >= 0 ? (double)dev : c->dev >= 0 ? (double)c->dev : 1000, test_rows = test >= 0 ? (double)test : c->test >= 0 ? (double)c->test : 1000;
     test_rows = trial ? 0 : test_rows;
+    if (c->estimator->step == NULL) {
+        double seconds = t->train_seconds + (dev_rows + test_rows) * t->row_seconds;
+        time.steps = time.forwards = time.step_seconds = 0;
+        time.hours = seconds / 3600;
+        time.seconds = START_SECONDS + t->load_seconds + seconds;
+        return time;
+    }
     time.steps = zo_hours_steps(c, 1, t->forwards, t->work, t->seconds);
     time.forwards = t->forwards;
     time.step_seconds = t->step_seconds;

@@ -144,6 +144,24 @@ START_TEST(hours_are_a_sum)
 }
 END_TEST
 
+/* What makes no steps is trained whole (5 s are written down) and evaluated on at most 64 rows of each split (1 s a row); all rows are counted from that. */
+START_TEST(hours_without_steps)
+{
+    const char *path = config("w.json", "{" SMALL ", \"dev\": 8, \"test\": 100, \"optimizer\": [\"zero-shot\", \"linear-probe\"]}");
+    ck_assert_msg(plan(path, "w.db", NULL) == 0, "%s", program_complained);
+    ck_assert_double_eq(ask("w.db.hours", "SELECT max(examples) FROM evaluations"), 64);
+    ask("w.db.hours", "UPDATE tries SET train_seconds = 5 * (cell IN (SELECT cell FROM cells WHERE optimizer = 'linear-probe')), load_seconds = 3, eval_seconds ="
+                      " (SELECT sum(examples) FROM evaluations e WHERE e.run = tries.run)");
+    ck_assert_msg(plan(path, "w.db", NULL) == 0, "%s", program_complained);
+    cJSON *rows = cJSON_Parse(program_said);
+    for (int i = 0; i < 2; i++) {
+        double seconds = 5 * i + 8 + 100, said = of_row(cJSON_GetArrayItem(rows, i), "hours") * 3600;
+        ck_assert_msg(fabs(said / seconds - 1) < 5e-3, "%g s, not %g", said, seconds);
+    }
+    cJSON_Delete(rows);
+}
+END_TEST
+
 /* With room for MeZO and not for AdamW: the plan says so and times the one alone, and the run starts the one alone; with more memory both. */
 START_TEST(what_does_not_fit)
 {
@@ -253,6 +271,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, a_plan_and_its_run);
     tcase_add_test(t, a_run_without_a_plan);
     tcase_add_test(t, hours_are_a_sum);
+    tcase_add_test(t, hours_without_steps);
     tcase_add_test(t, what_does_not_fit);
     tcase_add_test(t, what_cannot_be_run);
     Suite *s = suite_create("plan");

@@ -1263,6 +1263,32 @@ START_TEST(lines_are_told_apart_without_colour)
 }
 END_TEST
 
+/* Seven settings of a method and MeZO-SVRG have eight shapes: an open triangle and a full one look alike where they are small. The first has the method's own mark, and MeZO-SVRG
+ * keeps its own, which is the second of the circle. */
+START_TEST(settings_have_shapes_of_their_own)
+{
+    sqlite3 *db = new_db();
+    for (int i = 1; i <= 7; i++) {
+        char note[16];
+        snprintf(note, sizeof note, "%d", i);
+        add_run(db, i, "m", "t", "fzoo", note, 8, 16);
+    }
+    add_run(db, 8, "m", "t", "mezo-svrg", "1", 8, 16);
+    wrap_gnuplot("cp driver.gp $out/driver 2>/dev/null");
+    cJSON_Delete(draw(db, scratch("out"), "accuracy_vs_work", "svg"));
+    int mark[64], dash[64], n = find_marks(mark, dash);
+    ck_assert_int_eq(n, 8);
+    ck_assert_int_eq(mark[0], 9);
+    ck_assert_int_eq(mark[7], 5);
+    for (int i = 0; i < 8; i++) {
+        for (int k = 0; k < i; k++) { /* 4 and 5 are squares, and so on to 12 and 13 */
+            ck_assert_msg((mark[i] < 4 ? mark[i] : mark[i] / 2 + 10) != (mark[k] < 4 ? mark[k] : mark[k] / 2 + 10), "lines %d and %d have marks %d and %d", k + 1, i + 1, mark[k], mark[i]);
+        }
+    }
+    close_db();
+}
+END_TEST
+
 /* Nor have two parts of a stack a hatch in common; and what a plot of points alone tells apart has a mark of its own, for its dash is not seen. */
 START_TEST(bars_and_points_are_told_apart_without_colour)
 {
@@ -1563,6 +1589,7 @@ int main(void)
     tcase_add_loop_test(t, paths_are_paths, 0, 3);
     tcase_add_loop_test(t, every_plot_fits_every_size, 0, 3);
     tcase_add_test(t, lines_are_told_apart_without_colour);
+    tcase_add_test(t, settings_have_shapes_of_their_own);
     tcase_add_test(t, bars_and_points_are_told_apart_without_colour);
     tcase_add_test(t, a_point_is_a_turn);
     tcase_add_test(t, an_absent_terminal_is_said);
