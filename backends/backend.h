@@ -54,8 +54,9 @@ typedef struct zo_attention {
     int heads, kv_heads, head_dim; /* q (P,T,heads*head_dim); k, v (P,T,kv_heads*head_dim) */
     bool causal;
     float scale;                   /* of q k'; 1/sqrt(head_dim) in most families */
-    /* A token sees itself and the window - 1 before it, those of its sequence's parent included, and the whole prefix; causal alone. 0 = all (sliding
-     * window: Beltagy et al., arXiv 2004.05150; Mistral, arXiv 2310.06825). */
+    /* A token sees itself and the window - 1 before it, those of its sequence's parent included, and the whole prefix; where it is not causal also the
+     * window - 1 of its sequence behind it. 0 = all (sliding window: Beltagy et al., arXiv 2004.05150; Mistral, arXiv 2310.06825; both ways:
+     * ModernBERT, arXiv 2412.13663). */
     int window;
     float softcap;                 /* scores become softcap tanh(score / softcap) (Gemma 2, arXiv 2408.00118); 0 = they stay */
     /* NULL: every token asks. Else the packed tokens that ask, ascending, the last perhaps repeated (host): q, out, lse, dout and dq then have nrows rows

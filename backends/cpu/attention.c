@@ -176,9 +176,9 @@ typedef struct block {
     int nv, count;             /* vectors; lanes in use */
     int64_t at[BLOCK];         /* row of q, out, lse */
     int head[BLOCK];
-    int32_t sees[BLOCK];       /* causal: last own token seen, counted from the sequence's first */
+    int32_t sees[BLOCK];       /* last own token seen, counted from the sequence's first; a window may end behind the sequence */
     int32_t sees_all, sees_most; /* the least and the largest of them */
-    int32_t reach;             /* how many before its last a lane sees (the window - 1); INT32_MAX: all */
+    int32_t reach;             /* how many before its last a lane sees; INT32_MAX: all */
 } block;
 
 /* Does lane l see the token that stands at `place`, counted from the sequence's first (its parent's are negative)? */
@@ -189,18 +189,19 @@ static inline bool lane_sees(const block *b, int l, int32_t place)
 
 static void block_of(const asking *q, int64_t from, const zo_attention *a, int64_t own_tokens, block *b)
 {
-    bool causal = a->causal;
+    bool all = !a->causal && a->window == 0;
+    int32_t ahead = a->causal || all ? 0 : a->window - 1;
     b->count = (int)(q->lanes - from < BLOCK ? q->lanes - from : BLOCK);
     b->nv = (b->count + LANES - 1) / LANES;
-    b->reach = a->window > 0 ? a->window - 1 : INT32_MAX;
-    b->sees_all = (int32_t)own_tokens - 1;
-    b->sees_most = causal ? 0 : (int32_t)own_tokens - 1;
+    b->reach = a->window > 0 ? a->window - 1 + ahead : INT32_MAX;
+    b->sees_all = INT32_MAX;
+    b->sees_most = 0;
     int64_t i = from % q->n;
     int head = q->head + (int)(from / q->n);
     for (int l = 0; l < b->nv * LANES; l++) { /* lanes without a query repeat the last */
         b->at[l] = q->first + i;
         b->head[l] = head;
-        b->sees[l] = causal ? (int32_t)(q->row ? q->row[i] - q->start : i) : (int32_t)own_tokens - 1;
+        b->sees[l] = all ? (int32_t)own_tokens - 1 : (int32_t)(q->row ? q->row[i] - q->start : i) + ahead;
         b->sees_all = b->sees[l] < b->sees_all ? b->sees[l] : b->sees_all;
         b->sees_most = b->sees[l] > b->sees_most ? b->sees[l] : b->sees_most;
         if (l + 1 < b->count && ++i == q->n) {
@@ -301,6 +302,7 @@ static tiles tiles_of(const zo_attention *a, const zo_seqs *seqs, int s, const b
 {
     int parent = seqs->parent ? seqs->parent[s] : -1;
     tiles t = {.end[PREFIX] = a->prefix.n, .next[OWN] = seqs->start[s], .end[OWN] = seqs->start[s] + b->sees_most + 1, .own = seqs->start[s]};
+    t.end[OWN] = t.end[OWN] < seqs->start[s + 1] ? t.end[OWN] : seqs->start[s + 1];
     if (parent >= 0) {
         t.next[PARENT] = seqs->start[parent];
         t.end[PARENT] = seqs->start[parent + 1];

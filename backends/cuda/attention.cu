@@ -100,9 +100,10 @@ struct attention_args {
     float *prefix_dk, *prefix_dv;     /* (prefix, width_kv) */
     int64_t width_kv;
     int nseqs, heads, group, head_dim, prefix;
-    int reach; /* how many tokens before its last a query sees (the window - 1); INT32_MAX: all */
+    int reach; /* how many tokens before its last a query sees; INT32_MAX: all */
+    int ahead; /* how many tokens behind itself it sees; INT32_MAX: all */
     float scale, softcap;
-    bool causal, wide;
+    bool wide;
 };
 
 /* Where the lanes of a block read and write, and the last own token that each sees. */
@@ -111,6 +112,12 @@ struct lanes {
     int32_t at[N], head[N], sees[N];
     float lse[N], inner[N];
 };
+
+/* The last own token that query i of a sequence sees; a window may end behind the sequence. */
+static __device__ __forceinline__ int last_seen(const attention_args &a, const sequence &s, int i)
+{
+    return a.ahead == INT32_MAX ? s.tokens - 1 : (a.row == nullptr ? i : a.row[s.first + i] - s.start) + a.ahead;
+}
 
 /* Lane l of a sequence and key head is query l % queries of head kv_head * group + l / queries. Lanes past the last have at = -1. */
 template <int N>
@@ -121,7 +128,7 @@ static __device__ __forceinline__ void lanes_fill(const attention_args &a, const
         bool used = lane < s.queries * a.group;
         to->at[l] = used ? s.first + i : -1;
         to->head[l] = kv_head * a.group + lane / s.queries;
-        to->sees[l] = !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
+        to->sees[l] = last_seen(a, s, i);
         to->lse[l] = used && a.lse != nullptr ? a.lse[(int64_t)to->at[l] * a.heads + to->head[l]] : INFINITY; /* idle: probability 0 */
         to->inner[l] = used && a.inner != nullptr ? a.inner[(int64_t)to->at[l] * a.heads + to->head[l]] : 0.0f;
     }
@@ -137,16 +144,15 @@ static __device__ __forceinline__ bool is_seen(const attention_args &a, int sees
 static __device__ __forceinline__ int sees_least(const attention_args &a, const sequence &s, int from, int n)
 {
     int last = from + n < s.queries * a.group ? from + n - 1 : s.queries * a.group - 1;
-    int i = last / s.queries > from / s.queries ? 0 : from % s.queries;
-    return !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
+    return last_seen(a, s, last / s.queries > from / s.queries ? 0 : from % s.queries);
 }
 
-/* The largest `sees` of lanes from .. from + n - 1, without looking at them all. */
+/* The last own token that one of lanes from .. from + n - 1 sees, without looking at them all. */
 static __device__ __forceinline__ int sees_most(const attention_args &a, const sequence &s, int from, int n)
 {
     int last = from + n < s.queries * a.group ? from + n - 1 : s.queries * a.group - 1;
-    int i = last / s.queries > from / s.queries ? s.queries - 1 : last % s.queries;
-    return !a.causal ? s.tokens - 1 : a.row == nullptr ? i : a.row[s.first + i] - s.start;
+    int most = last_seen(a, s, last / s.queries > from / s.queries ? s.queries - 1 : last % s.queries);
+    return most < s.tokens ? most : s.tokens - 1;
 }
 
 /* ---- tiles in shared memory: rows of D + 4 floats, zero where there is nothing ------------------------------------------------- */
@@ -738,8 +744,8 @@ static attention_args args_of(zo_backend *be, const zo_attention *a, const zo_se
     args.head_dim = a->head_dim;
     args.scale = a->scale;
     args.softcap = a->softcap;
-    args.reach = a->window > 0 ? a->window - 1 : INT32_MAX;
-    args.causal = a->causal;
+    args.ahead = a->causal ? 0 : a->window > 0 ? a->window - 1 : INT32_MAX;
+    args.reach = a->window == 0 ? INT32_MAX : a->window - 1 + args.ahead;
     args.width_kv = (int64_t)a->kv_heads * a->head_dim;
     args.prefix = (int)a->prefix.n;
     args.prefix_k = a->prefix.n > 0 ? a->prefix.k : k; /* else any address: never read */

@@ -3,7 +3,8 @@
  * FLOPs   products          2 T P n for each matrix of n numbers that T tokens at P points pass (in the last layer the queries, the output
  *                           and the MLP of the head's rows alone); the decoder at those rows: the whole vocabulary, or the label words
  *         attention         4 heads head_dim for each (query, key) pair: scores and their sum over values; a causal token's keys are
- *                           those before it, its option's prompt included, as far as a layer's window reaches; a prefix's keys are all tokens'
+ *                           those before it, its option's prompt included, another's all of its sequence, as far as a layer's window reaches; a prefix's
+ *                           keys are all tokens'
  *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
  *                           three times a forward where everything is trained; and x A^T of an adapter again, which B's gradient reads
  *         Not counted: normals, norms, activations, softmax, how alike a side adapter's features are, and what checkpointing runs again (work counts that: bench/cell/setup.c).
@@ -43,22 +44,31 @@ static int64_t sequence_of(const zo_batch *batch, int32_t token)
     return low;
 }
 
-/* Keys that a token of sequence s at offset i reads; window 0: all. */
-static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i, int window)
+/* Of so many tokens on one side of a query those that it sees; window 0: all. */
+static int64_t seen_of(int64_t tokens, int window)
 {
-    int64_t own = batch->start[s + 1] - batch->start[s], seen = batch->position[batch->start[s]] + i + 1;
-    return (double)(arch->prefix + (!arch->causal ? own : window > 0 && window < seen ? window : seen));
+    return window > 0 && window - 1 < tokens ? window - 1 : tokens;
 }
 
-/* (query, key) pairs of a sequence. */
+/* The same summed over n queries, of which each has one token more there than the one before, and the first `first`. */
+static double seen_by(int64_t first, int64_t n, int window)
+{
+    int64_t grow = seen_of(first + n, window) - seen_of(first, window); /* queries that see one more than the one before */
+    return (double)(grow * first) + (double)grow * (double)(grow - 1) / 2 + (double)((n - grow) * seen_of(first + n, window));
+}
+
+/* Keys that a token of sequence s at offset i reads. */
+static double keys_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int64_t i, int window)
+{
+    int64_t before = arch->causal ? batch->position[batch->start[s]] + i : i, behind = arch->causal ? 0 : batch->start[s + 1] - batch->start[s] - 1 - i;
+    return (double)(arch->prefix + 1 + seen_of(before, window) + seen_of(behind, window));
+}
+
+/* (query, key) pairs of a sequence. Those behind the queries are as many as those before them. */
 static double pairs_of(const zo_arch *arch, const zo_batch *batch, int64_t s, int window)
 {
-    double n = (double)(batch->start[s + 1] - batch->start[s]), first = keys_of(arch, batch, s, 0, window);
-    if (!arch->causal) {
-        return n * first;
-    }
-    double last = (double)(arch->prefix + window), grows = window == 0 || last - first > n ? n : last - first; /* queries that see one more than the one before */
-    return grows * first + grows * (grows - 1) / 2 + (n - grows) * last;
+    int64_t n = batch->start[s + 1] - batch->start[s], first = arch->causal ? batch->position[batch->start[s]] : 0;
+    return (double)(n * (arch->prefix + 1)) + (arch->causal ? 1 : 2) * seen_by(first, n, window);
 }
 
 zo_pass_sums zo_pass_sums_of(const zo_arch *arch, const zo_batch *batch)

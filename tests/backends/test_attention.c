@@ -37,6 +37,13 @@ static const shape shapes[] = {
     {3, 1, 20, 1, true, true, 3, {200, 70, 3}, 4, 65, 0.7f},
     {12, 12, 32, 2, false, false, 5, {25, 17, 3, 65, 1}, 3, 0, 2.0f},
     {2, 1, 6, 1, true, true, 3, {31, 66, 2}, 65, 1000, 0.3f},
+    /* windows to both sides: of one token, within a tile, over tiles and blocks, longer than all */
+    {2, 2, 3, 1, false, false, 3, {1, 3, 17}, 1, 1, 0.0f},
+    {4, 2, 8, 2, false, false, 6, {5, 3, 0, 7, 2, 1}, 5, 3, 0.0f},
+    {12, 12, 32, 2, false, false, 5, {25, 17, 3, 65, 1}, 3, 9, 0.0f},
+    {3, 1, 80, 1, false, false, 2, {200, 33}, 4, 65, 1.5f},
+    {9, 3, 20, 1, false, true, 4, {70, 5, 64, 129}, 70, 20, 0.0f},
+    {2, 1, 6, 1, false, false, 2, {150, 66}, 65, 1000, 0.0f},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -144,7 +151,7 @@ static bool sees(const problem *p, int64_t asks, int64_t answers)
     answers -= p->a.prefix.n;
     int s = seq_of(p, asks), t = seq_of(p, answers);
     int64_t distance = asks - answers - (s == t ? 0 : p->start[s] - p->start[t + 1]); /* a sequence stands behind its parent's last token */
-    bool near = p->a.window == 0 || distance < p->a.window;
+    bool near = p->a.window == 0 || llabs((long long)distance) < p->a.window;
     return near && (s == t ? !p->a.causal || answers <= asks : p->seqs.parent && p->parent[s] == t);
 }
 
@@ -286,7 +293,7 @@ END_TEST
 START_TEST(bits_do_not_depend_on_company)
 {
     shape narrow = shapes[3];
-    narrow.window = _i > 3 ? 9 : 0;
+    narrow.window = _i > 3 ? 9 : 0; /* to both sides */
     narrow.softcap = _i > 3 ? 1.0f : 0.0f;
     const shape *s = &narrow;
     problem all = make(s, false, _i % 4 > 1);

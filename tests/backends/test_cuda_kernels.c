@@ -1050,6 +1050,10 @@ static const shape shapes[] = {
     {6, 2, 20, 1, true, false, true, {30, 3, 4, 90, 2}, {-1, 0, 0, -1, 3}, 1, 1, 0.0f},
     {2, 1, 256, 2, true, false, false, {37, 70}, {-1, -1}, 0, 20, 2.0f},
     {2, 2, 64, 1, false, false, false, {9, 70, 1}, {-1, -1, -1}, 3, 0, 1.0f},
+    {2, 1, 32, 1, false, false, false, {200, 140, 90}, {-1, -1, -1}, 0, 33, 0.0f},
+    {3, 1, 33, 1, false, true, false, {17, 140, 70, 3}, {-1, -1, 1, 1}, 5, 40, 0.7f},
+    {4, 2, 64, 2, false, false, true, {66, 7, 40, 130}, {-1, -1, -1, -1}, 2, 1, 0.0f},
+    {2, 1, 256, 2, false, false, false, {37, 70}, {-1, -1}, 0, 20, 0.0f},
 };
 
 /* One case on both backends; `only` >= 0: that sequence alone, its rows compared bit for bit with `packed` (device, rows of it all). */

@@ -348,6 +348,16 @@ START_TEST(pairs_are_counted)
     plain = zo_pass_sums_of(&arch, &batch);
     ck_assert_double_eq(plain.pairs, 9 * 5 + (9 + 4 + 16));
     ck_assert_double_eq(plain.row_pairs, 3 * 5 + (3 + 2 + 4));
+    arch.window = 2; /* to both sides */
+    plain = zo_pass_sums_of(&arch, &batch);
+    ck_assert_double_eq(plain.pairs, 9 * 5 + (9 + 4 + 16));
+    ck_assert_double_eq(plain.near_pairs, 9 * 5 + (2 + 3 + 2) + (2 + 2) + (2 + 3 + 3 + 2));
+    ck_assert_double_eq(plain.row_pairs, 3 * 5 + (2 + 2 + 2));
+    arch.window = 3;
+    ck_assert_double_eq(zo_pass_sums_of(&arch, &batch).near_pairs, 9 * 5 + 9 + 4 + (3 + 4 + 4 + 3));
+    arch.window = 100;
+    ck_assert_double_eq(zo_pass_sums_of(&arch, &batch).near_pairs, 9 * 5 + (9 + 4 + 16));
+    arch.window = 0;
     arch.causal = true;
     batch.parent = parent;
     plain = zo_pass_sums_of(&arch, &batch);
