@@ -18,6 +18,7 @@ typedef enum zo_class_head {
     ZO_CLASS_DENSE_TANH, /* RoBERTa: tanh(dense(<s>)) -> out_proj */
     ZO_CLASS_DENSE_RELU, /* DistilBERT: relu(pre_classifier(CLS)) -> classifier */
     ZO_CLASS_DENSE_GELU, /* ELECTRA: gelu(dense(CLS)) -> out_proj */
+    ZO_CLASS_TRANSFORM,  /* ModernBERT: what the language-model head's dense layer, activation and norm make of CLS -> classifier */
     ZO_CLASS_LAST_TOKEN  /* GPT-2, OPT, LLaMA: score(last token), no bias */
 } zo_class_head;
 
@@ -76,6 +77,7 @@ typedef struct zo_arch {
     int rope_dims;         /* numbers of each head that rotary positions turn, from the first on; 0 = all (zo_arch_rope_dims) */
     bool rope_interleaved; /* pairs stand side by side (GPT-J); else half of them apart */
     double rope_theta;
+    double rope_near_theta; /* of the layers with a window, where the frequencies are not scaled (ModernBERT); 0 = as in the others */
     zo_rope_scaling rope_scaling;
     double rope_factor;
     double rope_low_freq, rope_high_freq; /* LLAMA3 and YARN (its beta_slow and beta_fast): turns within the original positions, between which is blended */
@@ -87,6 +89,7 @@ typedef struct zo_arch {
     bool causal;
     int window;            /* of attention (zo_attention.window), in the layers of which sees_all has no bit; 0 = none */
     uint64_t sees_all[16]; /* bit l % 64 of word l / 64: layer l sees everything */
+    bool bare_first;       /* pre-norm: the first block's attention reads its input as it is, and there is no layer.0.attn.norm (ModernBERT) */
     bool norm_first;       /* pre-norm (GPT-2, OPT, LLaMA); false: post-norm (BERT family, OPT-350M) */
     bool parallel;         /* attention and MLP both read the block's input, and both are added to it (GPT-NeoX, GPT-J, Phi); pre-norm alone */
     bool one_norm;         /* parallel: both read it through attn.norm, and there is no mlp.norm (GPT-J, Phi) */
@@ -98,6 +101,7 @@ typedef struct zo_arch {
     bool embed_norm;       /* a norm after the embeddings (BERT family) */
     bool final_norm;
     zo_norm_kind norm;
+    bool norm_plain;       /* LayerNorm without biases (ModernBERT); RMSNorm has none */
     float norm_eps;
     zo_act act;
     bool gated;            /* act(gate(x)) * up(x) (LLaMA) */
@@ -110,6 +114,8 @@ typedef struct zo_arch {
     bool tied;             /* decoder weight is embed.token */
     bool decoder_copy;     /* untied by zo_arch_set_decoder: begins as a copy of embed.token where the checkpoint has no decoder */
     bool head_transform;   /* encoders: dense + act + norm before the decoder */
+    bool head_plain;       /* that dense layer has no bias (ModernBERT) */
+    bool class_mean;       /* a classification head would read the mean of all tokens; it is refused (zo_arch_check_head) */
     zo_act head_act;
     bool head_bias;
     zo_class_head class_head;
@@ -121,7 +127,7 @@ typedef struct zo_arch {
 /* Canonical parameter names (zo_param.name). N = 0..layers-1; where layers share parameters, that of the block, but of a prefix that of the layer.
  *   embed.token (vocab, embed)   embed.position (positions + offset, hidden)   embed.type (types, hidden); factorised: (.., embed)
  *   embed.norm.{weight,bias}     embed.in.{weight,bias} (hidden, embed)   embed.out.weight (embed, hidden)
- *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}
+ *   layer.N.attn.{q,k,v,o}.{weight,bias}   layer.N.attn.norm.{weight,bias}   (with bare_first N > 0)
  *   layer.N.attn.{q,k}_norm.weight (1, head_dim)   layer.N.{attn,mlp}.post_norm.weight (1, hidden)
  *   layer.N.attn.prefix.{k,v} (prefix, kv_heads * head_dim)
  *   layer.N.mlp.{gate,up,down}.{weight,bias}   layer.N.mlp.norm.{weight,bias}
@@ -131,7 +137,8 @@ typedef struct zo_arch {
  *   layer.N.{attn,mlp}.*.weight.scales (out, groups)   of the linear layers, where their matrices are held as codes
  *   layer.N.{attn,mlp}.*.lora_a.weight (rank, in)  .lora_b.weight (out, rank)   of the linear layers that have an adapter
  *   final.norm.{weight,bias}
- *   lm.dense.{weight,bias}  lm.norm.{weight,bias}  lm.decoder.{weight,bias}   (weight absent when tied)
+ *   lm.dense.{weight,bias}  lm.norm.{weight,bias}  lm.decoder.{weight,bias}   (weight absent when tied; with ZO_CLASS_TRANSFORM the first two are the
+ *   classification head's too)
  *   class.dense.{weight,bias}  class.out.{weight,bias}
  * Weights are (out, in), row-major, as torch Linear; GPT-2's Conv1D weights are transposed when read and its fused c_attn is cut
  * into q, k, v. */
@@ -140,6 +147,18 @@ typedef struct zo_arch {
 ZO_INLINE int zo_arch_rope_dims(const zo_arch *arch)
 {
     return arch->rope_dims > 0 ? arch->rope_dims : arch->head_dim;
+}
+
+/* Have norms biases? */
+ZO_INLINE bool zo_arch_norm_bias(const zo_arch *arch)
+{
+    return arch->norm == ZO_LAYERNORM && !arch->norm_plain;
+}
+
+/* Does the attention of a block read a norm of the block's input? Else it reads the input itself. */
+ZO_INLINE bool zo_arch_reads_norm(const zo_arch *arch, int block)
+{
+    return arch->norm_first && !(arch->bare_first && block == 0);
 }
 
 /* The block of parameters of a layer. */
@@ -197,6 +216,15 @@ ZO_INLINE void zo_arch_sees_all(zo_arch *arch, int layer)
 {
     arch->sees_all[layer / 64] |= (uint64_t)1 << layer % 64;
 }
+
+/* Tables of rotary positions: one, and another one of the layers with a window where those turn by other frequencies. */
+ZO_INLINE int zo_arch_ropes(const zo_arch *arch)
+{
+    return arch->rope_near_theta > 0.0 ? 2 : 1;
+}
+
+/* ZO_EUNSUPPORTED where the objective's head is one that is not here. classes: as in zo_arch_layout. */
+zo_status zo_arch_check_head(const zo_arch *arch, zo_head head, int classes, zo_err *err);
 
 /* Make the arch of config.json that of an objective: where `decoder` and the family say so, tied or untied. Called before a layout is made
  * for a language-model head; without one (ZO_HEAD_CLASS) nothing changes. */

@@ -9,8 +9,16 @@
 static zo_act class_act(const zo_arch *a)
 {
     static const zo_act act[] = {[ZO_CLASS_POOLER] = ZO_ACT_TANH, [ZO_CLASS_DENSE_TANH] = ZO_ACT_TANH, [ZO_CLASS_DENSE_RELU] = ZO_ACT_RELU,
-                                 [ZO_CLASS_DENSE_GELU] = ZO_ACT_GELU, [ZO_CLASS_LAST_TOKEN] = ZO_ACT_NONE};
+                                 [ZO_CLASS_DENSE_GELU] = ZO_ACT_GELU, [ZO_CLASS_LAST_TOKEN] = ZO_ACT_NONE, [ZO_CLASS_TRANSFORM] = ZO_ACT_NONE};
     return act[a->class_head];
+}
+
+/* What stands before the last product: the classifier's own dense layer, or that of the language-model head, which a norm follows. */
+static zo_pair dense_of(const zo_model *model, zo_act *act)
+{
+    bool own = model->ids.class_dense.weight >= 0;
+    *act = own ? class_act(&model->arch) : model->arch.head_act;
+    return own ? model->ids.class_dense : model->ids.lm_dense;
 }
 
 static bool classifies(const zo_model *model)
@@ -22,14 +30,14 @@ const float *zo_head_features(zo_model *model, zo_pass *pass, const zo_view *vie
 {
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
-    bool class = model->head == ZO_HEAD_CLASS, keep = pass->keep != ZO_FORWARD_ONLY;
-    zo_pair dense = class ? model->ids.class_dense : model->ids.lm_dense;
+    bool keep = pass->keep != ZO_FORWARD_ONLY;
+    zo_act act;
+    zo_pair dense = dense_of(model, &act);
     if (dense.weight < 0) {
         return pass->hidden;
     }
-    be->linear(be, view, model->precision, dense.weight, dense.bias, class ? class_act(a) : a->head_act, pass->hidden, pass->rows, false,
-               pass->head[1], keep ? pass->head[0] : NULL);
-    if (class) {
+    be->linear(be, view, model->precision, dense.weight, dense.bias, act, pass->hidden, pass->rows, false, pass->head[1], keep ? pass->head[0] : NULL);
+    if (model->ids.lm_norm.weight < 0) {
         return pass->head[1];
     }
     be->norm(be, view, a->norm, a->norm_eps, model->ids.lm_norm.weight, model->ids.lm_norm.bias, pass->head[1], NULL, pass->rows,
@@ -220,9 +228,10 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     zo_backend *be = model->be;
     const zo_arch *a = &model->arch;
     const zo_ids_of *ids = &model->ids;
-    bool class = model->head == ZO_HEAD_CLASS;
-    zo_pair dense = class ? ids->class_dense : ids->lm_dense;
-    const float *x = dense.weight < 0 ? pass->hidden : class ? pass->head[1] : pass->head[2];
+    bool class = model->head == ZO_HEAD_CLASS, normed = ids->lm_norm.weight >= 0;
+    zo_act act;
+    zo_pair dense = dense_of(model, &act);
+    const float *x = dense.weight < 0 ? pass->hidden : normed ? pass->head[2] : pass->head[1];
     int last = class ? ids->class_out.weight : -1, stage = last >= 0 ? model->layout.param[last].stage : model->layout.stages - 1;
     float *dx = !zo_goes_below(model, stage) ? NULL : dense.weight < 0 ? pass->dhead : pass->t1;
     if (classifies(model)) {
@@ -246,7 +255,7 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
     if (dense.weight < 0 || dx == NULL) {
         return;
     }
-    if (!class) {
+    if (normed) {
         bool goes_on = zo_goes_below(model, model->layout.param[ids->lm_norm.weight].stage);
         be->norm_backward(be, model->store, a->norm, ids->lm_norm.weight, ids->lm_norm.bias, pass->head[1], pass->head_stats, dx,
                           pass->rows, zo_arch_table_width(a), goes_on ? dx : NULL, grad);
@@ -256,7 +265,7 @@ void zo_head_backward(zo_model *model, zo_pass *pass, const zo_batch *batch, con
             return;
         }
     }
-    be->act_backward(be, class ? class_act(a) : a->head_act, pass->head[0], pass->rows * model->layout.param[dense.weight].rows, dx);
+    be->act_backward(be, act, pass->head[0], pass->rows * model->layout.param[dense.weight].rows, dx);
     be->linear_backward(be, model->store, model->precision, dense.weight, dense.bias, pass->hidden, dx, pass->rows, false,
                         zo_goes_below(model, ids->head_stage) ? pass->dhead : NULL, grad);
     zo_gradient_done(model, pass, dense.weight);

@@ -43,7 +43,7 @@ static void add(builder *b, zo_param_kind kind, int64_t rows, int64_t cols, bool
 static void add_norm(builder *b, int cols, const char *stem)
 {
     add(b, ZO_PARAM_VECTOR, 1, cols, false, "%s.weight", stem);
-    if (b->arch->norm == ZO_LAYERNORM) {
+    if (zo_arch_norm_bias(b->arch)) {
         add(b, ZO_PARAM_VECTOR, 1, cols, true, "%s.bias", stem);
     }
 }
@@ -155,7 +155,7 @@ static void add_block(builder *b, int block, int layer)
     int q = a->heads * a->head_dim, kv = a->kv_heads * a->head_dim;
 #define STEM(text) (snprintf(stem, sizeof stem, "layer.%d." text, block), stem)
     b->block = block;
-    if (a->norm_first) {
+    if (zo_arch_reads_norm(a, block)) {
         b->stage++;
         add_norm(b, a->hidden, STEM("attn.norm"));
     }
@@ -200,6 +200,15 @@ static void add_block(builder *b, int block, int layer)
 #undef STEM
 }
 
+zo_status zo_arch_check_head(const zo_arch *arch, zo_head head, int classes, zo_err *err)
+{
+    if (head == ZO_HEAD_CLASS && classes > 0 && arch->class_mean) {
+        return zo_fail(err, ZO_EUNSUPPORTED, "a classification head of this model (%s) reads the mean of all tokens (\"classifier_pooling\" in config.json), which is not "
+                       "here; use \"form\": \"prompt\", or a config.json that says \"cls\"", arch->family);
+    }
+    return ZO_OK;
+}
+
 /* MeZO's released code for RoBERTa loads the decoder as a copy of the embeddings and trains it untied (unless told --tie_emb): the model has
  * vocab x hidden more trained numbers, each direction perturbs the two apart, and its memory is that much larger. */
 void zo_arch_set_decoder(zo_arch *arch, zo_head head, zo_decoder decoder)
@@ -234,20 +243,21 @@ static void add_head(builder *b, zo_head head, int classes)
     const zo_arch *a = b->arch;
     b->head = true;
     b->stage++;
-    if (head == ZO_HEAD_CLASS) {
-        bool dense = a->class_head != ZO_CLASS_LAST_TOKEN;
-        if (dense) {
-            add_linear(b, a->hidden, a->hidden, true, "class.dense");
-            b->stage++;
-        }
-        add_linear(b, classes, a->factorised ? a->hidden : a->embed, dense, "class.out");
-        return;
-    }
-    if (a->head_transform) {
-        add_linear(b, zo_arch_table_width(a), a->hidden, true, "lm.dense");
+    bool class = head == ZO_HEAD_CLASS, transform = class ? a->class_head == ZO_CLASS_TRANSFORM : a->head_transform;
+    if (transform) {
+        add_linear(b, zo_arch_table_width(a), a->hidden, !a->head_plain, "lm.dense");
         b->stage++;
         add_norm(b, zo_arch_table_width(a), "lm.norm");
         b->stage++;
+    }
+    if (class) {
+        bool last = a->class_head == ZO_CLASS_LAST_TOKEN;
+        if (!transform && !last) {
+            add_linear(b, a->hidden, a->hidden, true, "class.dense");
+            b->stage++;
+        }
+        add_linear(b, classes, a->factorised ? a->hidden : a->embed, !last, "class.out");
+        return;
     }
     if (!a->tied) {
         /* Label words are rows that are looked up: no other row is ever read, so none is moved. */

@@ -47,6 +47,9 @@ zo_status zo_model_open(zo_model **out, const zo_model_spec *spec, zo_backend *b
     if (!status && !spec->random && spec->head != ZO_HEAD_CLASS) {
         status = zo_weights_decoder(spec->folder, &model->arch, spec->decoder, model->note, sizeof model->note, err);
     }
+    if (!status) {
+        status = zo_arch_check_head(&model->arch, spec->head, spec->classes, err);
+    }
     bool no_head = spec->head == ZO_HEAD_CLASS && spec->classes == 0;
     if (!status && classifies && spec->classes < 2 && !no_head) {
         status = zo_fail(err, ZO_EINPUT, "a classification objective needs at least 2 classes, not %d", spec->classes);
@@ -270,10 +273,12 @@ static void room_rope(const zo_model *model, zo_room *r)
     r->rope_positions = rope_positions(a, r);
     if (r->rope_positions > 0) {
         int64_t half = zo_arch_rope_dims(a) / 2;
-        int64_t size = zo_rope_rows(a, r->rope_positions) * half;
+        int64_t each = zo_rope_rows(a, r->rope_positions) * half, size = zo_arch_ropes(a) * each;
         size_t bytes = (size_t)size * sizeof(float);
         float *tables = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * bytes);
-        zo_rope_tables(a, r->rope_positions, tables, tables + size);
+        for (int i = 0; i < zo_arch_ropes(a); i++) {
+            zo_rope_tables(a, r->rope_positions, i > 0, tables + i * each, tables + size + i * each);
+        }
         r->rope_cos = be->alloc(be, ZO_TAG_ACTIVATIONS, 2 * bytes);
         r->rope_sin = r->rope_cos + size;
         be->upload(be, r->rope_cos, tables, 2 * bytes);
@@ -403,7 +408,7 @@ void zo_model_plan(const zo_arch *arch, zo_head head, int classes, const zo_layo
     plan->tag_bytes[ZO_TAG_PARAMS] = (uint64_t)layout->size * sizeof(float) + (uint64_t)layout->codes;
     int64_t floats = pass_floats(&model, tokens, rows, rows, points, backward);
     if (arch->rope) {
-        floats += zo_rope_rows(arch, arch->positions < tokens ? arch->positions : tokens) * zo_arch_rope_dims(arch);
+        floats += zo_arch_ropes(arch) * zo_rope_rows(arch, arch->positions < tokens ? arch->positions : tokens) * zo_arch_rope_dims(arch);
     }
     plan->tag_bytes[ZO_TAG_ACTIVATIONS] = (uint64_t)floats * sizeof(float);
     zo_free(model.kept);

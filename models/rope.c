@@ -212,6 +212,51 @@ void zo_rope_read(zo_config *c, zo_arch *a, const zo_rope_keys *keys)
     c->status = c->status != ZO_OK ? c->status : inner.status;
 }
 
+/* The base of one kind of layers: of its object in rope_parameters, else of the key beside it. */
+static double base_read(zo_config *c, const cJSON *all, const char *kind, const zo_rope_keys *keys)
+{
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(all, kind);
+    double base = zo_config_real_or(c, keys->theta, keys->base, 1, 1e12);
+    if (own == NULL || cJSON_IsNull(own)) {
+        return base;
+    }
+    zo_config inner = {.json = own, .path = c->path, .status = ZO_OK, .err = c->err};
+    if (!cJSON_IsObject(own)) {
+        zo_config_fail(c, "key \"rope_parameters.%s\" is not an object; expected one such as {\"rope_type\": \"default\", \"rope_theta\": %g}", kind, keys->base);
+        return base;
+    }
+    zo_config_only_once(&inner);
+    zo_config_only_text(&inner, "rope_type", types[0].name);
+    zo_config_only_text(&inner, "type", types[0].name);
+    base = zo_config_real_or(&inner, "rope_theta", base, 1, 1e12);
+    c->status = c->status != ZO_OK ? c->status : inner.status;
+    return base;
+}
+
+void zo_rope_read_apart(zo_config *c, zo_arch *a, const zo_rope_keys *far, const zo_rope_keys *near)
+{
+    static const char all_key[] = "rope_parameters", far_kind[] = "full_attention", near_kind[] = "sliding_attention";
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(c->json, all_key);
+    a->rope = true;
+    zo_config_only_empty(c, "rope_scaling");
+    if (all != NULL && !cJSON_IsNull(all) && !cJSON_IsObject(all)) {
+        zo_config_fail(c, "key \"%s\" is not an object; expected one with an object for each of \"%s\" and \"%s\", or null", all_key, far_kind, near_kind);
+    }
+    for (const cJSON *child = all != NULL ? all->child : NULL; child != NULL; child = child->next) {
+        if (child->string == NULL || (strcmp(child->string, far_kind) != 0 && strcmp(child->string, near_kind) != 0)) {
+            zo_config_fail(c, "key \"%s.%.40s\" is not supported; expected \"%s\" and \"%s\"", all_key, child->string != NULL ? child->string : "", far_kind, near_kind);
+        }
+    }
+    const char *const bases[] = {far->theta, near->theta};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        if (zo_config_is_null(c, bases[i])) { /* of which transformers 4 made the other base, and transformers 5 makes none */
+            zo_config_fail(c, "key \"%s\" is null; expected a number", bases[i]);
+        }
+    }
+    a->rope_theta = base_read(c, all, far_kind, far);
+    a->rope_near_theta = base_read(c, all, near_kind, near);
+}
+
 void zo_rope_write(const zo_arch *a, const zo_rope_keys *keys, cJSON *json)
 {
     cJSON_AddNumberToObject(json, keys->theta, a->rope_theta);
@@ -266,10 +311,13 @@ static double yarn_index(const zo_arch *a, double turns, bool up)
 }
 
 /* Frequency i: radians a position. */
-static double frequency_of(const zo_arch *a, int i, bool in_long)
+static double frequency_of(const zo_arch *a, int i, bool in_long, bool near)
 {
     int dims = zo_arch_rope_dims(a);
-    double inverse = 1.0 / pow(a->rope_theta, 2.0 * i / dims);
+    double inverse = 1.0 / pow(near ? a->rope_near_theta : a->rope_theta, 2.0 * i / dims);
+    if (near) {
+        return inverse;
+    }
     if (a->rope_scaling == ZO_ROPE_LINEAR) {
         return inverse / a->rope_factor;
     }
@@ -302,14 +350,14 @@ int32_t zo_rope_row(const zo_arch *a, int32_t position, int32_t length)
     return in_long ? a->rope_original_positions + position : position;
 }
 
-void zo_rope_tables(const zo_arch *a, int64_t positions, float *cosine, float *sine)
+void zo_rope_tables(const zo_arch *a, int64_t positions, bool near, float *cosine, float *sine)
 {
     int half = zo_arch_rope_dims(a) / 2;
     int64_t rows = zo_rope_rows(a, positions), in_short = rows > positions ? a->rope_original_positions : rows;
     double times = a->rope_attention > 0.0f ? (double)a->rope_attention : 1.0;
     for (int i = 0; i < half; i++) {
         for (int64_t r = 0; r < rows; r++) {
-            float frequency = (float)frequency_of(a, i, r >= in_short);
+            float frequency = (float)frequency_of(a, i, r >= in_short, near);
             float angle = (float)(r < in_short ? r : r - in_short) * frequency; /* in f32, as the checkpoints were trained */
             cosine[r * half + i] = (float)(cos((double)angle) * times);
             sine[r * half + i] = (float)(sin((double)angle) * times);

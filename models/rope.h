@@ -21,6 +21,9 @@ typedef struct zo_rope_keys {
 /* Old files have these keys and rope_scaling, newer ones one object rope_parameters with all; where both objects stand, rope_scaling counts, as in
  * transformers. Called when head_dim and positions are known. */
 void zo_rope_read(zo_config *config, zo_arch *arch, const zo_rope_keys *keys);
+/* The same of a family whose layers with a window have frequencies of their own: the keys of the others, then of those. In the one object each kind of
+ * layer has an object. Frequencies are not scaled. */
+void zo_rope_read_apart(zo_config *config, zo_arch *arch, const zo_rope_keys *far, const zo_rope_keys *near);
 /* As transformers 4 and 5 both read it. */
 void zo_rope_write(const zo_arch *arch, const zo_rope_keys *keys, struct cJSON *json);
 
@@ -28,8 +31,8 @@ void zo_rope_write(const zo_arch *arch, const zo_rope_keys *keys, struct cJSON *
 int64_t zo_rope_rows(const zo_arch *arch, int64_t positions);
 /* The row of a position in a text of `length` tokens. */
 int32_t zo_rope_row(const zo_arch *arch, int32_t position, int32_t length);
-/* cosine, sine (zo_rope_rows, zo_arch_rope_dims / 2), host. */
-void zo_rope_tables(const zo_arch *arch, int64_t positions, float *cosine, float *sine);
+/* cosine, sine (zo_rope_rows, zo_arch_rope_dims / 2), host. near: those of the layers with a window, of a model that has two (zo_arch_ropes). */
+void zo_rope_tables(const zo_arch *arch, int64_t positions, bool near, float *cosine, float *sine);
 
 #ifdef __cplusplus
 }

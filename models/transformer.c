@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/rope.h"
+
 static int64_t max64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -93,15 +95,16 @@ static bool reads_normed(const zo_model *model, zo_pair pair)
 
 static zo_keeps keeps_of(const zo_model *model, const zo_block_ids *b)
 {
-    bool pre = model->arch.norm_first, parallel = model->arch.parallel, one_norm = model->arch.one_norm, key_value = reads_input(model, b->k) || reads_input(model, b->v);
-    bool query = reads_input(model, b->q), in = pre ? reads_normed(model, b->attn_norm) || (parallel && !one_norm && reads_normed(model, b->mlp_norm)) : key_value;
+    bool pre = model->arch.norm_first, normed = pre && b->attn_norm.weight >= 0, parallel = model->arch.parallel, one_norm = model->arch.one_norm;
+    bool key_value = reads_input(model, b->k) || reads_input(model, b->v);
+    bool query = reads_input(model, b->q), in = normed ? reads_normed(model, b->attn_norm) || (parallel && !one_norm && reads_normed(model, b->mlp_norm)) : key_value;
     bool mlp = reads_input(model, b->up) || (b->gate.weight >= 0 && reads_input(model, b->gate));
     bool heads = model->arch.head_norm, post = model->arch.post_norm;
     return (zo_keeps){.raw_heads = !heads || reads_normed(model, b->q_norm) || reads_normed(model, b->k_norm),
                       .raw_o = !post || reads_normed(model, b->attn_post),
                       .raw_down = !post || reads_normed(model, b->mlp_post),
                       .in = in,
-                      .h1 = !pre || key_value,
+                      .h1 = !normed || key_value,
                       .query = query || (one_norm && mlp),
                       .heads = goes_below(model, b->o),
                       .a = goes_below(model, b->o) || reads_input(model, b->o),
@@ -141,7 +144,7 @@ void zo_transformer_wire(zo_model *model)
 {
     const zo_arch *a = &model->arch;
     zo_ids_of *ids = &model->ids;
-    bool norm_bias = a->norm == ZO_LAYERNORM;
+    bool norm_bias = zo_arch_norm_bias(a);
     ids->token = find(model, "embed.token", true);
     ids->position = find(model, "embed.position", a->learned_positions);
     ids->type = find(model, "embed.type", a->types > 0);
@@ -151,7 +154,8 @@ void zo_transformer_wire(zo_model *model)
     ids->final_norm = zo_find_pair(model, "final.norm", a->final_norm, a->final_norm && norm_bias);
     for (int l = 0; l < a->layers; l++) {
         zo_block_ids *b = &ids->block[l];
-        b->attn_norm = find_in_block(model, zo_arch_block(a, l), "attn.norm", true, norm_bias);
+        bool attn_norm = !a->norm_first || zo_arch_reads_norm(a, zo_arch_block(a, l));
+        b->attn_norm = find_in_block(model, zo_arch_block(a, l), "attn.norm", attn_norm, attn_norm && norm_bias);
         b->q = find_in_block(model, zo_arch_block(a, l), "attn.q", true, a->attn_bias);
         b->k = find_in_block(model, zo_arch_block(a, l), "attn.k", true, a->attn_bias);
         b->v = find_in_block(model, zo_arch_block(a, l), "attn.v", true, a->attn_bias);
@@ -185,7 +189,7 @@ void zo_transformer_wire(zo_model *model)
     }
     ids->class_dense = find_optional(model, "class.dense");
     ids->class_out = find_optional(model, "class.out");
-    int first = ids->class_dense.weight >= 0 ? ids->class_dense.weight : ids->class_out.weight >= 0 ? ids->class_out.weight : ids->lm_dense.weight;
+    int first = ids->class_dense.weight >= 0 ? ids->class_dense.weight : ids->lm_dense.weight >= 0 ? ids->lm_dense.weight : ids->class_out.weight;
     ids->head_stage = first >= 0 ? model->layout.param[first].stage : model->layout.stages - 1;
     model->width = zo_arch_projects_out(a) ? a->embed : a->hidden;
 }
@@ -273,8 +277,9 @@ static void lay_forward(const zo_model *model, zo_pass *pass, zo_lay *l)
 /* Memory of a gradient pass for what its backward pass does not read: as lay_forward's. NULL where everything is kept. */
 typedef struct zo_shared { float *x, *h, *r; } zo_shared;
 
-/* `rows`: those that go through the block. in, y: see zo_block_bufs; y NULL = shared. */
-static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pass *pass, zo_lay *l, const zo_shared *s, int64_t rows, float *in, float *y)
+/* `rows`: those that go through the block. normed: its attention reads a norm of its input. in, y: see zo_block_bufs; y NULL = shared. */
+static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pass *pass, zo_lay *l, const zo_shared *s, bool normed, int64_t rows, float *in,
+                               float *y)
 {
     int64_t t = pass->tokens, q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
     zo_wide wide = wide_of(a);
@@ -282,12 +287,12 @@ static zo_block_bufs lay_block(const zo_arch *a, const zo_keeps *k, const zo_pas
     bool pre = a->norm_first, few = rows < t;
     zo_block_bufs b = {.in = in, .h1 = in, .y = y ? y : s->x};
 #define OWN(kept, floats, shared) ((kept) ? take(l, floats) : (shared))
-    if (pre) {
+    if (normed) {
         b.h1 = OWN(k->h1 || (k->query && !few), t * a->hidden, s->h);
         b.stats1 = OWN(k->in, t * 2, NULL);
     }
     b.in_rows = few ? OWN(k->mid, rows * a->hidden, s->x) : b.in;
-    b.h1_rows = !few ? b.h1 : pre ? OWN(k->query, rows * a->hidden, s->h) : b.in_rows;
+    b.h1_rows = !few ? b.h1 : normed ? OWN(k->query, rows * a->hidden, s->h) : b.in_rows;
     b.q = OWN(k->heads, rows * q, s->r);
     b.k = OWN(k->heads, t * kv, offset(s->r, t * wide.k));
     b.v = OWN(k->heads, t * kv, offset(s->r, t * wide.v));
@@ -328,7 +333,7 @@ static bool keeps_all(const zo_keeps *k)
 static bool keeps_input(const zo_model *model, int layer, bool few)
 {
     const zo_keeps *k = &model->ids.block[layer].keeps;
-    return k->in || (!model->arch.norm_first && k->query && !few);
+    return k->in || (!zo_arch_reads_norm(&model->arch, layer) && k->query && !few);
 }
 
 /* Every block keeps what its backward pass reads. */
@@ -341,7 +346,7 @@ static void lay_kept(zo_model *model, const zo_pass *pass, zo_lay *l, const zo_s
         int64_t rows = last ? pass->rows : pass->tokens;
         bool kept = last || keeps_input(model, i + 1, i + 1 == a->layers - 1 && pass->rows < pass->tokens); /* the output; a head reads the last */
         float *y = kept ? take(l, rows * a->hidden) : NULL;
-        model->kept[i] = lay_block(a, &model->ids.block[i].keeps, pass, l, s, rows, in, y);
+        model->kept[i] = lay_block(a, &model->ids.block[i].keeps, pass, l, s, zo_arch_reads_norm(a, i), rows, in, y);
         in = model->kept[i].y;
     }
 }
@@ -365,7 +370,7 @@ static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, con
     zo_block_bufs b = {0};
     float *y = take(l, (several ? t : rows) * a->hidden), *in = pass->x;
     if (lowest < a->layers) {
-        b = lay_block(a, &all, pass, l, s, several ? t : rows, pass->x, y);
+        b = lay_block(a, &all, pass, l, s, zo_arch_reads_norm(a, a->layers - 1), several ? t : rows, pass->x, y);
     }
     if (several && rows < t) {
         b.in_rows = take(l, rows * a->hidden);
@@ -375,12 +380,12 @@ static void lay_checkpoints(zo_model *model, const zo_pass *pass, zo_lay *l, con
         bool last = i == a->layers - 1, few = last && rows < t;
         float *next = last ? y : i + 1 >= lowest ? take(l, t * a->hidden) : NULL;
         if (i < lowest) {
-            model->kept[i] = lay_block(a, &none, pass, l, s, last ? rows : t, in, next);
+            model->kept[i] = lay_block(a, &none, pass, l, s, zo_arch_reads_norm(a, i), last ? rows : t, in, next);
         } else {
             zo_block_bufs *k = &model->kept[i];
             *k = b;
             k->in = in;
-            k->h1 = a->norm_first ? b.h1 : in;
+            k->h1 = zo_arch_reads_norm(a, i) ? b.h1 : in;
             k->in_rows = few ? b.in_rows : in;
             k->h1_rows = few ? b.h1_rows : k->h1;
             k->y = next;
@@ -516,10 +521,12 @@ static void linear(zo_model *model, const zo_pass *pass, const zo_view *view, zo
     linear_add(model, pass, view, pair, act, x, tokens, false, y, pre);
 }
 
-static void rotate(zo_model *model, const zo_pass *pass, const int32_t *turn_row, int64_t tokens, int heads, bool inverse, float *x)
+static void rotate(zo_model *model, const zo_pass *pass, int layer, const int32_t *turn_row, int64_t tokens, int heads, bool inverse, float *x)
 {
     const zo_arch *a = &model->arch;
-    zo_rope rope = {.cos = model->room.rope_cos, .sin = model->room.rope_sin, .head_dim = a->head_dim, .dims = zo_arch_rope_dims(a),
+    bool near = zo_arch_ropes(a) > 1 && zo_arch_window(a, layer) > 0;
+    int64_t table = near ? zo_rope_rows(a, model->room.rope_positions) * (zo_arch_rope_dims(a) / 2) : 0;
+    zo_rope rope = {.cos = model->room.rope_cos + table, .sin = model->room.rope_sin + table, .head_dim = a->head_dim, .dims = zo_arch_rope_dims(a),
                     .interleaved = a->rope_interleaved};
     model->be->rope(model->be, &rope, turn_row, pass->points, tokens, heads, (int64_t)heads * rope.head_dim, inverse, x);
 }
@@ -637,14 +644,14 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
     int64_t t = pass->tokens, rows = row ? pass->rows : t;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
 
-    if (a->norm_first) {
+    if (zo_arch_reads_norm(a, layer)) {
         norm(model, view, ids->attn_norm, b->in, *pending, t, b->h1, b->stats1);
     }
     linear(model, pass, view, ids->k, ZO_ACT_NONE, b->h1, t, b->raw_k, NULL);
     linear(model, pass, view, ids->v, ZO_ACT_NONE, b->h1, t, b->v, NULL);
     if (row) {
         gather_rows(be, pass, b->in, t, a->hidden, row, b->o, b->in_rows); /* o is free until it is made */
-        if (a->norm_first) {
+        if (b->h1 != b->in) {
             gather_rows(be, pass, b->h1, t, a->hidden, row, b->o, b->h1_rows);
         }
     }
@@ -654,8 +661,8 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
         head_norm(model, view, ids->k_norm, b->raw_k, t, a->kv_heads, b->k, b->stats_k);
     }
     if (a->rope) {
-        rotate(model, pass, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, false, b->q);
-        rotate(model, pass, zo_turn_rows(model, batch), t, a->kv_heads, false, b->k);
+        rotate(model, pass, layer, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, false, b->q);
+        rotate(model, pass, layer, zo_turn_rows(model, batch), t, a->kv_heads, false, b->k);
     }
     form_prefix(model, pass, view, layer);
     if (pass->cache != NULL) {
@@ -706,7 +713,12 @@ static void block_forward(zo_model *model, const zo_pass *pass, const zo_view *v
 
 static zo_block_bufs block_bufs(const zo_model *model, const zo_pass *pass, int layer)
 {
-    return pass->keep == ZO_FORWARD_ONLY ? pass->block : model->kept[layer];
+    zo_block_bufs b = pass->keep == ZO_FORWARD_ONLY ? pass->block : model->kept[layer];
+    if (pass->keep == ZO_FORWARD_ONLY && !zo_arch_reads_norm(&model->arch, layer)) {
+        b.h1 = b.in;
+        b.h1_rows = b.in_rows;
+    }
+    return b;
 }
 
 /* What a side adapter reads in front of a block, and in front of the last such what it makes. The block's input is completed here. */
@@ -841,7 +853,7 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     int64_t t = pass->tokens, rows = row ? pass->rows : t;
     int64_t q = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
     float *dx = pass->dx, *t1 = pass->t1, *t2 = pass->t2;
-    bool inside = goes_below(model, ids->o), below = goes_below(model, ids->q);
+    bool inside = goes_below(model, ids->o), below = goes_below(model, ids->q), normed = zo_arch_reads_norm(a, layer);
 
     const float *dout = dx;
     if (a->post_norm) {
@@ -864,8 +876,8 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     zo_gradient_done(model, pass, ids->prefix[0]);
     zo_gradient_done(model, pass, ids->prefix[1]);
     if (a->rope) {
-        rotate(model, pass, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, true, dq);
-        rotate(model, pass, zo_turn_rows(model, batch), t, a->kv_heads, true, dk);
+        rotate(model, pass, layer, row ? model->room.row_turn_row : zo_turn_rows(model, batch), rows, a->heads, true, dq);
+        rotate(model, pass, layer, zo_turn_rows(model, batch), t, a->kv_heads, true, dk);
     }
     if (a->head_norm) {
         bool goes_on = norm_backward_to(model, pass, ids->q_norm, b->raw_q, b->stats_q, dq, rows * a->heads, a->head_dim, dq, grad);
@@ -874,15 +886,15 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
             return false;
         }
     }
-    /* Pre-norm: t2 gathers the gradient of h1, which the norm then leads to dx. Post-norm: h1 is the input, so dx itself. */
-    float *dh1 = a->norm_first ? t2 : dx;
-    linear_backward(model, pass, ids->q, b->h1_rows, dq, rows, !below ? NULL : a->norm_first ? t2 : t1, grad);
+    /* With a norm t2 gathers the gradient of h1, which the norm then leads to dx. Without h1 is the input, so dx itself. */
+    float *dh1 = normed ? t2 : dx;
+    linear_backward(model, pass, ids->q, b->h1_rows, dq, rows, !below ? NULL : dh1 == dx ? t1 : t2, grad);
     if (!below) {
         linear_backward(model, pass, ids->k, b->h1, dk, t, NULL, grad);
         linear_backward(model, pass, ids->v, b->h1, dv, t, NULL, grad);
         return false;
     }
-    if (!a->norm_first) {
+    if (!normed) {
         be->add(be, dx, t1, rows * a->hidden);
     } else if (a->one_norm) {
         be->add(be, t2, pass->side, rows * a->hidden);
@@ -891,7 +903,7 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     }
     if (row) {
         spread(model, pass, row, dx, t1);
-        if (a->norm_first) {
+        if (normed) {
             spread(model, pass, row, t2, t1);
         }
     }
@@ -899,10 +911,10 @@ static bool attention_backward(zo_model *model, const zo_pass *pass, const zo_ba
     be->add(be, dh1, t1, t * a->hidden);
     linear_backward(model, pass, ids->v, b->h1, dv, t, t1, grad);
     be->add(be, dh1, t1, t * a->hidden);
-    if (a->norm_first && norm_backward(model, pass, ids->attn_norm, b->in, b->stats1, t, t2, grad)) {
+    if (normed && norm_backward(model, pass, ids->attn_norm, b->in, b->stats1, t, t2, grad)) {
         be->add(be, dx, t2, t * a->hidden);
     }
-    return goes_below(model, a->norm_first ? ids->attn_norm : ids->q);
+    return goes_below(model, normed ? ids->attn_norm : ids->q);
 }
 
 /* pass->dx: gradient of the block's output (rows, hidden) in, of its input (tokens, hidden) out. Returns whether there is one: whether something

@@ -126,7 +126,7 @@ typedef struct zo_room {
     int64_t arena_floats;
     float *more;              /* of an evaluation: where a buffer stands that has no place left in the arena */
     int64_t more_floats;
-    float *rope_cos, *rope_sin; // (rope_positions, half of the turned numbers) backend memory, one block
+    float *rope_cos, *rope_sin; // (zo_arch_ropes, zo_rope_rows, half of the turned numbers) backend memory, one block
     int64_t rope_positions;
     int64_t max_tokens, max_rows, max_scores;
     int max_points;

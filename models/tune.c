@@ -177,7 +177,7 @@ const char *zo_tune_from(const zo_tune *tune)
 
 bool zo_tune_is_new_head(const zo_arch *arch, zo_head head, const zo_layout *layout, const zo_param *param)
 {
-    bool pooled = arch->class_head == ZO_CLASS_POOLER; /* then the last stage alone is new */
+    bool pooled = arch->class_head == ZO_CLASS_POOLER || arch->class_head == ZO_CLASS_TRANSFORM; /* then the last stage alone is new */
     return param->head && head == ZO_HEAD_CLASS && (!pooled || param->stage == layout->stages - 1);
 }
 

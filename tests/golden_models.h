@@ -15,9 +15,9 @@
 #include "tests/few_queries.h"
 #include "tests/fold_side.h"
 
-static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "albert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
+static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "albert", "modernbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
                                        "gemma", "gemma2", "gptj", "phi", "phi3", "gpt-neo"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, ALBERT = 4, GPT2 = 5, OPT = 6, LLAMA = 8, CLASSES = 3 };
+enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, ALBERT = 4, MODERNBERT = 5, GPT2 = 6, OPT = 7, LLAMA = 9, CLASSES = 3 };
 
 static inline bool causal(int family)
 {

@@ -287,6 +287,21 @@ static void drop_outside(const zo_config *config, zo_arch *arch)
     }
 }
 
+/* Architectures that are asked for, and what of them no description says. */
+static const struct { const char *name, *lacks; } absent[] = {
+    {"deberta", "scores of attention that come of relative positions (disentangled attention)"},
+    {"deberta-v2", "scores of attention that come of relative positions (disentangled attention)"}};
+
+static const char *lack_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        if (strcmp(absent[i].name, name) == 0) {
+            return absent[i].lacks;
+        }
+    }
+    return NULL;
+}
+
 zo_status zo_arch_parse(const struct cJSON *json, const char *path, zo_arch *arch, zo_err *err)
 {
     memset(arch, 0, sizeof *arch);
@@ -304,10 +319,9 @@ zo_status zo_arch_parse(const struct cJSON *json, const char *path, zo_arch *arc
         if (!cJSON_IsString(type)) {
             return zo_fail(err, ZO_EINPUT, "%s: key \"model_type\" is missing; expected one of %s", path, known);
         }
-        return zo_fail(err, ZO_EUNSUPPORTED,
-                       "%s: key \"model_type\" is \"%.60s\", an architecture that is not supported; supported "
-                       "are %s",
-                       path, type->valuestring, known);
+        const char *lack = lack_of(type->valuestring);
+        return zo_fail(err, ZO_EUNSUPPORTED, "%s: key \"model_type\" is \"%.60s\", an architecture that is not supported%s%s; supported are %s", path,
+                       type->valuestring, lack != NULL ? ", because it has " : "", lack != NULL ? lack : "", known);
     }
     snprintf(arch->family, sizeof arch->family, "%s", family->name);
     arch->mask = -1;

@@ -32,7 +32,7 @@ static void turn(const zo_arch *a, float *rows, bool back)
 {
     int n = a->prefix, half = zo_arch_rope_dims(a) / 2, gap = a->rope_interleaved ? 1 : half, apart = a->rope_interleaved ? 2 : 1;
     float *cosine = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 2 * (size_t)((n + 1) * half) * sizeof *cosine), *sine = cosine + (n + 1) * half;
-    zo_rope_tables(a, n + 1, cosine, sine);
+    zo_rope_tables(a, n + 1, false, cosine, sine);
     float times = a->rope_attention > 0.0f ? a->rope_attention : 1.0f;
     for (int64_t i = 0; i < (int64_t)n * a->kv_heads; i++) {
         float *low = rows + i * a->head_dim, *high = low + gap;

@@ -15,7 +15,7 @@ import peft
 import torch
 import transformers as tr
 
-MASKED = ("bert", "roberta", "distilbert", "electra", "albert")
+MASKED = ("bert", "roberta", "distilbert", "electra", "albert", "modernbert")
 OWN_TOKENIZER = ("qwen2",)  # AutoTokenizer makes a class of the family from the vocabulary, and leaves the rest of the test's tokenizer.json out
 TEXT = "it was good, a bad day"
 

@@ -21,6 +21,10 @@ BASE = {
                        tie_word_embeddings=False),
     "electra": dict(ENCODER, num_attention_heads=8, embedding_size=24),
     "albert": dict(ENCODER, hidden_size=192, embedding_size=24, num_hidden_groups=2),
+    "modernbert": dict(COMMON, vocab_size=50400, num_hidden_layers=5, hidden_size=96, num_attention_heads=4, intermediate_size=36, max_position_embeddings=40,
+                       norm_eps=1e-3, norm_bias=True, hidden_activation="relu", attention_bias=True, mlp_bias=True, decoder_bias=False, classifier_bias=True,
+                       classifier_activation="relu", classifier_pooling="mean", local_attention=14, global_attn_every_n_layers=2, global_rope_theta=500.0,
+                       local_rope_theta=300.0, tie_word_embeddings=False),
     "gpt2": dict(COMMON, vocab_size=51000, n_layer=3, n_embd=96, n_head=4, n_inner=36, n_positions=40, activation_function="relu", layer_norm_epsilon=1e-3,
                  tie_word_embeddings=False),
     "opt": dict({k: v for k, v in COMMON.items() if k != "initializer_range"}, init_std=0.5, num_hidden_layers=3, hidden_size=96,
@@ -54,7 +58,7 @@ BASE = {
     "gpt_neo": dict(COMMON, vocab_size=51000, num_layers=3, hidden_size=96, num_heads=4, intermediate_size=36, max_position_embeddings=40, window_size=7,
                     attention_types=[[["local"], 2], [["global"], 1]], activation_function="relu", layer_norm_epsilon=1e-3, tie_word_embeddings=False),
 }
-CLASS = {"bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "electra": tr.ElectraConfig, "albert": tr.AlbertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
+CLASS = {"modernbert": tr.ModernBertConfig, "bert": tr.BertConfig, "roberta": tr.RobertaConfig, "distilbert": tr.DistilBertConfig, "electra": tr.ElectraConfig, "albert": tr.AlbertConfig, "gpt2": tr.GPT2Config, "opt": tr.OPTConfig,
          "llama": tr.LlamaConfig, "mistral": tr.MistralConfig, "qwen2": tr.Qwen2Config, "qwen3": tr.Qwen3Config, "gemma": tr.GemmaConfig,
          "gemma2": tr.Gemma2Config, "gpt_neox": tr.GPTNeoXConfig, "gptj": tr.GPTJConfig, "phi": tr.PhiConfig, "phi3": tr.Phi3Config, "gpt_neo": tr.GPTNeoConfig}
 NULLS = ("bos_token_id", "eos_token_id", "pad_token_id", "n_inner", "word_embed_proj_dim", "num_key_value_heads", "head_dim", "sliding_window", "attn_logit_softcapping",
@@ -113,6 +117,12 @@ ALSO = [  # (family, changes to the base, keys taken out)
     ("qwen2", dict(use_sliding_window=False), []),
     ("qwen2", dict(layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ["max_window_layers"]),
     ("gemma", dict(hidden_act="gelu"), []),
+    ("modernbert", dict(rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 77.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 66.0}}),
+     ["global_rope_theta", "local_rope_theta"]),
+    ("modernbert", dict(rope_parameters={"full_attention": {"rope_type": "default"}}), []),
+    ("modernbert", dict(rope_parameters={"sliding_attention": {"rope_theta": 66}}, rope_scaling=None), []),
+    ("modernbert", dict(layer_types=["full_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"]), []),
+    ("modernbert", dict(layer_types=None, local_attention=15), ["global_attn_every_n_layers"]),
     ("gemma2", dict(layer_types=["full_attention", "full_attention", "sliding_attention"]), []),
 ]
 
@@ -120,8 +130,8 @@ ALSO = [  # (family, changes to the base, keys taken out)
 def plain(family, given):
     """The config's own value of every key of the family's base, and RoPE in one spelling."""
     config = CLASS[family].from_dict({k: v for k, v in given.items()})
-    rope = ("rope_theta", "rotary_emb_base", "rotary_pct", "partial_rotary_factor")
-    out = {k: getattr(config, k) for k in BASE[family] if k not in rope}
+    rope = ("rope_theta", "rotary_emb_base", "rotary_pct", "partial_rotary_factor", "global_rope_theta", "local_rope_theta")
+    out = {k: getattr(config, k) for k in BASE[family] if k not in rope and k != "global_attn_every_n_layers"}
     if family == "phi3":
         out["original_max_position_embeddings"] = config.original_max_position_embeddings
     if any(k in rope for k in BASE[family]):

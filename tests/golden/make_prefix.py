@@ -24,7 +24,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKENS, CLASSES = 3, 3
-FAMILIES = ["bert", "roberta", "distilbert", "electra", "albert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3", "gemma",
+FAMILIES = ["bert", "roberta", "distilbert", "electra", "albert", "modernbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3", "gemma",
             "gemma2", "gptj", "phi", "phi3", "gpt-neo"]
 PEFT_FAMILIES = ["llama", "llama-tied", "gpt-neox", "gptj", "phi"]  # positions are rotary
 prefixes = []  # of the model that runs: (k, v) a layer, (TOKENS, kv_heads * head_dim)
@@ -164,7 +164,7 @@ def make(family):
     config = tr.AutoConfig.from_pretrained(folder)
     layers, heads, kv_heads, width = sizes(config)
     windowed = "sliding_attention" in (getattr(config, "layer_types", None) or []) or family in ("mistral", "phi3", "gpt-neo")
-    causal = family not in ("bert", "roberta", "distilbert", "electra", "albert")
+    causal = family not in ("bert", "roberta", "distilbert", "electra", "albert", "modernbert")
     inputs = dict(input_ids=ids, attention_mask=mask)
     if family in ("bert", "roberta", "electra", "albert"):
         inputs["token_type_ids"] = types

@@ -188,6 +188,21 @@ def make_smollm(training):
     return trained(t, training, 800, specials, pre_tokenizers.ByteLevel.alphabet())
 
 
+def make_modernbert(training):
+    """GPT-NeoX's kind with BERT's special tokens behind it: NFC, runs of spaces and placeholders as added tokens, and a mask that takes the space before it."""
+    t = Tokenizer(models.BPE())
+    t.normalizer = normalizers.NFC()
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    t.decoder = decoders.ByteLevel()
+    trained(t, training, 800, [AddedToken("|||IP_ADDRESS|||", special=False, normalized=True), AddedToken("<|padding|>", special=True, normalized=False)],
+            pre_tokenizers.ByteLevel.alphabet())
+    t.add_tokens([AddedToken(" " * n, normalized=True) for n in range(8, 1, -1)] + [AddedToken("|||EMAIL_ADDRESS|||", normalized=True)])
+    t.add_special_tokens([AddedToken(s, normalized=False, lstrip=s == "[MASK]") for s in ("<|endoftext|>", "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")])
+    t.add_tokens([AddedToken("[unused0]", normalized=True)])
+    t.post_processor = bert_template(t)
+    return t
+
+
 def make_wordpiece(training, lowercase, **options):
     t = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     t.normalizer = normalizers.BertNormalizer(lowercase=lowercase, **options)
@@ -386,6 +401,7 @@ def main():
     write_kind("llama-metaspace", make_llama_metaspace(llama), corpus)
     write_kind("llama3", make_llama3(training), corpus)
     write_kind("smollm", make_smollm(training), corpus)
+    write_kind("modernbert", make_modernbert(training), corpus)
     write_kind("wordpiece-uncased", make_wordpiece(training, True), corpus)
     cased = make_wordpiece(training, False)
     by_id = sorted(cased.get_vocab().items(), key=lambda item: item[1])

@@ -17,6 +17,7 @@
 #include "models/family.h"
 #include "models/files/hub.h"
 #include "models/files/safetensors.h"
+#include "models/model.h"
 #include "tests/fuzz.h"
 #include "tests/suite.h"
 
@@ -114,6 +115,11 @@ static void assert_sentence(const zo_err *err, const char *part)
     "\"model_type\":\"phi\",\"vocab_size\":50,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_" \
     "heads\":4,"                                                                                           \
     "\"intermediate_size\":20,\"max_position_embeddings\":16"
+#define MODERNBERT                                                                                               \
+    "\"model_type\":\"modernbert\",\"vocab_size\":50,\"hidden_size\":12,\"num_hidden_layers\":4,\"num_attention_" \
+    "heads\":3,"                                                                                                 \
+    "\"intermediate_size\":20,\"max_position_embeddings\":16"
+#define MODERN "{" MODERNBERT
 #define PHI3                                                                                               \
     "\"model_type\":\"phi3\",\"vocab_size\":50,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_" \
     "heads\":4,"                                                                                            \
@@ -270,6 +276,17 @@ START_TEST(config_errors)
         {"{\"model_type\":\"gpt_neo\",\"num_layers\":1,\"attention_types\":\"local\"}", "has types of 0 layers; expected one for each of the 1"},
         {"{\"model_type\":\"albert\",\"inner_group_num\":2}", "\"inner_group_num\" is 2, and only 1 is supported"},
         {"{\"model_type\":\"albert\",\"num_hidden_layers\":3,\"num_hidden_groups\":4}", "\"num_hidden_groups\" is 4; expected at most the 3 layers; make it smaller"},
+        {"{\"model_type\":\"deberta-v2\"}", "not supported, because it has scores of attention that come of relative positions (disentangled attention); supported are bert, "},
+        {MODERN ",\"layer_types\":[\"full_attention\"]}", "\"layer_types\" is no list of 4 types"},
+        {MODERN ",\"layer_types\":[\"full_attention\",\"chunked\",\"full_attention\",\"full_attention\"]}", "\"layer_types\" has \"chunked\" for layer 1"},
+        {MODERN ",\"rope_parameters\":{\"rope_type\":\"default\"}}", "\"rope_parameters.rope_type\" is not supported; expected \"full_attention\" and \"sliding_attention\""},
+        {MODERN ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"yarn\",\"factor\":2}}}", "\"rope_type\" is \"yarn\", which is not supported"},
+        {MODERN ",\"rope_parameters\":{\"sliding_attention\":{\"rope_theta\":0}}}", "\"rope_theta\" is 0"},
+        {MODERN ",\"rope_parameters\":{\"sliding_attention\":7}}", "\"rope_parameters.sliding_attention\" is not an object"},
+        {MODERN ",\"rope_parameters\":[]}", "\"rope_parameters\" is not an object"},
+        {MODERN ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "\"rope_scaling\""},
+        {MODERN ",\"local_rope_theta\":null}", "\"local_rope_theta\" is null; expected a number"},
+        {MODERN ",\"classifier_pooling\":\"max\"}", "\"classifier_pooling\" is \"max\""},
         {"{" LLAMA ",\"head_dim\":3}", "even"},
         {"{" LLAMA ",\"attention_bias\":1}", "attention_bias"},
         {"{\"model_type\":\"llama\",\"hidden_size\":12,\"num_attention_heads\":6,\"num_key_value_heads\":4}", "\"num_key_value_heads\" is 4"},
@@ -295,6 +312,22 @@ START_TEST(config_errors)
     put_text(below("broken/config.json"), "{\"model_type\": \"bert\",");
     ck_assert(zo_arch_read(below("broken"), &arch, &err) != ZO_OK);
     assert_sentence(&err, "config.json");
+}
+END_TEST
+
+/* Prompts know nothing of how a classification head pools. */
+START_TEST(a_mean_of_all_tokens_is_refused)
+{
+    zo_arch arch;
+    zo_err err = {0};
+    zo_model *model;
+    ck_assert_int_eq(parse(MODERN "}", &arch, &err), ZO_OK);
+    ck_assert(!arch.class_mean && zo_arch_check_head(&arch, ZO_HEAD_CLASS, 2, &err) == ZO_OK);
+    ck_assert_int_eq(parse(MODERN ",\"classifier_pooling\":\"mean\"}", &arch, &err), ZO_OK);
+    ck_assert(zo_arch_check_head(&arch, ZO_HEAD_WORDS, 2, &err) == ZO_OK && zo_arch_check_head(&arch, ZO_HEAD_CLASS, 0, &err) == ZO_OK);
+    zo_model_spec spec = {.arch = &arch, .random = true, .head = ZO_HEAD_CLASS, .classes = 2};
+    ck_assert_int_eq(zo_model_open(&model, &spec, be, &err), ZO_EUNSUPPORTED);
+    assert_sentence(&err, "a classification head of this model (modernbert) reads the mean of all tokens");
 }
 END_TEST
 
@@ -371,6 +404,15 @@ START_TEST(config_limits)
         {PHI, NULL, "partial_rotary_factor layer_norm_eps", 0, 1, true},
         {PHI, NULL, "rope_theta", 1, 1e12, true},
         {PHI, NULL, "initializer_range", 0, 10, true},
+        {MODERNBERT, NULL, "num_hidden_layers global_attn_every_n_layers", 1, 1000, false},
+        {MODERNBERT, NULL, "hidden_size", 1, 1 << 20, false},
+        {MODERNBERT, NULL, "num_attention_heads", 1, 4096, false},
+        {MODERNBERT, NULL, "intermediate_size", 1, 1 << 22, false},
+        {MODERNBERT, NULL, "vocab_size max_position_embeddings", 1, 1 << 24, false},
+        {MODERNBERT, NULL, "local_attention", 0, 1 << 24, false},
+        {MODERNBERT, NULL, "global_rope_theta local_rope_theta", 1, 1e12, true},
+        {MODERNBERT, NULL, "norm_eps", 0, 1, true},
+        {MODERNBERT, NULL, "initializer_range", 0, 10, true},
         {PHI3, NULL, "partial_rotary_factor rms_norm_eps", 0, 1, true},
         {PHI3, NULL, "sliding_window", 1, 1 << 24, false},
         {LINEAR, "rope_scaling", "rope_theta", 1, 1e12, true},
@@ -1692,6 +1734,7 @@ int main(void)
     tcase_add_test(tests, config_limits);
     tcase_add_test(tests, config_errors);
     tcase_add_test(tests, config_defaults_are_those_of_transformers);
+    tcase_add_test(tests, a_mean_of_all_tokens_is_refused);
     tcase_add_test(tests, special_ids_outside_the_vocabulary_are_absent);
     tcase_add_test(tests, position_rows_skip_pad_tokens);
     tcase_add_test(tests, config_mutations);

@@ -17,9 +17,9 @@
 #include "models/transformer.h"
 #include "tests/suite.h"
 
-static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "albert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
+static const char *const families[] = {"bert", "roberta", "distilbert", "electra", "albert", "modernbert", "gpt2", "opt", "opt-post-norm", "llama", "llama-tied", "mistral", "qwen2", "gpt-neox", "qwen3",
                                        "gemma", "gemma2", "gptj", "phi", "phi3", "gpt-neo"};
-enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 5, LLAMA = 8 };
+enum { FAMILIES = sizeof families / sizeof families[0], BERT = 0, GPT2 = 6, LLAMA = 9 };
 
 static zo_backend *be;
 static zo_err err;
@@ -866,7 +866,7 @@ START_TEST(frequencies_of_llama_3)
     static float cosine[POSITIONS * HEAD / 2], sine[POSITIONS * HEAD / 2];
     const zo_arch a = {.head_dim = HEAD, .rope_theta = 500000, .rope_scaling = ZO_ROPE_LLAMA3, .rope_factor = 8, .rope_low_freq = 1, .rope_high_freq = 4,
                        .rope_original_positions = 8192};
-    zo_rope_tables(&a, POSITIONS, cosine, sine);
+    zo_rope_tables(&a, POSITIONS, false, cosine, sine);
     int kinds[3] = {0};
     for (int i = 0; i < HEAD / 2; i++) {
         double frequency = pow(500000, -2.0 * i / HEAD), wave = 2 * acos(-1.0) / frequency;

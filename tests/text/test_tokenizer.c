@@ -21,7 +21,7 @@
 #define CORPUS GOLDEN "corpus.jsonl.gz"
 
 static const char *const kinds[] = {"gpt2",   "roberta", "roberta-slow",      "opt-slow",       "llama", "llama-metaspace",
-                                    "llama3", "smollm",  "wordpiece-uncased", "wordpiece-cased"};
+                                    "llama3", "smollm", "modernbert", "wordpiece-uncased", "wordpiece-cased"};
 #define KINDS (int)(sizeof kinds / sizeof kinds[0])
 
 START_TEST(test_kind)
