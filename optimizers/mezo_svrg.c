@@ -9,7 +9,7 @@
  *   released  what the published code does (amazon-science/mezo_svrg, commit 002e156): the anchor is an alias of the weights, so
  *             the second estimate stands at the weights that the first has just moved; each estimate draws its own z; g is a stored
  *             tensor, rebuilt while the old one is alive.
- * The full-batch loss is the mean of the chunks' mean losses weighted by their examples (bench/cell/setup.c), the last, shorter chunk too;
+ * The full-batch loss is the mean of the chunks' mean losses weighted by their examples (bench/cell/objective.c), the last, shorter chunk too;
  * the learning rate's window is counted in steps, of either kind.
  * The learning-rate rule reads the mean of a step's two losses at the current weights, where the released code spends one more
  * forward, outside its clock, on the loss after the step. It does not average over several estimates. */

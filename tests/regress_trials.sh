@@ -52,14 +52,14 @@ for name in $bugs; do
     [ ! -x "$tree/zo" ] || continue
     copy "$name"
     case $name in
-    step) bug "$tree/bench/cell/setup.c" '    *seconds = zo_now() - start;' "    $(spin '0.1 * (zo_now() - start)')
+    step) bug "$tree/bench/cell/step.c" '    *seconds = zo_now() - start;' "    $(spin '0.1 * (zo_now() - start)')
     *seconds = zo_now() - start;" ;;
     part) bug "$tree/core/clock.c" '    if (seconds > 0) {' "    if (part == ZO_PART_GEMM && seconds > 0) {
         $(spin '0.2 * seconds')
         seconds *= 1.2;
     }
     if (seconds > 0) {" ;;
-    score) bug "$tree/bench/cell/setup.c" '.lr = c->lr * zo_cell_schedule(c, step),' '.lr = 0.1 * c->lr * zo_cell_schedule(c, step),' ;;
+    score) bug "$tree/bench/cell/step.c" '.lr = c->lr * zo_cell_schedule(c, step),' '.lr = 0.1 * c->lr * zo_cell_schedule(c, step),' ;;
     memory) bug "$tree/core/mem.c" '    void *block = zo_try_alloc(space, tag, bytes);' '    void *block = zo_try_alloc(space, tag, bytes + (tag == ZO_TAG_ACTIVATIONS ? (bytes + 19) / 20 : 0));' ;;
     same) ;;
     *) echo "regress_trials: there is no bug $name"; exit 2 ;;

@@ -3,7 +3,7 @@
 #ifndef ZO_BENCH_CELL_OUTCOME_H
 #define ZO_BENCH_CELL_OUTCOME_H
 
-#include "bench/cell/setup.h"
+#include "bench/cell/evaluate.h"
 
 #ifdef __cplusplus
 extern "C" {

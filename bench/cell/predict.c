@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/cell/answers.h"
+
 static int64_t min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -7,7 +7,7 @@
  *                           keys are all tokens'
  *         gradients         a forward, then a backward product for each input below which something is trained, and one for each trained weight:
  *                           three times a forward where everything is trained; and x A^T of an adapter again, which B's gradient reads
- *         Not counted: normals, norms, activations, softmax, how alike a side adapter's features are, and what checkpointing runs again (work counts that: bench/cell/setup.c).
+ *         Not counted: normals, norms, activations, softmax, how alike a side adapter's features are, and what checkpointing runs again (work counts that: bench/cell/step.c).
  * bytes   weights           every number that a pass reads, once a pass whatever P is, at the size in which it is stored; of tables that
  *                           are looked up the rows of the tokens; twice where a gradient comes
  *         formed            W + cZ at each point, or W converted once, written and read as the products' operands are stored; nothing where

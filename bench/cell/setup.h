@@ -1,5 +1,5 @@
-/* setup.h: everything that one cell needs, opened in order: backend, tokenizer, dataset, model, engine, estimator; its step and its
- * evaluation. Used by the cell's process and by `zo bench step`, so that both measure the same thing. */
+/* setup.h: everything that one cell needs, opened in order: backend, tokenizer, dataset, model, engine, estimator (setup.c); and its step
+ * (step.c). Used by the cell's process and by `zo bench step`, so that both measure the same thing. */
 #ifndef ZO_BENCH_CELL_SETUP_H
 #define ZO_BENCH_CELL_SETUP_H
 
@@ -77,13 +77,16 @@ typedef struct zo_setup {
     int64_t train_size;
     int64_t context;     /* most tokens of a sequence, resolved */
     int64_t batch_size;  /* the cell's batch, or all training rows where they are fewer */
+    zo_needs needs;      /* of the estimator with the cell's options, no layout known */
+    int points;          /* of a pass, at most */
     bool reads_features; /* the estimator asks for features of the training set, of so many rows and outputs: */
     int64_t feature_rows;
     int feature_classes;
     int32_t *feature_output; /* (feature_classes) of options: their tokens, ascending; else NULL */
     zo_setup_pool pool[ZO_POOLS_MOST]; /* (pools): mini-batch number i of a step is of pool i % pools, which is `i / pools` behind its first there */
     int pools;
-    zo_sizes eval[ZO_SPLITS]; /* the largest batch of an evaluation of dev, test */
+    int64_t eval_batch[ZO_SPLITS]; /* rows of a batch of an evaluation of dev, test */
+    zo_sizes eval[ZO_SPLITS];      /* its largest */
     int64_t places[ZO_SPLITS]; /* and where the model writes answers, tokens of its prompts and answers together */
     zo_setup_counts counts;
     double part[ZO_PARTS];      /* seconds of the last step or settling */
@@ -97,10 +100,10 @@ typedef struct zo_setup {
 zo_status zo_setup_open(zo_setup *setup, const zo_cell *cell, const zo_setup_dirs *dirs, zo_backend *be, zo_err *err);
 void zo_setup_close(zo_setup *setup); /* not the backend */
 
-/* Where the objective is what the model writes: adds what a probe takes beside what the setup holds, keys and values and lists, where the model lives. */
-void zo_setup_writing(const zo_setup *setup, uint64_t bytes[ZO_TAGS]);
-
 int64_t zo_setup_batches(const zo_setup *setup); /* of an epoch */
+
+/* An estimator that fails says why; one that does not is told so. */
+void zo_setup_reason(const zo_estimator *e, const char *slot, zo_status status, zo_err *err);
 
 /* Step number `step` (from 0): packs the batch, lets the estimator work, waits for the device. *seconds = the wall time of that. */
 zo_status zo_setup_step(zo_setup *setup, int64_t step, zo_step_report *report, double *seconds, zo_err *err);
@@ -137,28 +140,6 @@ zo_status zo_setup_save(zo_setup *setup, const char *folder, zo_err *err);
 
 /* Sorts value (n); NaN for n = 0. It allocates nothing, so that a ledger can be read around it. */
 double zo_median(double *value, int64_t n);
-
-typedef struct zo_evaluation {
-    int64_t examples;
-    double metric[ZO_METRICS], loss, seconds;
-    bool constant; /* one class was chosen on all rows (more than one) while fewer than 95 % of them have its label */
-} zo_evaluation;
-/* What came of single examples. The choice is the first largest of its scores: log-probabilities of classes; of options the mean over their tokens or,
- * calibrated, the difference of sums. */
-typedef struct zo_samples {
-    int32_t n;               /* 0: none are kept */
-    int32_t *label, *choice; /* (n) */
-    double *loss;            /* (n) */
-    int64_t *first;          /* (n + 1): scores of example i are score[first[i]] to score[first[i + 1]] */
-    double *score;
-    int64_t room;            /* of score */
-} zo_samples;
-
-/* All examples of a split (dev or test) at the current weights. What it holds (its examples, what its batches take beyond training's) it
- * takes and gives back, so a training peak does not know of evaluations. correct: ((n + 7) / 8) of n rows, as
- * results/schema.sql has them; NULL = not wanted. *samples is filled, and given back by zo_samples_free; NULL = not wanted. */
-void zo_setup_evaluate(zo_setup *setup, zo_split split, zo_evaluation *result, uint8_t *correct, zo_samples *samples);
-void zo_samples_free(zo_samples *samples);
 
 #ifdef __cplusplus
 }

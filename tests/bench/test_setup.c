@@ -1,4 +1,4 @@
-/* test_setup.c: what bench/cell/setup.c decides when it opens a cell: the token that OPT's prompts begin with, and room for every batch that
+/* test_setup.c: what bench/cell/ decides when it opens a cell: the token that OPT's prompts begin with, and room for every batch that
  * will come; what it counts as work and as queries, and when it calls an evaluation constant. The folders are made here: a
  * config.json and a byte-level BPE whose texts begin with </s>, as OPT's do. */
 #include <check.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/cell/evaluate.h"
 #include "bench/cell/setup.h"
 #include "bench/matrix/grid.h"
 #include "core/io.h"

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/cell/evaluate.h"
 #include "bench/cell/predict.h"
 #include "bench/cell/setup.h"
 #include "bench/matrix/grid.h"
