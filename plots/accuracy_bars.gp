@@ -16,7 +16,7 @@ do for [panel = 1:panels] {
     @frame
     @side_bars, \
          for [s = 1:series] panel_data[panel] index s - 1 using ($2 - $3):(middle(panel, $1, s)):(2 * $3):(0) with vectors nohead linecolor rgb "#444444" linewidth 1 title series_title[s] noenhanced, \
-         for [s = 1:series] panel_data[panel] index s - 1 using ($2 + $3):(middle(panel, $1, s)):(mark(1, 1, 0, $4, 0)) with labels left offset 0.4, 0 noenhanced title series_title[s]
+         for [s = 1:series] panel_data[panel] index s - 1 using (past_mark($2, $2 + $3)):(middle(panel, $1, s)):(mark(1, 1, 0, $4, 0)) with labels left offset 0.4, 0 noenhanced title series_title[s]
 }
 @legend
 @key_boxes

@@ -7,9 +7,10 @@
 # sql: SELECT panel, label, hours AS x, y, low, high, alive, seeds, counted, crossed, starred, runs FROM dev_points WHERE hours > 0
 #      UNION ALL SELECT panel, label, hours, y, NULL, NULL, 0, 0, 0, 0, 0, NULL FROM dev_levels WHERE hours > 0 ORDER BY 1, 2, 3
 @begin
-set logscale x; set format x "10^{%T}"
+set logscale x; set format x "10^{%T}"; log_characters = 4
 do for [panel = 1:panels] {
     @frame
+    @log_x
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour_of(s) fillstyle transparent solid 0.12 noborder title series_title[s] noenhanced, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s title series_title[s] noenhanced, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2:(mark($5, $6, $7, $8, $9)) with labels offset 0, 0.8 textcolor rgb colour_of(s) noenhanced title series_title[s]

@@ -10,6 +10,7 @@
 set logscale x
 do for [panel = 1:panels] {
     @frame
+    @log_x
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour_of(s) fillstyle transparent solid 0.12 noborder title series_title[s] noenhanced, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s title series_title[s] noenhanced, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2:(mark($5, $6, $7, $8, $9)) with labels offset 0, 0.8 textcolor rgb colour_of(s) noenhanced title series_title[s]

@@ -8,9 +8,10 @@
 array most[panels]
 do for [p = 1:panels] { stats panel_data[p] using 10 nooutput; most[p] = STATS_max }
 @begin
-set logscale x; set format x "10^{%T}"
+set logscale x; set format x "10^{%T}"; log_characters = 4
 do for [panel = 1:panels] {
     @frame
+    @log_x
     set yrange [*:* < most[panel]]
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:3:4 with filledcurves linecolor rgb colour_of(s) fillstyle transparent solid 0.12 noborder title series_title[s] noenhanced, \
          for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s title series_title[s] noenhanced, \

@@ -12,6 +12,7 @@
 set logscale xy
 do for [panel = 1:panels] {
     @frame
+    @log_x
     plot for [s = 1:series] panel_data[panel] index s - 1 using 1:2 with linespoints linestyle s title series_title[s] noenhanced
 }
 @legend

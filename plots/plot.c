@@ -526,7 +526,22 @@ static int count_characters(const char *text, size_t bytes)
     return n;
 }
 
-/* `text`, made plain and fitted, its lines broken after a space where one is near; owned by the caller. */
+/* How many bytes of `text`, which has more than `width`, stand on its first line: up to the last space or else the last of these signs in the line's second half, as far as it goes where there is
+ * none. A sign that a comma follows keeps it. */
+static size_t first_line(const char *text, size_t width)
+{
+    static const char *const after[] = {" ", "_-/"};
+    for (int i = 0; i < 2; i++) {
+        for (size_t n = width; n > width / 2; n--) {
+            if (strchr(after[i], text[n - 1]) != NULL && text[n] != ',') {
+                return n;
+            }
+        }
+    }
+    return cut_before(text, width);
+}
+
+/* `text`, made plain and fitted, its lines broken where words end if one does; owned by the caller. */
 static char *fitted(const char *text, fit *f)
 {
     char *whole = zo_text_plain(zo_strdup(ZO_TAG_OTHER, text));
@@ -541,13 +556,7 @@ static char *fitted(const char *text, fit *f)
     int count = n > 0;
     for (const char *at = whole; *at;) {
         size_t take = strlen(at);
-        if (take > f->width) {
-            size_t space = f->width;
-            while (space > f->width / 2 && at[space - 1] != ' ') {
-                space--;
-            }
-            take = at[space - 1] == ' ' ? space : cut_before(at, f->width);
-        }
+        take = take > f->width ? first_line(at, f->width) : take;
         int characters = count_characters(at, take);
         f->longest = characters > f->longest ? characters : f->longest;
         memcpy(to, at, take);
@@ -808,6 +817,8 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
         snprintf(caption, sizeof caption, "%s", s->caption);
         add_remarks(db, s->remarks, caption, sizeof caption);
         add_remarks(db, ALWAYS, caption, sizeof caption);
+        left_out(&t, note, sizeof note);
+        snprintf(caption + strlen(caption), sizeof caption - strlen(caption), "%s%s", note[0] && caption[0] ? "; " : "", note);
         add_remarks(db, "metric", metric, sizeof metric);
         layout l = {.size = spec_size(spec)};
         status = find_looks(db, t.series.text, drawn(&t.series), l.look, err);
@@ -827,7 +838,6 @@ static zo_status plot_one(sqlite3 *db, const zo_gnuplot *g, const char *folder, 
                 }
             }
         }
-        left_out(&t, note, sizeof note);
         if (note[0]) {
             cJSON_AddStringToObject(entry, "note", note);
         }

@@ -104,6 +104,9 @@ key_x(s) = key_left + int((s - 1) / key_rows) * key_width + 0.5 * font
 key_y(s) = key_height - 0.8 * font - ((s - 1) % key_rows) * key_pitch # of the first line
 thick(p) = 0.9 / (panel_bars[p] + 0.6) # of bars side by side, in units of the axis of texts
 middle(p, x, s) = x + (slot_of(p, s) - (panel_bars[p] + 1) / 2.0) * thick(p)
+is_short(value) = abs(value) < 2 * mark_place
+mark_at(value) = value < 0 ? -mark_place : mark_place
+past_mark(value, end) = is_short(value) ? larger(end, 2 * mark_place) : end
 is_folded(text) = strstrt(text, "\n") > 0
 $sample << END
 0
@@ -120,11 +123,25 @@ tic_unit(x) = 10.0 ** floor(log10(x))
 tic_nice(x) = tic_unit(x) * (x <= tic_unit(x) ? 1 : x <= 2 * tic_unit(x) ? 2 : x <= 5 * tic_unit(x) ? 5 : 10)
 tic_step(most) = tic_nice(most > 0 ? most / larger(tic_room, 2) : 1)
 
+# The same of a logarithmic axis over `decades`, whose numbers have (characters): the factor from one tic to the next. log_x is the macro that sets it, and the ends of the axis, where
+# tics of all decades of column `log_column` (set before `begin`) of the panel have no room; elsewhere gnuplot finds both.
+log_step(decades, characters) = 10.0 ** ceil((characters + 1.0) * em * decades / (panel_width - left - right))
+log_below(x) = floor(log10(x) - 0.15) # a tenth of a decade and a half beyond the value: what a whisker wants
+log_above(x) = ceil(log10(x) + 0.15)
+log_column = 1
+log_characters = 5
+array log_least[panels]
+array log_most[panels]
+log_wide(p) = log_most[p] > 1e5 ? 7 : log_characters # 1×10^6 and more
+log_decades(p) = log_above(log_most[p]) - log_below(log_least[p])
+log_x = "set xtics autofreq; set xrange [*:*]; if (log_least[panel] > 0 && log_step(log_decades(panel), log_wide(panel)) > 10) { set xtics log_step(log_decades(panel), log_wide(panel)); set xrange [10.0 ** log_below(log_least[panel]):10.0 ** log_above(log_most[panel])] }"
+
 # Macros. `begin` stands before the first panel; `frame` with `panel` set: margins, title and texts of the axis (labels, as what stands in tics is read as a format)
 # of the panel about to be drawn; `legend` after the last panel: the picture's title, caption, names of axes and names of series. Behind it stands what draws
 # samples beside these names: key_lines, key_points, key_boxes (a box of the series' colour), key_hatched (one with a hatch).
-# side_bars draws column 2 of a panel as bars of its series, with hatch and mark, from 0; mark_place is where the mark stands.
-begin = "set multiplot; if (xtic_count > 0) { unset ytics }"
+# side_bars draws column 2 of a panel as bars of its series, with hatch and mark, from 0; mark_place is how far from 0 the mark stands,
+# in the colour of the series where its bar is too short to hold it; what is written at the end of a bar stands beyond both (past_mark).
+begin = "do for [p = 1:panels] { STATS_records = 0; stats panel_data[p] using log_column nooutput; log_least[p] = STATS_records > 0 ? STATS_min : 0; log_most[p] = STATS_records > 0 ? STATS_max : 0 }; set multiplot; if (xtic_count > 0) { unset ytics }"
 frame = "unset label; set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); if (panel_lines) { set label 1 panel_title[panel] at screen (side + (column_of(panel) + 0.5) * panel_width) / width, screen top_of(panel) + (0.25 + 1.3 * panel_lines) * font / height center noenhanced }; if (xtic_count > 0) { set yrange [words(panel_texts[panel]) + 0.5:0.5]; do for [i = 1:words(panel_texts[panel])] { axis_text = xtic_text[int(word(panel_texts[panel], i))]; set label i + 1 axis_text at graph 0, first i right offset character -0.6, is_folded(axis_text) ? 0.5 * (xtic_lines - 1) : 0 noenhanced textcolor rgb '#222222' } }"
 legend = "unset label; set label 1 title_text at screen 0.5, screen 1 - (0.6 * font + title_height / title_lines / 2) / height center font title_style noenhanced; if (shared_lines) { set label 5 shared_text at screen 0.5, screen 1 - (0.6 * font + title_height + 0.68 * font) / height center noenhanced }; set label 2 caption_text at screen 0.5, screen 1 - (0.6 * font + title_height + shared_height + 0.68 * caption_font) / height center font caption_style textcolor rgb '#444444' noenhanced; if (x_lines) { set label 3 x_text at screen 0.5 + side / 2 / width, screen (key_height + below - 0.68 * font) / height center noenhanced }; if (y_lines) { set label 4 y_text at screen 0.9 * font / width, screen (key_height + below + row_top[rows + 1] / 2) / height center rotate by 90 noenhanced }; do for [s = 1:series] { set label s + 5 series_title[s] at first key_x(s) + key_sample + 0.6 * font, first key_y(s) left noenhanced }; set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen key_height / height; set bmargin at screen 0; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set xrange [0:width]; set yrange [0:key_height]"
 key_lines = "plot for [s = 1:series] $sample using (key_x(s) + key_sample * $1):(key_y(s)) with lines linestyle s title series_title[s] noenhanced, for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s title series_title[s] noenhanced"
@@ -133,4 +150,4 @@ key_box = "$middle using (key_x(s)):(key_y(s)):(key_x(s)):(key_x(s) + key_sample
 key_boxes = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced, for [s = 1:series] @key_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s) title series_title[s] noenhanced, for [s = 1:series] $middle using (key_x(s) + key_sample * $1):(key_y(s)) with points linestyle s linecolor rgb mark_colour(s) title series_title[s] noenhanced"
 key_hatched = "plot for [s = 1:series] @key_box linecolor rgb colour_of(s) fillstyle solid 0.9 title series_title[s] noenhanced, for [s = 1:series] @key_box linecolor rgb hatch_colour(s) fillstyle transparent pattern hatch_of(s) title series_title[s] noenhanced"
 bar_box = "using (0):(middle(panel, $1, s)):(0):2:(middle(panel, $1, s) - 0.45 * thick(panel)):(middle(panel, $1, s) + 0.45 * thick(panel)) with boxxyerror"
-side_bars = "plot for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 using (mark_place):(middle(panel, $1, s)) with points linestyle s linecolor rgb mark_colour(s) title series_title[s] noenhanced"
+side_bars = "plot for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb colour_of(s) fillstyle solid solid_of(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 @bar_box linecolor rgb mark_colour(s) fillstyle transparent pattern hatch_of_dash(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 using (is_short($2) ? NaN : mark_at($2)):(middle(panel, $1, s)) with points linestyle s linecolor rgb mark_colour(s) title series_title[s] noenhanced, for [s = 1:series] panel_data[panel] index s - 1 using (is_short($2) ? mark_at($2) : NaN):(middle(panel, $1, s)) with points linestyle s linecolor rgb colour_of(s) title series_title[s] noenhanced"

@@ -15,7 +15,7 @@ do for [panel = 1:panels] {
     set xrange [0:1.08 * longest[panel]]; set xtics tic_step(longest[panel])
     mark_place = 0.025 * longest[panel]
     @side_bars, \
-         for [s = 1:series] panel_data[panel] index s - 1 using 2:(middle(panel, $1, s)):(mark(1, 1, 0, 0, $3)) with labels left offset 0.4, 0 noenhanced title series_title[s]
+         for [s = 1:series] panel_data[panel] index s - 1 using (past_mark($2, $2)):(middle(panel, $1, s)):(mark(1, 1, 0, 0, $3)) with labels left offset 0.4, 0 noenhanced title series_title[s]
 }
 @legend
 @key_boxes

@@ -542,6 +542,13 @@ START_TEST(numbers_that_no_axis_holds_are_said)
 }
 END_TEST
 
+static void assert_caption(const char *plot, const char *has)
+{
+    char *text = squeezed(drawn_text(scratch("out"), plot));
+    ASSERT_HAS(text, has);
+    zo_free(text);
+}
+
 /* 70 methods: 64 labels of the axis, 48 of the legend, and a note that says so; 48 and 64 are drawn without one. */
 START_TEST(what_is_left_out_is_said)
 {
@@ -565,6 +572,7 @@ START_TEST(what_is_left_out_is_said)
             ASSERT_HAS(axis, "64 of 70 labels of the axis are drawn");
             ASSERT_HAS(legend, "48 of 70 methods of the legend are drawn");
             ASSERT_HAS(text, "opt064\n");
+            assert_caption("accuracy_bars", "48of70methodsofthelegendaredrawn");
             ASSERT_LACKS(text, "opt065");
         }
         zo_free(text);
@@ -1429,13 +1437,6 @@ static void assert_panel(int panel, const char *want)
     zo_free(text);
 }
 
-static void assert_caption(const char *plot, const char *has)
-{
-    char *text = squeezed(drawn_text(scratch("out"), plot));
-    ASSERT_HAS(text, has);
-    zo_free(text);
-}
-
 /* Models a, b, c of 1, 4 and 16 million parameters. b was run in both storages, a in f32 alone (two seeds), c in bf16 alone; a and c once more as a study. No line joins
  * two storages, nor what was evaluated and what was not. */
 START_TEST(settings_are_told_apart_over_models)
@@ -1558,6 +1559,107 @@ START_TEST(marked_runs_are_marked)
 }
 END_TEST
 
+/* Names that fill no line whole: they are folded after a sign that parts words, and no comma begins a line. */
+START_TEST(names_are_folded_at_their_signs)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "meta_llama_3_8b_instruct_finetuned_on_something_v2", "sst2", "a-method-whose-name-is-too-long-for-a-line", "x", 8, 16);
+    add_run(db, 2, "meta_llama_3_8b_instruct_finetuned_on_something_v2", "rte", "o", "x", 8, 16);
+    cJSON_Delete(draw(db, scratch("out"), "step_time,memory_by_tag", "svg"));
+    static const char *const plot[] = {"step_time", "memory_by_tag"};
+    for (int i = 0; i < 2; i++) {
+        char *text = drawn_text(scratch("out"), plot[i]);
+        ASSERT_HAS(text, "\na-method-whose-name-is-\n");
+        ASSERT_LACKS(text, "\n,");
+        zo_free(text);
+    }
+    execute(db, "UPDATE cells SET model = cell || '_llama_3_8b_instruct_finetuned_on_something_v2'");
+    for (int i = 0; i < 2; i++) {
+        cJSON_Delete(draw(db, scratch("out"), plot[i], "svg"));
+        char *text = drawn_text(scratch("out"), plot[i]);
+        ASSERT_HAS(text, "\n1_llama_3_8b_instruct_finetuned_on_");
+        ASSERT_LACKS(text, "\n,");
+        zo_free(text);
+    }
+    close_db();
+}
+END_TEST
+
+/* Hours, work and times of steps over eleven decades, in three panels: the numbers of an axis stand beside each other and within the picture. */
+START_TEST(wide_axes_have_room)
+{
+    static const char *const plot[] = {"accuracy_vs_hours", "accuracy_vs_work", "loss_vs_hours", "loss_vs_work", "step_time"}, *const task[] = {"sst2", "rte", "copa"};
+    static const char *const size[] = {"column", "text"};
+    sqlite3 *db = new_db();
+    for (int i = 0; i < 6; i++) {
+        add_run(db, i + 1, "m", task[i % 3], i < 3 ? "o" : "p", "x", 8, 16);
+    }
+    execute(db, "UPDATE tries SET step_ms = 0.0002 * pow(10, 11 * (run > 3)), step_ms_median = NULL;"
+                "UPDATE steps SET train_seconds = step * 0.0036 * pow(10, 10 * (run > 3)), work = step * 0.7 * pow(10, 10 * (run > 3));"
+                "UPDATE evaluations SET train_seconds = step * 0.00036 * pow(10, 10 * (run > 3)), work = step * 0.07 * pow(10, 10 * (run > 3))");
+    make_views();
+    for (int z = 0; z < 2; z++) {
+        zo_plot_spec spec = {.db = db, .out = scratch("out"), .only = "accuracy_vs_hours,accuracy_vs_work,loss_vs_hours,loss_vs_work,step_time", .formats = "svg", .size = size[z]};
+        cJSON *report;
+        zo_err err = {0};
+        ck_assert_msg(zo_plot(&spec, &report, &err) == ZO_OK, "%s", err.text);
+        cJSON_Delete(report);
+        for (int p = 0; p < 5; p++) {
+            enum { MOST = 500 };
+            box *b = zo_alloc(ZO_HOST, ZO_TAG_OTHER, MOST * sizeof *b);
+            double width, height;
+            int n = find_boxes(plot[p], b, MOST, &width, &height);
+            for (int i = 0; i < n; i++) {
+                ck_assert_msg(b[i].left >= 0 && b[i].right <= width, "%s: '%s' takes %g to %g of %g", plot[p], b[i].text, b[i].left, b[i].right, width);
+                for (int k = 0; k < i; k++) {
+                    double wide = fmin(b[i].right, b[k].right) - fmax(b[i].left, b[k].left), high = fmin(b[i].bottom, b[k].bottom) - fmax(b[i].top, b[k].top);
+                    ck_assert_msg(wide <= 0 || high <= 0, "%s, %s: '%s' stands on '%s', by %g x %g", plot[p], size[z], b[i].text, b[k].text, wide, high);
+                }
+            }
+            zo_free(b);
+        }
+    }
+    close_db();
+}
+END_TEST
+
+/* Scores of 0, 50 % and -50 %: the mark is white on its bar, and where no bar is under it, it has the colour of the method. */
+START_TEST(marks_are_seen_beside_short_bars)
+{
+    sqlite3 *db = new_db();
+    double at[3], zero = 0;
+    for (int i = 0; i < 3; i++) {
+        execute(db, "DELETE FROM cells; DELETE FROM tries");
+        add_bare(db, 1, "m", "t", "mezo", "x", 8, 16, 0);
+        char sql[200];
+        snprintf(sql, sizeof sql, "UPDATE tries SET metric_value = %g, selected = 'test@best-dev'", i == 0 ? 0.0 : i == 1 ? 0.5 : -0.5);
+        execute(db, sql);
+        cJSON_Delete(draw(db, scratch("out"), "accuracy_bars", "svg"));
+        char *svg;
+        size_t bytes;
+        zo_err err = {0};
+        int r, g, b;
+        ck_assert_int_eq(zo_read_file(scratch("out/accuracy_bars.svg"), 1 << 22, &svg, &bytes, &err), ZO_OK);
+        const char *use = strstr(svg, "<use xlink:href='#gpPt"), *translate = strstr(use, "translate("), *colour = strstr(use, "color='rgb(");
+        ck_assert_int_eq(sscanf(translate, "translate(%lf", &at[i]), 1);
+        ck_assert_int_eq(sscanf(colour, "color='rgb( %d, %d, %d", &r, &g, &b), 3);
+        ck_assert_msg((r == 255 && g == 255 && b == 255) == (i > 0), "the mark of bar %d is rgb(%d, %d, %d)", i, r, g, b);
+        if (i == 2) { /* the 0 of the axis */
+            box *t = zo_alloc(ZO_HOST, ZO_TAG_OTHER, 500 * sizeof *t);
+            double width, height;
+            int n = find_boxes("accuracy_bars", t, 500, &width, &height);
+            for (int k = 0; k < n; k++) {
+                zero = strcmp(t[k].text + strspn(t[k].text, " "), "0") == 0 ? (t[k].left + t[k].right) / 2 : zero;
+            }
+            zo_free(t);
+            ck_assert_msg(zero > at[i], "the mark is at %g, right of 0 at %g", at[i], zero);
+        }
+        zo_free(svg);
+    }
+    close_db();
+}
+END_TEST
+
 static void begin(void)
 {
     snprintf(folder, sizeof folder, "/tmp/zo-test-plots-XXXXXX");
@@ -1592,6 +1694,9 @@ int main(void)
     tcase_add_test(t, settings_have_shapes_of_their_own);
     tcase_add_test(t, bars_and_points_are_told_apart_without_colour);
     tcase_add_test(t, a_point_is_a_turn);
+    tcase_add_test(t, names_are_folded_at_their_signs);
+    tcase_add_test(t, wide_axes_have_room);
+    tcase_add_test(t, marks_are_seen_beside_short_bars);
     tcase_add_test(t, an_absent_terminal_is_said);
     tcase_add_test(t, chance_and_what_was_before_training);
     tcase_add_test(t, settings_are_told_apart_over_models);
