@@ -1,4 +1,4 @@
-/* journal.c: the losses that a run's method was told, and what else makes the run again. */
+/* journal.c: the losses that a run's method was told, what else makes the run again, and what is found on the way then. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +42,32 @@ zo_status zo_results_journal_read(zo_results *r, int64_t run, double **loss, int
     status = code == SQLITE_DONE ? ZO_OK : zo_db_fail(r, err);
     sqlite3_finalize(b.s);
     return status;
+}
+
+zo_status zo_results_profile(zo_results *r, int64_t run, const zo_profile_row *row, int64_t n, zo_err *err)
+{
+    zo_binder b;
+    zo_status status = zo_db_begin(r, err);
+    if (status != ZO_OK) {
+        return status;
+    }
+    status = zo_db_prepare(r, "DELETE FROM profile WHERE run = ?", &b, err);
+    if (status == ZO_OK) {
+        zo_put_int(&b, run);
+        status = zo_db_step_last(&b, err);
+    }
+    for (int64_t i = 0; i < n && status == ZO_OK; i++) {
+        status = zo_db_prepare(r, "INSERT INTO profile (run, step, figure, layer, value) VALUES (?, ?, ?, ?, ?)", &b, err);
+        if (status == ZO_OK) {
+            zo_put_int(&b, run);
+            zo_put_int(&b, row[i].step);
+            zo_put_text(&b, row[i].figure);
+            zo_put_int(&b, row[i].layer);
+            zo_put_real(&b, row[i].value);
+            status = zo_db_step_last(&b, err);
+        }
+    }
+    return zo_db_end(r, status, err);
 }
 
 static void take(zo_binder *b, int column, char *out, size_t size)

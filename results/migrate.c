@@ -24,14 +24,17 @@ static zo_status end_migration(zo_results *r, zo_err *err)
     return status == ZO_OK ? zo_db_set_version(r, err) : status;
 }
 
-/* The statements that make tables which schemas before 8 had not, as results/schema.sql has them. */
-static zo_status add_tables(zo_results *r, zo_err *err)
+/* The tables that the schema `version` had not, as results/schema.sql has them. */
+static zo_status add_tables(zo_results *r, int64_t version, zo_err *err)
 {
-    static const char *const name[] = {"CREATE TABLE plans (", "CREATE TABLE budgets ("};
+    static const struct { const char *text; int64_t since; } name[] = {{"CREATE TABLE plans (", 8}, {"CREATE TABLE budgets (", 8}, {"CREATE TABLE profile (", 9}};
     zo_status status = ZO_OK;
     for (size_t i = 0; i < sizeof name / sizeof *name && status == ZO_OK; i++) {
-        const char *from = strstr(zo_schema_sql, name[i]), *end = from != NULL ? strstr(from, "\n)") : NULL;
-        ZO_CHECK(end != NULL, "results/schema.sql does not have %s...)", name[i]);
+        if (version >= name[i].since) {
+            continue;
+        }
+        const char *from = strstr(zo_schema_sql, name[i].text), *end = from != NULL ? strstr(from, "\n)") : NULL;
+        ZO_CHECK(end != NULL, "results/schema.sql does not have %s...)", name[i].text);
         size_t n = (size_t)(end - from) + strcspn(end, ";") + 1;
         char *sql = zo_alloc(ZO_HOST, ZO_TAG_OTHER, n + 1);
         memcpy(sql, from, n);
@@ -41,7 +44,7 @@ static zo_status add_tables(zo_results *r, zo_err *err)
     return status;
 }
 
-/* Schemas 3 to 7 have all but some columns and tables. Inside a transaction. */
+/* Schemas 3 to 8 have all but some columns and tables. Inside a transaction. */
 static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
 {
     const char *views = strstr(zo_schema_sql, "-- The views, ");
@@ -64,9 +67,11 @@ static zo_status migrate_3(zo_results *r, int64_t version, zo_err *err)
                               "ALTER TABLE samples ADD COLUMN correct INTEGER; ALTER TABLE samples ADD COLUMN scores TEXT;"
                               "ALTER TABLE samples ADD COLUMN source TEXT", err);
     }
-    status = status == ZO_OK ? zo_db_run(r, "ALTER TABLE tries ADD COLUMN memory_error REAL; ALTER TABLE tries ADD COLUMN hours_error REAL;"
-                                            "ALTER TABLE tries ADD COLUMN cpu_error REAL", err) : status;
-    status = status == ZO_OK ? add_tables(r, err) : status;
+    if (status == ZO_OK && version < 8) {
+        status = zo_db_run(r, "ALTER TABLE tries ADD COLUMN memory_error REAL; ALTER TABLE tries ADD COLUMN hours_error REAL;"
+                              "ALTER TABLE tries ADD COLUMN cpu_error REAL", err);
+    }
+    status = status == ZO_OK ? add_tables(r, version, err) : status;
     status = status == ZO_OK ? zo_db_run(r, views, err) : status;
     return status != ZO_OK ? status : version == 3 ? end_migration(r, err) : zo_db_set_version(r, err);
 }

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define ZO_SCHEMA_VERSION 8
+#define ZO_SCHEMA_VERSION 9
 
 /* What keys, defaults and figures of a row mean. Raised when one of them changes; a row of another meaning is never "done already" and
  * never in one mean or picture with new ones. zo_meaning_was says what was different. */
@@ -144,6 +144,11 @@ zo_status zo_results_journal(zo_results *results, int64_t run, int64_t step, con
 zo_status zo_results_journal_read(zo_results *results, int64_t run, double **loss, int64_t *n, zo_err *err);
 
 /* What a try was made of, for making it again. */
+/* A row of the table `profile`; figure: drift, rank or cosine (bench/cell/profile.h), layer: a block's number, -1 = all that is trained. */
+typedef struct zo_profile_row { int64_t step; const char *figure; int layer; double value; } zo_profile_row;
+/* They replace what the run had there. */
+zo_status zo_results_profile(zo_results *results, int64_t run, const zo_profile_row *row, int64_t n, zo_err *err);
+
 typedef struct zo_run_facts {
     int64_t run, steps;    /* steps done; -1 = it has not ended */
     char *config;          /* canonical JSON; the caller's to free */

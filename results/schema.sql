@@ -1,4 +1,4 @@
--- schema.sql: the results database, schema version 8. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
+-- schema.sql: the results database, schema version 9. PRAGMA user_version has that number, and PRAGMA application_id says that the file is zo's.
 -- This text is part of the program, which applies it to a new file in one transaction. WAL and foreign keys are on.
 --
 -- A row of `cells` is one cell of the matrix. A row of `tries` is one attempt to run it. No run deletes anything: `runs` shows the one try of each
@@ -241,6 +241,17 @@ CREATE TABLE journal (                       -- what repeats a run without forwa
     entry BLOB NOT NULL,                     -- the losses that the method was told in the steps since the row before, in the order in which it asked: 64-bit
                                              -- floats, little endian
     PRIMARY KEY (run, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE profile (                       -- figures of layers along the run's way, which was made again (zo profile)
+    run    INTEGER NOT NULL REFERENCES tries (run) ON DELETE CASCADE,
+    step   INTEGER NOT NULL,                 -- steps done
+    figure TEXT NOT NULL,                    -- drift: |w - w0| / |w0|, Frobenius norms, w0 where training began. rank: the stable rank |D|_F^2 / |D|_2^2 of D = w - w0,
+                                             -- mean over the matrices that moved. cosine: between the step that ended here and the way down the gradient
+                                             -- of its (first) batch, both from where it began
+    layer  INTEGER NOT NULL,                 -- transformer block, from 0; -1 = all that is trained, what is outside the blocks too (not of rank)
+    value  REAL NOT NULL,
+    PRIMARY KEY (run, figure, step, layer)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE samples (                       -- outcomes of single examples, of runs with --samples (zo samples)

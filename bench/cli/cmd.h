@@ -44,6 +44,7 @@ int zo_cmd_plan(int argc, char **argv);
 int zo_cmd_tail(int argc, char **argv);
 int zo_cmd_samples(int argc, char **argv);
 int zo_cmd_replay(int argc, char **argv);
+int zo_cmd_profile(int argc, char **argv);
 int zo_cmd_export(int argc, char **argv);
 int zo_cmd_report(int argc, char **argv);
 int zo_cmd_compare(int argc, char **argv);

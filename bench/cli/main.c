@@ -142,6 +142,19 @@ static const command commands[] = {
      "  --to STEP     stop after so many steps\n"
      "  --save DIR    the weights, into a new folder; as zo run --save writes them\n",
      "  zo replay 1 --to 20 --save weights/step20\n"},
+    {"profile", zo_cmd_profile, "drift, rank and cosine by layer along a run's way, which is made again",
+     "usage: zo profile RUN [--every N] [--no-cosine] [--db FILE] [--data DIR] [--models DIR] [--json]\n"
+     "\n"
+     "RUN is made again as by `zo replay`, so its training knows nothing of this. Every N steps and at the end these go to the table `profile`, for each\n"
+     "transformer block (layer) and for all that is trained; `zo plot` draws them, and a table of the last step is printed:\n"
+     "  drift     |w - w0| / |w0|, Frobenius norms; w0 is where training began\n"
+     "  rank      the stable rank |D|_F^2 / |D|_2^2 of D = w - w0, mean over the matrices that moved\n"
+     "  cosine    between the step and steepest descent on the step's own (first) batch, where it began\n"
+     "\n"
+     "  --every N     steps; the tenth part of the run's when it is left out\n"
+     "  --no-cosine   without the gradient, which takes a forward and a backward pass and the memory of them\n"
+     "  --json        every row of the run, not only those of the last step\n",
+     "  zo profile 1 --every 10\n"},
     {"report", zo_cmd_report, "tables of what a database holds",
      "usage: zo report [--db FILE] [--format md|csv|json|latex | --json] [--group seed] [--best lr] [--by task] [--metric NAME] [--where SQL] [--since REV]\n"
      "                 [--against METHOD [--times FILE]] [--html FILE [--every SECONDS]]\n"

@@ -30,6 +30,7 @@ ZO_EMBED(schema4_sql, "tests/golden/schema4.sql");
 ZO_EMBED(schema5_sql, "tests/golden/schema5.sql");
 ZO_EMBED(schema6_sql, "tests/golden/schema6.sql");
 ZO_EMBED(schema7_sql, "tests/golden/schema7.sql");
+ZO_EMBED(schema8_sql, "tests/golden/schema8.sql");
 
 static char folder[64];
 
@@ -364,17 +365,18 @@ START_TEST(schema_without_views)
 END_TEST
 
 /* Schema 4 knew no checkpoints: its runs were never resumed, and what they took for checkpoints is not known. Schema 5 did not keep which rows an
- * evaluation had right. Schema 6 had no metrics of answers and scores, and kept no samples, and schema 7 no plans, budgets and errors of predictions. */
+ * evaluation had right. Schema 6 had no metrics of answers and scores, and kept no samples, schema 7 no plans, budgets and errors of predictions, and
+ * schema 8 no profiles. */
 START_TEST(schema_without_columns)
 {
-    static const struct { int version; const char *sql; } older[] = {{4, schema4_sql}, {5, schema5_sql}, {6, schema6_sql}, {7, schema7_sql}};
+    static const struct { int version; const char *sql; } older[] = {{4, schema4_sql}, {5, schema5_sql}, {6, schema6_sql}, {7, schema7_sql}, {8, schema8_sql}};
     static const struct { const char *sql; int64_t is; } seen[] = {
         {"SELECT count(*) FROM runs WHERE resumed = 0 AND checkpoint_ms IS NULL AND tune = 'head' AND trained_parameters = 20 AND parameters = 50", 1},
         {"SELECT 10 * loss FROM steps", 25},
         {"SELECT examples FROM evaluations WHERE correct IS NULL AND token_f1 IS NULL", 9},
         {"SELECT count(*) FROM samples WHERE scores IS NULL AND source IS NULL", 0},
         {"SELECT count(*) FROM runs WHERE memory_error IS NULL AND hours_error IS NULL AND cpu_error IS NULL", 1},
-        {"SELECT (SELECT count(*) FROM plans) + (SELECT count(*) FROM budgets)", 0},
+        {"SELECT (SELECT count(*) FROM plans) + (SELECT count(*) FROM budgets) + (SELECT count(*) FROM profile)", 0},
         {"SELECT count(*) FROM pragma_foreign_key_check", 0}};
     char file[40], copy[60], end[200];
     int version = older[_i].version;
@@ -1030,7 +1032,7 @@ int main(void)
     tcase_add_test(t, one_writer_of_cells);
     tcase_add_test(t, older_schema);
     tcase_add_test(t, schema_without_views);
-    tcase_add_loop_test(t, schema_without_columns, 0, 4);
+    tcase_add_loop_test(t, schema_without_columns, 0, 5);
     tcase_add_test(t, a_try_goes_on);
     tcase_add_test(t, settings_fill_their_columns);
     tcase_add_test(t, life_of_a_run);
