@@ -108,12 +108,14 @@ typedef struct zo_estimator {
     zo_status (*check)(const void *options, int64_t steps, zo_err *err);
     /* A solution at once, in place of steps (`step` is NULL): called once, after start(). It fills the report's loss. NULL = nothing is fitted. */
     zo_status (*fit)(void *state, zo_objective *o, zo_step_report *r, zo_err *err);
+    bool is_descent;        /* with its defaults a step is w <- w - lr g of the batch, and nothing else: by it others' steps are measured */
 } zo_estimator;
 
 /* All of list.h; one by name (NULL when absent); and the usual one of its order. */
 int zo_estimator_list(const zo_estimator *const **list);
 const zo_estimator *zo_estimator_find(const char *name);
 const zo_estimator *zo_estimator_usual(bool first_order);
+const zo_estimator *zo_estimator_descent(void); /* the one with is_descent */
 
 /* Do its steps ask for losses at probes? Those have a radius, a realisation and a shape of their passes; gradients have none of these. */
 static inline bool zo_estimator_probes(const zo_estimator *estimator)

@@ -102,6 +102,7 @@ const zo_estimator zo_estimator_fo_sgd = {
     .lr = 1e-3,
     .descends_lr = 0.01,
     .first_order = true,
+    .is_descent = true,
     .needs = needs,
     .start = start,
     .step = step,

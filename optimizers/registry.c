@@ -42,6 +42,17 @@ const zo_estimator *zo_estimator_usual(bool first_order)
     return NULL;
 }
 
+const zo_estimator *zo_estimator_descent(void)
+{
+    for (size_t i = 0; i < sizeof estimators / sizeof *estimators; i++) {
+        if (estimators[i]->is_descent) {
+            return estimators[i];
+        }
+    }
+    ZO_CHECK(false, "no estimator is marked .is_descent");
+    return NULL;
+}
+
 const char *zo_text_source_name(zo_text_source source)
 {
     static const char *const name[] = {[ZO_SOURCE_NONE] = "", [ZO_SOURCE_PAPER] = "paper", [ZO_SOURCE_RELEASED] = "released",

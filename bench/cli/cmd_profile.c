@@ -21,7 +21,7 @@ typedef struct profile {
     int64_t size;
     const zo_layout *layout;         /* of these; the engine's or the model's */
     int blocks;
-    zo_cell cell;                    /* one step of SGD with rate 1 and no momentum: its way is the gradient */
+    zo_cell cell;                    /* one step of plain descent at rate 1: its way is the gradient */
     zo_setup sgd;
     bool has_sgd;
     zo_profile_row *row;             /* (rows) */
@@ -51,7 +51,7 @@ static zo_status open_sgd(zo_replay *a, profile *p, zo_err *err)
         cJSON_Delete(optimizer);
         return zo_fail(err, ZO_EUNSUPPORTED, "run %s was told a metric, which has no gradient, so there is no cosine; leave it out with --no-cosine", a->run);
     }
-    cJSON_AddStringToObject(optimizer, "name", "fo-sgd");
+    cJSON_AddStringToObject(optimizer, "name", zo_estimator_descent()->name);
     cJSON_DeleteItemFromObjectCaseSensitive(config, "optimizer");
     cJSON_AddItemToObject(config, "optimizer", optimizer);
     for (size_t i = 0; i < sizeof text / sizeof *text; i++) {

@@ -104,8 +104,10 @@ static void add_run(sqlite3 *db, int run, const char *model, const char *task, c
         "INSERT INTO steps (run, step, loss, projected, lr, forwards, work, train_seconds) VALUES (%d, 1, 0.7, 3, 1e-3, 2, 2.1, 0.75),"
         " (%d, 2, 0.6, -2, 1e-3, 4, 4.2, 1.5);"
         "INSERT INTO memory VALUES (%d, 'train', 'params', 4000000), (%d, 'train', 'activations', 1000000);"
-        "INSERT INTO parts VALUES (%d, 'gemm', 10, 6.5), (%d, 'other', 1, 0.5);",
-        run, run, run, run, run, run, run, run, run);
+        "INSERT INTO parts VALUES (%d, 'gemm', 10, 6.5), (%d, 'other', 1, 0.5);"
+        "INSERT INTO profile SELECT %d, s.value, f.value, l.value, 0.01 * (2 + l.value) * s.value FROM json_each('[10, 20]') s, json_each('[-1, 0, 1]') l,"
+        " json_each('[\"drift\", \"rank\", \"cosine\"]') f;",
+        run, run, run, run, run, run, run, run, run, run);
     execute(db, sql);
     sqlite3_free(sql);
 }
@@ -1437,6 +1439,24 @@ static void assert_panel(int panel, const char *want)
     zo_free(text);
 }
 
+/* Of the two steps looked at the drift and rank of the last, by layer, and of all layers the cosine of both: means of 1 and 3 times 0.01 (2 + layer) step. */
+START_TEST(layers_along_the_way)
+{
+    sqlite3 *db = new_db();
+    add_run(db, 1, "m", "t", "o", "x", 8, 16);
+    add_run(db, 2, "m", "t", "o", "x", 8, 16);
+    execute(db, "UPDATE cells SET seed = cell, hash = optimizer, config = json_set(config, '$.seed', cell); UPDATE profile SET value = 3 * value WHERE run = 2");
+    wrap_gnuplot(KEEP_PANELS);
+    static const struct { const char *plot, *panel; } of[] = {{"drift_by_layer", "0 0.8 0.4 1.2 \n1 1.2 0.6 1.8 \n\n\n\n"}, {"rank_profile", "0 0.8 0.4 1.2 \n1 1.2 0.6 1.8 \n\n\n\n"},
+                                                              {"cosine_vs_step", "10 0.2 0.1 0.3 \n20 0.4 0.2 0.6 \n\n\n\n"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        cJSON_Delete(draw(db, scratch("out"), of[i].plot, "svg"));
+        assert_panel(1, of[i].panel);
+    }
+    close_db();
+}
+END_TEST
+
 /* Models a, b, c of 1, 4 and 16 million parameters. b was run in both storages, a in f32 alone (two seeds), c in bf16 alone; a and c once more as a study. No line joins
  * two storages, nor what was evaluated and what was not. */
 START_TEST(settings_are_told_apart_over_models)
@@ -1697,6 +1717,7 @@ int main(void)
     tcase_add_test(t, names_are_folded_at_their_signs);
     tcase_add_test(t, wide_axes_have_room);
     tcase_add_test(t, marks_are_seen_beside_short_bars);
+    tcase_add_test(t, layers_along_the_way);
     tcase_add_test(t, an_absent_terminal_is_said);
     tcase_add_test(t, chance_and_what_was_before_training);
     tcase_add_test(t, settings_are_told_apart_over_models);
