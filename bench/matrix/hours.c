@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/matrix/child.h"
+#include "core/clock.h"
 #include "core/conf.h"
 #include "core/hashmap.h"
 #include "core/io.h"
@@ -184,11 +185,14 @@ static zo_status read_timings(const zo_grid *g, const char *db, const int64_t *a
     return status;
 }
 
-/* Runs the cells, and reads what came of them. */
+/* Runs the cells, as far as the time for it goes, and reads what came of them. */
 static int time_cells(const zo_grid *g, const zo_run_spec *spec, const int64_t *at, zo_timings *t, zo_err *err)
 {
     int code = g->n > 0 ? zo_run_grid(g, spec) : 0;
-    return code < 2 && g->n > 0 && !zo_run_interrupted && read_timings(g, spec->db, at, t, err) != ZO_OK ? 2 : code;
+    if (code == ZO_RUN_OVER) {
+        code = zo_run_interrupted = 0;
+    }
+    return code < 2 && g->n > 0 && !zo_run_interrupted && zo_path_exists(spec->db) && read_timings(g, spec->db, at, t, err) != ZO_OK ? 2 : code;
 }
 
 int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec *spec, const zo_timing_spec *how, const bool *leave_out)
@@ -197,7 +201,8 @@ int zo_timings_take(zo_timings **timings, const zo_grid *grid, const zo_run_spec
     zo_grid first = {0}, longer = {0};
     char db[4200];
     zo_timings *t = zo_alloc(ZO_HOST, ZO_TAG_OTHER, sizeof *t);
-    zo_run_spec timed = {.db = db, .dirs = spec->dirs};
+    zo_run_spec timed = {.db = db, .dirs = spec->dirs, .until = how->total_seconds > 0 ? zo_now() + how->total_seconds : 0,
+                         .over = "the part of the budget that timing may take is over; what has not been timed is not run"};
     snprintf(db, sizeof db, "%s.hours", spec->db);
     t->of = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *t->of);
     int64_t *at = zo_alloc(ZO_HOST, ZO_TAG_OTHER, ((size_t)grid->n + 1) * sizeof *at);
@@ -272,7 +277,7 @@ zo_time zo_timings_of(zo_timings *timings, const zo_cell *c, int64_t dev, int64_
     zo_time time = {.steps = NAN, .forwards = NAN, .step_seconds = NAN, .hours = NAN, .cpu_seconds = NAN, .seconds = NAN};
     const timing *t = find(timings, c);
     if (t == NULL || !t->there) {
-        snprintf(time.why, sizeof time.why, "%s", t == NULL ? "it was not timed" : t->why[0] != '\0' ? t->why : "its timed steps have no row");
+        snprintf(time.why, sizeof time.why, "%s", t == NULL ? "it was not timed" : t->why[0] != '\0' ? t->why : "it was not timed: the part of the budget for that was over");
         return time;
     }
     double dev_rows = dev >= 0 ? (double)dev : c->dev >= 0 ? (double)c->dev : 1000, test_rows = test >= 0 ? (double)test : c->test >= 0 ? (double)c->test : 1000;

@@ -15,7 +15,7 @@ typedef struct zo_timings zo_timings;
 /* How much is timed. */
 typedef struct zo_timing_spec {
     int64_t rows;         /* that are evaluated of each split */
-    double total_seconds; /* of steps, of all settings together, beside what one step of each takes; 0 = as long as it takes */
+    double total_seconds; /* that it may take: settings share it, and those that it does not come to are not timed; 0 = as long as it takes */
 } zo_timing_spec;
 extern const zo_timing_spec zo_timing_usual;
 

@@ -392,7 +392,8 @@ static int run_todo(const zo_grid *grid, const bool *todo, int64_t limited, cons
     }
     zo_live_clear(l);
     if (zo_run_interrupted && left > 0) {
-        fprintf(stderr, "zo run: %s; start the same command again to go on\n", zo_run_interrupted == SIGALRM ? "the time that --limit gives is over" : "interrupted");
+        const char *over = spec->over != NULL ? spec->over : "the time that --limit gives is over; start the same command again to go on";
+        fprintf(stderr, "zo run: %s\n", zo_run_interrupted == SIGALRM ? over : "interrupted; start the same command again to go on");
         return interrupted_code();
     }
     if (limited > 0) {

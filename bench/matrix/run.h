@@ -16,6 +16,7 @@ typedef struct zo_run_spec {
     int64_t checkpoint_minutes, checkpoint_steps; /* how often a cell writes what it needs to go on; 0 = not by time, not by steps */
     double cell_limit_seconds; /* of training and evaluation of a cell: it ends with status time and keeps its checkpoint; 0 = none */
     double until;              /* zo_now() at which the run saves and ends, as when it is interrupted; 0 = never */
+    const char *over;          /* what is said then, where cells are left; NULL = that --limit is over */
     const char *fail_on; /* "oom,dead": statuses and marks of cells, of this config and done or not, with which a run that went well ends 1; NULL = none */
     bool json;     /* one JSON object a cell on standard output */
     bool dry;      /* say what would run; run nothing, write nothing */

@@ -12,6 +12,8 @@
 
 #include "bench/cell/process.h"
 #include "bench/cli/cmd.h"
+#include "bench/matrix/child.h"
+#include "bench/matrix/hours.h"
 #include "bench/matrix/budget.h"
 #include "core/io.h"
 #include "core/mem.h"
@@ -194,6 +196,26 @@ START_TEST(times_are_read)
 }
 END_TEST
 
+/* Timing ends where its part of the budget does; what it has not come to says so. */
+START_TEST(timing_has_an_end)
+{
+    zo_grid grid;
+    zo_timings *timings;
+    zo_err err = {0};
+    ck_assert_msg(zo_grid_read(&grid, table("table.json", 300, 100), NULL, &err) == ZO_OK, "%s", err.text);
+    char db[300];
+    snprintf(db, sizeof db, "%s", below("end.db"));
+    zo_run_spec spec = {.db = db};
+    ck_assert_int_eq(zo_timings_take(&timings, &grid, &spec, &(zo_timing_spec){.rows = 4, .total_seconds = 1e-6}, NULL), 0);
+    ck_assert_int_eq(zo_run_interrupted, 0);
+    zo_time time = zo_timings_of(timings, &grid.cell[grid.n - 1], 4, 4, false);
+    ck_assert(isnan(time.seconds));
+    ck_assert_str_eq(time.why, "it was not timed: the part of the budget for that was over");
+    zo_timings_free(timings);
+    zo_grid_free(&grid);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -208,6 +230,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("budget");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, times_are_read);
+    tcase_add_test(t, timing_has_an_end);
     tcase_add_loop_test(t, what_is_kept, 0, sizeof of / sizeof *of);
     tcase_add_loop_test(t, what_cannot_be_opened, 0, 2);
     tcase_add_test(t, what_is_refused);
