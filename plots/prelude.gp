@@ -37,7 +37,7 @@ caption_height = 1.35 * caption_font * caption_lines
 shared_height = 1.35 * font * shared_lines
 header = 0.6 * font + title_height + shared_height + caption_height + 0.4 * font
 side = y_lines ? (0.5 + 1.35 * y_lines) * font : 0.0 # left of all panels: the name of their vertical axis
-left = xtic_count > 0 ? em * xtic_longest + 1.4 * font : 4.6 * font
+left = xtic_count > 0 ? em * xtic_longest + 1.4 * font : 5.6 * font # of numbers of seven characters
 right = 2.0 * font # half of a number of six digits
 head = (1.1 + 1.3 * panel_lines) * font
 foot = 2.0 * font
@@ -82,6 +82,7 @@ do for [i = 1:series] {
     set style line i linecolor rgb colour_of(i) linewidth 1.2 dashtype dash pointtype shape pointsize 0.06 * font pointinterval spread
 }
 set style fill solid 0.9 noborder
+set format "% g" # gnuplot's own writes 0.0000008
 set border 3 linecolor rgb "#666666" linewidth 0.6
 set tics nomirror textcolor rgb "#222222" scale 0.5
 set grid ytics linecolor rgb "#dddddd" linewidth 0.6 dashtype 1
@@ -136,11 +137,18 @@ log_wide(p) = log_most[p] > 1e5 ? 7 : log_characters # 1×10^6 and more
 log_decades(p) = log_above(log_most[p]) - log_below(log_least[p])
 log_x = "set xtics autofreq; set xrange [*:*]; if (log_least[panel] > 0 && log_step(log_decades(panel), log_wide(panel)) > 10) { set xtics log_step(log_decades(panel), log_wide(panel)); set xrange [10.0 ** log_below(log_least[panel]):10.0 ** log_above(log_most[panel])] }"
 
+# Of an axis of powers of two from `least` to `most`: the first tic, and the factor from one to the next that leaves room for the numbers.
+octave_first(least) = 2.0 ** ceil(log(least) / log(2) - 1e-9)
+octave_room(most) = (panel_width - left - right) / ((strlen(sprintf("%g", most)) + 2) * em)
+octave_step(least, most) = 2.0 ** larger(1, ceil(log(most / least) / log(2) / larger(octave_room(most), 1) - 1e-9))
+
 # Macros. `begin` stands before the first panel; `frame` with `panel` set: margins, title and texts of the axis (labels, as what stands in tics is read as a format)
 # of the panel about to be drawn; `legend` after the last panel: the picture's title, caption, names of axes and names of series. Behind it stands what draws
 # samples beside these names: key_lines, key_points, key_boxes (a box of the series' colour), key_hatched (one with a hatch).
+# octaves, before `begin`: fills octave_from and octave_by, so that the x axis of panel p has `set xtics octave_from[p], octave_by[p]`, and ends at its data.
 # side_bars draws column 2 of a panel as bars of its series, with hatch and mark, from 0; mark_place is how far from 0 the mark stands,
 # in the colour of the series where its bar is too short to hold it; what is written at the end of a bar stands beyond both (past_mark).
+octaves = "array octave_from[panels]; array octave_by[panels]; do for [p = 1:panels] { stats panel_data[p] using 1 nooutput; octave_from[p] = octave_first(STATS_min); octave_by[p] = octave_step(STATS_min, STATS_max) }; set xrange [*:*] noextend"
 begin = "do for [p = 1:panels] { STATS_records = 0; stats panel_data[p] using log_column nooutput; log_least[p] = STATS_records > 0 ? STATS_min : 0; log_most[p] = STATS_records > 0 ? STATS_max : 0 }; set multiplot; if (xtic_count > 0) { unset ytics }"
 frame = "unset label; set lmargin at screen left_of(panel); set rmargin at screen right_of(panel); set tmargin at screen top_of(panel); set bmargin at screen bottom_of(panel); if (panel_lines) { set label 1 panel_title[panel] at screen (side + (column_of(panel) + 0.5) * panel_width) / width, screen top_of(panel) + (0.25 + 1.3 * panel_lines) * font / height center noenhanced }; if (xtic_count > 0) { set yrange [words(panel_texts[panel]) + 0.5:0.5]; do for [i = 1:words(panel_texts[panel])] { axis_text = xtic_text[int(word(panel_texts[panel], i))]; set label i + 1 axis_text at graph 0, first i right offset character -0.6, is_folded(axis_text) ? 0.5 * (xtic_lines - 1) : 0 noenhanced textcolor rgb '#222222' } }"
 legend = "unset label; set label 1 title_text at screen 0.5, screen 1 - (0.6 * font + title_height / title_lines / 2) / height center font title_style noenhanced; if (shared_lines) { set label 5 shared_text at screen 0.5, screen 1 - (0.6 * font + title_height + 0.68 * font) / height center noenhanced }; set label 2 caption_text at screen 0.5, screen 1 - (0.6 * font + title_height + shared_height + 0.68 * caption_font) / height center font caption_style textcolor rgb '#444444' noenhanced; if (x_lines) { set label 3 x_text at screen 0.5 + side / 2 / width, screen (key_height + below - 0.68 * font) / height center noenhanced }; if (y_lines) { set label 4 y_text at screen 0.9 * font / width, screen (key_height + below + row_top[rows + 1] / 2) / height center rotate by 90 noenhanced }; do for [s = 1:series] { set label s + 5 series_title[s] at first key_x(s) + key_sample + 0.6 * font, first key_y(s) left noenhanced }; set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen key_height / height; set bmargin at screen 0; unset title; unset xlabel; unset ylabel; unset tics; unset border; unset grid; unset logscale; set xrange [0:width]; set yrange [0:key_height]"

@@ -297,21 +297,25 @@ void zo_groups_free(zo_groups *g)
     cJSON_Delete(g->rows);
 }
 
+static uint64_t frame_of(const zo_grouped_run *run)
+{
+    return zo_label_hash(zo_label_hash(zo_label_hash(ZO_FNV_START, column_text(run, "model")), column_text(run, "task")), column_text(run, "form"));
+}
+
 /* Takes the trials out of g->run (zo_report_spec has what they are). */
 static void leave_out_trials(zo_groups *g)
 {
-    static const char but[] = "lr,test";
     zo_hashmap tested = {0};
     bool is_new;
     int n = 0;
     for (int i = 0; i < g->n; i++) {
         if (zo_run_number(&g->run[i], "test") != 0) {
-            *zo_hashmap_at(&tested, zo_groups_setting(&g->run[i], but), &is_new) = 1;
+            *zo_hashmap_at(&tested, frame_of(&g->run[i]), &is_new) = 1;
         }
     }
     for (int i = 0; i < g->n; i++) {
         const zo_grouped_run *run = &g->run[i];
-        if (zo_run_number(run, "test") == 0 && zo_run_number(run, "dev") != 0 && *zo_hashmap_at(&tested, zo_groups_setting(run, but), &is_new) == 1) {
+        if (zo_run_number(run, "test") == 0 && zo_run_number(run, "dev") != 0 && *zo_hashmap_at(&tested, frame_of(run), &is_new) == 1) {
             cJSON_Delete(run->flat);
         } else {
             g->run[n++] = *run;

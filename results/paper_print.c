@@ -243,8 +243,8 @@ void zo_paper_print_closing(const zo_paper *p, const zo_page *page)
         zo_page_paragraph(page, "Labels with a fingerprint are of runs of one config that were made from different files: their means are apart.");
     }
     if (p->g.trials > 0) {
-        snprintf(text, sizeof text, "Left out: %d %s without test rows, by which learning rates were chosen; `--where \"test = 0\"` shows them.", p->g.trials,
-                 p->g.trials == 1 ? "trial" : "trials");
+        snprintf(text, sizeof text, "Left out: %d %s with dev rows alone, as those by which learning rates are chosen; `--where \"test = 0\"` shows them.", p->g.trials,
+                 p->g.trials == 1 ? "run" : "runs");
         zo_page_paragraph(page, text);
     }
     if (p->g.uneven_n > 0) {

@@ -31,8 +31,8 @@ typedef struct zo_report_spec {
     bool by_seed_group;   /* mean and standard deviation over seeds instead of one object a cell */
     const char *best;     /* "lr" or "lr,rank": of the cells that differ only in these keys and the seed, keep the setting that is best on dev, by mean
                              metric or mean loss as the cells' selection says (the smaller value on a tie); NULL = keep all */
-    bool without_trials;  /* leaves out trials: runs without test rows beside runs of their setting (but for the learning rate) with them. They chose its rate. The
-                             papers' table leaves them out in any case */
+    bool without_trials;  /* leaves out trials: runs with dev rows alone beside runs of the same model, task and form with test rows; learning rates are chosen by
+                             such. The papers' table leaves them out in any case: no dev score stands beside test scores */
     const char *columns;  /* key whose values are the paper table's columns; "task" */
     const char *metric;   /* accuracy, f1, macro_f1, matthews, dev_metric, dev_accuracy: what stands in the paper table; NULL = each cell's own */
     const char *where;    /* an SQL condition on the columns of the view `report`; NULL = all */

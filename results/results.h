@@ -143,12 +143,12 @@ zo_status zo_results_journal(zo_results *results, int64_t run, int64_t step, con
 /* All of them: (*n) of *loss, tag DATA, the caller's to free; NULL and 0 where there is none. */
 zo_status zo_results_journal_read(zo_results *results, int64_t run, double **loss, int64_t *n, zo_err *err);
 
-/* What a try was made of, for making it again. */
 /* A row of the table `profile`; figure: drift, rank or cosine (bench/cell/profile.h), layer: a block's number, -1 = all that is trained. */
 typedef struct zo_profile_row { int64_t step; const char *figure; int layer; double value; } zo_profile_row;
 /* They replace what the run had there. */
 zo_status zo_results_profile(zo_results *results, int64_t run, const zo_profile_row *row, int64_t n, zo_err *err);
 
+/* What a try was made of, for making it again. */
 typedef struct zo_run_facts {
     int64_t run, steps;    /* steps done; -1 = it has not ended */
     char *config;          /* canonical JSON; the caller's to free */

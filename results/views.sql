@@ -66,7 +66,7 @@ UPDATE trained SET disturbed = coalesce(disturbed, 0);
 UPDATE trained SET metric_note = ', ' || metric_text WHERE (SELECT count(DISTINCT metric) FROM trained) > 1;
 CREATE INDEX temp.trained_run ON trained (run);
 
--- The score of each evaluation on dev. turn: which evaluation of the run it is, 0 = before training. Where a budget of work or time is evaluated at each tenth, seeds
+-- The score of each evaluation on dev. turn: which evaluation of the run it is, 0 = before training. Where a budget is evaluated at each tenth, seeds
 -- come there at other steps, and a point of a curve is the mean over one turn.
 CREATE TEMP VIEW dev_values AS
     SELECT r.cell_text || r.metric_note AS panel, r.label, run, e.step, iif(e.step = 0, 0, row_number() OVER (PARTITION BY run, e.step = 0 ORDER BY e.step)) AS turn, e.forwards, e.work, e.train_seconds / 3600.0 AS hours, r.fault_step IS NULL OR e.step < r.fault_step AS alive,

@@ -17,7 +17,8 @@ int zo_profile_blocks(const zo_layout *layout); /* blocks that have a trained pa
 double zo_profile_drift(const zo_layout *layout, int block, const float *start, const float *now);
 
 /* How many directions the way of a matrix has: the stable rank |D|_F^2 / |D|_2^2 of D = now - start (Rudelson and Vershynin, J. ACM 54, 2007, section 1.3), mean over
- * the matrices of the block (of all blocks) that moved. 1 to the smaller side; NaN where none moved. A step of MeZO has nearly full rank, one of LOZO or TeZO its r. */
+ * the matrices of the block (of all blocks) that moved. At most the rank, and NaN where none moved. Of m x n
+ * independent normal numbers it is about m n / (sqrt m + sqrt n)^2, a quarter of the side of a square matrix; of directions of rank r that stay, at most r. */
 double zo_profile_rank(const zo_layout *layout, int block, const float *start, const float *now);
 
 /* The cosine between the step and steepest descent: <before - after, gradient> / (|before - after| |gradient|) over the block. NaN where one of them is 0. Of two-point

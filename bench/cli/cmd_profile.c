@@ -41,6 +41,20 @@ static void read_weights(zo_setup *s, float *host)
     zo_store_free(s->be, sum);
 }
 
+/* What is not trained, too, is at the run's own point: rounded, where it is held in 16 bits. */
+static void copy_frozen(zo_replay *a, profile *p)
+{
+    const zo_store *from = zo_model_store(a->setup.model);
+    zo_store *to = zo_model_store(p->sgd.model);
+    int64_t n = (from->size < to->size ? from->size : to->size) - p->size;
+    if (n > 0) {
+        float *host = zo_alloc(ZO_HOST, ZO_TAG_OTHER, (size_t)n * sizeof *host);
+        zo_store_read(a->be, from, p->size, n, host);
+        zo_store_write(a->be, to, p->size, n, host);
+        zo_free(host);
+    }
+}
+
 /* The cell that takes one step along the gradient of the run's own batch, on the same numbers in f32. */
 static zo_status open_sgd(zo_replay *a, profile *p, zo_err *err)
 {
@@ -57,9 +71,11 @@ static zo_status open_sgd(zo_replay *a, profile *p, zo_err *err)
     for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
         zo_json_replace(config, text[i].key, cJSON_CreateString(text[i].value));
     }
-    zo_json_replace(config, "lr", cJSON_CreateNumber(1));
-    zo_json_replace(config, "eps", cJSON_CreateNumber(0));
-    zo_json_replace(config, "warmup", cJSON_CreateNumber(0));
+    const struct { const char *key; double value; } number[] = {{"lr", 1}, {"eps", 0}, {"warmup", 0}, {"forwards", 0}, {"work", 0}, {"seconds", 0},
+        {"steps", (double)(a->facts.steps * a->setup.step_batches)}}; /* as many batches as the run's steps had, so that there is room for each of them */
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+        zo_json_replace(config, number[i].key, cJSON_CreateNumber(number[i].value));
+    }
     zo_status status = zo_cell_make(&p->cell, config, "profile", err);
     cJSON_Delete(config);
     if (status != ZO_OK) {
@@ -72,11 +88,26 @@ static zo_status open_sgd(zo_replay *a, profile *p, zo_err *err)
         zo_cell_free(&p->cell);
         return zo_fail_in(err, "the gradient, without which there is no cosine (--no-cosine leaves it out)");
     }
+    copy_frozen(a, p);
     return ZO_OK;
+}
+
+/* Can the figures be kept? Asked before the work, which may be long. */
+static zo_status try_database(const zo_replay *a, zo_err *err)
+{
+    zo_results *results;
+    zo_status status = zo_results_open_alone(&results, a->db, err);
+    if (status == ZO_OK) {
+        zo_results_close(results);
+    }
+    return status;
 }
 
 static zo_status begin(zo_replay *a, profile *p, zo_err *err)
 {
+    if (try_database(a, err) != ZO_OK) {
+        return err->status;
+    }
     zo_store *sum = zo_engine_sum(a->setup.engine);
     p->size = sum->size;
     p->layout = sum->layout;
@@ -215,11 +246,12 @@ int zo_cmd_profile(int argc, char **argv)
     zo_status status = zo_args_read(argc, argv, table, &a.run, 1, 1, NULL, "zo profile RUN [--every N] [--no-cosine] [--db FILE] [--data DIR] [--models DIR] [--json]", &err);
     a.context = &p;
     status = status == ZO_OK ? zo_replay_play(&a, &err) : status;
-    if (status == ZO_OK) {
+    if (p.rows > 0) { /* also where they could not be kept */
         cJSON *objects = objects_of(&p, json ? 0 : a.steps);
         zo_table_print(stdout, objects, json ? ZO_TABLE_JSON : ZO_TABLE_MD, zo_terminal_columns(STDOUT_FILENO));
         cJSON_Delete(objects);
-    } else {
+    }
+    if (status != ZO_OK) {
         fprintf(stderr, "zo profile: %s\n", err.text);
     }
     zo_free(p.start);

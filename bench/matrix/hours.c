@@ -283,7 +283,8 @@ zo_time zo_timings_of(zo_timings *timings, const zo_cell *c, int64_t dev, int64_
     double dev_rows = dev >= 0 ? (double)dev : c->dev >= 0 ? (double)c->dev : 1000, test_rows = test >= 0 ? (double)test : c->test >= 0 ? (double)c->test : 1000;
     test_rows = trial ? 0 : test_rows;
     if (c->estimator->step == NULL) {
-        double seconds = t->train_seconds + (dev_rows + test_rows) * t->row_seconds;
+        double looks_at_dev = c->estimator->fit != NULL ? 2 : 1; /* what is fitted is evaluated before, too */
+        double seconds = t->train_seconds + (looks_at_dev * dev_rows + test_rows) * t->row_seconds;
         time.steps = time.forwards = time.step_seconds = 0;
         time.hours = seconds / 3600;
         time.seconds = START_SECONDS + t->load_seconds + seconds;

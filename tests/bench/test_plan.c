@@ -155,7 +155,7 @@ START_TEST(hours_without_steps)
     ck_assert_msg(plan(path, "w.db", NULL) == 0, "%s", program_complained);
     cJSON *rows = cJSON_Parse(program_said);
     for (int i = 0; i < 2; i++) {
-        double seconds = 5 * i + 8 + 100, said = of_row(cJSON_GetArrayItem(rows, i), "hours") * 3600;
+        double seconds = (5 + 8) * i + 8 + 100, said = of_row(cJSON_GetArrayItem(rows, i), "hours") * 3600;
         ck_assert_msg(fabs(said / seconds - 1) < 5e-3, "%g s, not %g", said, seconds);
     }
     cJSON_Delete(rows);

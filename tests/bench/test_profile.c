@@ -241,6 +241,23 @@ START_TEST(figures_are_of_the_weights)
 }
 END_TEST
 
+/* Several batches a step, of which the gradient is that of the first; and an adapter on a base of 16 bits: at lr 1e-3 each single query goes down its own gradient. */
+START_TEST(other_cells_have_one)
+{
+    static const struct { const char *keys; bool down; } of[] = {
+        {"\"steps\": 5, \"lr\": 1e-3, \"optimizer\": {\"name\": \"mezo\", \"queries\": 6, \"query_batches\": \"fresh\"}", false},
+        {"\"steps\": 5, \"lr\": 1e-2, \"storage\": \"bf16\", \"realisation\": \"streamed\", \"tune\": {\"name\": \"lora\", \"rank\": 2, \"alpha\": 4, \"on\": \"q,v\"}, \"optimizer\": \"mezo\"", true}};
+    run_cell("o.json", of[_i].keys, "p.db", NULL);
+    const char *const word[] = {"zo", "profile", "1", "--every", "1", "--db", below("p.db"), NULL};
+    ck_assert_msg(program(word) == 0, "%s", program_complained);
+    ck_assert_double_eq(ask("p.db", "SELECT count(*) FROM profile WHERE figure = 'cosine' AND layer = -1"), 5);
+    if (of[_i].down) {
+        ck_assert_double_eq(ask("p.db", "SELECT sum(value > 0) FROM profile WHERE figure = 'cosine' AND layer = -1"), 5);
+    }
+    unlink(below("p.db"));
+}
+END_TEST
+
 START_TEST(what_has_no_profile_says_so)
 {
     run_cell("f.json", "\"steps\": 2, \"lr\": 1e-3, \"optimizer\": \"fo-sgd\"", "f.db", NULL);
@@ -275,6 +292,7 @@ int main(int argc, char **argv)
     TCase *t = tcase_create("profile");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, figures_are_of_the_weights, 0, 2);
+    tcase_add_loop_test(t, other_cells_have_one, 0, 2);
     tcase_add_test(t, what_has_no_profile_says_so);
     Suite *s = suite_create("profile");
     suite_add_tcase(s, t);

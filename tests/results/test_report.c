@@ -842,23 +842,26 @@ START_TEST(equal_seconds)
 }
 END_TEST
 
-/* Trials are in no table of scores and no picture, and are counted; those of a method that has no run with test rows stay, and --where brings all back. */
+/* Trials are in no table of scores and no picture, and are counted, those of a method too that has no run with test rows yet; --where brings all back. Another task, which
+ * has none with test rows, stays. */
 START_TEST(trials_are_left_out)
 {
     zo_results *r = open_new();
     add(r, (made){.lr = 1e-3, .value = 0.9, .dev_metric = 0.9, .seed = 7});
     add(r, (made){.lr = 1e-2, .value = 0.8, .dev_metric = 0.8, .seed = 7});
     add(r, (made){.optimizer = "lozo", .lr = 1e-2, .value = 0.95, .dev_metric = 0.95, .seed = 7});
+    add(r, (made){.task = "u", .lr = 1e-2, .value = 0.85, .dev_metric = 0.85, .seed = 7});
     execute(r, "UPDATE cells SET test = 0, config = json_set(config, '$.test', 0), rows_fingerprint = 'trial'");
     add(r, (made){.lr = 1e-3, .value = 0.6, .dev_metric = 0.7, .seed = 1});
     add(r, (made){.lr = 1e-3, .value = 0.7, .dev_metric = 0.7, .seed = 2});
     execute(r, "UPDATE cells SET config = json_set(config, '$.test', 50) WHERE test <> 0");
     char *text = paper(r, (zo_report_spec){.best = NULL});
     ASSERT_HAS(text, "| 65.0 ± 7.1 (2)");
-    ASSERT_HAS(text, "| 95.0 ");
+    ASSERT_HAS(text, "85.0 ");
+    ASSERT_LACKS(text, "95.0");
     ASSERT_LACKS(text, "90.0");
     ASSERT_LACKS(text, "80.0");
-    ASSERT_HAS(text, "Left out: 2 trials without test rows, by which learning rates were chosen");
+    ASSERT_HAS(text, "Left out: 3 runs with dev rows alone, as those by which learning rates are chosen");
     free(text);
     text = paper(r, (zo_report_spec){.where = "test = 0"});
     ASSERT_HAS(text, "90.0");
@@ -866,15 +869,15 @@ START_TEST(trials_are_left_out)
     ASSERT_LACKS(text, "Left out");
     free(text);
     cJSON *rows = objects(r, false, NULL);
-    ck_assert_int_eq(cJSON_GetArraySize(rows), 5); /* as rows, all stand there */
+    ck_assert_int_eq(cJSON_GetArraySize(rows), 6); /* as rows, all stand there */
     cJSON_Delete(rows);
     zo_err err = {0};
     ck_assert_int_eq(zo_results_select_views(r, zo_cell_keys(), "SELECT count(*) AS n, sum(test = 0) AS trials, count(DISTINCT label) AS labels, (SELECT trials FROM current) AS left_out FROM shown",
                                              &rows, &err), ZO_OK);
     ck_assert_int_eq((int)in_row(rows, 0, "n"), 3);
     ck_assert_int_eq((int)in_row(rows, 0, "trials"), 1);
-    ck_assert_int_eq((int)in_row(rows, 0, "labels"), 2);
-    ck_assert_int_eq((int)in_row(rows, 0, "left_out"), 2);
+    ck_assert_int_eq((int)in_row(rows, 0, "labels"), 1);
+    ck_assert_int_eq((int)in_row(rows, 0, "left_out"), 3);
     cJSON_Delete(rows);
     zo_results_close(r);
 }
